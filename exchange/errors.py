@@ -1,0 +1,130 @@
+"""Every way to say no: refusals the rules require, and faults of the world around us.
+
+A refusal or fault is one stable code, a place and some facts. The words a person reads, in
+Spanish and English, are data: ``schemas/v1/codes/refusals.json``. A test holds the two in step.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+Fact = str | int
+
+
+class Code(StrEnum):
+    """The closed list of codes. A code is a contract: it is never renamed or reused."""
+
+    # What arrived could not be read as what it claims to be.
+    OVERSIZED = "oversized"
+    MALFORMED = "malformed"
+    DUPLICATE_MEMBER = "duplicate-member"
+    UNKNOWN_MEMBER = "unknown-member"
+    MISSING_MEMBER = "missing-member"
+    WRONG_TYPE = "wrong-type"
+    WRONG_VALUE = "wrong-value"
+    BAD_BASE64 = "bad-base64"
+    NOT_UTF8 = "not-utf-8"
+    TOO_DEEP = "too-deep"
+    LEXICAL_NUMBER = "lexical-number"
+    CONTROL_CHARACTER = "control-character"
+    UNKNOWN_OBJECT = "unknown-object"
+    BAD_FRAMING = "bad-framing"
+
+    # It could be read, but is not what was signed, or not by whom it says.
+    SUITE_NOT_ALLOWED = "suite-not-allowed"
+    SIGNATURE_COUNT = "signature-count"
+    SIGNATURE_ORDER = "signature-order"
+    UNKNOWN_KEY = "unknown-key"
+    KEY_NOT_VALID = "key-not-valid"
+    BAD_SIGNATURE = "bad-signature"
+    WEAK_KEY = "weak-key"
+    DIGEST_MISMATCH = "digest-mismatch"
+    SIZE_MISMATCH = "size-mismatch"
+    WRAPS_MISMATCH = "wraps-mismatch"
+    MISSING_BLOB = "missing-blob"
+
+    # It could not be opened, or its content is not what its header says.
+    CONTEXT_MISMATCH = "context-mismatch"
+    NOT_A_RECIPIENT = "not-a-recipient"
+    CANNOT_DECRYPT = "cannot-decrypt"
+    COMMIT_MISMATCH = "commit-mismatch"
+    HEADER_BODY_MISMATCH = "header-body-mismatch"
+    SCHEMA_INVALID = "schema-invalid"
+
+    # The arrangement or the directory does not allow it.
+    UNKNOWN_ENDPOINT = "unknown-endpoint"
+    ENDPOINT_SUSPENDED = "endpoint-suspended"
+    NOT_HOME = "not-home"
+    ORIGIN_MISMATCH = "origin-mismatch"
+    UNKNOWN_FEED = "unknown-feed"
+    TYPE_NOT_ON_FEED = "type-not-on-feed"
+    MAY_NOT_POST = "may-not-post"
+    MAY_NOT_READ = "may-not-read"
+    NOT_RELEASABLE = "not-releasable"
+    UNKNOWN_RECIPIENT = "unknown-recipient"
+    RECIPIENT_KEY_UNFIT = "recipient-key-unfit"
+    VERB_TYPE_MISMATCH = "verb-type-mismatch"
+    REFERENCE_MISSING = "reference-missing"
+    SCHEMA_NOT_KNOWN = "schema-not-known"
+    NOT_YET_ISSUED = "not-yet-issued"
+    EXPIRED = "expired"
+    LIFETIME = "lifetime"
+    TARGET_MISMATCH = "target-mismatch"
+    NOT_OWED = "not-owed"
+    ID_REUSED = "id-reused"
+    STALE_VERSION = "stale-version"
+    TRUST_NOT_SIGNED = "trust-not-signed"
+    TRUST_INVALID = "trust-invalid"
+    PROTECTED_PERSONS = "protected-persons"
+
+    # The caller at the door.
+    NO_TOKEN = "no-token"
+    BAD_TOKEN = "bad-token"
+    BAD_SESSION = "bad-session"
+    NOT_YOURS = "not-yours"
+    MISSING_ROLE = "missing-role"
+    NOT_FOUND = "not-found"
+    BAD_REQUEST = "bad-request"
+    TOO_MANY = "too-many"
+
+    # The record itself.
+    BAD_CHECKPOINT = "bad-checkpoint"
+    BAD_PROOF = "bad-proof"
+
+    # Faults: a store, a peer or a clock let us down.
+    STORE_FAILED = "store-failed"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    CLOCK = "clock"
+    UNAVAILABLE = "unavailable"
+    NODE_UNREACHABLE = "node-unreachable"
+    KEY_FILE = "key-file"
+    INTERNAL = "internal"
+
+
+class ExchangeError(Exception):
+    """What, where and with which facts; never content, keys or tokens.
+
+    Args:
+        code: the stable code.
+        at: JSON pointer to the member at fault; empty for the whole.
+        facts: identifiers, digests, limits that fill the code's sentence.
+    """
+
+    def __init__(self, code: Code, at: str = "", **facts: Fact) -> None:
+        super().__init__(code, at, facts)
+        self.code = code
+        self.at = at
+        self.facts = facts
+
+    def __str__(self) -> str:
+        """Return a line for operators; people are shown the texts of the code."""
+        told = " ".join(f"{name}={value}" for name, value in self.facts.items())
+        return " ".join(part for part in (self.code.value, self.at, told) if part)
+
+
+class Refusal(ExchangeError):
+    """An answer the rules require: the poster must act; it becomes a 4xx and an entry."""
+
+
+class Fault(ExchangeError):
+    """A store, peer or clock let us down: the operator must act; a 503, never a receipt."""
