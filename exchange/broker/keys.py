@@ -1,0 +1,40 @@
+"""The names under which the journal finds an entry again: 32 bytes each, fixed for ever."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exchange.model.header import Header
+    from exchange.model.objects import Acknowledgement
+
+
+def _named(*parts: str) -> bytes:
+    # No part holds a line feed, so two lists of parts never join to the same bytes.
+    return sha256("\n".join(parts).encode()).digest()
+
+
+def bulletin(typ: str, origin: str, endpoint: str, identity: str) -> bytes:
+    """Return the idempotency key of a signed object."""
+    return _named("id", typ, origin, endpoint, identity)
+
+
+def of_header(typ: str, header: Header | Acknowledgement) -> bytes:
+    """Return the idempotency key of a header or an acknowledgement."""
+    return bulletin(typ, header.origin, header.endpoint, header.id)
+
+
+def by_digest(header_digest: str) -> bytes:
+    """Return the key that finds an accepted bulletin by the digest of its header."""
+    return _named("digest", header_digest)
+
+
+def cancellation(origin: str, header_digest: str) -> bytes:
+    """Return the key of an originator's cancellation of a header, come before or after it."""
+    return _named("cancels", origin, header_digest)
+
+
+def trust(name: str, version: int) -> bytes:
+    """Return the key of one version of a trust document."""
+    return _named("trust", name, str(version))

@@ -1,0 +1,375 @@
+"""Settle: give considered decisions their place in the one order, and find what came before.
+
+Pure, and serial: one ledger, one writer. What it needs of the past is looked up beforehand
+(``lookups``) and handed in; what it concludes is a group of records to append at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.broker import keys
+from exchange.broker.intake import Admitted, Attested, Declined, Established
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.model.codec import b64
+from exchange.model.header import RELATION_OF, Blob, Header
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from exchange.broker.intake import Considered
+    from exchange.model.entry import Facts
+
+# With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
+# 64 KiB: protects the writer from a chain of corrections to ever new recipients.
+MAX_OWED = 256
+
+# Every trust document is owed to everybody: one inbox for all.
+TRUST_INBOX = "trust"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An entry that a key leads to."""
+
+    index: int
+    entry: bytes
+
+
+class Record(NamedTuple):
+    """One entry to append, and all that the store keeps beside it in the same commit."""
+
+    facts: Facts
+    entry: bytes
+    keys: tuple[bytes, ...] = ()
+    owed: tuple[entries.Owed, ...] = ()
+    blob: tuple[Blob, bytes] | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """This decision became, or long since was, the entry at ``index``."""
+
+    index: int
+    is_new: bool
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """This decision was a refusal, recorded at ``index``."""
+
+    refusal: Refusal
+    index: int
+
+
+Settled = Recorded | Rejected
+
+
+def lookups(considered: Considered) -> list[bytes]:
+    """Return the keys whose entries ``settle`` must be given, where there are any."""
+    match considered.decision:
+        case Admitted(header, digest):
+            wanted = [
+                keys.by_digest(digest),
+                keys.of_header(headers.TYP, header),
+                keys.cancellation(header.origin, digest),
+            ]
+            target = target_of(header)
+            return [*wanted, keys.by_digest(target)] if target else wanted
+        case Attested(ack, digest):
+            return [
+                keys.by_digest(digest),
+                keys.of_header(objects.ACK_TYP, ack),
+                keys.by_digest(ack.of.header_digest),
+            ]
+        case Established(document, name, blob):
+            return [keys.by_digest(blob.digest), keys.trust(name, document.version)]
+        case Declined(_, digest):
+            return [keys.by_digest(digest)]
+
+
+def target_of(header: Header) -> str | None:
+    """Return the digest of the header that this one cancels or corrects, if it does."""
+    relation = RELATION_OF.get(header.verb)
+    if relation not in ("cancels", "corrects"):
+        return None
+    reference = header.reference(relation)
+    return reference.header_digest if reference else None
+
+
+class Ledger:
+    """The state of the order: how far it goes, and how much each inbox holds.
+
+    A ledger collects one group of records on top of a base that is durable. Throw it away
+    when the group was not appended; make the next one from ``after`` when it was.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        taken_ms: int,
+        view: int,
+        positions: Mapping[str, int],
+        salt: Callable[[], bytes],
+    ) -> None:
+        """Begin a group at ``size``; ``positions`` counts what each inbox holds already."""
+        self.first = size
+        self.taken_ms = taken_ms
+        self.view = view
+        self.records: list[Record] = []
+        self.established: list[tuple[Established, int]] = []
+        self._base = positions
+        self._positions: dict[str, int] = {}
+        self._fresh: dict[bytes, Found] = {}
+        self._salt = salt
+
+    @property
+    def next_index(self) -> int:
+        """The index that the next record will have."""
+        return self.first + len(self.records)
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """What changed in the inboxes: endpoint to count."""
+        return dict(self._positions)
+
+    def must_go_back(self, considered: Considered) -> bool:
+        """Tell whether this was decided under a view, or a time, that is no longer the newest."""
+        return considered.view != self.view or considered.taken_ms < self.taken_ms
+
+    def settle(
+        self,
+        considered: Considered,
+        arrival: tuple[str, bytes, bytes],
+        known: Mapping[bytes, Found],
+    ) -> Settled:
+        """Place one decision.
+
+        Args:
+            considered: decided under the newest view (see ``must_go_back``).
+            arrival: caller, object and body, as they arrived.
+            known: what ``lookups`` found in the store.
+
+        Returns:
+            Where it stands, or why not.
+        """
+        self.taken_ms = considered.taken_ms
+        try:
+            return self._place(considered, arrival, known)
+        except Refusal as refusal:
+            raw = arrival[1]
+            named = (
+                considered.decision.digest
+                if not isinstance(considered.decision, Established)
+                else considered.decision.blob.digest
+            )
+            return self._refuse(Declined(refusal, named, len(raw)), arrival[0])
+
+    def append(self, facts: Facts, signed: bytes = b"") -> int:
+        """Add a bookkeeping entry, and return its index."""
+        return self._add(Record(facts, entries.encode(facts, signed)))
+
+    def salt(self) -> str:
+        """Return a fresh salt, as entries spell it."""
+        return b64(self._salt())
+
+    def _place(
+        self,
+        considered: Considered,
+        arrival: tuple[str, bytes, bytes],
+        known: Mapping[bytes, Found],
+    ) -> Settled:
+        caller, raw, body = arrival
+        decision = considered.decision
+
+        def find(key: bytes) -> Found | None:
+            return self._fresh.get(key) or known.get(key)
+
+        match decision:
+            case Admitted():
+                return self._once(
+                    find(keys.by_digest(decision.digest)),
+                    find(keys.of_header(headers.TYP, decision.header)),
+                ) or self._accept(decision, raw, body, find)
+            case Attested():
+                return self._once(
+                    find(keys.by_digest(decision.digest)),
+                    find(keys.of_header(objects.ACK_TYP, decision.ack)),
+                ) or self._acknowledge(decision, raw, find)
+            case Established():
+                return self._once(
+                    find(keys.by_digest(decision.blob.digest)), None
+                ) or self._establish(decision, raw)
+            case Declined():
+                before = find(keys.by_digest(decision.digest))
+                # Posted again after a lost answer, it may be past its time: it is recorded all
+                # the same, and its poster must be told so.
+                if before is not None and is_poster(before.entry, caller):
+                    return Recorded(before.index, is_new=False)
+                return self._refuse(decision, caller)
+
+    @staticmethod
+    def _once(same_bytes: Found | None, same_id: Found | None) -> Recorded | None:
+        if same_bytes is not None:
+            return Recorded(same_bytes.index, is_new=False)
+        if same_id is not None:
+            raise Refusal(Code.ID_REUSED, "/id", found=same_id.index)
+        return None
+
+    def _accept(
+        self,
+        decision: Admitted,
+        raw: bytes,
+        body: bytes,
+        find: Callable[[bytes], Found | None],
+    ) -> Recorded:
+        header, target = decision.header, None
+        holders: list[str] = list(decision.owed)
+        extra: tuple[bytes, ...] = ()
+        if wanted := target_of(header):
+            target = find(keys.by_digest(wanted))
+            if target is not None:
+                holders += _holders(target.entry, header)
+            if header.verb == "cancel":
+                extra = (keys.cancellation(header.origin, wanted),)
+        owed = self._owe(holders)
+        if len(owed) > MAX_OWED:
+            raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
+        cancelled = find(keys.cancellation(header.origin, decision.digest))
+        facts = entries.Accepted(
+            digest=decision.digest,
+            blobs=[decision.seen.blob],
+            wraps=decision.seen.wraps,
+            owed=owed,
+            late=decision.late,
+            target=target.index if target else None,
+            cancelled_by=cancelled.index if cancelled else None,
+            salt=self.salt(),
+            taken_ms=self.taken_ms,
+            view=self.view,
+        )
+        names = (
+            keys.by_digest(decision.digest),
+            keys.of_header(headers.TYP, header),
+            *(key for key in extra if find(key) is None),
+        )
+        blob = (decision.seen.blob, body)
+        return Recorded(
+            self._add(
+                Record(facts, entries.encode(facts, raw), names, tuple(facts.owed), blob)
+            ),
+            is_new=True,
+        )
+
+    def _acknowledge(
+        self, decision: Attested, raw: bytes, find: Callable[[bytes], Found | None]
+    ) -> Recorded:
+        ack = decision.ack
+        found = find(keys.by_digest(ack.of.header_digest))
+        target = entries.decode(found.entry) if found else None
+        if (
+            found is None
+            or target is None
+            or not isinstance(target.facts, entries.Accepted)
+            or ack.endpoint not in {owed.endpoint for owed in target.facts.owed}
+        ):
+            raise Refusal(Code.NOT_OWED, "/of", id=ack.of.id)
+        header = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
+        if (header.id, header.endpoint) != (ack.of.id, ack.of.endpoint):
+            raise Refusal(Code.TARGET_MISMATCH, "/of", id=ack.of.id)
+        facts = entries.Acknowledged(
+            digest=decision.digest,
+            of=found.index,
+            owed=self._owe([header.endpoint]),
+            salt=self.salt(),
+            taken_ms=self.taken_ms,
+            view=self.view,
+        )
+        names = (keys.by_digest(decision.digest), keys.of_header(objects.ACK_TYP, ack))
+        record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed))
+        return Recorded(self._add(record), is_new=True)
+
+    def _establish(self, decision: Established, raw: bytes) -> Recorded:
+        place = self._owe([TRUST_INBOX])
+        facts = entries.Trust(
+            name=decision.name,
+            version=decision.document.version,
+            position=place[0].position,
+            document=decision.blob,
+            salt=self.salt(),
+            taken_ms=self.taken_ms,
+            view=self.view,
+        )
+        names = (
+            keys.by_digest(decision.blob.digest),
+            keys.trust(decision.name, decision.document.version),
+        )
+        record = Record(facts, entries.encode(facts), names, tuple(place), (decision.blob, raw))
+        index = self._add(record)
+        self.established.append((decision, index))
+        # What was considered under the view before this entry must be considered again.
+        self.view = index
+        return Recorded(index, is_new=True)
+
+    def _refuse(self, decision: Declined, caller: str) -> Rejected:
+        facts = entries.Refused(
+            caller=caller,
+            digest=decision.digest,
+            size=decision.size,
+            code=decision.refusal.code.value,
+            at=decision.refusal.at,
+            salt=self.salt(),
+            taken_ms=self.taken_ms,
+            view=self.view,
+        )
+        return Rejected(decision.refusal, self._add(Record(facts, entries.encode(facts))))
+
+    def _owe(self, endpoints: Iterable[str]) -> list[entries.Owed]:
+        return [
+            entries.Owed(each, self._positions.get(each, self._base.get(each, 0)))
+            for each in dict.fromkeys(endpoints)
+        ]
+
+    def _add(self, record: Record) -> int:
+        index = self.next_index
+        self.records.append(record)
+        for owed in record.owed:
+            self._positions[owed.endpoint] = owed.position + 1
+        for key in record.keys:
+            self._fresh[key] = Found(index, record.entry)
+        return index
+
+
+def _holders(entry: bytes, header: Header) -> list[str]:
+    """Return everybody who holds the target of a cancellation or correction.
+
+    Raises:
+        Refusal: ``target-mismatch``: it is not a bulletin of this originator, or another id.
+    """
+    target = entries.decode(entry)
+    relation = RELATION_OF[header.verb]
+    reference = header.reference(relation)
+    if reference is None or not isinstance(target.facts, entries.Accepted):
+        raise Refusal(Code.TARGET_MISMATCH, "/refs")
+    before = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
+    if (before.origin, before.id) != (header.origin, reference.id):
+        raise Refusal(Code.TARGET_MISMATCH, "/refs", id=reference.id)
+    return [owed.endpoint for owed in target.facts.owed]
+
+
+def is_poster(entry: bytes, caller: str) -> bool:
+    """Tell whether a caller posted this entry's object; trust documents are everybody's."""
+    found = entries.decode(entry)
+    if not found.object:
+        return isinstance(found.facts, entries.Trust)
+    payload = jws.read(found.object, objects.MAX_OBJECT_BYTES).payload
+    return msgspec.json.decode(payload, type=_Poster).endpoint == caller
+
+
+class _Poster(msgspec.Struct, frozen=True):
+    """The member by which every signed object names its author."""
+
+    endpoint: str

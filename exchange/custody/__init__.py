@@ -1,0 +1,1 @@
+"""Keys at rest: sealed under a passphrase, opened for as long as a process needs them."""

@@ -1,0 +1,154 @@
+"""The journal's entries: facts in one line, and below them the object as it was received.
+
+An entry is ``facts LF object``: the facts are JSON of one of the structs here, the object is
+the signed header or acknowledgement byte for byte, or nothing. Neither holds a line feed, so
+any language splits an entry at its first one. Ciphertext is never in it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model import codec
+from exchange.model.header import Blob
+from exchange.model.identity import Base64, Count, Digest, EndpointId, Word
+
+MAX_ENTRY_BYTES = 64 * 1024 - 1
+SALT_BYTES = 16
+
+# Empty: the node's own operator, who has no endpoint.
+Caller = Annotated[
+    str, msgspec.Meta(pattern=r"^([a-z]{2}\.[a-z0-9]{1,30}/[a-z0-9][a-z0-9-]{0,30})?$")
+]
+Index = Annotated[int, msgspec.Meta(ge=-1)]
+
+
+class Owed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """One endpoint that this entry is owed to, and its place in that inbox, from 0."""
+
+    endpoint: EndpointId
+    position: Count
+
+
+class _Facts(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    kw_only=True,
+):
+    """What every entry has: a salt, so its hash tells nothing, and when it was taken (ms)."""
+
+    salt: Base64
+    taken_ms: Count
+    # Journal index of the newest trust entry under which this was decided; -1 before any.
+    view: Index
+
+
+class Accepted(_Facts, frozen=True, tag="accepted"):
+    """A bulletin: what was seen of its ciphertext, and whom it is owed to.
+
+    ``target`` is the entry of the bulletin it cancels or corrects, when that is here already;
+    ``cancelled_by`` the entry of a cancellation that came before it.
+    """
+
+    digest: Digest
+    blobs: list[Blob]
+    wraps: list[Digest]
+    owed: list[Owed]
+    late: bool
+    target: Count | None = None
+    cancelled_by: Count | None = None
+
+
+class Acknowledged(_Facts, frozen=True, tag="acknowledged"):
+    """An acknowledgement: the entry it is of, owed to that bulletin's originator."""
+
+    digest: Digest
+    of: Count
+    owed: list[Owed]
+
+
+class Refused(_Facts, frozen=True, tag="refused"):
+    """A caller with a valid token was told no. The bytes are not kept: they may be content."""
+
+    caller: Caller
+    digest: Digest
+    size: Count
+    code: str
+    at: str
+
+
+class Trust(_Facts, frozen=True, tag="trust"):
+    """A trust document took effect here. The file is a blob that is never purged."""
+
+    name: str
+    version: Count
+    position: Count
+    document: Blob
+
+
+class EpochOpened(_Facts, frozen=True, tag="epoch-opened"):
+    """A writer took over; whoever held an earlier epoch can no longer append."""
+
+    node: Word
+    epoch: Count
+
+
+class Checkpointed(_Facts, frozen=True, tag="checkpoint"):
+    """A signed checkpoint of the entries before this one, as a C2SP note."""
+
+    size: Count
+    note: str
+
+
+Facts = Accepted | Acknowledged | Refused | Trust | EpochOpened | Checkpointed
+BOOKKEEPING = (EpochOpened, Checkpointed)
+
+_FACTS: msgspec.json.Decoder[Facts] = msgspec.json.Decoder(Facts)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One record of the journal, read back."""
+
+    facts: Facts
+    object: bytes
+
+
+def kind_of(facts: Facts) -> str:
+    """Return the word for this kind of entry, as it stands in the facts."""
+    return str(facts.__struct_config__.tag)
+
+
+def encode(facts: Facts, signed: bytes = b"") -> bytes:
+    """Return an entry's bytes.
+
+    Raises:
+        ValueError: it would not fit under the 64 KiB of a leaf (limits elsewhere forbid it).
+    """
+    entry = msgspec.json.encode(facts) + b"\n" + signed
+    if len(entry) > MAX_ENTRY_BYTES:
+        message = f"an entry of {len(entry)} bytes is over {MAX_ENTRY_BYTES}"
+        raise ValueError(message)
+    return entry
+
+
+def decode(entry: bytes) -> Entry:
+    """Read an entry back; facts in any spelling but ours are refused.
+
+    Raises:
+        Refusal: it is not an entry (for a reader of a journal: it was altered).
+    """
+    line, separator, signed = entry.partition(b"\n")
+    try:
+        facts = _FACTS.decode(line)
+    except msgspec.ValidationError as error:
+        raise codec.refusal_of(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refusal(Code.MALFORMED) from None
+    if not separator or msgspec.json.encode(facts) != line:
+        raise Refusal(Code.MALFORMED)
+    return Entry(facts, signed)

@@ -1,0 +1,129 @@
+"""The header: the clear, signed part of an envelope, and all that a node may read of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from exchange.model import codec
+from exchange.model.identity import (
+    Count,
+    Digest,
+    EndpointId,
+    MemberId,
+    Seconds,
+    SuiteId,
+    Uuid7,
+    Word,
+)
+
+TYP = "xb-header+jws"
+MAX_HEADER_BYTES = 32 * 1024
+MAX_RECIPIENTS = 64
+MAX_REFS = 16
+
+Verb = Literal["new", "update", "correct", "cancel", "reply"]
+Status = Literal["actual", "exercise", "test"]
+Precedence = Literal["flash", "immediate", "priority", "routine"]
+Tlp = Literal["red", "amber+strict", "amber", "green", "clear"]
+Handling = Literal["h0", "h1", "h2", "h3"]
+Declaration = Literal["must-purge", "persons", "protected-person"]
+Relation = Literal["supersedes", "corrects", "cancels", "answers"]
+Alpha3 = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
+
+# The reference that a verb cannot do without.
+RELATION_OF: dict[Verb, Relation] = {
+    "update": "supersedes",
+    "correct": "corrects",
+    "cancel": "cancels",
+    "reply": "answers",
+}
+
+
+class Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ciphertext by name: SHA-256 and size in bytes of exactly what is stored."""
+
+    digest: Digest
+    size: Count
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another bulletin, and how this one bears on it."""
+
+    rel: Relation
+    id: Uuid7
+    header_digest: Digest
+
+
+class Marking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the content may be handled and passed on."""
+
+    tlp: Tlp
+    releasable_to: Annotated[list[Alpha3], msgspec.Meta(min_length=1, max_length=16)]
+    handling: Annotated[list[Handling], msgspec.Meta(max_length=4)]
+    originator_control: bool
+
+
+class TrustPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the sender had read its trust inbox when it sealed, and the chain's head there."""
+
+    position: Count
+    head: Digest
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is signed: commits to the ciphertext by digest and to the content by a salted digest.
+
+    Times are integer seconds UTC. ``to`` is explicit: nobody else can open the body.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    type: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{3}$")]
+    schema: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,3}\.[0-9]{1,4}$")]
+    verb: Verb
+    status: Status
+    feed: Word
+    to: Annotated[list[EndpointId], msgspec.Meta(min_length=1, max_length=MAX_RECIPIENTS)]
+    marking: Marking
+    declares: Annotated[list[Declaration], msgspec.Meta(max_length=3)]
+    precedence: Precedence
+    observed: Seconds | None
+    issued: Seconds
+    due: Seconds | None
+    expires: Seconds
+    retain_until: Seconds
+    regime: Word | None
+    refs: Annotated[list[Reference], msgspec.Meta(max_length=MAX_REFS)]
+    commit: Digest
+    body: Blob
+    attachments: Annotated[list[Blob], msgspec.Meta(max_length=16)]
+    trust: TrustPoint
+
+    def reference(self, rel: Relation) -> Reference | None:
+        """Return the first reference of that kind, if there is one."""
+        return next((ref for ref in self.refs if ref.rel == rel), None)
+
+
+_HEADER = msgspec.json.Decoder(Header)
+_FIXED = len(Header.__struct_fields__) + len(Marking.__struct_fields__) + 2 + 2
+
+
+def decode(payload: bytes) -> Header:
+    """Decode a header's payload; sets are sorted and hold nothing twice.
+
+    Raises:
+        Refusal: what is wrong and where.
+    """
+    header = codec.decode_closed(
+        payload, _HEADER, lambda h: _FIXED + 3 * len(h.refs) + 2 * len(h.attachments)
+    )
+    codec.must_be_set(header.to, "/to")
+    codec.must_be_set(header.declares, "/declares")
+    codec.must_be_set(header.marking.releasable_to, "/marking/releasable_to")
+    codec.must_be_set(header.marking.handling, "/marking/handling")
+    return header

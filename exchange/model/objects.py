@@ -1,0 +1,135 @@
+"""The small signed objects beside the header: acknowledgement, subscription, session request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from exchange.model import codec
+from exchange.model.identity import (
+    Count,
+    Digest,
+    EndpointId,
+    MemberId,
+    Seconds,
+    SuiteId,
+    Uuid7,
+    Word,
+)
+
+ACK_TYP = "xb-ack+jws"
+SUBSCRIPTION_TYP = "xb-subscription+jws"
+SESSION_TYP = "xb-session+jws"
+RECEIPT_TYP = "xb-receipt+jws"
+
+MAX_OBJECT_BYTES = 32 * 1024
+
+Outcome = Literal["delivered", "opened", "actioned", "schema-invalid", "partial"]
+
+
+class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The bulletin that is acknowledged: its id, and the digest of its header as received."""
+
+    endpoint: EndpointId
+    id: Uuid7
+    header_digest: Digest
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A recipient to the originator: what became of a bulletin. ``officer`` names the person."""
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    of: Subject
+    outcome: Outcome
+    at: Seconds
+    officer: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")] | None
+
+
+class Subscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint's standing choice of feeds; each version replaces the one before."""
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    origin: MemberId
+    endpoint: EndpointId
+    version: Count
+    feeds: Annotated[list[Word], msgspec.Meta(max_length=64)]
+    issued: Seconds
+
+
+class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Proof that the caller holds the endpoint's keys, good for one node and one nonce."""
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    origin: MemberId
+    endpoint: EndpointId
+    node: Word
+    nonce: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,200}$")]
+    issued: Seconds
+
+
+class GroupStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node signs once for a commit group: these entries are durable, in this order."""
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    node: Word
+    epoch: Count
+    first: Count
+    count: Count
+    root: Digest
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The node to the poster: recorded, at this index.
+
+    ``facts`` is the first line of the entry; its second line is the object that the poster
+    holds. The entry's leaf hash, with ``path``, leads to the root in ``group``.
+    """
+
+    node: Word
+    index: Count
+    facts: str
+    path: list[Digest]
+    group: msgspec.Raw
+
+
+_ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
+_SUBSCRIPTION = msgspec.json.Decoder(Subscription)
+_SESSION = msgspec.json.Decoder(SessionRequest)
+_GROUP = msgspec.json.Decoder(GroupStatement)
+
+
+def decode_acknowledgement(payload: bytes) -> Acknowledgement:
+    """Decode an acknowledgement's payload, or refuse it."""
+    return codec.decode_closed(payload, _ACKNOWLEDGEMENT, lambda _: 9 + 3)
+
+
+def decode_subscription(payload: bytes) -> Subscription:
+    """Decode a subscription's payload, or refuse it."""
+    subscription = codec.decode_closed(payload, _SUBSCRIPTION, lambda _: 7)
+    codec.must_be_set(subscription.feeds, "/feeds")
+    return subscription
+
+
+def decode_session(payload: bytes) -> SessionRequest:
+    """Decode a session request's payload, or refuse it."""
+    return codec.decode_closed(payload, _SESSION, lambda _: 7)
+
+
+def decode_group(payload: bytes) -> GroupStatement:
+    """Decode a group statement's payload, or refuse it."""
+    return codec.decode_closed(payload, _GROUP, lambda _: 7)
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What a session request earns: a token for the Authorization header, good until then."""
+
+    token: str
+    expires: Seconds

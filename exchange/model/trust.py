@@ -1,0 +1,182 @@
+"""The trust documents: who the nations are, what they agreed, their members and their nodes.
+
+Each is a JWS of typ ``xb-trust+jws`` whose payload is one of the structs below. A later format
+may carry them (see the decision on trust documents); what they say stays.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model import codec
+from exchange.model.identity import (
+    Count,
+    Digest,
+    EndpointId,
+    Jwk,
+    MemberId,
+    Nation,
+    Seconds,
+    Signatory,
+    SuiteId,
+    Word,
+)
+
+TYP = "xb-trust+jws"
+MAX_TRUST_BYTES = 256 * 1024
+
+Role = Literal["poster", "reader", "auditor", "operator"]
+Label = dict[Literal["es", "en"], str]
+Name = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(root|arrangement|members/[a-z0-9.]+|nodes/[a-z0-9-]+)$"),
+]
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """Versions of a document count from 1, without gaps."""
+
+    v: Literal["xb1"]
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    issued: Seconds
+
+
+class Custodians(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A nation's people who sign trust documents, and how many of them it takes."""
+
+    threshold: Annotated[int, msgspec.Meta(ge=1, le=16)]
+    signatories: Annotated[list[Signatory], msgspec.Meta(min_length=1, max_length=16)]
+
+
+class Root(_Document, frozen=True, tag="root"):
+    """The anchor: the custodians of each nation. Changed only by both, on old and new."""
+
+    suite: SuiteId
+    nations: dict[Nation, Custodians]
+
+
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A topic: the types it carries, and the members that may post and read."""
+
+    name: Word
+    title: Label
+    types: list[str]
+    post: list[MemberId]
+    read: list[MemberId]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds, in seconds: a header's lifetime, tolerated clock skew, and when it is late."""
+
+    lifetime_s: Count
+    skew_s: Count
+    late_s: Count
+
+
+class Arrangement(_Document, frozen=True, tag="arrangement"):
+    """What the nations agreed may flow. Both sign."""
+
+    name: Label
+    suites: list[SuiteId]
+    schemas: list[str]
+    feeds: list[Feed]
+    regimes: list[Word]
+    limits: Limits
+    quorum: Literal["none"]
+
+    def feed(self, name: str) -> Feed | None:
+        """Return the feed of that name, if it was agreed."""
+        return next((feed for feed in self.feeds if feed.name == name), None)
+
+
+class EndpointKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A public key and when it may be used; ``until`` is the first second it may not."""
+
+    use: Literal["sig", "enc"]
+    jwk: Jwk
+    since: Seconds
+    until: Seconds
+
+
+class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A system or desk of one member, with its own keys: signs and receives."""
+
+    id: EndpointId
+    title: Label
+    status: Literal["active", "suspended"]
+    suite: SuiteId
+    roles: list[Role]
+    keys: list[EndpointKey]
+
+
+class Member(_Document, frozen=True, tag="member"):
+    """An agency and its endpoints. Its own nation signs."""
+
+    member: MemberId
+    nation: Nation
+    title: Label
+    endpoints: list[Endpoint]
+
+
+class Node(_Document, frozen=True, tag="node"):
+    """A nation's node: where it is, whom it serves, and its keys. Its own nation signs.
+
+    ``tls`` is the SHA-256 of the server certificate (DER): the only one a client accepts.
+    """
+
+    node: Word
+    nation: Nation
+    serves: list[Nation]
+    url: str
+    tls: Digest
+    receipts: Signatory
+    log: list[Jwk]
+
+
+Document = Root | Arrangement | Member | Node
+
+
+def name_of(document: Document) -> str:
+    """Return the name under which the journal records a document and its versions."""
+    match document:
+        case Root():
+            return "root"
+        case Arrangement():
+            return "arrangement"
+        case Member():
+            return f"members/{document.member}"
+        case Node():
+            return f"nodes/{document.node}"
+
+
+_CONTROL = re.compile(rb'(?<!\\)(?:\\\\)*\\[^"\\]')
+_DOCUMENTS: msgspec.json.Decoder[Document] = msgspec.json.Decoder(Document)
+
+
+def decode(payload: bytes) -> Document:
+    """Decode a trust document, or refuse it."""
+    try:
+        document = _DOCUMENTS.decode(payload)
+    except msgspec.ValidationError as error:
+        raise codec.refusal_of(error, data=payload) from None
+    except UnicodeDecodeError:
+        raise Refusal(Code.NOT_UTF8) from None
+    except (msgspec.DecodeError, RecursionError):
+        raise Refusal(Code.MALFORMED) from None
+    # Titles are free text, so colons prove nothing here: one spelling only, ours.
+    if msgspec.json.encode(document) != payload:
+        raise Refusal(Code.MALFORMED, expected="compact JSON, members in the schema's order")
+    # In that spelling only control characters are escaped beside quote and backslash. A name
+    # could end in a line feed, since the $ of a pattern matches before one.
+    if _CONTROL.search(payload):
+        raise Refusal(Code.CONTROL_CHARACTER)
+    return document
+
+
+def encode(document: Document) -> bytes:
+    """Return the one spelling of a trust document."""
+    return msgspec.json.encode(document)

@@ -1,0 +1,127 @@
+"""What the agencies' interface answers, as JSON: shared by node, client and OpenAPI."""
+
+from __future__ import annotations
+
+import msgspec
+
+from exchange.model.identity import Count, Digest, EndpointId, Word
+from exchange.model.objects import Receipt
+
+BATCH_TYPE = "application/vnd.exchange.objects"
+PROBLEM_TYPE = "application/problem+json"
+LINES_TYPE = "application/x-ndjson"
+
+MAX_PAIRS = 512
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
+MAX_PAGE = 256
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+MAX_WAIT_S = 30
+
+
+class Nonce(msgspec.Struct, frozen=True):
+    """A challenge: sign it, with the node's name, to open a session."""
+
+    node: Word
+    nonce: str
+
+
+class Words(msgspec.Struct, frozen=True):
+    """A problem in one language: what, where, why, and what to do next."""
+
+    what: str
+    where: str
+    why: str
+    next: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457 problem details, with our stable code and both languages.
+
+    ``receipt`` is there when the refusal was recorded: its place in the journal.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    at: str
+    facts: dict[str, str | int]
+    en: Words
+    es: Words
+    receipt: Receipt | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a batch's answer: a receipt, or a problem."""
+
+    receipt: Receipt | None = None
+    problem: Problem | None = None
+
+
+class InboxItem(msgspec.Struct, frozen=True):
+    """An entry owed to the caller: its place in the inbox and in the journal, and its bytes."""
+
+    position: Count
+    index: Count
+    entry: str
+
+
+class InboxPage(msgspec.Struct, frozen=True):
+    """Entries after a cursor; ``cursor`` is where to go on, ``total`` what the inbox holds."""
+
+    endpoint: EndpointId
+    items: list[InboxItem]
+    cursor: int
+    total: Count
+
+
+class TrustItem(msgspec.Struct, frozen=True):
+    """A trust document as it was signed, and the entry under which it took effect."""
+
+    position: Count
+    index: Count
+    taken_ms: Count
+    name: str
+    version: Count
+    digest: Digest
+    document: str
+
+
+class TrustPage(msgspec.Struct, frozen=True):
+    """Trust documents after a journal index, in the order in which they took effect."""
+
+    items: list[TrustItem]
+    cursor: int
+    total: Count
+
+
+class JournalItem(msgspec.Struct, frozen=True):
+    """One entry, for an auditor."""
+
+    index: Count
+    entry: str
+
+
+class JournalPage(msgspec.Struct, frozen=True):
+    """Entries from an index on, for an auditor; never any ciphertext."""
+
+    items: list[JournalItem]
+    size: Count
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """That an entry is under the newest checkpoint: a C2SP tlog-proof, as text."""
+
+    index: Count
+    size: Count
+    proof: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the node is: whether it takes bulletins, and how far its journal goes."""
+
+    node: Word
+    ready: bool
+    size: Count
+    epoch: Count
+    quorum: str

@@ -1,0 +1,1 @@
+"""Cryptography: suites, signatures, sealed bodies. The node never imports ``seal.open``."""

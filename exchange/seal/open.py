@@ -1,0 +1,132 @@
+"""Open an envelope with a recipient's key. The node never imports this module.
+
+Also the evidence check, which needs no key: header, salt and text alone prove what was said.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import shake_256
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from exchange.errors import Code, Refusal
+from exchange.model import codec
+from exchange.model.identity import Jwk, digest
+from exchange.seal import body
+from exchange.seal.suites import SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.model.header import Header
+    from exchange.seal.software import SecretKey
+
+
+class Opener(Protocol):
+    """Holds one private encryption key: a file, a token, or a device. May be slow."""
+
+    @property
+    def key(self) -> Jwk:
+        """The public key that senders wrap to."""
+
+    def unwrap(self, wrapped: bytes, info: bytes) -> bytes:
+        """Return the content key, or raise ``Refusal`` (``cannot-decrypt``)."""
+
+
+class Opened(NamedTuple):
+    """What was sealed: the salt and the padded text; together with the header, evidence."""
+
+    salt: bytes
+    padded: bytes
+
+    @property
+    def text(self) -> bytes:
+        """The bulletin's JSON, without the padding."""
+        return self.padded.rstrip(b" ")
+
+
+class SoftwareOpener:
+    """An Opener whose key is in this process's memory (X-Wing, from its 32-byte seed)."""
+
+    def __init__(self, secret: SecretKey) -> None:
+        """Expand the seed as X-Wing does: SHAKE256 to ML-KEM's 64 bytes, then X25519's 32."""
+        expanded = shake_256(secret.seed).digest(96)
+        lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+        curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
+        self._key = hpke.MLKEM768X25519PrivateKey(lattice, curve)
+        public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+        self._public = Jwk(kty="AKP", alg=secret.alg, pub=codec.b64(public))
+
+    @property
+    def key(self) -> Jwk:
+        """The public key that senders wrap to."""
+        return self._public
+
+    def unwrap(self, wrapped: bytes, info: bytes) -> bytes:
+        """Return the content key."""
+        try:
+            return SUITES["xb1-h"].hpke.decrypt(wrapped, self._key, info)
+        except (InvalidTag, ValueError):
+            raise Refusal(Code.CANNOT_DECRYPT, "/body/recipients") from None
+
+
+def open_body(header: Header, raw: bytes, openers: Sequence[Opener]) -> Opened:
+    """Decrypt a body whose header was verified, and hold it to what the header commits to.
+
+    Args:
+        header: the verified header.
+        raw: the body's bytes as received.
+        openers: the recipient's keys, present and past.
+
+    Raises:
+        Refusal: in this order: ``digest-mismatch`` or ``size-mismatch``, what a strict parse
+            finds, ``context-mismatch``, ``not-a-recipient``, ``cannot-decrypt``,
+            ``commit-mismatch``.
+    """
+    if len(raw) != header.body.size:
+        raise Refusal(Code.SIZE_MISMATCH, "/body/size")
+    if digest(raw) != header.body.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/body/digest")
+    jwe, ctx = body.parse(raw, header.suite), body.context(header)
+    if codec.unb64(jwe.aad) != ctx:
+        raise Refusal(Code.CONTEXT_MISMATCH, "/body/aad")
+    plaintext = _decrypt(jwe, _content_key(jwe, ctx, openers))
+    opened = Opened(plaintext[: body.SALT_BYTES], plaintext[body.SALT_BYTES :])
+    check_evidence(header, opened)
+    return opened
+
+
+def check_evidence(header: Header, opened: Opened) -> None:
+    """Hold a text to the salted digest that its header signed. Needs no key.
+
+    Raises:
+        Refusal: ``commit-mismatch``: this is not what was sealed.
+    """
+    # AES-GCM does not commit to its key: one ciphertext can open to two texts. This does.
+    found = body.commitment(opened.salt, opened.padded)
+    if len(opened.salt) != body.SALT_BYTES or not hmac.compare_digest(found, header.commit):
+        raise Refusal(Code.COMMIT_MISMATCH, "/commit")
+
+
+def _content_key(jwe: body.Jwe, ctx: bytes, openers: Sequence[Opener]) -> bytes:
+    by_kid = {opener.key.kid: opener for opener in openers}
+    for wrap in jwe.recipients:
+        opener = by_kid.get(wrap.header.kid)
+        if opener is not None:
+            wrapped = codec.unb64(wrap.header.ek) + codec.unb64(wrap.encrypted_key)
+            return opener.unwrap(wrapped, body.wrap_info(ctx))
+    raise Refusal(Code.NOT_A_RECIPIENT, "/body/recipients")
+
+
+def _decrypt(jwe: body.Jwe, key: bytes) -> bytes:
+    sealed = codec.unb64(jwe.ciphertext) + codec.unb64(jwe.tag)
+    try:
+        associated = f"{jwe.protected}.{jwe.aad}".encode()
+        return AESGCM(key).decrypt(codec.unb64(jwe.iv), sealed, associated)
+    except (InvalidTag, ValueError):
+        raise Refusal(Code.CANNOT_DECRYPT, "/body/ciphertext") from None

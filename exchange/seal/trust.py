@@ -1,0 +1,199 @@
+"""Trust documents: signed by those who must, and folded one by one into the view in force.
+
+Node, agency and auditor each fold the same documents with this code and trust nobody's word
+for the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.errors import Code, Refusal
+from exchange.model import objects, trust
+from exchange.model.identity import ALPHA3, digest
+from exchange.model.trust import Arrangement, Member, Node, Root
+from exchange.seal import jws
+from exchange.seal.suites import ML_DSA_44, SUITES, check_signature_key, check_wrap_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exchange.model.identity import Jwk, Nation, Signatory, SuiteId
+    from exchange.model.objects import Subscription
+    from exchange.model.trust import Document
+    from exchange.model.view import View
+
+
+def judge(raw: bytes, view: View, now: int) -> Document | Subscription:
+    """Return a trust document that may take effect next, under the view in force.
+
+    Args:
+        raw: the document as received.
+        view: what is in force.
+        now: taken time, seconds UTC.
+
+    Raises:
+        Refusal: unsigned by those who must, malformed, not the next version, or a first root
+            that is not the anchor.
+    """
+    signed = jws.read(raw, trust.MAX_TRUST_BYTES)
+    if signed.typ == objects.SUBSCRIPTION_TYP:
+        document: Document | Subscription = _subscription(signed, view, now)
+    elif signed.typ == trust.TYP:
+        document = trust.decode(signed.payload)
+        is_anchor = isinstance(document, Root) and signed.digest == view.anchor
+        if view.root is None and not is_anchor:
+            raise Refusal(Code.TRUST_INVALID, "", name="anchor")
+        verify(signed, document, view.root)
+    else:
+        raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
+    view.with_document(document, signed.digest, view.index)
+    return document
+
+
+def apply(raw: bytes, view: View, index: int, now: int) -> View:
+    """Return the view after a trust entry at ``index``, verified anew."""
+    return view.with_document(judge(raw, view, now), digest(raw), index)
+
+
+def _subscription(signed: jws.Signed, view: View, now: int) -> Subscription:
+    """Return an endpoint's signed choice of feeds, once it may read each of them."""
+    chosen = objects.decode_subscription(signed.payload)
+    standing = view.signatory(chosen.origin, chosen.endpoint, chosen.suite)
+    jws.verify_by(signed, standing, now)
+    for place, feed in enumerate(chosen.feeds):
+        if standing.member.member not in view.feed(feed).read:
+            raise Refusal(Code.MAY_NOT_READ, f"/feeds/{place}", name=feed)
+    return chosen
+
+
+def verify(signed: jws.Signed, document: Document, root: Root | None) -> None:
+    """Verify a trust document under the root in force.
+
+    A root is signed by both nations, on the old root's terms and its own; an arrangement by
+    both; a member or node by the nation it belongs to.
+
+    Raises:
+        Refusal: ``trust-not-signed``, a bad signature, or a key unfit to be enrolled.
+    """
+    _check_keys(document)
+    match document:
+        case Root():
+            for terms in filter(None, (root, document)):
+                _signed_by(signed, terms, terms.nations.keys())
+        case Arrangement():
+            _signed_by(signed, _in_force(root), _in_force(root).nations.keys())
+        case Member() | Node():
+            _signed_by(signed, _in_force(root), [document.nation])
+
+
+def _in_force(root: Root | None) -> Root:
+    if root is None:
+        raise Refusal(Code.TRUST_INVALID, "", name="root")
+    return root
+
+
+def _signed_by(signed: jws.Signed, root: Root, nations: Iterable[Nation]) -> None:
+    """Count distinct custodians of each nation; every one of their signatures must hold."""
+    size = len(SUITES[root.suite].signatures)
+    groups = [signed.claims[i : i + size] for i in range(0, len(signed.claims), size)]
+    for nation in nations:
+        custodians = root.nations.get(nation)
+        if custodians is None:
+            raise Refusal(Code.TRUST_NOT_SIGNED, "/signatures", name=nation)
+        found = {
+            signatory.name
+            for group in groups
+            for signatory in custodians.signatories
+            if _verify_group(group, signatory, root)
+        }
+        if len(found) < custodians.threshold:
+            raise Refusal(
+                Code.TRUST_NOT_SIGNED,
+                "/signatures",
+                name=nation,
+                expected=custodians.threshold,
+                found=len(found),
+            )
+
+
+def _verify_group(group: Sequence[jws.Claim], signatory: Signatory, root: Root) -> bool:
+    """Tell whether these are this signatory's signatures; if so, they must hold."""
+    by_kid = {key.kid: key for key in signatory.keys}
+    if any(claim.kid not in by_kid for claim in group):
+        return False
+
+    def key_of(claim: jws.Claim) -> Jwk:
+        return by_kid[claim.kid]
+
+    jws.verify(group, root.suite, key_of)
+    return True
+
+
+def _check_keys(document: Document) -> None:
+    """Refuse weak and malformed keys, and names that do not belong together."""
+    match document:
+        case Root():
+            if document.nations.keys() != ALPHA3.keys():
+                raise Refusal(Code.TRUST_INVALID, "/nations", expected=", ".join(ALPHA3))
+            for nation, custodians in document.nations.items():
+                for place, signatory in enumerate(custodians.signatories):
+                    at = f"/nations/{nation}/signatories/{place}"
+                    check_signatory(signatory, document.suite, at)
+                if len({each.name for each in custodians.signatories}) < custodians.threshold:
+                    raise Refusal(Code.TRUST_INVALID, f"/nations/{nation}/threshold")
+            _check_distinct(document)
+        case Arrangement():
+            return
+        case Node():
+            # The name says whose it is, so neither nation can replace the other's node.
+            if document.node.partition("-")[0] != document.nation:
+                raise Refusal(Code.TRUST_INVALID, "/node", name=document.node)
+            check_signatory(document.receipts, "xb1-h", "/receipts")
+            if [key.alg for key in document.log] != ["Ed25519", ML_DSA_44.name]:
+                raise Refusal(Code.TRUST_INVALID, "/log", expected="Ed25519, ML-DSA-44")
+            for place, key in enumerate(document.log):
+                check_signature_key(key, f"/log/{place}")
+        case Member():
+            _check_member(document)
+
+
+def _check_distinct(root: Root) -> None:
+    """One custodian is one key pair in one nation: nobody is counted twice."""
+    kids = [
+        key.kid
+        for custodians in root.nations.values()
+        for signatory in custodians.signatories
+        for key in signatory.keys
+    ]
+    if len(set(kids)) != len(kids):
+        raise Refusal(Code.TRUST_INVALID, "/nations")
+
+
+def check_signatory(signatory: Signatory, suite: SuiteId, at: str) -> None:
+    """Refuse a signatory whose keys are not the suite's, in order, each of them fit."""
+    if [key.alg for key in signatory.keys] != [a.name for a in SUITES[suite].signatures]:
+        raise Refusal(Code.TRUST_INVALID, f"{at}/keys", name=signatory.name)
+    for place, key in enumerate(signatory.keys):
+        check_signature_key(key, f"{at}/keys/{place}")
+
+
+def _check_member(member: Member) -> None:
+    if not member.member.startswith(f"{member.nation}."):
+        raise Refusal(Code.TRUST_INVALID, "/nation", name=member.member)
+    ids: set[str] = set()
+    kids: set[str] = set()
+    for place, endpoint in enumerate(member.endpoints):
+        at = f"/endpoints/{place}"
+        if not endpoint.id.startswith(f"{member.member}/") or endpoint.id in ids:
+            raise Refusal(Code.TRUST_INVALID, f"{at}/id", name=endpoint.id)
+        ids.add(endpoint.id)
+        for number, key in enumerate(endpoint.keys):
+            where = f"{at}/keys/{number}/jwk"
+            if key.use == "sig":
+                check_signature_key(key.jwk, where)
+            else:
+                check_wrap_key(key.jwk, SUITES[endpoint.suite], where)
+            if key.jwk.kid in kids:
+                raise Refusal(Code.TRUST_INVALID, where, kid=key.jwk.kid)
+            kids.add(key.jwk.kid)
