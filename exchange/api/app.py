@@ -1,0 +1,108 @@
+"""Put the interface together: routes, sessions, problem documents, diagnostics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from exchange.api import problems, routes
+from exchange.api.routes import CALLER, CODES, NODE, OPENAPI
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from exchange.model.codes import Codes
+    from exchange.model.objects import Receipt
+    from exchange.node.node import Node
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = structlog.get_logger("exchange.api")
+
+OPEN: list[tuple[str, str, Handler]] = [
+    ("GET", "/livez", routes.livez),
+    ("GET", "/readyz", routes.readyz),
+    ("GET", "/v1/openapi.json", routes.openapi),
+    ("GET", "/v1/nonce", routes.nonce),
+    ("POST", "/v1/session", routes.session),
+]
+IN_SESSION: list[tuple[str, str, Handler]] = [
+    ("POST", "/v1/objects", routes.post_object),
+    ("POST", "/v1/batch", routes.post_batch),
+    ("GET", "/v1/inbox", routes.inbox),
+    ("GET", "/v1/trust", routes.trust),
+    ("GET", "/v1/blobs/{digest}", routes.blob),
+    ("GET", "/v1/receipts/{id}", routes.receipt),
+    ("GET", "/v1/checkpoint", routes.checkpoint),
+    ("GET", "/v1/tile/{path:.+}", routes.tile),
+    ("GET", "/v1/proof", routes.proof),
+    ("GET", "/v1/journal", routes.journal),
+]
+
+
+def make_app(node: Node, codes: Codes, openapi: bytes) -> web.Application:
+    """Return the application that serves a node.
+
+    Args:
+        node: open.
+        codes: the words of every refusal.
+        openapi: this interface's description, to be served as it is.
+    """
+    app = web.Application(middlewares=[_guard])
+    app[NODE], app[CODES], app[OPENAPI] = node, codes, openapi
+    for method, path, handler in (*OPEN, *IN_SESSION):
+        app.router.add_route(method, path, handler)
+    return app
+
+
+_WITHOUT_SESSION = frozenset(path for _, path, _ in OPEN)
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in who has a session, turn every no into a problem document, and keep a diary.
+
+    Everything that is not expressly open needs a token: a route added tomorrow does too.
+    """
+    try:
+        if not _is_open(request):
+            node = request.app[NODE]
+            authorization = request.headers.get("Authorization")
+            request[CALLER] = node.sessions.caller(authorization, node.writer.view, node.now())
+        return await handler(request)
+    except routes.Recorded as recorded:
+        return _problem(request, recorded.refusal, recorded.answer.receipt)
+    except ExchangeError as error:
+        return _problem(request, error, None)
+    except web.HTTPException as error:
+        code = Code.NOT_FOUND if error.status == 404 else Code.BAD_REQUEST
+        return _problem(request, Refusal(code), None)
+    except Exception as error:  # noqa: BLE001  (the last guard: nothing of it may reach a caller)
+        # The type and the place, never the message: it may quote what was posted.
+        _log.error("broken", error=type(error).__name__, route=_route(request))
+        return _problem(request, Fault(Code.INTERNAL), None)
+
+
+def _is_open(request: web.Request) -> bool:
+    return _route(request) in _WITHOUT_SESSION
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
+
+
+def _problem(
+    request: web.Request, error: ExchangeError, receipt: Receipt | None
+) -> web.Response:
+    caller = request.get(CALLER)
+    _log.info(
+        "refused",
+        code=error.code.value,
+        route=_route(request),
+        caller=caller.endpoint.id if caller else None,
+    )
+    return problems.response(problems.problem(error, request.app[CODES], receipt))

@@ -1,0 +1,303 @@
+"""The routes: each turns a request into one call of the node, and its result into bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from exchange.api import framing, problems
+from exchange.broker import keys
+from exchange.broker.settle import TRUST_INBOX, is_poster
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.journal.bundle import TlogProof
+from exchange.journal.checkpoint import parse as parse_checkpoint
+from exchange.journal.proofs import inclusion_proof
+from exchange.journal.tiles import TILE_WIDTH, tile_width
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects, wire
+from exchange.node.stored import with_hashes
+from exchange.node.writer import Answer
+
+if TYPE_CHECKING:
+    from exchange.model.codes import Codes
+    from exchange.model.view import Standing
+    from exchange.node.node import Node
+
+NODE: web.AppKey[Node] = web.AppKey("node")
+CODES: web.AppKey[Codes] = web.AppKey("codes")
+OPENAPI: web.AppKey[bytes] = web.AppKey("openapi")
+CALLER: web.RequestKey[Standing] = web.RequestKey("caller")
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )
+
+
+# -- without a session --------------------------------------------------------------------
+
+
+async def livez(request: web.Request) -> web.Response:
+    """Say that the process runs."""
+    return _json(_health(request.app[NODE]))
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Say whether the node takes bulletins: 200, or 503."""
+    node = request.app[NODE]
+    return _json(_health(node), 200 if node.is_ready else 503)
+
+
+def _health(node: Node) -> wire.Health:
+    arrangement = node.writer.view.arrangement
+    return wire.Health(
+        node=node.name,
+        ready=node.is_ready,
+        size=node.writer.size,
+        epoch=node.writer.epoch,
+        quorum=arrangement.quorum if arrangement else "none",
+    )
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """Return this interface's description (OpenAPI 3.1)."""
+    return web.Response(body=request.app[OPENAPI], content_type="application/json")
+
+
+async def nonce(request: web.Request) -> web.Response:
+    """Return a challenge to sign."""
+    node = request.app[NODE]
+    return _json(wire.Nonce(node.name, node.sessions.nonce(node.now())))
+
+
+async def session(request: web.Request) -> web.Response:
+    """Return a token for whoever proves to hold an endpoint's keys."""
+    node = request.app[NODE]
+    raw = await framing.read_limited(request, objects.MAX_OBJECT_BYTES)
+    return _json(node.sessions.open(raw, node.writer.view, node.now()), 201)
+
+
+# -- writing ------------------------------------------------------------------------------
+
+
+async def post_object(request: web.Request) -> web.Response:
+    """Post one object; the status says what became of it."""
+    node, caller = request.app[NODE], request[CALLER].endpoint.id
+    raw, body = (await _framed(request, 1))[0]
+    answer = await node.submit(caller, raw, body)
+    if answer.refusal is not None:
+        document = problems.problem(answer.refusal, request.app[CODES], answer.receipt)
+        return problems.response(document)
+    return _json(answer.receipt, 201 if answer.is_new else 200)
+
+
+async def post_batch(request: web.Request) -> web.Response:
+    """Post many objects; each stands alone, and each has its line in the answer, in order."""
+    node, caller = request.app[NODE], request[CALLER].endpoint.id
+    answers = await asyncio.gather(
+        *(node.submit(caller, raw, body) for raw, body in await _framed(request)),
+        return_exceptions=True,
+    )
+    lines = msgspec.json.Encoder().encode_lines(
+        [_line(answer, request.app[CODES]) for answer in answers]
+    )
+    return web.Response(body=lines, content_type=wire.LINES_TYPE)
+
+
+def _line(answer: Answer | BaseException, codes: Codes) -> wire.Answered:
+    if isinstance(answer, Answer):
+        if answer.refusal is None:
+            return wire.Answered(receipt=answer.receipt)
+        return wire.Answered(problem=problems.problem(answer.refusal, codes, answer.receipt))
+    if isinstance(answer, ExchangeError):
+        return wire.Answered(problem=problems.problem(answer, codes))
+    raise answer
+
+
+async def _framed(
+    request: web.Request, most: int = wire.MAX_PAIRS
+) -> list[tuple[bytes, bytes]]:
+    """Read and take apart a request; a caller's refusal at this stage is recorded too."""
+    raw = b""
+    try:
+        raw = await framing.read_limited(request)
+        return framing.pairs(raw, most)
+    except Refusal as refusal:
+        answer = await request.app[NODE].refuse(request[CALLER].endpoint.id, raw, refusal)
+        raise Recorded(refusal, answer) from None
+
+
+class Recorded(Exception):  # noqa: N818  (carries an answer; it is not an error of ours)
+    """A refusal that is in the journal already, on its way to the poster."""
+
+    def __init__(self, refusal: Refusal, answer: Answer) -> None:
+        """Carry the refusal and the receipt of its entry."""
+        super().__init__()
+        self.refusal = refusal
+        self.answer = answer
+
+
+# -- reading ------------------------------------------------------------------------------
+
+
+async def inbox(request: web.Request) -> web.Response:
+    """Return what is owed to the caller after a cursor; wait for it if asked to."""
+    node, endpoint = request.app[NODE], request[CALLER].endpoint.id
+    # One inbox, the caller's own: naming another's is refused, whoever asks.
+    if request.query.get("endpoint", endpoint) != endpoint:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=endpoint)
+    after = _number(request, "after", -1, -1)
+    limit = _number(request, "limit", 64, 1, wire.MAX_PAGE)
+    wait_s = _number(request, "wait", 0, 0, wire.MAX_WAIT_S)
+    rows = await node.inboxes.read(endpoint, after, limit, wait_s)
+    # Who was suspended while waiting gets nothing.
+    node.writer.view.standing(endpoint, "")
+    items = [wire.InboxItem(row.position, row.index, row.entry.decode()) for row in rows]
+    cursor = items[-1].index if items else after
+    return _json(wire.InboxPage(endpoint, items, cursor, node.writer.inbox_total(endpoint)))
+
+
+async def trust(request: web.Request) -> web.Response:
+    """Return the trust documents after a cursor; they are owed to every endpoint."""
+    node = request.app[NODE]
+    rows = await node.store.inbox(TRUST_INBOX, _number(request, "after", -1, -1), 64)
+    items = []
+    for row in rows:
+        facts = entries.decode(row.entry).facts
+        if not isinstance(facts, entries.Trust):
+            raise Fault(Code.STORE_FAILED, found=row.index)
+        raw = await _blob(node, facts.document.digest)
+        items.append(
+            wire.TrustItem(
+                position=row.position,
+                index=row.index,
+                taken_ms=facts.taken_ms,
+                name=facts.name,
+                version=facts.version,
+                digest=facts.document.digest,
+                document=raw.decode(),
+            )
+        )
+    cursor = items[-1].index if items else _number(request, "after", -1, -1)
+    return _json(wire.TrustPage(items, cursor, node.writer.inbox_total(TRUST_INBOX)))
+
+
+async def blob(request: web.Request) -> web.Response:
+    """Return sealed bytes, to an endpoint that is owed the entry that names them."""
+    node, endpoint = request.app[NODE], request[CALLER].endpoint.id
+    digest, index = request.match_info["digest"], _number(request, "index", -1, 0)
+    rows = await node.store.inbox(endpoint, index - 1, 1)
+    facts = entries.decode(rows[0].entry).facts if rows and rows[0].index == index else None
+    # Sealed to others, a bulletin whose correction I hold is still not mine: only the entry's
+    # own blobs. Not there and not owed are one answer.
+    if not isinstance(facts, entries.Accepted) or digest not in {b.digest for b in facts.blobs}:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    return web.Response(body=await _blob(node, digest), content_type="application/octet-stream")
+
+
+async def receipt(request: web.Request) -> web.Response:
+    """Return the receipt of a bulletin the caller posted: how Unknown is resolved."""
+    node, standing = request.app[NODE], request[CALLER]
+    member, endpoint = standing.member.member, standing.endpoint.id
+    key = keys.bulletin(headers.TYP, member, endpoint, request.match_info["id"])
+    found = (await node.store.find([key])).get(key)
+    if found is None:
+        raise Refusal(Code.NOT_FOUND, "/id")
+    return _json(await node.writer.receipt(found.index))
+
+
+# -- the record ---------------------------------------------------------------------------
+
+
+async def checkpoint(request: web.Request) -> web.Response:
+    """Return the newest checkpoint, a C2SP signed note."""
+    note = request.app[NODE].checkpoints.newest
+    if note is None:
+        raise Refusal(Code.NOT_FOUND)
+    return web.Response(body=note, content_type="text/plain", charset="utf-8")
+
+
+async def tile(request: web.Request) -> web.Response:
+    """Return a tile of the tree (C2SP tlog-tiles); the path's width must be what there is."""
+    node = request.app[NODE]
+    level, number, width = _tile_named(request.match_info["path"])
+    there = tile_width(level, number, node.writer.size) if level < 8 else 0
+    if not 0 < width <= there:
+        raise Refusal(Code.NOT_FOUND)
+    data = await node.store.hashes(level, number * TILE_WIDTH, width)
+    return web.Response(body=data, content_type="application/octet-stream")
+
+
+def _tile_named(path: str) -> tuple[int, int, int]:
+    """Read ``0/x001/067.p/12``: level, number, width."""
+    path, _, partial = path.partition(".p/")
+    level, *groups = path.split("/")
+    digits = [group.removeprefix("x") for group in groups]
+    spelled = all(group.startswith("x") for group in groups[:-1])
+    if not (spelled and digits and all(len(d) == 3 and d.isdigit() for d in digits)):
+        raise Refusal(Code.NOT_FOUND)
+    if not level.isdigit() or (partial and not partial.isdigit()) or len(path) > 40:
+        raise Refusal(Code.NOT_FOUND)
+    return int(level), int("".join(digits)), int(partial or TILE_WIDTH)
+
+
+async def proof(request: web.Request) -> web.Response:
+    """Return the proof that an entry is under the newest checkpoint, to whom it is owed."""
+    node, standing = request.app[NODE], request[CALLER]
+    index = _number(request, "index", -1, 0)
+    note = node.checkpoints.newest
+    if note is None or index >= (size := parse_checkpoint(note).size):
+        raise Refusal(Code.NOT_FOUND, "/index")
+    await _must_concern(node, standing, index)
+    path = await with_hashes(node.store, lambda hashes: inclusion_proof(index, size, hashes))
+    text = TlogProof(index=index, path=tuple(path), note=note).encode().decode()
+    return _json(wire.Proof(index, size, text))
+
+
+async def _must_concern(node: Node, standing: Standing, index: int) -> None:
+    """Let through auditors, those an entry is owed to, and its poster."""
+    if "auditor" in standing.endpoint.roles:
+        return
+    rows = await node.store.inbox(standing.endpoint.id, index - 1, 1)
+    if rows and rows[0].index == index:
+        return
+    found = await node.store.read(index, 1)
+    if not found or not is_poster(found[0].entry, standing.endpoint.id):
+        raise Refusal(Code.NOT_FOUND, "/index")
+
+
+async def journal(request: web.Request) -> web.Response:
+    """Return entries from an index on, to an auditor."""
+    node = request.app[NODE]
+    if "auditor" not in request[CALLER].endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, name="auditor")
+    first = _number(request, "first", 0, 0)
+    rows = await node.store.read(first, _number(request, "limit", 64, 1, wire.MAX_PAGE))
+    items = [wire.JournalItem(row.index, row.entry.decode()) for row in rows]
+    return _json(wire.JournalPage(items, node.writer.size))
+
+
+async def _blob(node: Node, digest: str) -> bytes:
+    data = await node.store.blob(digest)
+    if data is None:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    return data
+
+
+def _number(
+    request: web.Request, name: str, default: int, least: int, most: int = 2**53
+) -> int:
+    """Return a query parameter that is a whole number within bounds."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.removeprefix("-").isdecimal() or len(text) > 17 or not text.isascii():
+        raise Refusal(Code.BAD_REQUEST, f"/{name}")
+    if not least <= int(text) <= most:
+        raise Refusal(Code.BAD_REQUEST, f"/{name}", limit=most)
+    return int(text)

@@ -1,0 +1,83 @@
+"""Write a freshly founded exercise to disk: a node's folder, and a context per endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.cli import state, world
+from exchange.cli.home import Home, write_private
+from exchange.client.transport import Profile
+from exchange.custody import container, founding
+from exchange.model.trust import Feed
+from exchange.seal.software import SecretKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from exchange.custody.founding import Founded, MemberPlan
+    from exchange.model.trust import Label
+
+NODE = "pa"
+
+
+class Place(NamedTuple):
+    """Where an exercise was written."""
+
+    node: Path
+    home: Path
+    founded: Founded
+
+
+def write(
+    folder: Path, port: int, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+) -> Place:
+    """Found an exercise and write it: everything is there to start the node and post.
+
+    Args:
+        folder: empty or not there yet.
+        port: where the node will answer, on loopback.
+        members: the agencies.
+        feeds: what may flow.
+        secret: the passphrase of every key container.
+    """
+    now, url = world.now(), f"https://127.0.0.1:{port}"
+    seed = world.randomness(32)
+    certificate, tls = state.make_certificate("127.0.0.1", seed, now)
+    founder = founding.Founder(world.randomness, now)
+    founded = founding.found(founder, members, founding.NodePlan(NODE, url, tls), feeds)
+    node = _write_node(folder / "node", founded, certificate, seed, secret)
+    home = Home(folder / "home")
+    for name, secrets in founded.endpoints.items():
+        profile = Profile(name, NODE, url, certificate, founded.anchor)
+        sealed = container.seal(secrets, secret, world.randomness)
+        home.add(context_of(name), profile, sealed)
+    return Place(node, home.folder, founded)
+
+
+def context_of(endpoint: str) -> str:
+    """Return an endpoint's context: ``pa.senan/ops`` lies under ``pa.senan-ops``."""
+    return endpoint.replace("/", "-")
+
+
+def _write_node(
+    folder: Path, founded: Founded, certificate: str, seed: bytes, secret: str
+) -> Path:
+    (folder / state.TRUST).mkdir(parents=True)
+    settings = state.Settings(NODE, founded.anchor)
+    (folder / state.SETTINGS).write_bytes(msgspec.json.encode(settings) + b"\n")
+    (folder / state.CERTIFICATE).write_text(certificate, encoding="ascii")
+    keys = {**founded.node.keys, "tls": [SecretKey("ES256", seed)]}
+    secrets = msgspec.structs.replace(founded.node, keys=keys)
+    write_private(folder / state.KEYS, container.seal(secrets, secret, world.randomness))
+    for number, document in enumerate(founded.documents):
+        (folder / state.TRUST / f"{number:04}.jws").write_bytes(document)
+    return folder
+
+
+def feed(name: str, title: Label, types: Sequence[str], members: Sequence[MemberPlan]) -> Feed:
+    """Return a feed that all these members may post to and read."""
+    names = sorted(plan.member for plan in members)
+    return Feed(name, title, sorted(types), names, names)

@@ -1,0 +1,129 @@
+"""Where an endpoint's things lie: ``HOME/contexts/NAME/`` with its profile, keys and outbox."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.cli import world
+from exchange.client.agency import Agency, Keys, World
+from exchange.client.outbox import Outbox
+from exchange.client.transport import Profile
+from exchange.custody import container
+from exchange.errors import Code, Fault
+from exchange.seal.open import SoftwareOpener
+from exchange.seal.software import SoftwareSigner
+
+if TYPE_CHECKING:
+    from exchange.custody.container import Secrets
+
+PROFILE, KEYS, OUTBOX = "profile.json", "keys.xk", "outbox"
+
+
+def default() -> Path:
+    """Return the home: ``EXCHANGE_HOME``, or the usual place for settings."""
+    if named := os.environ.get("EXCHANGE_HOME"):
+        return Path(named)
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "exchange"
+
+
+class Home:
+    """A folder of contexts; one of them is current."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use this folder, whether or not it exists yet."""
+        self.folder = folder
+
+    def names(self) -> list[str]:
+        """Return the contexts there are, sorted."""
+        found = (self.folder / "contexts").glob(f"*/{PROFILE}")
+        return sorted(path.parent.name for path in found)
+
+    def current(self, chosen: str | None) -> Context:
+        """Return the context asked for, else the current one, else the only one.
+
+        Raises:
+            Fault: ``key-file``: there is none of that name, or no way to tell which.
+        """
+        names, marker = self.names(), self.folder / "current"
+        name = chosen or os.environ.get("EXCHANGE_CONTEXT")
+        if name is None and marker.exists():
+            name = marker.read_text(encoding="utf-8").strip()
+        if name is None and len(names) == 1:
+            name = names[0]
+        if name not in names:
+            raise Fault(
+                Code.KEY_FILE, name=name or str(self.folder), expected=", ".join(names) or "-"
+            )
+        return Context(self.folder / "contexts" / name)
+
+    def use(self, name: str) -> None:
+        """Make a context the current one."""
+        self.current(name)
+        (self.folder / "current").write_text(f"{name}\n", encoding="utf-8")
+
+    def add(self, name: str, profile: Profile, keys: bytes) -> Context:
+        """Write a new context: who, where, and the sealed keys."""
+        folder = self.folder / "contexts" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PROFILE).write_bytes(msgspec.json.encode(profile) + b"\n")
+        write_private(folder / KEYS, keys)
+        return Context(folder)
+
+
+class Context:
+    """One endpoint on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use this folder."""
+        self.folder = folder
+        self.name = folder.name
+
+    def profile(self) -> Profile:
+        """Return who this is, and the node it trusts."""
+        try:
+            return msgspec.json.decode((self.folder / PROFILE).read_bytes(), type=Profile)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise Fault(Code.KEY_FILE, name=self.name, expected=PROFILE) from error
+
+    def secrets(self) -> Secrets:
+        """Return the keys, opened with the passphrase."""
+        return unsealed(self.folder / KEYS)
+
+    def outbox(self) -> Outbox:
+        """Return the envelopes this endpoint posted, and their receipts."""
+        return Outbox(self.folder / OUTBOX)
+
+    def agency(self) -> Agency:
+        """Return the endpoint's dealings with its node; use as an async context manager."""
+        secrets = self.secrets()
+        keys = Keys(
+            SoftwareSigner("xb1-h", secrets.of("sign")),
+            [SoftwareOpener(each) for each in secrets.of("open")],
+        )
+        here = World(world.clock_ms, world.randomness, world.codes(), self.outbox())
+        return Agency(self.profile(), keys, here)
+
+
+def unsealed(path: Path) -> Secrets:
+    """Return the secrets in a container file.
+
+    Raises:
+        Fault: ``key-file``.
+    """
+    try:
+        sealed = path.read_bytes()
+    except OSError as error:
+        raise Fault(Code.KEY_FILE, name=path.name, found=type(error).__name__) from error
+    return container.unseal(sealed, world.passphrase(path.parent.name))
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -1,0 +1,125 @@
+"""The ``exchange`` command: its verbs, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exchange import __version__
+from exchange.cli import world
+from exchange.cli.home import Home, default
+from exchange.cli.output import fail
+from exchange.errors import ExchangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.cli.home import Context
+    from exchange.model.codes import Lang
+
+# Verb to module and function; grouped as the README tells them.
+VERBS = {
+    "demo": "exchange.cli.demo:demo",
+    "up": "exchange.cli.node:up",
+    "doctor": "exchange.cli.node:doctor",
+    "context": "exchange.cli.settings:context",
+    "keys": "exchange.cli.settings:keys",
+    "feeds": "exchange.cli.settings:feeds",
+    "subscribe": "exchange.cli.settings:subscribe",
+    "draft": "exchange.cli.writing:draft",
+    "check": "exchange.cli.writing:check",
+    "post": "exchange.cli.writing:post",
+    "reply": "exchange.cli.writing:reply",
+    "outbox": "exchange.cli.writing:outbox",
+    "inbox": "exchange.cli.reading:inbox",
+    "watch": "exchange.cli.reading:watch",
+    "read": "exchange.cli.reading:read",
+    "ack": "exchange.cli.reading:ack",
+    "trace": "exchange.cli.reading:trace",
+    "explain": "exchange.cli.looking:explain",
+    "inspect": "exchange.cli.looking:inspect",
+    "audit": "exchange.cli.auditing:audit",
+    "bench": "exchange.cli.bench:bench",
+    "completion": "exchange.cli.settings:completion",
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(  # noqa: D102
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+class Session:
+    """What every verb is given: home, context, language, and whether JSON is wanted."""
+
+    def __init__(self, home: Home, chosen: str | None, lang: Lang) -> None:
+        """Keep what the command line said."""
+        self.home = home
+        self.chosen = chosen
+        self.lang: Lang = lang
+        self.as_json = False
+
+    def context(self) -> Context:
+        """Return the context to work in."""
+        return self.home.current(self.chosen)
+
+    def say(self, spanish: str, english: str) -> None:
+        """Print a line in the reader's language; nothing where JSON is wanted."""
+        if not self.as_json:
+            click.echo(spanish if self.lang == "es" else english)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="exchange")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Folder of contexts (EXCHANGE_HOME)."
+)
+@click.option("--context", "chosen", help="Which endpoint to act as (EXCHANGE_CONTEXT).")
+@click.option("--lang", type=click.Choice(["es", "en"]), help="Language of what is shown.")
+@click.option("--plain", is_flag=True, help="No colour (also NO_COLOR).")
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    home: Path | None,
+    chosen: str | None,
+    lang: str | None,
+    plain: bool,  # noqa: ARG001  (read by ``output``)
+) -> None:
+    """Trade signed, sealed bulletins between agencies of Panama and the United States."""
+    ctx.obj = Session(Home(home or default()), chosen, world.language(lang))
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb ``--json`` and the session; refusals and faults become words and a code."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    @functools.wraps(function)
+    def called(*args: Any, as_json: bool, **options: Any) -> None:
+        session: Session = click.get_current_context().obj
+        session.as_json = as_json
+        try:
+            function(session, *args, **options)
+        except ExchangeError as error:
+            fail(error, session.lang, as_json=as_json)
+
+    return called
+
+
+def run() -> None:
+    """Run the command line."""
+    cli(prog_name="exchange")

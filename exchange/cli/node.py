@@ -1,0 +1,148 @@
+"""Verbs of who runs a node: ``up`` and ``doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exchange import __version__
+from exchange.cli import output
+from exchange.cli.main import Session, verb
+from exchange.errors import ExchangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@click.command()
+@click.option(
+    "--state",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The node's folder.",
+)
+@click.option("--listen", default="127.0.0.1:8443", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--checkpoint-every", default=1.0, show_default=True, help="Seconds between checkpoints."
+)
+@verb
+def up(session: Session, folder: Path, listen: str, checkpoint_every: float) -> None:
+    """Run a node on its folder until it is told to stop."""
+    from exchange.cli.serve import run  # noqa: PLC0415
+    from exchange.cli.state import State  # noqa: PLC0415
+
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal():
+        raise click.BadParameter(listen, param_hint="--listen")
+    session.say(f"Nodo en {listen}", f"Node at {listen}")
+    run(State(folder), host, int(port), checkpoint_every)
+
+
+@click.command()
+@verb
+def doctor(session: Session) -> None:
+    """Look at this machine, the context and the node, and say what is not well."""
+    checks = [_python(), _post_quantum_tls(), *_of_context(session)]
+    if session.as_json:
+        output.show_json({"checks": checks, "ok": all(check["ok"] for check in checks)})
+    else:
+        heads = {
+            "state": "",
+            "name": "check" if session.lang == "en" else "control",
+            "told": "",
+        }
+        rows = [
+            {
+                "state": "ok" if check["ok"] else "!!",
+                "name": check["name"],
+                "told": check[session.lang],
+            }
+            for check in checks
+        ]
+        output.table(rows, heads)
+    if not all(check["ok"] or check.get("advice") for check in checks):
+        sys.exit(output.EXIT_FAULT)
+
+
+def _python() -> dict[str, object]:
+    version = sys.version.split()[0]
+    told = f"exchange {__version__}, Python {version}, {ssl.OPENSSL_VERSION}"
+    return {"name": "install", "ok": True, "es": told, "en": told}
+
+
+def _post_quantum_tls() -> dict[str, object]:
+    has_group = ssl.OPENSSL_VERSION_INFO >= (3, 5)
+    if has_group:
+        spanish, english = (
+            "intercambio de claves híbrido disponible",
+            "hybrid key exchange available",
+        )
+    else:
+        spanish = "solo intercambio clásico en TLS; el contenido va sellado igualmente (X-Wing)"
+        english = "classical key exchange only in TLS; bodies are sealed all the same (X-Wing)"
+    return {"name": "tls-group", "ok": has_group, "advice": True, "es": spanish, "en": english}
+
+
+def _of_context(session: Session) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+
+    def step(name: str, work: Callable[[], tuple[str, str]]) -> bool:
+        try:
+            spanish, english = work()
+        except ExchangeError as error:
+            problem = output.problem(error)
+            found.append(
+                {
+                    "name": name,
+                    "ok": False,
+                    "code": error.code.value,
+                    "es": f"{problem['es']['what']} {problem['es']['next']}",
+                    "en": f"{problem['en']['what']} {problem['en']['next']}",
+                }
+            )
+            return False
+        found.append({"name": name, "ok": True, "es": spanish, "en": english})
+        return True
+
+    def which() -> tuple[str, str]:
+        profile = session.context().profile()
+        return (
+            f"{profile.endpoint}, nodo {profile.url}",
+            f"{profile.endpoint}, node {profile.url}",
+        )
+
+    def opened() -> tuple[str, str]:
+        kinds = sorted(
+            {key.alg for keys in session.context().secrets().keys.values() for key in keys}
+        )
+        return (f"claves abiertas: {', '.join(kinds)}", f"keys opened: {', '.join(kinds)}")
+
+    def reached() -> tuple[str, str]:
+        return asyncio.run(_reach(session))
+
+    step("context", which) and step("keys", opened) and step("node", reached)
+    return found
+
+
+async def _reach(session: Session) -> tuple[str, str]:
+    async with session.context().agency() as agency:
+        view = await agency.view()
+        now = agency.world.now()
+        key = view.sealing_key(agency.profile.endpoint, now)
+        days = (key.until - now) // 86_400
+        waiting = len(agency.world.outbox.waiting())
+    spanish = (
+        f"responde; {view.position} documentos de confianza verificados desde el ancla; "
+        f"mi clave vence en {days} días; {waiting} en espera de recibo"
+    )
+    english = (
+        f"answers; {view.position} trust documents verified from the anchor; "
+        f"my key expires in {days} days; {waiting} waiting for a receipt"
+    )
+    return spanish, english

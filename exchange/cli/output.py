@@ -1,0 +1,81 @@
+"""What commands print: words for people, JSON for programs, and exit codes for both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+import msgspec
+
+from exchange import render
+from exchange.cli import world
+from exchange.errors import Code, ExchangeError, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.model.codes import Lang
+
+# Documented in the README; 2 is click's own, for a command line that makes no sense.
+EXIT_REFUSED = 1
+EXIT_FAULT = 3
+EXIT_UNKNOWN = 4
+EXIT_TAMPERED = 5
+
+
+def exit_code(error: ExchangeError) -> int:
+    """Return the exit code that an error ends the command with."""
+    if error.code is Code.OUTCOME_UNKNOWN:
+        return EXIT_UNKNOWN
+    return EXIT_FAULT if isinstance(error, Fault) else EXIT_REFUSED
+
+
+def show_json(value: object) -> None:
+    """Print one JSON document on a line of its own."""
+    click.echo(msgspec.json.encode(value, order="deterministic").decode())
+
+
+def fail(error: ExchangeError, lang: Lang, *, as_json: bool) -> NoReturn:
+    """Say what went wrong and end the command: on stderr, or as JSON on stdout."""
+    if as_json:
+        show_json({"error": problem(error)})
+    else:
+        click.echo(render.refusal_text(error, lang, world.codes()), err=True)
+    sys.exit(exit_code(error))
+
+
+def problem(error: ExchangeError) -> dict[str, Any]:
+    """Return an error as plain values, in both languages."""
+    codes = world.codes()
+    return {
+        "code": error.code.value,
+        "at": error.at,
+        "facts": error.facts,
+        "en": msgspec.to_builtins(render.refusal(error, "en", codes)),
+        "es": msgspec.to_builtins(render.refusal(error, "es", codes)),
+    }
+
+
+def table(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> None:
+    """Print rows as a table; ``heads`` says which columns, in which order, under which head."""
+    if not rows:
+        return
+    # rich is slow to import, and most commands do without.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads.values():
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        # Text, not markup: what came from elsewhere has no say in how it is shown.
+        shown.add_row(*(Text(render.visible(str(row.get(name, "")))) for name in heads))
+    Console(highlight=False, no_color=_is_plain(), soft_wrap=False).print(shown)
+
+
+def _is_plain() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().params.get("plain"))

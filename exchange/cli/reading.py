@@ -1,0 +1,276 @@
+"""Verbs of a reader: ``inbox``, ``watch``, ``read``, ``ack``, ``trace``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from exchange import render
+from exchange.cli import output, world
+from exchange.cli.main import Session, verb
+from exchange.cli.times import zulu, zulu_ms
+from exchange.client import receipts
+from exchange.client.reading import Acked, Delivered, Item, Locked
+from exchange.errors import Code, Refusal
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from exchange.client.agency import Agency
+    from exchange.model.objects import Outcome
+
+_HEADS = {
+    "en": {"index": "entry", "taken": "time", "precedence": "precedence", "type": "type",
+           "origin": "from", "title": "subject", "state": "state", "id": "id"},
+    "es": {"index": "asiento", "taken": "hora", "precedence": "precedencia", "type": "tipo",
+           "origin": "de", "title": "asunto", "state": "estado", "id": "id"},
+}  # fmt: skip
+
+
+@click.command()
+@click.option("--after", default=-1, help="Only what came after this entry.")
+@verb
+def inbox(session: Session, after: int) -> None:
+    """List what is owed to this endpoint, verified and opened."""
+    items = [item for item in asyncio.run(_everything(session)) if item.index > after]
+    rows = [_row(item, session) for item in items]
+    if session.as_json:
+        output.show_json({"endpoint": session.context().profile().endpoint, "items": rows})
+    elif rows:
+        output.table(rows, _HEADS[session.lang])
+    else:
+        session.say("El buzón está vacío.", "The inbox is empty.")
+
+
+async def _everything(session: Session) -> list[Item]:
+    async with session.context().agency() as agency:
+        return await agency.everything()
+
+
+@click.command()
+@click.option("--after", default=-1, help="Begin after this entry.")
+@click.option("--count", default=0, help="Stop after so many; 0 goes on for ever.")
+@verb
+def watch(session: Session, after: int, count: int) -> None:
+    """Show what arrives, as it arrives. One line each; with --json, one object a line."""
+    asyncio.run(_watch(session, after, count))
+
+
+async def _watch(session: Session, after: int, count: int) -> None:
+    seen = 0
+    async with session.context().agency() as agency:
+        async for item in agency.follow(after):
+            row = _row(item, session)
+            if session.as_json:
+                output.show_json(row)
+            else:
+                shown = ("index", "taken", "precedence", "type", "origin", "title", "state")
+                click.echo("  ".join(render.visible(str(row[name])) for name in shown))
+            seen += 1
+            if seen == count:
+                return
+
+
+def _row(item: Item, session: Session) -> dict[str, Any]:
+    codes, lang = world.codes(), session.lang
+    match item:
+        case Delivered(header=header):
+            word = codes.words("precedence", header.precedence, lang)
+            return {
+                "kind": "bulletin",
+                "index": item.index,
+                "position": item.position,
+                "taken": zulu_ms(item.taken_ms),
+                "precedence": word if not session.as_json else header.precedence,
+                "type": header.type,
+                "origin": header.origin,
+                "status": header.status,
+                "title": _title(item, session),
+                "state": _state(item, session),
+                "id": header.id,
+                "locked": output.problem(item.locked) if item.locked else None,
+            }
+        case Acked(ack=ack):
+            said = codes.words("ack-outcomes", ack.outcome, lang)
+            return {
+                "kind": "acknowledgement",
+                "index": item.index,
+                "position": item.position,
+                "taken": zulu_ms(item.taken_ms),
+                "precedence": "",
+                "type": "ack",
+                "origin": ack.endpoint,
+                "title": f"{said} ({ack.officer})" if ack.officer else said,
+                "outcome": ack.outcome,
+                "state": "",
+                "id": ack.of.id,
+            }
+        case Locked(locked=locked):
+            return {
+                "kind": "locked",
+                "index": item.index,
+                "position": item.position,
+                "taken": "",
+                "precedence": "",
+                "type": "?",
+                "origin": "?",
+                "title": render.refusal(locked, lang, codes).what,
+                "state": locked.code.value,
+                "id": "",
+                "locked": output.problem(locked),
+            }
+
+
+def _title(item: Delivered, session: Session) -> str:
+    if item.bulletin is None:
+        locked = item.locked or Refusal(Code.CANNOT_DECRYPT)
+        return render.refusal(locked, session.lang, world.codes()).what
+    title = item.bulletin.title
+    for translation in title.translations:
+        if translation.lang == session.lang:
+            return translation.text
+    return title.text
+
+
+def _state(item: Delivered, session: Session) -> str:
+    spanish = session.lang == "es"
+    words = []
+    if item.locked:
+        words.append("cerrado" if spanish else "locked")
+    if item.cancelled_by is not None or item.header.verb == "cancel":
+        words.append("cancelado" if spanish else "cancelled")
+    if item.late:
+        words.append("tardío" if spanish else "late")
+    if item.header.status != "actual":
+        words.append(world.codes().words("status", item.header.status, session.lang))
+    return ", ".join(words)
+
+
+@click.command()
+@click.argument("identity", metavar="ID|ENTRY")
+@verb
+def read(session: Session, identity: str) -> None:
+    """Show a bulletin of the inbox, by its id or entry number. Does not acknowledge it."""
+    item = asyncio.run(_one(session, identity))
+    if item.bulletin is None:
+        raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=identity)
+    if session.as_json:
+        output.show_json(
+            {
+                "index": item.index,
+                "taken": zulu_ms(item.taken_ms),
+                "header_digest": item.digest,
+                "header": item.header,
+                "bulletin": item.bulletin,
+            }
+        )
+        return
+    codes = world.codes()
+    click.echo(render.heading(item.header, session.lang, codes))
+    click.echo(render.page(item.bulletin, session.lang, codes))
+    session.say(
+        f"\nFirma verificada. Asiento {item.index}, {zulu_ms(item.taken_ms)}.",
+        f"\nSignature verified. Entry {item.index}, {zulu_ms(item.taken_ms)}.",
+    )
+
+
+@click.command()
+@click.argument("identity", metavar="ID|ENTRY")
+@click.option(
+    "--outcome",
+    type=click.Choice(get_args(objects.Outcome)),
+    default="opened",
+    show_default=True,
+)
+@click.option("--officer", help="Who acted: a name or number of the watch, not a secret.")
+@verb
+def ack(session: Session, identity: str, outcome: Outcome, officer: str | None) -> None:
+    """Acknowledge a bulletin to its originator, signed."""
+    index = asyncio.run(_ack(session, identity, outcome, officer))
+    if session.as_json:
+        output.show_json({"id": identity, "outcome": outcome, "index": index})
+    session.say(f"Acuse registrado: asiento {index}.", f"Acknowledged: entry {index}.")
+
+
+async def _ack(session: Session, identity: str, outcome: Outcome, officer: str | None) -> int:
+    async with session.context().agency() as agency:
+        item = await _find(agency, identity)
+        return (await agency.acknowledge(item, outcome, officer)).index
+
+
+async def _one(session: Session, identity: str) -> Delivered:
+    async with session.context().agency() as agency:
+        return await _find(agency, identity)
+
+
+async def _find(agency: Agency, identity: str) -> Delivered:
+    for item in await agency.everything():
+        if isinstance(item, Delivered) and identity in (item.header.id, str(item.index)):
+            return item
+    raise Refusal(Code.NOT_FOUND, "", id=identity)
+
+
+@click.command()
+@click.argument("identity", metavar="ID")
+@verb
+def trace(session: Session, identity: str) -> None:
+    """Tell what became of a bulletin posted from here, recipient by recipient."""
+    story = asyncio.run(_trace(session, identity))
+    if session.as_json:
+        output.show_json(story)
+        return
+    session.say(
+        f"{identity}\naceptado {story['accepted']}, asiento {story['index']}, recibo verificado",
+        f"{identity}\naccepted {story['accepted']}, entry {story['index']}, receipt verified",
+    )
+    none = "sin acuse todavía" if session.lang == "es" else "no acknowledgement yet"
+    for each in story["recipients"]:
+        click.echo(f"  {each['endpoint']}")
+        for step in each["acknowledgements"]:
+            said = world.codes().words("ack-outcomes", step["outcome"], session.lang)
+            click.echo(f"    {step['taken']}  {said}  {step['officer'] or ''}".rstrip())
+        if not each["acknowledgements"]:
+            click.echo(f"    {none}")
+
+
+async def _trace(session: Session, identity: str) -> dict[str, Any]:
+    """Put together the receipt, which the node gives to the poster only, and the acks."""
+    async with session.context().agency() as agency:
+        envelope = agency.world.outbox.envelope(identity)
+        receipt = await agency.transport.get_as(objects.Receipt, f"/v1/receipts/{identity}")
+        if envelope is None:
+            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+        facts = receipts.verify(receipt, envelope.header, await agency.view())
+        header = headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
+        acks = [
+            item
+            for item in await agency.everything()
+            if isinstance(item, Acked) and item.ack.of.id == identity
+        ]
+    return {
+        "id": identity,
+        "index": receipt.index,
+        "node": receipt.node,
+        "accepted": zulu_ms(facts.taken_ms),
+        "issued": zulu(header.issued),
+        "recipients": [
+            {
+                "endpoint": name,
+                "acknowledgements": [
+                    {
+                        "outcome": item.ack.outcome,
+                        "officer": item.ack.officer,
+                        "at": zulu(item.ack.at),
+                        "taken": zulu_ms(item.taken_ms),
+                        "index": item.index,
+                    }
+                    for item in acks
+                    if item.ack.endpoint == name
+                ],
+            }
+            for name in header.to
+        ],
+    }

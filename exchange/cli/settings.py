@@ -1,0 +1,197 @@
+"""Verbs about who one is: ``context``, ``keys``, ``feeds``, ``subscribe``, ``completion``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exchange.cli import output, world
+from exchange.cli.main import Session, verb
+from exchange.cli.times import zulu
+
+if TYPE_CHECKING:
+    from exchange.model.view import View
+
+
+@click.command()
+@click.argument("name", required=False)
+@verb
+def context(session: Session, name: str | None) -> None:
+    """List the endpoints on this machine, or make NAME the current one."""
+    if name:
+        session.home.use(name)
+    names = session.home.names()
+    current = (
+        session.context().name
+        if names and (session.chosen or name or len(names) == 1)
+        else None
+    )
+    rows = [{"name": each, "current": "*" if each == current else ""} for each in names]
+    if session.as_json:
+        output.show_json(
+            {"contexts": names, "current": current, "home": str(session.home.folder)}
+        )
+    elif rows:
+        output.table(
+            rows, {"current": "", "name": "context" if session.lang == "en" else "contexto"}
+        )
+    else:
+        session.say(
+            f"No hay contextos en {session.home.folder}. «exchange demo --keep DIR» deja unos.",
+            f"No contexts in {session.home.folder}. `exchange demo --keep DIR` leaves some.",
+        )
+
+
+@click.group()
+def keys() -> None:
+    """Keys of this endpoint: show them, or make new ones."""
+
+
+@keys.command("show")
+@verb
+def keys_show(session: Session) -> None:
+    """Show the public halves of this endpoint's keys, and what the directory says of them."""
+    from exchange.seal.open import SoftwareOpener  # noqa: PLC0415
+    from exchange.seal.software import load  # noqa: PLC0415
+
+    secrets = session.context().secrets()
+    here = [("sig", load(each)[0]) for each in secrets.of("sign")]
+    here += [("enc", SoftwareOpener(each).key) for each in secrets.of("open")]
+    view = asyncio.run(_view(session))
+    standing = view.endpoints.get(secrets.holder)
+    listed = standing.keys if standing else {}
+    rows = [
+        {
+            "use": use,
+            "alg": jwk.alg,
+            "kid": jwk.kid,
+            "until": _day(listed[jwk.kid].until) if jwk.kid in listed else "-",
+        }
+        for use, jwk in here
+    ]
+    if session.as_json:
+        output.show_json({"endpoint": secrets.holder, "keys": rows})
+    else:
+        until = "valid until" if session.lang == "en" else "válida hasta"
+        output.table(rows, {"use": "use", "alg": "alg", "kid": "kid", "until": until})
+
+
+@keys.command("new")
+@click.argument("holder")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@verb
+def keys_new(session: Session, holder: str, file: Path) -> None:
+    """Make fresh keys for the endpoint HOLDER, sealed under a passphrase, into FILE."""
+    from exchange.cli.home import write_private  # noqa: PLC0415
+    from exchange.custody import container, founding  # noqa: PLC0415
+
+    if file.exists():
+        raise click.BadParameter(f"{file} exists", param_hint="FILE")
+    secrets = founding.Founder(world.randomness, world.now()).new_endpoint(holder)
+    write_private(file, container.seal(secrets, world.passphrase(holder), world.randomness))
+    if session.as_json:
+        output.show_json({"holder": holder, "file": str(file)})
+    session.say(f"Claves nuevas en {file}", f"New keys in {file}")
+
+
+@click.command()
+@verb
+def feeds(session: Session) -> None:
+    """List the feeds: what they carry, and whether this endpoint posts, reads, subscribes."""
+    view = asyncio.run(_view(session))
+    me = session.context().profile()
+    member, mine = me.member, view.subscriptions.get(me.endpoint)
+    subscribed = set(mine.feeds) if mine else set()
+    listed = view.agreed().feeds
+    rows = [
+        {
+            "feed": feed.name,
+            "title": feed.title[session.lang],
+            "types": " ".join(feed.types),
+            "may_post": member in feed.post,
+            "may_read": member in feed.read,
+            "subscribed": feed.name in subscribed,
+            "subscribers": view.subscribers(feed.name),
+        }
+        for feed in listed
+    ]
+    if session.as_json:
+        output.show_json({"endpoint": me.endpoint, "feeds": rows})
+        return
+    yes = {True: "sí" if session.lang == "es" else "yes", False: "-"}
+    shown = [
+        {
+            **row,
+            "may_post": yes[bool(row["may_post"])],
+            "may_read": yes[bool(row["may_read"])],
+            "subscribed": yes[bool(row["subscribed"])],
+        }
+        for row in rows
+    ]
+    spanish = {
+        "feed": "canal",
+        "title": "título",
+        "types": "tipos",
+        "may_post": "publica",
+        "may_read": "lee",
+        "subscribed": "suscrito",
+    }
+    english = {
+        "feed": "feed",
+        "title": "title",
+        "types": "types",
+        "may_post": "posts",
+        "may_read": "reads",
+        "subscribed": "subscribed",
+    }
+    output.table(shown, spanish if session.lang == "es" else english)
+
+
+@click.command()
+@click.argument("feed", nargs=-1)
+@verb
+def subscribe(session: Session, feed: tuple[str, ...]) -> None:
+    """Sign this endpoint's choice of feeds: exactly these, in place of the one before."""
+    receipt = asyncio.run(_subscribe(session, feed))
+    if session.as_json:
+        output.show_json({"feeds": sorted(set(feed)), "index": receipt})
+    session.say(
+        f"Suscrito a: {', '.join(feed) or '(ninguno)'}. Asiento {receipt}.",
+        f"Subscribed to: {', '.join(feed) or '(none)'}. Entry {receipt}.",
+    )
+
+
+async def _subscribe(session: Session, chosen: tuple[str, ...]) -> int:
+    async with session.context().agency() as agency:
+        return (await agency.subscribe(chosen)).index
+
+
+async def _view(session: Session) -> View:
+    async with session.context().agency() as agency:
+        return await agency.view()
+
+
+def _day(seconds: int) -> str:
+    return zulu(seconds)[:10]
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@verb
+def completion(session: Session, shell: str) -> None:
+    """Print the completion script for SHELL; source it from the shell's own settings."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415
+
+    from exchange.cli.main import cli  # noqa: PLC0415
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.BadParameter(shell)
+    script = found(cli, {}, "exchange", "_EXCHANGE_COMPLETE").source()
+    if session.as_json:
+        output.show_json({"shell": shell, "script": script})
+    else:
+        click.echo(script)

@@ -1,0 +1,134 @@
+"""A node's folder: its name and anchor, its sealed keys, its certificate and its journal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+import ssl
+from typing import TYPE_CHECKING
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from exchange.cli.home import unsealed, write_private
+from exchange.errors import Code, Fault
+from exchange.model.identity import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exchange.custody.container import Secrets
+
+SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
+JOURNAL, SESSION_KEY, TRUST = "journal.db", "session.key", "trust"
+_TEN_YEARS = dt.timedelta(days=3650)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node is told once: its name, and the anchor that its operator was given."""
+
+    node: str
+    anchor: str
+
+
+class State:
+    """One node on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use this folder."""
+        self.folder = folder
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / JOURNAL
+
+    def settings(self) -> Settings:
+        """Return the node's name and anchor."""
+        try:
+            return msgspec.json.decode((self.folder / SETTINGS).read_bytes(), type=Settings)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise Fault(Code.KEY_FILE, name=str(self.folder), expected=SETTINGS) from error
+
+    def secrets(self) -> Secrets:
+        """Return the node's keys: receipts, log, TLS. None of them opens a bulletin."""
+        return unsealed(self.folder / KEYS)
+
+    def certificate(self) -> str:
+        """Return the server certificate (PEM)."""
+        return (self.folder / CERTIFICATE).read_text(encoding="ascii")
+
+    def session_key(self, randomness: bytes) -> bytes:
+        """Return the key of nonces and tokens; made at the first start."""
+        path = self.folder / SESSION_KEY
+        if not path.exists():
+            write_private(path, randomness)
+        return path.read_bytes()
+
+    def documents(self) -> list[bytes]:
+        """Return the trust documents that lie here to be taken in, in order of their names."""
+        return [path.read_bytes() for path in sorted((self.folder / TRUST).glob("*.jws"))]
+
+
+def make_certificate(host: str, seed: bytes, now: int) -> tuple[str, str]:
+    """Return a self-signed server certificate (PEM) and its digest, for clients to pin.
+
+    Args:
+        host: name or address in the certificate; pinned clients do not look at it.
+        seed: 32 bytes, the private key (P-256).
+        now: seconds UTC.
+    """
+    key, begin = _tls_key(seed), dt.datetime.fromtimestamp(now, dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "exchange node")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(int.from_bytes(seed[:8]) >> 1 | 1)
+        .not_valid_before(begin - dt.timedelta(days=1))
+        .not_valid_after(begin + _TEN_YEARS)
+        .add_extension(x509.SubjectAlternativeName([_alternative(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    return pem, digest(certificate.public_bytes(serialization.Encoding.DER))
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _tls_key(seed: bytes) -> ec.EllipticCurvePrivateKey:
+    # A scalar of P-256 is below the curve's order; reducing costs nothing that matters.
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    return ec.derive_private_key(int.from_bytes(seed) % (order - 1) + 1, ec.SECP256R1())
+
+
+def server_context(certificate: str, seed: bytes) -> ssl.SSLContext:
+    """Return a TLS 1.3 server context; the private key touches no disk.
+
+    OpenSSL reads keys from files only, so they are given as files in memory (Linux).
+    """
+    private = _tls_key(seed).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    memory = os.memfd_create("tls", os.MFD_CLOEXEC)
+    try:
+        os.write(memory, private + certificate.encode())
+        context.load_cert_chain(f"/proc/self/fd/{memory}")
+    finally:
+        os.close(memory)
+    return context

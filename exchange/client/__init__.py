@@ -1,0 +1,1 @@
+"""The agency's side: seal, post, follow, open, acknowledge. Keys and plaintext stay here."""

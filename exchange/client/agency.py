@@ -1,0 +1,258 @@
+"""The agency's kit: post a bulletin in ten lines, follow an inbox in ten more.
+
+async with Agency(profile, keys, world) as agency:
+    prepared = await agency.prepare(read_draft(data, toml=True))
+    for reader in prepared.readers:
+        print(reader.endpoint, reader.nation)
+    receipt = await agency.post(prepared)
+    print(receipt.index)
+
+async with Agency(profile, keys, world) as agency:
+    async for item in agency.follow(after=-1):
+        if isinstance(item, Delivered) and item.bulletin:
+            print(render.page(item.bulletin, "es", world.codes))
+            await agency.acknowledge(item, "opened", officer="watch-1")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from exchange.client import compose, reading, receipts
+from exchange.client.transport import Profile, Transport
+from exchange.client.trust import TrustLog
+from exchange.errors import Code, Refusal
+from exchange.model import objects, wire
+from exchange.model.identity import uuid7
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from exchange.client.compose import Prepared
+    from exchange.client.outbox import Outbox
+    from exchange.client.reading import Delivered, Item
+    from exchange.model.codes import Codes
+    from exchange.model.bulletin.blocks import Target
+    from exchange.model.draft import Draft
+    from exchange.model.objects import Outcome, Receipt
+    from exchange.model.view import View
+    from exchange.seal.close import Envelope
+    from exchange.seal.open import Opener
+
+
+_AT_THE_DOOR = frozenset(
+    {
+        Code.NO_TOKEN,
+        Code.BAD_TOKEN,
+        Code.BAD_SESSION,
+        Code.UNKNOWN_ENDPOINT,
+        Code.ENDPOINT_SUSPENDED,
+        Code.UNKNOWN_KEY,
+        Code.KEY_NOT_VALID,
+        Code.TOO_MANY,
+    }
+)
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """What the endpoint signs with, and what it opens with (present and past keys)."""
+
+    signer: jws.Signer
+    openers: Sequence[Opener]
+
+
+class World(msgspec.Struct, frozen=True):
+    """Time in ms, randomness, code lists, and where envelopes wait: passed in, never found."""
+
+    clock_ms: Callable[[], int]
+    randomness: Callable[[int], bytes]
+    codes: Codes
+    outbox: Outbox
+
+    def now(self) -> int:
+        """Return the time in seconds UTC."""
+        return self.clock_ms() // 1000
+
+
+class Agency:
+    """One endpoint's dealings with its home node. Use it as an async context manager."""
+
+    def __init__(self, profile: Profile, keys: Keys, world: World) -> None:
+        """Prepare; nothing is sent before the first call."""
+        self.profile = profile
+        self.trust = TrustLog(profile.anchor)
+        self.world = world
+        self._keys = keys
+        self._transport = Transport(profile, keys.signer, world.now)
+
+    async def __aenter__(self) -> Self:
+        """Open the connection."""
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close it."""
+        await self._transport.__aexit__(*error)
+
+    @property
+    def transport(self) -> Transport:
+        """The session with the node, for reads that have no method here."""
+        return self._transport
+
+    async def view(self) -> View:
+        """Return the trust documents in force, fetched and verified from the anchor."""
+        return await self.trust.refresh(self._transport)
+
+    # -- posting ------------------------------------------------------------------------
+
+    async def prepare(self, draft: Draft, target: Target | None = None) -> Prepared:
+        """Return what would be sealed and who could read it. See ``compose.prepare``."""
+        return compose.prepare(
+            draft,
+            await self.view(),
+            endpoint=self.profile.endpoint,
+            id=uuid7(self.world.clock_ms(), self.world.randomness(10)),
+            now=self.world.now(),
+            codes=self.world.codes,
+            target=target,
+        )
+
+    async def post(self, prepared: Prepared) -> Receipt:
+        """Seal, keep, post; return the receipt, verified.
+
+        Raises:
+            Refusal: the node said no; nothing is kept, and it may be mended and tried again.
+            Fault: ``outcome-unknown`` or ``node-unreachable``: the envelope is kept, and
+                ``resume`` posts the same bytes again.
+        """
+        envelope = compose.seal(prepared, self._keys.signer, self.world.randomness)
+        self.world.outbox.keep(prepared.header.id, envelope)
+        return await self.send(prepared.header.id, envelope)
+
+    async def send(self, identity: str, envelope: Envelope) -> Receipt:
+        """Post an envelope that was kept, as it is; keep and return its receipt."""
+        try:
+            answer = await self._transport.post("/v1/objects", envelope.framed())
+        except Refusal as refusal:
+            # A caller turned away at the door learns nothing of its envelope: it is kept.
+            if refusal.code not in _AT_THE_DOOR:
+                self.world.outbox.discard(identity)
+            raise
+        receipt = msgspec.json.decode(answer, type=objects.Receipt)
+        receipts.verify(receipt, envelope.header, await self.view())
+        self.world.outbox.settle(identity, receipt)
+        return receipt
+
+    async def resume(self) -> list[Receipt]:
+        """Post again whatever has no receipt yet: the same bytes, so nothing is doubled."""
+        settled = []
+        for identity in self.world.outbox.waiting():
+            envelope = self.world.outbox.envelope(identity)
+            if envelope is not None:
+                settled.append(await self.send(identity, envelope))
+        return settled
+
+    async def subscribe(self, feeds: Sequence[str]) -> Receipt:
+        """Sign and post this endpoint's choice of feeds, in place of the one before."""
+        view = await self.view()
+        before = view.versions.get(f"subscriptions/{self.profile.endpoint}", 0)
+        subscription = objects.Subscription(
+            v="xb1",
+            suite=self._keys.signer.suite,
+            origin=self.profile.member,
+            endpoint=self.profile.endpoint,
+            version=before + 1,
+            feeds=sorted(set(feeds)),
+            issued=self.world.now(),
+        )
+        return await self._post_signed(subscription, objects.SUBSCRIPTION_TYP)
+
+    async def acknowledge(
+        self, item: Delivered, outcome: Outcome, officer: str | None = None
+    ) -> Receipt:
+        """Tell the originator what became of a bulletin, signed."""
+        acknowledgement = objects.Acknowledgement(
+            v="xb1",
+            suite=self._keys.signer.suite,
+            id=uuid7(self.world.clock_ms(), self.world.randomness(10)),
+            origin=self.profile.member,
+            endpoint=self.profile.endpoint,
+            of=objects.Subject(item.header.endpoint, item.header.id, item.digest),
+            outcome=outcome,
+            at=self.world.now(),
+            officer=officer,
+        )
+        return await self._post_signed(acknowledgement, objects.ACK_TYP)
+
+    async def _post_signed(self, payload: msgspec.Struct, typ: str) -> Receipt:
+        signed = jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
+        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
+        receipt = msgspec.json.decode(answer, type=objects.Receipt)
+        receipts.verify(receipt, signed, await self.view())
+        return receipt
+
+    # -- reading ------------------------------------------------------------------------
+
+    async def page(
+        self, after: int, *, expect: int | None = None, limit: int = 64, wait_s: int = 0
+    ) -> list[Item]:
+        """Return what the inbox holds after a cursor, verified, opened where it is sealed.
+
+        Args:
+            after: journal index of the last item already had; -1 for none.
+            expect: position of the next item, where it is known: one more than the last had.
+            limit: at most so many.
+            wait_s: how long the node may wait for the first one, in seconds.
+
+        Raises:
+            Refusal: ``bad-proof``: positions have a gap; something owed was left out.
+        """
+        page = await self._transport.get_as(
+            wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
+        )
+        if page.items:
+            await self.view()
+        items = [reading.verify(item, self.profile.endpoint, self.trust) for item in page.items]
+        _must_be_gapless(items, 0 if after < 0 else expect)
+        return [await self._opened(item) for item in items]
+
+    async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
+        """Yield inbox items for ever, each once, in order; wait for what is still to come."""
+        expect = None
+        while True:
+            for item in await self.page(after, expect=expect, wait_s=wait_s):
+                after, expect = item.index, item.position + 1
+                yield item
+
+    async def everything(self) -> list[Item]:
+        """Return the whole inbox as it is now."""
+        items: list[Item] = []
+        while more := await self.page(
+            items[-1].index if items else -1, expect=len(items), limit=wire.MAX_PAGE
+        ):
+            items += more
+        return items
+
+    async def _opened(self, item: Item) -> Item:
+        if not isinstance(item, reading.Delivered):
+            return item
+        if self.profile.endpoint not in item.header.to:
+            # Owed to us as a holder of what it corrects, but sealed to others.
+            return msgspec.structs.replace(item, locked=Refusal(Code.NOT_A_RECIPIENT, "/to"))
+        try:
+            path = f"/v1/blobs/{item.header.body.digest}"
+            body = await self._transport.get(path, index=item.index)
+        except Refusal as refusal:
+            return msgspec.structs.replace(item, locked=refusal)
+        return reading.unseal(item, body, self._keys.openers, self.world.codes)
+
+
+def _must_be_gapless(items: Sequence[Item], first: int | None) -> None:
+    """Hold an inbox page to its promise: positions count up by one."""
+    for place, item in enumerate(items):
+        expected = (items[0].position if first is None else first) + place
+        if item.position != expected:
+            raise Refusal(Code.BAD_PROOF, "/position", expected=expected, found=item.position)

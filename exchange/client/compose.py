@@ -1,0 +1,154 @@
+"""From a draft to an envelope ready to seal: recipients, keys and header, for review first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model import bulletin as bulletins
+from exchange.model import draft as drafts
+from exchange.model.header import Declaration, Header, TrustPoint
+from exchange.policy import rules
+from exchange.seal.close import UNSEALED, Envelope, close
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.model.bulletin import Bulletin
+    from exchange.model.bulletin.blocks import Target
+    from exchange.model.codes import Codes
+    from exchange.model.draft import Draft
+    from exchange.model.identity import Jwk
+    from exchange.model.trust import Label
+    from exchange.model.view import View
+    from exchange.seal.jws import Signer
+
+# Stands in the header until the body is sealed; never leaves this machine.
+_NO_COMMIT = "A" * 43
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """One who will be able to read: the endpoint, why, and until when its key is valid."""
+
+    endpoint: str
+    title: Label
+    member: str
+    nation: str
+    reason: str
+    key: Jwk
+    key_until: int
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A bulletin about to be sealed: exactly these, and nobody else, will be able to read it."""
+
+    header: Header
+    bulletin: Bulletin
+    readers: list[Reader]
+
+
+def prepare(  # noqa: PLR0913  (the world arrives as arguments)
+    draft: Draft,
+    view: View,
+    *,
+    endpoint: str,
+    id: str,
+    now: int,
+    codes: Codes,
+    target: Target | None = None,
+) -> Prepared:
+    """Return what would be sealed and who could read it; nothing is sent.
+
+    The feed's subscribers are added to the recipients that the draft names. A subscriber to
+    whom it may not be released is left out; a recipient named outright is refused.
+
+    Args:
+        draft: as its author wrote it.
+        view: the trust documents in force, as far as this agency was shown them.
+        endpoint: who posts.
+        id: the bulletin's UUIDv7.
+        now: seconds UTC.
+        codes: the code lists.
+        target: the bulletin that this one corrects, cancels or answers.
+
+    Raises:
+        Refusal: the draft, a recipient or a key is unfit; it names which.
+    """
+    standing = view.standing(endpoint)
+    member = standing.member.member
+    bulletin = drafts.complete(draft, id=id, origin=member, codes=codes, target=target)
+    readers = _readers(draft, view, endpoint, now)
+    post, said = draft.post, bulletins.repeated(bulletin)
+    header = Header(
+        v="xb1",
+        suite=standing.endpoint.suite,
+        id=id,
+        origin=member,
+        endpoint=endpoint,
+        type=bulletin.type,
+        schema=bulletin.schema,
+        verb=drafts.verb_of(draft, bulletin),
+        status=post.status,
+        feed=post.feed,
+        to=[reader.endpoint for reader in readers],
+        marking=msgspec.structs.replace(
+            post.marking,
+            releasable_to=sorted(post.marking.releasable_to),
+            handling=sorted(post.marking.handling),
+        ),
+        declares=msgspec.convert(said["declares"], list[Declaration]),
+        precedence=post.precedence,
+        observed=msgspec.convert(said["observed"], int | None),
+        issued=now,
+        due=msgspec.convert(said["due"], int | None),
+        expires=drafts.expires_at(post, now),
+        retain_until=max(drafts.retain_until(post, now), drafts.expires_at(post, now)),
+        regime=bulletin.regime,
+        refs=drafts.references(draft, bulletin),
+        commit=_NO_COMMIT,
+        body=UNSEALED,
+        attachments=[],
+        trust=TrustPoint(view.position, view.heads[-1]),
+    )
+    # The node would refuse the same; its author should hear it before anything is sealed.
+    rules.admit(header, standing, view, now)
+    return Prepared(header, bulletin, readers)
+
+
+def _readers(draft: Draft, view: View, endpoint: str, now: int) -> list[Reader]:
+    feed, releasable = draft.post.feed, draft.post.marking.releasable_to
+    found: dict[str, Reader] = {}
+    for place, name in enumerate(draft.post.to):
+        rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
+        found[name] = _reader(name, view, "named", now)
+    for name in view.subscribers(feed):
+        if name != endpoint and name not in found:
+            try:
+                rules.may_receive(name, feed, releasable, view, "/post/feed")
+            except Refusal:
+                continue
+            found[name] = _reader(name, view, "subscribed", now)
+    if not found:
+        raise Refusal(Code.UNKNOWN_RECIPIENT, "/post/to", name=feed)
+    return [found[name] for name in sorted(found)]
+
+
+def _reader(name: str, view: View, reason: str, now: int) -> Reader:
+    standing, key = view.standing(name, "/post/to"), view.sealing_key(name, now, "/post/to")
+    member = standing.member
+    return Reader(
+        name, member.title, member.member, standing.alpha3, reason, key.jwk, key.until
+    )
+
+
+def seal(prepared: Prepared, signer: Signer, randomness: Callable[[int], bytes]) -> Envelope:
+    """Seal and sign what was prepared, to exactly the readers that were shown."""
+    return close(
+        bulletins.encode(prepared.bulletin),
+        prepared.header,
+        [reader.key for reader in prepared.readers],
+        signer,
+        randomness,
+    )

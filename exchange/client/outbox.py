@@ -1,0 +1,84 @@
+"""What this endpoint posts, on disk before it is sent: sealed bytes, and then the receipt.
+
+Two small files a bulletin, ``ID.sealed`` and ``ID.receipt``. One that has no receipt yet may or
+may not be recorded: it is posted again as it is, never sealed anew.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Fault
+from exchange.model.objects import Receipt
+from exchange.seal.close import Envelope
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Outbox:
+    """A folder of sealed envelopes and their receipts."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use this folder; it is made when the first envelope is kept."""
+        self._folder = folder
+
+    def keep(self, identity: str, envelope: Envelope) -> None:
+        """Write an envelope durably, before it is posted."""
+        self._write(f"{identity}.sealed", envelope.framed())
+
+    def settle(self, identity: str, receipt: Receipt) -> None:
+        """Keep the receipt: this one is recorded."""
+        self._write(f"{identity}.receipt", msgspec.json.encode(receipt))
+
+    def discard(self, identity: str) -> None:
+        """Forget an envelope that was refused: it is not recorded and never will be as it is."""
+        (self._folder / f"{identity}.sealed").unlink(missing_ok=True)
+
+    def waiting(self) -> list[str]:
+        """Return the ids that have no receipt yet, oldest first."""
+        return [
+            path.stem
+            for path in sorted(self._folder.glob("*.sealed"))
+            if not path.with_suffix(".receipt").exists()
+        ]
+
+    def sent(self) -> list[str]:
+        """Return the ids that have a receipt, oldest first."""
+        return [path.stem for path in sorted(self._folder.glob("*.receipt"))]
+
+    def envelope(self, identity: str) -> Envelope | None:
+        """Return an envelope as it was posted, if it is here."""
+        path = self._folder / f"{identity}.sealed"
+        if not path.exists():
+            return None
+        header, body, _ = path.read_bytes().split(b"\n")
+        return Envelope(header, body)
+
+    def receipt(self, identity: str) -> Receipt | None:
+        """Return a receipt, if it is here."""
+        path = self._folder / f"{identity}.receipt"
+        if not path.exists():
+            return None
+        return msgspec.json.decode(path.read_bytes(), type=Receipt)
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / name
+            fresh = path.with_suffix(path.suffix + ".new")
+            with fresh.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error

@@ -1,0 +1,146 @@
+"""Read what an inbox holds: verify each entry, open what is sealed to us, and lose nothing.
+
+An item that cannot be verified or opened is kept and shown as locked, with its reason: it
+never blocks what comes after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model import bulletin as bulletins
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.seal import jws
+from exchange.seal.open import open_body
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.client.trust import TrustLog
+    from exchange.model.bulletin import Bulletin
+    from exchange.model.codes import Codes
+    from exchange.model.header import Header
+    from exchange.model.objects import Acknowledgement
+    from exchange.model.view import View
+    from exchange.model.wire import InboxItem
+    from exchange.seal.open import Opened, Opener
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked."""
+
+    position: int
+    index: int
+    taken_ms: int
+    header: Header
+    digest: str
+    late: bool
+    target: int | None
+    cancelled_by: int | None
+    bulletin: Bulletin | None = None
+    opened: Opened | None = None
+    locked: Refusal | None = None
+
+
+class Acked(msgspec.Struct, frozen=True):
+    """An acknowledgement of a bulletin that we sent."""
+
+    position: int
+    index: int
+    taken_ms: int
+    ack: Acknowledgement
+
+
+class Locked(msgspec.Struct, frozen=True):
+    """Something in the inbox that does not verify: its place, and why."""
+
+    position: int
+    index: int
+    locked: Refusal
+
+
+Item = Delivered | Acked | Locked
+
+
+def verify(item: InboxItem, endpoint: str, trust: TrustLog) -> Item:
+    """Return what an inbox item is, its signatures verified under the view of its time."""
+    try:
+        entry = entries.decode(item.entry.encode())
+        view = trust.at(entry.facts.view)
+        match entry.facts:
+            case entries.Accepted():
+                return _delivered(item, entry.facts, entry.object, endpoint, view)
+            case entries.Acknowledged():
+                return _acked(item, entry.facts, entry.object, view)
+            case _:
+                raise Refusal(Code.UNKNOWN_OBJECT, "/kind")  # noqa: TRY301
+    except Refusal as refusal:
+        return Locked(item.position, item.index, refusal)
+
+
+def _delivered(
+    item: InboxItem, facts: entries.Accepted, raw: bytes, endpoint: str, view: View
+) -> Delivered:
+    signed = jws.read(raw, headers.MAX_HEADER_BYTES)
+    if signed.typ != headers.TYP or signed.digest != facts.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/digest")
+    header = headers.decode(signed.payload)
+    standing = view.signatory(header.origin, header.endpoint, header.suite)
+    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    # Owed to us by its own address list, or as a holder of what it cancels or corrects.
+    if entries.Owed(endpoint, item.position) not in facts.owed:
+        raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
+    return Delivered(
+        position=item.position,
+        index=item.index,
+        taken_ms=facts.taken_ms,
+        header=header,
+        digest=signed.digest,
+        late=facts.late,
+        target=facts.target,
+        cancelled_by=facts.cancelled_by,
+    )
+
+
+def _acked(item: InboxItem, facts: entries.Acknowledged, raw: bytes, view: View) -> Acked:
+    signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
+    if signed.typ != objects.ACK_TYP or signed.digest != facts.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/digest")
+    ack = objects.decode_acknowledgement(signed.payload)
+    standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
+    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    return Acked(item.position, item.index, facts.taken_ms, ack)
+
+
+def unseal(item: Delivered, body: bytes, openers: Sequence[Opener], codes: Codes) -> Delivered:
+    """Return a delivered bulletin opened, or locked with the reason.
+
+    Args:
+        item: verified.
+        body: the sealed body as fetched.
+        openers: our keys, present and past.
+        codes: the code lists that its content is checked against.
+    """
+    try:
+        opened = open_body(item.header, body, openers)
+        bulletin = bulletins.decode(opened.text, codes)
+        check_repeated(item.header, bulletin)
+    except Refusal as refusal:
+        return msgspec.structs.replace(item, locked=refusal)
+    return msgspec.structs.replace(item, bulletin=bulletin, opened=opened)
+
+
+def check_repeated(header: Header, bulletin: Bulletin) -> None:
+    """Hold a bulletin to what its header says of it in the clear.
+
+    Raises:
+        Refusal: ``header-body-mismatch``, naming the member.
+    """
+    for name, value in bulletins.repeated(bulletin).items():
+        if getattr(header, name) != value:
+            raise Refusal(Code.HEADER_BODY_MISMATCH, f"/{name}")

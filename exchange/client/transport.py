@@ -1,0 +1,185 @@
+"""HTTPS to one node: TLS 1.3 with its certificate pinned, sessions, and problems as errors."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model import objects, wire
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# A request that gets no answer for this long is given up; a long poll has its wait on top.
+_ANSWER_S = 30
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint's place in the world: who it is, and the node it trusts by certificate.
+
+    ``anchor`` is the digest of the first root, as the custodians read it aloud.
+    """
+
+    endpoint: str
+    node: str
+    url: str
+    certificate: str
+    anchor: str
+
+    @property
+    def member(self) -> str:
+        """The agency that the endpoint belongs to."""
+        return self.endpoint.partition("/")[0]
+
+
+class Transport:
+    """A session with the home node. Use it as an async context manager."""
+
+    def __init__(self, profile: Profile, signer: jws.Signer, clock: Callable[[], int]) -> None:
+        """Prepare; nothing is sent before the first call."""
+        self._profile = profile
+        self._signer = signer
+        self._clock = clock
+        self._token: str | None = None
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        connector = aiohttp.TCPConnector(ssl=pinned(self._profile.certificate), limit=64)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        self._http = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def get(self, path: str, **query: str | int) -> bytes:
+        """Return what the node answers to a read.
+
+        Raises:
+            Refusal, Fault: the node's problem; or ``node-unreachable``.
+        """
+        return await self._in_session("GET", path, query, None)
+
+    async def get_as(self, wanted: type[T], path: str, **query: str | int) -> T:
+        """Return a read's answer, decoded."""
+        return _decoded(await self.get(path, **query), wanted)
+
+    async def post(self, path: str, data: bytes) -> bytes:
+        """Return what the node answers to a write.
+
+        Raises:
+            Refusal, Fault: the node's problem. ``node-unreachable`` when nothing was sent;
+                ``outcome-unknown`` when the answer was lost: ask, or post the same bytes again.
+        """
+        return await self._in_session("POST", path, {}, data)
+
+    async def _in_session(
+        self, method: str, path: str, query: dict[str, str | int], data: bytes | None
+    ) -> bytes:
+        if self._token is None:
+            self._token = await self._open_session()
+        try:
+            return await self._send(method, path, query, data, self._token)
+        except Refusal as refusal:
+            if refusal.code is not Code.BAD_TOKEN:
+                raise
+        # Tokens end, and end with the node's key: prove possession once more, once.
+        self._token = await self._open_session()
+        return await self._send(method, path, query, data, self._token)
+
+    async def _open_session(self) -> str:
+        challenge = _decoded(await self._send("GET", "/v1/nonce", {}, None), wire.Nonce)
+        if challenge.node != self._profile.node:
+            raise Refusal(Code.BAD_SESSION, "/node", expected=self._profile.node)
+        request = objects.SessionRequest(
+            v="xb1",
+            suite=self._signer.suite,
+            origin=self._profile.member,
+            endpoint=self._profile.endpoint,
+            node=challenge.node,
+            nonce=challenge.nonce,
+            issued=self._clock(),
+        )
+        signed = jws.sign(msgspec.json.encode(request), objects.SESSION_TYP, [self._signer])
+        answer = await self._send("POST", "/v1/session", {}, signed)
+        return _decoded(answer, objects.Answered).token
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str | int],
+        data: bytes | None,
+        token: str | None = None,
+    ) -> bytes:
+        if self._http is None:
+            message = "use the transport as an async context manager"
+            raise RuntimeError(message)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        total = aiohttp.ClientTimeout(total=_ANSWER_S + int(query.get("wait", 0)))
+        try:
+            async with self._http.request(
+                method,
+                self._profile.url + path,
+                params=query,
+                data=data,
+                headers=headers,
+                timeout=total,
+            ) as response:
+                body = await response.read()
+                if response.status >= 400:
+                    raise error_of(body, response.status)
+                return body
+        except aiohttp.ClientConnectorError as error:
+            raise Fault(
+                Code.NODE_UNREACHABLE, name=self._profile.url, found=_kind(error)
+            ) from error
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            code = Code.NODE_UNREACHABLE if method == "GET" else Code.OUTCOME_UNKNOWN
+            raise Fault(code, name=self._profile.url, found=_kind(error)) from error
+
+
+def _kind(error: BaseException) -> str:
+    # The kind of fault and no more: library messages may quote what was sent.
+    return type(error).__name__
+
+
+def pinned(certificate: str) -> ssl.SSLContext:
+    """Return a context that accepts one certificate only, over TLS 1.3 only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    # The certificate itself is pinned, so the name in it decides nothing.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=certificate)
+    return context
+
+
+def error_of(body: bytes, status: int) -> ExchangeError:
+    """Return a node's problem document as the error it stands for."""
+    try:
+        problem = msgspec.json.decode(body, type=wire.Problem)
+        code = Code(problem.code)
+    except (msgspec.MsgspecError, ValueError):
+        return Fault(Code.UNAVAILABLE, found=status)
+    kind = Fault if problem.status >= 500 else Refusal
+    return kind(code, problem.at, **problem.facts)
+
+
+def _decoded(body: bytes, wanted: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=wanted)
+    except msgspec.MsgspecError as error:
+        raise Fault(Code.UNAVAILABLE, expected=wanted.__name__) from error

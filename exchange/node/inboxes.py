@@ -1,0 +1,51 @@
+"""Wake those who wait for their inbox, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.broker.settle import Record
+    from exchange.node.ports import InboxRow, Store
+
+
+class Inboxes:
+    """Reads inboxes by cursor; long polls wait here without asking the store again."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from ``store``; ``ring`` is given to the writer as a follower."""
+        self._store = store
+        self._bells: dict[str, asyncio.Event] = {}
+
+    def ring(self, records: Sequence[Record]) -> None:
+        """Wake whoever waits for one of these records."""
+        for record in records:
+            for owed in record.owed:
+                bell = self._bells.pop(owed.endpoint, None)
+                if bell is not None:
+                    bell.set()
+
+    async def read(
+        self, endpoint: str, after: int, limit: int, wait_s: float
+    ) -> list[InboxRow]:
+        """Return an inbox's entries after a cursor; wait for the first of them if need be.
+
+        Args:
+            endpoint: whose inbox.
+            after: index of the last entry already had; -1 for none.
+            limit: at most so many.
+            wait_s: how long to wait when there is nothing yet, in seconds.
+        """
+        # The bell is hung before looking: what is committed in between rings it.
+        bell = self._bells.setdefault(endpoint, asyncio.Event())
+        rows = await self._store.inbox(endpoint, after, limit)
+        if rows or wait_s <= 0:
+            return rows
+        try:
+            await asyncio.wait_for(bell.wait(), wait_s)
+        except TimeoutError:
+            return []
+        return await self._store.inbox(endpoint, after, limit)

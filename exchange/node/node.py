@@ -1,0 +1,150 @@
+"""A nation's node, whole: its writer, its readers, its sessions and its checkpoints."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Fault, Refusal
+from exchange.model import entry as entries
+from exchange.node.checkpoints import Checkpointer, origin_of
+from exchange.node.inboxes import Inboxes
+from exchange.node.opening import open_writer
+from exchange.node.sessions import Sessions
+from exchange.node.writer import Answer, Settings, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from exchange.broker.settle import Ledger
+    from exchange.journal.checkpoint import Signer
+    from exchange.model.entry import Facts
+    from exchange.node.ports import Store
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What makes a node this node: the anchor it trusts, its log keys and its session key."""
+
+    anchor: str
+    log: Sequence[Signer]
+    session_key: bytes
+
+
+class _Waiting:
+    """A reply that a coroutine waits for."""
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[Answer | Fault] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def __call__(self, answer: Answer | Fault) -> None:
+        # A poster that hung up has cancelled this; what was recorded stays recorded.
+        if not self._future.done():
+            self._future.set_result(answer)
+
+    async def answer(self) -> Answer:
+        answer = await self._future
+        if isinstance(answer, Fault):
+            raise answer
+        return answer
+
+
+class Node:
+    """Open it, use its parts, close it. ``writer.submit`` is the one door in."""
+
+    def __init__(
+        self, store: Store, settings: Settings, identity: Identity, writer: Writer
+    ) -> None:
+        """Put the parts together; ``open`` is how a node begins."""
+        self.name = settings.node
+        self.store = store
+        self.writer = writer
+        self.clock_ms = settings.clock_ms
+        self.sessions = Sessions(settings.node, identity.session_key, settings.randomness)
+        self.inboxes = Inboxes(store)
+        self.checkpoints = Checkpointer(
+            store, writer, origin_of(settings.node), identity.log, settings.clock_ms
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(
+        cls, store: Store, settings: Settings, identity: Identity, checkpoint_s: float
+    ) -> Node:
+        """Open the journal, take over as its writer, and begin to checkpoint.
+
+        Args:
+            store: holds the journal.
+            settings: name, keys, clock and randomness.
+            identity: anchor, log keys and session key.
+            checkpoint_s: seconds between two checkpoints; 0 makes none by itself.
+
+        Raises:
+            Fault: the journal cannot be trusted or written; nothing is served.
+        """
+        writer = await open_writer(store, settings, identity.anchor)
+        node = cls(store, settings, identity, writer)
+        writer.follow(node.inboxes.ring)
+        await node.checkpoints.resume()
+        node._start(writer.run())
+        await writer.note(node._epoch_opened)
+        if checkpoint_s > 0:
+            node._start(node.checkpoints.run(checkpoint_s))
+        return node
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the node takes bulletins: it can write, signs checkpoints, and has trust."""
+        return (
+            self.writer.fault is None
+            and self.writer.view.arrangement is not None
+            and all(not task.done() for task in self._tasks)
+        )
+
+    def now(self) -> int:
+        """Return the time in seconds UTC."""
+        return self.clock_ms() // 1000
+
+    async def submit(self, caller: str, raw: bytes, body: bytes) -> Answer:
+        """Take one object in and wait for its answer.
+
+        Raises:
+            Fault: nothing was recorded, or it is not known whether it was.
+        """
+        waiting = _Waiting()
+        self.writer.submit(caller, raw, body, waiting)
+        return await waiting.answer()
+
+    async def refuse(self, caller: str, raw: bytes, refusal: Refusal) -> Answer:
+        """Record a refusal made before the request could be taken apart.
+
+        Raises:
+            Fault: it could not be recorded.
+        """
+        waiting = _Waiting()
+        self.writer.refuse(caller, raw, refusal, waiting)
+        return await waiting.answer()
+
+    async def close(self) -> None:
+        """Stop writing, answer whoever still waits with a fault, and release the store."""
+        for task in reversed(self._tasks):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Fault):
+                await task
+        await self.store.close()
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(coroutine))
+
+    def _epoch_opened(self, ledger: Ledger) -> Facts:
+        return entries.EpochOpened(
+            node=self.name,
+            epoch=self.writer.epoch,
+            salt=ledger.salt(),
+            taken_ms=ledger.taken_ms,
+            view=ledger.view,
+        )

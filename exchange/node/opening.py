@@ -1,0 +1,76 @@
+"""Open a journal: read how far it goes, what is in force, and that nothing signed is gone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from exchange.broker.settle import TRUST_INBOX
+from exchange.errors import Code, Fault
+from exchange.journal import checkpoint as checkpoints
+from exchange.journal.proofs import root_at
+from exchange.journal.tree import Frontier
+from exchange.model import entry as entries
+from exchange.node.stored import with_hashes
+from exchange.node.writer import Writer
+from exchange.seal import trust
+from exchange.model.view import View
+
+if TYPE_CHECKING:
+    from exchange.node.ports import Head, Store
+    from exchange.node.writer import Settings
+
+# A journal whose newest entry is this far ahead of our clock was written by a better clock.
+_CLOCK_TOLERANCE_MS = 5_000
+_PAGE = 256
+
+
+async def open_writer(store: Store, settings: Settings, anchor: str) -> Writer:
+    """Return a writer that continues the journal in ``store``.
+
+    Args:
+        store: holds the journal, or nothing yet.
+        settings: the node's name, signer, clock and randomness.
+        anchor: digest of the first root, as the operator was told it by the custodians.
+
+    Raises:
+        Fault: the journal is shorter than what was signed, altered, under another anchor, or
+            ahead of the clock. Nothing is served from such a journal.
+    """
+    head = await store.head()
+    if head.taken_ms > settings.clock_ms() + _CLOCK_TOLERANCE_MS:
+        raise Fault(Code.CLOCK, found=head.taken_ms)
+    await _check_signed(store, head)
+    view = await fold(store, View(anchor=anchor))
+    return Writer(store, settings, view, head, await store.positions())
+
+
+async def fold(store: Store, view: View) -> View:
+    """Return the view after every trust entry of the journal, each verified anew."""
+    after = -1
+    while rows := await store.inbox(TRUST_INBOX, after, _PAGE):
+        for row in rows:
+            facts = entries.decode(row.entry).facts
+            if not isinstance(facts, entries.Trust):
+                raise Fault(Code.STORE_FAILED, found=row.index)
+            raw = await store.blob(facts.document.digest)
+            if raw is None:
+                raise Fault(Code.STORE_FAILED, found=row.index)
+            view = trust.apply(raw, view, row.index, facts.taken_ms // 1000)
+            after = row.index
+    return view
+
+
+async def _check_signed(store: Store, head: Head) -> None:
+    """Fail closed when the tree is not the one whose newest root was signed here."""
+    frontier = Frontier.decode(head.frontier) if head.size else Frontier()
+    signed = await store.newest("checkpoint")
+    expected = [(head.size, frontier.root())]
+    if signed is not None:
+        facts = entries.decode(signed.entry).facts
+        if isinstance(facts, entries.Checkpointed):
+            promised = checkpoints.parse(facts.note.encode())
+            expected.append((promised.size, promised.root))
+    for size, root in expected:
+        if size > head.size or await with_hashes(store, partial(root_at, size)) != root:
+            raise Fault(Code.STORE_FAILED, found=head.size, expected=size)

@@ -1,0 +1,168 @@
+"""What the node asks of a store. Adapters meet it; one contract suite checks each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.broker.settle import Found, Record
+
+
+class Head(msgspec.Struct, frozen=True):
+    """How far a journal goes.
+
+    Attributes:
+        size: entries stored; the next index.
+        epoch: of the writer that appended last; 0 before any.
+        taken_ms: taken time of the newest entry; 0 before any.
+        frontier: right edge of the Merkle tree, as ``journal.tree`` encodes it.
+    """
+
+    size: int
+    epoch: int
+    taken_ms: int
+    frontier: bytes
+
+
+class TileRoot(msgspec.Struct, frozen=True):
+    """The root (32 bytes) of a completed tile: hash ``number`` of row ``level + 1``.
+
+    Rows are those of ``journal.tiles.Hashes``: row 0 is the leaves, so a tile's own hashes
+    are found in the row below and are not stored twice.
+    """
+
+    level: int
+    number: int
+    root: bytes
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """One commit group: appended whole, or not at all.
+
+    Attributes:
+        epoch: of the writer; an epoch newer than the store's is opened by this batch.
+        records: the entries in order, with keys, inbox rows and blobs.
+        leaves: their leaf hashes, 32 bytes each.
+        tiles: roots of the tiles that these leaves complete.
+        frontier: the tree's right edge after them.
+        taken_ms: taken time of the last of them.
+        statement: the signed group statement; given out only after this batch is durable.
+    """
+
+    epoch: int
+    records: Sequence[Record]
+    leaves: Sequence[bytes]
+    tiles: Sequence[TileRoot]
+    frontier: bytes
+    taken_ms: int
+    statement: bytes
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The batch is durable; ``size`` is the journal's size after it."""
+
+    size: int
+
+
+class HeadMoved(msgspec.Struct, frozen=True):
+    """Nothing was written: the journal's size is not the one expected."""
+
+    size: int
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """Nothing was written: exactly these entries stand at that place already."""
+
+    size: int
+
+
+class Fenced(msgspec.Struct, frozen=True):
+    """Nothing was written: a writer of a newer epoch took over."""
+
+    epoch: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Nothing was written, and trying the same again will not help (say, the disk is full)."""
+
+    reason: str
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """It may or may not have been written. Read from ``expect`` before anything else."""
+
+    reason: str
+
+
+Outcome = Done | HeadMoved | Duplicate | Fenced | Refused | Unknown
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One entry as stored: its index, its bytes, and its leaf hash as it was computed then."""
+
+    index: int
+    entry: bytes
+    leaf: bytes
+
+
+class InboxRow(msgspec.Struct, frozen=True):
+    """One entry in an inbox; positions have no gap."""
+
+    position: int
+    index: int
+    entry: bytes
+
+
+class GroupRow(msgspec.Struct, frozen=True):
+    """The commit group that an entry was written in."""
+
+    first: int
+    count: int
+    statement: bytes
+
+
+class Store(Protocol):
+    """An append-only journal, its blobs, and the tables derived from it.
+
+    Obligations: ``append`` is all or nothing and durable when it returns ``Done``; a reader
+    sees a batch whole or not at all; entries never change, move or vanish; reads after
+    ``Done`` see it. Any method may be slow. Read methods raise ``Fault`` (``store-failed``)
+    when the store does not answer; ``append`` never raises: it returns an ``Outcome``.
+    """
+
+    async def head(self) -> Head:
+        """Return how far the journal goes."""
+
+    async def append(self, batch: Batch, expect: int) -> Outcome:
+        """Append a batch where the journal's size is ``expect``."""
+
+    async def read(self, first: int, limit: int) -> list[Row]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+
+    async def inbox(self, endpoint: str, after: int, limit: int) -> list[InboxRow]:
+        """Return an inbox's entries with an index over ``after`` (-1: all), in order."""
+
+    async def positions(self) -> dict[str, int]:
+        """Return how many entries each inbox holds; inboxes without any are absent."""
+
+    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
+        """Return the entries that these keys lead to; unknown keys are absent."""
+
+    async def newest(self, kind: str) -> Row | None:
+        """Return the newest entry of a kind, if there is one."""
+
+    async def group(self, index: int) -> GroupRow | None:
+        """Return the commit group that holds an entry, if there is such an entry."""
+
+    async def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined: ``journal.tiles.Hashes.read``."""
+
+    async def blob(self, digest: str) -> bytes | None:
+        """Return a blob by digest, or None."""
+
+    async def close(self) -> None:
+        """Release everything; what was ``Done`` stays."""

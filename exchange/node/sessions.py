@@ -1,0 +1,108 @@
+"""Sessions without state: nonce and token are MACs under a node key that its fronts share."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model import objects
+from exchange.model.codec import b64, unb64
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.model.view import Standing, View
+
+NONCE_LIFETIME_S = 120
+TOKEN_LIFETIME_S = 3600
+KEY_BYTES = 32
+
+
+class _Claims(msgspec.Struct, frozen=True, array_like=True):
+    use: str
+    endpoint: str
+    expires: int
+    random: str
+
+
+_CLAIMS = msgspec.json.Decoder(_Claims)
+
+
+class Sessions:
+    """Gives nonces and tokens, and says whose a token is."""
+
+    def __init__(self, node: str, key: bytes, randomness: Callable[[int], bytes]) -> None:
+        """Use a node key of 32 bytes."""
+        if len(key) != KEY_BYTES:
+            message = "a session key is 32 bytes"
+            raise ValueError(message)
+        self._node = node
+        self._key = key
+        self._randomness = randomness
+
+    def nonce(self, now: int) -> str:
+        """Return a challenge to sign, good for two minutes and for this node."""
+        return self._make("nonce", "", now + NONCE_LIFETIME_S)
+
+    def open(self, raw: bytes, view: View, now: int) -> objects.Answered:
+        """Return a token for the endpoint that signed this request.
+
+        Raises:
+            Refusal: ``bad-session`` where nonce, node or time do not fit; else what the
+                signature check finds.
+        """
+        signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
+        if signed.typ != objects.SESSION_TYP:
+            raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
+        request = objects.decode_session(signed.payload)
+        standing = view.signatory(request.origin, request.endpoint, request.suite)
+        if request.node != self._node:
+            raise Refusal(Code.BAD_SESSION, "/node", expected=self._node)
+        if abs(request.issued - now) > NONCE_LIFETIME_S:
+            raise Refusal(Code.BAD_SESSION, "/issued", found=request.issued)
+        try:
+            self._check("nonce", request.nonce, now)
+        except Refusal:
+            raise Refusal(Code.BAD_SESSION, "/nonce") from None
+        jws.verify_by(signed, standing, now)
+        expires = now + TOKEN_LIFETIME_S
+        return objects.Answered(self._make("token", request.endpoint, expires), expires)
+
+    def caller(self, authorization: str | None, view: View, now: int) -> Standing:
+        """Return who calls, if the token is ours, in time, and its endpoint still active.
+
+        Raises:
+            Refusal: ``no-token``, ``bad-token``, ``endpoint-suspended``.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme != "Bearer" or not token:
+            raise Refusal(Code.NO_TOKEN)
+        # The status is asked of the view in force now: a suspension bites at the next request.
+        return view.standing(self._check("token", token, now).endpoint, "")
+
+    def _make(self, use: str, endpoint: str, expires: int) -> str:
+        claims = _Claims(use, endpoint, expires, b64(self._randomness(12)))
+        body = b64(msgspec.json.encode(claims))
+        return f"{body}.{b64(self._mac(body))}"
+
+    def _check(self, use: str, token: str, now: int) -> _Claims:
+        body, _, mac = token.partition(".")
+        try:
+            given = unb64(mac)
+        except Refusal:
+            raise Refusal(Code.BAD_TOKEN) from None
+        if not hmac.compare_digest(given, self._mac(body)):
+            raise Refusal(Code.BAD_TOKEN)
+        # Only what we made ourselves gets this far.
+        claims = _CLAIMS.decode(unb64(body))
+        if claims.use != use or claims.expires <= now:
+            raise Refusal(Code.BAD_TOKEN)
+        return claims
+
+    def _mac(self, body: str) -> bytes:
+        return hmac.digest(self._key, f"{self._node}\n{body}".encode(), sha256)

@@ -1,0 +1,430 @@
+"""The single writer: considers what arrives in parallel, settles and commits it in one order.
+
+``submit(caller, raw, body, reply)`` is the node's one door, free of any web framework. Arrivals
+keep the order in which they were submitted. ``reply`` is called once, in the event loop, after
+the commit group that holds the answer is durable; or with a ``Fault`` when nothing was recorded.
+
+    submit > [considering, micro-batches in threads] > [settle, tree, sign] > append > reply
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.broker import intake, settle
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model.codec import b64
+from exchange.model.objects import RECEIPT_TYP, GroupStatement, Receipt
+from exchange.journal.tiles import completed
+from exchange.journal.tree import Frontier, Group, leaf_hash
+from exchange.node import ports
+from exchange.node.stored import with_hashes
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from exchange.journal.tiles import Hashes
+    from exchange.model.entry import Facts
+    from exchange.model.view import View
+
+# One executor call per micro-batch: a call costs as much as a tenth of a verification.
+MICRO_BATCH = 32
+MAX_GROUP = 512
+# Bounds what waits for the writer; a caller over it is told to come again (protects memory).
+MAX_WAITING = 8192
+_RETRY_S = 0.05
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a poster is told: a receipt, with the refusal if that is what was recorded."""
+
+    receipt: Receipt
+    refusal: Refusal | None = None
+    is_new: bool = True
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the writer is told of the world: its name, keys, time and randomness."""
+
+    node: str
+    signer: jws.Signer
+    clock_ms: Callable[[], int]
+    randomness: Callable[[int], bytes]
+    executor: Executor
+
+
+class _Pending(msgspec.Struct, eq=False):
+    arrival: intake.Arrival
+    reply: Callable[[Answer | Fault], None]
+    declined: Refusal | None = None
+    considered: intake.Considered | None = None
+
+
+class _Ready(msgspec.Struct):
+    """A group about to be appended, and who waits for which of its results."""
+
+    batch: ports.Batch
+    group: Group
+    ledger: settle.Ledger
+    settled: list[tuple[_Pending, settle.Settled]]
+    frontier: Frontier
+
+
+class Writer:
+    """See the module. One per journal; ``run`` ends only when cancelled or fenced off."""
+
+    def __init__(
+        self,
+        store: ports.Store,
+        settings: Settings,
+        view: View,
+        head: ports.Head,
+        positions: dict[str, int],
+    ) -> None:
+        """Continue a journal from what was read of it (see ``node.opening``)."""
+        self.view = view
+        self.frontier = Frontier.decode(head.frontier) if head.size else Frontier()
+        self.epoch = head.epoch + 1
+        self.fault: Fault | None = None
+        self._store = store
+        self._settings = settings
+        self._taken_ms = head.taken_ms
+        self._stamp_ms = head.taken_ms
+        self._positions = positions
+        self._waiting: deque[_Pending] = deque()
+        self._considering: deque[asyncio.Future[list[_Pending]]] = deque()
+        self._carried: list[_Pending] = []
+        self._notes: deque[tuple[Callable[[settle.Ledger], Facts], asyncio.Future[int]]] = (
+            deque()
+        )
+        self._work = asyncio.Event()
+        self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
+
+    @property
+    def size(self) -> int:
+        """How many entries are durable."""
+        return self.frontier.size
+
+    def inbox_total(self, endpoint: str) -> int:
+        """How many durable entries an inbox holds."""
+        return self._positions.get(endpoint, 0)
+
+    def follow(self, follower: Callable[[Sequence[settle.Record]], None]) -> None:
+        """Call ``follower`` in the event loop with the records of each group made durable."""
+        self._followers.append(follower)
+
+    def submit(
+        self, caller: str, raw: bytes, body: bytes, reply: Callable[[Answer | Fault], None]
+    ) -> None:
+        """Take one object in; ``reply`` is called once, when it is recorded or cannot be.
+
+        Args:
+            caller: endpoint that holds the session; empty for the node's own operator.
+            raw: the signed object as received.
+            body: the sealed body that came with it, or nothing.
+            reply: called in the event loop.
+        """
+        arrival = intake.Arrival(caller, raw, body, self._stamp())
+        self._enqueue(_Pending(arrival, reply))
+
+    def refuse(
+        self, caller: str, raw: bytes, refusal: Refusal, reply: Callable[[Answer | Fault], None]
+    ) -> None:
+        """Record that something was refused before it could be taken apart (bad framing, say)."""
+        arrival = intake.Arrival(caller, raw, b"", self._stamp())
+        self._enqueue(_Pending(arrival, reply, declined=refusal))
+
+    def _stamp(self) -> int:
+        # Taken times never decrease, whatever the wall clock does.
+        self._stamp_ms = max(self._stamp_ms, self._settings.clock_ms())
+        return self._stamp_ms
+
+    def _enqueue(self, pending: _Pending) -> None:
+        if self.fault is not None:
+            pending.reply(self.fault)
+        elif len(self._waiting) >= MAX_WAITING:
+            pending.reply(Fault(Code.UNAVAILABLE, limit=MAX_WAITING))
+        else:
+            self._waiting.append(pending)
+            self._dispatch()
+
+    async def note(self, make: Callable[[settle.Ledger], Facts]) -> int:
+        """Append one bookkeeping entry, made when its place is known; return its index."""
+        if self.fault is not None:
+            raise self.fault
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._notes.append((make, done))
+        self._work.set()
+        return await done
+
+    async def run(self) -> None:
+        """Write until cancelled. A fault that cannot be resolved stops all writing."""
+        try:
+            while self.fault is None:
+                pending = await self._next()
+                await self._write(pending)
+        finally:
+            self._stop(Fault(Code.UNAVAILABLE) if self.fault is None else self.fault)
+
+    # -- considering --------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        """Hand waiting arrivals to the worker threads, two micro-batches at a time."""
+        loop = asyncio.get_running_loop()
+        while self._waiting and sum(not each.done() for each in self._considering) < 2:
+            count = min(len(self._waiting), MICRO_BATCH)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            future = loop.run_in_executor(self._settings.executor, _consider, batch, self.view)
+            future.add_done_callback(self._considered)
+            self._considering.append(future)
+
+    def _considered(self, _: object) -> None:
+        self._work.set()
+        if self._waiting:
+            self._dispatch()
+
+    async def _next(self) -> list[_Pending]:
+        """Wait for work; return what is ready, in order of arrival, at most a group."""
+        while not (
+            self._carried or self._notes or (self._considering and self._considering[0].done())
+        ):
+            self._work.clear()
+            await self._work.wait()
+        ready, self._carried = self._carried, []
+        while self._considering and self._considering[0].done() and len(ready) < MAX_GROUP:
+            ready += self._considering.popleft().result()
+        ready, self._carried = ready[:MAX_GROUP], ready[MAX_GROUP:]
+        return await self._freshly_considered(ready)
+
+    async def _freshly_considered(self, ready: list[_Pending]) -> list[_Pending]:
+        """Send back what was decided under a view that is no longer the newest."""
+        taken_ms = self._taken_ms
+        for place, each in enumerate(ready):
+            fresh = each.considered is not None and each.considered.view == self.view.index
+            if not fresh or each.arrival.taken_ms < taken_ms:
+                await self._consider_again(ready[place:])
+                break
+            taken_ms = each.arrival.taken_ms
+        return ready
+
+    async def _consider_again(self, pending: list[_Pending]) -> None:
+        # All of them at one new time: what stood behind a stale one must not come before it.
+        stamp = self._stamp()
+        for each in pending:
+            each.arrival = each.arrival._replace(taken_ms=stamp)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._settings.executor, _consider, pending, self.view)
+
+    # -- settling and committing --------------------------------------------------------
+
+    async def _write(self, pending: list[_Pending]) -> None:
+        ledger = settle.Ledger(
+            self.size,
+            self._taken_ms,
+            self.view.index,
+            self._positions,
+            lambda: self._settings.randomness(entries.SALT_BYTES),
+        )
+        try:
+            known = await self._known(pending)
+        except Fault as unanswered:
+            _answer_all(pending, unanswered)
+            return
+        noted = self._settle_notes(ledger)
+        settled = self._settle(pending, known, ledger)
+        if not ledger.records:
+            await self._answer(settled, None)
+            return
+        ready = await with_hashes(
+            self._store, lambda hashes: self._prepare(ledger, settled, hashes)
+        )
+        outcome = await self._append(ready.batch)
+        match outcome:
+            case ports.Done():
+                self._advance(ready)
+                for done, index in noted:
+                    done.set_result(index)
+                await self._answer(settled, ready)
+            case ports.Refused():
+                fault = Fault(Code.STORE_FAILED)
+                _answer_all([each for each, _ in settled], fault)
+                for done, _ in noted:
+                    done.set_exception(fault)
+            case _:
+                # Somebody else wrote, or took over: two writers are worse than none.
+                self.fault = Fault(Code.UNAVAILABLE)
+                _answer_all([each for each, _ in settled], self.fault)
+                for done, _ in noted:
+                    done.set_exception(self.fault)
+
+    async def _known(self, pending: list[_Pending]) -> dict[bytes, settle.Found]:
+        wanted = [
+            key
+            for each in pending
+            if each.considered is not None
+            for key in settle.lookups(each.considered)
+        ]
+        return await self._store.find(wanted) if wanted else {}
+
+    def _settle_notes(self, ledger: settle.Ledger) -> list[tuple[asyncio.Future[int], int]]:
+        noted = []
+        while self._notes:
+            make, done = self._notes.popleft()
+            noted.append((done, ledger.append(make(ledger))))
+        return noted
+
+    def _settle(
+        self,
+        pending: list[_Pending],
+        known: dict[bytes, settle.Found],
+        ledger: settle.Ledger,
+    ) -> list[tuple[_Pending, settle.Settled]]:
+        settled = []
+        for place, each in enumerate(pending):
+            considered = each.considered
+            if considered is None or ledger.must_go_back(considered):
+                self._carried = pending[place:] + self._carried
+                break
+            arrival = (each.arrival.caller, each.arrival.raw, each.arrival.body)
+            settled.append((each, ledger.settle(considered, arrival, known)))
+        return settled
+
+    def _prepare(
+        self,
+        ledger: settle.Ledger,
+        settled: list[tuple[_Pending, settle.Settled]],
+        hashes: Hashes,
+    ) -> _Ready:
+        """Hash, grow the tree and sign: in a worker thread, off the event loop."""
+        leaves = [leaf_hash(record.entry) for record in ledger.records]
+        group = Group(leaves)
+        frontier = self.frontier.extend(leaves)
+        tiles = [
+            ports.TileRoot(tile.level, tile.index, tile.root)
+            for tile in completed(self.size, leaves, hashes)
+        ]
+        statement = GroupStatement(
+            v="xb1",
+            suite=self._settings.signer.suite,
+            node=self._settings.node,
+            epoch=self.epoch,
+            first=ledger.first,
+            count=len(leaves),
+            root=b64(group.root),
+        )
+        signed = jws.sign(msgspec.json.encode(statement), RECEIPT_TYP, [self._settings.signer])
+        batch = ports.Batch(
+            epoch=self.epoch,
+            records=ledger.records,
+            leaves=leaves,
+            tiles=tiles,
+            frontier=frontier.encode(),
+            taken_ms=ledger.taken_ms,
+            statement=signed,
+        )
+        return _Ready(batch, group, ledger, settled, frontier)
+
+    async def _append(self, batch: ports.Batch) -> ports.Outcome:
+        """Append, and resolve Unknown by sending the identical batch until it is known."""
+        outcome = await self._store.append(batch, self.size)
+        while isinstance(outcome, ports.Unknown):
+            # Until it is resolved, whoever comes is told neither yes nor no.
+            self.fault = Fault(Code.OUTCOME_UNKNOWN)
+            await asyncio.sleep(_RETRY_S)
+            outcome = await self._store.append(batch, self.size)
+        if isinstance(outcome, ports.Duplicate):
+            outcome = ports.Done(outcome.size)
+        self.fault = None
+        return outcome
+
+    def _advance(self, ready: _Ready) -> None:
+        ledger = ready.ledger
+        for established, index in ledger.established:
+            document, blob = established.document, established.blob
+            self.view = self.view.with_document(document, blob.digest, index)
+        self._positions.update(ledger.positions)
+        self._taken_ms = ledger.taken_ms
+        self.frontier = ready.frontier
+        for follower in self._followers:
+            follower(ledger.records)
+
+    # -- answering ----------------------------------------------------------------------
+
+    async def _answer(
+        self, settled: list[tuple[_Pending, settle.Settled]], ready: _Ready | None
+    ) -> None:
+        for each, result in settled:
+            refusal = result.refusal if isinstance(result, settle.Rejected) else None
+            is_new = isinstance(result, settle.Rejected) or result.is_new
+            try:
+                if ready is not None and result.index >= ready.ledger.first:
+                    receipt = self._receipt(result.index, ready)
+                else:
+                    receipt = await self.receipt(result.index)
+                each.reply(Answer(receipt, refusal, is_new))
+            except ExchangeError as error:
+                each.reply(error if isinstance(error, Fault) else Fault(Code.INTERNAL))
+
+    def _receipt(self, index: int, ready: _Ready) -> Receipt:
+        place = index - ready.ledger.first
+        facts = ready.ledger.records[place].entry.partition(b"\n")[0]
+        return Receipt(
+            node=self._settings.node,
+            index=index,
+            facts=facts.decode(),
+            path=[b64(step) for step in ready.group.path(place)],
+            group=msgspec.Raw(ready.batch.statement),
+        )
+
+    async def receipt(self, index: int) -> Receipt:
+        """Return the receipt of an entry long recorded, under the statement made then.
+
+        Raises:
+            Fault: the store does not answer, or has no such entry.
+        """
+        group = await self._store.group(index)
+        if group is None:
+            raise Fault(Code.STORE_FAILED, found=index)
+        rows = await self._store.read(group.first, group.count)
+        tree = Group([row.leaf for row in rows])
+        place = index - group.first
+        return Receipt(
+            node=self._settings.node,
+            index=index,
+            facts=rows[place].entry.partition(b"\n")[0].decode(),
+            path=[b64(step) for step in tree.path(place)],
+            group=msgspec.Raw(group.statement),
+        )
+
+    def _stop(self, fault: Fault) -> None:
+        """Answer everybody who still waits: nothing of theirs was recorded."""
+        self.fault = fault
+        _answer_all([*self._carried, *self._waiting], fault)
+        for future in self._considering:
+            if future.done() and not future.cancelled():
+                _answer_all(future.result(), fault)
+        self._waiting.clear()
+        self._considering.clear()
+        while self._notes:
+            self._notes.popleft()[1].set_exception(fault)
+
+
+def _consider(batch: list[_Pending], view: View) -> list[_Pending]:
+    for each in batch:
+        if each.declined is None:
+            each.considered = intake.consider(each.arrival, view)
+        else:
+            each.considered = intake.decline(each.arrival, each.declined, view)
+    return batch
+
+
+def _answer_all(pending: list[_Pending], fault: Fault) -> None:
+    for each in pending:
+        each.reply(fault)
