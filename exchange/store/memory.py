@@ -1,0 +1,163 @@
+"""A journal in this process: the whole contract of a store, and nothing that outlives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.broker.settle import Found
+from exchange.errors import Code, Fault
+from exchange.journal.tree import HASH_BYTES
+from exchange.model.entry import kind_of
+from exchange.node import ports
+from exchange.store import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Tables:
+    """What is kept; changed only by ``MemoryStore._insert``, which cannot fail half way."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.taken_ms = 0
+        self.frontier = b""
+        self.entries: list[bytes] = []
+        self.rows: dict[int, bytearray] = {0: bytearray()}
+        self.keys: dict[bytes, int] = {}
+        self.inboxes: dict[str, list[int]] = {}
+        self.newest: dict[str, int] = {}
+        self.groups: list[ports.GroupRow] = []
+        self.blobs: dict[str, bytes] = {}
+
+
+class MemoryStore:
+    """Meets ``node.ports.Store`` for tests, simulations and a node that need not remember.
+
+    To be used from one event loop: no method waits, so each is one step for all others.
+    """
+
+    def __init__(self) -> None:
+        self._tables = _Tables()
+        self._is_closed = False
+
+    def reopen(self) -> MemoryStore:
+        """Return an open store on the same journal, as after a restart of the process."""
+        other = MemoryStore()
+        other._tables = self._tables
+        return other
+
+    async def head(self) -> ports.Head:
+        """Return how far the journal goes."""
+        kept = self._opened()
+        return ports.Head(len(kept.entries), kept.epoch, kept.taken_ms, kept.frontier)
+
+    async def append(self, batch: ports.Batch, expect: int) -> ports.Outcome:
+        """Append a batch where the journal's size is ``expect``."""
+        if self._is_closed:
+            return ports.Refused("the store is closed")
+        kept = self._tables
+        if batch.epoch < kept.epoch:
+            return ports.Fenced(kept.epoch)
+        size, count = len(kept.entries), len(batch.records)
+        if size != expect:
+            stands = kept.entries[expect : expect + count] if expect >= 0 else []
+            same = bool(stands) and stands == [record.entry for record in batch.records]
+            return ports.Duplicate(size) if same else ports.HeadMoved(size)
+        try:
+            rules.require_whole(batch, expect)
+            held = {name: len(inbox) for name, inbox in kept.inboxes.items()}
+            rules.counts_after(batch, held)
+            if any(key in kept.keys for record in batch.records for key in record.keys):
+                return ports.Refused("a key is taken already")
+        except ValueError as error:
+            return ports.Refused(str(error))
+        self._insert(batch, expect)
+        return ports.Done(expect + count)
+
+    def _insert(self, batch: ports.Batch, first: int) -> None:
+        kept = self._tables
+        for index, record in enumerate(batch.records, first):
+            kept.entries.append(record.entry)
+            kept.newest[kind_of(record.facts)] = index
+            kept.keys.update(dict.fromkeys(record.keys, index))
+            for owed in record.owed:
+                kept.inboxes.setdefault(owed.endpoint, []).append(index)
+            if record.blob is not None:
+                kept.blobs.setdefault(record.blob[0].digest, record.blob[1])
+        kept.rows[0] += b"".join(batch.leaves)
+        for tile in batch.tiles:
+            row = kept.rows.setdefault(tile.level + 1, bytearray())
+            row += tile.root
+        kept.groups.append(ports.GroupRow(first, len(batch.records), batch.statement))
+        kept.epoch, kept.taken_ms = batch.epoch, batch.taken_ms
+        kept.frontier = batch.frontier
+
+    async def read(self, first: int, limit: int) -> list[ports.Row]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+        size = len(self._opened().entries)
+        first = max(first, 0)
+        return [self._row(index) for index in range(first, min(size, first + limit))]
+
+    async def inbox(self, endpoint: str, after: int, limit: int) -> list[ports.InboxRow]:
+        """Return an inbox's entries with an index over ``after`` (-1: all), in order."""
+        kept = self._opened()
+        indexes = kept.inboxes.get(endpoint, [])
+        rows = [
+            ports.InboxRow(position, index, kept.entries[index])
+            for position, index in enumerate(indexes)
+            if index > after
+        ]
+        return rows[: max(limit, 0)]
+
+    async def positions(self) -> dict[str, int]:
+        """Return how many entries each inbox holds; inboxes without any are absent."""
+        return {name: len(inbox) for name, inbox in self._opened().inboxes.items()}
+
+    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
+        """Return the entries that these keys lead to; unknown keys are absent."""
+        kept = self._opened()
+        return {
+            key: Found(kept.keys[key], kept.entries[kept.keys[key]])
+            for key in keys
+            if key in kept.keys
+        }
+
+    async def newest(self, kind: str) -> ports.Row | None:
+        """Return the newest entry of a kind, if there is one."""
+        index = self._opened().newest.get(kind)
+        return None if index is None else self._row(index)
+
+    async def group(self, index: int) -> ports.GroupRow | None:
+        """Return the commit group that holds an entry, if there is such an entry."""
+        for group in reversed(self._opened().groups):
+            if group.first <= index:
+                return group if index < group.first + group.count else None
+        return None
+
+    async def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined: ``journal.tiles.Hashes.read``."""
+        row = self._opened().rows.get(level, bytearray())
+        if not 0 <= first <= first + count <= len(row) // HASH_BYTES:
+            raise Fault(
+                Code.STORE_FAILED, reason="hashes are missing", level=level, first=first
+            )
+        return bytes(row[first * HASH_BYTES : (first + count) * HASH_BYTES])
+
+    async def blob(self, digest: str) -> bytes | None:
+        """Return a blob by digest, or None."""
+        return self._opened().blobs.get(digest)
+
+    async def close(self) -> None:
+        """Answer no more; ``reopen`` goes on with the same journal."""
+        self._is_closed = True
+
+    def _opened(self) -> _Tables:
+        if self._is_closed:
+            raise Fault(Code.STORE_FAILED, reason="the store is closed")
+        return self._tables
+
+    def _row(self, index: int) -> ports.Row:
+        kept = self._tables
+        leaf = kept.rows[0][index * HASH_BYTES : (index + 1) * HASH_BYTES]
+        return ports.Row(index, kept.entries[index], bytes(leaf))

@@ -1,0 +1,95 @@
+"""What every store refuses to append: a batch that would leave a gap or contradict itself.
+
+These are mistakes of the writer, not of a poster; a store is the last place to catch them.
+Messages hold indexes, never names or bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from exchange.journal.tiles import MAX_LEVEL, TILE_WIDTH
+from exchange.journal.tree import HASH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exchange.node.ports import Batch
+
+KEY_BYTES: Final = 32
+
+
+def require_whole(batch: Batch, expect: int) -> None:
+    """Return only if a batch is complete in itself and fits where it is to stand.
+
+    Args:
+        batch: the commit group.
+        expect: index that its first entry is to have.
+
+    Raises:
+        ValueError: it is empty, a hash, key, or root of a tile is missing, too many, or not 32
+            bytes long.
+    """
+    if not batch.records:
+        message = "the batch is empty"
+        raise ValueError(message)
+    if len(batch.leaves) != len(batch.records):
+        message = "entries and leaf hashes differ in number"
+        raise ValueError(message)
+    hashes = [*batch.leaves, *(tile.root for tile in batch.tiles)]
+    if any(len(each) != HASH_BYTES for each in hashes):
+        message = "a hash is not 32 bytes"
+        raise ValueError(message)
+    _require_rows(batch, expect)
+    _require_keys(batch)
+
+
+def _require_rows(batch: Batch, expect: int) -> None:
+    """Each row of the tree must go on exactly where it ended, or proofs fail much later."""
+    after = expect + len(batch.records)
+    given = sorted((tile.level, tile.number) for tile in batch.tiles)
+    due = [
+        (level, number)
+        for level in range(MAX_LEVEL + 1)
+        for number in range(
+            expect // TILE_WIDTH ** (level + 1), after // TILE_WIDTH ** (level + 1)
+        )
+    ]
+    if given != due:
+        message = "the roots are not those of the tiles completed"
+        raise ValueError(message)
+
+
+def _require_keys(batch: Batch) -> None:
+    keys = [key for record in batch.records for key in record.keys]
+    if any(len(key) != KEY_BYTES for key in keys):
+        message = "a key is not 32 bytes"
+        raise ValueError(message)
+    if len(set(keys)) != len(keys):
+        message = "a key is taken already"
+        raise ValueError(message)
+
+
+def counts_after(batch: Batch, held: Mapping[str, int]) -> dict[str, int]:
+    """Return how many entries each inbox of this batch holds after it.
+
+    Args:
+        batch: the commit group.
+        held: counts before it; an inbox without any may be absent.
+
+    Raises:
+        ValueError: a position is not the next one of its inbox, or one entry takes two places
+            in an inbox (a cursor is an index, and would skip the second).
+    """
+    counts: dict[str, int] = {}
+    for at, record in enumerate(batch.records):
+        if len({owed.endpoint for owed in record.owed}) != len(record.owed):
+            message = f"entry {at} of the batch is owed twice to one inbox"
+            raise ValueError(message)
+        for owed in record.owed:
+            due = counts.get(owed.endpoint, held.get(owed.endpoint, 0))
+            if owed.position != due:
+                message = f"entry {at} of the batch has position {owed.position}, not {due}"
+                raise ValueError(message)
+            counts[owed.endpoint] = due + 1
+    return counts

@@ -1,0 +1,165 @@
+"""What readers ask of the tables; each answer is of one moment, so never of half a batch."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from exchange.broker.settle import Found
+from exchange.errors import Code, Fault
+from exchange.journal.tree import HASH_BYTES, split
+from exchange.node import ports
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+# Values in one list of a statement; under the 999 parameters of any SQLite.
+VALUES: Final = 512
+# Where a row of the tree begins in table ``hashes``; a row has fewer than 2**48 hashes.
+ROW_SHIFT: Final = 48
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let several statements see the same moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def head(connection: sqlite3.Connection) -> ports.Head:
+    """Return how far the journal goes."""
+    row = connection.execute(
+        "SELECT (SELECT coalesce(max(idx), -1) + 1 FROM entry), epoch, taken_ms, frontier"
+        " FROM meta"
+    ).fetchone()
+    return ports.Head(*row)
+
+
+def read(connection: sqlite3.Connection, first: int, limit: int) -> list[ports.Row]:
+    """Return at most ``limit`` entries from index ``first`` on, in order."""
+    with snapshot(connection):
+        rows = connection.execute(
+            "SELECT idx, bytes FROM entry WHERE idx >= ? ORDER BY idx LIMIT ?",
+            (first, max(limit, 0)),
+        ).fetchall()
+        if not rows:
+            return []
+        leaves = split(hashes(connection, 0, rows[0][0], len(rows)))
+    return [
+        ports.Row(index, entry, leaf) for (index, entry), leaf in zip(rows, leaves, strict=True)
+    ]
+
+
+def inbox(
+    connection: sqlite3.Connection, endpoint: str, after: int, limit: int
+) -> list[ports.InboxRow]:
+    """Return an inbox's entries with an index over ``after``, in order."""
+    rows = connection.execute(
+        "SELECT inbox.position, inbox.idx, entry.bytes FROM inbox"
+        " CROSS JOIN entry ON entry.idx = inbox.idx"
+        " WHERE inbox.endpoint = ? AND inbox.idx > ? ORDER BY inbox.idx LIMIT ?",
+        (endpoint, after, max(limit, 0)),
+    )
+    return [ports.InboxRow(*row) for row in rows.fetchall()]
+
+
+def positions(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many entries each inbox holds."""
+    return dict(connection.execute("SELECT endpoint, count FROM inbox_head").fetchall())
+
+
+def counts(connection: sqlite3.Connection, endpoints: Sequence[str]) -> dict[str, int]:
+    """Return how many entries these inboxes hold; those without any are absent."""
+    return dict(
+        _listed(
+            connection, "SELECT endpoint, count FROM inbox_head WHERE endpoint IN", endpoints
+        )
+    )
+
+
+def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Found]:
+    """Return the entries that these keys lead to."""
+    wanted = sorted(set(keys))
+    with snapshot(connection):
+        at = indexes(connection, wanted)
+        # Two keys often lead to the same entry: it is read once.
+        entries = dict(
+            _listed(
+                connection,
+                "SELECT idx, bytes FROM entry WHERE idx IN",
+                sorted(set(at.values())),
+            )
+        )
+    return {key: Found(index, entries[index]) for key, index in at.items()}
+
+
+def indexes(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the indexes that these keys lead to, young keys and old."""
+    return {
+        **dict(_listed(connection, "SELECT key, idx FROM fresh WHERE key IN", keys)),
+        **dict(_listed(connection, "SELECT key, idx FROM key WHERE key IN", keys)),
+    }
+
+
+def newest(connection: sqlite3.Connection, kind: str) -> ports.Row | None:
+    """Return the newest entry of a kind, if there is one."""
+    found = connection.execute("SELECT idx FROM newest WHERE kind = ?", (kind,)).fetchone()
+    return read(connection, found[0], 1)[0] if found else None
+
+
+def group(connection: sqlite3.Connection, index: int) -> ports.GroupRow | None:
+    """Return the commit group that holds an entry, if there is such an entry."""
+    found = connection.execute(
+        "SELECT first, count, statement FROM grp WHERE first <= ? ORDER BY first DESC LIMIT 1",
+        (index,),
+    ).fetchone()
+    return ports.GroupRow(*found) if found and index < found[0] + found[1] else None
+
+
+def hashes(connection: sqlite3.Connection, level: int, first: int, count: int) -> bytes:
+    """Return neighbours of one row of the tree, joined.
+
+    Raises:
+        Fault: the journal has no such hashes.
+    """
+    at = (level << ROW_SHIFT) + first
+    runs = connection.execute(
+        "SELECT at, run FROM hashes WHERE at < ? AND at >="
+        " coalesce((SELECT max(at) FROM hashes WHERE at <= ?), 0) ORDER BY at",
+        (at + count, at),
+    ).fetchall()
+    skipped = (at - runs[0][0]) * HASH_BYTES if runs else 0
+    found = b"".join(run for _, run in runs)[skipped : skipped + count * HASH_BYTES]
+    # The last run of a row must not be read as the beginning of the next one.
+    if len(found) != count * HASH_BYTES or not _is_one_row(runs):
+        raise Fault(Code.STORE_FAILED, reason="hashes are missing", level=level, first=first)
+    return found
+
+
+def _is_one_row(runs: Sequence[tuple[int, bytes]]) -> bool:
+    ends = [at + len(run) // HASH_BYTES for at, run in runs]
+    return all(end == at for end, (at, _) in zip(ends, runs[1:], strict=False))
+
+
+def blob(connection: sqlite3.Connection, digest: str) -> bytes | None:
+    """Return a blob by digest, or None."""
+    found = connection.execute("SELECT bytes FROM blob WHERE digest = ?", (digest,)).fetchone()
+    return found[0] if found else None
+
+
+def _listed(
+    connection: sqlite3.Connection, statement: str, values: Sequence[object]
+) -> Iterator[tuple[Any, Any]]:
+    for at in range(0, len(values), VALUES):
+        part = values[at : at + VALUES]
+        yield from connection.execute(statement + _list(len(part)), part).fetchall()
+
+
+@cache
+def _list(count: int) -> str:
+    return f" ({','.join('?' * count)})"

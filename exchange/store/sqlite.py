@@ -1,0 +1,184 @@
+"""A journal in one SQLite file: the embedded default. One thread writes, a few others read."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from exchange.errors import Code, Fault
+from exchange.node import ports
+from exchange.store import file, inserting, selecting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+
+    from exchange.broker.settle import Found
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 3
+
+
+class SqliteStore:
+    """Meets ``node.ports.Store``; made by ``open``, given back by ``close``.
+
+    A commit whose outcome is not known ends the writing connection. The next ``append`` opens
+    another, and with it settles what became of that commit, before it does anything else.
+    """
+
+    def __init__(
+        self, path: Path, lock: file.WriterLock | None, writer: sqlite3.Connection | None
+    ) -> None:
+        """Take over what ``open`` opened."""
+        self._path = path
+        self._lock = lock
+        self._writer = writer
+        self._is_closed = False
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._local = threading.local()
+        self._readers: set[sqlite3.Connection] = set()
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], *, read_only: bool = False) -> SqliteStore:
+        """Open a journal, or begin one; cost does not grow with its length.
+
+        Args:
+            path: the file. ``-wal``, ``-shm`` and ``.lock`` beside it belong to it.
+            read_only: for audits of copies: nothing is written, and nobody is locked out. A
+                file without its ``-wal`` must not be written by others meanwhile.
+
+        Raises:
+            Fault: another process writes to it, it is not a journal of this version, or it
+                cannot be read or written durably.
+        """
+        where = Path(path)
+        if read_only:
+            file.connect_reader(where, is_live=False).close()
+            return cls(where, None, None)
+        lock = file.WriterLock(where)
+        try:
+            file.create_private(where)
+            return cls(where, lock, file.connect_writer(where))
+        except BaseException:
+            lock.release()
+            raise
+
+    async def append(self, batch: ports.Batch, expect: int) -> ports.Outcome:
+        """Append a batch where the journal's size is ``expect``.
+
+        When the caller is cancelled the write goes on to its end; appends after it wait.
+        """
+        if self._is_closed or self._lock is None:
+            return ports.Refused("the store is closed" if self._lock else "opened to read only")
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(
+            loop.run_in_executor(self._writing, self._append, batch, expect)
+        )
+
+    def _append(self, batch: ports.Batch, expect: int) -> ports.Outcome:
+        """Runs in the one writing thread."""
+        try:
+            if self._writer is None:
+                self._writer = file.connect_writer(self._path)
+        except Fault as fault:
+            # This batch may be the one whose commit failed: it may still be found to stand.
+            return ports.Unknown(str(fault))
+        outcome = inserting.append(self._writer, batch, expect)
+        if isinstance(outcome, ports.Unknown):
+            self._writer.close()
+            self._writer = None
+        return outcome
+
+    async def head(self) -> ports.Head:
+        """Return how far the journal goes."""
+        return await self._read(selecting.head)
+
+    async def read(self, first: int, limit: int) -> list[ports.Row]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+        return await self._read(selecting.read, first, limit)
+
+    async def inbox(self, endpoint: str, after: int, limit: int) -> list[ports.InboxRow]:
+        """Return an inbox's entries with an index over ``after`` (-1: all), in order."""
+        return await self._read(selecting.inbox, endpoint, after, limit)
+
+    async def positions(self) -> dict[str, int]:
+        """Return how many entries each inbox holds; inboxes without any are absent."""
+        return await self._read(selecting.positions)
+
+    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
+        """Return the entries that these keys lead to; unknown keys are absent."""
+        return await self._read(selecting.find, keys)
+
+    async def newest(self, kind: str) -> ports.Row | None:
+        """Return the newest entry of a kind, if there is one."""
+        return await self._read(selecting.newest, kind)
+
+    async def group(self, index: int) -> ports.GroupRow | None:
+        """Return the commit group that holds an entry, if there is such an entry."""
+        return await self._read(selecting.group, index)
+
+    async def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined: ``journal.tiles.Hashes.read``."""
+        return await self._read(selecting.hashes, level, first, count)
+
+    async def blob(self, digest: str) -> bytes | None:
+        """Return a blob by digest, or None."""
+        return await self._read(selecting.blob, digest)
+
+    async def close(self) -> None:
+        """Finish what is being written, then release everything; again is harmless."""
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.shield(asyncio.to_thread(self._release))
+
+    def _release(self) -> None:
+        self._writing.shutdown()
+        self._reading.shutdown()
+        # The writer is the last to close: it moves the log into the file, and no reader may.
+        try:
+            with file.faults():
+                for connection in self._readers:
+                    connection.close()
+                if self._writer is not None:
+                    self._writer.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    async def _read(
+        self,
+        select: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        if self._is_closed:
+            raise Fault(Code.STORE_FAILED, reason="the store is closed")
+
+        def in_thread() -> T:
+            with file.faults():
+                return self._selected(lambda reader: select(reader, *args, **kwargs))
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, in_thread)
+
+    def _selected(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Work with this thread's connection; one that failed is replaced the next time."""
+        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = file.connect_reader(
+                self._path, is_live=self._lock is not None
+            )
+            self._readers.add(reader)
+        try:
+            return work(reader)
+        except sqlite3.Error:
+            self._local.reader = None
+            self._readers.discard(reader)
+            reader.close()
+            raise
