@@ -14,10 +14,9 @@ from exchange.model import objects
 from exchange.model import trust as trusts
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
-from exchange.policy import rules
 from exchange.model.view import trust_name
+from exchange.policy import rules
 from exchange.seal import body, jws, trust
-
 
 if TYPE_CHECKING:
     from exchange.model.objects import Acknowledgement, Subscription
@@ -101,24 +100,21 @@ def _decide(arrival: Arrival, view: View) -> Decision:
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
         seen = body.look(arrival.body, "xb1-h")
-        return bulletin(signed, len(arrival.raw), seen, arrival.caller, view, now)
+        return bulletin(signed, seen, arrival.caller, view, now)
     if arrival.body:
         raise Refusal(Code.BAD_FRAMING, "/body")
     if signed.typ == objects.ACK_TYP:
-        return acknowledgement(signed, len(arrival.raw), arrival.caller, view, now)
+        return acknowledgement(signed, arrival.caller, view, now)
     if signed.typ in (trusts.TYP, objects.SUBSCRIPTION_TYP):
         return _trust(arrival, view, now)
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
 
 
-def bulletin(  # noqa: PLR0913  (the facts of an entry, each by name)
-    signed: jws.Signed, size: int, seen: Seen, caller: str, view: View, now: int
-) -> Admitted:
+def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> Admitted:
     """Admit a bulletin, in the order of envelope.md, "Checking", then by policy.
 
     Args:
         signed: the signed header as read.
-        size: how many bytes it had.
         seen: what was seen of its body: its digest, size and wrapped keys.
         caller: the endpoint that holds the session.
         view: the trust documents in force.
@@ -127,7 +123,7 @@ def bulletin(  # noqa: PLR0913  (the facts of an entry, each by name)
     Raises:
         Refusal: the first check that fails.
     """
-    _sized(size, headers.MAX_HEADER_BYTES)
+    _sized(signed.size, headers.MAX_HEADER_BYTES)
     header = headers.decode(signed.payload)
     standing = view.signatory(header.origin, header.endpoint, header.suite)
     if header.endpoint != caller:
@@ -144,15 +140,13 @@ def bulletin(  # noqa: PLR0913  (the facts of an entry, each by name)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
 
 
-def acknowledgement(
-    signed: jws.Signed, size: int, caller: str, view: View, now: int
-) -> Attested:
+def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> Attested:
     """Hold an acknowledgement to its signer.
 
     Raises:
         Refusal: the first check that fails.
     """
-    _sized(size, objects.MAX_OBJECT_BYTES)
+    _sized(signed.size, objects.MAX_OBJECT_BYTES)
     ack = objects.decode_acknowledgement(signed.payload)
     standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
     if ack.endpoint != caller:
@@ -164,15 +158,20 @@ def acknowledgement(
 
 
 def _trust(arrival: Arrival, view: View, now: int) -> Established:
-    document = trust.judge(arrival.raw, view, now)
-    if isinstance(document, objects.Subscription):
-        if document.endpoint != arrival.caller:
-            raise Refusal(Code.NOT_YOURS, "/endpoint", name=document.endpoint)
+    established = trust_document(arrival.raw, view, now)
+    if isinstance(established.document, objects.Subscription):
+        if established.document.endpoint != arrival.caller:
+            raise Refusal(Code.NOT_YOURS, "/endpoint", name=established.document.endpoint)
     elif arrival.caller and "operator" not in view.standing(arrival.caller).endpoint.roles:
         # The node's own operator brings the first documents, before there is any endpoint.
         raise Refusal(Code.MISSING_ROLE, "", name="operator")
-    blob = Blob(digest(arrival.raw), len(arrival.raw))
-    return Established(document, trust_name(document), blob)
+    return established
+
+
+def trust_document(raw: bytes, view: View, now: int) -> Established:
+    """Return a trust document that may take effect next; see ``seal.trust.judge``."""
+    document = trust.judge(raw, view, now)
+    return Established(document, trust_name(document), Blob(digest(raw), len(raw)))
 
 
 def _sized(size: int, limit: int) -> None:

@@ -137,7 +137,7 @@ class Ledger:
         return dict(self._positions)
 
     def must_go_back(self, considered: Considered) -> bool:
-        """Tell whether this was decided under a view, or a time, that is no longer the newest."""
+        """Tell whether this was decided under a view or a time that is no longer the newest."""
         return considered.view != self.view or considered.taken_ms < self.taken_ms
 
     def settle(
@@ -206,8 +206,10 @@ class Ledger:
             case Declined():
                 before = find(keys.by_digest(decision.digest))
                 # Posted again after a lost answer, it may be past its time: it is recorded all
-                # the same, and its poster must be told so.
-                if before is not None and is_poster(before.entry, caller):
+                # the same, and its poster must be told so. Not so with another body than that
+                # of the record: whoever sends one should hear of it.
+                is_whole = not decision.refusal.at.startswith("/body")
+                if before is not None and is_whole and is_poster(before.entry, caller):
                     return Recorded(before.index, is_new=False)
                 return self._refuse(decision, caller)
 
@@ -365,11 +367,13 @@ def is_poster(entry: bytes, caller: str) -> bool:
     found = entries.decode(entry)
     if not found.object:
         return isinstance(found.facts, entries.Trust)
-    payload = jws.read(found.object, objects.MAX_OBJECT_BYTES).payload
-    return msgspec.json.decode(payload, type=_Poster).endpoint == caller
+    return poster(jws.read(found.object, objects.MAX_OBJECT_BYTES)) == caller
 
 
 class _Poster(msgspec.Struct, frozen=True):
-    """The member by which every signed object names its author."""
-
     endpoint: str
+
+
+def poster(signed: jws.Signed) -> str:
+    """Return the endpoint that a signed object names as its author."""
+    return msgspec.json.decode(signed.payload, type=_Poster).endpoint

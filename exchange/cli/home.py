@@ -100,7 +100,13 @@ class Context:
 
     def agency(self) -> Agency:
         """Return the endpoint's dealings with its node; use as an async context manager."""
-        secrets = self.secrets()
+        return self._agency(self.secrets())
+
+    def agency_with(self, passphrase: str) -> Agency:
+        """Return the same for a caller that has the passphrase at hand."""
+        return self._agency(container.unseal((self.folder / KEYS).read_bytes(), passphrase))
+
+    def _agency(self, secrets: Secrets) -> Agency:
         keys = Keys(
             SoftwareSigner("xb1-h", secrets.of("sign")),
             [SoftwareOpener(each) for each in secrets.of("open")],

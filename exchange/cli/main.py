@@ -52,7 +52,7 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(VERBS)
 
-    def get_command(  # noqa: D102
+    def get_command(
         self,
         ctx: click.Context,  # noqa: ARG002
         cmd_name: str,

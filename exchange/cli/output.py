@@ -24,6 +24,10 @@ EXIT_FAULT = 3
 EXIT_UNKNOWN = 4
 EXIT_TAMPERED = 5
 
+# Columns of prose, which may be broken; all others (ids, times) are copied and searched.
+_FLOWING = frozenset({"title", "told", "what", "types", "agency"})
+_WIDTH_OF_FILES = 140
+
 
 def exit_code(error: ExchangeError) -> int:
     """Return the exit code that an error ends the command with."""
@@ -68,12 +72,13 @@ def table(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> Non
     from rich.text import Text  # noqa: PLC0415
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads.values():
-        shown.add_column(head, overflow="fold")
+    for name, head in heads.items():
+        shown.add_column(head, overflow="fold", no_wrap=name not in _FLOWING)
     for row in rows:
         # Text, not markup: what came from elsewhere has no say in how it is shown.
         shown.add_row(*(Text(render.visible(str(row.get(name, "")))) for name in heads))
-    Console(highlight=False, no_color=_is_plain(), soft_wrap=False).print(shown)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    Console(highlight=False, no_color=_is_plain(), width=width).print(shown)
 
 
 def _is_plain() -> bool:

@@ -83,7 +83,7 @@ def _row(item: Item, session: Session) -> dict[str, Any]:
                 "kind": "bulletin",
                 "index": item.index,
                 "position": item.position,
-                "taken": zulu_ms(item.taken_ms),
+                "taken": _when(item.taken_ms, session),
                 "precedence": word if not session.as_json else header.precedence,
                 "type": header.type,
                 "origin": header.origin,
@@ -99,7 +99,7 @@ def _row(item: Item, session: Session) -> dict[str, Any]:
                 "kind": "acknowledgement",
                 "index": item.index,
                 "position": item.position,
-                "taken": zulu_ms(item.taken_ms),
+                "taken": _when(item.taken_ms, session),
                 "precedence": "",
                 "type": "ack",
                 "origin": ack.endpoint,
@@ -122,6 +122,11 @@ def _row(item: Item, session: Session) -> dict[str, Any]:
                 "id": "",
                 "locked": output.problem(locked),
             }
+
+
+def _when(taken_ms: int, session: Session) -> str:
+    """Return a time to the millisecond for programs, to the second for people."""
+    return zulu_ms(taken_ms) if session.as_json else zulu(taken_ms // 1000)
 
 
 def _title(item: Delivered, session: Session) -> str:
@@ -170,6 +175,7 @@ def read(session: Session, identity: str) -> None:
         return
     codes = world.codes()
     click.echo(render.heading(item.header, session.lang, codes))
+    click.echo()
     click.echo(render.page(item.bulletin, session.lang, codes))
     session.say(
         f"\nFirma verificada. Asiento {item.index}, {zulu_ms(item.taken_ms)}.",
@@ -222,9 +228,10 @@ def trace(session: Session, identity: str) -> None:
     if session.as_json:
         output.show_json(story)
         return
+    accepted, index = story["accepted"], story["index"]
     session.say(
-        f"{identity}\naceptado {story['accepted']}, asiento {story['index']}, recibo verificado",
-        f"{identity}\naccepted {story['accepted']}, entry {story['index']}, receipt verified",
+        f"{identity}\naceptado {accepted}, asiento {index}, recibo verificado",
+        f"{identity}\naccepted {accepted}, entry {index}, receipt verified",
     )
     none = "sin acuse todavía" if session.lang == "es" else "no acknowledgement yet"
     for each in story["recipients"]:

@@ -1,4 +1,4 @@
-"""Sign how long the journal is and what its root is: read back first, then signed, then shown."""
+"""Sign how long the journal is and what its root is: read back, then signed, then shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from exchange.errors import Code, Fault
+import structlog
+
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.proofs import frontier_at
 from exchange.journal.tree import Frontier, leaf_hash
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
     from exchange.broker.settle import Ledger
     from exchange.model.entry import Facts
-    from exchange.node.ports import Store
+    from exchange.node.ports import Row, Store
     from exchange.node.writer import Writer
 
 _PAGE = 512
+
+_log = structlog.get_logger("exchange.node")
 
 
 def origin_of(node: str) -> str:
@@ -42,6 +46,7 @@ class Checkpointer:
     ) -> None:
         """Begin without a checkpoint; ``resume`` reads the newest one."""
         self.newest: bytes | None = None
+        self.is_sound = True
         self._store = store
         self._writer = writer
         self._origin = origin
@@ -49,6 +54,7 @@ class Checkpointer:
         self._clock_ms = clock_ms
         self._read = Frontier()
         self._covered = 0
+        self._has_news = False
 
     async def resume(self) -> None:
         """Continue after the newest checkpoint of the journal, trusting its verified root."""
@@ -61,10 +67,20 @@ class Checkpointer:
                 self._read = await with_hashes(self._store, partial(frontier_at, self._covered))
 
     async def run(self, interval_s: float) -> None:
-        """Checkpoint when there is news, at most once an interval, until cancelled."""
+        """Checkpoint when there is news, at most once an interval, until cancelled.
+
+        Raises:
+            Fault: the journal is not what it was: no later attempt would sign it either.
+        """
         while True:
             await asyncio.sleep(interval_s)
-            await self.checkpoint()
+            try:
+                await self.checkpoint()
+            except Fault as fault:
+                _log.error("checkpoint", code=fault.code.value, size=self._writer.size)
+                # A full disk may have room again; an altered entry stays altered.
+                if not self.is_sound:
+                    raise
 
     async def checkpoint(self) -> bytes | None:
         """Sign the journal as it is now, if anything but bookkeeping is new; return the note.
@@ -73,11 +89,12 @@ class Checkpointer:
             Fault: what is stored is not what the tree was grown from: nothing is signed.
         """
         target = self._writer.frontier
-        if not await self._read_back(target.size):
-            return self.newest
+        await self._read_back(target.size)
         # The root that is signed is that of the bytes on disk, not of those once in memory.
-        if self._read.root() != target.root():
-            raise Fault(Code.STORE_FAILED, found=target.size)
+        if self._read.size != target.size or self._read.root() != target.root():
+            raise self._unsound(target.size)
+        if not self._has_news:
+            return self.newest
         statement = c2sp.Checkpoint(self._origin, target.size, target.root())
         note = await asyncio.to_thread(
             c2sp.sign, statement, self._signers, self._clock_ms() // 1000
@@ -93,19 +110,26 @@ class Checkpointer:
             )
 
         await self._writer.note(made)
-        self._covered, self.newest = target.size, note
+        self._covered, self.newest, self._has_news = target.size, note, False
         return note
 
-    async def _read_back(self, size: int) -> bool:
-        """Read entries up to ``size`` again; tell whether any new one is news."""
-        has_news = False
+    async def _read_back(self, size: int) -> None:
+        """Read entries up to ``size`` again, and remember whether any new one is news."""
         while self._read.size < size:
             rows = await self._store.read(self._read.size, min(_PAGE, size - self._read.size))
             if not rows:
-                raise Fault(Code.STORE_FAILED, found=self._read.size)
+                raise self._unsound(self._read.size)
             for row in rows:
                 if row.index >= self._covered:
-                    facts = entries.decode(row.entry).facts
-                    has_news = has_news or not isinstance(facts, entries.BOOKKEEPING)
+                    self._has_news = self._is_news(row) or self._has_news
             self._read = self._read.extend([leaf_hash(row.entry) for row in rows])
-        return has_news
+
+    def _is_news(self, row: Row) -> bool:
+        try:
+            return not isinstance(entries.decode(row.entry).facts, entries.BOOKKEEPING)
+        except Refusal:
+            raise self._unsound(row.index) from None
+
+    def _unsound(self, index: int) -> Fault:
+        self.is_sound = False
+        return Fault(Code.STORE_FAILED, found=index)

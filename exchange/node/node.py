@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
-from exchange.errors import Fault, Refusal
+from exchange.errors import ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.node.checkpoints import Checkpointer, origin_of
 from exchange.node.inboxes import Inboxes
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from exchange.journal.checkpoint import Signer
     from exchange.model.entry import Facts
     from exchange.node.ports import Store
+
+
+_log = structlog.get_logger("exchange.node")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -70,6 +74,7 @@ class Node:
             store, writer, origin_of(settings.node), identity.log, settings.clock_ms
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_closing = False
 
     @classmethod
     async def open(
@@ -90,10 +95,14 @@ class Node:
         node = cls(store, settings, identity, writer)
         writer.follow(node.inboxes.ring)
         await node.checkpoints.resume()
-        node._start(writer.run())
-        await writer.note(node._epoch_opened)
+        node._start("writer", writer.run())
+        try:
+            await writer.note(node._epoch_opened)
+        except BaseException:
+            await node._stop()
+            raise
         if checkpoint_s > 0:
-            node._start(node.checkpoints.run(checkpoint_s))
+            node._start("checkpoints", node.checkpoints.run(checkpoint_s))
         return node
 
     @property
@@ -101,6 +110,7 @@ class Node:
         """Whether the node takes bulletins: it can write, signs checkpoints, and has trust."""
         return (
             self.writer.fault is None
+            and self.checkpoints.is_sound
             and self.writer.view.arrangement is not None
             and all(not task.done() for task in self._tasks)
         )
@@ -131,14 +141,35 @@ class Node:
 
     async def close(self) -> None:
         """Stop writing, answer whoever still waits with a fault, and release the store."""
+        try:
+            await self._stop()
+        finally:
+            await self.store.close()
+
+    async def _stop(self) -> None:
+        self._is_closing = True
         for task in reversed(self._tasks):
             task.cancel()
-            with suppress(asyncio.CancelledError, Fault):
+            # What a task ended with stands in the diary (``_ended``).
+            with suppress(asyncio.CancelledError, Exception):
                 await task
-        await self.store.close()
 
-    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(coroutine))
+    def _start(self, part: str, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine, name=part)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Raise the alarm: a part of a node ends only when the node is closed."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, ExchangeError):
+            _log.critical("stopped", part=task.get_name(), code=error.code.value)
+        elif error is not None:
+            _log.critical("stopped", part=task.get_name(), error=type(error).__name__)
+        elif not self._is_closing:
+            fault = self.writer.fault
+            code = fault.code.value if fault else None
+            _log.critical("stopped", part=task.get_name(), code=code)
 
     def _epoch_opened(self, ledger: Ledger) -> Facts:
         return entries.EpochOpened(

@@ -6,15 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exchange.broker.settle import TRUST_INBOX
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as checkpoints
 from exchange.journal.proofs import root_at
-from exchange.journal.tree import Frontier
+from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
+from exchange.model.view import View
 from exchange.node.stored import with_hashes
 from exchange.node.writer import Writer
 from exchange.seal import trust
-from exchange.model.view import View
 
 if TYPE_CHECKING:
     from exchange.node.ports import Head, Store
@@ -40,9 +40,18 @@ async def open_writer(store: Store, settings: Settings, anchor: str) -> Writer:
     head = await store.head()
     if head.taken_ms > settings.clock_ms() + _CLOCK_TOLERANCE_MS:
         raise Fault(Code.CLOCK, found=head.taken_ms)
-    await _check_signed(store, head)
-    view = await fold(store, View(anchor=anchor))
-    return Writer(store, settings, view, head, await store.positions())
+    positions = await store.positions()
+    try:
+        await _check_signed(store, head)
+        view = await fold(store, View(anchor=anchor))
+    except ValueError as error:
+        raise Fault(Code.STORE_FAILED, found=head.size) from error
+    except Refusal as refusal:
+        # What stands in a journal was let in once: it was altered, or is another's.
+        raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+    if view.position != positions.get(TRUST_INBOX, 0):
+        raise Fault(Code.STORE_FAILED, expected=positions.get(TRUST_INBOX, 0))
+    return Writer(store, settings, view, head, positions)
 
 
 async def fold(store: Store, view: View) -> View:
@@ -51,7 +60,10 @@ async def fold(store: Store, view: View) -> View:
     while rows := await store.inbox(TRUST_INBOX, after, _PAGE):
         for row in rows:
             facts = entries.decode(row.entry).facts
-            if not isinstance(facts, entries.Trust):
+            if not isinstance(facts, entries.Trust) or row.position != view.position:
+                raise Fault(Code.STORE_FAILED, found=row.index)
+            # The entry says since when a document is in force: it must be the one in the tree.
+            if [leaf_hash(row.entry)] != [each.leaf for each in await store.read(row.index, 1)]:
                 raise Fault(Code.STORE_FAILED, found=row.index)
             raw = await store.blob(facts.document.digest)
             if raw is None:

@@ -28,6 +28,6 @@ class _StoredHashes:
 
 
 async def with_hashes(store: Store, work: Callable[[Hashes], T]) -> T:
-    """Run pure work that reads the tree (a proof, say) in a worker thread; return its result."""
+    """Run pure work that reads the tree (a proof, say) in a worker thread."""
     hashes = _StoredHashes(store, asyncio.get_running_loop())
     return await asyncio.to_thread(work, hashes)

@@ -2,7 +2,7 @@
 
 ``submit(caller, raw, body, reply)`` is the node's one door, free of any web framework. Arrivals
 keep the order in which they were submitted. ``reply`` is called once, in the event loop, after
-the commit group that holds the answer is durable; or with a ``Fault`` when nothing was recorded.
+the commit group that holds the answer is durable; with a ``Fault`` when nothing was recorded.
 
     submit > [considering, micro-batches in threads] > [settle, tree, sign] > append > reply
 """
@@ -14,14 +14,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from exchange.broker import intake, settle
-from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
+from exchange.journal.tiles import completed
+from exchange.journal.tree import Frontier, Group, leaf_hash
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.objects import RECEIPT_TYP, GroupStatement, Receipt
-from exchange.journal.tiles import completed
-from exchange.journal.tree import Frontier, Group, leaf_hash
 from exchange.node import ports
 from exchange.node.stored import with_hashes
 from exchange.seal import jws
@@ -40,6 +41,8 @@ MAX_GROUP = 512
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
 _RETRY_S = 0.05
+
+_log = structlog.get_logger("exchange.node")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -98,12 +101,17 @@ class Writer:
         self._taken_ms = head.taken_ms
         self._stamp_ms = head.taken_ms
         self._positions = positions
+        # Everybody who has no answer yet, wherever on the way; ``_stop`` leaves nobody out.
+        self._open: set[_Pending] = set()
+        # Given to the store, which has not said what became of it.
+        self._in_flight: list[_Pending] = []
         self._waiting: deque[_Pending] = deque()
         self._considering: deque[asyncio.Future[list[_Pending]]] = deque()
         self._carried: list[_Pending] = []
         self._notes: deque[tuple[Callable[[settle.Ledger], Facts], asyncio.Future[int]]] = (
             deque()
         )
+        self._noted: list[tuple[asyncio.Future[int], int]] = []
         self._work = asyncio.Event()
         self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
 
@@ -137,7 +145,7 @@ class Writer:
     def refuse(
         self, caller: str, raw: bytes, refusal: Refusal, reply: Callable[[Answer | Fault], None]
     ) -> None:
-        """Record that something was refused before it could be taken apart (bad framing, say)."""
+        """Record a refusal made before the request could be taken apart (bad framing, say)."""
         arrival = intake.Arrival(caller, raw, b"", self._stamp())
         self._enqueue(_Pending(arrival, reply, declined=refusal))
 
@@ -149,9 +157,10 @@ class Writer:
     def _enqueue(self, pending: _Pending) -> None:
         if self.fault is not None:
             pending.reply(self.fault)
-        elif len(self._waiting) >= MAX_WAITING:
+        elif len(self._open) >= MAX_WAITING:
             pending.reply(Fault(Code.UNAVAILABLE, limit=MAX_WAITING))
         else:
+            self._open.add(pending)
             self._waiting.append(pending)
             self._dispatch()
 
@@ -170,6 +179,9 @@ class Writer:
             while self.fault is None:
                 pending = await self._next()
                 await self._write(pending)
+        except Exception as error:  # noqa: BLE001  (whatever it is, nothing more is written)
+            _broken("writer", error)
+            self.fault = Fault(Code.INTERNAL)
         finally:
             self._stop(Fault(Code.UNAVAILABLE) if self.fault is None else self.fault)
 
@@ -207,17 +219,19 @@ class Writer:
         """Send back what was decided under a view that is no longer the newest."""
         taken_ms = self._taken_ms
         for place, each in enumerate(ready):
-            fresh = each.considered is not None and each.considered.view == self.view.index
-            if not fresh or each.arrival.taken_ms < taken_ms:
+            if each.considered is None:
+                continue  # its consideration broke; it is answered when the group is settled
+            if each.considered.view != self.view.index or each.arrival.taken_ms < taken_ms:
                 await self._consider_again(ready[place:])
                 break
             taken_ms = each.arrival.taken_ms
         return ready
 
     async def _consider_again(self, pending: list[_Pending]) -> None:
-        # All of them at one new time: what stood behind a stale one must not come before it.
-        stamp = self._stamp()
+        # Each at its own time: a new one would make all that came meanwhile stale in turn.
+        stamp = self._taken_ms
         for each in pending:
+            stamp = max(stamp, each.arrival.taken_ms)
             each.arrival = each.arrival._replace(taken_ms=stamp)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._settings.executor, _consider, pending, self.view)
@@ -234,35 +248,38 @@ class Writer:
         )
         try:
             known = await self._known(pending)
-        except Fault as unanswered:
-            _answer_all(pending, unanswered)
+            if not (pending or self._considering or self._waiting):
+                # Nobody waits with an earlier stamp, so bookkeeping may carry the time it is.
+                ledger.taken_ms = self._stamp()
+            self._settle_notes(ledger)
+            settled = self._settle(pending, known, ledger)
+            if not ledger.records:
+                await self._answer(settled, None)
+                return
+            ready = await with_hashes(
+                self._store, lambda hashes: self._prepare(ledger, settled, hashes)
+            )
+        except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
+            fault = error if isinstance(error, Fault) else _broken("group", error)
+            self._give_up([each for each in pending if each not in self._carried], fault)
             return
-        noted = self._settle_notes(ledger)
-        settled = self._settle(pending, known, ledger)
-        if not ledger.records:
-            await self._answer(settled, None)
-            return
-        ready = await with_hashes(
-            self._store, lambda hashes: self._prepare(ledger, settled, hashes)
-        )
+        self._in_flight = [each for each, _ in settled]
         outcome = await self._append(ready.batch)
         match outcome:
             case ports.Done():
                 self._advance(ready)
-                for done, index in noted:
-                    done.set_result(index)
+                for done, index in self._noted:
+                    if not done.done():
+                        done.set_result(index)
+                self._noted = []
                 await self._answer(settled, ready)
             case ports.Refused():
-                fault = Fault(Code.STORE_FAILED)
-                _answer_all([each for each, _ in settled], fault)
-                for done, _ in noted:
-                    done.set_exception(fault)
+                self._give_up(self._in_flight, Fault(Code.STORE_FAILED))
             case _:
                 # Somebody else wrote, or took over: two writers are worse than none.
                 self.fault = Fault(Code.UNAVAILABLE)
-                _answer_all([each for each, _ in settled], self.fault)
-                for done, _ in noted:
-                    done.set_exception(self.fault)
+                self._give_up(self._in_flight, self.fault)
+        self._in_flight = []
 
     async def _known(self, pending: list[_Pending]) -> dict[bytes, settle.Found]:
         wanted = [
@@ -273,12 +290,13 @@ class Writer:
         ]
         return await self._store.find(wanted) if wanted else {}
 
-    def _settle_notes(self, ledger: settle.Ledger) -> list[tuple[asyncio.Future[int], int]]:
-        noted = []
+    def _settle_notes(self, ledger: settle.Ledger) -> None:
         while self._notes:
             make, done = self._notes.popleft()
-            noted.append((done, ledger.append(make(ledger))))
-        return noted
+            # Whoever asked for it may be gone: then it is not written.
+            if not done.done():
+                self._noted.append((done, ledger.next_index))
+                ledger.append(make(ledger))
 
     def _settle(
         self,
@@ -289,11 +307,21 @@ class Writer:
         settled = []
         for place, each in enumerate(pending):
             considered = each.considered
-            if considered is None or ledger.must_go_back(considered):
+            if considered is None:
+                self._reply(each, Fault(Code.INTERNAL))
+                continue
+            if ledger.must_go_back(considered):
                 self._carried = pending[place:] + self._carried
                 break
             arrival = (each.arrival.caller, each.arrival.raw, each.arrival.body)
-            settled.append((each, ledger.settle(considered, arrival, known)))
+            before = len(ledger.records)
+            try:
+                settled.append((each, ledger.settle(considered, arrival, known)))
+            except Exception as error:
+                # A ledger that took nothing from it is as it was: only this one is answered.
+                if len(ledger.records) != before:
+                    raise
+                self._reply(each, _broken("settle", error))
         return settled
 
     def _prepare(
@@ -334,8 +362,13 @@ class Writer:
     async def _append(self, batch: ports.Batch) -> ports.Outcome:
         """Append, and resolve Unknown by sending the identical batch until it is known."""
         outcome = await self._store.append(batch, self.size)
-        while isinstance(outcome, ports.Unknown):
+        # Refused after Unknown speaks of the second attempt; the first may have been written.
+        while isinstance(outcome, ports.Unknown) or (
+            self.fault is not None and isinstance(outcome, ports.Refused)
+        ):
             # Until it is resolved, whoever comes is told neither yes nor no.
+            if self.fault is None:
+                _log.error("outcome-unknown", size=self.size, reason=outcome.reason)
             self.fault = Fault(Code.OUTCOME_UNKNOWN)
             await asyncio.sleep(_RETRY_S)
             outcome = await self._store.append(batch, self.size)
@@ -353,7 +386,10 @@ class Writer:
         self._taken_ms = ledger.taken_ms
         self.frontier = ready.frontier
         for follower in self._followers:
-            follower(ledger.records)
+            try:
+                follower(ledger.records)
+            except Exception as error:  # noqa: BLE001  (a reader's trouble is its own)
+                _broken("follower", error)
 
     # -- answering ----------------------------------------------------------------------
 
@@ -368,9 +404,28 @@ class Writer:
                     receipt = self._receipt(result.index, ready)
                 else:
                     receipt = await self.receipt(result.index)
-                each.reply(Answer(receipt, refusal, is_new))
-            except ExchangeError as error:
-                each.reply(error if isinstance(error, Fault) else Fault(Code.INTERNAL))
+                answer: Answer | Fault = Answer(receipt, refusal, is_new)
+            except Exception as error:  # noqa: BLE001  (it is recorded; only its receipt failed)
+                answer = error if isinstance(error, Fault) else _broken("receipt", error)
+            self._reply(each, answer)
+
+    def _reply(self, pending: _Pending, answer: Answer | Fault) -> None:
+        """Answer one arrival, once; what its poster makes of it is no concern of the writer."""
+        if pending in self._open:
+            self._open.discard(pending)
+            try:
+                pending.reply(answer)
+            except Exception as error:  # noqa: BLE001
+                _broken("reply", error)
+
+    def _give_up(self, pending: Sequence[_Pending], fault: Fault) -> None:
+        """Tell those of a group, and whoever noted something in it, that it was not written."""
+        for each in pending:
+            self._reply(each, fault)
+        for done, _ in self._noted:
+            if not done.done():
+                done.set_exception(fault)
+        self._noted = []
 
     def _receipt(self, index: int, ready: _Ready) -> Receipt:
         place = index - ready.ledger.first
@@ -404,27 +459,34 @@ class Writer:
         )
 
     def _stop(self, fault: Fault) -> None:
-        """Answer everybody who still waits: nothing of theirs was recorded."""
+        """Answer everybody who still waits, and whoever comes later."""
         self.fault = fault
-        _answer_all([*self._carried, *self._waiting], fault)
-        for future in self._considering:
-            if future.done() and not future.cancelled():
-                _answer_all(future.result(), fault)
+        # What the store was given may be recorded all the same: neither yes nor no.
+        self._give_up(self._in_flight, Fault(Code.OUTCOME_UNKNOWN))
+        self._give_up(list(self._open), fault)
         self._waiting.clear()
         self._considering.clear()
+        self._carried = []
         while self._notes:
-            self._notes.popleft()[1].set_exception(fault)
+            done = self._notes.popleft()[1]
+            if not done.done():
+                done.set_exception(fault)
 
 
 def _consider(batch: list[_Pending], view: View) -> list[_Pending]:
     for each in batch:
-        if each.declined is None:
-            each.considered = intake.consider(each.arrival, view)
-        else:
-            each.considered = intake.decline(each.arrival, each.declined, view)
+        each.considered = None
+        try:
+            if each.declined is None:
+                each.considered = intake.consider(each.arrival, view)
+            else:
+                each.considered = intake.decline(each.arrival, each.declined, view)
+        except Exception as error:  # noqa: BLE001  (one arrival must not take others with it)
+            _broken("consider", error)
     return batch
 
 
-def _answer_all(pending: list[_Pending], fault: Fault) -> None:
-    for each in pending:
-        each.reply(fault)
+def _broken(where: str, error: Exception) -> Fault:
+    # The type and the place, never the message: it may quote what was posted.
+    _log.error("broken", where=where, error=type(error).__name__)
+    return Fault(Code.INTERNAL)

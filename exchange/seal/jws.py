@@ -64,6 +64,7 @@ class Signed(NamedTuple):
     payload: bytes
     claims: tuple[Claim, ...]
     digest: str
+    size: int
 
 
 class Signer(Protocol):
@@ -115,7 +116,7 @@ def read(raw: bytes, limit: int) -> Signed:
     typs = {_protected(signature.protected).typ for signature in general.signatures}
     if len(typs) != 1:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures")
-    return Signed(typs.pop(), payload, claims, digest(raw))
+    return Signed(typs.pop(), payload, claims, digest(raw), len(raw))
 
 
 def _claim(signature: _Signature, payload: str, at: str) -> Claim:

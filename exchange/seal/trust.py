@@ -45,6 +45,8 @@ def judge(raw: bytes, view: View, now: int) -> Document | Subscription:
         if view.root is None and not is_anchor:
             raise Refusal(Code.TRUST_INVALID, "", name="anchor")
         verify(signed, document, view.root)
+        if isinstance(document, Member):
+            _check_not_taken(document, view)
     else:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
     view.with_document(document, signed.digest, view.index)
@@ -168,6 +170,21 @@ def _check_distinct(root: Root) -> None:
     ]
     if len(set(kids)) != len(kids):
         raise Refusal(Code.TRUST_INVALID, "/nations")
+
+
+def _check_not_taken(member: Member, view: View) -> None:
+    """Refuse a key that another member enrolled: whoever seals to both would be refused."""
+    taken = {
+        kid
+        for standing in view.endpoints.values()
+        if standing.member.member != member.member
+        for kid in standing.keys
+    }
+    for place, endpoint in enumerate(member.endpoints):
+        for number, key in enumerate(endpoint.keys):
+            if key.jwk.kid in taken:
+                where = f"/endpoints/{place}/keys/{number}/jwk"
+                raise Refusal(Code.TRUST_INVALID, where, kid=key.jwk.kid)
 
 
 def check_signatory(signatory: Signatory, suite: SuiteId, at: str) -> None:

@@ -1,0 +1,163 @@
+"""Replay: judge every entry again, by the functions that judged it, and compare.
+
+A journal whose entries all replay was kept by these rules. What a replay cannot judge again
+(refusals, whose bytes are not kept, and bookkeeping) it attests: time, place and form.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from exchange.broker import intake
+from exchange.broker.settle import Found, Ledger, Record, lookups, poster
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.model.codec import unb64
+from exchange.model.identity import digest
+from exchange.seal import jws
+from exchange.seal.body import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.broker.intake import Decision
+    from exchange.model.entry import Entry, Facts
+    from exchange.model.view import View
+
+
+class Replayed(NamedTuple):
+    """One entry, judged again: what a store would keep of it, and whether it was judged."""
+
+    record: Record
+    was_judged: bool
+
+
+class Replayer:
+    """Follows a journal from its first entry; holds what the next one depends on.
+
+    ``entry_at`` returns the bytes of an earlier entry, ``document`` a trust document by its
+    digest; what they return is checked here and need not be trusted.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        entry_at: Callable[[int], bytes],
+        document: Callable[[str], bytes | None],
+    ) -> None:
+        """Begin before entry 0, trusting the view's anchor alone."""
+        self.view = view
+        self.size = 0
+        self.positions: dict[str, int] = {}
+        self._taken_ms = 0
+        self._by_key: dict[bytes, int] = {}
+        self._entry_at = entry_at
+        self._document = document
+
+    def step(self, raw: bytes) -> Replayed:
+        """Judge the next entry.
+
+        Raises:
+            Refusal: ``bad-proof``, with the index and where; or the refusal that these rules
+                give what the node says it accepted.
+        """
+        entry = entries.decode(raw)
+        facts = entry.facts
+        ledger = Ledger(
+            self.size,
+            self._taken_ms,
+            self.view.index,
+            self.positions,
+            lambda: unb64(facts.salt),
+        )
+        if facts.taken_ms < self._taken_ms:
+            raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
+        if facts.view != self.view.index:
+            raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
+        decision, signed, body = self._decision(entry)
+        if decision is None:
+            ledger.taken_ms = facts.taken_ms
+            ledger.append(facts, entry.object)
+        else:
+            self._settle(ledger, facts, decision, (signed, body))
+        record = ledger.records[0]
+        self._compare(record.facts, facts)
+        if record.entry != raw:
+            raise Refusal(Code.BAD_PROOF, "", found=self.size)
+        self._advance(ledger, record)
+        return Replayed(record, decision is not None)
+
+    def _decision(self, entry: Entry) -> tuple[Decision | None, bytes, bytes]:
+        """Judge an entry's object again; None for what can only be attested."""
+        facts, now = entry.facts, entry.facts.taken_ms // 1000
+        match facts:
+            case entries.Accepted():
+                if len(facts.blobs) != 1:
+                    raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
+                signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
+                seen = Seen(facts.blobs[0], facts.wraps)
+                who = poster(signed)
+                decision = intake.bulletin(signed, seen, who, self.view, now)
+                return decision, entry.object, b""
+            case entries.Acknowledged():
+                signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
+                who = poster(signed)
+                return (
+                    intake.acknowledgement(signed, who, self.view, now),
+                    entry.object,
+                    b"",
+                )
+            case entries.Trust():
+                return self._established(facts)
+            case entries.Refused() | entries.EpochOpened() | entries.Checkpointed():
+                if entry.object:
+                    raise Refusal(Code.BAD_PROOF, "", found=self.size)
+                return None, b"", b""
+
+    def _established(self, facts: entries.Trust) -> tuple[Decision, bytes, bytes]:
+        raw = self._document(facts.document.digest)
+        if raw is None or digest(raw) != facts.document.digest:
+            raise Refusal(Code.BAD_PROOF, "/document", found=self.size)
+        # Whose session brought it is not in the record; who signed it is what counts.
+        return intake.trust_document(raw, self.view, facts.taken_ms // 1000), raw, b""
+
+    def _settle(
+        self,
+        ledger: Ledger,
+        facts: Facts,
+        decision: Decision,
+        object_and_body: tuple[bytes, bytes],
+    ) -> None:
+        considered = intake.Considered(decision, self.view.index, facts.taken_ms)
+        known = {
+            key: Found(self._by_key[key], self._entry_at(self._by_key[key]))
+            for key in lookups(considered)
+            if key in self._by_key
+        }
+        ledger.settle(considered, ("", *object_and_body), known)
+        if not ledger.records:
+            # The rules say: recorded before. A second entry for it should not exist.
+            raise Refusal(Code.BAD_PROOF, "", found=self.size, expected="no second entry")
+
+    def _compare(self, judged: Facts, stated: Facts) -> None:
+        """Name the first fact that differs."""
+        if type(judged) is not type(stated):
+            code = judged.code if isinstance(judged, entries.Refused) else ""
+            raise Refusal(
+                Code.BAD_PROOF, "/kind", found=self.size, expected=code or "another kind"
+            )
+        for name in stated.__struct_fields__:
+            if getattr(judged, name) != getattr(stated, name):
+                raise Refusal(Code.BAD_PROOF, f"/{name}", found=self.size)
+
+    def _advance(self, ledger: Ledger, record: Record) -> None:
+        for key in record.keys:
+            self._by_key[key] = self.size
+        self.positions.update(ledger.positions)
+        for established, index in ledger.established:
+            document, blob = established.document, established.blob
+            self.view = self.view.with_document(document, blob.digest, index)
+        self._taken_ms = ledger.taken_ms
+        self.size += 1

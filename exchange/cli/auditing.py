@@ -1,0 +1,336 @@
+"""Verbs of an auditor: ``audit mirror``, ``log``, ``verify``, ``proof``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from exchange.audit.verify import Stored, log_keys
+from exchange.cli import output
+from exchange.cli.main import Session, verb
+from exchange.cli.times import zulu_ms
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from exchange.audit.verify import Report
+    from exchange.client.agency import Agency
+    from exchange.node.ports import Store
+
+EXIT_UNANCHORED = 6
+_PAGE = 256
+_FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+
+# What each check says when it holds, and when it does not.
+_CHECKS = {
+    "readable": (
+        ("todos los asientos se leen, sin huecos", "every entry can be read, without a gap"),
+        ("la lectura se interrumpe", "reading breaks off"),
+    ),
+    "hashes": (
+        ("cada asiento es el que se guardó", "each entry is the one that was stored"),
+        ("un asiento fue alterado", "an entry was altered"),
+    ),
+    "replay": (
+        ("las mismas reglas dan cada decisión", "the same rules give each decision"),
+        ("un asiento no se sigue de las reglas", "an entry does not follow from the rules"),
+    ),
+    "checkpoints": (
+        ("cada punto de control firmado concuerda", "each signed checkpoint agrees"),
+        ("un punto de control firmado dice otra cosa", "a signed checkpoint says otherwise"),
+    ),
+    "covered": (
+        ("asientos bajo el último punto de control", "entries under the newest checkpoint"),
+        ("ningún asiento está firmado", "no entry is signed for"),
+    ),
+}  # fmt: skip
+
+
+class Blocking:
+    """A store read step by step, for code that is not asynchronous."""
+
+    def __init__(self, store: Store) -> None:
+        """Read this store; use as a context manager, which closes it."""
+        self._store = store
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store."""
+        self._runner.run(self._store.close())
+        self._runner.close()
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+        return self._runner.run(self._store.head()).size
+
+    def read(self, first: int, limit: int) -> Sequence[Stored]:
+        """Return at most ``limit`` entries from index ``first`` on."""
+        rows = self._runner.run(self._store.read(first, limit))
+        return [Stored(row.index, row.entry, row.leaf) for row in rows]
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return a blob by digest."""
+        return self._runner.run(self._store.blob(digest))
+
+
+def _opened(file: Path) -> Blocking:
+    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
+
+    return Blocking(SqliteStore.open(file, read_only=True))
+
+
+@click.group()
+def audit() -> None:
+    """Review the record: mirror it, list it, verify it, prove one entry."""
+
+
+@audit.command("mirror")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@verb
+def mirror(session: Session, file: Path) -> None:
+    """Copy the node's journal into FILE, judging every entry. Needs the auditor's role."""
+    size = asyncio.run(_mirror(session, file))
+    if session.as_json:
+        output.show_json({"file": str(file), "size": size})
+    session.say(f"{size} asientos en {file}", f"{size} entries in {file}")
+
+
+async def _mirror(session: Session, file: Path) -> int:
+    from exchange.audit.mirror import pull  # noqa: PLC0415
+    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
+
+    store = SqliteStore.open(file)
+    try:
+        async with session.context().agency() as agency:
+            anchor = agency.profile.anchor
+            return await pull(agency.transport, store, anchor, _progress(session))
+    finally:
+        await store.close()
+
+
+def _progress(session: Session) -> Callable[[int, int], None]:
+    shown = sys.stderr.isatty() and not session.as_json
+
+    def told(done: int, of: int) -> None:
+        if shown:
+            click.echo(f"\r{done}/{of}", nl=done >= of, err=True)
+
+    return told
+
+
+@audit.command("log")
+@click.argument(
+    "file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--first", default=0, help="From this entry on.")
+@click.option("--limit", default=1000, show_default=True, help="At most so many.")
+@verb
+def log(session: Session, file: Path | None, first: int, limit: int) -> None:
+    """List journal entries: of FILE, or of the node (which needs the auditor's role)."""
+    found = (
+        _of_file(file, first, limit) if file else asyncio.run(_of_node(session, first, limit))
+    )
+    rows = [_row(index, raw) for index, raw in found]
+    if session.as_json:
+        output.show_json({"entries": rows})
+        return
+    spanish = {
+        "index": "asiento",
+        "taken": "hora",
+        "kind": "clase",
+        "who": "quién",
+        "told": "qué",
+    }
+    english = {"index": "entry", "taken": "time", "kind": "kind", "who": "who", "told": "what"}
+    output.table(rows, spanish if session.lang == "es" else english)
+
+
+def _of_file(file: Path, first: int, limit: int) -> list[tuple[int, bytes]]:
+    with _opened(file) as source:
+        found: list[tuple[int, bytes]] = []
+        while len(found) < limit and (
+            page := source.read(first + len(found), min(_PAGE, limit - len(found)))
+        ):
+            found += [(stored.index, stored.entry) for stored in page]
+        return found
+
+
+async def _of_node(session: Session, first: int, limit: int) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    async with session.context().agency() as agency:
+        while len(found) < limit:
+            page = await agency.transport.get_as(
+                wire.JournalPage,
+                "/v1/journal",
+                first=first + len(found),
+                limit=min(wire.MAX_PAGE, limit - len(found)),
+            )
+            found += [(item.index, item.entry.encode()) for item in page.items]
+            if not page.items:
+                break
+    return found
+
+
+def _row(index: int, raw: bytes) -> dict[str, Any]:
+    entry = entries.decode(raw)
+    facts = entry.facts
+    row = {"index": index, "taken": zulu_ms(facts.taken_ms), "kind": entries.kind_of(facts)}
+    return {**row, **_told(entry)}
+
+
+def _told(entry: entries.Entry) -> dict[str, str]:
+    from exchange.model import header as headers  # noqa: PLC0415
+    from exchange.model import objects  # noqa: PLC0415
+    from exchange.seal import jws  # noqa: PLC0415
+
+    match entry.facts:
+        case entries.Accepted() as facts:
+            header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+            owed = " ".join(each.endpoint for each in facts.owed)
+            told = f"{header.type} {header.verb} {header.id} > {owed}"
+            return {"who": header.endpoint, "told": told}
+        case entries.Acknowledged() as facts:
+            signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
+            ack = objects.decode_acknowledgement(signed.payload)
+            return {"who": ack.endpoint, "told": f"{ack.outcome} {ack.of.id} ({facts.of})"}
+        case entries.Refused() as facts:
+            return {"who": facts.caller, "told": f"{facts.code} {facts.at}".strip()}
+        case entries.Trust() as facts:
+            return {"who": "", "told": f"{facts.name} v{facts.version}"}
+        case entries.EpochOpened() as facts:
+            return {"who": facts.node, "told": f"epoch {facts.epoch}"}
+        case entries.Checkpointed() as facts:
+            return {"who": "", "told": f"size {facts.size}"}
+
+
+@audit.command("verify")
+@_FILE
+@click.option("--anchor", help="Digest of the first root, as the custodians read it aloud.")
+@verb
+def verify(session: Session, file: Path, anchor: str | None) -> None:
+    """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
+
+    Ends with 0 when all holds, 5 when something was tampered with, 6 when all holds but no
+    anchor was given: then the journal is consistent with itself, and that is all.
+    """
+    from exchange.audit.verify import Verifier  # noqa: PLC0415
+
+    try:
+        with _opened(file) as source:
+            told = _progress(session)
+            size = source.size()
+            report = Verifier(source, anchor, lambda done: told(done, size)).run()
+    except Fault as error:
+        # A copy that is no longer a journal at all has been tampered with, or torn.
+        if session.as_json:
+            output.show_json({"ok": False, "error": output.problem(error)})
+            sys.exit(output.EXIT_TAMPERED)
+        session.say(
+            "ALTERADO: el archivo no se puede leer.", "TAMPERED: the file cannot be read."
+        )
+        sys.exit(output.EXIT_TAMPERED)
+    _show(session, report)
+    if not report.ok:
+        sys.exit(output.EXIT_TAMPERED)
+    if not report.anchored:
+        sys.exit(EXIT_UNANCHORED)
+
+
+def _show(session: Session, report: Report) -> None:
+    if session.as_json:
+        output.show_json(report)
+        return
+    for line in _lines(session, report):
+        click.echo(line)
+
+
+def _lines(session: Session, report: Report) -> Iterator[str]:
+    spanish = session.lang == "es"
+    for check in report.checks:
+        told = _CHECKS[check.name][0 if check.ok else 1][0 if spanish else 1]
+        mark = "ok" if check.ok else "!!"
+        yield f"{mark}  {check.number}  {check.name:<12} {check.held:>7}  {told}"
+        if not check.ok:
+            first = "primer asiento afectado" if spanish else "first entry affected"
+            yield f"        {first}: {check.first}  ({check.code} {check.at})"
+    size, judged, attested = report.size, report.replayed, report.attested
+    if spanish:
+        yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
+    else:
+        yield f"{size} entries: {judged} judged again, {attested} attested"
+    yield f"{'raíz' if spanish else 'root'} {report.root}"
+    if not report.anchored:
+        yield (
+            f"SIN ANCLA: coherente solo consigo mismo; su propia ancla es {report.anchor}"
+            if spanish
+            else f"UNANCHORED: consistent with itself only; its own anchor is {report.anchor}"
+        )
+    if report.ok:
+        yield "Íntegro." if spanish else "Intact."
+    else:
+        yield "ALTERADO." if spanish else "TAMPERED."
+
+
+@audit.command("proof")
+@click.argument("index", type=int)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the proof.")
+@verb
+def proof(session: Session, index: int, out: Path | None) -> None:
+    """Prove that entry INDEX is under the node's newest signed checkpoint."""
+    result, text = asyncio.run(_proof(session, index))
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    if session.as_json:
+        output.show_json(result)
+    session.say(
+        f"El asiento {index} está bajo el punto de control de {result['size']} asientos, "
+        f"firmado por {result['origin']} ({result['steps']} pasos).",
+        f"Entry {index} is under the checkpoint of {result['size']} entries, "
+        f"signed by {result['origin']} ({result['steps']} steps).",
+    )
+
+
+async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
+    from exchange.journal import bundle, checkpoint  # noqa: PLC0415
+    from exchange.journal.tree import leaf_hash  # noqa: PLC0415
+
+    async with session.context().agency() as agency:
+        answer = await agency.transport.get_as(wire.Proof, "/v1/proof", index=index)
+        raw = await _entry(session, agency, index)
+        view = await agency.view()
+        node = view.nodes.get(agency.profile.node)
+    found = bundle.parse(answer.proof.encode())
+    origin = f"exchange/{agency.profile.node}"
+    if node is None or found.index != index:
+        raise Refusal(Code.BAD_PROOF, "/index", found=found.index)
+    bundle.verify_proof(found, leaf_hash(raw), origin=origin, required=log_keys(node, origin))
+    size = checkpoint.parse(found.note).size
+    told = {"index": index, "size": size, "origin": origin, "steps": len(found.path)}
+    return told, answer.proof
+
+
+async def _entry(session: Session, agency: Agency, index: int) -> bytes:
+    """Return the entry to be proved: posted from here, in the inbox, or as an auditor."""
+    box = agency.world.outbox
+    for identity in box.sent():
+        receipt, envelope = box.receipt(identity), box.envelope(identity)
+        if receipt is not None and envelope is not None and receipt.index == index:
+            return receipt.facts.encode() + b"\n" + envelope.header
+    page = await agency.transport.get_as(wire.InboxPage, "/v1/inbox", after=index - 1, limit=1)
+    if page.items and page.items[0].index == index:
+        return page.items[0].entry.encode()
+    found = await _of_node(session, index, 1)
+    if not found:
+        raise Refusal(Code.NOT_FOUND, "/index", found=index)
+    return found[0][1]

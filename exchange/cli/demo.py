@@ -1,0 +1,223 @@
+"""``exchange demo``: a case told live, by separate processes, through public verbs and kit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exchange import resources
+from exchange.cli import found, world
+from exchange.cli.demo_case import Stage, play
+from exchange.cli.main import Session, verb
+from exchange.custody.founding import EndpointPlan, MemberPlan
+from exchange.errors import Code, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange.model.trust import Feed
+
+PASSPHRASE_BYTES = 16
+_READY_S = 20
+
+
+MEMBERS = (
+    MemberPlan(
+        "pa.senan",
+        {"es": "Servicio Nacional Aeronaval", "en": "National Air-Naval Service"},
+        (
+            EndpointPlan(
+                "pa.senan/ops",
+                {"es": "Centro de operaciones", "en": "Operations centre"},
+                ("poster", "reader", "operator"),
+            ),
+        ),
+    ),
+    MemberPlan(
+        "pa.minseg",
+        {"es": "Ministerio de Seguridad Pública", "en": "Ministry of Public Security"},
+        (
+            EndpointPlan("pa.minseg/desk", {"es": "Enlace", "en": "Liaison desk"}),
+            EndpointPlan("pa.minseg/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
+        ),
+    ),
+    MemberPlan(
+        "us.jiatfs",
+        {"es": "JIATF Sur", "en": "JIATF South"},
+        (
+            EndpointPlan("us.jiatfs/watch", {"es": "Guardia", "en": "Watch floor"}),
+            EndpointPlan("us.jiatfs/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
+        ),
+    ),
+)
+
+
+def feeds() -> list[Feed]:
+    """Return the three feeds of the exercise."""
+    return [
+        found.feed(
+            "maritime",
+            {"es": "Operaciones marítimas", "en": "Maritime operations"},
+            ["voi", "szr", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "requests",
+            {"es": "Solicitudes de información", "en": "Requests for information"},
+            ["rfi", "rpy", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "dialogue",
+            {"es": "Diálogo de seguridad", "en": "Security dialogue"},
+            ["sta", "dlg", "cor", "can"],
+            MEMBERS,
+        ),
+    ]
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End when the case is told.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Leave everything in this folder, for the other verbs to work on.",
+)
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of drafts to tell the case with, instead of those that came along.",
+)
+@verb
+def demo(session: Session, once: bool, keep: Path | None, inputs: Path | None) -> None:
+    """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
+    drafts = inputs or resources.schemas() / "v1" / "examples"
+    session.say(
+        "EJERCICIO. Todo lo que sigue es ficticio y ocurre en esta máquina.",
+        "EXERCISE. All that follows is fictitious and happens on this machine.",
+    )
+    with _folder(keep) as folder:
+        stage = _founded(folder, drafts, session)
+        with running(folder / "node", stage.port, stage.environment):
+            play(stage)
+            if keep:
+                _tell_how_to_go_on(session, folder, stage)
+            if not once:
+                _linger(session)
+    if session.as_json:
+        from exchange.cli.output import show_json  # noqa: PLC0415
+
+        show_json({"told": stage.told, "folder": str(keep) if keep else None})
+
+
+def _founded(folder: Path, drafts: Path, session: Session) -> Stage:
+    session.say(
+        "1. Se fundan el arreglo, las agencias y sus claves (firmas y sobres poscuánticos).",
+        "1. The arrangement, the agencies and their keys (post-quantum) are founded.",
+    )
+    port, secret = free_port(), world.randomness(PASSPHRASE_BYTES).hex()
+    place = found.write(folder, port, MEMBERS, feeds(), secret)
+    # The passphrase lies beside the keys: right for an exercise, and for nothing else.
+    (folder / "passphrase").write_text(f"{secret}\n", encoding="ascii")
+    environment = {
+        **os.environ,
+        "EXCHANGE_PASSPHRASE": secret,
+        "EXCHANGE_HOME": str(place.home),
+        "EXCHANGE_LANG": session.lang,
+    }
+    anchor = place.founded.anchor
+    return Stage(folder, drafts, port, anchor, environment, session.as_json)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="exchange-demo-") as name:
+            yield Path(name)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise Fault(Code.STORE_FAILED, name=str(keep), expected="an empty folder")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep.resolve()
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(state: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
+    """Run a node as a process of its own; end it by its own id.
+
+    Raises:
+        Fault: ``unavailable``: it did not come up; its diary says why.
+    """
+    diary = state / "diary.log"
+    command = ["up", "--state", str(state), "--listen", f"127.0.0.1:{port}"]
+    with diary.open("ab") as out:
+        process = subprocess.Popen(  # noqa: S603  (ourselves)
+            [sys.executable, "-P", "-m", "exchange", *command],
+            env=environment,
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            _wait_ready(process, port, diary)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_ready(process: subprocess.Popen[bytes], port: int, diary: Path) -> None:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    last = diary.read_text(encoding="utf-8").strip().splitlines()[-1:]
+    raise Fault(Code.UNAVAILABLE, name="node", found=(last or ["-"])[0][:200])
+
+
+def _tell_how_to_go_on(session: Session, folder: Path, stage: Stage) -> None:
+    session.say(
+        f"\nTodo queda en {folder}. Para seguir con cualquier verbo:",
+        f"\nEverything stays in {folder}. To go on with any verb:",
+    )
+    if session.as_json:
+        return
+    click.echo(f"  export EXCHANGE_HOME={folder}/home")
+    click.echo(f"  export EXCHANGE_PASSPHRASE_FILE={folder}/passphrase")
+    click.echo(f"  exchange up --state {folder}/node --listen 127.0.0.1:{stage.port} &")
+    click.echo("  exchange --context us.jiatfs-watch inbox")
+    click.echo(f"  exchange audit verify {folder}/node/journal.db --anchor {stage.anchor}")
+
+
+def _linger(session: Session) -> None:
+    session.say(
+        "\nEl nodo sigue en marcha; Ctrl-C lo termina.",
+        "\nThe node goes on running; Ctrl-C ends it.",
+    )
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        session.say("\nFin.", "\nDone.")
