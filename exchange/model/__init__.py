@@ -1,0 +1,1 @@
+"""The words: bulletins, headers, entries and trust documents, and their strict codec."""

@@ -1,0 +1,49 @@
+"""Bulletins: what agencies say to each other, as frozen structs with a strict codec.
+
+``words`` are the scalars, ``blocks`` the shared parts, then the contents by theme; ``kinds``
+puts them under the common top. ``lexical``, ``decoding`` and ``rules`` are what a reader
+checks, in that order.
+"""
+
+from exchange.model.bulletin.decoding import decode, encode
+from exchange.model.bulletin.difference import changes, corrected
+from exchange.model.bulletin.indicators import Indicator, indicators
+from exchange.model.bulletin.kinds import (
+    TYPES,
+    VERBS,
+    Bulletin,
+    Can,
+    Cor,
+    Dlg,
+    Rfi,
+    Rpy,
+    Sta,
+    Szr,
+    Voi,
+    repeated,
+)
+from exchange.model.bulletin.lexical import MAX_BYTES
+from exchange.model.bulletin.words import SCHEMA
+
+__all__ = [
+    "MAX_BYTES",
+    "SCHEMA",
+    "TYPES",
+    "VERBS",
+    "Bulletin",
+    "Can",
+    "Cor",
+    "Dlg",
+    "Indicator",
+    "Rfi",
+    "Rpy",
+    "Sta",
+    "Szr",
+    "Voi",
+    "changes",
+    "corrected",
+    "decode",
+    "encode",
+    "indicators",
+    "repeated",
+]

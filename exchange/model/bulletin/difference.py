@@ -1,0 +1,110 @@
+"""What differs between two versions of a bulletin, and a bulletin with a correction applied."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model.bulletin.amendments import Change
+from exchange.model.bulletin.decoding import decode
+from exchange.model.bulletin.shape import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange.model.bulletin.kinds import Bulletin, Cor
+    from exchange.model.codes import Codes
+
+_WHOLE = ("quantity", "grading")
+_FIXED = ("schema", "id", "origin", "type")
+
+
+def plain(bulletin: Bulletin) -> dict[str, Any]:
+    """Return a bulletin as JSON values: what is not given is left out, times are strings."""
+    values: dict[str, Any] = msgspec.to_builtins(bulletin)
+    return values
+
+
+def changes(before: Bulletin, after: Bulletin) -> list[Change]:
+    """Return the members that differ, deepest first named: what a correction carries.
+
+    Lists of equal length are compared item by item; otherwise the list changed as a whole, and
+    so do a quantity and a grading, whose parts mean nothing alone.
+    """
+    old, new = plain(before), plain(after)
+    for name in _FIXED:
+        old.pop(name, None)
+        new.pop(name, None)
+    return [Change(at, was, now) for at, was, now in _differ("", old, new)]
+
+
+def _differ(at: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if old == new and type(old) is type(new):
+        return
+    apart = isinstance(old, dict) and isinstance(new, dict)
+    if apart and at.rsplit("/", 1)[-1] not in _WHOLE:
+        for name in [*old, *(name for name in new if name not in old)]:
+            yield from _differ(f"{at}/{name}", old.get(name), new.get(name))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, (was, now) in enumerate(zip(old, new, strict=True)):
+            yield from _differ(f"{at}/{number}", was, now)
+    elif old != new:
+        yield at, old, new
+
+
+def corrected(bulletin: Bulletin, correction: Cor, codes: Codes) -> Bulletin:
+    """Return the bulletin as the correction says it should read.
+
+    Raises:
+        Refusal: ``target-mismatch``: the correction is of another bulletin, or a member is not
+            what the correction says it was; or whatever decoding refuses in the result.
+    """
+    target = correction.content.target
+    if (target.id, target.origin, target.type) != (
+        bulletin.id,
+        bulletin.origin,
+        bulletin.type,
+    ):
+        raise Refusal(Code.TARGET_MISMATCH, "/content/target")
+    values = copy.deepcopy(plain(bulletin))
+    for number, change in enumerate(correction.content.changes):
+        if not _apply(values, change):
+            raise Refusal(Code.TARGET_MISMATCH, f"/content/changes/{number}")
+    return decode(msgspec.json.encode(values), codes)
+
+
+def _apply(values: dict[str, Any], change: Change) -> bool:
+    *path, last = steps(change.pointer)
+    here: Any = values
+    for step in path:
+        here = _child(here, step)
+    if not isinstance(here, dict | list) or _child(here, last) != change.before:
+        return False
+    if isinstance(here, list):
+        if not _is_index(here, last):
+            return False
+        here[int(last)] = change.after
+    elif change.after is None and last not in _NULLABLE:
+        here.pop(last, None)
+    else:
+        here[last] = change.after
+    return True
+
+
+# Members at the top that are written null, never left out.
+_NULLABLE = frozenset({"observed", "due", "regime", "grading", "remarks"})
+
+
+def _is_index(values: list[Any], step: str) -> bool:
+    return step.isascii() and step.isdecimal() and int(step) < len(values)
+
+
+def _child(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and _is_index(value, step):
+        return value[int(step)]
+    return None

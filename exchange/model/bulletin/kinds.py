@@ -1,0 +1,133 @@
+"""The bulletin types: what all have in common, and one struct for each.
+
+A new type is one struct of content, one class here, its codes and its labels; decoding, rules,
+schema, template and page follow from the struct.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from exchange.model.bulletin import words as w
+from exchange.model.bulletin.amendments import Cancellation, Correction
+from exchange.model.bulletin.blocks import Grading, Text
+from exchange.model.bulletin.operational import Seizure, VesselOfInterest
+from exchange.model.bulletin.records import Dialogue, Statistics
+from exchange.model.bulletin.requests import InformationReply, InformationRequest
+from exchange.model.header import Verb
+
+
+class _Bulletin(
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    kw_only=True,
+    tag_field="type",
+):
+    """What every bulletin says. ``observed``, ``due``, ``regime`` and ``declares`` are repeated
+    in the header, where a node can enforce them.
+    """  # noqa: D205
+
+    schema: w.Schema
+    id: w.Id
+    origin: w.Member
+    observed: w.Time | None
+    due: w.Time | None
+    regime: w.Regime | None
+    declares: Annotated[list[w.Declaration], Meta(max_length=3)]
+    title: Text
+    grading: Grading | None
+    remarks: Text | None
+
+    @property
+    def type(self) -> str:
+        """The type's code on the wire, such as ``voi``."""
+        return str(self.__struct_config__.tag)
+
+
+class Voi(_Bulletin, frozen=True, kw_only=True, tag="voi"):
+    """A vessel of interest."""
+
+    content: VesselOfInterest
+
+
+class Szr(_Bulletin, frozen=True, kw_only=True, tag="szr"):
+    """A seizure."""
+
+    content: Seizure
+
+
+class Rfi(_Bulletin, frozen=True, kw_only=True, tag="rfi"):
+    """A request for information."""
+
+    content: InformationRequest
+
+
+class Rpy(_Bulletin, frozen=True, kw_only=True, tag="rpy"):
+    """A reply to a request for information."""
+
+    content: InformationReply
+
+
+class Cor(_Bulletin, frozen=True, kw_only=True, tag="cor"):
+    """A correction."""
+
+    content: Correction
+
+
+class Can(_Bulletin, frozen=True, kw_only=True, tag="can"):
+    """A cancellation."""
+
+    content: Cancellation
+
+
+class Sta(_Bulletin, frozen=True, kw_only=True, tag="sta"):
+    """Half-yearly statistics."""
+
+    content: Statistics
+
+
+class Dlg(_Bulletin, frozen=True, kw_only=True, tag="dlg"):
+    """The record of a dialogue."""
+
+    content: Dialogue
+
+
+Bulletin = Voi | Szr | Rfi | Rpy | Cor | Can | Sta | Dlg
+
+TYPES: dict[str, type[Bulletin]] = {
+    "voi": Voi,
+    "szr": Szr,
+    "rfi": Rfi,
+    "rpy": Rpy,
+    "cor": Cor,
+    "can": Can,
+    "sta": Sta,
+    "dlg": Dlg,
+}
+
+_REPORT: tuple[Verb, ...] = ("new", "update")
+
+# The verbs of the header that go with a type; the first is what a draft means by default.
+VERBS: dict[str, tuple[Verb, ...]] = {
+    **dict.fromkeys(TYPES, _REPORT),
+    "cor": ("correct",),
+    "can": ("cancel",),
+    "rpy": ("reply",),
+}
+
+
+def repeated(bulletin: Bulletin) -> dict[str, str | int | list[str] | None]:
+    """Return what the header repeats, in its own form: times are integer seconds UTC."""
+    return {
+        "id": bulletin.id,
+        "origin": bulletin.origin,
+        "type": bulletin.type,
+        "observed": None if bulletin.observed is None else int(bulletin.observed.timestamp()),
+        "due": None if bulletin.due is None else int(bulletin.due.timestamp()),
+        "regime": bulletin.regime,
+        "declares": list(bulletin.declares),
+    }

@@ -1,0 +1,304 @@
+"""What a person writes: a draft in TOML or JSON, with how to post it and what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from exchange.errors import Code, Fact, Refusal
+from exchange.model import header
+from exchange.model.bulletin import decoding, kinds, lexical, shape, template_text
+from exchange.model.bulletin.blocks import Target
+from exchange.model.bulletin.words import SCHEMA
+from exchange.model.codes import Codes, Lang
+from exchange.model.identity import EndpointId, Word
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
+_LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
+_MAX_INTEGER = 2**53
+_NULLS = ("observed", "due", "regime", "grading", "remarks")
+_FILLED = ("schema", "id", "origin")
+
+Feed = Annotated[Word, Meta(extra={"form": "feed"})]
+Recipient = Annotated[EndpointId, Meta(extra={"form": "endpoint"})]
+Duration = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,8}[smhdw]$", extra={"form": "duration"})]
+Expiry = Annotated[
+    str,
+    Meta(
+        pattern=r"^([1-9][0-9]{0,8}[smhdw]|[0-9-]{10}T[0-9:]{8}Z)$",
+        extra={"form": "expiry"},
+    ),
+]
+# The header spells these codes out; here is which list has their words.
+_LISTS = {
+    "precedence": "precedence",
+    "status": "status",
+    "verb": "verbs",
+    "tlp": "tlp",
+    "handling": "handling",
+    "releasable_to": "countries",
+    "rel": "relations",
+}
+
+
+class Post(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a bulletin is to be sent; ``to`` comes on top of the feed's subscribers.
+
+    ``expires`` is a time or a duration after issue, ``retain`` a duration after issue.
+    """
+
+    feed: Feed
+    precedence: header.Precedence
+    status: header.Status
+    marking: header.Marking
+    expires: Expiry
+    retain: Duration
+    to: Annotated[list[Recipient], Meta(max_length=header.MAX_RECIPIENTS)] = msgspec.field(
+        default_factory=list
+    )
+    verb: header.Verb | None = None
+    refs: Annotated[list[header.Reference], Meta(max_length=header.MAX_REFS)] = msgspec.field(
+        default_factory=list
+    )
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A draft: the posting is checked; the bulletin is JSON values until it is completed."""
+
+    post: Post
+    bulletin: dict[str, Any]
+
+
+def read_draft(data: bytes, *, toml: bool) -> Draft:
+    """Read a draft.
+
+    Args:
+        data: the file, at most 256 KiB.
+        toml: whether it is TOML; otherwise JSON.
+
+    Raises:
+        Refusal: what is wrong, and the JSON pointer of where.
+    """
+    values = _toml(data) if toml else _json(data)
+    if not isinstance(values, dict):
+        raise Refusal(Code.WRONG_TYPE, "", expected="object")
+    for name in ("post", "bulletin"):
+        if name not in values:
+            raise Refusal(Code.MISSING_MEMBER, f"/{name}")
+        if not isinstance(values[name], dict):
+            raise Refusal(Code.WRONG_TYPE, f"/{name}", expected="object")
+    for name in sorted(values.keys() - {"post", "bulletin"}):
+        raise Refusal(Code.UNKNOWN_MEMBER, f"/{lexical.escape(name)}", name=name[:64])
+    for name in _FILLED:
+        if name in values["bulletin"]:
+            raise Refusal(Code.WRONG_VALUE, f"/bulletin/{name}", expected="filled-in")
+    return Draft(_post(values["post"]), values["bulletin"])
+
+
+def complete(
+    draft: Draft,
+    *,
+    id: str,  # noqa: A002  (the field's own word)
+    origin: str,
+    codes: Codes,
+    target: Target | None = None,
+) -> kinds.Bulletin:
+    """Return the bulletin a draft says, checked like one that arrived.
+
+    Args:
+        draft: what was read.
+        id: the UUIDv7 it gets.
+        origin: the member that speaks.
+        codes: the code lists.
+        target: takes the place of ``content.target``, for a reply or a correction to a bulletin
+            that is known only when posting.
+
+    Raises:
+        Refusal: what is wrong; ``at`` is a pointer into the draft, under ``/bulletin``.
+    """
+    values: dict[str, Any] = {"schema": SCHEMA, "id": id, "origin": origin, "declares": []}
+    values |= dict.fromkeys(_NULLS) | draft.bulletin
+    content = values.get("content")
+    if isinstance(content, dict):
+        if target is not None:
+            values["content"] = content | {"target": msgspec.to_builtins(target)}
+        if values["due"] is None:
+            # What a request asks for by a time is due by that time: the node can enforce it.
+            values["due"] = content.get("reply_by")
+    try:
+        bulletin = decoding.decode(_compact(values), codes)
+    except Refusal as refusal:
+        raise Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts) from None
+    if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:
+        raise Refusal(Code.VERB_TYPE_MISMATCH, "/post/verb")
+    return bulletin
+
+
+def verb_of(draft: Draft, bulletin: kinds.Bulletin) -> header.Verb:
+    """Return the header's verb: the draft's, or what the type means by default."""
+    return draft.post.verb or kinds.VERBS[bulletin.type][0]
+
+
+def references(draft: Draft, bulletin: kinds.Bulletin) -> list[header.Reference]:
+    """Return the header's references: the draft's, or the one that ``content.target`` names.
+
+    Raises:
+        Refusal: ``reference-missing``: the verb needs one and neither names it whole.
+    """
+    rel = header.RELATION_OF.get(verb_of(draft, bulletin))
+    found = list(draft.post.refs)
+    if rel is None or any(ref.rel == rel for ref in found):
+        return found
+    target = (
+        bulletin.content.target
+        if isinstance(bulletin, kinds.Cor | kinds.Can | kinds.Rpy)
+        else None
+    )
+    if target is None or target.header_digest is None:
+        raise Refusal(Code.REFERENCE_MISSING, "/post/refs")
+    return [*found, header.Reference(rel, target.id, target.header_digest)]
+
+
+def expires_at(post: Post, issued: int) -> int:
+    """Return when a bulletin issued then expires, in integer seconds UTC.
+
+    Raises:
+        Refusal: ``wrong-value``: no such day or time of day.
+    """
+    if _DURATION.fullmatch(post.expires):
+        return issued + seconds(post.expires)
+    return int(_moment(post.expires).timestamp())
+
+
+def retain_until(post: Post, issued: int) -> int:
+    """Return until when a bulletin issued then is kept, in integer seconds UTC."""
+    return issued + seconds(post.retain)
+
+
+def seconds(duration: str) -> int:
+    """Return a duration such as ``72h`` in seconds.
+
+    Raises:
+        ValueError: it is not a duration (a mistake in the caller).
+    """
+    found = _DURATION.fullmatch(duration)
+    if found is None:
+        raise ValueError(duration)
+    return int(found.group(1)) * _UNITS[found.group(2)]
+
+
+def template(type: str, lang: Lang, codes: Codes) -> str:  # noqa: A002
+    """Return a commented draft in TOML, marked exercise, that passes its own check.
+
+    Raises:
+        Refusal: ``wrong-value``: there is no such type.
+    """
+    if type not in kinds.TYPES:
+        raise Refusal(Code.WRONG_VALUE, "/bulletin/type", expected="code", list="types")
+    return template_text.template(_shape(), shape.of(type), lang, codes)
+
+
+def _shape() -> shape.Shape:
+    return _with_lists(shape.of_struct(Post))
+
+
+def _with_lists(form: shape.Shape) -> shape.Shape:
+    members = tuple(_member_with_list(member) for member in form.members)
+    return msgspec.structs.replace(form, members=members)
+
+
+def _member_with_list(member: shape.Member) -> shape.Member:
+    form = member.shape
+    inner = form.items[0] if form.kind == "list" else form
+    inner = _with_lists(inner)
+    inner = msgspec.structs.replace(inner, codes=_LISTS.get(member.name, inner.codes))
+    if form.kind == "list":
+        inner = msgspec.structs.replace(form, items=(inner,))
+    return msgspec.structs.replace(member, shape=inner)
+
+
+def _post(values: dict[str, Any]) -> Post:
+    try:
+        post = msgspec.convert(values, Post)
+    except msgspec.ValidationError as error:
+        refusal = decoding.refusal(str(error), lambda at: shape.at(_shape(), at))
+        raise Refusal(refusal.code, f"/post{refusal.at}", **refusal.facts) from None
+    if not _DURATION.fullmatch(post.expires):
+        _moment(post.expires)
+    return post
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        raise Refusal(Code.WRONG_VALUE, "/post/expires", expected="expiry") from None
+
+
+def _compact(values: Any) -> bytes:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _json(data: bytes) -> Any:
+    lexical.check(data)
+    try:
+        return json.loads(data)
+    except ValueError:
+        # Python turns no number of over 4,300 digits into an integer.
+        raise Refusal(Code.MALFORMED, expected="integer") from None
+
+
+def _toml(data: bytes) -> Any:
+    if len(data) > lexical.MAX_BYTES:
+        raise Refusal(Code.OVERSIZED, limit=lexical.MAX_BYTES, found=len(data))
+    try:
+        values = tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise Refusal(Code.NOT_UTF8, position=error.start) from None
+    except ValueError as error:
+        found = _LINE.search(str(error))
+        facts: dict[str, Fact] = {"line": int(found.group(1))} if found else {}
+        raise Refusal(Code.MALFORMED, "", expected="toml", **facts) from None
+    except RecursionError:
+        raise Refusal(Code.TOO_DEEP, limit=lexical.MAX_DEPTH) from None
+    return _plain(values, "", 1)
+
+
+def _plain(value: Any, at: str, depth: int) -> Any:
+    """Turn TOML's values into JSON's: a time becomes its one spelling in UTC."""
+    if depth > lexical.MAX_DEPTH + 1:
+        raise Refusal(Code.TOO_DEEP, limit=lexical.MAX_DEPTH)
+    if isinstance(value, dict):
+        return {
+            name: _plain(inner, f"{at}/{lexical.escape(name)}", depth + 1)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_plain(inner, f"{at}/{n}", depth + 1) for n, inner in enumerate(value)]
+    if isinstance(value, datetime):
+        return _utc(value, at)
+    if isinstance(value, date | time):
+        raise Refusal(Code.WRONG_VALUE, at, expected="local-time")
+    if isinstance(value, int) and abs(value) > _MAX_INTEGER:
+        raise Refusal(Code.WRONG_VALUE, at, expected="integer")
+    if isinstance(value, float) and value - value != 0:
+        # TOML has nan and inf; JSON has not.
+        raise Refusal(Code.WRONG_VALUE, at, expected="number")
+    return value
+
+
+def _utc(value: datetime, at: str) -> str:
+    if value.tzinfo is None:
+        raise Refusal(Code.WRONG_VALUE, at, expected="local-time")
+    # A fraction of a second stays in the text, where its spelling is refused.
+    try:
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:
+        raise Refusal(Code.WRONG_VALUE, at, expected="time") from None

@@ -1,0 +1,24 @@
+"""Any word of the exchange as text a person reads, in Spanish or English."""
+
+from exchange.render.difference import diff
+from exchange.render.page import heading, page
+from exchange.render.refusal import (
+    Problem,
+    RefusalTexts,
+    indicator,
+    refusal,
+    refusal_text,
+)
+from exchange.render.visible import visible
+
+__all__ = [
+    "Problem",
+    "RefusalTexts",
+    "diff",
+    "heading",
+    "indicator",
+    "page",
+    "refusal",
+    "refusal_text",
+    "visible",
+]

@@ -1,0 +1,251 @@
+"""Bulletins as pages of text: everything in words, in the reader's language, nothing hidden."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+import pytest
+
+from exchange.model.bulletin import corrected, decode, shape
+from exchange.model.bulletin.amendments import Change
+from exchange.model.codes import LANGUAGES
+from exchange.model.header import Blob, Header, Marking, TrustPoint
+from exchange.render import diff, heading, page, values, visible
+from tests.model.bulletins import CODES, NAMES, example, plain, put
+
+
+def squeezed(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def changed(name, pointer, value):
+    return decode(json.dumps(put(plain(name), pointer, value)).encode(), CODES)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_example_is_a_page_in_words(name, lang):
+    text = page(example(name), lang, CODES)
+    names = {member.name for form in shape.every(shape.of(name[:3])) for member in form.members}
+    # A label never is a member's name in JSON, and no line is wider than asked for.
+    assert not {part for part in names if "_" in part and part in text}
+    assert max(map(len, text.splitlines())) <= 88
+    assert all(line == line.rstrip() for line in text.splitlines())
+    assert CODES.words("types", name[:3], lang) in text
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_member_that_is_given_is_shown(name, lang):
+    text = page(example(name), lang, CODES, width=400)
+
+    known = [
+        member
+        for member in given(shape.of(name[:3]), plain(name))
+        if member not in {"schema", "title", "changes"}
+    ]
+    assert len(known) > 5
+    for member in known:
+        assert f"{CODES.words('fields', member, lang)}:" in text, member
+
+
+def given(form, value):
+    """Name the members that have a row of their own."""
+    for member in form.members:
+        inner = value.get(member.name)
+        if inner in (None, []) or member.name == "n":
+            continue
+        yield member.name
+        items = member.shape.kind == "list"
+        deeper = member.shape.items[0] if items else member.shape
+        if deeper.kind == "struct" and deeper.struct is not Change and not one_line(deeper):
+            for one in inner if items else [inner]:
+                yield from given(deeper, one)
+
+
+def one_line(form):
+    return form.struct.__name__ in {"Text", "Grading", "Quantity", "Headcount", "Money"}
+
+
+def test_a_page_in_spanish():
+    text = squeezed(page(example("voi-1"), "es", CODES))
+    assert "VOI — Embarcación de interés" in text
+    assert "Posición: 06°52.986'N 080°24.750'O" in text
+    assert "2026-11-23 18:01:00Z (231801ZNOV26)" in text
+    assert "Velocidad: 28 nudos" in text
+    assert "Rumbo: 345° verdaderos" in text
+    assert "B2: Fuente usualmente fiable; Probablemente cierta (Europol 4x4: B)" in text
+    assert "[original en español]" in text
+
+
+def test_the_same_page_in_english():
+    text = squeezed(page(example("voi-1"), "en", CODES))
+    assert "06°52.986'N 080°24.750'W" in text
+    assert "28 kn" in text
+    assert "345° true" in text
+    assert "B2: Usually reliable source; Probably true (Europol 4x4: B)" in text
+    assert (
+        "Blue hull, grey deck [translated by a person: pa.senan; original in Spanish]" in text
+    )
+
+
+def test_a_machines_translation_says_so():
+    text = squeezed(page(example("voi-2"), "es", CODES))
+    assert "[traducido por una máquina, revisado por una persona: us.jiatfs;" in text
+
+
+def test_text_without_translation_is_shown_as_written_and_says_so():
+    bulletin = changed("voi-1", "/title", {"lang": "es", "text": "EJERCICIO lancha"})
+    text = page(bulletin, "en", CODES)
+    assert "EJERCICIO lancha [no translation into English; original in Spanish]" in text
+
+
+def test_packages_are_shown_as_packages_beside_the_weight():
+    text = page(example("szr-1"), "en", CODES, width=200)
+    assert "about (estimate) 850 kg; estimated, not weighed; 34 packages; FIELD count" in text
+
+
+def test_a_number_is_well_formed_never_verified():
+    assert "0123450 (well-formed, not verified)" in page(example("voi-2"), "en", CODES)
+
+
+def test_a_correction_shows_field_before_and_after_in_words():
+    text = squeezed(page(example("cor-1"), "es", CODES, width=200))
+    assert "Contenido > Drogas 1 > Cantidad" in text
+    assert "Antes: alrededor de (estimación) 850 kg" in text
+    assert "Después: exactamente 811.4 kg; peso bruto, con embalaje" in text
+    assert "(no consta)" in text
+
+
+def test_a_quoted_value_that_does_not_fit_is_shown_as_json():
+    bulletin = changed("cor-1", "/content/changes/1/before", {"odd": "\u202e[]"})
+    assert '{"odd": "<U+202E>[]"}' in page(bulletin, "es", CODES)
+    bulletin = changed("cor-1", "/content/changes/2/after", "many")
+    assert '"many"' in page(bulletin, "es", CODES)
+
+
+def test_the_difference_of_two_versions_is_field_before_after():
+    before = example("szr-1")
+    after = corrected(before, example("cor-1"), CODES)
+    spanish, english = (
+        diff(before, after, "es", CODES, 200),
+        diff(before, after, "en", CODES, 200),
+    )
+    assert "Contenido > Drogas 1 > Droga\nAntes:" in spanish
+    assert "Cocaína, forma no especificada" in spanish
+    assert "Content > Drugs 1 > Purity\nBefore:" in english
+    assert "79%" in english
+    assert diff(before, before, "es", CODES) == "No hay diferencias."
+
+
+HOSTILE = "a\u202eb\u2066c\u200bd\ufeffe\u2028f\xadg"
+
+
+def test_no_hidden_character_reaches_the_page():
+    hostile = put(plain("voi-1"), "/content/vessel/name", HOSTILE)
+    put(hostile, "/title", {"lang": "es", "text": f"{HOSTILE}\nb\tc"})
+    bulletin = decode(json.dumps(hostile).encode(), CODES)
+    for lang in LANGUAGES:
+        text = page(bulletin, lang, CODES)
+        hidden = {
+            unicodedata.category(character)
+            for character in text.replace("\n", "")
+            if unicodedata.category(character)[0] == "C"
+        }
+        assert not hidden
+        assert "\u2028" not in text
+        assert text.count("<U+202E>") == 2
+        assert re.search("^b    c ", text, re.MULTILINE)
+
+
+def test_visible_leaves_plain_text_alone():
+    assert visible("Ñandú Ø 漁船 'x'") == "Ñandú Ø 漁船 'x'"
+    assert visible("\x1b[31m") == "<U+001B>[31m"
+    assert visible("a\nb") == "a<U+000A>b"
+
+
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "shown"),
+    [
+        (-79.53, 8.95, "08°57.000'N 079°31.800'O"),
+        (0, 0, "00°00.000'N 000°00.000'E"),
+        (179.99999999, -89.99999999, "90°00.000'S 180°00.000'E"),
+        (-80.9999999, 9.0083333, "09°00.500'N 081°00.000'O"),
+    ],
+)
+def test_coordinates_are_degrees_and_minutes_that_never_reach_sixty(longitude, latitude, shown):
+    assert values.position(longitude, latitude, "es", CODES) == shown
+
+
+def test_a_polygon_is_shown_corner_by_corner():
+    ring = [[-80, 7], [-79, 7], [-79, 8], [-80, 7]]
+    at = "/content/seen/place/geometry"
+    text = page(changed("voi-1", at, {"type": "Polygon", "coordinates": [ring]}), "en", CODES)
+    assert "Polygon:" in text
+    assert text.count("07°00.000'N") == 3
+    assert text.count("08°00.000'N 079°00.000'W") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1224.15, "1,224.15"),
+        (58.0, "58"),
+        (0.1, "0.1"),
+        (1234567, "1,234,567"),
+        (1e-7, "1e-07"),
+    ],
+)
+def test_numbers_are_never_rounded(value, shown):
+    assert values.number(value) == shown
+
+
+def test_a_year_is_no_quantity():
+    assert re.search(r"Año: +2015\n", page(example("sta-1"), "es", CODES))
+
+
+def header(status):
+    return Header(
+        v="xb1",
+        suite="xb1-h",
+        id=example("voi-1").id,
+        origin="pa.senan",
+        endpoint="pa.senan/ops",
+        type="voi",
+        schema="1.0",
+        verb="new",
+        status=status,
+        feed="maritime",
+        to=["us.jiatfs/ops"],
+        marking=Marking("amber", ["PAN", "USA"], ["h2"], True),
+        declares=[],
+        precedence="flash",
+        observed=0,
+        issued=1_795_460_400,
+        due=None,
+        expires=1_795_460_401,
+        retain_until=1_795_460_402,
+        regime=None,
+        refs=[],
+        commit="A" * 43,
+        body=Blob("A" * 43, 1),
+        attachments=[],
+        trust=TrustPoint(0, "A" * 43),
+    )
+
+
+def test_a_heading_says_loudly_that_it_is_an_exercise():
+    assert heading(header("exercise"), "es", CODES).startswith(
+        "*** EJERCICIO — NO ES UN HECHO REAL ***"
+    )
+    assert heading(header("test"), "en", CODES).startswith("*** TEST — NOT A REAL EVENT ***")
+    assert "***" not in heading(header("actual"), "en", CODES)
+
+
+def test_a_heading_says_marking_and_times_in_words():
+    text = heading(header("actual"), "es", CODES)
+    assert "Relámpago (Z)" in text
+    assert "Panamá, Estados Unidos" in text
+    assert "2026-11-23 19:00:00Z (231900ZNOV26)" in text
