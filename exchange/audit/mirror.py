@@ -37,7 +37,7 @@ async def pull(
         Fault: the node or the store does not answer.
     """
     if (await store.head()).size:
-        raise Fault(Code.STORE_FAILED, expected="an empty file")
+        raise Fault(Code.STORE_FAILED, expected="empty-file")
     documents = await _documents(transport)
     taken: list[bytes] = []
     replayer = Replayer(View(anchor=anchor), taken.__getitem__, documents.get)

@@ -144,15 +144,15 @@ class Verifier:
         self._hashes.extend([leaf])
 
     def _replay(self, stored: Stored) -> None:
-        if "replay" in self._failed:
-            # What follows depends on what went before: judging on would only make noise.
-            return
         try:
             facts = entries.decode(stored.entry).facts
             if isinstance(facts, entries.Checkpointed):
                 self._notes.append((stored.index, facts))
             if isinstance(facts, entries.Trust) and not self._replayer.view.anchor:
                 self._replayer.view = View(anchor=facts.document.digest)
+            if "replay" in self._failed:
+                # What follows depends on what went before: judging on would only make noise.
+                return
             was_judged = self._replayer.step(stored.entry).was_judged
         except Refusal as refusal:
             self._fail("replay", stored.index, refusal)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import intake
-from exchange.broker.settle import Found, Ledger, Record, lookups, poster
+from exchange.broker.settle import Found, Ledger, Record, lookups
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -98,12 +98,12 @@ class Replayer:
                     raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
                 signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
                 seen = Seen(facts.blobs[0], facts.wraps)
-                who = poster(signed)
+                who = headers.decode(signed.payload).endpoint
                 decision = intake.bulletin(signed, seen, who, self.view, now)
                 return decision, entry.object, b""
             case entries.Acknowledged():
                 signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
-                who = poster(signed)
+                who = objects.decode_acknowledgement(signed.payload).endpoint
                 return (
                     intake.acknowledgement(signed, who, self.view, now),
                     entry.object,
@@ -139,14 +139,14 @@ class Replayer:
         ledger.settle(considered, ("", *object_and_body), known)
         if not ledger.records:
             # The rules say: recorded before. A second entry for it should not exist.
-            raise Refusal(Code.BAD_PROOF, "", found=self.size, expected="no second entry")
+            raise Refusal(Code.BAD_PROOF, "", found=self.size, expected="no-second-entry")
 
     def _compare(self, judged: Facts, stated: Facts) -> None:
         """Name the first fact that differs."""
         if type(judged) is not type(stated):
             code = judged.code if isinstance(judged, entries.Refused) else ""
             raise Refusal(
-                Code.BAD_PROOF, "/kind", found=self.size, expected=code or "another kind"
+                Code.BAD_PROOF, "/kind", found=self.size, expected=code or "another-kind"
             )
         for name in stated.__struct_fields__:
             if getattr(judged, name) != getattr(stated, name):

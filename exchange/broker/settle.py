@@ -77,8 +77,10 @@ def lookups(considered: Considered) -> list[bytes]:
                 keys.of_header(headers.TYP, header),
                 keys.cancellation(header.origin, digest),
             ]
-            target = target_of(header)
-            return [*wanted, keys.by_digest(target)] if target else wanted
+            if target := target_of(header):
+                # The second cancellation of one target must find the first: a key is taken once.
+                wanted += [keys.by_digest(target), keys.cancellation(header.origin, target)]
+            return wanted
         case Attested(ack, digest):
             return [
                 keys.by_digest(digest),

@@ -146,7 +146,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             yield Path(name)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise Fault(Code.STORE_FAILED, name=str(keep), expected="an empty folder")
+        raise Fault(Code.STORE_FAILED, name=str(keep), expected="empty-folder")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep.resolve()
 

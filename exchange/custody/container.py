@@ -63,7 +63,7 @@ def seal(
 ) -> bytes:
     """Return the container's bytes: JSON in one line, safe to lie on a disk."""
     if not passphrase:
-        raise Fault(Code.KEY_FILE, name=secrets.holder, expected="a passphrase")
+        raise Fault(Code.KEY_FILE, name=secrets.holder, expected="passphrase")
     shell = _Container(
         v="xk1",
         holder=secrets.holder,
@@ -94,9 +94,9 @@ def unseal(container: bytes, passphrase: str) -> Secrets:
         plain = AESGCM(key).decrypt(nonce, sealed, _bound(shell))
         return msgspec.json.decode(plain, type=Secrets)
     except InvalidTag:
-        raise Fault(Code.KEY_FILE, name=shell.holder, expected="its passphrase") from None
+        raise Fault(Code.KEY_FILE, name=shell.holder, expected="its-passphrase") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, Refusal, ValueError):
-        raise Fault(Code.KEY_FILE, expected="a key container") from None
+        raise Fault(Code.KEY_FILE, expected="key-container") from None
 
 
 def _stretch(shell: _Container, passphrase: str) -> bytes:

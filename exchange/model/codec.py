@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -18,9 +19,9 @@ T = TypeVar("T")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _PADDING = (b"", None, b"==", b"=")
-_UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`", re.DOTALL)
-_MISSING = re.compile(r"^Object missing required field `(.*)`")
-_WHERE = re.compile(r" - at `(\$.*)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_WHERE = re.compile(r" - at `(\$[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -96,18 +97,21 @@ def refusal_of(error: msgspec.ValidationError, at: str = "", data: bytes = b"") 
         at: JSON pointer of the decoded value within what the caller sent.
         data: what was decoded.
     """
-    text = str(error)
+    text, where = str(error), at
     # The sentence repeats names and values as sent. One with a backtick could spell a place of
     # its own, which would then be journaled: nothing is said of the place.
-    found = None if b"`" in data or b"\\" in data else _WHERE.search(text)
-    where = at + (pointer(found.group(1)) if found else "")
-    if match := _UNKNOWN.match(text):
+    can_lie = b"`" in data or b"\\" in data
+    if (found := _WHERE.search(text)) and can_lie:
+        text = text[: found.start()]
+    elif found:
+        text, where = text[: found.start()], at + pointer(found.group(1))
+    if match := _UNKNOWN.fullmatch(text):
         # The name itself may be content: it is told to the caller and never journaled.
         return Refusal(Code.UNKNOWN_MEMBER, where, name=match.group(1)[:64])
-    if match := _MISSING.match(text):
+    if match := _MISSING.fullmatch(text):
         return Refusal(Code.MISSING_MEMBER, f"{where}/{match.group(1)}")
     if text.startswith("Expected ") and ", got " in text:
-        expected, got = text.split(" - at ")[0].removeprefix("Expected ").split(", got ", 1)
+        expected, got = text.removeprefix("Expected ").split(", got ", 1)
         return Refusal(Code.WRONG_TYPE, where, expected=expected, found=got[:64])
     return Refusal(Code.WRONG_VALUE, where)
 
@@ -124,5 +128,5 @@ def must_be_set(values: Sequence[str], at: str) -> None:
     Raises:
         Refusal: ``wrong-value``.
     """
-    if any(first >= second for first, second in zip(values, values[1:], strict=False)):
-        raise Refusal(Code.WRONG_VALUE, at, expected="sorted, nothing twice")
+    if any(first >= second for first, second in pairwise(values)):
+        raise Refusal(Code.WRONG_VALUE, at, expected="sorted-set")

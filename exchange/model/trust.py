@@ -169,7 +169,7 @@ def decode(payload: bytes) -> Document:
         raise Refusal(Code.MALFORMED) from None
     # Titles are free text, so colons prove nothing here: one spelling only, ours.
     if msgspec.json.encode(document) != payload:
-        raise Refusal(Code.MALFORMED, expected="compact JSON, members in the schema's order")
+        raise Refusal(Code.MALFORMED, expected="compact-json")
     # In that spelling only control characters are escaped beside quote and backslash. A name
     # could end in a line feed, since the $ of a pattern matches before one.
     if _CONTROL.search(payload):

@@ -67,7 +67,7 @@ def _kind(header: Header) -> None:
         raise Refusal(Code.REFERENCE_MISSING, "/refs", expected=relation)
     # A second target would be passed over in silence.
     if relation in ("corrects", "cancels") and sum(r.rel == relation for r in header.refs) > 1:
-        raise Refusal(Code.WRONG_VALUE, "/refs", expected=f"one {relation}")
+        raise Refusal(Code.WRONG_VALUE, "/refs", expected="one-target")
 
 
 def _times(header: Header, limits: Limits, now: int) -> None:

@@ -1,0 +1,104 @@
+"""The demo tells what it was given: edit an input, and what it tells is another story."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from exchange import resources
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> dict:
+    """One whole run on drafts of which two were edited; the story, as JSON."""
+    folder = tmp_path_factory.mktemp("demo")
+    inputs = folder / "inputs"
+    shutil.copytree(resources.schemas() / "v1" / "examples", inputs)
+    edit(inputs / "voi-1.es.toml", "EXERCISE GAVIOTA", "EXERCISE ALBATROS")
+    edit(inputs / "cor-1.es.toml", "811.4", "799.5")
+    environment = {**os.environ, "HOME": str(folder), "EXCHANGE_HOME": str(folder / "none")}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "exchange", "demo", "--once", "--json"),
+            *("--inputs", str(inputs), "--keep", str(folder / "kept")),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    story = json.loads(done.stdout)
+    story["text"] = "\n".join(line for each in story["told"] for line in each.values())
+    story["kept"] = folder / "kept"
+    return story
+
+
+def edit(path, before: str, after: str) -> None:
+    text = path.read_text("utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), "utf-8")
+
+
+def test_an_edited_draft_changes_what_the_other_nation_reads(told) -> None:
+    assert "EXERCISE ALBATROS" in told["text"]
+    assert "exactly 799.5 kg" in told["text"]
+    assert "811.4" not in told["text"].split("STA")[0]
+
+
+@pytest.mark.parametrize("kind", ["VOI", "SZR", "RFI", "RPY", "COR", "CAN", "STA", "DLG"])
+def test_every_type_of_the_case_was_opened_and_shown(told, kind) -> None:
+    assert f"{kind} — " in told["text"]
+
+
+def test_statistics_carry_the_published_totals(told) -> None:
+    assert "al menos 58 t" in told["text"]
+    assert "al menos 68 t" in told["text"]
+
+
+def test_four_are_refused_on_purpose_each_with_its_code(told) -> None:
+    for code in ("not-releasable", "signature-count", "digest-mismatch", "not-yours"):
+        assert f" {code}. " in told["text"]
+
+
+def test_the_record_is_intact_and_the_flipped_bit_is_found(told) -> None:
+    assert "Íntegro." in told["text"]
+    assert "TAMPERED." in told["text"]
+    assert "ALTERADO" not in told["text"]
+
+
+def test_both_nations_read_in_their_own_language(told) -> None:
+    assert "NOT A REAL EVENT" in told["text"]
+    assert "NO ES UN HECHO REAL" in told["text"]
+
+
+def test_what_is_kept_goes_on_working(told) -> None:
+    environment = {
+        **os.environ,
+        "EXCHANGE_HOME": str(told["kept"] / "home"),
+        "EXCHANGE_PASSPHRASE_FILE": str(told["kept"] / "passphrase"),
+    }
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "exchange",
+            "audit",
+            "log",
+            str(told["kept"] / "mirror.db"),
+            "--json",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    kinds = [entry["kind"] for entry in json.loads(done.stdout)["entries"]]
+    # The two altered envelopes were journaled; what a review or a reading refused was not.
+    assert kinds.count("refused") == 2
+    assert kinds.count("accepted") == 9
