@@ -98,6 +98,7 @@ class Code(StrEnum):
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
     KEY_FILE = "key-file"
+    NO_CONTEXT = "no-context"
     INTERNAL = "internal"
 
 

@@ -47,7 +47,7 @@ class Home:
         """Return the context asked for, else the current one, else the only one.
 
         Raises:
-            Fault: ``key-file``: there is none of that name, or no way to tell which.
+            Fault: ``no-context``: there is none of that name, or no way to tell which.
         """
         names, marker = self.names(), self.folder / "current"
         name = chosen or os.environ.get("EXCHANGE_CONTEXT")
@@ -55,10 +55,11 @@ class Home:
             name = marker.read_text(encoding="utf-8").strip()
         if name is None and len(names) == 1:
             name = names[0]
+        # An endpoint's own name does as well: pa.senan/ops lies under pa.senan-ops.
+        name = name.replace("/", "-") if name else name
         if name not in names:
-            raise Fault(
-                Code.KEY_FILE, name=name or str(self.folder), expected=", ".join(names) or "-"
-            )
+            found = {"found": ", ".join(names)} if names else {}
+            raise Fault(Code.NO_CONTEXT, name=name or str(self.folder), **found)
         return Context(self.folder / "contexts" / name)
 
     def use(self, name: str) -> None:

@@ -53,7 +53,7 @@ def draft(session: Session, type_: str) -> None:
 def check(session: Session, file: Path, target: str | None, offline: bool) -> None:
     """Validate a draft, and say who would be able to read it. Sends nothing."""
     read = _read(file)
-    if offline:
+    if offline or not session.home.names():
         _check_alone(session, read)
     else:
         asyncio.run(_post(session, read, target, sending=None))
@@ -127,7 +127,10 @@ def _check_alone(session: Session, read: Draft) -> None:
         return
     for warning in warnings:
         click.echo(warning)
-    session.say("Válido.", "Valid.")
+    session.say(
+        "Válido. (Quién podría leerlo lo sabe el nodo: hace falta un contexto, y sin --offline.)",
+        "Valid. (Who could read it is for the node to say: that takes a context, no --offline.)",
+    )
 
 
 def _warnings(session: Session, bulletin: bulletins.Bulletin) -> list[str]:

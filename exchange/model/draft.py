@@ -36,6 +36,7 @@ Expiry = Annotated[
         extra={"form": "expiry"},
     ),
 ]
+_FEEDS = {"rfi": "requests", "rpy": "requests", "sta": "dialogue", "dlg": "dialogue"}
 # The header spells these codes out; here is which list has their words.
 _LISTS = {
     "precedence": "precedence",
@@ -202,7 +203,9 @@ def template(type: str, lang: Lang, codes: Codes) -> str:  # noqa: A002
     """
     if type not in kinds.TYPES:
         raise Refusal(Code.WRONG_VALUE, "/bulletin/type", expected="code", list="types")
-    return template_text.template(_shape(), shape.of(type), lang, codes)
+    text = template_text.template(_shape(), shape.of(type), lang, codes)
+    # Feeds are the arrangement's to name; these are the exercise's, by what they carry.
+    return text.replace('feed = "maritime"', f'feed = "{_FEEDS.get(type, "maritime")}"', 1)
 
 
 def _shape() -> shape.Shape:

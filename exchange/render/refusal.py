@@ -80,6 +80,8 @@ def refusal_text(error: ExchangeError, lang: Lang, texts: Codes) -> str:
     rows: list[str] = []
     writer = Writer(lang, texts, _WIDTH, kinds.TYPES)
     for name in ("what", "where", "why", "next", "code"):
+        if name == "where" and not error.at:
+            continue
         label = texts.phrase(name, lang)
         rows += writer.row(label, [getattr(problem, name)], 0)
     return "\n".join(rows)

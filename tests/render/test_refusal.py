@@ -72,9 +72,22 @@ def test_nothing_of_the_senders_reaches_the_terminal_raw():
 
 
 def test_as_text_each_part_has_its_label():
-    text = refusal_text(Fault(Code.CLOCK), "es", CODES)
-    labels = [line.split(":")[0] for line in text.splitlines() if not line.startswith(" ")]
-    assert labels == ["Qué", "Dónde", "Por qué", "Qué hacer", "Código"]
+    assert labels(Refusal(Code.EXPIRED, "/expires")) == [
+        "Qué",
+        "Dónde",
+        "Por qué",
+        "Qué hacer",
+        "Código",
+    ]
+
+
+def test_what_concerns_no_place_names_none():
+    assert labels(Fault(Code.CLOCK)) == ["Qué", "Por qué", "Qué hacer", "Código"]
+
+
+def labels(error):
+    text = refusal_text(error, "es", CODES)
+    return [line.split(":")[0] for line in text.splitlines() if not line.startswith(" ")]
 
 
 def test_the_edges_get_words_and_status_from_one_place():

@@ -1,0 +1,168 @@
+"""Trust documents as text, and the view that they fold into."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import Code, Refusal
+from exchange.model import trust
+from exchange.model.codec import b64, unb64
+from exchange.model.identity import digest
+from exchange.model.view import NO_HEAD, View
+from tests import builders
+from tests.builders import COAST, DAY, FOUNDED, NOW, OPS, WATCH, suspended
+from tests.vectors.checking import keys_from
+from tests.vectors.forging import payload_of
+
+WORLD = builders.world()
+
+
+@pytest.mark.parametrize("raw", WORLD.documents, ids=range(len(WORLD.documents)))
+def test_document_comes_back(raw: bytes) -> None:
+    payload = payload_of(raw)
+    assert trust.encode(trust.decode(payload)) == payload
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw.replace(b":", b": ", 1),
+        lambda raw: raw.replace(b'"v":"xb1"', b'"v":"xb1","v":"xb1"'),
+        lambda raw: raw + b" ",
+        lambda raw: raw.replace(b"EXERCISE", b"EXERC\\u0049SE", 1),
+    ],
+)
+def test_document_has_one_spelling(change) -> None:
+    with pytest.raises(Refusal) as refusal:
+        trust.decode(change(payload_of(WORLD.documents[-1])))
+    assert refusal.value.code == Code.MALFORMED
+
+
+def test_title_may_hold_quotes_and_no_control_character() -> None:
+    member = WORLD.member("pa.senan")
+    quoted = msgspec.structs.replace(member, title={"es": 'EJERCICIO "uno" \\ dos'})
+    assert trust.decode(trust.encode(quoted)) == quoted
+    for sign in ("\n", "\\\n", "\x00", "\x1b"):
+        hidden = msgspec.structs.replace(member, title={"es": f"EJERCICIO{sign}"})
+        with pytest.raises(Refusal) as refusal:
+            trust.decode(trust.encode(hidden))
+        assert refusal.value.code == Code.CONTROL_CHARACTER
+
+
+def test_title_s_language_cannot_spell_a_place() -> None:
+    payload = payload_of(WORLD.documents[-1]).replace(b'"es"', b'"x` - at `$.canary"', 1)
+    with pytest.raises(Refusal) as refusal:
+        trust.decode(payload)
+    assert "canary" not in refusal.value.at
+
+
+@given(
+    st.binary(max_size=300) | st.text(max_size=300).map(lambda t: t.encode("utf-8", "replace"))
+)
+def test_any_payload_is_refused(raw: bytes) -> None:
+    with pytest.raises(Refusal):
+        trust.decode(raw)
+
+
+def test_names_under_which_versions_count() -> None:
+    assert list(WORLD.view.versions) == [
+        "root",
+        "arrangement",
+        "nodes/pa",
+        *(f"members/{plan.member}" for plan in builders.members()),
+    ]
+
+
+def test_heads_chain_over_the_trust_inbox() -> None:
+    head = NO_HEAD
+    assert WORLD.view.heads[0] == head
+    for place, document in enumerate(WORLD.documents, 1):
+        head = b64(sha256(unb64(head) + sha256(document).digest()).digest())
+        assert WORLD.view.heads[place] == head
+    assert WORLD.view.position == len(WORLD.documents)
+
+
+def test_view_that_was_handed_out_never_changes() -> None:
+    before = msgspec.structs.asdict(WORLD.view)
+    kept = {name: str(value) for name, value in before.items()}
+    after = WORLD.later(WORLD.amended(COAST, suspended), WORLD.subscription())
+    assert {name: str(value) for name, value in before.items()} == kept
+    assert after.index == WORLD.view.index + 2
+    assert (after.position, WORLD.view.position) == (11, 9)
+
+
+def test_endpoint_left_out_of_the_next_version_is_gone() -> None:
+    before = WORLD.member("us.jiatfs")
+    shorter = msgspec.structs.replace(before, version=2, endpoints=before.endpoints[:1])
+    view = WORLD.later(WORLD.signed(shorter, ["us"]))
+    with pytest.raises(Refusal) as refusal:
+        view.standing("us.jiatfs/desk")
+    assert refusal.value.code == Code.UNKNOWN_ENDPOINT
+    assert view.standing(WATCH).endpoint == before.endpoints[0]
+
+
+def test_nothing_flows_before_there_is_an_arrangement() -> None:
+    with pytest.raises(Refusal) as refusal:
+        View(anchor=WORLD.anchor).agreed()
+    assert refusal.value.code == Code.TRUST_INVALID
+
+
+def test_sealing_takes_the_newest_key_that_is_valid() -> None:
+    older = WORLD.view.sealing_key(OPS, NOW)
+    other = builders.SoftwareOpener(
+        builders.Founder(builders.Randomness("epoch"), FOUNDED).new_endpoint(OPS).of("open")[0]
+    )
+
+    def rotated(endpoint: trust.Endpoint) -> trust.Endpoint:
+        newer = trust.EndpointKey("enc", other.key, NOW, NOW + DAY)
+        return msgspec.structs.replace(endpoint, keys=[*endpoint.keys, newer])
+
+    view = WORLD.later(WORLD.amended(OPS, rotated))
+    assert view.sealing_key(OPS, NOW - 1) == older
+    assert view.sealing_key(OPS, NOW).jwk == other.key
+    assert view.sealing_key(OPS, NOW + DAY - 1).jwk == other.key
+    assert view.sealing_key(OPS, NOW + DAY) == older
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code"),
+    [
+        ("us.uscg/nadie", None, Code.UNKNOWN_RECIPIENT),
+        (COAST, suspended, Code.RECIPIENT_KEY_UNFIT),
+        (COAST, keys_from("enc", 0, 0, NOW), Code.RECIPIENT_KEY_UNFIT),
+        (COAST, keys_from("enc", 0, NOW + 1, NOW + 2), Code.RECIPIENT_KEY_UNFIT),
+    ],
+)
+def test_recipient_without_a_fit_key_is_a_refusal_that_names_it(name, change, code) -> None:
+    view = WORLD.later(WORLD.amended(name, change)) if change else WORLD.view
+    with pytest.raises(Refusal) as refusal:
+        view.sealing_key(name, NOW)
+    assert (refusal.value.code, refusal.value.facts["name"]) == (code, name)
+
+
+def test_subscribers_are_those_who_may_still_read() -> None:
+    asked = [WORLD.subscription(), WORLD.subscription(COAST)]
+    view = WORLD.later(*asked)
+    assert view.subscribers("maritime") == [WATCH, COAST]
+    assert view.subscribers("requests") == []
+    assert WORLD.later(*asked, WORLD.amended(COAST, suspended)).subscribers("maritime") == [
+        WATCH
+    ]
+    narrower = [
+        msgspec.structs.replace(feed, read=["us.uscg"]) if feed.name == "maritime" else feed
+        for feed in builders.feeds()
+    ]
+    assert WORLD.later(*asked, WORLD.rearranged(feeds=narrower)).subscribers("maritime") == [
+        COAST
+    ]
+    none = WORLD.subscription(COAST, [], version=2)
+    assert WORLD.later(*asked, none).subscribers("maritime") == [WATCH]
+
+
+def test_anchor_is_the_digest_of_the_first_root() -> None:
+    assert WORLD.anchor == digest(WORLD.documents[0])
