@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from exchange import resources
+from exchange.cli.demo import free_port, running
+from exchange.client.transport import Profile
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,45 @@ def test_what_is_kept_goes_on_working(told) -> None:
     # The two altered envelopes were journaled; what a review or a reading refused was not.
     assert kinds.count("refused") == 2
     assert kinds.count("accepted") == 9
+
+
+def test_the_ten_lines_of_the_readme_post_and_follow(told, tmp_path) -> None:
+    kept, readme = told["kept"], Path(__file__).parents[2] / "README.md"
+    (code,) = re.findall(r"```python\n(.*?)```", readme.read_text("utf-8"), re.DOTALL)
+    draft = resources.schemas() / "v1" / "examples" / "voi-1.es.toml"
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"{code}\nimport asyncio, pathlib\n"
+        f"asyncio.run(post(pathlib.Path({str(draft)!r})))\nasyncio.run(follow())\n",
+        encoding="utf-8",
+    )
+    environment = {
+        **os.environ,
+        "EXCHANGE_HOME": str(kept / "home"),
+        "EXCHANGE_PASSPHRASE_FILE": str(kept / "passphrase"),
+    }
+    port = free_port()
+    move(kept, port)
+    command = [sys.executable, "-u", str(program)]
+    with (
+        running(kept / "node", port, environment),
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        ) as follower,
+    ):
+        shown = [follower.stdout.readline() for _ in range(8)]
+        follower.kill()
+    assert shown[0] == "us.jiatfs/watch USA subscribed\n"
+    assert shown[1].startswith("entry ")
+    bulletins = [line for line in shown[2:] if "EJERCICIO" in line or "EXERCISE" in line]
+    others = [line for line in shown[2:] if line not in bulletins]
+    assert len(bulletins) == 5
+    assert [line.split()[-1] for line in others] == ["Acked"]
+
+
+def move(kept, port: int) -> None:
+    """Let the endpoints look for their node at another port."""
+    for path in (kept / "home" / "contexts").glob("*/profile.json"):
+        profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+        moved = msgspec.structs.replace(profile, url=f"https://127.0.0.1:{port}")
+        path.write_bytes(msgspec.json.encode(moved))
