@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from exchange.model.objects import Acknowledgement
 
 
+# A bulletin's names are asked for when it is looked up, when it is settled, and when it is kept.
+@lru_cache(maxsize=4096)
 def _named(*parts: str) -> bytes:
     # No part holds a line feed, so two lists of parts never join to the same bytes.
     return sha256("\n".join(parts).encode()).digest()

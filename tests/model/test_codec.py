@@ -47,10 +47,9 @@ def test_base64_comes_back(data: bytes) -> None:
 def test_base64_has_one_spelling(text: str) -> None:
     try:
         data = codec.unb64(text)
-    except Refusal as refusal:
-        assert refusal.code == Code.BAD_BASE64
-    else:
-        assert codec.b64(data) == text
+    except Refusal:
+        return
+    assert codec.b64(data) == text
 
 
 @pytest.mark.parametrize(
@@ -107,9 +106,10 @@ def test_name_cannot_spell_a_place(name: str, inside: bytes) -> None:
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda b: b"{" + b + b"}"))
 def test_any_bytes_are_decoded_or_refused(raw: bytes) -> None:
     try:
-        assert isinstance(decode(raw), Outer)
-    except Refusal as refusal:
-        assert refusal.at.startswith("/under")
+        decoded = decode(raw)
+    except Refusal:
+        return
+    assert isinstance(decoded, Outer)
 
 
 def test_name_is_told_to_the_sender_and_to_nobody_else() -> None:
@@ -135,3 +135,16 @@ def test_set_has_one_spelling(values: list[str]) -> None:
         codec.must_be_set(values, "/to")
     assert (refusal.value.code, refusal.value.at) == (Code.WRONG_VALUE, "/to")
     codec.must_be_set(sorted(set(values)), "/to")
+
+
+@pytest.mark.parametrize("before", ["A", "AA", "AAA", "AAAA"])
+def test_every_last_character_is_one_value_or_refused(before: str) -> None:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    taken = []
+    for last in alphabet:
+        try:
+            taken.append(codec.unb64(before + last))
+        except Refusal:
+            continue
+        assert codec.b64(taken[-1]) == before + last
+    assert len(taken) == {"A": 4, "AA": 16, "AAA": 64, "AAAA": 0}[before]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from exchange.model import entry as entries
 from exchange.model.header import MAX_HEADER_BYTES, MAX_RECIPIENTS, Blob
 from tests.builders import NOW_MS, OPS, WATCH
 
-COMMON = {"salt": "A" * 22, "taken_ms": NOW_MS, "view": 3}
+COMMON: dict[str, Any] = {"salt": "A" * 22, "taken_ms": NOW_MS, "view": 3}
 REFUSED = entries.Refused(
     caller=OPS, digest="A" * 43, size=1, code="expired", at="/expires", **COMMON
 )

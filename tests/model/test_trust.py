@@ -16,7 +16,7 @@ from exchange.model.identity import digest
 from exchange.model.view import NO_HEAD, View
 from tests import builders
 from tests.builders import COAST, DAY, FOUNDED, NOW, OPS, WATCH, suspended
-from tests.vectors.checking import keys_from
+from tests.vectors.changes import keys_from
 from tests.vectors.forging import payload_of
 
 WORLD = builders.world()
@@ -110,6 +110,12 @@ def test_nothing_flows_before_there_is_an_arrangement() -> None:
     with pytest.raises(Refusal) as refusal:
         View(anchor=WORLD.anchor).agreed()
     assert refusal.value.code == Code.TRUST_INVALID
+
+
+def test_encryption_key_signs_nothing() -> None:
+    with pytest.raises(Refusal) as refusal:
+        WORLD.view.standing(OPS).signing_key(WORLD.key(OPS).kid, NOW, "/signatures/0")
+    assert (refusal.value.code, refusal.value.at) == (Code.KEY_NOT_VALID, "/signatures/0")
 
 
 def test_sealing_takes_the_newest_key_that_is_valid() -> None:

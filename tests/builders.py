@@ -1,0 +1,446 @@
+"""Two nations in a few lines: a founded exchange, and valid objects to change one thing of.
+
+Everything is synthetic and marked exercise. ``world()`` is made once for a test run: keys and
+signatures cost milliseconds each. A world is never changed: what differs is another view.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from hashlib import sha256, shake_256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from exchange.broker.intake import Admitted, Arrival, Considered, consider
+from exchange.broker.settle import Found, Ledger, Settled, lookups
+from exchange.custody.container import Secrets
+from exchange.custody.founding import (
+    EndpointPlan,
+    Founder,
+    MemberPlan,
+    NodePlan,
+    arrangement,
+    found,
+)
+from exchange.model import objects
+from exchange.model.codec import b64
+from exchange.model.header import Header, Marking, Reference, TrustPoint
+from exchange.model.identity import Jwk, Nation, digest, uuid7
+from exchange.model.trust import Arrangement, Document, Endpoint, Feed, Label, Member
+from exchange.model.view import View
+from exchange.seal import jws, trust
+from exchange.seal.close import UNSEALED, Envelope, close
+from exchange.seal.open import SoftwareOpener
+from exchange.seal.software import SoftwareSigner
+
+__all__ = [
+    "ALL",
+    "AUDIT",
+    "COAST",
+    "DAY",
+    "DESK",
+    "FOUNDED",
+    "HOUR",
+    "MINSA",
+    "NOW",
+    "NOW_MS",
+    "OPS",
+    "TEXT",
+    "WATCH",
+    "Arrival",
+    "Book",
+    "EndpointPlan",
+    "Envelope",
+    "Founder",
+    "MemberPlan",
+    "Randomness",
+    "SoftwareOpener",
+    "SoftwareSigner",
+    "View",
+    "World",
+    "admitted",
+    "arrangement",
+    "author",
+    "decoded",
+    "digest",
+    "feeds",
+    "members",
+    "new_id",
+    "objects",
+    "refers",
+    "salt",
+    "suspended",
+    "unpadded",
+    "world",
+]
+
+NOW = 1_796_000_000  # seconds UTC, in November 2026
+NOW_MS = NOW * 1000
+FOUNDED = NOW - 86_400
+HOUR = 3600
+DAY = 86_400
+TEXT = '{"exercise":"EJERCICIO: lancha rápida al sur de Punta Mala"}'.encode()
+
+OPS = "pa.senan/ops"
+DESK = "pa.senan/desk"  # reads, and may not post
+MINSA = "pa.minsa/ops"  # may not post on maritime; the operator who brings trust documents
+WATCH = "us.jiatfs/watch"
+COAST = "us.uscg/ops"
+AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
+ALL = ("us.jiatfs", "us.oig", "us.uscg")
+
+_LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
+_serial = itertools.count()
+
+
+class Randomness:
+    """Reproducible bytes: SHAKE256 over a seed and a counter."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed.encode()
+        self._count = itertools.count()
+
+    def __call__(self, size: int) -> bytes:
+        return shake_256(self._seed + b"\0%d" % next(self._count)).digest(size)
+
+
+def new_id(at_ms: int = NOW_MS) -> str:
+    """An id that no other object of this run has."""
+    return uuid7(at_ms, sha256(b"%d" % next(_serial)).digest()[:10])
+
+
+def feeds() -> list[Feed]:
+    """Feeds whose posting and reading members differ, so that each rule can be hit."""
+    return [
+        Feed(
+            "maritime",
+            _LABEL,
+            ["voi", "szr", "cor", "can"],
+            ["pa.senan", "us.jiatfs", "us.uscg"],
+            ["pa.senan", *ALL],
+        ),
+        Feed(
+            "requests",
+            _LABEL,
+            ["rfi", "rpy", "cor", "can"],
+            ["pa.senan", "us.jiatfs"],
+            ["pa.senan", "us.jiatfs"],
+        ),
+        Feed(
+            "dialogue",
+            _LABEL,
+            ["sta", "dlg", "cor", "can"],
+            ["pa.minsa"],
+            ["pa.minsa", "pa.senan", "us.jiatfs"],
+        ),
+    ]
+
+
+def members() -> list[MemberPlan]:
+    """The agencies of both nations, with an auditor each."""
+
+    def plan(name: str, *endpoints: tuple[str, tuple[Any, ...]]) -> MemberPlan:
+        made = [EndpointPlan(f"{name}/{what}", _LABEL, roles) for what, roles in endpoints]
+        return MemberPlan(name, _LABEL, tuple(made))
+
+    both = ("poster", "reader")
+    return [
+        plan("pa.senan", ("ops", both), ("desk", ("reader",))),
+        plan("pa.minsa", ("ops", (*both, "operator"))),
+        plan("pa.contraloria", ("audit", ("auditor",))),
+        plan("us.jiatfs", ("watch", both), ("desk", both)),
+        plan("us.uscg", ("ops", both)),
+        plan("us.oig", ("audit", ("auditor",))),
+    ]
+
+
+class World(NamedTuple):
+    """A founded exchange: what is public, and everybody's secrets."""
+
+    anchor: str
+    documents: list[bytes]
+    view: View
+    founder: Founder
+    secrets: dict[str, Secrets]
+    node: Secrets
+    signers: dict[str, SoftwareSigner]
+    openers: dict[str, list[SoftwareOpener]]
+
+    # -- objects -------------------------------------------------------------------------
+
+    def header(self, **changes: Any) -> Header:
+        """A valid header from pa.senan/ops, but for its commit and body, with changes.
+
+        ``origin`` follows ``endpoint`` unless it is given too.
+        """
+        endpoint = changes.get("endpoint", OPS)
+        usual = Header(
+            v="xb1",
+            suite="xb1-h",
+            id=new_id(),
+            origin=endpoint.partition("/")[0],
+            endpoint=endpoint,
+            type="voi",
+            schema="1.0",
+            verb="new",
+            status="exercise",
+            feed="maritime",
+            to=[WATCH, COAST],
+            marking=Marking("amber", ["PAN", "USA"], [], originator_control=False),
+            declares=[],
+            precedence="priority",
+            observed=None,
+            issued=NOW - 60,
+            due=None,
+            expires=NOW + DAY,
+            retain_until=NOW + 30 * DAY,
+            regime=None,
+            refs=[],
+            commit="A" * 43,
+            body=UNSEALED,
+            attachments=[],
+            trust=TrustPoint(self.view.position, self.view.heads[-1]),
+        )
+        return msgspec.structs.replace(usual, **changes)
+
+    def envelope(
+        self,
+        header: Header | None = None,
+        text: bytes = TEXT,
+        recipients: Sequence[Jwk] | None = None,
+        signer: SoftwareSigner | None = None,
+        **changes: Any,
+    ) -> Envelope:
+        """A sealed and signed bulletin; ``changes`` are the header's."""
+        header = header or self.header(**changes)
+        keys = recipients if recipients is not None else [self.key(to) for to in header.to]
+        by = signer or self.signers[header.endpoint]
+        return close(text, header, keys, by, Randomness(header.id))
+
+    def key(self, endpoint: str) -> Jwk:
+        """The encryption key of an endpoint."""
+        return self.openers[endpoint][0].key
+
+    def sign(self, payload: object, typ: str, *endpoints: str) -> bytes:
+        """Any payload, signed by these endpoints: bytes as they are, else as JSON."""
+        raw = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
+        return jws.sign(raw, typ, [self.signers[each] for each in endpoints])
+
+    def ack(self, of: Envelope, by: str = WATCH, /, **changes: Any) -> bytes:
+        """A signed acknowledgement of an envelope."""
+        header = decoded(of.header)
+        ack = objects.Acknowledgement(
+            v="xb1",
+            suite="xb1-h",
+            id=new_id(),
+            origin=by.partition("/")[0],
+            endpoint=by,
+            of=objects.Subject(header.endpoint, header.id, digest(of.header)),
+            outcome="opened",
+            at=NOW,
+            officer="exercise-officer",
+        )
+        return self.sign(msgspec.structs.replace(ack, **changes), objects.ACK_TYP, by)
+
+    def subscription(
+        self, by: str = WATCH, feeds: Sequence[str] = ("maritime",), **changes: Any
+    ) -> bytes:
+        """A signed subscription."""
+        chosen = objects.Subscription(
+            v="xb1",
+            suite="xb1-h",
+            origin=by.partition("/")[0],
+            endpoint=by,
+            version=1,
+            feeds=list(feeds),
+            issued=NOW,
+        )
+        changed = msgspec.structs.replace(chosen, **changes)
+        return self.sign(changed, objects.SUBSCRIPTION_TYP, by)
+
+    def arrival(
+        self, what: Envelope | bytes, caller: str | None = None, at: int = NOW
+    ) -> Arrival:
+        """What stands at the door; the caller is the author unless told otherwise."""
+        raw, body = what if isinstance(what, Envelope) else (what, b"")
+        return Arrival(caller if caller is not None else author(raw), raw, body, at * 1000)
+
+    # -- trust ---------------------------------------------------------------------------
+
+    def member(self, name: str) -> Member:
+        """A member's document in force."""
+        return next(
+            each.member for each in self.view.endpoints.values() if each.member.member == name
+        )
+
+    def signed(self, document: Document, nations: Sequence[Nation] = ("pa", "us")) -> bytes:
+        """A trust document signed by all custodians of these nations."""
+        return self.founder.signed(document, nations)
+
+    def amended(self, endpoint: str, change: Callable[[Endpoint], Endpoint]) -> bytes:
+        """The next version of a member's document, one endpoint of it changed."""
+        before = self.member(endpoint.partition("/")[0])
+        after = msgspec.structs.replace(
+            before,
+            version=before.version + 1,
+            endpoints=[
+                change(each) if each.id == endpoint else each for each in before.endpoints
+            ],
+        )
+        return self.signed(after, [before.nation])
+
+    def rearranged(self, **changes: Any) -> bytes:
+        """The next version of the arrangement."""
+        before = arrangement(feeds(), FOUNDED, 2)
+        return self.signed(msgspec.structs.replace(before, **changes))
+
+    def later(self, *documents: bytes, now: int = NOW) -> View:
+        """The view after more trust documents, each verified."""
+        view = self.view
+        for raw in documents:
+            view = trust.apply(raw, view, view.index + 1, now)
+        return view
+
+    @property
+    def arrangement(self) -> Arrangement:
+        return self.view.agreed()
+
+
+@cache
+def world() -> World:
+    """Two nations: five days old in no time, the same for every test."""
+    founder = Founder(Randomness("exercise"), FOUNDED)
+    founded = found(
+        founder, members(), NodePlan("pa", "https://localhost:8443", "A" * 43), feeds()
+    )
+    view = View(anchor=founded.anchor)
+    for index, document in enumerate(founded.documents):
+        view = trust.apply(document, view, index, FOUNDED)
+    return World(
+        founded.anchor,
+        founded.documents,
+        view,
+        founder,
+        founded.endpoints,
+        founded.node,
+        {
+            name: SoftwareSigner("xb1-h", secrets.of("sign"))
+            for name, secrets in founded.endpoints.items()
+        },
+        {
+            name: [SoftwareOpener(each) for each in secrets.of("open")]
+            for name, secrets in founded.endpoints.items()
+        },
+    )
+
+
+def suspended(endpoint: Endpoint) -> Endpoint:
+    return msgspec.structs.replace(endpoint, status="suspended")
+
+
+def decoded(raw: bytes) -> Header:
+    """The header in a signed header, unverified."""
+    payload = msgspec.json.decode(raw)["payload"]
+    return msgspec.json.decode(unpadded(payload), type=Header)
+
+
+def author(raw: bytes) -> str:
+    """The endpoint that a signed object names; pa.senan/ops where it cannot be read."""
+    try:
+        payload = msgspec.json.decode(raw, type=_Payload).payload
+        return msgspec.json.decode(unpadded(payload), type=_Author).endpoint
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return OPS
+
+
+class _Payload(msgspec.Struct):
+    payload: str
+
+
+class _Author(msgspec.Struct):
+    endpoint: str
+
+
+def unpadded(text: str) -> bytes:
+    """The bytes of base64url, leniently: for looking into what a test made."""
+    return msgspec.json.decode(
+        msgspec.json.encode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)),
+        type=bytes,
+    )
+
+
+def refers(rel: Any, to: Envelope) -> list[Reference]:
+    """The reference to another bulletin, as ``refs``."""
+    return [Reference(rel, decoded(to.header).id, digest(to.header))]
+
+
+# -- a journal in memory -----------------------------------------------------------------------
+
+
+class Book:
+    """What a node's writer does, without a node: groups of arrivals, one after another."""
+
+    def __init__(self, view: View | None = None) -> None:
+        self.view = view or world().view
+        self.entries: list[bytes] = []
+        self.known: dict[bytes, Found] = {}
+        self.positions: dict[str, int] = {}
+        self.taken_ms = 0
+        self._salt = Randomness("salt")
+        # The trust documents of the view stand before the first entry of the test.
+        self.base = self.view.index + 1
+
+    def ledger(self) -> Ledger:
+        return Ledger(
+            self.base + len(self.entries),
+            self.taken_ms,
+            self.view.index,
+            self.positions,
+            lambda: self._salt(16),
+        )
+
+    def settle(self, ledger: Ledger, arrival: Arrival, view: View | None = None) -> Settled:
+        """Consider and settle one arrival in a group that is still open."""
+        considered = consider(arrival, view or self.view)
+        return self.place(ledger, considered, arrival)
+
+    def place(self, ledger: Ledger, considered: Considered, arrival: Arrival) -> Settled:
+        assert not ledger.must_go_back(considered)
+        return ledger.settle(considered, arrival[:3], self.look(lookups(considered)))
+
+    def look(self, keys: Iterable[bytes]) -> Mapping[bytes, Found]:
+        return {key: self.known[key] for key in keys if key in self.known}
+
+    def commit(self, ledger: Ledger) -> None:
+        """Make a group durable."""
+        for index, record in enumerate(ledger.records, ledger.first):
+            self.entries.append(record.entry)
+            for key in record.keys:
+                assert key not in self.known, "a key leads to one entry, for ever"
+                self.known[key] = Found(index, record.entry)
+        for established, index in ledger.established:
+            document, blob = established.document, established.blob
+            self.view = self.view.with_document(document, blob.digest, index)
+        self.positions.update(ledger.positions)
+        self.taken_ms = ledger.taken_ms
+
+    def post(self, *arrivals: Arrival) -> list[Settled]:
+        """One group: consider, settle, commit."""
+        ledger = self.ledger()
+        settled = [self.settle(ledger, arrival) for arrival in arrivals]
+        self.commit(ledger)
+        return settled
+
+
+def admitted(arrival: Arrival, view: View) -> Admitted:
+    """The decision on an arrival that must be let in."""
+    decision = consider(arrival, view).decision
+    assert isinstance(decision, Admitted), decision
+    return decision
+
+
+def salt() -> str:
+    return b64(bytes(16))

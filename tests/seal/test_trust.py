@@ -1,0 +1,189 @@
+"""Trust documents: who must sign what, and that nobody else can."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.broker.settle import Rejected
+from exchange.errors import Code, Refusal
+from exchange.model.identity import Nation, Signatory
+from exchange.model.trust import encode as encode_trust
+from exchange.model.view import View
+from exchange.seal import jws, trust
+from tests import builders
+from tests.builders import COAST, FOUNDED, MINSA, NOW, OPS
+from tests.vectors import forging, trusting
+from tests.vectors.case import Case, answer, posted
+
+WORLD = builders.world()
+
+
+@pytest.mark.parametrize("case", trusting.TRUST, ids=lambda case: case.name)
+def test_is_refused(case: Case) -> None:
+    made = posted(case, WORLD)
+    settled, _ = answer(made, WORLD.later(*made.documents))
+    assert isinstance(settled, Rejected)
+    assert (settled.refusal.code, settled.refusal.at) == (case.code, case.at)
+
+
+def judged(raw: bytes, view: View) -> Code | None:
+    try:
+        trust.judge(raw, view, NOW)
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+def test_first_document_is_the_root_that_the_anchor_names() -> None:
+    nothing = View(anchor=WORLD.anchor)
+    assert judged(WORLD.documents[0], nothing) is None
+    for other in WORLD.documents[1:]:
+        assert judged(other, nothing) == Code.TRUST_INVALID
+    usurper = builders.Founder(builders.Randomness("usurper"), FOUNDED)
+    assert judged(usurper.signed(usurper.root()), nothing) == Code.TRUST_INVALID
+
+
+def test_anchor_covers_the_signatures_too() -> None:
+    """The same root signed again is another document: an anchor names bytes."""
+    again = WORLD.founder.signed(WORLD.founder.root())
+    assert judged(again, View(anchor=WORLD.anchor)) == Code.TRUST_INVALID
+
+
+def test_root_is_not_taken_twice() -> None:
+    assert judged(WORLD.documents[0], WORLD.view) == Code.STALE_VERSION
+
+
+def successor() -> builders.Founder:
+    return builders.Founder(builders.Randomness("successor"), FOUNDED)
+
+
+def test_custodians_change_when_old_and_new_of_both_nations_sign() -> None:
+    after = successor()
+    root = after.root(2)
+    signers = [
+        signer
+        for founder in (WORLD.founder, after)
+        for nation in founder.custodians.values()
+        for signer in nation.values()
+    ]
+    raw = jws.sign(encode_trust(root), "xb-trust+jws", signers)
+    view = WORLD.later(raw)
+    assert view.root == root
+    # From here on the new ones sign, and the old ones do not.
+    member = msgspec.structs.replace(WORLD.member("pa.senan"), version=2)
+    assert judged(after.signed(member, ["pa"]), view) is None
+    assert judged(WORLD.signed(member, ["pa"]), view) == Code.TRUST_NOT_SIGNED
+
+
+@pytest.mark.parametrize("left_out", range(8))
+def test_custodians_do_not_change_when_one_of_the_eight_is_missing(left_out: int) -> None:
+    after = successor()
+    signers = [
+        signer
+        for founder in (WORLD.founder, after)
+        for nation in founder.custodians.values()
+        for signer in nation.values()
+    ]
+    del signers[left_out]
+    raw = jws.sign(encode_trust(after.root(2)), "xb-trust+jws", signers)
+    assert judged(raw, WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+@pytest.mark.parametrize("nations", [["pa"], ["us"]])
+def test_neither_nation_alone_changes_what_both_agreed(nations) -> None:
+    arrangement = builders.arrangement(builders.feeds(), FOUNDED, 2)
+    assert judged(WORLD.signed(arrangement, nations), WORLD.view) == Code.TRUST_NOT_SIGNED
+    root = WORLD.founder.root(2)
+    assert judged(WORLD.signed(root, nations), WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+def test_both_nations_change_what_both_agreed() -> None:
+    assert judged(WORLD.rearranged(), WORLD.view) is None
+    assert judged(WORLD.signed(WORLD.founder.root(2)), WORLD.view) is None
+
+
+def test_either_nation_alone_changes_its_own_member_and_nothing_of_the_other() -> None:
+    told: list[tuple[str, Nation, Nation]] = [("pa.minsa", "pa", "us"), ("us.uscg", "us", "pa")]
+    for name, own, other in told:
+        member = msgspec.structs.replace(WORLD.member(name), version=2)
+        assert judged(WORLD.signed(member, [own]), WORLD.view) is None
+        assert judged(WORLD.signed(member, [other]), WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+def test_halves_of_two_custodians_are_not_one() -> None:
+    """One custodian's classical signature with another's post-quantum one."""
+    member = msgspec.structs.replace(WORLD.member("pa.senan"), version=2)
+    raw = WORLD.signed(member, ["pa"])
+    mixed = forging.altered(
+        raw, lambda told: told.update(signatures=[told["signatures"][i] for i in (0, 3, 2, 1)])
+    )
+    assert judged(mixed, WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+def test_custodian_of_two_names_is_refused() -> None:
+    root = WORLD.founder.root(2)
+    first = root.nations["pa"].signatories[0]
+    doubled = msgspec.structs.replace(
+        root.nations["pa"], signatories=[first, Signatory("pa-alias", first.keys)]
+    )
+    twice = msgspec.structs.replace(root, nations={**root.nations, "pa": doubled})
+    assert judged(WORLD.signed(twice), WORLD.view) == Code.TRUST_INVALID
+
+
+def test_member_keeps_its_own_keys_in_its_next_version() -> None:
+    assert judged(WORLD.amended(OPS, builders.suspended), WORLD.view) is None
+    moved = WORLD.later(WORLD.amended(OPS, builders.suspended))
+    same = msgspec.structs.replace(WORLD.member("pa.senan"), version=3)
+    assert judged(WORLD.signed(same, ["pa"]), moved) is None
+
+
+def test_suspended_operator_brings_nothing() -> None:
+    view = WORLD.later(WORLD.amended(MINSA, builders.suspended))
+    arrival = WORLD.arrival(WORLD.amended(COAST, builders.suspended), MINSA)
+    settled = builders.Book(view).post(arrival)[0]
+    assert isinstance(settled, Rejected)
+    assert settled.refusal.code == Code.ENDPOINT_SUSPENDED
+
+
+def test_node_s_own_operator_needs_no_endpoint() -> None:
+    book = builders.Book(View(anchor=WORLD.anchor))
+    for document in WORLD.documents:
+        book.post(WORLD.arrival(document, ""))
+    assert book.view.heads == WORLD.view.heads
+    assert book.view.endpoints == WORLD.view.endpoints
+
+
+def test_log_keys_are_one_of_each_kind_and_fit() -> None:
+    node = WORLD.view.nodes["pa"]
+    for log in ([node.log[1], node.log[0]], node.log[:1], [*node.log, node.log[0]]):
+        changed = msgspec.structs.replace(node, version=2, log=log)
+        assert judged(WORLD.signed(changed, ["pa"]), WORLD.view) == Code.TRUST_INVALID
+    weak = msgspec.structs.replace(node.log[0], x="AQ" + "A" * 41)
+    changed = msgspec.structs.replace(node, version=2, log=[weak, node.log[1]])
+    assert judged(WORLD.signed(changed, ["pa"]), WORLD.view) == Code.WEAK_KEY
+    keys = [weak, node.receipts.keys[1]]
+    changed = msgspec.structs.replace(node, version=2, receipts=Signatory("pa-r", keys))
+    assert judged(WORLD.signed(changed, ["pa"]), WORLD.view) == Code.WEAK_KEY
+
+
+def test_custodian_with_a_weak_key_is_refused() -> None:
+    root = WORLD.founder.root(2)
+    first, second = root.nations["us"].signatories
+    weak = msgspec.structs.replace(first.keys[0], x="AQ" + "A" * 41)
+    for keys, code in (
+        ([weak, first.keys[1]], Code.WEAK_KEY),
+        ([first.keys[1], first.keys[0]], Code.TRUST_INVALID),
+        (first.keys[:1], Code.TRUST_INVALID),
+    ):
+        theirs = msgspec.structs.replace(
+            root.nations["us"], signatories=[Signatory(first.name, keys), second]
+        )
+        bad = msgspec.structs.replace(root, nations={**root.nations, "us": theirs})
+        assert judged(WORLD.signed(bad), WORLD.view) == code
+
+
+def test_view_is_folded_by_the_same_rules() -> None:
+    with pytest.raises(Refusal) as refusal:
+        trust.apply(WORLD.documents[1], WORLD.view, 9, NOW)
+    assert refusal.value.code == Code.STALE_VERSION

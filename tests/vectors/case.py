@@ -1,0 +1,75 @@
+"""One case: something at the door, what came before it, and what must be answered.
+
+The tables of cases are run live by the tests of each folder, so that they follow the code; and
+were written down once as the frozen vectors of ``schemas/v1/vectors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from exchange.broker.intake import Arrival
+from exchange.broker.settle import Recorded, Settled
+from exchange.errors import Code, Refusal
+from exchange.model import header as headers
+from exchange.model.header import MAX_HEADER_BYTES
+from exchange.model.view import View
+from exchange.seal import jws
+from exchange.seal.close import Envelope
+from exchange.seal.open import Opened, Opener, open_body
+from tests.builders import Book, World
+
+
+class Posted(NamedTuple):
+    """An arrival, the trust documents that came after the founding, the arrivals before it."""
+
+    arrival: Arrival
+    documents: tuple[bytes, ...] = ()
+    before: tuple[Arrival, ...] = ()
+
+
+class Case(NamedTuple):
+    """An arrival and its answer; ``code`` is None where it must be let in."""
+
+    name: str
+    shows: str
+    code: Code | None
+    at: str
+    make: Callable[[World], Posted | Arrival | Envelope | bytes]
+
+
+class Opening(NamedTuple):
+    """An envelope that a node lets pass, and what its recipient must answer."""
+
+    name: str
+    shows: str
+    code: Code | None
+    at: str
+    recipient: str
+    make: Callable[[World], Envelope]
+
+
+def posted(case: Case, world: World) -> Posted:
+    made = case.make(world)
+    if isinstance(made, Posted):
+        return made
+    return Posted(made if isinstance(made, Arrival) else world.arrival(made))
+
+
+def answer(made: Posted, view: View) -> tuple[Settled, Book]:
+    """Post what came before, each by itself, then the arrival."""
+    book = Book(view)
+    for arrival in made.before:
+        settled = book.post(arrival)[0]
+        assert isinstance(settled, Recorded), "what comes before is let in"
+    return book.post(made.arrival)[0], book
+
+
+def opened(envelope: Envelope, openers: list[Opener]) -> Opened | Refusal:
+    """What a recipient finds in an envelope whose header holds."""
+    header = headers.decode(jws.read(envelope.header, MAX_HEADER_BYTES).payload)
+    try:
+        return open_body(header, envelope.body, openers)
+    except Refusal as refusal:
+        return refusal

@@ -1,0 +1,147 @@
+"""The frozen vectors hold: what other implementations read is what this one does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from jwcrypto import jwk as jwcrypto_jwk  # type: ignore[import-untyped]
+from jwcrypto import jws as jwcrypto_jws
+
+from exchange import resources
+from exchange.broker.intake import Arrival
+from exchange.broker.settle import Recorded, Rejected
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model.codec import b64, unb64
+from exchange.model.view import View
+from exchange.seal import trust
+from exchange.seal.close import Envelope
+from exchange.seal.open import SoftwareOpener
+from exchange.seal.software import SecretKey
+from tests.builders import Book
+from tests.vectors import opening
+from tests.vectors.case import Posted, answer, opened
+from tests.vectors.generate import cases
+
+FOLDER = resources.schemas() / "v1/vectors"
+FILES = sorted(FOLDER.glob("*/*.json"))
+SEEDS = json.loads((Path(__file__).parent / "opening-keys.json").read_text("utf-8"))["seeds"]
+
+# What consider, settle and opening can answer; the rest is said elsewhere, or of faults.
+ANSWERED = {
+    *(Code.OVERSIZED, Code.MALFORMED, Code.DUPLICATE_MEMBER, Code.UNKNOWN_MEMBER),
+    *(Code.MISSING_MEMBER, Code.WRONG_TYPE, Code.WRONG_VALUE, Code.BAD_BASE64, Code.NOT_UTF8),
+    *(Code.CONTROL_CHARACTER, Code.UNKNOWN_OBJECT, Code.BAD_FRAMING, Code.SUITE_NOT_ALLOWED),
+    *(Code.SIGNATURE_COUNT, Code.SIGNATURE_ORDER, Code.UNKNOWN_KEY, Code.KEY_NOT_VALID),
+    *(Code.BAD_SIGNATURE, Code.WEAK_KEY, Code.DIGEST_MISMATCH, Code.SIZE_MISMATCH),
+    *(Code.WRAPS_MISMATCH, Code.MISSING_BLOB, Code.CONTEXT_MISMATCH, Code.NOT_A_RECIPIENT),
+    *(Code.CANNOT_DECRYPT, Code.COMMIT_MISMATCH, Code.UNKNOWN_ENDPOINT),
+    *(Code.ENDPOINT_SUSPENDED, Code.ORIGIN_MISMATCH, Code.UNKNOWN_FEED),
+    *(Code.TYPE_NOT_ON_FEED, Code.MAY_NOT_POST, Code.MAY_NOT_READ, Code.NOT_RELEASABLE),
+    *(Code.UNKNOWN_RECIPIENT, Code.RECIPIENT_KEY_UNFIT, Code.VERB_TYPE_MISMATCH),
+    *(Code.REFERENCE_MISSING, Code.SCHEMA_NOT_KNOWN, Code.NOT_YET_ISSUED, Code.EXPIRED),
+    *(Code.LIFETIME, Code.TARGET_MISMATCH, Code.NOT_OWED, Code.ID_REUSED, Code.STALE_VERSION),
+    *(Code.TRUST_NOT_SIGNED, Code.TRUST_INVALID, Code.PROTECTED_PERSONS, Code.NOT_YOURS),
+    Code.MISSING_ROLE,
+}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def raw(told: Any) -> bytes:
+    """The bytes that a vector tells: a string, parts with runs, or base64."""
+    if isinstance(told, str):
+        return told.encode()
+    if isinstance(told, list):
+        return b"".join(raw(part) for part in told)
+    if "base64" in told:
+        return unb64(told["base64"])
+    return str(told["fill"]).encode() * int(told["times"])
+
+
+@cache
+def founded() -> View:
+    world = read(FOLDER / "world.json")
+    view = View(anchor=world["anchor"])
+    for index, document in enumerate(world["documents"]):
+        view = trust.apply(document.encode(), view, index, world["founded"])
+    return view
+
+
+def arrival(told: Mapping[str, Any]) -> Arrival:
+    return Arrival(told["caller"], raw(told["object"]), raw(told["body"]), told["taken_ms"])
+
+
+def outcome(told: Mapping[str, Any]) -> dict[str, Any]:
+    if "recipient" in told:
+        return outcome_of_opening(told)
+    view, made = founded(), arrival(told)
+    for document in told["documents"]:
+        view = trust.apply(document.encode(), view, view.index + 1, made.taken_ms // 1000)
+    before = tuple(arrival(each) for each in told["before"])
+    settled, book = answer(Posted(made, (), before), view)
+    if isinstance(settled, Rejected):
+        return {"code": settled.refusal.code.value, "at": settled.refusal.at}
+    return recorded(settled, book)
+
+
+def recorded(settled: Recorded, book: Book) -> dict[str, Any]:
+    facts = msgspec.to_builtins(entries.decode(book.entries[-1]).facts)
+    del facts["salt"]
+    return {"index": settled.index, "facts": facts}
+
+
+def outcome_of_opening(told: Mapping[str, Any]) -> dict[str, Any]:
+    opener = SoftwareOpener(SecretKey("HPKE-9-KE", unb64(SEEDS[told["recipient"]])))
+    found = opened(Envelope(raw(told["object"]), raw(told["body"])), [opener])
+    if isinstance(found, Refusal):
+        return {"code": found.code.value, "at": found.at}
+    return {"text": found.text.decode(), "salt": b64(found.salt)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_vector_holds(path: Path) -> None:
+    told = read(path)
+    assert outcome(told) == told["expect"]
+    assert ("code" in told["expect"]) == (path.parent.name == "refuse")
+    assert path.stem.removeprefix("open-") == told["name"]
+    assert told["shows"]
+
+
+def test_every_code_that_can_be_answered_has_a_vector() -> None:
+    told = {read(path)["expect"].get("code") for path in FILES} - {None}
+    assert told == {code.value for code in ANSWERED}
+
+
+def test_every_case_is_frozen() -> None:
+    made = {f"{verdict}/{case.name}" for verdict, case in cases()}
+    made |= {
+        f"{'refuse' if each.code else 'accept'}/open-{each.name}" for each in opening.OPENING
+    }
+    assert made == {f"{path.parent.name}/{path.stem}" for path in FILES}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_another_library_verifies_each_signature(place: int) -> None:
+    """jwcrypto knows nothing of us, and verifies both halves from our directory's keys."""
+    told = read(FOLDER / "accept/bulletin.json")
+    envelope = json.loads(raw(told["object"]))
+    jwk = founded().endpoints[told["caller"]].endpoint.keys[place].jwk
+    public = jwcrypto_jwk.JWK(**msgspec.to_builtins(jwk))
+    token = jwcrypto_jws.JWS()
+    token.allowed_algs = [jwk.alg]
+    mine = envelope["signatures"][place]
+    token.deserialize(f"{mine['protected']}.{envelope['payload']}.{mine['signature']}", public)
+    assert json.loads(token.payload)["endpoint"] == told["caller"]
+    assert public.thumbprint() == json.loads(unb64(mine["protected"]))["kid"]
+    other = json.loads(raw(read(FOLDER / "accept/late.json")["object"]))["payload"]
+    with pytest.raises(jwcrypto_jws.InvalidJWSSignature):
+        token.deserialize(f"{mine['protected']}.{other}.{mine['signature']}", public)
