@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from exchange.api import problems, routes
-from exchange.api.routes import CALLER, CODES, NODE, OPENAPI
+from exchange.api.routes import CALLER, CODES, NODE, OPENAPI, REFUSED
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _log = structlog.get_logger("exchange.api")
 OPEN: list[tuple[str, str, Handler]] = [
     ("GET", "/livez", routes.livez),
     ("GET", "/readyz", routes.readyz),
+    ("GET", "/metrics", routes.metrics),
     ("GET", "/v1/openapi.json", routes.openapi),
     ("GET", "/v1/nonce", routes.nonce),
     ("POST", "/v1/session", routes.session),
@@ -52,7 +54,7 @@ def make_app(node: Node, codes: Codes, openapi: bytes) -> web.Application:
         openapi: this interface's description, to be served as it is.
     """
     app = web.Application(middlewares=[_guard])
-    app[NODE], app[CODES], app[OPENAPI] = node, codes, openapi
+    app[NODE], app[CODES], app[OPENAPI], app[REFUSED] = node, codes, openapi, Counter()
     for method, path, handler in (*OPEN, *IN_SESSION):
         app.router.add_route(method, path, handler)
     return app
@@ -98,11 +100,13 @@ def _route(request: web.Request) -> str:
 def _problem(
     request: web.Request, error: ExchangeError, receipt: Receipt | None
 ) -> web.Response:
-    caller = request.get(CALLER)
+    caller, route = request.get(CALLER), _route(request)
+    # Callers stand in the journal; strangers are counted, or a flood of them would fill it.
+    request.app[REFUSED][error.code.value, route] += 1
     _log.info(
         "refused",
         code=error.code.value,
-        route=_route(request),
+        route=route,
         caller=caller.endpoint.id if caller else None,
     )
     return problems.response(problems.problem(error, request.app[CODES], receipt))

@@ -19,6 +19,7 @@ _SIGNED = {"schema": {"type": "string", "description": "a signed object (General
 _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/livez": (200, _JSON, wire.Health),
     "/readyz": (200, _JSON, wire.Health),
+    "/metrics": (200, _TEXT, None),
     "/v1/openapi.json": (200, _JSON, None),
     "/v1/nonce": (200, _JSON, wire.Nonce),
     "/v1/session": (201, _JSON, objects.Answered),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,7 +10,7 @@ from aiohttp import web
 from exchange.api import framing, problems
 from exchange.broker import keys
 from exchange.broker.settle import TRUST_INBOX, is_poster
-from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal.bundle import TlogProof
 from exchange.journal.checkpoint import parse as parse_checkpoint
 from exchange.journal.proofs import inclusion_proof
@@ -19,10 +18,14 @@ from exchange.journal.tiles import TILE_WIDTH, tile_width
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
+from exchange.node.ports import InboxRow, Row
 from exchange.node.stored import with_hashes
 from exchange.node.writer import Answer
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
     from exchange.model.codes import Codes
     from exchange.model.view import Standing
     from exchange.node.node import Node
@@ -30,7 +33,13 @@ if TYPE_CHECKING:
 NODE: web.AppKey[Node] = web.AppKey("node")
 CODES: web.AppKey[Codes] = web.AppKey("codes")
 OPENAPI: web.AppKey[bytes] = web.AppKey("openapi")
+# Refusals and faults told, by code and route.
+REFUSED: web.AppKey[Counter[tuple[str, str]]] = web.AppKey("refused")
 CALLER: web.RequestKey[Standing] = web.RequestKey("caller")
+
+
+# Rows that hold an entry: of an inbox, or of the journal.
+R = TypeVar("R", InboxRow, Row)
 
 
 def _json(value: object, status: int = 200) -> web.Response:
@@ -62,6 +71,16 @@ def _health(node: Node) -> wire.Health:
         epoch=node.writer.epoch,
         quorum=arrangement.quorum if arrangement else "none",
     )
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Return what the node counts, for Prometheus: refusals by code and route."""
+    lines = ["# TYPE exchange_refused_total counter"]
+    lines += [
+        f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
+        for (code, route), count in sorted(request.app[REFUSED].items())
+    ]
+    return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
 
 
 async def openapi(request: web.Request) -> web.Response:
@@ -99,36 +118,32 @@ async def post_object(request: web.Request) -> web.Response:
 async def post_batch(request: web.Request) -> web.Response:
     """Post many objects; each stands alone, and each has its line in the answer, in order."""
     node, caller = request.app[NODE], request[CALLER].endpoint.id
-    answers = await asyncio.gather(
-        *(node.submit(caller, raw, body) for raw, body in await _framed(request)),
-        return_exceptions=True,
-    )
+    answers = await node.submit_all(caller, await _framed(request))
     lines = msgspec.json.Encoder().encode_lines(
         [_line(answer, request.app[CODES]) for answer in answers]
     )
     return web.Response(body=lines, content_type=wire.LINES_TYPE)
 
 
-def _line(answer: Answer | BaseException, codes: Codes) -> wire.Answered:
-    if isinstance(answer, Answer):
-        if answer.refusal is None:
-            return wire.Answered(receipt=answer.receipt)
-        return wire.Answered(problem=problems.problem(answer.refusal, codes, answer.receipt))
-    if isinstance(answer, ExchangeError):
+def _line(answer: Answer | Fault, codes: Codes) -> wire.Answered:
+    if isinstance(answer, Fault):
         return wire.Answered(problem=problems.problem(answer, codes))
-    raise answer
+    if answer.refusal is None:
+        return wire.Answered(receipt=answer.receipt)
+    return wire.Answered(problem=problems.problem(answer.refusal, codes, answer.receipt))
 
 
 async def _framed(
     request: web.Request, most: int = wire.MAX_PAIRS
 ) -> list[tuple[bytes, bytes]]:
     """Read and take apart a request; a caller's refusal at this stage is recorded too."""
-    raw = b""
+    read = bytearray()
     try:
-        raw = await framing.read_limited(request)
-        return framing.pairs(raw, most)
+        return framing.pairs(await framing.read_limited(request, into=read), most)
     except Refusal as refusal:
-        answer = await request.app[NODE].refuse(request[CALLER].endpoint.id, raw, refusal)
+        # The digest is of what was read, which may be nothing.
+        caller = request[CALLER].endpoint.id
+        answer = await request.app[NODE].refuse(caller, bytes(read), refusal)
         raise Recorded(refusal, answer) from None
 
 
@@ -154,18 +169,34 @@ async def inbox(request: web.Request) -> web.Response:
     after = _number(request, "after", -1, -1)
     limit = _number(request, "limit", 64, 1, wire.MAX_PAGE)
     wait_s = _number(request, "wait", 0, 0, wire.MAX_WAIT_S)
+    # Asked before reading: of what is committed meanwhile nobody can say it was left out.
+    total = node.writer.inbox_total(endpoint)
     rows = await node.inboxes.read(endpoint, after, limit, wait_s)
     # Who was suspended while waiting gets nothing.
     node.writer.view.standing(endpoint, "")
-    items = [wire.InboxItem(row.position, row.index, row.entry.decode()) for row in rows]
+    items = [
+        wire.InboxItem(row.position, row.index, row.entry.decode()) for row in _fitting(rows)
+    ]
     cursor = items[-1].index if items else after
-    return _json(wire.InboxPage(endpoint, items, cursor, node.writer.inbox_total(endpoint)))
+    total = max(total, rows[-1].position + 1) if rows else total
+    return _json(wire.InboxPage(endpoint, items, cursor, total))
+
+
+def _fitting(rows: Sequence[R]) -> Sequence[R]:
+    """Return as many rows as a page may hold, at least one: the cursor goes on after them."""
+    size = 0
+    for place, row in enumerate(rows):
+        size += len(row.entry)
+        if place and size > wire.MAX_PAGE_BYTES:
+            return rows[:place]
+    return rows
 
 
 async def trust(request: web.Request) -> web.Response:
     """Return the trust documents after a cursor; they are owed to every endpoint."""
     node = request.app[NODE]
-    rows = await node.store.inbox(TRUST_INBOX, _number(request, "after", -1, -1), 64)
+    after, total = _number(request, "after", -1, -1), node.writer.inbox_total(TRUST_INBOX)
+    rows = await node.store.inbox(TRUST_INBOX, after, 64)
     items = []
     for row in rows:
         facts = entries.decode(row.entry).facts
@@ -183,8 +214,9 @@ async def trust(request: web.Request) -> web.Response:
                 document=raw.decode(),
             )
         )
-    cursor = items[-1].index if items else _number(request, "after", -1, -1)
-    return _json(wire.TrustPage(items, cursor, node.writer.inbox_total(TRUST_INBOX)))
+    cursor = items[-1].index if items else after
+    total = max(total, rows[-1].position + 1) if rows else total
+    return _json(wire.TrustPage(items, cursor, total))
 
 
 async def blob(request: web.Request) -> web.Response:
@@ -239,9 +271,13 @@ def _tile_named(path: str) -> tuple[int, int, int]:
     level, *groups = path.split("/")
     digits = [group.removeprefix("x") for group in groups]
     spelled = all(group.startswith("x") for group in groups[:-1])
-    if not (spelled and digits and all(len(d) == 3 and d.isdigit() for d in digits)):
+    if not (spelled and digits and all(len(each) == 3 for each in digits)):
         raise Refusal(Code.NOT_FOUND)
-    if not level.isdigit() or (partial and not partial.isdigit()) or len(path) > 40:
+    numbers = [level, *digits, partial or "0"]
+    # Also what Python takes for digits and tlog-tiles does not: superscripts, other scripts.
+    if not all(each.isascii() and each.isdecimal() and len(each) < 4 for each in numbers):
+        raise Refusal(Code.NOT_FOUND)
+    if len(path) > 40:
         raise Refusal(Code.NOT_FOUND)
     return int(level), int("".join(digits)), int(partial or TILE_WIDTH)
 
@@ -278,7 +314,7 @@ async def journal(request: web.Request) -> web.Response:
         raise Refusal(Code.MISSING_ROLE, name="auditor")
     first = _number(request, "first", 0, 0)
     rows = await node.store.read(first, _number(request, "limit", 64, 1, wire.MAX_PAGE))
-    items = [wire.JournalItem(row.index, row.entry.decode()) for row in rows]
+    items = [wire.JournalItem(row.index, row.entry.decode()) for row in _fitting(rows)]
     return _json(wire.JournalPage(items, node.writer.size))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,25 +17,29 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from exchange import resources
 from exchange.api.app import make_app
+from exchange.api.server import Runner
 from exchange.cli import state, world
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
 from exchange.node.checkpoints import origin_of
+from exchange.node.considering import Processes, Threads
 from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from exchange.custody.container import Secrets
+    from exchange.node.considering import Considering
 
 _log = structlog.get_logger("exchange.node")
 
-# Threads that verify; signature checks release the interpreter lock, so two fill two cores.
-VERIFIERS = 2
 _SWITCH_S = 0.0005
+# Objects made and not yet freed between two searches for cycles. Python's own 700 is less than
+# the bulletins under way hold: 15 us a bulletin went into finding nothing.
+_GARBAGE = 50_000
 
 
 async def serve(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
@@ -42,7 +49,7 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
         Fault: the journal cannot be trusted or written, or a trust document does not hold.
     """
     secrets, settings = here.secrets(), here.settings()
-    with ThreadPoolExecutor(VERIFIERS, thread_name_prefix="consider") as executor:
+    async with _considering() as considering:
         node = await Node.open(
             SqliteStore.open(here.journal),
             Settings(
@@ -50,7 +57,7 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
                 signer=SoftwareSigner("xb1-h", secrets.of("sign")),
                 clock_ms=world.clock_ms,
                 randomness=world.randomness,
-                executor=executor,
+                considering=considering,
             ),
             Identity(
                 anchor=settings.anchor,
@@ -64,6 +71,22 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
             await _listen(node, here, secrets, (host, port))
         finally:
             await node.close()
+
+
+@asynccontextmanager
+async def _considering() -> AsyncIterator[Considering]:
+    """Consider in a process for each core; where there is one core, in a thread beside us."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if (cores or 1) == 1:
+        with ThreadPoolExecutor(1, thread_name_prefix="consider") as executor:
+            yield Threads(executor, 1)
+        return
+    processes = Processes(cores or 1)
+    await processes.start()
+    try:
+        yield processes
+    finally:
+        await processes.close()
 
 
 async def take_in(node: Node, documents: Sequence[bytes]) -> None:
@@ -82,14 +105,14 @@ async def _listen(
     node: Node, here: state.State, secrets: Secrets, address: tuple[str, int]
 ) -> None:
     app = make_app(node, world.codes(), resources.read("v1/api.openapi.json"))
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = Runner(app, shutdown_timeout=5)
     await runner.setup()
     tls = state.server_context(here.certificate(), secrets.of("tls")[0].seed)
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     try:
-        site = web.TCPSite(runner, *address, ssl_context=tls, backlog=1024, shutdown_timeout=5)
+        site = web.TCPSite(runner, *address, ssl_context=tls, backlog=1024)
         await site.start()
         port = runner.addresses[0][1]
         _log.info("ready", node=node.name, host=address[0], port=port, size=node.writer.size)
@@ -136,6 +159,9 @@ def run(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
     diagnostics()
     # Threads that come back from verifying wait for the interpreter no longer than this.
     sys.setswitchinterval(_SWITCH_S)
+    # What is loaded by now stays: it is not looked through for garbage again.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 10, 10)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(here, host, port, checkpoint_s))

@@ -11,6 +11,7 @@ import click
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
+from exchange.errors import Fault
 
 if TYPE_CHECKING:
     from exchange.model.view import View
@@ -24,11 +25,7 @@ def context(session: Session, name: str | None) -> None:
     if name:
         session.home.use(name)
     names = session.home.names()
-    current = (
-        session.context().name
-        if names and (session.chosen or name or len(names) == 1)
-        else None
-    )
+    current = _current(session) if names else None
     rows = [{"name": each, "current": "*" if each == current else ""} for each in names]
     if session.as_json:
         output.show_json(
@@ -43,6 +40,16 @@ def context(session: Session, name: str | None) -> None:
             f"No hay contextos en {session.home.folder}. «exchange demo --keep DIR» deja unos.",
             f"No contexts in {session.home.folder}. `exchange demo --keep DIR` leaves some.",
         )
+
+
+def _current(session: Session) -> str | None:
+    """Return the context that verbs would work in; None where they would ask which."""
+    try:
+        return session.context().name
+    except Fault:
+        if session.chosen:
+            raise
+        return None
 
 
 @click.group()

@@ -16,6 +16,7 @@ async with Agency(profile, keys, world) as agency:
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -23,7 +24,9 @@ import msgspec
 from exchange.client import compose, reading, receipts
 from exchange.client.transport import Profile, Transport
 from exchange.client.trust import TrustLog
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model import objects, wire
 from exchange.model.identity import uuid7
 from exchange.seal import jws
@@ -34,9 +37,10 @@ if TYPE_CHECKING:
     from exchange.client.compose import Prepared
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Delivered, Item
-    from exchange.model.codes import Codes
     from exchange.model.bulletin.blocks import Target
+    from exchange.model.codes import Codes
     from exchange.model.draft import Draft
+    from exchange.model.entry import Facts
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.seal.close import Envelope
@@ -126,7 +130,7 @@ class Agency:
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
             Fault: ``outcome-unknown`` or ``node-unreachable``: the envelope is kept, and
-                ``resume`` posts the same bytes again.
+                ``resume`` posts the same bytes again. So too where the receipt does not hold.
         """
         envelope = compose.seal(prepared, self._keys.signer, self.world.randomness)
         self.world.outbox.keep(prepared.header.id, envelope)
@@ -141,18 +145,43 @@ class Agency:
             if refusal.code not in _AT_THE_DOOR:
                 self.world.outbox.discard(identity)
             raise
-        receipt = msgspec.json.decode(answer, type=objects.Receipt)
-        receipts.verify(receipt, envelope.header, await self.view())
+        receipt = await self._verified(answer, envelope.header)
         self.world.outbox.settle(identity, receipt)
         return receipt
 
+    async def _verified(self, answer: bytes, posted: bytes) -> Receipt:
+        """Return the receipt of something taken in, verified, and owed to whom it is for.
+
+        Raises:
+            Fault: it does not hold. What was posted may be recorded all the same.
+        """
+        try:
+            receipt = msgspec.json.decode(answer, type=objects.Receipt)
+            facts = receipts.verify(receipt, posted, await self.view())
+            _must_be_taken_in(facts, posted)
+        except msgspec.MsgspecError as error:
+            raise Fault(Code.BAD_PROOF, expected="Receipt") from error
+        except Refusal as refusal:
+            raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+        return receipt
+
     async def resume(self) -> list[Receipt]:
-        """Post again whatever has no receipt yet: the same bytes, so nothing is doubled."""
-        settled = []
+        """Post again whatever has no receipt yet: the same bytes, so nothing is doubled.
+
+        Raises:
+            Refusal: the first there was, after all have been tried: none blocks the others.
+            Fault: the node does not answer; what is left waits on.
+        """
+        settled, refusals = [], []
         for identity in self.world.outbox.waiting():
             envelope = self.world.outbox.envelope(identity)
             if envelope is not None:
-                settled.append(await self.send(identity, envelope))
+                try:
+                    settled.append(await self.send(identity, envelope))
+                except Refusal as refusal:
+                    refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
         return settled
 
     async def subscribe(self, feeds: Sequence[str]) -> Receipt:
@@ -190,9 +219,7 @@ class Agency:
     async def _post_signed(self, payload: msgspec.Struct, typ: str) -> Receipt:
         signed = jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
         answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        receipt = msgspec.json.decode(answer, type=objects.Receipt)
-        receipts.verify(receipt, signed, await self.view())
-        return receipt
+        return await self._verified(answer, signed)
 
     # -- reading ------------------------------------------------------------------------
 
@@ -208,7 +235,8 @@ class Agency:
             wait_s: how long the node may wait for the first one, in seconds.
 
         Raises:
-            Refusal: ``bad-proof``: positions have a gap; something owed was left out.
+            Refusal: ``bad-proof``: positions have a gap, or stop before the total that the
+                node itself tells; something owed was left out.
         """
         page = await self._transport.get_as(
             wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
@@ -216,7 +244,10 @@ class Agency:
         if page.items:
             await self.view()
         items = [reading.verify(item, self.profile.endpoint, self.trust) for item in page.items]
-        _must_be_gapless(items, 0 if after < 0 else expect)
+        first = 0 if after < 0 else expect
+        _must_be_gapless(items, first, after)
+        if not items and first is not None and page.total > first:
+            raise Refusal(Code.BAD_PROOF, "/total", expected=first, found=page.total)
         return [await self._opened(item) for item in items]
 
     async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
@@ -250,8 +281,26 @@ class Agency:
         return reading.unseal(item, body, self._keys.openers, self.world.codes)
 
 
-def _must_be_gapless(items: Sequence[Item], first: int | None) -> None:
-    """Hold an inbox page to its promise: positions count up by one."""
+def _must_be_taken_in(facts: Facts, posted: bytes) -> None:
+    """Hold a receipt to what was meant: recorded as accepted, and owed to every recipient.
+
+    Raises:
+        Refusal: ``bad-proof``: the entry it proves is a refusal, or leaves somebody out.
+    """
+    if isinstance(facts, entries.Refused):
+        raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
+    if isinstance(facts, entries.Accepted):
+        header = headers.decode(jws.read(posted, headers.MAX_HEADER_BYTES).payload)
+        left_out = set(header.to) - {owed.endpoint for owed in facts.owed}
+        if left_out:
+            raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
+
+
+def _must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:
+    """Hold an inbox page to its promise: positions count up by one, and indexes grow."""
+    indexes = [after, *(item.index for item in items)]
+    if any(one >= next_one for one, next_one in pairwise(indexes)):
+        raise Refusal(Code.BAD_PROOF, "/index", expected=after)
     for place, item in enumerate(items):
         expected = (items[0].position if first is None else first) + place
         if item.position != expected:

@@ -76,7 +76,7 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog) -> Item:
             case entries.Accepted():
                 return _delivered(item, entry.facts, entry.object, endpoint, view)
             case entries.Acknowledged():
-                return _acked(item, entry.facts, entry.object, view)
+                return _acked(item, entry.facts, entry.object, endpoint, view)
             case _:
                 raise Refusal(Code.UNKNOWN_OBJECT, "/kind")  # noqa: TRY301
     except Refusal as refusal:
@@ -107,13 +107,18 @@ def _delivered(
     )
 
 
-def _acked(item: InboxItem, facts: entries.Acknowledged, raw: bytes, view: View) -> Acked:
+def _acked(
+    item: InboxItem, facts: entries.Acknowledged, raw: bytes, endpoint: str, view: View
+) -> Acked:
     signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
     if signed.typ != objects.ACK_TYP or signed.digest != facts.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/digest")
     ack = objects.decode_acknowledgement(signed.payload)
     standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
     jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    # Else one that we had long since could be shown in the place of something left out.
+    if entries.Owed(endpoint, item.position) not in facts.owed:
+        raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
     return Acked(item.position, item.index, facts.taken_ms, ack)
 
 

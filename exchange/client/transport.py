@@ -137,9 +137,11 @@ class Transport:
                 data=data,
                 headers=headers,
                 timeout=total,
+                # Nothing is sent where the profile does not say, least of all a token.
+                allow_redirects=False,
             ) as response:
                 body = await response.read()
-                if response.status >= 400:
+                if response.status >= 300:
                     raise error_of(body, response.status)
                 return body
         except aiohttp.ClientConnectorError as error:

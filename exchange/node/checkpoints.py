@@ -121,7 +121,7 @@ class Checkpointer:
                 raise self._unsound(self._read.size)
             for row in rows:
                 if row.index >= self._covered:
-                    self._has_news = self._is_news(row) or self._has_news
+                    self._has_news = self._has_news or self._is_news(row)
             self._read = self._read.extend([leaf_hash(row.entry) for row in rows])
 
     def _is_news(self, row: Row) -> bool:

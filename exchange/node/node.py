@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,7 +54,8 @@ class _Waiting:
     async def answer(self) -> Answer:
         answer = await self._future
         if isinstance(answer, Fault):
-            raise answer
+            # One fault answers many: raised again and again, its traceback would grow for ever.
+            raise Fault(answer.code, answer.at, **answer.facts)
         return answer
 
 
@@ -83,7 +85,7 @@ class Node:
         """Open the journal, take over as its writer, and begin to checkpoint.
 
         Args:
-            store: holds the journal.
+            store: holds the journal; closed with the node, or here if it cannot be opened.
             settings: name, keys, clock and randomness.
             identity: anchor, log keys and session key.
             checkpoint_s: seconds between two checkpoints; 0 makes none by itself.
@@ -91,19 +93,26 @@ class Node:
         Raises:
             Fault: the journal cannot be trusted or written; nothing is served.
         """
-        writer = await open_writer(store, settings, identity.anchor)
-        node = cls(store, settings, identity, writer)
-        writer.follow(node.inboxes.ring)
-        await node.checkpoints.resume()
-        node._start("writer", writer.run())
         try:
-            await writer.note(node._epoch_opened)
+            writer = await open_writer(store, settings, identity.anchor)
+            node = cls(store, settings, identity, writer)
+            await node._begin(checkpoint_s)
         except BaseException:
-            await node._stop()
+            await store.close()
+            raise
+        return node
+
+    async def _begin(self, checkpoint_s: float) -> None:
+        self.writer.follow(self.inboxes.ring)
+        await self.checkpoints.resume()
+        self._start("writer", self.writer.run())
+        try:
+            await self.writer.note(self._epoch_opened)
+        except BaseException:
+            await self._stop()
             raise
         if checkpoint_s > 0:
-            node._start("checkpoints", node.checkpoints.run(checkpoint_s))
-        return node
+            self._start("checkpoints", self.checkpoints.run(checkpoint_s))
 
     @property
     def is_ready(self) -> bool:
@@ -128,6 +137,26 @@ class Node:
         waiting = _Waiting()
         self.writer.submit(caller, raw, body, waiting)
         return await waiting.answer()
+
+    async def submit_all(
+        self, caller: str, pairs: Sequence[tuple[bytes, bytes]]
+    ) -> list[Answer | Fault]:
+        """Take many objects in, each with its body; return their answers, in order.
+
+        A ``Fault`` in place of an answer says of that one alone: not recorded, or not known.
+        """
+        answers: dict[int, Answer | Fault] = {}
+        done = asyncio.Event()
+
+        def replied(place: int, answer: Answer | Fault) -> None:
+            answers[place] = answer
+            if len(answers) == len(pairs):
+                done.set()
+
+        for place, (raw, body) in enumerate(pairs):
+            self.writer.submit(caller, raw, body, partial(replied, place))
+        await done.wait()
+        return [answers[place] for place in range(len(pairs))]
 
     async def refuse(self, caller: str, raw: bytes, refusal: Refusal) -> Answer:
         """Record a refusal made before the request could be taken apart.

@@ -11,6 +11,7 @@ from exchange.journal import checkpoint as checkpoints
 from exchange.journal.proofs import root_at
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
+from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.node.stored import with_hashes
 from exchange.node.writer import Writer
@@ -44,7 +45,8 @@ async def open_writer(store: Store, settings: Settings, anchor: str) -> Writer:
     try:
         await _check_signed(store, head)
         view = await fold(store, View(anchor=anchor))
-    except ValueError as error:
+    except (ValueError, LookupError, TypeError) as error:
+        # One table of the store does not fit another.
         raise Fault(Code.STORE_FAILED, found=head.size) from error
     except Refusal as refusal:
         # What stands in a journal was let in once: it was altered, or is another's.
@@ -66,7 +68,7 @@ async def fold(store: Store, view: View) -> View:
             if [leaf_hash(row.entry)] != [each.leaf for each in await store.read(row.index, 1)]:
                 raise Fault(Code.STORE_FAILED, found=row.index)
             raw = await store.blob(facts.document.digest)
-            if raw is None:
+            if raw is None or digest(raw) != facts.document.digest:
                 raise Fault(Code.STORE_FAILED, found=row.index)
             view = trust.apply(raw, view, row.index, facts.taken_ms // 1000)
             after = row.index

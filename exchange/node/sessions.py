@@ -92,6 +92,9 @@ class Sessions:
 
     def _check(self, use: str, token: str, now: int) -> _Claims:
         body, _, mac = token.partition(".")
+        # Ours are ASCII; of other text not even the MAC can be taken.
+        if not body.isascii():
+            raise Refusal(Code.BAD_TOKEN)
         try:
             given = unb64(mac)
         except Refusal:

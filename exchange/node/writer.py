@@ -4,7 +4,7 @@
 keep the order in which they were submitted. ``reply`` is called once, in the event loop, after
 the commit group that holds the answer is durable; with a ``Fault`` when nothing was recorded.
 
-    submit > [considering, micro-batches in threads] > [settle, tree, sign] > append > reply
+    submit > [considering, in micro-batches] > [settle, tree, sign] > append > reply
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.objects import RECEIPT_TYP, GroupStatement, Receipt
 from exchange.node import ports
+from exchange.node.considering import Threads, broken
 from exchange.node.stored import with_hashes
 from exchange.seal import jws
 
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
     from exchange.journal.tiles import Hashes
     from exchange.model.entry import Facts
     from exchange.model.view import View
+    from exchange.node.considering import Considering
 
-# One executor call per micro-batch: a call costs as much as a tenth of a verification.
-MICRO_BATCH = 32
+# Handed over together: handing over costs as much as a tenth of a verification.
+MICRO_BATCH = 64
+# While one micro-batch is worked on, the next one waits at its door.
+_DEPTH = 2
 MAX_GROUP = 512
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
@@ -60,7 +64,9 @@ class Settings(msgspec.Struct, frozen=True):
     signer: jws.Signer
     clock_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
-    executor: Executor
+    # Where arrivals are considered: told, or else in threads of this executor.
+    executor: Executor | None = None
+    considering: Considering | None = None
 
 
 class _Pending(msgspec.Struct, eq=False):
@@ -68,6 +74,13 @@ class _Pending(msgspec.Struct, eq=False):
     reply: Callable[[Answer | Fault], None]
     declined: Refusal | None = None
     considered: intake.Considered | None = None
+
+
+class _MicroBatch(msgspec.Struct, eq=False):
+    """Arrivals that are considered together, and what will be concluded of each."""
+
+    pending: list[_Pending]
+    found: asyncio.Future[list[intake.Considered | None]]
 
 
 class _Ready(msgspec.Struct):
@@ -106,7 +119,9 @@ class Writer:
         # Given to the store, which has not said what became of it.
         self._in_flight: list[_Pending] = []
         self._waiting: deque[_Pending] = deque()
-        self._considering: deque[asyncio.Future[list[_Pending]]] = deque()
+        self._pool: Considering = settings.considering or Threads(settings.executor)
+        self._considering: deque[_MicroBatch] = deque()
+        self._will_dispatch = False
         self._carried: list[_Pending] = []
         self._notes: deque[tuple[Callable[[settle.Ledger], Facts], asyncio.Future[int]]] = (
             deque()
@@ -162,7 +177,7 @@ class Writer:
         else:
             self._open.add(pending)
             self._waiting.append(pending)
-            self._dispatch()
+            self._dispatch_soon()
 
     async def note(self, make: Callable[[settle.Ledger], Facts]) -> int:
         """Append one bookkeeping entry, made when its place is known; return its index."""
@@ -180,40 +195,78 @@ class Writer:
                 pending = await self._next()
                 await self._write(pending)
         except Exception as error:  # noqa: BLE001  (whatever it is, nothing more is written)
-            _broken("writer", error)
+            broken("writer", error)
             self.fault = Fault(Code.INTERNAL)
         finally:
             self._stop(Fault(Code.UNAVAILABLE) if self.fault is None else self.fault)
 
     # -- considering --------------------------------------------------------------------
 
-    def _dispatch(self) -> None:
-        """Hand waiting arrivals to the worker threads, two micro-batches at a time."""
-        loop = asyncio.get_running_loop()
-        while self._waiting and sum(not each.done() for each in self._considering) < 2:
-            count = min(len(self._waiting), MICRO_BATCH)
-            batch = [self._waiting.popleft() for _ in range(count)]
-            future = loop.run_in_executor(self._settings.executor, _consider, batch, self.view)
-            future.add_done_callback(self._considered)
-            self._considering.append(future)
+    def _dispatch_soon(self) -> None:
+        # What arrives in one turn of the loop is handed over together.
+        if not self._will_dispatch:
+            self._will_dispatch = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
 
-    def _considered(self, _: object) -> None:
+    def _dispatch(self) -> None:
+        """Hand waiting arrivals over, as many micro-batches as can be worked on."""
+        self._will_dispatch = False
+        ways = self._pool.ways
+        free = _DEPTH * ways - sum(not each.found.done() for each in self._considering)
+        while self._waiting and free > 0:
+            # Shared out, so that no way stands idle beside a long micro-batch.
+            count = min(-(-len(self._waiting) // min(ways, free)), MICRO_BATCH)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            micro = _MicroBatch(batch, self._consider(batch))
+            micro.found.add_done_callback(self._considered)
+            self._considering.append(micro)
+            free -= 1
+
+    def _consider(
+        self, pending: Sequence[_Pending]
+    ) -> asyncio.Future[list[intake.Considered | None]]:
+        arrivals = [each.arrival for each in pending if each.declined is None]
+        return self._pool.consider(arrivals, self.view)
+
+    def _considered(self, found: asyncio.Future[list[intake.Considered | None]]) -> None:
+        if not found.cancelled():
+            found.exception()  # heard: a writer that has stopped will not ask
         self._work.set()
         if self._waiting:
-            self._dispatch()
+            self._dispatch_soon()
 
     async def _next(self) -> list[_Pending]:
         """Wait for work; return what is ready, in order of arrival, at most a group."""
-        while not (
-            self._carried or self._notes or (self._considering and self._considering[0].done())
-        ):
+        while not (self._carried or self._notes or self._is_considered()):
             self._work.clear()
             await self._work.wait()
         ready, self._carried = self._carried, []
-        while self._considering and self._considering[0].done() and len(ready) < MAX_GROUP:
-            ready += self._considering.popleft().result()
+        while len(ready) < MAX_GROUP and self._is_considered():
+            micro = self._considering.popleft()
+            ready += await self._decided(micro.pending, micro.found)
         ready, self._carried = ready[:MAX_GROUP], ready[MAX_GROUP:]
         return await self._freshly_considered(ready)
+
+    def _is_considered(self) -> bool:
+        return bool(self._considering) and self._considering[0].found.done()
+
+    async def _decided(
+        self,
+        pending: list[_Pending],
+        found: asyncio.Future[list[intake.Considered | None]],
+    ) -> list[_Pending]:
+        """Return arrivals with what was concluded of them; none where nothing could be."""
+        try:
+            conclusions = iter(await found)
+        except Fault as fault:
+            self._give_up(pending, fault)
+            return []
+        for each in pending:
+            if each.declined is None:
+                each.considered = next(conclusions)
+            else:
+                each.considered = intake.decline(each.arrival, each.declined, self.view)
+        return pending
 
     async def _freshly_considered(self, ready: list[_Pending]) -> list[_Pending]:
         """Send back what was decided under a view that is no longer the newest."""
@@ -222,19 +275,17 @@ class Writer:
             if each.considered is None:
                 continue  # its consideration broke; it is answered when the group is settled
             if each.considered.view != self.view.index or each.arrival.taken_ms < taken_ms:
-                await self._consider_again(ready[place:])
-                break
+                return ready[:place] + await self._considered_again(ready[place:])
             taken_ms = each.arrival.taken_ms
         return ready
 
-    async def _consider_again(self, pending: list[_Pending]) -> None:
+    async def _considered_again(self, pending: list[_Pending]) -> list[_Pending]:
         # Each at its own time: a new one would make all that came meanwhile stale in turn.
         stamp = self._taken_ms
         for each in pending:
             stamp = max(stamp, each.arrival.taken_ms)
             each.arrival = each.arrival._replace(taken_ms=stamp)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._settings.executor, _consider, pending, self.view)
+        return await self._decided(pending, self._consider(pending))
 
     # -- settling and committing --------------------------------------------------------
 
@@ -260,7 +311,7 @@ class Writer:
                 self._store, lambda hashes: self._prepare(ledger, settled, hashes)
             )
         except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
-            fault = error if isinstance(error, Fault) else _broken("group", error)
+            fault = error if isinstance(error, Fault) else broken("group", error)
             self._give_up([each for each in pending if each not in self._carried], fault)
             return
         self._in_flight = [each for each, _ in settled]
@@ -321,7 +372,7 @@ class Writer:
                 # A ledger that took nothing from it is as it was: only this one is answered.
                 if len(ledger.records) != before:
                     raise
-                self._reply(each, _broken("settle", error))
+                self._reply(each, broken("settle", error))
         return settled
 
     def _prepare(
@@ -389,7 +440,7 @@ class Writer:
             try:
                 follower(ledger.records)
             except Exception as error:  # noqa: BLE001  (a reader's trouble is its own)
-                _broken("follower", error)
+                broken("follower", error)
 
     # -- answering ----------------------------------------------------------------------
 
@@ -406,7 +457,7 @@ class Writer:
                     receipt = await self.receipt(result.index)
                 answer: Answer | Fault = Answer(receipt, refusal, is_new)
             except Exception as error:  # noqa: BLE001  (it is recorded; only its receipt failed)
-                answer = error if isinstance(error, Fault) else _broken("receipt", error)
+                answer = error if isinstance(error, Fault) else broken("receipt", error)
             self._reply(each, answer)
 
     def _reply(self, pending: _Pending, answer: Answer | Fault) -> None:
@@ -416,7 +467,7 @@ class Writer:
             try:
                 pending.reply(answer)
             except Exception as error:  # noqa: BLE001
-                _broken("reply", error)
+                broken("reply", error)
 
     def _give_up(self, pending: Sequence[_Pending], fault: Fault) -> None:
         """Tell those of a group, and whoever noted something in it, that it was not written."""
@@ -471,22 +522,3 @@ class Writer:
             done = self._notes.popleft()[1]
             if not done.done():
                 done.set_exception(fault)
-
-
-def _consider(batch: list[_Pending], view: View) -> list[_Pending]:
-    for each in batch:
-        each.considered = None
-        try:
-            if each.declined is None:
-                each.considered = intake.consider(each.arrival, view)
-            else:
-                each.considered = intake.decline(each.arrival, each.declined, view)
-        except Exception as error:  # noqa: BLE001  (one arrival must not take others with it)
-            _broken("consider", error)
-    return batch
-
-
-def _broken(where: str, error: Exception) -> Fault:
-    # The type and the place, never the message: it may quote what was posted.
-    _log.error("broken", where=where, error=type(error).__name__)
-    return Fault(Code.INTERNAL)

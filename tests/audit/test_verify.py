@@ -178,8 +178,9 @@ def test_a_journal_cut_behind_its_checkpoint_is_shorter_and_intact(copy) -> None
 
 def test_a_checkpoint_signed_by_others_is_noticed(copy) -> None:
     index = copy.first(entries.Checkpointed)
-    note = facts_of(copy.stored[index]).note
-    lines = note.splitlines(keepends=True)
+    facts = facts_of(copy.stored[index])
+    assert isinstance(facts, entries.Checkpointed)
+    lines = facts.note.splitlines(keepends=True)
     forged = "".join([*lines[:-2], lines[-1]])
     copy.rewrite(index, lambda facts: msgspec.structs.replace(facts, note=forged))
     assert failed(copy.verify())["checkpoints"] == index

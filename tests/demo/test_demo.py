@@ -17,7 +17,7 @@ from exchange.client.transport import Profile
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> dict:
+def told(tmp_path_factory):
     """One whole run on drafts of which two were edited; the story, as JSON."""
     folder = tmp_path_factory.mktemp("demo")
     inputs = folder / "inputs"
@@ -133,6 +133,7 @@ def test_the_ten_lines_of_the_readme_post_and_follow(told, tmp_path) -> None:
             command, env=environment, stdout=subprocess.PIPE, text=True
         ) as follower,
     ):
+        assert follower.stdout is not None
         shown = [follower.stdout.readline() for _ in range(8)]
         follower.kill()
     assert shown[0] == "us.jiatfs/watch USA subscribed\n"

@@ -1,0 +1,150 @@
+"""An exercise on disk, its node in a process of its own, and the command line to use it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from click.testing import CliRunner
+
+from exchange import resources
+from exchange.cli import found
+from exchange.cli.main import cli
+from exchange.custody.founding import EndpointPlan, MemberPlan
+from exchange.model.trust import Label, Role
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSPHRASE = "exercise passphrase"  # noqa: S105
+OPS, WATCH, AUDIT = "pa.senan-ops", "us.jiatfs-watch", "us.jiatfs-audit"
+_LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+
+class Exercise:
+    """Two agencies, one node."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        both: tuple[Role, ...] = ("poster", "reader")
+        members = [
+            MemberPlan(
+                "pa.senan",
+                _LABEL,
+                (EndpointPlan("pa.senan/ops", _LABEL, (*both, "operator")),),
+            ),
+            MemberPlan(
+                "us.jiatfs",
+                _LABEL,
+                (
+                    EndpointPlan("us.jiatfs/watch", _LABEL, both),
+                    EndpointPlan("us.jiatfs/audit", _LABEL, ("auditor",)),
+                ),
+            ),
+        ]
+        types = ["can", "cor", "dlg", "rfi", "rpy", "sta", "szr", "voi"]
+        feeds = [found.feed("maritime", _LABEL, types, members)]
+        self.place = found.write(folder, self.port, members, feeds, PASSPHRASE)
+        self.node: subprocess.Popen[bytes] | None = None
+        self.log = folder / "node.log"
+
+    def copy(self, folder: Path) -> Exercise:
+        """The same exercise in another folder, not started; only one of the two may run."""
+        shutil.copytree(self.folder, folder)
+        made = copy.copy(self)
+        made.folder, made.log, made.node = folder, folder / "node.log", None
+        made.place = self.place._replace(node=folder / "node", home=folder / "home")
+        return made
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("EXCHANGE_")}
+        return {
+            **kept,
+            "EXCHANGE_PASSPHRASE": PASSPHRASE,
+            "EXCHANGE_HOME": str(self.place.home),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            **more,
+        }
+
+    def start(self) -> None:
+        """Start the node, and return when it takes bulletins."""
+        words = ["up", "--state", str(self.place.node), "--listen", f"127.0.0.1:{self.port}"]
+        with self.log.open("ab") as log:
+            before = log.tell()
+            self.node = subprocess.Popen(
+                [sys.executable, "-P", "-m", "exchange", *words],
+                env=self.environment(PYTHONPATH=str(ROOT)),
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(600):
+            if b'"event": "ready"' in self.log.read_bytes()[before:]:
+                return
+            assert self.node.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """Stop the node; its exit code."""
+        if self.node is None:
+            return 0
+        self.node.send_signal(how)
+        code = self.node.wait(30)
+        self.node = None
+        return code
+
+    def run(self, *words: str, stdin: str | bytes | None = None, **env: str) -> Ran:
+        """Run a command in this process."""
+        environment = {**dict.fromkeys(os.environ), **self.environment(**env)}
+        unset = {k: v for k, v in environment.items() if v is None or v}
+        result = CliRunner().invoke(cli, words, env=unset, input=stdin)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    def at(self, context: str, *words: str, **options: Any) -> Ran:
+        return self.run("--context", context, *words, **options)
+
+    def draft(self, name: str = "voi-1.es.toml", **changes: str) -> str:
+        """A committed example, for this exercise's one feed and explicit reader."""
+        text = resources.read(f"v1/examples/{name}").decode()
+        for feed in ("requests", "dialogue"):
+            text = text.replace(f'feed = "{feed}"', 'feed = "maritime"')
+        text = text.replace("[post]\n", '[post]\nto = ["us.jiatfs/watch"]\n', 1)
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def post(self, *more: str) -> Any:
+        return self.at(OPS, "post", self.draft(), "--yes", "--json", *more).json
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,173 @@
+"""The outbox: kept before it is sent, and posted again as it is until there is a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import entry as entries
+from tests.api.serving import serving
+from tests.builders import MINSA, OPS, WATCH, decoded, suspended, world
+from tests.client.dealing import agency, draft, fronted, lied_to
+from tests.node.running import journal, post
+
+
+async def accepted(door):
+    return [e for e in await journal(door.node) if isinstance(e.facts, entries.Accepted)]
+
+
+def lossy(door, lost):
+    """A front that lets requests through and loses the answers to the first writes."""
+    left = [lost]
+
+    async def handle(request):
+        async with door.http.request(
+            request.method,
+            door.url + request.path_qs,
+            data=await request.read(),
+            headers={k: v for k, v in request.headers.items() if k == "Authorization"},
+        ) as answer:
+            body = await answer.read()
+        if request.path == "/v1/objects" and left[0]:
+            left[0] -= 1
+            request.transport.abort()
+        return web.Response(body=body, status=answer.status, content_type=answer.content_type)
+
+    return handle
+
+
+async def test_envelope_is_on_disk_before_anything_is_sent(tmp_path):
+    async with agency("https://127.0.0.1:1", tmp_path / "box") as line:
+        prepared = await prepared_offline(line)
+        with pytest.raises(Fault) as caught:
+            await line.post(prepared)
+        assert caught.value.code is Code.NODE_UNREACHABLE
+        assert line.world.outbox.waiting() == [prepared.header.id]
+        kept = line.world.outbox.envelope(prepared.header.id)
+        assert b"xb-header" not in kept.body
+        assert (tmp_path / "box" / f"{prepared.header.id}.sealed").read_bytes() == kept.framed()
+
+
+async def prepared_offline(line):
+    async with serving() as door, agency(door.url, line.world.outbox._folder) as other:
+        return await other.prepare(draft())
+
+
+async def test_receipt_is_kept_and_nothing_waits(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        prepared = await line.prepare(draft())
+        assert [reader.endpoint for reader in prepared.readers] == [WATCH]
+        receipt = await line.post(prepared)
+        box = line.world.outbox
+        assert (box.waiting(), box.sent()) == ([], [prepared.header.id])
+        assert box.receipt(prepared.header.id) == receipt
+
+
+async def test_lost_answer_is_resumed_to_the_same_index(tmp_path):
+    async with serving() as door, fronted(lossy(door, 1)) as url:
+        async with agency(url, tmp_path / "box") as line:
+            with pytest.raises(Fault) as caught:
+                await line.post(await line.prepare(draft()))
+            assert caught.value.code is Code.OUTCOME_UNKNOWN
+            index = door.node.writer.size - 1
+        # As after a restart of the agency: only the folder is left.
+        async with agency(url, tmp_path / "box") as line:
+            receipts = await line.resume()
+            assert [receipt.index for receipt in receipts] == [index]
+            assert line.world.outbox.waiting() == []
+            assert await line.resume() == []
+        assert len(await accepted(door)) == 1
+
+
+async def test_refused_envelope_is_discarded_and_says_why(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        prepared = await line.prepare(draft())
+        header = msgspec.structs.replace(prepared.header, expires=prepared.header.issued)
+        with pytest.raises(Refusal) as caught:
+            await line.post(msgspec.structs.replace(prepared, header=header))
+        assert caught.value.code in {Code.EXPIRED, Code.LIFETIME}
+        assert line.world.outbox.waiting() == []
+
+
+async def test_caller_turned_away_at_the_door_keeps_its_envelope(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        prepared = await line.prepare(draft())
+        await post(door.node, world().amended(OPS, suspended), MINSA)
+        with pytest.raises(Refusal) as caught:
+            await line.post(prepared)
+        assert caught.value.code is Code.ENDPOINT_SUSPENDED
+        assert line.world.outbox.waiting() == [prepared.header.id]
+
+
+async def test_one_refused_envelope_does_not_hold_up_the_others(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        box = line.world.outbox
+        bad, good = world().envelope(expires=world().header().issued), world().envelope()
+        box.keep("00000000-0000-7000-8000-000000000001", bad)
+        box.keep("00000000-0000-7000-8000-000000000002", good)
+        with pytest.raises(Refusal):
+            await line.resume()
+        assert box.waiting() == []
+        assert len(box.sent()) == 1
+        assert [entry.object for entry in await accepted(door)] == [good.header]
+
+
+async def test_receipt_that_does_not_hold_leaves_the_envelope_waiting(tmp_path):
+    async with lied_to() as (_, liar, url), agency(url, tmp_path / "box") as line:
+
+        def altered(path, value):
+            if path == "/v1/objects":
+                value["index"] += 1
+            return value
+
+        liar.change = altered
+        prepared = await line.prepare(draft())
+        with pytest.raises(Fault) as caught:
+            await line.post(prepared)
+        assert caught.value.code is Code.BAD_PROOF
+        assert line.world.outbox.waiting() == [prepared.header.id]
+        liar.change = lambda _, value: value
+        assert len(await line.resume()) == 1
+
+
+async def test_refusals_receipt_does_not_pass_for_acceptance(tmp_path):
+    async with lied_to() as (door, liar, url), agency(url, tmp_path / "box") as line:
+        envelope = world().envelope()
+        refusal = await post(door.node, envelope, WATCH)
+        assert refusal.refusal.code is Code.NOT_YOURS
+
+        def swapped(path, value):
+            is_post = path == "/v1/objects"
+            return (
+                msgspec.json.decode(msgspec.json.encode(refusal.receipt)) if is_post else value
+            )
+
+        liar.change = swapped
+        with pytest.raises(Fault) as caught:
+            await line.send(decoded(envelope.header).id, envelope)
+        assert caught.value.code is Code.BAD_PROOF
+
+
+async def test_receipt_must_say_that_every_recipient_is_owed(tmp_path, monkeypatch):
+    from exchange.broker.settle import Ledger  # noqa: PLC0415
+
+    owe = Ledger._owe
+    # A node that accepts, and keeps the bulletin from its recipient.
+    monkeypatch.setattr(
+        Ledger, "_owe", lambda self, them: owe(self, [each for each in them if each != WATCH])
+    )
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        with pytest.raises(Fault) as caught:
+            await line.post(await line.prepare(draft()))
+        assert (caught.value.code, caught.value.facts["name"]) == (Code.BAD_PROOF, WATCH)
+
+
+async def test_posters_at_once_share_one_session(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        prepared = [await line.prepare(draft()) for _ in range(5)]
+        receipts = await asyncio.gather(*(line.post(each) for each in prepared))
+        assert len({receipt.index for receipt in receipts}) == 5

@@ -1,0 +1,148 @@
+"""A receipt is worth what its signature and path prove, and nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from exchange.client import receipts
+from exchange.custody.founding import NodePlan
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model.codec import b64
+from exchange.seal import jws
+from exchange.seal.software import SoftwareSigner
+from tests.builders import FOUNDED, world
+from tests.node.running import post, running
+
+RECEIPT = "xb-receipt+jws"
+
+
+@pytest.fixture(scope="module")
+def group():
+    """Four envelopes that were committed together, and their receipts."""
+
+    async def made():
+        async with running() as node:
+            sent = [world().envelope() for _ in range(4)]
+            answers = await asyncio.gather(*(post(node, each) for each in sent))
+            assert answers[1].receipt.path, "the group has more than one entry"
+            return [
+                (each.header, answer.receipt)
+                for each, answer in zip(sent, answers, strict=True)
+            ]
+
+    return asyncio.run(made())
+
+
+def refusal_of(receipt, posted, view=None):
+    with pytest.raises(Refusal) as caught:
+        receipts.verify(receipt, posted, view or world().view)
+    return caught.value.code
+
+
+def changed(receipt, **changes):
+    return msgspec.structs.replace(receipt, **changes)
+
+
+def test_good_receipts_hold(group):
+    for posted, receipt in group:
+        assert isinstance(receipts.verify(receipt, posted, world().view), entries.Accepted)
+
+
+def test_receipt_is_for_this_object_alone(group):
+    assert refusal_of(group[1][1], group[2][0]) is Code.BAD_PROOF
+    assert refusal_of(group[1][1], group[1][0] + b" ") is Code.BAD_PROOF
+
+
+@pytest.mark.parametrize("by", [-1, 1, 1000])
+def test_altered_index_is_found(group, by):
+    posted, receipt = group[1]
+    assert refusal_of(changed(receipt, index=receipt.index + by), posted) is Code.BAD_PROOF
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts.replace('"late":false', '"late":true'),
+        lambda facts: facts.replace("us.jiatfs/watch", "us.jiatfs/desk0"),
+        lambda facts: facts + " ",
+        lambda facts: facts.replace("accepted", "refused"),
+        lambda _: "",
+        lambda _: "{}",
+        lambda facts: facts + "\n",
+    ],
+)
+def test_altered_facts_are_found(group, change):
+    posted, receipt = group[1]
+    with pytest.raises(Refusal):
+        receipts.verify(changed(receipt, facts=change(receipt.facts)), posted, world().view)
+
+
+def test_altered_path_is_found(group):
+    posted, receipt = group[1]
+    for path in (
+        receipt.path[:-1],
+        [*receipt.path, b64(bytes(32))],
+        [b64(bytes(32)), *receipt.path[1:]],
+        receipt.path[::-1] if len(set(receipt.path)) > 1 else [],
+    ):
+        assert refusal_of(changed(receipt, path=path), posted) is Code.BAD_PROOF
+
+
+def test_altered_statement_is_found(group):
+    posted, receipt = group[1]
+    statement = msgspec.json.decode(bytes(receipt.group))
+    payload = receipts.objects.decode_group(jws.read(bytes(receipt.group), 9999).payload)
+    for field, value in (("first", payload.first + 1), ("epoch", 9), ("root", b64(bytes(32)))):
+        forged = msgspec.structs.replace(payload, **{field: value})
+        body = {**statement, "payload": b64(msgspec.json.encode(forged))}
+        raw = msgspec.Raw(msgspec.json.encode(body))
+        assert refusal_of(changed(receipt, group=raw), posted) is Code.BAD_SIGNATURE
+
+
+def test_signature_of_anybody_else_is_found(group):
+    posted, receipt = group[1]
+    payload = jws.read(bytes(receipt.group), 9999).payload
+    for signer in (world().signers["pa.senan/ops"], next(iter(custodians()))):
+        raw = msgspec.Raw(jws.sign(payload, RECEIPT, [signer]))
+        assert refusal_of(changed(receipt, group=raw), posted) is Code.UNKNOWN_KEY
+    own = SoftwareSigner("xb1-h", world().node.of("sign"))
+    raw = msgspec.Raw(jws.sign(payload, "xb-ack+jws", [own]))
+    assert refusal_of(changed(receipt, group=raw), posted) is Code.BAD_PROOF
+
+
+def custodians():
+    return world().founder.custodians["pa"].values()
+
+
+def test_stripped_signature_is_found(group):
+    posted, receipt = group[1]
+    statement = msgspec.json.decode(bytes(receipt.group))
+    statement["signatures"].pop()
+    raw = msgspec.Raw(msgspec.json.encode(statement))
+    assert refusal_of(changed(receipt, group=raw), posted) is Code.SIGNATURE_COUNT
+
+
+def test_another_nodes_statement_does_not_pass_for_this_ones(group):
+    posted, receipt = group[1]
+    founder, secrets = world().founder, world().founder.new_node("us")
+    plan = NodePlan("us", "https://localhost:9443", "A" * 43)
+    document = founder.node(plan, secrets)
+    view = world().later(founder.signed(document, ["us"]), now=FOUNDED)
+    payload = jws.read(bytes(receipt.group), 9999).payload
+    raw = msgspec.Raw(jws.sign(payload, RECEIPT, [SoftwareSigner("xb1-h", secrets.of("sign"))]))
+    forged = changed(receipt, group=raw)
+    assert refusal_of(forged, posted, view) is Code.UNKNOWN_KEY
+    # Under its own name it still says that the other one holds it.
+    assert refusal_of(changed(forged, node="us"), posted, view) is Code.BAD_PROOF
+    assert refusal_of(changed(receipt, node="none"), posted, view) is Code.BAD_PROOF
+
+
+def test_receipt_of_bookkeeping_is_for_nobody(group):
+    posted, receipt = group[1]
+    facts = entries.EpochOpened(node="pa", epoch=1, salt="A", taken_ms=1, view=-1)
+    made = changed(receipt, facts=msgspec.json.encode(facts).decode())
+    assert refusal_of(made, posted) is Code.BAD_PROOF

@@ -1,0 +1,164 @@
+"""Sessions: whoever holds the keys gets a token, for this node and for a while."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.errors import Code, Refusal
+from exchange.model import objects
+from exchange.model.codec import b64, unb64
+from exchange.node.sessions import NONCE_LIFETIME_S, TOKEN_LIFETIME_S, Sessions
+from tests.builders import DESK, NOW, OPS, Randomness, suspended, world
+
+KEY = b"k" * 32
+
+
+def sessions(node="pa", key=KEY):
+    return Sessions(node, key, Randomness("sessions"))
+
+
+def request(of, now=NOW, by=OPS, **changes):
+    asked = objects.SessionRequest(
+        v="xb1",
+        suite="xb1-h",
+        origin=by.partition("/")[0],
+        endpoint=by,
+        node="pa",
+        nonce=of.nonce(now),
+        issued=now,
+    )
+    return msgspec.structs.replace(asked, **changes)
+
+
+def signed(asked, by=OPS):
+    return world().sign(asked, objects.SESSION_TYP, by)
+
+
+def code_of(call, *args):
+    with pytest.raises(Refusal) as caught:
+        call(*args)
+    return caught.value.code, caught.value.at
+
+
+def token_of(of, now=NOW, by=OPS):
+    return of.open(signed(request(of, now, by), by), world().view, now).token
+
+
+def test_holder_of_the_keys_gets_a_token_in_its_own_name():
+    of = sessions()
+    for by in (OPS, DESK):
+        standing = of.caller(f"Bearer {token_of(of, by=by)}", world().view, NOW)
+        assert standing.endpoint.id == by
+
+
+@pytest.mark.parametrize(
+    ("changes", "later", "expected"),
+    [
+        ({}, NONCE_LIFETIME_S - 1, None),
+        ({}, NONCE_LIFETIME_S, (Code.BAD_SESSION, "/nonce")),
+        ({"node": "us"}, 0, (Code.BAD_SESSION, "/node")),
+        ({"issued": NOW - NONCE_LIFETIME_S - 1}, 0, (Code.BAD_SESSION, "/issued")),
+        ({"issued": NOW + NONCE_LIFETIME_S + 1}, 0, (Code.BAD_SESSION, "/issued")),
+        ({"nonce": "AAAA.AAAA"}, 0, (Code.BAD_SESSION, "/nonce")),
+        ({"nonce": sessions("us").nonce(NOW)}, 0, (Code.BAD_SESSION, "/nonce")),
+        ({"nonce": sessions(key=b"x" * 32).nonce(NOW)}, 0, (Code.BAD_SESSION, "/nonce")),
+        ({"nonce": token_of(sessions())}, 0, (Code.BAD_SESSION, "/nonce")),
+        ({"origin": "us.uscg"}, 0, (Code.ORIGIN_MISMATCH, "/origin")),
+        ({"endpoint": "pa.senan/none"}, 0, (Code.UNKNOWN_ENDPOINT, "/endpoint")),
+    ],
+)
+def test_request_is_bound_to_node_nonce_and_time(changes, later, expected):
+    of = sessions()
+    raw = signed(request(of, **changes))
+    if expected is None:
+        assert of.open(raw, world().view, NOW + later).token
+    else:
+        assert code_of(of.open, raw, world().view, NOW + later) == expected
+
+
+def test_old_request_with_a_new_time_needs_a_new_nonce():
+    of, later = sessions(), NOW + NONCE_LIFETIME_S
+    raw = signed(request(of, nonce=of.nonce(NOW), issued=later))
+    assert code_of(of.open, raw, world().view, later) == (Code.BAD_SESSION, "/nonce")
+
+
+def test_only_the_endpoints_own_signature_opens_a_session():
+    of = sessions()
+    raw = world().sign(request(of), objects.SESSION_TYP, DESK)
+    code, _ = code_of(of.open, raw, world().view, NOW)
+    assert code is Code.UNKNOWN_KEY
+    good = signed(request(of))
+    forged = signed(request(of, issued=NOW + 1))
+    other = msgspec.json.decode(good)
+    other["payload"] = msgspec.json.decode(forged)["payload"]
+    code, _ = code_of(of.open, msgspec.json.encode(other), world().view, NOW)
+    assert code is Code.BAD_SIGNATURE
+
+
+def test_object_of_another_kind_opens_no_session():
+    of = sessions()
+    raw = world().sign(request(of), objects.ACK_TYP, OPS)
+    assert code_of(of.open, raw, world().view, NOW)[0] is Code.UNKNOWN_OBJECT
+
+
+def test_suspended_endpoint_gets_no_session_and_its_token_ends():
+    of = sessions()
+    token, view = token_of(of), world().later(world().amended(OPS, suspended))
+    raw = signed(request(of))
+    assert code_of(of.open, raw, view, NOW)[0] is Code.ENDPOINT_SUSPENDED
+    assert code_of(of.caller, f"Bearer {token}", view, NOW)[0] is Code.ENDPOINT_SUSPENDED
+
+
+def test_token_ends_with_its_time():
+    of = sessions()
+    token = f"Bearer {token_of(of)}"
+    of.caller(token, world().view, NOW + TOKEN_LIFETIME_S - 1)
+    late = NOW + TOKEN_LIFETIME_S
+    assert code_of(of.caller, token, world().view, late)[0] is Code.BAD_TOKEN
+
+
+def altered(token, **changes):
+    body, _, mac = token.partition(".")
+    use, endpoint, expires, random = msgspec.json.decode(unb64(body))
+    claims = [use, changes.get("endpoint", endpoint), changes.get("expires", expires), random]
+    return f"{b64(msgspec.json.encode(claims))}.{mac}"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        f"Bearer {altered(token_of(sessions()), endpoint=DESK)}",
+        f"Bearer {altered(token_of(sessions()), expires=NOW * 2)}",
+        f"Bearer {token_of(sessions())[:-1]}",
+        f"Bearer {token_of(sessions())}A",
+        f"Bearer {token_of(sessions(key=b'x' * 32))}",
+        f"Bearer {token_of(sessions())} ",
+        f"Bearer {sessions().nonce(NOW)}",
+        "Bearer .",
+        "Bearer A",
+        "Bearer \udcff.AAAA",
+        "Bearer AAAA.\udcff",
+        "Bearer é.é",
+    ],
+)
+def test_token_that_is_not_ours_is_refused(authorization):
+    code, _ = code_of(sessions().caller, authorization, world().view, NOW)
+    assert code is Code.BAD_TOKEN
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic abc"])
+def test_no_token_is_refused_as_such(authorization):
+    code, _ = code_of(sessions().caller, authorization, world().view, NOW)
+    assert code is Code.NO_TOKEN
+
+
+def test_tokens_do_not_hold_from_node_to_node_even_under_one_key():
+    token = token_of(sessions())
+    code, _ = code_of(sessions("us").caller, f"Bearer {token}", world().view, NOW)
+    assert code is Code.BAD_TOKEN
+
+
+def test_session_key_is_32_bytes():
+    with pytest.raises(ValueError, match="32"):
+        sessions(key=b"short")
