@@ -109,7 +109,11 @@ class ExchangeError(Exception):
         code: the stable code.
         at: JSON pointer to the member at fault; empty for the whole.
         facts: identifiers, digests, limits that fill the code's sentence.
+
+    ``is_recorded`` says of a node's answer that it is in the journal.
     """
+
+    is_recorded = False
 
     def __init__(self, code: Code, at: str = "", **facts: Fact) -> None:
         super().__init__(code, at, facts)

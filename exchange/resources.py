@@ -10,7 +10,7 @@ from pathlib import Path
 def schemas() -> Path:
     """Return the folder that holds ``v1/``.
 
-    The wheel carries ``schemas/`` as ``exchange/schemas``; a checkout has it beside ``exchange/``.
+    The wheel carries ``schemas/`` as ``exchange/schemas``; a checkout, beside ``exchange/``.
 
     Raises:
         FileNotFoundError: neither is there (a broken installation).

@@ -16,6 +16,7 @@ import msgspec
 
 from exchange.broker.intake import Admitted, Arrival, Considered, consider
 from exchange.broker.settle import Found, Ledger, Settled, lookups
+from exchange.cli.state import make_certificate
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
     EndpointPlan,
@@ -91,6 +92,9 @@ WATCH = "us.jiatfs/watch"
 COAST = "us.uscg/ops"
 AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
 ALL = ("us.jiatfs", "us.oig", "us.uscg")
+
+TLS_SEED = b"exercise TLS key, 32 bytes long."
+TLS_MADE = 1_750_000_000  # good from 2025 on, for ten years of the machine's own clock
 
 _LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
 _serial = itertools.count()
@@ -310,11 +314,17 @@ class World(NamedTuple):
 
 
 @cache
+def certificate() -> tuple[str, str]:
+    """The node's certificate (PEM), made once for a test run, and its digest."""
+    return make_certificate("127.0.0.1", TLS_SEED, TLS_MADE)
+
+
+@cache
 def world() -> World:
     """Two nations: five days old in no time, the same for every test."""
     founder = Founder(Randomness("exercise"), FOUNDED)
     founded = found(
-        founder, members(), NodePlan("pa", "https://localhost:8443", "A" * 43), feeds()
+        founder, members(), NodePlan("pa", "https://localhost:8443", certificate()[1]), feeds()
     )
     view = View(anchor=founded.anchor)
     for index, document in enumerate(founded.documents):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from exchange.model.objects import Acknowledgement
 
 
-# A bulletin's names are asked for when it is looked up, when it is settled, and when it is kept.
+# A bulletin's names are asked for when it is looked up, when it is settled, and when kept.
 @lru_cache(maxsize=4096)
 def _named(*parts: str) -> bytes:
     # No part holds a line feed, so two lists of parts never join to the same bytes.

@@ -78,7 +78,7 @@ def lookups(considered: Considered) -> list[bytes]:
                 keys.cancellation(header.origin, digest),
             ]
             if target := target_of(header):
-                # The second cancellation of one target must find the first: a key is taken once.
+                # A second cancellation of one target must find the first: a key is taken once.
                 wanted += [keys.by_digest(target), keys.cancellation(header.origin, target)]
             return wanted
         case Attested(ack, digest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,9 @@ VERBS = {
     "bench": "exchange.cli.bench:bench",
     "completion": "exchange.cli.settings:completion",
 }
+
+
+EXIT_INTERRUPTED = 130
 
 
 class _Verbs(click.Group):
@@ -121,5 +125,11 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def run() -> None:
-    """Run the command line."""
-    cli(prog_name="exchange")
+    """Run the command line; Ctrl-C ends with 130, as shells expect, and not as a refusal."""
+    try:
+        sys.exit(cli.main(prog_name="exchange", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)

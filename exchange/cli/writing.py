@@ -128,8 +128,8 @@ def _check_alone(session: Session, read: Draft) -> None:
     for warning in warnings:
         click.echo(warning)
     session.say(
-        "Válido. (Quién podría leerlo lo sabe el nodo: hace falta un contexto, y sin --offline.)",
-        "Valid. (Who could read it is for the node to say: that takes a context, no --offline.)",
+        "Válido. Quién podría leerlo lo dice el nodo: con un contexto, y sin --offline.",
+        "Valid. Who could read it is for the node to say: with a context, without --offline.",
     )
 
 
@@ -155,7 +155,13 @@ async def _post(
             if session.as_json:
                 output.show_json({"sent": False, **review})
             return
-        if not sending and sys.stdin.isatty():
+        if not sending and not sys.stdin.isatty():
+            raise click.UsageError(
+                "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía."
+                if session.lang == "es"
+                else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
+            )
+        if not sending:
             click.confirm("¿Enviar?" if session.lang == "es" else "Send?", abort=True, err=True)
         try:
             receipt = await agency.post(prepared)

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from exchange.client import compose, reading, receipts
-from exchange.client.transport import Profile, Transport
+from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
-from exchange.errors import Code, Fault, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
@@ -45,20 +45,6 @@ if TYPE_CHECKING:
     from exchange.model.view import View
     from exchange.seal.close import Envelope
     from exchange.seal.open import Opener
-
-
-_AT_THE_DOOR = frozenset(
-    {
-        Code.NO_TOKEN,
-        Code.BAD_TOKEN,
-        Code.BAD_SESSION,
-        Code.UNKNOWN_ENDPOINT,
-        Code.ENDPOINT_SUSPENDED,
-        Code.UNKNOWN_KEY,
-        Code.KEY_NOT_VALID,
-        Code.TOO_MANY,
-    }
-)
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -107,8 +93,17 @@ class Agency:
         return self._transport
 
     async def view(self) -> View:
-        """Return the trust documents in force, fetched and verified from the anchor."""
-        return await self.trust.refresh(self._transport)
+        """Return the trust documents in force, fetched and verified from the anchor.
+
+        Raises:
+            Refusal: they do not hold; or they name another certificate for our node than the
+                one that is pinned here.
+        """
+        view = await self.trust.refresh(self._transport)
+        node = view.nodes.get(self.profile.node)
+        if node is None or node.tls != certificate_digest(self.profile.certificate):
+            raise Refusal(Code.TRUST_INVALID, "/nodes", name=self.profile.node)
+        return view
 
     # -- posting ------------------------------------------------------------------------
 
@@ -118,7 +113,7 @@ class Agency:
             draft,
             await self.view(),
             endpoint=self.profile.endpoint,
-            id=uuid7(self.world.clock_ms(), self.world.randomness(10)),
+            identity=uuid7(self.world.clock_ms(), self.world.randomness(10)),
             now=self.world.now(),
             codes=self.world.codes,
             target=target,
@@ -142,7 +137,7 @@ class Agency:
             answer = await self._transport.post("/v1/objects", envelope.framed())
         except Refusal as refusal:
             # A caller turned away at the door learns nothing of its envelope: it is kept.
-            if refusal.code not in _AT_THE_DOOR:
+            if refusal.is_recorded:
                 self.world.outbox.discard(identity)
             raise
         receipt = await self._verified(answer, envelope.header)
@@ -158,6 +153,7 @@ class Agency:
         try:
             receipt = msgspec.json.decode(answer, type=objects.Receipt)
             facts = receipts.verify(receipt, posted, await self.view())
+            _must_be_from(receipt, self.profile.node)
             _must_be_taken_in(facts, posted)
         except msgspec.MsgspecError as error:
             raise Fault(Code.BAD_PROOF, expected="Receipt") from error
@@ -252,11 +248,23 @@ class Agency:
 
     async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
         """Yield inbox items for ever, each once, in order; wait for what is still to come."""
-        expect = None
+        expect = await self._position_after(after)
         while True:
             for item in await self.page(after, expect=expect, wait_s=wait_s):
                 after, expect = item.index, item.position + 1
                 yield item
+
+    async def _position_after(self, after: int) -> int | None:
+        """Return the position that the item after a cursor must have, if the node can tell."""
+        if after < 0:
+            return 0
+        page = await self._transport.get_as(
+            wire.InboxPage, "/v1/inbox", after=after - 1, limit=1
+        )
+        if page.items and page.items[0].index == after:
+            return page.items[0].position + 1
+        # A cursor that is no item of ours (somebody else's entry, say): begin with what comes.
+        return None
 
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""
@@ -276,9 +284,19 @@ class Agency:
         try:
             path = f"/v1/blobs/{item.header.body.digest}"
             body = await self._transport.get(path, index=item.index)
-        except Refusal as refusal:
-            return msgspec.structs.replace(item, locked=refusal)
+        except ExchangeError as error:
+            if error.code not in (Code.STORE_FAILED, Code.INTERNAL) and isinstance(
+                error, Fault
+            ):
+                raise
+            # Bytes that the node cannot give lock this item; they do not block the next one.
+            return msgspec.structs.replace(item, locked=error)
         return reading.unseal(item, body, self._keys.openers, self.world.codes)
+
+
+def _must_be_from(receipt: Receipt, node: str) -> None:
+    if receipt.node != node:
+        raise Refusal(Code.BAD_PROOF, "/node", name=receipt.node)
 
 
 def _must_be_taken_in(facts: Facts, posted: bytes) -> None:

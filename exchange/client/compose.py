@@ -42,7 +42,7 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A bulletin about to be sealed: exactly these, and nobody else, will be able to read it."""
+    """A bulletin about to be sealed: exactly these readers, and nobody else, can open it."""
 
     header: Header
     bulletin: Bulletin
@@ -54,7 +54,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     view: View,
     *,
     endpoint: str,
-    id: str,
+    identity: str,
     now: int,
     codes: Codes,
     target: Target | None = None,
@@ -68,7 +68,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         draft: as its author wrote it.
         view: the trust documents in force, as far as this agency was shown them.
         endpoint: who posts.
-        id: the bulletin's UUIDv7.
+        identity: the bulletin's UUIDv7.
         now: seconds UTC.
         codes: the code lists.
         target: the bulletin that this one corrects, cancels or answers.
@@ -78,13 +78,13 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     """
     standing = view.standing(endpoint)
     member = standing.member.member
-    bulletin = drafts.complete(draft, id=id, origin=member, codes=codes, target=target)
+    bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     readers = _readers(draft, view, endpoint, now)
     post, said = draft.post, bulletins.repeated(bulletin)
     header = Header(
         v="xb1",
         suite=standing.endpoint.suite,
-        id=id,
+        id=identity,
         origin=member,
         endpoint=endpoint,
         type=bulletin.type,

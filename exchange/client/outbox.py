@@ -35,7 +35,7 @@ class Outbox:
         self._write(f"{identity}.receipt", msgspec.json.encode(receipt))
 
     def discard(self, identity: str) -> None:
-        """Forget an envelope that was refused: it is not recorded and never will be as it is."""
+        """Forget an envelope that was refused: as it is, it will never be recorded."""
         (self._folder / f"{identity}.sealed").unlink(missing_ok=True)
 
     def waiting(self) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -44,7 +44,7 @@ class Delivered(msgspec.Struct, frozen=True):
     cancelled_by: int | None
     bulletin: Bulletin | None = None
     opened: Opened | None = None
-    locked: Refusal | None = None
+    locked: ExchangeError | None = None
 
 
 class Acked(msgspec.Struct, frozen=True):

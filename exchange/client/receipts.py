@@ -1,4 +1,4 @@
-"""Hold a receipt to what it promises: this object, at this index, under the node's signature."""
+"""Hold a receipt to its promise: this object, at this index, under the node's signature."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -11,6 +10,7 @@ import msgspec
 
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects, wire
+from exchange.model.identity import digest
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Transport:
             raise Fault(
                 Code.NODE_UNREACHABLE, name=self._profile.url, found=_kind(error)
             ) from error
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             code = Code.NODE_UNREACHABLE if method == "GET" else Code.OUTCOME_UNKNOWN
             raise Fault(code, name=self._profile.url, found=_kind(error)) from error
 
@@ -156,6 +156,11 @@ class Transport:
 def _kind(error: BaseException) -> str:
     # The kind of fault and no more: library messages may quote what was sent.
     return type(error).__name__
+
+
+def certificate_digest(certificate: str) -> str:
+    """Return the SHA-256 of a certificate (PEM), as trust documents spell it."""
+    return digest(ssl.PEM_cert_to_DER_cert(certificate))
 
 
 def pinned(certificate: str) -> ssl.SSLContext:
@@ -177,7 +182,9 @@ def error_of(body: bytes, status: int) -> ExchangeError:
     except (msgspec.MsgspecError, ValueError):
         return Fault(Code.UNAVAILABLE, found=status)
     kind = Fault if problem.status >= 500 else Refusal
-    return kind(code, problem.at, **problem.facts)
+    error = kind(code, problem.at, **problem.facts)
+    error.is_recorded = problem.receipt is not None
+    return error
 
 
 def _decoded(body: bytes, wanted: type[T]) -> T:

@@ -80,7 +80,7 @@ class Founded(NamedTuple):
 
 
 class Founder:
-    """Makes the keys and signs the documents; keeps the custodians' signers for later versions."""
+    """Makes keys and signs documents; keeps the custodians' signers for later versions."""
 
     def __init__(self, randomness: Callable[[int], bytes], now: int) -> None:
         """Begin with fresh custodians of both nations."""

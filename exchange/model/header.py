@@ -66,14 +66,14 @@ class Marking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrustPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far the sender had read its trust inbox when it sealed, and the chain's head there."""
+    """How far the sender had read its trust inbox when sealing, and the chain's head there."""
 
     position: Count
     head: Digest
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is signed: commits to the ciphertext by digest and to the content by a salted digest.
+    """What is signed: commits to the ciphertext by digest, to the content by a salted digest.
 
     Times are integer seconds UTC. ``to`` is explicit: nobody else can open the body.
     """

@@ -1,4 +1,4 @@
-"""The small signed objects beside the header: acknowledgement, subscription, session request."""
+"""The small signed objects beside the header: acknowledgement, subscription, session."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A recipient to the originator: what became of a bulletin. ``officer`` names the person."""
+    """A recipient to the originator: what became of a bulletin. ``officer`` is the person."""
 
     v: Literal["xb1"]
     suite: SuiteId

@@ -26,6 +26,7 @@ KEY_BYTES = 32
 class _Claims(msgspec.Struct, frozen=True, array_like=True):
     use: str
     endpoint: str
+    kid: str
     expires: int
     random: str
 
@@ -47,7 +48,7 @@ class Sessions:
 
     def nonce(self, now: int) -> str:
         """Return a challenge to sign, good for two minutes and for this node."""
-        return self._make("nonce", "", now + NONCE_LIFETIME_S)
+        return self._make("nonce", "", "", now + NONCE_LIFETIME_S)
 
     def open(self, raw: bytes, view: View, now: int) -> objects.Answered:
         """Return a token for the endpoint that signed this request.
@@ -70,23 +71,31 @@ class Sessions:
         except Refusal:
             raise Refusal(Code.BAD_SESSION, "/nonce") from None
         jws.verify_by(signed, standing, now)
+        here = view.nodes.get(self._node)
+        if here is None or standing.member.nation not in here.serves:
+            raise Refusal(Code.NOT_HOME, "/node", name=request.endpoint)
         expires = now + TOKEN_LIFETIME_S
-        return objects.Answered(self._make("token", request.endpoint, expires), expires)
+        token = self._make("token", request.endpoint, signed.claims[0].kid, expires)
+        return objects.Answered(token, expires)
 
     def caller(self, authorization: str | None, view: View, now: int) -> Standing:
         """Return who calls, if the token is ours, in time, and its endpoint still active.
 
         Raises:
-            Refusal: ``no-token``, ``bad-token``, ``endpoint-suspended``.
+            Refusal: ``no-token``, ``bad-token``, ``endpoint-suspended``; ``unknown-key`` or
+                ``key-not-valid`` once the key that opened the session may not sign any more.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme != "Bearer" or not token:
             raise Refusal(Code.NO_TOKEN)
-        # The status is asked of the view in force now: a suspension bites at the next request.
-        return view.standing(self._check("token", token, now).endpoint, "")
+        claims = self._check("token", token, now)
+        # Asked of the view in force now: suspension and revocation bite at the next request.
+        standing = view.standing(claims.endpoint, "")
+        standing.signing_key(claims.kid, now, "")
+        return standing
 
-    def _make(self, use: str, endpoint: str, expires: int) -> str:
-        claims = _Claims(use, endpoint, expires, b64(self._randomness(12)))
+    def _make(self, use: str, endpoint: str, kid: str, expires: int) -> str:
+        claims = _Claims(use, endpoint, kid, expires, b64(self._randomness(12)))
         body = b64(msgspec.json.encode(claims))
         return f"{body}.{b64(self._mac(body))}"
 

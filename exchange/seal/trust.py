@@ -136,32 +136,36 @@ def _check_keys(document: Document) -> None:
     """Refuse weak and malformed keys, and names that do not belong together."""
     match document:
         case Root():
-            if document.nations.keys() != ALPHA3.keys():
-                raise Refusal(Code.TRUST_INVALID, "/nations", expected=", ".join(ALPHA3))
-            for nation, custodians in document.nations.items():
-                for place, signatory in enumerate(custodians.signatories):
-                    at = f"/nations/{nation}/signatories/{place}"
-                    check_signatory(signatory, document.suite, at)
-                if len({each.name for each in custodians.signatories}) < custodians.threshold:
-                    raise Refusal(Code.TRUST_INVALID, f"/nations/{nation}/threshold")
-            _check_distinct(document)
+            _check_root(document)
         case Arrangement():
             return
         case Node():
-            # The name says whose it is, so neither nation can replace the other's node.
-            if document.node.partition("-")[0] != document.nation:
-                raise Refusal(Code.TRUST_INVALID, "/node", name=document.node)
-            check_signatory(document.receipts, "xb1-h", "/receipts")
-            if [key.alg for key in document.log] != ["Ed25519", ML_DSA_44.name]:
-                raise Refusal(Code.TRUST_INVALID, "/log", expected="Ed25519, ML-DSA-44")
-            for place, key in enumerate(document.log):
-                check_signature_key(key, f"/log/{place}")
+            _check_node(document)
         case Member():
             _check_member(document)
 
 
-def _check_distinct(root: Root) -> None:
-    """One custodian is one key pair in one nation: nobody is counted twice."""
+def _check_node(node: Node) -> None:
+    # The name says whose it is, so neither nation can replace the other's node.
+    if node.node.partition("-")[0] != node.nation:
+        raise Refusal(Code.TRUST_INVALID, "/node", name=node.node)
+    check_signatory(node.receipts, "xb1-h", "/receipts")
+    if [key.alg for key in node.log] != ["Ed25519", ML_DSA_44.name]:
+        raise Refusal(Code.TRUST_INVALID, "/log", expected="Ed25519, ML-DSA-44")
+    for place, key in enumerate(node.log):
+        check_signature_key(key, f"/log/{place}")
+
+
+def _check_root(root: Root) -> None:
+    """Both nations, enough custodians each, and nobody counted twice."""
+    if root.nations.keys() != ALPHA3.keys():
+        raise Refusal(Code.TRUST_INVALID, "/nations", expected=", ".join(ALPHA3))
+    for nation, custodians in root.nations.items():
+        for place, signatory in enumerate(custodians.signatories):
+            at = f"/nations/{nation}/signatories/{place}"
+            check_signatory(signatory, root.suite, at)
+        if len({each.name for each in custodians.signatories}) < custodians.threshold:
+            raise Refusal(Code.TRUST_INVALID, f"/nations/{nation}/threshold")
     kids = [
         key.kid
         for custodians in root.nations.values()

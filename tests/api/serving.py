@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
@@ -20,6 +19,7 @@ from exchange.cli import world as cli_world
 from exchange.client.transport import pinned
 from exchange.model import objects, wire
 from exchange.node.sessions import TOKEN_LIFETIME_S
+from tests import builders
 from tests.builders import OPS, world
 from tests.node.running import running
 
@@ -28,13 +28,9 @@ if TYPE_CHECKING:
 
     from exchange.node.node import Node
 
-SEED = b"exercise TLS key, 32 bytes long."
-MADE = 1_750_000_000  # good from 2025 on, for ten years
 
-
-@cache
 def certificate() -> str:
-    return state.make_certificate("127.0.0.1", SEED, MADE)[0]
+    return builders.certificate()[0]
 
 
 class Said(NamedTuple):
@@ -75,7 +71,8 @@ class Door:
         """A token as the session route gives it (the route itself has tests of its own)."""
         if endpoint not in self._tokens:
             expires = self.node.now() + TOKEN_LIFETIME_S
-            self._tokens[endpoint] = self.node.sessions._make("token", endpoint, expires)
+            kid = world().signers[endpoint].keys[0].kid
+            self._tokens[endpoint] = self.node.sessions._make("token", endpoint, kid, expires)
         return self._tokens[endpoint]
 
     async def ask(self, method: str, path: str, by: str | None = OPS, **options: Any) -> Said:
@@ -118,7 +115,7 @@ async def serve(node: Node) -> AsyncIterator[Door]:
     app = make_app(node, cli_world.codes(), resources.read("v1/api.openapi.json"))
     runner = Runner(app, shutdown_timeout=0.1)
     await runner.setup()
-    tls = state.server_context(certificate(), SEED)
+    tls = state.server_context(certificate(), builders.TLS_SEED)
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     door = Door(node, app, runner.addresses[0][1])
     door.runner = runner

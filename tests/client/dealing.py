@@ -16,8 +16,8 @@ from exchange.client.agency import Agency, Keys, World
 from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
 from exchange.model.draft import read_draft
-from tests.api.serving import SEED, certificate, serving
-from tests.builders import NOW_MS, OPS, Randomness, world
+from tests.api.serving import certificate, serving
+from tests.builders import NOW_MS, OPS, TLS_SEED, Randomness, world
 from tests.node.running import Clock
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def fronted(handle: Any, server_tls: ssl.SSLContext | None = None) -> Asyn
     app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    tls = server_tls or state.server_context(certificate(), SEED)
+    tls = server_tls or state.server_context(certificate(), TLS_SEED)
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     try:
         yield f"https://127.0.0.1:{runner.addresses[0][1]}"

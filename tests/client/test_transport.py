@@ -11,8 +11,8 @@ from exchange.cli import state
 from exchange.client.transport import Transport
 from exchange.errors import Code, Fault, Refusal
 from exchange.node.sessions import TOKEN_LIFETIME_S
-from tests.api.serving import MADE, SEED, certificate, serving
-from tests.builders import MINSA, OPS, suspended, world
+from tests.api.serving import certificate, serving
+from tests.builders import MINSA, OPS, TLS_MADE, TLS_SEED, suspended, world
 from tests.client.dealing import fronted, profile
 from tests.node.running import Clock, post
 
@@ -43,7 +43,7 @@ async def test_session_is_opened_by_itself_and_again_when_it_ends():
 async def test_another_certificate_is_not_spoken_to():
     async with serving() as door:
         other, _ = state.make_certificate(
-            "127.0.0.1", b"another exercise key, 32 bytes..", MADE
+            "127.0.0.1", b"another exercise key, 32 bytes..", TLS_MADE
         )
         async with transport(door.url, certificate=other) as line:
             assert await fault_of(line.get("/v1/inbox")) is Code.NODE_UNREACHABLE
@@ -51,7 +51,7 @@ async def test_another_certificate_is_not_spoken_to():
 
 
 async def test_server_that_speaks_no_tls_1_3_is_not_spoken_to():
-    old = state.server_context(certificate(), SEED)
+    old = state.server_context(certificate(), TLS_SEED)
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     asked = []

@@ -118,11 +118,32 @@ def test_token_ends_with_its_time():
     assert code_of(of.caller, token, world().view, late)[0] is Code.BAD_TOKEN
 
 
+def test_token_ends_with_the_key_that_opened_it():
+    of = sessions()
+    token = f"Bearer {token_of(of)}"
+
+    def without_its_first_key(endpoint):
+        return msgspec.structs.replace(endpoint, keys=endpoint.keys[1:])
+
+    revoked = world().later(world().amended(OPS, without_its_first_key))
+    of.caller(token, world().view, NOW)
+    assert code_of(of.caller, token, revoked, NOW)[0] is Code.UNKNOWN_KEY
+
+
+def test_session_is_opened_at_a_node_that_serves_the_nation_only():
+    of, view = sessions(), world().view
+    node = msgspec.structs.replace(view.nodes["pa"], version=2, serves=["pa"])
+    domestic = world().later(world().signed(node, ["pa"]))
+    asked = signed(request(of, by="us.jiatfs/watch"), "us.jiatfs/watch")
+    assert code_of(of.open, asked, domestic, NOW) == (Code.NOT_HOME, "/node")
+    of.open(asked, view, NOW)
+
+
 def altered(token, **changes):
     body, _, mac = token.partition(".")
-    use, endpoint, expires, random = msgspec.json.decode(unb64(body))
-    claims = [use, changes.get("endpoint", endpoint), changes.get("expires", expires), random]
-    return f"{b64(msgspec.json.encode(claims))}.{mac}"
+    names = ("use", "endpoint", "kid", "expires", "random")
+    claims = {**dict(zip(names, msgspec.json.decode(unb64(body)), strict=True)), **changes}
+    return f"{b64(msgspec.json.encode(list(claims.values())))}.{mac}"
 
 
 @pytest.mark.parametrize(
