@@ -14,7 +14,7 @@ from exchange.errors import ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.node.checkpoints import Checkpointer, origin_of
 from exchange.node.inboxes import Inboxes
-from exchange.node.opening import open_writer
+from exchange.node.opening import Log, open_writer
 from exchange.node.sessions import Sessions
 from exchange.node.writer import Answer, Settings, Writer
 
@@ -94,7 +94,9 @@ class Node:
             Fault: the journal cannot be trusted or written; nothing is served.
         """
         try:
-            writer = await open_writer(store, settings, identity.anchor)
+            keys = [signer.key for signer in identity.log]
+            log = Log(origin_of(settings.node), keys)
+            writer = await open_writer(store, settings, identity.anchor, log)
             node = cls(store, settings, identity, writer)
             await node._begin(checkpoint_s)
         except BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code, Fault, Refusal
@@ -18,6 +18,9 @@ from exchange.node.writer import Writer
 from exchange.seal import trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.journal.note import VerifierKey
     from exchange.node.ports import Head, Store
     from exchange.node.writer import Settings
 
@@ -26,13 +29,21 @@ _CLOCK_TOLERANCE_MS = 5_000
 _PAGE = 256
 
 
-async def open_writer(store: Store, settings: Settings, anchor: str) -> Writer:
+class Log(NamedTuple):
+    """A journal's name in its checkpoints, and the keys that must have signed each."""
+
+    origin: str
+    keys: Sequence[VerifierKey]
+
+
+async def open_writer(store: Store, settings: Settings, anchor: str, log: Log) -> Writer:
     """Return a writer that continues the journal in ``store``.
 
     Args:
         store: holds the journal, or nothing yet.
         settings: the node's name, signer, clock and randomness.
         anchor: digest of the first root, as the operator was told it by the custodians.
+        log: under which name and keys this node signs its checkpoints.
 
     Raises:
         Fault: the journal is shorter than what was signed, altered, under another anchor, or
@@ -43,7 +54,7 @@ async def open_writer(store: Store, settings: Settings, anchor: str) -> Writer:
         raise Fault(Code.CLOCK, found=head.taken_ms)
     positions = await store.positions()
     try:
-        await _check_signed(store, head)
+        await _check_signed(store, head, log)
         view = await fold(store, View(anchor=anchor))
     except (ValueError, LookupError, TypeError) as error:
         # One table of the store does not fit another.
@@ -75,15 +86,16 @@ async def fold(store: Store, view: View) -> View:
     return view
 
 
-async def _check_signed(store: Store, head: Head) -> None:
-    """Fail closed when the tree is not the one whose newest root was signed here."""
+async def _check_signed(store: Store, head: Head, log: Log) -> None:
+    """Fail closed when the tree is not the one whose newest root was signed by this node."""
     frontier = Frontier.decode(head.frontier) if head.size else Frontier()
     signed = await store.newest("checkpoint")
     expected = [(head.size, frontier.root())]
     if signed is not None:
         facts = entries.decode(signed.entry).facts
         if isinstance(facts, entries.Checkpointed):
-            promised = checkpoints.parse(facts.note.encode())
+            note = facts.note.encode()
+            promised = checkpoints.verify(note, origin=log.origin, required=log.keys).checkpoint
             expected.append((promised.size, promised.root))
     for size, root in expected:
         if size > head.size or await with_hashes(store, partial(root_at, size)) != root:

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from exchange.cli.serve import log_signers
 from exchange.errors import Code, Fault
 from exchange.journal.checkpoint import parse
 from exchange.model import entry as entries
@@ -92,6 +93,17 @@ async def test_journal_shorter_than_its_newest_checkpoint_is_not_opened():
         async with running(store.reopen()):
             pass
     assert (caught.value.code, caught.value.facts["expected"]) == (Code.STORE_FAILED, size + 1)
+
+
+async def test_checkpoint_under_another_nodes_keys_is_not_opened(tmp_path):
+    path = tmp_path / "journal.db"
+    await written(path)
+    # The same statement, well signed, by keys that are not this node's.
+    others = log_signers("pa", world().founder.new_node("pa"))
+    with pytest.raises(Fault) as caught:
+        async with running(SqliteStore.open(path), log=others):
+            pass
+    assert caught.value.code is Code.BAD_CHECKPOINT
 
 
 async def test_altered_hash_is_not_opened(tmp_path):
