@@ -9,8 +9,9 @@ import structlog
 from aiohttp import web
 
 from exchange.api import problems, routes
-from exchange.api.routes import CALLER, CODES, NODE, OPENAPI, REFUSED
+from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI, REFUSED
 from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,6 +56,7 @@ def make_app(node: Node, codes: Codes, openapi: bytes) -> web.Application:
     """
     app = web.Application(middlewares=[_guard])
     app[NODE], app[CODES], app[OPENAPI], app[REFUSED] = node, codes, openapi, Counter()
+    app[IN_FLIGHT] = Counter()
     for method, path, handler in (*OPEN, *IN_SESSION):
         app.router.add_route(method, path, handler)
     return app
@@ -74,6 +76,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             node = request.app[NODE]
             authorization = request.headers.get("Authorization")
             request[CALLER] = node.sessions.caller(authorization, node.writer.view, node.now())
+        if request.method == "POST":
+            return await _within_bounds(request, handler)
         return await handler(request)
     except routes.Recorded as recorded:
         return _problem(request, recorded.refusal, recorded.answer.receipt)
@@ -86,6 +90,27 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The type and the place, never the message: it may quote what was posted.
         _log.error("broken", error=type(error).__name__, route=_route(request))
         return _problem(request, Fault(Code.INTERNAL), None)
+
+
+async def _within_bounds(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Read and answer a request while there is room for it.
+
+    Raises:
+        Refusal: ``too-many``, before any of it is read: come again when others are done.
+    """
+    in_flight = request.app[IN_FLIGHT]
+    caller = request.get(CALLER)
+    name = caller.endpoint.id if caller else ""
+    size = min(request.content_length or wire.MAX_REQUEST_BYTES, wire.MAX_REQUEST_BYTES)
+    if in_flight[name] + size > wire.MAX_IN_FLIGHT_OF_ONE_BYTES:
+        raise Refusal(Code.TOO_MANY, limit=wire.MAX_IN_FLIGHT_OF_ONE_BYTES)
+    if in_flight.total() + size > wire.MAX_IN_FLIGHT_BYTES:
+        raise Refusal(Code.TOO_MANY, limit=wire.MAX_IN_FLIGHT_BYTES)
+    in_flight[name] += size
+    try:
+        return await handler(request)
+    finally:
+        in_flight[name] -= size
 
 
 def _is_open(request: web.Request) -> bool:

@@ -22,16 +22,16 @@ def pairs(request: bytes, most: int = MAX_PAIRS) -> list[tuple[bytes, bytes]]:
     Raises:
         Refusal: ``bad-framing``: cut off, no pair, or more than ``most`` of them.
     """
-    # Counted first: 16 MiB of line feeds would be a list of 128 MiB.
-    count = request.count(b"\n")
+    # Split no further than that: 16 MiB of line feeds would be a list of 128 MiB.
+    lines = request.split(b"\n", 2 * most + 1)
+    count = len(lines) - 1 if len(lines) <= 2 * most + 1 else request.count(b"\n")
     if count and not request.endswith(b"\n"):
         raise Refusal(Code.BAD_FRAMING, expected="final-line-feed")
     if not count or count % 2:
         raise Refusal(Code.BAD_FRAMING, expected="framed-pairs", found=count)
     if count > 2 * most:
         raise Refusal(Code.TOO_MANY, limit=most, found=count // 2)
-    lines = request.split(b"\n")[:-1]
-    return list(zip(lines[::2], lines[1::2], strict=True))
+    return list(zip(lines[:-1:2], lines[1::2], strict=True))
 
 
 async def read_limited(

@@ -35,6 +35,8 @@ CODES: web.AppKey[Codes] = web.AppKey("codes")
 OPENAPI: web.AppKey[bytes] = web.AppKey("openapi")
 # Refusals and faults told, by code and route.
 REFUSED: web.AppKey[Counter[tuple[str, str]]] = web.AppKey("refused")
+# Bytes of requests being read or answered, by endpoint.
+IN_FLIGHT: web.AppKey[Counter[str]] = web.AppKey("in-flight")
 CALLER: web.RequestKey[Standing] = web.RequestKey("caller")
 
 
@@ -74,7 +76,10 @@ def _health(node: Node) -> wire.Health:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Return what the node counts, for Prometheus: refusals by code and route."""
+    """Return what the node counts, for a Prometheus on its own machine."""
+    # The tempo of refusals and commits is not for strangers.
+    if request.remote not in ("127.0.0.1", "::1"):
+        raise Refusal(Code.NOT_FOUND)
     lines = ["# TYPE exchange_refused_total counter"]
     lines += [
         f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
@@ -138,13 +143,16 @@ async def _framed(
 ) -> list[tuple[bytes, bytes]]:
     """Read and take apart a request; a caller's refusal at this stage is recorded too."""
     read = bytearray()
+    limit = wire.MAX_OBJECT_REQUEST_BYTES if most == 1 else wire.MAX_REQUEST_BYTES
     try:
-        return framing.pairs(await framing.read_limited(request, into=read), most)
+        return framing.pairs(await framing.read_limited(request, limit, read), most)
     except Refusal as refusal:
-        # The digest is of what was read, which may be nothing.
-        caller = request[CALLER].endpoint.id
-        answer = await request.app[NODE].refuse(caller, bytes(read), refusal)
-        raise Recorded(refusal, answer) from None
+        # Without its traceback: that would keep the request for as long as the refusal lives.
+        declined = refusal.with_traceback(None)
+    # The digest is of what was read, which may be nothing.
+    caller = request[CALLER].endpoint.id
+    answer = await request.app[NODE].refuse(caller, bytes(read), declined)
+    raise Recorded(declined, answer)
 
 
 class Recorded(Exception):  # noqa: N818  (carries an answer; it is not an error of ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,7 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
                 node=settings.node,
                 signer=SoftwareSigner("xb1-h", secrets.of("sign")),
                 clock_ms=world.clock_ms,
+                monotonic_ms=world.monotonic_ms,
                 randomness=world.randomness,
                 considering=considering,
             ),
@@ -157,6 +159,8 @@ def run(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
     import uvloop  # noqa: PLC0415  (only a node needs it)
 
     diagnostics()
+    # No core file: it would hold every key of the node in the clear. Workers inherit this.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Threads that come back from verifying wait for the interpreter no longer than this.
     sys.setswitchinterval(_SWITCH_S)
     # What is loaded by now stays: it is not looked through for garbage again.

@@ -24,6 +24,11 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_ms() -> int:
+    """Return a clock that only ever goes on, in milliseconds."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def now() -> int:
     """Return the wall clock in seconds UTC."""
     return clock_ms() // 1000

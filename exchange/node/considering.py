@@ -3,7 +3,8 @@
 Two signature checks take three quarters of what a bulletin costs and release the interpreter
 lock, yet each must win it back from a busy event loop, twice. In threads that cost another
 200 to 350 us a bulletin on two cores (see docs/bench.md); a process each has no lock to share.
-It also holds no key and no journal, while it takes strangers' bytes apart.
+It is given no key, no journal and no environment, while it takes strangers' bytes apart; it
+runs as the same user, though, so this bounds accidents and not an intruder.
 
 A worker process has one socket to the node and nothing else. It ends when the node does,
 however that ended: a socket whose other end is gone says so.
@@ -14,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
-import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +38,7 @@ from exchange.broker.intake import (
 )
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.header import Header
+from exchange.model.identity import digest as digest_of
 from exchange.model.objects import Acknowledgement
 from exchange.seal.body import Seen
 
@@ -122,7 +123,12 @@ class _Sight(msgspec.Struct, frozen=True, array_like=True, tag=0):
 class _Task(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """From the node: arrivals."""
 
-    arrivals: list[tuple[str, bytes, bytes, int]]
+    arrivals: list[Arrival]
+
+
+# How long a worker may be at what it was given before it counts as hung and is replaced. A full
+# queue of the costliest objects takes two seconds on the slowest machine we know.
+_DEADLINE_S = 30.0
 
 
 class _Admitted(msgspec.Struct, frozen=True, array_like=True, tag=0):
@@ -163,6 +169,14 @@ def _frame(message: object) -> bytearray:
     return frame
 
 
+def _framed(said: list[_Said]) -> bytearray:
+    try:
+        return _frame(said)
+    except (OverflowError, ValueError, TypeError):
+        # Something in a decision has no spelling: the node considers all of these itself.
+        return _frame([_Yours() for _ in said])
+
+
 def _read(arrival: Arrival) -> Read | Refusal | None:
     try:
         return read(arrival)
@@ -190,6 +204,9 @@ def _said(arrival: Arrival, found: Read | Refusal | None, view: View) -> _Said:
 def _meant(said: _Said, arrival: Arrival, view: View) -> Considered | None:
     match said:
         case _Admitted(header, digest, seen, owed, late):
+            # What it says must at least be of what it was given.
+            if owed != tuple(header.to) or digest != digest_of(arrival.raw):
+                return _one(arrival, view)
             decision = Admitted(header, digest, seen, owed, late)
             return Considered(decision, view.index, arrival.taken_ms)
         case _Attested(ack, digest):
@@ -206,8 +223,6 @@ def _meant(said: _Said, arrival: Arrival, view: View) -> Considered | None:
 
 def work(descriptor: int) -> None:
     """Consider what comes until the node hangs up; the whole life of a worker process."""
-    # Ctrl-C reaches the whole terminal; the node says when to stop, by hanging up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Decisions hold no cycles; what is loaded by now stays.
     gc.freeze()
     gc.set_threshold(100_000, 10, 10)
@@ -218,12 +233,11 @@ def work(descriptor: int) -> None:
                 case _Sight(pickled):
                     # The node's own memory: it is the one that must trust us least.
                     view = pickle.loads(pickled)  # noqa: S301
-                case _Task(come):
+                case _Task(arrivals):
                     assert view is not None  # noqa: S101  (sent before the first task)
-                    arrivals = [Arrival(*each) for each in come]
                     found = [_read(each) for each in arrivals]
                     said = [_said(*each, view) for each in zip(arrivals, found, strict=True)]
-                    node.sendall(_frame(said))
+                    node.sendall(_framed(said))
 
 
 _PROGRAM = (
@@ -254,7 +268,10 @@ class _Awaited:
             self.done.set_exception(Fault(Code.UNAVAILABLE, found="worker"))
             return
         pairs = zip(said, self.arrivals, strict=True)
-        self.done.set_result([_meant(each, arrival, self.view) for each, arrival in pairs])
+        try:
+            self.done.set_result([_meant(each, arrival, self.view) for each, arrival in pairs])
+        except Exception as error:  # noqa: BLE001  (a worker that talks nonsense; all must hear)
+            self.done.set_exception(broken("worker", error))
 
 
 class _Worker(asyncio.Protocol):
@@ -273,7 +290,10 @@ class _Worker(asyncio.Protocol):
             self.process = subprocess.Popen(  # noqa: S603  (this program)
                 [sys.executable, "-I", "-c", _PROGRAM, str(there.fileno()), *sys.path],
                 pass_fds=[there.fileno()],
+                # Nothing of ours: a passphrase may stand in the node's own environment.
+                env={},
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the node, which then hangs up
             )
         self._socket = here
 
@@ -288,7 +308,14 @@ class _Worker(asyncio.Protocol):
             self._transport.write(_frame(_Sight(pickle.dumps(awaited.view))))
             self._view = awaited.view
         self.awaited.append(awaited)
-        self._transport.write(_frame(_Task([tuple(each) for each in awaited.arrivals])))
+        self._transport.write(_frame(_Task(list(awaited.arrivals))))
+        late = asyncio.get_running_loop().call_later(_DEADLINE_S, self._hung, awaited)
+        awaited.done.add_done_callback(lambda _: late.cancel())
+
+    def _hung(self, awaited: _Awaited) -> None:
+        """End a worker that does not answer: who waits for it is told, and it is replaced."""
+        if not awaited.done.done():
+            self.process.kill()
 
     def data_received(self, data: bytes) -> None:
         self._come += data
@@ -378,7 +405,6 @@ class Processes:
 
     async def close(self) -> None:
         """Let every process end, and wait for that."""
-        for task in list(self._replacing):
-            await task
+        await asyncio.gather(*self._replacing, return_exceptions=True)
         for worker in self._workers:
             await worker.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,24 +19,21 @@ import structlog
 
 from exchange.broker import intake, settle
 from exchange.errors import Code, Fault, Refusal
-from exchange.journal.tiles import completed
-from exchange.journal.tree import Frontier, Group, leaf_hash
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
-from exchange.model.codec import b64
-from exchange.model.objects import RECEIPT_TYP, GroupStatement, Receipt
-from exchange.node import ports
+from exchange.model.objects import Receipt
+from exchange.node import groups, ports
 from exchange.node.considering import Threads, broken
 from exchange.node.stored import with_hashes
-from exchange.seal import jws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
-    from exchange.journal.tiles import Hashes
     from exchange.model.entry import Facts
     from exchange.model.view import View
     from exchange.node.considering import Considering
+    from exchange.seal import jws
 
 # Handed over together: handing over costs as much as a tenth of a verification.
 MICRO_BATCH = 64
@@ -45,6 +43,8 @@ MAX_GROUP = 512
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
 _RETRY_S = 0.05
+# Between two readings the wall clock may part from the monotonic one by so much.
+MAX_JUMP_MS = 5_000
 
 _log = structlog.get_logger("exchange.node")
 
@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True):
     node: str
     signer: jws.Signer
     clock_ms: Callable[[], int]
+    # A clock that nobody sets, to tell when the other one jumps; without it, nothing does.
+    monotonic_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
     # Where arrivals are considered: told, or else in threads of this executor.
     executor: Executor | None = None
@@ -81,16 +83,6 @@ class _MicroBatch(msgspec.Struct, eq=False):
 
     pending: list[_Pending]
     found: asyncio.Future[list[intake.Considered | None]]
-
-
-class _Ready(msgspec.Struct):
-    """A group about to be appended, and who waits for which of its results."""
-
-    batch: ports.Batch
-    group: Group
-    ledger: settle.Ledger
-    settled: list[tuple[_Pending, settle.Settled]]
-    frontier: Frontier
 
 
 class Writer:
@@ -113,6 +105,7 @@ class Writer:
         self._settings = settings
         self._taken_ms = head.taken_ms
         self._stamp_ms = head.taken_ms
+        self._clocks: tuple[int, int] | None = None
         self._positions = positions
         # Everybody who has no answer yet, wherever on the way; ``_stop`` leaves nobody out.
         self._open: set[_Pending] = set()
@@ -165,8 +158,17 @@ class Writer:
         self._enqueue(_Pending(arrival, reply, declined=refusal))
 
     def _stamp(self) -> int:
+        wall_ms, monotonic_ms = self._settings.clock_ms(), self._settings.monotonic_ms()
+        before, self._clocks = self._clocks, (wall_ms, monotonic_ms)
+        if before is not None:
+            jump_ms = (wall_ms - before[0]) - (monotonic_ms - before[1])
+            if abs(jump_ms) > MAX_JUMP_MS and self.fault is None:
+                # A time that is wrong once would stand in the journal for ever, and everything
+                # after it be judged by it: write nothing until the operator starts us again.
+                self.fault = Fault(Code.CLOCK, found=jump_ms)
+                self._work.set()
         # Taken times never decrease, whatever the wall clock does.
-        self._stamp_ms = max(self._stamp_ms, self._settings.clock_ms())
+        self._stamp_ms = max(self._stamp_ms, wall_ms)
         return self._stamp_ms
 
     def _enqueue(self, pending: _Pending) -> None:
@@ -307,8 +309,9 @@ class Writer:
             if not ledger.records:
                 await self._answer(settled, None)
                 return
+            by = (self._settings.node, self._settings.signer)
             ready = await with_hashes(
-                self._store, lambda hashes: self._prepare(ledger, settled, hashes)
+                self._store, partial(groups.prepare, ledger, self.frontier, self.epoch, by)
             )
         except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
             fault = error if isinstance(error, Fault) else broken("group", error)
@@ -375,47 +378,14 @@ class Writer:
                 self._reply(each, broken("settle", error))
         return settled
 
-    def _prepare(
-        self,
-        ledger: settle.Ledger,
-        settled: list[tuple[_Pending, settle.Settled]],
-        hashes: Hashes,
-    ) -> _Ready:
-        """Hash, grow the tree and sign: in a worker thread, off the event loop."""
-        leaves = [leaf_hash(record.entry) for record in ledger.records]
-        group = Group(leaves)
-        frontier = self.frontier.extend(leaves)
-        tiles = [
-            ports.TileRoot(tile.level, tile.index, tile.root)
-            for tile in completed(self.size, leaves, hashes)
-        ]
-        statement = GroupStatement(
-            v="xb1",
-            suite=self._settings.signer.suite,
-            node=self._settings.node,
-            epoch=self.epoch,
-            first=ledger.first,
-            count=len(leaves),
-            root=b64(group.root),
-        )
-        signed = jws.sign(msgspec.json.encode(statement), RECEIPT_TYP, [self._settings.signer])
-        batch = ports.Batch(
-            epoch=self.epoch,
-            records=ledger.records,
-            leaves=leaves,
-            tiles=tiles,
-            frontier=frontier.encode(),
-            taken_ms=ledger.taken_ms,
-            statement=signed,
-        )
-        return _Ready(batch, group, ledger, settled, frontier)
-
     async def _append(self, batch: ports.Batch) -> ports.Outcome:
         """Append, and resolve Unknown by sending the identical batch until it is known."""
         outcome = await self._store.append(batch, self.size)
         # Refused after Unknown speaks of the second attempt; the first may have been written.
         while isinstance(outcome, ports.Unknown) or (
-            self.fault is not None and isinstance(outcome, ports.Refused)
+            self.fault is not None
+            and self.fault.code is Code.OUTCOME_UNKNOWN
+            and isinstance(outcome, ports.Refused)
         ):
             # Until it is resolved, whoever comes is told neither yes nor no.
             if self.fault is None:
@@ -425,10 +395,11 @@ class Writer:
             outcome = await self._store.append(batch, self.size)
         if isinstance(outcome, ports.Duplicate):
             outcome = ports.Done(outcome.size)
-        self.fault = None
+        if self.fault is not None and self.fault.code is Code.OUTCOME_UNKNOWN:
+            self.fault = None
         return outcome
 
-    def _advance(self, ready: _Ready) -> None:
+    def _advance(self, ready: groups.Ready) -> None:
         ledger = ready.ledger
         for established, index in ledger.established:
             document, blob = established.document, established.blob
@@ -445,14 +416,14 @@ class Writer:
     # -- answering ----------------------------------------------------------------------
 
     async def _answer(
-        self, settled: list[tuple[_Pending, settle.Settled]], ready: _Ready | None
+        self, settled: list[tuple[_Pending, settle.Settled]], ready: groups.Ready | None
     ) -> None:
         for each, result in settled:
             refusal = result.refusal if isinstance(result, settle.Rejected) else None
             is_new = isinstance(result, settle.Rejected) or result.is_new
             try:
                 if ready is not None and result.index >= ready.ledger.first:
-                    receipt = self._receipt(result.index, ready)
+                    receipt = ready.receipt(result.index)
                 else:
                     receipt = await self.receipt(result.index)
                 answer: Answer | Fault = Answer(receipt, refusal, is_new)
@@ -478,36 +449,9 @@ class Writer:
                 done.set_exception(fault)
         self._noted = []
 
-    def _receipt(self, index: int, ready: _Ready) -> Receipt:
-        place = index - ready.ledger.first
-        facts = ready.ledger.records[place].entry.partition(b"\n")[0]
-        return Receipt(
-            node=self._settings.node,
-            index=index,
-            facts=facts.decode(),
-            path=[b64(step) for step in ready.group.path(place)],
-            group=msgspec.Raw(ready.batch.statement),
-        )
-
     async def receipt(self, index: int) -> Receipt:
-        """Return the receipt of an entry long recorded, under the statement made then.
-
-        Raises:
-            Fault: the store does not answer, or has no such entry.
-        """
-        group = await self._store.group(index)
-        if group is None:
-            raise Fault(Code.STORE_FAILED, found=index)
-        rows = await self._store.read(group.first, group.count)
-        tree = Group([row.leaf for row in rows])
-        place = index - group.first
-        return Receipt(
-            node=self._settings.node,
-            index=index,
-            facts=rows[place].entry.partition(b"\n")[0].decode(),
-            path=[b64(step) for step in tree.path(place)],
-            group=msgspec.Raw(group.statement),
-        )
+        """Return the receipt of an entry long recorded; see ``groups.receipt``."""
+        return await groups.receipt(self._store, self._settings.node, index)
 
     def _stop(self, fault: Fault) -> None:
         """Answer everybody who still waits, and whoever comes later."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import io
+import types
 import zlib
 
 import hypothesis.strategies as st
@@ -11,9 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from exchange.api import framing
+from exchange.api.routes import IN_FLIGHT
 from exchange.model import entry as entries
 from exchange.model.identity import digest
-from exchange.model.wire import MAX_REQUEST_BYTES
+from exchange.model.wire import (
+    MAX_IN_FLIGHT_BYTES,
+    MAX_IN_FLIGHT_OF_ONE_BYTES,
+    MAX_OBJECT_REQUEST_BYTES,
+    MAX_REQUEST_BYTES,
+)
 from tests.api.serving import serving
 from tests.builders import DAY, HOUR, NOW, OPS, WATCH, world
 from tests.node.running import journal, until
@@ -411,3 +420,36 @@ def test_any_bytes_on_the_line_are_answered_or_dropped_and_harm_nobody(live, dat
     answer = runner.run(send())
     assert not answer.startswith(b"HTTP/1.1 5")
     assert runner.run(door.get("/livez", None)).status == 200
+
+
+async def test_refused_requests_leave_nothing_behind_in_memory():
+    """A refusal that kept its traceback kept the whole request: a token holder's weapon."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving() as door:
+            for _ in range(5):
+                assert (await door.post(b"x", path="/v1/batch")).code == "bad-framing"
+            kept = [each for each in gc.get_objects() if isinstance(each, types.FrameType)]
+            assert not [each for each in kept if each.f_code.co_name == "_framed"]
+    finally:
+        gc.enable()
+
+
+async def test_one_object_may_have_a_mebibyte():
+    async with serving() as door:
+        said = await door.post(io.BytesIO(b"x" * (MAX_OBJECT_REQUEST_BYTES + 1)))
+        assert said.code == "oversized"
+
+
+async def test_requests_beyond_an_endpoints_room_are_turned_away_unread():
+    async with serving() as door:
+        most = MAX_IN_FLIGHT_OF_ONE_BYTES
+        door.app[IN_FLIGHT][OPS] = most
+        assert (await door.post(b"x\n\n")).code == "too-many"
+        door.app[IN_FLIGHT][OPS] = 0
+        door.app[IN_FLIGHT]["us.jiatfs/watch"] = MAX_IN_FLIGHT_BYTES
+        assert (await door.post(b"x\n\n")).code == "too-many"
+        door.app[IN_FLIGHT]["us.jiatfs/watch"] = 0
+        assert (await door.post(b"x\n\n")).code == "malformed"
+        assert door.app[IN_FLIGHT].total() == 0

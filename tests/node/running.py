@@ -67,20 +67,24 @@ def identity(**changes: Any) -> Identity:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     store: Any = None,
     clock: Callable[[], int] | None = None,
     documents: Sequence[bytes] | None = None,
     checkpoint_s: float = 0,
     signer: Any = None,
+    monotonic: Callable[[], int] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
+    clock = clock or Clock()
     with ThreadPoolExecutor(2) as executor:
         settings = Settings(
             node="pa",
             signer=signer or SoftwareSigner("xb1-h", world().node.of("sign")),
-            clock_ms=clock or Clock(),
+            clock_ms=clock,
+            # Moved with the other one, unless a test is about their parting.
+            monotonic_ms=monotonic or clock,
             randomness=builders.Randomness("node"),
             executor=executor,
         )

@@ -431,3 +431,25 @@ async def test_note_whose_asker_left_does_not_stop_the_writer():
         gate.open.set()
         assert (await post(node, world().envelope())).is_new
         assert node.is_ready
+
+
+@pytest.mark.parametrize("jump_ms", [writer.MAX_JUMP_MS + 1, -writer.MAX_JUMP_MS - 1])
+async def test_clock_that_jumps_stops_all_writing_before_it_is_written(jump_ms):
+    clock = Clock()
+    async with running(clock=clock, monotonic=lambda: 0) as node:
+        await post(node, world().envelope())
+        size = node.writer.size
+        clock.ms += jump_ms
+        with pytest.raises(Fault) as caught:
+            await post(node, world().envelope())
+        assert caught.value.code is Code.CLOCK
+        assert not node.is_ready
+        assert (await node.store.head()).size == size
+
+
+async def test_clock_that_is_set_a_little_at_a_time_is_followed():
+    clock = Clock()
+    async with running(clock=clock, monotonic=lambda: 0) as node:
+        for _ in range(5):
+            clock.ms += writer.MAX_JUMP_MS
+            assert (await post(node, world().envelope(issued=NOW_MS // 1000))).refusal is None
