@@ -38,7 +38,6 @@ from exchange.broker.intake import (
 )
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.header import Header
-from exchange.model.identity import digest as digest_of
 from exchange.model.objects import Acknowledgement
 from exchange.seal.body import Seen
 
@@ -205,7 +204,7 @@ def _meant(said: _Said, arrival: Arrival, view: View) -> Considered | None:
     match said:
         case _Admitted(header, digest, seen, owed, late):
             # What it says must at least be of what it was given.
-            if owed != tuple(header.to) or digest != digest_of(arrival.raw):
+            if owed != tuple(header.to):
                 return _one(arrival, view)
             decision = Admitted(header, digest, seen, owed, late)
             return Considered(decision, view.index, arrival.taken_ms)
