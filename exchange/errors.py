@@ -110,10 +110,10 @@ class ExchangeError(Exception):
         at: JSON pointer to the member at fault; empty for the whole.
         facts: identifiers, digests, limits that fill the code's sentence.
 
-    ``is_recorded`` says of a node's answer that it is in the journal.
+    ``receipt`` is what a node gave with it, if anything; it proves nothing until verified.
     """
 
-    is_recorded = False
+    receipt: object | None = None
 
     def __init__(self, code: Code, at: str = "", **facts: Fact) -> None:
         super().__init__(code, at, facts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exchange.audit import forms
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
+from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.view import View
 from exchange.node import ports
@@ -33,32 +35,38 @@ async def pull(
         told: hears how many entries of how many are done.
 
     Raises:
-        Refusal: an entry does not follow from those before it, by the rules.
+        Refusal: an entry does not follow from those before it, by the rules; or the node
+            gives fewer than it says there are.
         Fault: the node or the store does not answer.
     """
     if (await store.head()).size:
         raise Fault(Code.STORE_FAILED, expected="empty-file")
     documents = await _documents(transport)
     taken: list[bytes] = []
+    endpoints: set[str] = set()
     replayer = Replayer(View(anchor=anchor), taken.__getitem__, documents.get)
     hashes = MemoryHashes()
     while True:
         page = await transport.get_as(
             wire.JournalPage, "/v1/journal", first=len(taken), limit=wire.MAX_PAGE
         )
-        batch = _judged(page.items, replayer, taken, hashes)
+        batch = _judged(page.items, replayer, endpoints, taken, hashes)
         if batch is not None:
             outcome = await store.append(batch, len(taken) - len(page.items))
             if not isinstance(outcome, ports.Done):
                 raise Fault(Code.STORE_FAILED, found=len(taken))
         told(len(taken), page.size)
-        if not page.items:
-            return len(taken)
+        if page.items:
+            continue
+        if len(taken) < page.size:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=len(taken))
+        return len(taken)
 
 
 def _judged(
     items: Sequence[wire.JournalItem],
     replayer: Replayer,
+    endpoints: set[str],
     taken: list[bytes],
     hashes: MemoryHashes,
 ) -> ports.Batch | None:
@@ -68,6 +76,9 @@ def _judged(
         if item.index != replayer.size:
             raise Refusal(Code.BAD_PROOF, "/index", expected=replayer.size, found=item.index)
         record = replayer.step(item.entry.encode()).record
+        if isinstance(record.facts, entries.Trust):
+            endpoints.update(replayer.view.endpoints)
+        forms.check(record.facts, item.index, endpoints)
         # Sealed bodies stay at the node: what is kept beside entries is trust documents only.
         has_document = record.blob is not None and bool(record.blob[1])
         records.append(record if has_document else record._replace(blob=None))

@@ -6,10 +6,12 @@ anchor that the auditor brings; without one, the result says *unanchored*.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 
+from exchange.audit import forms
+from exchange.audit.groups import Group, Groups, Place
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from exchange.model.trust import Node
 
 # In this order; a report numbers them from 1.
-Name = Literal["readable", "hashes", "replay", "checkpoints", "covered"]
+Name = Literal["readable", "hashes", "replay", "checkpoints", "covered", "groups"]
 _PAGE = 256
+_PREFIX = "exchange/"
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -47,6 +50,9 @@ class Source(Protocol):
 
     def blob(self, digest: str) -> bytes | None:
         """Return a trust document by digest, if it is there."""
+
+    def group(self, index: int) -> Group | None:
+        """Return the commit group that holds an entry; None, or no statement, if unknown."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -73,6 +79,9 @@ class Report(msgspec.Struct, frozen=True):
         attested: entries whose form, place and time hold, and that cannot be judged again
             (refusals, whose bytes are not kept, and bookkeeping).
         covered: entries under the newest checkpoint that holds.
+        uncovered: the other entries, but for that checkpoint's own.
+        grouped: entries under commit groups whose signed statement holds; 0 for a mirror,
+            which has none: then they were not looked at.
         root: of all entries found, in base64url.
     """
 
@@ -83,6 +92,8 @@ class Report(msgspec.Struct, frozen=True):
     replayed: int
     attested: int
     covered: int
+    uncovered: int
+    grouped: int
     root: str
     checks: list[Check]
 
@@ -96,6 +107,14 @@ def log_keys(node: Node, origin: str) -> list[VerifierKey]:
     ]
 
 
+class _Note(NamedTuple):
+    """A checkpoint, where it stands, and the view in force there."""
+
+    place: int
+    facts: entries.Checkpointed
+    view: View
+
+
 class Verifier:
     """Runs through a journal once, in order."""
 
@@ -106,7 +125,11 @@ class Verifier:
         self._anchored = anchor is not None
         self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob)
         self._hashes = MemoryHashes()
-        self._notes: list[tuple[int, entries.Checkpointed]] = []
+        self._groups = Groups(source.group)
+        self._notes: list[_Note] = []
+        # One journal is one node; its name and epoch as it last said them.
+        self._node, self._epoch = "", 0
+        self._endpoints: set[str] = set()
         self._held: dict[Name, int] = dict.fromkeys(get_args(Name), 0)
         self._failed: dict[Name, tuple[int | None, ExchangeError]] = {}
         self._attested = 0
@@ -115,12 +138,16 @@ class Verifier:
         """Return the report; what it finds in the journal never raises."""
         try:
             for stored in self._entries():
-                self._hash(stored)
+                self._groups.begin(stored.index, self._replayer.view)
+                leaf = self._hash(stored)
                 self._replay(stored)
+                place = Place(self._replayer.view, self._node, self._epoch)
+                self._groups.end(leaf, place)
                 self._told(stored.index + 1)
         except (Fault, Refusal) as error:
             self._fail("readable", self._held["readable"], error)
         self._check_notes()
+        self._check_groups()
         covered = self._held["covered"]
         if not covered and self._held["readable"]:
             # Nobody signed any of it: nothing of it can be held against anybody.
@@ -135,47 +162,76 @@ class Verifier:
                 yield stored
                 self._held["readable"] += 1
 
-    def _hash(self, stored: Stored) -> None:
+    def _hash(self, stored: Stored) -> bytes:
         leaf = leaf_hash(stored.entry)
         if leaf == stored.leaf:
             self._held["hashes"] += 1
         else:
             self._fail("hashes", stored.index, Refusal(Code.DIGEST_MISMATCH, "/leaf"))
         self._hashes.extend([leaf])
+        return leaf
 
     def _replay(self, stored: Stored) -> None:
         try:
             facts = entries.decode(stored.entry).facts
             if isinstance(facts, entries.Checkpointed):
-                self._notes.append((stored.index, facts))
+                self._notes.append(_Note(stored.index, facts, self._replayer.view))
             if isinstance(facts, entries.Trust) and not self._replayer.view.anchor:
                 self._replayer.view = View(anchor=facts.document.digest)
             if "replay" in self._failed:
                 # What follows depends on what went before: judging on would only make noise.
                 return
-            was_judged = self._replayer.step(stored.entry).was_judged
+            was_judged = self._step(stored, facts)
         except Refusal as refusal:
             self._fail("replay", stored.index, refusal)
             return
         self._held["replay"] += 1
         self._attested += not was_judged
 
+    def _step(self, stored: Stored, facts: entries.Facts) -> bool:
+        """Judge the next entry, by the rules and by its form; return whether rules could."""
+        before = self._replayer.view
+        was_judged = self._replayer.step(stored.entry).was_judged
+        if self._replayer.view is not before:
+            # Who was struck off meanwhile may still have been told no.
+            self._endpoints.update(self._replayer.view.endpoints)
+        forms.check(facts, stored.index, self._endpoints)
+        if isinstance(facts, entries.EpochOpened):
+            self._is_node(facts.node, Refusal(Code.BAD_PROOF, "/node", name=facts.node))
+            self._epoch = facts.epoch
+        return was_judged
+
+    def _is_node(self, name: str, otherwise: Refusal) -> None:
+        self._node = self._node or name
+        if name != self._node:
+            raise otherwise
+
+    def _check_groups(self) -> None:
+        self._groups.finish(self._replayer.view)
+        self._held["groups"] = self._groups.held
+        if self._groups.first is not None:
+            self._fail("groups", *self._groups.first)
+
     def _check_notes(self) -> None:
         """Hold every checkpoint to the tree as recomputed, under its node's log keys."""
-        for index, facts in self._notes:
+        for note in self._notes:
             try:
-                self._check_note(facts, index)
+                self._check_note(note)
             except Refusal as refusal:
-                self._fail("checkpoints", index, refusal)
+                self._fail("checkpoints", note.place, refusal)
                 continue
             self._held["checkpoints"] += 1
-            self._held["covered"] = max(self._held["covered"], facts.size)
+            self._held["covered"] = max(self._held["covered"], note.facts.size)
 
-    def _check_note(self, facts: entries.Checkpointed, index: int) -> None:
+    def _check_note(self, note: _Note) -> None:
+        index, facts, view = note
         raw = facts.note.encode()
         origin = c2sp.parse(raw).origin
-        node = self._replayer.view.nodes.get(origin.removeprefix("exchange/"))
-        if node is None:
+        name = origin.removeprefix(_PREFIX)
+        self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=origin))
+        # Its keys are those of that time: later ones could sign another past.
+        node = view.nodes.get(name)
+        if node is None or not origin.startswith(_PREFIX):
             raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin)
         found = c2sp.verify(raw, origin=origin, required=log_keys(node, origin)).checkpoint
         # A checkpoint covers what stood before it, never itself.
@@ -191,6 +247,7 @@ class Verifier:
         self._failed.setdefault(name, (first, error))
 
     def _report(self) -> Report:
+        size, covered = self._held["readable"], self._held["covered"]
         checks = []
         for number, name in enumerate(get_args(Name), 1):
             first, error = self._failed.get(name, (None, None))
@@ -202,10 +259,12 @@ class Verifier:
             ok=not self._failed,
             anchored=self._anchored,
             anchor=self._replayer.view.anchor,
-            size=self._held["readable"],
+            size=size,
             replayed=self._held["replay"] - self._attested,
             attested=self._attested,
-            covered=self._held["covered"],
+            covered=covered,
+            uncovered=size - covered - 1 if covered else size,
+            grouped=self._groups.held,
             root=b64(self._hashes.frontier.root()),
             checks=checks,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from exchange.audit.groups import Group
 from exchange.audit.verify import Stored, log_keys
 from exchange.cli import output
 from exchange.cli.main import Session, verb
@@ -50,6 +51,10 @@ _CHECKS = {
         ("asientos bajo el último punto de control", "entries under the newest checkpoint"),
         ("ningún asiento está firmado", "no entry is signed for"),
     ),
+    "groups": (
+        ("asientos bajo grupos firmados", "entries under signed commit groups"),
+        ("un grupo firmado dice otra cosa", "a signed commit group says otherwise"),
+    ),
 }  # fmt: skip
 
 
@@ -82,6 +87,11 @@ class Blocking:
     def blob(self, digest: str) -> bytes | None:
         """Return a blob by digest."""
         return self._runner.run(self._store.blob(digest))
+
+    def group(self, index: int) -> Group | None:
+        """Return the commit group that holds an entry; a mirror has no statements."""
+        row = self._runner.run(self._store.group(index))
+        return None if row is None else Group(row.first, row.count, row.statement)
 
 
 def _opened(file: Path) -> Blocking:
@@ -277,9 +287,34 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
             else f"UNANCHORED: consistent with itself only; its own anchor is {report.anchor}"
         )
     if report.ok:
-        yield "Íntegro." if spanish else "Intact."
+        yield _checked_es(report) if spanish else _checked_en(report)
     else:
         yield "ALTERADO." if spanish else "TAMPERED."
+
+
+def _checked_en(report: Report) -> str:
+    """Say what was found right, how far it is signed for, and what was not looked at."""
+    last, left = report.covered - 1, report.uncovered
+    told = f"Intact up to entry {last}." if left else "Intact."
+    told += " Every entry checked is as it was signed."
+    if left and report.grouped:
+        told += f" {left} entries after the newest checkpoint: signed by commit group only."
+    elif left:
+        told += f" {left} entries after the newest checkpoint are not signed for yet."
+    unseen = "" if report.grouped else "commit groups, "
+    return f"{told} Not looked at here: {unseen}sealed bodies, inbox tables."
+
+
+def _checked_es(report: Report) -> str:
+    last, left = report.covered - 1, report.uncovered
+    told = f"Íntegro hasta el asiento {last}." if left else "Íntegro."
+    told += " Cada asiento examinado es como se firmó."
+    if left and report.grouped:
+        told += f" {left} asientos tras el último punto de control: firmados solo por grupo."
+    elif left:
+        told += f" {left} asientos tras el último punto de control aún no están firmados."
+    unseen = "" if report.grouped else "grupos de escritura, "
+    return f"{told} No se examinan aquí: {unseen}cuerpos sellados, tablas de buzones."
 
 
 @audit.command("proof")

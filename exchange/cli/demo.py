@@ -18,6 +18,7 @@ import click
 from exchange import resources
 from exchange.cli import found, world
 from exchange.cli.demo_case import Stage, play
+from exchange.cli.home import write_private
 from exchange.cli.main import Session, verb
 from exchange.custody.founding import EndpointPlan, MemberPlan
 from exchange.errors import Code, Fault
@@ -128,7 +129,7 @@ def _founded(folder: Path, drafts: Path, session: Session) -> Stage:
     port, secret = free_port(), world.randomness(PASSPHRASE_BYTES).hex()
     place = found.write(folder, port, MEMBERS, feeds(), secret)
     # The passphrase lies beside the keys: right for an exercise, and for nothing else.
-    (folder / "passphrase").write_text(f"{secret}\n", encoding="ascii")
+    write_private(folder / "passphrase", f"{secret}\n".encode())
     environment = {
         **os.environ,
         "EXCHANGE_PASSPHRASE": secret,
@@ -148,6 +149,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     if keep.exists() and any(keep.iterdir()):
         raise Fault(Code.STORE_FAILED, name=str(keep), expected="empty-folder")
     keep.mkdir(parents=True, exist_ok=True)
+    keep.chmod(0o700)
     yield keep.resolve()
 
 

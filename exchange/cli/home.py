@@ -10,6 +10,8 @@ import msgspec
 
 from exchange.cli import world
 from exchange.client.agency import Agency, Keys, World
+from exchange.client.files import write_durably
+from exchange.client.memory import Memory
 from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
 from exchange.custody import container
@@ -20,7 +22,7 @@ from exchange.seal.software import SoftwareSigner
 if TYPE_CHECKING:
     from exchange.custody.container import Secrets
 
-PROFILE, KEYS, OUTBOX = "profile.json", "keys.xk", "outbox"
+PROFILE, KEYS, OUTBOX, SEEN = "profile.json", "keys.xk", "outbox", "trust.json"
 
 
 def default() -> Path:
@@ -92,8 +94,18 @@ class Context:
             raise Fault(Code.KEY_FILE, name=self.name, expected=PROFILE) from error
 
     def secrets(self) -> Secrets:
-        """Return the keys, opened with the passphrase."""
-        return unsealed(self.folder / KEYS)
+        """Return the keys, opened with the passphrase.
+
+        Raises:
+            Fault: ``key-file``: they cannot be opened, or are another endpoint's.
+        """
+        return self._own(unsealed(self.folder / KEYS))
+
+    def _own(self, secrets: Secrets) -> Secrets:
+        endpoint = self.profile().endpoint
+        if secrets.holder != endpoint:
+            raise Fault(Code.KEY_FILE, name=secrets.holder, expected=endpoint)
+        return secrets
 
     def outbox(self) -> Outbox:
         """Return the envelopes this endpoint posted, and their receipts."""
@@ -105,14 +117,16 @@ class Context:
 
     def agency_with(self, passphrase: str) -> Agency:
         """Return the same for a caller that has the passphrase at hand."""
-        return self._agency(container.unseal((self.folder / KEYS).read_bytes(), passphrase))
+        sealed = (self.folder / KEYS).read_bytes()
+        return self._agency(self._own(container.unseal(sealed, passphrase)))
 
     def _agency(self, secrets: Secrets) -> Agency:
         keys = Keys(
             SoftwareSigner("xb1-h", secrets.of("sign")),
             [SoftwareOpener(each) for each in secrets.of("open")],
         )
-        here = World(world.clock_ms, world.randomness, world.codes(), self.outbox())
+        memory = Memory(self.folder / SEEN)
+        here = World(world.clock_ms, world.randomness, world.codes(), self.outbox(), memory)
         return Agency(self.profile(), keys, here)
 
 
@@ -130,7 +144,5 @@ def unsealed(path: Path) -> Secrets:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    """Write a file that only its owner can read; it is whole, or as it was before."""
+    write_durably(path, data)

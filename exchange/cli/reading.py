@@ -11,7 +11,6 @@ from exchange import render
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
-from exchange.client import receipts
 from exchange.client.reading import Acked, Delivered, Item, Locked
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
@@ -247,15 +246,17 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
     """Put together the receipt, which the node gives to the poster only, and the acks."""
     async with session.context().agency() as agency:
         envelope = agency.world.outbox.envelope(identity)
-        receipt = await agency.transport.get_as(objects.Receipt, f"/v1/receipts/{identity}")
         if envelope is None:
             raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
-        facts = receipts.verify(receipt, envelope.header, await agency.view())
-        header = headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
+        receipt, facts = await agency.receipt(identity, envelope)
+        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+        header = headers.decode(signed.payload)
+        # Of this very bulletin: an id alone may be on another's, too.
+        ours = objects.Subject(agency.profile.endpoint, identity, signed.digest)
         acks = [
             item
             for item in await agency.everything()
-            if isinstance(item, Acked) and item.ack.of.id == identity
+            if isinstance(item, Acked) and item.ack.of == ours
         ]
     return {
         "id": identity,

@@ -93,7 +93,7 @@ def make_certificate(host: str, seed: bytes, now: int) -> tuple[str, str]:
         .not_valid_before(begin - dt.timedelta(days=1))
         .not_valid_after(begin + _TEN_YEARS)
         .add_extension(x509.SubjectAlternativeName([_alternative(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM).decode()

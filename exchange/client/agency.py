@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from exchange.client.compose import Prepared
+    from exchange.client.memory import Memory
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Delivered, Item
     from exchange.model.bulletin.blocks import Target
@@ -55,12 +56,16 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True):
-    """Time in ms, randomness, code lists, and where envelopes wait: passed in, never found."""
+    """Time in ms, randomness, code lists, and where envelopes wait: passed in, never found.
+
+    ``memory`` is how far the trust log was seen; without it a rollback goes unnoticed.
+    """
 
     clock_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
     codes: Codes
     outbox: Outbox
+    memory: Memory | None = None
 
     def now(self) -> int:
         """Return the time in seconds UTC."""
@@ -96,10 +101,12 @@ class Agency:
         """Return the trust documents in force, fetched and verified from the anchor.
 
         Raises:
-            Refusal: they do not hold; or they name another certificate for our node than the
-                one that is pinned here.
+            Refusal: they do not hold; or they are fewer or others than were seen before; or
+                they name another certificate for our node than the one that is pinned here.
         """
         view = await self.trust.refresh(self._transport)
+        if self.world.memory is not None:
+            self.world.memory.check(view)
         node = view.nodes.get(self.profile.node)
         if node is None or node.tls != certificate_digest(self.profile.certificate):
             raise Refusal(Code.TRUST_INVALID, "/nodes", name=self.profile.node)
@@ -136,15 +143,35 @@ class Agency:
         try:
             answer = await self._transport.post("/v1/objects", envelope.framed())
         except Refusal as refusal:
-            # A caller turned away at the door learns nothing of its envelope: it is kept.
-            if refusal.is_recorded:
+            # Without proof that it is recorded as refused it may be accepted: it is kept.
+            if await self._is_refused(refusal.receipt, envelope.header):
                 self.world.outbox.discard(identity)
             raise
-        receipt = await self._verified(answer, envelope.header)
+        receipt, _ = await self._verified(answer, envelope.header)
         self.world.outbox.settle(identity, receipt)
         return receipt
 
-    async def _verified(self, answer: bytes, posted: bytes) -> Receipt:
+    async def _is_refused(self, receipt: object, posted: bytes) -> bool:
+        """Tell whether a receipt proves that our node refused just this, from us."""
+        if not isinstance(receipt, objects.Receipt) or receipt.node != self.profile.node:
+            return False
+        try:
+            facts = receipts.verify(receipt, posted, await self.view())
+        except ExchangeError:
+            return False
+        return isinstance(facts, entries.Refused) and facts.caller == self.profile.endpoint
+
+    async def receipt(self, identity: str, envelope: Envelope) -> tuple[Receipt, Facts]:
+        """Return the receipt of an envelope that was posted, asked for anew, and its facts.
+
+        Raises:
+            Refusal: ``not-found``: the node has none.
+            Fault: it does not hold.
+        """
+        answer = await self._transport.get(f"/v1/receipts/{identity}")
+        return await self._verified(answer, envelope.header)
+
+    async def _verified(self, answer: bytes, posted: bytes) -> tuple[Receipt, Facts]:
         """Return the receipt of something taken in, verified, and owed to whom it is for.
 
         Raises:
@@ -159,7 +186,7 @@ class Agency:
             raise Fault(Code.BAD_PROOF, expected="Receipt") from error
         except Refusal as refusal:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
-        return receipt
+        return receipt, facts
 
     async def resume(self) -> list[Receipt]:
         """Post again whatever has no receipt yet: the same bytes, so nothing is doubled.
@@ -215,18 +242,26 @@ class Agency:
     async def _post_signed(self, payload: msgspec.Struct, typ: str) -> Receipt:
         signed = jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
         answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        return await self._verified(answer, signed)
+        receipt, _ = await self._verified(answer, signed)
+        return receipt
 
     # -- reading ------------------------------------------------------------------------
 
     async def page(
-        self, after: int, *, expect: int | None = None, limit: int = 64, wait_s: int = 0
+        self,
+        after: int,
+        *,
+        expect: int | None = None,
+        since_ms: int = 0,
+        limit: int = 64,
+        wait_s: int = 0,
     ) -> list[Item]:
         """Return what the inbox holds after a cursor, verified, opened where it is sealed.
 
         Args:
             after: journal index of the last item already had; -1 for none.
             expect: position of the next item, where it is known: one more than the last had.
+            since_ms: when the item before was taken in, where it is known.
             limit: at most so many.
             wait_s: how long the node may wait for the first one, in seconds.
 
@@ -239,7 +274,7 @@ class Agency:
         )
         if page.items:
             await self.view()
-        items = [reading.verify(item, self.profile.endpoint, self.trust) for item in page.items]
+        items = reading.verify_all(page.items, self.profile.endpoint, self.trust, since_ms)
         first = 0 if after < 0 else expect
         _must_be_gapless(items, first, after)
         if not items and first is not None and page.total > first:
@@ -248,10 +283,11 @@ class Agency:
 
     async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
         """Yield inbox items for ever, each once, in order; wait for what is still to come."""
-        expect = await self._position_after(after)
+        expect, since_ms = await self._position_after(after), 0
         while True:
-            for item in await self.page(after, expect=expect, wait_s=wait_s):
+            for item in await self.page(after, expect=expect, since_ms=since_ms, wait_s=wait_s):
                 after, expect = item.index, item.position + 1
+                since_ms = reading.taken_ms(item, since_ms)
                 yield item
 
     async def _position_after(self, after: int) -> int | None:
@@ -269,10 +305,15 @@ class Agency:
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""
         items: list[Item] = []
+        since_ms = 0
         while more := await self.page(
-            items[-1].index if items else -1, expect=len(items), limit=wire.MAX_PAGE
+            items[-1].index if items else -1,
+            expect=len(items),
+            since_ms=since_ms,
+            limit=wire.MAX_PAGE,
         ):
             items += more
+            since_ms = max(reading.taken_ms(item, since_ms) for item in more)
         return items
 
     async def _opened(self, item: Item) -> Item:
@@ -307,8 +348,11 @@ def _must_be_taken_in(facts: Facts, posted: bytes) -> None:
     """
     if isinstance(facts, entries.Refused):
         raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
-    if isinstance(facts, entries.Accepted):
-        header = headers.decode(jws.read(posted, headers.MAX_HEADER_BYTES).payload)
+    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+    if signed.typ == headers.TYP:
+        if not isinstance(facts, entries.Accepted):
+            raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+        header = headers.decode(signed.payload)
         left_out = set(header.to) - {owed.endpoint for owed in facts.owed}
         if left_out:
             raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))

@@ -6,11 +6,11 @@ may not be recorded: it is posted again as it is, never sealed anew.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client.files import write_durably
 from exchange.errors import Code, Fault
 from exchange.model.objects import Receipt
 from exchange.seal.close import Envelope
@@ -68,17 +68,6 @@ class Outbox:
     def _write(self, name: str, data: bytes) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / name
-            fresh = path.with_suffix(path.suffix + ".new")
-            with fresh.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_durably(self._folder / name, data)
         except OSError as error:
             raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error

@@ -67,11 +67,28 @@ class Locked(msgspec.Struct, frozen=True):
 Item = Delivered | Acked | Locked
 
 
-def verify(item: InboxItem, endpoint: str, trust: TrustLog) -> Item:
-    """Return what an inbox item is, its signatures verified under the view of its time."""
+def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -> Item:
+    """Return what an inbox item is, its signatures verified under the view of its time.
+
+    The journal's order says which view and how early a time that is; the node does not choose.
+
+    Args:
+        item: as the node gave it.
+        endpoint: whose inbox it is.
+        trust: every view that there has been up to now.
+        since_ms: when the item before it was taken in.
+    """
     try:
         entry = entries.decode(item.entry.encode())
-        view = trust.at(entry.facts.view)
+        view, begun_ms = trust.before(item.index)
+        if entry.facts.view != view.index:
+            raise Refusal(  # noqa: TRY301
+                Code.TRUST_INVALID, "/view", expected=view.index, found=entry.facts.view
+            )
+        if entry.facts.taken_ms < max(begun_ms, since_ms):
+            raise Refusal(  # noqa: TRY301
+                Code.TRUST_INVALID, "/taken_ms", found=entry.facts.taken_ms
+            )
         match entry.facts:
             case entries.Accepted():
                 return _delivered(item, entry.facts, entry.object, endpoint, view)
@@ -83,6 +100,22 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog) -> Item:
         return Locked(item.position, item.index, refusal)
 
 
+def verify_all(
+    page: Sequence[InboxItem], endpoint: str, trust: TrustLog, since_ms: int = 0
+) -> list[Item]:
+    """Return what each item of a page is; none was taken in before the one before it."""
+    items: list[Item] = []
+    for each in page:
+        items.append(verify(each, endpoint, trust, since_ms))
+        since_ms = taken_ms(items[-1], since_ms)
+    return items
+
+
+def taken_ms(item: Item, otherwise: int) -> int:
+    """Return when an item was taken in; what a locked one says of it is worth nothing."""
+    return otherwise if isinstance(item, Locked) else item.taken_ms
+
+
 def _delivered(
     item: InboxItem, facts: entries.Accepted, raw: bytes, endpoint: str, view: View
 ) -> Delivered:
@@ -92,6 +125,7 @@ def _delivered(
     header = headers.decode(signed.payload)
     standing = view.signatory(header.origin, header.endpoint, header.suite)
     jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    _must_share_trust(header, view)
     # Owed to us by its own address list, or as a holder of what it cancels or corrects.
     if entries.Owed(endpoint, item.position) not in facts.owed:
         raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
@@ -107,6 +141,18 @@ def _delivered(
     )
 
 
+def _must_share_trust(header: Header, view: View) -> None:
+    """Hold the sender's trust log to ours: a node shows all its readers the same one.
+
+    Raises:
+        Refusal: ``trust-invalid``: the sender sealed under documents that we never saw.
+    """
+    place = header.trust.position
+    # Position 0 would be of any history.
+    if not 1 <= place <= view.position or view.heads[place] != header.trust.head:
+        raise Refusal(Code.TRUST_INVALID, "/trust", found=place, limit=view.position)
+
+
 def _acked(
     item: InboxItem, facts: entries.Acknowledged, raw: bytes, endpoint: str, view: View
 ) -> Acked:
@@ -116,6 +162,8 @@ def _acked(
     ack = objects.decode_acknowledgement(signed.payload)
     standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
     jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    if ack.of.endpoint != endpoint:
+        raise Refusal(Code.NOT_YOURS, "/of/endpoint", name=ack.of.endpoint)
     # Else one that we had long since could be shown in the place of something left out.
     if entries.Owed(endpoint, item.position) not in facts.owed:
         raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)

@@ -44,6 +44,8 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
         return keys[claim.kid]
 
     statement = objects.decode_group(signed.payload)
+    if statement.suite not in view.agreed().suites:
+        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=statement.suite)
     jws.verify(signed.claims, statement.suite, key_of)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# No answer of a node is nearly that long: its pages are bounded, and so are the objects.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # A request that gets no answer for this long is given up; a long poll has its wait on top.
 _ANSWER_S = 30
 
@@ -140,7 +142,7 @@ class Transport:
                 # Nothing is sent where the profile does not say, least of all a token.
                 allow_redirects=False,
             ) as response:
-                body = await response.read()
+                body = await _bounded(response)
                 if response.status >= 300:
                     raise error_of(body, response.status)
                 return body
@@ -151,6 +153,15 @@ class Transport:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             code = Code.NODE_UNREACHABLE if method == "GET" else Code.OUTCOME_UNKNOWN
             raise Fault(code, name=self._profile.url, found=_kind(error)) from error
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise Fault(Code.OVERSIZED, limit=MAX_ANSWER_BYTES)
+    return bytes(body)
 
 
 def _kind(error: BaseException) -> str:
@@ -170,6 +181,8 @@ def pinned(certificate: str) -> ssl.SSLContext:
     # The certificate itself is pinned, so the name in it decides nothing.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED
+    # Nor does it vouch for others: it is the end of every chain, and the whole of it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cadata=certificate)
     return context
 
@@ -182,8 +195,10 @@ def error_of(body: bytes, status: int) -> ExchangeError:
     except (msgspec.MsgspecError, ValueError):
         return Fault(Code.UNAVAILABLE, found=status)
     kind = Fault if problem.status >= 500 else Refusal
-    error = kind(code, problem.at, **problem.facts)
-    error.is_recorded = problem.receipt is not None
+    # The node chooses the names of facts; these would be taken for the error's own arguments.
+    facts = {k: v for k, v in problem.facts.items() if k not in {"self", "code", "at"}}
+    error = kind(code, problem.at, **facts)
+    error.receipt = problem.receipt
     return error
 
 

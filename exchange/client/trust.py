@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
 from exchange.model import wire
@@ -13,28 +13,31 @@ if TYPE_CHECKING:
     from exchange.client.transport import Transport
 
 
+class Known(NamedTuple):
+    """A view, and when the newest of its trust documents was taken in (ms UTC)."""
+
+    view: View
+    taken_ms: int
+
+
 class TrustLog:
     """Every view there has been, oldest first: an old bulletin is judged under its own."""
 
     def __init__(self, anchor: str) -> None:
         """Trust nothing but the anchor."""
-        self._views = [View(anchor=anchor)]
+        self._known = [Known(View(anchor=anchor), 0)]
 
     @property
     def newest(self) -> View:
         """The view in force, as far as it was fetched."""
-        return self._views[-1]
+        return self._known[-1].view
 
-    def at(self, index: int) -> View:
-        """Return the view whose newest trust entry is at that journal index.
-
-        Raises:
-            Refusal: ``trust-invalid``: the node names a view that it never showed us.
-        """
-        for view in reversed(self._views):
-            if view.index == index:
-                return view
-        raise Refusal(Code.TRUST_INVALID, "/view", found=index)
+    def before(self, index: int) -> Known:
+        """Return what was in force when the journal entry at ``index`` was made."""
+        return next(
+            (known for known in reversed(self._known) if known.view.index < index),
+            self._known[0],
+        )
 
     async def refresh(self, transport: Transport) -> View:
         """Fetch and verify what is new; return the view in force.
@@ -55,4 +58,7 @@ class TrustLog:
         if item.position != self.newest.position or item.index <= self.newest.index:
             raise Refusal(Code.TRUST_INVALID, "/position", expected=self.newest.position)
         raw = item.document.encode()
-        self._views.append(trust.apply(raw, self.newest, item.index, item.taken_ms // 1000))
+        if item.taken_ms < self._known[-1].taken_ms:
+            raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=item.taken_ms)
+        view = trust.apply(raw, self.newest, item.index, item.taken_ms // 1000)
+        self._known.append(Known(view, item.taken_ms))

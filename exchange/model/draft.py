@@ -23,6 +23,15 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
 _MAX_INTEGER = 2**53
+# TOML's strings and comments, each to its end or as far as it goes: every start is a match, so
+# one scan is enough. Up to two quotes may stand before the three that end a string.
+_NOT_A_KEY = re.compile(
+    r'''"""(?:[^"\\]|\\.|"(?!""))*+(?:"""(?:"{0,2})|\\?\Z)'''
+    r"""|'''(?:[^']|'(?!''))*+(?:'''(?:'{0,2})|\Z)"""
+    r"""|"(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?|\#[^\n]*+""",
+    re.DOTALL,
+)
+_BETWEEN_KEYS = re.compile(r"[=,{}\[\]\n]+")
 _NULLS = ("observed", "due", "regime", "grading", "remarks")
 _FILLED = ("schema", "id", "origin")
 
@@ -262,7 +271,9 @@ def _toml(data: bytes) -> Any:
     if len(data) > lexical.MAX_BYTES:
         raise Refusal(Code.OVERSIZED, limit=lexical.MAX_BYTES, found=len(data))
     try:
-        values = tomllib.loads(data.decode())
+        text = data.decode()
+        _check_keys(text)
+        values = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise Refusal(Code.NOT_UTF8, position=error.start) from None
     except ValueError as error:
@@ -272,6 +283,16 @@ def _toml(data: bytes) -> Any:
     except RecursionError:
         raise Refusal(Code.TOO_DEEP, limit=lexical.MAX_DEPTH) from None
     return _plain(values, "", 1)
+
+
+def _check_keys(text: str) -> None:
+    """Refuse a dotted key deeper than any value may be; tomllib takes minutes over a long one.
+
+    Outside strings and comments, dots are of keys, and of numbers and times: one each.
+    """
+    for part in _BETWEEN_KEYS.split(_NOT_A_KEY.sub("s", text)):
+        if part.count(".") > lexical.MAX_DEPTH:
+            raise Refusal(Code.TOO_DEEP, limit=lexical.MAX_DEPTH)
 
 
 def _plain(value: Any, at: str, depth: int) -> Any:

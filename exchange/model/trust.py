@@ -7,7 +7,7 @@ may carry them (see the decision on trust documents); what they say stays.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 import msgspec
 
@@ -30,25 +30,31 @@ TYP = "xb-trust+jws"
 MAX_TRUST_BYTES = 256 * 1024
 
 Role = Literal["poster", "reader", "auditor", "operator"]
-Label = dict[Literal["es", "en"], str]
 Name = Annotated[
     str,
     msgspec.Meta(pattern=r"^(root|arrangement|members/[a-z0-9.]+|nodes/[a-z0-9-]+)$"),
 ]
 
 
+class Label(TypedDict):
+    """A name as people read it: always in both languages."""
+
+    es: str
+    en: str
+
+
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
     """Versions of a document count from 1, without gaps."""
 
     v: Literal["xb1"]
-    version: Annotated[int, msgspec.Meta(ge=1)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
     issued: Seconds
 
 
 class Custodians(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A nation's people who sign trust documents, and how many of them it takes."""
+    """A nation's people who sign trust documents, and how many of them it takes: never one."""
 
-    threshold: Annotated[int, msgspec.Meta(ge=1, le=16)]
+    threshold: Annotated[int, msgspec.Meta(ge=2, le=16)]
     signatories: Annotated[list[Signatory], msgspec.Meta(min_length=1, max_length=16)]
 
 

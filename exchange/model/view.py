@@ -142,6 +142,7 @@ class View(msgspec.Struct, frozen=True):
             if feed in subscription.feeds
             and (standing := self.endpoints.get(name)) is not None
             and standing.is_active
+            and "reader" in standing.endpoint.roles
             and standing.member.member in readers
         )
 

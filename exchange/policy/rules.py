@@ -86,7 +86,8 @@ def _times(header: Header, limits: Limits, now: int) -> None:
 def _trust_point(header: Header, view: View) -> None:
     # A sender whose trust inbox differs from ours was shown another history: refuse, loudly.
     place = header.trust.position
-    if place > view.position or view.heads[place] != header.trust.head:
+    # Nobody can seal before having seen the root: position 0 would be of any history.
+    if place < 1 or place > view.position or view.heads[place] != header.trust.head:
         raise Refusal(Code.TRUST_INVALID, "/trust", found=place, limit=view.position)
 
 

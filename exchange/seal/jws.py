@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from exchange.model.view import Standing
 
 MAX_SIGNATURES = 64
+# All that is between payload, protected headers and signatures in the one spelling.
+_AROUND = len('{"payload":"","signatures":[]}')
+_AROUND_EACH = len('{"protected":"","signature":""},')
 # Ours have 140 characters; protects the memory of the cache below.
 _MAX_PROTECTED = 256
 
@@ -116,7 +119,26 @@ def read(raw: bytes, limit: int) -> Signed:
     typs = {_protected(signature.protected).typ for signature in general.signatures}
     if len(typs) != 1:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures")
+    if not _is_one_spelling(raw, general):
+        raise Refusal(Code.MALFORMED, expected="compact-json")
     return Signed(typs.pop(), payload, claims, digest(raw), len(raw))
+
+
+def _is_one_spelling(raw: bytes, general: _General) -> bool:
+    """Tell whether there is no white space, and each member stands in its place.
+
+    Otherwise the same signatures would be good for other bytes, and so for other digests.
+    Strings hold no quote and no backslash here: their lengths are those of their texts, and
+    nothing inside them looks like a member.
+    """
+    parts = len(general.payload) + sum(
+        len(each.protected) + len(each.signature) + _AROUND_EACH for each in general.signatures
+    )
+    return (
+        len(raw) == _AROUND + parts - 1
+        and raw.startswith(b'{"payload":"')
+        and raw.count(b'{"protected":"') == len(general.signatures)
+    )
 
 
 def _claim(signature: _Signature, payload: str, at: str) -> Claim:

@@ -63,6 +63,8 @@ def _subscription(signed: jws.Signed, view: View, now: int) -> Subscription:
     chosen = objects.decode_subscription(signed.payload)
     standing = view.signatory(chosen.origin, chosen.endpoint, chosen.suite)
     jws.verify_by(signed, standing, now)
+    if "reader" not in standing.endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="reader")
     for place, feed in enumerate(chosen.feeds):
         if standing.member.member not in view.feed(feed).read:
             raise Refusal(Code.MAY_NOT_READ, f"/feeds/{place}", name=feed)
@@ -81,12 +83,16 @@ def verify(signed: jws.Signed, document: Document, root: Root | None) -> None:
     _check_keys(document)
     match document:
         case Root():
-            for terms in filter(None, (root, document)):
-                _signed_by(signed, terms, terms.nations.keys())
+            judged = list(filter(None, (root, document)))
+            known = [_signed_by(signed, terms, terms.nations.keys()) for terms in judged]
         case Arrangement():
-            _signed_by(signed, _in_force(root), _in_force(root).nations.keys())
+            known = [_signed_by(signed, _in_force(root), _in_force(root).nations.keys())]
         case Member() | Node():
-            _signed_by(signed, _in_force(root), [document.nation])
+            known = [_signed_by(signed, _in_force(root), [document.nation])]
+    # Nobody looked at a signature that is nobody's: it would make other bytes of one document.
+    for claim in signed.claims:
+        if not any(claim in each for each in known):
+            raise Refusal(Code.TRUST_NOT_SIGNED, claim.at, kid=claim.kid[:64])
 
 
 def _in_force(root: Root | None) -> Root:
@@ -95,20 +101,25 @@ def _in_force(root: Root | None) -> Root:
     return root
 
 
-def _signed_by(signed: jws.Signed, root: Root, nations: Iterable[Nation]) -> None:
-    """Count distinct custodians of each nation; every one of their signatures must hold."""
+def _signed_by(signed: jws.Signed, root: Root, nations: Iterable[Nation]) -> set[jws.Claim]:
+    """Count distinct custodians of each nation; every one of their signatures must hold.
+
+    Returns:
+        The signatures that are theirs.
+    """
     size = len(SUITES[root.suite].signatures)
     groups = [signed.claims[i : i + size] for i in range(0, len(signed.claims), size)]
+    theirs: set[jws.Claim] = set()
     for nation in nations:
         custodians = root.nations.get(nation)
         if custodians is None:
             raise Refusal(Code.TRUST_NOT_SIGNED, "/signatures", name=nation)
-        found = {
-            signatory.name
-            for group in groups
-            for signatory in custodians.signatories
-            if _verify_group(group, signatory, root)
-        }
+        found = set()
+        for group in groups:
+            for signatory in custodians.signatories:
+                if _verify_group(group, signatory, root):
+                    found.add(signatory.name)
+                    theirs.update(group)
         if len(found) < custodians.threshold:
             raise Refusal(
                 Code.TRUST_NOT_SIGNED,
@@ -117,6 +128,7 @@ def _signed_by(signed: jws.Signed, root: Root, nations: Iterable[Nation]) -> Non
                 expected=custodians.threshold,
                 found=len(found),
             )
+    return theirs
 
 
 def _verify_group(group: Sequence[jws.Claim], signatory: Signatory, root: Root) -> bool:

@@ -1,17 +1,25 @@
 """A real node writes a journal into a real file; copies of it are altered, and caught."""
 
 import asyncio
+import json
 import shutil
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from exchange.audit.groups import Group
 from exchange.audit.verify import Report, Stored, Verifier
+from exchange.cli import auditing
 from exchange.cli.auditing import Blocking
 from exchange.errors import Code, Fault
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model.codec import b64
+from exchange.model.header import Blob
+from exchange.model.identity import Jwk
 from exchange.store.sqlite import SqliteStore
+from tests import builders
 from tests.builders import WATCH, refers, world
 from tests.node.running import post, running
 
@@ -46,12 +54,16 @@ class Copy:
             self.blobs = {
                 named: source.blob(named) for named in map(document_of, self.stored) if named
             }
+            self.groups = [source.group(each.index) for each in self.stored]
 
     def read(self, first: int, limit: int) -> list[Stored]:
         return self.stored[first : first + limit]
 
     def blob(self, digest: str) -> bytes | None:
         return self.blobs.get(digest)
+
+    def group(self, index: int) -> Group | None:
+        return self.groups[index] if index < len(self.groups) else None
 
     def verify(self, anchor: str | None = None) -> Report:
         return Verifier(self, anchor or world().anchor, lambda _: None).run()
@@ -92,6 +104,8 @@ def test_a_journal_kept_by_the_rules_is_intact(copy) -> None:
     assert report.replayed == len(world().documents) + 5
     assert report.size == report.replayed + report.attested
     assert report.covered == report.size - 2
+    assert report.uncovered == 1
+    assert report.grouped == report.size
 
 
 def test_without_an_anchor_the_report_says_so(copy) -> None:
@@ -131,6 +145,13 @@ def test_any_bit_of_a_signed_object_flipped_is_named(copy, kind) -> None:
         (entries.Acknowledged, {"of": 0}, "/of"),
         (entries.Trust, {"version": 2}, "/version"),
         (entries.Refused, {"view": 0}, "/view"),
+        (entries.Refused, {"code": "no-such-code"}, "/code"),
+        (entries.Refused, {"caller": "us.jiatfs/nobody"}, "/caller"),
+        (entries.Refused, {"at": "not a pointer"}, "/at"),
+        (entries.Refused, {"at": "/a\u202eb"}, "/at"),
+        (entries.Refused, {"at": "/a~2"}, "/at"),
+        (entries.Refused, {"salt": "A" * 20}, "/salt"),
+        (entries.Accepted, {"salt": "A" * 20}, "/salt"),
     ],
 )
 def test_a_fact_that_the_rules_do_not_give_is_named(copy, kind, change, at) -> None:
@@ -146,7 +167,8 @@ def test_a_refusal_rewritten_shows_at_the_checkpoint(copy) -> None:
     index = copy.first(entries.Refused)
     copy.rewrite(index, lambda facts: msgspec.structs.replace(facts, code="expired"))
     signed = copy.first(entries.Checkpointed)
-    assert failed(copy.verify()) == {"checkpoints": signed, "covered": 0}
+    group = copy.groups[index].first
+    assert failed(copy.verify()) == {"checkpoints": signed, "covered": 0, "groups": group}
 
 
 def test_an_entry_left_out_is_noticed(copy) -> None:
@@ -218,6 +240,131 @@ def test_a_damaged_file_is_a_fault_and_no_traceback(journal, tmp_path) -> None:
     assert fault.value.code is Code.STORE_FAILED
 
 
+def test_an_entry_after_the_last_checkpoint_is_signed_for_by_its_group(copy) -> None:
+    index = copy.first(entries.Refused)
+    moved = copy.stored[index]
+    last = len(copy.stored)
+    facts = msgspec.structs.replace(
+        facts_of(moved), taken_ms=facts_of(copy.stored[-1]).taken_ms, code="expired"
+    )
+    raw = entries.encode(facts)
+    copy.stored.append(Stored(last, raw, leaf_hash(raw)))
+    copy.groups.append(Group(last, 1, copy.groups[-1].statement))
+    assert failed(copy.verify()) == {"groups": last}
+    # Without any statement, as with one too few.
+    copy.groups[last] = None
+    assert failed(copy.verify()) == {"groups": last}
+
+
+def test_a_group_s_root_and_its_signatures_are_looked_at(copy) -> None:
+    last = len(copy.stored) - 1
+    good = copy.groups[last]
+    told = json.loads(good.statement)
+    told["signatures"][1] = {**told["signatures"][1], "signature": "A" * 4412}
+    copy.groups[last] = Group(last, 1, json.dumps(told, separators=(",", ":")).encode())
+    assert failed(copy.verify()) == {"groups": last}
+    copy.groups[last] = good
+    copy.rewrite(last, lambda facts: msgspec.structs.replace(facts, salt="A" * 22))
+    report = copy.verify()
+    assert failed(report) == {"groups": last}
+    assert report.checks[-1].at == "/root"
+
+
+def test_a_group_cut_in_its_middle_is_noticed(copy) -> None:
+    last = len(copy.stored) - 1
+    copy.groups[last] = msgspec.structs.replace(copy.groups[last], count=2)
+    assert failed(copy.verify()) == {"groups": last}
+
+
+def test_without_any_statement_groups_are_not_looked_at(copy) -> None:
+    copy.groups = [None for _ in copy.groups]
+    report = copy.verify()
+    assert report.ok
+    assert report.grouped == 0
+
+
+def test_one_journal_is_of_one_node(copy) -> None:
+    index = copy.first(entries.EpochOpened)
+    copy.groups = [None for _ in copy.groups]
+    copy.rewrite(index, lambda facts: msgspec.structs.replace(facts, node="us"))
+    report = copy.verify()
+    # Every checkpoint is by another node than the one that opened the journal.
+    assert failed(report)["checkpoints"] == copy.first(entries.Checkpointed)
+    assert next(check.at for check in report.checks if check.name == "checkpoints") == "/note"
+    last = facts_of(copy.stored[-1])
+    opened = entries.EpochOpened(
+        salt="A" * 22, taken_ms=last.taken_ms, view=last.view, node="us", epoch=9
+    )
+    fresh = len(copy.stored)
+    copy.rewrite(index, lambda facts: msgspec.structs.replace(facts, node="pa"))
+    raw = entries.encode(opened)
+    copy.stored.append(Stored(fresh, raw, leaf_hash(raw)))
+    copy.groups.append(None)
+    assert failed(copy.verify()) == {"replay": fresh}
+
+
+def test_a_checkpoint_is_held_to_the_keys_of_its_time(copy) -> None:
+    """Keys that came later vouch for nothing that was signed before them, nor take it away."""
+    copy.groups = [None for _ in copy.groups]
+    node = world().view.nodes["pa"]
+    other = jwk_of("another log")
+    raw = world().signed(
+        msgspec.structs.replace(node, version=2, log=[other, node.log[1]]), ["pa"]
+    )
+    last = facts_of(copy.stored[-1])
+    positions = sum(isinstance(facts_of(each), entries.Trust) for each in copy.stored)
+    facts = entries.Trust(
+        salt="A" * 22,
+        taken_ms=last.taken_ms,
+        view=last.view,
+        name="nodes/pa",
+        version=2,
+        position=positions,
+        document=Blob(builders.digest(raw), len(raw)),
+    )
+    copy.blobs[builders.digest(raw)] = raw
+    entry = entries.encode(facts)
+    copy.stored.append(Stored(len(copy.stored), entry, leaf_hash(entry)))
+    copy.groups.append(None)
+    assert copy.verify().ok
+
+
+def jwk_of(seed: str) -> Jwk:
+    """A public Ed25519 key."""
+    key = Ed25519PrivateKey.from_private_bytes(builders.Randomness(seed)(32))
+    return Jwk("OKP", "Ed25519", crv="Ed25519", x=b64(key.public_key().public_bytes_raw()))
+
+
+@pytest.mark.parametrize(
+    ("uncovered", "grouped", "first"),
+    [(0, 9, "Intact. "), (0, 0, "Intact. "), (2, 9, "Intact up to entry 5. ")],
+)
+def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
+    told = Report(
+        ok=True, anchored=True, anchor="", size=9, replayed=9, attested=0, covered=6,
+        uncovered=uncovered, grouped=grouped, root="", checks=[],
+    )  # fmt: skip
+    line = auditing._checked_en(told)
+    assert line.startswith(first)
+    assert ("commit groups, " in line) == (not grouped)
+    assert ("2 entries after" in line) == bool(uncovered)
+
+
 def raise_if_bad(report: Report) -> None:
     if not report.ok:
         raise Fault(Code.STORE_FAILED)
+
+
+def test_a_group_s_statement_is_of_this_epoch_and_place(copy) -> None:
+    """Signed, and over the same leaves: but of an epoch that the journal never opened."""
+    index = copy.first(entries.EpochOpened)
+    last = len(copy.stored) - 1
+    copy.rewrite(index, lambda facts: msgspec.structs.replace(facts, epoch=9))
+    for each in range(index, last + 1):
+        if copy.groups[each].first <= index:
+            copy.groups[each] = None
+    report = copy.verify()
+    check = next(check for check in report.checks if check.name == "groups")
+    assert (check.first, check.at) != (None, "")
+    assert check.at == "/group"
+    assert report.grouped == 0

@@ -301,7 +301,9 @@ def test_chain_of_corrections_does_not_outgrow_an_entry() -> None:
     plan = builders.MemberPlan(
         "us.jiatfs",
         {"es": "EJERCICIO", "en": "EXERCISE"},
-        tuple(builders.EndpointPlan(name, {"en": "EXERCISE"}) for name in names),
+        tuple(
+            builders.EndpointPlan(name, {"es": "EJERCICIO", "en": "EXERCISE"}) for name in names
+        ),
     )
     secrets = dict(zip(names, made, strict=True))
     endpoints = [WORLD.founder._endpoint(each, secrets[each.id]) for each in plan.endpoints]

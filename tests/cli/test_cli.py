@@ -7,6 +7,7 @@ import json
 import pytest
 
 from exchange.cli import output
+from exchange.cli.home import write_private
 from exchange.cli.main import VERBS, cli
 from exchange.errors import Code, Fault, Refusal
 from tests.cli.exercise import AUDIT, OPS, PASSPHRASE, WATCH, Exercise, free_port
@@ -239,6 +240,50 @@ def test_wrong_passphrase_is_told_and_not_repeated(exercise):
         assert "CANARIO" not in ran.out + ran.err
         ran = exercise.at(OPS, "inbox", "--json", **environment)
         assert ran.json["error"]["code"] == "key-file"
+
+
+def test_keys_of_another_endpoint_are_not_used(exercise, tmp_path):
+    import shutil  # noqa: PLC0415
+
+    contexts = exercise.place.home / "contexts"
+    shutil.copytree(contexts, tmp_path / "contexts")
+    shutil.copy(contexts / WATCH / "keys.xk", tmp_path / "contexts" / OPS / "keys.xk")
+    ran = exercise.run("--home", str(tmp_path), "--context", OPS, "inbox", "--json")
+    problem = ran.json["error"]
+    assert (ran.code, problem["code"]) == (output.EXIT_FAULT, "key-file")
+    assert problem["facts"] == {"name": "us.jiatfs/watch", "expected": "pa.senan/ops"}
+
+
+def test_trust_log_that_was_seen_is_remembered_with_the_context(exercise, tmp_path):
+    import shutil  # noqa: PLC0415
+
+    assert exercise.at(OPS, "feeds").code == 0
+    shutil.copytree(exercise.place.home, tmp_path / "home")
+    seen = tmp_path / "home" / "contexts" / OPS / "trust.json"
+    told = json.loads(seen.read_bytes())
+    seen.write_text(json.dumps({**told, "position": told["position"] + 99}))
+    ran = exercise.run("--home", str(tmp_path / "home"), "--context", OPS, "feeds", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "trust-invalid")
+
+
+def test_private_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
+    import os  # noqa: PLC0415
+
+    path = tmp_path / "keys.xk"
+    path.write_bytes(b"before")
+    path.chmod(0o644)
+
+    def full(_):
+        raise OSError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(OSError):
+            write_private(path, b"after")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"before"]
+    write_private(path, b"after")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"after", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_passphrase_from_a_file(exercise, tmp_path):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from exchange.client.memory import Memory
     from exchange.model.draft import Draft
     from tests.api.serving import Door
 
@@ -62,6 +63,7 @@ def agency(
     folder: Path,
     endpoint: str = OPS,
     clock: Callable[[], int] | None = None,
+    memory: Memory | None = None,
     **changes: Any,
 ) -> Agency:
     keys = Keys(world().signers[endpoint], world().openers[endpoint])
@@ -70,6 +72,7 @@ def agency(
         Randomness(f"agency {next(_made)}"),
         cli_world.codes(),
         Outbox(folder),
+        memory,
     )
     return Agency(profile(url, endpoint, **changes), keys, here)
 

@@ -286,7 +286,7 @@ async def test_trust_is_folded_from_the_anchor_and_kept_up(tmp_path):
         await post(door.node, world().amended(COAST, suspended), MINSA)
         assert not (await line.view()).endpoints[COAST].is_active
         # What was posted before is still judged under its own view.
-        assert line.trust.at(view.index).endpoints[COAST].is_active
+        assert line.trust.before(view.index + 1).view.endpoints[COAST].is_active
 
 
 async def test_foreign_anchor_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
+from exchange.model import wire
 from tests.api.serving import serving
 from tests.builders import MINSA, OPS, WATCH, decoded, suspended, world
 from tests.client.dealing import agency, draft, fronted, lied_to
@@ -171,3 +172,33 @@ async def test_posters_at_once_share_one_session(tmp_path):
         prepared = [await line.prepare(draft()) for _ in range(5)]
         receipts = await asyncio.gather(*(line.post(each) for each in prepared))
         assert len({receipt.index for receipt in receipts}) == 5
+
+
+@pytest.mark.parametrize("proof", ["none", "accepted", "of another", "by another", "altered"])
+async def test_refusal_without_its_proof_keeps_the_envelope(tmp_path, proof):
+    envelope, other = world().envelope(), world().envelope()
+    identity = decoded(envelope.header).id
+    async with serving() as door:
+        by_another = (await post(door.node, envelope, WATCH)).receipt
+        made = {
+            "none": None,
+            "of another": (await post(door.node, other, WATCH)).receipt,
+            "by another": by_another,
+            "altered": msgspec.structs.replace(by_another, index=by_another.index + 1),
+            "accepted": (await post(door.node, envelope)).receipt,
+        }
+        said = wire.Words("", "", "", "")
+        problem = wire.Problem("", "", 403, "expired", "", {}, said, said, made[proof])
+        forward = lossy(door, 0)
+
+        async def handle(request):
+            if request.path == "/v1/objects":
+                return web.Response(body=msgspec.json.encode(problem), status=403)
+            return await forward(request)
+
+        async with fronted(handle) as url, agency(url, tmp_path / "box") as line:
+            line.world.outbox.keep(identity, envelope)
+            with pytest.raises(Refusal) as caught:
+                await line.send(identity, envelope)
+            assert caught.value.code is Code.EXPIRED
+            assert line.world.outbox.waiting() == [identity]

@@ -146,3 +146,10 @@ def test_receipt_of_bookkeeping_is_for_nobody(group):
     facts = entries.EpochOpened(node="pa", epoch=1, salt="A", taken_ms=1, view=-1)
     made = changed(receipt, facts=msgspec.json.encode(facts).decode())
     assert refusal_of(made, posted) is Code.BAD_PROOF
+
+
+def test_suite_must_be_one_of_the_arrangement_in_force(group):
+    posted, receipt = group[1]
+    agreed = msgspec.structs.replace(world().view.agreed(), suites=["xb1-c"])
+    view = msgspec.structs.replace(world().view, arrangement=agreed)
+    assert refusal_of(receipt, posted, view) is Code.SUITE_NOT_ALLOWED

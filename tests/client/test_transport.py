@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ssl
+from functools import cache
 
+import msgspec
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from exchange.cli import state
+from exchange.client import transport as transports
 from exchange.client.transport import Transport
 from exchange.errors import Code, Fault, Refusal
+from exchange.model import wire
 from exchange.node.sessions import TOKEN_LIFETIME_S
 from tests.api.serving import certificate, serving
 from tests.builders import MINSA, OPS, TLS_MADE, TLS_SEED, suspended, world
@@ -122,3 +130,61 @@ async def test_suspended_endpoint_hears_so():
         await post(door.node, world().amended(OPS, suspended), MINSA)
         async with transport(door.url) as line:
             assert await fault_of(line.get("/v1/inbox"), Refusal) is Code.ENDPOINT_SUSPENDED
+
+
+async def test_answer_without_end_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(transports, "MAX_ANSWER_BYTES", 1000)
+
+    async def handle(request):
+        return web.Response(body=bytes(1001 if request.path == "/long" else 1000))
+
+    async with fronted(handle) as url, transport(url) as line:
+        line._token = "token"  # noqa: S105
+        assert len(await line.get("/enough")) == 1000
+        assert await fault_of(line.get("/long")) is Code.OVERSIZED
+
+
+def test_facts_named_like_our_own_arguments_do_no_harm():
+    said = wire.Words("", "", "", "")
+    facts = {"self": 1, "code": "x", "at": "y", "name": "kept"}
+    problem = wire.Problem("", "", 400, "expired", "/here", facts, said, said)
+    error = transports.error_of(msgspec.json.encode(problem), 400)
+    assert (error.code, error.at, error.facts) == (Code.EXPIRED, "/here", {"name": "kept"})
+
+
+ISSUED_SEED = b"exercise key of another, 32 by.."
+
+
+@cache
+def issued() -> str:
+    """A certificate that the key of the pinned one issued to another key."""
+    issuer = x509.load_pem_x509_certificate(certificate().encode())
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "another")]))
+        .issuer_name(issuer.subject)
+        .public_key(state._tls_key(ISSUED_SEED).public_key())
+        .serial_number(7)
+        .not_valid_before(issuer.not_valid_before_utc)
+        .not_valid_after(issuer.not_valid_before_utc + dt.timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(state._tls_key(TLS_SEED), hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@pytest.mark.parametrize("pin", ["issuer", "issued"])
+async def test_pinned_certificate_speaks_for_itself_alone(pin):
+    async def handle(_):
+        return web.Response()
+
+    pinned = certificate() if pin == "issuer" else issued()
+    async with (
+        fronted(handle, state.server_context(issued(), ISSUED_SEED)) as url,
+        transport(url, certificate=pinned) as line,
+    ):
+        line._token = "token"  # noqa: S105
+        if pin == "issued":
+            assert await line.get("/v1/inbox") == b""
+        else:
+            assert await fault_of(line.get("/v1/inbox")) is Code.NODE_UNREACHABLE

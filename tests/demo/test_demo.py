@@ -71,7 +71,7 @@ def test_four_are_refused_on_purpose_each_with_its_code(told) -> None:
 
 
 def test_the_record_is_intact_and_the_flipped_bit_is_found(told) -> None:
-    assert "Íntegro." in told["text"]
+    assert re.search(r"Íntegro(\.| hasta el asiento \d+\.) Cada asiento", told["text"])
     assert "TAMPERED." in told["text"]
     assert "ALTERADO" not in told["text"]
 
@@ -79,6 +79,11 @@ def test_the_record_is_intact_and_the_flipped_bit_is_found(told) -> None:
 def test_both_nations_read_in_their_own_language(told) -> None:
     assert "NOT A REAL EVENT" in told["text"]
     assert "NO ES UN HECHO REAL" in told["text"]
+
+
+def test_what_is_kept_is_for_its_owner_alone(told) -> None:
+    assert told["kept"].stat().st_mode & 0o777 == 0o700
+    assert (told["kept"] / "passphrase").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_kept_goes_on_working(told) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.errors import Refusal
+from exchange.errors import Code, Refusal
 from exchange.model import draft
 from exchange.model.bulletin import TYPES
 from exchange.model.bulletin.blocks import Target
@@ -274,3 +274,34 @@ def test_references_of_the_draft_are_kept_and_an_update_needs_one():
     assert (ref.rel, ref.id) == ("supersedes", ID)
     assert draft.verb_of(read(named), complete(named)) == "update"
     assert draft.references(read(VOI), complete(VOI)) == []
+
+
+LONG = "a." * 60_000 + "a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{LONG}=1",
+        f"[{LONG}]",
+        f"x = {{{LONG}=1}}",
+        '"a".' * 30_000 + "a=1",
+        f'x = """y"""""\n\'#\' = \'\'\'\'z\'\'\'\' # """\n{LONG}=1',
+    ],
+    ids=["key", "table", "inline", "quoted", "after-strings"],
+)
+def test_a_long_dotted_key_is_refused_before_it_costs_minutes(text) -> None:
+    with pytest.raises(Refusal) as refusal:
+        read(text)
+    assert refusal.value.code == Code.TOO_DEEP
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f'"{LONG}"', f"'{LONG}'", f'"""\n{LONG}""""', f"'''\n{LONG}'''", f"1 # {LONG}"],
+    ids=["basic", "literal", "lines", "literal-lines", "comment"],
+)
+def test_dots_in_prose_are_no_depth(value) -> None:
+    with pytest.raises(Refusal) as refusal:
+        read(f"x = {value}\n")
+    assert refusal.value.code == Code.MISSING_MEMBER

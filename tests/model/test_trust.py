@@ -45,10 +45,10 @@ def test_document_has_one_spelling(change) -> None:
 
 def test_title_may_hold_quotes_and_no_control_character() -> None:
     member = WORLD.member("pa.senan")
-    quoted = msgspec.structs.replace(member, title={"es": 'EJERCICIO "uno" \\ dos'})
+    quoted = msgspec.structs.replace(member, title={"es": 'EJERCICIO "uno" \\ dos', "en": "-"})
     assert trust.decode(trust.encode(quoted)) == quoted
     for sign in ("\n", "\\\n", "\x00", "\x1b"):
-        hidden = msgspec.structs.replace(member, title={"es": f"EJERCICIO{sign}"})
+        hidden = msgspec.structs.replace(member, title={"es": f"EJERCICIO{sign}", "en": "-"})
         with pytest.raises(Refusal) as refusal:
             trust.decode(trust.encode(hidden))
         assert refusal.value.code == Code.CONTROL_CHARACTER
@@ -166,9 +166,34 @@ def test_subscribers_are_those_who_may_still_read() -> None:
     assert WORLD.later(*asked, WORLD.rearranged(feeds=narrower)).subscribers("maritime") == [
         COAST
     ]
+    roleless = WORLD.amended(COAST, lambda e: msgspec.structs.replace(e, roles=["poster"]))
+    assert WORLD.later(*asked, roleless).subscribers("maritime") == [WATCH]
     none = WORLD.subscription(COAST, [], version=2)
     assert WORLD.later(*asked, none).subscribers("maritime") == [WATCH]
 
 
 def test_anchor_is_the_digest_of_the_first_root() -> None:
     assert WORLD.anchor == digest(WORLD.documents[0])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        (b'"threshold":2', b'"threshold":1', Code.WRONG_VALUE),
+        (b'"version":1', b'"version":9007199254740992', Code.WRONG_VALUE),
+    ],
+)
+def test_root_out_of_bounds_is_refused(before, after, code) -> None:
+    payload = trust.encode(WORLD.founder.root(1))
+    assert before in payload
+    with pytest.raises(Refusal) as refusal:
+        trust.decode(payload.replace(before, after))
+    assert refusal.value.code == code
+
+
+def test_title_is_in_both_languages() -> None:
+    payload = trust.encode(WORLD.member("pa.senan"))
+    assert b',"en":"EXERCISE"' in payload
+    with pytest.raises(Refusal) as refusal:
+        trust.decode(payload.replace(b',"en":"EXERCISE"', b"", 1))
+    assert refusal.value.code == Code.MISSING_MEMBER

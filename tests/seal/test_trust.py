@@ -8,6 +8,7 @@ import pytest
 from exchange.broker.settle import Rejected
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Nation, Signatory
+from exchange.model.trust import TYP as TRUST_TYP
 from exchange.model.trust import encode as encode_trust
 from exchange.model.view import View
 from exchange.seal import jws, trust
@@ -187,3 +188,14 @@ def test_view_is_folded_by_the_same_rules() -> None:
     with pytest.raises(Refusal) as refusal:
         trust.apply(WORLD.documents[1], WORLD.view, 9, NOW)
     assert refusal.value.code == Code.STALE_VERSION
+
+
+def test_signature_that_is_no_custodian_s_is_refused_and_not_passed_over() -> None:
+    member = encode_trust(msgspec.structs.replace(WORLD.member("pa.senan"), version=2))
+    arrangement = encode_trust(builders.arrangement(builders.feeds(), FOUNDED, 2))
+    root = encode_trust(WORLD.founder.root(2))
+    pa, us = (list(each.values()) for each in WORLD.founder.custodians.values())
+    for payload, signers in ((member, pa), (arrangement, pa + us), (root, pa + us)):
+        assert judged(jws.sign(payload, TRUST_TYP, signers), WORLD.view) is None
+        extra = [*signers, WORLD.signers[OPS]]
+        assert judged(jws.sign(payload, TRUST_TYP, extra), WORLD.view) == Code.TRUST_NOT_SIGNED

@@ -79,6 +79,31 @@ READING = [
         bytewise(lambda r: nested(r, b'{"protected"', b'{"protected":"e30","protected"')),
     ),
     Case(
+        "spaced",
+        "white space between members: the same signatures, another digest",
+        Code.MALFORMED,
+        "",
+        bytewise(lambda r: nested(r, b',"signatures"', b', "signatures"')),
+    ),
+    Case(
+        "signatures-first",
+        "the members in another order: the same signatures, another digest",
+        Code.MALFORMED,
+        "",
+        outer(lambda told: told.update(payload=told.pop("payload"))),
+    ),
+    Case(
+        "signature-first",
+        "the members of a signature in another order",
+        Code.MALFORMED,
+        "",
+        outer(
+            lambda told: told["signatures"][1].update(
+                protected=told["signatures"][1].pop("protected")
+            )
+        ),
+    ),
+    Case(
         "duplicate-in-protected",
         "a member twice in a protected header, and signed so",
         Code.DUPLICATE_MEMBER,

@@ -16,6 +16,7 @@ from exchange.model.trust import encode as encode_trust
 from exchange.seal import jws
 from tests import builders
 from tests.builders import (
+    AUDIT,
     COAST,
     FOUNDED,
     MINSA,
@@ -408,6 +409,13 @@ TRUST = [
         Code.MAY_NOT_READ,
         "/feeds/1",
         lambda w: w.subscription(COAST, ["maritime", "requests"]),
+    ),
+    Case(
+        "subscription-of-no-reader",
+        "a subscription of an endpoint without the reader's role",
+        Code.MISSING_ROLE,
+        "/endpoint",
+        lambda w: w.subscription(AUDIT),
     ),
     Case(
         "subscription-to-no-feed",

@@ -1,0 +1,42 @@
+"""What no rule judges again must still have its form: salts, and the facts of a refusal."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model.codec import unb64
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from exchange.model.entry import Facts
+
+_POINTER = re.compile(r"(/([^~/]|~[01])*)*")
+_CODES = frozenset(code.value for code in Code)
+
+
+def check(facts: Facts, index: int, endpoints: Collection[str]) -> None:
+    """Hold an entry's facts to their form.
+
+    Args:
+        facts: of the entry.
+        index: of the entry.
+        endpoints: all that were ever in the directory up to here.
+
+    Raises:
+        Refusal: ``bad-proof``, and which fact.
+    """
+    if len(unb64(facts.salt, "/salt")) != entries.SALT_BYTES:
+        raise Refusal(Code.BAD_PROOF, "/salt", found=index)
+    if not isinstance(facts, entries.Refused):
+        return
+    if facts.code not in _CODES:
+        raise Refusal(Code.BAD_PROOF, "/code", found=index)
+    # Empty: the node's own operator.
+    if facts.caller and facts.caller not in endpoints:
+        raise Refusal(Code.BAD_PROOF, "/caller", found=index)
+    if not _POINTER.fullmatch(facts.at) or not facts.at.isprintable():
+        raise Refusal(Code.BAD_PROOF, "/at", found=index)

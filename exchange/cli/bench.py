@@ -1,0 +1,123 @@
+"""The verb ``bench``: how fast a node is here, next to the signature library alone."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exchange.cli import output
+from exchange.cli.main import Session, verb
+
+if TYPE_CHECKING:
+    from exchange.cli.benching.whole import Result
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A few seconds, and rough figures.")
+@verb
+def bench(session: Session, quick: bool) -> None:
+    """Measure this machine: bulletins accepted per second, and what each costs.
+
+    Founds an exercise in a temporary folder, starts a node on it, and posts bulletins that
+    were sealed and signed beforehand. Ends non-zero when the figures do not count.
+    """
+    from exchange.cli.benching import whole  # noqa: PLC0415  (loads half of the system)
+
+    plan = whole.QUICK if quick else whole.FULL
+    with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
+        result = whole.run(plan, Path(folder), _Progress(session).told)
+    if session.as_json:
+        output.show_json(result)
+    else:
+        _show(session, result)
+    if result.void:
+        sys.exit(output.EXIT_REFUSED)
+
+
+class _Progress:
+    """Says on stderr how far it is, where a person looks on."""
+
+    def __init__(self, session: Session) -> None:
+        self._is_shown = sys.stderr.isatty() and not session.as_json
+
+    def told(self, what: str) -> None:
+        if self._is_shown:
+            click.echo(f"\r\x1b[K{what}", nl=False, err=True)
+
+
+_HEADS = {
+    "en": {"run": "run", "per_s": "accepted/s", "of_cap": "of cap", "p50": "p50 ms",
+           "p99": "p99 ms", "node": "node us", "poster": "poster us", "idle": "idle",
+           "others": "others"},
+    "es": {"run": "prueba", "per_s": "aceptados/s", "of_cap": "de cap", "p50": "p50 ms",
+           "p99": "p99 ms", "node": "nodo us", "poster": "emisor us", "idle": "libre",
+           "others": "ajenos"},
+}  # fmt: skip
+_COSTS = {
+    "sign_us": ("sign a header", "firmar un encabezado"),
+    "admit_us": ("consider one bulletin", "considerar un boletín"),
+    "parse_us": ("  of it, strict parsing", "  de ello, lectura estricta"),
+    "seal_1_us": ("seal and sign to 1", "sellar y firmar para 1"),
+    "seal_5_us": ("seal and sign to 5", "sellar y firmar para 5"),
+    "seal_20_us": ("seal and sign to 20", "sellar y firmar para 20"),
+    "open_us": ("open", "abrir"),
+}
+
+
+def _show(session: Session, result: Result) -> None:
+    """Print the figures for a person, with what they mean."""
+    say, caps = session.say, result.cap
+    say(
+        f"cap: {caps['per_s']:.0f} verificaciones por segundo de la suite híbrida (biblioteca "
+        f"sola, {result.machine['cores']} núcleos; {caps['before']:.0f} antes, "
+        f"{caps['after']:.0f} después). Se publicó de a uno con 1, 16 y 64 conexiones y por "
+        "lotes de 100; cada respuesta se comprobó contra el diario. us: microsegundos de "
+        "procesador por boletín. El emisor comparte los núcleos con el nodo.",
+        f"cap: {caps['per_s']:.0f} verifications a second of the hybrid suite (the library "
+        f"alone, {result.machine['cores']} cores; {caps['before']:.0f} before, "
+        f"{caps['after']:.0f} after). Posted one by one over 1, 16 and 64 connections and in "
+        "batches of 100; each answer was compared with the journal. us: microseconds of "
+        "processor time a bulletin. The poster shares the cores with the node.",
+    )
+    rows = [
+        {
+            "run": run.name,
+            "per_s": f"{run.per_s:.0f}",
+            "of_cap": f"{result.of_cap[run.name]:.2f}{_floor(run.name, result)}",
+            "p50": f"{run.p50_ms:.1f}",
+            "p99": f"{run.p99_ms:.1f}",
+            "node": f"{run.node_cpu_us:.0f}",
+            "poster": f"{run.poster_cpu_us:.0f}",
+            "idle": f"{run.idle:.0%}",
+            "others": f"{run.others:.0%}",
+        }
+        for run in result.runs
+    ]
+    output.table(rows, _HEADS[session.lang])
+    place = 0 if session.lang == "en" else 1
+    output.table(
+        [
+            {"step": words[place], "us": f"{result.costs[name]:.0f}"}
+            for name, words in _COSTS.items()
+        ],
+        {"step": "one core" if session.lang == "en" else "un núcleo", "us": "us"},
+    )
+    mark = _floor("idle_mib", result)
+    say(
+        f"Memoria del nodo con sus procesos: {result.idle_mib:.0f} MiB en reposo{mark}, "
+        f"{result.busy_mib:.0f} MiB tras la carga.",
+        f"Memory of the node with its processes: {result.idle_mib:.0f} MiB idle{mark}, "
+        f"{result.busy_mib:.0f} MiB after the load.",
+    )
+    for reason in result.void:
+        say(f"NO VALE: {reason}", f"VOID: {reason}")
+
+
+def _floor(name: str, result: Result) -> str:
+    """Mark a figure that does not reach its floor."""
+    floor = result.floors.get(name)
+    return "" if floor is None or floor.is_met else f" (< {floor.floor:g})"

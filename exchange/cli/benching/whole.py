@@ -1,0 +1,289 @@
+"""The whole bench: make a load, measure the yardstick, post, and audit what was posted."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import platform
+import ssl
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.cli import state, world
+from exchange.cli.benching import cap, costs, load, trial
+from exchange.cli.benching.posting import Connection, Request, head
+from exchange.cli.benching.trial import Figures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from exchange.cli.benching.load import Maker
+    from exchange.cli.benching.posting import Answer
+    from exchange.cli.benching.trial import Running
+    from exchange.cli.found import Place
+    from exchange.seal.close import Envelope
+
+    Load = dict[str, list[Envelope]]
+
+# What is asked of every release: shares of ``cap`` at least, and MiB at most.
+FLOORS = {"post-64": 0.30, "batch": 0.50, "idle_mib": 150.0}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One run: over how many connections, how many bulletins a request, and how many in all."""
+
+    name: str
+    clients: int
+    batch: int
+    count: int
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much is done; each run ends at its count, or after ``limit_s``."""
+
+    steps: tuple[Step, ...]
+    limit_s: float
+    cap_s: float
+    rounds: int
+
+
+FULL = Plan(
+    (
+        Step("warm-up", 16, 1, 400),
+        Step("post-1", 1, 1, 400),
+        Step("post-16", 16, 1, 5000),
+        Step("post-64", 64, 1, 8000),
+        Step("batch", 4, 100, 12000),
+    ),
+    limit_s=15,
+    cap_s=2.0,
+    rounds=200,
+)
+QUICK = Plan(
+    (
+        Step("warm-up", 16, 1, 64),
+        Step("post-1", 1, 1, 40),
+        Step("post-16", 16, 1, 320),
+        Step("post-64", 64, 1, 640),
+        Step("batch", 4, 100, 1600),
+    ),
+    limit_s=5,
+    cap_s=0.5,
+    rounds=20,
+)
+WARM_UP = "warm-up"
+
+
+class Floor(msgspec.Struct, frozen=True):
+    """One figure that is asked for, and whether it was reached."""
+
+    floor: float
+    found: float
+    is_met: bool
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What ``bench --json`` prints. ``void`` says why the figures do not count, if so."""
+
+    machine: dict[str, str | int]
+    cap: dict[str, float]
+    runs: list[Figures]
+    of_cap: dict[str, float]
+    idle_mib: float
+    busy_mib: float
+    costs: dict[str, float]
+    floors: dict[str, Floor]
+    journal: dict[str, int]
+    void: list[str]
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    told: Callable[[str], None],
+    spoil: Callable[[Load], None] = lambda _: None,
+) -> Result:
+    """Measure a node process on this machine.
+
+    Args:
+        plan: how much.
+        folder: empty; an exercise is founded in it.
+        told: called with a line on how far it is.
+        spoil: changes the load before it is posted, for a trial of the audit.
+
+    Raises:
+        Fault: the node does not start, or does not answer.
+    """
+    passphrase = world.randomness(16).hex()
+    place = load.found_exercise(folder, passphrase)
+    makers = load.makers(place)
+    sealer = load.Sealer(makers[0])
+    sample = sealer.envelope(load.READERS[:1]).header
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cap.cores(), mp_context=context) as pool:
+        envelopes = _made(pool, makers, plan, told)
+        spoil(envelopes)
+
+        def yardstick() -> float:
+            told("cap ...")
+            return cap.measure(pool, sample, sealer.signer.keys, plan.cap_s)
+
+        before = yardstick()
+        bench = _Bench(place, makers, envelopes)
+        with trial.running(place.node, passphrase) as node:
+            bench.post(node, plan, told)
+        after = yardstick()
+    told("costs ...")
+    steps = costs.measure(makers[0], place.founded.endpoints[load.READERS[0]], plan.rounds)
+    told("journal ...")
+    accepted = trial.accepted_in(place.node)
+    void = trial.audit(trial.Posted(bench.envelopes, bench.answers), accepted, sealer.view)
+    if cap.apart(before, after) > cap.APART:
+        void.append(
+            f"cap was {before:.0f}/s before and {after:.0f}/s after: not a quiet machine"
+        )
+    told("")
+    return _result(bench, (before, after), steps, len(accepted), void)
+
+
+def _made(
+    pool: Executor, makers: Sequence[Maker], plan: Plan, told: Callable[[str], None]
+) -> dict[str, list[Envelope]]:
+    counts: dict[str, int] = {}
+    for step in plan.steps:
+        for poster, share in _shares([maker.poster for maker in makers], step).items():
+            counts[poster] = counts.get(poster, 0) + share
+    total, done = sum(counts.values()), 0
+
+    def made(count: int) -> None:
+        nonlocal done
+        done += count
+        told(f"sealing and signing {done} / {total}")
+
+    return load.make(pool, makers, counts, made)
+
+
+class _Bench:
+    """One node's trial: what was posted to it, and what came of it."""
+
+    def __init__(
+        self, place: Place, makers: Sequence[Maker], envelopes: Mapping[str, list[Envelope]]
+    ) -> None:
+        self.runs: list[Figures] = []
+        self.answers: list[Answer] = []
+        self.envelopes: dict[int, Envelope] = {}
+        self.idle_mib = self.busy_mib = 0.0
+        self._certificate = (place.node / state.CERTIFICATE).read_text(encoding="ascii")
+        self._makers = makers
+        self._waiting: dict[str, Iterator[tuple[int, Envelope]]] = {}
+        numbers = itertools.count()
+        for poster, made in envelopes.items():
+            numbered = [(next(numbers), envelope) for envelope in made]
+            self.envelopes.update(numbered)
+            self._waiting[poster] = iter(numbered)
+
+    def post(self, node: Running, plan: Plan, told: Callable[[str], None]) -> None:
+        """Do each run of the plan, one after another."""
+        self.idle_mib = node.rss_mib()
+        with ExitStack() as stack:
+            most = max(step.clients for step in plan.steps)
+            connections = [Connection(node.port, self._certificate) for _ in range(most)]
+            for each in connections:
+                stack.callback(each.close)
+            tokens = [
+                trial.open_session(connections[0], load.Sealer(maker), maker.poster)
+                for maker in self._makers
+            ]
+            for step in plan.steps:
+                told(f"{step.name} ...")
+                work = self._work(connections, tokens, step)
+                figures, answers = trial.measure(node, step.name, work, plan.limit_s)
+                self.answers += answers
+                if step.name != WARM_UP:
+                    self.runs.append(figures)
+        self.busy_mib = node.rss_mib()
+
+    def _work(
+        self, connections: Sequence[Connection], tokens: Sequence[str], step: Step
+    ) -> list[tuple[Connection, Iterator[Request]]]:
+        """Share a run's bulletins out; connections of one poster take from one heap."""
+        shares = _shares([maker.poster for maker in self._makers], step)
+        heaps = []
+        for (poster, share), token in zip(shares.items(), tokens, strict=False):
+            numbered = list(itertools.islice(self._waiting[poster], share))
+            heaps.append(iter(_requests(numbered, token, step.batch)))
+        return [
+            (connection, heaps[place % len(heaps)])
+            for place, connection in enumerate(connections[: step.clients])
+        ]
+
+
+def _shares(posters: Sequence[str], step: Step) -> dict[str, int]:
+    """Share a run's bulletins out among the posters that its connections stand for."""
+    taking = posters[: step.clients]
+    return {
+        poster: len(range(place, step.count, len(taking)))
+        for place, poster in enumerate(taking)
+    }
+
+
+def _requests(
+    numbered: Sequence[tuple[int, Envelope]], token: str, batch: int
+) -> list[Request]:
+    """Return requests that are whole: nothing is joined while the clock runs."""
+    path = "/v1/objects" if batch == 1 else "/v1/batch"
+    found = []
+    for at in range(0, len(numbered), batch):
+        part = numbered[at : at + batch]
+        body = b"".join(envelope.framed() for _, envelope in part)
+        data = head("POST", path, token, len(body)) + body
+        found.append(Request(data, [number for number, _ in part]))
+    return found
+
+
+def _result(
+    bench: _Bench,
+    caps: tuple[float, float],
+    costs: dict[str, float],
+    accepted: int,
+    void: list[str],
+) -> Result:
+    mean = sum(caps) / 2
+    of_cap = {run.name: run.per_s / mean for run in bench.runs}
+    floors = {
+        name: Floor(floor, of_cap[name], of_cap[name] >= floor)
+        for name, floor in FLOORS.items()
+        if name in of_cap
+    }
+    idle = FLOORS["idle_mib"]
+    floors["idle_mib"] = Floor(idle, bench.idle_mib, bench.idle_mib <= idle)
+    return Result(
+        machine={
+            "cores": cap.cores(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "openssl": ssl.OPENSSL_VERSION,
+        },
+        cap={
+            "before": caps[0],
+            "after": caps[1],
+            "apart": cap.apart(*caps),
+            "per_s": mean,
+        },
+        runs=bench.runs,
+        of_cap=of_cap,
+        idle_mib=bench.idle_mib,
+        busy_mib=bench.busy_mib,
+        costs=costs,
+        floors=floors,
+        journal={
+            "accepted": accepted,
+            "acknowledged": sum(len(answer.numbers) for answer in bench.answers),
+        },
+        void=void[:20],
+    )

@@ -1,0 +1,68 @@
+"""How far the trust log was already seen, on disk: a node cannot show an older one later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.client.files import write_durably
+from exchange.errors import Code, Fault, Refusal
+from exchange.model.identity import Count, Digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exchange.model.view import View
+
+
+class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The head of the trust log after so many documents from this anchor."""
+
+    anchor: Digest
+    position: Count
+    head: Digest
+
+
+class Memory:
+    """One small file that holds the longest trust log that was seen and verified."""
+
+    def __init__(self, path: Path) -> None:
+        """Use this file; it is made when the first documents were verified."""
+        self._path = path
+
+    def check(self, view: View) -> None:
+        """Hold a verified view to what was seen before it; remember it where it has more.
+
+        Raises:
+            Refusal: ``trust-invalid``: the log is shorter than it was, or another one.
+            Fault: ``store-failed``: what was seen cannot be read or kept.
+        """
+        seen = self._read()
+        if seen is not None and seen.anchor == view.anchor:
+            if view.position < seen.position:
+                raise Refusal(
+                    Code.TRUST_INVALID, "/trust", expected=seen.position, found=view.position
+                )
+            if view.heads[seen.position] != seen.head:
+                raise Refusal(Code.TRUST_INVALID, "/trust", expected=seen.head)
+            if view.position == seen.position:
+                return
+        self._write(_Seen(view.anchor, view.position, view.heads[-1]))
+
+    def _read(self) -> _Seen | None:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Seen)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise self._failed(error) from error
+
+    def _write(self, seen: _Seen) -> None:
+        try:
+            write_durably(self._path, msgspec.json.encode(seen) + b"\n")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Fault:
+        return Fault(Code.STORE_FAILED, name=self._path.name, found=type(error).__name__)

@@ -1,0 +1,158 @@
+"""``exchange bench``: its shape, and that it does not count what it should not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from exchange.cli.benching import cap, load, posting, trial, whole
+from exchange.cli.benching.posting import Answer
+from exchange.cli.benching.trial import Posted
+from exchange.cli.benching.whole import Plan, Step
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = Plan((Step("warm-up", 2, 1, 4), Step("batch", 2, 5, 20)), 20, 0.05, 2)
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_quick_bench_prints_every_figure_as_json() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "exchange", "bench", "--quick", "--json"],
+        cwd=ROOT,
+        env={**os.environ},
+        capture_output=True,
+        timeout=110,
+        check=False,
+    )
+    result = json.loads(done.stdout)
+    assert [(run["name"], run["clients"], run["batch"]) for run in result["runs"]] == [
+        ("post-1", 1, 1),
+        ("post-16", 16, 1),
+        ("post-64", 64, 1),
+        ("batch", 4, 100),
+    ]
+    posted = sum(step.count for step in whole.QUICK.steps)
+    assert result["journal"] == {"accepted": posted, "acknowledged": posted}
+    assert all(
+        0 < run["p50_ms"] <= run["p99_ms"] and run["node_cpu_us"] > 0 for run in result["runs"]
+    )
+    assert set(result["of_cap"]) == {run["name"] for run in result["runs"]}
+    assert set(result["floors"]) == {"post-64", "batch", "idle_mib"}
+    assert result["cap"]["per_s"] > 0
+    assert {"sign_us", "admit_us", "seal_1_us", "seal_5_us", "seal_20_us", "open_us"} <= set(
+        result["costs"]
+    )
+    assert 0 < result["costs"]["parse_share"] < 1
+    # A busy machine voids a run, and says so; nothing else may.
+    assert all("not a quiet machine" in reason for reason in result["void"])
+    assert done.returncode == (1 if result["void"] else 0), done.stderr
+
+
+def test_an_id_posted_twice_voids_the_run(tmp_path: Path) -> None:
+    def double(made: whole.Load) -> None:
+        first = made[load.POSTERS[0]]
+        first[1] = first[0]
+
+    result = whole.run(TINY, tmp_path, silent, double)
+    assert any("not accepted: status 200" in reason for reason in result.void), result.void
+
+
+class Trial:
+    """One real trial, and what its audit is told; each test changes one thing of it."""
+
+    def __init__(self, folder: Path) -> None:
+        place = load.found_exercise(folder, "exercise")
+        maker = load.makers(place)[0]
+        sealer = load.Sealer(maker)
+        self.view = sealer.view
+        made = [sealer.envelope(load.READERS[:1]) for _ in range(6)]
+        self.envelopes = dict(enumerate(made))
+        certificate = (place.node / "certificate.pem").read_text(encoding="ascii")
+        with trial.running(place.node, "exercise") as node:
+            connection = posting.Connection(node.port, certificate)
+            token = trial.open_session(connection, sealer, maker.poster)
+            self.answers = [
+                Answer(
+                    [number],
+                    *connection.ask("POST", "/v1/objects", envelope.framed(), token)[1:],
+                )
+                for number, envelope in self.envelopes.items()
+            ]
+            connection.close()
+        self.accepted = trial.accepted_in(place.node)
+
+    def audit(
+        self, answers: list[Answer] | None = None, accepted: dict[int, bytes] | None = None
+    ) -> list[str]:
+        posted = Posted(self.envelopes, self.answers if answers is None else answers)
+        return trial.audit(posted, self.accepted if accepted is None else accepted, self.view)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    return Trial(tmp_path_factory.mktemp("trial"))
+
+
+def test_an_honest_run_counts(real: Trial) -> None:
+    assert real.audit() == []
+
+
+def test_a_lost_answer_voids_the_run(real: Trial) -> None:
+    assert real.audit(real.answers[1:]) == ["posted 5, acknowledged 5, in the journal 6"]
+
+
+def test_an_acknowledged_entry_that_is_not_there_voids_the_run(real: Trial) -> None:
+    left = dict(real.accepted)
+    index = max(left)
+    del left[index]
+    assert f"entry {index} is not what was acknowledged" in real.audit(accepted=left)
+
+
+def test_one_entry_acknowledged_twice_voids_the_run(real: Trial) -> None:
+    first, second, *rest = real.answers
+    twice = real.audit([first, second._replace(body=first.body), *rest])
+    assert any("acknowledged twice" in reason for reason in twice)
+
+
+def test_a_refusal_voids_the_run(real: Trial) -> None:
+    refused = real.answers[0]._replace(status=422)
+    assert "status 422" in real.audit([refused, *real.answers[1:]])[0]
+
+
+def test_a_batch_with_one_problem_in_it_voids_the_run(real: Trial) -> None:
+    lines = msgspec.json.Encoder().encode_lines(
+        [{"receipt": msgspec.Raw(real.answers[0].body)}, {}]
+    )
+    batch = Answer([0, 1], 200, lines, 0.0)
+    assert "1 receipts for 2" in real.audit([batch, *real.answers[2:]])[0]
+
+
+def test_a_receipt_that_does_not_verify_voids_the_run(real: Trial) -> None:
+    broken = real.answers[0].body.replace(b'"signature":"', b'"signature":"AAAA', 1)
+    forged = real.audit([real.answers[0]._replace(body=broken), *real.answers[1:]])
+    assert any(reason.startswith("receipt of entry") for reason in forged)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"), [(100, 86, True), (100, 84, False), (84, 100, False)]
+)
+def test_a_yardstick_that_moved_more_than_15_percent_does_not_count(
+    before: float, after: float, counts: bool
+) -> None:
+    assert (cap.apart(before, after) <= cap.APART) is counts
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 2.0), (0.99, 4.0), (0.25, 1.0), (0.26, 2.0)]
+)
+def test_quantile_is_the_nearest_rank(share: float, expected: float) -> None:
+    assert trial.quantile([1.0, 2.0, 3.0, 4.0], share) == expected
