@@ -147,7 +147,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             yield Path(name)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise Fault(Code.STORE_FAILED, name=str(keep), expected="empty-folder")
+        raise click.UsageError(f"--keep: {keep} no está vacía / is not empty")
     keep.mkdir(parents=True, exist_ok=True)
     keep.chmod(0o700)
     yield keep.resolve()

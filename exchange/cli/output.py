@@ -24,9 +24,10 @@ EXIT_FAULT = 3
 EXIT_UNKNOWN = 4
 EXIT_TAMPERED = 5
 
-# Columns of prose, which may be broken; all others (ids, times) are copied and searched.
-_FLOWING = frozenset({"title", "told", "what", "types", "agency"})
-_WIDTH_OF_FILES = 140
+# Short columns that are copied and searched; the others may be broken, and none is ever cut.
+_WHOLE = frozenset({"index", "taken", "type", "kind", "code"})
+# In a pipe nothing needs breaking: an id with its table is under 200 characters.
+_WIDTH_OF_FILES = 200
 
 
 def exit_code(error: ExchangeError) -> int:
@@ -73,7 +74,7 @@ def table(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> Non
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name, head in heads.items():
-        shown.add_column(head, overflow="fold", no_wrap=name not in _FLOWING)
+        shown.add_column(head, overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         # Text, not markup: what came from elsewhere has no say in how it is shown.
         shown.add_row(*(Text(render.visible(str(row.get(name, "")))) for name in heads))

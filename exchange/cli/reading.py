@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -18,9 +20,13 @@ from exchange.model import objects
 from exchange.seal import jws
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.client.agency import Agency
     from exchange.model.objects import Outcome
 
+# From here on a table has room for ids beside the subject.
+_WIDE = 150
 _HEADS = {
     "en": {"index": "entry", "taken": "time", "precedence": "precedence", "type": "type",
            "origin": "from", "title": "subject", "state": "state", "id": "id"},
@@ -35,11 +41,16 @@ _HEADS = {
 def inbox(session: Session, after: int) -> None:
     """List what is owed to this endpoint, verified and opened."""
     items = [item for item in asyncio.run(_everything(session)) if item.index > after]
-    rows = [_row(item, session) for item in items]
+    marks = _marks(items)
+    rows = [_row(item, session, marks) for item in items]
     if session.as_json:
         output.show_json({"endpoint": session.context().profile().endpoint, "items": rows})
     elif rows:
-        output.table(rows, _HEADS[session.lang])
+        heads = _HEADS[session.lang]
+        if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE:
+            # The entry number names an item as well, and there is room for the subject.
+            heads = {name: head for name, head in heads.items() if name != "id"}
+        output.table(rows, heads)
     else:
         session.say("El buzón está vacío.", "The inbox is empty.")
 
@@ -73,7 +84,7 @@ async def _watch(session: Session, after: int, count: int) -> None:
                 return
 
 
-def _row(item: Item, session: Session) -> dict[str, Any]:
+def _row(item: Item, session: Session, marks: Marks | None = None) -> dict[str, Any]:
     codes, lang = world.codes(), session.lang
     match item:
         case Delivered(header=header):
@@ -88,7 +99,7 @@ def _row(item: Item, session: Session) -> dict[str, Any]:
                 "origin": header.origin,
                 "status": header.status,
                 "title": _title(item, session),
-                "state": _state(item, session),
+                "state": _state(item, session, (marks or {}).get(item.index, [])),
                 "id": header.id,
                 "locked": output.problem(item.locked) if item.locked else None,
             }
@@ -139,13 +150,37 @@ def _title(item: Delivered, session: Session) -> str:
     return title.text
 
 
-def _state(item: Delivered, session: Session) -> str:
+Marks = dict[int, list[tuple[str, int]]]
+
+
+def _marks(items: Sequence[Item]) -> Marks:
+    """Tell which bulletins were cancelled or corrected, and by which entries."""
+    marks: Marks = {}
+    places = {item.digest: item.index for item in items if isinstance(item, Delivered)}
+    for item in items:
+        if isinstance(item, Delivered) and item.header.verb in ("cancel", "correct"):
+            for reference in item.header.refs:
+                place = places.get(reference.header_digest)
+                if place is not None:
+                    marks.setdefault(place, []).append((item.header.verb, item.index))
+    return marks
+
+
+def _told(marks: Sequence[tuple[str, int]], session: Session) -> list[str]:
+    spanish = {"cancel": "cancelado por el asiento", "correct": "corregido por el asiento"}
+    english = {"cancel": "cancelled by entry", "correct": "corrected by entry"}
+    words = spanish if session.lang == "es" else english
+    return [f"{words[verb]} {index}" for verb, index in marks]
+
+
+def _state(item: Delivered, session: Session, marks: Sequence[tuple[str, int]]) -> str:
     spanish = session.lang == "es"
     words = []
     if item.locked:
         words.append("cerrado" if spanish else "locked")
-    if item.cancelled_by is not None or item.header.verb == "cancel":
-        words.append("cancelado" if spanish else "cancelled")
+    if item.cancelled_by is not None:
+        marks = [*marks, ("cancel", item.cancelled_by)]
+    words += list(dict.fromkeys(_told(marks, session)))
     if item.late:
         words.append("tardío" if spanish else "late")
     if item.header.status != "actual":
@@ -158,7 +193,7 @@ def _state(item: Delivered, session: Session) -> str:
 @verb
 def read(session: Session, identity: str) -> None:
     """Show a bulletin of the inbox, by its id or entry number. Does not acknowledge it."""
-    item = asyncio.run(_one(session, identity))
+    item, marks = asyncio.run(_one(session, identity))
     if item.bulletin is None:
         raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=identity)
     if session.as_json:
@@ -173,6 +208,8 @@ def read(session: Session, identity: str) -> None:
         )
         return
     codes = world.codes()
+    for warning in _told(marks, session):
+        click.echo(f"!!! {warning.upper()} !!!")
     click.echo(render.heading(item.header, session.lang, codes))
     click.echo()
     click.echo(render.page(item.bulletin, session.lang, codes))
@@ -202,19 +239,23 @@ def ack(session: Session, identity: str, outcome: Outcome, officer: str | None) 
 
 async def _ack(session: Session, identity: str, outcome: Outcome, officer: str | None) -> int:
     async with session.context().agency() as agency:
-        item = await _find(agency, identity)
+        item, marks = await _find(agency, identity)
+        for warning in _told(marks, session):
+            click.echo(f"!!! {warning.upper()} !!!", err=True)
         return (await agency.acknowledge(item, outcome, officer)).index
 
 
-async def _one(session: Session, identity: str) -> Delivered:
+async def _one(session: Session, identity: str) -> tuple[Delivered, list[tuple[str, int]]]:
     async with session.context().agency() as agency:
         return await _find(agency, identity)
 
 
-async def _find(agency: Agency, identity: str) -> Delivered:
-    for item in await agency.everything():
+async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[tuple[str, int]]]:
+    """Return a bulletin of the inbox, and what cancels or corrects it."""
+    items = await agency.everything()
+    for item in items:
         if isinstance(item, Delivered) and identity in (item.header.id, str(item.index)):
-            return item
+            return item, _marks(items).get(item.index, [])
     raise Refusal(Code.NOT_FOUND, "", id=identity)
 
 

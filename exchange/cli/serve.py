@@ -43,6 +43,10 @@ _SWITCH_S = 0.0005
 _GARBAGE = 50_000
 
 
+# Each costs about 37 MiB; beyond this the one writer is what everything waits for.
+MAX_WORKERS = 4
+
+
 async def serve(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -83,7 +87,7 @@ async def _considering() -> AsyncIterator[Considering]:
         with ThreadPoolExecutor(1, thread_name_prefix="consider") as executor:
             yield Threads(executor, 1)
         return
-    processes = Processes(cores or 1)
+    processes = Processes(min(cores or 1, MAX_WORKERS))
     await processes.start()
     try:
         yield processes

@@ -159,15 +159,33 @@ def feeds(session: Session) -> None:
 
 @click.command()
 @click.argument("feed", nargs=-1)
+@click.option("--none", is_flag=True, help="Subscribe to nothing.")
 @verb
-def subscribe(session: Session, feed: tuple[str, ...]) -> None:
-    """Sign this endpoint's choice of feeds: exactly these, in place of the one before."""
+def subscribe(session: Session, feed: tuple[str, ...], none: bool) -> None:
+    """Sign this endpoint's choice of feeds: exactly these, in place of the one before.
+
+    Without a FEED it changes nothing and shows the choice in force; --none ends them all.
+    """
+    if not feed and not none:
+        _show_choice(session)
+        return
     receipt = asyncio.run(_subscribe(session, feed))
     if session.as_json:
         output.show_json({"feeds": sorted(set(feed)), "index": receipt})
     session.say(
         f"Suscrito a: {', '.join(feed) or '(ninguno)'}. Asiento {receipt}.",
         f"Subscribed to: {', '.join(feed) or '(none)'}. Entry {receipt}.",
+    )
+
+
+def _show_choice(session: Session) -> None:
+    mine = asyncio.run(_view(session)).subscriptions.get(session.context().profile().endpoint)
+    chosen = mine.feeds if mine else []
+    if session.as_json:
+        output.show_json({"feeds": chosen, "index": None})
+    session.say(
+        f"Suscrito a: {', '.join(chosen) or '(ninguno)'}.",
+        f"Subscribed to: {', '.join(chosen) or '(none)'}.",
     )
 
 

@@ -162,7 +162,7 @@ async def _post(
                 else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
             )
         if not sending:
-            click.confirm("¿Enviar?" if session.lang == "es" else "Send?", abort=True, err=True)
+            _confirm(session)
         try:
             receipt = await agency.post(prepared)
         except Fault as fault:
@@ -173,6 +173,13 @@ async def _post(
         f"Recibo: {prepared.header.id} es el asiento {receipt.index} del nodo {receipt.node}.",
         f"Receipt: {prepared.header.id} is entry {receipt.index} of node {receipt.node}.",
     )
+
+
+def _confirm(session: Session) -> None:
+    asked = "¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]"
+    said = click.prompt(asked, default="n", show_default=False, err=True)
+    if said.strip().lower() not in ("s", "si", "sí", "y", "yes"):
+        raise click.Abort
 
 
 def _kept(fault: Fault, prepared: Prepared) -> ExchangeError:
