@@ -156,11 +156,16 @@ Marks = dict[int, list[tuple[str, int]]]
 def _marks(items: Sequence[Item]) -> Marks:
     """Tell which bulletins were cancelled or corrected, and by which entries."""
     marks: Marks = {}
-    places = {item.digest: item.index for item in items if isinstance(item, Delivered)}
+    # By the originator alone: what another says of it is no business of this one.
+    places = {
+        (item.header.origin, item.digest): item.index
+        for item in items
+        if isinstance(item, Delivered)
+    }
     for item in items:
         if isinstance(item, Delivered) and item.header.verb in ("cancel", "correct"):
             for reference in item.header.refs:
-                place = places.get(reference.header_digest)
+                place = places.get((item.header.origin, reference.header_digest))
                 if place is not None:
                     marks.setdefault(place, []).append((item.header.verb, item.index))
     return marks
