@@ -171,3 +171,21 @@ async def test_processes_end_with_the_pool() -> None:
 async def test_interrupting_the_terminal_does_not_reach_a_process() -> None:
     async with processes() as pool:
         assert os.getsid(pids(pool)[0]) != os.getsid(0)
+
+
+async def test_worker_that_hangs_is_ended_and_who_waits_is_told(monkeypatch):
+    monkeypatch.setattr(considering, "_DEADLINE_S", 0.2)
+    async with processes() as pool:
+        (hung,) = pids(pool)
+        os.kill(hung, signal.SIGSTOP)
+        with pytest.raises(Fault) as caught:
+            async with asyncio.timeout(PAGE_S):
+                await pool.consider(arrivals()[:1], world().view)
+        assert caught.value.code is Code.UNAVAILABLE
+
+
+async def test_worker_is_given_nothing_of_the_nodes_environment(monkeypatch):
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "exercise-canary")
+    async with processes() as pool:
+        for pid in pids(pool):
+            assert b"exercise-canary" not in Path(f"/proc/{pid}/environ").read_bytes()
