@@ -187,5 +187,8 @@ async def test_worker_that_hangs_is_ended_and_who_waits_is_told(monkeypatch):
 async def test_worker_is_given_nothing_of_the_nodes_environment(monkeypatch):
     monkeypatch.setenv("EXCHANGE_PASSPHRASE", "exercise-canary")
     async with processes() as pool:
-        for pid in pids(pool):
-            assert b"exercise-canary" not in Path(f"/proc/{pid}/environ").read_bytes()
+        assert not any(b"exercise-canary" in environment(pid) for pid in pids(pool))
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
