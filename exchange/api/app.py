@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from exchange.api import problems, routes
-from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI, REFUSED
+from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import wire
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from exchange.model.codes import Codes
     from exchange.model.objects import Receipt
-    from exchange.node.node import Node
+    from exchange.node.served import Served
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,7 +46,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
 ]
 
 
-def make_app(node: Node, codes: Codes, openapi: bytes) -> web.Application:
+def make_app(node: Served, codes: Codes, openapi: bytes) -> web.Application:
     """Return the application that serves a node.
 
     Args:
@@ -55,7 +55,7 @@ def make_app(node: Node, codes: Codes, openapi: bytes) -> web.Application:
         openapi: this interface's description, to be served as it is.
     """
     app = web.Application(middlewares=[_guard])
-    app[NODE], app[CODES], app[OPENAPI], app[REFUSED] = node, codes, openapi, Counter()
+    app[NODE], app[CODES], app[OPENAPI] = node, codes, openapi
     app[IN_FLIGHT] = Counter()
     for method, path, handler in (*OPEN, *IN_SESSION):
         app.router.add_route(method, path, handler)
@@ -75,7 +75,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _is_open(request):
             node = request.app[NODE]
             authorization = request.headers.get("Authorization")
-            request[CALLER] = node.sessions.caller(authorization, node.writer.view, node.now())
+            request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
         if request.method == "POST":
             return await _within_bounds(request, handler)
         return await handler(request)
@@ -127,7 +127,7 @@ def _problem(
 ) -> web.Response:
     caller, route = request.get(CALLER), _route(request)
     # Callers stand in the journal; strangers are counted, or a flood of them would fill it.
-    request.app[REFUSED][error.code.value, route] += 1
+    request.app[NODE].refused[error.code.value, route] += 1
     _log.info(
         "refused",
         code=error.code.value,

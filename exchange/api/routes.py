@@ -20,7 +20,6 @@ from exchange.model import header as headers
 from exchange.model import objects, wire
 from exchange.node.ports import InboxRow, Row
 from exchange.node.stored import with_hashes
-from exchange.node.writer import Answer
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -28,13 +27,11 @@ if TYPE_CHECKING:
 
     from exchange.model.codes import Codes
     from exchange.model.view import Standing
-    from exchange.node.node import Node
+    from exchange.node.served import Answer, Served
 
-NODE: web.AppKey[Node] = web.AppKey("node")
+NODE: web.AppKey[Served] = web.AppKey("node")
 CODES: web.AppKey[Codes] = web.AppKey("codes")
 OPENAPI: web.AppKey[bytes] = web.AppKey("openapi")
-# Refusals and faults told, by code and route.
-REFUSED: web.AppKey[Counter[tuple[str, str]]] = web.AppKey("refused")
 # Bytes of requests being read or answered, by endpoint.
 IN_FLIGHT: web.AppKey[Counter[str]] = web.AppKey("in-flight")
 CALLER: web.RequestKey[Standing] = web.RequestKey("caller")
@@ -55,22 +52,22 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 async def livez(request: web.Request) -> web.Response:
     """Say that the process runs."""
-    return _json(_health(request.app[NODE]))
+    return _json(await _health(request.app[NODE]))
 
 
 async def readyz(request: web.Request) -> web.Response:
     """Say whether the node takes bulletins: 200, or 503."""
-    node = request.app[NODE]
-    return _json(_health(node), 200 if node.is_ready else 503)
+    health = await _health(request.app[NODE])
+    return _json(health, 200 if health.ready else 503)
 
 
-def _health(node: Node) -> wire.Health:
-    arrangement = node.writer.view.arrangement
+async def _health(node: Served) -> wire.Health:
+    health, arrangement = await node.health(), node.view.arrangement
     return wire.Health(
         node=node.name,
-        ready=node.is_ready,
-        size=node.writer.size,
-        epoch=node.writer.epoch,
+        ready=health.is_ready,
+        size=health.size,
+        epoch=health.epoch,
         quorum=arrangement.quorum if arrangement else "none",
     )
 
@@ -80,10 +77,11 @@ async def metrics(request: web.Request) -> web.Response:
     # The tempo of refusals and commits is not for strangers.
     if request.remote not in ("127.0.0.1", "::1"):
         raise Refusal(Code.NOT_FOUND)
+    refused = await request.app[NODE].all_refused()
     lines = ["# TYPE exchange_refused_total counter"]
     lines += [
         f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
-        for (code, route), count in sorted(request.app[REFUSED].items())
+        for (code, route), count in sorted(refused.items())
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
 
@@ -103,7 +101,7 @@ async def session(request: web.Request) -> web.Response:
     """Return a token for whoever proves to hold an endpoint's keys."""
     node = request.app[NODE]
     raw = await framing.read_limited(request, objects.MAX_OBJECT_BYTES)
-    return _json(node.sessions.open(raw, node.writer.view, node.now()), 201)
+    return _json(node.sessions.open(raw, node.view, node.now()), 201)
 
 
 # -- writing ------------------------------------------------------------------------------
@@ -178,10 +176,10 @@ async def inbox(request: web.Request) -> web.Response:
     limit = _number(request, "limit", 64, 1, wire.MAX_PAGE)
     wait_s = _number(request, "wait", 0, 0, wire.MAX_WAIT_S)
     # Asked before reading: of what is committed meanwhile nobody can say it was left out.
-    total = node.writer.inbox_total(endpoint)
+    total = node.inbox_total(endpoint)
     rows = await node.inboxes.read(endpoint, after, limit, wait_s)
     # Who was suspended while waiting gets nothing.
-    node.writer.view.standing(endpoint, "")
+    node.view.standing(endpoint, "")
     items = [
         wire.InboxItem(row.position, row.index, row.entry.decode()) for row in _fitting(rows)
     ]
@@ -203,7 +201,7 @@ def _fitting(rows: Sequence[R]) -> Sequence[R]:
 async def trust(request: web.Request) -> web.Response:
     """Return the trust documents after a cursor; they are owed to every endpoint."""
     node = request.app[NODE]
-    after, total = _number(request, "after", -1, -1), node.writer.inbox_total(TRUST_INBOX)
+    after, total = _number(request, "after", -1, -1), node.inbox_total(TRUST_INBOX)
     rows = await node.store.inbox(TRUST_INBOX, after, 64)
     items = []
     for row in rows:
@@ -248,7 +246,7 @@ async def receipt(request: web.Request) -> web.Response:
     found = (await node.store.find([key])).get(key)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/id")
-    return _json(await node.writer.receipt(found.index))
+    return _json(await node.receipt(found.index))
 
 
 # -- the record ---------------------------------------------------------------------------
@@ -256,7 +254,7 @@ async def receipt(request: web.Request) -> web.Response:
 
 async def checkpoint(request: web.Request) -> web.Response:
     """Return the newest checkpoint, a C2SP signed note."""
-    note = request.app[NODE].checkpoints.newest
+    note = request.app[NODE].newest
     if note is None:
         raise Refusal(Code.NOT_FOUND)
     return web.Response(body=note, content_type="text/plain", charset="utf-8")
@@ -266,7 +264,7 @@ async def tile(request: web.Request) -> web.Response:
     """Return a tile of the tree (C2SP tlog-tiles); the path's width must be what there is."""
     node = request.app[NODE]
     level, number, width = _tile_named(request.match_info["path"])
-    there = tile_width(level, number, node.writer.size) if level < 8 else 0
+    there = tile_width(level, number, node.size) if level < 8 else 0
     if not 0 < width <= there:
         raise Refusal(Code.NOT_FOUND)
     data = await node.store.hashes(level, number * TILE_WIDTH, width)
@@ -294,7 +292,7 @@ async def proof(request: web.Request) -> web.Response:
     """Return the proof that an entry is under the newest checkpoint, to whom it is owed."""
     node, standing = request.app[NODE], request[CALLER]
     index = _number(request, "index", -1, 0)
-    note = node.checkpoints.newest
+    note = node.newest
     if note is None or index >= (size := parse_checkpoint(note).size):
         raise Refusal(Code.NOT_FOUND, "/index")
     await _must_concern(node, standing, index)
@@ -303,7 +301,7 @@ async def proof(request: web.Request) -> web.Response:
     return _json(wire.Proof(index, size, text))
 
 
-async def _must_concern(node: Node, standing: Standing, index: int) -> None:
+async def _must_concern(node: Served, standing: Standing, index: int) -> None:
     """Let through auditors, those an entry is owed to, and its poster."""
     if "auditor" in standing.endpoint.roles:
         return
@@ -323,10 +321,10 @@ async def journal(request: web.Request) -> web.Response:
     first = _number(request, "first", 0, 0)
     rows = await node.store.read(first, _number(request, "limit", 64, 1, wire.MAX_PAGE))
     items = [wire.JournalItem(row.index, row.entry.decode()) for row in _fitting(rows)]
-    return _json(wire.JournalPage(items, node.writer.size))
+    return _json(wire.JournalPage(items, node.size))
 
 
-async def _blob(node: Node, digest: str) -> bytes:
+async def _blob(node: Served, digest: str) -> bytes:
     data = await node.store.blob(digest)
     if data is None:
         raise Refusal(Code.NOT_FOUND, "/digest")

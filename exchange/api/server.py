@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from exchange.api import problems
-from exchange.api.routes import CODES, REFUSED
+from exchange.api.routes import CODES, NODE
 from exchange.errors import Code, Refusal
 
 _log = structlog.get_logger("exchange.api")
@@ -49,7 +49,7 @@ class _Conversation(web.RequestHandler):
         """Refuse what is not HTTP; a 5xx would be a defect of ours, and is told as one."""
         app: web.Application = self._manager.app  # type: ignore[union-attr]
         code = Code.BAD_REQUEST if status < 500 else Code.INTERNAL
-        app[REFUSED][code.value, ""] += 1
+        app[NODE].refused[code.value, ""] += 1
         _log.info("refused", code=code.value, route="", error=type(exc).__name__)
         answer = problems.response(problems.problem(Refusal(code), app[CODES]))
         answer.force_close()

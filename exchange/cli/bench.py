@@ -108,10 +108,10 @@ def _show(session: Session, result: Result) -> None:
     )
     mark = _floor("idle_mib", result)
     say(
-        f"Memoria del nodo con sus procesos: {result.idle_mib:.0f} MiB en reposo{mark}, "
-        f"{result.busy_mib:.0f} MiB tras la carga.",
-        f"Memory of the node with its processes: {result.idle_mib:.0f} MiB idle{mark}, "
-        f"{result.busy_mib:.0f} MiB after the load.",
+        "Memoria del nodo con sus procesos (lo que comparten, una vez): "
+        f"{result.idle_mib:.0f} MiB en reposo{mark}, {result.busy_mib:.0f} MiB tras la carga.",
+        "Memory of the node with its processes (what they share, once): "
+        f"{result.idle_mib:.0f} MiB idle{mark}, {result.busy_mib:.0f} MiB after the load.",
     )
     for reason in result.void:
         say(f"NO VALE: {reason}", f"VOID: {reason}")

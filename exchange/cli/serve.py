@@ -7,33 +7,29 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
-from exchange import resources
-from exchange.api.app import make_app
-from exchange.api.server import Runner
 from exchange.cli import state, world
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
 from exchange.node.checkpoints import origin_of
-from exchange.node.considering import Processes, Threads
+from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
-    from exchange.custody.container import Secrets
-    from exchange.node.considering import Considering
+    from exchange.custody import container
 
 _log = structlog.get_logger("exchange.node")
 
@@ -41,10 +37,14 @@ _SWITCH_S = 0.0005
 # Objects made and not yet freed between two searches for cycles. Python's own 700 is less than
 # the bulletins under way hold: 15 us a bulletin went into finding nothing.
 _GARBAGE = 50_000
-
-
-# Each costs about 37 MiB; beyond this the one writer is what everything waits for.
-MAX_WORKERS = 4
+_BACKLOG = 1024
+# Beyond this the one writer is what everything waits for.
+MAX_FRONTS = 4
+_PROGRAM = (
+    "import sys; sys.path[:0] = sys.argv[3:]; from exchange.cli.front import main; main()"
+)
+# Runs a front; two descriptors and this process's path follow.
+FRONT = [sys.executable, "-I", "-c", _PROGRAM]
 
 
 async def serve(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
@@ -53,8 +53,23 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
     Raises:
         Fault: the journal cannot be trusted or written, or a trust document does not hold.
     """
+    async with (
+        opened(here, checkpoint_s) as (node, secrets),
+        _faced(node, secrets) as listen,
+    ):
+        await _until_told(node, (host, port), listen)
+
+
+@asynccontextmanager
+async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[Node, Secrets]]:
+    """Open a node on its folder, and what a front of it must know; nobody is served yet.
+
+    Raises:
+        Fault: as ``serve``.
+    """
     secrets, settings = here.secrets(), here.settings()
-    async with _considering() as considering:
+    session_key = here.session_key(world.randomness(32))
+    with ThreadPoolExecutor(2, thread_name_prefix="consider") as executor:
         node = await Node.open(
             SqliteStore.open(here.journal),
             Settings(
@@ -63,36 +78,62 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
                 clock_ms=world.clock_ms,
                 monotonic_ms=world.monotonic_ms,
                 randomness=world.randomness,
-                considering=considering,
+                executor=executor,
             ),
             Identity(
                 anchor=settings.anchor,
                 log=log_signers(settings.node, secrets),
-                session_key=here.session_key(world.randomness(32)),
+                session_key=session_key,
             ),
             checkpoint_s,
         )
         try:
             await take_in(node, here.documents())
-            await _listen(node, here, secrets, (host, port))
+            certificate, tls = here.certificate(), secrets.of("tls")[0].seed
+            # Found out here, where somebody is told: a front could only end.
+            state.server_context(certificate, tls)
+            yield node, Secrets(str(here.journal), session_key, certificate, tls)
         finally:
             await node.close()
 
 
 @asynccontextmanager
-async def _considering() -> AsyncIterator[Considering]:
-    """Consider in a process for each core; where there is one core, in a thread beside us."""
+async def _faced(
+    node: Node, secrets: Secrets
+) -> AsyncIterator[Callable[[socket.socket], None]]:
+    """Have a front process for each core; where there is one core, serve in this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if (cores or 1) == 1:
-        with ThreadPoolExecutor(1, thread_name_prefix="consider") as executor:
-            yield Threads(executor, 1)
+        from exchange.cli.front import Face  # noqa: PLC0415  (fronts have it; else not needed)
+
+        face = Face(node, secrets.certificate, secrets.tls_seed)
+        await face.start()
+        try:
+            yield face.listen
+        finally:
+            await face.close()
         return
-    processes = Processes(min(cores or 1, MAX_WORKERS))
-    await processes.start()
+    fronts = Fronts(node, secrets, FRONT, min(cores or 1, MAX_FRONTS))
     try:
-        yield processes
+        await fronts.start()
+        yield fronts.listen
     finally:
-        await processes.close()
+        await fronts.close()
+
+
+async def _until_told(
+    node: Node, address: tuple[str, int], listen: Callable[[socket.socket], None]
+) -> None:
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.create_server(address, family=family, backlog=_BACKLOG) as listening:
+        listen(listening)
+        port = listening.getsockname()[1]
+        _log.info("ready", node=node.name, host=address[0], port=port, size=node.size)
+        await stop.wait()
+        _log.info("stopping", node=node.name, size=node.size)
 
 
 async def take_in(node: Node, documents: Sequence[bytes]) -> None:
@@ -107,28 +148,7 @@ async def take_in(node: Node, documents: Sequence[bytes]) -> None:
             raise answer.refusal
 
 
-async def _listen(
-    node: Node, here: state.State, secrets: Secrets, address: tuple[str, int]
-) -> None:
-    app = make_app(node, world.codes(), resources.read("v1/api.openapi.json"))
-    runner = Runner(app, shutdown_timeout=5)
-    await runner.setup()
-    tls = state.server_context(here.certificate(), secrets.of("tls")[0].seed)
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    try:
-        site = web.TCPSite(runner, *address, ssl_context=tls, backlog=1024)
-        await site.start()
-        port = runner.addresses[0][1]
-        _log.info("ready", node=node.name, host=address[0], port=port, size=node.writer.size)
-        await stop.wait()
-        _log.info("stopping", node=node.name, size=node.writer.size)
-    finally:
-        await runner.cleanup()
-
-
-def log_signers(node: str, secrets: Secrets) -> list[checkpoint.Signer]:
+def log_signers(node: str, secrets: container.Secrets) -> list[checkpoint.Signer]:
     """Return the two keys that sign a node's checkpoints, under the journal's name."""
     first, second = secrets.of("log")
     origin = origin_of(node)
@@ -154,25 +174,30 @@ def diagnostics() -> None:
     )
 
 
+def run_fast(work: Coroutine[None, None, None]) -> None:
+    """Run one of the node's processes: its diary, its loop, and what makes it quick."""
+    import uvloop  # noqa: PLC0415  (only a node needs it)
+
+    diagnostics()
+    # No core file: it would hold every key of the process in the clear.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Threads that come back from their work wait for the interpreter no longer than this.
+    sys.setswitchinterval(_SWITCH_S)
+    # What is loaded by now stays: it is not looked through for garbage again.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 10, 10)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
 def run(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
     """Run ``serve`` on the fastest event loop there is.
 
     Raises:
         Fault: as ``serve``; or the address cannot be had.
     """
-    import uvloop  # noqa: PLC0415  (only a node needs it)
-
-    diagnostics()
-    # No core file: it would hold every key of the node in the clear. Workers inherit this.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Threads that come back from verifying wait for the interpreter no longer than this.
-    sys.setswitchinterval(_SWITCH_S)
-    # What is loaded by now stays: it is not looked through for garbage again.
-    gc.freeze()
-    gc.set_threshold(_GARBAGE, 10, 10)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(here, host, port, checkpoint_s))
+        run_fast(serve(here, host, port, checkpoint_s))
     except OSError as error:
         raise Fault(
             Code.UNAVAILABLE, name=f"{host}:{port}", found=type(error).__name__

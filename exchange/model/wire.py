@@ -15,7 +15,7 @@ MAX_PAIRS = 512
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 # One object and its body: the largest are a trust document, or a header and 512 KiB.
 MAX_OBJECT_REQUEST_BYTES = 1024 * 1024
-# Requests at the same time, of one endpoint and of all: protects the node's memory.
+# Requests at the same time at one front, of one endpoint and of all: protects its memory.
 MAX_IN_FLIGHT_OF_ONE_BYTES = 64 * 1024 * 1024
 MAX_IN_FLIGHT_BYTES = 256 * 1024 * 1024
 MAX_PAGE = 256

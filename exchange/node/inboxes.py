@@ -6,9 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from exchange.broker.settle import Record
     from exchange.node.ports import InboxRow, Store
 
 
@@ -16,17 +15,16 @@ class Inboxes:
     """Reads inboxes by cursor; long polls wait here without asking the store again."""
 
     def __init__(self, store: Store) -> None:
-        """Read from ``store``; ``ring`` is given to the writer as a follower."""
+        """Read from ``store``."""
         self._store = store
         self._bells: dict[str, asyncio.Event] = {}
 
-    def ring(self, records: Sequence[Record]) -> None:
-        """Wake whoever waits for one of these records."""
-        for record in records:
-            for owed in record.owed:
-                bell = self._bells.pop(owed.endpoint, None)
-                if bell is not None:
-                    bell.set()
+    def ring(self, endpoints: Iterable[str]) -> None:
+        """Wake whoever waits for one of these inboxes; they have grown."""
+        for endpoint in endpoints:
+            bell = self._bells.pop(endpoint, None)
+            if bell is not None:
+                bell.set()
 
     async def read(
         self, endpoint: str, after: int, limit: int, wait_s: float

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
-from exchange.errors import ExchangeError, Fault, Refusal
+from exchange.errors import ExchangeError
 from exchange.model import entry as entries
 from exchange.node.checkpoints import Checkpointer, origin_of
-from exchange.node.inboxes import Inboxes
 from exchange.node.opening import Log, open_writer
+from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
-from exchange.node.writer import Answer, Settings, Writer
+from exchange.node.writer import Settings, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from exchange.broker.settle import Ledger
+    from exchange.broker.settle import Ledger, Record
+    from exchange.errors import Fault, Refusal
     from exchange.journal.checkpoint import Signer
     from exchange.model.entry import Facts
+    from exchange.model.view import View
     from exchange.node.ports import Store
+    from exchange.node.served import Answer
 
 
 _log = structlog.get_logger("exchange.node")
@@ -38,40 +40,16 @@ class Identity(msgspec.Struct, frozen=True):
     session_key: bytes
 
 
-class _Waiting:
-    """A reply that a coroutine waits for."""
-
-    def __init__(self) -> None:
-        self._future: asyncio.Future[Answer | Fault] = (
-            asyncio.get_running_loop().create_future()
-        )
-
-    def __call__(self, answer: Answer | Fault) -> None:
-        # A poster that hung up has cancelled this; what was recorded stays recorded.
-        if not self._future.done():
-            self._future.set_result(answer)
-
-    async def answer(self) -> Answer:
-        answer = await self._future
-        if isinstance(answer, Fault):
-            # One fault answers many: raised again and again, its traceback would grow for ever.
-            raise Fault(answer.code, answer.at, **answer.facts)
-        return answer
-
-
-class Node:
-    """Open it, use its parts, close it. ``writer.submit`` is the one door in."""
+class Node(Served):
+    """Open it, use its parts, close it. ``take`` is the one door in."""
 
     def __init__(
         self, store: Store, settings: Settings, identity: Identity, writer: Writer
     ) -> None:
         """Put the parts together; ``open`` is how a node begins."""
-        self.name = settings.node
-        self.store = store
+        sessions = Sessions(settings.node, identity.session_key, settings.randomness)
+        super().__init__(settings.node, store, sessions, settings.clock_ms)
         self.writer = writer
-        self.clock_ms = settings.clock_ms
-        self.sessions = Sessions(settings.node, identity.session_key, settings.randomness)
-        self.inboxes = Inboxes(store)
         self.checkpoints = Checkpointer(
             store, writer, origin_of(settings.node), identity.log, settings.clock_ms
         )
@@ -105,7 +83,7 @@ class Node:
         return node
 
     async def _begin(self, checkpoint_s: float) -> None:
-        self.writer.follow(self.inboxes.ring)
+        self.writer.follow(self._ring)
         await self.checkpoints.resume()
         self._start("writer", self.writer.run())
         try:
@@ -126,49 +104,47 @@ class Node:
             and all(not task.done() for task in self._tasks)
         )
 
-    def now(self) -> int:
-        """Return the time in seconds UTC."""
-        return self.clock_ms() // 1000
+    @property
+    def view(self) -> View:
+        """The trust documents in force."""
+        return self.writer.view
 
-    async def submit(self, caller: str, raw: bytes, body: bytes) -> Answer:
-        """Take one object in and wait for its answer.
+    @property
+    def size(self) -> int:
+        """How many entries are durable."""
+        return self.writer.size
 
-        Raises:
-            Fault: nothing was recorded, or it is not known whether it was.
-        """
-        waiting = _Waiting()
-        self.writer.submit(caller, raw, body, waiting)
-        return await waiting.answer()
+    @property
+    def newest(self) -> bytes | None:
+        """The newest checkpoint, if there is one."""
+        return self.checkpoints.newest
 
-    async def submit_all(
-        self, caller: str, pairs: Sequence[tuple[bytes, bytes]]
-    ) -> list[Answer | Fault]:
-        """Take many objects in, each with its body; return their answers, in order.
+    def inbox_total(self, endpoint: str) -> int:
+        """Return how many durable entries an inbox holds."""
+        return self.writer.inbox_total(endpoint)
 
-        A ``Fault`` in place of an answer says of that one alone: not recorded, or not known.
-        """
-        answers: dict[int, Answer | Fault] = {}
-        done = asyncio.Event()
+    def take(
+        self, caller: str, raw: bytes, body: bytes, reply: Callable[[Answer | Fault], None]
+    ) -> None:
+        """See ``Served``."""
+        self.writer.submit(caller, raw, body, reply)
 
-        def replied(place: int, answer: Answer | Fault) -> None:
-            answers[place] = answer
-            if len(answers) == len(pairs):
-                done.set()
+    def decline(
+        self, caller: str, raw: bytes, refusal: Refusal, reply: Callable[[Answer | Fault], None]
+    ) -> None:
+        """See ``Served``."""
+        self.writer.refuse(caller, raw, refusal, reply)
 
-        for place, (raw, body) in enumerate(pairs):
-            self.writer.submit(caller, raw, body, partial(replied, place))
-        await done.wait()
-        return [answers[place] for place in range(len(pairs))]
+    async def health(self) -> Health:
+        """See ``Served``."""
+        return Health(self.is_ready, self.size, self.writer.epoch)
 
-    async def refuse(self, caller: str, raw: bytes, refusal: Refusal) -> Answer:
-        """Record a refusal made before the request could be taken apart.
+    async def all_refused(self) -> Refused:
+        """See ``Served``."""
+        return self.refused
 
-        Raises:
-            Fault: it could not be recorded.
-        """
-        waiting = _Waiting()
-        self.writer.refuse(caller, raw, refusal, waiting)
-        return await waiting.answer()
+    def _ring(self, records: Sequence[Record]) -> None:
+        self.inboxes.ring(owed.endpoint for each in records for owed in each.owed)
 
     async def close(self) -> None:
         """Stop writing, answer whoever still waits with a fault, and release the store."""

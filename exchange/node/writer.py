@@ -1,8 +1,9 @@
-"""The single writer: considers what arrives in parallel, settles and commits it in one order.
+"""The single writer: settles and commits in one order what was considered in parallel.
 
-``submit(caller, raw, body, reply)`` is the node's one door, free of any web framework. Arrivals
-keep the order in which they were submitted. ``reply`` is called once, in the event loop, after
-the commit group that holds the answer is durable; with a ``Fault`` when nothing was recorded.
+``submit(caller, raw, body, reply)`` is the node's one door, free of any web framework; a front
+that considered on the spot hands on by ``take_considered``. Arrivals keep the order in which
+they came. ``reply`` is called once, in the event loop, after the commit group that holds the
+answer is durable; with a ``Fault`` when nothing was recorded.
 
     submit > [considering, in micro-batches] > [settle, tree, sign] > append > reply
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import structlog
@@ -21,9 +22,11 @@ from exchange.broker import intake, settle
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
-from exchange.model.objects import Receipt
 from exchange.node import groups, ports
+from exchange.node.arrivals import Arrivals, Pending
+from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.considering import Threads, broken
+from exchange.node.served import Answer
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
@@ -32,29 +35,14 @@ if TYPE_CHECKING:
 
     from exchange.model.entry import Facts
     from exchange.model.view import View
-    from exchange.node.considering import Considering
     from exchange.seal import jws
 
-# Handed over together: handing over costs as much as a tenth of a verification.
-MICRO_BATCH = 64
-# While one micro-batch is worked on, the next one waits at its door.
-_DEPTH = 2
 MAX_GROUP = 512
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
 _RETRY_S = 0.05
-# Between two readings the wall clock may part from the monotonic one by so much.
-MAX_JUMP_MS = 5_000
 
 _log = structlog.get_logger("exchange.node")
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a poster is told: a receipt, with the refusal if that is what was recorded."""
-
-    receipt: Receipt
-    refusal: Refusal | None = None
-    is_new: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -66,23 +54,16 @@ class Settings(msgspec.Struct, frozen=True):
     # A clock that nobody sets, to tell when the other one jumps; without it, nothing does.
     monotonic_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
-    # Where arrivals are considered: told, or else in threads of this executor.
+    # Where what no front considered is considered; None is the event loop's own executor.
     executor: Executor | None = None
-    considering: Considering | None = None
 
 
-class _Pending(msgspec.Struct, eq=False):
+class Considered(NamedTuple):
+    """An arrival as a front considered it, or could not; and the number of its reply."""
+
     arrival: intake.Arrival
-    reply: Callable[[Answer | Fault], None]
-    declined: Refusal | None = None
-    considered: intake.Considered | None = None
-
-
-class _MicroBatch(msgspec.Struct, eq=False):
-    """Arrivals that are considered together, and what will be concluded of each."""
-
-    pending: list[_Pending]
-    found: asyncio.Future[list[intake.Considered | None]]
+    considered: intake.Considered | None
+    ticket: int
 
 
 class Writer:
@@ -104,23 +85,19 @@ class Writer:
         self._store = store
         self._settings = settings
         self._taken_ms = head.taken_ms
-        self._stamp_ms = head.taken_ms
-        self._clocks: tuple[int, int] | None = None
+        self._clock = Clock(settings.clock_ms, settings.monotonic_ms, head.taken_ms)
         self._positions = positions
         # Everybody who has no answer yet, wherever on the way; ``_stop`` leaves nobody out.
-        self._open: set[_Pending] = set()
+        self._open: set[Pending] = set()
         # Given to the store, which has not said what became of it.
-        self._in_flight: list[_Pending] = []
-        self._waiting: deque[_Pending] = deque()
-        self._pool: Considering = settings.considering or Threads(settings.executor)
-        self._considering: deque[_MicroBatch] = deque()
-        self._will_dispatch = False
-        self._carried: list[_Pending] = []
+        self._in_flight: list[Pending] = []
+        self._carried: list[Pending] = []
         self._notes: deque[tuple[Callable[[settle.Ledger], Facts], asyncio.Future[int]]] = (
             deque()
         )
         self._noted: list[tuple[asyncio.Future[int], int]] = []
         self._work = asyncio.Event()
+        self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
         self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
 
     @property
@@ -131,6 +108,10 @@ class Writer:
     def inbox_total(self, endpoint: str) -> int:
         """How many durable entries an inbox holds."""
         return self._positions.get(endpoint, 0)
+
+    def totals(self) -> dict[str, int]:
+        """Return how many durable entries each inbox holds."""
+        return dict(self._positions)
 
     def follow(self, follower: Callable[[Sequence[settle.Record]], None]) -> None:
         """Call ``follower`` in the event loop with the records of each group made durable."""
@@ -147,39 +128,74 @@ class Writer:
             body: the sealed body that came with it, or nothing.
             reply: called in the event loop.
         """
-        arrival = intake.Arrival(caller, raw, body, self._stamp())
-        self._enqueue(_Pending(arrival, reply))
+        self._enqueue(caller, raw, body, reply)
 
     def refuse(
         self, caller: str, raw: bytes, refusal: Refusal, reply: Callable[[Answer | Fault], None]
     ) -> None:
         """Record a refusal made before the request could be taken apart (bad framing, say)."""
-        arrival = intake.Arrival(caller, raw, b"", self._stamp())
-        self._enqueue(_Pending(arrival, reply, declined=refusal))
+        self._enqueue(caller, raw, b"", reply, refusal)
+
+    def take_considered(
+        self, come: Sequence[Considered], reply: Callable[[int, Answer | Fault], None]
+    ) -> None:
+        """Take in what a front considered on the spot, in the order in which it arrived there.
+
+        Args:
+            come: what was not considered (None), or under another view, is considered here.
+            reply: called in the event loop, once for each, with its number.
+        """
+        latest_ms = self._stamp() + MAX_JUMP_MS
+        if any(each.arrival.taken_ms > latest_ms for each in come):
+            # The front's clock and ours have parted: one of them is wrong.
+            self._stop_writing(Fault(Code.CLOCK, found=latest_ms))
+        pending = [
+            Pending(each.arrival, partial(reply, each.ticket), considered=each.considered)
+            for each in come
+        ]
+        if (fault := self._full(len(pending))) is not None:
+            for one in pending:
+                one.reply(fault)
+            return
+        self._open.update(pending)
+        self._arrivals.put_considered(pending)
 
     def _stamp(self) -> int:
-        wall_ms, monotonic_ms = self._settings.clock_ms(), self._settings.monotonic_ms()
-        before, self._clocks = self._clocks, (wall_ms, monotonic_ms)
-        if before is not None:
-            jump_ms = (wall_ms - before[0]) - (monotonic_ms - before[1])
-            if abs(jump_ms) > MAX_JUMP_MS and self.fault is None:
-                # A time that is wrong once would stand in the journal for ever, and everything
-                # after it be judged by it: write nothing until the operator starts us again.
-                self.fault = Fault(Code.CLOCK, found=jump_ms)
-                self._work.set()
-        # Taken times never decrease, whatever the wall clock does.
-        self._stamp_ms = max(self._stamp_ms, wall_ms)
-        return self._stamp_ms
+        try:
+            return self._clock.stamp()
+        except Fault as fault:
+            self._stop_writing(fault)
+            return self._taken_ms
 
-    def _enqueue(self, pending: _Pending) -> None:
+    def _stop_writing(self, fault: Fault) -> None:
+        """Write nothing more until the operator starts us again."""
+        if self.fault is None:
+            self.fault = fault
+        self._work.set()
+
+    def _full(self, more: int) -> Fault | None:
+        """Return why so many more cannot be taken in, if they cannot."""
         if self.fault is not None:
-            pending.reply(self.fault)
-        elif len(self._open) >= MAX_WAITING:
-            pending.reply(Fault(Code.UNAVAILABLE, limit=MAX_WAITING))
-        else:
-            self._open.add(pending)
-            self._waiting.append(pending)
-            self._dispatch_soon()
+            return self.fault
+        if len(self._open) + more > MAX_WAITING:
+            return Fault(Code.UNAVAILABLE, limit=MAX_WAITING)
+        return None
+
+    def _enqueue(
+        self,
+        caller: str,
+        raw: bytes,
+        body: bytes,
+        reply: Callable[[Answer | Fault], None],
+        declined: Refusal | None = None,
+    ) -> None:
+        arrival = intake.Arrival(caller, raw, body, self._stamp())
+        if (fault := self._full(1)) is not None:
+            reply(fault)
+            return
+        pending = Pending(arrival, reply, declined)
+        self._open.add(pending)
+        self._arrivals.put(pending)
 
     async def note(self, make: Callable[[settle.Ledger], Facts]) -> int:
         """Append one bookkeeping entry, made when its place is known; return its index."""
@@ -202,96 +218,19 @@ class Writer:
         finally:
             self._stop(Fault(Code.UNAVAILABLE) if self.fault is None else self.fault)
 
-    # -- considering --------------------------------------------------------------------
-
-    def _dispatch_soon(self) -> None:
-        # What arrives in one turn of the loop is handed over together.
-        if not self._will_dispatch:
-            self._will_dispatch = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
-
-    def _dispatch(self) -> None:
-        """Hand waiting arrivals over, as many micro-batches as can be worked on."""
-        self._will_dispatch = False
-        ways = self._pool.ways
-        free = _DEPTH * ways - sum(not each.found.done() for each in self._considering)
-        while self._waiting and free > 0:
-            # Shared out, so that no way stands idle beside a long micro-batch.
-            count = min(-(-len(self._waiting) // min(ways, free)), MICRO_BATCH)
-            batch = [self._waiting.popleft() for _ in range(count)]
-            micro = _MicroBatch(batch, self._consider(batch))
-            micro.found.add_done_callback(self._considered)
-            self._considering.append(micro)
-            free -= 1
-
-    def _consider(
-        self, pending: Sequence[_Pending]
-    ) -> asyncio.Future[list[intake.Considered | None]]:
-        arrivals = [each.arrival for each in pending if each.declined is None]
-        return self._pool.consider(arrivals, self.view)
-
-    def _considered(self, found: asyncio.Future[list[intake.Considered | None]]) -> None:
-        if not found.cancelled():
-            found.exception()  # heard: a writer that has stopped will not ask
-        self._work.set()
-        if self._waiting:
-            self._dispatch_soon()
-
-    async def _next(self) -> list[_Pending]:
+    async def _next(self) -> list[Pending]:
         """Wait for work; return what is ready, in order of arrival, at most a group."""
-        while not (self._carried or self._notes or self._is_considered()):
+        while not (self._carried or self._notes or self._arrivals.is_ready):
             self._work.clear()
             await self._work.wait()
         ready, self._carried = self._carried, []
-        while len(ready) < MAX_GROUP and self._is_considered():
-            micro = self._considering.popleft()
-            ready += await self._decided(micro.pending, micro.found)
+        ready += await self._arrivals.take(MAX_GROUP - len(ready))
         ready, self._carried = ready[:MAX_GROUP], ready[MAX_GROUP:]
-        return await self._freshly_considered(ready)
-
-    def _is_considered(self) -> bool:
-        return bool(self._considering) and self._considering[0].found.done()
-
-    async def _decided(
-        self,
-        pending: list[_Pending],
-        found: asyncio.Future[list[intake.Considered | None]],
-    ) -> list[_Pending]:
-        """Return arrivals with what was concluded of them; none where nothing could be."""
-        try:
-            conclusions = iter(await found)
-        except Fault as fault:
-            self._give_up(pending, fault)
-            return []
-        for each in pending:
-            if each.declined is None:
-                each.considered = next(conclusions)
-            else:
-                each.considered = intake.decline(each.arrival, each.declined, self.view)
-        return pending
-
-    async def _freshly_considered(self, ready: list[_Pending]) -> list[_Pending]:
-        """Send back what was decided under a view that is no longer the newest."""
-        taken_ms = self._taken_ms
-        for place, each in enumerate(ready):
-            if each.considered is None:
-                continue  # its consideration broke; it is answered when the group is settled
-            if each.considered.view != self.view.index or each.arrival.taken_ms < taken_ms:
-                return ready[:place] + await self._considered_again(ready[place:])
-            taken_ms = each.arrival.taken_ms
-        return ready
-
-    async def _considered_again(self, pending: list[_Pending]) -> list[_Pending]:
-        # Each at its own time: a new one would make all that came meanwhile stale in turn.
-        stamp = self._taken_ms
-        for each in pending:
-            stamp = max(stamp, each.arrival.taken_ms)
-            each.arrival = each.arrival._replace(taken_ms=stamp)
-        return await self._decided(pending, self._consider(pending))
+        return await self._arrivals.fresh(ready, self._taken_ms)
 
     # -- settling and committing --------------------------------------------------------
 
-    async def _write(self, pending: list[_Pending]) -> None:
+    async def _write(self, pending: list[Pending]) -> None:
         ledger = settle.Ledger(
             self.size,
             self._taken_ms,
@@ -301,7 +240,7 @@ class Writer:
         )
         try:
             known = await self._known(pending)
-            if not (pending or self._considering or self._waiting):
+            if not pending and self._arrivals.is_empty:
                 # Nobody waits with an earlier stamp, so bookkeeping may carry the time it is.
                 ledger.taken_ms = self._stamp()
             self._settle_notes(ledger)
@@ -335,7 +274,7 @@ class Writer:
                 self._give_up(self._in_flight, self.fault)
         self._in_flight = []
 
-    async def _known(self, pending: list[_Pending]) -> dict[bytes, settle.Found]:
+    async def _known(self, pending: list[Pending]) -> dict[bytes, settle.Found]:
         wanted = [
             key
             for each in pending
@@ -354,10 +293,10 @@ class Writer:
 
     def _settle(
         self,
-        pending: list[_Pending],
+        pending: list[Pending],
         known: dict[bytes, settle.Found],
         ledger: settle.Ledger,
-    ) -> list[tuple[_Pending, settle.Settled]]:
+    ) -> list[tuple[Pending, settle.Settled]]:
         settled = []
         for place, each in enumerate(pending):
             considered = each.considered
@@ -416,7 +355,7 @@ class Writer:
     # -- answering ----------------------------------------------------------------------
 
     async def _answer(
-        self, settled: list[tuple[_Pending, settle.Settled]], ready: groups.Ready | None
+        self, settled: list[tuple[Pending, settle.Settled]], ready: groups.Ready | None
     ) -> None:
         for each, result in settled:
             refusal = result.refusal if isinstance(result, settle.Rejected) else None
@@ -425,13 +364,15 @@ class Writer:
                 if ready is not None and result.index >= ready.ledger.first:
                     receipt = ready.receipt(result.index)
                 else:
-                    receipt = await self.receipt(result.index)
+                    receipt = await groups.receipt(
+                        self._store, self._settings.node, result.index
+                    )
                 answer: Answer | Fault = Answer(receipt, refusal, is_new)
             except Exception as error:  # noqa: BLE001  (it is recorded; only its receipt failed)
                 answer = error if isinstance(error, Fault) else broken("receipt", error)
             self._reply(each, answer)
 
-    def _reply(self, pending: _Pending, answer: Answer | Fault) -> None:
+    def _reply(self, pending: Pending, answer: Answer | Fault) -> None:
         """Answer one arrival, once; what its poster makes of it is no concern of the writer."""
         if pending in self._open:
             self._open.discard(pending)
@@ -440,7 +381,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001
                 broken("reply", error)
 
-    def _give_up(self, pending: Sequence[_Pending], fault: Fault) -> None:
+    def _give_up(self, pending: Sequence[Pending], fault: Fault) -> None:
         """Tell those of a group, and whoever noted something in it, that it was not written."""
         for each in pending:
             self._reply(each, fault)
@@ -449,18 +390,13 @@ class Writer:
                 done.set_exception(fault)
         self._noted = []
 
-    async def receipt(self, index: int) -> Receipt:
-        """Return the receipt of an entry long recorded; see ``groups.receipt``."""
-        return await groups.receipt(self._store, self._settings.node, index)
-
     def _stop(self, fault: Fault) -> None:
         """Answer everybody who still waits, and whoever comes later."""
         self.fault = fault
         # What the store was given may be recorded all the same: neither yes nor no.
         self._give_up(self._in_flight, Fault(Code.OUTCOME_UNKNOWN))
         self._give_up(list(self._open), fault)
-        self._waiting.clear()
-        self._considering.clear()
+        self._arrivals.clear()
         self._carried = []
         while self._notes:
             done = self._notes.popleft()[1]

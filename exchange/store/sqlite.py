@@ -38,6 +38,7 @@ class SqliteStore:
         """Take over what ``open`` opened."""
         self._path = path
         self._lock = lock
+        self._is_live = lock is not None
         self._writer = writer
         self._is_closed = False
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="store-write")
@@ -69,6 +70,18 @@ class SqliteStore:
         except BaseException:
             lock.release()
             raise
+
+    @classmethod
+    def follow(cls, path: str | PathLike[str]) -> SqliteStore:
+        """Read a journal that another process of this node writes at the same time.
+
+        Raises:
+            Fault: it is not a journal of this version, or cannot be read.
+        """
+        store = cls(Path(path), None, None)
+        store._is_live = True
+        file.connect_reader(Path(path), is_live=True).close()
+        return store
 
     async def append(self, batch: ports.Batch, expect: int) -> ports.Outcome:
         """Append a batch where the journal's size is ``expect``.
@@ -171,9 +184,7 @@ class SqliteStore:
         """Work with this thread's connection; one that failed is replaced the next time."""
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = self._local.reader = file.connect_reader(
-                self._path, is_live=self._lock is not None
-            )
+            reader = self._local.reader = file.connect_reader(self._path, is_live=self._is_live)
             self._readers.add(reader)
         try:
             return work(reader)

@@ -117,7 +117,7 @@ async def test_poll_that_waits_gives_a_suspended_endpoint_nothing():
             post(door.node, world().envelope(to=[COAST])),
             post(door.node, world().amended(COAST, suspended), MINSA),
         ]
-        await until(lambda: len(done_in(door.node.writer._considering)) == 2)
+        await until(lambda: len(done_in(door.node.writer._arrivals._under_way)) == 2)
         gate.open.set()
         assert [each.refusal for each in await asyncio.gather(first, *both)] == [None] * 3
         assert gate.batches == [1, 2]
@@ -125,7 +125,7 @@ async def test_poll_that_waits_gives_a_suspended_endpoint_nothing():
 
 
 def done_in(considering):
-    return [each for micro in considering if micro.found.done() for each in micro.pending]
+    return [each for micro in considering if micro.is_done for each in micro.pending]
 
 
 async def test_nobody_reads_what_is_another_endpoints():

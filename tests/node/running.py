@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exchange.model.entry import Entry
     from exchange.node import ports
-    from exchange.node.writer import Answer
+    from exchange.node.served import Answer
     from exchange.seal.close import Envelope
 
 SESSION_KEY = b"exercise session key, 32 bytes.."

@@ -10,7 +10,8 @@ from exchange.broker import settle
 from exchange.client import receipts
 from exchange.errors import Code, Fault
 from exchange.model import entry as entries
-from exchange.node import considering, ports, writer
+from exchange.node import arrivals, considering, ports, writer
+from exchange.node.clock import MAX_JUMP_MS
 from exchange.seal.software import SoftwareSigner
 from exchange.store.memory import MemoryStore
 from exchange.store.sqlite import SqliteStore
@@ -32,7 +33,7 @@ async def faults_of(waiting):
 
 
 def done_in(batches):
-    return [each for micro in batches if micro.found.done() for each in micro.pending]
+    return [each for micro in batches if micro.is_done for each in micro.pending]
 
 
 # -- groups and receipts ------------------------------------------------------------------
@@ -45,7 +46,7 @@ async def test_what_queues_up_behind_a_commit_goes_into_one_group():
         first = post(node, world().envelope())
         await until(lambda: gate.batches == [1])
         waiting = [post(node, world().envelope()) for _ in range(20)]
-        await until(lambda: len(done_in(node.writer._considering)) == 20)
+        await until(lambda: len(done_in(node.writer._arrivals._under_way)) == 20)
         gate.open.set()
         answers = await asyncio.gather(first, *waiting)
     assert gate.batches == [1, 20]
@@ -382,7 +383,7 @@ async def test_close_answers_everybody_who_waits(where, monkeypatch):
     context = running(gate, documents=[])
     node = await context.__aenter__()
     if where == "considering":
-        monkeypatch.setattr(writer.Writer, "_freshly_considered", never)
+        monkeypatch.setattr(arrivals.Arrivals, "fresh", never)
     gate.shut()
     waiting = [post(node, world().envelope(), OPS) for _ in range(count)]
     if where == "considering":
@@ -402,7 +403,7 @@ async def test_what_waits_for_the_writer_is_bounded_wherever_it_waits(monkeypatc
     async with running(gate) as node:
         gate.shut()
         waiting = [post(node, b"x", OPS) for _ in range(40)]
-        await until(lambda: bool(gate.batches) and not node.writer._waiting)
+        await until(lambda: bool(gate.batches) and not node.writer._arrivals._waiting)
         waiting += [post(node, b"x", OPS) for _ in range(30)]
         await asyncio.sleep(0)
         over = [each for each in waiting if each.done()]
@@ -433,7 +434,7 @@ async def test_note_whose_asker_left_does_not_stop_the_writer():
         assert node.is_ready
 
 
-@pytest.mark.parametrize("jump_ms", [writer.MAX_JUMP_MS + 1, -writer.MAX_JUMP_MS - 1])
+@pytest.mark.parametrize("jump_ms", [MAX_JUMP_MS + 1, -MAX_JUMP_MS - 1])
 async def test_clock_that_jumps_stops_all_writing_before_it_is_written(jump_ms):
     clock = Clock()
     async with running(clock=clock, monotonic=lambda: 0) as node:
@@ -451,5 +452,5 @@ async def test_clock_that_is_set_a_little_at_a_time_is_followed():
     clock = Clock()
     async with running(clock=clock, monotonic=lambda: 0) as node:
         for _ in range(5):
-            clock.ms += writer.MAX_JUMP_MS
+            clock.ms += MAX_JUMP_MS
             assert (await post(node, world().envelope(issued=NOW_MS // 1000))).refusal is None

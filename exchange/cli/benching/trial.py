@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _START_S = 30.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_MIB = 1024 * 1024
 _PAGE = 256
 
 
@@ -52,9 +51,9 @@ class Running:
         """Return the processor time that the node has used so far, in seconds."""
         return sum(_cpu_s(pid) for pid in self._family())
 
-    def rss_mib(self) -> float:
-        """Return the memory that the node holds, in MiB; what is shared counts in each."""
-        return sum(_rss_mib(pid) for pid in self._family())
+    def memory_mib(self) -> float:
+        """Return the memory the node holds, in MiB; what its processes share counts once."""
+        return sum(_pss_mib(pid) for pid in self._family())
 
     def _family(self) -> list[int]:
         """Return the node's process and those it started."""
@@ -77,9 +76,10 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S
 
 
-def _rss_mib(pid: int) -> float:
-    with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / _MIB
+def _pss_mib(pid: int) -> float:
+    """Return resident memory; a page that n processes share counts as one n-th in each."""
+    with open(f"/proc/{pid}/smaps_rollup", "rb") as file:  # noqa: PTH123
+        return sum(int(line.split()[1]) for line in file if line.startswith(b"Pss:")) / 1024
 
 
 @contextmanager

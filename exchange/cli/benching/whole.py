@@ -189,7 +189,7 @@ class _Bench:
 
     def post(self, node: Running, plan: Plan, told: Callable[[str], None]) -> None:
         """Do each run of the plan, one after another."""
-        self.idle_mib = node.rss_mib()
+        self.idle_mib = node.memory_mib()
         with ExitStack() as stack:
             most = max(step.clients for step in plan.steps)
             connections = [Connection(node.port, self._certificate) for _ in range(most)]
@@ -206,7 +206,7 @@ class _Bench:
                 self.answers += answers
                 if step.name != WARM_UP:
                     self.runs.append(figures)
-        self.busy_mib = node.rss_mib()
+        self.busy_mib = node.memory_mib()
 
     def _work(
         self, connections: Sequence[Connection], tokens: Sequence[str], step: Step

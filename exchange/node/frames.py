@@ -1,0 +1,268 @@
+"""What the node's processes say to each other: a length, then msgpack.
+
+What a front says is decoded into these types and nothing else; it is never unpickled. So a
+front that strangers' bytes took over can lie about what it considered, and do no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from exchange.broker.intake import Admitted, Attested, Considered, Declined
+from exchange.errors import Code, Refusal
+from exchange.model.header import Header
+from exchange.model.objects import Acknowledgement
+from exchange.seal.body import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+M = TypeVar("M")
+
+_LENGTH_BYTES = 4
+Facts = dict[str, str | int]
+Counts = list[tuple[str, str, int]]
+
+
+# -- what was concluded of an arrival --------------------------------------------------------
+
+
+class SaidAdmitted(msgspec.Struct, frozen=True, array_like=True, tag=0):
+    """A bulletin that may pass."""
+
+    header: Header
+    digest: str
+    seen: Seen
+    late: bool
+
+
+class SaidAttested(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """An acknowledgement that its recipient did sign."""
+
+    ack: Acknowledgement
+    digest: str
+
+
+class SaidDeclined(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """No, and why."""
+
+    code: Code
+    at: str
+    facts: Facts
+    digest: str
+    size: int
+
+
+class SaidNothing(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Rare, or broken: the writer's own process may consider this one."""
+
+
+Said = SaidAdmitted | SaidAttested | SaidDeclined | SaidNothing
+
+
+def said(considered: Considered) -> Said:
+    """Return how a conclusion is told to the writer."""
+    match considered.decision:
+        case Admitted(header, digest, seen, _, late):
+            return SaidAdmitted(header, digest, seen, late)
+        case Attested(ack, digest):
+            return SaidAttested(ack, digest)
+        case Declined(refusal, digest, size):
+            return SaidDeclined(refusal.code, refusal.at, refusal.facts, digest, size)
+        case _:
+            return SaidNothing()
+
+
+def meant(told: Said, view: int, taken_ms: int) -> Considered | None:
+    """Return the conclusion that was told, or None where there was none."""
+    match told:
+        case SaidAdmitted(header, digest, seen, late):
+            decision = Admitted(header, digest, seen, tuple(header.to), late)
+            return Considered(decision, view, taken_ms)
+        case SaidAttested(ack, digest):
+            return Considered(Attested(ack, digest), view, taken_ms)
+        case SaidDeclined(code, at, facts, digest, size):
+            return Considered(
+                Declined(Refusal(code, at, **facts), digest, size), view, taken_ms
+            )
+        case SaidNothing():
+            return None
+
+
+# -- from a front to the writer --------------------------------------------------------------
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """One arrival, what was concluded of it under which view, and the number of its reply."""
+
+    ticket: int
+    caller: str
+    raw: bytes
+    body: bytes
+    taken_ms: int
+    view: int
+    told: Said
+
+
+class Posted(msgspec.Struct, frozen=True, array_like=True, tag=0):
+    """Arrivals, in the order in which they arrived."""
+
+    items: list[Item]
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """How is the node?"""
+
+    ticket: int
+
+
+class Counted(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Refusals told since the last time: code, route, how many."""
+
+    refused: Counts
+
+
+class Up(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The front serves; also its answer to ``Ping``."""
+
+
+FromFront = Posted | Asked | Counted | Up
+
+
+# -- from the writer to a front --------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=0):
+    """Who the node is and how it stands. The view is pickled: a front may trust its parent."""
+
+    node: str
+    journal: str
+    session_key: bytes
+    certificate: str
+    tls_seed: bytes
+    view: bytes
+    size: int
+    totals: dict[str, int]
+    newest: bytes | None
+
+
+class News(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A group is durable: the size after it, inboxes that grew, and what else is new."""
+
+    size: int
+    totals: dict[str, int]
+    newest: bytes | None
+    view: bytes | None
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to one arrival: a receipt, perhaps of a refusal; or a fault, without one.
+
+    ``group`` is the place of its statement in the frame: many receipts share one.
+    """
+
+    ticket: int
+    index: int
+    facts: str
+    path: list[str]
+    group: int
+    is_new: bool
+    code: Code | None
+    at: str
+    why: Facts
+
+
+class Replies(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Answers, and the group statements that they are under."""
+
+    groups: list[bytes]
+    replies: list[Reply]
+
+
+class Status(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """How the node is, and what was refused at all its doors."""
+
+    ticket: int
+    is_ready: bool
+    size: int
+    epoch: int
+    refused: Counts
+
+
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Are you there? Whoever does not answer for long is ended and replaced."""
+
+
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Finish what is under way, and end."""
+
+
+FromWriter = Hello | News | Replies | Status | Ping | Stop
+
+FRONT: msgspec.msgpack.Decoder[FromFront] = msgspec.msgpack.Decoder(FromFront)
+WRITER: msgspec.msgpack.Decoder[FromWriter] = msgspec.msgpack.Decoder(FromWriter)
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class Wire(asyncio.Protocol, Generic[M]):
+    """One end of a socket over which whole messages come and go."""
+
+    def __init__(
+        self,
+        decoder: msgspec.msgpack.Decoder[M],
+        hear: Callable[[M], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """Call ``hear`` with each message, and ``lost`` once, when the other end is gone."""
+        self._decoder = decoder
+        self._hear = hear
+        self._lost = lost
+        self._come = bytearray()
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = transport
+
+    def say(self, message: FromFront | FromWriter) -> None:
+        """Send one message; what cannot be sent any more is dropped.
+
+        Raises:
+            TypeError, OverflowError: it has no spelling.
+        """
+        frame = bytearray(_LENGTH_BYTES)
+        _ENCODER.encode_into(message, frame, _LENGTH_BYTES)
+        frame[:_LENGTH_BYTES] = (len(frame) - _LENGTH_BYTES).to_bytes(_LENGTH_BYTES)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frame)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; hear what is whole."""
+        self._come += data
+        begin = 0
+        while (end := begin + _LENGTH_BYTES) <= len(self._come):
+            end += int.from_bytes(self._come[begin:end])
+            if end > len(self._come):
+                break
+            with memoryview(self._come) as come, come[begin + _LENGTH_BYTES : end] as part:
+                try:
+                    message = self._decoder.decode(part)
+                except msgspec.MsgspecError:
+                    # Nonsense: whoever talks it is not believed another word.
+                    self._transport.abort()
+                    return
+            begin = end
+            self._hear(message)
+        del self._come[:begin]
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Tell that nothing more will come."""
+        self._lost()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()

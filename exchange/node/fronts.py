@@ -1,0 +1,343 @@
+"""The node's side of its fronts: starts them, deals callers out, takes what they considered.
+
+A front that dies or hangs is replaced; who waited on it hears nothing, asks again, and gets
+the entry that was recorded or none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from exchange.broker import intake
+from exchange.errors import Code, Fault
+from exchange.model import entry as entries
+from exchange.node import frames
+from exchange.node.served import Refused
+from exchange.node.writer import Considered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exchange.broker.settle import Record
+    from exchange.node.node import Node
+    from exchange.node.served import Answer
+
+# Messages of many bulletins may wait in the kernel instead of in these processes.
+_BUFFER_BYTES = 1024 * 1024
+_START_S = 30.0
+_STOP_S = 10.0
+_PING_S = 10.0
+_AGAIN_S = 1.0
+# How long a front may be silent before it counts as hung. The costliest request there is takes
+# it two seconds on the slowest machine we know.
+_HUNG_S = 30.0
+
+_log = structlog.get_logger("exchange.node")
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What a front needs to speak for the node, and nothing that signs for it."""
+
+    journal: str
+    session_key: bytes
+    certificate: str
+    tls_seed: bytes
+
+
+class _Front:
+    """One front process, as the node sees it."""
+
+    def __init__(self, command: Sequence[str], owner: Fronts) -> None:
+        self.is_up = asyncio.Event()
+        self.is_gone = asyncio.Event()
+        self._owner = owner
+        self._replies: list[frames.Reply] = []
+        self._groups: list[bytes] = []
+        self._heard_s = 0.0
+        here, there = socket.socketpair()
+        self._deals, deals = socket.socketpair()
+        for end in (here, there):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        with there, deals:
+            passed = [there.fileno(), deals.fileno()]
+            self.process = subprocess.Popen(  # noqa: S603  (this program)
+                [*command, *(str(each) for each in passed), *sys.path],
+                pass_fds=passed,
+                # Nothing of ours: a passphrase may stand in the node's own environment.
+                env={},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the node, which then tells its fronts
+            )
+        self._deals.setblocking(False)
+        self._socket = here
+        self.wire = frames.Wire(frames.FRONT, self._hear, self.is_gone.set)
+
+    async def greet(self, hello: Callable[[], frames.Hello]) -> None:
+        """Connect, and tell it how the node stands at that very moment."""
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: self.wire, sock=self._socket)
+        self._heard_s = loop.time()
+        self.wire.say(hello())
+
+    async def got_up(self) -> None:
+        """Wait until it serves.
+
+        Raises:
+            Fault: it ended instead, or takes too long.
+        """
+        waits = [asyncio.ensure_future(each.wait()) for each in (self.is_up, self.is_gone)]
+        try:
+            await asyncio.wait(waits, timeout=_START_S, return_when="FIRST_COMPLETED")
+        finally:
+            for each in waits:
+                each.cancel()
+        if not self.is_up.is_set():
+            raise Fault(Code.UNAVAILABLE, found="front")
+
+    def deal(self, connection: socket.socket) -> bool:
+        """Hand a caller's connection over; False when this front takes none now."""
+        try:
+            socket.send_fds(self._deals, [b"c"], [connection.fileno()])
+        except OSError:
+            return False
+        return True
+
+    def ping(self) -> None:
+        """Ask for a sign of life; a front that gave none for long is ended."""
+        if asyncio.get_running_loop().time() - self._heard_s > _HUNG_S:
+            _log.critical("front-hung", pid=self.process.pid)
+            self.process.kill()
+        self.wire.say(frames.Ping())
+
+    def _hear(self, message: frames.FromFront) -> None:
+        self._heard_s = asyncio.get_running_loop().time()
+        match message:
+            case frames.Posted(items):
+                self._owner.posted(items, self._reply)
+            case frames.Asked(ticket):
+                self.wire.say(self._owner.status(ticket))
+            case frames.Counted(refused):
+                self._owner.count(refused)
+            case frames.Up():
+                self.is_up.set()
+
+    def _reply(self, ticket: int, answer: Answer | Fault) -> None:
+        # What a group answers goes in one message.
+        if not self._replies:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._replies.append(self._told(ticket, answer))
+
+    def _told(self, ticket: int, answer: Answer | Fault) -> frames.Reply:
+        if isinstance(answer, Fault):
+            return frames.Reply(
+                ticket, -1, "", [], 0, False, answer.code, answer.at, answer.facts
+            )
+        receipt, refusal = answer.receipt, answer.refusal
+        group = bytes(receipt.group)
+        if not self._groups or self._groups[-1] != group:
+            self._groups.append(group)
+        code, at, why = (refusal.code, refusal.at, refusal.facts) if refusal else (None, "", {})
+        return frames.Reply(
+            ticket,
+            receipt.index,
+            receipt.facts,
+            receipt.path,
+            len(self._groups) - 1,
+            answer.is_new,
+            code,
+            at,
+            why,
+        )
+
+    def _flush(self) -> None:
+        self.wire.say(frames.Replies(self._groups, self._replies))
+        self._groups, self._replies = [], []
+
+    async def close(self) -> None:
+        """Let it finish what is under way, and see the process out."""
+        self.wire.say(frames.Stop())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.is_gone.wait(), _STOP_S)
+        self.wire.close()
+        self._deals.close()
+        await asyncio.to_thread(self._see_out)
+
+    def _see_out(self) -> None:
+        try:
+            self.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Fronts:
+    """As many front processes as asked for, and the one socket that callers connect to."""
+
+    def __init__(
+        self, node: Node, secrets: Secrets, command: Sequence[str], count: int
+    ) -> None:
+        """Prepare; ``start`` starts them. ``command`` runs one; it gets two descriptors."""
+        self._node = node
+        self._secrets = secrets
+        self._command = command
+        self._count = count
+        self._fronts: list[_Front] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._listening: socket.socket | None = None
+        self._is_accepting = False
+        self._turn = 0
+        self._view = node.view
+
+    async def start(self) -> None:
+        """Start every front, and wait until each of them serves.
+
+        Raises:
+            Fault: one of them does not get up.
+        """
+        self._node.writer.follow(self._tell)
+        self._fronts = [_Front(self._command, self) for _ in range(self._count)]
+        for front in self._fronts:
+            await front.greet(self._hello)
+        for front in self._fronts:
+            await front.got_up()
+        loop = asyncio.get_running_loop()
+        self._keepers = [
+            loop.create_task(self._keep(place)) for place in range(len(self._fronts))
+        ]
+        self._keepers.append(loop.create_task(self._ping()))
+
+    def listen(self, listening: socket.socket) -> None:
+        """Accept callers on a bound socket, and deal them out in turn."""
+        listening.setblocking(False)
+        self._listening = listening
+        self._accept_on()
+
+    async def close(self) -> None:
+        """Take no more callers, let the fronts finish, and end them."""
+        self._accept_off()
+        for task in self._keepers:
+            task.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*(front.close() for front in self._fronts))
+
+    # -- callers ------------------------------------------------------------------------
+
+    def _accept_on(self) -> None:
+        if self._listening is not None and not self._is_accepting:
+            self._is_accepting = True
+            asyncio.get_running_loop().add_reader(self._listening, self._accept)
+
+    def _accept_off(self) -> None:
+        if self._listening is not None and self._is_accepting:
+            self._is_accepting = False
+            asyncio.get_running_loop().remove_reader(self._listening)
+
+    def _accept(self) -> None:
+        assert self._listening is not None  # noqa: S101  (it has just been heard)
+        try:
+            connection, _ = self._listening.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # Too many open files, say: those who wait stay in the kernel's queue for a while.
+            _log.error("accept", error=type(error).__name__)
+            self._pause()
+            return
+        with connection:
+            if not any(self._next().deal(connection) for _ in self._fronts):
+                self._pause()
+
+    def _pause(self) -> None:
+        self._accept_off()
+        asyncio.get_running_loop().call_later(_AGAIN_S, self._accept_on)
+
+    def _next(self) -> _Front:
+        self._turn = (self._turn + 1) % len(self._fronts)
+        return self._fronts[self._turn]
+
+    # -- fronts -------------------------------------------------------------------------
+
+    async def _keep(self, place: int) -> None:
+        """Replace this front whenever it is gone."""
+        while True:
+            await self._fronts[place].is_gone.wait()
+            gone = self._fronts[place]
+            _log.critical("front-gone", pid=gone.process.pid)
+            await gone.close()
+            await asyncio.sleep(_AGAIN_S if not gone.is_up.is_set() else 0)
+            self._fronts[place] = _Front(self._command, self)
+            await self._fronts[place].greet(self._hello)
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(_PING_S)
+            for front in self._fronts:
+                front.ping()
+
+    def _hello(self) -> frames.Hello:
+        node, secrets = self._node, self._secrets
+        return frames.Hello(
+            node.name,
+            secrets.journal,
+            secrets.session_key,
+            secrets.certificate,
+            secrets.tls_seed,
+            pickle.dumps(node.view),
+            node.size,
+            node.writer.totals(),
+            node.newest,
+        )
+
+    def _tell(self, records: Sequence[Record]) -> None:
+        """Tell every front of a group that has become durable; before its answers go out."""
+        view, self._view = self._view, self._node.view
+        notes = [
+            each.facts.note.encode()
+            for each in records
+            if isinstance(each.facts, entries.Checkpointed)
+        ]
+        news = frames.News(
+            self._node.size,
+            {owed.endpoint: owed.position + 1 for each in records for owed in each.owed},
+            notes[-1] if notes else None,
+            None if view is self._view else pickle.dumps(self._view),
+        )
+        for front in self._fronts:
+            front.wire.say(news)
+
+    # -- what they say ------------------------------------------------------------------
+
+    def posted(
+        self, items: Sequence[frames.Item], reply: Callable[[int, Answer | Fault], None]
+    ) -> None:
+        """Hand on to the writer what a front considered."""
+        self._node.writer.take_considered(
+            [
+                Considered(
+                    intake.Arrival(each.caller, each.raw, each.body, each.taken_ms),
+                    frames.meant(each.told, each.view, each.taken_ms),
+                    each.ticket,
+                )
+                for each in items
+            ],
+            reply,
+        )
+
+    def status(self, ticket: int) -> frames.Status:
+        """Return how the node is."""
+        node = self._node
+        refused = [(*which, count) for which, count in node.refused.items()]
+        return frames.Status(ticket, node.is_ready, node.size, node.writer.epoch, refused)
+
+    def count(self, refused: frames.Counts) -> None:
+        """Add up what fronts refused."""
+        self._node.refused += Refused({(code, route): count for code, route, count in refused})

@@ -1,0 +1,261 @@
+"""Front processes, real ones: all of them serve, and the loss of one loses nothing recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from exchange.cli import serve, state
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import objects, trust, wire
+from exchange.node import fronts as fronts_module
+from exchange.node.fronts import Fronts
+from exchange.node.node import Node
+from exchange.seal import jws
+from exchange.seal.close import Envelope
+from tests.builders import decoded
+from tests.crash.exercise import POSTERS, READERS, Exercise
+from tests.node.running import until
+
+ALFA, ECHO = POSTERS[0], READERS[1]
+WAIT_S = 20
+
+
+class Served(NamedTuple):
+    exercise: Exercise
+    node: Node
+    fronts: Fronts
+    port: int
+
+    def pids(self):
+        return [front.process.pid for front in self.fronts._fronts]
+
+    def to(self, endpoint):
+        return self.exercise.transport(endpoint, self.port)
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory):
+    return Exercise(tmp_path_factory.mktemp("fronts"))
+
+
+@asynccontextmanager
+async def serving(exercise, count=2):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXCHANGE_PASSPHRASE", "exercise")
+        async with serve.opened(state.State(exercise.folder), 0) as (node, secrets):
+            fronts = Fronts(node, secrets, serve.FRONT, count)
+            try:
+                await fronts.start()
+                with socket.create_server(("127.0.0.1", 0)) as listening:
+                    fronts.listen(listening)
+                    port = listening.getsockname()[1]
+                    yield Served(exercise, node, fronts, port)
+            finally:
+                await fronts.close()
+
+
+async def posted(transport, envelope):
+    answer = await transport.post("/v1/objects", envelope.framed())
+    return msgspec.json.decode(answer, type=objects.Receipt)
+
+
+async def posted_all(transport, framed):
+    answer = await transport.post("/v1/batch", b"".join(framed))
+    return [msgspec.json.decode(line, type=wire.Answered) for line in answer.splitlines()]
+
+
+def suspended(exercise, endpoint):
+    """The next version of a member's document, in which this endpoint is suspended."""
+    member = exercise.view.endpoints[endpoint].member
+    after = msgspec.structs.replace(
+        member,
+        version=2,
+        endpoints=[
+            msgspec.structs.replace(each, status="suspended") if each.id == endpoint else each
+            for each in member.endpoints
+        ],
+    )
+    signers = [
+        signer
+        for name, signer in exercise.founded.custodians.items()
+        if name.startswith(member.nation)
+    ]
+    return jws.sign(trust.encode(after), trust.TYP, signers)
+
+
+def sockets(pid):
+    """How many sockets a process holds."""
+    found = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found += str(each.readlink()).startswith("socket:")
+        except OSError:
+            continue
+    return found
+
+
+def is_there(pid):
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_callers_are_dealt_out_to_every_front(founded):
+    async with serving(founded) as served:
+        before = [sockets(pid) for pid in served.pids()]
+        calls = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(6)]
+        await until(lambda: sum(map(sockets, served.pids())) == sum(before) + 6)
+        assert [sockets(pid) for pid in served.pids()] == [each + 3 for each in before]
+        for _, writer in calls:
+            writer.close()
+
+
+async def test_what_one_front_takes_is_read_at_another(founded):
+    async with serving(founded) as served, served.to(ALFA) as alfa, served.to(ECHO) as echo:
+        envelope = founded.envelope(ALFA, [ECHO])
+        waiting = asyncio.ensure_future(
+            echo.get_as(wire.InboxPage, "/v1/inbox", after=-1, wait=20)
+        )
+        receipt = await posted(alfa, envelope)
+        page = await asyncio.wait_for(waiting, WAIT_S)
+        assert page.items[-1].index == receipt.index
+        # Sixteen callers at once reach both fronts; each sees the same inbox.
+        pages = await asyncio.gather(
+            *(echo.get_as(wire.InboxPage, "/v1/inbox") for _ in range(16))
+        )
+        assert {(each.total, each.cursor) for each in pages} == {(page.total, page.cursor)}
+        # Nothing is there after it, and each front knows how much there is all the same.
+        pages = await asyncio.gather(
+            *(echo.get_as(wire.InboxPage, "/v1/inbox", after=page.cursor) for _ in range(16))
+        )
+        assert {each.total for each in pages} == {page.total}
+
+
+async def test_batch_keeps_its_order_and_gets_each_its_answer(founded):
+    async with serving(founded) as served, served.to(ALFA) as alfa:
+        framed = [founded.envelope(ALFA, [ECHO]).framed() for _ in range(70)]
+        answers = await posted_all(alfa, [*framed[:35], b"no object\n\n", *framed[35:]])
+        refused = answers.pop(35)
+        assert refused.problem is not None
+        assert refused.problem.code == "malformed"
+        indexes = [each.receipt.index for each in answers]
+        assert indexes == sorted(set(indexes))
+        again = await posted_all(alfa, framed)
+        assert [each.receipt.index for each in again] == indexes
+
+
+async def test_killed_front_is_replaced_and_its_caller_finds_what_was_recorded(founded):
+    async with serving(founded) as served:
+        envelope = founded.envelope(ALFA, [ECHO])
+        before = served.pids()
+        async with served.to(ALFA) as alfa:
+            receipt = await posted(alfa, envelope)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not set(before) & set(served.pids()))
+        await asyncio.wait_for(
+            asyncio.gather(*(each.is_up.wait() for each in served.fronts._fronts)), WAIT_S
+        )
+        async with served.to(ALFA) as alfa:
+            assert (await posted(alfa, envelope)).index == receipt.index
+
+
+async def test_front_that_hangs_is_ended_and_replaced(founded, monkeypatch):
+    monkeypatch.setattr(fronts_module, "_PING_S", 0.2)
+    monkeypatch.setattr(fronts_module, "_HUNG_S", 2.0)
+    async with serving(founded) as served:
+        hung = served.pids()[0]
+        os.kill(hung, signal.SIGSTOP)
+        async with asyncio.timeout(WAIT_S):
+            while hung in served.pids():  # noqa: ASYNC110  (of a front, no event is ours)
+                await asyncio.sleep(0.02)
+        assert not is_there(hung)
+
+
+async def test_front_that_talks_nonsense_is_replaced(founded):
+    async with serving(founded, 1) as served:
+        (before,) = served.pids()
+        served.fronts._fronts[0].wire.data_received(b"\x00\x00\x00\x01\xc1")
+        await until(lambda: served.pids() != [before])
+
+
+async def test_suspension_reaches_every_front_at_once_also_who_waits_there(tmp_path):
+    exercise = Exercise(tmp_path)
+    async with serving(exercise) as served, served.to(ECHO) as echo:
+        polls = [
+            asyncio.ensure_future(echo.get("/v1/inbox", after=99, wait=1)) for _ in range(8)
+        ]
+        await served.node.submit("", suspended(exercise, ECHO), b"")
+        found = await asyncio.gather(
+            *polls, *(echo.get("/v1/inbox") for _ in range(8)), return_exceptions=True
+        )
+        assert {str(getattr(each, "code", each)) for each in found} == {"endpoint-suspended"}
+
+
+async def test_newest_checkpoint_is_shown_by_every_front(founded):
+    async with serving(founded) as served, served.to(ALFA) as alfa:
+        await posted(alfa, founded.envelope(ALFA, [ECHO]))
+        note = await served.node.checkpoints.checkpoint()
+        shown = await asyncio.gather(*(alfa.get("/v1/checkpoint") for _ in range(8)))
+    assert set(shown) == {note}
+
+
+async def test_health_and_refusals_are_the_whole_nodes(founded):
+    async with serving(founded) as served, served.to(ALFA) as alfa:
+        for _ in range(8):
+            with pytest.raises(Refusal):
+                await alfa.get("/v1/journal")
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                text = (await alfa.get("/metrics")).decode()
+                told = [line for line in text.splitlines() if 'code="missing-role"' in line]
+                if told and told[0].endswith(" 8"):
+                    break
+                await asyncio.sleep(0.1)
+        health = await alfa.get_as(wire.Health, "/readyz")
+        assert (health.ready, health.size) == (True, served.node.size)
+
+
+async def test_node_that_stops_writing_is_not_ready_at_any_front(founded):
+    async with serving(founded) as served, served.to(ALFA) as alfa:
+        served.node.writer.fault = Fault(Code.CLOCK)
+        with pytest.raises(Fault):
+            await alfa.get("/readyz")
+
+
+async def test_node_whose_fronts_do_not_get_up_does_not_start(founded, monkeypatch):
+    monkeypatch.setattr(serve, "FRONT", [sys.executable, "-c", "raise SystemExit(9)"])
+    with pytest.raises(Fault):
+        async with asyncio.timeout(WAIT_S), serving(founded):
+            pass
+
+
+async def test_fronts_end_with_the_node(founded):
+    async with serving(founded) as served:
+        pids = served.pids()
+    assert not any(is_there(pid) for pid in pids)
+
+
+async def test_fronts_hear_neither_the_terminal_nor_the_nodes_environment(founded, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_CANARY", "exercise-canary")
+    async with serving(founded) as served:
+        for pid in served.pids():
+            assert os.getsid(pid) != os.getsid(0)
+            environment = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
+            assert b"exercise-canary" not in environment
+
+
+async def test_acknowledgements_go_the_same_way(founded):
+    async with serving(founded) as served, served.to(ALFA) as alfa, served.to(ECHO) as echo:
+        envelope = founded.envelope(ALFA, [ECHO])
+        await posted(alfa, envelope)
+        ack = founded.ack(ECHO, envelope.header, decoded(envelope.header))
+        assert (await posted(echo, Envelope(ack, b""))).index < served.node.size
