@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _HANDSHAKE_S = 20.0
 _FINISH_S = 5.0
 # Connections taken from the node in one go.
-_DEALT = 16
+_DEALT = 64
 
 _log = structlog.get_logger("exchange.node")
 
@@ -40,18 +41,18 @@ class Face:
         app = make_app(served, world.codes(), resources.read("v1/api.openapi.json"))
         self._runner = Runner(app, shutdown_timeout=_FINISH_S)
         self._tls = state.server_context(certificate, tls_seed)
-        self._listening: asyncio.Server | None = None
         self._greeting: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Be ready for connections."""
         await self._runner.setup()
 
-    def take(self, connection: socket.socket) -> None:
-        """Serve one caller's connection, from its handshake on."""
-        task = asyncio.get_running_loop().create_task(self._greet(connection))
+    def take(self, caller: socket.socket) -> bool:
+        """Serve one caller, whose socket does not block, from its handshake on."""
+        task = asyncio.get_running_loop().create_task(self._greet(caller))
         self._greeting.add(task)
         task.add_done_callback(self._greeting.discard)
+        return True
 
     async def _greet(self, connection: socket.socket) -> None:
         server = self._runner.server
@@ -67,20 +68,6 @@ class Face:
             # Whoever cannot shake hands is nobody to answer.
             connection.close()
 
-    def listen(self, listening: socket.socket) -> None:
-        """Accept connections here, without anybody who deals them out."""
-        listening.setblocking(False)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(listening, self._accept, listening)
-
-    def _accept(self, listening: socket.socket) -> None:
-        try:
-            connection, _ = listening.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        self.take(connection)
-
     async def close(self) -> None:
         """Let requests under way finish for a moment, then hang up."""
         for task in self._greeting:
@@ -88,60 +75,79 @@ class Face:
         await self._runner.cleanup()
 
 
-async def _serve(wire_fd: int, deals_fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    told: asyncio.Future[frames.Hello] = loop.create_future()
-    stop = asyncio.Event()
-    front: Front | None = None
+class _Process:
+    """The front of this process, from the node's first word to its last."""
 
-    def hear(message: frames.FromWriter) -> None:
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.greeted: asyncio.Future[tuple[Front, frames.Hello]] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.wire = frames.Wire(frames.WRITER, self._hear, self._lost)
+        self._front: Front | None = None
+
+    def _hear(self, message: frames.FromWriter) -> None:
         if isinstance(message, frames.Stop):
-            stop.set()
+            self.stop.set()
         elif isinstance(message, frames.Hello):
-            told.set_result(message)
-        elif front is not None:
-            front.hear(message)
+            # At once: the news behind it in the same breath are for this front already.
+            self._front = self._made(message)
+            self.greeted.set_result((self._front, message))
+        elif self._front is not None:
+            self._front.hear(message)
 
-    def lost() -> None:
+    def _made(self, hello: frames.Hello) -> Front:
+        sessions = Sessions(hello.node, hello.session_key, world.randomness)
+        stamps = Clock(world.clock_ms, world.monotonic_ms)
+        store = SqliteStore.follow(hello.journal)
+        front = Front(hello, store, sessions, world.clock_ms, stamps)
+        front.say = self.wire.say
+        return front
+
+    @staticmethod
+    def _lost() -> None:
         # The node is gone, and with it everything that could be answered.
         os._exit(1)
 
-    wire = frames.Wire(frames.WRITER, hear, lost)
-    await loop.create_connection(lambda: wire, sock=socket.socket(fileno=wire_fd))
-    hello = await told
-    store = SqliteStore.follow(hello.journal)
-    sessions = Sessions(hello.node, hello.session_key, world.randomness)
-    stamps = Clock(world.clock_ms, world.monotonic_ms)
-    front = Front(hello, store, sessions, world.clock_ms, stamps)
-    front.say = wire.say
+
+async def _serve(wire_fd: int, deals_fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    process = _Process()
+    await loop.create_connection(lambda: process.wire, sock=socket.socket(fileno=wire_fd))
+    front, hello = await process.greeted
     face = Face(front, hello.certificate, hello.tls_seed)
     await face.start()
     deals = socket.socket(fileno=deals_fd)
     deals.setblocking(False)
     loop.add_reader(deals, _take, deals, face)
     front.count()
-    wire.say(frames.Up())
-    await stop.wait()
+    process.wire.say(frames.Up())
+    await process.stop.wait()
     loop.remove_reader(deals)
     await face.close()
-    await store.close()
+    await front.store.close()
 
 
 def _take(deals: socket.socket, face: Face) -> None:
-    try:
-        _, descriptors, _, _ = socket.recv_fds(deals, _DEALT, _DEALT)
-    except OSError:
-        return
-    for each in descriptors:
-        connection = socket.socket(fileno=each)
-        connection.setblocking(False)
-        face.take(connection)
+    """Take the callers that the node dealt to this front, a bounded number at a time."""
+    for _ in range(_DEALT):
+        try:
+            _, descriptors, _, _ = socket.recv_fds(deals, 1, 1)
+        except OSError:
+            return
+        for each in descriptors:
+            caller = socket.socket(fileno=each)
+            caller.setblocking(False)
+            face.take(caller)
 
 
 def main() -> None:
     """Run the front whose two sockets to the node are named on the command line."""
     from exchange.cli.serve import run_fast  # noqa: PLC0415  (it imports this module)
 
+    # Who stops a node may signal all of its processes; this one ends when the node tells it to.
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
     try:
         run_fast(_serve(int(sys.argv[1]), int(sys.argv[2])))
     except Exception as error:  # noqa: BLE001  (its type and no more: it may quote anything)

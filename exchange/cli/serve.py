@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 from exchange.cli import state, world
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
+from exchange.node.accepting import Acceptor
 from exchange.node.checkpoints import origin_of
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
@@ -108,9 +109,11 @@ async def _faced(
 
         face = Face(node, secrets.certificate, secrets.tls_seed)
         await face.start()
+        acceptor = Acceptor(face.take)
         try:
-            yield face.listen
+            yield acceptor.listen
         finally:
+            acceptor.close()
             await face.close()
         return
     fronts = Fronts(node, secrets, FRONT, min(cores or 1, MAX_FRONTS))

@@ -14,7 +14,7 @@ from exchange.broker import intake
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.errors import Fault, Refusal
+    from exchange.errors import Fault
     from exchange.model.view import View
     from exchange.node.considering import Threads
     from exchange.node.served import Answer
@@ -30,8 +30,9 @@ class Pending(msgspec.Struct, eq=False):
 
     arrival: intake.Arrival
     reply: Callable[[Answer | Fault], None]
-    declined: Refusal | None = None
     considered: intake.Considered | None = None
+    # Refused before it could be taken apart: no view and no time makes that another answer.
+    is_final: bool = False
 
     def holds_at(self, taken_ms: int) -> bool:
         """Tell whether what was concluded holds at the time it will be taken.
@@ -39,14 +40,19 @@ class Pending(msgspec.Struct, eq=False):
         Fronts stamp in parallel, so stamps come a little out of order, and taken times never
         decrease. Rules count in whole seconds: within its second a conclusion holds.
         """
-        considered, stamp = self.considered, self.arrival.taken_ms
-        if considered is None or stamp >= taken_ms:
+        stamp = self.arrival.taken_ms
+        if stamp >= taken_ms:
             return True
         if stamp // 1000 != taken_ms // 1000:
             return False
-        self.arrival = self.arrival._replace(taken_ms=taken_ms)
-        self.considered = considered._replace(taken_ms=taken_ms)
+        self.restamp(taken_ms)
         return True
+
+    def restamp(self, taken_ms: int) -> None:
+        """Let it be taken at this time, whatever was concluded of it."""
+        self.arrival = self.arrival._replace(taken_ms=taken_ms)
+        if self.considered is not None:
+            self.considered = self.considered._replace(taken_ms=taken_ms)
 
 
 class _MicroBatch(msgspec.Struct, eq=False):
@@ -74,6 +80,8 @@ class Arrivals:
         self._waiting: deque[Pending] = deque()
         self._under_way: deque[_MicroBatch] = deque()
         self._will_dispatch = False
+        # How many are considered again at once, and under which view that was last done.
+        self._again_at_once, self._again_under = 1, -1
 
     @property
     def is_empty(self) -> bool:
@@ -103,21 +111,42 @@ class Arrivals:
             ready += await self._decided(self._under_way.popleft())
         return ready
 
-    async def fresh(self, ready: list[Pending], taken_ms: int) -> list[Pending]:
+    async def fresh(
+        self, ready: list[Pending], taken_ms: int
+    ) -> tuple[list[Pending], list[Pending]]:
         """Have considered again what was under a view or in a second no longer the newest.
 
         Args:
             ready: in order.
             taken_ms: taken time of the newest entry.
+
+        Returns:
+            What may be settled now, and what must come again after it.
         """
         newest = self._view().index
         for place, each in enumerate(ready):
             if each.considered is None:
                 continue  # its consideration broke; it is answered when the group is settled
-            if each.considered.view != newest or not each.holds_at(taken_ms):
-                return ready[:place] + await self._again(ready[place:], taken_ms)
+            if each.is_final:
+                each.restamp(max(taken_ms, each.arrival.taken_ms))
+                each.considered = each.considered._replace(view=newest)
+            elif each.considered.view != newest or not each.holds_at(taken_ms):
+                end = place + self._at_once(newest)
+                again = await self._again(ready[place:end], taken_ms)
+                return ready[:place] + again, ready[end:]
             taken_ms = each.arrival.taken_ms
-        return ready
+        return ready, []
+
+    def _at_once(self, view: int) -> int:
+        """Return how many to consider again: few after a change, since the next may follow.
+
+        Somebody's many subscriptions in one batch would otherwise each send back all the rest.
+        """
+        if view != self._again_under:
+            self._again_at_once, self._again_under = 1, view
+        else:
+            self._again_at_once = min(2 * self._again_at_once, MICRO_BATCH)
+        return self._again_at_once
 
     def clear(self) -> None:
         """Forget everything: whoever waited has been answered."""
@@ -159,23 +188,19 @@ class Arrivals:
     def _consider(
         self, pending: Sequence[Pending]
     ) -> asyncio.Future[list[intake.Considered | None]]:
-        arrivals = [each.arrival for each in pending if each.declined is None]
-        return self._pool.consider(arrivals, self._view())
+        return self._pool.consider([each.arrival for each in pending], self._view())
 
     async def _decided(self, micro: _MicroBatch) -> list[Pending]:
         """Return arrivals with what was concluded of them; None where nothing could be."""
         if micro.found is not None:
-            conclusions = iter(await micro.found)
-            for each in micro.pending:
-                if each.declined is None:
-                    each.considered = next(conclusions)
-                else:
-                    each.considered = intake.decline(each.arrival, each.declined, self._view())
+            for each, conclusion in zip(micro.pending, await micro.found, strict=True):
+                if not each.is_final:
+                    each.considered = conclusion
         return micro.pending
 
     async def _again(self, pending: list[Pending], taken_ms: int) -> list[Pending]:
         # Each at its own time: a new one would make all that came meanwhile stale in turn.
         for each in pending:
             taken_ms = max(taken_ms, each.arrival.taken_ms)
-            each.arrival = each.arrival._replace(taken_ms=taken_ms)
+            each.restamp(taken_ms)
         return await self._decided(_MicroBatch(pending, self._consider(pending)))

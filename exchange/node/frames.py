@@ -60,7 +60,17 @@ class SaidNothing(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """Rare, or broken: the writer's own process may consider this one."""
 
 
-Said = SaidAdmitted | SaidAttested | SaidDeclined | SaidNothing
+class SaidUnread(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Refused before it could be taken apart; its bytes are named and stay where they are."""
+
+    code: Code
+    at: str
+    facts: Facts
+    digest: str
+    size: int
+
+
+Said = SaidAdmitted | SaidAttested | SaidDeclined | SaidNothing | SaidUnread
 
 
 def said(considered: Considered) -> Said:
@@ -84,7 +94,9 @@ def meant(told: Said, view: int, taken_ms: int) -> Considered | None:
             return Considered(decision, view, taken_ms)
         case SaidAttested(ack, digest):
             return Considered(Attested(ack, digest), view, taken_ms)
-        case SaidDeclined(code, at, facts, digest, size):
+        case SaidDeclined(code, at, facts, digest, size) | SaidUnread(
+            code, at, facts, digest, size
+        ):
             return Considered(
                 Declined(Refusal(code, at, **facts), digest, size), view, taken_ms
             )
@@ -129,7 +141,13 @@ class Up(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """The front serves; also its answer to ``Ping``."""
 
 
-FromFront = Posted | Asked | Counted | Up
+class Stopped(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """The clock jumped as the front read it, by so many ms: nothing more may be written."""
+
+    jump_ms: int
+
+
+FromFront = Posted | Asked | Counted | Up | Stopped
 
 
 # -- from the writer to a front --------------------------------------------------------------

@@ -18,6 +18,7 @@ import msgspec
 
 from exchange.broker import intake
 from exchange.errors import Code, Fault, Refusal
+from exchange.model.identity import digest
 from exchange.model.objects import Receipt
 from exchange.node import frames
 from exchange.node.considering import broken
@@ -124,8 +125,10 @@ class Front(Served):
                 raise self._fault
             taken_ms = self._stamps.stamp()
         except Fault as fault:
-            # Whose clock jumped takes nothing more; the writer finds the same, and says so.
-            self._fault = Fault(fault.code, fault.at, **fault.facts)
+            # Whose clock jumped takes nothing more, and the writer must not write on either.
+            if self._fault is None:
+                self._fault = Fault(fault.code, fault.at, **fault.facts)
+                self.say(frames.Stopped(int(fault.facts.get("found", 0))))
             reply(self._fault)
             return
         arrival = intake.Arrival(caller, raw, body, taken_ms)
@@ -143,20 +146,20 @@ class Front(Served):
         for each, read in zip(batch, found, strict=True):
             self._tickets += 1
             self._replies[self._tickets] = each.reply
-            items.append(
-                frames.Item(
-                    self._tickets,
-                    *each.arrival,
-                    view.index,
-                    _said(each, read, view),
-                )
-            )
+            # Bytes that were refused unread are named by digest and not carried on.
+            arrival = each.arrival if each.refusal is None else each.arrival._replace(raw=b"")
+            told = _said(each, read, view)
+            items.append(frames.Item(self._tickets, *arrival, view.index, told))
         try:
             self.say(frames.Posted(items))
         except (OverflowError, ValueError, TypeError):
             # Something in a conclusion has no spelling: the writer considers all of these.
-            nothing = frames.SaidNothing()
-            plain = [msgspec.structs.replace(item, told=nothing) for item in items]
+            plain = [
+                item
+                if isinstance(item.told, frames.SaidUnread)
+                else msgspec.structs.replace(item, told=frames.SaidNothing())
+                for item in items
+            ]
             self.say(frames.Posted(plain))
         self._will_work = bool(self._waiting)
         if self._will_work:
@@ -251,6 +254,9 @@ def _read(each: _Waiting) -> intake.Read | Refusal | None:
 
 
 def _said(each: _Waiting, found: intake.Read | Refusal | None, view: View) -> frames.Said:
+    if each.refusal is not None:
+        refusal, raw = each.refusal, each.arrival.raw
+        return frames.SaidUnread(refusal.code, refusal.at, refusal.facts, digest(raw), len(raw))
     if found is None:
         return frames.SaidNothing()
     try:

@@ -20,7 +20,9 @@ import structlog
 from exchange.broker import intake
 from exchange.errors import Code, Fault
 from exchange.model import entry as entries
+from exchange.model.identity import digest
 from exchange.node import frames
+from exchange.node.accepting import Acceptor
 from exchange.node.served import Refused
 from exchange.node.writer import Considered
 
@@ -34,12 +36,15 @@ if TYPE_CHECKING:
 # Messages of many bulletins may wait in the kernel instead of in these processes.
 _BUFFER_BYTES = 1024 * 1024
 _START_S = 30.0
-_STOP_S = 10.0
-_PING_S = 10.0
+# A front gives requests under way five seconds.
+_STOP_S = 7.0
 _AGAIN_S = 1.0
-# How long a front may be silent before it counts as hung. The costliest request there is takes
-# it two seconds on the slowest machine we know.
-_HUNG_S = 30.0
+# A front that left so many pings without a word counts as hung. The costliest request there is
+# takes it two seconds on the slowest machine we know.
+_PING_S = 5.0
+_HUNG_PINGS = 3
+# Connections dealt and not yet taken wait in the kernel.
+_DEALS_BYTES = 256 * 1024
 
 _log = structlog.get_logger("exchange.node")
 
@@ -62,21 +67,20 @@ class _Front:
         self._owner = owner
         self._replies: list[frames.Reply] = []
         self._groups: list[bytes] = []
-        self._heard_s = 0.0
+        self._pings = 0
+        self._is_greeted = False
         here, there = socket.socketpair()
         self._deals, deals = socket.socketpair()
         for end in (here, there):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        self._deals.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _DEALS_BYTES)
         with there, deals:
-            passed = [there.fileno(), deals.fileno()]
-            self.process = subprocess.Popen(  # noqa: S603  (this program)
-                [*command, *(str(each) for each in passed), *sys.path],
-                pass_fds=passed,
-                # Nothing of ours: a passphrase may stand in the node's own environment.
-                env={},
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the node, which then tells its fronts
-            )
+            try:
+                self.process = _started(command, there, deals)
+            except BaseException:
+                here.close()
+                self._deals.close()
+                raise
         self._deals.setblocking(False)
         self._socket = here
         self.wire = frames.Wire(frames.FRONT, self._hear, self.is_gone.set)
@@ -85,7 +89,7 @@ class _Front:
         """Connect, and tell it how the node stands at that very moment."""
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: self.wire, sock=self._socket)
-        self._heard_s = loop.time()
+        self._is_greeted = True
         self.wire.say(hello())
 
     async def got_up(self) -> None:
@@ -111,18 +115,34 @@ class _Front:
             return False
         return True
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it serves, and answered when it was last asked."""
+        return (
+            self.is_up.is_set() and not self.is_gone.is_set() and self._pings < _HUNG_PINGS - 1
+        )
+
     def ping(self) -> None:
-        """Ask for a sign of life; a front that gave none for long is ended."""
-        if asyncio.get_running_loop().time() - self._heard_s > _HUNG_S:
+        """Ask for a sign of life; a front that gave none several times is ended."""
+        # Pings are counted, not seconds: after a pause of this process all fronts look silent.
+        if self._pings >= _HUNG_PINGS:
             _log.critical("front-hung", pid=self.process.pid)
             self.process.kill()
-        self.wire.say(frames.Ping())
+        if self._is_greeted:
+            self._pings += 1
+            self.wire.say(frames.Ping())
 
     def _hear(self, message: frames.FromFront) -> None:
-        self._heard_s = asyncio.get_running_loop().time()
+        self._pings = 0
         match message:
             case frames.Posted(items):
+                if not all(item.caller for item in items):
+                    # The node's own operator does not come in by a front.
+                    self.wire.close()
+                    return
                 self._owner.posted(items, self._reply)
+            case frames.Stopped(jump_ms):
+                self._owner.stopped(Fault(Code.CLOCK, found=jump_ms))
             case frames.Asked(ticket):
                 self.wire.say(self._owner.status(ticket))
             case frames.Counted(refused):
@@ -159,8 +179,9 @@ class _Front:
         )
 
     def _flush(self) -> None:
-        self.wire.say(frames.Replies(self._groups, self._replies))
+        groups, replies = self._groups, self._replies
         self._groups, self._replies = [], []
+        self.wire.say(frames.Replies(groups, replies))
 
     async def close(self) -> None:
         """Let it finish what is under way, and see the process out."""
@@ -169,14 +190,8 @@ class _Front:
             await asyncio.wait_for(self.is_gone.wait(), _STOP_S)
         self.wire.close()
         self._deals.close()
-        await asyncio.to_thread(self._see_out)
-
-    def _see_out(self) -> None:
-        try:
-            self.process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
 
 
 class Fronts:
@@ -192,8 +207,7 @@ class Fronts:
         self._count = count
         self._fronts: list[_Front] = []
         self._keepers: list[asyncio.Task[None]] = []
-        self._listening: socket.socket | None = None
-        self._is_accepting = False
+        self._acceptor = Acceptor(self._deal)
         self._turn = 0
         self._view = node.view
 
@@ -217,13 +231,11 @@ class Fronts:
 
     def listen(self, listening: socket.socket) -> None:
         """Accept callers on a bound socket, and deal them out in turn."""
-        listening.setblocking(False)
-        self._listening = listening
-        self._accept_on()
+        self._acceptor.listen(listening)
 
     async def close(self) -> None:
         """Take no more callers, let the fronts finish, and end them."""
-        self._accept_off()
+        self._acceptor.close()
         for task in self._keepers:
             task.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -231,51 +243,33 @@ class Fronts:
 
     # -- callers ------------------------------------------------------------------------
 
-    def _accept_on(self) -> None:
-        if self._listening is not None and not self._is_accepting:
-            self._is_accepting = True
-            asyncio.get_running_loop().add_reader(self._listening, self._accept)
-
-    def _accept_off(self) -> None:
-        if self._listening is not None and self._is_accepting:
-            self._is_accepting = False
-            asyncio.get_running_loop().remove_reader(self._listening)
-
-    def _accept(self) -> None:
-        assert self._listening is not None  # noqa: S101  (it has just been heard)
-        try:
-            connection, _ = self._listening.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            # Too many open files, say: those who wait stay in the kernel's queue for a while.
-            _log.error("accept", error=type(error).__name__)
-            self._pause()
-            return
-        with connection:
-            if not any(self._next().deal(connection) for _ in self._fronts):
-                self._pause()
-
-    def _pause(self) -> None:
-        self._accept_off()
-        asyncio.get_running_loop().call_later(_AGAIN_S, self._accept_on)
-
-    def _next(self) -> _Front:
+    def _deal(self, caller: socket.socket) -> bool:
+        """Hand a caller to the next front that is well; False when none takes it now."""
         self._turn = (self._turn + 1) % len(self._fronts)
-        return self._fronts[self._turn]
+        turns = self._fronts[self._turn :] + self._fronts[: self._turn]
+        fit = [front for front in turns if front.is_well]
+        if any(front.deal(caller) for front in fit or turns):
+            caller.close()
+            return True
+        return False
 
     # -- fronts -------------------------------------------------------------------------
 
     async def _keep(self, place: int) -> None:
         """Replace this front whenever it is gone."""
         while True:
-            await self._fronts[place].is_gone.wait()
             gone = self._fronts[place]
+            await gone.is_gone.wait()
             _log.critical("front-gone", pid=gone.process.pid)
-            await gone.close()
-            await asyncio.sleep(_AGAIN_S if not gone.is_up.is_set() else 0)
-            self._fronts[place] = _Front(self._command, self)
-            await self._fronts[place].greet(self._hello)
+            try:
+                await gone.close()
+                await asyncio.sleep(0 if gone.is_up.is_set() else _AGAIN_S)
+                fresh = _Front(self._command, self)
+                self._fronts[place] = fresh
+                await fresh.greet(self._hello)
+            except Exception as error:  # noqa: BLE001  (no process to be had, say: try again)
+                _log.critical("front", error=type(error).__name__)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _ping(self) -> None:
         while True:
@@ -324,13 +318,18 @@ class Fronts:
             [
                 Considered(
                     intake.Arrival(each.caller, each.raw, each.body, each.taken_ms),
-                    frames.meant(each.told, each.view, each.taken_ms),
+                    _meant(each),
                     each.ticket,
+                    is_final=isinstance(each.told, frames.SaidUnread),
                 )
                 for each in items
             ],
             reply,
         )
+
+    def stopped(self, fault: Fault) -> None:
+        """Write nothing more: a front's clock jumped."""
+        self._node.writer.stop_writing(fault)
 
     def status(self, ticket: int) -> frames.Status:
         """Return how the node is."""
@@ -341,3 +340,27 @@ class Fronts:
     def count(self, refused: frames.Counts) -> None:
         """Add up what fronts refused."""
         self._node.refused += Refused({(code, route): count for code, route, count in refused})
+
+
+def _meant(item: frames.Item) -> intake.Considered | None:
+    """Return what a front concluded; None, to be considered here, where it cannot be so."""
+    # Replay sees headers and not bodies: the one thing of which a front is not believed.
+    if isinstance(item.told, frames.SaidAdmitted) and digest(item.body) != (
+        item.told.seen.blob.digest
+    ):
+        return None
+    return frames.meant(item.told, item.view, item.taken_ms)
+
+
+def _started(
+    command: Sequence[str], wire: socket.socket, deals: socket.socket
+) -> subprocess.Popen[bytes]:
+    passed = [wire.fileno(), deals.fileno()]
+    return subprocess.Popen(  # noqa: S603  (this program)
+        [*command, *(str(each) for each in passed), *sys.path],
+        pass_fds=passed,
+        # Nothing of ours: a passphrase may stand in the node's own environment.
+        env={},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the node, which then tells its fronts
+    )

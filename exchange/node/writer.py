@@ -64,6 +64,7 @@ class Considered(NamedTuple):
     arrival: intake.Arrival
     considered: intake.Considered | None
     ticket: int
+    is_final: bool = False
 
 
 class Writer:
@@ -148,9 +149,9 @@ class Writer:
         latest_ms = self._stamp() + MAX_JUMP_MS
         if any(each.arrival.taken_ms > latest_ms for each in come):
             # The front's clock and ours have parted: one of them is wrong.
-            self._stop_writing(Fault(Code.CLOCK, found=latest_ms))
+            self.stop_writing(Fault(Code.CLOCK, found=latest_ms))
         pending = [
-            Pending(each.arrival, partial(reply, each.ticket), considered=each.considered)
+            Pending(each.arrival, partial(reply, each.ticket), each.considered, each.is_final)
             for each in come
         ]
         if (fault := self._full(len(pending))) is not None:
@@ -164,10 +165,10 @@ class Writer:
         try:
             return self._clock.stamp()
         except Fault as fault:
-            self._stop_writing(fault)
+            self.stop_writing(fault)
             return self._taken_ms
 
-    def _stop_writing(self, fault: Fault) -> None:
+    def stop_writing(self, fault: Fault) -> None:
         """Write nothing more until the operator starts us again."""
         if self.fault is None:
             self.fault = fault
@@ -193,9 +194,14 @@ class Writer:
         if (fault := self._full(1)) is not None:
             reply(fault)
             return
-        pending = Pending(arrival, reply, declined)
+        pending = Pending(arrival, reply)
         self._open.add(pending)
-        self._arrivals.put(pending)
+        if declined is None:
+            self._arrivals.put(pending)
+        else:
+            pending.considered = intake.decline(arrival, declined, self.view)
+            pending.is_final = True
+            self._arrivals.put_considered([pending])
 
     async def note(self, make: Callable[[settle.Ledger], Facts]) -> int:
         """Append one bookkeeping entry, made when its place is known; return its index."""
@@ -226,7 +232,9 @@ class Writer:
         ready, self._carried = self._carried, []
         ready += await self._arrivals.take(MAX_GROUP - len(ready))
         ready, self._carried = ready[:MAX_GROUP], ready[MAX_GROUP:]
-        return await self._arrivals.fresh(ready, self._taken_ms)
+        ready, again = await self._arrivals.fresh(ready, self._taken_ms)
+        self._carried = again + self._carried
+        return ready
 
     # -- settling and committing --------------------------------------------------------
 

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from exchange.broker import intake
-from exchange.errors import Code
+from exchange.errors import Code, Refusal
 from exchange.node import considering
 from exchange.node.clock import MAX_JUMP_MS
 from exchange.node.writer import Considered
 from exchange.store.memory import MemoryStore
-from tests.builders import COAST, MINSA, NOW, NOW_MS, suspended, world
+from tests.builders import COAST, MINSA, NOW, NOW_MS, WATCH, suspended, world
 from tests.node.running import Clock, Gate, journal, post, running, until
 
 
@@ -96,6 +96,34 @@ async def test_what_a_front_could_not_conclude_on_is_considered_in_its_place(aga
         indexes = [answers[n].receipt.index for n in range(3)]
     assert indexes == sorted(set(indexes))
     assert len(again) == 1
+
+
+async def test_refusal_before_reading_stays_one_whatever_changed_since(again):
+    async with running(clock=Clock(NOW_MS + 5000)) as node:
+        # Its bytes are an object that would pass: only its frame was wrong.
+        arrival = world().arrival(world().envelope())._replace(taken_ms=NOW_MS)
+        refusal = Refusal(Code.BAD_FRAMING, expected="final-line-feed")
+        declined = intake.decline(arrival, refusal, node.view)
+        await post(node, world().amended(COAST, suspended), MINSA)
+        again.clear()
+        answers = await taken(node, [Considered(arrival, declined, 0, is_final=True)])
+        facts = (await journal(node))[-1].facts
+    assert answers[0].refusal.code is Code.BAD_FRAMING
+    assert (facts.code, facts.taken_ms // 1000) == ("bad-framing", NOW + 5)
+    assert again == []
+
+
+async def test_many_trust_entries_in_a_row_send_back_few_each(again):
+    versions = 40
+    async with running() as node:
+        again.clear()
+        chosen = [world().subscription(version=version) for version in range(1, versions + 1)]
+        come = [
+            Considered(world().arrival(each, WATCH), None, n) for n, each in enumerate(chosen)
+        ]
+        answers = await taken(node, come)
+    assert [answers[n].refusal for n in range(versions)] == [None] * versions
+    assert len(again) <= 3 * versions
 
 
 async def test_front_whose_clock_runs_ahead_stops_all_writing():

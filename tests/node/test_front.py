@@ -9,6 +9,7 @@ import pytest
 
 from exchange.broker import intake
 from exchange.errors import Code, Fault, Refusal
+from exchange.model.identity import digest
 from exchange.node import frames, front
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.front import SLICE, Front
@@ -92,7 +93,8 @@ async def test_front_whose_clock_jumped_takes_nothing_more(alone, said, wall):
         taken(alone, world().envelope(), answers)
     await settled()
     assert [each.code for each in answers] == [Code.CLOCK] * 2
-    assert [len(message.items) for message in said] == [1]
+    assert said[0] == frames.Stopped(MAX_JUMP_MS + 1)
+    assert [len(message.items) for message in said[1:]] == [1]
 
 
 async def test_what_waits_at_a_front_is_bounded_and_who_is_answered_waits_no_more(
@@ -147,11 +149,8 @@ async def test_refusal_before_reading_is_handed_on_as_it_is(alone, said):
     alone.decline(OPS, b"half", Refusal(Code.BAD_FRAMING, found=3), lambda _: None)
     await settled()
     (item,) = said[0].items
-    assert (item.told.code, item.told.facts, item.taken_ms) == (
-        Code.BAD_FRAMING,
-        {"found": 3},
-        NOW_MS,
-    )
+    named = frames.SaidUnread(Code.BAD_FRAMING, "", {"found": 3}, digest(b"half"), 4)
+    assert (item.told, item.raw, item.taken_ms) == (named, b"", NOW_MS)
 
 
 async def test_writer_that_does_not_say_how_it_is_makes_the_node_unavailable(

@@ -7,16 +7,20 @@ import os
 import signal
 import socket
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import pytest
+import pytest_asyncio
 
-from exchange.cli import serve, state
+from exchange.broker import intake
+from exchange.cli import serve, state, world
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import objects, trust, wire
+from exchange.node import frames
 from exchange.node import fronts as fronts_module
 from exchange.node.fronts import Fronts
 from exchange.node.node import Node
@@ -48,6 +52,10 @@ def founded(tmp_path_factory):
     return Exercise(tmp_path_factory.mktemp("fronts"))
 
 
+# One node for all that leave it as it is: starting one takes seconds.
+SHARED = pytest.mark.asyncio(loop_scope="module")
+
+
 @asynccontextmanager
 async def serving(exercise, count=2):
     with pytest.MonkeyPatch.context() as patch:
@@ -62,6 +70,12 @@ async def serving(exercise, count=2):
                     yield Served(exercise, node, fronts, port)
             finally:
                 await fronts.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory):
+    async with serving(Exercise(tmp_path_factory.mktemp("shared"))) as served:
+        yield served
 
 
 async def posted(transport, envelope):
@@ -108,19 +122,20 @@ def is_there(pid):
     return Path(f"/proc/{pid}").exists()
 
 
-async def test_callers_are_dealt_out_to_every_front(founded):
-    async with serving(founded) as served:
-        before = [sockets(pid) for pid in served.pids()]
-        calls = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(6)]
-        await until(lambda: sum(map(sockets, served.pids())) == sum(before) + 6)
-        assert [sockets(pid) for pid in served.pids()] == [each + 3 for each in before]
-        for _, writer in calls:
-            writer.close()
+@SHARED
+async def test_callers_are_dealt_out_to_every_front(shared):
+    before = [sockets(pid) for pid in shared.pids()]
+    calls = [await asyncio.open_connection("127.0.0.1", shared.port) for _ in range(6)]
+    await until(lambda: sum(map(sockets, shared.pids())) == sum(before) + 6)
+    assert [sockets(pid) for pid in shared.pids()] == [each + 3 for each in before]
+    for _, writer in calls:
+        writer.close()
 
 
-async def test_what_one_front_takes_is_read_at_another(founded):
-    async with serving(founded) as served, served.to(ALFA) as alfa, served.to(ECHO) as echo:
-        envelope = founded.envelope(ALFA, [ECHO])
+@SHARED
+async def test_what_one_front_takes_is_read_at_another(shared):
+    async with shared.to(ALFA) as alfa, shared.to(ECHO) as echo:
+        envelope = shared.exercise.envelope(ALFA, [ECHO])
         waiting = asyncio.ensure_future(
             echo.get_as(wire.InboxPage, "/v1/inbox", after=-1, wait=20)
         )
@@ -139,9 +154,10 @@ async def test_what_one_front_takes_is_read_at_another(founded):
         assert {each.total for each in pages} == {page.total}
 
 
-async def test_batch_keeps_its_order_and_gets_each_its_answer(founded):
-    async with serving(founded) as served, served.to(ALFA) as alfa:
-        framed = [founded.envelope(ALFA, [ECHO]).framed() for _ in range(70)]
+@SHARED
+async def test_batch_keeps_its_order_and_gets_each_its_answer(shared):
+    async with shared.to(ALFA) as alfa:
+        framed = [shared.exercise.envelope(ALFA, [ECHO]).framed() for _ in range(70)]
         answers = await posted_all(alfa, [*framed[:35], b"no object\n\n", *framed[35:]])
         refused = answers.pop(35)
         assert refused.problem is not None
@@ -170,7 +186,6 @@ async def test_killed_front_is_replaced_and_its_caller_finds_what_was_recorded(f
 
 async def test_front_that_hangs_is_ended_and_replaced(founded, monkeypatch):
     monkeypatch.setattr(fronts_module, "_PING_S", 0.2)
-    monkeypatch.setattr(fronts_module, "_HUNG_S", 2.0)
     async with serving(founded) as served:
         hung = served.pids()[0]
         os.kill(hung, signal.SIGSTOP)
@@ -200,16 +215,113 @@ async def test_suspension_reaches_every_front_at_once_also_who_waits_there(tmp_p
         assert {str(getattr(each, "code", each)) for each in found} == {"endpoint-suspended"}
 
 
-async def test_newest_checkpoint_is_shown_by_every_front(founded):
-    async with serving(founded) as served, served.to(ALFA) as alfa:
-        await posted(alfa, founded.envelope(ALFA, [ECHO]))
-        note = await served.node.checkpoints.checkpoint()
+async def test_replaced_front_hears_what_became_new_while_it_started(tmp_path):
+    exercise = Exercise(tmp_path)
+    async with serving(exercise, 1) as served:
+        (before,) = served.pids()
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: served.pids() != [before])
+        await until(lambda: served.fronts._fronts[0]._is_greeted)
+        assert not served.fronts._fronts[0].is_up.is_set()
+        await served.node.submit("", suspended(exercise, ECHO), b"")
+        await asyncio.wait_for(served.fronts._fronts[0].is_up.wait(), WAIT_S)
+        async with served.to(ECHO) as echo:
+            with pytest.raises(Refusal):
+                await echo.get("/v1/inbox")
+
+
+async def test_front_that_cannot_be_replaced_at_once_is_replaced_later(founded, monkeypatch):
+    plain, failed = fronts_module.subprocess.Popen, []
+
+    def fails_once(*args, **options):
+        if not failed:
+            failed.append(args)
+            raise BlockingIOError
+        return plain(*args, **options)
+
+    monkeypatch.setattr(fronts_module, "_AGAIN_S", 0.05)
+    async with serving(founded, 1) as served:
+        (before,) = served.pids()
+        with monkeypatch.context() as patch:
+            patch.setattr(fronts_module.subprocess, "Popen", fails_once)
+            os.kill(before, signal.SIGKILL)
+            await until(lambda: served.pids() != [before])
+        assert failed
+
+
+async def test_front_that_does_not_answer_is_dealt_nobody(founded, monkeypatch):
+    monkeypatch.setattr(fronts_module, "_HUNG_PINGS", 10**6)
+    async with serving(founded) as served:
+        hung = served.fronts._fronts[0]
+        hung._pings = 10**6
+        before = [sockets(pid) for pid in served.pids()]
+        calls = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(4)]
+        await until(lambda: sum(map(sockets, served.pids())) == sum(before) + 4)
+        assert [sockets(pid) for pid in served.pids()] == [before[0], before[1] + 4]
+        for _, writer in calls:
+            writer.close()
+
+
+async def test_pause_of_the_node_is_not_taken_for_silence_of_its_fronts(founded, monkeypatch):
+    monkeypatch.setattr(fronts_module, "_PING_S", 0.05)
+    async with serving(founded) as served:
+        before = served.pids()
+        for _ in range(3):
+            time.sleep(0.3)  # noqa: ASYNC251  (the pause itself)
+            await asyncio.sleep(0.06)
+        assert served.pids() == before
+        assert not any(front.is_gone.is_set() for front in served.fronts._fronts)
+
+
+@SHARED
+async def test_signal_to_the_whole_group_leaves_fronts_to_the_node(shared):
+    for pid in shared.pids():
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT)
+    async with shared.to(ALFA) as alfa:
+        for _ in range(4):
+            await alfa.get("/v1/nonce")
+    assert not any(front.is_gone.is_set() for front in shared.fronts._fronts)
+
+
+def item_of(exercise, caller=ALFA, body=None):
+    envelope = exercise.envelope(ALFA, [ECHO])
+    arrival = intake.Arrival(caller, envelope.header, envelope.body, world.clock_ms())
+    told = frames.said(intake.consider(arrival._replace(caller=ALFA), exercise.view))
+    return frames.Item(1, *arrival[:2], body or arrival.body, arrival.taken_ms, 0, told)
+
+
+async def test_front_that_lies_about_a_body_is_not_believed(founded):
+    answers = []
+    async with serving(founded, 1) as served:
+        lie = item_of(founded, body=founded.envelope(ALFA, [ECHO]).body)
+        lie = msgspec.structs.replace(lie, view=served.node.view.index)
+        served.fronts.posted([lie], lambda _, answer: answers.append(answer))
+        await until(lambda: bool(answers))
+    assert answers[0].refusal.code in {Code.DIGEST_MISMATCH, Code.SIZE_MISMATCH}
+
+
+async def test_front_that_speaks_for_the_operator_is_hung_up_on(founded):
+    async with serving(founded, 1) as served:
+        (before,) = served.pids()
+        served.fronts._fronts[0]._hear(frames.Posted([item_of(founded, caller="")]))
+        await until(lambda: served.pids() != [before])
+        entries = served.node.size
+        assert entries == (await served.node.store.head()).size
+
+
+@SHARED
+async def test_newest_checkpoint_is_shown_by_every_front(shared):
+    async with shared.to(ALFA) as alfa:
+        await posted(alfa, shared.exercise.envelope(ALFA, [ECHO]))
+        note = await shared.node.checkpoints.checkpoint()
         shown = await asyncio.gather(*(alfa.get("/v1/checkpoint") for _ in range(8)))
     assert set(shown) == {note}
 
 
-async def test_health_and_refusals_are_the_whole_nodes(founded):
-    async with serving(founded) as served, served.to(ALFA) as alfa:
+@SHARED
+async def test_health_and_refusals_are_the_whole_nodes(shared):
+    async with shared.to(ALFA) as alfa:
         for _ in range(8):
             with pytest.raises(Refusal):
                 await alfa.get("/v1/journal")
@@ -221,7 +333,7 @@ async def test_health_and_refusals_are_the_whole_nodes(founded):
                     break
                 await asyncio.sleep(0.1)
         health = await alfa.get_as(wire.Health, "/readyz")
-        assert (health.ready, health.size) == (True, served.node.size)
+        assert (health.ready, health.size) == (True, shared.node.size)
 
 
 async def test_node_that_stops_writing_is_not_ready_at_any_front(founded):
@@ -253,9 +365,10 @@ async def test_fronts_hear_neither_the_terminal_nor_the_nodes_environment(founde
             assert b"exercise-canary" not in environment
 
 
-async def test_acknowledgements_go_the_same_way(founded):
-    async with serving(founded) as served, served.to(ALFA) as alfa, served.to(ECHO) as echo:
-        envelope = founded.envelope(ALFA, [ECHO])
+@SHARED
+async def test_acknowledgements_go_the_same_way(shared):
+    async with shared.to(ALFA) as alfa, shared.to(ECHO) as echo:
+        envelope = shared.exercise.envelope(ALFA, [ECHO])
         await posted(alfa, envelope)
-        ack = founded.ack(ECHO, envelope.header, decoded(envelope.header))
-        assert (await posted(echo, Envelope(ack, b""))).index < served.node.size
+        ack = shared.exercise.ack(ECHO, envelope.header, decoded(envelope.header))
+        assert (await posted(echo, Envelope(ack, b""))).index < shared.node.size
