@@ -29,6 +29,7 @@ class Code(StrEnum):
     CONTROL_CHARACTER = "control-character"
     UNKNOWN_OBJECT = "unknown-object"
     BAD_FRAMING = "bad-framing"
+    NOT_UNDERSTOOD = "not-understood"
 
     # It could be read, but is not what was signed, or not by whom it says.
     SUITE_NOT_ALLOWED = "suite-not-allowed"
@@ -50,6 +51,7 @@ class Code(StrEnum):
     COMMIT_MISMATCH = "commit-mismatch"
     HEADER_BODY_MISMATCH = "header-body-mismatch"
     SCHEMA_INVALID = "schema-invalid"
+    CONTENT_KEY_GONE = "content-key-gone"
 
     # The arrangement or the directory does not allow it.
     UNKNOWN_ENDPOINT = "unknown-endpoint"
@@ -70,6 +72,10 @@ class Code(StrEnum):
     EXPIRED = "expired"
     LIFETIME = "lifetime"
     TARGET_MISMATCH = "target-mismatch"
+    TARGET_CANCELLED = "target-cancelled"
+    TARGET_UNKNOWN = "target-unknown"
+    ALREADY_HELD = "already-held"
+    OWN_RELEASE = "own-release"
     NOT_OWED = "not-owed"
     ID_REUSED = "id-reused"
     STALE_VERSION = "stale-version"

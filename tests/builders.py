@@ -28,12 +28,12 @@ from exchange.custody.founding import (
 )
 from exchange.model import objects
 from exchange.model.codec import b64
-from exchange.model.header import Header, Marking, Reference, TrustPoint
+from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
 from exchange.model.identity import Jwk, Nation, digest, uuid7
 from exchange.model.trust import Arrangement, Document, Endpoint, Feed, Label, Member
 from exchange.model.view import View
-from exchange.seal import jws, trust
-from exchange.seal.close import UNSEALED, Envelope, close
+from exchange.seal import jws, notices, trust
+from exchange.seal.close import UNSEALED, Closed, Envelope, close_with_key, wrap
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner
 
@@ -51,8 +51,10 @@ __all__ = [
     "OPS",
     "TEXT",
     "WATCH",
+    "WATCH_DESK",
     "Arrival",
     "Book",
+    "Closed",
     "EndpointPlan",
     "Envelope",
     "Founder",
@@ -72,7 +74,9 @@ __all__ = [
     "new_id",
     "objects",
     "refers",
+    "releaser",
     "salt",
+    "subject",
     "suspended",
     "unpadded",
     "world",
@@ -89,6 +93,7 @@ OPS = "pa.senan/ops"
 DESK = "pa.senan/desk"  # reads, and may not post
 MINSA = "pa.minsa/ops"  # may not post on maritime; the operator who brings trust documents
 WATCH = "us.jiatfs/watch"
+WATCH_DESK = "us.jiatfs/desk"  # reads; in most tests a late recipient
 COAST = "us.uscg/ops"
 AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
 ALL = ("us.jiatfs", "us.oig", "us.uscg")
@@ -219,10 +224,21 @@ class World(NamedTuple):
         **changes: Any,
     ) -> Envelope:
         """A sealed and signed bulletin; ``changes`` are the header's."""
+        return self.closed(header, text, recipients, signer, **changes).envelope
+
+    def closed(
+        self,
+        header: Header | None = None,
+        text: bytes = TEXT,
+        recipients: Sequence[Jwk] | None = None,
+        signer: SoftwareSigner | None = None,
+        **changes: Any,
+    ) -> Closed:
+        """The same with its content key."""
         header = header or self.header(**changes)
         keys = recipients if recipients is not None else [self.key(to) for to in header.to]
         by = signer or self.signers[header.endpoint]
-        return close(text, header, keys, by, Randomness(header.id))
+        return close_with_key(text, header, keys, by, Randomness(header.id))
 
     def key(self, endpoint: str) -> Jwk:
         """The encryption key of an endpoint."""
@@ -235,19 +251,67 @@ class World(NamedTuple):
 
     def ack(self, of: Envelope, by: str = WATCH, /, **changes: Any) -> bytes:
         """A signed acknowledgement of an envelope."""
-        header = decoded(of.header)
         ack = objects.Acknowledgement(
             v="xb1",
             suite="xb1-h",
             id=new_id(),
             origin=by.partition("/")[0],
             endpoint=by,
-            of=objects.Subject(header.endpoint, header.id, digest(of.header)),
+            of=subject(of),
             outcome="opened",
             at=NOW,
             officer="exercise-officer",
         )
         return self.sign(msgspec.structs.replace(ack, **changes), objects.ACK_TYP, by)
+
+    def grant(
+        self, of: Closed, to: str = WATCH_DESK, by: str = OPS, /, **changes: Any
+    ) -> Envelope:
+        """A signed grant of a bulletin, with the wrapped key in the place of a body."""
+        wrapped = msgspec.json.encode(wrap(of.key, decoded(of.envelope.header), self.key(to)))
+        grant = objects.Grant(
+            v="xb1",
+            suite="xb1-h",
+            id=new_id(),
+            origin=by.partition("/")[0],
+            endpoint=by,
+            of=subject(of.envelope),
+            to=to,
+            wrap=Blob(digest(wrapped), len(wrapped)),
+            at=NOW,
+        )
+        changed = msgspec.structs.replace(grant, **changes)
+        return Envelope(self.sign(changed, objects.GRANT_TYP, by), wrapped)
+
+    def release(self, of: Envelope, by: str = DESK, /, **changes: Any) -> bytes:
+        """A signed release of an envelope."""
+        release = objects.Release(
+            v="xb1",
+            suite="xb1-h",
+            id=new_id(),
+            origin=by.partition("/")[0],
+            endpoint=by,
+            of=subject(of),
+            at=NOW,
+            officer="exercise-releaser",
+        )
+        return self.sign(msgspec.structs.replace(release, **changes), objects.RELEASE_TYP, by)
+
+    def notice(self, of: Envelope, **changes: Any) -> bytes:
+        """A notice about an envelope, signed by the node."""
+        notice = objects.Notice(
+            v="xb1",
+            suite="xb1-h",
+            id=new_id(),
+            node="pa",
+            of=subject(of),
+            about="late",
+            recipient=None,
+            code=None,
+            at=NOW,
+        )
+        signer = SoftwareSigner("xb1-h", self.node.of("sign"))
+        return notices.sign(msgspec.structs.replace(notice, **changes), signer)
 
     def subscription(
         self, by: str = WATCH, feeds: Sequence[str] = ("maritime",), **changes: Any
@@ -351,6 +415,16 @@ def suspended(endpoint: Endpoint) -> Endpoint:
     return msgspec.structs.replace(endpoint, status="suspended")
 
 
+def releaser(endpoint: Endpoint) -> Endpoint:
+    return msgspec.structs.replace(endpoint, roles=[*endpoint.roles, "releaser"])
+
+
+def subject(of: Envelope) -> objects.Subject:
+    """The bulletin that an object is about."""
+    header = decoded(of.header)
+    return objects.Subject(header.endpoint, header.id, digest(of.header))
+
+
 def decoded(raw: bytes) -> Header:
     """The header in a signed header, unverified."""
     payload = msgspec.json.decode(raw)["payload"]
@@ -407,7 +481,7 @@ class Book:
         return Ledger(
             self.base + len(self.entries),
             self.taken_ms,
-            self.view.index,
+            self.view,
             self.positions,
             lambda: self._salt(16),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import problems, routes
+from exchange.api import granted, problems, routes
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import wire
@@ -38,6 +38,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/inbox", routes.inbox),
     ("GET", "/v1/trust", routes.trust),
     ("GET", "/v1/blobs/{digest}", routes.blob),
+    ("GET", "/v1/granted", granted.granted),
     ("GET", "/v1/receipts/{id}", routes.receipt),
     ("GET", "/v1/checkpoint", routes.checkpoint),
     ("GET", "/v1/tile/{path:.+}", routes.tile),

@@ -28,6 +28,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/inbox": (200, _JSON, wire.InboxPage),
     "/v1/trust": (200, _JSON, wire.TrustPage),
     "/v1/blobs/{digest}": (200, _BYTES, None),
+    "/v1/granted": (200, _JSON, wire.JournalItem),
     "/v1/receipts/{id}": (200, _JSON, objects.Receipt),
     "/v1/checkpoint": (200, _TEXT, None),
     "/v1/tile/{path}": (200, _BYTES, None),
@@ -43,6 +44,7 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     ],
     "/v1/trust": [("after", -1, None, -1)],
     "/v1/blobs/{digest}": [("index", 0, None, None)],
+    "/v1/granted": [("index", 0, None, None)],
     "/v1/proof": [("index", 0, None, None)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }

@@ -19,7 +19,7 @@ from exchange.policy import rules
 from exchange.seal import body, jws, trust
 
 if TYPE_CHECKING:
-    from exchange.model.objects import Acknowledgement, Subscription
+    from exchange.model.objects import Acknowledgement, Grant, Release, Subscription
     from exchange.model.trust import Document
     from exchange.model.view import View
     from exchange.seal.body import Seen
@@ -51,6 +51,21 @@ class Attested(NamedTuple):
     digest: str
 
 
+class Conferred(NamedTuple):
+    """A grant that its granter did sign, to one who is there; its bulletin is settled later."""
+
+    grant: Grant
+    digest: str
+    seen: Seen
+
+
+class Countersigned(NamedTuple):
+    """A release that a releaser did sign; its bulletin is settled later."""
+
+    release: Release
+    digest: str
+
+
 class Established(NamedTuple):
     """A trust document that may take effect next."""
 
@@ -67,7 +82,7 @@ class Declined(NamedTuple):
     size: int
 
 
-Decision = Admitted | Attested | Established | Declined
+Decision = Admitted | Attested | Conferred | Countersigned | Established | Declined
 
 
 class Considered(NamedTuple):
@@ -125,6 +140,10 @@ def _read(arrival: Arrival) -> Read:
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
         return Read(signed, body.look(arrival.body, "xb1-h"))
+    if signed.typ == objects.GRANT_TYP:
+        if not arrival.body:
+            raise Refusal(Code.MISSING_BLOB, "/body")
+        return Read(signed, body.look_at_wrap(arrival.body, "xb1-h"))
     if arrival.body:
         raise Refusal(Code.BAD_FRAMING, "/body")
     return Read(signed, None)
@@ -133,10 +152,14 @@ def _read(arrival: Arrival) -> Read:
 def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
     signed, seen = found
     now = arrival.taken_ms // 1000
-    if seen is not None:
+    if signed.typ == headers.TYP and seen is not None:
         return bulletin(signed, seen, arrival.caller, view, now)
+    if signed.typ == objects.GRANT_TYP and seen is not None:
+        return grant(signed, seen, arrival.caller, view, now)
     if signed.typ == objects.ACK_TYP:
         return acknowledgement(signed, arrival.caller, view, now)
+    if signed.typ == objects.RELEASE_TYP:
+        return release(signed, arrival.caller, view, now)
     if signed.typ in (trusts.TYP, objects.SUBSCRIPTION_TYP):
         return _trust(arrival, signed.typ, view, now)
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
@@ -184,9 +207,60 @@ def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> At
     if ack.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=ack.endpoint)
     jws.verify_by(signed, standing, now)
-    if ack.at > now + view.agreed().limits.skew_s:
-        raise Refusal(Code.NOT_YET_ISSUED, "/at", limit=view.agreed().limits.skew_s)
+    _must_be_past(ack.at, view, now)
     return Attested(ack, signed.digest)
+
+
+def grant(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> Conferred:
+    """Hold a grant to its signer, its wrapped key and its recipient.
+
+    Args:
+        signed: the signed grant as read.
+        seen: what was seen of the wrapped key: its digest, size and whose key it is for.
+        caller: the endpoint that holds the session.
+        view: the trust documents in force.
+        now: taken time, seconds UTC.
+
+    Raises:
+        Refusal: the first check that fails.
+    """
+    _must_be(signed, objects.GRANT_TYP, objects.MAX_OBJECT_BYTES)
+    granted = objects.decode_grant(signed.payload)
+    standing = view.signatory(granted.origin, granted.endpoint, granted.suite)
+    if granted.endpoint != caller:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=granted.endpoint)
+    jws.verify_by(signed, standing, now)
+    if seen.blob.size != granted.wrap.size:
+        raise Refusal(Code.SIZE_MISMATCH, "/wrap/size", expected=granted.wrap.size)
+    if seen.blob.digest != granted.wrap.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/wrap/digest", expected=granted.wrap.digest)
+    rules.wrap(seen.wraps[0], rules.known_recipient(granted.to, view, "/to"), now)
+    _must_be_past(granted.at, view, now)
+    return Conferred(granted, signed.digest, seen)
+
+
+def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersigned:
+    """Hold a release to its releaser. The author may bring it as well, with its header.
+
+    Raises:
+        Refusal: the first check that fails.
+    """
+    _must_be(signed, objects.RELEASE_TYP, objects.MAX_OBJECT_BYTES)
+    released = objects.decode_release(signed.payload)
+    standing = view.signatory(released.origin, released.endpoint, released.suite)
+    if caller not in (released.endpoint, released.of.endpoint):
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=released.endpoint)
+    jws.verify_by(signed, standing, now)
+    rules.may_release(released, standing)
+    view.standing(released.of.endpoint, "/of/endpoint")
+    _must_be_past(released.at, view, now)
+    return Countersigned(released, signed.digest)
+
+
+def _must_be_past(at: int, view: View, now: int) -> None:
+    skew_s = view.agreed().limits.skew_s
+    if at > now + skew_s:
+        raise Refusal(Code.NOT_YET_ISSUED, "/at", limit=skew_s)
 
 
 def _trust(arrival: Arrival, typ: str, view: View, now: int) -> Established:

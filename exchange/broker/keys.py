@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exchange.model.header import Header
-    from exchange.model.objects import Acknowledgement
+    from exchange.model.objects import Acknowledgement, Grant, Release
 
 
 # A bulletin's names are asked for when it is looked up, when it is settled, and when kept.
@@ -23,8 +23,8 @@ def bulletin(typ: str, origin: str, endpoint: str, identity: str) -> bytes:
     return _named("id", typ, origin, endpoint, identity)
 
 
-def of_header(typ: str, header: Header | Acknowledgement) -> bytes:
-    """Return the idempotency key of a header or an acknowledgement."""
+def of_header(typ: str, header: Header | Acknowledgement | Grant | Release) -> bytes:
+    """Return the idempotency key of a header, or of an object that has an id as it has."""
     return bulletin(typ, header.origin, header.endpoint, header.id)
 
 
@@ -36,6 +36,16 @@ def by_digest(header_digest: str) -> bytes:
 def cancellation(origin: str, header_digest: str) -> bytes:
     """Return the key of an originator's cancellation of a header, come before or after it."""
     return _named("cancels", origin, header_digest)
+
+
+def granted_to(header_digest: str, endpoint: str) -> bytes:
+    """Return the key of the one grant of a header to an endpoint."""
+    return _named("granted-to", header_digest, endpoint)
+
+
+def nth_grant(header_digest: str, number: int) -> bytes:
+    """Return the key of a header's grant by its number, from 0: how all of them are found."""
+    return _named("grant", header_digest, str(number))
 
 
 def trust(name: str, version: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import intake
+from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record, lookups
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
@@ -16,7 +17,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import unb64
 from exchange.model.identity import digest
-from exchange.seal import jws
+from exchange.seal import jws, notices
 from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Replayer:
         ledger = Ledger(
             self.size,
             self._taken_ms,
-            self.view.index,
+            self.view,
             self.positions,
             lambda: unb64(facts.salt),
         )
@@ -76,12 +77,17 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        decision, signed, body = self._decision(entry)
-        if decision is None:
+        decision = self._decision(entry)
+        if isinstance(facts, entries.Noticed):
+            self._notify(ledger, facts, entry.object)
+        elif decision is None:
             ledger.taken_ms = facts.taken_ms
             ledger.append(facts, entry.object)
         else:
-            self._settle(ledger, facts, decision, (signed, body))
+            raw_object = entry.object
+            if isinstance(facts, entries.Trust):
+                raw_object = self._trusted(facts)
+            self._settle(ledger, facts, decision, raw_object)
         record = ledger.records[0]
         self._compare(record.facts, facts)
         if record.entry != raw:
@@ -89,7 +95,7 @@ class Replayer:
         self._advance(ledger, record)
         return Replayed(record, decision is not None)
 
-    def _decision(self, entry: Entry) -> tuple[Decision | None, bytes, bytes]:
+    def _decision(self, entry: Entry) -> Decision | None:
         """Judge an entry's object again; None for what can only be attested."""
         facts, now = entry.facts, entry.facts.taken_ms // 1000
         match facts:
@@ -98,37 +104,58 @@ class Replayer:
                     raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
                 signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
                 seen = Seen(facts.blobs[0], facts.wraps)
-                who = headers.decode(signed.payload).endpoint
-                decision = intake.bulletin(signed, seen, who, self.view, now)
-                return decision, entry.object, b""
-            case entries.Acknowledged():
-                signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
-                who = objects.decode_acknowledgement(signed.payload).endpoint
-                return (
-                    intake.acknowledgement(signed, who, self.view, now),
-                    entry.object,
-                    b"",
-                )
+                return intake.bulletin(signed, seen, poster(signed), self.view, now)
+            case entries.Acknowledged() | entries.Granted() | entries.Released():
+                return self._about_another(facts, entry.object)
             case entries.Trust():
-                return self._established(facts)
+                # Whose session brought it is not in the record; who signed it is what counts.
+                return intake.trust_document(self._trusted(facts), self.view, now)
+            case entries.Noticed():
+                return None
             case entries.Refused() | entries.EpochOpened() | entries.Checkpointed():
                 if entry.object:
                     raise Refusal(Code.BAD_PROOF, "", found=self.size)
-                return None, b"", b""
+                return None
 
-    def _established(self, facts: entries.Trust) -> tuple[Decision, bytes, bytes]:
+    def _about_another(
+        self, facts: entries.Acknowledged | entries.Granted | entries.Released, raw: bytes
+    ) -> Decision:
+        signed, now = jws.read(raw, objects.MAX_OBJECT_BYTES), facts.taken_ms // 1000
+        match facts:
+            case entries.Acknowledged():
+                return intake.acknowledgement(signed, poster(signed), self.view, now)
+            case entries.Granted():
+                seen = Seen(facts.wrap, [facts.kid])
+                return intake.grant(signed, seen, poster(signed), self.view, now)
+            case entries.Released():
+                return intake.release(signed, poster(signed), self.view, now)
+
+    def _trusted(self, facts: entries.Trust) -> bytes:
         raw = self._document(facts.document.digest)
         if raw is None or digest(raw) != facts.document.digest:
             raise Refusal(Code.BAD_PROOF, "/document", found=self.size)
-        # Whose session brought it is not in the record; who signed it is what counts.
-        return intake.trust_document(raw, self.view, facts.taken_ms // 1000), raw, b""
+        return raw
+
+    def _notify(self, ledger: Ledger, facts: entries.Noticed, raw: bytes) -> None:
+        """Hold a notice to its node's signature; why it was given is not judged here."""
+        notice = notices.verify(raw, self.view)
+        if facts.of is not None and (
+            facts.of >= self.size or self._digest_at(facts.of) != notice.of.header_digest
+        ):
+            raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
+        ledger.taken_ms = facts.taken_ms
+        ledger.notify(raw, facts.of, [owed.endpoint for owed in facts.owed])
+
+    def _digest_at(self, index: int) -> str:
+        facts = entries.decode(self._entry_at(index)).facts
+        return facts.digest if isinstance(facts, entries.Accepted) else ""
 
     def _settle(
         self,
         ledger: Ledger,
         facts: Facts,
         decision: Decision,
-        object_and_body: tuple[bytes, bytes],
+        signed: bytes,
     ) -> None:
         considered = intake.Considered(decision, self.view.index, facts.taken_ms)
         known = {
@@ -136,7 +163,7 @@ class Replayer:
             for key in lookups(considered)
             if key in self._by_key
         }
-        ledger.settle(considered, ("", *object_and_body), known)
+        ledger.settle(considered, ("", signed, b""), known)
         if not ledger.records:
             # The rules say: recorded before. A second entry for it should not exist.
             raise Refusal(Code.BAD_PROOF, "", found=self.size, expected="no-second-entry")

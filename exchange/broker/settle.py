@@ -6,25 +6,35 @@ Pure, and serial: one ledger, one writer. What it needs of the past is looked up
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import keys
-from exchange.broker.intake import Admitted, Attested, Declined, Established
+from exchange.broker import holding, keys
+from exchange.broker.intake import (
+    Admitted,
+    Attested,
+    Conferred,
+    Countersigned,
+    Declined,
+    Established,
+)
+from exchange.broker.posters import is_poster
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
-from exchange.model.header import RELATION_OF, Blob, Header
+from exchange.model.header import MAX_RECIPIENTS, RELATION_OF, Blob, Header
+from exchange.model.identity import digest
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from exchange.broker.intake import Considered
     from exchange.model.entry import Facts
+    from exchange.model.view import View
 
 # With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
 # 64 KiB: protects the writer from a chain of corrections to ever new recipients.
@@ -73,24 +83,55 @@ def lookups(considered: Considered) -> list[bytes]:
     match considered.decision:
         case Admitted(header, digest):
             wanted = [
-                keys.by_digest(digest),
-                keys.of_header(headers.TYP, header),
+                *_own(considered.decision, digest),
                 keys.cancellation(header.origin, digest),
             ]
             if target := target_of(header):
                 # A second cancellation of one target must find the first: a key is taken once.
                 wanted += [keys.by_digest(target), keys.cancellation(header.origin, target)]
+                wanted += holding.lookups(target)
             return wanted
         case Attested(ack, digest):
             return [
-                keys.by_digest(digest),
-                keys.of_header(objects.ACK_TYP, ack),
+                *_own(considered.decision, digest),
                 keys.by_digest(ack.of.header_digest),
+                keys.granted_to(ack.of.header_digest, ack.endpoint),
+            ]
+        case Conferred(grant, digest):
+            return [
+                *_own(considered.decision, digest),
+                keys.by_digest(grant.of.header_digest),
+                keys.cancellation(grant.origin, grant.of.header_digest),
+                keys.granted_to(grant.of.header_digest, grant.to),
+                *holding.lookups(grant.of.header_digest),
+            ]
+        case Countersigned(release, digest):
+            return [
+                *_own(considered.decision, digest),
+                keys.by_digest(release.of.header_digest),
+                *holding.lookups(release.of.header_digest),
             ]
         case Established(document, name, blob):
             return [keys.by_digest(blob.digest), keys.trust(name, document.version)]
         case Declined(_, digest):
             return [keys.by_digest(digest)]
+
+
+_Signed = Admitted | Attested | Conferred | Countersigned
+
+
+def _own(decision: _Signed, digest: str) -> tuple[bytes, bytes]:
+    """Return the two keys that a signed object takes: its digest, and its id for ever."""
+    match decision:
+        case Admitted(header):
+            identity = keys.of_header(headers.TYP, header)
+        case Attested(ack):
+            identity = keys.of_header(objects.ACK_TYP, ack)
+        case Conferred(grant):
+            identity = keys.of_header(objects.GRANT_TYP, grant)
+        case Countersigned(release):
+            identity = keys.of_header(objects.RELEASE_TYP, release)
+    return keys.by_digest(digest), identity
 
 
 def target_of(header: Header) -> str | None:
@@ -113,14 +154,16 @@ class Ledger:
         self,
         size: int,
         taken_ms: int,
-        view: int,
+        view: View,
         positions: Mapping[str, int],
         salt: Callable[[], bytes],
     ) -> None:
         """Begin a group at ``size``; ``positions`` counts what each inbox holds already."""
         self.first = size
         self.taken_ms = taken_ms
-        self.view = view
+        self.view = view.index
+        # What is settled was considered under this very view, else it must go back.
+        self._in_force = view
         self.records: list[Record] = []
         self.established: list[tuple[Established, int]] = []
         self._base = positions
@@ -191,20 +234,6 @@ class Ledger:
             return self._fresh.get(key) or known.get(key)
 
         match decision:
-            case Admitted():
-                return self._once(
-                    find(keys.by_digest(decision.digest)),
-                    find(keys.of_header(headers.TYP, decision.header)),
-                ) or self._accept(decision, raw, body, find)
-            case Attested():
-                return self._once(
-                    find(keys.by_digest(decision.digest)),
-                    find(keys.of_header(objects.ACK_TYP, decision.ack)),
-                ) or self._acknowledge(decision, raw, find)
-            case Established():
-                return self._once(
-                    find(keys.by_digest(decision.blob.digest)), None
-                ) or self._establish(decision, raw)
             case Declined():
                 before = find(keys.by_digest(decision.digest))
                 # Posted again after a lost answer, it may be past its time: it is recorded all
@@ -214,6 +243,25 @@ class Ledger:
                 if before is not None and is_whole and is_poster(before.entry, caller):
                     return Recorded(before.index, is_new=False)
                 return self._refuse(decision, caller)
+            case Established():
+                before = find(keys.by_digest(decision.blob.digest))
+                return self._once(before, None) or self._establish(decision, raw)
+            case _:
+                once = self._once(*map(find, _own(decision, decision.digest)))
+                return once or self._record(decision, raw, body, find)
+
+    def _record(
+        self, decision: _Signed, raw: bytes, body: bytes, find: Callable[[bytes], Found | None]
+    ) -> Recorded:
+        match decision:
+            case Admitted():
+                return self._accept(decision, raw, body, find)
+            case Attested():
+                return self._acknowledge(decision, raw, find)
+            case Conferred():
+                return self._confer(decision, raw, body, find)
+            case Countersigned():
+                return self._release(decision, raw, find)
 
     @staticmethod
     def _once(same_bytes: Found | None, same_id: Found | None) -> Recorded | None:
@@ -237,6 +285,7 @@ class Ledger:
             target = find(keys.by_digest(wanted))
             if target is not None:
                 holders += _holders(target.entry, header)
+                holders += holding.grantees(wanted, find)
             if header.verb == "cancel":
                 extra = (keys.cancellation(header.origin, wanted),)
         owed = self._owe(holders)
@@ -256,8 +305,7 @@ class Ledger:
             view=self.view,
         )
         names = (
-            keys.by_digest(decision.digest),
-            keys.of_header(headers.TYP, header),
+            *_own(decision, decision.digest),
             *(key for key in extra if find(key) is None),
         )
         blob = (decision.seen.blob, body)
@@ -278,7 +326,10 @@ class Ledger:
             found is None
             or target is None
             or not isinstance(target.facts, entries.Accepted)
-            or ack.endpoint not in {owed.endpoint for owed in target.facts.owed}
+            or not (
+                ack.endpoint in {owed.endpoint for owed in target.facts.owed}
+                or find(keys.granted_to(ack.of.header_digest, ack.endpoint))
+            )
         ):
             raise Refusal(Code.NOT_OWED, "/of", id=ack.of.id)
         header = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
@@ -292,8 +343,73 @@ class Ledger:
             taken_ms=self.taken_ms,
             view=self.view,
         )
-        names = (keys.by_digest(decision.digest), keys.of_header(objects.ACK_TYP, ack))
+        names = _own(decision, decision.digest)
         record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed))
+        return Recorded(self._add(record), is_new=True)
+
+    def _confer(
+        self,
+        decision: Conferred,
+        raw: bytes,
+        body: bytes,
+        find: Callable[[bytes], Found | None],
+    ) -> Recorded:
+        grant, named = decision.grant, decision.grant.of.header_digest
+        target = holding.granted(grant, self._in_force, self.taken_ms // 1000, find)
+        number = holding.next_number(named, find)
+        # Its cancellation, to as many recipients of its own, must still fit into one entry.
+        limit = min(holding.MAX_GRANTS, MAX_OWED - MAX_RECIPIENTS - len(target.owed))
+        if number >= limit:
+            raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=number + 1)
+        facts = entries.Granted(
+            digest=decision.digest,
+            of=target.index,
+            wrap=decision.seen.blob,
+            kid=decision.seen.wraps[0],
+            # To the granter nothing is owed: it has its receipt.
+            owed=self._owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
+            **self._common(),
+        )
+        names = (
+            *_own(decision, decision.digest),
+            keys.granted_to(named, grant.to),
+            keys.nth_grant(named, number),
+        )
+        return self._keep(facts, raw, names, (decision.seen.blob, body))
+
+    def _release(
+        self, decision: Countersigned, raw: bytes, find: Callable[[bytes], Found | None]
+    ) -> Recorded:
+        release, named = decision.release, decision.release.of.header_digest
+        target = holding.target(release.of, release.origin, find)
+        holders = [*target.owed, *holding.grantees(named, find)] if target else []
+        facts = entries.Released(
+            digest=decision.digest,
+            of=target.index if target else None,
+            owed=self._owe([release.of.endpoint, *holders]),
+            **self._common(),
+        )
+        return self._keep(facts, raw, _own(decision, decision.digest))
+
+    def notify(self, raw: bytes, of: int | None, endpoints: Sequence[str]) -> Recorded:
+        """Append a notice that this node signed, owed to these endpoints."""
+        named = digest(raw)
+        facts = entries.Noticed(
+            digest=named, of=of, owed=self._owe(endpoints), **self._common()
+        )
+        return self._keep(facts, raw, (keys.by_digest(named),))
+
+    def _common(self) -> dict[str, Any]:
+        return {"salt": self.salt(), "taken_ms": self.taken_ms, "view": self.view}
+
+    def _keep(
+        self,
+        facts: entries.Granted | entries.Released | entries.Noticed,
+        raw: bytes,
+        names: tuple[bytes, ...],
+        blob: tuple[Blob, bytes] | None = None,
+    ) -> Recorded:
+        record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed), blob)
         return Recorded(self._add(record), is_new=True)
 
     def _establish(self, decision: Established, raw: bytes) -> Recorded:
@@ -362,20 +478,3 @@ def _holders(entry: bytes, header: Header) -> list[str]:
     if (before.origin, before.id) != (header.origin, reference.id):
         raise Refusal(Code.TARGET_MISMATCH, "/refs", id=reference.id)
     return [owed.endpoint for owed in target.facts.owed]
-
-
-def is_poster(entry: bytes, caller: str) -> bool:
-    """Tell whether a caller posted this entry's object; trust documents are everybody's."""
-    found = entries.decode(entry)
-    if not found.object:
-        return isinstance(found.facts, entries.Trust)
-    return poster(jws.read(found.object, objects.MAX_OBJECT_BYTES)) == caller
-
-
-class _Poster(msgspec.Struct, frozen=True):
-    endpoint: str
-
-
-def poster(signed: jws.Signed) -> str:
-    """Return the endpoint that a signed object names as its author."""
-    return msgspec.json.decode(signed.payload, type=_Poster).endpoint

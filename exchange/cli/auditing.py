@@ -201,7 +201,6 @@ def _row(index: int, raw: bytes) -> dict[str, Any]:
 
 def _told(entry: entries.Entry) -> dict[str, str]:
     from exchange.model import header as headers  # noqa: PLC0415
-    from exchange.model import objects  # noqa: PLC0415
     from exchange.seal import jws  # noqa: PLC0415
 
     match entry.facts:
@@ -210,10 +209,10 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             owed = " ".join(each.endpoint for each in facts.owed)
             told = f"{header.type} {header.verb} {header.id} > {owed}"
             return {"who": header.endpoint, "told": told}
-        case entries.Acknowledged() as facts:
-            signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
-            ack = objects.decode_acknowledgement(signed.payload)
-            return {"who": ack.endpoint, "told": f"{ack.outcome} {ack.of.id} ({facts.of})"}
+        case (
+            entries.Acknowledged() | entries.Granted() | entries.Released() | entries.Noticed()
+        ) as facts:
+            return _about_another(facts, entry.object)
         case entries.Refused() as facts:
             return {"who": facts.caller, "told": f"{facts.code} {facts.at}".strip()}
         case entries.Trust() as facts:
@@ -222,6 +221,31 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             return {"who": facts.node, "told": f"epoch {facts.epoch}"}
         case entries.Checkpointed() as facts:
             return {"who": "", "told": f"size {facts.size}"}
+
+
+def _about_another(
+    facts: entries.Acknowledged | entries.Granted | entries.Released | entries.Noticed,
+    raw: bytes,
+) -> dict[str, str]:
+    from exchange.model import objects  # noqa: PLC0415
+    from exchange.seal import jws  # noqa: PLC0415
+
+    payload = jws.read(raw, objects.MAX_OBJECT_BYTES).payload
+    at = "" if facts.of is None else f" ({facts.of})"
+    match facts:
+        case entries.Acknowledged():
+            ack = objects.decode_acknowledgement(payload)
+            return {"who": ack.endpoint, "told": f"{ack.outcome} {ack.of.id}{at}"}
+        case entries.Granted():
+            grant = objects.decode_grant(payload)
+            return {"who": grant.endpoint, "told": f"{grant.of.id}{at} > {grant.to}"}
+        case entries.Released():
+            release = objects.decode_release(payload)
+            return {"who": release.endpoint, "told": f"{release.of.id}{at}"}
+        case entries.Noticed():
+            notice = objects.decode_notice(payload)
+            said = " ".join(filter(None, (notice.about, notice.recipient, notice.code)))
+            return {"who": notice.node, "told": f"{said} {notice.of.id}{at}"}
 
 
 @audit.command("verify")

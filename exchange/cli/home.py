@@ -11,6 +11,7 @@ import msgspec
 from exchange.cli import world
 from exchange.client.agency import Agency, Keys, World
 from exchange.client.files import write_durably
+from exchange.client.kept import KeptKeys
 from exchange.client.memory import Memory
 from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
@@ -126,7 +127,12 @@ class Context:
             [SoftwareOpener(each) for each in secrets.of("open")],
         )
         memory = Memory(self.folder / SEEN)
-        here = World(world.clock_ms, world.randomness, world.codes(), self.outbox(), memory)
+        kept = KeptKeys(self.folder / OUTBOX)
+        # Overdue keys go as soon as anybody works here, whether or not anything is granted.
+        kept.destroy_overdue(world.clock_ms() // 1000)
+        here = World(
+            world.clock_ms, world.randomness, world.codes(), self.outbox(), memory, kept
+        )
         return Agency(self.profile(), keys, here)
 
 

@@ -1,4 +1,4 @@
-"""Verbs of a reader: ``inbox``, ``watch``, ``read``, ``ack``, ``trace``."""
+"""Verbs of a reader: ``inbox``, ``watch``, ``read``, ``ack``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from exchange import render
-from exchange.cli import output, world
+from exchange.cli import news, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
-from exchange.client.reading import Acked, Delivered, Item, Locked
+from exchange.client.reading import (
+    Acked,
+    Delivered,
+    Granted,
+    Item,
+    Locked,
+    Noticed,
+    Released,
+    honest,
+)
 from exchange.errors import Code, Refusal
-from exchange.model import header as headers
 from exchange.model import objects
-from exchange.seal import jws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +108,7 @@ def _row(item: Item, session: Session, marks: Marks | None = None) -> dict[str, 
                 "title": _title(item, session),
                 "state": _state(item, session, (marks or {}).get(item.index, [])),
                 "id": header.id,
+                "granted_by": item.grant.endpoint if item.grant else None,
                 "locked": output.problem(item.locked) if item.locked else None,
             }
         case Acked(ack=ack):
@@ -118,6 +126,8 @@ def _row(item: Item, session: Session, marks: Marks | None = None) -> dict[str, 
                 "state": "",
                 "id": ack.of.id,
             }
+        case Granted() | Released() | Noticed():
+            return news.row(item, session, _when(item.taken_ms, session))
         case Locked(locked=locked):
             return {
                 "kind": "locked",
@@ -183,6 +193,8 @@ def _state(item: Delivered, session: Session, marks: Sequence[tuple[str, int]]) 
     words = []
     if item.locked:
         words.append("cerrado" if spanish else "locked")
+    if item.grant:
+        words.append("concedido" if spanish else "granted")
     if item.cancelled_by is not None:
         marks = [*marks, ("cancel", item.cancelled_by)]
     words += list(dict.fromkeys(_told(marks, session)))
@@ -218,6 +230,9 @@ def read(session: Session, identity: str) -> None:
     click.echo(render.heading(item.header, session.lang, codes))
     click.echo()
     click.echo(render.page(item.bulletin, session.lang, codes))
+    if item.grant:
+        by, since = item.grant.endpoint, zulu(item.grant.at)
+        session.say(f"\nConcedido por {by}, {since}.", f"\nGranted by {by}, {since}.")
     session.say(
         f"\nFirma verificada. Asiento {item.index}, {zulu_ms(item.taken_ms)}.",
         f"\nSignature verified. Entry {item.index}, {zulu_ms(item.taken_ms)}.",
@@ -229,25 +244,31 @@ def read(session: Session, identity: str) -> None:
 @click.option(
     "--outcome",
     type=click.Choice(get_args(objects.Outcome)),
-    default="opened",
-    show_default=True,
+    help="By default what is so: opened; of a locked one schema-invalid or unreadable.",
 )
 @click.option("--officer", help="Who acted: a name or number of the watch, not a secret.")
 @verb
-def ack(session: Session, identity: str, outcome: Outcome, officer: str | None) -> None:
+def ack(session: Session, identity: str, outcome: Outcome | None, officer: str | None) -> None:
     """Acknowledge a bulletin to its originator, signed."""
-    index = asyncio.run(_ack(session, identity, outcome, officer))
+    said, index = asyncio.run(_ack(session, identity, outcome, officer))
     if session.as_json:
-        output.show_json({"id": identity, "outcome": outcome, "index": index})
-    session.say(f"Acuse registrado: asiento {index}.", f"Acknowledged: entry {index}.")
+        output.show_json({"id": identity, "outcome": said, "index": index})
+    words = world.codes().words("ack-outcomes", said, session.lang)
+    session.say(
+        f"Acuse registrado: {words}; asiento {index}.",
+        f"Acknowledged: {words}; entry {index}.",
+    )
 
 
-async def _ack(session: Session, identity: str, outcome: Outcome, officer: str | None) -> int:
+async def _ack(
+    session: Session, identity: str, outcome: Outcome | None, officer: str | None
+) -> tuple[Outcome, int]:
     async with session.context().agency() as agency:
         item, marks = await _find(agency, identity)
         for warning in _told(marks, session):
             click.echo(f"!!! {warning.upper()} !!!", err=True)
-        return (await agency.acknowledge(item, outcome, officer)).index
+        said = outcome or honest(item)
+        return said, (await agency.acknowledge(item, said, officer)).index
 
 
 async def _one(session: Session, identity: str) -> tuple[Delivered, list[tuple[str, int]]]:
@@ -258,73 +279,16 @@ async def _one(session: Session, identity: str) -> tuple[Delivered, list[tuple[s
 async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[tuple[str, int]]]:
     """Return a bulletin of the inbox, and what cancels or corrects it."""
     items = await agency.everything()
+    found = [
+        item
+        for item in items
+        if isinstance(item, Delivered) and identity in (item.header.id, str(item.index))
+    ]
     for item in items:
-        if isinstance(item, Delivered) and identity in (item.header.id, str(item.index)):
-            return item, _marks(items).get(item.index, [])
-    raise Refusal(Code.NOT_FOUND, "", id=identity)
-
-
-@click.command()
-@click.argument("identity", metavar="ID")
-@verb
-def trace(session: Session, identity: str) -> None:
-    """Tell what became of a bulletin posted from here, recipient by recipient."""
-    story = asyncio.run(_trace(session, identity))
-    if session.as_json:
-        output.show_json(story)
-        return
-    accepted, index = story["accepted"], story["index"]
-    session.say(
-        f"{identity}\naceptado {accepted}, asiento {index}, recibo verificado",
-        f"{identity}\naccepted {accepted}, entry {index}, receipt verified",
-    )
-    none = "sin acuse todavía" if session.lang == "es" else "no acknowledgement yet"
-    for each in story["recipients"]:
-        click.echo(f"  {each['endpoint']}")
-        for step in each["acknowledgements"]:
-            said = world.codes().words("ack-outcomes", step["outcome"], session.lang)
-            click.echo(f"    {step['taken']}  {said}  {step['officer'] or ''}".rstrip())
-        if not each["acknowledgements"]:
-            click.echo(f"    {none}")
-
-
-async def _trace(session: Session, identity: str) -> dict[str, Any]:
-    """Put together the receipt, which the node gives to the poster only, and the acks."""
-    async with session.context().agency() as agency:
-        envelope = agency.world.outbox.envelope(identity)
-        if envelope is None:
-            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
-        receipt, facts = await agency.receipt(identity, envelope)
-        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
-        header = headers.decode(signed.payload)
-        # Of this very bulletin: an id alone may be on another's, too.
-        ours = objects.Subject(agency.profile.endpoint, identity, signed.digest)
-        acks = [
-            item
-            for item in await agency.everything()
-            if isinstance(item, Acked) and item.ack.of == ours
-        ]
-    return {
-        "id": identity,
-        "index": receipt.index,
-        "node": receipt.node,
-        "accepted": zulu_ms(facts.taken_ms),
-        "issued": zulu(header.issued),
-        "recipients": [
-            {
-                "endpoint": name,
-                "acknowledgements": [
-                    {
-                        "outcome": item.ack.outcome,
-                        "officer": item.ack.officer,
-                        "at": zulu(item.ack.at),
-                        "taken": zulu_ms(item.taken_ms),
-                        "index": item.index,
-                    }
-                    for item in acks
-                    if item.ack.endpoint == name
-                ],
-            }
-            for name in header.to
-        ],
-    }
+        if isinstance(item, Locked) and identity == str(item.index):
+            raise item.locked
+    if not found:
+        raise Refusal(Code.NOT_FOUND, "", id=identity)
+    # What came locked, sealed to others, may have been granted since.
+    best = next((item for item in found if item.bulletin), found[0])
+    return best, _marks(items).get(best.index, [])

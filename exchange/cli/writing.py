@@ -162,7 +162,7 @@ async def _post(
                 else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
             )
         if not sending:
-            _confirm(session)
+            confirm("¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]")
         try:
             receipt = await agency.post(prepared)
         except Fault as fault:
@@ -175,8 +175,12 @@ async def _post(
     )
 
 
-def _confirm(session: Session) -> None:
-    asked = "¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]"
+def confirm(asked: str) -> None:
+    """Ask, and go on only after a yes in either language.
+
+    Raises:
+        click.Abort: anything else was said.
+    """
     said = click.prompt(asked, default="n", show_default=False, err=True)
     if said.strip().lower() not in ("s", "si", "sí", "y", "yes"):
         raise click.Abort

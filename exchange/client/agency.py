@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from exchange.client import compose, reading, receipts
+from exchange.client import compose, granting, reading, receipts
 from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from exchange.client.compose import Prepared
+    from exchange.client.granting import Granting
+    from exchange.client.kept import KeptKeys
     from exchange.client.memory import Memory
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Delivered, Item
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.entry import Facts
+    from exchange.model.header import Header
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.seal.close import Envelope
@@ -58,7 +61,8 @@ class Keys(msgspec.Struct, frozen=True):
 class World(msgspec.Struct, frozen=True):
     """Time in ms, randomness, code lists, and where envelopes wait: passed in, never found.
 
-    ``memory`` is how far the trust log was seen; without it a rollback goes unnoticed.
+    ``memory`` is how far the trust log was seen; without it a rollback goes unnoticed. ``kept``
+    holds the content keys of what was posted; without it nothing can be granted later.
     """
 
     clock_ms: Callable[[], int]
@@ -66,6 +70,7 @@ class World(msgspec.Struct, frozen=True):
     codes: Codes
     outbox: Outbox
     memory: Memory | None = None
+    kept: KeptKeys | None = None
 
     def now(self) -> int:
         """Return the time in seconds UTC."""
@@ -134,9 +139,45 @@ class Agency:
             Fault: ``outcome-unknown`` or ``node-unreachable``: the envelope is kept, and
                 ``resume`` posts the same bytes again. So too where the receipt does not hold.
         """
-        envelope = compose.seal(prepared, self._keys.signer, self.world.randomness)
+        closed = compose.seal(prepared, self._keys.signer, self.world.randomness)
+        envelope = closed.envelope
+        self._keep_key(closed.header, closed.key)
         self.world.outbox.keep(prepared.header.id, envelope)
         return await self.send(prepared.header.id, envelope)
+
+    def _keep_key(self, header: Header, key: bytes) -> None:
+        """Keep a content key for grants to come, wrapped to our own newest key."""
+        if self.world.kept is not None and self._keys.openers:
+            self.world.kept.destroy_overdue(self.world.now())
+            standing = self.trust.newest.endpoints.get(header.endpoint)
+            known = standing.keys if standing else {}
+
+            def since(opener: Opener) -> int:
+                found = known.get(opener.key.kid)
+                return found.since if found else -1
+
+            self.world.kept.keep(header, key, max(self._keys.openers, key=since).key)
+
+    async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
+        """Return what would be granted and to whom. See ``granting.prepare``."""
+        view, now = await self.view(), self.world.now()
+        return granting.prepare(self.world.outbox, identity, endpoint, view, now)
+
+    async def grant(self, prepared: Granting) -> Receipt:
+        """Wrap the content key to one more recipient; sign, keep, post, as ``post`` does.
+
+        Raises:
+            Refusal: the node said no; or ``content-key-gone``.
+            Fault: as ``post``.
+        """
+        now, kept = self.world.now(), self.world.kept
+        if kept is None:
+            raise Refusal(Code.CONTENT_KEY_GONE, "", id=prepared.header.id)
+        key = kept.key(prepared.header, self._keys.openers, now)
+        identity = uuid7(self.world.clock_ms(), self.world.randomness(10))
+        envelope = granting.sign(prepared, key, self._keys.signer, identity, now)
+        self.world.outbox.keep(identity, envelope)
+        return await self.send(identity, envelope)
 
     async def send(self, identity: str, envelope: Envelope) -> Receipt:
         """Post an envelope that was kept, as it is; keep and return its receipt."""
@@ -146,6 +187,8 @@ class Agency:
             # Without proof that it is recorded as refused it may be accepted: it is kept.
             if await self._is_refused(refusal.receipt, envelope.header):
                 self.world.outbox.discard(identity)
+                if self.world.kept is not None:
+                    self.world.kept.destroy(identity)
             raise
         receipt, _ = await self._verified(answer, envelope.header)
         self.world.outbox.settle(identity, receipt)
@@ -225,7 +268,16 @@ class Agency:
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
     ) -> Receipt:
-        """Tell the originator what became of a bulletin, signed."""
+        """Tell the originator what became of a bulletin, signed.
+
+        Raises:
+            Refusal: ``wrong-value``: nobody opened, or acted on, what is locked.
+            Fault: what locks it is a fault that may pass: nothing can be attested yet.
+        """
+        if item.locked is not None and outcome not in ("delivered", "purged"):
+            honest = reading.honest(item)
+            if outcome != honest:
+                raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest)
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self._keys.signer.suite,
@@ -317,22 +369,46 @@ class Agency:
         return items
 
     async def _opened(self, item: Item) -> Item:
+        if isinstance(item, reading.Granted) and item.grant.to == self.profile.endpoint:
+            item = await self._granted(item)
         if not isinstance(item, reading.Delivered):
             return item
-        if self.profile.endpoint not in item.header.to:
+        if item.grant is None and self.profile.endpoint not in item.header.to:
             # Owed to us as a holder of what it corrects, but sealed to others.
             return msgspec.structs.replace(item, locked=Refusal(Code.NOT_A_RECIPIENT, "/to"))
         try:
-            path = f"/v1/blobs/{item.header.body.digest}"
-            body = await self._transport.get(path, index=item.index)
+            body = await self._blob(item.header.body.digest, item.index)
+            wrap = await self._blob(item.grant.wrap.digest, item.index) if item.grant else b""
         except ExchangeError as error:
-            if error.code not in (Code.STORE_FAILED, Code.INTERNAL) and isinstance(
-                error, Fault
-            ):
+            if _is_away(error):
                 raise
             # Bytes that the node cannot give lock this item; they do not block the next one.
             return msgspec.structs.replace(item, locked=error)
-        return reading.unseal(item, body, self._keys.openers, self.world.codes)
+        keys, codes = self._keys.openers, self.world.codes
+        return reading.unseal(item, (body, wrap), keys, self.trust, codes)
+
+    async def _granted(self, item: reading.Granted) -> Item:
+        """Return the bulletin of a grant to us, or the grant as locked, with the reason."""
+        try:
+            answer = await self._transport.get_as(
+                wire.JournalItem, "/v1/granted", index=item.index
+            )
+            return reading.fetched(item, answer.entry, self.trust)
+        except ExchangeError as error:
+            if _is_away(error):
+                raise
+            return reading.Locked(item.position, item.index, error)
+
+    async def _blob(self, named: str, index: int) -> bytes:
+        return await self._transport.get(f"/v1/blobs/{named}", index=index)
+
+
+# The node is not there or takes nothing now: of no single item of the inbox.
+_AWAY = frozenset({Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CLOCK})
+
+
+def _is_away(error: ExchangeError) -> bool:
+    return isinstance(error, Fault) and error.code in _AWAY
 
 
 def _must_be_from(receipt: Receipt, node: str) -> None:
@@ -349,13 +425,26 @@ def _must_be_taken_in(facts: Facts, posted: bytes) -> None:
     if isinstance(facts, entries.Refused):
         raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
     signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+    expected, named = _promised(signed)
+    if not isinstance(facts, expected):
+        raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+    owed = getattr(facts, "owed", [])
+    left_out = named - {each.endpoint for each in owed}
+    if left_out:
+        raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
+
+
+def _promised(signed: jws.Signed) -> tuple[type, set[str]]:
+    """Return the kind of entry that an object becomes, and to whom it must be owed."""
     if signed.typ == headers.TYP:
-        if not isinstance(facts, entries.Accepted):
-            raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
-        header = headers.decode(signed.payload)
-        left_out = set(header.to) - {owed.endpoint for owed in facts.owed}
-        if left_out:
-            raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
+        return entries.Accepted, set(headers.decode(signed.payload).to)
+    if signed.typ == objects.GRANT_TYP:
+        return entries.Granted, {objects.decode_grant(signed.payload).to}
+    if signed.typ == objects.ACK_TYP:
+        return entries.Acknowledged, {
+            objects.decode_acknowledgement(signed.payload).of.endpoint
+        }
+    return object, set()
 
 
 def _must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:

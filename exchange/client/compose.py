@@ -11,7 +11,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.header import Declaration, Header, TrustPoint
 from exchange.policy import rules
-from exchange.seal.close import UNSEALED, Envelope, close
+from exchange.seal.close import UNSEALED, Closed, close_with_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,20 +122,25 @@ def _readers(draft: Draft, view: View, endpoint: str, now: int) -> list[Reader]:
     found: dict[str, Reader] = {}
     for place, name in enumerate(draft.post.to):
         rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
-        found[name] = _reader(name, view, "named", now)
+        found[name] = reader(name, view, "named", now)
     for name in view.subscribers(feed):
         if name != endpoint and name not in found:
             try:
                 rules.may_receive(name, feed, releasable, view, "/post/feed")
             except Refusal:
                 continue
-            found[name] = _reader(name, view, "subscribed", now)
+            found[name] = reader(name, view, "subscribed", now)
     if not found:
         raise Refusal(Code.UNKNOWN_RECIPIENT, "/post/to", name=feed)
     return [found[name] for name in sorted(found)]
 
 
-def _reader(name: str, view: View, reason: str, now: int) -> Reader:
+def reader(name: str, view: View, reason: str, now: int) -> Reader:
+    """Return one who will be able to read, with the key to seal to.
+
+    Raises:
+        Refusal: it is unknown or suspended, or has no key that is valid now.
+    """
     standing, key = view.standing(name, "/post/to"), view.sealing_key(name, now, "/post/to")
     member = standing.member
     return Reader(
@@ -143,9 +148,9 @@ def _reader(name: str, view: View, reason: str, now: int) -> Reader:
     )
 
 
-def seal(prepared: Prepared, signer: Signer, randomness: Callable[[int], bytes]) -> Envelope:
+def seal(prepared: Prepared, signer: Signer, randomness: Callable[[int], bytes]) -> Closed:
     """Seal and sign what was prepared, to exactly the readers that were shown."""
-    return close(
+    return close_with_key(
         bulletins.encode(prepared.bulletin),
         prepared.header,
         [reader.key for reader in prepared.readers],

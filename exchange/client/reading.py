@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
-from exchange.seal import jws
+from exchange.model.identity import digest
+from exchange.policy import rules
+from exchange.seal import body as bodies
+from exchange.seal import jws, notices
 from exchange.seal.open import open_body
 
 if TYPE_CHECKING:
@@ -25,14 +28,19 @@ if TYPE_CHECKING:
     from exchange.model.bulletin import Bulletin
     from exchange.model.codes import Codes
     from exchange.model.header import Header
-    from exchange.model.objects import Acknowledgement
+    from exchange.model.objects import Acknowledgement, Grant, Notice, Outcome, Release
     from exchange.model.view import View
     from exchange.model.wire import InboxItem
     from exchange.seal.open import Opened, Opener
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked."""
+    """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked.
+
+    Locked and ``opened`` is a text that does not hold: never shown, kept as evidence.
+    ``accepted`` is the entry in which the bulletin itself was taken in, at ``accepted_ms``:
+    this one, unless it came by ``grant``.
+    """
 
     position: int
     index: int
@@ -42,6 +50,9 @@ class Delivered(msgspec.Struct, frozen=True):
     late: bool
     target: int | None
     cancelled_by: int | None
+    accepted: int
+    accepted_ms: int
+    grant: Grant | None = None
     bulletin: Bulletin | None = None
     opened: Opened | None = None
     locked: ExchangeError | None = None
@@ -56,15 +67,43 @@ class Acked(msgspec.Struct, frozen=True):
     ack: Acknowledgement
 
 
-class Locked(msgspec.Struct, frozen=True):
-    """Something in the inbox that does not verify: its place, and why."""
+class Granted(msgspec.Struct, frozen=True):
+    """A grant: of our bulletin, by a colleague; or to us, while its bulletin is not fetched."""
 
     position: int
     index: int
-    locked: Refusal
+    taken_ms: int
+    grant: Grant
+    of: int
 
 
-Item = Delivered | Acked | Locked
+class Released(msgspec.Struct, frozen=True):
+    """A release of a bulletin that we hold or posted."""
+
+    position: int
+    index: int
+    taken_ms: int
+    release: Release
+
+
+class Noticed(msgspec.Struct, frozen=True):
+    """What a node tells us of a bulletin."""
+
+    position: int
+    index: int
+    taken_ms: int
+    notice: Notice
+
+
+class Locked(msgspec.Struct, frozen=True):
+    """Something in the inbox that does not verify, or is not understood: its place, and why."""
+
+    position: int
+    index: int
+    locked: ExchangeError
+
+
+Item = Delivered | Acked | Granted | Released | Noticed | Locked
 
 
 def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -> Item:
@@ -94,6 +133,12 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -
                 return _delivered(item, entry.facts, entry.object, endpoint, view)
             case entries.Acknowledged():
                 return _acked(item, entry.facts, entry.object, endpoint, view)
+            case entries.Granted():
+                return _granted(item, entry.facts, entry.object, endpoint, view)
+            case entries.Released():
+                return _released(item, entry.facts, entry.object, endpoint, view)
+            case entries.Noticed():
+                return _noticed(item, entry.facts, entry.object, endpoint, view)
             case _:
                 raise Refusal(Code.UNKNOWN_OBJECT, "/kind")  # noqa: TRY301
     except Refusal as refusal:
@@ -119,26 +164,53 @@ def taken_ms(item: Item, otherwise: int) -> int:
 def _delivered(
     item: InboxItem, facts: entries.Accepted, raw: bytes, endpoint: str, view: View
 ) -> Delivered:
-    signed = jws.read(raw, headers.MAX_HEADER_BYTES)
-    if signed.typ != headers.TYP or signed.digest != facts.digest:
-        raise Refusal(Code.DIGEST_MISMATCH, "/digest")
-    header = headers.decode(signed.payload)
-    standing = view.signatory(header.origin, header.endpoint, header.suite)
-    jws.verify_by(signed, standing, facts.taken_ms // 1000)
-    _must_share_trust(header, view)
+    header, named = _header(facts, raw, view)
     # Owed to us by its own address list, or as a holder of what it cancels or corrects.
-    if entries.Owed(endpoint, item.position) not in facts.owed:
-        raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
+    _must_be_owed(item, facts, endpoint)
     return Delivered(
         position=item.position,
         index=item.index,
         taken_ms=facts.taken_ms,
         header=header,
-        digest=signed.digest,
+        digest=named,
         late=facts.late,
         target=facts.target,
         cancelled_by=facts.cancelled_by,
+        accepted=item.index,
+        accepted_ms=facts.taken_ms,
     )
+
+
+def _header(facts: entries.Accepted, raw: bytes, view: View) -> tuple[Header, str]:
+    """Return the header of an accepted entry and its digest, verified under a view."""
+    signed = _read(raw, headers.TYP, facts.digest)
+    header = headers.decode(signed.payload)
+    standing = view.signatory(header.origin, header.endpoint, header.suite)
+    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    _must_share_trust(header, view)
+    return header, signed.digest
+
+
+def _read(raw: bytes, typ: str, named: str) -> jws.Signed:
+    signed = jws.read(raw, max(headers.MAX_HEADER_BYTES, objects.MAX_OBJECT_BYTES))
+    if signed.typ != typ or signed.digest != named:
+        raise Refusal(Code.DIGEST_MISMATCH, "/digest")
+    return signed
+
+
+_WithOwed = (
+    entries.Accepted
+    | entries.Acknowledged
+    | entries.Granted
+    | entries.Released
+    | entries.Noticed
+)
+
+
+def _must_be_owed(item: InboxItem, facts: _WithOwed, endpoint: str) -> None:
+    # Else one that we had long since could be shown in the place of something left out.
+    if entries.Owed(endpoint, item.position) not in facts.owed:
+        raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
 
 
 def _must_share_trust(header: Header, view: View) -> None:
@@ -156,36 +228,160 @@ def _must_share_trust(header: Header, view: View) -> None:
 def _acked(
     item: InboxItem, facts: entries.Acknowledged, raw: bytes, endpoint: str, view: View
 ) -> Acked:
-    signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
-    if signed.typ != objects.ACK_TYP or signed.digest != facts.digest:
-        raise Refusal(Code.DIGEST_MISMATCH, "/digest")
+    signed = _read(raw, objects.ACK_TYP, facts.digest)
     ack = objects.decode_acknowledgement(signed.payload)
     standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
     jws.verify_by(signed, standing, facts.taken_ms // 1000)
     if ack.of.endpoint != endpoint:
         raise Refusal(Code.NOT_YOURS, "/of/endpoint", name=ack.of.endpoint)
-    # Else one that we had long since could be shown in the place of something left out.
-    if entries.Owed(endpoint, item.position) not in facts.owed:
-        raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
+    _must_be_owed(item, facts, endpoint)
     return Acked(item.position, item.index, facts.taken_ms, ack)
 
 
-def unseal(item: Delivered, body: bytes, openers: Sequence[Opener], codes: Codes) -> Delivered:
+def _granted(
+    item: InboxItem, facts: entries.Granted, raw: bytes, endpoint: str, view: View
+) -> Granted:
+    signed = _read(raw, objects.GRANT_TYP, facts.digest)
+    grant = objects.decode_grant(signed.payload)
+    standing = view.signatory(grant.origin, grant.endpoint, grant.suite)
+    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    # Nobody gives away what another member wrote, whatever the node says.
+    if member_of(grant.of.endpoint) != grant.origin:
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=grant.of.id)
+    if endpoint not in (grant.to, grant.of.endpoint):
+        raise Refusal(Code.NOT_YOURS, "/to", name=grant.to)
+    if facts.of >= item.index:
+        raise Refusal(Code.TARGET_MISMATCH, "/of", found=facts.of)
+    _must_be_owed(item, facts, endpoint)
+    return Granted(item.position, item.index, facts.taken_ms, grant, facts.of)
+
+
+def _released(
+    item: InboxItem, facts: entries.Released, raw: bytes, endpoint: str, view: View
+) -> Released:
+    signed = _read(raw, objects.RELEASE_TYP, facts.digest)
+    release = objects.decode_release(signed.payload)
+    standing = view.signatory(release.origin, release.endpoint, release.suite)
+    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    rules.may_release(release, standing)
+    _must_be_owed(item, facts, endpoint)
+    return Released(item.position, item.index, facts.taken_ms, release)
+
+
+def _noticed(
+    item: InboxItem, facts: entries.Noticed, raw: bytes, endpoint: str, view: View
+) -> Noticed:
+    _read(raw, objects.NOTICE_TYP, facts.digest)
+    notice = notices.verify(raw, view)
+    _must_be_owed(item, facts, endpoint)
+    return Noticed(item.position, item.index, facts.taken_ms, notice)
+
+
+def member_of(endpoint: str) -> str:
+    """Return the member that an endpoint's name belongs to."""
+    return endpoint.partition("/")[0]
+
+
+def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
+    """Return the bulletin that was granted to us, verified as if it had come itself.
+
+    A node chooses what it answers with: it must be what the originator's grant names.
+
+    Args:
+        item: the grant, verified.
+        entry: the bulletin's own entry, as the node gave it.
+        trust: every view that there has been up to now.
+
+    Raises:
+        Refusal: what does not hold.
+    """
+    read, of = entries.decode(entry.encode()), item.grant.of
+    facts, known = read.facts, trust.before(item.of)
+    if not isinstance(facts, entries.Accepted) or facts.digest != of.header_digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/of/header_digest", expected=of.header_digest)
+    if facts.view != known.view.index:
+        raise Refusal(Code.TRUST_INVALID, "/view", expected=known.view.index)
+    if not known.taken_ms <= facts.taken_ms <= item.taken_ms:
+        raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=facts.taken_ms)
+    header, named = _header(facts, read.object, known.view)
+    if (header.id, header.endpoint) != (of.id, of.endpoint):
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
+    return Delivered(
+        position=item.position,
+        index=item.index,
+        taken_ms=item.taken_ms,
+        header=header,
+        digest=named,
+        late=facts.late,
+        target=facts.target,
+        cancelled_by=facts.cancelled_by,
+        accepted=item.of,
+        accepted_ms=facts.taken_ms,
+        grant=item.grant,
+    )
+
+
+def unseal(
+    item: Delivered,
+    sealed: tuple[bytes, bytes],
+    openers: Sequence[Opener],
+    trust: TrustLog,
+    codes: Codes,
+) -> Delivered:
     """Return a delivered bulletin opened, or locked with the reason.
 
     Args:
         item: verified.
-        body: the sealed body as fetched.
+        sealed: the body as fetched; and the wrapped key of its grant, empty without one.
         openers: our keys, present and past.
+        trust: every view that there has been up to now.
         codes: the code lists that its content is checked against.
     """
+    body, wrap = sealed
     try:
-        opened = open_body(item.header, body, openers)
+        granted = None if item.grant is None else _wrap(item.grant, item.header, wrap)
+        opened = open_body(item.header, body, openers, granted)
+        _check_wraps(item, body, trust)
+        item = msgspec.structs.replace(item, opened=opened)
         bulletin = bulletins.decode(opened.text, codes)
         check_repeated(item.header, bulletin)
     except Refusal as refusal:
         return msgspec.structs.replace(item, locked=refusal)
-    return msgspec.structs.replace(item, bulletin=bulletin, opened=opened)
+    return msgspec.structs.replace(item, bulletin=bulletin)
+
+
+def _wrap(grant: Grant, header: Header, raw: bytes) -> bodies.Wrap:
+    if len(raw) != grant.wrap.size:
+        raise Refusal(Code.SIZE_MISMATCH, "/wrap/size", expected=grant.wrap.size)
+    if digest(raw) != grant.wrap.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/wrap/digest", expected=grant.wrap.digest)
+    return bodies.parse_wrap(raw, header.suite)
+
+
+def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
+    """Count for ourselves who else can open it: those it names, and nobody besides."""
+    view, header = trust.before(item.accepted).view, item.header
+    owed = [
+        rules.known_recipient(name, view, f"/to/{place}")
+        for place, name in enumerate(header.to)
+    ]
+    seen = bodies.look(body, header.suite)
+    rules.wraps(seen.wraps, owed, item.accepted_ms // 1000)
+
+
+def honest(item: Delivered) -> Outcome:
+    """Return the outcome that a recipient can attest of a bulletin by having looked at it.
+
+    Raises:
+        Fault: what locks it may pass; it is too early to attest anything.
+    """
+    if item.locked is None:
+        return "opened"
+    if isinstance(item.locked, Fault):
+        raise item.locked
+    # A text of a newer version may hold well: it is this program that cannot read it.
+    is_old = item.locked.code is Code.SCHEMA_NOT_KNOWN
+    return "schema-invalid" if item.opened and not is_old else "unreadable"
 
 
 def check_repeated(header: Header, bulletin: Bulletin) -> None:

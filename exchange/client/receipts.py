@@ -14,7 +14,6 @@ from exchange.seal import jws
 
 if TYPE_CHECKING:
     from exchange.model.entry import Facts
-    from exchange.model.identity import Jwk
     from exchange.model.objects import Receipt
     from exchange.model.view import View
 
@@ -36,17 +35,10 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
     signed = jws.read(bytes(receipt.group), objects.MAX_OBJECT_BYTES)
     if signed.typ != objects.RECEIPT_TYP:
         raise Refusal(Code.BAD_PROOF, "/group")
-    keys = {key.kid: key for key in node.receipts.keys}
-
-    def key_of(claim: jws.Claim) -> Jwk:
-        if claim.kid not in keys:
-            raise Refusal(Code.UNKNOWN_KEY, claim.at, kid=claim.kid[:64])
-        return keys[claim.kid]
-
     statement = objects.decode_group(signed.payload)
     if statement.suite not in view.agreed().suites:
         raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=statement.suite)
-    jws.verify(signed.claims, statement.suite, key_of)
+    jws.verify_by_signatory(signed, node.receipts, statement.suite)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)
     facts = entries.decode(receipt.facts.encode() + b"\n").facts
@@ -64,13 +56,15 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
 def _object_in(facts: Facts, posted: bytes) -> bytes:
     """Return what the entry holds of the object: all, or only its digest among the facts."""
     match facts:
-        case entries.Accepted() | entries.Acknowledged():
+        case (
+            entries.Accepted() | entries.Acknowledged() | entries.Granted() | entries.Released()
+        ):
             return posted
         case entries.Trust():
             named = facts.document.digest
         case entries.Refused():
             named = facts.digest
-        case entries.EpochOpened() | entries.Checkpointed():
+        case entries.Noticed() | entries.EpochOpened() | entries.Checkpointed():
             raise Refusal(Code.BAD_PROOF, "/facts")
     if named != digest(posted):
         raise Refusal(Code.BAD_PROOF, "/facts")

@@ -191,9 +191,13 @@ def error_of(body: bytes, status: int) -> ExchangeError:
     """Return a node's problem document as the error it stands for."""
     try:
         problem = msgspec.json.decode(body, type=wire.Problem)
-        code = Code(problem.code)
-    except (msgspec.MsgspecError, ValueError):
+    except msgspec.MsgspecError:
         return Fault(Code.UNAVAILABLE, found=status)
+    try:
+        code = Code(problem.code)
+    except ValueError:
+        # A newer node's no is a no, though we have no words for it.
+        code = Code.NOT_UNDERSTOOD if problem.status < 500 else Code.UNAVAILABLE
     kind = Fault if problem.status >= 500 else Refusal
     # The node chooses the names of facts; these would be taken for the error's own arguments.
     facts = {k: v for k, v in problem.facts.items() if k not in {"self", "code", "at"}}

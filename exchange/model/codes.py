@@ -36,6 +36,7 @@ WIRE = (
     "languages",
     "mids",
     "modalities",
+    "news",
     "notices",
     "ports",
     "precedence",

@@ -72,6 +72,38 @@ class Acknowledged(_Facts, frozen=True, tag="acknowledged"):
     owed: list[Owed]
 
 
+class Granted(_Facts, frozen=True, tag="granted"):
+    """A grant: the entry of its bulletin, the wrapped key as a blob, and whose key wraps it.
+
+    Owed first to the new recipient; then to the posting endpoint, where another one granted.
+    """
+
+    digest: Digest
+    of: Count
+    wrap: Blob
+    kid: Digest
+    owed: list[Owed]
+
+
+class Released(_Facts, frozen=True, tag="released"):
+    """A release, owed to the posting endpoint and to whoever holds the bulletin.
+
+    ``of`` is the bulletin's entry, when that is here already.
+    """
+
+    digest: Digest
+    of: Count | None
+    owed: list[Owed]
+
+
+class Noticed(_Facts, frozen=True, tag="notice"):
+    """What this node signed about a bulletin: news, owed to whom it concerns."""
+
+    digest: Digest
+    of: Count | None
+    owed: list[Owed]
+
+
 class Refused(_Facts, frozen=True, tag="refused"):
     """A caller with a valid token was told no. The bytes are not kept: they may be content."""
 
@@ -105,7 +137,17 @@ class Checkpointed(_Facts, frozen=True, tag="checkpoint"):
     note: str
 
 
-Facts = Accepted | Acknowledged | Refused | Trust | EpochOpened | Checkpointed
+Facts = (
+    Accepted
+    | Acknowledged
+    | Granted
+    | Released
+    | Noticed
+    | Refused
+    | Trust
+    | EpochOpened
+    | Checkpointed
+)
 BOOKKEEPING = (EpochOpened, Checkpointed)
 
 _FACTS: msgspec.json.Decoder[Facts] = msgspec.json.Decoder(Facts)
@@ -140,13 +182,17 @@ def decode(entry: bytes) -> Entry:
     """Read an entry back; facts in any spelling but ours are refused.
 
     Raises:
-        Refusal: it is not an entry (for a reader of a journal: it was altered).
+        Refusal: it is not an entry (for a reader of a journal: it was altered); or
+            ``not-understood``: of a kind that only a newer program knows.
     """
     line, separator, signed = entry.partition(b"\n")
     try:
         facts = _FACTS.decode(line)
     except msgspec.ValidationError as error:
-        raise codec.refusal_of(error) from None
+        refusal = codec.refusal_of(error)
+        if (refusal.code, refusal.at) == (Code.WRONG_VALUE, "/kind"):
+            raise Refusal(Code.NOT_UNDERSTOOD, "/kind") from None
+        raise refusal from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal(Code.MALFORMED) from None
     if not separator or msgspec.json.encode(facts) != line:

@@ -1,4 +1,7 @@
-"""The small signed objects beside the header: acknowledgement, subscription, session."""
+"""The small signed objects beside the header, each with its closed payload.
+
+By endpoints: acknowledgement, grant, release, subscription, session. By nodes: receipt, notice.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from exchange.errors import Code, Refusal
 from exchange.model import codec
+from exchange.model.header import Blob
 from exchange.model.identity import (
     Count,
     Digest,
@@ -19,13 +24,23 @@ from exchange.model.identity import (
 )
 
 ACK_TYP = "xb-ack+jws"
+GRANT_TYP = "xb-grant+jws"
+RELEASE_TYP = "xb-release+jws"
+NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
 RECEIPT_TYP = "xb-receipt+jws"
 
 MAX_OBJECT_BYTES = 32 * 1024
 
-Outcome = Literal["delivered", "opened", "actioned", "schema-invalid", "partial"]
+# ``schema-invalid``: it was opened, and its text does not hold. ``unreadable``: it came, and it
+# cannot be read here. ``purged``: what was held of it is destroyed.
+Outcome = Literal[
+    "delivered", "opened", "actioned", "schema-invalid", "partial", "unreadable", "purged"
+]
+Officer = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
+# What a node tells of a bulletin that it took in: refused abroad, deemed answered, or late.
+News = Literal["refused", "deemed", "late"]
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +62,56 @@ class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of: Subject
     outcome: Outcome
     at: Seconds
-    officer: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")] | None
+    officer: Officer | None
+
+
+class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The originator to one more recipient: the key to a bulletin that was sealed before.
+
+    ``wrap`` names the wrapped key, which travels and is stored beside the grant as a blob: it
+    can be purged, and the grant stays.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    of: Subject
+    to: EndpointId
+    wrap: Blob
+    at: Seconds
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A releaser's second signature over a header's digest. ``officer`` is the person."""
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    of: Subject
+    at: Seconds
+    officer: Officer | None
+
+
+class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node to those concerned: what became of a bulletin, by no endpoint's doing.
+
+    ``about`` says which kind of news. Refused abroad: for which ``recipient``, and by which
+    refusal's ``code``. Deemed answered: the ``code`` of the outcome. Late: neither.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    node: Word
+    of: Subject
+    about: News
+    recipient: EndpointId | None
+    code: Word | None
+    at: Seconds
 
 
 class Subscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +165,9 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
+_GRANT = msgspec.json.Decoder(Grant)
+_RELEASE = msgspec.json.Decoder(Release)
+_NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
 _GROUP = msgspec.json.Decoder(GroupStatement)
@@ -109,6 +176,26 @@ _GROUP = msgspec.json.Decoder(GroupStatement)
 def decode_acknowledgement(payload: bytes) -> Acknowledgement:
     """Decode an acknowledgement's payload, or refuse it."""
     return codec.decode_closed(payload, _ACKNOWLEDGEMENT, lambda _: 9 + 3)
+
+
+def decode_grant(payload: bytes) -> Grant:
+    """Decode a grant's payload, or refuse it."""
+    return codec.decode_closed(payload, _GRANT, lambda _: 9 + 3 + 2)
+
+
+def decode_release(payload: bytes) -> Release:
+    """Decode a release's payload, or refuse it."""
+    return codec.decode_closed(payload, _RELEASE, lambda _: 8 + 3)
+
+
+def decode_notice(payload: bytes) -> Notice:
+    """Decode a notice's payload, or refuse it: each kind of news has its own members."""
+    notice = codec.decode_closed(payload, _NOTICE, lambda _: 9 + 3)
+    if (notice.recipient is not None) != (notice.about == "refused"):
+        raise Refusal(Code.WRONG_VALUE, "/recipient", found=notice.about)
+    if (notice.code is None) != (notice.about == "late"):
+        raise Refusal(Code.WRONG_VALUE, "/code", found=notice.about)
+    return notice
 
 
 def decode_subscription(payload: bytes) -> Subscription:

@@ -29,7 +29,7 @@ from exchange.model.identity import (
 TYP = "xb-trust+jws"
 MAX_TRUST_BYTES = 256 * 1024
 
-Role = Literal["poster", "reader", "auditor", "operator"]
+Role = Literal["poster", "reader", "releaser", "auditor", "operator"]
 Name = Annotated[
     str,
     msgspec.Meta(pattern=r"^(root|arrangement|members/[a-z0-9.]+|nodes/[a-z0-9-]+)$"),

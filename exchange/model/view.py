@@ -108,11 +108,11 @@ class View(msgspec.Struct, frozen=True):
             raise Refusal(Code.TRUST_INVALID, "/trust", name="arrangement")
         return self.arrangement
 
-    def feed(self, name: str) -> Feed:
+    def feed(self, name: str, at: str = "/feed") -> Feed:
         """Return a feed of the arrangement, or refuse."""
         feed = self.agreed().feed(name)
         if feed is None:
-            raise Refusal(Code.UNKNOWN_FEED, "/feed", name=name)
+            raise Refusal(Code.UNKNOWN_FEED, at, name=name)
         return feed
 
     def sealing_key(self, endpoint: str, now: int, at: str = "/to") -> EndpointKey:

@@ -242,7 +242,7 @@ class Writer:
         ledger = settle.Ledger(
             self.size,
             self._taken_ms,
-            self.view.index,
+            self.view,
             self._positions,
             lambda: self._settings.randomness(entries.SALT_BYTES),
         )

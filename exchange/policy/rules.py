@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from exchange.model.header import Header, Verb
+    from exchange.model.objects import Release
     from exchange.model.trust import Limits
     from exchange.model.view import Standing, View
 
@@ -119,17 +120,71 @@ def may_receive(
     Raises:
         Refusal: unknown, suspended, no reader, not on the feed, or not releasable to it.
     """
-    standing = view.endpoints.get(endpoint)
-    if standing is None:
-        raise Refusal(Code.UNKNOWN_RECIPIENT, at, name=endpoint)
-    if not standing.is_active:
-        raise Refusal(Code.ENDPOINT_SUSPENDED, at, name=endpoint)
+    standing = known_recipient(endpoint, view, at)
     readers = view.feed(feed).read
     if standing.member.member not in readers or "reader" not in standing.endpoint.roles:
         raise Refusal(Code.MAY_NOT_READ, at, name=endpoint)
     if standing.alpha3 not in releasable_to:
         raise Refusal(Code.NOT_RELEASABLE, at, name=endpoint)
     return standing
+
+
+def known_recipient(endpoint: str, view: View, at: str) -> Standing:
+    """Return an active endpoint of the directory.
+
+    Raises:
+        Refusal: unknown or suspended.
+    """
+    standing = view.endpoints.get(endpoint)
+    if standing is None:
+        raise Refusal(Code.UNKNOWN_RECIPIENT, at, name=endpoint)
+    if not standing.is_active:
+        raise Refusal(Code.ENDPOINT_SUSPENDED, at, name=endpoint)
+    return standing
+
+
+def may_be_granted(header: Header, granter: Standing, endpoint: str, view: View) -> None:
+    """Hold a grant to what the arrangement says of the bulletin, as if it were posted now.
+
+    Raises:
+        Refusal: its granter may not post on the feed, or the recipient may not receive from it.
+    """
+    feed = view.feed(header.feed, "/of")
+    if granter.member.member not in feed.post or "poster" not in granter.endpoint.roles:
+        raise Refusal(Code.MAY_NOT_POST, "/endpoint", name=feed.name)
+    may_receive(endpoint, header.feed, header.marking.releasable_to, view, "/to")
+
+
+def may_release(release: Release, standing: Standing) -> None:
+    """Hold a release to its releaser: of the author's member, with the role, not the author.
+
+    Raises:
+        Refusal: ``own-release``, ``origin-mismatch`` or ``missing-role``.
+    """
+    author = release.of.endpoint
+    if author == release.endpoint:
+        raise Refusal(Code.OWN_RELEASE, "/of/endpoint", name=author)
+    if author.partition("/")[0] != standing.member.member:
+        raise Refusal(Code.ORIGIN_MISMATCH, "/of/endpoint", expected=standing.member.member)
+    if "releaser" not in standing.endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="releaser")
+
+
+def wrap(kid: str, standing: Standing, now: int) -> None:
+    """Hold one more wrapped key to its recipient: a key of theirs, for this, valid now.
+
+    Raises:
+        Refusal: ``wraps-mismatch``, or ``recipient-key-unfit`` naming the recipient.
+    """
+    if kid not in standing.keys:
+        raise Refusal(Code.WRAPS_MISMATCH, "/body/header/kid", kid=kid)
+    if not _is_fit(kid, standing, now):
+        raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=standing.endpoint.id)
+
+
+def _is_fit(kid: str, standing: Standing, now: int) -> bool:
+    key = standing.keys[kid]
+    return key.use == "enc" and key.since <= now < key.until
 
 
 def wraps(seen: Sequence[str], owed: Sequence[Standing], now: int) -> None:
@@ -141,12 +196,7 @@ def wraps(seen: Sequence[str], owed: Sequence[Standing], now: int) -> None:
     left = set(seen)
     for place, standing in enumerate(owed):
         mine = left & standing.keys.keys()
-        fit = {
-            kid
-            for kid in mine
-            if standing.keys[kid].use == "enc"
-            and standing.keys[kid].since <= now < standing.keys[kid].until
-        }
+        fit = {kid for kid in mine if _is_fit(kid, standing, now)}
         if mine and not fit:
             raise Refusal(Code.RECIPIENT_KEY_UNFIT, f"/to/{place}", name=standing.endpoint.id)
         if len(mine) != 1:

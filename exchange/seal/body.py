@@ -50,6 +50,9 @@ class Jwe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _JWE = msgspec.json.Decoder(Jwe)
+_WRAP = msgspec.json.Decoder(Wrap)
+# Of the largest suite a wrapped key has 2.3 KB.
+MAX_WRAP_BYTES = 4 * 1024
 
 
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +121,28 @@ def _sized(text: str, size: int, at: str) -> None:
     found = len(codec.unb64(text, at))
     if found != size:
         raise Refusal(Code.WRONG_VALUE, at, expected=size, found=found)
+
+
+def parse_wrap(raw: bytes, suite: SuiteId) -> Wrap:
+    """Read a wrapped key that travels by itself, beside a grant, strictly.
+
+    Raises:
+        Refusal: what is wrong and where, below ``/body``.
+    """
+    if len(raw) > MAX_WRAP_BYTES:
+        raise Refusal(Code.OVERSIZED, "/body", limit=MAX_WRAP_BYTES, found=len(raw))
+    wrap = codec.decode_closed(raw, _WRAP, lambda _: 2 + 3, "/body")
+    _wrap(wrap, suite, "/body")
+    return wrap
+
+
+def look_at_wrap(raw: bytes, suite: SuiteId) -> Seen:
+    """Tell what can be told of a wrapped key without opening it.
+
+    Raises:
+        Refusal: it is not one of this suite.
+    """
+    return Seen(Blob(digest(raw), len(raw)), [parse_wrap(raw, suite).header.kid])
 
 
 def look(raw: bytes, suite: SuiteId) -> Seen:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Padding hides how long a text is: sizes double from 1 KiB.
 _SMALLEST_BUCKET = 1024
+_KEY_BYTES = 32
 
 UNSEALED = Blob(digest(b""), 0)
 
@@ -50,6 +51,14 @@ def pad(text: bytes) -> bytes:
     return text.ljust(bucket, b" ")
 
 
+class Closed(NamedTuple):
+    """An envelope, its header and its content key: for who may grant it to others later."""
+
+    envelope: Envelope
+    header: Header
+    key: bytes
+
+
 def close(
     text: bytes,
     header: Header,
@@ -57,6 +66,17 @@ def close(
     signer: jws.Signer,
     randomness: Callable[[int], bytes],
 ) -> Envelope:
+    """Seal a bulletin, and forget the content key; see ``close_with_key``."""
+    return close_with_key(text, header, recipients, signer, randomness).envelope
+
+
+def close_with_key(
+    text: bytes,
+    header: Header,
+    recipients: Sequence[Jwk],
+    signer: jws.Signer,
+    randomness: Callable[[int], bytes],
+) -> Closed:
     """Seal a bulletin to its recipients and sign the header that commits to it.
 
     Args:
@@ -74,31 +94,32 @@ def close(
         raise ValueError(message)
     salt, padded = randomness(body.SALT_BYTES), pad(text)
     header = msgspec.structs.replace(header, commit=body.commitment(salt, padded))
-    sealed = _encrypt(salt + padded, body.context(header), recipients, header, randomness)
+    key = randomness(_KEY_BYTES)
+    sealed = _encrypt(salt + padded, key, recipients, header, randomness(12))
     header = msgspec.structs.replace(header, body=Blob(digest(sealed), len(sealed)))
-    return Envelope(jws.sign(msgspec.json.encode(header), TYP, [signer]), sealed)
+    signed = jws.sign(msgspec.json.encode(header), TYP, [signer])
+    return Closed(Envelope(signed, sealed), header, key)
+
+
+def wrap(key: bytes, header: Header, jwk: Jwk) -> body.Wrap:
+    """Wrap a content key to one recipient, bound to the header's context.
+
+    Args:
+        key: the content key.
+        header: with the commit of what the key seals.
+        jwk: the recipient's encryption key, of the header's suite.
+    """
+    suite, info = SUITES[header.suite], body.wrap_info(body.context(header))
+    wrapped, split = suite.hpke.encrypt(key, wrap_key(jwk), info), suite.kem.enc_length()
+    to = body.WrapHeader(alg=suite.wrap, kid=jwk.kid, ek=codec.b64(wrapped[:split]))
+    return body.Wrap(to, codec.b64(wrapped[split:]))
 
 
 def _encrypt(
-    plaintext: bytes,
-    ctx: bytes,
-    recipients: Sequence[Jwk],
-    header: Header,
-    randomness: Callable[[int], bytes],
+    plaintext: bytes, key: bytes, recipients: Sequence[Jwk], header: Header, iv: bytes
 ) -> bytes:
-    suite, key, iv, aad = (
-        SUITES[header.suite],
-        randomness(32),
-        randomness(12),
-        codec.b64(ctx),
-    )
+    aad = codec.b64(body.context(header))
     sealed = AESGCM(key).encrypt(iv, plaintext, f"{body.PROTECTED}.{aad}".encode())
-    split = suite.kem.enc_length()
-    wraps = []
-    for jwk in recipients:
-        wrapped = suite.hpke.encrypt(key, wrap_key(jwk), body.wrap_info(ctx))
-        to = body.WrapHeader(alg=suite.wrap, kid=jwk.kid, ek=codec.b64(wrapped[:split]))
-        wraps.append(body.Wrap(to, codec.b64(wrapped[split:])))
     return msgspec.json.encode(
         body.Jwe(
             protected=body.PROTECTED,
@@ -106,6 +127,6 @@ def _encrypt(
             iv=codec.b64(iv),
             ciphertext=codec.b64(sealed[:-16]),
             tag=codec.b64(sealed[-16:]),
-            recipients=wraps,
+            recipients=[wrap(key, header, jwk) for jwk in recipients],
         )
     )

@@ -19,7 +19,7 @@ from exchange.seal.suites import SUITES, verifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.model.identity import Jwk, SuiteId
+    from exchange.model.identity import Jwk, Signatory, SuiteId
     from exchange.model.view import Standing
 
 MAX_SIGNATURES = 64
@@ -206,6 +206,22 @@ def verify_by(signed: Signed, standing: Standing, now: int) -> None:
         return standing.signing_key(claim.kid, now, claim.at).jwk
 
     verify(signed.claims, standing.endpoint.suite, key_of)
+
+
+def verify_by_signatory(signed: Signed, signatory: Signatory, suite: SuiteId) -> None:
+    """Verify an object as signed by one whose keys a trust document lists, such as a node.
+
+    Raises:
+        Refusal: as ``verify``, and ``unknown-key``.
+    """
+    keys = {key.kid: key for key in signatory.keys}
+
+    def key_of(claim: Claim) -> Jwk:
+        if claim.kid not in keys:
+            raise Refusal(Code.UNKNOWN_KEY, claim.at, kid=claim.kid[:64])
+        return keys[claim.kid]
+
+    verify(signed.claims, suite, key_of)
 
 
 def sign(payload: bytes, typ: str, signers: Sequence[Signer]) -> bytes:

@@ -75,13 +75,16 @@ class SoftwareOpener:
             raise Refusal(Code.CANNOT_DECRYPT, "/body/recipients") from None
 
 
-def open_body(header: Header, raw: bytes, openers: Sequence[Opener]) -> Opened:
+def open_body(
+    header: Header, raw: bytes, openers: Sequence[Opener], granted: body.Wrap | None = None
+) -> Opened:
     """Decrypt a body whose header was verified, and hold it to what the header commits to.
 
     Args:
         header: the verified header.
         raw: the body's bytes as received.
         openers: the recipient's keys, present and past.
+        granted: the wrapped key of a grant, for a recipient that the body names none for.
 
     Raises:
         Refusal: in this order: ``digest-mismatch`` or ``size-mismatch``, what a strict parse
@@ -95,7 +98,8 @@ def open_body(header: Header, raw: bytes, openers: Sequence[Opener]) -> Opened:
     jwe, ctx = body.parse(raw, header.suite), body.context(header)
     if codec.unb64(jwe.aad) != ctx:
         raise Refusal(Code.CONTEXT_MISMATCH, "/body/aad")
-    plaintext = _decrypt(jwe, _content_key(jwe, ctx, openers))
+    wraps = jwe.recipients if granted is None else [granted]
+    plaintext = _decrypt(jwe, content_key(wraps, ctx, openers))
     opened = Opened(plaintext[: body.SALT_BYTES], plaintext[body.SALT_BYTES :])
     check_evidence(header, opened)
     return opened
@@ -113,9 +117,14 @@ def check_evidence(header: Header, opened: Opened) -> None:
         raise Refusal(Code.COMMIT_MISMATCH, "/commit")
 
 
-def _content_key(jwe: body.Jwe, ctx: bytes, openers: Sequence[Opener]) -> bytes:
+def content_key(wraps: Sequence[body.Wrap], ctx: bytes, openers: Sequence[Opener]) -> bytes:
+    """Return the content key that one of these wraps holds for one of our keys.
+
+    Raises:
+        Refusal: ``not-a-recipient`` or ``cannot-decrypt``.
+    """
     by_kid = {opener.key.kid: opener for opener in openers}
-    for wrap in jwe.recipients:
+    for wrap in wraps:
         opener = by_kid.get(wrap.header.kid)
         if opener is not None:
             wrapped = codec.unb64(wrap.header.ek) + codec.unb64(wrap.encrypted_key)

@@ -18,6 +18,8 @@ def delivered(position: int, index: int, digest: str, **header) -> Delivered:
         late=False,
         target=None,
         cancelled_by=None,
+        accepted=index,
+        accepted_ms=0,
     )
 
 

@@ -13,6 +13,7 @@ from exchange import resources
 from exchange.cli import state
 from exchange.cli import world as cli_world
 from exchange.client.agency import Agency, Keys, World
+from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
 from exchange.model.draft import read_draft
@@ -73,6 +74,7 @@ def agency(
         cli_world.codes(),
         Outbox(folder),
         memory,
+        KeptKeys(folder),
     )
     return Agency(profile(url, endpoint, **changes), keys, here)
 

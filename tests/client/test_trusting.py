@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exchange.cli import reading as cli_reading
+from exchange.cli import tracing
 from exchange.client.memory import Memory
 from exchange.client.reading import Acked, Delivered, Locked
 from exchange.errors import Code, Fault, Refusal
@@ -169,7 +169,7 @@ async def test_memory_that_cannot_be_read_is_a_fault_and_not_a_beginning(tmp_pat
 
 async def traced(line, identity):
     session = type("S", (), {"context": lambda self: self, "agency": lambda _: line})()
-    story = await cli_reading._trace(session, identity)
+    story = await tracing._trace(session, identity)
     return [each["acknowledgements"] for each in story["recipients"]]
 
 

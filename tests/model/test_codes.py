@@ -92,6 +92,7 @@ def test_every_member_has_a_label_and_every_label_a_member():
 def test_every_list_is_used_and_every_list_that_is_used_is_there():
     used = {form.codes or form.names for form in FORMS} - {""}
     used |= {"status", "tlp", "handling", "verbs", "relations", "types", "mids", "ack-outcomes"}
+    used |= {"news"}
     assert used == set(codes.WIRE)
 
 
@@ -105,6 +106,7 @@ def test_the_headers_codes_are_the_lists():
         ("declarations", header.Declaration),
         ("relations", header.Relation),
         ("ack-outcomes", objects.Outcome),
+        ("news", objects.News),
     ):
         assert set(CODES.lists[name]) == set(literal.__args__)
 

@@ -1,0 +1,113 @@
+"""Who holds a bulletin, its recipients and those it was granted to; and who may be given it.
+
+A bulletin's grants are found by number, so that one look-up before settling finds them all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.broker import keys
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.policy import rules
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exchange.broker.settle import Found
+    from exchange.model.header import Header
+    from exchange.model.objects import Grant, Subject
+    from exchange.model.view import View
+
+    Find = Callable[[bytes], Found | None]
+
+# Grants of one bulletin. Every cancellation and correction looks for all of them.
+MAX_GRANTS = 64
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A bulletin that another object is about: entry, header, and to whom it is owed."""
+
+    index: int
+    header: Header
+    owed: tuple[str, ...]
+
+
+def lookups(header_digest: str) -> list[bytes]:
+    """Return the keys of every grant that a bulletin may have."""
+    return [keys.nth_grant(header_digest, number) for number in range(MAX_GRANTS)]
+
+
+def grantees(header_digest: str, find: Find) -> list[str]:
+    """Return the endpoints that a bulletin was granted to, in order."""
+    return [_recipient(found.entry) for found in _grants(header_digest, find)]
+
+
+def next_number(header_digest: str, find: Find) -> int:
+    """Return the number of a bulletin's next grant."""
+    return sum(1 for _ in _grants(header_digest, find))
+
+
+def _grants(header_digest: str, find: Find) -> Iterator[Found]:
+    for key in lookups(header_digest):
+        found = find(key)
+        if found is None:
+            return
+        yield found
+
+
+def _recipient(entry: bytes) -> str:
+    signed = jws.read(entries.decode(entry).object, objects.MAX_OBJECT_BYTES)
+    return objects.decode_grant(signed.payload).to
+
+
+def target(of: Subject, origin: str, find: Find) -> Target | None:
+    """Return the bulletin that a grant or release is about, if it is here.
+
+    Raises:
+        Refusal: ``target-mismatch``: it is no bulletin, not of this originator, or of another
+            id or endpoint than named.
+    """
+    found = find(keys.by_digest(of.header_digest))
+    if found is None:
+        return None
+    entry = entries.decode(found.entry)
+    if not isinstance(entry.facts, entries.Accepted):
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
+    header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+    if (header.origin, header.endpoint, header.id) != (origin, of.endpoint, of.id):
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
+    return Target(found.index, header, tuple(each.endpoint for each in entry.facts.owed))
+
+
+def granted(grant: Grant, view: View, now: int, find: Find) -> Target:
+    """Return the bulletin that a grant gives, once it may be given to that recipient.
+
+    Args:
+        grant: verified.
+        view: the trust documents in force.
+        now: taken time, seconds UTC.
+        find: returns the entry that a key leads to.
+
+    Raises:
+        Refusal: the first rule that it breaks.
+    """
+    of = grant.of
+    found = target(of, grant.origin, find)
+    if found is None:
+        raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
+    if cancelled := find(keys.cancellation(grant.origin, of.header_digest)):
+        raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
+    # Until then its content is kept; from then on it is to be nowhere.
+    if now >= found.header.retain_until:
+        raise Refusal(Code.EXPIRED, "/of", found=found.header.retain_until)
+    if grant.to in found.header.to or find(keys.granted_to(of.header_digest, grant.to)):
+        raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
+    rules.may_be_granted(found.header, view.standing(grant.endpoint), grant.to, view)
+    return found

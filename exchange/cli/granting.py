@@ -1,0 +1,82 @@
+"""The verb ``grant``: one more recipient for a bulletin that was posted from here."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exchange import render
+from exchange.cli import output, world
+from exchange.cli.main import Session, verb
+from exchange.cli.times import zulu
+from exchange.cli.writing import confirm
+
+if TYPE_CHECKING:
+    from exchange.client.granting import Granting
+
+
+@click.command()
+@click.argument("identity", metavar="ID")
+@click.argument("endpoint", metavar="ENDPOINT")
+@click.option("--yes", is_flag=True, help="Do not ask before granting.")
+@verb
+def grant(session: Session, identity: str, endpoint: str, yes: bool) -> None:
+    """Let ENDPOINT read the bulletin ID, posted from here, after showing who that is.
+
+    The bulletin is not sealed anew: its key is wrapped once more. What was granted cannot be
+    taken back; a cancellation reaches whoever it was granted to.
+    """
+    asyncio.run(_grant(session, identity, endpoint, unasked=yes))
+
+
+async def _grant(session: Session, identity: str, endpoint: str, *, unasked: bool) -> None:
+    async with session.context().agency() as agency:
+        prepared = await agency.prepare_grant(identity, endpoint)
+        review = _review(session, prepared)
+        if not session.as_json:
+            _show(session, prepared, review)
+        if not unasked and not sys.stdin.isatty():
+            raise click.UsageError(
+                "Nadie puede confirmar aquí: --yes concede sin preguntar."
+                if session.lang == "es"
+                else "Nobody is here to confirm: --yes grants unasked."
+            )
+        if not unasked:
+            confirm("¿Conceder? [s/N]" if session.lang == "es" else "Grant? [y/N]")
+        receipt = await agency.grant(prepared)
+    if session.as_json:
+        output.show_json({"granted": True, "index": receipt.index, **review})
+    session.say(
+        f"Recibo: {endpoint} puede leer {identity}; asiento {receipt.index}.",
+        f"Receipt: {endpoint} can read {identity}; entry {receipt.index}.",
+    )
+
+
+def _review(session: Session, prepared: Granting) -> dict[str, Any]:
+    reader = prepared.reader
+    return {
+        "id": prepared.header.id,
+        "endpoint": reader.endpoint,
+        "title": reader.title[session.lang],
+        "nation": reader.nation,
+        "key_until": zulu(reader.key_until),
+        "amended_by": prepared.amended_by,
+    }
+
+
+def _show(session: Session, prepared: Granting, review: dict[str, Any]) -> None:
+    click.echo(render.heading(prepared.header, session.lang, world.codes()))
+    for each in prepared.amended_by:
+        session.say(
+            f"ATENCIÓN: {each} lo corrige, actualiza o cancela; concédalo también.",
+            f"NOTE: {each} corrects, updates or cancels it; grant that as well.",
+        )
+    session.say("\nPodrá leerlo además:", "\nWill be able to read it as well:")
+    spanish = {"endpoint": "destinatario", "title": "agencia", "nation": "nación",
+               "key_until": "clave hasta"}  # fmt: skip
+    english = {"endpoint": "recipient", "title": "agency", "nation": "nation",
+               "key_until": "key until"}  # fmt: skip
+    output.table([review], spanish if session.lang == "es" else english)

@@ -1,0 +1,81 @@
+"""Rows of an inbox that are no bulletins and no acknowledgements: grants, releases, notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exchange import render
+from exchange.cli import world
+from exchange.client.reading import Granted, Noticed, Released
+from exchange.errors import Code, Refusal
+
+if TYPE_CHECKING:
+    from exchange.cli.main import Session
+    from exchange.model.objects import Notice
+
+News = Granted | Released | Noticed
+
+
+def row(item: News, session: Session, taken: str) -> dict[str, Any]:
+    """Return what is shown of one piece of news; ``taken`` is its time as it is shown."""
+    common = {
+        "index": item.index,
+        "position": item.position,
+        "taken": taken,
+        "precedence": "",
+        "state": "",
+    }
+    spanish = session.lang == "es"
+    match item:
+        case Granted(grant=grant):
+            to = grant.to
+            return {
+                **common,
+                "kind": "grant",
+                "type": "grant",
+                "origin": grant.endpoint,
+                "title": f"Concedido a {to}" if spanish else f"Granted to {to}",
+                "to": to,
+                "id": grant.of.id,
+            }
+        case Released(release=release):
+            by = f" ({release.officer})" if release.officer else ""
+            return {
+                **common,
+                "kind": "release",
+                "type": "release",
+                "origin": release.endpoint,
+                "title": f"Salida autorizada{by}" if spanish else f"Released{by}",
+                "id": release.of.id,
+            }
+        case Noticed(notice=notice):
+            return {
+                **common,
+                "kind": "notice",
+                "type": "notice",
+                "origin": notice.node,
+                "title": _told(notice, session),
+                "about": notice.about,
+                "code": notice.code,
+                "id": notice.of.id,
+            }
+
+
+def _told(notice: Notice, session: Session) -> str:
+    said = [world.codes().words("news", notice.about, session.lang)]
+    if notice.recipient:
+        said.append(notice.recipient)
+    if notice.code and notice.about == "refused":
+        said.append(_reason(notice.code, session))
+    elif notice.code:
+        said.append(notice.code)
+    return ": ".join(said)
+
+
+def _reason(code: str, session: Session) -> str:
+    """Return the words of a refusal; a code that only a newer node knows is shown as it is."""
+    try:
+        known = Refusal(Code(code))
+    except ValueError:
+        return code
+    return render.refusal(known, session.lang, world.codes()).what

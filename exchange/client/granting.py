@@ -1,0 +1,126 @@
+"""Grant a bulletin that was posted before to one more recipient: reviewed first, then signed.
+
+Nothing is encrypted anew: the content key, kept since sealing, is wrapped once more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.client import compose
+from exchange.errors import Code, Refusal
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.model.header import Blob, Header
+from exchange.model.identity import digest
+from exchange.policy import rules
+from exchange.seal import jws
+from exchange.seal.close import Envelope, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange.client.compose import Reader
+    from exchange.client.outbox import Outbox
+    from exchange.model.objects import Grant, Receipt
+    from exchange.model.view import View
+
+
+class Granting(msgspec.Struct, frozen=True):
+    """A grant about to be made: the bulletin, and who will be able to read it from now on.
+
+    ``amended_by`` are the ids of what we posted since to correct or cancel it: the new
+    recipient holds none of that unless it is granted too.
+    """
+
+    header: Header
+    subject: objects.Subject
+    reader: Reader
+    amended_by: list[str]
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """A grant that was made here, and its receipt once there is one."""
+
+    grant: Grant
+    receipt: Receipt | None
+
+
+def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) -> Granting:
+    """Return what would be granted, once the arrangement and the directory allow it.
+
+    The node refuses the same; its author should hear it before anything is signed.
+
+    Raises:
+        Refusal: the first rule that it breaks, or ``not-found``: it was not posted from here.
+    """
+    envelope = outbox.envelope(identity)
+    signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES) if envelope else None
+    if signed is None or signed.typ != headers.TYP:
+        raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+    header = headers.decode(signed.payload)
+    if now >= header.retain_until:
+        raise Refusal(Code.EXPIRED, "/of", found=header.retain_until)
+    if endpoint in header.to:
+        raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
+    rules.may_be_granted(header, view.standing(header.endpoint), endpoint, view)
+    subject = objects.Subject(header.endpoint, header.id, signed.digest)
+    reader = compose.reader(endpoint, view, "granted", now)
+    return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))
+
+
+def sign(
+    granting: Granting, key: bytes, signer: jws.Signer, identity: str, now: int
+) -> Envelope:
+    """Return the signed grant and, in the place of a body, the wrapped key.
+
+    Args:
+        granting: as it was reviewed.
+        key: the bulletin's content key.
+        signer: the granting endpoint's.
+        identity: the grant's UUIDv7.
+        now: seconds UTC.
+    """
+    wrapped = msgspec.json.encode(wrap(key, granting.header, granting.reader.key))
+    grant = objects.Grant(
+        v="xb1",
+        suite=signer.suite,
+        id=identity,
+        origin=granting.header.origin,
+        endpoint=granting.header.endpoint,
+        of=granting.subject,
+        to=granting.reader.endpoint,
+        wrap=Blob(digest(wrapped), len(wrapped)),
+        at=now,
+    )
+    signed = jws.sign(msgspec.json.encode(grant), objects.GRANT_TYP, [signer])
+    return Envelope(signed, wrapped)
+
+
+def made(outbox: Outbox, header_digest: str) -> Iterator[Granted]:
+    """Return the grants of a bulletin that were made here, oldest first."""
+    for identity, signed in _kept(outbox):
+        if signed.typ == objects.GRANT_TYP:
+            grant = objects.decode_grant(signed.payload)
+            if grant.of.header_digest == header_digest:
+                yield Granted(grant, outbox.receipt(identity))
+
+
+def _amending(outbox: Outbox, header_digest: str) -> Iterator[str]:
+    for identity, signed in _kept(outbox):
+        if signed.typ == headers.TYP:
+            header = headers.decode(signed.payload)
+            if header.verb in ("correct", "cancel", "update") and any(
+                each.header_digest == header_digest for each in header.refs
+            ):
+                yield identity
+
+
+def _kept(outbox: Outbox) -> Iterator[tuple[str, jws.Signed]]:
+    """Return everything in the outbox, sent and waiting, oldest first."""
+    for identity in sorted({*outbox.sent(), *outbox.waiting()}):
+        envelope = outbox.envelope(identity)
+        if envelope is not None:
+            yield identity, jws.read(envelope.header, headers.MAX_HEADER_BYTES)

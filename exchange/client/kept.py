@@ -1,0 +1,81 @@
+"""Content keys of what this endpoint posted, kept so that it can be granted to others later.
+
+Each is wrapped to the endpoint's own encryption key, as to any recipient: at rest nothing lies
+open, and who opens it needs the private key of the endpoint's key container. One small file a
+bulletin, ``ID.UNTIL.key``, destroyed at the bulletin's ``retain_until``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.client.files import write_durably
+from exchange.errors import Code, Fault, Refusal
+from exchange.seal import body, close
+from exchange.seal.open import content_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from exchange.model.header import Header
+    from exchange.model.identity import Jwk
+    from exchange.seal.open import Opener
+
+
+class KeptKeys:
+    """A folder of wrapped content keys."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use this folder; it is made when the first key is kept."""
+        self._folder = folder
+
+    def keep(self, header: Header, key: bytes, ours: Jwk) -> None:
+        """Write a content key durably, wrapped to our own encryption key.
+
+        Raises:
+            Fault: it cannot be written.
+        """
+        name = f"{header.id}.{header.retain_until}.key"
+        wrapped = msgspec.json.encode(close.wrap(key, header, ours))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_durably(self._folder / name, wrapped)
+        except OSError as error:
+            raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error
+
+    def key(self, header: Header, openers: Sequence[Opener], now: int) -> bytes:
+        """Return the content key of a bulletin that we posted.
+
+        Raises:
+            Refusal: ``content-key-gone``: never kept here, or destroyed since.
+            Fault: ``key-file``: what was kept is damaged, or none of our keys opens it.
+        """
+        self.destroy_overdue(now)
+        for path, _ in self._kept(header.id):
+            try:
+                wrap = body.parse_wrap(path.read_bytes(), header.suite)
+                return content_key([wrap], body.context(header), openers)
+            except (OSError, Refusal) as error:
+                raise Fault(Code.KEY_FILE, name=path.name) from error
+        raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
+
+    def destroy(self, identity: str) -> None:
+        """Destroy the key of one bulletin."""
+        for path, _ in self._kept(identity):
+            path.unlink(missing_ok=True)
+
+    def destroy_overdue(self, now: int) -> list[str]:
+        """Destroy every key whose time to retain is over; return the ids of their bulletins."""
+        overdue = [path for path, until in self._kept("*") if until <= now]
+        for path in overdue:
+            path.unlink(missing_ok=True)
+        return sorted(path.name.partition(".")[0] for path in overdue)
+
+    def _kept(self, identity: str) -> Iterator[tuple[Path, int]]:
+        for path in sorted(self._folder.glob(f"{identity}.*.key")):
+            until = path.name.split(".")[1]
+            if until.isdecimal():
+                yield path, int(until)

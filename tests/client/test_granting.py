@@ -1,0 +1,487 @@
+"""A late recipient reads what was granted to it, and no node can make it read anything else."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.client.kept import KeptKeys
+from exchange.client.reading import Acked, Delivered, Granted, Locked, Noticed, Released
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model import objects
+from exchange.model.identity import digest
+from exchange.seal import close
+from exchange.seal.open import SoftwareOpener
+from tests.api.serving import serving
+from tests.builders import (
+    COAST,
+    DAY,
+    DESK,
+    MINSA,
+    NOW,
+    NOW_MS,
+    OPS,
+    WATCH,
+    WATCH_DESK,
+    refers,
+    releaser,
+    subject,
+    world,
+)
+from tests.client.dealing import agency, draft, lied_to
+from tests.node.running import Clock, post
+
+
+def line(url, tmp_path, endpoint=OPS, **changes):
+    return agency(url, tmp_path / endpoint.replace("/", "-"), endpoint, **changes)
+
+
+async def sent(url, tmp_path):
+    """A bulletin from OPS to WATCH through the kit; its id."""
+    async with line(url, tmp_path) as sender:
+        prepared = await sender.prepare(draft())
+        await sender.post(prepared)
+        return prepared.header.id
+
+
+async def granted(url, tmp_path, identity, endpoint=WATCH_DESK):
+    async with line(url, tmp_path) as sender:
+        return await sender.grant(await sender.prepare_grant(identity, endpoint))
+
+
+async def read(url, tmp_path, endpoint=WATCH_DESK):
+    async with line(url, tmp_path, endpoint) as reader:
+        return await reader.everything()
+
+
+async def test_late_recipient_reads_the_same_text_and_acknowledges_it(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        assert await read(door.url, tmp_path) == []
+        receipt = await granted(door.url, tmp_path, identity)
+        (late,) = await read(door.url, tmp_path)
+        (first,) = await read(door.url, tmp_path, WATCH)
+        assert isinstance(late, Delivered)
+        assert (late.index, late.accepted, late.locked) == (receipt.index, first.index, None)
+        assert (late.grant.endpoint, late.digest) == (OPS, first.digest)
+        assert late.opened == first.opened
+        assert late.bulletin == first.bulletin
+        async with line(door.url, tmp_path, WATCH_DESK) as reader:
+            await reader.acknowledge(late, "opened", officer="watch-2")
+        (acked,) = await read(door.url, tmp_path, OPS)
+        assert isinstance(acked, Acked)
+        assert (acked.ack.endpoint, acked.ack.of.id) == (WATCH_DESK, identity)
+
+
+async def test_nothing_is_sealed_anew_and_the_key_never_travels_open(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        blobs = dict(door.node.store._tables.blobs)
+        await granted(door.url, tmp_path, identity)
+        new = door.node.store._tables.blobs.keys() - blobs.keys()
+        assert len(new) == 1
+        (envelope,) = [
+            line(door.url, tmp_path).world.outbox.envelope(each)
+            for each in line(door.url, tmp_path).world.outbox.sent()
+            if each != identity
+        ]
+        assert digest(envelope.body) == new.pop()
+        sealed = line(door.url, tmp_path).world.outbox.envelope(identity)
+        kept = line(door.url, tmp_path).world.kept
+        key = kept.key(_header(sealed), world().openers[OPS], NOW)
+        files = b"".join(path.read_bytes() for path in (tmp_path / "pa.senan-ops").iterdir())
+        assert key not in files
+        assert objects.codec.b64(key).encode() not in files
+
+
+async def test_cancellation_reaches_the_late_recipient_and_ends_granting(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        await granted(door.url, tmp_path, identity)
+        sealed = line(door.url, tmp_path).world.outbox.envelope(identity)
+        refs = refers("cancels", sealed)
+        cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
+        await post(door.node, cancel)
+        _, news = await read(door.url, tmp_path)
+        assert isinstance(news, Delivered)
+        # By its header alone: it was not sealed to a recipient that came late.
+        assert (news.header.verb, news.target) == ("cancel", len(world().documents) + 1)
+        assert news.locked.code is Code.NOT_A_RECIPIENT
+        with pytest.raises(Refusal) as caught:
+            await granted(door.url, tmp_path, identity, COAST)
+        assert caught.value.code is Code.TARGET_CANCELLED
+        # Refused, and proved to be: nothing of it waits.
+        assert line(door.url, tmp_path).world.outbox.waiting() == []
+
+
+async def test_correction_sealed_to_others_can_be_granted_and_is_read(tmp_path):
+    async with serving() as door:
+        target = world().envelope(to=[WATCH_DESK])
+        await post(door.node, target)
+        changes = {"type": "cor", "verb": "correct", "refs": refers("corrects", target)}
+        closed = world().closed(to=[COAST], **changes)
+        await post(door.node, closed.envelope)
+        await post(door.node, world().grant(closed))
+        _, locked, open_ = await read(door.url, tmp_path)
+        assert locked.locked.code is Code.NOT_A_RECIPIENT
+        # The text of this one is no bulletin; but it was opened.
+        assert (open_.locked.code, open_.opened is not None) == (Code.MISSING_MEMBER, True)
+
+
+async def test_colleagues_grant_is_shown_to_the_posting_endpoint(tmp_path):
+    def poster(endpoint):
+        return msgspec.structs.replace(endpoint, roles=["poster", "reader"])
+
+    async with serving() as door:
+        await post(door.node, world().amended(DESK, poster), MINSA)
+        closed = world().closed(to=[WATCH])
+        await post(door.node, closed.envelope)
+        await post(door.node, world().grant(closed, WATCH_DESK, DESK))
+        (item,) = await read(door.url, tmp_path, OPS)
+        assert isinstance(item, Granted)
+        assert (item.grant.endpoint, item.grant.to) == (DESK, WATCH_DESK)
+
+
+async def test_what_cannot_be_granted_is_told_before_anything_is_signed(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        expected = {
+            WATCH: Code.ALREADY_HELD,
+            MINSA: Code.MAY_NOT_READ,
+            "us.jiatfs/nadie": Code.UNKNOWN_RECIPIENT,
+        }
+        for endpoint, code in expected.items():
+            with pytest.raises(Refusal) as caught:
+                await granted(door.url, tmp_path, identity, endpoint)
+            assert caught.value.code is code
+        with pytest.raises(Refusal) as caught:
+            await granted(door.url, tmp_path, "01a229f1-2800-7768-b6ef-52555962d008")
+        assert caught.value.code is Code.NOT_FOUND
+        assert line(door.url, tmp_path).world.outbox.sent() == [identity]
+
+
+async def test_amendments_are_named_before_the_amended_is_granted(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        box = line(door.url, tmp_path).world.outbox
+        refs = refers("corrects", box.envelope(identity))
+        correction = world().header(type="cor", verb="correct", refs=refs, to=[WATCH])
+        box.keep(correction.id, world().envelope(correction))
+        async with line(door.url, tmp_path) as sender:
+            prepared = await sender.prepare_grant(identity, WATCH_DESK)
+        assert prepared.amended_by == [correction.id]
+
+
+# -- the content key -----------------------------------------------------------------------
+
+
+def kept(tmp_path, **changes):
+    header, keys = world().header(**changes), KeptKeys(tmp_path)
+    keys.keep(header, bytes(range(32)), world().key(OPS))
+    return header, keys
+
+
+def test_key_comes_back_until_its_time_and_is_destroyed_then(tmp_path):
+    header, keys = kept(tmp_path)
+    until = header.retain_until
+    assert keys.key(header, world().openers[OPS], until - 1) == bytes(range(32))
+    with pytest.raises(Refusal) as caught:
+        keys.key(header, world().openers[OPS], until)
+    assert caught.value.code is Code.CONTENT_KEY_GONE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overdue_keys_go_and_others_stay(tmp_path):
+    first, keys = kept(tmp_path)
+    second, _ = kept(tmp_path, retain_until=NOW + 60 * DAY)
+    assert keys.destroy_overdue(first.retain_until) == [first.id]
+    assert keys.key(second, world().openers[OPS], NOW) == bytes(range(32))
+
+
+def test_key_of_one_bulletin_is_destroyed_alone(tmp_path):
+    first, keys = kept(tmp_path)
+    second, _ = kept(tmp_path)
+    keys.destroy(first.id)
+    assert [path.name.partition(".")[0] for path in tmp_path.iterdir()] == [second.id]
+
+
+@pytest.mark.parametrize("what", ["damaged", "another endpoint's", "under another header"])
+def test_key_that_does_not_open_is_a_fault(tmp_path, what):
+    header, keys = kept(tmp_path)
+    openers = world().openers[COAST if what == "another endpoint's" else OPS]
+    if what == "damaged":
+        next(tmp_path.iterdir()).write_bytes(b"{}")
+    if what == "under another header":
+        header = msgspec.structs.replace(header, commit="B" * 43)
+    with pytest.raises(Fault) as caught:
+        keys.key(header, openers, NOW)
+    assert caught.value.code is Code.KEY_FILE
+
+
+async def test_refused_bulletin_leaves_no_key(tmp_path):
+    clock = Clock(NOW_MS)
+    async with serving() as door, line(door.url, tmp_path, clock=clock) as sender:
+        prepared = await sender.prepare(draft())
+        header = msgspec.structs.replace(prepared.header, expires=NOW)
+        with pytest.raises(Refusal):
+            await sender.post(msgspec.structs.replace(prepared, header=header))
+        assert list((tmp_path / "pa.senan-ops").glob("*.key")) == []
+
+
+async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        other = SoftwareOpener(msgspec.convert({"alg": "HPKE-9-KE", "seed": bytes(32)}, _Key))
+        sender._keys = msgspec.structs.replace(
+            sender._keys, openers=[other, *world().openers[OPS]]
+        )
+        prepared = await sender.prepare(draft())
+        await sender.post(prepared)
+        header = _header(sender.world.outbox.envelope(prepared.header.id))
+        key = sender.world.kept.key(header, world().openers[OPS], NOW)
+        assert len(key) == 32
+
+
+class _Key(msgspec.Struct):
+    alg: str
+    seed: bytes
+
+
+# -- a node that lies ----------------------------------------------------------------------
+
+
+async def lied(door, liar, url, tmp_path, change):
+    """What a late recipient finds when the answers to it are changed."""
+    closed = world().closed(to=[WATCH])
+    await post(door.node, closed.envelope)
+    await post(door.node, world().grant(closed))
+    liar.change = change
+    return await read(url, tmp_path)
+
+
+def answered(change):
+    """Change what the node gives for the bulletin of a grant."""
+
+    def changed(path, value):
+        if path == "/v1/granted":
+            facts, _, signed = value["entry"].partition("\n")
+            read = entries.decode((facts + "\n").encode()).facts
+            facts, signed = change(read, signed.encode())
+            value["entry"] = entries.encode(facts, signed).decode()
+        return value
+
+    return changed
+
+
+def of_digest(facts, signed):
+    return msgspec.structs.replace(facts, digest=digest(signed)), signed
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            lambda f, _: of_digest(f, world().envelope(to=[WATCH]).header),
+            (Code.DIGEST_MISMATCH, "/of/header_digest"),
+        ),
+        (
+            lambda f, _: (f, world().envelope(to=[WATCH]).header),
+            (Code.DIGEST_MISMATCH, "/digest"),
+        ),
+        (
+            lambda f, s: (msgspec.structs.replace(f, view=f.view - 1), s),
+            (Code.TRUST_INVALID, "/view"),
+        ),
+        (
+            lambda f, s: (msgspec.structs.replace(f, taken_ms=NOW_MS + 1), s),
+            (Code.TRUST_INVALID, "/taken_ms"),
+        ),
+        (
+            lambda f, s: (msgspec.structs.replace(f, taken_ms=1), s),
+            (Code.TRUST_INVALID, "/taken_ms"),
+        ),
+    ],
+    ids=["another bulletin", "another object", "another view", "the future", "the past"],
+)
+async def test_other_bulletin_than_the_originator_granted_is_locked(tmp_path, change, expected):
+    async with lied_to() as (door, liar, url):
+        (item,) = await lied(door, liar, url, tmp_path, answered(change))
+        assert isinstance(item, Locked)
+        assert (item.locked.code, item.locked.at) == expected
+
+
+async def test_nonsense_for_the_granted_bulletin_is_locked(tmp_path):
+    def garbled(path, value):
+        return {"index": 1, "entry": "x"} if path == "/v1/granted" else value
+
+    async with lied_to() as (door, liar, url):
+        (item,) = await lied(door, liar, url, tmp_path, garbled)
+        assert isinstance(item, Locked)
+        assert item.locked.code is Code.MALFORMED
+
+
+@pytest.mark.parametrize("what", ["another wrap", "no wrap", "another body", "no body"])
+async def test_other_bytes_than_named_are_locked(tmp_path, what):
+    async with serving() as door:
+        closed = world().closed(to=[WATCH])
+        grant = world().grant(closed)
+        await post(door.node, closed.envelope)
+        await post(door.node, grant)
+        blobs = door.node.store._tables.blobs
+        named = digest(grant.body if "wrap" in what else closed.envelope.body)
+        if what.startswith("no"):
+            del blobs[named]
+        else:
+            # As long as the other one, and a wrapped key or body in itself.
+            other = world().grant(world().closed(to=[WATCH])).body
+            blobs[named] = other if "wrap" in what else closed.envelope.body[:-1] + b"]"
+        (item,) = await read(door.url, tmp_path)
+        assert isinstance(item, Delivered)
+        assert (item.bulletin, item.opened) == (None, None)
+        expected = Code.NOT_FOUND if what.startswith("no") else Code.DIGEST_MISMATCH
+        assert item.locked.code is expected
+
+
+async def test_grant_signed_by_another_member_is_locked_whatever_the_node_says(tmp_path):
+    """A node and a member that collude: the grant is well signed, of another's bulletin."""
+    async with lied_to() as (door, liar, url):
+        closed = world().closed(to=[WATCH])
+        forged = world().grant(closed, WATCH_DESK, COAST)
+
+        def swapped(path, value):
+            if path == "/v1/inbox":
+                for item in value["items"]:
+                    facts = entries.decode(item["entry"].encode()).facts
+                    facts, signed = of_digest(facts, forged.header)
+                    item["entry"] = entries.encode(facts, signed).decode()
+            return value
+
+        (item,) = await lied(door, liar, url, tmp_path, swapped)
+        assert (item.locked.code, item.locked.at) == (Code.TARGET_MISMATCH, "/of")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"of": 10_000}, (Code.TARGET_MISMATCH, "/of")),
+        ({"owed": []}, (Code.NOT_A_RECIPIENT, "/owed")),
+        ({"digest": "A" * 43}, (Code.DIGEST_MISMATCH, "/digest")),
+    ],
+)
+async def test_altered_facts_of_a_grant_are_locked(tmp_path, changes, expected):
+    async with lied_to() as (door, liar, url):
+
+        def changed(path, value):
+            if path == "/v1/inbox":
+                for item in value["items"]:
+                    entry = entries.decode(item["entry"].encode())
+                    facts = msgspec.structs.replace(entry.facts, **changes)
+                    item["entry"] = entries.encode(facts, entry.object).decode()
+            return value
+
+        (item,) = await lied(door, liar, url, tmp_path, changed)
+        assert (item.locked.code, item.locked.at) == expected
+
+
+async def test_grant_to_another_endpoint_is_locked(tmp_path):
+    async with lied_to() as (door, liar, url):
+        other = world().grant(world().closed(to=[WATCH]), COAST)
+
+        def swapped(path, value):
+            if path == "/v1/inbox":
+                for item in value["items"]:
+                    facts = entries.decode(item["entry"].encode()).facts
+                    facts, signed = of_digest(facts, other.header)
+                    item["entry"] = entries.encode(facts, signed).decode()
+            return value
+
+        (item,) = await lied(door, liar, url, tmp_path, swapped)
+        assert (item.locked.code, item.locked.at) == (Code.NOT_YOURS, "/to")
+
+
+async def test_who_else_can_open_it_is_counted_by_the_reader_too(tmp_path):
+    """A sender and a node that collude let in somebody whom the header does not name."""
+    async with serving() as door:
+        closed = world().closed(to=[WATCH])
+        await post(door.node, closed.envelope)
+        keys = [world().key(WATCH), world().key(COAST)]
+        header = msgspec.structs.replace(world().header(to=[WATCH, COAST]), to=[WATCH, COAST])
+        two = world().closed(header, recipients=keys)
+        sealed = msgspec.structs.replace(
+            world().header(id=header.id, to=[WATCH]),
+            commit=_header(two.envelope).commit,
+            body=_header(two.envelope).body,
+        )
+        forged = world().sign(sealed, close.TYP, OPS)
+        (row,) = await door.node.store.inbox(WATCH, -1, 1)
+        facts = entries.decode(row.entry).facts
+        facts, signed = of_digest(facts, forged)
+        facts = msgspec.structs.replace(facts, blobs=[sealed.body])
+        tables = door.node.store._tables
+        tables.entries[row.index] = entries.encode(facts, signed)
+        tables.blobs[sealed.body.digest] = two.envelope.body
+        (item,) = await read(door.url, tmp_path, WATCH)
+        assert (item.locked.code, item.locked.at) == (
+            Code.WRAPS_MISMATCH,
+            "/body/recipients",
+        )
+        assert item.opened is None
+
+
+def _header(envelope):
+    from tests.builders import decoded  # noqa: PLC0415
+
+    return decoded(envelope.header)
+
+
+# -- releases and notices ------------------------------------------------------------------
+
+
+async def test_release_is_shown_to_author_and_recipient(tmp_path):
+    async with serving() as door:
+        await post(door.node, world().amended(DESK, releaser), MINSA)
+        envelope = world().envelope(to=[WATCH])
+        await post(door.node, envelope)
+        await post(door.node, world().release(envelope))
+        for endpoint in (OPS, WATCH):
+            item = (await read(door.url, tmp_path, endpoint))[-1]
+            assert isinstance(item, Released)
+            assert (item.release.endpoint, item.release.of) == (DESK, subject(envelope))
+
+
+async def test_notice_of_the_node_is_shown_and_a_forged_one_is_locked(tmp_path):
+    async with lied_to() as (door, liar, url):
+        envelope = world().envelope(to=[WATCH])
+        await post(door.node, envelope)
+        notice = world().notice(envelope)
+        forged = world().sign(_payload(notice), objects.NOTICE_TYP, OPS)
+
+        def told(signed):
+            def changed(path, value):
+                if path == "/v1/inbox":
+                    for item in value["items"]:
+                        facts = entries.decode(item["entry"].encode()).facts
+                        news = entries.Noticed(
+                            digest=digest(signed),
+                            of=item["index"],
+                            owed=facts.owed,
+                            salt=facts.salt,
+                            taken_ms=facts.taken_ms,
+                            view=facts.view,
+                        )
+                        item["entry"] = entries.encode(news, signed).decode()
+                return value
+
+            return changed
+
+        liar.change = told(notice)
+        (item,) = await read(url, tmp_path, WATCH)
+        assert isinstance(item, Noticed)
+        assert (item.notice.about, item.notice.of) == ("late", subject(envelope))
+        liar.change = told(forged)
+        (item,) = await read(url, tmp_path, WATCH)
+        assert item.locked.code is Code.UNKNOWN_KEY
+
+
+def _payload(raw):
+    return objects.codec.unb64(msgspec.json.decode(raw)["payload"])
