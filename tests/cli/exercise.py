@@ -25,6 +25,7 @@ from exchange.model.trust import Label, Role
 ROOT = Path(__file__).resolve().parents[2]
 PASSPHRASE = "exercise passphrase"  # noqa: S105
 OPS, WATCH, AUDIT = "pa.senan-ops", "us.jiatfs-watch", "us.jiatfs-audit"
+DESK = "us.jiatfs-desk"  # reads
 _LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
 
 
@@ -59,6 +60,7 @@ class Exercise:
                 _LABEL,
                 (
                     EndpointPlan("us.jiatfs/watch", _LABEL, both),
+                    EndpointPlan("us.jiatfs/desk", _LABEL, ("reader",)),
                     EndpointPlan("us.jiatfs/audit", _LABEL, ("auditor",)),
                 ),
             ),

@@ -1,0 +1,87 @@
+"""Grants, releases and notices as rows of an inbox, in both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from exchange.cli.home import Home
+from exchange.cli.main import Session
+from exchange.cli.reading import _row
+from exchange.client.reading import Granted, Locked, Noticed, Released
+from exchange.errors import Code, Refusal
+from exchange.model import objects
+from tests.builders import NOW_MS, WATCH, WATCH_DESK, subject, world
+from tests.vectors.forging import payload_of
+
+
+def session(lang: Any) -> Session:
+    return Session(Home(Path("nowhere")), None, lang)
+
+
+def notice(**changes: Any) -> Noticed:
+    raw = world().notice(world().envelope(), **changes)
+    return Noticed(1, 2, NOW_MS, objects.decode_notice(payload_of(raw)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "english", "spanish"),
+    [
+        ({}, "Arrived late", "Llegó tarde"),
+        (
+            {"about": "refused", "recipient": WATCH, "code": "expired"},
+            f"Refused abroad: {WATCH}: ",
+            f"Rechazado en el otro país: {WATCH}: ",
+        ),
+        (
+            {"about": "refused", "recipient": WATCH, "code": "of-next-year"},
+            f"Refused abroad: {WATCH}: of-next-year",
+            f"Rechazado en el otro país: {WATCH}: of-next-year",
+        ),
+        (
+            {"about": "deemed", "code": "authorise"},
+            "Deemed answered: the time to reply ran out: authorise",
+            "Se da por respondido: venció el plazo para responder: authorise",
+        ),
+    ],
+)
+def test_notice_says_what_happened(changes: dict[str, Any], english: str, spanish: str) -> None:
+    item = notice(**changes)
+    for lang, expected in (("en", english), ("es", spanish)):
+        row = _row(item, session(lang))
+        assert row["title"].startswith(expected)
+        assert (row["kind"], row["origin"], row["id"]) == ("notice", "pa", item.notice.of.id)
+
+
+def test_reason_of_a_refusal_abroad_is_in_the_readers_language() -> None:
+    item = notice(about="refused", recipient=WATCH, code="expired")
+    assert _row(item, session("en"))["title"] != _row(item, session("es"))["title"]
+
+
+def test_grant_and_release_say_by_whom_and_to_whom() -> None:
+    closed = world().closed()
+    grant = objects.decode_grant(payload_of(world().grant(closed).header))
+    release = objects.decode_release(payload_of(world().release(closed.envelope)))
+    of = subject(closed.envelope).id
+    shown = {
+        "en": (f"Granted to {WATCH_DESK}", "Released (exercise-releaser)"),
+        "es": (f"Concedido a {WATCH_DESK}", "Salida autorizada (exercise-releaser)"),
+    }
+    for lang, (first, second) in shown.items():
+        row = _row(Granted(1, 2, NOW_MS, grant, 1), session(lang))
+        assert (row["title"], row["kind"], row["id"]) == (first, "grant", of)
+        row = _row(Released(1, 2, NOW_MS, release), session(lang))
+        assert (row["title"], row["kind"], row["id"]) == (second, "release", of)
+    nobody = msgspec.structs.replace(release, officer=None)
+    assert _row(Released(1, 2, NOW_MS, nobody), session("en"))["title"] == "Released"
+
+
+def test_what_is_not_understood_is_shown_as_such() -> None:
+    item = Locked(1, 2, Refusal(Code.NOT_UNDERSTOOD, "/kind"))
+    for lang, word in (("en", "does not know"), ("es", "no conoce")):
+        row = _row(item, session(lang))
+        assert word in row["title"]
+        assert (row["kind"], row["state"]) == ("locked", "not-understood")
