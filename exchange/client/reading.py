@@ -15,11 +15,10 @@ from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
-from exchange.model.identity import digest
 from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices
-from exchange.seal.open import open_body
+from exchange.seal.open import check_grant, granted_wrap, open_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -295,17 +294,16 @@ def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
     Raises:
         Refusal: what does not hold.
     """
-    read, of = entries.decode(entry.encode()), item.grant.of
-    facts, known = read.facts, trust.before(item.of)
-    if not isinstance(facts, entries.Accepted) or facts.digest != of.header_digest:
-        raise Refusal(Code.DIGEST_MISMATCH, "/of/header_digest", expected=of.header_digest)
+    read, known = entries.decode(entry.encode()), trust.before(item.of)
+    facts = read.facts
+    if not isinstance(facts, entries.Accepted):
+        raise Refusal(Code.TARGET_MISMATCH, "/of", found=item.of)
     if facts.view != known.view.index:
         raise Refusal(Code.TRUST_INVALID, "/view", expected=known.view.index)
     if not known.taken_ms <= facts.taken_ms <= item.taken_ms:
         raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=facts.taken_ms)
     header, named = _header(facts, read.object, known.view)
-    if (header.id, header.endpoint) != (of.id, of.endpoint):
-        raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
+    check_grant(item.grant, header, named)
     return Delivered(
         position=item.position,
         index=item.index,
@@ -339,7 +337,7 @@ def unseal(
     """
     body, wrap = sealed
     try:
-        granted = None if item.grant is None else _wrap(item.grant, item.header, wrap)
+        granted = granted_wrap(item.grant, item.header, wrap) if item.grant else None
         opened = open_body(item.header, body, openers, granted)
         _check_wraps(item, body, trust)
         item = msgspec.structs.replace(item, opened=opened)
@@ -348,14 +346,6 @@ def unseal(
     except Refusal as refusal:
         return msgspec.structs.replace(item, locked=refusal)
     return msgspec.structs.replace(item, bulletin=bulletin)
-
-
-def _wrap(grant: Grant, header: Header, raw: bytes) -> bodies.Wrap:
-    if len(raw) != grant.wrap.size:
-        raise Refusal(Code.SIZE_MISMATCH, "/wrap/size", expected=grant.wrap.size)
-    if digest(raw) != grant.wrap.digest:
-        raise Refusal(Code.DIGEST_MISMATCH, "/wrap/digest", expected=grant.wrap.digest)
-    return bodies.parse_wrap(raw, header.suite)
 
 
 def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.model.header import Header
+    from exchange.model.objects import Grant
     from exchange.seal.software import SecretKey
 
 
@@ -115,6 +116,34 @@ def check_evidence(header: Header, opened: Opened) -> None:
     found = body.commitment(opened.salt, opened.padded)
     if len(opened.salt) != body.SALT_BYTES or not hmac.compare_digest(found, header.commit):
         raise Refusal(Code.COMMIT_MISMATCH, "/commit")
+
+
+def check_grant(grant: Grant, header: Header, header_digest: str) -> None:
+    """Hold a grant to the bulletin it is of: whoever shows us a header may show another.
+
+    Raises:
+        Refusal: ``digest-mismatch`` or ``target-mismatch``.
+    """
+    if grant.of.header_digest != header_digest:
+        raise Refusal(
+            Code.DIGEST_MISMATCH, "/of/header_digest", expected=grant.of.header_digest
+        )
+    named = (grant.origin, grant.of.endpoint, grant.of.id)
+    if (header.origin, header.endpoint, header.id) != named:
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=grant.of.id)
+
+
+def granted_wrap(grant: Grant, header: Header, raw: bytes) -> body.Wrap:
+    """Return a grant's wrapped key, once it is the one that the grant names.
+
+    Raises:
+        Refusal: ``size-mismatch``, ``digest-mismatch``, or what a strict parse finds.
+    """
+    if len(raw) != grant.wrap.size:
+        raise Refusal(Code.SIZE_MISMATCH, "/wrap/size", expected=grant.wrap.size)
+    if digest(raw) != grant.wrap.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/wrap/digest", expected=grant.wrap.digest)
+    return body.parse_wrap(raw, header.suite)
 
 
 def content_key(wraps: Sequence[body.Wrap], ctx: bytes, openers: Sequence[Opener]) -> bytes:

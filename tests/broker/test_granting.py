@@ -32,9 +32,28 @@ from tests.builders import (
     subject,
     world,
 )
-from tests.vectors import forging
+from tests.vectors import forging, granting
+from tests.vectors.case import Case, answer
+from tests.vectors.case import posted as case_posted
 
 COLLEAGUE = "pa.senan/desk"
+
+
+@pytest.mark.parametrize(
+    "case", [*granting.GRANTS, *granting.RELEASES], ids=lambda case: case.name
+)
+def test_is_refused(case: Case) -> None:
+    made = case_posted(case, world())
+    settled, _ = answer(made, world().later(*made.documents))
+    assert refusal(settled) == (case.code, case.at)
+
+
+@pytest.mark.parametrize("case", granting.ACCEPT, ids=lambda case: case.name)
+def test_is_let_in(case: Case) -> None:
+    made = case_posted(case, world())
+    settled, _ = answer(made, world().later(*made.documents))
+    assert isinstance(settled, Recorded)
+    assert settled.is_new
 
 
 def journal(*before: Any, documents: tuple[bytes, ...] = ()) -> Book:

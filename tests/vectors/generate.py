@@ -28,7 +28,7 @@ from exchange.model.codec import b64
 from exchange.model.view import View
 from exchange.seal import trust
 from tests import builders
-from tests.vectors import checking, deciding, opening, reading, trusting
+from tests.vectors import checking, deciding, granting, opening, reading, stating, trusting
 from tests.vectors.case import Case, Opening, Posted, answer, opened, posted
 
 HERE = Path(__file__).parent
@@ -119,10 +119,11 @@ def write(path: Path, told: object) -> None:
 
 
 def cases() -> Iterable[tuple[str, Case]]:
-    for case in deciding.ACCEPT:
+    for case in (*deciding.ACCEPT, *granting.ACCEPT):
         yield "accept", case
     tables = (reading.READING, checking.SUITE, checking.KEYS, checking.BODY)
-    for table in (*tables, deciding.POLICY, deciding.ORDER, trusting.TRUST):
+    orders = (deciding.POLICY, deciding.ORDER, trusting.TRUST)
+    for table in (*tables, *orders, granting.GRANTS, granting.RELEASES):
         for case in table:
             yield "refuse", case
 
@@ -154,6 +155,11 @@ def main() -> None:
         path = folder / ("refuse" if each.code else "accept") / f"open-{each.name}.json"
         if not path.exists():
             write(path, told_opening(each, world))
+            written += 1
+    for verdict, statement in stating.statements():
+        path = folder / verdict / f"{statement.name}.json"
+        if not path.exists():
+            write(path, stating.told(statement, world))
             written += 1
     recipients = {each.recipient for each in opening.OPENING}
     opens = {name: b64(world.secrets[name].of("open")[0].seed) for name in sorted(recipients)}
