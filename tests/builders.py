@@ -30,12 +30,13 @@ from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
 from exchange.model.identity import Jwk, Nation, digest, uuid7
-from exchange.model.trust import Arrangement, Document, Endpoint, Feed, Label, Member
+from exchange.model.trust import Arrangement, Document, Endpoint, Member
 from exchange.model.view import View
 from exchange.seal import jws, notices, trust
 from exchange.seal.close import UNSEALED, Closed, Envelope, close_with_key, wrap
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner
+from tests.nations import ALL, feeds, members
 
 __all__ = [
     "ALL",
@@ -96,12 +97,10 @@ WATCH = "us.jiatfs/watch"
 WATCH_DESK = "us.jiatfs/desk"  # reads; in most tests a late recipient
 COAST = "us.uscg/ops"
 AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
-ALL = ("us.jiatfs", "us.oig", "us.uscg")
 
 TLS_SEED = b"exercise TLS key, 32 bytes long."
 TLS_MADE = 1_750_000_000  # good from 2025 on, for ten years of the machine's own clock
 
-_LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
 _serial = itertools.count()
 
 
@@ -119,51 +118,6 @@ class Randomness:
 def new_id(at_ms: int = NOW_MS) -> str:
     """An id that no other object of this run has."""
     return uuid7(at_ms, sha256(b"%d" % next(_serial)).digest()[:10])
-
-
-def feeds() -> list[Feed]:
-    """Feeds whose posting and reading members differ, so that each rule can be hit."""
-    return [
-        Feed(
-            "maritime",
-            _LABEL,
-            ["voi", "szr", "cor", "can"],
-            ["pa.senan", "us.jiatfs", "us.uscg"],
-            ["pa.senan", *ALL],
-        ),
-        Feed(
-            "requests",
-            _LABEL,
-            ["rfi", "rpy", "cor", "can"],
-            ["pa.senan", "us.jiatfs"],
-            ["pa.senan", "us.jiatfs"],
-        ),
-        Feed(
-            "dialogue",
-            _LABEL,
-            ["sta", "dlg", "cor", "can"],
-            ["pa.minsa"],
-            ["pa.minsa", "pa.senan", "us.jiatfs"],
-        ),
-    ]
-
-
-def members() -> list[MemberPlan]:
-    """The agencies of both nations, with an auditor each."""
-
-    def plan(name: str, *endpoints: tuple[str, tuple[Any, ...]]) -> MemberPlan:
-        made = [EndpointPlan(f"{name}/{what}", _LABEL, roles) for what, roles in endpoints]
-        return MemberPlan(name, _LABEL, tuple(made))
-
-    both = ("poster", "reader")
-    return [
-        plan("pa.senan", ("ops", both), ("desk", ("reader",))),
-        plan("pa.minsa", ("ops", (*both, "operator"))),
-        plan("pa.contraloria", ("audit", ("auditor",))),
-        plan("us.jiatfs", ("watch", both), ("desk", both)),
-        plan("us.uscg", ("ops", both)),
-        plan("us.oig", ("audit", ("auditor",))),
-    ]
 
 
 class World(NamedTuple):

@@ -243,6 +243,9 @@ def test_policy_is_that_of_now_and_not_of_when_it_was_posted(closed: Closed) -> 
     feeds = [msgspec.structs.replace(each, read=["pa.senan"]) for each in builders.feeds()]
     book.view = world().later(world().rearranged(feeds=feeds))
     assert refusal(posted(book, world().grant(closed))) == (Code.MAY_NOT_READ, "/to")
+    feeds = [msgspec.structs.replace(each, post=["us.jiatfs"]) for each in builders.feeds()]
+    book.view = world().later(world().rearranged(feeds=feeds))
+    assert refusal(posted(book, world().grant(closed))) == (Code.MAY_NOT_POST, "/endpoint")
     book.view = world().later(world().rearranged(feeds=[]))
     assert refusal(posted(book, world().grant(closed))) == (Code.UNKNOWN_FEED, "/of")
 
