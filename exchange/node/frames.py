@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from exchange.broker.intake import Admitted, Attested, Considered, Declined
+from exchange.broker.intake import (
+    Admitted,
+    Attested,
+    Conferred,
+    Considered,
+    Countersigned,
+    Declined,
+)
 from exchange.errors import Code, Refusal
 from exchange.model.header import Header
-from exchange.model.objects import Acknowledgement
+from exchange.model.objects import Acknowledgement, Grant, Release
 from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
@@ -56,6 +63,21 @@ class SaidDeclined(msgspec.Struct, frozen=True, array_like=True, tag=2):
     size: int
 
 
+class SaidConferred(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """A grant that its granter did sign, to one who may have it as far as keys go."""
+
+    grant: Grant
+    digest: str
+    seen: Seen
+
+
+class SaidCountersigned(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """A release that a releaser did sign."""
+
+    release: Release
+    digest: str
+
+
 class SaidNothing(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """Rare, or broken: the writer's own process may consider this one."""
 
@@ -70,7 +92,15 @@ class SaidUnread(msgspec.Struct, frozen=True, array_like=True, tag=4):
     size: int
 
 
-Said = SaidAdmitted | SaidAttested | SaidDeclined | SaidNothing | SaidUnread
+Said = (
+    SaidAdmitted
+    | SaidAttested
+    | SaidDeclined
+    | SaidNothing
+    | SaidUnread
+    | SaidConferred
+    | SaidCountersigned
+)
 
 
 def said(considered: Considered) -> Said:
@@ -80,6 +110,10 @@ def said(considered: Considered) -> Said:
             return SaidAdmitted(header, digest, seen, late)
         case Attested(ack, digest):
             return SaidAttested(ack, digest)
+        case Conferred(grant, digest, seen):
+            return SaidConferred(grant, digest, seen)
+        case Countersigned(release, digest):
+            return SaidCountersigned(release, digest)
         case Declined(refusal, digest, size):
             return SaidDeclined(refusal.code, refusal.at, refusal.facts, digest, size)
         case _:
@@ -94,6 +128,10 @@ def meant(told: Said, view: int, taken_ms: int) -> Considered | None:
             return Considered(decision, view, taken_ms)
         case SaidAttested(ack, digest):
             return Considered(Attested(ack, digest), view, taken_ms)
+        case SaidConferred(grant, digest, seen):
+            return Considered(Conferred(grant, digest, seen), view, taken_ms)
+        case SaidCountersigned(release, digest):
+            return Considered(Countersigned(release, digest), view, taken_ms)
         case SaidDeclined(code, at, facts, digest, size) | SaidUnread(
             code, at, facts, digest, size
         ):

@@ -12,7 +12,7 @@ from exchange.broker.intake import Arrival, Established, consider
 from exchange.errors import Refusal
 from exchange.model import objects
 from exchange.node import frames
-from tests.builders import NOW_MS, OPS, WATCH, new_id, world
+from tests.builders import DESK, NOW_MS, OPS, WATCH, new_id, releaser, world
 
 
 def arrivals():
@@ -26,6 +26,8 @@ def arrivals():
         world().arrival(world().envelope(expires=1)),
         world().arrival(world().ack(envelope)),
         world().arrival(world().ack(envelope, of=subject)),
+        world().arrival(world().grant(world().closed())),
+        world().arrival(world().release(envelope)),
         world().arrival(world().subscription(), WATCH),
         Arrival(OPS, b"\xff not an object", b"", NOW_MS),
         Arrival(WATCH, envelope.header, envelope.body, NOW_MS),
@@ -41,12 +43,13 @@ def carried(told: frames.Said) -> frames.Said:
 
 @pytest.mark.parametrize("arrival", arrivals())
 def test_what_was_concluded_is_what_the_writer_hears(arrival):
-    considered = consider(arrival, world().view)
+    considered = consider(arrival, world().later(world().amended(DESK, releaser)))
     heard = frames.meant(carried(frames.said(considered)), considered.view, considered.taken_ms)
     if isinstance(considered.decision, Established):
         assert heard is None, "the node's own process judges trust documents"
         return
     assert heard is not None
+    assert type(heard.decision) is type(considered.decision)
     assert _plain(heard.decision) == _plain(considered.decision)
     assert heard[1:] == considered[1:]
 
