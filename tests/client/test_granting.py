@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from exchange.client import agency as agencies
+from exchange.client import granting
 from exchange.client.kept import KeptKeys
-from exchange.client.reading import Acked, Delivered, Granted, Locked, Noticed, Released
+from exchange.client.reading import Acked, Delivered, Granted
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.identity import digest
-from exchange.seal import close
 from exchange.seal.open import SoftwareOpener
 from tests.api.serving import serving
 from tests.builders import (
@@ -24,13 +25,12 @@ from tests.builders import (
     OPS,
     WATCH,
     WATCH_DESK,
+    decoded,
     refers,
-    releaser,
-    subject,
     world,
 )
-from tests.client.dealing import agency, draft, lied_to
-from tests.node.running import Clock, post
+from tests.client.dealing import agency, draft, fronted, lied_to
+from tests.node.running import Clock, journal, post
 
 
 def line(url, tmp_path, endpoint=OPS, **changes):
@@ -89,7 +89,7 @@ async def test_nothing_is_sealed_anew_and_the_key_never_travels_open(tmp_path):
         assert digest(envelope.body) == new.pop()
         sealed = line(door.url, tmp_path).world.outbox.envelope(identity)
         kept = line(door.url, tmp_path).world.kept
-        key = kept.key(_header(sealed), world().openers[OPS], NOW)
+        key = kept.key(decoded(sealed.header), world().openers[OPS], NOW)
         files = b"".join(path.read_bytes() for path in (tmp_path / "pa.senan-ops").iterdir())
         assert key not in files
         assert objects.codec.b64(key).encode() not in files
@@ -173,6 +173,59 @@ async def test_amendments_are_named_before_the_amended_is_granted(tmp_path):
         assert prepared.amended_by == [correction.id]
 
 
+async def test_grant_whose_answer_was_lost_is_posted_again_and_recorded_once(tmp_path):
+    async with lied_to() as (door, liar, url):
+        identity = await sent(url, tmp_path)
+        lost = []
+
+        async def losing(request):
+            answer = await liar.handle(request)
+            if request.path == "/v1/objects" and not lost:
+                lost.append(answer.status)
+                request.transport.abort()
+            return answer
+
+        async with fronted(losing) as lossy:
+            with pytest.raises(Fault) as caught:
+                await granted(lossy, tmp_path, identity)
+        assert (caught.value.code, lost) == (Code.OUTCOME_UNKNOWN, [201])
+        async with line(url, tmp_path) as sender:
+            header = digest(sender.world.outbox.envelope(identity).header)
+            (made,) = granting.made(sender.world.outbox, header)
+            assert (made.grant.to, made.receipt) == (WATCH_DESK, None)
+            (receipt,) = await sender.resume()
+            (made,) = granting.made(sender.world.outbox, header)
+            assert made.receipt == receipt
+        kinds = [entries.kind_of(each.facts) for each in await journal(door.node)]
+        assert kinds.count("granted") == 1
+
+
+@pytest.mark.parametrize("what", ["owed to nobody", "another kind"])
+async def test_receipt_that_does_not_promise_the_grant_is_no_receipt(tmp_path, what):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        async with line(door.url, tmp_path) as sender:
+            prepared = await sender.prepare_grant(identity, WATCH_DESK)
+            receipt = await sender.grant(prepared)
+            row = (await door.node.store.read(receipt.index, 1))[0]
+            facts = entries.decode(row.entry).facts
+            posted = entries.decode(row.entry).object
+            if what == "owed to nobody":
+                facts = msgspec.structs.replace(facts, owed=[])
+            else:
+                facts = entries.Released(
+                    digest=facts.digest,
+                    of=facts.of,
+                    owed=facts.owed,
+                    salt=facts.salt,
+                    taken_ms=facts.taken_ms,
+                    view=facts.view,
+                )
+            with pytest.raises(Refusal) as caught:
+                agencies._must_be_taken_in(facts, posted)
+            assert caught.value.code is Code.BAD_PROOF
+
+
 # -- the content key -----------------------------------------------------------------------
 
 
@@ -237,7 +290,7 @@ async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
         )
         prepared = await sender.prepare(draft())
         await sender.post(prepared)
-        header = _header(sender.world.outbox.envelope(prepared.header.id))
+        header = decoded(sender.world.outbox.envelope(prepared.header.id).header)
         key = sender.world.kept.key(header, world().openers[OPS], NOW)
         assert len(key) == 32
 
@@ -245,243 +298,3 @@ async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
 class _Key(msgspec.Struct):
     alg: str
     seed: bytes
-
-
-# -- a node that lies ----------------------------------------------------------------------
-
-
-async def lied(door, liar, url, tmp_path, change):
-    """What a late recipient finds when the answers to it are changed."""
-    closed = world().closed(to=[WATCH])
-    await post(door.node, closed.envelope)
-    await post(door.node, world().grant(closed))
-    liar.change = change
-    return await read(url, tmp_path)
-
-
-def answered(change):
-    """Change what the node gives for the bulletin of a grant."""
-
-    def changed(path, value):
-        if path == "/v1/granted":
-            facts, _, signed = value["entry"].partition("\n")
-            read = entries.decode((facts + "\n").encode()).facts
-            facts, signed = change(read, signed.encode())
-            value["entry"] = entries.encode(facts, signed).decode()
-        return value
-
-    return changed
-
-
-def of_digest(facts, signed):
-    return msgspec.structs.replace(facts, digest=digest(signed)), signed
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (
-            lambda f, _: of_digest(f, world().envelope(to=[WATCH]).header),
-            (Code.DIGEST_MISMATCH, "/of/header_digest"),
-        ),
-        (
-            lambda f, _: (f, world().envelope(to=[WATCH]).header),
-            (Code.DIGEST_MISMATCH, "/digest"),
-        ),
-        (
-            lambda f, s: (msgspec.structs.replace(f, view=f.view - 1), s),
-            (Code.TRUST_INVALID, "/view"),
-        ),
-        (
-            lambda f, s: (msgspec.structs.replace(f, taken_ms=NOW_MS + 1), s),
-            (Code.TRUST_INVALID, "/taken_ms"),
-        ),
-        (
-            lambda f, s: (msgspec.structs.replace(f, taken_ms=1), s),
-            (Code.TRUST_INVALID, "/taken_ms"),
-        ),
-    ],
-    ids=["another bulletin", "another object", "another view", "the future", "the past"],
-)
-async def test_other_bulletin_than_the_originator_granted_is_locked(tmp_path, change, expected):
-    async with lied_to() as (door, liar, url):
-        (item,) = await lied(door, liar, url, tmp_path, answered(change))
-        assert isinstance(item, Locked)
-        assert (item.locked.code, item.locked.at) == expected
-
-
-async def test_nonsense_for_the_granted_bulletin_is_locked(tmp_path):
-    def garbled(path, value):
-        return {"index": 1, "entry": "x"} if path == "/v1/granted" else value
-
-    async with lied_to() as (door, liar, url):
-        (item,) = await lied(door, liar, url, tmp_path, garbled)
-        assert isinstance(item, Locked)
-        assert item.locked.code is Code.MALFORMED
-
-
-@pytest.mark.parametrize("what", ["another wrap", "no wrap", "another body", "no body"])
-async def test_other_bytes_than_named_are_locked(tmp_path, what):
-    async with serving() as door:
-        closed = world().closed(to=[WATCH])
-        grant = world().grant(closed)
-        await post(door.node, closed.envelope)
-        await post(door.node, grant)
-        blobs = door.node.store._tables.blobs
-        named = digest(grant.body if "wrap" in what else closed.envelope.body)
-        if what.startswith("no"):
-            del blobs[named]
-        else:
-            # As long as the other one, and a wrapped key or body in itself.
-            other = world().grant(world().closed(to=[WATCH])).body
-            blobs[named] = other if "wrap" in what else closed.envelope.body[:-1] + b"]"
-        (item,) = await read(door.url, tmp_path)
-        assert isinstance(item, Delivered)
-        assert (item.bulletin, item.opened) == (None, None)
-        expected = Code.NOT_FOUND if what.startswith("no") else Code.DIGEST_MISMATCH
-        assert item.locked.code is expected
-
-
-async def test_grant_signed_by_another_member_is_locked_whatever_the_node_says(tmp_path):
-    """A node and a member that collude: the grant is well signed, of another's bulletin."""
-    async with lied_to() as (door, liar, url):
-        closed = world().closed(to=[WATCH])
-        forged = world().grant(closed, WATCH_DESK, COAST)
-
-        def swapped(path, value):
-            if path == "/v1/inbox":
-                for item in value["items"]:
-                    facts = entries.decode(item["entry"].encode()).facts
-                    facts, signed = of_digest(facts, forged.header)
-                    item["entry"] = entries.encode(facts, signed).decode()
-            return value
-
-        (item,) = await lied(door, liar, url, tmp_path, swapped)
-        assert (item.locked.code, item.locked.at) == (Code.TARGET_MISMATCH, "/of")
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"of": 10_000}, (Code.TARGET_MISMATCH, "/of")),
-        ({"owed": []}, (Code.NOT_A_RECIPIENT, "/owed")),
-        ({"digest": "A" * 43}, (Code.DIGEST_MISMATCH, "/digest")),
-    ],
-)
-async def test_altered_facts_of_a_grant_are_locked(tmp_path, changes, expected):
-    async with lied_to() as (door, liar, url):
-
-        def changed(path, value):
-            if path == "/v1/inbox":
-                for item in value["items"]:
-                    entry = entries.decode(item["entry"].encode())
-                    facts = msgspec.structs.replace(entry.facts, **changes)
-                    item["entry"] = entries.encode(facts, entry.object).decode()
-            return value
-
-        (item,) = await lied(door, liar, url, tmp_path, changed)
-        assert (item.locked.code, item.locked.at) == expected
-
-
-async def test_grant_to_another_endpoint_is_locked(tmp_path):
-    async with lied_to() as (door, liar, url):
-        other = world().grant(world().closed(to=[WATCH]), COAST)
-
-        def swapped(path, value):
-            if path == "/v1/inbox":
-                for item in value["items"]:
-                    facts = entries.decode(item["entry"].encode()).facts
-                    facts, signed = of_digest(facts, other.header)
-                    item["entry"] = entries.encode(facts, signed).decode()
-            return value
-
-        (item,) = await lied(door, liar, url, tmp_path, swapped)
-        assert (item.locked.code, item.locked.at) == (Code.NOT_YOURS, "/to")
-
-
-async def test_who_else_can_open_it_is_counted_by_the_reader_too(tmp_path):
-    """A sender and a node that collude let in somebody whom the header does not name."""
-    async with serving() as door:
-        closed = world().closed(to=[WATCH])
-        await post(door.node, closed.envelope)
-        keys = [world().key(WATCH), world().key(COAST)]
-        header = msgspec.structs.replace(world().header(to=[WATCH, COAST]), to=[WATCH, COAST])
-        two = world().closed(header, recipients=keys)
-        sealed = msgspec.structs.replace(
-            world().header(id=header.id, to=[WATCH]),
-            commit=_header(two.envelope).commit,
-            body=_header(two.envelope).body,
-        )
-        forged = world().sign(sealed, close.TYP, OPS)
-        (row,) = await door.node.store.inbox(WATCH, -1, 1)
-        facts = entries.decode(row.entry).facts
-        facts, signed = of_digest(facts, forged)
-        facts = msgspec.structs.replace(facts, blobs=[sealed.body])
-        tables = door.node.store._tables
-        tables.entries[row.index] = entries.encode(facts, signed)
-        tables.blobs[sealed.body.digest] = two.envelope.body
-        (item,) = await read(door.url, tmp_path, WATCH)
-        assert (item.locked.code, item.locked.at) == (
-            Code.WRAPS_MISMATCH,
-            "/body/recipients",
-        )
-        assert item.opened is None
-
-
-def _header(envelope):
-    from tests.builders import decoded  # noqa: PLC0415
-
-    return decoded(envelope.header)
-
-
-# -- releases and notices ------------------------------------------------------------------
-
-
-async def test_release_is_shown_to_author_and_recipient(tmp_path):
-    async with serving() as door:
-        await post(door.node, world().amended(DESK, releaser), MINSA)
-        envelope = world().envelope(to=[WATCH])
-        await post(door.node, envelope)
-        await post(door.node, world().release(envelope))
-        for endpoint in (OPS, WATCH):
-            item = (await read(door.url, tmp_path, endpoint))[-1]
-            assert isinstance(item, Released)
-            assert (item.release.endpoint, item.release.of) == (DESK, subject(envelope))
-
-
-async def test_notice_of_the_node_is_shown_and_a_forged_one_is_locked(tmp_path):
-    async with lied_to() as (door, liar, url):
-        envelope = world().envelope(to=[WATCH])
-        await post(door.node, envelope)
-        notice = world().notice(envelope)
-        forged = world().sign(_payload(notice), objects.NOTICE_TYP, OPS)
-
-        def told(signed):
-            def changed(path, value):
-                if path == "/v1/inbox":
-                    for item in value["items"]:
-                        facts = entries.decode(item["entry"].encode()).facts
-                        news = entries.Noticed(
-                            digest=digest(signed),
-                            of=item["index"],
-                            owed=facts.owed,
-                            salt=facts.salt,
-                            taken_ms=facts.taken_ms,
-                            view=facts.view,
-                        )
-                        item["entry"] = entries.encode(news, signed).decode()
-                return value
-
-            return changed
-
-        liar.change = told(notice)
-        (item,) = await read(url, tmp_path, WATCH)
-        assert isinstance(item, Noticed)
-        assert (item.notice.about, item.notice.of) == ("late", subject(envelope))
-        liar.change = told(forged)
-        (item,) = await read(url, tmp_path, WATCH)
-        assert item.locked.code is Code.UNKNOWN_KEY
-
-
-def _payload(raw):
-    return objects.codec.unb64(msgspec.json.decode(raw)["payload"])
