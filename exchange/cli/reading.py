@@ -21,7 +21,7 @@ from exchange.client.reading import (
     Locked,
     Noticed,
     Released,
-    honest,
+    attestable,
 )
 from exchange.errors import Code, Refusal
 from exchange.model import objects
@@ -267,7 +267,7 @@ async def _ack(
         item, marks = await _find(agency, identity)
         for warning in _told(marks, session):
             click.echo(f"!!! {warning.upper()} !!!", err=True)
-        said = outcome or honest(item)
+        said = outcome or attestable(item)[0]
         return said, (await agency.acknowledge(item, said, officer)).index
 
 

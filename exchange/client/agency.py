@@ -192,6 +192,10 @@ class Agency:
             raise
         receipt, _ = await self._verified(answer, envelope.header)
         self.world.outbox.settle(identity, receipt)
+        if self.world.kept is not None:
+            # Nothing is granted after a cancellation: what it would take need not be kept.
+            for cancelled in _cancelled_by(envelope.header):
+                self.world.kept.destroy(cancelled)
         return receipt
 
     async def _is_refused(self, receipt: object, posted: bytes) -> bool:
@@ -274,10 +278,8 @@ class Agency:
             Refusal: ``wrong-value``: nobody opened, or acted on, what is locked.
             Fault: what locks it is a fault that may pass: nothing can be attested yet.
         """
-        if item.locked is not None and outcome not in ("delivered", "purged"):
-            honest = reading.honest(item)
-            if outcome != honest:
-                raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest)
+        if outcome not in (honest := reading.attestable(item)):
+            raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest[0])
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self._keys.signer.suite,
@@ -409,6 +411,14 @@ _AWAY = frozenset({Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN
 
 def _is_away(error: ExchangeError) -> bool:
     return isinstance(error, Fault) and error.code in _AWAY
+
+
+def _cancelled_by(posted: bytes) -> list[str]:
+    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+    if signed.typ != headers.TYP:
+        return []
+    header = headers.decode(signed.payload)
+    return [each.id for each in header.refs if each.rel == "cancels"]
 
 
 def _must_be_from(receipt: Receipt, node: str) -> None:

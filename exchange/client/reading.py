@@ -359,19 +359,29 @@ def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
     rules.wraps(seen.wraps, owed, item.accepted_ms // 1000)
 
 
-def honest(item: Delivered) -> Outcome:
-    """Return the outcome that a recipient can attest of a bulletin by having looked at it.
+def attestable(item: Delivered) -> tuple[Outcome, ...]:
+    """Return what a recipient can attest of a bulletin, first what it can by looking at it.
 
     Raises:
-        Fault: what locks it may pass; it is too early to attest anything.
+        Fault: what locks it may pass; it is too early to attest that it cannot be read.
     """
-    if item.locked is None:
-        return "opened"
+    if item.locked is None or _speaks_by_its_header(item):
+        return ("opened", "actioned", "partial", "delivered", "purged")
     if isinstance(item.locked, Fault):
         raise item.locked
     # A text of a newer version may hold well: it is this program that cannot read it.
     is_old = item.locked.code is Code.SCHEMA_NOT_KNOWN
-    return "schema-invalid" if item.opened and not is_old else "unreadable"
+    seen: Outcome = "schema-invalid" if item.opened and not is_old else "unreadable"
+    return (seen, "delivered", "purged")
+
+
+def _speaks_by_its_header(item: Delivered) -> bool:
+    """Tell whether it is a cancellation that was sealed to others: its header says it all."""
+    return (
+        item.header.verb == "cancel"
+        and item.locked is not None
+        and (item.locked.code, item.locked.at) == (Code.NOT_A_RECIPIENT, "/to")
+    )
 
 
 def check_repeated(header: Header, bulletin: Bulletin) -> None:

@@ -282,6 +282,18 @@ async def test_refused_bulletin_leaves_no_key(tmp_path):
         assert list((tmp_path / "pa.senan-ops").glob("*.key")) == []
 
 
+async def test_cancelling_destroys_the_key_of_what_is_cancelled_alone(tmp_path):
+    async with serving() as door:
+        first, second = await sent(door.url, tmp_path), await sent(door.url, tmp_path)
+        async with line(door.url, tmp_path) as sender:
+            refs = refers("cancels", sender.world.outbox.envelope(first))
+            cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
+            sender.world.outbox.keep(decoded(cancel.header).id, cancel)
+            await sender.resume()
+        left = {each.name.partition(".")[0] for each in tmp_path.glob("*/*.key")}
+        assert left == {second}
+
+
 async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
     async with serving() as door, line(door.url, tmp_path) as sender:
         other = SoftwareOpener(msgspec.convert({"alg": "HPKE-9-KE", "seed": bytes(32)}, _Key))

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from exchange import render
-from exchange.client.reading import Acked, Delivered, Locked, honest
+from exchange.client.reading import Acked, Delivered, Locked, attestable
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SecretKey
 from tests.api.serving import serving
-from tests.builders import COAST, MINSA, WATCH, world
+from tests.builders import COAST, MINSA, WATCH, refers, world
 from tests.client.dealing import agency, draft, lied_to
 from tests.node.running import post
 from tests.vectors import forging, opening
@@ -116,7 +116,7 @@ async def test_it_is_shown_with_its_reason_attested_and_blocks_nothing(tmp_path,
                 with pytest.raises(Refusal) as caught:
                     await line.acknowledge(locked, untrue)
                 assert (caught.value.code, caught.value.at) == (Code.WRONG_VALUE, "/outcome")
-        assert honest(locked) == outcome
+        assert attestable(locked)[0] == outcome
         await line.acknowledge(locked, outcome)
         async with agency(door.url, tmp_path / "sender") as sender:
             (acked,) = await sender.everything()
@@ -131,7 +131,7 @@ async def test_sealed_to_a_key_that_is_no_longer_ours(tmp_path):
         line._keys = msgspec.structs.replace(line._keys, openers=[other])
         (item,) = await line.everything()
         assert (item.locked.code, item.locked.at) == (Code.NOT_A_RECIPIENT, "/body/recipients")
-        assert honest(item) == "unreadable"
+        assert attestable(item)[0] == "unreadable"
 
 
 async def test_bytes_that_are_gone_are_unreadable_and_a_fault_is_not_attested(tmp_path):
@@ -141,11 +141,11 @@ async def test_bytes_that_are_gone_are_unreadable_and_a_fault_is_not_attested(tm
         del door.node.store._tables.blobs[item.header.body.digest]
         (item,) = await line.everything()
         assert item.locked.code is Code.NOT_FOUND
-        assert honest(item) == "unreadable"
+        assert attestable(item)[0] == "unreadable"
         broken = msgspec.structs.replace(item, locked=Fault(Code.STORE_FAILED))
-        with pytest.raises(Fault):
-            await line.acknowledge(broken, "unreadable")
-        await line.acknowledge(broken, "delivered")
+        for outcome in ("unreadable", "opened", "delivered"):
+            with pytest.raises(Fault):
+                await line.acknowledge(broken, outcome)
 
 
 @pytest.mark.parametrize("status", [403, 451, 503])
@@ -242,9 +242,28 @@ async def test_what_was_purged_can_be_attested_of_anything_owed(tmp_path):
     async with serving() as door, reader(door.url, tmp_path) as line:
         await good(door.url, tmp_path)
         (item,) = await line.everything()
+        for untrue in ("schema-invalid", "unreadable"):
+            with pytest.raises(Refusal):
+                await line.acknowledge(item, untrue)
         await line.acknowledge(item, "purged")
         async with agency(door.url, tmp_path / "sender") as sender:
             (acked,) = await sender.everything()
         assert acked.ack.outcome == "purged"
         stranger = world().ack(world().envelope(), COAST, outcome="purged")
         assert (await post(door.node, stranger)).refusal.code is Code.NOT_OWED
+
+
+async def test_cancellation_sealed_to_others_is_seen_by_its_header_alone(
+    tmp_path,
+):
+    async with serving() as door, reader(door.url, tmp_path) as line:
+        target = world().envelope(to=[WATCH])
+        await post(door.node, target)
+        for kind, verb, rel in (("can", "cancel", "cancels"), ("cor", "correct", "corrects")):
+            changes = {"type": kind, "verb": verb, "refs": refers(rel, target), "to": [COAST]}
+            await post(door.node, world().envelope(**changes))
+        _, cancel, correction = await line.everything()
+        assert cancel.locked.code is correction.locked.code is Code.NOT_A_RECIPIENT
+        assert attestable(cancel)[0] == "opened"
+        await line.acknowledge(cancel, "actioned")
+        assert attestable(correction)[0] == "unreadable"
