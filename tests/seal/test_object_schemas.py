@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from exchange import resources
@@ -178,3 +180,32 @@ def test_every_accepted_vector_follows_the_schema_of_its_object() -> None:
                 validator(by_typ[signed.typ]).validate(json.loads(signed.payload))
                 seen.add(signed.typ)
     assert seen == set(by_typ)
+
+
+@pytest.mark.parametrize("name", [each for each in READ if each != "receipt"])
+@given(raw=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
+def test_any_bytes_are_refused_and_nothing_breaks(name: str, raw: bytes) -> None:
+    with pytest.raises(Refusal):
+        READ[name][1](raw)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("name", ["grant", "release", "notice", "wrap"])
+@given(data=st.data())
+def test_any_value_in_any_place_is_one_verdict(name: str, data: st.DataObject) -> None:
+    make, read = READ[name]
+    at = data.draw(st.sampled_from([at for at, _ in places(make())]))
+    raw = compact(put(make(), at, data.draw(_JSON)))
+    told = ""
+    try:
+        read(raw)
+    except Refusal as refusal:
+        told = refusal.at
+    # Where it is wrong is told by our names alone: what was sent could be content.
+    assert told.isascii()
