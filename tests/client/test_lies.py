@@ -104,6 +104,27 @@ async def test_nonsense_for_the_granted_bulletin_is_locked(tmp_path):
         assert item.locked.code is Code.MALFORMED
 
 
+def swapped(signed):
+    """Show another object in the place of each in the inbox."""
+
+    def changed(path, value):
+        if path == "/v1/inbox":
+            for item in value["items"]:
+                facts, _ = of_digest(entries.decode(item["entry"].encode()).facts, signed)
+                item["entry"] = entries.encode(facts, signed).decode()
+        return value
+
+    return changed
+
+
+async def test_grant_under_another_endpoints_keys_is_locked(tmp_path):
+    async with lied_to() as (door, liar, url):
+        grant = world().grant(world().closed(to=[WATCH]))
+        forged = world().sign(_payload(grant.header), objects.GRANT_TYP, COAST)
+        (item,) = await lied(door, liar, url, tmp_path, swapped(forged))
+        assert item.locked.code is Code.UNKNOWN_KEY
+
+
 @pytest.mark.parametrize("what", ["another wrap", "no wrap", "another body", "no body"])
 async def test_other_bytes_than_named_are_locked(tmp_path, what):
     async with serving() as door:
@@ -131,16 +152,7 @@ async def test_grant_signed_by_another_member_is_locked_whatever_the_node_says(t
     async with lied_to() as (door, liar, url):
         closed = world().closed(to=[WATCH])
         forged = world().grant(closed, WATCH_DESK, COAST)
-
-        def swapped(path, value):
-            if path == "/v1/inbox":
-                for item in value["items"]:
-                    facts = entries.decode(item["entry"].encode()).facts
-                    facts, signed = of_digest(facts, forged.header)
-                    item["entry"] = entries.encode(facts, signed).decode()
-            return value
-
-        (item,) = await lied(door, liar, url, tmp_path, swapped)
+        (item,) = await lied(door, liar, url, tmp_path, swapped(forged.header))
         assert (item.locked.code, item.locked.at) == (Code.TARGET_MISMATCH, "/of")
 
 
@@ -170,16 +182,7 @@ async def test_altered_facts_of_a_grant_are_locked(tmp_path, changes, expected):
 async def test_grant_to_another_endpoint_is_locked(tmp_path):
     async with lied_to() as (door, liar, url):
         other = world().grant(world().closed(to=[WATCH]), COAST)
-
-        def swapped(path, value):
-            if path == "/v1/inbox":
-                for item in value["items"]:
-                    facts = entries.decode(item["entry"].encode()).facts
-                    facts, signed = of_digest(facts, other.header)
-                    item["entry"] = entries.encode(facts, signed).decode()
-            return value
-
-        (item,) = await lied(door, liar, url, tmp_path, swapped)
+        (item,) = await lied(door, liar, url, tmp_path, swapped(other.header))
         assert (item.locked.code, item.locked.at) == (Code.NOT_YOURS, "/to")
 
 
@@ -225,6 +228,43 @@ async def test_release_is_shown_to_author_and_recipient(tmp_path):
             item = (await read(door.url, tmp_path, endpoint))[-1]
             assert isinstance(item, Released)
             assert (item.release.endpoint, item.release.of) == (DESK, subject(envelope))
+
+
+@pytest.mark.parametrize(
+    ("by", "named", "code"),
+    [
+        (DESK, DESK, Code.MISSING_ROLE),
+        (WATCH, DESK, Code.UNKNOWN_KEY),
+        (WATCH, WATCH, Code.ORIGIN_MISMATCH),
+        (OPS, OPS, Code.OWN_RELEASE),
+    ],
+)
+async def test_release_that_does_not_hold_is_locked(tmp_path, by, named, code):
+    async with lied_to() as (door, liar, url):
+        envelope = world().envelope(to=[WATCH])
+        await post(door.node, envelope)
+        payload = _payload(world().release(envelope, named))
+        forged = world().sign(payload, objects.RELEASE_TYP, by)
+
+        def told(path, value):
+            if path == "/v1/inbox":
+                for item in value["items"]:
+                    facts = entries.decode(item["entry"].encode()).facts
+                    news = entries.Released(
+                        digest=digest(forged),
+                        of=item["index"],
+                        owed=facts.owed,
+                        salt=facts.salt,
+                        taken_ms=facts.taken_ms,
+                        view=facts.view,
+                    )
+                    item["entry"] = entries.encode(news, forged).decode()
+            return value
+
+        liar.change = told
+        (item,) = await read(url, tmp_path, WATCH)
+        assert isinstance(item, Locked)
+        assert item.locked.code is code
 
 
 async def test_notice_of_the_node_is_shown_and_a_forged_one_is_locked(tmp_path):
