@@ -8,6 +8,7 @@ import pytest
 from exchange.client import agency as agencies
 from exchange.client import granting
 from exchange.client.kept import KeptKeys
+from exchange.client.outbox import Outbox
 from exchange.client.reading import Acked, Delivered, Granted
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
@@ -27,6 +28,7 @@ from tests.builders import (
     WATCH_DESK,
     decoded,
     refers,
+    subject,
     world,
 )
 from tests.client.dealing import agency, draft, fronted, lied_to
@@ -143,22 +145,36 @@ async def test_colleagues_grant_is_shown_to_the_posting_endpoint(tmp_path):
         assert (item.grant.endpoint, item.grant.to) == (DESK, WATCH_DESK)
 
 
-async def test_what_cannot_be_granted_is_told_before_anything_is_signed(tmp_path):
-    async with serving() as door:
-        identity = await sent(door.url, tmp_path)
-        expected = {
-            WATCH: Code.ALREADY_HELD,
-            MINSA: Code.MAY_NOT_READ,
-            "us.jiatfs/nadie": Code.UNKNOWN_RECIPIENT,
-        }
-        for endpoint, code in expected.items():
-            with pytest.raises(Refusal) as caught:
-                await granted(door.url, tmp_path, identity, endpoint)
-            assert caught.value.code is code
+@pytest.mark.parametrize(
+    ("endpoint", "at", "code"),
+    [
+        (WATCH, NOW, Code.ALREADY_HELD),
+        (MINSA, NOW, Code.MAY_NOT_READ),
+        ("us.jiatfs/nadie", NOW, Code.UNKNOWN_RECIPIENT),
+        (WATCH_DESK, NOW + 30 * DAY, Code.EXPIRED),
+        (WATCH_DESK, NOW + 30 * DAY - 1, None),
+    ],
+)
+def test_what_cannot_be_granted_is_told_before_anything_is_signed(tmp_path, endpoint, at, code):
+    envelope, box = world().envelope(to=[WATCH]), Outbox(tmp_path)
+    identity = decoded(envelope.header).id
+    box.keep(identity, envelope)
+    if code is None:
+        prepared = granting.prepare(box, identity, endpoint, world().view, at)
+        assert prepared.subject == subject(envelope)
+        return
+    with pytest.raises(Refusal) as caught:
+        granting.prepare(box, identity, endpoint, world().view, at)
+    assert caught.value.code is code
+
+
+def test_only_what_was_posted_from_here_is_granted_from_here(tmp_path):
+    grant, box = world().grant(world().closed()), Outbox(tmp_path)
+    box.keep("01a229f1-2800-7768-b6ef-52555962d008", grant)
+    for identity in ("01a229f1-2800-7768-b6ef-52555962d008", "of-nobody"):
         with pytest.raises(Refusal) as caught:
-            await granted(door.url, tmp_path, "01a229f1-2800-7768-b6ef-52555962d008")
+            granting.prepare(box, identity, WATCH_DESK, world().view, NOW)
         assert caught.value.code is Code.NOT_FOUND
-        assert line(door.url, tmp_path).world.outbox.sent() == [identity]
 
 
 async def test_amendments_are_named_before_the_amended_is_granted(tmp_path):
