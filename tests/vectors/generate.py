@@ -156,14 +156,10 @@ def main() -> None:
         if not path.exists():
             write(path, told_opening(each, world))
             written += 1
-    for verdict, statement in stating.statements():
-        path = folder / verdict / f"{statement.name}.json"
-        if not path.exists():
-            write(path, stating.told(statement, world))
-            written += 1
     recipients = {each.recipient for each in opening.OPENING}
     opens = {name: b64(world.secrets[name].of("open")[0].seed) for name in sorted(recipients)}
     write(HERE / "opening-keys.json", {"shows": "EXERCISE: X-Wing seeds", "seeds": opens})
+    written += stating.fill(world)
     sys.stdout.write(f"{written} vectors written\n")
 
 

@@ -7,12 +7,13 @@ beside them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
+from exchange import resources
 from exchange.client import receipts
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import Group, leaf_hash
@@ -336,10 +337,8 @@ _VERIFY: dict[str, Callable[[Mapping[str, Any], View, Mapping[str, str]], dict[s
 }
 
 
-def statements() -> Iterator[tuple[str, Statement]]:
-    for table in (GRANTS, NOTICES, RECEIPTS, SESSIONS):
-        for each in table:
-            yield ("refuse" if each.code else "accept"), each
+STATEMENTS = [*GRANTS, *NOTICES, *RECEIPTS, *SESSIONS]
+FOLDER = resources.schemas() / "v1/vectors/statements"
 
 
 def outcome(told: Mapping[str, Any], view: View, seeds: Mapping[str, str]) -> dict[str, Any]:
@@ -350,7 +349,7 @@ def outcome(told: Mapping[str, Any], view: View, seeds: Mapping[str, str]) -> di
         return {"code": refusal.code.value, "at": refusal.at}
 
 
-def told(statement: Statement, world: World) -> dict[str, Any]:
+def vector(statement: Statement, world: World) -> dict[str, Any]:
     """The vector of a statement, with the answer that it was made for."""
     made = {
         "name": statement.name,
@@ -365,3 +364,13 @@ def told(statement: Statement, world: World) -> dict[str, Any]:
     assert expected in (None, expect), (statement.name, expect)
     assert statement.code or "code" not in expect, (statement.name, expect)
     return {**made, "expect": expect}
+
+
+def fill(world: World) -> int:
+    """Write each vector that has no file yet; how many."""
+    missing = [each for each in STATEMENTS if not (FOLDER / f"{each.name}.json").exists()]
+    FOLDER.mkdir(exist_ok=True)
+    for each in missing:
+        text = json.dumps(vector(each, world), ensure_ascii=False, indent=1) + "\n"
+        (FOLDER / f"{each.name}.json").write_text(text, "utf-8")
+    return len(missing)
