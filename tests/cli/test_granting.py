@@ -149,5 +149,6 @@ def test_locked_item_is_acknowledged_as_such(exercise, locked):
     ran = exercise.at(DESK, "ack", locked, "--outcome", "opened", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (output.EXIT_REFUSED, "wrong-value")
     assert exercise.at(DESK, "ack", locked, "--json").json["outcome"] == "schema-invalid"
-    (recipient,) = exercise.at(OPS, "trace", locked, "--json").json["recipients"]
-    assert [each["outcome"] for each in recipient["acknowledgements"]] == ["schema-invalid"]
+    recipients = exercise.at(OPS, "trace", locked, "--json").json["recipients"]
+    (desk,) = [each for each in recipients if each["endpoint"] == "us.jiatfs/desk"]
+    assert [each["outcome"] for each in desk["acknowledgements"]] == ["schema-invalid"]
