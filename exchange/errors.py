@@ -70,6 +70,7 @@ class Code(StrEnum):
     EXPIRED = "expired"
     LIFETIME = "lifetime"
     TARGET_MISMATCH = "target-mismatch"
+    TARGET_CANCELLED = "target-cancelled"
     NOT_OWED = "not-owed"
     ID_REUSED = "id-reused"
     STALE_VERSION = "stale-version"

@@ -17,7 +17,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
-from exchange.model.header import RELATION_OF, Blob, Header
+from exchange.model.header import BEARING, RELATION_OF, Blob, Header, Reference
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -75,11 +75,15 @@ def lookups(considered: Considered) -> list[bytes]:
             wanted = [
                 keys.by_digest(digest),
                 keys.of_header(headers.TYP, header),
-                keys.cancellation(header.origin, digest),
+                *(keys.bearing(each, header.origin, digest) for each in BEARING),
             ]
             if target := target_of(header):
-                # A second cancellation of one target must find the first: a key is taken once.
-                wanted += [keys.by_digest(target), keys.cancellation(header.origin, target)]
+                # The second that bears on one target must find the first: a key is taken once.
+                wanted += [
+                    keys.by_digest(target.header_digest),
+                    keys.bearing(target.rel, header.origin, target.header_digest),
+                    keys.bearing("cancels", header.origin, target.header_digest),
+                ]
             return wanted
         case Attested(ack, digest):
             return [
@@ -93,13 +97,10 @@ def lookups(considered: Considered) -> list[bytes]:
             return [keys.by_digest(digest)]
 
 
-def target_of(header: Header) -> str | None:
-    """Return the digest of the header that this one cancels or corrects, if it does."""
+def target_of(header: Header) -> Reference | None:
+    """Return the reference to what this one cancels, corrects or supersedes, if it does."""
     relation = RELATION_OF.get(header.verb)
-    if relation not in ("cancels", "corrects"):
-        return None
-    reference = header.reference(relation)
-    return reference.header_digest if reference else None
+    return header.reference(relation) if relation in BEARING else None
 
 
 class Ledger:
@@ -230,27 +231,24 @@ class Ledger:
         body: bytes,
         find: Callable[[bytes], Found | None],
     ) -> Recorded:
-        header, target = decision.header, None
-        holders: list[str] = list(decision.owed)
-        extra: tuple[bytes, ...] = ()
-        if wanted := target_of(header):
-            target = find(keys.by_digest(wanted))
-            if target is not None:
-                holders += _holders(target.entry, header)
-            if header.verb == "cancel":
-                extra = (keys.cancellation(header.origin, wanted),)
-        owed = self._owe(holders)
+        header = decision.header
+        held = _bear(header, find)
+        owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
-        cancelled = find(keys.cancellation(header.origin, decision.digest))
+        cancelled, corrected, superseded = (
+            find(keys.bearing(each, header.origin, decision.digest)) for each in BEARING
+        )
         facts = entries.Accepted(
             digest=decision.digest,
             blobs=[decision.seen.blob],
             wraps=decision.seen.wraps,
             owed=owed,
             late=decision.late,
-            target=target.index if target else None,
+            target=held.target,
             cancelled_by=cancelled.index if cancelled else None,
+            corrected_by=corrected.index if corrected else msgspec.UNSET,
+            superseded_by=superseded.index if superseded else msgspec.UNSET,
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,
@@ -258,7 +256,7 @@ class Ledger:
         names = (
             keys.by_digest(decision.digest),
             keys.of_header(headers.TYP, header),
-            *(key for key in extra if find(key) is None),
+            *held.keys,
         )
         blob = (decision.seen.blob, body)
         return Recorded(
@@ -347,21 +345,53 @@ class Ledger:
         return index
 
 
-def _holders(entry: bytes, header: Header) -> list[str]:
-    """Return everybody who holds the target of a cancellation or correction.
+class _Bearing(NamedTuple):
+    """What an arrival has to do with its target: its entry, who holds it, and keys to take."""
+
+    target: int | None = None
+    holders: tuple[str, ...] = ()
+    keys: tuple[bytes, ...] = ()
+
+
+def _bear(header: Header, find: Callable[[bytes], Found | None]) -> _Bearing:
+    """Hold an arrival to the bulletin that it cancels, corrects or supersedes.
+
+    The target may be still to come: then the key that is taken here lets it name this one.
 
     Raises:
-        Refusal: ``target-mismatch``: it is not a bulletin of this originator, or another id.
+        Refusal: ``target-mismatch``, or ``target-cancelled``: an update of what is no more.
+    """
+    reference = target_of(header)
+    if reference is None:
+        return _Bearing()
+    named = reference.header_digest
+    target = find(keys.by_digest(named))
+    holders = () if target is None else _holders(target.entry, header, reference)
+    if reference.rel == "supersedes" and (
+        cancelled := find(keys.bearing("cancels", header.origin, named))
+    ):
+        raise Refusal(Code.TARGET_CANCELLED, "/refs", id=reference.id, found=cancelled.index)
+    key = keys.bearing(reference.rel, header.origin, named)
+    is_wanted = reference.rel == "cancels" or target is None
+    taken = (key,) if is_wanted and find(key) is None else ()
+    return _Bearing(target.index if target else None, holders, taken)
+
+
+def _holders(entry: bytes, header: Header, reference: Reference) -> tuple[str, ...]:
+    """Return everybody who holds the target of what bears on it.
+
+    Raises:
+        Refusal: ``target-mismatch``: it is not a bulletin of this originator, or another id; or
+            it is of another type than its update.
     """
     target = entries.decode(entry)
-    relation = RELATION_OF[header.verb]
-    reference = header.reference(relation)
-    if reference is None or not isinstance(target.facts, entries.Accepted):
+    if not isinstance(target.facts, entries.Accepted):
         raise Refusal(Code.TARGET_MISMATCH, "/refs")
     before = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
-    if (before.origin, before.id) != (header.origin, reference.id):
+    is_its_own_kind = reference.rel != "supersedes" or before.type == header.type
+    if (before.origin, before.id) != (header.origin, reference.id) or not is_its_own_kind:
         raise Refusal(Code.TARGET_MISMATCH, "/refs", id=reference.id)
-    return [owed.endpoint for owed in target.facts.owed]
+    return tuple(owed.endpoint for owed in target.facts.owed)
 
 
 def is_poster(entry: bytes, caller: str) -> bool:

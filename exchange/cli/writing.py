@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 _TARGET = click.option(
-    "--target", metavar="ID", help="The bulletin this one corrects, cancels or answers."
+    "--target",
+    metavar="ID",
+    help="The bulletin this one updates, corrects, cancels or answers.",
 )
 _DRY = click.option("--dry-run", is_flag=True, help="Show who could read it; send nothing.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")

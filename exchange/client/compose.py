@@ -71,13 +71,15 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         identity: the bulletin's UUIDv7.
         now: seconds UTC.
         codes: the code lists.
-        target: the bulletin that this one corrects, cancels or answers.
+        target: the bulletin that this one updates, corrects, cancels or answers.
 
     Raises:
         Refusal: the draft, a recipient or a key is unfit; it names which.
     """
     standing = view.standing(endpoint)
     member = standing.member.member
+    if target is not None and drafts.is_report(draft):
+        draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     readers = _readers(draft, view, endpoint, now)
     post, said = draft.post, bulletins.repeated(bulletin)
@@ -115,6 +117,13 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     # The node would refuse the same; its author should hear it before anything is sealed.
     rules.admit(header, standing, view, now)
     return Prepared(header, bulletin, readers)
+
+
+def _own(target: Target, member: str) -> Target:
+    """Return the target of an update: only its originator has a newer version of it."""
+    if target.origin != member:
+        raise Refusal(Code.TARGET_MISMATCH, "/target", id=target.id)
+    return target
 
 
 def _readers(draft: Draft, view: View, endpoint: str, now: int) -> list[Reader]:

@@ -66,6 +66,10 @@ def correcting(target: builders.Envelope, **changes: Any) -> builders.Envelope:
     return WORLD.envelope(**{**told, **changes})
 
 
+def updating(target: builders.Envelope, **changes: Any) -> builders.Envelope:
+    return WORLD.envelope(**{"verb": "update", "refs": refers("supersedes", target), **changes})
+
+
 # -- once, for ever ----------------------------------------------------------------------------
 
 
@@ -201,7 +205,7 @@ def test_id_with_other_bytes_is_refused_for_ever(in_one_group: bool) -> None:
 
 
 @pytest.mark.parametrize("in_one_group", [True, False])
-@pytest.mark.parametrize("amend", [cancelling, correcting])
+@pytest.mark.parametrize("amend", [cancelling, correcting, updating])
 def test_amendment_is_owed_to_every_holder_of_its_target(
     amend: Any, in_one_group: bool
 ) -> None:
@@ -237,6 +241,55 @@ def test_cancellation_before_its_target_is_told_with_the_target(in_one_group: bo
             book.post(arrival)
     assert facts(book, book.base).target is None
     assert facts(book, book.base + 1).cancelled_by == book.base
+
+
+@pytest.mark.parametrize("in_one_group", [True, False])
+@pytest.mark.parametrize(
+    ("amend", "link"), [(correcting, "corrected_by"), (updating, "superseded_by")]
+)
+def test_what_bears_on_a_bulletin_before_it_is_told_with_it(
+    amend: Any, link: str, in_one_group: bool
+) -> None:
+    book, target = Book(), WORLD.envelope()
+    # The second that comes early takes no key twice: the target names the first.
+    arrivals = [WORLD.arrival(each) for each in (amend(target), amend(target), target)]
+    if in_one_group:
+        book.post(*arrivals)
+    else:
+        for arrival in arrivals:
+            book.post(arrival)
+    told = facts(book, book.base + 2)
+    links = {"corrected_by": msgspec.UNSET, "superseded_by": msgspec.UNSET, link: book.base}
+    assert {name: getattr(told, name) for name in links} == links
+    assert told.cancelled_by is None
+
+
+@pytest.mark.parametrize("amend", [correcting, updating])
+def test_what_comes_after_its_target_links_back_alone(amend: Any) -> None:
+    book, target = Book(), WORLD.envelope()
+    book.post(WORLD.arrival(target), WORLD.arrival(amend(target)))
+    assert b"_by" not in book.entries[0].replace(b'"cancelled_by":null', b"")
+    assert facts(book, book.base + 1).target == book.base
+
+
+@pytest.mark.parametrize("target_first", [True, False])
+def test_update_of_what_was_cancelled_is_refused(target_first: bool) -> None:
+    book, target = Book(), WORLD.envelope()
+    before = [target, cancelling(target)] if target_first else [cancelling(target)]
+    for each in before:
+        book.post(WORLD.arrival(each))
+    settled = book.post(WORLD.arrival(updating(target)))[0]
+    assert isinstance(settled, Rejected)
+    assert settled.refusal.code == Code.TARGET_CANCELLED
+    assert settled.refusal.facts["found"] == book.base + len(before) - 1
+
+
+def test_update_of_an_update_is_owed_to_the_holders_of_all() -> None:
+    book, first = Book(), WORLD.envelope(to=[WATCH])
+    second = updating(first, to=[COAST])
+    third = updating(second, to=[DESK_US])
+    book.post(*(WORLD.arrival(each) for each in (first, second, third)))
+    assert owed(book, book.base + 2).keys() == {DESK_US, COAST, WATCH}
 
 
 def test_target_cancelled_twice_names_the_first() -> None:
@@ -343,6 +396,8 @@ POOL = [
     *(WORLD.arrival(each) for each in TARGETS),
     *(WORLD.arrival(cancelling(each)) for each in TARGETS[:2]),
     WORLD.arrival(correcting(TARGETS[1], to=[DESK_US])),
+    WORLD.arrival(correcting(TARGETS[1], to=[COAST])),
+    *(WORLD.arrival(updating(TARGETS[0], to=[each])) for each in (DESK_US, COAST)),
     WORLD.arrival(WORLD.ack(TARGETS[0])),
     WORLD.arrival(WORLD.ack(TARGETS[1], COAST)),
     WORLD.arrival(WORLD.ack(TARGETS[2], OPS)),
@@ -443,12 +498,13 @@ def test_names_of_different_things_never_meet() -> None:
         keys.bulletin("t", "o", "e", "i"),
         keys.bulletin("t", "o", "ei", ""),
         keys.by_digest("d"),
-        keys.cancellation("o", "d"),
-        keys.cancellation("od", ""),
+        keys.bearing("cancels", "o", "d"),
+        keys.bearing("corrects", "o", "d"),
+        keys.bearing("cancels", "od", ""),
         keys.trust("root", 1),
         keys.trust("roo", 11),
     }
-    assert len(made) == 7
+    assert len(made) == 8
     assert all(len(each) == 32 for each in made)
     # Fixed for ever: another value would let an old bulletin in again.
     assert keys.by_digest("A" * 43).hex() == GOLDEN

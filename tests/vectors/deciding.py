@@ -269,6 +269,18 @@ def _corrects(world: World, first: Envelope, **changes: Any) -> Envelope:
     return world.envelope(**{**usual, **changes})
 
 
+def _updates(world: World, first: Envelope, **changes: Any) -> Envelope:
+    usual: dict[str, Any] = {"verb": "update", "refs": refers("supersedes", first)}
+    return world.envelope(**{**usual, **changes})
+
+
+def _updated_after_cancellation(world: World) -> Posted:
+    first = world.envelope()
+    cancellation = world.envelope(type="can", verb="cancel", refs=refers("cancels", first))
+    before = (world.arrival(first), world.arrival(cancellation))
+    return Posted(world.arrival(_updates(world, first)), (), before)
+
+
 def _about(first: Envelope, **changes: Any) -> Any:
     header = builders.decoded(first.header)
     subject = {
@@ -412,6 +424,38 @@ ORDER = [
         "/refs",
         _corrected_ack,
     ),
+    Case(
+        "update-by-another-member",
+        "an update of another member's bulletin",
+        Code.TARGET_MISMATCH,
+        "/refs",
+        _again(lambda w, f: _updates(w, f, endpoint=COAST, to=[WATCH])),
+    ),
+    Case(
+        "update-under-another-id",
+        "an update whose id and digest are of two bulletins",
+        Code.TARGET_MISMATCH,
+        "/refs",
+        _again(
+            lambda w, f: _updates(
+                w, f, refs=[Reference("supersedes", NOBODY.id, digest(f.header))]
+            )
+        ),
+    ),
+    Case(
+        "update-of-another-type",
+        "a seizure said to update a vessel of interest",
+        Code.TARGET_MISMATCH,
+        "/refs",
+        _again(lambda w, f: _updates(w, f, type="szr")),
+    ),
+    Case(
+        "update-of-what-was-cancelled",
+        "an update of a bulletin whose originator cancelled it",
+        Code.TARGET_CANCELLED,
+        "/refs",
+        _updated_after_cancellation,
+    ),
 ]
 
 
@@ -419,6 +463,17 @@ def _cancelled_before(world: World) -> Posted:
     target = world.envelope()
     cancellation = world.envelope(type="can", verb="cancel", refs=refers("cancels", target))
     return Posted(world.arrival(target), (), (world.arrival(cancellation),))
+
+
+def _early(verb: Any, rel: Any, **changes: Any) -> Callable[[World], Posted]:
+    """A bulletin that comes after what bears on it."""
+
+    def make(world: World) -> Posted:
+        target = world.envelope()
+        first = world.envelope(verb=verb, refs=refers(rel, target), **changes)
+        return Posted(world.arrival(target), (), (world.arrival(first),))
+
+    return make
 
 
 ACCEPT = [
@@ -473,6 +528,27 @@ ACCEPT = [
         None,
         "",
         _cancelled_before,
+    ),
+    Case(
+        "correction-first",
+        "a correction that comes before its target",
+        None,
+        "",
+        _early("correct", "corrects", type="cor"),
+    ),
+    Case(
+        "update",
+        "an update, owed to every holder of what it supersedes",
+        None,
+        "",
+        _again(lambda w, f: _updates(w, f, to=["us.jiatfs/desk"])),
+    ),
+    Case(
+        "update-first",
+        "an update that comes before what it supersedes",
+        None,
+        "",
+        _early("update", "supersedes"),
     ),
     Case(
         "acknowledgement",
