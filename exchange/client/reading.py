@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exchange.client.trust import TrustLog
     from exchange.model.bulletin import Bulletin
     from exchange.model.codes import Codes
-    from exchange.model.header import Header
+    from exchange.model.header import Header, Relation
     from exchange.model.objects import Acknowledgement
     from exchange.model.view import View
     from exchange.model.wire import InboxItem
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked."""
+    """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked.
+
+    ``earlier`` is what its entry names that bears on it, and came before it.
+    """
 
     position: int
     index: int
@@ -41,7 +44,7 @@ class Delivered(msgspec.Struct, frozen=True):
     digest: str
     late: bool
     target: int | None
-    cancelled_by: int | None
+    earlier: list[tuple[Relation, int]] = []
     bulletin: Bulletin | None = None
     opened: Opened | None = None
     locked: ExchangeError | None = None
@@ -137,8 +140,17 @@ def _delivered(
         digest=signed.digest,
         late=facts.late,
         target=facts.target,
-        cancelled_by=facts.cancelled_by,
+        earlier=_earlier(facts),
     )
+
+
+def _earlier(facts: entries.Accepted) -> list[tuple[Relation, int]]:
+    told: tuple[tuple[Relation, int | msgspec.UnsetType | None], ...] = (
+        ("cancels", facts.cancelled_by),
+        ("corrects", facts.corrected_by),
+        ("supersedes", facts.superseded_by),
+    )
+    return [(relation, index) for relation, index in told if isinstance(index, int)]
 
 
 def _must_share_trust(header: Header, view: View) -> None:
