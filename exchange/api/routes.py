@@ -239,11 +239,15 @@ async def blob(request: web.Request) -> web.Response:
 
 
 async def receipt(request: web.Request) -> web.Response:
-    """Return the receipt of a bulletin the caller posted: how Unknown is resolved."""
+    """Return the receipt of a bulletin or acknowledgement of the caller's, by its id."""
     node, standing = request.app[NODE], request[CALLER]
     member, endpoint = standing.member.member, standing.endpoint.id
-    key = keys.bulletin(headers.TYP, member, endpoint, request.match_info["id"])
-    found = (await node.store.find([key])).get(key)
+    wanted = [
+        keys.bulletin(typ, member, endpoint, request.match_info["id"])
+        for typ in (headers.TYP, objects.ACK_TYP)
+    ]
+    known = await node.store.find(wanted)
+    found = next((known[key] for key in wanted if key in known), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/id")
     return _json(await node.receipt(found.index))

@@ -136,7 +136,8 @@ async def _reach(session: Session) -> tuple[str, str]:
         now = agency.world.now()
         key = view.sealing_key(agency.profile.endpoint, now)
         days = (key.until - now) // 86_400
-        waiting = len(agency.world.outbox.waiting())
+        box = agency.world.outbox
+        waiting = len(box.waiting()) + len(box.acks.waiting())
     spanish = (
         f"responde; {view.position} documentos de confianza verificados desde el ancla; "
         f"mi clave vence en {days} días; {waiting} en espera de recibo"

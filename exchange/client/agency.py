@@ -28,8 +28,9 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
-from exchange.model.identity import uuid7
+from exchange.model.identity import digest, uuid7
 from exchange.seal import jws
+from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from exchange.model.entry import Facts
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
-    from exchange.seal.close import Envelope
     from exchange.seal.open import Opener
 
 
@@ -126,8 +126,13 @@ class Agency:
             target=target,
         )
 
-    async def post(self, prepared: Prepared) -> Receipt:
+    async def post(self, prepared: Prepared, mark: str = "") -> Receipt:
         """Seal, keep, post; return the receipt, verified.
+
+        Args:
+            prepared: what was reviewed.
+            mark: a digest of what is posted, for a poster that may be cut off at any point and
+                begin again: see ``posted``.
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
@@ -135,20 +140,60 @@ class Agency:
                 ``resume`` posts the same bytes again. So too where the receipt does not hold.
         """
         envelope = compose.seal(prepared, self._keys.signer, self.world.randomness)
-        self.world.outbox.keep(prepared.header.id, envelope)
+        self.world.outbox.keep(prepared.header.id, envelope, mark)
         return await self.send(prepared.header.id, envelope)
+
+    async def posted(self, mark: str) -> tuple[str, Receipt] | None:
+        """Return the id and receipt of what was posted under a mark, if anything was.
+
+        Ask before posting under the same mark, and have the outbox ``forget`` the mark once the
+        receipt has reached whoever waits for it: then nothing is sealed twice.
+
+        Raises:
+            Refusal, Fault: as ``post``.
+        """
+        box = self.world.outbox
+        identity = box.marked(mark)
+        if identity is None:
+            return None
+        return identity, box.receipt(identity) or await self.resolve(identity)
+
+    async def resolve(self, identity: str) -> Receipt:
+        """Return the receipt of what has none yet: asked for, else by posting it as it is.
+
+        Raises:
+            Refusal, Fault: as ``post``.
+        """
+        return await self._resolve(self.world.outbox, identity)
+
+    async def _resolve(self, box: Outbox, identity: str) -> Receipt:
+        envelope = box.envelope(identity)
+        if envelope is None:
+            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+        try:
+            # Asking costs a few hundred bytes, where posting again costs all of them.
+            receipt, _ = await self.receipt(identity, envelope)
+        except Refusal as refusal:
+            if refusal.code is not Code.NOT_FOUND:
+                raise
+            return await self._send(box, identity, envelope)
+        box.settle(identity, receipt)
+        return receipt
 
     async def send(self, identity: str, envelope: Envelope) -> Receipt:
         """Post an envelope that was kept, as it is; keep and return its receipt."""
+        return await self._send(self.world.outbox, identity, envelope)
+
+    async def _send(self, box: Outbox, identity: str, envelope: Envelope) -> Receipt:
         try:
             answer = await self._transport.post("/v1/objects", envelope.framed())
         except Refusal as refusal:
             # Without proof that it is recorded as refused it may be accepted: it is kept.
             if await self._is_refused(refusal.receipt, envelope.header):
-                self.world.outbox.discard(identity)
+                box.discard(identity)
             raise
         receipt, _ = await self._verified(answer, envelope.header)
-        self.world.outbox.settle(identity, receipt)
+        box.settle(identity, receipt)
         return receipt
 
     async def _is_refused(self, receipt: object, posted: bytes) -> bool:
@@ -189,18 +234,17 @@ class Agency:
         return receipt, facts
 
     async def resume(self) -> list[Receipt]:
-        """Post again whatever has no receipt yet: the same bytes, so nothing is doubled.
+        """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
         Raises:
             Refusal: the first there was, after all have been tried: none blocks the others.
             Fault: the node does not answer; what is left waits on.
         """
         settled, refusals = [], []
-        for identity in self.world.outbox.waiting():
-            envelope = self.world.outbox.envelope(identity)
-            if envelope is not None:
+        for box in (self.world.outbox, self.world.outbox.acks):
+            for identity in box.waiting():
                 try:
-                    settled.append(await self.send(identity, envelope))
+                    settled.append(await self._resolve(box, identity))
                 except Refusal as refusal:
                     refusals.append(refusal)
         if refusals:
@@ -220,12 +264,28 @@ class Agency:
             feeds=sorted(set(feeds)),
             issued=self.world.now(),
         )
-        return await self._post_signed(subscription, objects.SUBSCRIPTION_TYP)
+        # Not kept: posted again after a lost answer it is refused as an old version, and said
+        # once more it says the same.
+        signed = self._signed(subscription, objects.SUBSCRIPTION_TYP)
+        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
+        receipt, _ = await self._verified(answer, signed)
+        return receipt
 
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
     ) -> Receipt:
-        """Tell the originator what became of a bulletin, signed."""
+        """Tell the originator what became of a bulletin, signed.
+
+        Said once, it is said: the same outcome of the same officer is signed and recorded once,
+        however often it is asked for, and its receipt returned.
+
+        Raises:
+            Refusal, Fault: as ``post``.
+        """
+        box = self.world.outbox.acks
+        mark = digest("\n".join((item.digest, outcome, officer or "")).encode())
+        if identity := box.marked(mark):
+            return box.receipt(identity) or await self._resolve(box, identity)
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self._keys.signer.suite,
@@ -237,13 +297,12 @@ class Agency:
             at=self.world.now(),
             officer=officer,
         )
-        return await self._post_signed(acknowledgement, objects.ACK_TYP)
+        envelope = Envelope(self._signed(acknowledgement, objects.ACK_TYP), b"")
+        box.keep(acknowledgement.id, envelope, mark)
+        return await self._send(box, acknowledgement.id, envelope)
 
-    async def _post_signed(self, payload: msgspec.Struct, typ: str) -> Receipt:
-        signed = jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
-        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        receipt, _ = await self._verified(answer, signed)
-        return receipt
+    def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
+        return jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
 
     # -- reading ------------------------------------------------------------------------
 

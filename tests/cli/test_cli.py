@@ -100,7 +100,7 @@ def test_post_of_a_file_that_is_not_there_is_a_usage_error(exercise):
 
 def test_outbox_lists_what_was_sent(exercise, posted):
     rows = exercise.at(OPS, "outbox", "--json").json["outbox"]
-    assert {"id": posted["id"], "index": posted["index"]} in rows
+    assert {"id": posted["id"], "kind": "bulletin", "index": posted["index"]} in rows
     assert posted["id"] in exercise.at(OPS, "outbox").out
     assert exercise.at(OPS, "outbox", "--resume").code == 0
 
