@@ -66,8 +66,6 @@ async def _health(node: Served) -> wire.Health:
     return wire.Health(
         node=node.name,
         ready=health.is_ready,
-        size=health.size,
-        epoch=health.epoch,
         quorum=arrangement.quorum if arrangement else "none",
     )
 
@@ -77,8 +75,11 @@ async def metrics(request: web.Request) -> web.Response:
     # The tempo of refusals and commits is not for strangers.
     if request.remote not in ("127.0.0.1", "::1"):
         raise Refusal(Code.NOT_FOUND)
-    refused = await request.app[NODE].all_refused()
-    lines = ["# TYPE exchange_refused_total counter"]
+    node = request.app[NODE]
+    health, refused = await node.health(), await node.all_refused()
+    lines = ["# TYPE exchange_journal_entries gauge", f"exchange_journal_entries {health.size}"]
+    lines += ["# TYPE exchange_epoch gauge", f"exchange_epoch {health.epoch}"]
+    lines += ["# TYPE exchange_refused_total counter"]
     lines += [
         f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
         for (code, route), count in sorted(refused.items())
