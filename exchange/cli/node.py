@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="The node's folder.",
 )
-@click.option("--listen", default="127.0.0.1:8443", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--listen",
+    default="127.0.0.1:8443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address to answer at.",
+)
 @click.option(
     "--checkpoint-every", default=1.0, show_default=True, help="Seconds between checkpoints."
 )

@@ -222,6 +222,7 @@ def read(session: Session, identity: str) -> None:
     type=click.Choice(get_args(objects.Outcome)),
     default="opened",
     show_default=True,
+    help="What became of it.",
 )
 @click.option("--officer", help="Who acted: a name or number of the watch, not a secret.")
 @verb

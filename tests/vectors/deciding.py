@@ -27,8 +27,8 @@ from tests.builders import (
     refers,
     suspended,
 )
-from tests.vectors import forging
-from tests.vectors.case import Case, Posted
+from tests.vectors import bearing, forging
+from tests.vectors.case import Case, Posted, again
 from tests.vectors.trusting import brought
 
 NOBODY = Reference("corrects", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)
@@ -246,20 +246,6 @@ POLICY = [
 ]
 
 
-def _again(
-    second: Callable[[World, Envelope], Any], **changes: Any
-) -> Callable[[World], Posted]:
-    """A second arrival made from a first one that was let in."""
-
-    def make(world: World) -> Posted:
-        first = world.envelope(**changes)
-        made = second(world, first)
-        arrival = made if not isinstance(made, Envelope | bytes) else world.arrival(made)
-        return Posted(arrival, (), (world.arrival(first),))
-
-    return make
-
-
 def _corrects(world: World, first: Envelope, **changes: Any) -> Envelope:
     usual: dict[str, Any] = {
         "type": "cor",
@@ -267,18 +253,6 @@ def _corrects(world: World, first: Envelope, **changes: Any) -> Envelope:
         "refs": refers("corrects", first),
     }
     return world.envelope(**{**usual, **changes})
-
-
-def _updates(world: World, first: Envelope, **changes: Any) -> Envelope:
-    usual: dict[str, Any] = {"verb": "update", "refs": refers("supersedes", first)}
-    return world.envelope(**{**usual, **changes})
-
-
-def _updated_after_cancellation(world: World) -> Posted:
-    first = world.envelope()
-    cancellation = world.envelope(type="can", verb="cancel", refs=refers("cancels", first))
-    before = (world.arrival(first), world.arrival(cancellation))
-    return Posted(world.arrival(_updates(world, first)), (), before)
 
 
 def _about(first: Envelope, **changes: Any) -> Any:
@@ -324,7 +298,7 @@ ORDER = [
         "the same id over other bytes",
         Code.ID_REUSED,
         "/id",
-        _again(lambda w, f: w.envelope(id=builders.decoded(f.header).id, precedence="flash")),
+        again(lambda w, f: w.envelope(id=builders.decoded(f.header).id, precedence="flash")),
     ),
     Case(
         "acknowledgement-id-used-again",
@@ -338,14 +312,14 @@ ORDER = [
         "another member posts the bytes of an accepted bulletin",
         Code.NOT_YOURS,
         "/endpoint",
-        _again(lambda w, f: w.arrival(f, caller=WATCH)),
+        again(lambda w, f: w.arrival(f, caller=WATCH)),
     ),
     Case(
         "acknowledged-and-not-owed",
         "an acknowledgement by one whom the bulletin is not owed to",
         Code.NOT_OWED,
         "/of",
-        _again(lambda w, f: w.ack(f, COAST), to=[WATCH]),
+        again(lambda w, f: w.ack(f, COAST), to=[WATCH]),
     ),
     Case(
         "acknowledged-unknown",
@@ -366,35 +340,35 @@ ORDER = [
         "an acknowledgement from beyond the tolerated skew",
         Code.NOT_YET_ISSUED,
         "/at",
-        _again(lambda w, f: w.ack(f, at=NOW + 301)),
+        again(lambda w, f: w.ack(f, at=NOW + 301)),
     ),
     Case(
         "acknowledged-under-another-id",
         "an acknowledgement whose id and digest are of two bulletins",
         Code.TARGET_MISMATCH,
         "/of",
-        _again(lambda w, f: w.ack(f, of=_about(f, id=NOBODY.id))),
+        again(lambda w, f: w.ack(f, of=_about(f, id=NOBODY.id))),
     ),
     Case(
         "acknowledged-of-another-author",
         "an acknowledgement that names another author",
         Code.TARGET_MISMATCH,
         "/of",
-        _again(lambda w, f: w.ack(f, of=_about(f, endpoint=DESK))),
+        again(lambda w, f: w.ack(f, of=_about(f, endpoint=DESK))),
     ),
     Case(
         "correction-by-another-member",
         "a correction of another member's bulletin",
         Code.TARGET_MISMATCH,
         "/refs",
-        _again(lambda w, f: _corrects(w, f, endpoint=COAST, to=[WATCH])),
+        again(lambda w, f: _corrects(w, f, endpoint=COAST, to=[WATCH])),
     ),
     Case(
         "cancellation-by-another-member",
         "a cancellation of another member's bulletin",
         Code.TARGET_MISMATCH,
         "/refs",
-        _again(
+        again(
             lambda w, f: _corrects(
                 w,
                 f,
@@ -411,7 +385,7 @@ ORDER = [
         "a correction whose id and digest are of two bulletins",
         Code.TARGET_MISMATCH,
         "/refs",
-        _again(
+        again(
             lambda w, f: _corrects(
                 w, f, refs=[Reference("corrects", NOBODY.id, digest(f.header))]
             )
@@ -424,38 +398,7 @@ ORDER = [
         "/refs",
         _corrected_ack,
     ),
-    Case(
-        "update-by-another-member",
-        "an update of another member's bulletin",
-        Code.TARGET_MISMATCH,
-        "/refs",
-        _again(lambda w, f: _updates(w, f, endpoint=COAST, to=[WATCH])),
-    ),
-    Case(
-        "update-under-another-id",
-        "an update whose id and digest are of two bulletins",
-        Code.TARGET_MISMATCH,
-        "/refs",
-        _again(
-            lambda w, f: _updates(
-                w, f, refs=[Reference("supersedes", NOBODY.id, digest(f.header))]
-            )
-        ),
-    ),
-    Case(
-        "update-of-another-type",
-        "a seizure said to update a vessel of interest",
-        Code.TARGET_MISMATCH,
-        "/refs",
-        _again(lambda w, f: _updates(w, f, type="szr")),
-    ),
-    Case(
-        "update-of-what-was-cancelled",
-        "an update of a bulletin whose originator cancelled it",
-        Code.TARGET_CANCELLED,
-        "/refs",
-        _updated_after_cancellation,
-    ),
+    *bearing.REFUSED,
 ]
 
 
@@ -463,17 +406,6 @@ def _cancelled_before(world: World) -> Posted:
     target = world.envelope()
     cancellation = world.envelope(type="can", verb="cancel", refs=refers("cancels", target))
     return Posted(world.arrival(target), (), (world.arrival(cancellation),))
-
-
-def _early(verb: Any, rel: Any, **changes: Any) -> Callable[[World], Posted]:
-    """A bulletin that comes after what bears on it."""
-
-    def make(world: World) -> Posted:
-        target = world.envelope()
-        first = world.envelope(verb=verb, refs=refers(rel, target), **changes)
-        return Posted(world.arrival(target), (), (world.arrival(first),))
-
-    return make
 
 
 ACCEPT = [
@@ -520,7 +452,7 @@ ACCEPT = [
         "a correction, owed to every holder of its target",
         None,
         "",
-        _again(lambda w, f: _corrects(w, f, to=["us.jiatfs/desk"])),
+        again(lambda w, f: _corrects(w, f, to=["us.jiatfs/desk"])),
     ),
     Case(
         "cancellation-first",
@@ -530,33 +462,13 @@ ACCEPT = [
         _cancelled_before,
     ),
     Case(
-        "correction-first",
-        "a correction that comes before its target",
-        None,
-        "",
-        _early("correct", "corrects", type="cor"),
-    ),
-    Case(
-        "update",
-        "an update, owed to every holder of what it supersedes",
-        None,
-        "",
-        _again(lambda w, f: _updates(w, f, to=["us.jiatfs/desk"])),
-    ),
-    Case(
-        "update-first",
-        "an update that comes before what it supersedes",
-        None,
-        "",
-        _early("update", "supersedes"),
-    ),
-    Case(
         "acknowledgement",
         "an acknowledgement by a recipient, owed to the author",
         None,
         "",
-        _again(lambda w, f: w.ack(f)),
+        again(lambda w, f: w.ack(f)),
     ),
+    *bearing.ACCEPTED,
     Case("subscription", "a subscription", None, "", lambda w: w.subscription()),
     Case(
         "member-changed",
