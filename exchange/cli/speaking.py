@@ -55,8 +55,6 @@ def told(command: C) -> C:
         made.help = gettext.gettext(inspect.cleandoc(command.help))
     made.options_metavar = gettext.gettext(command.options_metavar or "")
     made.params = [_param(each) for each in command.params]
-    # Click makes it once, in the language of that moment.
-    made._help_option = None  # noqa: SLF001
     if isinstance(made, click.Group):
         made.subcommand_metavar = gettext.gettext(made.subcommand_metavar or "")
         made.commands = {name: told(each) for name, each in made.commands.items()}

@@ -143,23 +143,28 @@ def _read(file: Path) -> Draft:
 def _check_alone(session: Session, read: Draft) -> None:
     identity = uuid7(world.clock_ms(), world.randomness(10))
     bulletin = drafts.complete(read, id=identity, origin="pa.check", codes=world.codes())
-    warnings = _warnings(session, bulletin)
+    warnings = _warnings(bulletin, world.now())
     if session.as_json:
         output.show_json({"valid": True, "type": bulletin.type, "warnings": warnings})
         return
     for warning in warnings:
-        click.echo(warning)
+        click.echo(warning[session.lang])
     session.say(
         "Válido. Quién podría leerlo lo dice el nodo: con un contexto, y sin --offline.",
         "Valid. Who could read it is for the node to say: with a context, without --offline.",
     )
 
 
-def _warnings(session: Session, bulletin: bulletins.Bulletin) -> list[str]:
+def _warnings(bulletin: bulletins.Bulletin, issued: int) -> list[dict[str, str]]:
     codes = world.codes()
     return [
-        render.indicator(found, session.lang, codes)
-        for found in bulletins.indicators(bulletin, codes)
+        {
+            "code": found.code,
+            "at": found.at,
+            "es": render.indicator(found, "es", codes),
+            "en": render.indicator(found, "en", codes),
+        }
+        for found in bulletins.indicators(bulletin, codes, issued)
     ]
 
 
@@ -272,14 +277,14 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             }
             for each in prepared.readers
         ],
-        "warnings": _warnings(session, prepared.bulletin),
+        "warnings": _warnings(prepared.bulletin, header.issued),
     }
 
 
 def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -> None:
     click.echo(render.heading(prepared.header, session.lang, world.codes()))
     for warning in review["warnings"]:
-        click.echo(warning)
+        click.echo(warning[session.lang])
     session.say(
         f"\nPodrán leerlo exactamente {len(prepared.readers)}, y nadie más:",
         f"\nExactly {len(prepared.readers)} will be able to read it, and nobody else:",
