@@ -114,7 +114,9 @@ class Agency:
 
     # -- posting ------------------------------------------------------------------------
 
-    async def prepare(self, draft: Draft, target: Target | None = None) -> Prepared:
+    async def prepare(
+        self, draft: Draft, target: Target | None = None, *, in_spite: bool = False
+    ) -> Prepared:
         """Return what would be sealed and who could read it. See ``compose.prepare``."""
         return compose.prepare(
             draft,
@@ -124,6 +126,7 @@ class Agency:
             now=self.world.now(),
             codes=self.world.codes,
             target=target,
+            in_spite=in_spite,
         )
 
     async def post(self, prepared: Prepared, mark: str = "") -> Receipt:

@@ -205,6 +205,38 @@ async def test_refusal_without_its_proof_keeps_the_envelope(tmp_path, proof):
             assert line.world.outbox.waiting() == [identity]
 
 
+async def test_own_review_refuses_first_and_the_node_in_spite_of_it(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        wrong = draft()
+        marking = msgspec.structs.replace(wrong.post.marking, releasable_to=["PAN"])
+        wrong = msgspec.structs.replace(
+            wrong, post=msgspec.structs.replace(wrong.post, marking=marking)
+        )
+        size = door.node.writer.size
+        with pytest.raises(Refusal) as caught:
+            await line.prepare(wrong)
+        assert (caught.value.code, door.node.writer.size) == (Code.NOT_RELEASABLE, size)
+        prepared = await line.prepare(wrong, in_spite=True)
+        assert prepared.objection.code is Code.NOT_RELEASABLE
+        with pytest.raises(Refusal) as caught:
+            await line.post(prepared)
+        assert caught.value.code is Code.NOT_RELEASABLE
+        assert caught.value.receipt.index == size
+        assert (await journal(door.node))[-1].facts.code == "not-releasable"
+        assert (await line.prepare(draft(), in_spite=True)).objection is None
+
+
+async def test_rules_of_the_arrangement_are_reviewed_too(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        wrong = draft()
+        post_ = msgspec.structs.replace(wrong.post, expires="400d", retain="500d")
+        wrong = msgspec.structs.replace(wrong, post=post_)
+        with pytest.raises(Refusal) as caught:
+            await line.prepare(wrong)
+        assert caught.value.code is Code.LIFETIME
+        assert (await line.prepare(wrong, in_spite=True)).objection.code is Code.LIFETIME
+
+
 # -- after an unknown outcome ----------------------------------------------------------------
 
 
