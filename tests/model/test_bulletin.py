@@ -226,7 +226,7 @@ def test_swapped_and_mirrored_positions_are_warned_of(geometry, code, at):
     ("mmsi", "flag"),
     [
         *((mid + "000000", "PAN") for mid in ("351", "357", "370", "374")),
-        *((mid + "000000", "USA") for mid in ("303", "338", "366", "369")),
+        *((mid + "000000", "USA") for mid in ("303", "338", "358", "366", "369", "379")),
     ],
 )
 def test_prefixes_of_both_nations_are_known(mmsi, flag):
