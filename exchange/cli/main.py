@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Verb to module and function; grouped as the README tells them.
 VERBS = {
     "demo": "exchange.cli.demo:demo",
+    "found": "exchange.cli.begin:found",
     "up": "exchange.cli.node:up",
     "doctor": "exchange.cli.node:doctor",
     "context": "exchange.cli.settings:context",
