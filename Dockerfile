@@ -19,4 +19,4 @@ USER exchange
 VOLUME /var/lib/exchange
 EXPOSE 8443
 ENTRYPOINT ["exchange"]
-CMD ["up", "--state", "/var/lib/exchange", "--listen", "0.0.0.0:8443"]
+CMD ["up", "--state", "/var/lib/exchange/node", "--listen", "0.0.0.0:8443"]

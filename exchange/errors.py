@@ -107,6 +107,9 @@ class Code(StrEnum):
     NO_CONTEXT = "no-context"
     INTERNAL = "internal"
 
+    # Of the command line alone: no node answers it.
+    USAGE = "usage"
+
 
 class ExchangeError(Exception):
     """What, where and with which facts; never content, keys or tokens.

@@ -94,5 +94,8 @@ class FaultyStore:
     async def blob(self, digest: str) -> bytes | None:
         return await self._answer(self.inner.blob(digest))
 
+    async def counts(self) -> ports.RowCounts:
+        return await self._answer(self.inner.counts())
+
     async def close(self) -> None:
         await self.inner.close()

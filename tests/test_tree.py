@@ -313,7 +313,9 @@ def test_compose_starts_one_node_with_nothing_it_does_not_need(compose: Any) -> 
     assert node["read_only"] is True
     assert node["cap_drop"] == ["ALL"]
     assert node["security_opt"] == ["no-new-privileges:true"]
-    assert node["command"][:3] == ["up", "--state", "/var/lib/exchange"]
+    # What it mounts is where its state lies: else every start would be an empty node.
+    (mount,) = node["volumes"]
+    assert node["command"][:3] == ["up", "--state", f"{mount.partition(':')[2]}/node"]
     assert "/livez" in " ".join(node["healthcheck"]["test"])
     assert not {"privileged", "network_mode", "pid", "user", "env_file"} & node.keys()
 
@@ -334,6 +336,14 @@ def test_image_is_not_run_by_its_superuser() -> None:
     assert users
     assert users[-1] not in {"root", "0"}
     assert any("--require-hashes" in line for line in lines)
+
+
+def test_image_starts_what_compose_starts(compose: Any) -> None:
+    (node,) = compose["services"].values()
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    (command,) = [line.removeprefix("CMD ") for line in lines if line.startswith("CMD ")]
+    assert json.loads(command) == node["command"]
+    assert 'ENTRYPOINT ["exchange"]' in lines
 
 
 # --- import contracts: a breach of each is found ---------------------------------------

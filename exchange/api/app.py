@@ -129,9 +129,12 @@ def _problem(
     caller, route = request.get(CALLER), _route(request)
     # Callers stand in the journal; strangers are counted, or a flood of them would fill it.
     request.app[NODE].refused[error.code.value, route] += 1
+    # What a stranger is not told: a code and nothing else.
+    cause = error.__cause__
     _log.info(
         "refused",
         code=error.code.value,
+        because=cause.code.value if isinstance(cause, Refusal) else None,
         route=route,
         caller=caller.endpoint.id if caller else None,
     )

@@ -68,8 +68,6 @@ async def _health(node: Served) -> wire.Health:
     return wire.Health(
         node=node.name,
         ready=health.is_ready,
-        size=health.size,
-        epoch=health.epoch,
         quorum=arrangement.quorum if arrangement else "none",
     )
 
@@ -79,8 +77,11 @@ async def metrics(request: web.Request) -> web.Response:
     # The tempo of refusals and commits is not for strangers.
     if request.remote not in ("127.0.0.1", "::1"):
         raise Refusal(Code.NOT_FOUND)
-    refused = await request.app[NODE].all_refused()
-    lines = ["# TYPE exchange_refused_total counter"]
+    node = request.app[NODE]
+    health, refused = await node.health(), await node.all_refused()
+    lines = ["# TYPE exchange_journal_entries gauge", f"exchange_journal_entries {health.size}"]
+    lines += ["# TYPE exchange_epoch gauge", f"exchange_epoch {health.epoch}"]
+    lines += ["# TYPE exchange_refused_total counter"]
     lines += [
         f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
         for (code, route), count in sorted(refused.items())
@@ -238,11 +239,15 @@ async def blob(request: web.Request) -> web.Response:
 
 
 async def receipt(request: web.Request) -> web.Response:
-    """Return the receipt of a bulletin the caller posted: how Unknown is resolved."""
+    """Return the receipt of a bulletin or acknowledgement of the caller's, by its id."""
     node, standing = request.app[NODE], request[CALLER]
     member, endpoint = standing.member.member, standing.endpoint.id
-    key = keys.bulletin(headers.TYP, member, endpoint, request.match_info["id"])
-    found = (await node.store.find([key])).get(key)
+    wanted = [
+        keys.bulletin(typ, member, endpoint, request.match_info["id"])
+        for typ in (headers.TYP, objects.ACK_TYP)
+    ]
+    known = await node.store.find(wanted)
+    found = next((known[key] for key in wanted if key in known), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/id")
     return _json(await node.receipt(found.index))

@@ -1,7 +1,8 @@
 """Verify a whole journal from its bytes: numbered checks, each named, in words and in JSON.
 
 Works on a node's own file, on a copy, or on a mirror, with no network. What is trusted is the
-anchor that the auditor brings; without one, the result says *unanchored*.
+anchor that the auditor brings; without one, the result says *unanchored*. That a journal was
+cut off at a checkpoint, or forked, shows only against a checkpoint that was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 
-from exchange.audit import forms
+from exchange.audit import forms, tables
 from exchange.audit.groups import Group, Groups, Place
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -22,6 +23,7 @@ from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
 from exchange.model.view import View
+from exchange.node.ports import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +31,19 @@ if TYPE_CHECKING:
     from exchange.model.trust import Node
 
 # In this order; a report numbers them from 1.
-Name = Literal["readable", "hashes", "replay", "checkpoints", "covered", "groups"]
+Name = Literal[
+    "readable",
+    "hashes",
+    "replay",
+    "checkpoints",
+    "covered",
+    "groups",
+    "bodies",
+    "inboxes",
+    "heads",
+    "keys",
+    "kept",
+]
 _PAGE = 256
 _PREFIX = "exchange/"
 
@@ -42,14 +56,11 @@ class Stored(msgspec.Struct, frozen=True):
     leaf: bytes
 
 
-class Source(Protocol):
+class Source(tables.Source, Protocol):
     """A journal to read: a node's file, a copy, or a mirror. Raises ``Fault`` if it cannot."""
 
     def read(self, first: int, limit: int) -> Sequence[Stored]:
         """Return at most ``limit`` entries from index ``first`` on, in order."""
-
-    def blob(self, digest: str) -> bytes | None:
-        """Return a trust document by digest, if it is there."""
 
     def group(self, index: int) -> Group | None:
         """Return the commit group that holds an entry; None, or no statement, if unknown."""
@@ -82,6 +93,7 @@ class Report(msgspec.Struct, frozen=True):
         uncovered: the other entries, but for that checkpoint's own.
         grouped: entries under commit groups whose signed statement holds; 0 for a mirror,
             which has none: then they were not looked at.
+        bodies: sealed bodies that are as their entry says; 0 for a mirror, which has none.
         root: of all entries found, in base64url.
     """
 
@@ -94,6 +106,7 @@ class Report(msgspec.Struct, frozen=True):
     covered: int
     uncovered: int
     grouped: int
+    bodies: int
     root: str
     checks: list[Check]
 
@@ -118,9 +131,25 @@ class _Note(NamedTuple):
 class Verifier:
     """Runs through a journal once, in order."""
 
-    def __init__(self, source: Source, anchor: str | None, told: Callable[[int], None]) -> None:
-        """Verify what ``source`` holds; ``told`` hears how many entries are done."""
+    def __init__(
+        self,
+        source: Source,
+        anchor: str | None,
+        told: Callable[[int], None],
+        kept: bytes | None = None,
+    ) -> None:
+        """Verify what ``source`` holds.
+
+        Args:
+            source: the journal.
+            anchor: digest of the first root, if the auditor brought one.
+            told: hears how many entries are done.
+            kept: a checkpoint of this node that was kept elsewhere, if there is one.
+        """
         self._source = source
+        self._kept = kept
+        self._tables = tables.Tables(source)
+        self._taken_ms = 0
         self._told = told
         self._anchored = anchor is not None
         self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob)
@@ -148,6 +177,9 @@ class Verifier:
             self._fail("readable", self._held["readable"], error)
         self._check_notes()
         self._check_groups()
+        self._check_tables()
+        if self._kept is not None:
+            self._check_kept(self._kept)
         covered = self._held["covered"]
         if not covered and self._held["readable"]:
             # Nobody signed any of it: nothing of it can be held against anybody.
@@ -191,7 +223,9 @@ class Verifier:
     def _step(self, stored: Stored, facts: entries.Facts) -> bool:
         """Judge the next entry, by the rules and by its form; return whether rules could."""
         before = self._replayer.view
-        was_judged = self._replayer.step(stored.entry).was_judged
+        replayed = self._replayer.step(stored.entry)
+        self._tables.add(stored.index, replayed.record)
+        self._taken_ms = facts.taken_ms
         if self._replayer.view is not before:
             # Who was struck off meanwhile may still have been told no.
             self._endpoints.update(self._replayer.view.endpoints)
@@ -199,7 +233,7 @@ class Verifier:
         if isinstance(facts, entries.EpochOpened):
             self._is_node(facts.node, Refusal(Code.BAD_PROOF, "/node", name=facts.node))
             self._epoch = facts.epoch
-        return was_judged
+        return replayed.was_judged
 
     def _is_node(self, name: str, otherwise: Refusal) -> None:
         self._node = self._node or name
@@ -211,6 +245,42 @@ class Verifier:
         self._held["groups"] = self._groups.held
         if self._groups.first is not None:
             self._fail("groups", *self._groups.first)
+
+    def _check_tables(self) -> None:
+        """Hold what is kept beside the entries to them, as far as they replay."""
+        size, frontier = self._held["readable"], self._hashes.frontier.encode()
+        head = Head(size, self._epoch, self._taken_ms, frontier)
+        is_whole = not self._failed.keys() & {"readable", "replay"}
+        is_node = self._groups.held > 0
+        self._tables.finish(
+            tables.End(head, self._replayer.positions, is_node) if is_whole else None
+        )
+        for name, held in self._tables.held.items():
+            self._held[name] = held
+            if name in self._tables.failed:
+                self._fail(name, *self._tables.failed[name])
+
+    def _check_kept(self, raw: bytes) -> None:
+        """Hold the journal to a checkpoint of it that was kept where its keeper has no hand."""
+        try:
+            origin = c2sp.parse(raw).origin
+            node = self._replayer.view.nodes.get(origin.removeprefix(_PREFIX))
+            if node is None or not origin.startswith(_PREFIX):
+                raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])  # noqa: TRY301
+            self._is_node(node.node, Refusal(Code.BAD_CHECKPOINT, "/note", name=node.node))
+            found = c2sp.verify(raw, origin=origin, required=log_keys(node, origin)).checkpoint
+            self._must_contain(found)
+        except Refusal as refusal:
+            self._fail("kept", None, refusal)
+        else:
+            self._held["kept"] = found.size
+
+    def _must_contain(self, kept: c2sp.Checkpoint) -> None:
+        size = self._hashes.frontier.size
+        if kept.size > size:
+            raise Refusal(Code.BAD_CHECKPOINT, "/size", expected=kept.size, found=size)
+        if root_at(kept.size, self._hashes) != kept.root:
+            raise Refusal(Code.BAD_CHECKPOINT, "/root", found=kept.size)
 
     def _check_notes(self) -> None:
         """Hold every checkpoint to the tree as recomputed, under its node's log keys."""
@@ -249,7 +319,8 @@ class Verifier:
     def _report(self) -> Report:
         size, covered = self._held["readable"], self._held["covered"]
         checks = []
-        for number, name in enumerate(get_args(Name), 1):
+        names = [each for each in get_args(Name) if each != "kept" or self._kept is not None]
+        for number, name in enumerate(names, 1):
             first, error = self._failed.get(name, (None, None))
             code = error.code.value if error else None
             at = error.at if error else ""
@@ -265,6 +336,7 @@ class Verifier:
             covered=covered,
             uncovered=size - covered - 1 if covered else size,
             grouped=self._groups.held,
+            bodies=self._held["bodies"],
             root=b64(self._hashes.frontier.root()),
             checks=checks,
         )

@@ -5,7 +5,7 @@ A bulletin's grants are found by number, so that one look-up before settling fin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.header import BEARING, RELATION_OF
 from exchange.policy import rules
 from exchange.seal import jws
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exchange.broker.settle import Found
-    from exchange.model.header import Header
+    from exchange.model.header import Header, Reference
     from exchange.model.objects import Grant, Subject
     from exchange.model.view import View
 
@@ -102,7 +103,7 @@ def granted(grant: Grant, view: View, now: int, find: Find) -> Target:
     found = target(of, grant.origin, find)
     if found is None:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
-    if cancelled := find(keys.cancellation(grant.origin, of.header_digest)):
+    if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     # Until then its content is kept; from then on it is to be nowhere.
     if now >= found.header.retain_until:
@@ -111,3 +112,60 @@ def granted(grant: Grant, view: View, now: int, find: Find) -> Target:
         raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
     rules.may_be_granted(found.header, view.standing(grant.endpoint), grant.to, view)
     return found
+
+
+def target_of(header: Header) -> Reference | None:
+    """Return the reference to what this one cancels, corrects or supersedes, if it does."""
+    relation = RELATION_OF.get(header.verb)
+    return header.reference(relation) if relation in BEARING else None
+
+
+class Bearing(NamedTuple):
+    """What an arrival has to do with its target: its entry, who holds it, and keys to take."""
+
+    target: int | None = None
+    holders: tuple[str, ...] = ()
+    keys: tuple[bytes, ...] = ()
+
+
+def bear(header: Header, find: Find) -> Bearing:
+    """Hold an arrival to the bulletin that it cancels, corrects or supersedes.
+
+    The target may be still to come: then the key that is taken here lets it name this one.
+
+    Raises:
+        Refusal: ``target-mismatch``, or ``target-cancelled``: an update of what is no more.
+    """
+    reference = target_of(header)
+    if reference is None:
+        return Bearing()
+    named = reference.header_digest
+    target = find(keys.by_digest(named))
+    holders: tuple[str, ...] = ()
+    if target is not None:
+        holders = (*_holders(target.entry, header, reference), *grantees(named, find))
+    if reference.rel == "supersedes" and (
+        cancelled := find(keys.bearing("cancels", header.origin, named))
+    ):
+        raise Refusal(Code.TARGET_CANCELLED, "/refs", id=reference.id, found=cancelled.index)
+    key = keys.bearing(reference.rel, header.origin, named)
+    is_wanted = reference.rel == "cancels" or target is None
+    taken = (key,) if is_wanted and find(key) is None else ()
+    return Bearing(target.index if target else None, holders, taken)
+
+
+def _holders(entry: bytes, header: Header, reference: Reference) -> tuple[str, ...]:
+    """Return everybody who holds the target of what bears on it.
+
+    Raises:
+        Refusal: ``target-mismatch``: it is not a bulletin of this originator, or another id; or
+            it is of another type than its update.
+    """
+    target = entries.decode(entry)
+    if not isinstance(target.facts, entries.Accepted):
+        raise Refusal(Code.TARGET_MISMATCH, "/refs")
+    before = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
+    is_its_own_kind = reference.rel != "supersedes" or before.type == header.type
+    if (before.origin, before.id) != (header.origin, reference.id) or not is_its_own_kind:
+        raise Refusal(Code.TARGET_MISMATCH, "/refs", id=reference.id)
+    return tuple(owed.endpoint for owed in target.facts.owed)

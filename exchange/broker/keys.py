@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exchange.model.header import Header
+    from exchange.model.header import Header, Relation
     from exchange.model.objects import Acknowledgement, Grant, Release
 
 
@@ -33,9 +33,12 @@ def by_digest(header_digest: str) -> bytes:
     return _named("digest", header_digest)
 
 
-def cancellation(origin: str, header_digest: str) -> bytes:
-    """Return the key of an originator's cancellation of a header, come before or after it."""
-    return _named("cancels", origin, header_digest)
+def bearing(relation: Relation, origin: str, header_digest: str) -> bytes:
+    """Return the key of the first bulletin of an originator that bears so on a header.
+
+    A cancellation takes it whenever it comes, others only when they come before their target.
+    """
+    return _named(relation, origin, header_digest)
 
 
 def granted_to(header_digest: str, endpoint: str) -> bytes:

@@ -25,7 +25,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
-from exchange.model.header import MAX_RECIPIENTS, RELATION_OF, Blob, Header
+from exchange.model.header import BEARING, MAX_RECIPIENTS, Blob
 from exchange.model.identity import digest
 from exchange.seal import jws
 
@@ -84,12 +84,16 @@ def lookups(considered: Considered) -> list[bytes]:
         case Admitted(header, digest):
             wanted = [
                 *_own(considered.decision, digest),
-                keys.cancellation(header.origin, digest),
+                *(keys.bearing(each, header.origin, digest) for each in BEARING),
             ]
-            if target := target_of(header):
-                # A second cancellation of one target must find the first: a key is taken once.
-                wanted += [keys.by_digest(target), keys.cancellation(header.origin, target)]
-                wanted += holding.lookups(target)
+            if target := holding.target_of(header):
+                # The second that bears on one target must find the first: a key is taken once.
+                wanted += [
+                    keys.by_digest(target.header_digest),
+                    keys.bearing(target.rel, header.origin, target.header_digest),
+                    keys.bearing("cancels", header.origin, target.header_digest),
+                    *holding.lookups(target.header_digest),
+                ]
             return wanted
         case Attested(ack, digest):
             return [
@@ -101,7 +105,7 @@ def lookups(considered: Considered) -> list[bytes]:
             return [
                 *_own(considered.decision, digest),
                 keys.by_digest(grant.of.header_digest),
-                keys.cancellation(grant.origin, grant.of.header_digest),
+                keys.bearing("cancels", grant.origin, grant.of.header_digest),
                 keys.granted_to(grant.of.header_digest, grant.to),
                 *holding.lookups(grant.of.header_digest),
             ]
@@ -132,15 +136,6 @@ def _own(decision: _Signed, digest: str) -> tuple[bytes, bytes]:
         case Countersigned(release):
             identity = keys.of_header(objects.RELEASE_TYP, release)
     return keys.by_digest(digest), identity
-
-
-def target_of(header: Header) -> str | None:
-    """Return the digest of the header that this one cancels or corrects, if it does."""
-    relation = RELATION_OF.get(header.verb)
-    if relation not in ("cancels", "corrects"):
-        return None
-    reference = header.reference(relation)
-    return reference.header_digest if reference else None
 
 
 class Ledger:
@@ -278,35 +273,31 @@ class Ledger:
         body: bytes,
         find: Callable[[bytes], Found | None],
     ) -> Recorded:
-        header, target = decision.header, None
-        holders: list[str] = list(decision.owed)
-        extra: tuple[bytes, ...] = ()
-        if wanted := target_of(header):
-            target = find(keys.by_digest(wanted))
-            if target is not None:
-                holders += _holders(target.entry, header)
-                holders += holding.grantees(wanted, find)
-            if header.verb == "cancel":
-                extra = (keys.cancellation(header.origin, wanted),)
-        owed = self._owe(holders)
+        header = decision.header
+        held = holding.bear(header, find)
+        owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
-        cancelled = find(keys.cancellation(header.origin, decision.digest))
+        cancelled, corrected, superseded = (
+            find(keys.bearing(each, header.origin, decision.digest)) for each in BEARING
+        )
         facts = entries.Accepted(
             digest=decision.digest,
             blobs=[decision.seen.blob],
             wraps=decision.seen.wraps,
             owed=owed,
             late=decision.late,
-            target=target.index if target else None,
+            target=held.target,
             cancelled_by=cancelled.index if cancelled else None,
+            corrected_by=corrected.index if corrected else msgspec.UNSET,
+            superseded_by=superseded.index if superseded else msgspec.UNSET,
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,
         )
         names = (
             *_own(decision, decision.digest),
-            *(key for key in extra if find(key) is None),
+            *held.keys,
         )
         blob = (decision.seen.blob, body)
         return Recorded(
@@ -461,20 +452,3 @@ class Ledger:
         for key in record.keys:
             self._fresh[key] = Found(index, record.entry)
         return index
-
-
-def _holders(entry: bytes, header: Header) -> list[str]:
-    """Return everybody who holds the target of a cancellation or correction.
-
-    Raises:
-        Refusal: ``target-mismatch``: it is not a bulletin of this originator, or another id.
-    """
-    target = entries.decode(entry)
-    relation = RELATION_OF[header.verb]
-    reference = header.reference(relation)
-    if reference is None or not isinstance(target.facts, entries.Accepted):
-        raise Refusal(Code.TARGET_MISMATCH, "/refs")
-    before = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
-    if (before.origin, before.id) != (header.origin, reference.id):
-        raise Refusal(Code.TARGET_MISMATCH, "/refs", id=reference.id)
-    return [owed.endpoint for owed in target.facts.owed]

@@ -1,17 +1,17 @@
-"""Verbs of an auditor: ``audit mirror``, ``log``, ``verify``, ``proof``."""
+"""Verbs of an auditor: ``audit mirror``, ``log``, ``verify``, ``checkpoint``, ``proof``."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.audit.groups import Group
-from exchange.audit.verify import Stored, log_keys
+from exchange.audit.verify import log_keys
 from exchange.cli import output
+from exchange.cli.journal_file import opened
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu_ms
 from exchange.errors import Code, Fault, Refusal
@@ -19,11 +19,10 @@ from exchange.model import entry as entries
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from exchange.audit.verify import Report
     from exchange.client.agency import Agency
-    from exchange.node.ports import Store
 
 EXIT_UNANCHORED = 6
 _PAGE = 256
@@ -55,49 +54,30 @@ _CHECKS = {
         ("asientos bajo grupos firmados", "entries under signed commit groups"),
         ("un grupo firmado dice otra cosa", "a signed commit group says otherwise"),
     ),
+    "bodies": (
+        ("cuerpos sellados son los firmados", "sealed bodies are the ones signed for"),
+        ("un cuerpo sellado falta o no es el firmado", "a sealed body is gone or another"),
+    ),
+    "inboxes": (
+        ("lugares en buzones, como se deben", "places in inboxes, as they are owed"),
+        ("un buzón no tiene lo que se le debe", "an inbox does not hold what it is owed"),
+    ),
+    "heads": (
+        ("buzones cuentan lo que tienen", "inboxes count what they hold"),
+        ("una cuenta o el final no concuerda", "a count, or the end, is another"),
+    ),
+    "keys": (
+        ("claves llevan a su asiento", "keys lead to their entry"),
+        ("una clave falta, sobra o lleva a otro", "a key is gone, too many or leads elsewhere"),
+    ),
+    "kept": (
+        ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
+        (
+            "no es el diario del punto guardado aparte: cortado, bifurcado o de otro nodo",
+            "not the journal of the checkpoint kept elsewhere: cut off, forked, another node's",
+        ),
+    ),
 }  # fmt: skip
-
-
-class Blocking:
-    """A store read step by step, for code that is not asynchronous."""
-
-    def __init__(self, store: Store) -> None:
-        """Read this store; use as a context manager, which closes it."""
-        self._store = store
-        self._runner = asyncio.Runner()
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the store."""
-        self._runner.run(self._store.close())
-        self._runner.close()
-
-    def size(self) -> int:
-        """Return how many entries there are."""
-        return self._runner.run(self._store.head()).size
-
-    def read(self, first: int, limit: int) -> Sequence[Stored]:
-        """Return at most ``limit`` entries from index ``first`` on."""
-        rows = self._runner.run(self._store.read(first, limit))
-        return [Stored(row.index, row.entry, row.leaf) for row in rows]
-
-    def blob(self, digest: str) -> bytes | None:
-        """Return a blob by digest."""
-        return self._runner.run(self._store.blob(digest))
-
-    def group(self, index: int) -> Group | None:
-        """Return the commit group that holds an entry; a mirror has no statements."""
-        row = self._runner.run(self._store.group(index))
-        return None if row is None else Group(row.first, row.count, row.statement)
-
-
-def _opened(file: Path) -> Blocking:
-    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
-
-    return Blocking(SqliteStore.open(file, read_only=True))
 
 
 @click.group()
@@ -167,7 +147,7 @@ def log(session: Session, file: Path | None, first: int, limit: int) -> None:
 
 
 def _of_file(file: Path, first: int, limit: int) -> list[tuple[int, bytes]]:
-    with _opened(file) as source:
+    with opened(file) as source:
         found: list[tuple[int, bytes]] = []
         while len(found) < limit and (
             page := source.read(first + len(found), min(_PAGE, limit - len(found)))
@@ -251,8 +231,14 @@ def _about_another(
 @audit.command("verify")
 @_FILE
 @click.option("--anchor", help="Digest of the first root, as the custodians read it aloud.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A checkpoint that was kept elsewhere: the journal must still contain it.",
+)
 @verb
-def verify(session: Session, file: Path, anchor: str | None) -> None:
+def verify(session: Session, file: Path, anchor: str | None, kept: Path | None) -> None:
     """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
 
     Ends with 0 when all holds, 5 when something was tampered with, 6 when all holds but no
@@ -261,10 +247,15 @@ def verify(session: Session, file: Path, anchor: str | None) -> None:
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
     try:
-        with _opened(file) as source:
+        with opened(file) as source:
             told = _progress(session)
             size = source.size()
-            report = Verifier(source, anchor, lambda done: told(done, size)).run()
+            report = Verifier(
+                source,
+                anchor,
+                lambda done: told(done, size),
+                kept.read_bytes() if kept else None,
+            ).run()
     except Fault as error:
         # A copy that is no longer a journal at all has been tampered with, or torn.
         if session.as_json:
@@ -325,8 +316,9 @@ def _checked_en(report: Report) -> str:
         told += f" {left} entries after the newest checkpoint: signed by commit group only."
     elif left:
         told += f" {left} entries after the newest checkpoint are not signed for yet."
-    unseen = "" if report.grouped else "commit groups, "
-    return f"{told} Not looked at here: {unseen}sealed bodies, inbox tables."
+    unseen = [] if report.grouped else ["commit groups"]
+    unseen += [] if report.bodies else ["sealed bodies"]
+    return f"{told} Not looked at here: {', '.join([*unseen, 'tile rows'])}."
 
 
 def _checked_es(report: Report) -> str:
@@ -337,8 +329,35 @@ def _checked_es(report: Report) -> str:
         told += f" {left} asientos tras el último punto de control: firmados solo por grupo."
     elif left:
         told += f" {left} asientos tras el último punto de control aún no están firmados."
-    unseen = "" if report.grouped else "grupos de escritura, "
-    return f"{told} No se examinan aquí: {unseen}cuerpos sellados, tablas de buzones."
+    unseen = [] if report.grouped else ["grupos de escritura"]
+    unseen += [] if report.bodies else ["cuerpos sellados"]
+    return f"{told} No se examinan aquí: {', '.join([*unseen, 'filas de losas'])}."
+
+
+@audit.command("checkpoint")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@verb
+def checkpoint(session: Session, file: Path) -> None:
+    """Save the node's newest signed checkpoint in FILE, for `audit verify --checkpoint`."""
+    raw, size = asyncio.run(_checkpoint(session))
+    file.write_bytes(raw)
+    if session.as_json:
+        output.show_json({"file": str(file), "size": size})
+    session.say(
+        f"Punto de control de {size} asientos en {file}; guárdelo fuera del nodo.",
+        f"Checkpoint of {size} entries in {file}; keep it away from the node.",
+    )
+
+
+async def _checkpoint(session: Session) -> tuple[bytes, int]:
+    from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
+
+    async with session.context().agency() as agency:
+        raw = await agency.transport.get("/v1/checkpoint")
+        node = (await agency.view()).nodes[agency.profile.node]
+    origin = f"exchange/{node.node}"
+    verified = c2sp.verify(raw, origin=origin, required=log_keys(node, origin))
+    return raw, verified.checkpoint.size
 
 
 @audit.command("proof")

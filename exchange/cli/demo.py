@@ -16,75 +16,18 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange import resources
-from exchange.cli import found, world
+from exchange.cli import exercise, found, world
 from exchange.cli.demo_case import Stage, play
 from exchange.cli.home import write_private
 from exchange.cli.main import Session, verb
-from exchange.custody.founding import EndpointPlan, MemberPlan
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exchange.model.trust import Feed
 
 PASSPHRASE_BYTES = 16
 _READY_S = 20
-
-
-MEMBERS = (
-    MemberPlan(
-        "pa.senan",
-        {"es": "Servicio Nacional Aeronaval", "en": "National Air-Naval Service"},
-        (
-            EndpointPlan(
-                "pa.senan/ops",
-                {"es": "Centro de operaciones", "en": "Operations centre"},
-                ("poster", "reader", "operator"),
-            ),
-        ),
-    ),
-    MemberPlan(
-        "pa.minseg",
-        {"es": "Ministerio de Seguridad Pública", "en": "Ministry of Public Security"},
-        (
-            EndpointPlan("pa.minseg/desk", {"es": "Enlace", "en": "Liaison desk"}),
-            EndpointPlan("pa.minseg/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
-        ),
-    ),
-    MemberPlan(
-        "us.jiatfs",
-        {"es": "JIATF Sur", "en": "JIATF South"},
-        (
-            EndpointPlan("us.jiatfs/watch", {"es": "Guardia", "en": "Watch floor"}),
-            EndpointPlan("us.jiatfs/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
-        ),
-    ),
-)
-
-
-def feeds() -> list[Feed]:
-    """Return the three feeds of the exercise."""
-    return [
-        found.feed(
-            "maritime",
-            {"es": "Operaciones marítimas", "en": "Maritime operations"},
-            ["voi", "szr", "cor", "can"],
-            MEMBERS,
-        ),
-        found.feed(
-            "requests",
-            {"es": "Solicitudes de información", "en": "Requests for information"},
-            ["rfi", "rpy", "cor", "can"],
-            MEMBERS,
-        ),
-        found.feed(
-            "dialogue",
-            {"es": "Diálogo de seguridad", "en": "Security dialogue"},
-            ["sta", "dlg", "cor", "can"],
-            MEMBERS,
-        ),
-    ]
 
 
 @click.command()
@@ -127,7 +70,7 @@ def _founded(folder: Path, drafts: Path, session: Session) -> Stage:
         "1. The arrangement, the agencies and their keys (post-quantum) are founded.",
     )
     port, secret = free_port(), world.randomness(PASSPHRASE_BYTES).hex()
-    place = found.write(folder, port, MEMBERS, feeds(), secret)
+    place = found.write(folder, port, exercise.MEMBERS, exercise.feeds(), secret)
     # The passphrase lies beside the keys: right for an exercise, and for nothing else.
     write_private(folder / "passphrase", f"{secret}\n".encode())
     environment = {

@@ -18,6 +18,8 @@ import msgspec
 
 from exchange.cli.home import Home
 from exchange.errors import Code, ExchangeError, Fault
+from exchange.model.draft import read_draft
+from exchange.model.objects import Receipt
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
@@ -205,12 +207,12 @@ def _trace(stage: Stage, identity: str) -> None:
 
 async def _refusals(stage: Stage, identity: str) -> None:
     stage.head("9. Cuatro negativas, a propósito", "9. Four refusals, on purpose")
-    _not_releasable(stage)
     home = Home(stage.folder / "home")
     sent = home.current(SENAN).outbox().envelope(identity)
     if sent is None:
         raise Fault(Code.INTERNAL, name=identity)
     async with _agency(stage, SENAN) as senan:
+        await _not_releasable(stage, senan)
         await _refused(
             stage,
             senan,
@@ -242,20 +244,35 @@ def _agency(stage: Stage, context: str) -> Agency:
     )
 
 
-def _not_releasable(stage: Stage) -> None:
-    """Name a recipient of a nation to which the marking does not release it."""
+async def _not_releasable(stage: Stage, agency: Agency) -> None:
+    """Post to a recipient of a nation to which the marking does not release it.
+
+    The sender's own review says no first; the kit is told to go on in spite of it, so that what
+    the node says is heard as well.
+    """
+    draft, text = _for_panama_alone(stage)
+    error = stage.ask(SENAN, "post", str(draft), "--yes", expect=(1,))["error"]
+    stage.tell(
+        f"Destinatario fuera de la marca, según la revisión propia: {error['code']}.",
+        f"A recipient outside the marking, says one's own review: {error['code']}.",
+    )
+    prepared = await agency.prepare(read_draft(text.encode(), toml=True), in_spite=True)
+    try:
+        await agency.post(prepared)
+    except ExchangeError as refusal:
+        _tell_refusal(stage, refusal, "Enviado pese a ella:", "Posted in spite of it:")
+        return
+    raise Fault(Code.INTERNAL, found="not refused")
+
+
+def _for_panama_alone(stage: Stage) -> tuple[Path, str]:
     text = Path(stage.draft("voi-1.es.toml")).read_text(encoding="utf-8")
     text = text.replace('["PAN", "USA"]', '["PAN"]').replace(
         'feed = "maritime"', 'feed = "maritime"\nto = ["us.jiatfs/watch"]', 1
     )
     draft = stage.folder / "not-releasable.toml"
     draft.write_text(text, encoding="utf-8")
-    answer = stage.ask(SENAN, "post", str(draft), "--yes", expect=(1,))
-    error = answer["error"]
-    stage.tell(
-        f"Destinatario fuera de la marca: {error['code']}. {error['es']['what']}",
-        f"A recipient outside the marking: {error['code']}. {error['en']['what']}",
-    )
+    return draft, text
 
 
 async def _refused(
@@ -272,10 +289,14 @@ async def _refused(
 def _tell_refusal(stage: Stage, error: ExchangeError, spanish: str, english: str) -> None:
     from exchange.cli.output import problem  # noqa: PLC0415
 
-    said = problem(error)
+    said, receipt = problem(error), error.receipt
+    if isinstance(receipt, Receipt):
+        kept = (f"Queda en el asiento {receipt.index}.", f"It stands in entry {receipt.index}.")
+    else:
+        kept = ("Se cuenta, y no se asienta.", "It is counted, and not journaled.")
     stage.tell(
-        f"{spanish} {said['code']}. {said['es']['what']}",
-        f"{english} {said['code']}. {said['en']['what']}",
+        f"{spanish} {said['code']}. {said['es']['what']} {kept[0]}",
+        f"{english} {said['code']}. {said['en']['what']} {kept[1]}",
     )
 
 

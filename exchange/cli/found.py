@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -34,18 +35,24 @@ class Place(NamedTuple):
 def write(
     folder: Path, port: int, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
 ) -> Place:
+    """Found an exercise whose node will answer at a port of loopback; see ``write_at``."""
+    return write_at(folder, f"https://127.0.0.1:{port}", members, feeds, secret)
+
+
+def write_at(
+    folder: Path, url: str, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+) -> Place:
     """Found an exercise and write it: everything is there to start the node and post.
 
     Args:
-        folder: empty or not there yet.
-        port: where the node will answer, on loopback.
+        folder: without ``node`` and ``home`` in it.
+        url: where the node will answer its callers.
         members: the agencies.
         feeds: what may flow.
         secret: the passphrase of every key container.
     """
-    now, url = world.now(), f"https://127.0.0.1:{port}"
-    seed = world.randomness(32)
-    certificate, tls = state.make_certificate("127.0.0.1", seed, now)
+    now, seed = world.now(), world.randomness(32)
+    certificate, tls = state.make_certificate(urlsplit(url).hostname or "", seed, now)
     founder = founding.Founder(world.randomness, now)
     founded = founding.found(founder, members, founding.NodePlan(NODE, url, tls), feeds)
     node = _write_node(folder / "node", founded, certificate, seed, secret)

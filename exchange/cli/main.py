@@ -6,18 +6,18 @@ import functools
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from exchange import __version__
-from exchange.cli import world
+from exchange.cli import speaking, world
 from exchange.cli.home import Home, default
-from exchange.cli.output import fail
-from exchange.errors import ExchangeError
+from exchange.cli.output import fail, problem, show_json
+from exchange.errors import Code, ExchangeError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from exchange.cli.home import Context
     from exchange.model.codes import Lang
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Verb to module and function; grouped as the README tells them.
 VERBS = {
     "demo": "exchange.cli.demo:demo",
+    "found": "exchange.cli.begin:found",
     "up": "exchange.cli.node:up",
     "doctor": "exchange.cli.node:doctor",
     "context": "exchange.cli.settings:context",
@@ -66,7 +67,27 @@ class _Verbs(click.Group):
             return None
         module, _, name = VERBS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
-        return command
+        return speaking.told(command)
+
+    def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
+        """Run a command line in the reader's language; what is wrong with it is told so too.
+
+        Ctrl-C ends with 130, as shells expect, and not as a refusal.
+        """
+        words = sys.argv[1:] if args is None else list(args)
+        speaking.speak(speaking.asked_for(words))
+        options["standalone_mode"] = False
+        try:
+            sys.exit(click.Group.main(speaking.told(self), words, **options) or 0)
+        except click.ClickException as error:
+            if "--json" in words:
+                unusable = Refusal(Code.USAGE, "", found=error.format_message().rstrip("."))
+                show_json({"error": problem(unusable)})
+            else:
+                error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(EXIT_INTERRUPTED)
 
 
 class Session:
@@ -126,11 +147,5 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def run() -> None:
-    """Run the command line; Ctrl-C ends with 130, as shells expect, and not as a refusal."""
-    try:
-        sys.exit(cli.main(prog_name="exchange", standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
+    """Run the command line."""
+    cli.main(prog_name="exchange")

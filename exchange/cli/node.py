@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="The node's folder.",
 )
-@click.option("--listen", default="127.0.0.1:8443", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--listen",
+    default="127.0.0.1:8443",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address to answer at.",
+)
 @click.option(
     "--checkpoint-every", default=1.0, show_default=True, help="Seconds between checkpoints."
 )
@@ -136,7 +142,8 @@ async def _reach(session: Session) -> tuple[str, str]:
         now = agency.world.now()
         key = view.sealing_key(agency.profile.endpoint, now)
         days = (key.until - now) // 86_400
-        waiting = len(agency.world.outbox.waiting())
+        box = agency.world.outbox
+        waiting = len(box.waiting()) + len(box.acks.waiting())
     spanish = (
         f"responde; {view.position} documentos de confianza verificados desde el ancla; "
         f"mi clave vence en {days} días; {waiting} en espera de recibo"

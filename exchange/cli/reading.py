@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from exchange import render
+from exchange.cli import bearing as shown
 from exchange.cli import news, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
+from exchange.client import bearing
 from exchange.client.reading import (
     Acked,
     Delivered,
@@ -48,8 +50,8 @@ _HEADS = {
 def inbox(session: Session, after: int) -> None:
     """List what is owed to this endpoint, verified and opened."""
     items = [item for item in asyncio.run(_everything(session)) if item.index > after]
-    marks = _marks(items)
-    rows = [_row(item, session, marks) for item in items]
+    marks = bearing.marks(items)
+    rows = [_row(item, session, _standing(item, items, marks, session)) for item in items]
     if session.as_json:
         output.show_json({"endpoint": session.context().profile().endpoint, "items": rows})
     elif rows:
@@ -80,18 +82,20 @@ async def _watch(session: Session, after: int, count: int) -> None:
     seen = 0
     async with session.context().agency() as agency:
         async for item in agency.follow(after):
-            row = _row(item, session)
+            # What went before is not here to compare with; what its entry names is.
+            marks = bearing.marks([item])
+            row = _row(item, session, _standing(item, [item], marks, session))
             if session.as_json:
                 output.show_json(row)
             else:
-                shown = ("index", "taken", "precedence", "type", "origin", "title", "state")
-                click.echo("  ".join(render.visible(str(row[name])) for name in shown))
+                told = ("index", "taken", "precedence", "type", "origin", "title", "state")
+                click.echo("  ".join(render.visible(str(row[name])) for name in told))
             seen += 1
             if seen == count:
                 return
 
 
-def _row(item: Item, session: Session, marks: Marks | None = None) -> dict[str, Any]:
+def _row(item: Item, session: Session, standing: Sequence[str] = ()) -> dict[str, Any]:
     codes, lang = world.codes(), session.lang
     match item:
         case Delivered(header=header):
@@ -106,7 +110,7 @@ def _row(item: Item, session: Session, marks: Marks | None = None) -> dict[str, 
                 "origin": header.origin,
                 "status": header.status,
                 "title": _title(item, session),
-                "state": _state(item, session, (marks or {}).get(item.index, [])),
+                "state": _state(item, session, standing),
                 "id": header.id,
                 "granted_by": item.grant.endpoint if item.grant else None,
                 "locked": output.problem(item.locked) if item.locked else None,
@@ -160,44 +164,24 @@ def _title(item: Delivered, session: Session) -> str:
     return title.text
 
 
-Marks = dict[int, list[tuple[str, int]]]
+def _standing(
+    item: Item, items: Sequence[Item], marks: dict[int, list[bearing.Mark]], session: Session
+) -> list[str]:
+    """Return what a bulletin does to another here, and what was done to it."""
+    if not isinstance(item, Delivered):
+        return []
+    done = shown.done_to(marks.get(item.index, []), session)
+    return [*shown.does(item, items, session), *done]
 
 
-def _marks(items: Sequence[Item]) -> Marks:
-    """Tell which bulletins were cancelled or corrected, and by which entries."""
-    marks: Marks = {}
-    # By the originator alone: what another says of it is no business of this one.
-    places = {
-        (item.header.origin, item.digest): item.index
-        for item in items
-        if isinstance(item, Delivered)
-    }
-    for item in items:
-        if isinstance(item, Delivered) and item.header.verb in ("cancel", "correct"):
-            for reference in item.header.refs:
-                place = places.get((item.header.origin, reference.header_digest))
-                if place is not None:
-                    marks.setdefault(place, []).append((item.header.verb, item.index))
-    return marks
-
-
-def _told(marks: Sequence[tuple[str, int]], session: Session) -> list[str]:
-    spanish = {"cancel": "cancelado por el asiento", "correct": "corregido por el asiento"}
-    english = {"cancel": "cancelled by entry", "correct": "corrected by entry"}
-    words = spanish if session.lang == "es" else english
-    return [f"{words[verb]} {index}" for verb, index in marks]
-
-
-def _state(item: Delivered, session: Session, marks: Sequence[tuple[str, int]]) -> str:
+def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     spanish = session.lang == "es"
     words = []
     if item.locked:
         words.append("cerrado" if spanish else "locked")
     if item.grant:
         words.append("concedido" if spanish else "granted")
-    if item.cancelled_by is not None:
-        marks = [*marks, ("cancel", item.cancelled_by)]
-    words += list(dict.fromkeys(_told(marks, session)))
+    words += standing
     if item.late:
         words.append("tardío" if spanish else "late")
     if item.header.status != "actual":
@@ -210,8 +194,14 @@ def _state(item: Delivered, session: Session, marks: Sequence[tuple[str, int]]) 
 @verb
 def read(session: Session, identity: str) -> None:
     """Show a bulletin of the inbox, by its id or entry number. Does not acknowledge it."""
-    item, marks = asyncio.run(_one(session, identity))
+    item, items = asyncio.run(_one(session, identity))
+    marks = bearing.marks(items).get(item.index, [])
     if item.bulletin is None:
+        if not session.as_json:
+            # Sealed to others, but owed to us: what it does to what we hold is in the clear.
+            for words in shown.does(item, items, session):
+                click.echo(f"!!! {words.upper()} !!!", err=True)
+            shown.warn(marks, session, err=True)
         raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=identity)
     if session.as_json:
         output.show_json(
@@ -221,15 +211,16 @@ def read(session: Session, identity: str) -> None:
                 "header_digest": item.digest,
                 "header": item.header,
                 "bulletin": item.bulletin,
+                **shown.told(item, items, marks),
             }
         )
         return
     codes = world.codes()
-    for warning in _told(marks, session):
-        click.echo(f"!!! {warning.upper()} !!!")
+    shown.warn(marks, session)
     click.echo(render.heading(item.header, session.lang, codes))
     click.echo()
     click.echo(render.page(item.bulletin, session.lang, codes))
+    shown.show(item, items, session)
     if item.grant:
         by, since = item.grant.endpoint, zulu(item.grant.at)
         session.say(f"\nConcedido por {by}, {since}.", f"\nGranted by {by}, {since}.")
@@ -244,7 +235,7 @@ def read(session: Session, identity: str) -> None:
 @click.option(
     "--outcome",
     type=click.Choice(get_args(objects.Outcome)),
-    help="By default what is so: opened; of a locked one schema-invalid or unreadable.",
+    help="What became of it; by default what is so: opened, schema-invalid or unreadable.",
 )
 @click.option("--officer", help="Who acted: a name or number of the watch, not a secret.")
 @verb
@@ -264,20 +255,19 @@ async def _ack(
     session: Session, identity: str, outcome: Outcome | None, officer: str | None
 ) -> tuple[Outcome, int]:
     async with session.context().agency() as agency:
-        item, marks = await _find(agency, identity)
-        for warning in _told(marks, session):
-            click.echo(f"!!! {warning.upper()} !!!", err=True)
+        item, items = await _find(agency, identity)
+        shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
         said = outcome or attestable(item)[0]
         return said, (await agency.acknowledge(item, said, officer)).index
 
 
-async def _one(session: Session, identity: str) -> tuple[Delivered, list[tuple[str, int]]]:
+async def _one(session: Session, identity: str) -> tuple[Delivered, list[Item]]:
     async with session.context().agency() as agency:
         return await _find(agency, identity)
 
 
-async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[tuple[str, int]]]:
-    """Return a bulletin of the inbox, and what cancels or corrects it."""
+async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:
+    """Return a bulletin of the inbox, and the whole inbox."""
     items = await agency.everything()
     found = [
         item
@@ -291,4 +281,4 @@ async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[tuple[st
         raise Refusal(Code.NOT_FOUND, "", id=identity)
     # What came locked, sealed to others, may have been granted since.
     best = next((item for item in found if item.bulletin), found[0])
-    return best, _marks(items).get(best.index, [])
+    return best, items

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from exchange import render
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
-from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model import header as headers
-from exchange.model.identity import uuid7
+from exchange.model.identity import digest, uuid7
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
+    from exchange.client.outbox import Outbox
     from exchange.model.bulletin.blocks import Target
     from exchange.model.draft import Draft
+    from exchange.model.objects import Receipt
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 _TARGET = click.option(
-    "--target", metavar="ID", help="The bulletin this one corrects, cancels or answers."
+    "--target",
+    metavar="ID",
+    help="The bulletin this one updates, corrects, cancels or answers.",
 )
 _DRY = click.option("--dry-run", is_flag=True, help="Show who could read it; send nothing.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
@@ -89,19 +97,33 @@ def outbox(session: Session, resume: bool) -> None:
     box = session.context().outbox()
     if resume:
         asyncio.run(_resume(session))
-    rows: list[dict[str, Any]] = [
-        {"id": each, "index": receipt.index if (receipt := box.receipt(each)) else None}
-        for each in box.sent()
-    ]
-    rows += [{"id": each, "index": None} for each in box.waiting()]
+    rows = [*_kept_in(box, "bulletin"), *_kept_in(box.acks, "acknowledgement")]
     if session.as_json:
         output.show_json({"outbox": rows})
         return
     waiting = "waiting" if session.lang == "en" else "en espera"
+    kinds = {"bulletin": "boletín", "acknowledgement": "acuse"}
     shown = [
-        {**row, "index": waiting if row["index"] is None else row["index"]} for row in rows
+        {
+            **row,
+            "index": waiting if row["index"] is None else row["index"],
+            "kind": row["kind"] if session.lang == "en" else kinds[row["kind"]],
+        }
+        for row in rows
     ]
-    output.table(shown, {"index": "entry" if session.lang == "en" else "asiento", "id": "id"})
+    english = {"index": "entry", "kind": "what", "id": "id"}
+    spanish = {"index": "asiento", "kind": "qué", "id": "id"}
+    output.table(shown, english if session.lang == "en" else spanish)
+
+
+def _kept_in(box: Outbox, kind: str) -> list[dict[str, Any]]:
+    """Return what an outbox holds: first what has its receipt, then what waits for it."""
+    sent = [
+        {"id": each, "kind": kind, "index": receipt.index if receipt else None}
+        for each in box.sent()
+        for receipt in [box.receipt(each)]
+    ]
+    return [*sent, *({"id": each, "kind": kind, "index": None} for each in box.waiting())]
 
 
 async def _resume(session: Session) -> None:
@@ -121,23 +143,28 @@ def _read(file: Path) -> Draft:
 def _check_alone(session: Session, read: Draft) -> None:
     identity = uuid7(world.clock_ms(), world.randomness(10))
     bulletin = drafts.complete(read, id=identity, origin="pa.check", codes=world.codes())
-    warnings = _warnings(session, bulletin)
+    warnings = _warnings(bulletin, world.now())
     if session.as_json:
         output.show_json({"valid": True, "type": bulletin.type, "warnings": warnings})
         return
     for warning in warnings:
-        click.echo(warning)
+        click.echo(warning[session.lang])
     session.say(
         "Válido. Quién podría leerlo lo dice el nodo: con un contexto, y sin --offline.",
         "Valid. Who could read it is for the node to say: with a context, without --offline.",
     )
 
 
-def _warnings(session: Session, bulletin: bulletins.Bulletin) -> list[str]:
+def _warnings(bulletin: bulletins.Bulletin, issued: int) -> list[dict[str, str]]:
     codes = world.codes()
     return [
-        render.indicator(found, session.lang, codes)
-        for found in bulletins.indicators(bulletin, codes)
+        {
+            "code": found.code,
+            "at": found.at,
+            "es": render.indicator(found, "es", codes),
+            "en": render.indicator(found, "en", codes),
+        }
+        for found in bulletins.indicators(bulletin, codes, issued)
     ]
 
 
@@ -145,7 +172,16 @@ async def _post(
     session: Session, read: Draft, target: str | None, *, sending: bool | None
 ) -> None:
     """Prepare, review, and post unless ``sending`` is None; True asks no question."""
+    if sending is False and not sys.stdin.isatty():
+        raise click.UsageError(
+            "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía."
+            if session.lang == "es"
+            else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
+        )
+    mark = digest(msgspec.json.encode((read, target)))
     async with session.context().agency() as agency:
+        if sending is not None and await _is_taken_up(session, agency, mark):
+            return
         found = await _target(agency, target) if target else None
         prepared = await agency.prepare(read, found)
         review = _review(session, prepared)
@@ -155,24 +191,61 @@ async def _post(
             if session.as_json:
                 output.show_json({"sent": False, **review})
             return
-        if not sending and not sys.stdin.isatty():
-            raise click.UsageError(
-                "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía."
-                if session.lang == "es"
-                else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
-            )
         if not sending:
             confirm("¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]")
-        try:
-            receipt = await agency.post(prepared)
-        except Fault as fault:
-            raise _kept(fault, prepared) from fault
+        with _named(prepared.header.id):
+            receipt = await agency.post(prepared, mark)
+        _tell(session, prepared.header.id, receipt, review)
+        agency.world.outbox.forget(mark)
+
+
+def _tell(session: Session, identity: str, receipt: Receipt, more: dict[str, Any]) -> None:
     if session.as_json:
-        output.show_json({"sent": True, "index": receipt.index, "node": receipt.node, **review})
+        told = {"sent": True, "id": identity, "index": receipt.index, "node": receipt.node}
+        output.show_json({**more, **told})
     session.say(
-        f"Recibo: {prepared.header.id} es el asiento {receipt.index} del nodo {receipt.node}.",
-        f"Receipt: {prepared.header.id} is entry {receipt.index} of node {receipt.node}.",
+        f"Recibo: {identity} es el asiento {receipt.index} del nodo {receipt.node}.",
+        f"Receipt: {identity} is entry {receipt.index} of node {receipt.node}.",
     )
+
+
+async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
+    """Resolve what was left without an answer; tell whether this very draft was among it."""
+    box = agency.world.outbox
+    mine = box.marked(mark)
+    for identity in box.waiting():
+        session.say(
+            f"{identity} quedó sin respuesta: se pregunta al nodo antes de sellar nada más ...",
+            f"{identity} had no answer: asking the node before anything else is sealed ...",
+        )
+        try:
+            with _named(identity):
+                receipt = await agency.resolve(identity)
+        except Refusal as refusal:
+            if identity == mine:
+                raise
+            click.echo(render.refusal_text(refusal, session.lang, world.codes()), err=True)
+            continue
+        if identity != mine:
+            session.say(f"  es el asiento {receipt.index}.", f"  it is entry {receipt.index}.")
+    if mine is None or (posted := await agency.posted(mark)) is None:
+        return False
+    session.say(
+        "Este mismo borrador ya se envió; no se sella otra vez.",
+        "This very draft was posted already; it is not sealed again.",
+    )
+    _tell(session, *posted, {"again": True})
+    box.forget(mark)
+    return True
+
+
+@contextmanager
+def _named(identity: str) -> Iterator[None]:
+    """Say of a fault which sealed and kept bulletin it is about."""
+    try:
+        yield
+    except Fault as fault:
+        raise Fault(fault.code, fault.at, **{**fault.facts, "id": identity}) from fault
 
 
 def confirm(asked: str) -> None:
@@ -184,11 +257,6 @@ def confirm(asked: str) -> None:
     said = click.prompt(asked, default="n", show_default=False, err=True)
     if said.strip().lower() not in ("s", "si", "sí", "y", "yes"):
         raise click.Abort
-
-
-def _kept(fault: Fault, prepared: Prepared) -> ExchangeError:
-    # It is sealed and kept: say under which id, so that `outbox --resume` makes sense.
-    return Fault(fault.code, fault.at, **{**fault.facts, "id": prepared.header.id})
 
 
 def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
@@ -213,14 +281,14 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             }
             for each in prepared.readers
         ],
-        "warnings": _warnings(session, prepared.bulletin),
+        "warnings": _warnings(prepared.bulletin, header.issued),
     }
 
 
 def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -> None:
     click.echo(render.heading(prepared.header, session.lang, world.codes()))
     for warning in review["warnings"]:
-        click.echo(warning)
+        click.echo(warning[session.lang])
     session.say(
         f"\nPodrán leerlo exactamente {len(prepared.readers)}, y nadie más:",
         f"\nExactly {len(prepared.readers)} will be able to read it, and nobody else:",
@@ -255,14 +323,14 @@ async def _target(agency: Agency, identity: str) -> Target:
     envelope = agency.world.outbox.envelope(identity)
     if envelope is not None:
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
-        return _named(headers.decode(signed.payload), signed.digest)
+        return _target_of(headers.decode(signed.payload), signed.digest)
     for item in await agency.everything():
         if isinstance(item, Delivered) and item.header.id == identity:
-            return _named(item.header, item.digest)
+            return _target_of(item.header, item.digest)
     raise Refusal(Code.NOT_FOUND, "/target", id=identity)
 
 
-def _named(header: headers.Header, header_digest: str) -> Target:
+def _target_of(header: headers.Header, header_digest: str) -> Target:
     from exchange.model.bulletin.blocks import Target  # noqa: PLC0415
 
     return Target(

@@ -28,8 +28,9 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
-from exchange.model.identity import uuid7
+from exchange.model.identity import digest, uuid7
 from exchange.seal import jws
+from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from exchange.model.header import Header
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
-    from exchange.seal.close import Envelope
     from exchange.seal.open import Opener
 
 
@@ -119,7 +119,9 @@ class Agency:
 
     # -- posting ------------------------------------------------------------------------
 
-    async def prepare(self, draft: Draft, target: Target | None = None) -> Prepared:
+    async def prepare(
+        self, draft: Draft, target: Target | None = None, *, in_spite: bool = False
+    ) -> Prepared:
         """Return what would be sealed and who could read it. See ``compose.prepare``."""
         return compose.prepare(
             draft,
@@ -129,10 +131,16 @@ class Agency:
             now=self.world.now(),
             codes=self.world.codes,
             target=target,
+            in_spite=in_spite,
         )
 
-    async def post(self, prepared: Prepared) -> Receipt:
+    async def post(self, prepared: Prepared, mark: str = "") -> Receipt:
         """Seal, keep, post; return the receipt, verified.
+
+        Args:
+            prepared: what was reviewed.
+            mark: a digest of what is posted, for a poster that may be cut off at any point and
+                begin again: see ``posted``.
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
@@ -142,7 +150,7 @@ class Agency:
         closed = compose.seal(prepared, self._keys.signer, self.world.randomness)
         envelope = closed.envelope
         self._keep_key(closed.header, closed.key)
-        self.world.outbox.keep(prepared.header.id, envelope)
+        self.world.outbox.keep(prepared.header.id, envelope, mark)
         return await self.send(prepared.header.id, envelope)
 
     def _keep_key(self, header: Header, key: bytes) -> None:
@@ -179,19 +187,59 @@ class Agency:
         self.world.outbox.keep(identity, envelope)
         return await self.send(identity, envelope)
 
+    async def posted(self, mark: str) -> tuple[str, Receipt] | None:
+        """Return the id and receipt of what was posted under a mark, if anything was.
+
+        Ask before posting under the same mark, and have the outbox ``forget`` the mark once the
+        receipt has reached whoever waits for it: then nothing is sealed twice.
+
+        Raises:
+            Refusal, Fault: as ``post``.
+        """
+        box = self.world.outbox
+        identity = box.marked(mark)
+        if identity is None:
+            return None
+        return identity, box.receipt(identity) or await self.resolve(identity)
+
+    async def resolve(self, identity: str) -> Receipt:
+        """Return the receipt of what has none yet: asked for, else by posting it as it is.
+
+        Raises:
+            Refusal, Fault: as ``post``.
+        """
+        return await self._resolve(self.world.outbox, identity)
+
+    async def _resolve(self, box: Outbox, identity: str) -> Receipt:
+        envelope = box.envelope(identity)
+        if envelope is None:
+            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+        try:
+            # Asking costs a few hundred bytes, where posting again costs all of them.
+            receipt, _ = await self.receipt(identity, envelope)
+        except Refusal as refusal:
+            if refusal.code is not Code.NOT_FOUND:
+                raise
+            return await self._send(box, identity, envelope)
+        box.settle(identity, receipt)
+        return receipt
+
     async def send(self, identity: str, envelope: Envelope) -> Receipt:
         """Post an envelope that was kept, as it is; keep and return its receipt."""
+        return await self._send(self.world.outbox, identity, envelope)
+
+    async def _send(self, box: Outbox, identity: str, envelope: Envelope) -> Receipt:
         try:
             answer = await self._transport.post("/v1/objects", envelope.framed())
         except Refusal as refusal:
             # Without proof that it is recorded as refused it may be accepted: it is kept.
             if await self._is_refused(refusal.receipt, envelope.header):
-                self.world.outbox.discard(identity)
+                box.discard(identity)
                 if self.world.kept is not None:
                     self.world.kept.destroy(identity)
             raise
         receipt, _ = await self._verified(answer, envelope.header)
-        self.world.outbox.settle(identity, receipt)
+        box.settle(identity, receipt)
         if self.world.kept is not None:
             # Nothing is granted after a cancellation: what it would take need not be kept.
             for cancelled in _cancelled_by(envelope.header):
@@ -227,8 +275,8 @@ class Agency:
         try:
             receipt = msgspec.json.decode(answer, type=objects.Receipt)
             facts = receipts.verify(receipt, posted, await self.view())
-            _must_be_from(receipt, self.profile.node)
-            _must_be_taken_in(facts, posted)
+            receipts.must_be_from(receipt, self.profile.node)
+            receipts.must_be_taken_in(facts, posted)
         except msgspec.MsgspecError as error:
             raise Fault(Code.BAD_PROOF, expected="Receipt") from error
         except Refusal as refusal:
@@ -236,18 +284,17 @@ class Agency:
         return receipt, facts
 
     async def resume(self) -> list[Receipt]:
-        """Post again whatever has no receipt yet: the same bytes, so nothing is doubled.
+        """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
         Raises:
             Refusal: the first there was, after all have been tried: none blocks the others.
             Fault: the node does not answer; what is left waits on.
         """
         settled, refusals = [], []
-        for identity in self.world.outbox.waiting():
-            envelope = self.world.outbox.envelope(identity)
-            if envelope is not None:
+        for box in (self.world.outbox, self.world.outbox.acks):
+            for identity in box.waiting():
                 try:
-                    settled.append(await self.send(identity, envelope))
+                    settled.append(await self._resolve(box, identity))
                 except Refusal as refusal:
                     refusals.append(refusal)
         if refusals:
@@ -267,19 +314,31 @@ class Agency:
             feeds=sorted(set(feeds)),
             issued=self.world.now(),
         )
-        return await self._post_signed(subscription, objects.SUBSCRIPTION_TYP)
+        # Not kept: posted again after a lost answer it is refused as an old version, and said
+        # once more it says the same.
+        signed = self._signed(subscription, objects.SUBSCRIPTION_TYP)
+        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
+        receipt, _ = await self._verified(answer, signed)
+        return receipt
 
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
     ) -> Receipt:
         """Tell the originator what became of a bulletin, signed.
 
+        Said once, it is said: the same outcome of the same officer is signed and recorded once,
+        however often it is asked for, and its receipt returned.
+
         Raises:
-            Refusal: ``wrong-value``: nobody opened, or acted on, what is locked.
-            Fault: what locks it is a fault that may pass: nothing can be attested yet.
+            Refusal: ``wrong-value``: nobody opened or acted on what is locked; or as ``post``.
+            Fault: what locks it may pass: nothing can be attested yet; or as ``post``.
         """
         if outcome not in (honest := reading.attestable(item)):
             raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest[0])
+        box = self.world.outbox.acks
+        mark = digest("\n".join((item.digest, outcome, officer or "")).encode())
+        if identity := box.marked(mark):
+            return box.receipt(identity) or await self._resolve(box, identity)
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self._keys.signer.suite,
@@ -291,13 +350,12 @@ class Agency:
             at=self.world.now(),
             officer=officer,
         )
-        return await self._post_signed(acknowledgement, objects.ACK_TYP)
+        envelope = Envelope(self._signed(acknowledgement, objects.ACK_TYP), b"")
+        box.keep(acknowledgement.id, envelope, mark)
+        return await self._send(box, acknowledgement.id, envelope)
 
-    async def _post_signed(self, payload: msgspec.Struct, typ: str) -> Receipt:
-        signed = jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
-        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        receipt, _ = await self._verified(answer, signed)
-        return receipt
+    def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
+        return jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
 
     # -- reading ------------------------------------------------------------------------
 
@@ -419,42 +477,6 @@ def _cancelled_by(posted: bytes) -> list[str]:
         return []
     header = headers.decode(signed.payload)
     return [each.id for each in header.refs if each.rel == "cancels"]
-
-
-def _must_be_from(receipt: Receipt, node: str) -> None:
-    if receipt.node != node:
-        raise Refusal(Code.BAD_PROOF, "/node", name=receipt.node)
-
-
-def _must_be_taken_in(facts: Facts, posted: bytes) -> None:
-    """Hold a receipt to what was meant: recorded as accepted, and owed to every recipient.
-
-    Raises:
-        Refusal: ``bad-proof``: the entry it proves is a refusal, or leaves somebody out.
-    """
-    if isinstance(facts, entries.Refused):
-        raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
-    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
-    expected, named = _promised(signed)
-    if not isinstance(facts, expected):
-        raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
-    owed = getattr(facts, "owed", [])
-    left_out = named - {each.endpoint for each in owed}
-    if left_out:
-        raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
-
-
-def _promised(signed: jws.Signed) -> tuple[type, set[str]]:
-    """Return the kind of entry that an object becomes, and to whom it must be owed."""
-    if signed.typ == headers.TYP:
-        return entries.Accepted, set(headers.decode(signed.payload).to)
-    if signed.typ == objects.GRANT_TYP:
-        return entries.Granted, {objects.decode_grant(signed.payload).to}
-    if signed.typ == objects.ACK_TYP:
-        return entries.Acknowledged, {
-            objects.decode_acknowledgement(signed.payload).of.endpoint
-        }
-    return object, set()
 
 
 def _must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:

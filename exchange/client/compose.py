@@ -42,11 +42,16 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A bulletin about to be sealed: exactly these readers, and nobody else, can open it."""
+    """A bulletin about to be sealed: exactly these readers, and nobody else, can open it.
+
+    ``objection`` is what our own review has against it, where it was told to go on in spite of
+    that; the node will have the same.
+    """
 
     header: Header
     bulletin: Bulletin
     readers: list[Reader]
+    objection: Refusal | None = None
 
 
 def prepare(  # noqa: PLR0913  (the world arrives as arguments)
@@ -58,6 +63,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     now: int,
     codes: Codes,
     target: Target | None = None,
+    in_spite: bool = False,
 ) -> Prepared:
     """Return what would be sealed and who could read it; nothing is sent.
 
@@ -71,15 +77,21 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         identity: the bulletin's UUIDv7.
         now: seconds UTC.
         codes: the code lists.
-        target: the bulletin that this one corrects, cancels or answers.
+        target: the bulletin that this one updates, corrects, cancels or answers.
+        in_spite: go on in spite of our own review: for exercises that show the node's refusal.
+            What is sealed can then be opened by recipients who may not have it, should a node
+            let it pass: never for a real bulletin.
 
     Raises:
         Refusal: the draft, a recipient or a key is unfit; it names which.
     """
     standing = view.standing(endpoint)
     member = standing.member.member
+    if target is not None and drafts.is_report(draft):
+        draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
-    readers = _readers(draft, view, endpoint, now)
+    review = _Review(in_spite)
+    readers = _readers(draft, view, endpoint, now, review)
     post, said = draft.post, bulletins.repeated(bulletin)
     header = Header(
         v="xb1",
@@ -113,15 +125,43 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         trust=TrustPoint(view.position, view.heads[-1]),
     )
     # The node would refuse the same; its author should hear it before anything is sealed.
-    rules.admit(header, standing, view, now)
-    return Prepared(header, bulletin, readers)
+    with review:
+        rules.admit(header, standing, view, now)
+    return Prepared(header, bulletin, readers, review.objection)
 
 
-def _readers(draft: Draft, view: View, endpoint: str, now: int) -> list[Reader]:
+class _Review:
+    """Our own review, rule by rule: a refusal ends it, or is noted where that was asked for."""
+
+    def __init__(self, in_spite: bool) -> None:
+        self.objection: Refusal | None = None
+        self._in_spite = in_spite
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not (self._in_spite and isinstance(error, Refusal)):
+            return False
+        self.objection = self.objection or error
+        return True
+
+
+def _own(target: Target, member: str) -> Target:
+    """Return the target of an update: only its originator has a newer version of it."""
+    if target.origin != member:
+        raise Refusal(Code.TARGET_MISMATCH, "/target", id=target.id)
+    return target
+
+
+def _readers(
+    draft: Draft, view: View, endpoint: str, now: int, review: _Review
+) -> list[Reader]:
     feed, releasable = draft.post.feed, draft.post.marking.releasable_to
     found: dict[str, Reader] = {}
     for place, name in enumerate(draft.post.to):
-        rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
+        with review:
+            rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
         found[name] = reader(name, view, "named", now)
     for name in view.subscribers(feed):
         if name != endpoint and name not in found:

@@ -1,7 +1,9 @@
 """What this endpoint posts, on disk before it is sent: sealed bytes, and then the receipt.
 
 Two small files a bulletin, ``ID.sealed`` and ``ID.receipt``. One that has no receipt yet may or
-may not be recorded: it is posted again as it is, never sealed anew.
+may not be recorded: it is asked for and posted again as it is, never sealed anew. Who was cut
+off and begins again must come upon it: a third file, ``MARK.mark``, leads to its id from what
+was to be posted, and is written before the other two.
 """
 
 from __future__ import annotations
@@ -26,9 +28,34 @@ class Outbox:
         """Use this folder; it is made when the first envelope is kept."""
         self._folder = folder
 
-    def keep(self, identity: str, envelope: Envelope) -> None:
-        """Write an envelope durably, before it is posted."""
+    @property
+    def acks(self) -> Outbox:
+        """The acknowledgements that this endpoint posts, kept likewise: they have no body."""
+        return Outbox(self._folder / "acks")
+
+    def keep(self, identity: str, envelope: Envelope, mark: str = "") -> None:
+        """Write an envelope durably, before it is posted.
+
+        Args:
+            identity: its id.
+            envelope: sealed and signed.
+            mark: a digest of what was to be posted; ``marked`` finds it again.
+        """
+        if mark:
+            # First: of what is sealed and cannot be found again, a second one would be made.
+            self._write(f"{mark}.mark", identity.encode())
         self._write(f"{identity}.sealed", envelope.framed())
+
+    def marked(self, mark: str) -> str | None:
+        """Return the id of what was kept under a mark, if anything was."""
+        path = self._folder / f"{mark}.mark"
+        identity = path.read_text("utf-8") if path.exists() else ""
+        # One that leads to nothing is of what was never sent, or was refused.
+        return identity if (self._folder / f"{identity}.sealed").exists() else None
+
+    def forget(self, mark: str) -> None:
+        """Forget a mark, once its poster has been told: posting the same is new again."""
+        (self._folder / f"{mark}.mark").unlink(missing_ok=True)
 
     def settle(self, identity: str, receipt: Receipt) -> None:
         """Keep the receipt: this one is recorded."""

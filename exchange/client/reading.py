@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exchange.client.trust import TrustLog
     from exchange.model.bulletin import Bulletin
     from exchange.model.codes import Codes
-    from exchange.model.header import Header
+    from exchange.model.header import Header, Relation
     from exchange.model.objects import Acknowledgement, Grant, Notice, Outcome, Release
     from exchange.model.view import View
     from exchange.model.wire import InboxItem
@@ -39,6 +39,7 @@ class Delivered(msgspec.Struct, frozen=True):
     Locked and ``opened`` is a text that does not hold: never shown, kept as evidence.
     ``accepted`` is the entry in which the bulletin itself was taken in, at ``accepted_ms``:
     this one, unless it came by ``grant``.
+    ``earlier`` is what its entry names that bears on it, and came before it.
     """
 
     position: int
@@ -48,9 +49,9 @@ class Delivered(msgspec.Struct, frozen=True):
     digest: str
     late: bool
     target: int | None
-    cancelled_by: int | None
     accepted: int
     accepted_ms: int
+    earlier: list[tuple[Relation, int]] = []
     grant: Grant | None = None
     bulletin: Bulletin | None = None
     opened: Opened | None = None
@@ -174,7 +175,7 @@ def _delivered(
         digest=named,
         late=facts.late,
         target=facts.target,
-        cancelled_by=facts.cancelled_by,
+        earlier=_earlier(facts),
         accepted=item.index,
         accepted_ms=facts.taken_ms,
     )
@@ -210,6 +211,15 @@ def _must_be_owed(item: InboxItem, facts: _WithOwed, endpoint: str) -> None:
     # Else one that we had long since could be shown in the place of something left out.
     if entries.Owed(endpoint, item.position) not in facts.owed:
         raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
+
+
+def _earlier(facts: entries.Accepted) -> list[tuple[Relation, int]]:
+    told: tuple[tuple[Relation, int | msgspec.UnsetType | None], ...] = (
+        ("cancels", facts.cancelled_by),
+        ("corrects", facts.corrected_by),
+        ("supersedes", facts.superseded_by),
+    )
+    return [(relation, index) for relation, index in told if isinstance(index, int)]
 
 
 def _must_share_trust(header: Header, view: View) -> None:
@@ -312,7 +322,7 @@ def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
         digest=named,
         late=facts.late,
         target=facts.target,
-        cancelled_by=facts.cancelled_by,
+        earlier=_earlier(facts),
         accepted=item.of,
         accepted_ms=facts.taken_ms,
         grant=item.grant,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash, verify_path
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import unb64
 from exchange.model.identity import digest
@@ -69,3 +70,44 @@ def _object_in(facts: Facts, posted: bytes) -> bytes:
     if named != digest(posted):
         raise Refusal(Code.BAD_PROOF, "/facts")
     return b""
+
+
+def must_be_from(receipt: Receipt, node: str) -> None:
+    """Hold a receipt to the node that it should be from.
+
+    Raises:
+        Refusal: ``bad-proof``.
+    """
+    if receipt.node != node:
+        raise Refusal(Code.BAD_PROOF, "/node", name=receipt.node)
+
+
+def must_be_taken_in(facts: Facts, posted: bytes) -> None:
+    """Hold a receipt to what was meant: recorded as accepted, and owed to every recipient.
+
+    Raises:
+        Refusal: ``bad-proof``: the entry it proves is a refusal, or leaves somebody out.
+    """
+    if isinstance(facts, entries.Refused):
+        raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
+    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+    expected, named = _promised(signed)
+    if not isinstance(facts, expected):
+        raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+    owed = getattr(facts, "owed", [])
+    left_out = named - {each.endpoint for each in owed}
+    if left_out:
+        raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
+
+
+def _promised(signed: jws.Signed) -> tuple[type, set[str]]:
+    """Return the kind of entry that an object becomes, and to whom it must be owed."""
+    if signed.typ == headers.TYP:
+        return entries.Accepted, set(headers.decode(signed.payload).to)
+    if signed.typ == objects.GRANT_TYP:
+        return entries.Granted, {objects.decode_grant(signed.payload).to}
+    if signed.typ == objects.ACK_TYP:
+        return entries.Acknowledged, {
+            objects.decode_acknowledgement(signed.payload).of.endpoint
+        }
+    return object, set()

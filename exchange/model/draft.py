@@ -151,6 +151,31 @@ def complete(
     return bulletin
 
 
+def is_report(draft: Draft) -> bool:
+    """Tell whether a draft is of a type that may be an update: it names no target itself."""
+    return "update" in kinds.VERBS.get(str(draft.bulletin.get("type")), ())
+
+
+def updating(draft: Draft, target: Target) -> Draft:
+    """Return a report's draft as an update that supersedes an earlier one of its type.
+
+    Raises:
+        Refusal: the draft says that it is new, the target is of another type, or its header's
+            digest is not known.
+    """
+    if draft.post.verb not in (None, "update"):
+        raise Refusal(Code.VERB_TYPE_MISMATCH, "/post/verb", expected="update")
+    if target.type != draft.bulletin.get("type"):
+        raise Refusal(Code.TARGET_MISMATCH, "/bulletin/type", id=target.id)
+    if target.header_digest is None:
+        raise Refusal(Code.REFERENCE_MISSING, "/post/refs")
+    reference = header.Reference("supersedes", target.id, target.header_digest)
+    post = msgspec.structs.replace(
+        draft.post, verb="update", refs=[*draft.post.refs, reference]
+    )
+    return Draft(post, draft.bulletin)
+
+
 def verb_of(draft: Draft, bulletin: kinds.Bulletin) -> header.Verb:
     """Return the header's verb: the draft's, or what the type means by default."""
     return draft.post.verb or kinds.VERBS[bulletin.type][0]

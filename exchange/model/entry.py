@@ -51,8 +51,9 @@ class _Facts(
 class Accepted(_Facts, frozen=True, tag="accepted"):
     """A bulletin: what was seen of its ciphertext, and whom it is owed to.
 
-    ``target`` is the entry of the bulletin it cancels or corrects, when that is here already;
-    ``cancelled_by`` the entry of a cancellation that came before it.
+    ``target`` is the entry of the bulletin it cancels, corrects or supersedes, when that is
+    here already; ``cancelled_by``, ``corrected_by`` and ``superseded_by`` are each the first
+    entry that did so to this one before it came.
     """
 
     digest: Digest
@@ -62,6 +63,9 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     late: bool
     target: Count | None = None
     cancelled_by: Count | None = None
+    # Left out, not null, where there is none: entries written before these existed stay valid.
+    corrected_by: Count | msgspec.UnsetType = msgspec.UNSET
+    superseded_by: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Acknowledged(_Facts, frozen=True, tag="acknowledged"):

@@ -39,6 +39,8 @@ RELATION_OF: dict[Verb, Relation] = {
     "cancel": "cancels",
     "reply": "answers",
 }
+# Those that change how their target stands, and so are owed to whoever holds it.
+BEARING: tuple[Relation, ...] = ("cancels", "corrects", "supersedes")
 
 
 class Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,15 +37,24 @@ class Standing(NamedTuple):
         """Whether it may sign and receive at all."""
         return self.endpoint.status == "active"
 
+    def known_key(self, kid: str, at: str) -> EndpointKey:
+        """Return the key that a signature names, whether or not it is valid now.
+
+        Raises:
+            Refusal: ``unknown-key``.
+        """
+        key = self.keys.get(kid)
+        if key is None:
+            raise Refusal(Code.UNKNOWN_KEY, at, kid=kid[:64], name=self.endpoint.id)
+        return key
+
     def signing_key(self, kid: str, now: int, at: str) -> EndpointKey:
         """Return a signing key by thumbprint, valid at this second.
 
         Raises:
             Refusal: ``unknown-key`` or ``key-not-valid``.
         """
-        key = self.keys.get(kid)
-        if key is None:
-            raise Refusal(Code.UNKNOWN_KEY, at, kid=kid[:64], name=self.endpoint.id)
+        key = self.known_key(kid, at)
         if key.use != "sig" or not key.since <= now < key.until:
             raise Refusal(Code.KEY_NOT_VALID, at, kid=kid[:64], name=self.endpoint.id)
         return key
@@ -95,12 +104,20 @@ class View(msgspec.Struct, frozen=True):
             Refusal: unknown or suspended endpoint, another member's, or another suite.
         """
         standing = self.standing(endpoint)
+        self.must_sign_as(standing, origin, suite)
+        return standing
+
+    def must_sign_as(self, standing: Standing, origin: str, suite: str) -> None:
+        """Hold an object to the member and the suite of the endpoint that it names.
+
+        Raises:
+            Refusal: ``origin-mismatch`` or ``suite-not-allowed``.
+        """
         if origin != standing.member.member:
             raise Refusal(Code.ORIGIN_MISMATCH, "/origin", expected=standing.member.member)
         allowed = standing.endpoint.suite
         if suite != allowed or allowed not in self.agreed().suites:
             raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", expected=allowed, found=suite)
-        return standing
 
     def agreed(self) -> Arrangement:
         """Return the arrangement; nothing flows before there is one."""

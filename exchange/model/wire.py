@@ -123,10 +123,8 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the node is: whether it takes bulletins, and how far its journal goes."""
+    """How the node is, for anybody who asks: how much it has taken in is not for strangers."""
 
     node: Word
     ready: bool
-    size: Count
-    epoch: Count
     quorum: str

@@ -117,6 +117,13 @@ class InboxRow(msgspec.Struct, frozen=True):
     entry: bytes
 
 
+class RowCounts(msgspec.Struct, frozen=True):
+    """How many rows the derived tables hold: keys that lead to entries, places in inboxes."""
+
+    keys: int
+    places: int
+
+
 class GroupRow(msgspec.Struct, frozen=True):
     """The commit group that an entry was written in."""
 
@@ -163,6 +170,9 @@ class Store(Protocol):
 
     async def blob(self, digest: str) -> bytes | None:
         """Return a blob by digest, or None."""
+
+    async def counts(self) -> RowCounts:
+        """Return how many keys and places there are; for audits: it may read them all."""
 
     async def close(self) -> None:
         """Release everything; what was ``Done`` stays."""

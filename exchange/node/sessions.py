@@ -16,6 +16,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exchange.model.identity import Jwk
     from exchange.model.view import Standing, View
 
 NONCE_LIFETIME_S = 120
@@ -54,14 +55,12 @@ class Sessions:
         """Return a token for the endpoint that signed this request.
 
         Raises:
-            Refusal: ``bad-session`` where nonce, node or time do not fit; else what the
-                signature check finds.
+            Refusal: ``bad-session``; or what keeps a caller out that did prove who it is.
         """
         signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
         if signed.typ != objects.SESSION_TYP:
             raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
         request = objects.decode_session(signed.payload)
-        standing = view.signatory(request.origin, request.endpoint, request.suite)
         if request.node != self._node:
             raise Refusal(Code.BAD_SESSION, "/node", expected=self._node)
         if abs(request.issued - now) > NONCE_LIFETIME_S:
@@ -70,7 +69,7 @@ class Sessions:
             self._check("nonce", request.nonce, now)
         except Refusal:
             raise Refusal(Code.BAD_SESSION, "/nonce") from None
-        jws.verify_by(signed, standing, now)
+        standing = _proven(signed, request, view, now)
         here = view.nodes.get(self._node)
         if here is None or standing.member.nation not in here.serves:
             raise Refusal(Code.NOT_HOME, "/node", name=request.endpoint)
@@ -118,3 +117,36 @@ class Sessions:
 
     def _mac(self, body: str) -> bytes:
         return hmac.digest(self._key, f"{self._node}\n{body}".encode(), sha256)
+
+
+def _proven(
+    signed: jws.Signed, request: objects.SessionRequest, view: View, now: int
+) -> Standing:
+    """Return the endpoint whose keys signed a request, if it may act.
+
+    Which endpoints and keys there are is not for strangers: until the signatures verify, there
+    is one answer, and its cause goes to the diagnostics. After that the caller is told all.
+
+    Raises:
+        Refusal: ``bad-session``; ``endpoint-suspended`` or ``key-not-valid`` to their holder.
+    """
+    try:
+        standing = view.endpoints.get(request.endpoint)
+        if standing is None:
+            raise Refusal(Code.UNKNOWN_ENDPOINT, "/endpoint")  # noqa: TRY301
+        view.must_sign_as(standing, request.origin, request.suite)
+        _verify(signed, standing)
+    except Refusal as refusal:
+        raise Refusal(Code.BAD_SESSION) from refusal
+    view.standing(request.endpoint)
+    for claim in signed.claims:
+        standing.signing_key(claim.kid, now, claim.at)
+    return standing
+
+
+def _verify(signed: jws.Signed, standing: Standing) -> None:
+    def key_of(claim: jws.Claim) -> Jwk:
+        # One past its time as well: its holder is told so, once that is proven.
+        return standing.known_key(claim.kid, claim.at).jwk
+
+    jws.verify(signed.claims, standing.endpoint.suite, key_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
-from exchange.model.header import RELATION_OF
+from exchange.model.header import BEARING, RELATION_OF
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -67,7 +67,7 @@ def _kind(header: Header) -> None:
     if relation is not None and header.reference(relation) is None:
         raise Refusal(Code.REFERENCE_MISSING, "/refs", expected=relation)
     # A second target would be passed over in silence.
-    if relation in ("corrects", "cancels") and sum(r.rel == relation for r in header.refs) > 1:
+    if relation in BEARING and sum(r.rel == relation for r in header.refs) > 1:
         raise Refusal(Code.WRONG_VALUE, "/refs", expected="one-target")
 
 

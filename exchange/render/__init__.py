@@ -1,6 +1,6 @@
 """Any word of the exchange as text a person reads, in Spanish or English."""
 
-from exchange.render.difference import diff
+from exchange.render.difference import claim, diff
 from exchange.render.page import heading, page
 from exchange.render.refusal import (
     Problem,
@@ -14,6 +14,7 @@ from exchange.render.visible import visible
 __all__ = [
     "Problem",
     "RefusalTexts",
+    "claim",
     "diff",
     "heading",
     "indicator",

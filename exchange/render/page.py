@@ -181,15 +181,19 @@ class Writer:
     def change(self, kind: str, value: dict[str, Any], indent: int) -> Iterator[str]:
         """Write one change of a correction: the field in words, before, after."""
         pointer = str(value["pointer"])
-        form = shapes.of(kind) if kind in self._types else None
         yield " " * indent + self.path(pointer)
+        for side in ("before", "after"):
+            rows = self.side(kind, pointer, value.get(side))
+            yield from self.row(self._codes.phrase(side, self._lang), rows, indent)
+
+    def side(self, kind: str, pointer: str, value: Any) -> list[str]:
+        """Return what a bulletin of a type says, or is said to say, at a pointer."""
+        form = shapes.of(kind) if kind in self._types else None
         there = None if form is None else shapes.at(form, pointer)
         name = next(
             (step for step in reversed(shapes.steps(pointer)) if not step.isdecimal()), ""
         )
-        for side in ("before", "after"):
-            rows = self._side(name, there, value.get(side))
-            yield from self.row(self._codes.phrase(side, self._lang), rows, indent)
+        return self._side(name, there, value)
 
     def path(self, pointer: str) -> str:
         """Return a JSON pointer as labels: ``Contenido > Drogas 1 > Cantidad``."""

@@ -148,6 +148,11 @@ class MemoryStore:
         """Return a blob by digest, or None."""
         return self._opened().blobs.get(digest)
 
+    async def counts(self) -> ports.RowCounts:
+        """Return how many keys and places there are."""
+        kept = self._opened()
+        return ports.RowCounts(len(kept.keys), sum(map(len, kept.inboxes.values())))
+
     async def close(self) -> None:
         """Answer no more; ``reopen`` goes on with the same journal."""
         self._is_closed = True

@@ -152,6 +152,15 @@ def blob(connection: sqlite3.Connection, digest: str) -> bytes | None:
     return found[0] if found else None
 
 
+def row_counts(connection: sqlite3.Connection) -> ports.RowCounts:
+    """Return how many keys there are, young and old, and how many places in inboxes."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM fresh) + (SELECT count(*) FROM key),"
+        " (SELECT count(*) FROM inbox)"
+    ).fetchone()
+    return ports.RowCounts(*row)
+
+
 def _listed(
     connection: sqlite3.Connection, statement: str, values: Sequence[object]
 ) -> Iterator[tuple[Any, Any]]:

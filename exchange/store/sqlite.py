@@ -145,6 +145,10 @@ class SqliteStore:
         """Return a blob by digest, or None."""
         return await self._read(selecting.blob, digest)
 
+    async def counts(self) -> ports.RowCounts:
+        """Return how many keys and places there are; reads both tables."""
+        return await self._read(selecting.row_counts)
+
     async def close(self) -> None:
         """Finish what is being written, then release everything; again is harmless."""
         if not self._is_closed:

@@ -12,7 +12,7 @@ from exchange.model import entry as entries
 from exchange.model.objects import Receipt
 from exchange.store.memory import MemoryStore
 from tests.api.serving import serving
-from tests.builders import COAST, MINSA, OPS, WATCH, decoded, suspended, world
+from tests.builders import COAST, MINSA, OPS, WATCH, decoded, suspended, unpadded, world
 from tests.faults import Failure, FaultyStore
 from tests.node.running import Clock, journal, until
 
@@ -41,6 +41,17 @@ async def test_duplicate_is_200_and_the_same_receipt():
         asked = await door.get(f"/v1/receipts/{decoded(envelope.header).id}")
         assert asked.body == first.body
         assert door.node.writer.size == size
+
+
+async def test_receipt_of_an_acknowledgement_is_given_again_to_who_signed_it():
+    async with serving() as door:
+        envelope = world().envelope()
+        await door.post(envelope.framed())
+        ack = world().ack(envelope)
+        first = await door.post(ack + b"\n\n", WATCH)
+        identity = msgspec.json.decode(unpadded(msgspec.json.decode(ack)["payload"]))["id"]
+        assert (await door.get(f"/v1/receipts/{identity}", WATCH)).body == first.body
+        assert (await door.get(f"/v1/receipts/{identity}", COAST)).code == "not-found"
 
 
 async def test_duplicate_past_its_time_is_told_that_it_was_recorded():

@@ -7,12 +7,14 @@ import ssl
 
 import aiohttp
 import pytest
+import structlog
 
 from exchange.api.app import IN_SESSION, OPEN
+from exchange.client.transport import pinned
 from exchange.model.identity import digest
 from exchange.node.sessions import NONCE_LIFETIME_S, TOKEN_LIFETIME_S
 from exchange.store.memory import MemoryStore
-from tests.api.serving import serving, session_request, tls12
+from tests.api.serving import certificate, serving, session_request, tls12
 from tests.builders import COAST, MINSA, NOW, OPS, WATCH, decoded, suspended, world
 from tests.node.running import Clock, Gate, post, until
 
@@ -92,6 +94,35 @@ async def test_bad_session_request_is_refused_and_counted_never_journaled(data):
         counted = f'exchange_refused_total{{code="{said.code}",route="/v1/session"}} 1'
         assert counted in (await door.get("/metrics", None)).body.decode()
         assert door.node.writer.size == size
+
+
+async def test_stranger_is_told_one_thing_and_the_diary_which():
+    with structlog.testing.capture_logs() as logs:
+        async with serving() as door:
+            answers = set()
+            for by, endpoint in ((OPS, "pa.senan/none"), (WATCH, OPS), (OPS, COAST)):
+                nonce = (await door.get("/v1/nonce", None)).json["nonce"]
+                raw = session_request(
+                    nonce, NOW, by, endpoint=endpoint, origin=endpoint.partition("/")[0]
+                )
+                answers.add(await door.post(raw, None, "/v1/session"))
+            (said,) = answers
+            assert (said.status, said.code) == (401, "bad-session")
+    told = [each["because"] for each in logs if each["event"] == "refused"]
+    assert told == ["unknown-endpoint", "unknown-key", "unknown-key"]
+
+
+async def test_journal_s_size_is_told_on_this_machine_only():
+    async with serving() as door:
+        size = door.node.writer.size
+        said = (await door.get("/metrics", None)).body.decode()
+        assert f"exchange_journal_entries {size}\n" in said
+        connector = aiohttp.TCPConnector(ssl=pinned(certificate()), local_addr=("127.0.0.2", 0))
+        async with aiohttp.ClientSession(connector=connector) as http:
+            for path in ("/metrics", "/livez", "/readyz"):
+                async with http.get(door.url + path) as answer:
+                    text = await answer.text()
+                assert str(size) not in text.replace(str(door.port), ""), path
 
 
 async def test_suspension_bites_at_the_next_request_of_a_session():

@@ -17,6 +17,7 @@ from exchange.model import entry as entries
 from exchange.model.header import MAX_RECIPIENTS
 from exchange.model.trust import Endpoint
 from tests import builders
+from tests.broker.amending import DESK_US, WORLD, cancelling, correcting, facts, owed, updating
 from tests.builders import (
     COAST,
     DAY,
@@ -32,9 +33,6 @@ from tests.builders import (
 from tests.vectors import deciding
 from tests.vectors.case import Case, answer, posted
 
-WORLD = builders.world()
-DESK_US = "us.jiatfs/desk"
-
 
 @pytest.mark.parametrize("case", deciding.ORDER, ids=lambda case: case.name)
 def test_is_refused(case: Case) -> None:
@@ -42,28 +40,6 @@ def test_is_refused(case: Case) -> None:
     settled, _ = answer(made, WORLD.later(*made.documents))
     assert isinstance(settled, Rejected)
     assert (settled.refusal.code, settled.refusal.at) == (case.code, case.at)
-
-
-def facts(book: Book, index: int) -> Any:
-    return entries.decode(book.entries[index - book.base]).facts
-
-
-def owed(book: Book, index: int) -> dict[str, int]:
-    return {each.endpoint: each.position for each in facts(book, index).owed}
-
-
-def cancelling(target: builders.Envelope, **changes: Any) -> builders.Envelope:
-    told: dict[str, Any] = {"type": "can", "verb": "cancel", "refs": refers("cancels", target)}
-    return WORLD.envelope(**{**told, **changes})
-
-
-def correcting(target: builders.Envelope, **changes: Any) -> builders.Envelope:
-    told: dict[str, Any] = {
-        "type": "cor",
-        "verb": "correct",
-        "refs": refers("corrects", target),
-    }
-    return WORLD.envelope(**{**told, **changes})
 
 
 # -- once, for ever ----------------------------------------------------------------------------
@@ -200,83 +176,6 @@ def test_id_with_other_bytes_is_refused_for_ever(in_one_group: bool) -> None:
 # -- what one says of another ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("in_one_group", [True, False])
-@pytest.mark.parametrize("amend", [cancelling, correcting])
-def test_amendment_is_owed_to_every_holder_of_its_target(
-    amend: Any, in_one_group: bool
-) -> None:
-    book, target = Book(), WORLD.envelope(to=[WATCH, COAST])
-    amendment = amend(target, to=[DESK_US])
-    arrivals = [WORLD.arrival(target), WORLD.arrival(amendment)]
-    if in_one_group:
-        book.post(*arrivals)
-    else:
-        for arrival in arrivals:
-            book.post(arrival)
-    assert owed(book, book.base + 1) == {DESK_US: 0, WATCH: 1, COAST: 1}
-    assert facts(book, book.base + 1).target == book.base
-    assert facts(book, book.base).cancelled_by is None
-
-
-def test_correction_of_a_correction_is_owed_to_the_holders_of_both() -> None:
-    book, target = Book(), WORLD.envelope(to=[WATCH])
-    first = correcting(target, to=[COAST])
-    second = correcting(first, to=[DESK_US])
-    book.post(*(WORLD.arrival(each) for each in (target, first, second)))
-    assert owed(book, book.base + 2).keys() == {DESK_US, COAST, WATCH}
-
-
-@pytest.mark.parametrize("in_one_group", [True, False])
-def test_cancellation_before_its_target_is_told_with_the_target(in_one_group: bool) -> None:
-    book, target = Book(), WORLD.envelope()
-    arrivals = [WORLD.arrival(cancelling(target)), WORLD.arrival(target)]
-    if in_one_group:
-        book.post(*arrivals)
-    else:
-        for arrival in arrivals:
-            book.post(arrival)
-    assert facts(book, book.base).target is None
-    assert facts(book, book.base + 1).cancelled_by == book.base
-
-
-def test_target_cancelled_twice_names_the_first() -> None:
-    book, target = Book(), WORLD.envelope()
-    first, second = cancelling(target), cancelling(target)
-    book.post(*(WORLD.arrival(each) for each in (first, second, target)))
-    assert facts(book, book.base + 2).cancelled_by == book.base
-    later = cancelling(target)
-    book.post(WORLD.arrival(later))
-    assert facts(book, book.base + 3).target == book.base + 2
-
-
-def test_target_cancelled_again_in_another_group_takes_no_key_twice() -> None:
-    """A store refuses a whole group over one key that is taken."""
-    book, target = Book(), WORLD.envelope()
-    for each in (target, cancelling(target), cancelling(target)):
-        book.post(WORLD.arrival(each))
-    assert [facts(book, book.base + n).target for n in (1, 2)] == [book.base, book.base]
-
-
-def test_another_member_s_cancellation_that_comes_first_cancels_nothing() -> None:
-    book, target = Book(), WORLD.envelope()
-    book.post(WORLD.arrival(cancelling(target, endpoint=COAST, to=[WATCH])))
-    book.post(WORLD.arrival(target))
-    assert facts(book, book.base + 1).cancelled_by is None
-
-
-def test_another_endpoint_of_the_same_member_cancels() -> None:
-    book, target = Book(), WORLD.envelope(endpoint=WATCH, to=[OPS])
-    cancellation = cancelling(target, endpoint=DESK_US, to=[OPS])
-    book.post(WORLD.arrival(target), WORLD.arrival(cancellation))
-    assert facts(book, book.base + 1).target == book.base
-
-
-def test_correction_of_what_is_not_here_is_taken() -> None:
-    book = Book()
-    assert book.post(WORLD.arrival(correcting(WORLD.envelope())))[0].index == book.base
-    assert facts(book, book.base).target is None
-
-
 def test_acknowledgement_is_owed_to_the_author() -> None:
     book, envelope = Book(), WORLD.envelope()
     acks = [WORLD.ack(envelope, outcome=each) for each in ("delivered", "opened", "actioned")]
@@ -343,6 +242,8 @@ POOL = [
     *(WORLD.arrival(each) for each in TARGETS),
     *(WORLD.arrival(cancelling(each)) for each in TARGETS[:2]),
     WORLD.arrival(correcting(TARGETS[1], to=[DESK_US])),
+    WORLD.arrival(correcting(TARGETS[1], to=[COAST])),
+    *(WORLD.arrival(updating(TARGETS[0], to=[each])) for each in (DESK_US, COAST)),
     WORLD.arrival(WORLD.ack(TARGETS[0])),
     WORLD.arrival(WORLD.ack(TARGETS[1], COAST)),
     WORLD.arrival(WORLD.ack(TARGETS[2], OPS)),
@@ -443,12 +344,13 @@ def test_names_of_different_things_never_meet() -> None:
         keys.bulletin("t", "o", "e", "i"),
         keys.bulletin("t", "o", "ei", ""),
         keys.by_digest("d"),
-        keys.cancellation("o", "d"),
-        keys.cancellation("od", ""),
+        keys.bearing("cancels", "o", "d"),
+        keys.bearing("corrects", "o", "d"),
+        keys.bearing("cancels", "od", ""),
         keys.trust("root", 1),
         keys.trust("roo", 11),
     }
-    assert len(made) == 7
+    assert len(made) == 8
     assert all(len(each) == 32 for each in made)
     # Fixed for ever: another value would let an old bulletin in again.
     assert keys.by_digest("A" * 43).hex() == GOLDEN

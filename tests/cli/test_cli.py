@@ -100,7 +100,7 @@ def test_post_of_a_file_that_is_not_there_is_a_usage_error(exercise):
 
 def test_outbox_lists_what_was_sent(exercise, posted):
     rows = exercise.at(OPS, "outbox", "--json").json["outbox"]
-    assert {"id": posted["id"], "index": posted["index"]} in rows
+    assert {"id": posted["id"], "kind": "bulletin", "index": posted["index"]} in rows
     assert posted["id"] in exercise.at(OPS, "outbox").out
     assert exercise.at(OPS, "outbox", "--resume").code == 0
 
@@ -379,3 +379,22 @@ def test_diary_of_the_node_is_json_and_holds_no_content(exercise, posted):
     for secret in ("GAVIOTA", PASSPHRASE, "rumbo norte"):
         assert secret not in text
     assert posted
+
+
+def test_oddities_are_warned_of_in_both_languages_and_refuse_nothing(exercise):
+    odd = exercise.draft(**{"coordinates = [-": "coordinates = ["})
+    for lang, told in (
+        ("es", "este y oeste intercambiados"),
+        ("en", "east and west exchanged"),
+    ):
+        ran = exercise.run("--lang", lang, "check", odd, "--offline")
+        assert ran.code == 0
+        assert told in ran.out
+        assert "(/content/seen/place/geometry/coordinates)" in ran.out
+    (warning,) = exercise.run("check", odd, "--offline", "--json").json["warnings"]
+    assert (warning["code"], warning["at"]) == (
+        "position-hemisphere",
+        "/content/seen/place/geometry/coordinates",
+    )
+    assert warning["es"] != warning["en"]
+    assert exercise.at(OPS, "post", odd, "--dry-run", "--json").json["warnings"] == [warning]

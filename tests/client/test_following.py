@@ -102,14 +102,23 @@ async def test_body_that_is_gone_locks_its_item_alone(tmp_path):
         assert (one.locked.code, two.locked) == (Code.NOT_FOUND, None)
 
 
-async def test_correction_sealed_to_others_is_told_to_who_holds_its_target(tmp_path):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "cor", "verb": "correct", "rel": "corrects"},
+        {"verb": "update", "rel": "supersedes"},
+    ],
+    ids=["correction", "update"],
+)
+async def test_what_bears_on_a_bulletin_is_told_to_who_holds_it(tmp_path, changes):
     async with serving() as door, reader(door.url, tmp_path) as line:
         target = world().envelope(to=[WATCH])
         await post(door.node, target)
-        changes = {"type": "cor", "verb": "correct", "refs": refers("corrects", target)}
-        await post(door.node, world().envelope(to=[COAST], **changes))
-        _, correction = await line.everything()
-        assert (correction.locked.code, correction.target) == (
+        rest = {name: value for name, value in changes.items() if name != "rel"}
+        refs = refers(changes["rel"], target)
+        await post(door.node, world().envelope(to=[COAST], refs=refs, **rest))
+        _, other = await line.everything()
+        assert (other.locked.code, other.target) == (
             Code.NOT_A_RECIPIENT,
             len(world().documents) + 1,
         )

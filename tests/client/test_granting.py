@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exchange.client import agency as agencies
-from exchange.client import granting
+from exchange.client import granting, receipts
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.reading import Acked, Delivered, Granted
@@ -238,7 +237,7 @@ async def test_receipt_that_does_not_promise_the_grant_is_no_receipt(tmp_path, w
                     view=facts.view,
                 )
             with pytest.raises(Refusal) as caught:
-                agencies._must_be_taken_in(facts, posted)
+                receipts.must_be_taken_in(facts, posted)
             assert caught.value.code is Code.BAD_PROOF
 
 

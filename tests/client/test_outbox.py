@@ -11,9 +11,10 @@ from aiohttp import web
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
+from exchange.seal.close import Envelope
 from tests.api.serving import serving
 from tests.builders import MINSA, OPS, WATCH, decoded, suspended, world
-from tests.client.dealing import agency, draft, fronted, lied_to
+from tests.client.dealing import Liar, agency, draft, fronted, lied_to
 from tests.node.running import journal, post
 
 
@@ -202,3 +203,113 @@ async def test_refusal_without_its_proof_keeps_the_envelope(tmp_path, proof):
                 await line.send(identity, envelope)
             assert caught.value.code is Code.EXPIRED
             assert line.world.outbox.waiting() == [identity]
+
+
+async def test_own_review_refuses_first_and_the_node_in_spite_of_it(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        wrong = draft()
+        marking = msgspec.structs.replace(wrong.post.marking, releasable_to=["PAN"])
+        wrong = msgspec.structs.replace(
+            wrong, post=msgspec.structs.replace(wrong.post, marking=marking)
+        )
+        size = door.node.writer.size
+        with pytest.raises(Refusal) as caught:
+            await line.prepare(wrong)
+        assert (caught.value.code, door.node.writer.size) == (Code.NOT_RELEASABLE, size)
+        prepared = await line.prepare(wrong, in_spite=True)
+        assert prepared.objection.code is Code.NOT_RELEASABLE
+        with pytest.raises(Refusal) as caught:
+            await line.post(prepared)
+        assert caught.value.code is Code.NOT_RELEASABLE
+        assert caught.value.receipt.index == size
+        assert (await journal(door.node))[-1].facts.code == "not-releasable"
+        assert (await line.prepare(draft(), in_spite=True)).objection is None
+
+
+async def test_rules_of_the_arrangement_are_reviewed_too(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        wrong = draft()
+        post_ = msgspec.structs.replace(wrong.post, expires="400d", retain="500d")
+        wrong = msgspec.structs.replace(wrong, post=post_)
+        with pytest.raises(Refusal) as caught:
+            await line.prepare(wrong)
+        assert caught.value.code is Code.LIFETIME
+        assert (await line.prepare(wrong, in_spite=True)).objection.code is Code.LIFETIME
+
+
+# -- after an unknown outcome ----------------------------------------------------------------
+
+
+async def test_what_has_no_answer_is_asked_for_before_it_is_sent_again(tmp_path):
+    async with serving() as door, fronted(lossy(door, 1)) as url:
+        async with agency(url, tmp_path / "box") as line:
+            with pytest.raises(Fault):
+                await line.post(await line.prepare(draft()), "mark")
+        # The node has it, so nothing is posted a second time.
+        liar = Liar(door)
+        async with fronted(liar.handle) as other, agency(other, tmp_path / "box") as line:
+            (entry,) = await accepted(door)
+            identity, receipt = await line.posted("mark")
+            assert decoded(entry.object).id == identity
+            assert receipt.index == door.node.writer.size - 1
+            assert "POST /v1/objects" not in liar.asked
+            assert line.world.outbox.waiting() == []
+
+
+async def test_what_never_arrived_is_sent_as_it_was_sealed(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        envelope = world().envelope(to=[WATCH])
+        identity = decoded(envelope.header).id
+        line.world.outbox.keep(identity, envelope, "mark")
+        assert (await line.posted("mark"))[0] == identity
+        assert [entry.object for entry in await accepted(door)] == [envelope.header]
+        # Told, it is forgotten: from here on the same is new.
+        line.world.outbox.forget("mark")
+        assert await line.posted("mark") is None
+
+
+async def test_mark_of_what_was_refused_or_never_sealed_leads_to_nothing(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        box = line.world.outbox
+        box.keep("01a229f1-2800-7768-b6ef-52555962d008", world().envelope(expires=1), "mark")
+        with pytest.raises(Refusal):
+            await line.posted("mark")
+        assert box.marked("mark") is None
+
+
+async def test_lost_answer_to_an_acknowledgement_records_it_once(tmp_path):
+    async with serving() as door:
+        await post(door.node, world().envelope(to=[WATCH]))
+        async with (
+            fronted(lossy(door, 1)) as url,
+            agency(url, tmp_path / "box", WATCH) as line,
+        ):
+            (item,) = await line.everything()
+            with pytest.raises(Fault) as caught:
+                await line.acknowledge(item, "schema-invalid", "watch-1")
+            assert caught.value.code is Code.OUTCOME_UNKNOWN
+            assert len(line.world.outbox.acks.waiting()) == 1
+        # As after a restart: only the folder is left.
+        async with agency(door.url, tmp_path / "box", WATCH) as line:
+            first = await line.acknowledge(item, "schema-invalid", "watch-1")
+            assert await line.acknowledge(item, "schema-invalid", "watch-1") == first
+            assert line.world.outbox.acks.waiting() == []
+            other = await line.acknowledge(item, "schema-invalid", "watch-2")
+        acked = [
+            e.facts
+            for e in await journal(door.node)
+            if isinstance(e.facts, entries.Acknowledged)
+        ]
+        assert [each.owed[0].position for each in acked] == [0, 1]
+        assert other.index == first.index + 1
+
+
+async def test_resuming_takes_up_acknowledgements_too(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box", WATCH) as line:
+        target = world().envelope(to=[WATCH])
+        await post(door.node, target)
+        ack = Envelope(world().ack(target), b"")
+        line.world.outbox.acks.keep("01a229f1-2800-7768-b6ef-52555962d008", ack)
+        (receipt,) = await line.resume()
+        assert receipt.index == door.node.writer.size - 1
+        assert line.world.outbox.acks.waiting() == []

@@ -68,6 +68,8 @@ def test_statistics_carry_the_published_totals(told) -> None:
 def test_four_are_refused_on_purpose_each_with_its_code(told) -> None:
     for code in ("not-releasable", "signature-count", "digest-mismatch", "not-yours"):
         assert f" {code}. " in told["text"]
+    assert told["text"].count("It stands in entry ") == 3
+    assert told["text"].count("It is counted, and not journaled.") == 1
 
 
 def test_the_record_is_intact_and_the_flipped_bit_is_found(told) -> None:
@@ -109,8 +111,8 @@ def test_what_is_kept_goes_on_working(told) -> None:
         check=True,
     )
     kinds = [entry["kind"] for entry in json.loads(done.stdout)["entries"]]
-    # The two altered envelopes were journaled; what a review or a reading refused was not.
-    assert kinds.count("refused") == 2
+    # What a review or a reading refused is not journaled; what the node refused of posts is.
+    assert kinds.count("refused") == 3
     assert kinds.count("accepted") == 9
 
 

@@ -22,6 +22,9 @@ from exchange.model.bulletin import (
 from exchange.model.header import RELATION_OF, Header
 from tests.model.bulletins import CODES, NAMES, example, plain, put, verdict
 
+NOW = 1_796_000_000  # when the examples are issued: in November 2026, seconds UTC
+LATER = "2026-12-24T04:30:00Z"
+
 
 def changed(name, pointer, value):
     return decode(json.dumps(put(plain(name), pointer, value)).encode(), CODES)
@@ -152,7 +155,7 @@ def test_a_corrected_bulletin_is_checked_like_any_other():
 
 
 def test_no_example_looks_odd():
-    assert [indicators(example(name), CODES) for name in NAMES] == [[]] * len(NAMES)
+    assert [indicators(example(name), CODES, NOW) for name in NAMES] == [[]] * len(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -164,22 +167,73 @@ def test_no_example_looks_odd():
     ],
 )
 def test_what_looks_odd_is_a_warning_and_no_refusal(pointer, value, code, at):
-    [found] = indicators(changed("voi-2", pointer, value), CODES)
+    [found] = indicators(changed("voi-2", pointer, value), CODES, NOW)
     assert (found.code, found.at) == (code, at)
+
+
+SEEN = "/content/seen/at"
+WHERE = "/content/seen/place/geometry"
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer", "value", "codes"),
+    [
+        ("voi-2", SEEN, "2025-11-22T04:30:00Z", []),
+        ("voi-2", SEEN, "2016-11-22T04:30:00Z", ["date-far"]),
+        ("voi-2", "/content/eta", "2029-11-22T04:30:00Z", ["date-far"]),
+        ("szr-1", "/content/seized_at", "2006-11-22T04:30:00Z", ["date-far"]),
+        ("sta-1", "/content/period/start", "2006-11-22T04:30:00Z", ["date-far"]),
+        ("sta-1", "/content/period/start", "2010-11-22T04:30:00Z", []),
+        ("szr-1", "/content/seized_at", LATER, ["after-issue"]),
+        ("szr-1", "/content/seized_at", "2096-11-22T04:30:00Z", ["date-far"]),
+        ("voi-2", "/observed", LATER, ["after-issue"]),
+        ("szr-1", "/content/custody/1/at", LATER, ["after-issue"]),
+    ],
+)
+def test_dates_far_off_and_after_issue_are_warned_of(name, pointer, value, codes):
+    found = indicators(changed(name, pointer, value), CODES, NOW)
+    assert [each.code for each in found if each.code != "eta-before-seen"] == codes
+    assert all(each.at == pointer for each in found if each.code in codes)
+
+
+def ring(*first):
+    return [[list(first), [-79.0, 7.0], [-78.0, 7.0], list(first)]]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "code", "at"),
+    [
+        ({"type": "Point", "coordinates": [-79.5, 8.9]}, None, ""),
+        ({"type": "Point", "coordinates": [-74.8, -11.0]}, None, ""),
+        ({"type": "Point", "coordinates": [4.5, 51.9]}, None, ""),
+        ({"type": "Point", "coordinates": [8.9, -79.5]}, "position-swapped", ""),
+        ({"type": "Point", "coordinates": [79.5, 8.9]}, "position-hemisphere", ""),
+        (
+            {"type": "LineString", "coordinates": [[-79.5, 8.9], [8.9, -79.5], [79.5, 8.9]]},
+            "position-swapped",
+            "/1",
+        ),
+        ({"type": "Polygon", "coordinates": ring(79.5, 8.9)}, "position-hemisphere", "/0/0"),
+    ],
+)
+def test_swapped_and_mirrored_positions_are_warned_of(geometry, code, at):
+    found = indicators(changed("voi-2", WHERE, geometry), CODES, NOW)
+    told = [(each.code, each.at) for each in found]
+    assert told == ([(code, f"{WHERE}/coordinates{at}")] if code else [])
 
 
 @pytest.mark.parametrize(
     ("mmsi", "flag"),
     [
         *((mid + "000000", "PAN") for mid in ("351", "357", "370", "374")),
-        *((mid + "000000", "USA") for mid in ("303", "338", "366", "369")),
+        *((mid + "000000", "USA") for mid in ("303", "338", "358", "366", "369", "379")),
     ],
 )
 def test_prefixes_of_both_nations_are_known(mmsi, flag):
     values = put(
         put(plain("voi-2"), "/content/vessel/mmsi", mmsi), "/content/vessel/flag", flag
     )
-    assert indicators(decode(json.dumps(values).encode(), CODES), CODES) == []
+    assert indicators(decode(json.dumps(values).encode(), CODES), CODES, NOW) == []
 
 
 def test_the_published_totals_are_quoted_with_their_source():

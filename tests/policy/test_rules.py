@@ -87,6 +87,7 @@ def ref(rel: Any) -> Reference:
         ("voi", "new", [], None),
         ("voi", "update", ["supersedes"], None),
         ("voi", "update", ["answers"], Code.REFERENCE_MISSING),
+        ("voi", "update", ["supersedes", "supersedes"], Code.WRONG_VALUE),
         ("voi", "correct", ["corrects"], Code.VERB_TYPE_MISMATCH),
         ("voi", "cancel", ["cancels"], Code.VERB_TYPE_MISMATCH),
         ("voi", "reply", ["answers"], Code.VERB_TYPE_MISMATCH),

@@ -101,7 +101,7 @@ def test_the_edges_get_words_and_status_from_one_place():
 
 def test_a_warning_is_a_line_with_its_place_in_words():
     bulletin = changed("voi-2", "/content/vessel/mmsi", "366999901")
-    [found] = indicators(bulletin, CODES)
+    [found] = indicators(bulletin, CODES, 1_796_000_000)
     assert indicator(found, "es", CODES) == (
         "Advertencia: Contenido > Embarcación > MMSI (/content/vessel/mmsi): El MMSI empieza "
         "por 366, asignado a Estados Unidos, pero la bandera indicada es Panamá."

@@ -110,6 +110,13 @@ async def test_positions_count_each_inbox(store, scribe):
     assert await store.positions() == {DESK: 5, MIAMI: 2}
 
 
+async def test_rows_of_derived_tables_are_counted(store, scribe):
+    assert await store.counts() == ports.RowCounts(0, 0)
+    await store.append(scribe.bulletins(3, DESK), 0)
+    await store.append(scribe.bulletins(2, DESK, MIAMI), 3)
+    assert await store.counts() == ports.RowCounts(10, 7)
+
+
 async def test_two_thousand_keys_are_found_at_once_and_unknown_ones_are_absent(store, scribe):
     await store.append(scribe.bulletins(500, DESK), 0)
     await store.append(scribe.bulletins(500, DESK), 500)

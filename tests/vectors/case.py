@@ -7,7 +7,7 @@ were written down once as the frozen vectors of ``schemas/v1/vectors``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exchange.broker.intake import Arrival
 from exchange.broker.settle import Recorded, Settled
@@ -73,3 +73,17 @@ def opened(envelope: Envelope, openers: list[Opener]) -> Opened | Refusal:
         return open_body(header, envelope.body, openers)
     except Refusal as refusal:
         return refusal
+
+
+def again(
+    second: Callable[[World, Envelope], Any], **changes: Any
+) -> Callable[[World], Posted]:
+    """A second arrival made from a first one that was let in."""
+
+    def make(world: World) -> Posted:
+        first = world.envelope(**changes)
+        made = second(world, first)
+        arrival = made if not isinstance(made, Envelope | bytes) else world.arrival(made)
+        return Posted(arrival, (), (world.arrival(first),))
+
+    return make

@@ -27,8 +27,8 @@ from tests.builders import (
     refers,
     suspended,
 )
-from tests.vectors import forging
-from tests.vectors.case import Case, Posted
+from tests.vectors import bearing, forging
+from tests.vectors.case import Case, Posted, again
 from tests.vectors.trusting import brought
 
 NOBODY = Reference("corrects", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)
@@ -246,20 +246,6 @@ POLICY = [
 ]
 
 
-def _again(
-    second: Callable[[World, Envelope], Any], **changes: Any
-) -> Callable[[World], Posted]:
-    """A second arrival made from a first one that was let in."""
-
-    def make(world: World) -> Posted:
-        first = world.envelope(**changes)
-        made = second(world, first)
-        arrival = made if not isinstance(made, Envelope | bytes) else world.arrival(made)
-        return Posted(arrival, (), (world.arrival(first),))
-
-    return make
-
-
 def _corrects(world: World, first: Envelope, **changes: Any) -> Envelope:
     usual: dict[str, Any] = {
         "type": "cor",
@@ -312,7 +298,7 @@ ORDER = [
         "the same id over other bytes",
         Code.ID_REUSED,
         "/id",
-        _again(lambda w, f: w.envelope(id=builders.decoded(f.header).id, precedence="flash")),
+        again(lambda w, f: w.envelope(id=builders.decoded(f.header).id, precedence="flash")),
     ),
     Case(
         "acknowledgement-id-used-again",
@@ -326,14 +312,14 @@ ORDER = [
         "another member posts the bytes of an accepted bulletin",
         Code.NOT_YOURS,
         "/endpoint",
-        _again(lambda w, f: w.arrival(f, caller=WATCH)),
+        again(lambda w, f: w.arrival(f, caller=WATCH)),
     ),
     Case(
         "acknowledged-and-not-owed",
         "an acknowledgement by one whom the bulletin is not owed to",
         Code.NOT_OWED,
         "/of",
-        _again(lambda w, f: w.ack(f, COAST), to=[WATCH]),
+        again(lambda w, f: w.ack(f, COAST), to=[WATCH]),
     ),
     Case(
         "acknowledged-unknown",
@@ -354,35 +340,35 @@ ORDER = [
         "an acknowledgement from beyond the tolerated skew",
         Code.NOT_YET_ISSUED,
         "/at",
-        _again(lambda w, f: w.ack(f, at=NOW + 301)),
+        again(lambda w, f: w.ack(f, at=NOW + 301)),
     ),
     Case(
         "acknowledged-under-another-id",
         "an acknowledgement whose id and digest are of two bulletins",
         Code.TARGET_MISMATCH,
         "/of",
-        _again(lambda w, f: w.ack(f, of=_about(f, id=NOBODY.id))),
+        again(lambda w, f: w.ack(f, of=_about(f, id=NOBODY.id))),
     ),
     Case(
         "acknowledged-of-another-author",
         "an acknowledgement that names another author",
         Code.TARGET_MISMATCH,
         "/of",
-        _again(lambda w, f: w.ack(f, of=_about(f, endpoint=DESK))),
+        again(lambda w, f: w.ack(f, of=_about(f, endpoint=DESK))),
     ),
     Case(
         "correction-by-another-member",
         "a correction of another member's bulletin",
         Code.TARGET_MISMATCH,
         "/refs",
-        _again(lambda w, f: _corrects(w, f, endpoint=COAST, to=[WATCH])),
+        again(lambda w, f: _corrects(w, f, endpoint=COAST, to=[WATCH])),
     ),
     Case(
         "cancellation-by-another-member",
         "a cancellation of another member's bulletin",
         Code.TARGET_MISMATCH,
         "/refs",
-        _again(
+        again(
             lambda w, f: _corrects(
                 w,
                 f,
@@ -399,7 +385,7 @@ ORDER = [
         "a correction whose id and digest are of two bulletins",
         Code.TARGET_MISMATCH,
         "/refs",
-        _again(
+        again(
             lambda w, f: _corrects(
                 w, f, refs=[Reference("corrects", NOBODY.id, digest(f.header))]
             )
@@ -412,6 +398,7 @@ ORDER = [
         "/refs",
         _corrected_ack,
     ),
+    *bearing.REFUSED,
 ]
 
 
@@ -465,7 +452,7 @@ ACCEPT = [
         "a correction, owed to every holder of its target",
         None,
         "",
-        _again(lambda w, f: _corrects(w, f, to=["us.jiatfs/desk"])),
+        again(lambda w, f: _corrects(w, f, to=["us.jiatfs/desk"])),
     ),
     Case(
         "cancellation-first",
@@ -479,8 +466,9 @@ ACCEPT = [
         "an acknowledgement by a recipient, owed to the author",
         None,
         "",
-        _again(lambda w, f: w.ack(f)),
+        again(lambda w, f: w.ack(f)),
     ),
+    *bearing.ACCEPTED,
     Case("subscription", "a subscription", None, "", lambda w: w.subscription()),
     Case(
         "member-changed",

@@ -6,7 +6,7 @@ checks, in that order.
 """
 
 from exchange.model.bulletin.decoding import decode, encode
-from exchange.model.bulletin.difference import changes, corrected
+from exchange.model.bulletin.difference import changes, corrected, unfounded
 from exchange.model.bulletin.indicators import Indicator, indicators
 from exchange.model.bulletin.kinds import (
     TYPES,
@@ -46,4 +46,5 @@ __all__ = [
     "encode",
     "indicators",
     "repeated",
+    "unfounded",
 ]

@@ -76,6 +76,18 @@ def corrected(bulletin: Bulletin, correction: Cor, codes: Codes) -> Bulletin:
     return decode(msgspec.json.encode(values), codes)
 
 
+def unfounded(bulletin: Bulletin, correction: Cor) -> list[tuple[Change, Any]]:
+    """Return each change whose ``before`` is not what the bulletin says, and what is."""
+    values, found = copy.deepcopy(plain(bulletin)), []
+    for change in correction.content.changes:
+        said: Any = values
+        for step in steps(change.pointer):
+            said = _child(said, step)
+        if not _apply(values, change):
+            found.append((change, said))
+    return found
+
+
 def _apply(values: dict[str, Any], change: Change) -> bool:
     *path, last = steps(change.pointer)
     here: Any = values

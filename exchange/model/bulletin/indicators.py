@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -10,11 +10,21 @@ from exchange.model.bulletin import blocks, operational, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from exchange.errors import Fact
     from exchange.model.bulletin.kinds import Bulletin
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
+
+_YEAR_S = 31_556_952
+# A date further from issue than so many years is odd. Records speak of the past on purpose.
+_YEARS = {"sta": 20, "dlg": 20}
+_YEARS_OF_REPORTS = 2
+# Clocks differ: what was seen a moment after issue is not odd.
+_SKEW_S = 300
+# Where bulletins of these two nations are about: both coasts of the Americas, in degrees.
+_WEST, _EAST, _SOUTH, _NORTH = -130.0, -30.0, -60.0, 60.0
 
 
 class Indicator(msgspec.Struct, frozen=True):
@@ -25,38 +35,67 @@ class Indicator(msgspec.Struct, frozen=True):
     facts: dict[str, Fact]
 
 
-def indicators(bulletin: Bulletin, codes: Codes) -> list[Indicator]:
+class _Look(NamedTuple):
+    codes: Codes
+    issued: int
+    years: int
+
+
+def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]:
     """Return what looks odd, in the order of the members.
 
     Codes: ``flag-mmsi`` (the MMSI's prefix is another flag's), ``eta-before-seen``,
-    ``port-unknown`` (well-formed, but not in our list of ports).
+    ``port-unknown`` (well-formed, but not in our list of ports), ``date-far`` (years from its
+    issue), ``after-issue`` (said to have happened, and later than its issue),
+    ``position-swapped`` and ``position-hemisphere`` (outside the region, and inside it with
+    latitude and longitude, or east and west, exchanged).
+
+    Args:
+        bulletin: decoded.
+        codes: the code lists.
+        issued: when it is, or would be, issued; seconds UTC.
     """
-    return list(_walk(shape.of(bulletin.type), bulletin, "", codes))
+    look = _Look(codes, issued, _YEARS.get(bulletin.type, _YEARS_OF_REPORTS))
+    return [
+        *_happened(bulletin.observed, "/observed", look),
+        *_walk(shape.of(bulletin.type), bulletin, "", look),
+    ]
 
 
-def _walk(form: Shape, value: Any, at: str, codes: Codes) -> Iterator[Indicator]:
+def _walk(form: Shape, value: Any, at: str, look: _Look) -> Iterator[Indicator]:
     if value is None:
         return
     if form.kind == "struct":
-        yield from _struct(value, at, codes)
+        yield from _struct(value, at, look)
         for member in form.members:
             yield from _walk(
-                member.shape, getattr(value, member.name), f"{at}/{member.name}", codes
+                member.shape, getattr(value, member.name), f"{at}/{member.name}", look
             )
     elif form.kind == "list":
         for number, inner in enumerate(value):
-            yield from _walk(form.items[0], inner, f"{at}/{number}", codes)
-    elif form.names and not codes.has(form.names, value):
+            yield from _walk(form.items[0], inner, f"{at}/{number}", look)
+    elif form.kind == "time":
+        if abs(value.timestamp() - look.issued) > look.years * _YEAR_S:
+            yield Indicator("date-far", at, {"limit": look.years})
+    elif form.names and not look.codes.has(form.names, value):
         yield Indicator("port-unknown", at, {"found": value})
 
 
-def _struct(value: object, at: str, codes: Codes) -> Iterator[Indicator]:
-    if isinstance(value, blocks.Vessel):
-        yield from _flag(value, at, codes)
-    if isinstance(value, operational.VesselOfInterest):
-        seen = value.seen
-        if seen is not None and value.eta is not None and value.eta < seen.at:
-            yield Indicator("eta-before-seen", f"{at}/eta", {})
+def _struct(value: object, at: str, look: _Look) -> Iterator[Indicator]:
+    match value:
+        case blocks.Vessel():
+            yield from _flag(value, at, look.codes)
+        case blocks.Place():
+            yield from _geometry(value.geometry, f"{at}/geometry/coordinates")
+        case operational.VesselOfInterest(seen=seen, eta=eta):
+            if seen is not None and eta is not None and eta < seen.at:
+                yield Indicator("eta-before-seen", f"{at}/eta", {})
+        case operational.Sighting() | operational.CustodyStep():
+            yield from _happened(value.at, f"{at}/at", look)
+        case operational.Seizure():
+            yield from _happened(value.seized_at, f"{at}/seized_at", look)
+        case _:
+            pass
 
 
 def _flag(vessel: blocks.Vessel, at: str, codes: Codes) -> Iterator[Indicator]:
@@ -66,3 +105,50 @@ def _flag(vessel: blocks.Vessel, at: str, codes: Codes) -> Iterator[Indicator]:
     if mid is not None and mid.of != vessel.flag:
         facts: dict[str, Fact] = {"flag": vessel.flag, "found": mid.of or "", "mid": mid.code}
         yield Indicator("flag-mmsi", f"{at}/mmsi", facts)
+
+
+def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator]:
+    # What is years away is told as that.
+    ahead = 0 if when is None else when.timestamp() - look.issued
+    if _SKEW_S < ahead <= look.years * _YEAR_S:
+        yield Indicator("after-issue", at, {})
+
+
+def _geometry(geometry: blocks.Geometry | None, at: str) -> Iterator[Indicator]:
+    """Tell of the first odd position: the others of one geometry are odd in the same way."""
+    for where, position in _positions(geometry, at):
+        found = _oddity(*position, where)
+        if found is not None:
+            yield found
+            return
+
+
+def _positions(
+    geometry: blocks.Geometry | None, at: str
+) -> Iterator[tuple[str, blocks.Position]]:
+    match geometry:
+        case blocks.Point():
+            yield at, geometry.coordinates
+        case blocks.LineString():
+            for number, position in enumerate(geometry.coordinates):
+                yield f"{at}/{number}", position
+        case blocks.Polygon():
+            for ring, positions in enumerate(geometry.coordinates):
+                for number, position in enumerate(positions):
+                    yield f"{at}/{ring}/{number}", position
+        case None:
+            pass
+
+
+def _oddity(longitude: float, latitude: float, at: str) -> Indicator | None:
+    if _is_in_region(longitude, latitude):
+        return None
+    if _is_in_region(latitude, longitude):
+        return Indicator("position-swapped", at, {})
+    if _is_in_region(-longitude, latitude):
+        return Indicator("position-hemisphere", at, {})
+    return None
+
+
+def _is_in_region(longitude: float, latitude: float) -> bool:
+    return _WEST <= longitude <= _EAST and _SOUTH <= latitude <= _NORTH

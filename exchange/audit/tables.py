@@ -1,0 +1,181 @@
+"""What a store keeps beside its entries, held to what the entries give: bodies and tables.
+
+A node believes its tables: with a key gone it would take the same bulletin in twice, with a row
+of an inbox gone it would withhold one. Nothing is kept here for each entry: rows are looked up
+a page at a time, and those that should not be there show by their number.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
+
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model.identity import digest
+from exchange.seal import body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from exchange.broker.settle import Record
+    from exchange.node.ports import Head, RowCounts
+
+Name = Literal["bodies", "inboxes", "heads", "keys"]
+PAGE = 256
+
+
+class Source(Protocol):
+    """The tables of a store. Raises ``Fault`` if they cannot be read."""
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return a sealed body or a trust document by digest, if it is there."""
+
+    def find(self, keys: Sequence[bytes]) -> Mapping[bytes, int]:
+        """Return the index that each key leads to; unknown keys are absent."""
+
+    def inbox(self, endpoint: str, after: int, limit: int) -> Sequence[tuple[int, int]]:
+        """Return (index, position) of an inbox's rows with an index over ``after``."""
+
+    def heads(self) -> Mapping[str, int]:
+        """Return how many entries each inbox says it holds."""
+
+    def head(self) -> Head:
+        """Return how far the journal says it goes."""
+
+    def counts(self) -> RowCounts:
+        """Return how many rows the tables of keys and of inboxes hold."""
+
+
+class End(NamedTuple):
+    """Where an honest journal ends: what its head and its inboxes must say."""
+
+    head: Head
+    positions: Mapping[str, int]
+    # A mirror has neither bodies nor statements, and its head is of the copying.
+    is_node: bool
+
+
+class Tables:
+    """Follows a journal that replays; ``held`` counts what was found right, by check.
+
+    ``failed`` has the first entry and reason of each check that did not hold.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Begin before entry 0."""
+        self.held: dict[Name, int] = dict.fromkeys(get_args(Name), 0)
+        self.failed: dict[Name, tuple[int | None, ExchangeError]] = {}
+        self._source = source
+        self._page: list[tuple[int, Record]] = []
+        self._keys = self._places = 0
+        self._without_body: int | None = None
+
+    def add(self, index: int, record: Record) -> None:
+        """Tell of the next entry, with the keys and places that judging it gave."""
+        self._page.append((index, record))
+        self._keys += len(record.keys)
+        self._places += len(record.owed)
+        if isinstance(record.facts, entries.Accepted | entries.Granted):
+            with self._noting("bodies", index):
+                self._body(index, record.facts)
+        if len(self._page) == PAGE:
+            self._compare()
+
+    def finish(self, end: End | None) -> None:
+        """Look up what is left; then the totals, unless the journal broke off (None)."""
+        self._compare()
+        if end is None:
+            return
+        if self._without_body is not None and (end.is_node or self.held["bodies"]):
+            missing = Refusal(Code.MISSING_BLOB, "/blobs/0", found=self._without_body)
+            self.failed.setdefault("bodies", (self._without_body, missing))
+        with self._noting("heads", None):
+            self._heads(end)
+        counts = None
+        with self._noting("keys", None):
+            counts = self._source.counts()
+            _must_be("/count", self._keys, counts.keys)
+        if counts is not None:
+            with self._noting("inboxes", None):
+                _must_be("/count", self._places, counts.places)
+
+    def _body(self, index: int, facts: entries.Accepted | entries.Granted) -> None:
+        """Hold a sealed body, or the wrapped key of a grant, to what its entry says of it."""
+        if isinstance(facts, entries.Accepted):
+            named, at, wraps, look = facts.blobs[0], "/blobs/0", facts.wraps, body.look
+        else:
+            named, at, wraps, look = facts.wrap, "/wrap", [facts.kid], body.look_at_wrap
+        raw = self._source.blob(named.digest)
+        if raw is None:
+            # In a mirror they all are; which it is shows only at the end.
+            self._without_body = index if self._without_body is None else self._without_body
+            return
+        if len(raw) != named.size:
+            raise Refusal(Code.SIZE_MISMATCH, at, expected=named.size, found=len(raw))
+        if digest(raw) != named.digest:
+            raise Refusal(Code.DIGEST_MISMATCH, at, found=index)
+        if look(raw, "xb1-h").wraps != wraps:
+            raise Refusal(Code.WRAPS_MISMATCH, "/wraps", found=index)
+        self.held["bodies"] += 1
+
+    def _compare(self) -> None:
+        page, self._page = self._page, []
+        if not page:
+            return
+        wanted = {key: index for index, record in page for key in record.keys}
+        with self._noting("keys", page[0][0]):
+            found = self._source.find(list(wanted))
+            for key, index in wanted.items():
+                if found.get(key) != index:
+                    self._fail("keys", index, Refusal(Code.BAD_PROOF, "/keys", found=index))
+                else:
+                    self.held["keys"] += 1
+        with self._noting("inboxes", page[0][0]):
+            self._compare_inboxes(page)
+
+    def _compare_inboxes(self, page: Sequence[tuple[int, Record]]) -> None:
+        owed: dict[str, list[tuple[int, int]]] = {}
+        for index, record in page:
+            for place in record.owed:
+                owed.setdefault(place.endpoint, []).append((index, place.position))
+        for endpoint, rows in owed.items():
+            found = self._source.inbox(endpoint, page[0][0] - 1, len(rows))
+            for told, row in zip(found, rows, strict=False):
+                if told != row:
+                    raise Refusal(Code.BAD_PROOF, "/owed", name=endpoint, found=row[0])
+                self.held["inboxes"] += 1
+            if len(found) < len(rows):
+                lost = rows[len(found)][0]
+                raise Refusal(Code.BAD_PROOF, "/owed", name=endpoint, found=lost)
+
+    def _heads(self, end: End) -> None:
+        heads = self._source.heads()
+        for endpoint in sorted({*heads, *end.positions}):
+            if heads.get(endpoint) != end.positions.get(endpoint):
+                raise Refusal(Code.BAD_PROOF, "/heads", name=endpoint)
+            self.held["heads"] += 1
+        found, honest = self._source.head(), end.head
+        _must_be("/size", honest.size, found.size)
+        _must_be("/taken_ms", honest.taken_ms, found.taken_ms)
+        if found.frontier != honest.frontier:
+            raise Refusal(Code.BAD_PROOF, "/frontier")
+        if end.is_node:
+            _must_be("/epoch", honest.epoch, found.epoch)
+
+    @contextmanager
+    def _noting(self, name: Name, index: int | None) -> Iterator[None]:
+        """Note what does not hold, or cannot be read, at the entry that it names."""
+        try:
+            yield
+        except (Fault, Refusal) as error:
+            found = error.facts.get("found") if error.at == "/owed" else None
+            self._fail(name, found if isinstance(found, int) else index, error)
+
+    def _fail(self, name: Name, index: int | None, error: ExchangeError) -> None:
+        self.failed.setdefault(name, (index, error))
+
+
+def _must_be(at: str, expected: int, found: int) -> None:
+    if expected != found:
+        raise Refusal(Code.BAD_PROOF, at, expected=expected, found=found)

@@ -1,0 +1,129 @@
+"""How what bears on a bulletin is told: in a word, in a banner, and field by field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from exchange import render
+from exchange.cli import output, world
+from exchange.client import bearing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.cli.main import Session
+    from exchange.client.bearing import Held, Mark
+    from exchange.client.reading import Delivered, Item
+    from exchange.model.header import Relation
+
+_DONE_TO: dict[Relation, tuple[str, str]] = {
+    "cancels": ("cancelado por el asiento", "cancelled by entry"),
+    "corrects": ("corregido por el asiento", "corrected by entry"),
+    "supersedes": ("reemplazado por el asiento", "superseded by entry"),
+}
+_DOES: dict[Relation, tuple[str, str]] = {
+    "cancels": ("cancela el asiento", "cancels entry"),
+    "corrects": ("corrige el asiento", "corrects entry"),
+    "supersedes": ("reemplaza el asiento", "supersedes entry"),
+}
+
+
+def done_to(marks: Sequence[Mark], session: Session) -> list[str]:
+    """Return in words what was done to a bulletin."""
+    spanish = session.lang == "es"
+    return [f"{_DONE_TO[each.relation][not spanish]} {each.index}" for each in marks]
+
+
+def does(item: Delivered, items: Sequence[Item], session: Session) -> list[str]:
+    """Return in words what a bulletin does to another one that is held here."""
+    target, reference = bearing.target_of(item, items), bearing.reference_of(item.header)
+    if target is None or reference is None:
+        return []
+    return [f"{_DOES[reference.rel][session.lang != 'es']} {target.index}"]
+
+
+def warn(marks: Sequence[Mark], session: Session, *, err: bool = False) -> None:
+    """Print banners of what was done to a bulletin."""
+    for words in done_to(marks, session):
+        click.echo(f"!!! {words.upper()} !!!", err=err)
+
+
+def show(item: Delivered, items: Sequence[Item], session: Session) -> None:
+    """Print what a correction changes in what it corrects; or what became of this bulletin."""
+    if item.header.verb == "correct":
+        _show_held(bearing.hold(item, items, world.codes()), session)
+    marks = bearing.marks(items)
+    for each in bearing.corrections(item, items):
+        # A correction may be cancelled or corrected in its turn.
+        done = "".join(f" ({one})" for one in done_to(marks.get(each.index, []), session))
+        session.say(
+            f"\nCorregido por el asiento {each.index}{done}:",
+            f"\nCorrected by entry {each.index}{done}:",
+        )
+        _show_held(bearing.hold(each, items, world.codes()), session)
+
+
+def _show_held(held: Held | None, session: Session) -> None:
+    if held is None:
+        session.say(
+            "\n!!! SIN COMPROBAR: lo que corrige no está aquí, o no se puede leer aquí. !!!",
+            "\n!!! NOT CHECKED: what it corrects is not here, or cannot be read here. !!!",
+        )
+    elif held.after is not None:
+        index = held.target.index
+        session.say(
+            f"\nComprobado con el asiento {index}: decía lo que la corrección dice que decía.",
+            f"\nHeld to entry {index}: it said what the correction says it said.",
+        )
+        click.echo(render.diff(held.before, held.after, session.lang, world.codes()))
+    else:
+        _show_unfounded(held, session)
+
+
+def _show_unfounded(held: Held, session: Session) -> None:
+    index = held.target.index
+    session.say(
+        f"\n!!! LA CORRECCIÓN NO CONCUERDA con el asiento {index}: consulte al originador. !!!",
+        f"\n!!! THE CORRECTION DOES NOT MATCH entry {index}: ask its originator. !!!",
+    )
+    for claim in held.unfounded:
+        click.echo(
+            render.claim(
+                held.before.type,
+                claim.change,
+                claim.found,
+                lang=session.lang,
+                codes=world.codes(),
+            )
+        )
+    if not held.unfounded and held.refusal is not None:
+        click.echo(render.refusal_text(held.refusal, session.lang, world.codes()))
+
+
+def told(item: Delivered, items: Sequence[Item], marks: Sequence[Mark]) -> dict[str, Any]:
+    """Return the same as values: marks of a bulletin, and what its correction amounts to."""
+    values: dict[str, Any] = {
+        "cancelled_by": [each.index for each in marks if each.relation == "cancels"],
+        "corrected_by": [each.index for each in marks if each.relation == "corrects"],
+        "superseded_by": [each.index for each in marks if each.relation == "supersedes"],
+    }
+    if item.header.verb == "correct":
+        held = bearing.hold(item, items, world.codes())
+        values["correction"] = None if held is None else _values(held)
+    return values
+
+
+def _values(held: Held) -> dict[str, Any]:
+    from exchange.model.bulletin import changes  # noqa: PLC0415
+
+    differs = [] if held.after is None else changes(held.before, held.after)
+    return {
+        "of": held.target.index,
+        "holds": held.after is not None,
+        "changes": msgspec.to_builtins(differs),
+        "unfounded": msgspec.to_builtins(held.unfounded),
+        "problem": output.problem(held.refusal) if held.refusal else None,
+    }

@@ -1,0 +1,65 @@
+"""The exercise's agencies and feeds: two small nations, for the demo and for ``found``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.cli import found
+from exchange.custody.founding import EndpointPlan, MemberPlan
+
+if TYPE_CHECKING:
+    from exchange.model.trust import Feed
+
+MEMBERS = (
+    MemberPlan(
+        "pa.senan",
+        {"es": "Servicio Nacional Aeronaval", "en": "National Air-Naval Service"},
+        (
+            EndpointPlan(
+                "pa.senan/ops",
+                {"es": "Centro de operaciones", "en": "Operations centre"},
+                ("poster", "reader", "operator"),
+            ),
+        ),
+    ),
+    MemberPlan(
+        "pa.minseg",
+        {"es": "Ministerio de Seguridad Pública", "en": "Ministry of Public Security"},
+        (
+            EndpointPlan("pa.minseg/desk", {"es": "Enlace", "en": "Liaison desk"}),
+            EndpointPlan("pa.minseg/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
+        ),
+    ),
+    MemberPlan(
+        "us.jiatfs",
+        {"es": "JIATF Sur", "en": "JIATF South"},
+        (
+            EndpointPlan("us.jiatfs/watch", {"es": "Guardia", "en": "Watch floor"}),
+            EndpointPlan("us.jiatfs/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
+        ),
+    ),
+)
+
+
+def feeds() -> list[Feed]:
+    """Return the three feeds of the exercise."""
+    return [
+        found.feed(
+            "maritime",
+            {"es": "Operaciones marítimas", "en": "Maritime operations"},
+            ["voi", "szr", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "requests",
+            {"es": "Solicitudes de información", "en": "Requests for information"},
+            ["rfi", "rpy", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "dialogue",
+            {"es": "Diálogo de seguridad", "en": "Security dialogue"},
+            ["sta", "dlg", "cor", "can"],
+            MEMBERS,
+        ),
+    ]

@@ -1,0 +1,85 @@
+"""A journal's file as an auditor reads it: step by step, and never written to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from exchange.audit.groups import Group
+from exchange.audit.verify import Stored
+from exchange.errors import Code, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from exchange.node.ports import Head, RowCounts, Store
+
+
+class Blocking:
+    """A store read step by step, for code that is not asynchronous."""
+
+    def __init__(self, store: Store) -> None:
+        """Read this store; use as a context manager, which closes it."""
+        self._store = store
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store."""
+        self._runner.run(self._store.close())
+        self._runner.close()
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+        return self._runner.run(self._store.head()).size
+
+    def read(self, first: int, limit: int) -> Sequence[Stored]:
+        """Return at most ``limit`` entries from index ``first`` on."""
+        rows = self._runner.run(self._store.read(first, limit))
+        # SQLite keeps any type in any column: a file that was altered may hold text.
+        if any(not isinstance(row.entry, bytes) for row in rows):
+            raise Fault(Code.STORE_FAILED, found=first)
+        return [Stored(row.index, row.entry, row.leaf) for row in rows]
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return a blob by digest."""
+        found = self._runner.run(self._store.blob(digest))
+        return found if isinstance(found, bytes) else None
+
+    def group(self, index: int) -> Group | None:
+        """Return the commit group that holds an entry; a mirror has no statements."""
+        row = self._runner.run(self._store.group(index))
+        return None if row is None else Group(row.first, row.count, row.statement)
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the index that each key leads to."""
+        found = self._runner.run(self._store.find(keys))
+        return {key: each.index for key, each in found.items()}
+
+    def inbox(self, endpoint: str, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return (index, position) of an inbox's rows with an index over ``after``."""
+        rows = self._runner.run(self._store.inbox(endpoint, after, limit))
+        return [(row.index, row.position) for row in rows]
+
+    def heads(self) -> dict[str, int]:
+        """Return how many entries each inbox says it holds."""
+        return self._runner.run(self._store.positions())
+
+    def head(self) -> Head:
+        """Return how far the journal says it goes."""
+        return self._runner.run(self._store.head())
+
+    def counts(self) -> RowCounts:
+        """Return how many rows the tables of keys and of inboxes hold."""
+        return self._runner.run(self._store.counts())
+
+
+def opened(file: Path) -> Blocking:
+    """Return a journal's file, to be read and never written; use as a context manager."""
+    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
+
+    return Blocking(SqliteStore.open(file, read_only=True))

@@ -1,0 +1,143 @@
+"""What bulletins of one inbox do to each other: cancel, correct, supersede, by one originator.
+
+A node says so by index; here it is read again from the signed headers, and a correction is held
+to the text that it corrects, which no node can do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.client.reading import Delivered
+from exchange.errors import Refusal
+from exchange.model.bulletin import Bulletin, Cor, corrected, unfounded
+from exchange.model.bulletin.amendments import Change
+from exchange.model.header import BEARING, RELATION_OF, Reference, Relation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.client.reading import Item
+    from exchange.model.codes import Codes
+    from exchange.model.header import Header
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The entry at ``index`` cancels, corrects or supersedes the bulletin so marked."""
+
+    relation: Relation
+    index: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A change whose ``before`` is not what the bulletin said: what it did say is ``found``."""
+
+    change: Change
+    found: object
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A correction beside what it corrects, as earlier corrections had left that.
+
+    ``after`` is the bulletin as it should read, or None where the correction does not hold:
+    then ``refusal`` says why, and ``unfounded`` which of its changes.
+    """
+
+    target: Delivered
+    before: Bulletin
+    after: Bulletin | None
+    refusal: Refusal | None = None
+    unfounded: list[Claim] = []
+
+
+def reference_of(header: Header) -> Reference | None:
+    """Return the reference to what a bulletin cancels, corrects or supersedes, if it does."""
+    relation = RELATION_OF.get(header.verb)
+    return header.reference(relation) if relation in BEARING else None
+
+
+def target_of(item: Delivered, items: Sequence[Item]) -> Delivered | None:
+    """Return the bulletin that an item bears on, if we hold it and it is its originator's."""
+    reference = reference_of(item.header)
+    if reference is None:
+        return None
+    named = (item.header.origin, reference.id, reference.header_digest)
+    return next(
+        (
+            each
+            for each in items
+            if isinstance(each, Delivered)
+            and (each.header.origin, each.header.id, each.digest) == named
+        ),
+        None,
+    )
+
+
+def marks(items: Sequence[Item]) -> dict[int, list[Mark]]:
+    """Return by index what was done to each bulletin, in the journal's order.
+
+    What came before its target, and is not in this inbox, is known from the target's entry.
+    """
+    found: dict[int, set[tuple[int, Relation]]] = {}
+    held = [item for item in items if isinstance(item, Delivered)]
+    # By the originator alone: what another says of it is no business of this one.
+    places = {(each.header.origin, each.header.id, each.digest): each.index for each in held}
+    for item in held:
+        if reference := reference_of(item.header):
+            named = (item.header.origin, reference.id, reference.header_digest)
+            if named in places:
+                found.setdefault(places[named], set()).add((item.index, reference.rel))
+        for relation, index in item.earlier:
+            found.setdefault(item.index, set()).add((index, relation))
+    return {
+        place: [Mark(relation, index) for index, relation in sorted(told)]
+        for place, told in found.items()
+    }
+
+
+def corrections(item: Delivered, items: Sequence[Item]) -> list[Delivered]:
+    """Return what corrects a bulletin, in the journal's order, whatever came of it."""
+    return [
+        each
+        for each in items
+        if isinstance(each, Delivered)
+        and each.header.verb == "correct"
+        and target_of(each, [item]) is not None
+    ]
+
+
+def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | None:
+    """Hold a correction to what it corrects; None where one of the two cannot be read here."""
+    target = target_of(correction, items)
+    if target is None or not isinstance(correction.bulletin, Cor):
+        return None
+    before = _as_corrected(target, items, codes, correction.index)
+    return None if before is None else _held(target, before, correction.bulletin, codes)
+
+
+def _as_corrected(
+    item: Delivered, items: Sequence[Item], codes: Codes, until: int
+) -> Bulletin | None:
+    """Return a bulletin as the corrections before an entry left it: those that hold."""
+    bulletin = item.bulletin
+    done = marks(items)
+    for each in corrections(item, items):
+        is_cancelled = any(mark.relation == "cancels" for mark in done.get(each.index, ()))
+        if bulletin is None or each.index >= until or is_cancelled:
+            continue
+        # A correction is corrected like anything else; digests cannot run in a circle.
+        said = _as_corrected(each, items, codes, until)
+        if isinstance(said, Cor):
+            bulletin = _held(item, bulletin, said, codes).after or bulletin
+    return bulletin
+
+
+def _held(target: Delivered, before: Bulletin, correction: Cor, codes: Codes) -> Held:
+    try:
+        after = corrected(before, correction, codes)
+    except Refusal as refusal:
+        claims = [Claim(change, found) for change, found in unfounded(before, correction)]
+        return Held(target, before, None, refusal, claims)
+    return Held(target, before, after)

@@ -1,0 +1,268 @@
+"""Tables and bodies beside the entries are held to them: real files, altered with SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from exchange.audit import tables
+from exchange.audit.verify import Verifier
+from exchange.cli.journal_file import opened
+from exchange.cli.main import cli
+from exchange.errors import Code
+from exchange.model import entry as entries
+from exchange.model.identity import digest
+from exchange.store.sqlite import SqliteStore
+from tests.builders import COAST, WATCH, refers, world
+from tests.node.running import post, running
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory):
+    """A node's file, and its checkpoints at two sizes."""
+    path = tmp_path_factory.mktemp("tables") / "journal.db"
+    notes = []
+
+    async def write():
+        async with running(SqliteStore.open(path)) as node:
+            first = world().envelope(to=[WATCH, COAST])
+            await post(node, first)
+            await post(node, world().ack(first))
+            await node.checkpoints.checkpoint()
+            notes.append(node.checkpoints.newest)
+            cancel = {"type": "can", "verb": "cancel", "refs": refers("cancels", first)}
+            await post(node, world().envelope(to=[WATCH], **cancel))
+            await node.checkpoints.checkpoint()
+            notes.append(node.checkpoints.newest)
+
+    asyncio.run(write())
+    return path, notes
+
+
+@pytest.fixture
+def altered(journal, tmp_path):
+    """Run SQL on a copy, and return the report on it."""
+
+    def alter(*statements, kept=None):
+        path = tmp_path / "copy.db"
+        shutil.copy(journal[0], path)
+        connection = sqlite3.connect(path)
+        for statement in statements:
+            assert connection.execute(statement).rowcount != 0, statement
+        connection.commit()
+        connection.close()
+        with opened(path) as source:
+            return Verifier(source, world().anchor, lambda _: None, kept).run()
+
+    return alter
+
+
+def failed(report):
+    return {check.name: check.at for check in report.checks if not check.ok}
+
+
+def held(report):
+    return {check.name: check.held for check in report.checks}
+
+
+@pytest.mark.parametrize("page", [1, 3, tables.PAGE])
+def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
+    monkeypatch.setattr(tables, "PAGE", page)
+    report = altered()
+    assert report.ok
+    assert [check.number for check in report.checks] == list(range(1, 11))
+    documents = len(world().documents)
+    found = held(report)
+    # Two bulletins; three places in inboxes of readers, one of the author, and every document.
+    assert (found["bodies"], report.bodies) == (2, 2)
+    assert found["inboxes"] == documents + 5
+    assert found["heads"] == 4
+    assert found["keys"] == 2 * documents + 2 + 2 + 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("DELETE FROM fresh WHERE key = (SELECT min(key) FROM fresh)", "keys"),
+        ("INSERT INTO key VALUES (zeroblob(32), 1)", "keys"),
+        ("INSERT INTO key SELECT key, idx FROM fresh LIMIT 1", "keys"),
+        ("UPDATE fresh SET idx = idx + 1 WHERE key = (SELECT max(key) FROM fresh)", "keys"),
+        ("DELETE FROM inbox WHERE endpoint = 'us.uscg/ops' AND position = 0", "inboxes"),
+        ("DELETE FROM inbox WHERE endpoint = 'us.uscg/ops' AND position = 1", "inboxes"),
+        ("UPDATE inbox SET position = 7 WHERE position = 1 AND endpoint > 'us'", "inboxes"),
+        ("INSERT INTO inbox VALUES ('us.oig/audit', 3, 0)", "inboxes"),
+        ("INSERT INTO inbox VALUES ('us.jiatfs/watch', 0, 9)", "inboxes"),
+        ("UPDATE inbox_head SET count = 1 WHERE endpoint = 'us.jiatfs/watch'", "heads"),
+        ("DELETE FROM inbox_head WHERE endpoint = 'us.uscg/ops'", "heads"),
+        ("INSERT INTO inbox_head VALUES ('us.oig/audit', 1)", "heads"),
+        ("UPDATE meta SET epoch = 9", "heads"),
+        ("UPDATE meta SET taken_ms = taken_ms + 1", "heads"),
+        ("UPDATE meta SET frontier = zeroblob(40)", "heads"),
+    ],
+)  # fmt: skip
+def test_row_that_is_gone_too_many_or_another_is_found(altered, statement, check):
+    assert failed(altered(statement)).keys() == {check}
+
+
+SHORTER = "UPDATE blob SET bytes = zeroblob(9) WHERE id = (SELECT max(id) FROM blob)"
+ZEROED = "UPDATE blob SET bytes = zeroblob(length(bytes)) WHERE id = (SELECT max(id) FROM blob)"
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("DELETE FROM blob WHERE id = (SELECT max(id) FROM blob)", Code.MISSING_BLOB),
+        (SHORTER, Code.SIZE_MISMATCH),
+        (ZEROED, Code.DIGEST_MISMATCH),
+    ],
+)  # fmt: skip
+def test_body_that_is_gone_or_another_is_found(altered, statement, code):
+    (check,) = (check for check in altered(statement).checks if not check.ok)
+    assert (check.name, check.code) == ("bodies", code.value)
+    assert check.first > len(world().documents)
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("UPDATE blob SET bytes = CAST(bytes AS TEXT)", "replay"),
+        ("UPDATE entry SET bytes = CAST(bytes AS TEXT) WHERE idx = 3", "readable"),
+    ],
+)
+def test_text_in_the_place_of_bytes_is_found_and_breaks_nothing(altered, statement, check):
+    assert check in failed(altered(statement))
+
+
+def test_wraps_are_held_to_the_body(journal):
+    """Facts are signed for, so this is of a node that wrote other wraps than it saw."""
+    with opened(journal[0]) as source:
+        rows = source.read(0, 100)
+        facts = [entries.decode(row.entry).facts for row in rows]
+        (index, accepted), *_ = (
+            (n, each) for n, each in enumerate(facts) if isinstance(each, entries.Accepted)
+        )
+        lying = msgspec.structs.replace(accepted, wraps=accepted.wraps[:1])
+        held_to = tables.Tables(source)
+        with held_to._noting("bodies", index):
+            held_to._body(index, lying)
+    assert held_to.failed["bodies"][1].code is Code.WRAPS_MISMATCH
+
+
+def test_mirror_is_not_said_to_lack_what_it_never_has(altered):
+    gone = "DELETE FROM blob WHERE id > (SELECT max(id) FROM blob) - 2"
+    report = altered("UPDATE grp SET statement = x''", gone, "UPDATE meta SET epoch = 9")
+    assert report.ok
+    assert (report.bodies, report.grouped) == (0, 0)
+
+
+# -- a checkpoint kept elsewhere -------------------------------------------------------------
+
+
+CUT = "DELETE FROM entry WHERE idx > (SELECT min(idx) FROM entry WHERE kind = 'checkpoint')"
+
+
+def test_checkpoints_of_any_age_are_a_beginning_of_the_journal(altered, journal):
+    for note in journal[1]:
+        report = altered(kept=note)
+        assert report.ok
+        assert (report.checks[-1].number, report.checks[-1].name) == (11, "kept")
+    sizes = [altered(kept=note).checks[-1].held for note in journal[1]]
+    assert sizes == sorted(set(sizes))
+
+
+def test_journal_cut_off_behind_the_checkpoint_is_found(altered, journal):
+    assert failed(altered(CUT, kept=journal[1][1]))["kept"] == "/size"
+    # Against the older one it is still a beginning: only the newer one tells.
+    assert "kept" not in failed(altered(CUT, kept=journal[1][0]))
+
+
+def test_fork_is_found(altered, tmp_path_factory):
+    """The same keys signed another journal of this node."""
+    path = tmp_path_factory.mktemp("fork") / "journal.db"
+    notes = []
+
+    async def write():
+        async with running(SqliteStore.open(path)) as node:
+            await post(node, world().envelope(to=[WATCH]))
+            await node.checkpoints.checkpoint()
+            notes.append(node.checkpoints.newest)
+
+    asyncio.run(write())
+    assert failed(altered(kept=notes[0])) == {"kept": "/root"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b"",
+        lambda _: b"\x00nonsense",
+        lambda note: note.replace(b"exchange/pa", b"exchange/us"),
+        lambda note: note[: note.rindex(b"\n", 0, -1) + 1],
+    ],
+    ids=["empty", "nonsense", "another node", "a signature less"],
+)
+def test_checkpoint_that_this_node_did_not_sign_proves_nothing(altered, journal, change):
+    assert failed(altered(kept=change(journal[1][1]))).keys() == {"kept"}
+
+
+def test_verb_takes_the_checkpoint_and_ends_with_five(journal, tmp_path):
+    kept = tmp_path / "kept"
+    words = ["audit", "verify", str(journal[0]), "--anchor", world().anchor, "--json"]
+    before = journal[0].read_bytes()
+    for note, code in ((journal[1][1], 0), (b"x", 5)):
+        kept.write_bytes(note)
+        ran = CliRunner().invoke(cli, [*words, "--checkpoint", str(kept)])
+        assert ran.exit_code == code
+        assert json.loads(ran.stdout)["checks"][-1]["name"] == "kept"
+    assert journal[0].read_bytes() == before
+    for lang, told in (("en", "kept elsewhere"), ("es", "guardado aparte")):
+        ran = CliRunner().invoke(cli, ["--lang", lang, *words[:-1], "--checkpoint", str(kept)])
+        assert told in ran.stdout
+
+
+@pytest.fixture(scope="module")
+def granting(tmp_path_factory):
+    """A node's file with a bulletin and a grant of it, and the wrapped key's digest."""
+    path = tmp_path_factory.mktemp("granting") / "journal.db"
+    closed = world().closed(to=[WATCH])
+    grant = world().grant(closed)
+
+    async def write():
+        async with running(SqliteStore.open(path)) as node:
+            await post(node, closed.envelope)
+            await post(node, grant)
+            await node.checkpoints.checkpoint()
+
+    asyncio.run(write())
+    return path, digest(grant.body)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (None, {}),
+        ("DELETE FROM blob WHERE digest = '{}'", {"bodies": "/blobs/0"}),
+        (
+            "UPDATE blob SET bytes = zeroblob(length(bytes)) WHERE digest = '{}'",
+            {"bodies": "/wrap"},
+        ),
+        ("UPDATE blob SET bytes = x'00' WHERE digest = '{}'", {"bodies": "/wrap"}),
+    ],
+)
+def test_wrapped_key_of_a_grant_is_held_to_its_entry(granting, tmp_path, statement, expected):
+    path = tmp_path / "copy.db"
+    shutil.copy(granting[0], path)
+    with sqlite3.connect(path) as connection:
+        if statement:
+            assert connection.execute(statement.format(granting[1])).rowcount == 1
+    connection.close()
+    with opened(path) as source:
+        report = Verifier(source, world().anchor, lambda _: None).run()
+    assert failed(report) == expected
+    assert held(report)["bodies"] == (1 if statement else 2)

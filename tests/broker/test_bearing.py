@@ -1,0 +1,139 @@
+"""What bears on a bulletin: held to it, told with it, owed to whoever holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from exchange.broker.settle import Rejected
+from exchange.errors import Code
+from tests.broker.amending import DESK_US, WORLD, cancelling, correcting, facts, owed, updating
+from tests.builders import COAST, OPS, WATCH, Book
+
+
+@pytest.mark.parametrize("in_one_group", [True, False])
+@pytest.mark.parametrize("amend", [cancelling, correcting, updating])
+def test_amendment_is_owed_to_every_holder_of_its_target(
+    amend: Any, in_one_group: bool
+) -> None:
+    book, target = Book(), WORLD.envelope(to=[WATCH, COAST])
+    amendment = amend(target, to=[DESK_US])
+    arrivals = [WORLD.arrival(target), WORLD.arrival(amendment)]
+    if in_one_group:
+        book.post(*arrivals)
+    else:
+        for arrival in arrivals:
+            book.post(arrival)
+    assert owed(book, book.base + 1) == {DESK_US: 0, WATCH: 1, COAST: 1}
+    assert facts(book, book.base + 1).target == book.base
+    assert facts(book, book.base).cancelled_by is None
+
+
+def test_correction_of_a_correction_is_owed_to_the_holders_of_both() -> None:
+    book, target = Book(), WORLD.envelope(to=[WATCH])
+    first = correcting(target, to=[COAST])
+    second = correcting(first, to=[DESK_US])
+    book.post(*(WORLD.arrival(each) for each in (target, first, second)))
+    assert owed(book, book.base + 2).keys() == {DESK_US, COAST, WATCH}
+
+
+@pytest.mark.parametrize("in_one_group", [True, False])
+def test_cancellation_before_its_target_is_told_with_the_target(in_one_group: bool) -> None:
+    book, target = Book(), WORLD.envelope()
+    arrivals = [WORLD.arrival(cancelling(target)), WORLD.arrival(target)]
+    if in_one_group:
+        book.post(*arrivals)
+    else:
+        for arrival in arrivals:
+            book.post(arrival)
+    assert facts(book, book.base).target is None
+    assert facts(book, book.base + 1).cancelled_by == book.base
+
+
+@pytest.mark.parametrize("in_one_group", [True, False])
+@pytest.mark.parametrize(
+    ("amend", "link"), [(correcting, "corrected_by"), (updating, "superseded_by")]
+)
+def test_what_bears_on_a_bulletin_before_it_is_told_with_it(
+    amend: Any, link: str, in_one_group: bool
+) -> None:
+    book, target = Book(), WORLD.envelope()
+    # The second that comes early takes no key twice: the target names the first.
+    arrivals = [WORLD.arrival(each) for each in (amend(target), amend(target), target)]
+    if in_one_group:
+        book.post(*arrivals)
+    else:
+        for arrival in arrivals:
+            book.post(arrival)
+    told = facts(book, book.base + 2)
+    links = {"corrected_by": msgspec.UNSET, "superseded_by": msgspec.UNSET, link: book.base}
+    assert {name: getattr(told, name) for name in links} == links
+    assert told.cancelled_by is None
+
+
+@pytest.mark.parametrize("amend", [correcting, updating])
+def test_what_comes_after_its_target_links_back_alone(amend: Any) -> None:
+    book, target = Book(), WORLD.envelope()
+    book.post(WORLD.arrival(target), WORLD.arrival(amend(target)))
+    assert b"_by" not in book.entries[0].replace(b'"cancelled_by":null', b"")
+    assert facts(book, book.base + 1).target == book.base
+
+
+@pytest.mark.parametrize("target_first", [True, False])
+def test_update_of_what_was_cancelled_is_refused(target_first: bool) -> None:
+    book, target = Book(), WORLD.envelope()
+    before = [target, cancelling(target)] if target_first else [cancelling(target)]
+    for each in before:
+        book.post(WORLD.arrival(each))
+    settled = book.post(WORLD.arrival(updating(target)))[0]
+    assert isinstance(settled, Rejected)
+    assert settled.refusal.code == Code.TARGET_CANCELLED
+    assert settled.refusal.facts["found"] == book.base + len(before) - 1
+
+
+def test_update_of_an_update_is_owed_to_the_holders_of_all() -> None:
+    book, first = Book(), WORLD.envelope(to=[WATCH])
+    second = updating(first, to=[COAST])
+    third = updating(second, to=[DESK_US])
+    book.post(*(WORLD.arrival(each) for each in (first, second, third)))
+    assert owed(book, book.base + 2).keys() == {DESK_US, COAST, WATCH}
+
+
+def test_target_cancelled_twice_names_the_first() -> None:
+    book, target = Book(), WORLD.envelope()
+    first, second = cancelling(target), cancelling(target)
+    book.post(*(WORLD.arrival(each) for each in (first, second, target)))
+    assert facts(book, book.base + 2).cancelled_by == book.base
+    later = cancelling(target)
+    book.post(WORLD.arrival(later))
+    assert facts(book, book.base + 3).target == book.base + 2
+
+
+def test_target_cancelled_again_in_another_group_takes_no_key_twice() -> None:
+    """A store refuses a whole group over one key that is taken."""
+    book, target = Book(), WORLD.envelope()
+    for each in (target, cancelling(target), cancelling(target)):
+        book.post(WORLD.arrival(each))
+    assert [facts(book, book.base + n).target for n in (1, 2)] == [book.base, book.base]
+
+
+def test_another_member_s_cancellation_that_comes_first_cancels_nothing() -> None:
+    book, target = Book(), WORLD.envelope()
+    book.post(WORLD.arrival(cancelling(target, endpoint=COAST, to=[WATCH])))
+    book.post(WORLD.arrival(target))
+    assert facts(book, book.base + 1).cancelled_by is None
+
+
+def test_another_endpoint_of_the_same_member_cancels() -> None:
+    book, target = Book(), WORLD.envelope(endpoint=WATCH, to=[OPS])
+    cancellation = cancelling(target, endpoint=DESK_US, to=[OPS])
+    book.post(WORLD.arrival(target), WORLD.arrival(cancellation))
+    assert facts(book, book.base + 1).target == book.base
+
+
+def test_correction_of_what_is_not_here_is_taken() -> None:
+    book = Book()
+    assert book.post(WORLD.arrival(correcting(WORLD.envelope())))[0].index == book.base
+    assert facts(book, book.base).target is None

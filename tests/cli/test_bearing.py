@@ -1,0 +1,100 @@
+"""A reader is told what was updated and corrected, and which corrections do not match."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.exercise import OPS, WATCH
+
+
+def posted(exercise, name, *more, **changes):
+    ran = exercise.at(OPS, "post", exercise.draft(name, **changes), "--yes", "--json", *more)
+    assert ran.code == 0, ran.out
+    return ran.json
+
+
+def read(exercise, identity, lang="en"):
+    ran = exercise.at(WATCH, "--lang", lang, "read", identity)
+    assert ran.code == 0, ran.err
+    return ran.out
+
+
+@pytest.fixture(scope="module")
+def seizure(exercise):
+    return posted(exercise, "szr-1.es.toml")
+
+
+@pytest.fixture(scope="module")
+def corrected(exercise, seizure):
+    return posted(exercise, "cor-1.es.toml", "--target", seizure["id"])
+
+
+def test_update_supersedes_its_target_and_says_so(exercise):
+    first = posted(exercise, "voi-1.es.toml")
+    second = posted(exercise, "voi-1.es.toml", "--target", first["id"])
+    assert second["verb"] == "update"
+    assert f"!!! SUPERSEDED BY ENTRY {second['index']} !!!" in read(exercise, first["id"])
+    assert f"REEMPLAZADO POR EL ASIENTO {second['index']}" in read(exercise, first["id"], "es")
+    rows = exercise.at(WATCH, "--lang", "en", "inbox", "--json").json["items"]
+    states = {row["id"]: row["state"] for row in rows}
+    assert f"superseded by entry {second['index']}" in states[first["id"]]
+    assert f"supersedes entry {first['index']}" in states[second["id"]]
+    told = exercise.at(WATCH, "read", first["id"], "--json").json
+    assert (told["superseded_by"], told["corrected_by"]) == ([second["index"]], [])
+
+
+def test_update_of_what_cannot_be_updated_is_refused_before_it_is_sealed(exercise, seizure):
+    draft = exercise.draft("voi-1.es.toml")
+    ran = exercise.at(OPS, "post", draft, "--target", seizure["id"], "--yes", "--json")
+    error = ran.json["error"]
+    assert (ran.code, error["code"], error["at"]) == (1, "target-mismatch", "/bulletin/type")
+    theirs = exercise.draft("szr-1.es.toml", **{"us.jiatfs/watch": "pa.senan/ops"})
+    ran = exercise.at(WATCH, "post", theirs, "--target", seizure["id"], "--yes", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "target-mismatch")
+    assert ran.json["error"]["at"] == "/target"
+    new = exercise.draft(
+        "szr-1.es.toml", **{'status = "exercise"': 'status = "exercise"\nverb = "new"'}
+    )
+    ran = exercise.at(OPS, "post", new, "--target", seizure["id"], "--yes", "--json")
+    assert (ran.json["error"]["code"], ran.json["error"]["at"]) == (
+        "verb-type-mismatch",
+        "/post/verb",
+    )
+
+
+def test_correction_is_shown_beside_what_it_corrects(exercise, seizure, corrected):
+    shown = read(exercise, corrected["id"])
+    assert f"Held to entry {seizure['index']}: it said what" in shown
+    _, _, difference = shown.partition("Held to entry")
+    assert "Before:" in difference
+    assert "811.4 kg" in difference
+    told = exercise.at(WATCH, "read", corrected["id"], "--json").json["correction"]
+    assert (told["holds"], told["of"], told["unfounded"]) == (True, seizure["index"], [])
+    assert told["changes"][0]["pointer"].startswith("/content/drugs/0")
+
+
+def test_corrected_bulletin_shows_what_became_of_it(exercise, seizure, corrected):
+    shown = read(exercise, seizure["id"])
+    assert f"!!! CORRECTED BY ENTRY {corrected['index']} !!!" in shown
+    _, _, after = shown.partition(f"Corrected by entry {corrected['index']}:")
+    assert "811.4 kg" in after
+    told = exercise.at(WATCH, "read", seizure["id"], "--json").json
+    assert told["corrected_by"] == [corrected["index"]]
+
+
+@pytest.mark.parametrize(
+    ("lang", "loud", "says"),
+    [("en", "DOES NOT MATCH", "The bulletin says"), ("es", "NO CONCUERDA", "El boletín dice")],
+)
+def test_correction_that_does_not_match_is_said_to_loudly(exercise, lang, loud, says):
+    target = posted(exercise, "szr-1.es.toml")
+    wrong = posted(
+        exercise, "cor-1.es.toml", "--target", target["id"], **{"value = 850": "value = 900"}
+    )
+    shown = read(exercise, wrong["id"], lang)
+    assert loud in shown
+    assert says in shown
+    assert "850 kg" in shown.partition(says)[2]
+    told = exercise.at(WATCH, "read", wrong["id"], "--json").json["correction"]
+    assert (told["holds"], told["problem"]["code"]) == (False, "target-mismatch")
+    assert told["unfounded"][0]["found"]["value"] == 850

@@ -1,0 +1,98 @@
+"""An empty volume becomes a node: founded, then started as docker-compose.yml says."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from exchange.client.transport import Profile, certificate_digest
+from tests.cli.exercise import PASSPHRASE, ROOT, Exercise, free_port
+
+MOUNT = "/var/lib/exchange"
+
+
+def words(*given, port, folder):
+    moved = [each.replace(MOUNT, str(folder)) for each in given]
+    return [each.replace("0.0.0.0", "127.0.0.1").replace("8443", str(port)) for each in moved]  # noqa: S104
+
+
+def run(*given, env, **options):
+    return subprocess.run(
+        [sys.executable, "-P", *given],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def environment(exercise, tmp_path_factory):
+    secret = tmp_path_factory.mktemp("secret") / "passphrase"
+    secret.write_text(f"{PASSPHRASE}\n", encoding="utf-8")
+    kept = exercise.environment(PYTHONPATH=str(ROOT), EXCHANGE_PASSPHRASE_FILE=str(secret))
+    return {k: v for k, v in kept.items() if k not in ("EXCHANGE_PASSPHRASE", "EXCHANGE_HOME")}
+
+
+def test_compose_s_own_words_found_a_node_start_it_and_find_it_healthy(environment, tmp_path):
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    (node,) = yaml.safe_load(text)["services"].values()
+    port = free_port()
+    (line,) = [each for each in text.splitlines() if "run --rm node found" in each]
+    given = line.split("node ", 1)[1].split("  ")[0].split()
+    founded = run("-m", "exchange", *words(*given, port=port, folder=tmp_path), env=environment)
+    assert founded.returncode == 0, founded.stderr
+    assert "EXERCISE" in founded.stdout
+    command = words(*node["command"], port=port, folder=tmp_path)
+    check = words(*node["healthcheck"]["test"][2:], port=port, folder=tmp_path)
+    assert run(*check, env=environment).returncode != 0, "nothing answers yet"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "exchange", *command],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as up:
+        assert up.stderr is not None
+        assert any('"event": "ready"' in each for each in up.stderr), "it said that it is ready"
+        assert run(*check, env=environment).returncode == 0
+        home = {**environment, "EXCHANGE_HOME": str(tmp_path / "home")}
+        feeds = run("-m", "exchange", "--context", "pa.senan-ops", "feeds", "--json", env=home)
+        assert "maritime" in feeds.stdout
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(30) == 0
+
+
+def test_found_says_where_and_names_the_anchor(exercise, tmp_path):
+    ran = exercise.run(
+        "found", str(tmp_path / "x"), "--url", "https://node.example:9", "--json"
+    )
+    told = ran.json
+    profile = json.loads((tmp_path / "x/home/contexts/pa.senan-ops/profile.json").read_bytes())
+    assert Profile(**profile).url == "https://node.example:9"
+    assert (profile["anchor"], len(told["endpoints"])) == (told["anchor"], 5)
+    assert certificate_digest(profile["certificate"])
+    for lang, word in (("es", "EJERCICIO"), ("en", "EXERCISE")):
+        folder = str(tmp_path / lang)
+        ran = exercise.run("--lang", lang, "found", folder, "--url", "https://localhost:8443")
+        assert word in ran.out
+
+
+@pytest.mark.parametrize("there", ["node", "home"])
+def test_found_overwrites_nothing(exercise: Exercise, tmp_path, there):
+    (tmp_path / there).mkdir()
+    ran = exercise.run("found", str(tmp_path), "--url", "https://localhost:8443")
+    assert ran.code == 2
+    assert [each.name for each in tmp_path.iterdir()] == [there]
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8443", "localhost:8443", "https://x/path"])
+def test_found_wants_an_address_of_https(exercise: Exercise, tmp_path, url):
+    assert exercise.run("found", str(tmp_path / "x"), "--url", url).code == 2
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,92 @@
+"""Whoever is killed at any point may begin again: one bulletin, one acknowledgement."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.exercise import OPS, ROOT, WATCH
+
+# So many things a post does to its outbox: every one of them is a point to die at.
+LEAST = 9
+
+
+def killed(exercise, at: int, *words: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "tests.cli.dying", str(at), *words],
+        env=exercise.environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    ).returncode
+
+
+def held(exercise, context, kind):
+    items = exercise.at(context, "inbox", "--json").json["items"]
+    return [item for item in items if item["kind"] == kind]
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_post_killed_at_any_point_and_run_again_is_one_bulletin(exercise, half):
+    at = half
+    while True:
+        draft = exercise.draft("voi-1.es.toml", GAVIOTA=f"GAVIOTA {at}")
+        words = ["--context", OPS, "post", draft, "--yes", "--json"]
+        before = len(held(exercise, WATCH, "bulletin"))
+        code = killed(exercise, at, *words)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        again = exercise.run(*words)
+        assert (again.code, again.json["sent"]) == (0, True)
+        after = held(exercise, WATCH, "bulletin")
+        assert len(after) == before + 1, f"killed at {at}"
+        assert after[-1]["id"] == again.json["id"]
+        assert all(row["index"] for row in exercise.at(OPS, "outbox", "--json").json["outbox"])
+        at += 2
+    assert at > LEAST
+
+
+def test_acknowledgement_killed_at_any_point_and_said_again_is_one(exercise):
+    at = 0
+    while True:
+        identity = exercise.post()["id"]
+        words = ["--context", WATCH, "ack", identity, "--officer", "guardia-1", "--json"]
+        code = killed(exercise, at, *words)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        again = exercise.run(*words)
+        acks = [
+            each for each in held(exercise, OPS, "acknowledgement") if each["id"] == identity
+        ]
+        assert [each["index"] for each in acks] == [again.json["index"]], f"killed at {at}"
+        at += 1
+    assert at > LEAST
+
+
+def test_same_draft_posted_twice_on_purpose_is_two_bulletins(exercise):
+    first, second = exercise.post(), exercise.post()
+    assert first["id"] != second["id"]
+    assert "again" not in second
+
+
+def test_what_waits_is_resolved_before_another_draft_is_sealed(exercise):
+    waiting = exercise.draft("voi-1.es.toml", GAVIOTA="GAVIOTA WAITING")
+    words = ["--context", OPS, "post", waiting, "--yes", "--json"]
+    assert killed(exercise, 7, *words) == -signal.SIGKILL
+    (left,) = [
+        row["id"]
+        for row in exercise.at(OPS, "outbox", "--json").json["outbox"]
+        if row["index"] is None
+    ]
+    other = exercise.draft("szr-1.es.toml")
+    ran = exercise.at(OPS, "--lang", "en", "post", other, "--yes")
+    assert ran.code == 0
+    assert f"{left} had no answer" in ran.out
+    assert ran.out.index("it is entry") < ran.out.index("Receipt:")
+    again = exercise.run(*words).json
+    assert (again["id"], again["again"]) == (left, True)

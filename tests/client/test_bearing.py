@@ -1,0 +1,165 @@
+"""What bears on a bulletin is told by its originator alone, and a correction is held to it."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from exchange.client.bearing import Mark, hold, marks
+from exchange.client.reading import Delivered
+from exchange.errors import Code
+from exchange.model.bulletin import decode
+from exchange.model.header import RELATION_OF, Reference
+from tests.builders import COAST, new_id, world
+from tests.model.bulletins import CODES, example, plain
+
+KIND = {"correct": "cor", "cancel": "can", "update": "voi"}
+
+
+def delivered(index, bulletin=None, earlier=(), **header):
+    return Delivered(
+        position=index,
+        index=index,
+        taken_ms=0,
+        header=world().header(**header),
+        digest=chr(ord("A") + index) * 43,
+        late=False,
+        target=None,
+        accepted=index,
+        accepted_ms=0,
+        earlier=list(earlier),
+        bulletin=bulletin,
+    )
+
+
+def bearing(index, verb, target, bulletin=None, **header):
+    refs = [Reference(RELATION_OF[verb], target.header.id, target.digest)]
+    usual = {"type": KIND[verb], "verb": verb, "refs": refs}
+    return delivered(index, bulletin, **{**usual, **header})
+
+
+def test_target_is_marked_by_what_bears_on_it_in_order():
+    first = delivered(5)
+    items = [first, *(bearing(n, v, first) for n, v in ((9, "cancel"), (7, "correct")))]
+    items.append(bearing(8, "update", first))
+    assert marks(items) == {5: [Mark("corrects", 7), Mark("supersedes", 8), Mark("cancels", 9)]}
+
+
+def test_what_came_before_its_target_marks_it_once_whether_or_not_it_is_here():
+    first = delivered(5, earlier=[("corrects", 3), ("supersedes", 4)])
+    told = {5: [Mark("corrects", 3), Mark("supersedes", 4)]}
+    assert marks([first]) == told
+    assert marks([bearing(3, "correct", first), first]) == told
+
+
+@pytest.mark.parametrize("verb", ["cancel", "correct", "update"])
+def test_another_members_word_marks_nothing(verb):
+    first = delivered(5)
+    assert marks([first, bearing(9, verb, first, endpoint=COAST)]) == {}
+
+
+def test_digest_of_one_and_id_of_another_marks_nothing():
+    first = delivered(5)
+    refs = [Reference("cancels", new_id(), first.digest)]
+    assert marks([first, bearing(9, "cancel", first, refs=refs)]) == {}
+
+
+def test_reference_beside_the_one_of_the_verb_marks_nothing():
+    first, other = delivered(5), delivered(6)
+    both = [Reference("corrects", first.header.id, first.digest)]
+    both.append(Reference("answers", other.header.id, other.digest))
+    assert marks([first, other, bearing(9, "correct", first, refs=both)]).keys() == {5}
+
+
+# -- a correction, held to what it corrects -------------------------------------------------
+
+
+def correction(*changes, target="szr-1"):
+    values = plain("cor-1")
+    of = example(target)
+    values["content"]["target"] |= {"id": of.id, "origin": of.origin, "type": of.type}
+    if changes:
+        values["content"]["changes"] = [
+            dict(zip(("pointer", "before", "after"), each, strict=True)) for each in changes
+        ]
+    return decode(json.dumps(values).encode(), CODES)
+
+
+PURITY = "/content/drugs/0/purity_pct"
+
+
+def seizure():
+    return delivered(1, example("szr-1"), type="szr")
+
+
+def test_correction_that_matches_gives_the_bulletin_as_it_should_read():
+    first = seizure()
+    held = hold(said := bearing(2, "correct", first, correction()), [first, said], CODES)
+    assert (held.refusal, held.unfounded) == (None, [])
+    assert held.after.content.drugs[0].quantity.value == 811.4
+    assert held.before == first.bulletin
+
+
+def test_correction_that_claims_what_never_stood_there_is_told_with_what_did():
+    first = seizure()
+    lie = correction(
+        (PURITY, 12.5, 79.0), ("/content/event", first.bulletin.content.event, "x")
+    )
+    held = hold(said := bearing(2, "correct", first, lie), [first, said], CODES)
+    assert held.after is None
+    assert held.refusal.code is Code.TARGET_MISMATCH
+    assert [(each.change.pointer, each.found) for each in held.unfounded] == [(PURITY, None)]
+
+
+def test_correction_whose_content_names_another_bulletin_does_not_hold():
+    first = seizure()
+    other = bearing(2, "correct", first, correction(target="szr-2"))
+    held = hold(other, [first, other], CODES)
+    assert (held.after, held.refusal.at) == (None, "/content/target")
+
+
+def test_correction_without_its_target_is_not_said_to_hold():
+    first = seizure()
+    said = bearing(2, "correct", first, correction())
+    assert hold(said, [said], CODES) is None
+    locked = msgspec.structs.replace(first, bulletin=None)
+    assert hold(said, [locked, said], CODES) is None
+
+
+def again(first, *, done):
+    """A first correction, something that bears on it, then a second of the same member."""
+    one = bearing(2, "correct", first, correction((PURITY, None, 60.0)))
+    two = bearing(4, "correct", first, correction((PURITY, 60.0, 79.0)))
+    return hold(two, [first, one, *done(one), two], CODES)
+
+
+def test_second_correction_is_held_to_what_the_first_left():
+    held = again(seizure(), done=lambda _: [])
+    assert held.after.content.drugs[0].purity_pct == 79.0
+
+
+def test_cancelled_correction_leaves_nothing():
+    held = again(seizure(), done=lambda one: [bearing(3, "cancel", one)])
+    assert (held.after, held.unfounded[0].found) == (None, None)
+
+
+def test_corrected_correction_leaves_what_it_should_have():
+    def mended(one):
+        of = plain("cor-1")["id"]
+        values = plain("cor-2")
+        values["content"]["target"] |= {"id": of, "origin": "pa.senan", "type": "cor"}
+        change = {"pointer": "/content/changes/0/after", "before": 60.0, "after": 61.0}
+        values["content"]["changes"] = [change]
+        return [bearing(3, "correct", one, decode(json.dumps(values).encode(), CODES))]
+
+    held = again(seizure(), done=mended)
+    assert (held.after, held.unfounded[0].found) == (None, 61.0)
+
+
+def test_first_correction_is_held_to_the_bulletin_as_it_was_before_the_second():
+    first = seizure()
+    one = bearing(2, "correct", first, correction((PURITY, None, 60.0)))
+    two = bearing(4, "correct", first, correction((PURITY, 60.0, 79.0)))
+    assert hold(one, [first, one, two], CODES).after.content.drugs[0].purity_pct == 60.0
