@@ -60,7 +60,9 @@ _HEADS = {
 _COSTS = {
     "sign_us": ("sign a header", "firmar un encabezado"),
     "admit_us": ("consider one bulletin", "considerar un boletín"),
+    "verify_us": ("  of it, verifying", "  de ello, verificar"),
     "parse_us": ("  of it, strict parsing", "  de ello, lectura estricta"),
+    "digest_us": ("  of it, digests", "  de ello, resúmenes"),
     "seal_1_us": ("seal and sign to 1", "sellar y firmar para 1"),
     "seal_5_us": ("seal and sign to 5", "sellar y firmar para 5"),
     "seal_20_us": ("seal and sign to 20", "sellar y firmar para 20"),
