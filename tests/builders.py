@@ -29,13 +29,14 @@ from exchange.custody.founding import (
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Header, Marking, Reference, TrustPoint
-from exchange.model.identity import Jwk, Nation, digest, uuid7
+from exchange.model.identity import Jwk, Nation, SuiteId, digest, uuid7
 from exchange.model.trust import Arrangement, Document, Endpoint, Feed, Label, Member
 from exchange.model.view import View
 from exchange.seal import jws, trust
 from exchange.seal.close import UNSEALED, Envelope, close
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner
+from exchange.seal.suites import SUITES
 
 __all__ = [
     "ALL",
@@ -91,6 +92,7 @@ MINSA = "pa.minsa/ops"  # may not post on maritime; the operator who brings trus
 WATCH = "us.jiatfs/watch"
 COAST = "us.uscg/ops"
 AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
+ENDPOINTS = (OPS, DESK, MINSA, WATCH, "us.jiatfs/desk", COAST, AUDIT, "pa.contraloria/audit")
 ALL = ("us.jiatfs", "us.oig", "us.uscg")
 
 TLS_SEED = b"exercise TLS key, 32 bytes long."
@@ -181,9 +183,10 @@ class World(NamedTuple):
         ``origin`` follows ``endpoint`` unless it is given too.
         """
         endpoint = changes.get("endpoint", OPS)
+        suite = changes.get("suite", self.suite(endpoint))
         usual = Header(
             v="xb1",
-            suite="xb1-h",
+            suite=suite,
             id=new_id(),
             origin=endpoint.partition("/")[0],
             endpoint=endpoint,
@@ -203,7 +206,7 @@ class World(NamedTuple):
             retain_until=NOW + 30 * DAY,
             regime=None,
             refs=[],
-            commit="A" * 43,
+            commit="A" * (43 if suite == "xb1-h" else 64),
             body=UNSEALED,
             attachments=[],
             trust=TrustPoint(self.view.position, self.view.heads[-1]),
@@ -220,13 +223,20 @@ class World(NamedTuple):
     ) -> Envelope:
         """A sealed and signed bulletin; ``changes`` are the header's."""
         header = header or self.header(**changes)
-        keys = recipients if recipients is not None else [self.key(to) for to in header.to]
+        if recipients is None:
+            recipients = [self.key(to, header.suite) for to in header.to]
         by = signer or self.signers[header.endpoint]
-        return close(text, header, keys, by, Randomness(header.id))
+        return close(text, header, recipients, by, Randomness(header.id))
 
-    def key(self, endpoint: str) -> Jwk:
-        """The encryption key of an endpoint."""
-        return self.openers[endpoint][0].key
+    def suite(self, endpoint: str) -> SuiteId:
+        """The suite that the directory gives an endpoint; of OPS where there is none."""
+        found = self.view.endpoints.get(endpoint) or self.view.endpoints[OPS]
+        return found.endpoint.suite
+
+    def key(self, endpoint: str, suite: SuiteId | None = None) -> Jwk:
+        """The encryption key of an endpoint to which senders of a suite wrap: its own's."""
+        wrap = SUITES[suite or self.suite(endpoint)].wrap
+        return next(each.key for each in self.openers[endpoint] if each.key.alg == wrap)
 
     def sign(self, payload: object, typ: str, *endpoints: str) -> bytes:
         """Any payload, signed by these endpoints: bytes as they are, else as JSON."""
@@ -238,7 +248,7 @@ class World(NamedTuple):
         header = decoded(of.header)
         ack = objects.Acknowledgement(
             v="xb1",
-            suite="xb1-h",
+            suite=self.suite(by),
             id=new_id(),
             origin=by.partition("/")[0],
             endpoint=by,
@@ -255,7 +265,7 @@ class World(NamedTuple):
         """A signed subscription."""
         chosen = objects.Subscription(
             v="xb1",
-            suite="xb1-h",
+            suite=self.suite(by),
             origin=by.partition("/")[0],
             endpoint=by,
             version=1,
@@ -298,7 +308,7 @@ class World(NamedTuple):
 
     def rearranged(self, **changes: Any) -> bytes:
         """The next version of the arrangement."""
-        before = arrangement(feeds(), FOUNDED, 2)
+        before = arrangement(feeds(), FOUNDED, 2, self.founder.suites)
         return self.signed(msgspec.structs.replace(before, **changes))
 
     def later(self, *documents: bytes, now: int = NOW) -> View:
@@ -320,12 +330,32 @@ def certificate() -> tuple[str, str]:
 
 
 @cache
-def world() -> World:
-    """Two nations: five days old in no time, the same for every test."""
-    founder = Founder(Randomness("exercise"), FOUNDED)
-    founded = found(
-        founder, members(), NodePlan("pa", "https://localhost:8443", certificate()[1]), feeds()
+def world(suite: SuiteId = "xb1-h") -> World:
+    """Two nations, all of one suite: five days old in no time, the same for every test."""
+    seed = "exercise" if suite == "xb1-h" else f"exercise {suite}"
+    return _founded(
+        Founder(Randomness(seed), FOUNDED, [suite]), dict.fromkeys(ENDPOINTS, suite)
     )
+
+
+@cache
+def mixed() -> World:
+    """The same nations with endpoints of every suite, each of whom receives from all."""
+    founder = Founder(Randomness("exercise mixed"), FOUNDED, ["xb1-ch", "xb1-h", "xb1-c"])
+    return _founded(
+        founder, {**dict.fromkeys(ENDPOINTS, "xb1-h"), OPS: "xb1-ch", WATCH: "xb1-c"}
+    )
+
+
+def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
+    plans = [
+        plan._replace(
+            endpoints=tuple(each._replace(suite=suites[each.id]) for each in plan.endpoints)
+        )
+        for plan in members()
+    ]
+    node = NodePlan("pa", "https://localhost:8443", certificate()[1], founder.suites[0])
+    founded = found(founder, plans, node, feeds())
     view = View(anchor=founded.anchor)
     for index, document in enumerate(founded.documents):
         view = trust.apply(document, view, index, FOUNDED)
@@ -337,7 +367,7 @@ def world() -> World:
         founded.endpoints,
         founded.node,
         {
-            name: SoftwareSigner("xb1-h", secrets.of("sign"))
+            name: SoftwareSigner.of(secrets.of("sign"))
             for name, secrets in founded.endpoints.items()
         },
         {

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model.identity import digest
-from exchange.seal import body
+from exchange.seal import body, jws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ class Tables:
         self._places += len(record.owed)
         if isinstance(record.facts, entries.Accepted):
             with self._noting("bodies", index):
-                self._body(index, record.facts)
+                self._body(index, record.facts, record.entry)
         if len(self._page) == PAGE:
             self._compare()
 
@@ -100,7 +101,7 @@ class Tables:
             with self._noting("inboxes", None):
                 _must_be("/count", self._places, counts.places)
 
-    def _body(self, index: int, facts: entries.Accepted) -> None:
+    def _body(self, index: int, facts: entries.Accepted, entry: bytes) -> None:
         named = facts.blobs[0]
         raw = self._source.blob(named.digest)
         if raw is None:
@@ -111,7 +112,8 @@ class Tables:
             raise Refusal(Code.SIZE_MISMATCH, "/blobs/0", expected=named.size, found=len(raw))
         if digest(raw) != named.digest:
             raise Refusal(Code.DIGEST_MISMATCH, "/blobs/0", found=index)
-        if body.look(raw, "xb1-h").wraps != facts.wraps:
+        signed = jws.read(entries.decode(entry).object, headers.MAX_HEADER_BYTES)
+        if body.look(raw, headers.decode(signed.payload).suite).wraps != facts.wraps:
             raise Refusal(Code.WRAPS_MISMATCH, "/wraps", found=index)
         self.held["bodies"] += 1
 

@@ -17,6 +17,7 @@ from exchange.model.identity import digest
 from exchange.model.view import trust_name
 from exchange.policy import rules
 from exchange.seal import body, jws, trust
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from exchange.model.objects import Acknowledgement, Subscription
@@ -78,11 +79,18 @@ class Considered(NamedTuple):
     taken_ms: int
 
 
+class Sealed(NamedTuple):
+    """What was read of a bulletin: its header, and of its body the keys it is wrapped to."""
+
+    header: Header
+    seen: Seen
+
+
 class Read(NamedTuple):
     """An arrival as it was read; nothing in it is verified yet."""
 
     signed: jws.Signed
-    seen: Seen | None
+    sealed: Sealed | None
 
 
 def consider(arrival: Arrival, view: View) -> Considered:
@@ -121,20 +129,22 @@ def decline(arrival: Arrival, refusal: Refusal, view: View) -> Considered:
 def _read(arrival: Arrival) -> Read:
     signed = jws.read(arrival.raw, trusts.MAX_TRUST_BYTES)
     if signed.typ == headers.TYP:
-        # The body's strict parse needs no directory; the header is held to its suite below.
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
-        return Read(signed, body.look(arrival.body, "xb1-h"))
+        _must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
+        header = headers.decode(signed.payload)
+        # The suite that the header claims; it must be the directory's (``View.signatory``)
+        # before anything more is said of the body.
+        return Read(signed, Sealed(header, body.look(arrival.body, header.suite)))
     if arrival.body:
         raise Refusal(Code.BAD_FRAMING, "/body")
     return Read(signed, None)
 
 
 def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
-    signed, seen = found
-    now = arrival.taken_ms // 1000
-    if seen is not None:
-        return bulletin(signed, seen, arrival.caller, view, now)
+    signed, now = found.signed, arrival.taken_ms // 1000
+    if found.sealed is not None:
+        return bulletin(signed, found.sealed, arrival.caller, view, now)
     if signed.typ == objects.ACK_TYP:
         return acknowledgement(signed, arrival.caller, view, now)
     if signed.typ in (trusts.TYP, objects.SUBSCRIPTION_TYP):
@@ -142,12 +152,12 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
 
 
-def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> Admitted:
+def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: int) -> Admitted:
     """Admit a bulletin, in the order of envelope.md, "Checking", then by policy.
 
     Args:
         signed: the signed header as read.
-        seen: what was seen of its body: its digest, size and wrapped keys.
+        sealed: its payload decoded, and the digest, size and wrapped keys of its body.
         caller: the endpoint that holds the session.
         view: the trust documents in force.
         now: taken time, seconds UTC.
@@ -155,8 +165,8 @@ def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) 
     Raises:
         Refusal: the first check that fails.
     """
+    header, seen = sealed
     _must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
-    header = headers.decode(signed.payload)
     standing = view.signatory(header.origin, header.endpoint, header.suite)
     if header.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=header.endpoint)
@@ -166,7 +176,7 @@ def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) 
     if seen.blob.digest != header.body.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/body/digest", expected=header.body.digest)
     owed = rules.recipients(header, view)
-    rules.wraps(seen.wraps, owed, now)
+    rules.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
     rules.admit(header, standing, view, now)
     late = rules.is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)

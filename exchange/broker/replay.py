@@ -97,9 +97,9 @@ class Replayer:
                 if len(facts.blobs) != 1:
                     raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
                 signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
-                seen = Seen(facts.blobs[0], facts.wraps)
-                who = headers.decode(signed.payload).endpoint
-                decision = intake.bulletin(signed, seen, who, self.view, now)
+                header = headers.decode(signed.payload)
+                sealed = intake.Sealed(header, Seen(facts.blobs[0], facts.wraps))
+                decision = intake.bulletin(signed, sealed, header.endpoint, self.view, now)
                 return decision, entry.object, b""
             case entries.Acknowledged():
                 signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)

@@ -10,7 +10,7 @@ from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import unb64
 from exchange.model.identity import digest
-from exchange.seal import jws
+from exchange.seal import jws, trust
 
 if TYPE_CHECKING:
     from exchange.model.entry import Facts
@@ -44,9 +44,10 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
         return keys[claim.kid]
 
     statement = objects.decode_group(signed.payload)
-    if statement.suite not in view.agreed().suites:
-        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=statement.suite)
-    jws.verify(signed.claims, statement.suite, key_of)
+    suite = trust.suite_of_node(node)
+    if statement.suite != suite or suite not in view.agreed().suites:
+        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", expected=suite, found=statement.suite)
+    jws.verify(signed.claims, suite, key_of)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)
     facts = entries.decode(receipt.facts.encode() + b"\n").facts

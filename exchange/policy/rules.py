@@ -132,8 +132,14 @@ def may_receive(
     return standing
 
 
-def wraps(seen: Sequence[str], owed: Sequence[Standing], now: int) -> None:
+def wraps(seen: Sequence[str], owed: Sequence[Standing], alg: str, now: int) -> None:
     """Hold the wrapped keys to the recipients: one valid key each, and no key besides.
+
+    Args:
+        seen: thumbprints of the keys that the body is wrapped to.
+        owed: its recipients.
+        alg: how the sender's suite wraps: a key of another could open nothing.
+        now: taken time, seconds UTC.
 
     Raises:
         Refusal: ``wraps-mismatch``, or ``recipient-key-unfit`` naming the recipient.
@@ -145,6 +151,7 @@ def wraps(seen: Sequence[str], owed: Sequence[Standing], now: int) -> None:
             kid
             for kid in mine
             if standing.keys[kid].use == "enc"
+            and standing.keys[kid].jwk.alg == alg
             and standing.keys[kid].since <= now < standing.keys[kid].until
         }
         if mine and not fit:

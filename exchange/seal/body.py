@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -77,14 +76,14 @@ def context(header: Header) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def wrap_info(ctx: bytes) -> bytes:
+def wrap_info(ctx: bytes, suite: SuiteId) -> bytes:
     """Return HPKE's info for one recipient (draft-ietf-jose-hpke-encrypt, key encryption)."""
-    return b"JOSE-HPKE rcpt\xffA256GCM\xff" + sha256(ctx).digest()
+    return b"JOSE-HPKE rcpt\xffA256GCM\xff" + SUITES[suite].hash(ctx).digest()
 
 
-def commitment(salt: bytes, padded: bytes) -> str:
+def commitment(salt: bytes, padded: bytes, suite: SuiteId) -> str:
     """Return the salted digest of a plaintext: a node cannot confirm a guess with it."""
-    return digest(b"xb1-commit\x00" + salt + padded)
+    return codec.b64(SUITES[suite].hash(b"xb1-commit\x00" + salt + padded).digest())
 
 
 def parse(raw: bytes, suite: SuiteId) -> Jwe:

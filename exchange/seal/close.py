@@ -72,8 +72,11 @@ def close(
     if len(recipients) != len(header.to):
         message = "one encryption key for each recipient"
         raise ValueError(message)
+    if signer.suite != header.suite:
+        message = "a bulletin is of its signer's suite"
+        raise ValueError(message)
     salt, padded = randomness(body.SALT_BYTES), pad(text)
-    header = msgspec.structs.replace(header, commit=body.commitment(salt, padded))
+    header = msgspec.structs.replace(header, commit=body.commitment(salt, padded, header.suite))
     sealed = _encrypt(salt + padded, body.context(header), recipients, header, randomness)
     header = msgspec.structs.replace(header, body=Blob(digest(sealed), len(sealed)))
     return Envelope(jws.sign(msgspec.json.encode(header), TYP, [signer]), sealed)
@@ -95,8 +98,12 @@ def _encrypt(
     sealed = AESGCM(key).encrypt(iv, plaintext, f"{body.PROTECTED}.{aad}".encode())
     split = suite.kem.enc_length()
     wraps = []
+    info = body.wrap_info(ctx, suite.id)
     for jwk in recipients:
-        wrapped = suite.hpke.encrypt(key, wrap_key(jwk), body.wrap_info(ctx))
+        if jwk.alg != suite.wrap:
+            message = f"{suite.id} wraps to keys of {suite.wrap}"
+            raise ValueError(message)
+        wrapped = suite.hpke.encrypt(key, wrap_key(jwk), info)
         to = body.WrapHeader(alg=suite.wrap, kid=jwk.kid, ek=codec.b64(wrapped[:split]))
         wraps.append(body.Wrap(to, codec.b64(wrapped[split:])))
     return msgspec.json.encode(

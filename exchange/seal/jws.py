@@ -6,7 +6,7 @@ The bytes are the truth: what is verified is what was received. Nothing is encod
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature

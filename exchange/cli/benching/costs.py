@@ -50,7 +50,7 @@ def measure(maker: Maker, reader: Secrets, rounds: int) -> dict[str, float]:
 
     def read() -> object:
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
-        return headers.decode(signed.payload), body.look(envelope.body, "xb1-h")
+        return headers.decode(signed.payload), body.look(envelope.body, signer.suite)
 
     steps: dict[str, Callable[[], object]] = {
         "sign_us": lambda: jws.sign(payload, headers.TYP, [signer]),
