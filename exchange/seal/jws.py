@@ -56,9 +56,15 @@ class Claim(msgspec.Struct, frozen=True):
 
     alg: str
     kid: str
-    signed: bytes
+    protected: str
+    payload: str
     signature: bytes
     at: str
+
+    @property
+    def signed(self) -> bytes:
+        """The bytes that the signature is over, as they were received."""
+        return f"{self.protected}.{self.payload}".encode()
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -119,11 +125,10 @@ def read(raw: bytes, limit: int) -> Signed:
     payload = codec.unb64(general.payload, "/payload")
     claims, typs = [], set()
     for signature, at in zip(general.signatures, _PLACES, strict=False):
-        protected = _protected_at(signature.protected, at)
-        signed = f"{signature.protected}.{general.payload}".encode()
+        text, told = signature.protected, _protected_at(signature.protected, at)
         held = codec.unb64(signature.signature, f"{at}/signature")
-        claims.append(Claim(protected.alg, protected.kid, signed, held, at))
-        typs.add(protected.typ)
+        claims.append(Claim(told.alg, told.kid, text, general.payload, held, at))
+        typs.add(told.typ)
     if len(typs) != 1:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures")
     if not is_one_spelling:
