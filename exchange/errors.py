@@ -65,6 +65,7 @@ class Code(StrEnum):
     NOT_RELEASABLE = "not-releasable"
     UNKNOWN_RECIPIENT = "unknown-recipient"
     RECIPIENT_KEY_UNFIT = "recipient-key-unfit"
+    RECIPIENT_LACKS_SUITE = "recipient-lacks-suite"
     VERB_TYPE_MISMATCH = "verb-type-mismatch"
     REFERENCE_MISSING = "reference-missing"
     SCHEMA_NOT_KNOWN = "schema-not-known"

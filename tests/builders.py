@@ -29,13 +29,15 @@ from exchange.custody.founding import (
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
-from exchange.model.identity import Jwk, Nation, digest, uuid7
+from exchange.model.identity import Jwk, Nation, SuiteId, digest, uuid7
 from exchange.model.trust import Arrangement, Document, Endpoint, Member
 from exchange.model.view import View
 from exchange.seal import jws, notices, trust
 from exchange.seal.close import UNSEALED, Closed, Envelope, close_with_key, wrap
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner
+from exchange.seal.suites import SUITES, suite_of
+from tests.looking import OPS, author, decoded, unpadded
 from tests.nations import ALL, feeds, members
 
 __all__ = [
@@ -90,13 +92,13 @@ HOUR = 3600
 DAY = 86_400
 TEXT = '{"exercise":"EJERCICIO: lancha rápida al sur de Punta Mala"}'.encode()
 
-OPS = "pa.senan/ops"
 DESK = "pa.senan/desk"  # reads, and may not post
 MINSA = "pa.minsa/ops"  # may not post on maritime; the operator who brings trust documents
 WATCH = "us.jiatfs/watch"
 WATCH_DESK = "us.jiatfs/desk"  # reads; in most tests a late recipient
 COAST = "us.uscg/ops"
 AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
+ENDPOINTS = (OPS, DESK, MINSA, WATCH, "us.jiatfs/desk", COAST, AUDIT, "pa.contraloria/audit")
 
 TLS_SEED = b"exercise TLS key, 32 bytes long."
 TLS_MADE = 1_750_000_000  # good from 2025 on, for ten years of the machine's own clock
@@ -140,9 +142,10 @@ class World(NamedTuple):
         ``origin`` follows ``endpoint`` unless it is given too.
         """
         endpoint = changes.get("endpoint", OPS)
+        suite = changes.get("suite", self.suite(endpoint))
         usual = Header(
             v="xb1",
-            suite="xb1-h",
+            suite=suite,
             id=new_id(),
             origin=endpoint.partition("/")[0],
             endpoint=endpoint,
@@ -162,7 +165,7 @@ class World(NamedTuple):
             retain_until=NOW + 30 * DAY,
             regime=None,
             refs=[],
-            commit="A" * 43,
+            commit="A" * (43 if suite == "xb1-h" else 64),
             body=UNSEALED,
             attachments=[],
             trust=TrustPoint(self.view.position, self.view.heads[-1]),
@@ -190,13 +193,20 @@ class World(NamedTuple):
     ) -> Closed:
         """The same with its content key."""
         header = header or self.header(**changes)
-        keys = recipients if recipients is not None else [self.key(to) for to in header.to]
+        if recipients is None:
+            recipients = [self.key(to, header.suite) for to in header.to]
         by = signer or self.signers[header.endpoint]
-        return close_with_key(text, header, keys, by, Randomness(header.id))
+        return close_with_key(text, header, recipients, by, Randomness(header.id))
 
-    def key(self, endpoint: str) -> Jwk:
-        """The encryption key of an endpoint."""
-        return self.openers[endpoint][0].key
+    def suite(self, endpoint: str) -> SuiteId:
+        """The suite that the directory gives an endpoint; of OPS where there is none."""
+        found = self.view.endpoints.get(endpoint) or self.view.endpoints[OPS]
+        return found.endpoint.suite
+
+    def key(self, endpoint: str, suite: SuiteId | None = None) -> Jwk:
+        """The encryption key of an endpoint to which senders of a suite wrap: its own's."""
+        wrap = SUITES[suite or self.suite(endpoint)].wrap
+        return next(each.key for each in self.openers[endpoint] if each.key.alg == wrap)
 
     def sign(self, payload: object, typ: str, *endpoints: str) -> bytes:
         """Any payload, signed by these endpoints: bytes as they are, else as JSON."""
@@ -207,7 +217,7 @@ class World(NamedTuple):
         """A signed acknowledgement of an envelope."""
         ack = objects.Acknowledgement(
             v="xb1",
-            suite="xb1-h",
+            suite=self.suite(by),
             id=new_id(),
             origin=by.partition("/")[0],
             endpoint=by,
@@ -222,10 +232,11 @@ class World(NamedTuple):
         self, of: Closed, to: str = WATCH_DESK, by: str = OPS, /, **changes: Any
     ) -> Envelope:
         """A signed grant of a bulletin, with the wrapped key in the place of a body."""
-        wrapped = msgspec.json.encode(wrap(of.key, decoded(of.envelope.header), self.key(to)))
+        header = of.header
+        wrapped = msgspec.json.encode(wrap(of.key, header, self.key(to, header.suite)))
         grant = objects.Grant(
             v="xb1",
-            suite="xb1-h",
+            suite=self.suite(by),
             id=new_id(),
             origin=by.partition("/")[0],
             endpoint=by,
@@ -241,7 +252,7 @@ class World(NamedTuple):
         """A signed release of an envelope."""
         release = objects.Release(
             v="xb1",
-            suite="xb1-h",
+            suite=self.suite(by),
             id=new_id(),
             origin=by.partition("/")[0],
             endpoint=by,
@@ -253,9 +264,13 @@ class World(NamedTuple):
 
     def notice(self, of: Envelope, **changes: Any) -> bytes:
         """A notice about an envelope, signed by the node."""
+        secrets = self.node.of("sign")
+        suite = suite_of([each.alg for each in secrets])
+        assert suite is not None
+        signer = SoftwareSigner(suite.id, secrets)
         notice = objects.Notice(
             v="xb1",
-            suite="xb1-h",
+            suite=signer.suite,
             id=new_id(),
             node="pa",
             of=subject(of),
@@ -264,7 +279,6 @@ class World(NamedTuple):
             code=None,
             at=NOW,
         )
-        signer = SoftwareSigner("xb1-h", self.node.of("sign"))
         return notices.sign(msgspec.structs.replace(notice, **changes), signer)
 
     def subscription(
@@ -273,7 +287,7 @@ class World(NamedTuple):
         """A signed subscription."""
         chosen = objects.Subscription(
             v="xb1",
-            suite="xb1-h",
+            suite=self.suite(by),
             origin=by.partition("/")[0],
             endpoint=by,
             version=1,
@@ -316,7 +330,7 @@ class World(NamedTuple):
 
     def rearranged(self, **changes: Any) -> bytes:
         """The next version of the arrangement."""
-        before = arrangement(feeds(), FOUNDED, 2)
+        before = arrangement(feeds(), FOUNDED, 2, self.founder.suites)
         return self.signed(msgspec.structs.replace(before, **changes))
 
     def later(self, *documents: bytes, now: int = NOW) -> View:
@@ -338,12 +352,32 @@ def certificate() -> tuple[str, str]:
 
 
 @cache
-def world() -> World:
-    """Two nations: five days old in no time, the same for every test."""
-    founder = Founder(Randomness("exercise"), FOUNDED)
-    founded = found(
-        founder, members(), NodePlan("pa", "https://localhost:8443", certificate()[1]), feeds()
+def world(suite: SuiteId = "xb1-h") -> World:
+    """Two nations, all of one suite: five days old in no time, the same for every test."""
+    seed = "exercise" if suite == "xb1-h" else f"exercise {suite}"
+    return _founded(
+        Founder(Randomness(seed), FOUNDED, [suite]), dict.fromkeys(ENDPOINTS, suite)
     )
+
+
+@cache
+def mixed() -> World:
+    """The same nations with endpoints of every suite, each of whom receives from all."""
+    founder = Founder(Randomness("exercise mixed"), FOUNDED, ["xb1-ch", "xb1-h", "xb1-c"])
+    return _founded(
+        founder, {**dict.fromkeys(ENDPOINTS, "xb1-h"), OPS: "xb1-ch", WATCH: "xb1-c"}
+    )
+
+
+def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
+    plans = [
+        plan._replace(
+            endpoints=tuple(each._replace(suite=suites[each.id]) for each in plan.endpoints)
+        )
+        for plan in members()
+    ]
+    node = NodePlan("pa", "https://localhost:8443", certificate()[1], founder.suites[0])
+    founded = found(founder, plans, node, feeds())
     view = View(anchor=founded.anchor)
     for index, document in enumerate(founded.documents):
         view = trust.apply(document, view, index, FOUNDED)
@@ -355,7 +389,7 @@ def world() -> World:
         founded.endpoints,
         founded.node,
         {
-            name: SoftwareSigner("xb1-h", secrets.of("sign"))
+            name: SoftwareSigner.of(secrets.of("sign"))
             for name, secrets in founded.endpoints.items()
         },
         {
@@ -377,37 +411,6 @@ def subject(of: Envelope) -> objects.Subject:
     """The bulletin that an object is about."""
     header = decoded(of.header)
     return objects.Subject(header.endpoint, header.id, digest(of.header))
-
-
-def decoded(raw: bytes) -> Header:
-    """The header in a signed header, unverified."""
-    payload = msgspec.json.decode(raw)["payload"]
-    return msgspec.json.decode(unpadded(payload), type=Header)
-
-
-def author(raw: bytes) -> str:
-    """The endpoint that a signed object names; pa.senan/ops where it cannot be read."""
-    try:
-        payload = msgspec.json.decode(raw, type=_Payload).payload
-        return msgspec.json.decode(unpadded(payload), type=_Author).endpoint
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return OPS
-
-
-class _Payload(msgspec.Struct):
-    payload: str
-
-
-class _Author(msgspec.Struct):
-    endpoint: str
-
-
-def unpadded(text: str) -> bytes:
-    """The bytes of base64url, leniently: for looking into what a test made."""
-    return msgspec.json.decode(
-        msgspec.json.encode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)),
-        type=bytes,
-    )
 
 
 def refers(rel: Any, to: Envelope) -> list[Reference]:

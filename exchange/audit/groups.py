@@ -13,7 +13,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal.tree import Group as Tree
 from exchange.model import objects
 from exchange.model.codec import unb64
-from exchange.seal import jws
+from exchange.seal import jws, trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,14 +127,18 @@ def _check(closed: _Closed, now: View) -> None:
     known = [view.nodes[place.node] for view in closed.views if place.node in view.nodes]
     if not known and place.node in now.nodes:
         known = [now.nodes[place.node]]
-    keys = {key.kid: key for node in known for key in node.receipts.keys}
+    statement = objects.decode_group(signed.payload)
+    # A node may have changed its suite while the group was open; each of its documents has one.
+    of_suite = [node for node in known if trust.suite_of_node(node) == statement.suite]
+    if known and not of_suite:
+        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=statement.suite)
+    keys = {key.kid: key for node in of_suite for key in node.receipts.keys}
 
     def key_of(claim: jws.Claim) -> Jwk:
         if claim.kid not in keys:
             raise Refusal(Code.UNKNOWN_KEY, claim.at, kid=claim.kid[:64])
         return keys[claim.kid]
 
-    statement = objects.decode_group(signed.payload)
     jws.verify(signed.claims, statement.suite, key_of)
     said = (statement.node, statement.epoch, statement.first, statement.count)
     if said != (place.node, place.epoch, group.first, group.count):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model.identity import digest
-from exchange.seal import body
+from exchange.seal import body, jws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ class Tables:
         self._places += len(record.owed)
         if isinstance(record.facts, entries.Accepted | entries.Granted):
             with self._noting("bodies", index):
-                self._body(index, record.facts)
+                self._body(index, record.facts, record.entry)
         if len(self._page) == PAGE:
             self._compare()
 
@@ -100,12 +101,14 @@ class Tables:
             with self._noting("inboxes", None):
                 _must_be("/count", self._places, counts.places)
 
-    def _body(self, index: int, facts: entries.Accepted | entries.Granted) -> None:
+    def _body(
+        self, index: int, facts: entries.Accepted | entries.Granted, entry: bytes
+    ) -> None:
         """Hold a sealed body, or the wrapped key of a grant, to what its entry says of it."""
         if isinstance(facts, entries.Accepted):
-            named, at, wraps, look = facts.blobs[0], "/blobs/0", facts.wraps, body.look
+            named, at, wraps = facts.blobs[0], "/blobs/0", facts.wraps
         else:
-            named, at, wraps, look = facts.wrap, "/wrap", [facts.kid], body.look_at_wrap
+            named, at, wraps = facts.wrap, "/wrap", [facts.kid]
         raw = self._source.blob(named.digest)
         if raw is None:
             # In a mirror they all are; which it is shows only at the end.
@@ -115,7 +118,7 @@ class Tables:
             raise Refusal(Code.SIZE_MISMATCH, at, expected=named.size, found=len(raw))
         if digest(raw) != named.digest:
             raise Refusal(Code.DIGEST_MISMATCH, at, found=index)
-        if look(raw, "xb1-h").wraps != wraps:
+        if _wraps_in(raw, facts, entry) != wraps:
             raise Refusal(Code.WRAPS_MISMATCH, "/wraps", found=index)
         self.held["bodies"] += 1
 
@@ -174,6 +177,14 @@ class Tables:
 
     def _fail(self, name: Name, index: int | None, error: ExchangeError) -> None:
         self.failed.setdefault(name, (index, error))
+
+
+def _wraps_in(raw: bytes, facts: entries.Accepted | entries.Granted, entry: bytes) -> list[str]:
+    """Return whose keys a sealed body or a wrapped key is for."""
+    if isinstance(facts, entries.Granted):
+        return body.look_at_wrap(raw).seen.wraps
+    signed = jws.read(entries.decode(entry).object, headers.MAX_HEADER_BYTES)
+    return body.look(raw, headers.decode(signed.payload).suite).wraps
 
 
 def _must_be(at: str, expected: int, found: int) -> None:

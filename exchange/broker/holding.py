@@ -17,6 +17,7 @@ from exchange.model import objects
 from exchange.model.header import BEARING, RELATION_OF
 from exchange.policy import rules
 from exchange.seal import jws
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,11 +88,12 @@ def target(of: Subject, origin: str, find: Find) -> Target | None:
     return Target(found.index, header, tuple(each.endpoint for each in entry.facts.owed))
 
 
-def granted(grant: Grant, view: View, now: int, find: Find) -> Target:
+def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     """Return the bulletin that a grant gives, once it may be given to that recipient.
 
     Args:
         grant: verified.
+        kid: the recipient's key that it is wrapped to.
         view: the trust documents in force.
         now: taken time, seconds UTC.
         find: returns the entry that a key leads to.
@@ -110,6 +112,9 @@ def granted(grant: Grant, view: View, now: int, find: Find) -> Target:
         raise Refusal(Code.EXPIRED, "/of", found=found.header.retain_until)
     if grant.to in found.header.to or find(keys.granted_to(of.header_digest, grant.to)):
         raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
+    # One suite a bulletin: a key of another could open nothing.
+    if view.endpoints[grant.to].keys[kid].jwk.alg != SUITES[found.header.suite].wrap:
+        raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=grant.to)
     rules.may_be_granted(found.header, view.standing(grant.endpoint), grant.to, view)
     return found
 

@@ -17,6 +17,7 @@ from exchange.model.identity import digest
 from exchange.model.view import trust_name
 from exchange.policy import rules
 from exchange.seal import body, jws, trust
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from exchange.model.objects import Acknowledgement, Grant, Release, Subscription
@@ -93,11 +94,19 @@ class Considered(NamedTuple):
     taken_ms: int
 
 
+class Sealed(NamedTuple):
+    """What was read of a bulletin: its header, and of its body the keys it is wrapped to."""
+
+    header: Header
+    seen: Seen
+
+
 class Read(NamedTuple):
     """An arrival as it was read; nothing in it is verified yet."""
 
     signed: jws.Signed
-    seen: Seen | None
+    sealed: Sealed | None
+    wrapped: body.Wrapped | None = None
 
 
 def consider(arrival: Arrival, view: View) -> Considered:
@@ -136,26 +145,28 @@ def decline(arrival: Arrival, refusal: Refusal, view: View) -> Considered:
 def _read(arrival: Arrival) -> Read:
     signed = jws.read(arrival.raw, trusts.MAX_TRUST_BYTES)
     if signed.typ == headers.TYP:
-        # The body's strict parse needs no directory; the header is held to its suite below.
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
-        return Read(signed, body.look(arrival.body, "xb1-h"))
+        _must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
+        header = headers.decode(signed.payload)
+        # The suite that the header claims; it must be the directory's (``View.signatory``)
+        # before anything more is said of the body.
+        return Read(signed, Sealed(header, body.look(arrival.body, header.suite)))
     if signed.typ == objects.GRANT_TYP:
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
-        return Read(signed, body.look_at_wrap(arrival.body, "xb1-h"))
+        return Read(signed, None, body.look_at_wrap(arrival.body))
     if arrival.body:
         raise Refusal(Code.BAD_FRAMING, "/body")
     return Read(signed, None)
 
 
 def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
-    signed, seen = found
-    now = arrival.taken_ms // 1000
-    if signed.typ == headers.TYP and seen is not None:
-        return bulletin(signed, seen, arrival.caller, view, now)
-    if signed.typ == objects.GRANT_TYP and seen is not None:
-        return grant(signed, seen, arrival.caller, view, now)
+    signed, now = found.signed, arrival.taken_ms // 1000
+    if found.sealed is not None:
+        return bulletin(signed, found.sealed, arrival.caller, view, now)
+    if found.wrapped is not None:
+        return _grant(signed, found.wrapped, arrival.caller, view, now)
     if signed.typ == objects.ACK_TYP:
         return acknowledgement(signed, arrival.caller, view, now)
     if signed.typ == objects.RELEASE_TYP:
@@ -165,12 +176,12 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
 
 
-def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> Admitted:
+def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: int) -> Admitted:
     """Admit a bulletin, in the order of envelope.md, "Checking", then by policy.
 
     Args:
         signed: the signed header as read.
-        seen: what was seen of its body: its digest, size and wrapped keys.
+        sealed: its payload decoded, and the digest, size and wrapped keys of its body.
         caller: the endpoint that holds the session.
         view: the trust documents in force.
         now: taken time, seconds UTC.
@@ -178,8 +189,8 @@ def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) 
     Raises:
         Refusal: the first check that fails.
     """
+    header, seen = sealed
     _must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
-    header = headers.decode(signed.payload)
     standing = view.signatory(header.origin, header.endpoint, header.suite)
     if header.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=header.endpoint)
@@ -189,7 +200,7 @@ def bulletin(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) 
     if seen.blob.digest != header.body.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/body/digest", expected=header.body.digest)
     owed = rules.recipients(header, view)
-    rules.wraps(seen.wraps, owed, now)
+    rules.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
     rules.admit(header, standing, view, now)
     late = rules.is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
@@ -209,6 +220,17 @@ def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> At
     jws.verify_by(signed, standing, now)
     _must_be_past(ack.at, view, now)
     return Attested(ack, signed.digest)
+
+
+def _grant(
+    signed: jws.Signed, wrapped: body.Wrapped, caller: str, view: View, now: int
+) -> Conferred:
+    conferred = grant(signed, wrapped.seen, caller, view, now)
+    # The key that it names says how it is wrapped; the record keeps that name.
+    key = view.endpoints[conferred.grant.to].keys[wrapped.seen.wraps[0]]
+    if key.jwk.alg != wrapped.alg:
+        raise Refusal(Code.WRONG_VALUE, "/body/header/alg", expected=key.jwk.alg)
+    return conferred
 
 
 def grant(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> Conferred:

@@ -103,8 +103,9 @@ class Replayer:
                 if len(facts.blobs) != 1:
                     raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
                 signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
-                seen = Seen(facts.blobs[0], facts.wraps)
-                return intake.bulletin(signed, seen, poster(signed), self.view, now)
+                header = headers.decode(signed.payload)
+                sealed = intake.Sealed(header, Seen(facts.blobs[0], facts.wraps))
+                return intake.bulletin(signed, sealed, header.endpoint, self.view, now)
             case entries.Acknowledged() | entries.Granted() | entries.Released():
                 return self._about_another(facts, entry.object)
             case entries.Trust():

@@ -346,7 +346,8 @@ class Ledger:
         find: Callable[[bytes], Found | None],
     ) -> Recorded:
         grant, named = decision.grant, decision.grant.of.header_digest
-        target = holding.granted(grant, self._in_force, self.taken_ms // 1000, find)
+        kid, now = decision.seen.wraps[0], self.taken_ms // 1000
+        target = holding.granted(grant, kid, self._in_force, now, find)
         number = holding.next_number(named, find)
         # Its cancellation, to as many recipients of its own, must still fit into one entry.
         limit = min(holding.MAX_GRANTS, MAX_OWED - MAX_RECIPIENTS - len(target.owed))
@@ -356,7 +357,7 @@ class Ledger:
             digest=decision.digest,
             of=target.index,
             wrap=decision.seen.blob,
-            kid=decision.seen.wraps[0],
+            kid=kid,
             # To the granter nothing is owed: it has its receipt.
             owed=self._owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
             **self._common(),

@@ -60,12 +60,15 @@ _HEADS = {
 _COSTS = {
     "sign_us": ("sign a header", "firmar un encabezado"),
     "admit_us": ("consider one bulletin", "considerar un boletín"),
+    "verify_us": ("  of it, verifying", "  de ello, verificar"),
     "parse_us": ("  of it, strict parsing", "  de ello, lectura estricta"),
+    "digest_us": ("  of it, digests", "  de ello, resúmenes"),
     "seal_1_us": ("seal and sign to 1", "sellar y firmar para 1"),
     "seal_5_us": ("seal and sign to 5", "sellar y firmar para 5"),
     "seal_20_us": ("seal and sign to 20", "sellar y firmar para 20"),
     "open_us": ("open", "abrir"),
 }
+_SHARE = ("parsing of verifying", "lectura de verificar")
 
 
 def _show(session: Session, result: Result) -> None:
@@ -99,13 +102,17 @@ def _show(session: Session, result: Result) -> None:
     ]
     output.table(rows, _HEADS[session.lang])
     place = 0 if session.lang == "en" else 1
-    output.table(
-        [
-            {"step": words[place], "us": f"{result.costs[name]:.0f}"}
-            for name, words in _COSTS.items()
-        ],
-        {"step": "one core" if session.lang == "en" else "un núcleo", "us": "us"},
-    )
+    costs = [
+        {
+            "step": words[place],
+            **{suite: f"{of[name]:.0f}" for suite, of in result.costs.items()},
+        }
+        for name, words in _COSTS.items()
+    ]
+    share = {suite: f"{of['parse_share']:.1%}" for suite, of in result.costs.items()}
+    costs.append({"step": _SHARE[place], **share})
+    heads = {suite: f"{suite} us" for suite in result.costs}
+    output.table(costs, {"step": "one core" if place == 0 else "un núcleo", **heads})
     mark = _floor("idle_mib", result)
     say(
         "Memoria del nodo con sus procesos (lo que comparten, una vez): "

@@ -34,7 +34,10 @@ MEMBERS = (
         "us.jiatfs",
         {"es": "JIATF Sur", "en": "JIATF South"},
         (
-            EndpointPlan("us.jiatfs/watch", {"es": "Guardia", "en": "Watch floor"}),
+            # Of another suite than the rest, as each nation may choose for its own.
+            EndpointPlan(
+                "us.jiatfs/watch", {"es": "Guardia", "en": "Watch floor"}, suite="xb1-c"
+            ),
             EndpointPlan("us.jiatfs/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
         ),
     ),

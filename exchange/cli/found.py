@@ -53,7 +53,9 @@ def write_at(
     """
     now, seed = world.now(), world.randomness(32)
     certificate, tls = state.make_certificate(urlsplit(url).hostname or "", seed, now)
-    founder = founding.Founder(world.randomness, now)
+    plans = [each for member in members for each in member.endpoints]
+    suites = tuple(dict.fromkeys([founding.SUITE, *(each.suite for each in plans)]))
+    founder = founding.Founder(world.randomness, now, suites)
     founded = founding.found(founder, members, founding.NodePlan(NODE, url, tls), feeds)
     node = _write_node(folder / "node", founded, certificate, seed, secret)
     home = Home(folder / "home")

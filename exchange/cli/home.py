@@ -123,7 +123,7 @@ class Context:
 
     def _agency(self, secrets: Secrets) -> Agency:
         keys = Keys(
-            SoftwareSigner("xb1-h", secrets.of("sign")),
+            SoftwareSigner.of(secrets.of("sign")),
             [SoftwareOpener(each) for each in secrets.of("open")],
         )
         memory = Memory(self.folder / SEEN)

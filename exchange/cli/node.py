@@ -137,10 +137,13 @@ def _of_context(session: Session) -> list[dict[str, object]]:
 
 
 async def _reach(session: Session) -> tuple[str, str]:
+    from exchange.seal.suites import SUITES  # noqa: PLC0415
+
     async with session.context().agency() as agency:
         view = await agency.view()
         now = agency.world.now()
-        key = view.sealing_key(agency.profile.endpoint, now)
+        mine = view.standing(agency.profile.endpoint)
+        key = view.sealing_key(mine.endpoint.id, SUITES[mine.endpoint.suite].wrap, now)
         days = (key.until - now) // 86_400
         box = agency.world.outbox
         waiting = len(box.waiting()) + len(box.acks.waiting())

@@ -75,7 +75,7 @@ async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[
             SqliteStore.open(here.journal),
             Settings(
                 node=settings.node,
-                signer=SoftwareSigner("xb1-h", secrets.of("sign")),
+                signer=SoftwareSigner.of(secrets.of("sign")),
                 clock_ms=world.clock_ms,
                 monotonic_ms=world.monotonic_ms,
                 randomness=world.randomness,

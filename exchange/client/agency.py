@@ -31,6 +31,7 @@ from exchange.model import objects, wire
 from exchange.model.identity import digest, uuid7
 from exchange.seal import jws
 from exchange.seal.close import Envelope
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -155,7 +156,9 @@ class Agency:
 
     def _keep_key(self, header: Header, key: bytes) -> None:
         """Keep a content key for grants to come, wrapped to our own newest key."""
-        if self.world.kept is not None and self._keys.openers:
+        alg = SUITES[header.suite].wrap
+        ours = [each for each in self._keys.openers if each.key.alg == alg]
+        if self.world.kept is not None and ours:
             self.world.kept.destroy_overdue(self.world.now())
             standing = self.trust.newest.endpoints.get(header.endpoint)
             known = standing.keys if standing else {}
@@ -164,7 +167,7 @@ class Agency:
                 found = known.get(opener.key.kid)
                 return found.since if found else -1
 
-            self.world.kept.keep(header, key, max(self._keys.openers, key=since).key)
+            self.world.kept.keep(header, key, max(ours, key=since).key)
 
     async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
         """Return what would be granted and to whom. See ``granting.prepare``."""

@@ -12,6 +12,7 @@ from exchange.model import draft as drafts
 from exchange.model.header import Declaration, Header, TrustPoint
 from exchange.policy import rules
 from exchange.seal.close import UNSEALED, Closed, close_with_key
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from exchange.model.draft import Draft
     from exchange.model.identity import Jwk
     from exchange.model.trust import Label
-    from exchange.model.view import View
+    from exchange.model.view import Standing, View
     from exchange.seal.jws import Signer
 
 # Stands in the header until the body is sealed; never leaves this machine.
@@ -91,7 +92,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review = _Review(in_spite)
-    readers = _readers(draft, view, endpoint, now, review)
+    readers = _readers(draft, view, standing, now, review)
     post, said = draft.post, bulletins.repeated(bulletin)
     header = Header(
         v="xb1",
@@ -155,34 +156,35 @@ def _own(target: Target, member: str) -> Target:
 
 
 def _readers(
-    draft: Draft, view: View, endpoint: str, now: int, review: _Review
+    draft: Draft, view: View, author: Standing, now: int, review: _Review
 ) -> list[Reader]:
+    alg = SUITES[author.endpoint.suite].wrap
     feed, releasable = draft.post.feed, draft.post.marking.releasable_to
     found: dict[str, Reader] = {}
     for place, name in enumerate(draft.post.to):
         with review:
             rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
-        found[name] = reader(name, view, "named", now)
+        found[name] = reader(name, view, "named", alg, now)
     for name in view.subscribers(feed):
-        if name != endpoint and name not in found:
+        if name != author.endpoint.id and name not in found:
             try:
                 rules.may_receive(name, feed, releasable, view, "/post/feed")
             except Refusal:
                 continue
-            found[name] = reader(name, view, "subscribed", now)
+            found[name] = reader(name, view, "subscribed", alg, now)
     if not found:
         raise Refusal(Code.UNKNOWN_RECIPIENT, "/post/to", name=feed)
     return [found[name] for name in sorted(found)]
 
 
-def reader(name: str, view: View, reason: str, now: int) -> Reader:
+def reader(name: str, view: View, reason: str, alg: str, now: int) -> Reader:
     """Return one who will be able to read, with the key to seal to.
 
     Raises:
-        Refusal: it is unknown or suspended, or has no key that is valid now.
+        Refusal: it is unknown or suspended, or has no key of that algorithm that is valid now.
     """
-    standing, key = view.standing(name, "/post/to"), view.sealing_key(name, now, "/post/to")
-    member = standing.member
+    standing = view.standing(name, "/post/to")
+    member, key = standing.member, view.sealing_key(name, alg, now, "/post/to")
     return Reader(
         name, member.title, member.member, standing.alpha3, reason, key.jwk, key.until
     )

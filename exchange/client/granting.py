@@ -18,6 +18,7 @@ from exchange.model.identity import digest
 from exchange.policy import rules
 from exchange.seal import jws
 from exchange.seal.close import Envelope, wrap
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     rules.may_be_granted(header, view.standing(header.endpoint), endpoint, view)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
-    reader = compose.reader(endpoint, view, "granted", now)
+    reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
     return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))
 
 

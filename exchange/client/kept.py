@@ -54,10 +54,11 @@ class KeptKeys:
             Fault: ``key-file``: what was kept is damaged, or none of our keys opens it.
         """
         self.destroy_overdue(now)
+        info = body.wrap_info(body.context(header), header.suite)
         for path, _ in self._kept(header.id):
             try:
                 wrap = body.parse_wrap(path.read_bytes(), header.suite)
-                return content_key([wrap], body.context(header), openers)
+                return content_key([wrap], info, openers)
             except (OSError, Refusal) as error:
                 raise Fault(Code.KEY_FILE, name=path.name) from error
         raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)

@@ -19,6 +19,7 @@ from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices
 from exchange.seal.open import check_grant, granted_wrap, open_body
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -366,7 +367,7 @@ def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
         for place, name in enumerate(header.to)
     ]
     seen = bodies.look(body, header.suite)
-    rules.wraps(seen.wraps, owed, item.accepted_ms // 1000)
+    rules.wraps(seen.wraps, owed, SUITES[header.suite].wrap, item.accepted_ms // 1000)
 
 
 def attestable(item: Delivered) -> tuple[Outcome, ...]:

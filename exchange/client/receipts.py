@@ -11,7 +11,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import unb64
 from exchange.model.identity import digest
-from exchange.seal import jws
+from exchange.seal import jws, trust
 
 if TYPE_CHECKING:
     from exchange.model.entry import Facts
@@ -37,9 +37,10 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
     if signed.typ != objects.RECEIPT_TYP:
         raise Refusal(Code.BAD_PROOF, "/group")
     statement = objects.decode_group(signed.payload)
-    if statement.suite not in view.agreed().suites:
-        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=statement.suite)
-    jws.verify_by_signatory(signed, node.receipts, statement.suite)
+    suite = trust.suite_of_node(node)
+    if statement.suite != suite or suite not in view.agreed().suites:
+        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", expected=suite, found=statement.suite)
+    jws.verify_by_signatory(signed, node.receipts, suite)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)
     facts = entries.decode(receipt.facts.encode() + b"\n").facts

@@ -24,8 +24,14 @@ from exchange.model.trust import (
 )
 from exchange.seal import jws
 from exchange.seal.open import SoftwareOpener
-from exchange.seal.software import SEED_BYTES, SecretKey, SoftwareSigner, load, new_signing
-from exchange.seal.suites import SUITES
+from exchange.seal.software import (
+    SEED_BYTES,
+    SecretKey,
+    SoftwareSigner,
+    load,
+    new_opening,
+    new_signing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,19 +39,20 @@ if TYPE_CHECKING:
     from exchange.model.identity import Nation, SuiteId
     from exchange.model.trust import Document, Label, Role
 
-SUITE: SuiteId = "xb1-h"
+SUITE: SuiteId = "xb1-h"  # what is founded by unless another is named
 _YEAR_S = 365 * 86_400
 # Each nation's documents take two custodians, as the real arrangement will.
 CUSTODIANS = 2
 
 
 class EndpointPlan(NamedTuple):
-    """An endpoint to found: ``pa.senan/ops``, its title and what it may do."""
+    """An endpoint to found: ``pa.senan/ops``, its title, what it may do, and how it signs."""
 
     id: str
     title: Label
     roles: tuple[Role, ...] = ("poster", "reader")
     feeds: tuple[str, ...] = ()
+    suite: SuiteId = SUITE
 
 
 class MemberPlan(NamedTuple):
@@ -62,11 +69,12 @@ class MemberPlan(NamedTuple):
 
 
 class NodePlan(NamedTuple):
-    """The node to found: its name, where it answers, and its certificate's digest."""
+    """The node to found: its name, where it answers, its certificate's digest, its suite."""
 
     name: str
     url: str
     tls: str
+    suite: SuiteId = SUITE
 
 
 class Founded(NamedTuple):
@@ -82,10 +90,19 @@ class Founded(NamedTuple):
 class Founder:
     """Makes keys and signs documents; keeps the custodians' signers for later versions."""
 
-    def __init__(self, randomness: Callable[[int], bytes], now: int) -> None:
-        """Begin with fresh custodians of both nations."""
+    def __init__(
+        self,
+        randomness: Callable[[int], bytes],
+        now: int,
+        suites: Sequence[SuiteId] = (SUITE,),
+    ) -> None:
+        """Begin with fresh custodians of both nations, who sign by the first of these suites.
+
+        Every endpoint receives by each of the suites, whichever its own is.
+        """
         self._randomness = randomness
         self._now = now
+        self.suites = tuple(suites)
         self.custodians: dict[Nation, dict[str, SoftwareSigner]] = {
             nation: {
                 f"{nation}-custodian-{number + 1}": self._signer()
@@ -95,7 +112,7 @@ class Founder:
         }
 
     def _signer(self) -> SoftwareSigner:
-        return SoftwareSigner(SUITE, new_signing(SUITE, self._randomness))
+        return SoftwareSigner.of(new_signing(self.suites[0], self._randomness))
 
     def root(self, version: int = 1) -> Root:
         """Return the anchor: the custodians of each nation."""
@@ -103,7 +120,7 @@ class Founder:
             v="xb1",
             version=version,
             issued=self._now,
-            suite=SUITE,
+            suite=self.suites[0],
             nations={
                 nation: Custodians(
                     CUSTODIANS,
@@ -140,7 +157,7 @@ class Founder:
             EndpointKey("enc", SoftwareOpener(secret).key, self._now, until)
             for secret in secrets.of("open")
         ]
-        return Endpoint(plan.id, plan.title, "active", SUITE, list(plan.roles), keys)
+        return Endpoint(plan.id, plan.title, "active", plan.suite, list(plan.roles), keys)
 
     def node(self, plan: NodePlan, secrets: Secrets, version: int = 1) -> Node:
         """Return a node's document; it serves both nations."""
@@ -159,15 +176,15 @@ class Founder:
             log=[load(each)[0] for each in secrets.of("log")],
         )
 
-    def new_endpoint(self, name: str) -> Secrets:
-        """Return fresh keys for an endpoint: to sign, and to open."""
-        opening = SecretKey(SUITES[SUITE].wrap, self._randomness(SEED_BYTES))
-        return Secrets(name, {"sign": new_signing(SUITE, self._randomness), "open": [opening]})
+    def new_endpoint(self, name: str, suite: SuiteId = SUITE) -> Secrets:
+        """Return fresh keys for an endpoint: to sign, and to open what any suite sealed."""
+        opening = [new_opening(each, self._randomness) for each in self.suites]
+        return Secrets(name, {"sign": new_signing(suite, self._randomness), "open": opening})
 
-    def new_node(self, name: str) -> Secrets:
+    def new_node(self, name: str, suite: SuiteId = SUITE) -> Secrets:
         """Return fresh keys for a node: receipts, and the log. None of them opens anything."""
         log = [SecretKey(alg, self._randomness(SEED_BYTES)) for alg in ("Ed25519", "ML-DSA-44")]
-        return Secrets(name, {"sign": new_signing(SUITE, self._randomness), "log": log})
+        return Secrets(name, {"sign": new_signing(suite, self._randomness), "log": log})
 
 
 def found(
@@ -182,14 +199,16 @@ def found(
         feeds: what the arrangement lets flow.
     """
     secrets = {
-        plan.id: founder.new_endpoint(plan.id) for each in members for plan in each.endpoints
+        plan.id: founder.new_endpoint(plan.id, plan.suite)
+        for each in members
+        for plan in each.endpoints
     }
-    node_secrets = founder.new_node(node.name)
+    node_secrets = founder.new_node(node.name, node.suite)
     node_document = founder.node(node, node_secrets)
     root = founder.signed(founder.root())
     documents = [
         root,
-        founder.signed(arrangement(feeds, founder.root().issued)),
+        founder.signed(arrangement(feeds, founder.root().issued, suites=founder.suites)),
         founder.signed(node_document, [node_document.nation]),
         *(founder.signed(founder.member(each, secrets), [each.nation]) for each in members),
     ]
@@ -199,7 +218,12 @@ def found(
     return Founded(digest(root), documents, everyone, secrets, node_secrets)
 
 
-def arrangement(feeds: Sequence[Feed], now: int, version: int = 1) -> Arrangement:
+def arrangement(
+    feeds: Sequence[Feed],
+    now: int,
+    version: int = 1,
+    suites: Sequence[SuiteId] = (SUITE,),
+) -> Arrangement:
     """Return an exercise's arrangement over these feeds."""
     return Arrangement(
         v="xb1",
@@ -209,7 +233,7 @@ def arrangement(feeds: Sequence[Feed], now: int, version: int = 1) -> Arrangemen
             "es": "EJERCICIO: arreglo de demostración",
             "en": "EXERCISE: demonstration arrangement",
         },
-        suites=[SUITE],
+        suites=list(suites),
         schemas=["1.0"],
         feeds=list(feeds),
         regimes=["salas-becker"],

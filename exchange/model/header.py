@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from exchange.errors import Code, Refusal
 from exchange.model import codec
 from exchange.model.identity import (
+    Commitment,
     Count,
     Digest,
     EndpointId,
@@ -101,7 +103,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retain_until: Seconds
     regime: Word | None
     refs: Annotated[list[Reference], msgspec.Meta(max_length=MAX_REFS)]
-    commit: Digest
+    commit: Commitment
     body: Blob
     attachments: Annotated[list[Blob], msgspec.Meta(max_length=16)]
     trust: TrustPoint
@@ -111,6 +113,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return next((ref for ref in self.refs if ref.rel == rel), None)
 
 
+# Characters of ``commit`` in each suite: SHA-256, or SHA-384.
+_COMMIT_SIZES: dict[SuiteId, int] = {"xb1-h": 43, "xb1-c": 64, "xb1-ch": 64}
 _HEADER = msgspec.json.Decoder(Header)
 _FIXED = len(Header.__struct_fields__) + len(Marking.__struct_fields__) + 2 + 2
 
@@ -124,6 +128,8 @@ def decode(payload: bytes) -> Header:
     header = codec.decode_closed(
         payload, _HEADER, lambda h: _FIXED + 3 * len(h.refs) + 2 * len(h.attachments)
     )
+    if len(header.commit) != _COMMIT_SIZES[header.suite]:
+        raise Refusal(Code.WRONG_VALUE, "/commit", expected=_COMMIT_SIZES[header.suite])
     codec.must_be_set(header.to, "/to")
     codec.must_be_set(header.declares, "/declares")
     codec.must_be_set(header.marking.releasable_to, "/marking/releasable_to")

@@ -23,11 +23,13 @@ Uuid7 = Annotated[
     ),
 ]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+# A salted commitment: SHA-256 or, in suites of 256-bit strength, SHA-384.
+Commitment = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}([A-Za-z0-9_-]{21})?$")]
 Base64 = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*$")]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Nation = Literal["pa", "us"]
-SuiteId = Literal["xb1-h"]
+SuiteId = Literal["xb1-h", "xb1-c", "xb1-ch"]
 
 ALPHA3: dict[str, str] = {"pa": "PAN", "us": "USA"}
 
@@ -38,21 +40,28 @@ def digest(data: bytes) -> str:
 
 
 class Jwk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A public key: OKP for Ed25519 (RFC 8037), AKP for the post-quantum ones (RFC 9964)."""
+    """A public key: OKP for Ed25519 (RFC 8037), EC for P-384 (RFC 7518), AKP for the rest.
 
-    kty: Literal["OKP", "AKP"]
+    AKP is RFC 9964: the post-quantum ones, and the hybrids that HPKE wraps to.
+    """
+
+    kty: Literal["OKP", "EC", "AKP"]
     alg: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,20}$")]
-    crv: Literal["Ed25519"] | None = None
+    crv: Literal["Ed25519", "P-384"] | None = None
     x: Base64 | None = None
     pub: Base64 | None = None
+    y: Base64 | None = None
 
     @property
     def kid(self) -> str:
         """The RFC 7638 thumbprint, 43 characters."""
-        if self.kty == "OKP":
-            members = {"crv": self.crv, "kty": self.kty, "x": self.x}
-        else:
-            members = {"alg": self.alg, "kty": self.kty, "pub": self.pub}
+        match self.kty:
+            case "OKP":
+                members = {"crv": self.crv, "kty": self.kty, "x": self.x}
+            case "EC":
+                members = {"crv": self.crv, "kty": self.kty, "x": self.x, "y": self.y}
+            case "AKP":
+                members = {"alg": self.alg, "kty": self.kty, "pub": self.pub}
         return digest(json.dumps(members, separators=(",", ":")).encode())
 
 

@@ -132,20 +132,28 @@ class View(msgspec.Struct, frozen=True):
             raise Refusal(Code.UNKNOWN_FEED, at, name=name)
         return feed
 
-    def sealing_key(self, endpoint: str, now: int, at: str = "/to") -> EndpointKey:
+    def sealing_key(self, endpoint: str, alg: str, now: int, at: str = "/to") -> EndpointKey:
         """Return the newest encryption key of an endpoint that is valid now.
 
+        Args:
+            endpoint: the recipient.
+            alg: of the sender's suite: one bulletin is wrapped in one way.
+            now: seconds UTC.
+            at: JSON pointer of the recipient.
+
         Raises:
-            Refusal: ``unknown-recipient``, or ``recipient-key-unfit`` naming the recipient.
+            Refusal: ``unknown-recipient``, or ``recipient-lacks-suite`` or
+                ``recipient-key-unfit``, naming the recipient.
         """
         standing = self.endpoints.get(endpoint)
         if standing is None:
             raise Refusal(Code.UNKNOWN_RECIPIENT, at, name=endpoint)
-        fit = [
-            key
-            for key in standing.endpoint.keys
-            if key.use == "enc" and key.since <= now < key.until
+        of_suite = [
+            key for key in standing.endpoint.keys if key.use == "enc" and key.jwk.alg == alg
         ]
+        if not of_suite and standing.is_active:
+            raise Refusal(Code.RECIPIENT_LACKS_SUITE, at, name=endpoint, expected=alg)
+        fit = [key for key in of_suite if key.since <= now < key.until]
         if not fit or not standing.is_active:
             raise Refusal(Code.RECIPIENT_KEY_UNFIT, at, name=endpoint)
         return max(fit, key=lambda key: key.since)

@@ -187,8 +187,14 @@ def _is_fit(kid: str, standing: Standing, now: int) -> bool:
     return key.use == "enc" and key.since <= now < key.until
 
 
-def wraps(seen: Sequence[str], owed: Sequence[Standing], now: int) -> None:
+def wraps(seen: Sequence[str], owed: Sequence[Standing], alg: str, now: int) -> None:
     """Hold the wrapped keys to the recipients: one valid key each, and no key besides.
+
+    Args:
+        seen: thumbprints of the keys that the body is wrapped to.
+        owed: its recipients.
+        alg: how the sender's suite wraps: a key of another could open nothing.
+        now: taken time, seconds UTC.
 
     Raises:
         Refusal: ``wraps-mismatch``, or ``recipient-key-unfit`` naming the recipient.
@@ -196,7 +202,11 @@ def wraps(seen: Sequence[str], owed: Sequence[Standing], now: int) -> None:
     left = set(seen)
     for place, standing in enumerate(owed):
         mine = left & standing.keys.keys()
-        fit = {kid for kid in mine if _is_fit(kid, standing, now)}
+        fit = {
+            kid
+            for kid in mine
+            if _is_fit(kid, standing, now) and standing.keys[kid].jwk.alg == alg
+        }
         if mine and not fit:
             raise Refusal(Code.RECIPIENT_KEY_UNFIT, f"/to/{place}", name=standing.endpoint.id)
         if len(mine) != 1:

@@ -92,8 +92,11 @@ def close_with_key(
     if len(recipients) != len(header.to):
         message = "one encryption key for each recipient"
         raise ValueError(message)
+    if signer.suite != header.suite:
+        message = "a bulletin is of its signer's suite"
+        raise ValueError(message)
     salt, padded = randomness(body.SALT_BYTES), pad(text)
-    header = msgspec.structs.replace(header, commit=body.commitment(salt, padded))
+    header = msgspec.structs.replace(header, commit=body.commitment(salt, padded, header.suite))
     key = randomness(_KEY_BYTES)
     sealed = _encrypt(salt + padded, key, recipients, header, randomness(12))
     header = msgspec.structs.replace(header, body=Blob(digest(sealed), len(sealed)))
@@ -109,7 +112,11 @@ def wrap(key: bytes, header: Header, jwk: Jwk) -> body.Wrap:
         header: with the commit of what the key seals.
         jwk: the recipient's encryption key, of the header's suite.
     """
-    suite, info = SUITES[header.suite], body.wrap_info(body.context(header))
+    suite = SUITES[header.suite]
+    if jwk.alg != suite.wrap:
+        message = f"{suite.id} wraps to keys of {suite.wrap}"
+        raise ValueError(message)
+    info = body.wrap_info(body.context(header), suite.id)
     wrapped, split = suite.hpke.encrypt(key, wrap_key(jwk), info), suite.kem.enc_length()
     to = body.WrapHeader(alg=suite.wrap, kid=jwk.kid, ek=codec.b64(wrapped[:split]))
     return body.Wrap(to, codec.b64(wrapped[split:]))

@@ -6,7 +6,7 @@ The bytes are the truth: what is verified is what was received. Nothing is encod
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from exchange.model.view import Standing
 
 MAX_SIGNATURES = 64
-# All that is between payload, protected headers and signatures in the one spelling.
-_AROUND = len('{"payload":"","signatures":[]}')
-_AROUND_EACH = len('{"protected":"","signature":""},')
+_PLACES = tuple(f"/signatures/{place}" for place in range(MAX_SIGNATURES))
+# The one spelling: what stands before and around payload, protected headers and signatures.
+_BEFORE = len('{"payload":"","signatures":[')
+_FIRST, _EACH = b'{"protected":"', len('{"protected":"","signature":""},')
 # Ours have 140 characters; protects the memory of the cache below.
 _MAX_PROTECTED = 256
 
@@ -50,17 +51,23 @@ _PROTECTED = msgspec.json.Decoder(_Protected)
 _GENERAL = msgspec.json.Decoder(_General)
 
 
-class Claim(NamedTuple):
+class Claim(msgspec.Struct, frozen=True):
     """One signature as it claims to be: by which key, of which algorithm, over which bytes."""
 
     alg: str
     kid: str
-    signed: bytes
+    protected: str
+    payload: str
     signature: bytes
     at: str
 
+    @property
+    def signed(self) -> bytes:
+        """The bytes that the signature is over, as they were received."""
+        return f"{self.protected}.{self.payload}".encode()
 
-class Signed(NamedTuple):
+
+class Signed(msgspec.Struct, frozen=True):
     """A signed object, read but not verified."""
 
     typ: str
@@ -108,51 +115,49 @@ def read(raw: bytes, limit: int) -> Signed:
     """
     if len(raw) > limit:
         raise Refusal(Code.OVERSIZED, limit=limit, found=len(raw))
-    general = codec.decode_closed(raw, _GENERAL, lambda g: 2 + 2 * len(g.signatures))
+    general = codec.decode_any(raw, _GENERAL)
+    is_one_spelling = _is_one_spelling(raw, general)
+    if not is_one_spelling:
+        # The one spelling has no room for escapes, nor for a second member of a name.
+        codec.must_be_closed(raw, 2 + 2 * len(general.signatures))
     if not 1 <= len(general.signatures) <= MAX_SIGNATURES:
         raise Refusal(Code.SIGNATURE_COUNT, "/signatures", found=len(general.signatures))
     payload = codec.unb64(general.payload, "/payload")
-    claims = tuple(
-        _claim(signature, general.payload, f"/signatures/{place}")
-        for place, signature in enumerate(general.signatures)
-    )
-    typs = {_protected(signature.protected).typ for signature in general.signatures}
+    claims, typs = [], set()
+    for signature, at in zip(general.signatures, _PLACES, strict=False):
+        text, told = signature.protected, _protected_at(signature.protected, at)
+        held = codec.unb64(signature.signature, f"{at}/signature")
+        claims.append(Claim(told.alg, told.kid, text, general.payload, held, at))
+        typs.add(told.typ)
     if len(typs) != 1:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures")
-    if not _is_one_spelling(raw, general):
+    if not is_one_spelling:
         raise Refusal(Code.MALFORMED, expected="compact-json")
-    return Signed(typs.pop(), payload, claims, digest(raw), len(raw))
+    return Signed(typs.pop(), payload, tuple(claims), digest(raw), len(raw))
 
 
 def _is_one_spelling(raw: bytes, general: _General) -> bool:
-    """Tell whether there is no white space, and each member stands in its place.
+    """Tell whether there is no white space, and each member stands once and in its place.
 
     Otherwise the same signatures would be good for other bytes, and so for other digests.
-    Strings hold no quote and no backslash here: their lengths are those of their texts, and
-    nothing inside them looks like a member.
+    Strings are at least as long in the bytes as their texts are, longer where anything is
+    escaped or not ASCII: so what is left is exactly as much as names and marks take. With the
+    signatures before the payload, none of them would stand where the first is looked for.
     """
-    parts = len(general.payload) + sum(
-        len(each.protected) + len(each.signature) + _AROUND_EACH for each in general.signatures
-    )
-    return (
-        len(raw) == _AROUND + parts - 1
-        and raw.startswith(b'{"payload":"')
-        and raw.count(b'{"protected":"') == len(general.signatures)
-    )
+    end = _BEFORE + len(general.payload)
+    for each in general.signatures:
+        if not raw.startswith(_FIRST, end):
+            return False
+        end += _EACH + len(each.protected) + len(each.signature)
+    # A comma was counted after each signature, where the last has bracket and brace.
+    return end == len(raw) - 1
 
 
-def _claim(signature: _Signature, payload: str, at: str) -> Claim:
+def _protected_at(text: str, at: str) -> _Protected:
     try:
-        protected = _protected(signature.protected)
+        return _protected(text)
     except Refusal as refusal:
         raise Refusal(refusal.code, f"{at}/protected{refusal.at}") from None
-    return Claim(
-        protected.alg,
-        protected.kid,
-        f"{signature.protected}.{payload}".encode(),
-        codec.unb64(signature.signature, f"{at}/signature"),
-        at,
-    )
 
 
 def verify(claims: Sequence[Claim], suite: SuiteId, key_of: Callable[[Claim], Jwk]) -> None:

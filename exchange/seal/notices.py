@@ -8,7 +8,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import objects
-from exchange.seal import jws
+from exchange.seal import jws, trust
 
 if TYPE_CHECKING:
     from exchange.model.objects import Notice
@@ -37,7 +37,8 @@ def verify(raw: bytes, view: View) -> Notice:
     node = view.nodes.get(notice.node)
     if node is None:
         raise Refusal(Code.BAD_PROOF, "/node", name=notice.node)
-    if notice.suite not in view.agreed().suites:
-        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=notice.suite)
-    jws.verify_by_signatory(signed, node.receipts, notice.suite)
+    suite = trust.suite_of_node(node)
+    if notice.suite != suite or suite not in view.agreed().suites:
+        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", expected=suite, found=notice.suite)
+    jws.verify_by_signatory(signed, node.receipts, suite)
     return notice

@@ -6,19 +6,21 @@ Also the evidence check, which needs no key: header, salt and text alone prove w
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from hashlib import shake_256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
-from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exchange.errors import Code, Refusal
 from exchange.model import codec
 from exchange.model.identity import Jwk, digest
-from exchange.seal import body
-from exchange.seal.suites import SUITES
+from exchange.seal import body, es384
+from exchange.seal.suites import suite_of_wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,16 +53,26 @@ class Opened(NamedTuple):
         return self.padded.rstrip(b" ")
 
 
+_PrivateKey = (
+    hpke.MLKEM768X25519PrivateKey | mlkem.MLKEM1024PrivateKey | hpke.MLKEM1024P384PrivateKey
+)
+
+
 class SoftwareOpener:
-    """An Opener whose key is in this process's memory (X-Wing, from its 32-byte seed)."""
+    """An Opener whose key is in this process's memory, expanded from its seed."""
 
     def __init__(self, secret: SecretKey) -> None:
-        """Expand the seed as X-Wing does: SHAKE256 to ML-KEM's 64 bytes, then X25519's 32."""
-        expanded = shake_256(secret.seed).digest(96)
-        lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
-        curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
-        self._key = hpke.MLKEM768X25519PrivateKey(lattice, curve)
-        public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+        """Expand the seed as its KEM does.
+
+        Raises:
+            ValueError: no suite has such a key, or the seed is not of its length.
+        """
+        suite = suite_of_wrap(secret.alg)
+        if suite is None or len(secret.seed) != suite.wrap_seed_bytes:
+            message = f"no encryption key: {secret.alg}, seed of {len(secret.seed)} bytes"
+            raise ValueError(message)
+        self._suite = suite
+        self._key, public = _EXPAND[secret.alg](secret.seed)
         self._public = Jwk(kty="AKP", alg=secret.alg, pub=codec.b64(public))
 
     @property
@@ -71,9 +83,46 @@ class SoftwareOpener:
     def unwrap(self, wrapped: bytes, info: bytes) -> bytes:
         """Return the content key."""
         try:
-            return SUITES["xb1-h"].hpke.decrypt(wrapped, self._key, info)
+            return self._suite.hpke.decrypt(wrapped, self._key, info)
         except (InvalidTag, ValueError):
             raise Refusal(Code.CANNOT_DECRYPT, "/body/recipients") from None
+
+
+def _x_wing(seed: bytes) -> tuple[_PrivateKey, bytes]:
+    """Expand as X-Wing does: SHAKE256 to ML-KEM's 64 bytes, then X25519's 32."""
+    expanded = shake_256(seed).digest(96)
+    lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
+    curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
+    public = lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw()
+    return hpke.MLKEM768X25519PrivateKey(lattice, curve), public
+
+
+def _ml_kem_1024(seed: bytes) -> tuple[_PrivateKey, bytes]:
+    """Take the seed as FIPS 203 has it: d and z."""
+    lattice = mlkem.MLKEM1024PrivateKey.from_seed_bytes(seed)
+    return lattice, lattice.public_key().public_bytes_raw()
+
+
+def _ml_kem_1024_p384(seed: bytes) -> tuple[_PrivateKey, bytes]:
+    """Expand as MLKEM1024-P384 does: SHAKE256 to ML-KEM's 64 bytes, then a scalar's 48.
+
+    A scalar of 0, or not below the order, is refused: about one seed in 2**192.
+
+    Source: draft-irtf-cfrg-concrete-hybrid-kems, as draft-ietf-hpke-pq names it (0x0051).
+    """
+    expanded = shake_256(seed).digest(64 + es384.COORDINATE_BYTES)
+    lattice = mlkem.MLKEM1024PrivateKey.from_seed_bytes(expanded[:64])
+    curve = ec.derive_private_key(int.from_bytes(expanded[64:]), ec.SECP384R1())
+    point = curve.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    public = lattice.public_key().public_bytes_raw() + point
+    return hpke.MLKEM1024P384PrivateKey(lattice, curve), public
+
+
+_EXPAND: dict[str, Callable[[bytes], tuple[_PrivateKey, bytes]]] = {
+    "HPKE-9-KE": _x_wing,
+    "HPKE-13-KE": _ml_kem_1024,
+    "HPKE-10-KE": _ml_kem_1024_p384,
+}
 
 
 def open_body(
@@ -100,7 +149,7 @@ def open_body(
     if codec.unb64(jwe.aad) != ctx:
         raise Refusal(Code.CONTEXT_MISMATCH, "/body/aad")
     wraps = jwe.recipients if granted is None else [granted]
-    plaintext = _decrypt(jwe, content_key(wraps, ctx, openers))
+    plaintext = _decrypt(jwe, content_key(wraps, body.wrap_info(ctx, header.suite), openers))
     opened = Opened(plaintext[: body.SALT_BYTES], plaintext[body.SALT_BYTES :])
     check_evidence(header, opened)
     return opened
@@ -113,7 +162,7 @@ def check_evidence(header: Header, opened: Opened) -> None:
         Refusal: ``commit-mismatch``: this is not what was sealed.
     """
     # AES-GCM does not commit to its key: one ciphertext can open to two texts. This does.
-    found = body.commitment(opened.salt, opened.padded)
+    found = body.commitment(opened.salt, opened.padded, header.suite)
     if len(opened.salt) != body.SALT_BYTES or not hmac.compare_digest(found, header.commit):
         raise Refusal(Code.COMMIT_MISMATCH, "/commit")
 
@@ -146,8 +195,13 @@ def granted_wrap(grant: Grant, header: Header, raw: bytes) -> body.Wrap:
     return body.parse_wrap(raw, header.suite)
 
 
-def content_key(wraps: Sequence[body.Wrap], ctx: bytes, openers: Sequence[Opener]) -> bytes:
+def content_key(wraps: Sequence[body.Wrap], info: bytes, openers: Sequence[Opener]) -> bytes:
     """Return the content key that one of these wraps holds for one of our keys.
+
+    Args:
+        wraps: of one body, or the one of a grant.
+        info: what they are bound to (``body.wrap_info``).
+        openers: our keys, present and past.
 
     Raises:
         Refusal: ``not-a-recipient`` or ``cannot-decrypt``.
@@ -157,7 +211,7 @@ def content_key(wraps: Sequence[body.Wrap], ctx: bytes, openers: Sequence[Opener
         opener = by_kid.get(wrap.header.kid)
         if opener is not None:
             wrapped = codec.unb64(wrap.header.ek) + codec.unb64(wrap.encrypted_key)
-            return opener.unwrap(wrapped, body.wrap_info(ctx))
+            return opener.unwrap(wrapped, info)
     raise Refusal(Code.NOT_A_RECIPIENT, "/body/recipients")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -9,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from exchange.model.codec import b64
 from exchange.model.identity import Jwk
-from exchange.seal.suites import SUITES
+from exchange.seal import es384
+from exchange.seal.suites import SUITES, suite_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from typing import Self
 
     from exchange.model.identity import SuiteId
 
@@ -24,7 +27,10 @@ class _PrivateKey(Protocol):
 
 
 class SecretKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A private key: its algorithm by JOSE name and its 32-byte seed. Never printed."""
+    """A private key: its algorithm by JOSE name and its seed. Never printed.
+
+    The seed is of 32 bytes; of 48 for ES384 (the scalar), of 64 for ML-KEM-1024 (d and z).
+    """
 
     alg: str
     seed: bytes
@@ -40,20 +46,36 @@ def load(secret: SecretKey) -> tuple[Jwk, _PrivateKey]:
         ed = ed25519.Ed25519PrivateKey.from_private_bytes(secret.seed)
         public = ed.public_key().public_bytes_raw()
         return Jwk(kty="OKP", alg="Ed25519", crv="Ed25519", x=b64(public)), ed
-    if secret.alg == "ML-DSA-65":
-        ml = mldsa.MLDSA65PrivateKey.from_seed_bytes(secret.seed)
-        return Jwk(kty="AKP", alg=secret.alg, pub=b64(ml.public_key().public_bytes_raw())), ml
-    if secret.alg == "ML-DSA-44":
-        small = mldsa.MLDSA44PrivateKey.from_seed_bytes(secret.seed)
-        public = small.public_key().public_bytes_raw()
-        return Jwk(kty="AKP", alg=secret.alg, pub=b64(public)), small
-    message = f"no signature algorithm {secret.alg}"
-    raise ValueError(message)
+    if secret.alg == "ES384":
+        scalar = es384.PrivateKey(secret.seed)
+        x, y = scalar.point
+        return Jwk(kty="EC", alg="ES384", crv="P-384", x=b64(x), y=b64(y)), scalar
+    lattice = _LATTICES.get(secret.alg)
+    if lattice is None:
+        message = f"no signature algorithm {secret.alg}"
+        raise ValueError(message)
+    key = lattice(secret.seed)
+    return Jwk(kty="AKP", alg=secret.alg, pub=b64(key.public_key().public_bytes_raw())), key
+
+
+_Lattice = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+_LATTICES: dict[str, Callable[[bytes], _Lattice]] = {
+    "ML-DSA-44": mldsa.MLDSA44PrivateKey.from_seed_bytes,
+    "ML-DSA-65": mldsa.MLDSA65PrivateKey.from_seed_bytes,
+    "ML-DSA-87": mldsa.MLDSA87PrivateKey.from_seed_bytes,
+}
 
 
 def new_signing(suite: SuiteId, randomness: Callable[[int], bytes]) -> list[SecretKey]:
     """Return fresh signature keys, one for each algorithm of the suite, in order."""
-    return [SecretKey(each.name, randomness(SEED_BYTES)) for each in SUITES[suite].signatures]
+    return [
+        SecretKey(each.name, randomness(each.seed_bytes)) for each in SUITES[suite].signatures
+    ]
+
+
+def new_opening(suite: SuiteId, randomness: Callable[[int], bytes]) -> SecretKey:
+    """Return a fresh key to which senders of this suite wrap."""
+    return SecretKey(SUITES[suite].wrap, randomness(SUITES[suite].wrap_seed_bytes))
 
 
 class SoftwareSigner:
@@ -67,6 +89,15 @@ class SoftwareSigner:
             raise ValueError(message)
         self._loaded = [load(secret) for secret in secrets]
         self._suite: SuiteId = suite
+
+    @classmethod
+    def of(cls, secrets: Sequence[SecretKey]) -> Self:
+        """Load the keys of whichever suite they are, in its order."""
+        suite = suite_of([secret.alg for secret in secrets])
+        if suite is None:
+            message = f"{[secret.alg for secret in secrets]} are the keys of no suite"
+            raise ValueError(message)
+        return cls(suite.id, secrets)
 
     @property
     def suite(self) -> SuiteId:

@@ -13,7 +13,13 @@ from exchange.model import objects, trust
 from exchange.model.identity import ALPHA3, digest
 from exchange.model.trust import Arrangement, Member, Node, Root
 from exchange.seal import jws
-from exchange.seal.suites import ML_DSA_44, SUITES, check_signature_key, check_wrap_key
+from exchange.seal.suites import (
+    ML_DSA_44,
+    SUITES,
+    check_signature_key,
+    check_wrap_key,
+    suite_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -161,11 +167,25 @@ def _check_node(node: Node) -> None:
     # The name says whose it is, so neither nation can replace the other's node.
     if node.node.partition("-")[0] != node.nation:
         raise Refusal(Code.TRUST_INVALID, "/node", name=node.node)
-    check_signatory(node.receipts, "xb1-h", "/receipts")
+    check_signatory(node.receipts, suite_of_node(node), "/receipts")
     if [key.alg for key in node.log] != ["Ed25519", ML_DSA_44.name]:
         raise Refusal(Code.TRUST_INVALID, "/log", expected="Ed25519, ML-DSA-44")
     for place, key in enumerate(node.log):
         check_signature_key(key, f"/log/{place}")
+
+
+def suite_of_node(node: Node) -> SuiteId:
+    """Return the suite that a node signs by: that of the keys which its document lists.
+
+    Whoever took it from the signed statement instead would let a signature be left out.
+
+    Raises:
+        Refusal: ``trust-invalid``: they are the keys of no suite.
+    """
+    suite = suite_of([key.alg for key in node.receipts.keys])
+    if suite is None:
+        raise Refusal(Code.TRUST_INVALID, "/receipts/keys", name=node.receipts.name)
+    return suite.id
 
 
 def _check_root(root: Root) -> None:
@@ -226,7 +246,8 @@ def _check_member(member: Member) -> None:
             if key.use == "sig":
                 check_signature_key(key.jwk, where)
             else:
-                check_wrap_key(key.jwk, SUITES[endpoint.suite], where)
+                # Of any suite: who receives from several has a key for each.
+                check_wrap_key(key.jwk, where)
             if key.jwk.kid in kids:
                 raise Refusal(Code.TRUST_INVALID, where, kid=key.jwk.kid)
             kids.add(key.jwk.kid)

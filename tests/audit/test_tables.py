@@ -150,7 +150,7 @@ def test_wraps_are_held_to_the_body(journal):
         lying = msgspec.structs.replace(accepted, wraps=accepted.wraps[:1])
         held_to = tables.Tables(source)
         with held_to._noting("bodies", index):
-            held_to._body(index, lying)
+            held_to._body(index, lying, rows[index].entry)
     assert held_to.failed["bodies"][1].code is Code.WRAPS_MISMATCH
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob, Marking
-from exchange.model.identity import digest
+from exchange.model.identity import SuiteId, digest
 from exchange.model.view import View
+from exchange.seal import body, close
+from exchange.seal.open import open_body
 from tests import builders
 from tests.builders import (
     COAST,
@@ -288,6 +291,46 @@ def test_a_bulletin_owed_to_too_many_is_not_granted_so_that_it_can_be_cancelled(
     assert refusal(posted(book, world().grant(closed))) == (Code.OVERSIZED, "/of")
     monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + 3)
     assert isinstance(posted(book, world().grant(closed)), Recorded)
+
+
+# -- suites --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suite", ["xb1-h", "xb1-c", "xb1-ch"])
+def test_grant_is_of_its_bulletins_suite_and_opens(suite: Any) -> None:
+    w = world(suite)
+    closed, book = w.closed(to=[WATCH]), Book(w.view)
+    grant = w.grant(closed)
+    book.post(w.arrival(closed.envelope))
+    assert isinstance(book.post(w.arrival(grant))[0], Recorded)
+    wrap = body.parse_wrap(grant.body, suite)
+    found = open_body(closed.header, closed.envelope.body, w.openers[WATCH_DESK], wrap)
+    assert found.text == builders.TEXT
+
+
+def test_wrap_of_another_suite_is_refused_and_so_is_another_algorithms_name() -> None:
+    w = builders.mixed()
+    closed, book = w.closed(to=[WATCH]), Book(w.view)
+    book.post(w.arrival(closed.envelope))
+    other: SuiteId = "xb1-c"
+    assert closed.header.suite != other
+    header = msgspec.structs.replace(closed.header, suite=other)
+    wrapped = msgspec.json.encode(close.wrap(closed.key, header, w.key(WATCH_DESK, other)))
+    assert refusal(book.post(w.arrival(wrapped_as(w, closed, wrapped)))[0]) == (
+        Code.RECIPIENT_KEY_UNFIT,
+        "/to",
+    )
+    kid = json.loads(w.grant(closed).body)["header"]["kid"]
+    lying = forging.altered(wrapped, lambda told: told["header"].update(kid=kid))
+    assert refusal(book.post(w.arrival(wrapped_as(w, closed, lying)))[0]) == (
+        Code.WRONG_VALUE,
+        "/body/header/alg",
+    )
+
+
+def wrapped_as(w: builders.World, closed: Closed, raw: bytes) -> Envelope:
+    blob = Blob(digest(raw), len(raw))
+    return w.grant(closed, wrap=blob)._replace(body=raw)
 
 
 # -- releases ------------------------------------------------------------------------------

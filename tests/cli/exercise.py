@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from exchange import resources
 from exchange.cli import found
 from exchange.cli.main import cli
-from exchange.custody.founding import EndpointPlan, MemberPlan
+from exchange.custody.founding import SUITE, EndpointPlan, MemberPlan
+from exchange.model.identity import SuiteId
 from exchange.model.trust import Label, Role
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ class Ran(NamedTuple):
 class Exercise:
     """Two agencies, one node."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ops: SuiteId = SUITE, watch: SuiteId = SUITE) -> None:
         self.folder = folder
         self.port = free_port()
         both: tuple[Role, ...] = ("poster", "reader")
@@ -53,13 +54,13 @@ class Exercise:
             MemberPlan(
                 "pa.senan",
                 _LABEL,
-                (EndpointPlan("pa.senan/ops", _LABEL, (*both, "operator")),),
+                (EndpointPlan("pa.senan/ops", _LABEL, (*both, "operator"), suite=ops),),
             ),
             MemberPlan(
                 "us.jiatfs",
                 _LABEL,
                 (
-                    EndpointPlan("us.jiatfs/watch", _LABEL, both),
+                    EndpointPlan("us.jiatfs/watch", _LABEL, both, suite=watch),
                     EndpointPlan("us.jiatfs/desk", _LABEL, ("reader",)),
                     EndpointPlan("us.jiatfs/audit", _LABEL, ("auditor",)),
                 ),

@@ -15,6 +15,7 @@ from exchange.cli.benching import cap, load, posting, trial, whole
 from exchange.cli.benching.posting import Answer
 from exchange.cli.benching.trial import Posted
 from exchange.cli.benching.whole import Plan, Step
+from exchange.seal.suites import SUITES
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Plan((Step("warm-up", 2, 1, 4), Step("batch", 2, 5, 20)), 20, 0.05, 2)
@@ -48,10 +49,11 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
     assert set(result["of_cap"]) == {run["name"] for run in result["runs"]}
     assert set(result["floors"]) == {"post-64", "batch", "idle_mib"}
     assert result["cap"]["per_s"] > 0
-    assert {"sign_us", "admit_us", "seal_1_us", "seal_5_us", "seal_20_us", "open_us"} <= set(
-        result["costs"]
-    )
-    assert 0 < result["costs"]["parse_share"] < 1
+    assert set(result["costs"]) == set(SUITES)
+    for costs in result["costs"].values():
+        assert {"sign_us", "admit_us", "verify_us", "open_us"} <= set(costs)
+        assert {"seal_1_us", "seal_5_us", "seal_20_us"} <= set(costs)
+        assert 0 < costs["parse_share"] < 1
     # A busy machine voids a run, and says so; nothing else may.
     assert all("not a quiet machine" in reason for reason in result["void"])
     assert done.returncode == (1 if result["void"] else 0), done.stderr

@@ -10,10 +10,13 @@ import pytest
 from exchange.client import receipts
 from exchange.custody.founding import NodePlan
 from exchange.errors import Code, Refusal
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.seal import jws
 from exchange.seal.software import SoftwareSigner
+from tests import builders
 from tests.builders import FOUNDED, world
 from tests.node.running import post, running
 
@@ -109,7 +112,7 @@ def test_signature_of_anybody_else_is_found(group):
     for signer in (world().signers["pa.senan/ops"], next(iter(custodians()))):
         raw = msgspec.Raw(jws.sign(payload, RECEIPT, [signer]))
         assert refusal_of(changed(receipt, group=raw), posted) is Code.UNKNOWN_KEY
-    own = SoftwareSigner("xb1-h", world().node.of("sign"))
+    own = SoftwareSigner.of(world().node.of("sign"))
     raw = msgspec.Raw(jws.sign(payload, "xb-ack+jws", [own]))
     assert refusal_of(changed(receipt, group=raw), posted) is Code.BAD_PROOF
 
@@ -133,7 +136,7 @@ def test_another_nodes_statement_does_not_pass_for_this_ones(group):
     document = founder.node(plan, secrets)
     view = world().later(founder.signed(document, ["us"]), now=FOUNDED)
     payload = jws.read(bytes(receipt.group), 9999).payload
-    raw = msgspec.Raw(jws.sign(payload, RECEIPT, [SoftwareSigner("xb1-h", secrets.of("sign"))]))
+    raw = msgspec.Raw(jws.sign(payload, RECEIPT, [SoftwareSigner.of(secrets.of("sign"))]))
     forged = changed(receipt, group=raw)
     assert refusal_of(forged, posted, view) is Code.UNKNOWN_KEY
     # Under its own name it still says that the other one holds it.
@@ -153,3 +156,33 @@ def test_suite_must_be_one_of_the_arrangement_in_force(group):
     agreed = msgspec.structs.replace(world().view.agreed(), suites=["xb1-c"])
     view = msgspec.structs.replace(world().view, arrangement=agreed)
     assert refusal_of(receipt, posted, view) is Code.SUITE_NOT_ALLOWED
+
+
+def receipt_of(statement_suite, secrets):
+    """A receipt by the mixed world's node, whose suite is xb1-ch, signed by these keys."""
+    mixed = builders.mixed()
+    envelope = mixed.envelope()
+    book = builders.Book(mixed.view)
+    book.post(mixed.arrival(envelope))
+    (entry,) = book.entries
+    statement = objects.GroupStatement(
+        v="xb1",
+        suite=statement_suite,
+        node="pa",
+        epoch=1,
+        first=book.base,
+        count=1,
+        root=b64(leaf_hash(entry)),
+    )
+    signed = jws.sign(msgspec.json.encode(statement), RECEIPT, [SoftwareSigner.of(secrets)])
+    facts = entry.partition(b"\n")[0].decode()
+    return envelope.header, objects.Receipt("pa", book.base, facts, [], msgspec.Raw(signed))
+
+
+def test_receipt_is_held_to_the_node_s_own_suite():
+    """The post-quantum key alone makes a good statement of xb1-c, which is agreed: not this."""
+    mixed, secrets = builders.mixed(), builders.mixed().node.of("sign")
+    posted, receipt = receipt_of("xb1-ch", secrets)
+    assert isinstance(receipts.verify(receipt, posted, mixed.view), entries.Accepted)
+    posted, receipt = receipt_of("xb1-c", secrets[1:])
+    assert refusal_of(receipt, posted, mixed.view) is Code.SUITE_NOT_ALLOWED

@@ -95,7 +95,7 @@ class Exercise:
         self.folder, self.founded = place.node, place.founded
         self.certificate = (place.node / state.CERTIFICATE).read_text(encoding="ascii")
         self.signers = {
-            name: SoftwareSigner("xb1-h", secrets.of("sign"))
+            name: SoftwareSigner.of(secrets.of("sign"))
             for name, secrets in place.founded.endpoints.items()
         }
         self.view = View(anchor=place.founded.anchor)
@@ -135,7 +135,7 @@ class Exercise:
             attachments=[],
             trust=TrustPoint(self.view.position, self.view.heads[-1]),
         )
-        keys = [self.view.sealing_key(name, now).jwk for name in header.to]
+        keys = [self.view.sealing_key(name, "HPKE-9-KE", now).jwk for name in header.to]
         return close(TEXT, header, keys, self.signers[poster], world.randomness)
 
     def ack(self, by: str, raw: bytes, header: Header) -> bytes:

@@ -20,6 +20,7 @@ from tests.vectors.changes import keys_from
 from tests.vectors.forging import payload_of
 
 WORLD = builders.world()
+WRAP = "HPKE-9-KE"
 
 
 @pytest.mark.parametrize("raw", WORLD.documents, ids=range(len(WORLD.documents)))
@@ -118,8 +119,14 @@ def test_encryption_key_signs_nothing() -> None:
     assert (refusal.value.code, refusal.value.at) == (Code.KEY_NOT_VALID, "/signatures/0")
 
 
+def without_encryption(endpoint: trust.Endpoint) -> trust.Endpoint:
+    """As an endpoint is that has keys of another suite only."""
+    keys = [key for key in endpoint.keys if key.use == "sig"]
+    return msgspec.structs.replace(endpoint, keys=keys)
+
+
 def test_sealing_takes_the_newest_key_that_is_valid() -> None:
-    older = WORLD.view.sealing_key(OPS, NOW)
+    older = WORLD.view.sealing_key(OPS, WRAP, NOW)
     other = builders.SoftwareOpener(
         builders.Founder(builders.Randomness("epoch"), FOUNDED).new_endpoint(OPS).of("open")[0]
     )
@@ -129,10 +136,10 @@ def test_sealing_takes_the_newest_key_that_is_valid() -> None:
         return msgspec.structs.replace(endpoint, keys=[*endpoint.keys, newer])
 
     view = WORLD.later(WORLD.amended(OPS, rotated))
-    assert view.sealing_key(OPS, NOW - 1) == older
-    assert view.sealing_key(OPS, NOW).jwk == other.key
-    assert view.sealing_key(OPS, NOW + DAY - 1).jwk == other.key
-    assert view.sealing_key(OPS, NOW + DAY) == older
+    assert view.sealing_key(OPS, WRAP, NOW - 1) == older
+    assert view.sealing_key(OPS, WRAP, NOW).jwk == other.key
+    assert view.sealing_key(OPS, WRAP, NOW + DAY - 1).jwk == other.key
+    assert view.sealing_key(OPS, WRAP, NOW + DAY) == older
 
 
 @pytest.mark.parametrize(
@@ -142,12 +149,13 @@ def test_sealing_takes_the_newest_key_that_is_valid() -> None:
         (COAST, suspended, Code.RECIPIENT_KEY_UNFIT),
         (COAST, keys_from("enc", 0, 0, NOW), Code.RECIPIENT_KEY_UNFIT),
         (COAST, keys_from("enc", 0, NOW + 1, NOW + 2), Code.RECIPIENT_KEY_UNFIT),
+        (COAST, without_encryption, Code.RECIPIENT_LACKS_SUITE),
     ],
 )
 def test_recipient_without_a_fit_key_is_a_refusal_that_names_it(name, change, code) -> None:
     view = WORLD.later(WORLD.amended(name, change)) if change else WORLD.view
     with pytest.raises(Refusal) as refusal:
-        view.sealing_key(name, NOW)
+        view.sealing_key(name, WRAP, NOW)
     assert (refusal.value.code, refusal.value.facts["name"]) == (code, name)
 
 

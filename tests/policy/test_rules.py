@@ -168,7 +168,7 @@ def test_audience_fails_closed(
 def test_wraps_are_one_valid_key_for_each_recipient() -> None:
     owed = [WORLD.view.endpoints[each] for each in (WATCH, COAST)]
     keys = [WORLD.key(each).kid for each in (WATCH, COAST)]
-    rules.wraps(keys, owed, NOW)
+    rules.wraps(keys, owed, "HPKE-9-KE", NOW)
     signing = WORLD.signers[COAST].keys[0].kid
     for seen, expected, at in (
         ([keys[0]], Code.WRAPS_MISMATCH, "/to/1"),
@@ -179,8 +179,16 @@ def test_wraps_are_one_valid_key_for_each_recipient() -> None:
         ([*keys, signing], Code.WRAPS_MISMATCH, "/to/1"),
     ):
         with pytest.raises(Refusal) as refusal:
-            rules.wraps(seen, owed, NOW)
+            rules.wraps(seen, owed, "HPKE-9-KE", NOW)
         assert (refusal.value.code, refusal.value.at) == (expected, at)
+
+
+def test_key_of_another_suite_is_no_key_to_wrap_to() -> None:
+    """Its owner could open nothing with it."""
+    with pytest.raises(Refusal) as refusal:
+        rules.wraps([WORLD.key(WATCH).kid], [WORLD.view.endpoints[WATCH]], "HPKE-13-KE", NOW)
+    assert (refusal.value.code, refusal.value.at) == (Code.RECIPIENT_KEY_UNFIT, "/to/0")
+    assert refusal.value.facts["name"] == WATCH
 
 
 def test_trust_point_may_lie_behind_and_must_be_of_our_history() -> None:

@@ -170,16 +170,16 @@ def test_encryption_key_whose_curve_half_is_weak_is_refused(raw: bytes) -> None:
     X25519PublicKey.from_public_bytes(raw)  # loading lets it pass
     weak = Jwk(kty="AKP", alg=WRAP.alg, pub=b64(RAW[:-32] + raw))
     with pytest.raises(Refusal) as refusal:
-        check_wrap_key(weak, SUITE, "/jwk")
+        check_wrap_key(weak, "/jwk")
     assert (refusal.value.code, refusal.value.at) == (Code.WEAK_KEY, "/jwk")
 
 
 def test_encryption_key_whose_lattice_half_is_malformed_is_refused() -> None:
     bad = Jwk(kty="AKP", alg=WRAP.alg, pub=b64(b"\xff" * 1184 + RAW[-32:]))
     with pytest.raises(Refusal) as refusal:
-        check_wrap_key(bad, SUITE)
+        check_wrap_key(bad)
     assert refusal.value.code == Code.WEAK_KEY
-    check_wrap_key(WRAP, SUITE)
+    check_wrap_key(WRAP)
 
 
 @pytest.mark.parametrize(
@@ -193,5 +193,5 @@ def test_encryption_key_whose_lattice_half_is_malformed_is_refused() -> None:
 )
 def test_malformed_encryption_key_is_refused(key: Jwk) -> None:
     with pytest.raises(Refusal) as refusal:
-        check_wrap_key(key, SUITE)
+        check_wrap_key(key)
     assert refusal.value.code == Code.WRONG_VALUE

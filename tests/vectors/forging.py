@@ -10,7 +10,7 @@ import msgspec
 
 from exchange.model.codec import b64
 from exchange.model.header import TYP, Blob
-from exchange.model.identity import digest
+from exchange.model.identity import SuiteId, digest
 from exchange.seal import body as bodies
 from exchange.seal.close import Envelope
 from exchange.seal.suites import SUITES, wrap_key
@@ -18,6 +18,11 @@ from tests import builders
 from tests.builders import OPS, World
 
 BOTH = ((OPS, 0), (OPS, 1))
+
+
+def every(world: World, endpoint: str) -> list[tuple[str, int]]:
+    """Each of an endpoint's signature keys, in the order of its suite."""
+    return [(endpoint, place) for place in range(len(world.signers[endpoint].keys))]
 
 
 def compact(value: object) -> bytes:
@@ -54,11 +59,12 @@ def jws(payload: bytes, signatures: Sequence[dict[str, str]]) -> bytes:
 def signed(
     world: World,
     payload: bytes,
-    by: Sequence[tuple[str, int]] = BOTH,
+    by: Sequence[tuple[str, int]] = (),
     told: Sequence[object] = (),
     typ: str = TYP,
 ) -> bytes:
-    """A payload signed by these keys in this order."""
+    """A payload signed by these keys in this order; by each of the usual author's if none."""
+    by = by or every(world, OPS)
     said = [*told, *[None] * len(by)]
     return jws(
         payload, [signature(world, payload, each, said[i], typ) for i, each in enumerate(by)]
@@ -72,7 +78,7 @@ def payload_of(raw: bytes) -> bytes:
 def repayload(world: World, envelope: Envelope, change: Callable[[bytes], bytes]) -> Envelope:
     """The envelope with its header's payload changed and signed again by its author."""
     header = builders.decoded(envelope.header)
-    by = ((header.endpoint, 0), (header.endpoint, 1))
+    by = every(world, header.endpoint)
     return envelope._replace(header=signed(world, change(payload_of(envelope.header)), by))
 
 
@@ -99,8 +105,9 @@ def rebody(world: World, envelope: Envelope, change: Callable[[Any], Any]) -> En
 
 def wrapped(world: World, to: str, key: bytes, ctx: bytes) -> dict[str, Any]:
     """A content key wrapped to an endpoint."""
-    suite, jwk = SUITES["xb1-h"], world.key(to)
-    raw = suite.hpke.encrypt(key, wrap_key(jwk), bodies.wrap_info(ctx))
+    suite = SUITES[msgspec.convert(ctx.split(b"\n")[1].decode(), SuiteId)]
+    jwk = world.key(to, suite.id)
+    raw = suite.hpke.encrypt(key, wrap_key(jwk), bodies.wrap_info(ctx, suite.id))
     split = suite.kem.enc_length()
     told = {"alg": suite.wrap, "kid": jwk.kid, "ek": b64(raw[:split])}
     return {"header": told, "encrypted_key": b64(raw[split:])}

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,10 +29,20 @@ from exchange.model.codec import b64
 from exchange.model.view import View
 from exchange.seal import trust
 from tests import builders
-from tests.vectors import checking, deciding, granting, opening, reading, stating, trusting
+from tests.vectors import (
+    checking,
+    deciding,
+    granting,
+    opening,
+    reading,
+    stating,
+    suiting,
+    trusting,
+)
 from tests.vectors.case import Case, Opening, Posted, answer, opened, posted
 
 HERE = Path(__file__).parent
+VECTORS = resources.schemas() / "v1/vectors"
 _RUN = re.compile(r"(.)\1{999,}", re.DOTALL)
 
 
@@ -71,12 +82,12 @@ def expected(made: Posted, world: builders.World, case: Case) -> dict[str, Any]:
             return {"index": index, "facts": facts}
 
 
-def vector(case: Case, world: builders.World) -> dict[str, Any]:
+def vector(case: Case, world: builders.World, known: str) -> dict[str, Any]:
     made = posted(case, world)
     return {
         "name": case.name,
         "shows": case.shows,
-        "world": "world.json",
+        "world": known,
         "documents": [raw.decode() for raw in made.documents],
         "before": [arrived(each) for each in made.before],
         **arrived(made.arrival),
@@ -84,7 +95,7 @@ def vector(case: Case, world: builders.World) -> dict[str, Any]:
     }
 
 
-def told_opening(case: Opening, world: builders.World) -> dict[str, Any]:
+def told_opening(case: Opening, world: builders.World, known: str) -> dict[str, Any]:
     envelope = case.make(world)
     found = opened(envelope, list(world.openers[case.recipient]))
     if isinstance(found, Refusal):
@@ -95,7 +106,7 @@ def told_opening(case: Opening, world: builders.World) -> dict[str, Any]:
     return {
         "name": case.name,
         "shows": case.shows,
-        "world": "world.json",
+        "world": known,
         "recipient": case.recipient,
         "object": text(envelope.header),
         "body": text(envelope.body),
@@ -121,16 +132,59 @@ def write(path: Path, told: object) -> None:
 def cases() -> Iterable[tuple[str, Case]]:
     for case in (*deciding.ACCEPT, *granting.ACCEPT):
         yield "accept", case
-    tables = (reading.READING, checking.SUITE, checking.KEYS, checking.BODY)
-    orders = (deciding.POLICY, deciding.ORDER, trusting.TRUST)
-    for table in (*tables, *orders, granting.GRANTS, granting.RELEASES):
+    tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
+    tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
+    tables += [granting.GRANTS, granting.RELEASES]
+    for table in tables:
         for case in table:
             yield "refuse", case
 
 
-def frozen(folder: Path) -> builders.World:
+class Shelf(NamedTuple):
+    """Where vectors lie below ``schemas/v1/vectors``, and what is written there.
+
+    Those of xb1-h lie at the top; each other suite has a folder, and so has what is between
+    endpoints of several.
+    """
+
+    folder: str
+    world: Callable[[], builders.World]
+    cases: Callable[[], Iterable[tuple[str, Case]]]
+    openings: list[Opening]
+
+    @property
+    def known(self) -> str:
+        """The file that holds what everybody knows before the first arrival."""
+        return f"{self.folder}/world.json".lstrip("/")
+
+    @property
+    def keys(self) -> Path:
+        """The recipients' private keys."""
+        return HERE / f"opening-keys{'-' if self.folder else ''}{self.folder}.json"
+
+
+def _by_verdict(found: Iterable[Case]) -> Iterable[tuple[str, Case]]:
+    return [("refuse" if case.code else "accept", case) for case in found]
+
+
+SHELVES = [
+    Shelf("", builders.world, cases, opening.OPENING),
+    *(
+        Shelf(
+            suite,
+            partial(builders.world, suite),
+            partial(_by_verdict, list(suiting.written(suite))),
+            opening.OPENING,
+        )
+        for suite in suiting.OTHERS
+    ),
+    Shelf("mixed", builders.mixed, partial(_by_verdict, suiting.MIXED), []),
+]
+
+
+def frozen(shelf: Shelf) -> builders.World:
     """The world whose documents were written down; its keys are those of every world."""
-    world, path = builders.world(), folder / "world.json"
+    world, path = shelf.world(), VECTORS / shelf.known
     if not path.exists():
         write(path, public(world))
         return world
@@ -142,24 +196,31 @@ def frozen(folder: Path) -> builders.World:
     return world._replace(anchor=told["anchor"], documents=documents, view=view)
 
 
-def main() -> None:
-    """Write each vector that has no file yet."""
-    folder = resources.schemas() / "v1/vectors"
-    world, written = frozen(folder), 0
-    for verdict, case in cases():
+def fill(shelf: Shelf) -> int:
+    """Write each vector of a shelf that has no file yet; how many."""
+    world, written, folder = frozen(shelf), 0, VECTORS / shelf.folder
+    for verdict, case in shelf.cases():
         path = folder / verdict / f"{case.name}.json"
         if not path.exists():
-            write(path, vector(case, world))
+            write(path, vector(case, world, shelf.known))
             written += 1
-    for each in opening.OPENING:
+    for each in shelf.openings:
         path = folder / ("refuse" if each.code else "accept") / f"open-{each.name}.json"
         if not path.exists():
-            write(path, told_opening(each, world))
+            write(path, told_opening(each, world, shelf.known))
             written += 1
-    recipients = {each.recipient for each in opening.OPENING}
-    opens = {name: b64(world.secrets[name].of("open")[0].seed) for name in sorted(recipients)}
-    write(HERE / "opening-keys.json", {"shows": "EXERCISE: X-Wing seeds", "seeds": opens})
-    written += stating.fill(world)
+    recipients = sorted({each.recipient for each in shelf.openings})
+    if recipients:
+        shows = "EXERCISE: X-Wing seeds" if not shelf.folder else "EXERCISE: seeds"
+        opens = {name: b64(world.secrets[name].of("open")[0].seed) for name in recipients}
+        write(shelf.keys, {"shows": shows, "seeds": opens})
+    return written
+
+
+def main() -> None:
+    """Write each vector that has no file yet."""
+    written = sum(fill(shelf) for shelf in SHELVES)
+    written += stating.fill(frozen(SHELVES[0]))
     sys.stdout.write(f"{written} vectors written\n")
 
 

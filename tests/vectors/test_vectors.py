@@ -13,7 +13,6 @@ import pytest
 from jwcrypto import jwk as jwcrypto_jwk  # type: ignore[import-untyped]
 from jwcrypto import jws as jwcrypto_jws
 
-from exchange import resources
 from exchange.broker.intake import Arrival
 from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
@@ -24,14 +23,22 @@ from exchange.seal import trust
 from exchange.seal.close import Envelope
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SecretKey
-from tests.builders import Book
-from tests.vectors import opening
+from exchange.seal.suites import SUITES
+from tests.builders import Book, decoded
 from tests.vectors.case import Posted, answer, opened
-from tests.vectors.generate import cases
+from tests.vectors.generate import SHELVES, VECTORS, Shelf
 
-FOLDER = resources.schemas() / "v1/vectors"
-FILES = sorted(path for each in ("accept", "refuse") for path in (FOLDER / each).glob("*.json"))
-SEEDS = json.loads((Path(__file__).parent / "opening-keys.json").read_text("utf-8"))["seeds"]
+FILES = sorted(
+    path
+    for shelf in SHELVES
+    for verdict in ("accept", "refuse")
+    for path in (VECTORS / shelf.folder / verdict).glob("*.json")
+)
+SEEDS = {
+    shelf.known: json.loads(shelf.keys.read_text("utf-8"))["seeds"]
+    for shelf in SHELVES
+    if shelf.openings
+}
 
 # What consider, settle and opening can answer; the rest is said elsewhere, or of faults.
 ANSWERED = {
@@ -76,8 +83,8 @@ def raw(told: Any) -> bytes:
 
 
 @cache
-def founded() -> View:
-    world = read(FOLDER / "world.json")
+def founded(known: str = "world.json") -> View:
+    world = read(VECTORS / known)
     view = View(anchor=world["anchor"])
     for index, document in enumerate(world["documents"]):
         view = trust.apply(document.encode(), view, index, world["founded"])
@@ -91,7 +98,7 @@ def arrival(told: Mapping[str, Any]) -> Arrival:
 def outcome(told: Mapping[str, Any]) -> dict[str, Any]:
     if "recipient" in told:
         return outcome_of_opening(told)
-    view, made = founded(), arrival(told)
+    view, made = founded(told["world"]), arrival(told)
     for document in told["documents"]:
         view = trust.apply(document.encode(), view, view.index + 1, made.taken_ms // 1000)
     before = tuple(arrival(each) for each in told["before"])
@@ -108,14 +115,16 @@ def recorded(settled: Recorded, book: Book) -> dict[str, Any]:
 
 
 def outcome_of_opening(told: Mapping[str, Any]) -> dict[str, Any]:
-    opener = SoftwareOpener(SecretKey("HPKE-9-KE", unb64(SEEDS[told["recipient"]])))
+    wrap = SUITES[decoded(raw(told["object"])).suite].wrap
+    seed = unb64(SEEDS[told["world"]][told["recipient"]])
+    opener = SoftwareOpener(SecretKey(wrap, seed))
     found = opened(Envelope(raw(told["object"]), raw(told["body"])), [opener])
     if isinstance(found, Refusal):
         return {"code": found.code.value, "at": found.at}
     return {"text": found.text.decode(), "salt": b64(found.salt)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(VECTORS))[:-5])
 def test_vector_holds(path: Path) -> None:
     told = read(path)
     assert outcome(told) == told["expect"]
@@ -129,20 +138,31 @@ def test_every_code_that_can_be_answered_has_a_vector() -> None:
     assert told == {code.value for code in ANSWERED}
 
 
-def test_every_case_is_frozen() -> None:
-    made = {f"{verdict}/{case.name}" for verdict, case in cases()}
+@pytest.mark.parametrize("shelf", SHELVES, ids=lambda shelf: shelf.known)
+def test_every_case_is_frozen(shelf: Shelf) -> None:
+    made = {f"{verdict}/{case.name}" for verdict, case in shelf.cases()}
     made |= {
-        f"{'refuse' if each.code else 'accept'}/open-{each.name}" for each in opening.OPENING
+        f"{'refuse' if each.code else 'accept'}/open-{each.name}" for each in shelf.openings
     }
-    assert made == {f"{path.parent.name}/{path.stem}" for path in FILES}
+    folder = VECTORS / shelf.folder
+    found = {path.relative_to(folder) for path in FILES if path.parents[1] == folder}
+    assert made == {f"{path.parent.name}/{path.stem}" for path in found}
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_another_library_verifies_each_signature(place: int) -> None:
-    """jwcrypto knows nothing of us, and verifies both halves from our directory's keys."""
-    told = read(FOLDER / "accept/bulletin.json")
+def test_no_vector_lies_beside_the_shelves() -> None:
+    worlds = {VECTORS / shelf.known for shelf in SHELVES}
+    statements = set((VECTORS / "statements").glob("*.json"))  # see test_stating.py
+    assert {*FILES, *worlds, *statements} == set(VECTORS.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"), [("", 0), ("", 1), ("xb1-c", 0), ("xb1-ch", 0), ("xb1-ch", 1)]
+)
+def test_another_library_verifies_each_signature(folder: str, place: int) -> None:
+    """jwcrypto knows nothing of us, and verifies each signature from our directory's keys."""
+    told = read(VECTORS / folder / "accept/bulletin.json")
     envelope = json.loads(raw(told["object"]))
-    jwk = founded().endpoints[told["caller"]].endpoint.keys[place].jwk
+    jwk = founded(told["world"]).endpoints[told["caller"]].endpoint.keys[place].jwk
     public = jwcrypto_jwk.JWK(**msgspec.to_builtins(jwk))
     token = jwcrypto_jws.JWS()
     token.allowed_algs = [jwk.alg]
@@ -150,6 +170,6 @@ def test_another_library_verifies_each_signature(place: int) -> None:
     token.deserialize(f"{mine['protected']}.{envelope['payload']}.{mine['signature']}", public)
     assert json.loads(token.payload)["endpoint"] == told["caller"]
     assert public.thumbprint() == json.loads(unb64(mine["protected"]))["kid"]
-    other = json.loads(raw(read(FOLDER / "accept/late.json")["object"]))["payload"]
+    other = json.loads(raw(read(VECTORS / "accept/late.json")["object"]))["payload"]
     with pytest.raises(jwcrypto_jws.InvalidJWSSignature):
         token.deserialize(f"{mine['protected']}.{other}.{mine['signature']}", public)

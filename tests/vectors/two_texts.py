@@ -80,7 +80,7 @@ def ciphertext(aad: bytes, padded: bytes) -> tuple[bytes, bytes]:
 def envelope(world: World, header: Header, text: bytes) -> Envelope:
     """A bulletin to two recipients, each of whom decrypts another text with a valid tag."""
     padded = pad(text)
-    commit = bodies.commitment(bytes(bodies.SALT_BYTES), padded)
+    commit = bodies.commitment(bytes(bodies.SALT_BYTES), padded, header.suite)
     header = msgspec.structs.replace(header, commit=commit)
     ctx = bodies.context(header)
     sealed, tag = ciphertext(f"{bodies.PROTECTED}.{b64(ctx)}".encode(), padded)

@@ -12,6 +12,7 @@ from exchange.model.view import View
 from exchange.seal import trust
 from exchange.seal.close import UNSEALED, Envelope, close
 from exchange.seal.software import SoftwareSigner
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,7 +108,7 @@ class Sealer:
         self.view = View(anchor=maker.anchor)
         for index, document in enumerate(maker.documents):
             self.view = trust.apply(document, self.view, index, maker.now)
-        self.signer = SoftwareSigner("xb1-h", maker.secrets.of("sign"))
+        self.signer = SoftwareSigner.of(maker.secrets.of("sign"))
         self._maker = maker
 
     def header(self, to: Sequence[str]) -> Header:
@@ -115,7 +116,7 @@ class Sealer:
         now, poster = self._maker.now, self._maker.poster
         return Header(
             v="xb1",
-            suite="xb1-h",
+            suite=self.signer.suite,
             id=uuid7(world.clock_ms(), world.randomness(10)),
             origin=poster.partition("/")[0],
             endpoint=poster,
@@ -143,7 +144,8 @@ class Sealer:
 
     def keys(self, to: Sequence[str]) -> list[Jwk]:
         """Return the encryption keys of recipients, in the order of a header's ``to``."""
-        return [self.view.sealing_key(name, self._maker.now).jwk for name in sorted(to)]
+        alg = SUITES[self.signer.suite].wrap
+        return [self.view.sealing_key(name, alg, self._maker.now).jwk for name in sorted(to)]
 
     def envelope(self, to: Sequence[str]) -> Envelope:
         """Return one bulletin, sealed and signed."""

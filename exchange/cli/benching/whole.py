@@ -96,7 +96,7 @@ class Result(msgspec.Struct, frozen=True):
     of_cap: dict[str, float]
     idle_mib: float
     busy_mib: float
-    costs: dict[str, float]
+    costs: dict[str, dict[str, float]]
     floors: dict[str, Floor]
     journal: dict[str, int]
     void: list[str]
@@ -139,7 +139,7 @@ def run(
             bench.post(node, plan, told)
         after = yardstick()
     told("costs ...")
-    steps = costs.measure(makers[0], place.founded.endpoints[load.READERS[0]], plan.rounds)
+    steps = costs.measure(plan.rounds)
     told("journal ...")
     accepted = trial.accepted_in(place.node)
     void = trial.audit(trial.Posted(bench.envelopes, bench.answers), accepted, sealer.view)
@@ -249,7 +249,7 @@ def _requests(
 def _result(
     bench: _Bench,
     caps: tuple[float, float],
-    costs: dict[str, float],
+    costs: dict[str, dict[str, float]],
     accepted: int,
     void: list[str],
 ) -> Result:
