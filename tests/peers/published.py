@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cryptography_vectors  # type: ignore[import-untyped]
+import cryptography_vectors
 
 _FOLDER = Path(cryptography_vectors.__file__).parent
 
