@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Mapping
@@ -39,12 +40,31 @@ class Ran(Exception):  # noqa: N818  (an outcome, not a mistake)
 
 def run(*words: str | Path) -> Any:
     """Run the client's command; its answer, or {"code": …} where it refused."""
-    command = [NODE, HERE / "main.mjs", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode not in (0, 1) or not done.stdout:
-        raise Ran(done.stderr)
-    answer = json.loads(done.stdout)
-    assert (done.returncode == 1) == ("code" in answer), answer
+    done = subprocess.run(
+        [NODE, HERE / "main.mjs", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return _answer(done.returncode, done.stdout, done.stderr)
+
+
+async def running(*words: str | Path) -> Any:
+    """The same, beside a node in this process."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        NODE, HERE / "main.mjs", *words, stdout=pipe, stderr=pipe
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    return _answer(process.returncode, out.decode(), err.decode())
+
+
+def _answer(code: int | None, out: str, err: str) -> Any:
+    if code not in (0, 1) or not out:
+        raise Ran(err)
+    answer = json.loads(out)
+    assert (code == 1) == ("code" in answer), answer
     return answer
 
 

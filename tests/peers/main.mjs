@@ -1,5 +1,5 @@
 // Drive the client from a test: node main.mjs PROFILE KEYS post DRAFT | inbox | ack ID OUTCOME.
-// Prints JSON; a refusal is its code, and ends with 1.
+// Prints JSON; a refusal is its code, and ends with 1. Where KEYS hold `ms`, that is the time.
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
@@ -41,14 +41,14 @@ async function acknowledge(here, id, outcome, ms) {
   return post(here, sign(ack, "xb-ack+jws", here.keys));
 }
 
-async function main([profile, keys, verb, ...rest], ms) {
-  const file = (path) => JSON.parse(readFileSync(path));
+async function main([profile, keys, verb, ...rest]) {
+  const file = (path) => JSON.parse(readFileSync(path)), { ms = Date.now() } = file(keys);
   const here = await connect(file(profile), file(keys), Math.floor(ms / 1000));
   return verb === "post" ? send(here, file(rest[0]), ms)
     : verb === "ack" ? acknowledge(here, ...rest, ms) : inbox(here);
 }
 
 const refused = (error) => (error.isRefusal ? { code: error.code } : Promise.reject(error));
-const done = await main(process.argv.slice(2), Date.now()).catch(refused);
+const done = await main(process.argv.slice(2)).catch(refused);
 process.exitCode = done.code ? 1 : 0;
 console.log(JSON.stringify(done));

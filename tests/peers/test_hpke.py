@@ -66,6 +66,13 @@ def test_nobody_else_does(peer, sealed, suite):
     assert ask_open(peer, sealed, other) == {"code": "not-a-recipient"}
 
 
+def test_it_holds_a_body_to_its_header(peer, sealed, recipients):
+    blank = sealed._replace(body=sealed.body.replace(b",", b", ", 1))
+    assert ask_open(peer, blank, *recipients) == {"code": "size-mismatch"}
+    other = sealed._replace(body=sealed.body.replace(b'"aad":"eG', b'"aad":"fG', 1))
+    assert ask_open(peer, other, *recipients) == {"code": "digest-mismatch"}
+
+
 def test_we_open_what_it_sealed_and_signed(peer, suite, recipients):
     signing = new_signing(suite, secrets.token_bytes)
     keys = [
