@@ -1,13 +1,13 @@
 // A client of the exchange, written from docs/protocol.md, whose sections are in parentheses.
 // `keys` are {suite, sign: [{alg, kid, seed}], open: [{kid, seed}]}, for tests: in the clear.
-import { X509Certificate, createHash, randomBytes } from "node:crypto";
+import { X509Certificate, randomBytes } from "node:crypto";
 import https from "node:https";
-import { SUITES, publicOf, thumbprintOf } from "./suites.mjs";
+import { SUITES, hashing, publicOf, thumbprintOf } from "./suites.mjs";
 
 // --- bytes (1)
 export const refuse = (code) => { throw Object.assign(new Error(code), { code, isRefusal: true }); };
 export const must = (holds, code) => holds || refuse(code);
-const sha256 = (...parts) => parts.reduce((h, each) => h.update(each), createHash("sha256")).digest();
+const sha256 = hashing("sha256");
 export const b64 = (bytes) => Buffer.from(bytes).toString("base64url");
 export const digest = (...parts) => b64(sha256(...parts));
 const unb64 = (told, bytes = Buffer.from(told, "base64url")) =>
@@ -41,6 +41,7 @@ const MEMBERS = {
   root: "suite nations", arrangement: "name suites schemas feeds regimes limits quorum",
   member: "member nation title endpoints", node: "node nation serves url tls receipts log",
 };
+const algorithmsOf = (suite) => SUITES[suite].signatures.map(([alg]) => alg);
 const kidOf = (jwk) => digest(thumbprintOf(jwk));
 export function read(raw, limit) {
   must(raw.length <= limit, "oversized");
@@ -51,20 +52,19 @@ export function read(raw, limit) {
     const told = closed(must(head.length <= 256, "oversized") && unb64(head), "alg kid typ");
     return { ...told, over: Buffer.from(`${head}.${payload}`), signature: unb64(signature) };
   });
-  const { typ } = claims[0], decoded = unb64(payload);
-  must(claims.every((each) => each.typ === typ), "unknown-object");
+  must(claims.every(({ typ }) => typ === claims[0].typ), "unknown-object");
   const told = signatures.map((each) => `{"protected":"${each.protected}","signature":"${each.signature}"}`);
   must(`{"payload":"${payload}","signatures":[${told}]}` === raw.toString(), "malformed");
-  return { typ, payload: decoded, claims, digest: digest(raw) };
+  return { typ: claims[0].typ, payload: unb64(payload), claims, digest: digest(raw) };
 }
 export function payloadOf(signed, typ) {
   const payload = closed(must(signed.typ === typ, "unknown-object") && signed.payload, MEMBERS[typ]);
   return must(payload.v === "xb1" && SUITES[payload.suite], "wrong-value") && payload;
 }
 function verify(claims, suite, keyOf) {
-  const { signatures } = SUITES[suite];
-  must(claims.length === signatures.length, "signature-count");
-  must(claims.every(({ alg }, i) => alg === signatures[i][0]), "signature-order");
+  const { signatures } = SUITES[suite], wanted = algorithmsOf(suite);
+  must(claims.length === wanted.length, "signature-count");
+  must(claims.every(({ alg }, i) => alg === wanted[i]), "signature-order");
   claims.map(keyOf).forEach((key, i) => {
     const { alg, over, signature } = claims[i], [, scheme] = signatures[i];
     must(key.alg === alg, "key-not-valid");   // by the directory, not by what the object says
@@ -85,23 +85,23 @@ const JWE = "protected aad iv ciphertext tag recipients";
 const PROTECTED = b64('{"enc":"A256GCM","typ":"xb-body+jwe"}');
 const context = ({ suite, id, origin, endpoint, commit }) =>
   Buffer.from(`xb1\n${suite}\n${id}\n${origin}\n${endpoint}\n${commit}\n`);
-const infoOf = (ctx) =>
-  Buffer.concat([Buffer.from("JOSE-HPKE rcpt\xffA256GCM\xff", "latin1"), sha256(ctx)]);
+const infoOf = (ctx, { hash }) =>
+  Buffer.concat([Buffer.from("JOSE-HPKE rcpt\xffA256GCM\xff", "latin1"), hash(ctx)]);
 async function gcm(does, key, iv, aad, data) {
   const secret = await crypto.subtle.importKey("raw", key, "AES-GCM", false, [does]);
   const name = "AES-GCM", additionalData = Buffer.from(`${PROTECTED}.${aad}`);
   return Buffer.from(await crypto.subtle[does]({ name, iv, additionalData }, secret, data));
 }
 export async function seal(text, unsealed, recipients) {
-  const { hpke, wrap: alg } = SUITES[unsealed.suite];
+  const suite = SUITES[unsealed.suite], { hpke, wrap: alg } = suite;
   const [salt, key, iv] = [randomBytes(32), randomBytes(32), randomBytes(12)];
   const size = Math.max(1024, 2 ** Math.ceil(Math.log2(text.length)));
   const plain = Buffer.concat([salt, text, Buffer.alloc(size - text.length, " ")]);
-  const header = { ...unsealed, commit: digest("xb1-commit\0", plain) }, ctx = context(header);
-  const aad = b64(ctx), sealed = await gcm("encrypt", key, iv, aad, plain);
+  const header = { ...unsealed, commit: b64(suite.hash("xb1-commit\0", plain)) }, ctx = context(header);
+  const aad = b64(ctx), info = infoOf(ctx, suite), sealed = await gcm("encrypt", key, iv, aad, plain);
   const wraps = await Promise.all(recipients.map(async (jwk) => {
     const to = await hpke.DeserializePublicKey(publicOf(jwk));
-    const { encapsulatedSecret: ek, ciphertext } = await hpke.Seal(to, key, { info: infoOf(ctx) });
+    const { encapsulatedSecret: ek, ciphertext } = await hpke.Seal(to, key, { info });
     return { header: { alg, kid: kidOf(jwk), ek: b64(ek) }, encrypted_key: b64(ciphertext) };
   }));
   const [ciphertext, tag] = [sealed.subarray(0, -16), sealed.subarray(-16)].map(b64);
@@ -125,25 +125,25 @@ export function parse(raw, suite) {
 export async function open(header, raw, keys) {
   must(raw.length === header.body.size, "size-mismatch");
   must(digest(raw) === header.body.digest, "digest-mismatch");
-  const jwe = parse(raw, header.suite), ctx = context(header), { hpke } = SUITES[header.suite];
+  const jwe = parse(raw, header.suite), ctx = context(header), suite = SUITES[header.suite];
   must(jwe.aad === b64(ctx), "context-mismatch");
   const mine = (wrap) => keys.find(({ kid }) => kid === wrap.header.kid);
   const wrap = jwe.recipients.find(mine) ?? refuse("not-a-recipient");
   const [ek, wrapped, iv] = [wrap.header.ek, wrap.encrypted_key, jwe.iv].map((each) => unb64(each));
   let plain;
   try {
-    const secret = await hpke.DeserializePrivateKey(unb64(mine(wrap).seed));
-    const key = await hpke.Open(secret, ek, wrapped, { info: infoOf(ctx) });
+    const secret = await suite.hpke.DeserializePrivateKey(unb64(mine(wrap).seed));
+    const key = await suite.hpke.Open(secret, ek, wrapped, { info: infoOf(ctx, suite) });
     const sealed = Buffer.concat([unb64(jwe.ciphertext), unb64(jwe.tag)]);
     plain = await gcm("decrypt", key, iv, jwe.aad, sealed);
   } catch { refuse("cannot-decrypt"); }
-  must(digest("xb1-commit\0", plain) === header.commit, "commit-mismatch");
+  must(b64(suite.hash("xb1-commit\0", plain)) === header.commit, "commit-mismatch");
   return { salt: b64(plain.subarray(0, 32)), text: plain.toString("utf8", 32).replace(/ +$/, "") };
 }
 
 // --- trust (8)
-export const nothing = (anchor) =>
-  ({ anchor, index: -1, taken: 0, heads: [b64(Buffer.alloc(32))], documents: {} });
+const NOTHING = { index: -1, taken: 0, heads: [b64(Buffer.alloc(32))], documents: {} };
+export const nothing = (anchor) => ({ ...NOTHING, anchor });
 export const all = (view, kind) => Object.values(view.documents).filter((each) => each.kind === kind);
 export const endpointsOf = (view) => all(view, "member").flatMap(({ endpoints, member }) =>
   endpoints.map((each) => ({ ...each, member })));
@@ -244,17 +244,17 @@ export function verified({ node, index, facts: line, path, group }, object, home
   const signed = read(Buffer.from(JSON.stringify(group)), 32768), facts = JSON.parse(line);
   const told = payloadOf(signed, "xb-receipt+jws"), leaf = sha256("\0", line, "\n", object);
   const { arrangement: { suites }, [`node ${home}`]: { receipts } } = view.documents;
-  must(suites.includes(told.suite), "suite-not-allowed");
-  verify(signed.claims, told.suite, ({ kid }) =>
-    receipts.keys.find((jwk) => kidOf(jwk) === kid) ?? refuse("unknown-key"));
-  must(node === home && told.node === home && index >= told.first, "bad-proof");
-  must(["accepted", "acknowledged"].includes(facts.kind), "bad-proof");
-  const root = rootOf(leaf, index - told.first, told.count, path.map((each) => unb64(each)));
-  must(b64(root) === told.root, "bad-proof");
+  const isNodes = receipts.keys.map(({ alg }) => alg).join() === algorithmsOf(told.suite).join();
+  must(isNodes && suites.includes(told.suite), "suite-not-allowed");
+  const keyOf = ({ kid }) => receipts.keys.find((jwk) => kidOf(jwk) === kid) ?? refuse("unknown-key");
+  verify(signed.claims, told.suite, keyOf);
+  const isKept = ["accepted", "acknowledged"].includes(facts.kind), steps = path.map((each) => unb64(each));
+  must(node === home && told.node === home && isKept, "bad-proof");
+  must(b64(rootOf(leaf, index - told.first, told.count, steps)) === told.root, "bad-proof");
   return facts;
 }
 function rootOf(leaf, index, size, path) {   // RFC 9162, 2.1.3.2, from the top down
-  must(index < size && (size === 1) === (path.length === 0), "bad-proof");
+  must(index >= 0 && index < size && (size === 1) === (path.length === 0), "bad-proof");
   if (size === 1) return leaf;
   const left = 2 ** Math.ceil(Math.log2(size) - 1), [other, rest] = [path.at(-1), path.slice(0, -1)];
   return index < left ? sha256("\x01", rootOf(leaf, index, left, rest), other)

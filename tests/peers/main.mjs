@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import {
   all, connect, endpointsOf, inbox, must, post, refuse, seal, seconds, sign, trust,
 } from "./exchange.mjs";
+import { SUITES } from "./suites.mjs";
 
 const uuid7 = (ms) =>
   `${ms.toString(16).padStart(12, "0").replace(/^.{8}/, "$&-")}-7${randomUUID().slice(15)}`;
@@ -19,7 +20,8 @@ async function send(here, { header: chosen, bulletin }, ms) {
   const to = endpointsOf(view).filter((each) => named.includes(each.id) && each.id !== here.endpoint
     && each.status === "active" && each.roles.includes("reader") && feed.read.includes(each.member));
   to.sort((one, other) => (one.id < other.id ? -1 : 1));
-  const isFit = ({ use, since, until }) => use === "enc" && since <= now && now < until;
+  const isFit = ({ use, jwk, since, until }) => use === "enc" && since <= now && now < until
+    && jwk.alg === SUITES[here.by.suite].wrap;
   const newest = (one, other) => other.since - one.since;
   const keys = to.map((each) => each.keys.filter(isFit).sort(newest)[0]);
   must(keys.every(Boolean), "recipient-key-unfit");

@@ -3,22 +3,30 @@ import { ed25519 } from "@noble/curves/ed25519.js";
 import { ml_dsa65 } from "@noble/post-quantum/ml-dsa.js";
 import { AEAD_AES_256_GCM, KDF_SHAKE256, KEM_MLKEM768_X25519 } from "@panva/hpke-noble";
 import { CipherSuite } from "hpke";
+import { createHash } from "node:crypto";
 
-const signing = (library, strictly = {}) => ({
-  sign: (data, seed) => library.sign(data, library.keygen(seed).secretKey),
+export const hashing = (name) => (...parts) =>
+  parts.reduce((hash, part) => hash.update(part), createHash(name)).digest();
+const sealing = (kem) => new CipherSuite(kem, KDF_SHAKE256, AEAD_AES_256_GCM);
+const signing = (library, secretOf, strictly = {}) => ({
+  sign: (data, seed) => library.sign(data, secretOf(seed)),
   verify(signature, data, key) {
     try {
       return library.verify(signature, data, key, strictly);
     } catch { return false; }   // noble throws where a length is wrong
   },
 });
+const lattice = (library) => signing(library, (seed) => library.keygen(seed).secretKey);
 
-// Signatures in the suite's order; `ek` is the length of the KEM's output, in bytes.
+// Signatures in the suite's order; `ek` is the length of the KEM's output, in bytes; `hash` makes
+// the commitment, and the hash of ctx in HPKE's info.
 export const SUITES = {
   "xb1-h": {
-    signatures: [["Ed25519", signing(ed25519, { zip215: false })], ["ML-DSA-65", signing(ml_dsa65)]],
-    hpke: new CipherSuite(KEM_MLKEM768_X25519, KDF_SHAKE256, AEAD_AES_256_GCM),
-    wrap: "HPKE-9-KE", ek: 1120,
+    signatures: [
+      ["Ed25519", signing(ed25519, (seed) => seed, { zip215: false })],
+      ["ML-DSA-65", lattice(ml_dsa65)],
+    ],
+    wrap: "HPKE-9-KE", ek: 1120, hpke: sealing(KEM_MLKEM768_X25519), hash: hashing("sha256"),
   },
 };
 
