@@ -11,13 +11,12 @@ from jwcrypto import jwk as jwcrypto_jwk  # type: ignore[import-untyped]
 from jwcrypto import jws as jwcrypto_jws
 
 from exchange.model.codec import b64
-from exchange.model.identity import digest
 from exchange.model.objects import MAX_OBJECT_BYTES
 from exchange.seal import jws
 from exchange.seal.software import SoftwareSigner, load, new_signing
 from exchange.seal.suites import SUITES
+from tests.peers.frozen import FILES, directory, name, raw, read, world
 from tests.peers.javascript import needs_packages
-from tests.vectors.test_vectors import FOLDER, founded, raw, read
 
 TYP = "xb-exercise+jws"
 PAYLOAD = '{"exercise":"EJERCICIO"}'
@@ -25,12 +24,7 @@ PLACES = [
     (suite, place) for suite, told in SUITES.items() for place in range(len(told.signatures))
 ]
 each_signature = pytest.mark.parametrize(("suite", "place"), PLACES)
-DOCUMENTS = read(FOLDER / "world.json")["documents"]
-OBJECTS = [
-    told["object"]
-    for path in sorted((FOLDER / "accept").glob("*.json"))
-    if "caller" in (told := read(path))
-]
+ACCEPTED = [path for path in FILES if path.parent.name == "accept"]
 
 
 @pytest.fixture(scope="module")
@@ -131,27 +125,12 @@ def test_we_verify_an_object_that_jwcrypto_signed(suite, signing):
 PRIVATE = {"OKP": "d", "AKP": "priv"}
 
 
-@pytest.mark.parametrize(
-    "text", [*map(raw, OBJECTS), *map(str.encode, DOCUMENTS)], ids=lambda text: digest(text)[:8]
-)
-def test_jwcrypto_verifies_every_signature_of_the_frozen_objects(text):
-    told, directory = json.loads(text), keys_of_the_world()
-    for each in told["signatures"]:
-        kid = json.loads(jwcrypto_jws.base64url_decode(each["protected"]))["kid"]
-        assert verify(told["payload"], each, public(directory[kid]))
-
-
-def keys_of_the_world():
-    view = founded()
-    root = view.root
-    assert root
-    custodians = [
-        each
-        for nation in root.nations.values()
-        for who in nation.signatories
-        for each in who.keys
-    ]
-    enrolled = [
-        key.jwk for standing in view.endpoints.values() for key in standing.endpoint.keys
-    ]
-    return {jwk.kid: jwk for jwk in (*custodians, *enrolled)}
+@pytest.mark.parametrize("path", ACCEPTED, ids=name)
+def test_jwcrypto_verifies_every_signature_of_the_frozen_objects(path):
+    told = read(path)
+    known = directory(told)
+    for text in (raw(told["object"]), *map(str.encode, world(told["world"])["documents"])):
+        signed = json.loads(text)
+        for each in signed["signatures"]:
+            kid = json.loads(jwcrypto_jws.base64url_decode(each["protected"]))["kid"]
+            assert verify(signed["payload"], each, public(known[kid]))
