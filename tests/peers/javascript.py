@@ -14,9 +14,9 @@ import pytest
 
 from exchange.custody.container import Secrets
 from exchange.model.codec import b64
-from exchange.model.identity import SuiteId
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SecretKey, load
+from exchange.seal.suites import SUITES
 
 HERE = Path(__file__).parent
 LOCK = HERE / "package-lock.json"
@@ -99,8 +99,14 @@ def opening(secrets: list[SecretKey]) -> list[dict[str, str]]:
     ]
 
 
-def keys(secrets: Secrets, suite: SuiteId) -> Mapping[str, Any]:
-    """All that an endpoint holds, as the client reads it."""
+def keys(secrets: Secrets) -> Mapping[str, Any]:
+    """All that an endpoint holds, as the client reads it; the suite is that of its keys."""
+    algorithms = [secret.alg for secret in secrets.of("sign")]
+    (suite,) = [
+        name
+        for name, told in SUITES.items()
+        if [each.name for each in told.signatures] == algorithms
+    ]
     signing = [
         {"alg": secret.alg, "kid": load(secret)[0].kid, "seed": b64(secret.seed)}
         for secret in secrets.of("sign")

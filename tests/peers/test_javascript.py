@@ -32,7 +32,7 @@ class Script:
         self.folder = exercise.folder
         self.profile = self.write("profile", {**profile, **changes})
         secrets = container.unseal((folder / "keys.xk").read_bytes(), PASSPHRASE)
-        self.keys = self.write("keys", javascript.keys(secrets, "xb1-h"))
+        self.keys = self.write("keys", javascript.keys(secrets))
 
     def write(self, name, told):
         path = self.folder / f"javascript-{name}.json"

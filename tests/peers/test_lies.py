@@ -31,7 +31,7 @@ def bulletin(**changes):
 
 
 async def inbox(tmp_path, url, endpoint=WATCH, **changes):
-    told = javascript.keys(world().secrets[endpoint], "xb1-h")
+    told = javascript.keys(world().secrets[endpoint])
     files = {
         "profile": msgspec.to_builtins(profile(url, endpoint, **changes)),
         "keys": {**told, "ms": NOW_MS},
