@@ -159,7 +159,7 @@ TRUST = [
     ),
     Case(
         "member-by-the-other-nation-too",
-        "a member of Panama signed by both: signatures that nobody asked for, and nobody judged",
+        "a member of Panama signed by both: signatures that nobody asked for",
         Code.TRUST_NOT_SIGNED,
         "/signatures/4",
         brought(
