@@ -14,15 +14,13 @@ from exchange.model.header import MAX_HEADER_BYTES
 from exchange.seal import body, jws
 from exchange.seal.close import Envelope, close
 from exchange.seal.open import SoftwareOpener, open_body
-from exchange.seal.software import SecretKey, SoftwareSigner, load, new_signing
+from exchange.seal.software import SoftwareSigner, load, new_opening, new_signing
 from exchange.seal.suites import SUITES, wrap_key
 from tests.builders import COAST, OPS, WATCH, decoded, world
 from tests.peers.javascript import needs_packages, opening
 
 pytestmark = needs_packages
 
-# Bytes of the seed that a private key of each suite grows from.
-SEEDS = {"xb1-h": 32}
 TEXT = '{"exercise":"EJERCICIO: ñandú"}'.encode()
 
 
@@ -33,8 +31,7 @@ def suite(request):
 
 @pytest.fixture
 def recipients(suite):
-    wrap = SUITES[suite].wrap
-    return [SecretKey(wrap, secrets.token_bytes(SEEDS[suite])) for _ in range(2)]
+    return [new_opening(suite, secrets.token_bytes) for _ in range(2)]
 
 
 def header(suite):
@@ -62,7 +59,7 @@ def test_every_recipient_opens_what_we_sealed(peer, sealed, recipients):
 
 
 def test_nobody_else_does(peer, sealed, suite):
-    other = SecretKey(SUITES[suite].wrap, secrets.token_bytes(SEEDS[suite]))
+    other = new_opening(suite, secrets.token_bytes)
     assert ask_open(peer, sealed, other) == {"code": "not-a-recipient"}
 
 

@@ -15,9 +15,10 @@ from tests.peers.javascript import Ran, needs_packages
 pytestmark = needs_packages
 
 
-@pytest.fixture(scope="module")
-def exercise(tmp_path_factory):
-    made = Exercise(tmp_path_factory.mktemp("peers") / "exercise")
+@pytest.fixture(scope="module", params=[("xb1-h", "xb1-h"), ("xb1-ch", "xb1-c")], ids="-".join)
+def exercise(tmp_path_factory, request):
+    """One whose two endpoints, and so whose clients, are of these suites."""
+    made = Exercise(tmp_path_factory.mktemp("peers") / "exercise", *request.param)
     made.start()
     yield made
     assert made.stop() == 0, made.log.read_text()

@@ -10,7 +10,7 @@ import pytest
 from jwcrypto import jwk as jwcrypto_jwk  # type: ignore[import-untyped]
 from jwcrypto import jws as jwcrypto_jws
 
-from exchange.model.codec import b64
+from exchange.model.codec import b64, unb64
 from exchange.model.objects import MAX_OBJECT_BYTES
 from exchange.seal import jws
 from exchange.seal.software import SoftwareSigner, load, new_signing
@@ -113,8 +113,8 @@ def test_we_verify_an_object_that_jwcrypto_signed(suite, signing):
     told = {
         "payload": spelled["payload"],
         "signatures": [
-            {name: each[name] for name in ("protected", "signature")}
-            for each in spelled["signatures"]
+            {"protected": each["protected"], "signature": lower(alg, each["signature"])}
+            for alg, each in zip(algorithms, spelled["signatures"], strict=True)
         ],
     }
     found = jws.read(json.dumps(told, separators=(",", ":")).encode(), MAX_OBJECT_BYTES)
@@ -122,7 +122,18 @@ def test_we_verify_an_object_that_jwcrypto_signed(suite, signing):
     assert found.payload.decode() == PAYLOAD
 
 
-PRIVATE = {"OKP": "d", "AKP": "priv"}
+PRIVATE = {"OKP": "d", "EC": "d", "AKP": "priv"}
+# The order of P-384 (SEC 2, section 2.5.1).
+ORDER = int("f" * 48 + "c7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16)
+
+
+def lower(alg, signature):
+    """ES384 with the lower s, as docs/protocol.md demands; others write either."""
+    if alg != "ES384":
+        return signature
+    raw_signature = unb64(signature)
+    s = int.from_bytes(raw_signature[48:])
+    return b64(raw_signature[:48] + min(s, ORDER - s).to_bytes(48))
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=name)

@@ -33,9 +33,9 @@ CURVES = {
     0x12: (hpke.KEM.P521, ec.SECP521R1()),
 }
 # The suites' KEMs by their HPKE numbers.
-OURS = {0x647A: "xb1-h"}
-SIGNATURES = ("ML-DSA-44", "ML-DSA-65")
-KEMS = {"768": mlkem.MLKEM768PrivateKey}
+OURS = {0x647A: "xb1-h", 0x42: "xb1-c", 0x51: "xb1-ch"}
+SIGNATURES = ("ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
+KEMS = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}
 
 RFC_9180 = published.hpke("test-vectors.json")
 DRAFT = published.hpke("hpke-pq-test-vectors.json")

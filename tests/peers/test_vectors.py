@@ -39,7 +39,8 @@ LET_IN = {
     *("recipient-not-sealed-to", "sealed-to-another", "sealed-to-one-more"),
     *("sealed-twice-to-one", "two-cancelled-at-once"),
     *("wrong-type-bool", "wrong-type-float", "wrong-type-null"),
-    "wrong-type-text",
+    *("wrong-type-text", "commit-of-sha-256", "commit-of-sha-384", "coordinate-missing"),
+    *("coordinate-short", "key-of-no-curve", "wrap-key-of-no-suite", "wrap-key-short"),
 }
 # Refused, and for another reason: it parses all before it looks at a member, and counts
 # custodians before it looks at the root's form.
