@@ -1,4 +1,4 @@
-"""The small signed objects beside the header: acknowledgement, subscription, session."""
+"""The small signed objects beside the header: acknowledgement, subscription, session ..."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from exchange.model.identity import (
     Count,
     Digest,
     EndpointId,
+    Jwk,
     MemberId,
     Seconds,
     SuiteId,
     Uuid7,
     Word,
 )
+from exchange.model.trust import EndpointKey
 
 ACK_TYP = "xb-ack+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
+ENROLMENT_TYP = "xb-enrol+jws"
 RECEIPT_TYP = "xb-receipt+jws"
 
 MAX_OBJECT_BYTES = 32 * 1024
@@ -74,6 +77,24 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issued: Seconds
 
 
+class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint asks its nation to list new keys: a file that travels to the custodians.
+
+    ``replaces`` names keys that may end once the new ones are in use. Signed first by the
+    signing keys in force, where there are any, then by the new ones, where it brings some.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    node: Word
+    keys: Annotated[list[EndpointKey], msgspec.Meta(min_length=1, max_length=8)]
+    replaces: Annotated[list[Digest], msgspec.Meta(max_length=32)]
+    issued: Seconds
+
+
 class GroupStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a node signs once for a commit group: these entries are durable, in this order."""
 
@@ -103,6 +124,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
+_ENROLMENT = msgspec.json.Decoder(Enrolment)
 _GROUP = msgspec.json.Decoder(GroupStatement)
 
 
@@ -121,6 +143,20 @@ def decode_subscription(payload: bytes) -> Subscription:
 def decode_session(payload: bytes) -> SessionRequest:
     """Decode a session request's payload, or refuse it."""
     return codec.decode_closed(payload, _SESSION, lambda _: 7)
+
+
+def decode_enrolment(payload: bytes) -> Enrolment:
+    """Decode an enrolment's payload, or refuse it."""
+    enrolment = codec.decode_closed(
+        payload, _ENROLMENT, lambda e: 9 + sum(4 + _members(key.jwk) for key in e.keys)
+    )
+    codec.must_be_set(enrolment.replaces, "/replaces")
+    return enrolment
+
+
+def _members(jwk: Jwk) -> int:
+    """Return how many members a key is written with: those it lacks are not there at all."""
+    return sum(getattr(jwk, name) is not None for name in jwk.__struct_fields__)
 
 
 def decode_group(payload: bytes) -> GroupStatement:
