@@ -40,6 +40,7 @@ class Code(StrEnum):
     WEAK_KEY = "weak-key"
     KEY_KNOWN = "key-known"
     KEY_IN_USE = "key-in-use"
+    STALE_BACKUP = "stale-backup"
     DIGEST_MISMATCH = "digest-mismatch"
     SIZE_MISMATCH = "size-mismatch"
     WRAPS_MISMATCH = "wraps-mismatch"

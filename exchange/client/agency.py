@@ -29,6 +29,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
 from exchange.model.identity import digest, uuid7
+from exchange.policy.expiry import lapses
 from exchange.seal import jws
 from exchange.seal.close import Envelope
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from exchange.model.entry import Facts
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
+    from exchange.policy.expiry import Lapse
     from exchange.seal.open import Opener
 
 
@@ -106,11 +108,17 @@ class Agency:
         """
         view = await self.trust.refresh(self._transport)
         if self.world.memory is not None:
-            self.world.memory.check(view)
+            self.world.memory.check(view, self._lapses(view))
         node = view.nodes.get(self.profile.node)
         if node is None or node.tls != certificate_digest(self.profile.certificate):
             raise Refusal(Code.TRUST_INVALID, "/nodes", name=self.profile.node)
         return view
+
+    def _lapses(self, view: View) -> list[Lapse]:
+        standing = view.endpoints.get(self.profile.endpoint)
+        if standing is None:
+            return []
+        return lapses(standing.endpoint, {key.kid for key in self._keys.signer.keys})
 
     # -- posting ------------------------------------------------------------------------
 
@@ -269,10 +277,11 @@ class Agency:
         )
         # Not kept: posted again after a lost answer it is refused as an old version, and said
         # once more it says the same.
-        signed = self._signed(subscription, objects.SUBSCRIPTION_TYP)
-        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        receipt, _ = await self._verified(answer, signed)
-        return receipt
+        return await self._post_raw(self._signed(subscription, objects.SUBSCRIPTION_TYP))
+
+    async def establish(self, document: bytes) -> Receipt:
+        """Post a signed trust document, as an operator of the node."""
+        return await self._post_raw(document)
 
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
@@ -306,6 +315,11 @@ class Agency:
 
     def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
         return jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
+
+    async def _post_raw(self, signed: bytes) -> Receipt:
+        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
+        receipt, _ = await self._verified(answer, signed)
+        return receipt
 
     # -- reading ------------------------------------------------------------------------
 
