@@ -95,15 +95,23 @@ class TokenKey:
         return _open[which]
 
     def _find(self, session: Any, what: str, place: TokenPlace) -> Any:
+        attribute = self._pkcs11.Attribute
+        wanted = {
+            attribute.CLASS: self._pkcs11.ObjectClass[what],
+            attribute.KEY_TYPE: self._pkcs11.KeyType[self._kind.key_type],
+        }
+        if place.object is not None:
+            wanted[attribute.LABEL] = place.object
+        if place.id is not None:
+            wanted[attribute.ID] = place.id
         try:
-            return session.get_key(
-                object_class=self._pkcs11.ObjectClass[what],
-                key_type=self._pkcs11.KeyType[self._kind.key_type],
-                label=place.object,
-                id=place.id,
-            )
+            # All of them: a search that stops half way stays open in the session.
+            found = list(session.get_objects(wanted))
         except self._pkcs11.exceptions.PKCS11Error as error:
             raise self._fault("token-key", error) from None
+        if len(found) != 1:
+            raise Fault(Code.KEY_TOKEN, name=self._name, expected="token-key", found=len(found))
+        return found[0]
 
     def _fault(self, expected: str, error: Exception) -> Fault:
         # The kind of error and no more: a library's message may quote what it was given.

@@ -107,7 +107,7 @@ def test_request_that_was_interrupted_is_written_again_with_the_same_keys(rotate
 
 
 def test_signing_keys_rotate_and_whoever_comes_late_is_not_locked_out(tmp_path):
-    """With no overlap the old keys end at once; the new ones, not in use yet, open a session."""
+    """With no overlap the old keys end at once; the new ones open a session all the same."""
     made = Exercise(tmp_path)
     made.start()
     before = {kid for kid, row in held(made).items() if row["use"] == "sig"}
