@@ -108,13 +108,14 @@ class Agency:
         """
         view = await self.trust.refresh(self._transport)
         if self.world.memory is not None:
-            self.world.memory.check(view, self._lapses(view))
+            self.world.memory.check(view, self.lapses(view))
         node = view.nodes.get(self.profile.node)
         if node is None or node.tls != certificate_digest(self.profile.certificate):
             raise Refusal(Code.TRUST_INVALID, "/nodes", name=self.profile.node)
         return view
 
-    def _lapses(self, view: View) -> list[Lapse]:
+    def lapses(self, view: View) -> list[Lapse]:
+        """Return when our keys end: those in use to sign, and all that others may seal to."""
         standing = view.endpoints.get(self.profile.endpoint)
         if standing is None:
             return []
@@ -380,6 +381,8 @@ class Agency:
 
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""
+        # Also where it is empty: whose key is about to end is to be told on every look.
+        await self.view()
         items: list[Item] = []
         since_ms = 0
         while more := await self.page(
