@@ -190,6 +190,29 @@ def taken_up(secrets: Secrets, listed: Mapping[str, EndpointKey], now: int) -> S
     return msgspec.structs.replace(secrets, keys={p: k for p, k in keys.items() if k})
 
 
+def aged(secrets: Secrets, now: int) -> Secrets:
+    """Return the container without keys that wait although their time is over.
+
+    Nobody lists them any more, and others are to be asked for. An opening key becomes a past
+    one: it may have been listed for a while, and something sealed to it.
+    """
+
+    def is_over(secret: SecretKey) -> bool:
+        life = secrets.lives.get(public(secret).kid)
+        return life is not None and life.until <= now
+
+    waiting = secrets.keys.get(OPEN_NEXT, [])
+    over = [key for key in waiting if is_over(key)]
+    keys = {
+        **secrets.keys,
+        OPEN: [*over, *secrets.keys.get(OPEN, [])],
+        OPEN_NEXT: [key for key in waiting if key not in over],
+    }
+    if any(map(is_over, keys.get(SIGN_NEXT, []))):
+        del keys[SIGN_NEXT]
+    return msgspec.structs.replace(secrets, keys={p: k for p, k in keys.items() if k})
+
+
 # -- the end -----------------------------------------------------------------------------------
 
 

@@ -116,6 +116,18 @@ def test_opening_key_that_opens_nothing_is_never_asked_for(
     assert fault.value.code == Code.KEY_FILE
 
 
+def test_request_that_was_never_admitted_does_not_stand_in_the_way_for_ever() -> None:
+    secrets = asked()
+    assert ring.aged(secrets, LIFE.until - 1) == secrets
+    after = ring.aged(secrets, LIFE.until)
+    # The one that waited may have been listed meanwhile, and sealed to: it still opens.
+    assert after.keys == {
+        ring.SIGN: BEFORE.of(ring.SIGN),
+        ring.OPEN: [*secrets.keys[ring.OPEN_NEXT], *BEFORE.of(ring.OPEN)],
+    }
+    assert [state for use, state in states(after) if use == "enc"] == ["past", "in-use"]
+
+
 # -- opening -----------------------------------------------------------------------------------
 
 

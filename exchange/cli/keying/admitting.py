@@ -64,7 +64,13 @@ class Described(NamedTuple):
     help="The trust documents in force, *.jws in their order; else the node is asked.",
 )
 @click.option("--anchor", help="Digest of the first root; needed with --trust.")
-@click.option("--overlap-days", default=ring.OVERLAP_DAYS, show_default=True)
+@click.option(
+    "--overlap-days",
+    type=click.IntRange(0, 366),
+    default=ring.OVERLAP_DAYS,
+    show_default=True,
+    help="How long a replaced key stays valid beside the new one.",
+)
 @click.option("--anew", is_flag=True, help="The endpoint lost its keys: vouched for otherwise.")
 @click.option("--title-es", help="A new endpoint's name in Spanish.")
 @click.option("--title-en", help="A new endpoint's name in English.")

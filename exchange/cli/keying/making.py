@@ -193,7 +193,7 @@ async def _rotate(
             _move_places(context)
         _tell_in_use(session, after)
         return
-    suite = standing.endpoint.suite
+    suite, secrets = standing.endpoint.suite, ring.aged(secrets, now)
     if signing and ring.SIGN_NEXT not in secrets.keys:
         # First where they lie: the container, written last, says that they are to be used.
         _keep_next(context, suite, places)
