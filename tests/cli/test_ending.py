@@ -7,6 +7,7 @@ import pytest
 from exchange.cli.keying import ending
 from exchange.client.sealed import Sealed
 from exchange.custody import ring
+from exchange.custody.container import Life
 from exchange.errors import Code, Refusal
 from exchange.model.trust import EndpointKey
 from tests.builders import DAY, NOW, WATCH, Randomness, world
@@ -15,7 +16,7 @@ SECRETS = world().secrets[WATCH]
 PRESENT = ring.new_opening(world().view.standing(WATCH).endpoint.suite, Randomness("present"))
 PAST = world().key(WATCH)
 # One past key, and the one in use.
-HELD = ring.with_keys(SECRETS, ring.OPEN, [*SECRETS.of(ring.OPEN), PRESENT], ring.Life(0, NOW))
+HELD = ring.with_keys(SECRETS, ring.OPEN, [*SECRETS.of(ring.OPEN), PRESENT], Life(0, NOW))
 
 
 def due(listed=(), retained=()):
