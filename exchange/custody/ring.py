@@ -66,7 +66,7 @@ def new_opening(suite: SuiteId, randomness: Callable[[int], bytes]) -> SecretKey
 
 
 def held(secrets: Secrets) -> list[Held]:
-    """Return every key, signing keys first. Of opening keys the last made is in use."""
+    """Return every key, signing keys first. Of opening keys the last of a suite is in use."""
     found: list[Held] = []
 
     def add(use: Literal["sig", "enc"], purpose: str, state: State) -> None:
@@ -77,8 +77,9 @@ def held(secrets: Secrets) -> list[Held]:
     add("sig", SIGN, "in-use")
     add("sig", SIGN_NEXT, "next")
     add("enc", OPEN, "past")
-    if found and found[-1].state == "past":
-        found[-1] = found[-1]._replace(state="in-use")
+    newest = {each.jwk.alg: place for place, each in enumerate(found) if each.use == "enc"}
+    for place in newest.values():
+        found[place] = found[place]._replace(state="in-use")
     add("enc", OPEN_NEXT, "next")
     found += [
         Held("enc", each.jwk, "destroyed", Life(0, each.at)) for each in secrets.destroyed

@@ -46,13 +46,10 @@ def lapses(endpoint: Endpoint, signing: Collection[str] | None = None) -> list[L
     if signing is not None:
         signs = [key for key in signs if key.jwk.kid in signing]
     opens = [key for key in endpoint.keys if key.use == "enc"]
-    found = []
-    if signs:
-        # All of a suite must sign: the first that ends, ends it.
-        found.append(Lapse("sig", min(_newest(signs))))
-    if opens:
-        found.append(Lapse("enc", max(_newest(opens))))
-    return found
+    # All of a suite must sign, and who sends by another suite needs another opening key: the
+    # first that ends, ends something.
+    found = [Lapse("sig", min(_newest(signs)))] if signs else []
+    return found + ([Lapse("enc", min(_newest(opens)))] if opens else [])
 
 
 def _newest(keys: Iterable[EndpointKey]) -> Iterable[int]:

@@ -147,9 +147,9 @@ def _of_nodes_and_custodians(view: View) -> Iterator[Jwk]:
 def _check_replaced(enrolment: Enrolment, standing: Standing | None) -> None:
     """Refuse to end a key that is not the asker's, or that nothing new stands in for."""
     mine = standing.keys if standing is not None else {}
-    uses = {key.use for key in enrolment.keys}
+    algorithms = {key.jwk.alg for key in enrolment.keys}
     for place, kid in enumerate(enrolment.replaces):
-        if kid not in mine or mine[kid].use not in uses:
+        if kid not in mine or mine[kid].jwk.alg not in algorithms:
             raise Refusal(Code.UNKNOWN_KEY, f"/replaces/{place}", kid=kid)
 
 
@@ -193,13 +193,10 @@ def admitted(
 def _kept(
     keys: Sequence[EndpointKey], enrolment: Enrolment, now: int, overlap_s: int
 ) -> Iterator[EndpointKey]:
-    begins = {
-        use: max(now, *(key.since for key in enrolment.keys if key.use == use))
-        for use in {key.use for key in enrolment.keys}
-    }
+    begins = {key.jwk.alg: max(now, key.since) for key in enrolment.keys}
     for key in keys:
         until = key.until
         if key.jwk.kid in enrolment.replaces:
-            until = min(until, begins[key.use] + overlap_s)
+            until = min(until, begins[key.jwk.alg] + overlap_s)
         if until > now:
             yield msgspec.structs.replace(key, until=until)

@@ -128,6 +128,17 @@ def test_request_that_was_never_admitted_does_not_stand_in_the_way_for_ever() ->
     assert [state for use, state in states(after) if use == "enc"] == ["past", "in-use"]
 
 
+def test_newest_opening_key_of_each_suite_is_in_use() -> None:
+    made = [
+        ring.new_opening(suite, Randomness(f"{suite} {epoch}"))
+        for epoch in (1, 2)
+        for suite in SUITES
+    ]
+    secrets = ring.with_keys(BEFORE, ring.OPEN, made, LIFE)
+    found = [each.state for each in ring.held(secrets) if each.use == "enc"]
+    assert found == ["past"] * len(SUITES) + ["in-use"] * len(SUITES)
+
+
 # -- opening -----------------------------------------------------------------------------------
 
 

@@ -22,11 +22,11 @@ from exchange.seal.software import new_signing
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from exchange.cli.home import Context
     from exchange.model.identity import Jwk, SuiteId
-    from exchange.model.trust import EndpointKey
+    from exchange.model.trust import Endpoint, EndpointKey
     from exchange.model.view import View
     from exchange.seal.jws import Signer
     from exchange.seal.software import SecretKey
@@ -83,9 +83,11 @@ def _with_signing(secrets: Secrets, purpose: str, fresh: Fresh, now: int) -> Sec
     return ring.with_keys(secrets, purpose, fresh.secrets, life, elsewhere)
 
 
-def _with_opening(secrets: Secrets, purpose: str, suite: SuiteId, now: int) -> Secrets:
+def _with_opening(
+    secrets: Secrets, purpose: str, suites: Iterable[SuiteId], now: int
+) -> Secrets:
     life = Life(now, now + ring.OPENING_DAYS * ring.DAY_S)
-    fresh = [ring.new_opening(suite, world.randomness)]
+    fresh = [ring.new_opening(suite, world.randomness) for suite in suites]
     return ring.with_keys(secrets, purpose, fresh, life)
 
 
@@ -135,7 +137,8 @@ def new(  # noqa: PLR0913  (the options of the verb)
         raise click.UsageError("--request: --node")
     now, fresh = world.now(), _fresh(suite, places)
     secrets = _with_signing(Secrets(holder, {}), ring.SIGN, fresh, now)
-    secrets = _with_opening(secrets, ring.OPEN, suite, now)
+    # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
+    secrets = _with_opening(secrets, ring.OPEN, SUITES, now)
     write_private(file, container.seal(secrets, world.passphrase(holder), world.randomness))
     if places:
         kept = signers.Places(suite, list(places))
@@ -199,12 +202,20 @@ async def _rotate(
         _keep_next(context, suite, places)
         secrets = _with_signing(secrets, ring.SIGN_NEXT, _fresh(suite, places), now)
     if opening and ring.OPEN_NEXT not in secrets.keys:
-        secrets = _with_opening(secrets, ring.OPEN_NEXT, suite, now)
+        received = _received(view, standing.endpoint)
+        secrets = _with_opening(secrets, ring.OPEN_NEXT, received, now)
     context.keep(secrets, passphrase)
     path = out or context.folder / "enrolment.jws"
     place = Place(secrets.holder, suite, node)
     enrolment = _write_request(context, secrets, place, standing.keys, path)
     _tell_asked(session, enrolment, path)
+
+
+def _received(view: View, endpoint: Endpoint) -> list[SuiteId]:
+    """Return the suites to be sealed to by: its own, and others that it has keys of."""
+    wraps = {key.jwk.alg for key in endpoint.keys if key.use == "enc"}
+    wraps.add(SUITES[endpoint.suite].wrap)
+    return [suite for suite in view.agreed().suites if SUITES[suite].wrap in wraps]
 
 
 async def _view(context: Context, secrets: Secrets) -> tuple[View, str]:
@@ -268,8 +279,8 @@ def _write_request(
         by.append(context.signer(secrets, ring.SIGN_NEXT))
         signing = by[1].keys
     asked = ring.asked(secrets, signing, secrets.keys.get(ring.OPEN_NEXT, []))
-    uses, kids = {key.use for key in asked}, {key.jwk.kid for key in asked}
-    replaces = [kid for kid, key in listed.items() if key.use in uses and kid not in kids]
+    algs, kids = {key.jwk.alg for key in asked}, {key.jwk.kid for key in asked}
+    replaces = [kid for kid, key in listed.items() if key.jwk.alg in algs and kid not in kids]
     enrolment = _enrolment(place, asked, replaces, world.now())
     write_private(path, ring.request(enrolment, by) + b"\n")
     return enrolment
