@@ -74,8 +74,19 @@ class Described(NamedTuple):
 @click.option("--anew", is_flag=True, help="The endpoint lost its keys: vouched for otherwise.")
 @click.option("--title-es", help="A new endpoint's name in Spanish.")
 @click.option("--title-en", help="A new endpoint's name in English.")
-@click.option("--role", "roles", multiple=True, type=click.Choice(get_args(Role)))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(get_args(Role)),
+    help="What a new endpoint may do; once for each role.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the signed document.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before signing.")
 @verb
 def admit(  # noqa: PLR0913  (the options of the verb)

@@ -110,7 +110,13 @@ def _enrolment(
 @click.command()
 @click.argument("holder")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--suite", type=click.Choice(list(SUITES)), default=next(iter(SUITES)))
+@click.option(
+    "--suite",
+    type=click.Choice(list(SUITES)),
+    default=next(iter(SUITES)),
+    show_default=True,
+    help="The algorithms that it signs and seals by.",
+)
 @click.option("--node", help="The node it will post at; needed for --request.")
 @click.option(
     "--request",
