@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exchange.custody import container, ring
+from exchange.model.identity import digest
 from tests.cli.exercise import OPS, PASSPHRASE, WATCH, Exercise
 
 BACKUP = {"EXCHANGE_BACKUP_PASSPHRASE": "backup passphrase"}
@@ -65,6 +66,8 @@ def test_rotation_asks_then_waits_for_the_custodians_and_then_takes_the_key_into
     (asked,) = rotated.asked["keys"]
     assert (rotated.asked["step"], asked["use"]) == ("asked", "enc")
     assert rotated.admitted.code == 0
+    # Read aloud by one and compared by the other: nothing else vouches for a first request.
+    assert rotated.admitted.json["digest"] == rotated.asked["digest"]
     changes = {row["kid"]: row["change"] for row in rotated.admitted.json["keys"]}
     assert changes[asked["kid"]] == "new"
     (old,) = rotated.asked["replaces"]
@@ -182,7 +185,8 @@ def test_nobody_signs_unasked(rotated):
 def test_new_endpoint_is_listed_with_what_custodians_say_of_it(rotated, tmp_path):
     file, request = tmp_path / "keys.xk", tmp_path / "request.jws"
     words = ["us.jiatfs/patrol", file, "--node", "pa", "--request", request, "--json"]
-    assert rotated.run("keys", "new", *map(str, words)).code == 0
+    ran = rotated.run("keys", "new", *map(str, words))
+    assert (ran.code, ran.json["digest"]) == (0, digest(request.read_bytes().strip()))
     ran = admit(rotated, str(request), "us")
     assert (ran.code, ran.json["error"]["code"]) == (1, "unknown-endpoint")
     titles = ["--title-es", "EJERCICIO", "--title-en", "EXERCISE", "--role", "reader"]

@@ -16,6 +16,7 @@ from exchange.cli.times import zulu
 from exchange.custody import ring, signers
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import trust as trusts
+from exchange.model.identity import digest
 from exchange.model.trust import Endpoint, Member, Role
 from exchange.model.view import View
 from exchange.seal import enrolment, jws, trust
@@ -112,13 +113,14 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     if (folder is None) != (anchor is None):
         raise click.UsageError("--trust: --anchor")
     now, view = world.now(), _view(session, folder, anchor)
-    checked = enrolment.check(request.read_bytes().strip(), view, now, anew=anew)
+    raw = request.read_bytes().strip()
+    checked = enrolment.check(raw, view, now, anew=anew)
     before = _member(view, checked)
     fresh = Described(title_es, title_en, roles).fresh(checked)
     after = enrolment.admitted(before, checked, now, overlap_days * ring.DAY_S, fresh)
     rows = _changes(before, after, checked)
     if not session.as_json:
-        _show(session, checked, rows)
+        _show(session, checked, digest(raw), rows)
     if not yes:
         confirm(session.lang, "¿Firmar?", "Sign?")
     document = jws.sign(trusts.encode(after), trusts.TYP, _signers(custodians))
@@ -127,7 +129,8 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     write_private(out, document)
     if session.as_json:
         told = {"name": trusts.name_of(after), "version": after.version, "file": str(out)}
-        output.show_json({**told, "endpoint": checked.endpoint, "keys": rows})
+        told |= {"endpoint": checked.endpoint, "digest": digest(raw)}
+        output.show_json({**told, "keys": rows})
     session.say(
         f"{trusts.name_of(after)}, versión {after.version}, en {out}."
         f" Un operador lo entrega con «exchange keys publish {out}».",
@@ -206,9 +209,11 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _show(session: Session, request: Enrolment, rows: Sequence[dict[str, Any]]) -> None:
+def _show(
+    session: Session, request: Enrolment, named: str, rows: Sequence[dict[str, Any]]
+) -> None:
     words = _WORDS[session.lang]
-    click.echo(request.endpoint)
+    click.echo(f"{request.endpoint}: {named}")
     shown = [{**row, "change": words[row["change"]], "use": words[row["use"]]} for row in rows]
     output.table(shown, _HEADS[session.lang])
 

@@ -16,7 +16,7 @@ from exchange.cli.times import zulu
 from exchange.custody import container, ring, signers, uris
 from exchange.custody.container import Life, Secrets
 from exchange.errors import Code, Refusal
-from exchange.model.identity import uuid7
+from exchange.model.identity import digest, uuid7
 from exchange.model.objects import Enrolment
 from exchange.seal.software import new_signing
 from exchange.seal.suites import SUITES
@@ -149,14 +149,17 @@ def new(  # noqa: PLR0913  (the options of the verb)
     if places:
         kept = signers.Places(suite, list(places))
         write_private(file.parent / PLACES, msgspec.json.encode(kept) + b"\n")
+    named = None
     if wanted is not None and node is not None:
         keys = ring.asked(secrets, fresh.signer.keys, secrets.of(ring.OPEN))
         enrolment = _enrolment(Place(holder, suite, node), keys, [], now)
-        write_private(wanted, ring.request(enrolment, [fresh.signer]) + b"\n")
+        named = _write(wanted, ring.request(enrolment, [fresh.signer]))
     if session.as_json:
-        asked = str(wanted) if wanted else None
-        output.show_json({"holder": holder, "file": str(file), "request": asked})
+        asked = {"request": str(wanted) if wanted else None, "digest": named}
+        output.show_json({"holder": holder, "file": str(file), **asked})
     session.say(f"Claves nuevas en {file}", f"New keys in {file}")
+    if named:
+        _tell_digest(session, named)
 
 
 @click.command()
@@ -213,8 +216,8 @@ async def _rotate(
     context.keep(secrets, passphrase)
     path = out or context.folder / "enrolment.jws"
     place = Place(secrets.holder, suite, node)
-    enrolment = _write_request(context, secrets, place, standing.keys, path)
-    _tell_asked(session, enrolment, path)
+    enrolment, named = _write_request(context, secrets, place, standing.keys, path)
+    _tell_asked(session, enrolment, path, named)
 
 
 def _received(view: View, endpoint: Endpoint) -> list[SuiteId]:
@@ -278,7 +281,7 @@ def _write_request(
     place: Place,
     listed: dict[str, EndpointKey],
     path: Path,
-) -> Enrolment:
+) -> tuple[Enrolment, str]:
     by = [context.signer(secrets)]
     signing: Sequence[Jwk] = []
     if ring.SIGN_NEXT in secrets.keys:
@@ -288,21 +291,35 @@ def _write_request(
     algs, kids = {key.jwk.alg for key in asked}, {key.jwk.kid for key in asked}
     replaces = [kid for kid, key in listed.items() if key.jwk.alg in algs and kid not in kids]
     enrolment = _enrolment(place, asked, replaces, world.now())
-    write_private(path, ring.request(enrolment, by) + b"\n")
-    return enrolment
+    return enrolment, _write(path, ring.request(enrolment, by))
 
 
-def _tell_asked(session: Session, enrolment: Enrolment, path: Path) -> None:
+def _write(path: Path, request: bytes) -> str:
+    """Write a request; return its digest, by which people tell that it is the same file."""
+    write_private(path, request + b"\n")
+    return digest(request)
+
+
+def _tell_digest(session: Session, named: str) -> None:
+    session.say(
+        f"Huella de la solicitud, para cotejarla de viva voz con los custodios: {named}",
+        f"Digest of the request, to be compared with the custodians by voice: {named}",
+    )
+
+
+def _tell_asked(session: Session, enrolment: Enrolment, path: Path, named: str) -> None:
     if session.as_json:
         asked = [
             {"use": key.use, "alg": key.jwk.alg, "kid": key.jwk.kid, "until": zulu(key.until)}
             for key in enrolment.keys
         ]
         told = {"endpoint": enrolment.endpoint, "step": "asked", "request": str(path)}
-        output.show_json({**told, "keys": asked, "replaces": enrolment.replaces})
+        more = {"digest": named, "keys": asked, "replaces": enrolment.replaces}
+        output.show_json({**told, **more})
     session.say(
         f"Solicitud de {len(enrolment.keys)} claves en {path}. Entréguela a los custodios de su"
         " nación («exchange keys admit»); cuando figure, repita «exchange keys rotate».",
         f"Request for {len(enrolment.keys)} keys in {path}. Give it to your nation's custodians"
         " (`exchange keys admit`); once it is listed, run `exchange keys rotate` again.",
     )
+    _tell_digest(session, named)
