@@ -174,7 +174,7 @@ class Context:
 
     def agency_as(self, secrets: Secrets, signer: Signer) -> Agency:
         """Return the same with a signer of the caller's choice."""
-        keys = Keys(signer, ring.openers(secrets))
+        keys = Keys(signer, ring.openers(secrets), ring.gone(secrets))
         memory = Memory(self.folder / SEEN)
         here = World(world.clock_ms, world.randomness, world.codes(), self.outbox(), memory)
         return Agency(self.profile(), keys, here)

@@ -51,10 +51,14 @@ if TYPE_CHECKING:
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What the endpoint signs with, and what it opens with (present and past keys)."""
+    """What the endpoint signs with, and what it opens with (present and past keys).
+
+    ``destroyed`` open nothing any more, and say so of what was sealed to them.
+    """
 
     signer: jws.Signer
     openers: Sequence[Opener]
+    destroyed: Sequence[Opener] = ()
 
 
 class World(msgspec.Struct, frozen=True):
@@ -411,7 +415,8 @@ class Agency:
                 raise
             # Bytes that the node cannot give lock this item; they do not block the next one.
             return msgspec.structs.replace(item, locked=error)
-        return reading.unseal(item, body, self._keys.openers, self.world.codes)
+        keys = [*self._keys.openers, *self._keys.destroyed]
+        return reading.unseal(item, body, keys, self.world.codes)
 
 
 def _must_be_from(receipt: Receipt, node: str) -> None:

@@ -106,10 +106,14 @@ class Gone:
 
 
 def openers(secrets: Secrets) -> list[Opener]:
-    """Return all that may open a bulletin, or say why it no longer can."""
-    secrets.of(OPEN)
-    keys = [*secrets.keys[OPEN], *secrets.keys.get(OPEN_NEXT, [])]
-    return [*map(SoftwareOpener, keys), *map(Gone, secrets.destroyed)]
+    """Return all that may open a bulletin: past, present, and asked for."""
+    keys = [*secrets.of(OPEN), *secrets.keys.get(OPEN_NEXT, [])]
+    return [SoftwareOpener(key) for key in keys]
+
+
+def gone(secrets: Secrets) -> list[Opener]:
+    """Return what says, of each destroyed key, why nothing opens with it."""
+    return [Gone(each) for each in secrets.destroyed]
 
 
 # -- new keys ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from exchange.model import objects
 from exchange.model.identity import Jwk, SuiteId
 from exchange.model.trust import EndpointKey
 from exchange.seal import enrolment, jws
-from exchange.seal.open import SoftwareOpener, open_body
+from exchange.seal.open import Opener, SoftwareOpener, open_body
 from exchange.seal.software import new_signing
 from exchange.seal.suites import SUITES
 from tests import builders
@@ -142,6 +142,10 @@ def test_newest_opening_key_of_each_suite_is_in_use() -> None:
 # -- opening -----------------------------------------------------------------------------------
 
 
+def every(secrets: Secrets) -> list[Opener]:
+    return [*ring.openers(secrets), *ring.gone(secrets)]
+
+
 def test_every_key_past_present_and_asked_for_opens() -> None:
     secrets = asked()
     after = ring.taken_up(secrets, listing(secrets, *ALL), NOW)
@@ -162,13 +166,13 @@ def test_what_a_destroyed_key_opened_says_so_and_since_when() -> None:
     )
     envelope = WORLD.envelope(to=[WATCH])
     with pytest.raises(Refusal) as refusal:
-        open_body(builders.decoded(envelope.header), envelope.body, ring.openers(after))
+        open_body(builders.decoded(envelope.header), envelope.body, every(after))
     day = datetime.fromtimestamp(NOW, UTC).date().isoformat()
     assert refusal.value.code == Code.KEY_DESTROYED
     assert refusal.value.facts == {"kid": WORLD.key(WATCH).kid, "day": day}
     other = WORLD.envelope(to=[OPS], endpoint=WATCH)
     with pytest.raises(Refusal) as refusal:
-        open_body(builders.decoded(other.header), other.body, ring.openers(after))
+        open_body(builders.decoded(other.header), other.body, every(after))
     assert refusal.value.code == Code.NOT_A_RECIPIENT
 
 
