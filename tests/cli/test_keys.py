@@ -54,8 +54,9 @@ def held(made, context=WATCH):
 
 def lock(made, identity, context=WATCH, **env):
     """Why a bulletin of the inbox does not open, as a code; None where it does."""
-    items = made.at(context, "inbox", "--json", **env).json["items"]
-    (locked,) = [item["locked"] for item in items if item["id"] == identity]
+    ran = made.at(context, "inbox", "--json", **env)
+    assert ran.code == 0, ran.out
+    (locked,) = [item["locked"] for item in ran.json["items"] if item["id"] == identity]
     return locked and locked["code"]
 
 
