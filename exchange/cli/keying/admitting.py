@@ -70,6 +70,7 @@ class Described(NamedTuple):
     type=click.IntRange(0, 366),
     default=ring.OVERLAP_DAYS,
     show_default=True,
+    metavar="DAYS",
     help="How long a replaced key stays valid beside the new one.",
 )
 @click.option("--anew", is_flag=True, help="The endpoint lost its keys: vouched for otherwise.")
