@@ -18,13 +18,13 @@ from exchange.model import objects
 from exchange.model.trust import EndpointKey
 from exchange.seal import jws
 from exchange.seal.open import SoftwareOpener
-from exchange.seal.software import SEED_BYTES, SecretKey, load
-from exchange.seal.suites import SUITES, wrap_key
+from exchange.seal.software import SecretKey, load
+from exchange.seal.suites import suite_of_wrap, wrap_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from exchange.model.identity import Jwk, SuiteId
+    from exchange.model.identity import Jwk
     from exchange.model.objects import Enrolment
     from exchange.seal.jws import Signer
     from exchange.seal.open import Opener
@@ -55,14 +55,9 @@ class Held(NamedTuple):
 
 def public(secret: SecretKey) -> Jwk:
     """Return the public half of a signing or opening key."""
-    if any(secret.alg == suite.wrap for suite in SUITES.values()):
+    if suite_of_wrap(secret.alg) is not None:
         return SoftwareOpener(secret).key
     return load(secret)[0]
-
-
-def new_opening(suite: SuiteId, randomness: Callable[[int], bytes]) -> SecretKey:
-    """Return a fresh opening key of a suite."""
-    return SecretKey(SUITES[suite].wrap, randomness(SEED_BYTES))
 
 
 def held(secrets: Secrets) -> list[Held]:
@@ -161,10 +156,11 @@ def asked(
 def _try(secret: SecretKey) -> None:
     """Seal to an opening key and open it: nobody shall seal to a key that opens nothing."""
     opener, probe, info = SoftwareOpener(secret), b"enrolment".ljust(32), b"xb1-enrol"
-    suite = next(each for each in SUITES.values() if each.wrap == secret.alg)
+    suite = suite_of_wrap(opener.key.alg)
     try:
         # What was sealed is authenticated: it opens as it was, or not at all.
-        opener.unwrap(suite.hpke.encrypt(probe, wrap_key(opener.key), info), info)
+        if suite is not None:
+            opener.unwrap(suite.hpke.encrypt(probe, wrap_key(opener.key), info), info)
     except Refusal as refusal:
         raise Fault(Code.KEY_FILE, name=opener.key.kid, expected=secret.alg) from refusal
 

@@ -12,8 +12,8 @@ import msgspec
 from exchange.custody import tokens, uris
 from exchange.errors import Code, Fault
 from exchange.model.identity import SuiteId
+from exchange.seal import suites
 from exchange.seal.software import SoftwareSigner, load
-from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,9 +91,9 @@ def suite_of(algorithms: Sequence[str]) -> SuiteId:
     Raises:
         Fault: ``key-file``: none does.
     """
-    for name, suite in SUITES.items():
-        if [each.name for each in suite.signatures] == list(algorithms):
-            return name
+    suite = suites.suite_of(algorithms)
+    if suite is not None:
+        return suite.id
     raise Fault(Code.KEY_FILE, expected="suite-keys", found=", ".join(algorithms))
 
 
@@ -114,7 +114,7 @@ def gather(suite: SuiteId, places: Sequence[str], purpose: str, sources: Sources
     Raises:
         Fault: ``key-file`` or ``key-token``: a place cannot be read, or holds no such key.
     """
-    algorithms = [each.name for each in SUITES[suite].signatures]
+    algorithms = [each.name for each in suites.SUITES[suite].signatures]
     if len(places) != len(algorithms):
         raise Fault(Code.KEY_FILE, expected="key-uri", found=len(places))
     return Composite(

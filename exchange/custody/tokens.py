@@ -6,11 +6,13 @@ URI names a token. Post-quantum keys have no place in today's tokens: they stay 
 
 from __future__ import annotations
 
+from hashlib import sha384
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64
 from exchange.model.identity import Jwk
+from exchange.seal.suites import check_signature_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +34,16 @@ def _ed25519(point: bytes) -> Jwk:
     return Jwk(kty="OKP", alg="Ed25519", crv="Ed25519", x=b64(point))
 
 
+def _p384(point: bytes) -> Jwk:
+    """Return the key of an uncompressed point: 4, then x and y of 48 bytes each."""
+    x, y = point[1:49], point[49:]
+    return Jwk(kty="EC", alg="ES384", crv="P-384", x=b64(x), y=b64(y))
+
+
 # ECDSA's own hash is computed here: not every token knows the joined mechanism.
 _KINDS = {
     "Ed25519": _Kind("EC_EDWARDS", "EDDSA", bytes, _ed25519),
+    "ES384": _Kind("EC", "ECDSA", lambda data: sha384(data).digest(), _p384),
 }
 ALGORITHMS = frozenset(_KINDS)
 
@@ -66,6 +75,11 @@ class TokenKey:
         if point[:1] != b"\x04" or len(point) < 2 or point[1] != len(point) - 2:
             raise Fault(Code.KEY_TOKEN, name=self._name, expected="token-key")
         self.jwk = self._kind.public(point[2:])
+        # Of another curve, say: what custodians would refuse is not signed with.
+        try:
+            check_signature_key(self.jwk)
+        except Refusal as refusal:
+            raise self._fault("token-key", refusal) from None
 
     def sign(self, data: bytes) -> bytes:
         """Return the signature, in JOSE's form."""

@@ -10,10 +10,11 @@ from exchange.custody import ring
 from exchange.custody.container import Life
 from exchange.errors import Code, Refusal
 from exchange.model.trust import EndpointKey
+from exchange.seal.software import new_opening
 from tests.builders import DAY, NOW, WATCH, Randomness, world
 
 SECRETS = world().secrets[WATCH]
-PRESENT = ring.new_opening(world().view.standing(WATCH).endpoint.suite, Randomness("present"))
+PRESENT = new_opening(world().view.standing(WATCH).endpoint.suite, Randomness("present"))
 PAST = world().key(WATCH)
 # One past key, and the one in use.
 HELD = ring.with_keys(SECRETS, ring.OPEN, [*SECRETS.of(ring.OPEN), PRESENT], Life(0, NOW))

@@ -15,7 +15,7 @@ from exchange.model.identity import Jwk, SuiteId
 from exchange.model.trust import EndpointKey
 from exchange.seal import enrolment, jws
 from exchange.seal.open import Opener, SoftwareOpener, open_body
-from exchange.seal.software import new_signing
+from exchange.seal.software import new_opening, new_signing
 from exchange.seal.suites import SUITES
 from tests import builders
 from tests.builders import DAY, NOW, OPS, WATCH, Randomness
@@ -28,7 +28,7 @@ LIFE = Life(NOW, NOW + 93 * DAY)
 
 def asked(seed: str = "next") -> Secrets:
     """The container once a new opening key and new signing keys were asked for."""
-    opening = [ring.new_opening(SUITE, Randomness(f"open {seed}"))]
+    opening = [new_opening(SUITE, Randomness(f"open {seed}"))]
     signing = new_signing(SUITE, Randomness(f"sign {seed}"))
     secrets = ring.with_keys(BEFORE, ring.OPEN_NEXT, opening, LIFE)
     return ring.with_keys(secrets, ring.SIGN_NEXT, signing, LIFE)
@@ -95,7 +95,7 @@ def test_request_is_one_that_custodians_admit() -> None:
     assert {key.until for key in keys} == {LIFE.until}
 
 
-OTHER = ring.public(ring.new_opening(SUITE, Randomness("other")))
+OTHER = ring.public(new_opening(SUITE, Randomness("other")))
 
 
 class Mixed(SoftwareOpener):
@@ -130,7 +130,7 @@ def test_request_that_was_never_admitted_does_not_stand_in_the_way_for_ever() ->
 
 def test_newest_opening_key_of_each_suite_is_in_use() -> None:
     made = [
-        ring.new_opening(suite, Randomness(f"{suite} {epoch}"))
+        new_opening(suite, Randomness(f"{suite} {epoch}"))
         for epoch in (1, 2)
         for suite in SUITES
     ]
@@ -203,7 +203,7 @@ def test_restored_keys_that_were_destroyed_since_stay_destroyed() -> None:
     gone = ring.without(backup, {WORLD.key(WATCH).kid}, NOW)
     assert ring.buried(backup, gone.destroyed) == gone
     assert ring.buried(gone, gone.destroyed) == gone
-    unknown = Destroyed(ring.public(ring.new_opening(SUITE, Randomness("gone"))), NOW)
+    unknown = Destroyed(ring.public(new_opening(SUITE, Randomness("gone"))), NOW)
     assert ring.buried(backup, [unknown]).destroyed == [unknown]
 
 
@@ -215,7 +215,7 @@ def test_container_without_opening_keys_is_no_endpoint_s() -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_public_half_is_that_of_the_key_for_every_suite(suite: SuiteId) -> None:
-    opening = ring.new_opening(suite, Randomness("public"))
+    opening = new_opening(suite, Randomness("public"))
     assert ring.public(opening).alg == SUITES[suite].wrap
     signing = new_signing(suite, Randomness("public"))
     assert [ring.public(key).alg for key in signing] == [

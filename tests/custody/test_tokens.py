@@ -10,16 +10,18 @@ import msgspec
 import pytest
 
 from exchange.custody import signers, uris
+from exchange.custody.container import Secrets
 from exchange.custody.signers import Sources
 from exchange.custody.uris import TokenPlace
 from exchange.errors import Code, Fault
+from exchange.model.identity import SuiteId
 from exchange.model.trust import EndpointKey
 from exchange.model.view import Standing
 from exchange.seal import jws
-from exchange.seal.software import SoftwareSigner
+from exchange.seal.software import SoftwareSigner, new_signing
 from exchange.seal.suites import SUITES
 from tests import builders
-from tests.builders import NOW, OPS
+from tests.builders import NOW, OPS, Randomness
 from tests.custody import softhsm
 from tests.custody.softhsm import PIN, SoftHsm
 
@@ -73,6 +75,19 @@ def test_object_signed_half_by_a_token_holds_like_any_other(hsm: SoftHsm) -> Non
     jws.verify(jws.read(raw, 20_000).claims, SUITE, lambda claim: by_kid[claim.kid])
     soft = WORLD.signers[OPS].keys
     assert (signer.keys[0] != soft[0], signer.keys[1]) == (True, soft[1])
+
+
+@pytest.mark.parametrize(("suite", "label"), [("xb1-h", "sign-1"), ("xb1-ch", "elliptic")])
+def test_classical_half_of_each_suite_that_has_one_may_lie_in_a_token(
+    hsm: SoftHsm, suite: SuiteId, label: str
+) -> None:
+    made = Secrets(OPS, {"sign": new_signing(suite, Randomness("token"))})
+    places = [hsm.uri("pa-ops", label), SOFT]
+    signer = signers.gather(suite, places, "sign", Sources(lambda _: made, lambda _: PIN))
+    raw = jws.sign(b"{}", "test+jws", [signer])
+    by_kid = {key.kid: key for key in signer.keys}
+    jws.verify(jws.read(raw, 20_000).claims, suite, lambda claim: by_kid[claim.kid])
+    assert signer.suite == suite
 
 
 def test_node_takes_what_a_token_signed_once_its_key_is_listed(hsm: SoftHsm) -> None:

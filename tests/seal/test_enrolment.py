@@ -16,7 +16,7 @@ from exchange.model.identity import Jwk, SuiteId
 from exchange.model.trust import Endpoint, EndpointKey
 from exchange.seal import enrolment, jws, trust
 from exchange.seal.open import SoftwareOpener
-from exchange.seal.software import SecretKey, SoftwareSigner, new_signing
+from exchange.seal.software import SoftwareSigner, new_opening, new_signing
 from exchange.seal.suites import SUITES, raw_public
 from tests import builders
 from tests.builders import DAY, NOW, OPS, WATCH, Randomness
@@ -31,8 +31,7 @@ def signer(seed: str = "new") -> SoftwareSigner:
 
 
 def opener(seed: str = "new") -> SoftwareOpener:
-    size = len(WORLD.secrets[OPS].of("open")[0].seed)
-    return SoftwareOpener(SecretKey(SUITES[SUITE].wrap, Randomness(f"open {seed}")(size)))
+    return SoftwareOpener(new_opening(SUITE, Randomness(f"open {seed}")))
 
 
 def sig(by: SoftwareSigner, **dates: int) -> list[EndpointKey]:
@@ -174,19 +173,26 @@ def _spoilt(jwk: Jwk) -> dict[str, str]:
     """Ways to write a key that must not be listed, by name: what stands in its member."""
     raw = raw_public(jwk)
     ways = {"short": b64(raw[:-1]), "long": b64(raw + b"\0"), "padded": b64(raw) + "="}
-    # Any bytes of its length are a key of ML-DSA.
+    ways["zero"] = b64(bytes(len(raw)))
+    if jwk.kty == "AKP":
+        # All but the seed of the matrix: everyone could sign, or open, under such a key.
+        ways["no-t1"] = b64(raw[:32] + bytes(len(raw) - 32))
+    if jwk.alg.startswith("HPKE"):
+        size = 1184 if len(raw) < 1568 else 1568
+        ways["no-t"] = b64(bytes(size - 32) + raw[size - 32 :])
+        del ways["no-t1"]
+    # Any other bytes of its length are a key of ML-DSA.
     if not jwk.alg.startswith("ML-DSA"):
-        ways |= {"zero": b64(bytes(len(raw))), "ones": b64(b"\xff" * len(raw))}
+        ways["ones"] = b64(b"\xff" * len(raw))
     return ways
 
 
 def _every_key() -> list[Any]:
     """Each algorithm of each suite, spoilt each way, at its place among the keys asked for."""
     found = []
-    for name, suite in SUITES.items():
+    for name in SUITES:
         by = SoftwareSigner(name, new_signing(name, Randomness("weak")))
-        size = len(WORLD.secrets[OPS].of("open")[0].seed)
-        secret = SecretKey(suite.wrap, Randomness("weak open")(size))
+        secret = new_opening(name, Randomness("weak open"))
         for place, jwk in enumerate([*by.keys, SoftwareOpener(secret).key]):
             for way, text in _spoilt(jwk).items():
                 changed = msgspec.structs.replace(jwk, **{_member(jwk): text})
@@ -269,6 +275,18 @@ def test_payload_is_closed_and_has_one_spelling() -> None:
     assert unsorted.value.at == "/replaces"
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_request_for_every_key_at_once_is_within_bounds(suite: SuiteId) -> None:
+    by = [SoftwareSigner(suite, new_signing(suite, Randomness(f"{n}"))) for n in range(2)]
+    opening = [SoftwareOpener(new_opening(each, Randomness("all"))).key for each in SUITES]
+    keys = [*sig(by[1]), *(enc(jwk) for jwk in opening)]
+    replaces = sorted(b64(bytes(31) + bytes([n])) for n in range(len(keys)))
+    raw = signed(asked(suite=suite, keys=keys, replaces=replaces), *by)
+    assert len(raw) < objects.MAX_OBJECT_BYTES
+    payload = jws.read(raw, objects.MAX_OBJECT_BYTES).payload
+    assert objects.decode_enrolment(payload).keys == keys
+
+
 # -- the document that follows -----------------------------------------------------------------
 
 
@@ -283,8 +301,8 @@ def test_sender_uses_the_newest_key_and_the_old_one_overlaps() -> None:
     old, new = WORLD.key(OPS), opener().key
     view = view_after(asked(keys=[enc(since=NOW + DAY)]))
     keys = view.standing(OPS).keys
-    assert view.sealing_key(OPS, NOW + DAY - 1).jwk == old
-    assert view.sealing_key(OPS, NOW + DAY).jwk == new
+    assert view.sealing_key(OPS, SUITES[SUITE].wrap, NOW + DAY - 1).jwk == old
+    assert view.sealing_key(OPS, SUITES[SUITE].wrap, NOW + DAY).jwk == new
     assert keys[old.kid].until == NOW + DAY + 7 * DAY
     assert keys[new.kid].until == NOW + 90 * DAY
 
@@ -316,7 +334,7 @@ def test_new_endpoint_is_listed_as_the_custodians_describe_it() -> None:
     fresh = Endpoint(NEW, title, "active", SUITE, ["reader"], [])  # type: ignore[arg-type]
     view = view_after(first(), fresh=fresh)
     assert view.standing(NEW).endpoint.roles == ["reader"]
-    assert view.sealing_key(NEW, NOW).jwk == opener().key
+    assert view.sealing_key(NEW, SUITES[SUITE].wrap, NOW).jwk == opener().key
     with pytest.raises(Refusal) as unknown:
         view_after(first())
     assert unknown.value.code == Code.UNKNOWN_ENDPOINT

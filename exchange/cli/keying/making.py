@@ -18,7 +18,7 @@ from exchange.custody.container import Life, Secrets
 from exchange.errors import Code, Refusal
 from exchange.model.identity import digest, uuid7
 from exchange.model.objects import Enrolment
-from exchange.seal.software import new_signing
+from exchange.seal.software import new_opening, new_signing
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _with_opening(
     secrets: Secrets, purpose: str, suites: Iterable[SuiteId], now: int
 ) -> Secrets:
     life = Life(now, now + ring.OPENING_DAYS * ring.DAY_S)
-    fresh = [ring.new_opening(suite, world.randomness) for suite in suites]
+    fresh = [new_opening(suite, world.randomness) for suite in suites]
     return ring.with_keys(secrets, purpose, fresh, life)
 
 
