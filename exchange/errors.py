@@ -39,6 +39,9 @@ class Code(StrEnum):
     KEY_NOT_VALID = "key-not-valid"
     BAD_SIGNATURE = "bad-signature"
     WEAK_KEY = "weak-key"
+    KEY_KNOWN = "key-known"
+    KEY_IN_USE = "key-in-use"
+    STALE_BACKUP = "stale-backup"
     DIGEST_MISMATCH = "digest-mismatch"
     SIZE_MISMATCH = "size-mismatch"
     WRAPS_MISMATCH = "wraps-mismatch"
@@ -47,6 +50,7 @@ class Code(StrEnum):
     # It could not be opened, or its content is not what its header says.
     CONTEXT_MISMATCH = "context-mismatch"
     NOT_A_RECIPIENT = "not-a-recipient"
+    KEY_DESTROYED = "key-destroyed"
     CANNOT_DECRYPT = "cannot-decrypt"
     COMMIT_MISMATCH = "commit-mismatch"
     HEADER_BODY_MISMATCH = "header-body-mismatch"
@@ -105,6 +109,7 @@ class Code(StrEnum):
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
     KEY_FILE = "key-file"
+    KEY_TOKEN = "key-token"
     NO_CONTEXT = "no-context"
     INTERNAL = "internal"
 

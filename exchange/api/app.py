@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from exchange.api import granted, problems, routes
+from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import wire
@@ -27,7 +28,7 @@ _log = structlog.get_logger("exchange.api")
 OPEN: list[tuple[str, str, Handler]] = [
     ("GET", "/livez", routes.livez),
     ("GET", "/readyz", routes.readyz),
-    ("GET", "/metrics", routes.metrics),
+    ("GET", "/metrics", metrics),
     ("GET", "/v1/openapi.json", routes.openapi),
     ("GET", "/v1/nonce", routes.nonce),
     ("POST", "/v1/session", routes.session),
@@ -47,16 +48,20 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
 ]
 
 
-def make_app(node: Served, codes: Codes, openapi: bytes) -> web.Application:
+def make_app(
+    node: Served, codes: Codes, openapi: bytes, certificate_ends: int
+) -> web.Application:
     """Return the application that serves a node.
 
     Args:
         node: open.
         codes: the words of every refusal.
         openapi: this interface's description, to be served as it is.
+        certificate_ends: when the node's own certificate ends, seconds UTC.
     """
     app = web.Application(middlewares=[_guard])
     app[NODE], app[CODES], app[OPENAPI] = node, codes, openapi
+    app[CERTIFICATE_ENDS] = certificate_ends
     app[IN_FLIGHT] = Counter()
     for method, path, handler in (*OPEN, *IN_SESSION):
         app.router.add_route(method, path, handler)

@@ -72,23 +72,6 @@ async def _health(node: Served) -> wire.Health:
     )
 
 
-async def metrics(request: web.Request) -> web.Response:
-    """Return what the node counts, for a Prometheus on its own machine."""
-    # The tempo of refusals and commits is not for strangers.
-    if request.remote not in ("127.0.0.1", "::1"):
-        raise Refusal(Code.NOT_FOUND)
-    node = request.app[NODE]
-    health, refused = await node.health(), await node.all_refused()
-    lines = ["# TYPE exchange_journal_entries gauge", f"exchange_journal_entries {health.size}"]
-    lines += ["# TYPE exchange_epoch gauge", f"exchange_epoch {health.epoch}"]
-    lines += ["# TYPE exchange_refused_total counter"]
-    lines += [
-        f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
-        for (code, route), count in sorted(refused.items())
-    ]
-    return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
-
-
 async def openapi(request: web.Request) -> web.Response:
     """Return this interface's description (OpenAPI 3.1)."""
     return web.Response(body=request.app[OPENAPI], content_type="application/json")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from exchange.model.trust import Label
 
 NODE = "pa"
+# Beside the node's folder and the contexts: right for an exercise, and for nothing else.
+CUSTODIANS = "custodians"
 
 
 class Place(NamedTuple):
@@ -58,6 +60,7 @@ def write_at(
     founder = founding.Founder(world.randomness, now, suites)
     founded = founding.found(founder, members, founding.NodePlan(NODE, url, tls), feeds)
     node = _write_node(folder / "node", founded, certificate, seed, secret)
+    _write_custodians(folder / CUSTODIANS, founded, secret)
     home = Home(folder / "home")
     for name, secrets in founded.endpoints.items():
         profile = Profile(name, NODE, url, certificate, founded.anchor)
@@ -84,6 +87,13 @@ def _write_node(
     for number, document in enumerate(founded.documents):
         (folder / state.TRUST / f"{number:04}.jws").write_bytes(document)
     return folder
+
+
+def _write_custodians(folder: Path, founded: Founded, secret: str) -> None:
+    folder.mkdir()
+    for name, secrets in founded.custodians.items():
+        sealed = container.seal(secrets, secret, world.randomness)
+        write_private(folder / f"{name}.xk", sealed)
 
 
 def feed(name: str, title: Label, types: Sequence[str], members: Sequence[MemberPlan]) -> Feed:

@@ -38,7 +38,12 @@ class Face:
 
     def __init__(self, served: Served, certificate: str, tls_seed: bytes) -> None:
         """Prepare; ``start`` before the first connection."""
-        app = make_app(served, world.codes(), resources.read("v1/api.openapi.json"))
+        app = make_app(
+            served,
+            world.codes(),
+            resources.read("v1/api.openapi.json"),
+            state.certificate_ends(certificate),
+        )
         self._runner = Runner(app, shutdown_timeout=_FINISH_S)
         self._tls = state.server_context(certificate, tls_seed)
         self._greeting: set[asyncio.Task[None]] = set()

@@ -15,15 +15,18 @@ from exchange.client.kept import KeptKeys
 from exchange.client.memory import Memory
 from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
-from exchange.custody import container
+from exchange.custody import container, ring, signers
 from exchange.errors import Code, Fault
-from exchange.seal.open import SoftwareOpener
-from exchange.seal.software import SoftwareSigner
 
 if TYPE_CHECKING:
     from exchange.custody.container import Secrets
+    from exchange.custody.signers import Places
+    from exchange.policy.expiry import Lapse
+    from exchange.seal.jws import Signer
 
 PROFILE, KEYS, OUTBOX, SEEN = "profile.json", "keys.xk", "outbox", "trust.json"
+# Where signing keys lie, when not all of them lie in the container.
+PLACES = "signers.json"
 
 
 def default() -> Path:
@@ -100,7 +103,54 @@ class Context:
         Raises:
             Fault: ``key-file``: they cannot be opened, or are another endpoint's.
         """
-        return self._own(unsealed(self.folder / KEYS))
+        return self.unlocked()[0]
+
+    def unlocked(self) -> tuple[Secrets, str]:
+        """Return the keys, and the passphrase, for whoever will ``keep`` them changed."""
+        secrets, passphrase = unlocked(self.folder / KEYS, self.name)
+        return self._own(secrets), passphrase
+
+    def unlocked_with(self, passphrase: str) -> Secrets:
+        """Return the keys for a caller that has the passphrase at hand."""
+        return self._own(container.unseal(read_sealed(self.folder / KEYS), passphrase))
+
+    def keep(self, secrets: Secrets, passphrase: str) -> None:
+        """Write the container anew, at one stroke, and make sure that it opens."""
+        sealed = container.seal(self._own(secrets), passphrase, world.randomness)
+        write_private(self.folder / KEYS, sealed)
+        if self.unlocked_with(passphrase) != secrets:
+            raise Fault(Code.KEY_FILE, name=self.name, expected="key-container-undamaged")
+
+    def places(self) -> Places | None:
+        """Return where the signing keys lie; None where all are in the container."""
+        path = self.folder / PLACES
+        if not path.exists():
+            return None
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=signers.Places)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise Fault(Code.KEY_FILE, name=self.name, expected=PLACES) from error
+
+    def signer(self, secrets: Secrets, purpose: str = ring.SIGN) -> Signer:
+        """Return who signs: with the keys in use, or with those that were asked for."""
+        places = self.places()
+        found = places and (places.sign if purpose == ring.SIGN else places.next)
+        if places is None or not found:
+            return signers.software(secrets.of(purpose))
+        return signers.gather(places.suite, found, purpose, self._sources(secrets))
+
+    def _sources(self, secrets: Secrets) -> signers.Sources:
+        own = (self.folder / KEYS).resolve()
+
+        def at(name: str) -> Secrets:
+            path = (self.folder / name).resolve()
+            return secrets if path == own else self._own(unsealed(path))
+
+        return signers.Sources(at, world.pin)
+
+    def lapses(self) -> list[Lapse]:
+        """Return when the keys end, as far as was seen; asks nobody."""
+        return Memory(self.folder / SEEN).lapses()
 
     def _own(self, secrets: Secrets) -> Secrets:
         endpoint = self.profile().endpoint
@@ -118,14 +168,14 @@ class Context:
 
     def agency_with(self, passphrase: str) -> Agency:
         """Return the same for a caller that has the passphrase at hand."""
-        sealed = (self.folder / KEYS).read_bytes()
-        return self._agency(self._own(container.unseal(sealed, passphrase)))
+        return self._agency(self.unlocked_with(passphrase))
 
     def _agency(self, secrets: Secrets) -> Agency:
-        keys = Keys(
-            SoftwareSigner.of(secrets.of("sign")),
-            [SoftwareOpener(each) for each in secrets.of("open")],
-        )
+        return self.agency_as(secrets, self.signer(secrets))
+
+    def agency_as(self, secrets: Secrets, signer: Signer) -> Agency:
+        """Return the same with a signer of the caller's choice."""
+        keys = Keys(signer, ring.openers(secrets), ring.gone(secrets))
         memory = Memory(self.folder / SEEN)
         kept = KeptKeys(self.folder / OUTBOX)
         # Overdue keys go as soon as anybody works here, whether or not anything is granted.
@@ -142,11 +192,31 @@ def unsealed(path: Path) -> Secrets:
     Raises:
         Fault: ``key-file``.
     """
+    return unlocked(path, path.parent.name)[0]
+
+
+def unlocked(path: Path, holder: str) -> tuple[Secrets, str]:
+    """Return the secrets in a container file, and the passphrase that opened it.
+
+    Raises:
+        Fault: ``key-file``.
+    """
+    sealed = read_sealed(path)
+    passphrase = world.passphrase(holder)
+    return container.unseal(sealed, passphrase), passphrase
+
+
+def read_sealed(path: Path) -> bytes:
+    """Return a container's bytes, still sealed.
+
+    Raises:
+        Fault: ``key-file``: there is no such file, or it cannot be read.
+    """
     try:
-        sealed = path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(container.MAX_CONTAINER_BYTES + 1)
     except OSError as error:
         raise Fault(Code.KEY_FILE, name=path.name, found=type(error).__name__) from error
-    return container.unseal(sealed, world.passphrase(path.parent.name))
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from exchange import __version__
-from exchange.cli import speaking, world
+from exchange.cli import expiring, speaking, world
 from exchange.cli.home import Home, default
 from exchange.cli.output import fail, problem, show_json
 from exchange.errors import Code, ExchangeError, Refusal
@@ -29,7 +29,7 @@ VERBS = {
     "up": "exchange.cli.node:up",
     "doctor": "exchange.cli.node:doctor",
     "context": "exchange.cli.settings:context",
-    "keys": "exchange.cli.settings:keys",
+    "keys": "exchange.cli.keys:keys",
     "feeds": "exchange.cli.settings:feeds",
     "subscribe": "exchange.cli.settings:subscribe",
     "draft": "exchange.cli.writing:draft",
@@ -99,10 +99,31 @@ class Session:
         self.chosen = chosen
         self.lang: Lang = lang
         self.as_json = False
+        self._used: Context | None = None
 
     def context(self) -> Context:
         """Return the context to work in."""
-        return self.home.current(self.chosen)
+        self._used = self.home.current(self.chosen)
+        return self._used
+
+    def expiring(self) -> list[dict[str, Any]]:
+        """Return which keys of the context that was used are about to end, or have ended."""
+        if self._used is None:
+            return []
+        try:
+            return expiring.rows(self._used.lapses(), world.now())
+        except ExchangeError:
+            # Whoever needs that file refuses to work without it; this is only a reminder.
+            return []
+
+    def announce(self) -> None:
+        """Say on stderr which keys are about to end; JSON has them as a member."""
+        rows = self.expiring()
+        if self._used is None or not rows or self.as_json:
+            return
+        endpoint = self._used.profile().endpoint
+        for row in rows:
+            click.echo(expiring.line(row, endpoint, self.lang), err=True)
 
     def say(self, spanish: str, english: str) -> None:
         """Print a line in the reader's language; nothing where JSON is wanted."""
@@ -140,7 +161,10 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         session.as_json = as_json
         try:
             function(session, *args, **options)
+            session.announce()
         except ExchangeError as error:
+            # That a key has ended may well be why.
+            session.announce()
             fail(error, session.lang, as_json=as_json)
 
     return called

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange import __version__
-from exchange.cli import output
+from exchange.cli import expiring, output
 from exchange.cli.main import Session, verb
 from exchange.errors import ExchangeError
 
@@ -133,26 +133,40 @@ def _of_context(session: Session) -> list[dict[str, object]]:
         return asyncio.run(_reach(session))
 
     step("context", which) and step("keys", opened) and step("node", reached)
-    return found
+    return [*found, *_expiring(session)]
+
+
+def _expiring(session: Session) -> list[dict[str, object]]:
+    """Return a check for each key that is about to end; one that has ended is no advice."""
+    rows = session.expiring()
+    endpoint = session.context().profile().endpoint if rows else ""
+    return [
+        {
+            "name": "key-expiry",
+            "ok": False,
+            "advice": row["step"] != 0,
+            "es": expiring.line(row, endpoint, "es"),
+            "en": expiring.line(row, endpoint, "en"),
+            **row,
+        }
+        for row in rows
+    ]
 
 
 async def _reach(session: Session) -> tuple[str, str]:
-    from exchange.seal.suites import SUITES  # noqa: PLC0415
 
     async with session.context().agency() as agency:
         view = await agency.view()
         now = agency.world.now()
-        mine = view.standing(agency.profile.endpoint)
-        key = view.sealing_key(mine.endpoint.id, SUITES[mine.endpoint.suite].wrap, now)
-        days = (key.until - now) // 86_400
+        days = min((lapse.days(now) for lapse in agency.lapses(view)), default=0)
         box = agency.world.outbox
         waiting = len(box.waiting()) + len(box.acks.waiting())
     spanish = (
         f"responde; {view.position} documentos de confianza verificados desde el ancla; "
-        f"mi clave vence en {days} días; {waiting} en espera de recibo"
+        f"mis claves sirven {days} días más; {waiting} en espera de recibo"
     )
     english = (
         f"answers; {view.position} trust documents verified from the anchor; "
-        f"my key expires in {days} days; {waiting} waiting for a receipt"
+        f"my keys serve for {days} days more; {waiting} waiting for a receipt"
     )
     return spanish, english

@@ -38,7 +38,14 @@ def exit_code(error: ExchangeError) -> int:
 
 
 def show_json(value: object) -> None:
-    """Print one JSON document on a line of its own."""
+    """Print one JSON document on a line of its own.
+
+    An object gets the member ``keys_expiring`` where there is something to tell.
+    """
+    context = click.get_current_context(silent=True)
+    expiring = context.obj.expiring() if context is not None and context.obj else []
+    if expiring and isinstance(value, dict):
+        value = {**value, "keys_expiring": expiring}
     click.echo(msgspec.json.encode(value, order="deterministic").decode())
 
 

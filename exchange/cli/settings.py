@@ -1,16 +1,14 @@
-"""Verbs about who one is: ``context``, ``keys``, ``feeds``, ``subscribe``, ``completion``."""
+"""Verbs about who one is: ``context``, ``feeds``, ``subscribe``, ``completion``."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from exchange.cli import output, world
+from exchange.cli import output
 from exchange.cli.main import Session, verb
-from exchange.cli.times import zulu
 from exchange.errors import Fault
 
 if TYPE_CHECKING:
@@ -50,58 +48,6 @@ def _current(session: Session) -> str | None:
         if session.chosen:
             raise
         return None
-
-
-@click.group()
-def keys() -> None:
-    """Keys of this endpoint: show them, or make new ones."""
-
-
-@keys.command("show")
-@verb
-def keys_show(session: Session) -> None:
-    """Show the public halves of this endpoint's keys, and what the directory says of them."""
-    from exchange.seal.open import SoftwareOpener  # noqa: PLC0415
-    from exchange.seal.software import load  # noqa: PLC0415
-
-    secrets = session.context().secrets()
-    here = [("sig", load(each)[0]) for each in secrets.of("sign")]
-    here += [("enc", SoftwareOpener(each).key) for each in secrets.of("open")]
-    view = asyncio.run(_view(session))
-    standing = view.endpoints.get(secrets.holder)
-    listed = standing.keys if standing else {}
-    rows = [
-        {
-            "use": use,
-            "alg": jwk.alg,
-            "kid": jwk.kid,
-            "until": _day(listed[jwk.kid].until) if jwk.kid in listed else "-",
-        }
-        for use, jwk in here
-    ]
-    if session.as_json:
-        output.show_json({"endpoint": secrets.holder, "keys": rows})
-    else:
-        until = "valid until" if session.lang == "en" else "válida hasta"
-        output.table(rows, {"use": "use", "alg": "alg", "kid": "kid", "until": until})
-
-
-@keys.command("new")
-@click.argument("holder")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@verb
-def keys_new(session: Session, holder: str, file: Path) -> None:
-    """Make fresh keys for the endpoint HOLDER, sealed under a passphrase, into FILE."""
-    from exchange.cli.home import write_private  # noqa: PLC0415
-    from exchange.custody import container, founding  # noqa: PLC0415
-
-    if file.exists():
-        raise click.BadParameter(f"{file} exists", param_hint="FILE")
-    secrets = founding.Founder(world.randomness, world.now()).new_endpoint(holder)
-    write_private(file, container.seal(secrets, world.passphrase(holder), world.randomness))
-    if session.as_json:
-        output.show_json({"holder": holder, "file": str(file)})
-    session.say(f"Claves nuevas en {file}", f"New keys in {file}")
 
 
 @click.command()
@@ -197,10 +143,6 @@ async def _subscribe(session: Session, chosen: tuple[str, ...]) -> int:
 async def _view(session: Session) -> View:
     async with session.context().agency() as agency:
         return await agency.view()
-
-
-def _day(seconds: int) -> str:
-    return zulu(seconds)[:10]
 
 
 @click.command()

@@ -100,6 +100,12 @@ def make_certificate(host: str, seed: bytes, now: int) -> tuple[str, str]:
     return pem, digest(certificate.public_bytes(serialization.Encoding.DER))
 
 
+def certificate_ends(certificate: str) -> int:
+    """Return when a certificate (PEM) ends, seconds UTC."""
+    found = x509.load_pem_x509_certificate(certificate.encode())
+    return int(found.not_valid_after_utc.timestamp())
+
+
 def _alternative(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))

@@ -16,6 +16,7 @@ from exchange.errors import Code, Fault
 from exchange.model import codes as code_lists
 
 if TYPE_CHECKING:
+    from exchange.custody.uris import TokenPlace
     from exchange.model.codes import Codes, Lang
 
 
@@ -60,15 +61,35 @@ def passphrase(holder: str) -> str:
     Raises:
         Fault: ``key-file``: there is none, and nobody to ask.
     """
-    if "EXCHANGE_PASSPHRASE" in os.environ:
-        return os.environ["EXCHANGE_PASSPHRASE"]
-    if named := os.environ.get("EXCHANGE_PASSPHRASE_FILE"):
-        try:
-            return Path(named).read_text(encoding="utf-8").rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Fault(Code.KEY_FILE, name=named, found=type(error).__name__) from error
+    return _secret("EXCHANGE_PASSPHRASE", f"Passphrase / Contraseña ({holder})", holder)
+
+
+def backup_passphrase(holder: str) -> str:
+    """Return the passphrase of a backup, from ``EXCHANGE_BACKUP_PASSPHRASE`` and so on."""
+    asked = f"Passphrase of the backup / Contraseña del respaldo ({holder})"
+    return _secret("EXCHANGE_BACKUP_PASSPHRASE", asked, holder)
+
+
+def pin(place: TokenPlace) -> str:
+    """Return a token's PIN: from the file that its URI names, or ``EXCHANGE_PIN`` and so on."""
+    name = place.token or place.serial or ""
+    if place.pin_source is not None:
+        return _from_file(place.pin_source)
+    return _secret("EXCHANGE_PIN", f"PIN ({name})", name)
+
+
+def _secret(variable: str, asked: str, holder: str) -> str:
+    if variable in os.environ:
+        return os.environ[variable]
+    if named := os.environ.get(f"{variable}_FILE"):
+        return _from_file(named)
     if sys.stdin.isatty():
-        return str(
-            click.prompt(f"Passphrase / Contraseña ({holder})", hide_input=True, err=True)
-        )
-    raise Fault(Code.KEY_FILE, name=holder, expected="EXCHANGE_PASSPHRASE")
+        return str(click.prompt(asked, hide_input=True, err=True))
+    raise Fault(Code.KEY_FILE, name=holder, expected=variable)
+
+
+def _from_file(named: str) -> str:
+    try:
+        return Path(named).read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(Code.KEY_FILE, name=named, found=type(error).__name__) from error

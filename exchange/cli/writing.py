@@ -281,6 +281,10 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             }
             for each in prepared.readers
         ],
+        "left_out": [
+            {"endpoint": each.endpoint, **output.problem(each.why)}
+            for each in prepared.left_out
+        ],
         "warnings": _warnings(prepared.bulletin, header.issued),
     }
 
@@ -293,6 +297,12 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
         f"\nPodrán leerlo exactamente {len(prepared.readers)}, y nadie más:",
         f"\nExactly {len(prepared.readers)} will be able to read it, and nobody else:",
     )
+    for each in review["left_out"]:
+        name, spanish, english = each["endpoint"], each["es"]["what"], each["en"]["what"]
+        session.say(
+            f"¡{name}, suscrito, NO podrá leerlo! {spanish}",
+            f"{name}, subscribed, will NOT be able to read it! {english}",
+        )
     named = {"named": "nombrado", "subscribed": "suscrito"}
     rows = [
         {**each, "reason": named[each["reason"]] if session.lang == "es" else each["reason"]}

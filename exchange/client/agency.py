@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from exchange.client import compose, granting, reading, receipts
-from exchange.client.transport import Profile, Transport, certificate_digest
+from exchange.client.transport import Profile, Transport, certificate_digest, is_away
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
 from exchange.model.identity import digest, uuid7
+from exchange.policy.expiry import lapses
 from exchange.seal import jws
 from exchange.seal.close import Envelope
-from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -46,17 +46,21 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.entry import Facts
-    from exchange.model.header import Header
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
+    from exchange.policy.expiry import Lapse
     from exchange.seal.open import Opener
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What the endpoint signs with, and what it opens with (present and past keys)."""
+    """What the endpoint signs with, and what it opens with (present and past keys).
+
+    ``destroyed`` open nothing any more, and say so of what was sealed to them.
+    """
 
     signer: jws.Signer
     openers: Sequence[Opener]
+    destroyed: Sequence[Opener] = ()
 
 
 class World(msgspec.Struct, frozen=True):
@@ -112,11 +116,18 @@ class Agency:
         """
         view = await self.trust.refresh(self._transport)
         if self.world.memory is not None:
-            self.world.memory.check(view)
+            self.world.memory.check(view, self.lapses(view))
         node = view.nodes.get(self.profile.node)
         if node is None or node.tls != certificate_digest(self.profile.certificate):
             raise Refusal(Code.TRUST_INVALID, "/nodes", name=self.profile.node)
         return view
+
+    def lapses(self, view: View) -> list[Lapse]:
+        """Return when our keys end: those in use to sign, and all that others may seal to."""
+        standing = view.endpoints.get(self.profile.endpoint)
+        if standing is None:
+            return []
+        return lapses(standing.endpoint, {key.kid for key in self._keys.signer.keys})
 
     # -- posting ------------------------------------------------------------------------
 
@@ -150,24 +161,12 @@ class Agency:
         """
         closed = compose.seal(prepared, self._keys.signer, self.world.randomness)
         envelope = closed.envelope
-        self._keep_key(closed.header, closed.key)
+        if self.world.kept is not None:
+            self.world.kept.destroy_overdue(self.world.now())
+            ours = self.trust.newest.endpoints.get(closed.header.endpoint)
+            self.world.kept.keep(closed.header, closed.key, self._keys.openers, ours)
         self.world.outbox.keep(prepared.header.id, envelope, mark)
         return await self.send(prepared.header.id, envelope)
-
-    def _keep_key(self, header: Header, key: bytes) -> None:
-        """Keep a content key for grants to come, wrapped to our own newest key."""
-        alg = SUITES[header.suite].wrap
-        ours = [each for each in self._keys.openers if each.key.alg == alg]
-        if self.world.kept is not None and ours:
-            self.world.kept.destroy_overdue(self.world.now())
-            standing = self.trust.newest.endpoints.get(header.endpoint)
-            known = standing.keys if standing else {}
-
-            def since(opener: Opener) -> int:
-                found = known.get(opener.key.kid)
-                return found.since if found else -1
-
-            self.world.kept.keep(header, key, max(ours, key=since).key)
 
     async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
         """Return what would be granted and to whom. See ``granting.prepare``."""
@@ -319,10 +318,11 @@ class Agency:
         )
         # Not kept: posted again after a lost answer it is refused as an old version, and said
         # once more it says the same.
-        signed = self._signed(subscription, objects.SUBSCRIPTION_TYP)
-        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        receipt, _ = await self._verified(answer, signed)
-        return receipt
+        return await self._post_raw(self._signed(subscription, objects.SUBSCRIPTION_TYP))
+
+    async def establish(self, document: bytes) -> Receipt:
+        """Post a signed trust document, as an operator of the node."""
+        return await self._post_raw(document)
 
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
@@ -359,6 +359,11 @@ class Agency:
 
     def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
         return jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
+
+    async def _post_raw(self, signed: bytes) -> Receipt:
+        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
+        receipt, _ = await self._verified(answer, signed)
+        return receipt
 
     # -- reading ------------------------------------------------------------------------
 
@@ -419,6 +424,8 @@ class Agency:
 
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""
+        # Also where it is empty: whose key is about to end is to be told on every look.
+        await self.view()
         items: list[Item] = []
         since_ms = 0
         while more := await self.page(
@@ -443,12 +450,12 @@ class Agency:
             body = await self._blob(item.header.body.digest, item.index)
             wrap = await self._blob(item.grant.wrap.digest, item.index) if item.grant else b""
         except ExchangeError as error:
-            if _is_away(error):
+            if is_away(error):
                 raise
             # Bytes that the node cannot give lock this item; they do not block the next one.
             return msgspec.structs.replace(item, locked=error)
-        keys, codes = self._keys.openers, self.world.codes
-        return reading.unseal(item, (body, wrap), keys, self.trust, codes)
+        keys = [*self._keys.openers, *self._keys.destroyed]
+        return reading.unseal(item, (body, wrap), keys, self.trust, self.world.codes)
 
     async def _granted(self, item: reading.Granted) -> Item:
         """Return the bulletin of a grant to us, or the grant as locked, with the reason."""
@@ -458,20 +465,12 @@ class Agency:
             )
             return reading.fetched(item, answer.entry, self.trust)
         except ExchangeError as error:
-            if _is_away(error):
+            if is_away(error):
                 raise
             return reading.Locked(item.position, item.index, error)
 
     async def _blob(self, named: str, index: int) -> bytes:
         return await self._transport.get(f"/v1/blobs/{named}", index=index)
-
-
-# The node is not there or takes nothing now: of no single item of the inbox.
-_AWAY = frozenset({Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CLOCK})
-
-
-def _is_away(error: ExchangeError) -> bool:
-    return isinstance(error, Fault) and error.code in _AWAY
 
 
 def _cancelled_by(posted: bytes) -> list[str]:

@@ -42,6 +42,13 @@ class Reader(msgspec.Struct, frozen=True):
     key_until: int
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """A subscriber that will not be able to read, because no key of it may be sealed to now."""
+
+    endpoint: str
+    why: Refusal
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """A bulletin about to be sealed: exactly these readers, and nobody else, can open it.
 
@@ -52,6 +59,7 @@ class Prepared(msgspec.Struct, frozen=True):
     header: Header
     bulletin: Bulletin
     readers: list[Reader]
+    left_out: list[LeftOut]
     objection: Refusal | None = None
 
 
@@ -69,7 +77,9 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     """Return what would be sealed and who could read it; nothing is sent.
 
     The feed's subscribers are added to the recipients that the draft names. A subscriber to
-    whom it may not be released is left out; a recipient named outright is refused.
+    whom it may not be released is left out, and so, by name, is one that has no valid key:
+    else whoever lets a key expire would silence a whole feed. A recipient named outright is
+    refused in either case.
 
     Args:
         draft: as its author wrote it.
@@ -92,7 +102,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review = _Review(in_spite)
-    readers = _readers(draft, view, standing, now, review)
+    readers, left_out = _readers(draft, view, standing, now, review)
     post, said = draft.post, bulletins.repeated(bulletin)
     header = Header(
         v="xb1",
@@ -128,7 +138,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     # The node would refuse the same; its author should hear it before anything is sealed.
     with review:
         rules.admit(header, standing, view, now)
-    return Prepared(header, bulletin, readers, review.objection)
+    return Prepared(header, bulletin, readers, left_out, review.objection)
 
 
 class _Review:
@@ -157,10 +167,11 @@ def _own(target: Target, member: str) -> Target:
 
 def _readers(
     draft: Draft, view: View, author: Standing, now: int, review: _Review
-) -> list[Reader]:
+) -> tuple[list[Reader], list[LeftOut]]:
     alg = SUITES[author.endpoint.suite].wrap
     feed, releasable = draft.post.feed, draft.post.marking.releasable_to
     found: dict[str, Reader] = {}
+    left_out: list[LeftOut] = []
     for place, name in enumerate(draft.post.to):
         with review:
             rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
@@ -171,10 +182,15 @@ def _readers(
                 rules.may_receive(name, feed, releasable, view, "/post/feed")
             except Refusal:
                 continue
-            found[name] = reader(name, view, "subscribed", alg, now)
+            try:
+                found[name] = reader(name, view, "subscribed", alg, now)
+            except Refusal as refusal:
+                left_out.append(LeftOut(name, refusal))
+    if not found and left_out:
+        raise left_out[0].why
     if not found:
         raise Refusal(Code.UNKNOWN_RECIPIENT, "/post/to", name=feed)
-    return [found[name] for name in sorted(found)]
+    return [found[name] for name in sorted(found)], left_out
 
 
 def reader(name: str, view: View, reason: str, alg: str, now: int) -> Reader:

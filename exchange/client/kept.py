@@ -15,6 +15,7 @@ from exchange.client.files import write_durably
 from exchange.errors import Code, Fault, Refusal
 from exchange.seal import body, close
 from exchange.seal.open import content_key
+from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from exchange.model.header import Header
     from exchange.model.identity import Jwk
+    from exchange.model.view import Standing
     from exchange.seal.open import Opener
 
 
@@ -32,12 +34,33 @@ class KeptKeys:
         """Use this folder; it is made when the first key is kept."""
         self._folder = folder
 
-    def keep(self, header: Header, key: bytes, ours: Jwk) -> None:
-        """Write a content key durably, wrapped to our own encryption key.
+    def keep(
+        self, header: Header, key: bytes, openers: Sequence[Opener], standing: Standing | None
+    ) -> None:
+        """Write a content key durably, wrapped to the newest of our own keys of its suite.
+
+        Without such a key nothing is kept, and nothing can be granted later.
+
+        Args:
+            header: as it was signed.
+            key: the content key.
+            openers: our keys.
+            standing: what the directory says of us; None where it was not fetched.
 
         Raises:
             Fault: it cannot be written.
         """
+        known = standing.keys if standing else {}
+
+        def since(jwk: Jwk) -> int:
+            found = known.get(jwk.kid)
+            return found.since if found else -1
+
+        fit = [each.key for each in openers if each.key.alg == SUITES[header.suite].wrap]
+        if fit:
+            self._write(header, key, max(fit, key=since))
+
+    def _write(self, header: Header, key: bytes, ours: Jwk) -> None:
         name = f"{header.id}.{header.retain_until}.key"
         wrapped = msgspec.json.encode(close.wrap(key, header, ours))
         try:

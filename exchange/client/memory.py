@@ -1,4 +1,7 @@
-"""How far the trust log was already seen, on disk: a node cannot show an older one later."""
+"""What was seen of the trust log, on disk: how far, and until when our own keys are good.
+
+A node cannot show an older log later; and a key about to end is told of without asking anybody.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,22 @@ import msgspec
 from exchange.client.files import write_durably
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.identity import Count, Digest
+from exchange.policy.expiry import Lapse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from exchange.model.view import View
 
 
 class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The head of the trust log after so many documents from this anchor."""
+    """The head of the trust log after so many documents from this anchor; our keys' ends."""
 
     anchor: Digest
     position: Count
     head: Digest
+    lapses: list[Lapse] = []
 
 
 class Memory:
@@ -31,8 +37,12 @@ class Memory:
         """Use this file; it is made when the first documents were verified."""
         self._path = path
 
-    def check(self, view: View) -> None:
+    def check(self, view: View, lapses: Sequence[Lapse] = ()) -> None:
         """Hold a verified view to what was seen before it; remember it where it has more.
+
+        Args:
+            view: the trust documents in force.
+            lapses: when our own keys end, under them.
 
         Raises:
             Refusal: ``trust-invalid``: the log is shorter than it was, or another one.
@@ -46,9 +56,14 @@ class Memory:
                 )
             if view.heads[seen.position] != seen.head:
                 raise Refusal(Code.TRUST_INVALID, "/trust", expected=seen.head)
-            if view.position == seen.position:
+            if view.position == seen.position and seen.lapses == list(lapses):
                 return
-        self._write(_Seen(view.anchor, view.position, view.heads[-1]))
+        self._write(_Seen(view.anchor, view.position, view.heads[-1], list(lapses)))
+
+    def lapses(self) -> list[Lapse]:
+        """Return when our keys end, by the newest documents that were seen."""
+        seen = self._read()
+        return seen.lapses if seen is not None else []
 
     def _read(self) -> _Seen | None:
         try:

@@ -187,6 +187,15 @@ def pinned(certificate: str) -> ssl.SSLContext:
     return context
 
 
+# The node is not there or takes nothing now: of no single thing that was asked for.
+_AWAY = frozenset({Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CLOCK})
+
+
+def is_away(error: ExchangeError) -> bool:
+    """Tell whether an error says of the node that it is away, and of nothing else."""
+    return isinstance(error, Fault) and error.code in _AWAY
+
+
 def error_of(body: bytes, status: int) -> ExchangeError:
     """Return a node's problem document as the error it stands for."""
     try:

@@ -6,7 +6,9 @@ What ``cryptography`` writes as encrypted PKCS#8 is stretched by 2,048 rounds of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import unicodedata
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64, unb64
+from exchange.model.identity import Jwk, Seconds
 from exchange.seal.software import SecretKey
 
 if TYPE_CHECKING:
@@ -23,24 +26,55 @@ if TYPE_CHECKING:
 MEMORY_KIB = 64 * 1024
 PASSES = 3
 LANES = 4
+# A file that somebody hands us says what opening it costs. Less than ours protects nothing;
+# more than this would let it take the machine's memory, or its processor for minutes.
+MAX_MEMORY_KIB = 4 * MEMORY_KIB
+MAX_PASSES = 16
+MAX_LANES = 16
+# Some 300 destroyed keys fit beside those in use: 25 years of monthly rotation.
+MAX_CONTAINER_BYTES = 1024 * 1024
+
+Kind = Literal["xk1", "xk1-backup"]
 
 
-class _Container(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    v: Literal["xk1"]
+class _Shell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is in the clear. ``sum`` tells a damaged file from a wrong passphrase."""
+
+    v: Kind
     holder: str
-    memory_kib: Annotated[int, msgspec.Meta(ge=8 * 1024, le=1024 * 1024)]
-    passes: Annotated[int, msgspec.Meta(ge=1, le=64)]
-    lanes: Annotated[int, msgspec.Meta(ge=1, le=64)]
+    memory_kib: int
+    passes: int
+    lanes: int
     salt: str
     nonce: str
     sealed: str
+    sum: str
+
+
+class Life(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From when until when a key was asked to be good; the directory has the last word."""
+
+    since: Seconds
+    until: Seconds
+
+
+class Destroyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key that is gone: its public half, so that what it opened can say why it is locked."""
+
+    jwk: Jwk
+    at: Seconds
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything one holder keeps secret, by purpose: ``sign``, ``open``, ``log`` ..."""
+    """Everything one holder keeps secret, by purpose: ``sign``, ``open``, ``log`` ...
+
+    ``lives`` is by thumbprint, and says nothing of keys that came with a founding.
+    """
 
     holder: str
     keys: dict[str, list[SecretKey]]
+    lives: dict[str, Life] = {}
+    destroyed: list[Destroyed] = []
 
     def of(self, purpose: str) -> list[SecretKey]:
         """Return the keys of one purpose.
@@ -54,61 +88,102 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found
 
 
-def seal(
-    secrets: Secrets,
-    passphrase: str,
-    randomness: Callable[[int], bytes],
-    *,
-    passes: int = PASSES,
-) -> bytes:
+def seal(secrets: Secrets, passphrase: str, randomness: Callable[[int], bytes]) -> bytes:
     """Return the container's bytes: JSON in one line, safe to lie on a disk."""
-    if not passphrase:
-        raise Fault(Code.KEY_FILE, name=secrets.holder, expected="passphrase")
-    shell = _Container(
-        v="xk1",
-        holder=secrets.holder,
-        memory_kib=MEMORY_KIB,
-        passes=passes,
-        lanes=LANES,
-        salt=b64(randomness(16)),
-        nonce=b64(randomness(12)),
-        sealed="",
-    )
     plain = msgspec.json.encode(secrets)
-    sealed = AESGCM(_stretch(shell, passphrase)).encrypt(
-        unb64(shell.nonce), plain, _bound(shell)
-    )
-    return msgspec.json.encode(msgspec.structs.replace(shell, sealed=b64(sealed))) + b"\n"
+    return seal_bytes("xk1", secrets.holder, plain, passphrase, randomness)
 
 
 def unseal(container: bytes, passphrase: str) -> Secrets:
     """Return the secrets.
 
     Raises:
-        Fault: ``key-file``: not a container, altered, or another passphrase.
+        Fault: ``key-file``, expecting ``key-container``: cut short, or no container at all;
+            ``key-container-undamaged``: its bytes changed since it was written;
+            ``argon2id-settings``: cheaper or dearer to open than a container may be;
+            ``its-passphrase``: another one, or altered by somebody who mended the sum.
     """
+    plain = unseal_bytes("xk1", container, passphrase)
     try:
-        shell = msgspec.json.decode(container, type=_Container)
-        sealed, nonce = unb64(shell.sealed), unb64(shell.nonce)
-        key = _stretch(shell, passphrase)
-        plain = AESGCM(key).decrypt(nonce, sealed, _bound(shell))
         return msgspec.json.decode(plain, type=Secrets)
-    except InvalidTag:
-        raise Fault(Code.KEY_FILE, name=shell.holder, expected="its-passphrase") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, Refusal, ValueError):
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Fault(Code.KEY_FILE, expected="key-container") from None
 
 
-def _stretch(shell: _Container, passphrase: str) -> bytes:
+def seal_bytes(
+    kind: Kind, holder: str, plain: bytes, passphrase: str, randomness: Callable[[int], bytes]
+) -> bytes:
+    """Return bytes sealed under a passphrase, with what opening them takes in the clear."""
+    if not passphrase:
+        raise Fault(Code.KEY_FILE, name=holder, expected="passphrase")
+    shell = _Shell(
+        v=kind,
+        holder=holder,
+        memory_kib=MEMORY_KIB,
+        passes=PASSES,
+        lanes=LANES,
+        salt=b64(randomness(16)),
+        nonce=b64(randomness(12)),
+        sealed="",
+        sum="",
+    )
+    sealed = AESGCM(_stretch(shell, passphrase)).encrypt(
+        unb64(shell.nonce), plain, msgspec.json.encode(shell)
+    )
+    whole = msgspec.structs.replace(shell, sealed=b64(sealed))
+    return msgspec.json.encode(msgspec.structs.replace(whole, sum=_sum(whole))) + b"\n"
+
+
+def unseal_bytes(kind: Kind, container: bytes, passphrase: str) -> bytes:
+    """Return what was sealed under this passphrase, as this kind of container.
+
+    Raises:
+        Fault: as ``unseal``; nothing is stretched before the settings were looked at.
+    """
+    shell = _read(kind, container)
+    try:
+        sealed, nonce = unb64(shell.sealed), unb64(shell.nonce)
+        bound = msgspec.structs.replace(shell, sealed="", sum="")
+        key = _stretch(shell, passphrase)
+        return AESGCM(key).decrypt(nonce, sealed, msgspec.json.encode(bound))
+    except InvalidTag:
+        raise Fault(Code.KEY_FILE, name=shell.holder, expected="its-passphrase") from None
+    except (Refusal, ValueError):
+        raise Fault(Code.KEY_FILE, name=shell.holder, expected="key-container") from None
+
+
+def _read(kind: Kind, container: bytes) -> _Shell:
+    if len(container) > MAX_CONTAINER_BYTES:
+        raise Fault(Code.KEY_FILE, expected="key-container")
+    try:
+        shell = msgspec.json.decode(container, type=_Shell)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Fault(Code.KEY_FILE, expected="key-container") from None
+    if shell.v != kind:
+        raise Fault(Code.KEY_FILE, name=shell.holder, expected=kind)
+    if shell.sum != _sum(shell):
+        raise Fault(Code.KEY_FILE, name=shell.holder, expected="key-container-undamaged")
+    if not (
+        MEMORY_KIB <= shell.memory_kib <= MAX_MEMORY_KIB
+        and PASSES <= shell.passes <= MAX_PASSES
+        and 1 <= shell.lanes <= MAX_LANES
+    ):
+        raise Fault(Code.KEY_FILE, name=shell.holder, expected="argon2id-settings")
+    return shell
+
+
+def _sum(shell: _Shell) -> str:
+    """Return a checksum of all the rest: against accidents only, for it takes no key."""
+    return b64(sha256(msgspec.json.encode(msgspec.structs.replace(shell, sum=""))).digest())
+
+
+def _stretch(shell: _Shell, passphrase: str) -> bytes:
+    # The same accented letters come as one character or as two, as keyboard and system like.
+    spelt = unicodedata.normalize("NFC", passphrase)
     return Argon2id(
         salt=unb64(shell.salt),
         length=32,
         iterations=shell.passes,
         lanes=shell.lanes,
         memory_cost=shell.memory_kib,
-    ).derive(passphrase.encode())
-
-
-def _bound(shell: _Container) -> bytes:
-    """Return what the seal also covers: everything that is in the clear."""
-    return msgspec.json.encode(msgspec.structs.replace(shell, sealed=""))
+    ).derive(spelt.encode())

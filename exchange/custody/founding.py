@@ -82,7 +82,7 @@ class Founded(NamedTuple):
 
     anchor: str
     documents: list[bytes]
-    custodians: dict[str, SoftwareSigner]
+    custodians: dict[str, Secrets]
     endpoints: dict[str, Secrets]
     node: Secrets
 
@@ -103,16 +103,20 @@ class Founder:
         self._randomness = randomness
         self._now = now
         self.suites = tuple(suites)
-        self.custodians: dict[Nation, dict[str, SoftwareSigner]] = {
-            nation: {
-                f"{nation}-custodian-{number + 1}": self._signer()
+        self.custodian_secrets: dict[Nation, list[Secrets]] = {
+            nation: [
+                self._custodian(f"{nation}-custodian-{number + 1}")
                 for number in range(CUSTODIANS)
-            }
+            ]
             for nation in _nations()
         }
+        self.custodians: dict[Nation, dict[str, SoftwareSigner]] = {
+            nation: {each.holder: SoftwareSigner.of(each.of("sign")) for each in secrets}
+            for nation, secrets in self.custodian_secrets.items()
+        }
 
-    def _signer(self) -> SoftwareSigner:
-        return SoftwareSigner.of(new_signing(self.suites[0], self._randomness))
+    def _custodian(self, name: str) -> Secrets:
+        return Secrets(name, {"sign": new_signing(self.suites[0], self._randomness)})
 
     def root(self, version: int = 1) -> Root:
         """Return the anchor: the custodians of each nation."""
@@ -213,7 +217,7 @@ def found(
         *(founder.signed(founder.member(each, secrets), [each.nation]) for each in members),
     ]
     everyone = {
-        name: signer for each in founder.custodians.values() for name, signer in each.items()
+        each.holder: each for secrets in founder.custodian_secrets.values() for each in secrets
     }
     return Founded(digest(root), documents, everyone, secrets, node_secrets)
 

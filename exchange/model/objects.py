@@ -1,6 +1,7 @@
 """The small signed objects beside the header, each with its closed payload.
 
-By endpoints: acknowledgement, grant, release, subscription, session. By nodes: receipt, notice.
+By endpoints: acknowledgement, grant, release, subscription, session, enrolment.
+By nodes: receipt, notice.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from exchange.model.identity import (
     Count,
     Digest,
     EndpointId,
+    Jwk,
     MemberId,
     Seconds,
     SuiteId,
     Uuid7,
     Word,
 )
+from exchange.model.trust import EndpointKey
 
 ACK_TYP = "xb-ack+jws"
 GRANT_TYP = "xb-grant+jws"
@@ -29,6 +32,7 @@ RELEASE_TYP = "xb-release+jws"
 NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
+ENROLMENT_TYP = "xb-enrol+jws"
 RECEIPT_TYP = "xb-receipt+jws"
 
 MAX_OBJECT_BYTES = 32 * 1024
@@ -138,6 +142,24 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issued: Seconds
 
 
+class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint asks its nation to list new keys: a file that travels to the custodians.
+
+    ``replaces`` names keys that may end once the new ones are in use. Signed first by the
+    signing keys in force, where there are any, then by the new ones, where it brings some.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    node: Word
+    keys: Annotated[list[EndpointKey], msgspec.Meta(min_length=1, max_length=8)]
+    replaces: Annotated[list[Digest], msgspec.Meta(max_length=32)]
+    issued: Seconds
+
+
 class GroupStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a node signs once for a commit group: these entries are durable, in this order."""
 
@@ -170,6 +192,7 @@ _RELEASE = msgspec.json.Decoder(Release)
 _NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
+_ENROLMENT = msgspec.json.Decoder(Enrolment)
 _GROUP = msgspec.json.Decoder(GroupStatement)
 
 
@@ -208,6 +231,20 @@ def decode_subscription(payload: bytes) -> Subscription:
 def decode_session(payload: bytes) -> SessionRequest:
     """Decode a session request's payload, or refuse it."""
     return codec.decode_closed(payload, _SESSION, lambda _: 7)
+
+
+def decode_enrolment(payload: bytes) -> Enrolment:
+    """Decode an enrolment's payload, or refuse it."""
+    enrolment = codec.decode_closed(
+        payload, _ENROLMENT, lambda e: 9 + sum(4 + _members(key.jwk) for key in e.keys)
+    )
+    codec.must_be_set(enrolment.replaces, "/replaces")
+    return enrolment
+
+
+def _members(jwk: Jwk) -> int:
+    """Return how many members a key is written with: those it lacks are not there at all."""
+    return sum(getattr(jwk, name) is not None for name in jwk.__struct_fields__)
 
 
 def decode_group(payload: bytes) -> GroupStatement:

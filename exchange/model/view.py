@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,8 @@ from exchange.model.objects import Subscription
 from exchange.model.trust import Arrangement, Document, Member, Node, Root, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.model.trust import Endpoint, EndpointKey, Feed
 
 # Head of an empty trust inbox.
@@ -142,20 +145,24 @@ class View(msgspec.Struct, frozen=True):
             at: JSON pointer of the recipient.
 
         Raises:
-            Refusal: ``unknown-recipient``, or ``recipient-lacks-suite`` or
-                ``recipient-key-unfit``, naming the recipient.
+            Refusal: ``unknown-recipient``, ``recipient-lacks-suite``, or
+                ``recipient-key-unfit``: naming the recipient and what is wrong with its keys.
         """
         standing = self.endpoints.get(endpoint)
         if standing is None:
             raise Refusal(Code.UNKNOWN_RECIPIENT, at, name=endpoint)
-        of_suite = [
+        if not standing.is_active:
+            raise Refusal(
+                Code.RECIPIENT_KEY_UNFIT, at, name=endpoint, expected="active-endpoint"
+            )
+        keys = [
             key for key in standing.endpoint.keys if key.use == "enc" and key.jwk.alg == alg
         ]
-        if not of_suite and standing.is_active:
+        if not keys:
             raise Refusal(Code.RECIPIENT_LACKS_SUITE, at, name=endpoint, expected=alg)
-        fit = [key for key in of_suite if key.since <= now < key.until]
-        if not fit or not standing.is_active:
-            raise Refusal(Code.RECIPIENT_KEY_UNFIT, at, name=endpoint)
+        fit = [key for key in keys if key.since <= now < key.until]
+        if not fit:
+            raise Refusal(Code.RECIPIENT_KEY_UNFIT, at, name=endpoint, **_unfit(keys, now))
         return max(fit, key=lambda key: key.since)
 
     def subscribers(self, feed: str) -> list[str]:
@@ -202,6 +209,17 @@ class View(msgspec.Struct, frozen=True):
             case Subscription():
                 chosen = {**self.subscriptions, document.endpoint: document}
                 return replace(changed, subscriptions=chosen)
+
+
+def _unfit(keys: Sequence[EndpointKey], now: int) -> dict[str, str]:
+    """Return why none of these keys is valid now, as facts of the refusal."""
+    if begins := [key.since for key in keys if key.since > now]:
+        return {"expected": "begun-key", "since": _day(min(begins))}
+    return {"expected": "unexpired-key", "until": _day(max(key.until for key in keys))}
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def trust_name(document: Document | Subscription) -> str:

@@ -20,6 +20,7 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
     "notice": (objects.Notice, "Notice / Aviso"),
     "subscription": (objects.Subscription, "Subscription / Suscripción"),
     "session": (objects.SessionRequest, "Session request / Solicitud de sesión"),
+    "enrolment": (objects.Enrolment, "Enrolment / Inscripción"),
     "receipt-statement": (
         objects.GroupStatement,
         "What a receipt's signature covers / Lo que cubre la firma de un recibo",

@@ -88,6 +88,8 @@ ML_DSA_87 = SignatureAlgorithm(
 
 _ML_KEM_768_BYTES = 1184
 _ML_KEM_1024_BYTES = 1568
+# The seed of the matrix: before t1 in a key of ML-DSA, after t in one of ML-KEM.
+_RHO_BYTES = 32
 
 
 def _x_wing(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
@@ -245,6 +247,9 @@ def check_signature_key(jwk: Jwk, at: str = "") -> None:
         y = int.from_bytes(raw, "little") & (2**255 - 1)
         if y >= _P or y in _SMALL_ORDER_Y:
             raise Refusal(Code.WEAK_KEY, at)
+    # ML-DSA verifies against t1 (FIPS 204, algorithm 8): where it is zero, everyone can sign.
+    if algorithm.kty == "AKP" and not any(raw[_RHO_BYTES:]):
+        raise Refusal(Code.WEAK_KEY, at)
     try:
         algorithm.load(raw)
     except ValueError:
@@ -264,6 +269,11 @@ def check_wrap_key(jwk: Jwk, at: str = "") -> None:
     raw = raw_public(jwk, at)
     if len(raw) != suite.wrap_public_bytes:
         raise Refusal(Code.WRONG_VALUE, at, expected=suite.wrap_public_bytes, found=len(raw))
+    # ML-KEM hides the secret behind t (FIPS 203, algorithm 14): where it is zero, nothing is
+    # hidden, and everyone can open.
+    lattice = _ML_KEM_768_BYTES if len(raw) < _ML_KEM_1024_BYTES else _ML_KEM_1024_BYTES
+    if not any(raw[: lattice - _RHO_BYTES]):
+        raise Refusal(Code.WEAK_KEY, at)
     try:
         # Wrapping once finds what loading lets pass, such as an X25519 point of small order.
         suite.hpke.encrypt(b"", wrap_key(jwk))

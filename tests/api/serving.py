@@ -112,7 +112,8 @@ class Door:
 
 @asynccontextmanager
 async def serve(node: Node) -> AsyncIterator[Door]:
-    app = make_app(node, cli_world.codes(), resources.read("v1/api.openapi.json"))
+    openapi, ends = resources.read("v1/api.openapi.json"), state.certificate_ends(certificate())
+    app = make_app(node, cli_world.codes(), openapi, ends)
     runner = Runner(app, shutdown_timeout=0.1)
     await runner.setup()
     tls = state.server_context(certificate(), builders.TLS_SEED)

@@ -80,6 +80,13 @@ class Exercise:
         made.place = self.place._replace(node=folder / "node", home=folder / "home")
         return made
 
+    def copy_context(self, context: str) -> str:
+        """A second context of the same endpoint, to be changed; its name."""
+        contexts = self.place.home / "contexts"
+        name = f"{context}-{len(list(contexts.iterdir()))}"
+        shutil.copytree(contexts / context, contexts / name)
+        return name
+
     def environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("EXCHANGE_")}
         return {

@@ -143,20 +143,23 @@ def test_sealing_takes_the_newest_key_that_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "code"),
+    ("name", "change", "code", "expected"),
     [
-        ("us.uscg/nadie", None, Code.UNKNOWN_RECIPIENT),
-        (COAST, suspended, Code.RECIPIENT_KEY_UNFIT),
-        (COAST, keys_from("enc", 0, 0, NOW), Code.RECIPIENT_KEY_UNFIT),
-        (COAST, keys_from("enc", 0, NOW + 1, NOW + 2), Code.RECIPIENT_KEY_UNFIT),
-        (COAST, without_encryption, Code.RECIPIENT_LACKS_SUITE),
+        ("us.uscg/nadie", None, Code.UNKNOWN_RECIPIENT, None),
+        (COAST, suspended, Code.RECIPIENT_KEY_UNFIT, "active-endpoint"),
+        (COAST, keys_from("enc", 0, 0, NOW), Code.RECIPIENT_KEY_UNFIT, "unexpired-key"),
+        (COAST, keys_from("enc", 0, NOW + 1, NOW + 2), Code.RECIPIENT_KEY_UNFIT, "begun-key"),
+        (COAST, without_encryption, Code.RECIPIENT_LACKS_SUITE, WRAP),
     ],
 )
-def test_recipient_without_a_fit_key_is_a_refusal_that_names_it(name, change, code) -> None:
+def test_recipient_without_a_fit_key_is_a_refusal_that_names_it(
+    name, change, code, expected
+) -> None:
     view = WORLD.later(WORLD.amended(name, change)) if change else WORLD.view
     with pytest.raises(Refusal) as refusal:
         view.sealing_key(name, WRAP, NOW)
     assert (refusal.value.code, refusal.value.facts["name"]) == (code, name)
+    assert refusal.value.facts.get("expected") == expected
 
 
 def test_subscribers_are_those_who_may_still_read() -> None:

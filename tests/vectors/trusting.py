@@ -158,6 +158,17 @@ TRUST = [
         brought(_arranged(("pa", 0), ("pa", 1), ("us", 0), ("us", 0))),
     ),
     Case(
+        "member-by-the-other-nation-too",
+        "a member of Panama signed by both: signatures that nobody asked for",
+        Code.TRUST_NOT_SIGNED,
+        "/signatures/4",
+        brought(
+            lambda w: w.signed(
+                msgspec.structs.replace(w.member("pa.senan"), version=2), ["pa", "us"]
+            )
+        ),
+    ),
+    Case(
         "member-by-the-other-nation",
         "a member of Panama signed by the United States",
         Code.TRUST_NOT_SIGNED,

@@ -1,0 +1,58 @@
+"""What the node counts, in Prometheus's text format, for whoever runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from exchange.api.routes import NODE
+from exchange.errors import Code, Refusal
+from exchange.policy import expiry
+
+if TYPE_CHECKING:
+    from exchange.model.view import View
+    from exchange.node.served import Refused
+
+CERTIFICATE_ENDS = web.AppKey("certificate_ends", int)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Return what the node counts, for a Prometheus on its own machine."""
+    # The tempo of refusals and commits is not for strangers, nor whose keys are about to end.
+    if request.remote not in ("127.0.0.1", "::1"):
+        raise Refusal(Code.NOT_FOUND)
+    node = request.app[NODE]
+    now, health = node.now(), await node.health()
+    lines = [
+        "# TYPE exchange_journal_entries gauge",
+        f"exchange_journal_entries {health.size}",
+        "# TYPE exchange_epoch gauge",
+        f"exchange_epoch {health.epoch}",
+        *_refused(await node.all_refused()),
+        "# HELP exchange_certificate_expiry_seconds Until the TLS certificate ends.",
+        "# TYPE exchange_certificate_expiry_seconds gauge",
+        f"exchange_certificate_expiry_seconds {request.app[CERTIFICATE_ENDS] - now}",
+        *_expiring(node.view, now),
+    ]
+    return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
+
+
+def _refused(refused: Refused) -> list[str]:
+    lines = ["# TYPE exchange_refused_total counter"]
+    return lines + [
+        f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
+        for (code, route), count in sorted(refused.items())
+    ]
+
+
+def _expiring(view: View, now: int) -> list[str]:
+    """Return how many endpoints are about to be unable to sign or to be sealed to; no names."""
+    lines = [
+        "# HELP exchange_endpoints_key_expiring Endpoints whose key ends so soon; 0: ended.",
+        "# TYPE exchange_endpoints_key_expiring gauge",
+    ]
+    return lines + [
+        f'exchange_endpoints_key_expiring{{within_days="{days}"}} {count}'
+        for days, count in sorted(expiry.counts(view, now).items())
+    ]

@@ -1,0 +1,1 @@
+"""The verbs below ``exchange keys``, by what they do to a key."""

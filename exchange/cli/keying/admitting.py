@@ -1,0 +1,239 @@
+"""``keys admit`` and ``keys publish``: custodians list new keys, an operator hands them in."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+
+import click
+
+from exchange.cli import output, world
+from exchange.cli.asking import confirm
+from exchange.cli.home import unlocked, write_private
+from exchange.cli.main import Session, verb
+from exchange.cli.times import zulu
+from exchange.custody import ring, signers
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import trust as trusts
+from exchange.model.identity import digest
+from exchange.model.trust import Endpoint, Member, Role
+from exchange.model.view import View
+from exchange.seal import enrolment, jws, trust
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.model.objects import Enrolment
+    from exchange.seal.jws import Signer
+
+_REQUEST = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+class Described(NamedTuple):
+    """What custodians say of an endpoint that is not listed yet."""
+
+    spanish: str | None
+    english: str | None
+    roles: tuple[Role, ...]
+
+    def fresh(self, request: Enrolment) -> Endpoint | None:
+        """Return the endpoint to list, where enough is said of it."""
+        if not (self.spanish and self.english and self.roles):
+            return None
+        title: trusts.Label = {"es": self.spanish, "en": self.english}
+        return Endpoint(
+            request.endpoint, title, "active", request.suite, sorted(set(self.roles)), []
+        )
+
+
+@click.command()
+@click.argument("request", type=_REQUEST)
+@click.option(
+    "--custodian",
+    "custodians",
+    multiple=True,
+    required=True,
+    type=_REQUEST,
+    metavar="FILE",
+    help="A custodian's key container; as many as the nation's threshold.",
+)
+@click.option(
+    "--trust",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The trust documents in force, *.jws in their order; else the node is asked.",
+)
+@click.option("--anchor", help="Digest of the first root; needed with --trust.")
+@click.option(
+    "--overlap-days",
+    type=click.IntRange(0, 366),
+    default=ring.OVERLAP_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="How long a replaced key stays valid beside the new one.",
+)
+@click.option("--anew", is_flag=True, help="The endpoint lost its keys: vouched for otherwise.")
+@click.option("--title-es", help="A new endpoint's name in Spanish.")
+@click.option("--title-en", help="A new endpoint's name in English.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(get_args(Role)),
+    help="What a new endpoint may do; once for each role.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the signed document.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before signing.")
+@verb
+def admit(  # noqa: PLR0913  (the options of the verb)
+    session: Session,
+    request: Path,
+    *,
+    custodians: tuple[Path, ...],
+    folder: Path | None,
+    anchor: str | None,
+    overlap_days: int,
+    anew: bool,
+    title_es: str | None,
+    title_en: str | None,
+    roles: tuple[Role, ...],
+    out: Path,
+    yes: bool,
+) -> None:
+    """Check a REQUEST for new keys, and sign the member document that lists them.
+
+    The request must be signed by the endpoint's keys in force and by each new signing key.
+    Custodians run this; `keys publish` or the node's trust folder then takes the document in.
+    """
+    if (folder is None) != (anchor is None):
+        raise click.UsageError("--trust: --anchor")
+    now, view = world.now(), _view(session, folder, anchor)
+    raw = request.read_bytes().strip()
+    checked = enrolment.check(raw, view, now, anew=anew)
+    before = _member(view, checked)
+    fresh = Described(title_es, title_en, roles).fresh(checked)
+    after = enrolment.admitted(before, checked, now, overlap_days * ring.DAY_S, fresh)
+    rows = _changes(before, after, checked)
+    if not session.as_json:
+        _show(session, checked, digest(raw), rows)
+    if not yes:
+        confirm(session.lang, "¿Firmar?", "Sign?")
+    document = jws.sign(trusts.encode(after), trusts.TYP, _signers(custodians))
+    # What does not hold is not written: too few custodians, say, or another nation's.
+    trust.judge(document, view, now)
+    write_private(out, document)
+    if session.as_json:
+        told = {"name": trusts.name_of(after), "version": after.version, "file": str(out)}
+        told |= {"endpoint": checked.endpoint, "digest": digest(raw)}
+        output.show_json({**told, "keys": rows})
+    session.say(
+        f"{trusts.name_of(after)}, versión {after.version}, en {out}."
+        f" Un operador lo entrega con «exchange keys publish {out}».",
+        f"{trusts.name_of(after)}, version {after.version}, in {out}."
+        f" An operator hands it in with `exchange keys publish {out}`.",
+    )
+
+
+def _view(session: Session, folder: Path | None, anchor: str | None) -> View:
+    """Return the trust documents in force: from files, or from the node through a context."""
+    if folder is None or anchor is None:
+        return asyncio.run(_view_of_node(session))
+    view = View(anchor=anchor)
+    for index, path in enumerate(sorted(folder.glob("*.jws"))):
+        view = trust.apply(path.read_bytes().strip(), view, index, world.now())
+    return view
+
+
+async def _view_of_node(session: Session) -> View:
+    async with session.context().agency() as agency:
+        return await agency.view()
+
+
+def _member(view: View, request: Enrolment) -> Member:
+    """Return the member's document in force."""
+    for standing in view.endpoints.values():
+        if standing.member.member == request.origin:
+            return standing.member
+    raise Refusal(Code.UNKNOWN_ENDPOINT, "/origin", name=request.origin)
+
+
+def _signers(custodians: Sequence[Path]) -> list[Signer]:
+    found: list[Signer] = []
+    for path in custodians:
+        secrets, _ = unlocked(path, path.stem)
+        found.append(signers.software(secrets.of(ring.SIGN)))
+    return found
+
+
+def _changes(before: Member, after: Member, request: Enrolment) -> list[dict[str, Any]]:
+    """Return what the document changes of the endpoint's keys, one row each."""
+
+    def ends(member: Member) -> dict[str, tuple[str, str, int, int]]:
+        return {
+            key.jwk.kid: (key.use, key.jwk.alg, key.since, key.until)
+            for each in member.endpoints
+            if each.id == request.endpoint
+            for key in each.keys
+        }
+
+    old, new = ends(before), ends(after)
+    rows = []
+    for kid, (use, alg, since, until) in {**old, **new}.items():
+        if kid not in new:
+            change = "left-out"
+        elif kid not in old:
+            change = "new"
+        else:
+            change = "kept" if old[kid] == new[kid] else "ends"
+        dates = {"since": zulu(since), "until": zulu(until)}
+        rows.append({"change": change, "use": use, "alg": alg, **dates, "kid": kid})
+    return rows
+
+
+_HEADS = {
+    "en": {"change": "change", "use": "use", "alg": "alg", "since": "from", "until": "until",
+           "kid": "kid"},
+    "es": {"change": "cambio", "use": "uso", "alg": "alg", "since": "desde", "until": "hasta",
+           "kid": "kid"},
+}  # fmt: skip
+_WORDS = {
+    "en": {"new": "new", "ends": "ends then", "kept": "stays", "left-out": "left out",
+           "sig": "signs", "enc": "opens"},
+    "es": {"new": "nueva", "ends": "termina", "kept": "sigue", "left-out": "se omite",
+           "sig": "firma", "enc": "abre"},
+}  # fmt: skip
+
+
+def _show(
+    session: Session, request: Enrolment, named: str, rows: Sequence[dict[str, Any]]
+) -> None:
+    words = _WORDS[session.lang]
+    click.echo(f"{request.endpoint}: {named}")
+    shown = [{**row, "change": words[row["change"]], "use": words[row["use"]]} for row in rows]
+    output.table(shown, _HEADS[session.lang])
+
+
+@click.command()
+@click.argument("document", type=_REQUEST)
+@verb
+def publish(session: Session, document: Path) -> None:
+    """Hand a signed trust DOCUMENT to the node, as an operator; it takes effect at once."""
+    try:
+        raw = document.read_bytes().strip()
+    except OSError as error:
+        raise Fault(Code.KEY_FILE, name=document.name, found=type(error).__name__) from error
+    index = asyncio.run(_publish(session, raw))
+    if session.as_json:
+        output.show_json({"index": index})
+    session.say(f"En vigor desde el asiento {index}.", f"In force since entry {index}.")
+
+
+async def _publish(session: Session, raw: bytes) -> int:
+    async with session.context().agency() as agency:
+        return (await agency.establish(raw)).index

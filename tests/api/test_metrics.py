@@ -1,0 +1,45 @@
+"""What a node counts, for whoever runs it: keys about to end, without a name."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.cli import state
+from tests import builders
+from tests.api.serving import certificate, serving
+from tests.builders import DAY, MINSA, NOW, OPS, WATCH
+from tests.policy.test_expiry import ending
+
+
+def gauge(text: str, name: str) -> int:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return int(line.rpartition(" ")[2])
+
+
+def expiring(text: str) -> list[int]:
+    """Endpoints whose key has ended, or ends within 1, 7 and 30 days."""
+    name = 'exchange_endpoints_key_expiring{{within_days="{}"}}'
+    return [gauge(text, name.format(days)) for days in (0, 1, 7, 30)]
+
+
+async def test_endpoints_whose_key_is_about_to_end_are_counted_and_not_named() -> None:
+    world = builders.world()
+    async with serving() as door:
+        assert expiring((await door.get("/metrics", None)).body.decode()) == [0, 0, 0, 0]
+        for document in (
+            world.amended(OPS, ending("enc", NOW + 5 * DAY)),
+            world.amended(WATCH, ending("sig", NOW + 20 * DAY)),
+        ):
+            assert (await door.post(document + b"\n\n", MINSA)).status == 201
+        text = (await door.get("/metrics", None)).body.decode()
+        assert expiring(text) == [0, 0, 1, 2]
+        assert OPS not in text
+        assert WATCH not in text
+
+
+async def test_seconds_until_the_node_s_certificate_ends_are_told() -> None:
+    async with serving() as door:
+        text = (await door.get("/metrics", None)).body.decode()
+        left = gauge(text, "exchange_certificate_expiry_seconds")
+        assert left == state.certificate_ends(certificate()) - door.node.now()
+        assert left == pytest.approx(builders.TLS_MADE + 3650 * DAY - NOW, abs=2)

@@ -1,0 +1,300 @@
+// A client of the exchange, written from docs/protocol.md, whose sections are in parentheses.
+// `keys` are {suite, sign: [{alg, kid, seed}], open: [{kid, seed}]}, for tests: in the clear.
+import { X509Certificate, randomBytes } from "node:crypto";
+import https from "node:https";
+import { SUITES, hashing, publicOf, thumbprintOf } from "./suites.mjs";
+
+// --- bytes (1)
+export const refuse = (code) => { throw Object.assign(new Error(code), { code, isRefusal: true }); };
+export const must = (holds, code) => holds || refuse(code);
+const sha256 = hashing("sha256");
+export const b64 = (bytes) => Buffer.from(bytes).toString("base64url");
+export const digest = (...parts) => b64(sha256(...parts));
+const unb64 = (told, bytes = Buffer.from(told, "base64url")) =>
+  must(b64(bytes) === told, "bad-base64") && bytes;
+function json(raw) {
+  must(Buffer.from(raw.toString()).equals(raw), "not-utf-8");
+  try { return JSON.parse(raw); } catch { return refuse("malformed"); }
+}
+function exactly(value, names) {
+  must(value !== null && typeof value === "object", "wrong-type");
+  const wanted = names.split(" "), there = Object.keys(value);
+  must(wanted.every((name) => there.includes(name)), "missing-member");
+  return must(there.length === wanted.length, "unknown-member") && value;
+}
+const membersOf = (value) => (value === null || typeof value !== "object" ? 0 : Object.values(value)
+  .reduce((sum, each) => sum + membersOf(each), Array.isArray(value) ? 0 : Object.keys(value).length));
+function closed(raw, names) {
+  const isFramed = raw.at(0) === 0x7b && raw.at(-1) === 0x7d;
+  must(isFramed && !raw.includes("\\") && !raw.includes("\n"), "malformed");
+  const value = exactly(json(raw), names), colons = raw.toString().split(":").length - 1;
+  return must(colons === membersOf(value), "duplicate-member") && value;
+}
+
+// --- suites and signed objects (2, 3, 4)
+const MEMBERS = {
+  "xb-header+jws": "v suite id origin endpoint type schema verb status feed to marking declares "
+    + "precedence observed issued due expires retain_until regime refs commit body attachments trust",
+  "xb-ack+jws": "v suite id origin endpoint of outcome at officer",
+  "xb-subscription+jws": "v suite origin endpoint version feeds issued",
+  "xb-receipt+jws": "v suite node epoch first count root",
+  root: "suite nations", arrangement: "name suites schemas feeds regimes limits quorum",
+  member: "member nation title endpoints", node: "node nation serves url tls receipts log",
+};
+const algorithmsOf = (suite) => SUITES[suite].signatures.map(([alg]) => alg);
+const kidOf = (jwk) => digest(thumbprintOf(jwk));
+export function read(raw, limit) {
+  must(raw.length <= limit, "oversized");
+  const { payload, signatures } = closed(raw, "payload signatures");
+  must(signatures.length >= 1 && signatures.length <= 64, "signature-count");
+  const claims = signatures.map((each) => {
+    const { protected: head, signature } = exactly(each, "protected signature");
+    const told = closed(must(head.length <= 256, "oversized") && unb64(head), "alg kid typ");
+    return { ...told, over: Buffer.from(`${head}.${payload}`), signature: unb64(signature) };
+  });
+  must(claims.every(({ typ }) => typ === claims[0].typ), "unknown-object");
+  const told = signatures.map((each) => `{"protected":"${each.protected}","signature":"${each.signature}"}`);
+  must(`{"payload":"${payload}","signatures":[${told}]}` === raw.toString(), "malformed");
+  return { typ: claims[0].typ, payload: unb64(payload), claims, digest: digest(raw) };
+}
+export function payloadOf(signed, typ) {
+  const payload = closed(must(signed.typ === typ, "unknown-object") && signed.payload, MEMBERS[typ]);
+  return must(payload.v === "xb1" && SUITES[payload.suite], "wrong-value") && payload;
+}
+function verify(claims, suite, keyOf) {
+  const { signatures } = SUITES[suite], wanted = algorithmsOf(suite);
+  must(claims.length === wanted.length, "signature-count");
+  must(claims.every(({ alg }, i) => alg === wanted[i]), "signature-order");
+  claims.map(keyOf).forEach((key, i) => {
+    const { alg, over, signature } = claims[i], [, scheme] = signatures[i];
+    must(key.alg === alg, "key-not-valid");   // by the directory, not by what the object says
+    must(scheme.verify(signature, over, publicOf(key)), "bad-signature");
+  });
+}
+export function sign(payload, typ, { suite, sign: seeds }) {
+  const told = b64(JSON.stringify(payload)), signatures = seeds.map(({ alg, kid, seed }, i) => {
+    const [, scheme] = SUITES[suite].signatures[i], head = b64(JSON.stringify({ alg, kid, typ }));
+    const signature = scheme.sign(Buffer.from(`${head}.${told}`), unb64(seed));
+    return { protected: head, signature: b64(signature) };
+  });
+  return Buffer.from(JSON.stringify({ payload: told, signatures }));
+}
+
+// --- the sealed body (5)
+const JWE = "protected aad iv ciphertext tag recipients";
+const PROTECTED = b64('{"enc":"A256GCM","typ":"xb-body+jwe"}');
+const context = ({ suite, id, origin, endpoint, commit }) =>
+  Buffer.from(`xb1\n${suite}\n${id}\n${origin}\n${endpoint}\n${commit}\n`);
+const infoOf = (ctx, { hash }) =>
+  Buffer.concat([Buffer.from("JOSE-HPKE rcpt\xffA256GCM\xff", "latin1"), hash(ctx)]);
+async function gcm(does, key, iv, aad, data) {
+  const secret = await crypto.subtle.importKey("raw", key, "AES-GCM", false, [does]);
+  const name = "AES-GCM", additionalData = Buffer.from(`${PROTECTED}.${aad}`);
+  return Buffer.from(await crypto.subtle[does]({ name, iv, additionalData }, secret, data));
+}
+export async function seal(text, unsealed, recipients) {
+  const suite = SUITES[unsealed.suite], { hpke, wrap: alg } = suite;
+  const [salt, key, iv] = [randomBytes(32), randomBytes(32), randomBytes(12)];
+  const size = Math.max(1024, 2 ** Math.ceil(Math.log2(text.length)));
+  const plain = Buffer.concat([salt, text, Buffer.alloc(size - text.length, " ")]);
+  const header = { ...unsealed, commit: b64(suite.hash("xb1-commit\0", plain)) }, ctx = context(header);
+  const aad = b64(ctx), info = infoOf(ctx, suite), sealed = await gcm("encrypt", key, iv, aad, plain);
+  const wraps = await Promise.all(recipients.map(async (jwk) => {
+    const to = await hpke.DeserializePublicKey(publicOf(jwk));
+    const { encapsulatedSecret: ek, ciphertext } = await hpke.Seal(to, key, { info });
+    return { header: { alg, kid: kidOf(jwk), ek: b64(ek) }, encrypted_key: b64(ciphertext) };
+  }));
+  const [ciphertext, tag] = [sealed.subarray(0, -16), sealed.subarray(-16)].map(b64);
+  const jwe = { protected: PROTECTED, aad, iv: b64(iv), ciphertext, tag, recipients: wraps };
+  const body = Buffer.from(JSON.stringify(jwe));
+  return { body, header: { ...header, body: { digest: digest(body), size: body.length } } };
+}
+export function parse(raw, suite) {
+  const jwe = closed(must(raw.length <= 524288, "oversized") && raw, JWE), { recipients } = jwe;
+  const wraps = recipients.flatMap(({ header, encrypted_key: key, ...more }) => {
+    must(exactly(header, "alg kid ek") && !Object.keys(more).length, "unknown-member");
+    must(header.alg === SUITES[suite].wrap, "wrong-value");
+    return [[header.kid, 32], [header.ek, SUITES[suite].ek], [key, 48]];
+  });
+  must(recipients.length >= 1 && recipients.length <= 64, "wraps-mismatch");
+  const sizes = [[jwe.iv, 12], [jwe.tag, 16], ...wraps].map(([told, size]) => unb64(told).length - size);
+  must(jwe.protected === PROTECTED && unb64(jwe.aad) && !sizes.some(Boolean), "wrong-value");
+  must(unb64(jwe.ciphertext).length <= 262144 + 32, "oversized");
+  return jwe;
+}
+export async function open(header, raw, keys) {
+  must(raw.length === header.body.size, "size-mismatch");
+  must(digest(raw) === header.body.digest, "digest-mismatch");
+  const jwe = parse(raw, header.suite), ctx = context(header), suite = SUITES[header.suite];
+  must(jwe.aad === b64(ctx), "context-mismatch");
+  const mine = (wrap) => keys.find(({ kid }) => kid === wrap.header.kid);
+  const wrap = jwe.recipients.find(mine) ?? refuse("not-a-recipient");
+  const [ek, wrapped, iv] = [wrap.header.ek, wrap.encrypted_key, jwe.iv].map((each) => unb64(each));
+  let plain;
+  try {
+    const secret = await suite.hpke.DeserializePrivateKey(unb64(mine(wrap).seed));
+    const key = await suite.hpke.Open(secret, ek, wrapped, { info: infoOf(ctx, suite) });
+    const sealed = Buffer.concat([unb64(jwe.ciphertext), unb64(jwe.tag)]);
+    plain = await gcm("decrypt", key, iv, jwe.aad, sealed);
+  } catch { refuse("cannot-decrypt"); }
+  must(b64(suite.hash("xb1-commit\0", plain)) === header.commit, "commit-mismatch");
+  return { salt: b64(plain.subarray(0, 32)), text: plain.toString("utf8", 32).replace(/ +$/, "") };
+}
+
+// --- trust (8)
+const NOTHING = { index: -1, taken: 0, heads: [b64(Buffer.alloc(32))], documents: {} };
+export const nothing = (anchor) => ({ ...NOTHING, anchor });
+export const all = (view, kind) => Object.values(view.documents).filter((each) => each.kind === kind);
+export const endpointsOf = (view) => all(view, "member").flatMap(({ endpoints, member }) =>
+  endpoints.map((each) => ({ ...each, member })));
+export function verifyBy(signed, { endpoint, origin, suite }, view, now) {
+  const one = endpointsOf(view).find(({ id }) => id === endpoint) ?? refuse("unknown-endpoint");
+  must(one.status === "active", "endpoint-suspended");
+  must(one.member === origin, "origin-mismatch");
+  must(one.suite === suite && view.documents.arrangement.suites.includes(suite), "suite-not-allowed");
+  verify(signed.claims, suite, ({ kid }) => {
+    const key = one.keys.find(({ jwk }) => kidOf(jwk) === kid) ?? refuse("unknown-key");
+    return must(key.use === "sig" && key.since <= now && now < key.until, "key-not-valid") && key.jwk;
+  });
+}
+export function headerOf(signed, view, now) {
+  const header = payloadOf(signed, "xb-header+jws"), { marking, body, to, declares, trust: at } = header;
+  exactly(marking, "tlp releasable_to handling originator_control");
+  must(exactly(body, "digest size") && exactly(at, "position head") && to.length, "wrong-value");
+  const isSet = (each) => each.every((value, i) => i === 0 || each[i - 1] < value);
+  must([to, declares, marking.releasable_to, marking.handling].every(isSet), "wrong-value");
+  verifyBy(signed, header, view, now);
+  return must(at.position >= 1 && view.heads[at.position] === at.head, "trust-invalid") && header;
+}
+function custodians(claims, { suite, nations }, nation) {
+  const size = SUITES[suite].signatures.length, { threshold, signatories } = nations[nation];
+  const theirs = signatories.map(({ name, keys }) => {
+    const keyOf = ({ kid }) => keys.find((jwk) => kidOf(jwk) === kid);
+    const groups = claims.filter((_, i) => i % size === 0).map((_, i) => claims.slice(i * size, ++i * size));
+    const mine = groups.filter((group) => group.every(keyOf));
+    mine.forEach((group) => verify(group, suite, keyOf));
+    return { name, mine: mine.flat() };
+  }).filter(({ mine }) => mine.length);
+  must(new Set(theirs.map(({ name }) => name)).size >= threshold, "trust-not-signed");
+  return theirs.flatMap(({ mine }) => mine);
+}
+function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
+  const document = json(payload), { kind, nation } = document, told = payload.toString();
+  const names = `kind v version issued ${MEMBERS[kind] ?? refuse("wrong-value")}`;
+  must(Object.keys(document).join(" ") === names && JSON.stringify(document) === told, "malformed");
+  must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");
+  must(root || named === anchor, "trust-invalid");
+  const terms = kind === "root" ? [root ?? document, document] : [root];
+  const theirs = terms.flatMap((each) => Object.keys(each.nations)
+    .flatMap((who) => ((nation ?? who) === who ? custodians(claims, each, who) : [])));
+  must(claims.every((claim) => theirs.includes(claim)), "trust-not-signed");
+  const own = { member: /^(..)\./, node: /^(..)(?:$|-)/ }[kind];
+  return must(!own || own.exec(document[kind])?.[1] === nation, "trust-invalid") && document;
+}
+export function fold(view, raw, index, taken) {
+  const signed = read(raw, 262144), isTrust = signed.typ === "xb-trust+jws";
+  const document = isTrust ? documentOf(signed, view) : payloadOf(signed, "xb-subscription+jws");
+  if (!isTrust) verifyBy(signed, document, view, Math.floor(taken / 1000));
+  const { kind = "subscription", version, member, node, endpoint } = document;
+  const name = [kind, member, node, endpoint].filter(Boolean).join(" ");
+  must(version === (view.documents[name]?.version ?? 0) + 1, "stale-version");
+  const heads = [...view.heads, digest(unb64(view.heads.at(-1)), unb64(signed.digest))];
+  return { ...view, index, taken, heads, documents: { ...view.documents, [name]: { kind, ...document } } };
+}
+
+// --- the node (6, 7)
+function ask({ url, agent, token }, method, path, data, decode = JSON.parse) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  return new Promise((done, failed) => {
+    https.request(url + path, { method, headers, agent }, async (answer) => {
+      const body = Buffer.concat(await answer.toArray());
+      if (answer.statusCode < 300) return done(decode(body));
+      return failed(Object.assign(new Error("problem"), JSON.parse(body), { isRefusal: true }));
+    }).on("error", failed).end(data);
+  });
+}
+export async function connect(profile, keys, now) {
+  const pin = digest(new X509Certificate(profile.certificate).raw), minVersion = "TLSv1.3";
+  const checkServerIdentity = (_, { raw }) => (digest(raw) === pin ? undefined : Error("not pinned"));
+  const agent = new https.Agent({ ca: profile.certificate, minVersion, checkServerIdentity });
+  const { endpoint, node, anchor } = profile, origin = endpoint.split("/")[0];
+  const here = { ...profile, keys, pin, agent, by: { v: "xb1", suite: keys.suite, origin, endpoint } };
+  const challenge = await ask(here, "GET", "/v1/nonce");
+  must(challenge.node === node, "bad-session");
+  const request = sign({ ...here.by, ...challenge, issued: now }, "xb-session+jws", keys);
+  const { token } = await ask(here, "POST", "/v1/session", request);
+  return { ...here, token, views: [nothing(anchor)] };
+}
+export async function trust(here) {
+  const { views, node, pin } = here, after = views.at(-1).index;
+  const { items, total } = await ask(here, "GET", `/v1/trust?after=${after}`);
+  for (const { position, index, taken_ms: taken, document } of items) {
+    const view = views.at(-1), isNext = position === views.length - 1 && index > view.index;
+    must(isNext && taken >= view.taken, "trust-invalid");
+    views.push(fold(view, Buffer.from(document), index, taken));
+  }
+  if (views.length <= total) return must(items.length, "trust-invalid") && trust(here);
+  return must(views.at(-1).documents[`node ${node}`]?.tls === pin, "trust-invalid") && views.at(-1);
+}
+export async function post(here, object, body = "") {
+  const receipt = await ask(here, "POST", "/v1/objects", `${object}\n${body}\n`);
+  return { index: receipt.index, facts: verified(receipt, object, here.node, await trust(here)) };
+}
+export function verified({ node, index, facts: line, path, group }, object, home, view) {
+  const signed = read(Buffer.from(JSON.stringify(group)), 32768), facts = JSON.parse(line);
+  const told = payloadOf(signed, "xb-receipt+jws"), leaf = sha256("\0", line, "\n", object);
+  const { arrangement: { suites }, [`node ${home}`]: { receipts } } = view.documents;
+  const isNodes = receipts.keys.map(({ alg }) => alg).join() === algorithmsOf(told.suite).join();
+  must(isNodes && suites.includes(told.suite), "suite-not-allowed");
+  const keyOf = ({ kid }) => receipts.keys.find((jwk) => kidOf(jwk) === kid) ?? refuse("unknown-key");
+  verify(signed.claims, told.suite, keyOf);
+  const isKept = ["accepted", "acknowledged"].includes(facts.kind), steps = path.map((each) => unb64(each));
+  must(node === home && told.node === home && isKept, "bad-proof");
+  must(b64(rootOf(leaf, index - told.first, told.count, steps)) === told.root, "bad-proof");
+  return facts;
+}
+function rootOf(leaf, index, size, path) {   // RFC 9162, 2.1.3.2, from the top down
+  must(index >= 0 && index < size && (size === 1) === (path.length === 0), "bad-proof");
+  if (size === 1) return leaf;
+  const left = 2 ** Math.ceil(Math.log2(size) - 1), [other, rest] = [path.at(-1), path.slice(0, -1)];
+  return index < left ? sha256("\x01", rootOf(leaf, index, left, rest), other)
+    : sha256("\x01", other, rootOf(leaf, index - left, size - left, rest));
+}
+
+// --- the inbox (9)
+export async function inbox(here) {
+  for (let items = [], after = -1, since = 0; ;) {
+    const page = await ask(here, "GET", `/v1/inbox?after=${after}`);
+    must(page.items.length || page.total === items.length, "bad-proof");
+    if (!page.items.length || !await trust(here)) return items;
+    for (const each of page.items) {
+      must(each.position === items.length && each.index > after, "bad-proof");
+      const item = await itemOf(here, each, since).catch((error) =>
+        (error.isRefusal ? { locked: error.code } : Promise.reject(error)));
+      [since, after] = [item.taken ?? since, each.index];
+      items.push({ index: each.index, ...item });
+    }
+  }
+}
+export const seconds = (time) => time && Date.parse(time) / 1000;
+async function itemOf(here, { position, index, entry }, since) {
+  const end = entry.indexOf("\n"), facts = JSON.parse(entry.slice(0, end)), taken = facts.taken_ms;
+  const signed = read(Buffer.from(entry.slice(end + 1)), 32768), now = Math.floor(taken / 1000);
+  const view = here.views.findLast((each) => each.index < index);
+  must(facts.view === view.index && taken >= view.taken && taken >= since, "trust-invalid");
+  must(signed.digest === facts.digest, "digest-mismatch");
+  must(facts.owed.some(([who, at]) => who === here.endpoint && at === position), "not-a-recipient");
+  if (facts.kind === "acknowledged") {
+    const ack = payloadOf(signed, "xb-ack+jws");
+    verifyBy(signed, ack, view, now);
+    return must(ack.of.endpoint === here.endpoint, "not-yours") && { taken, ack };
+  }
+  const header = headerOf(signed, view, now), path = `/v1/blobs/${header.body.digest}?index=${index}`;
+  const body = await ask(here, "GET", path, undefined, (bytes) => bytes);
+  const bulletin = JSON.parse((await open(header, body, here.keys.open)).text);
+  const { observed, due } = bulletin, told = (of, name) => JSON.stringify(of[name]);
+  const said = { ...bulletin, observed: seconds(observed), due: seconds(due) };
+  const repeated = ["id", "origin", "type", "observed", "due", "regime", "declares"];
+  must(repeated.every((each) => told(said, each) === told(header, each)), "header-body-mismatch");
+  return { taken, header, digest: signed.digest, bulletin };
+}
