@@ -17,6 +17,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.seal import jws
 from exchange.seal.open import open_body
+from exchange.seal.open_attachment import must_match
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,3 +210,4 @@ def check_repeated(header: Header, bulletin: Bulletin) -> None:
     for name, value in bulletins.repeated(bulletin).items():
         if getattr(header, name) != value:
             raise Refusal(Code.HEADER_BODY_MISMATCH, f"/{name}")
+    must_match(header.attachments, bulletin.attachments)
