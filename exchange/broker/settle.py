@@ -18,10 +18,11 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import BEARING, RELATION_OF, Blob, Header, Reference
+from exchange.policy import rules
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from exchange.broker.intake import Considered
     from exchange.model.entry import Facts
@@ -97,6 +98,12 @@ def lookups(considered: Considered) -> list[bytes]:
             return [keys.by_digest(digest)]
 
 
+def attachments(considered: Considered) -> list[Blob]:
+    """Return the blobs of which ``settle`` must be told whether they are here."""
+    decision = considered.decision
+    return decision.header.attachments if isinstance(decision, Admitted) else []
+
+
 def target_of(header: Header) -> Reference | None:
     """Return the reference to what this one cancels, corrects or supersedes, if it does."""
     relation = RELATION_OF.get(header.verb)
@@ -148,6 +155,7 @@ class Ledger:
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
         known: Mapping[bytes, Found],
+        uploaded: Collection[Blob] = (),
     ) -> Settled:
         """Place one decision.
 
@@ -155,13 +163,14 @@ class Ledger:
             considered: decided under the newest view (see ``must_go_back``).
             arrival: caller, object and body, as they arrived.
             known: what ``lookups`` found in the store.
+            uploaded: which of its ``attachments`` its author has uploaded whole.
 
         Returns:
             Where it stands, or why not.
         """
         self.taken_ms = considered.taken_ms
         try:
-            return self._place(considered, arrival, known)
+            return self._place(considered, arrival, known, uploaded)
         except Refusal as refusal:
             raw = arrival[1]
             named = (
@@ -184,6 +193,7 @@ class Ledger:
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
         known: Mapping[bytes, Found],
+        uploaded: Collection[Blob],
     ) -> Settled:
         caller, raw, body = arrival
         decision = considered.decision
@@ -196,7 +206,7 @@ class Ledger:
                 return self._once(
                     find(keys.by_digest(decision.digest)),
                     find(keys.of_header(headers.TYP, decision.header)),
-                ) or self._accept(decision, raw, body, find)
+                ) or self._accept(decision, raw, body, find, uploaded)
             case Attested():
                 return self._once(
                     find(keys.by_digest(decision.digest)),
@@ -230,8 +240,10 @@ class Ledger:
         raw: bytes,
         body: bytes,
         find: Callable[[bytes], Found | None],
+        uploaded: Collection[Blob],
     ) -> Recorded:
         header = decision.header
+        rules.attached(header, uploaded)
         held = _bear(header, find)
         owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
@@ -241,7 +253,7 @@ class Ledger:
         )
         facts = entries.Accepted(
             digest=decision.digest,
-            blobs=[decision.seen.blob],
+            blobs=[decision.seen.blob, *header.attachments],
             wraps=decision.seen.wraps,
             owed=owed,
             late=decision.late,

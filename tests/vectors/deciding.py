@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from exchange.errors import Code
-from exchange.model.header import Marking, Reference, TrustPoint
+from exchange.model.header import Blob, Marking, Reference, TrustPoint
 from exchange.model.identity import digest
 from exchange.seal.close import Envelope
 from tests import builders
@@ -29,8 +29,10 @@ from tests.builders import (
 )
 from tests.vectors import bearing, forging
 from tests.vectors.case import Case, Posted, again
+from tests.vectors.checking import FILE
 from tests.vectors.trusting import brought
 
+OTHER_FILE = Blob("G" * 42 + "A", 2_000)
 NOBODY = Reference("corrects", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)
 
 
@@ -410,6 +412,16 @@ def _cancelled_before(world: World) -> Posted:
 
 ACCEPT = [
     Case("bulletin", "a bulletin to two endpoints", None, "", _with()),
+    Case(
+        "attachments",
+        "a bulletin with two attachments that were uploaded",
+        None,
+        "",
+        lambda world: Posted(
+            world.arrival(world.envelope(attachments=[FILE, OTHER_FILE])),
+            held=(FILE, OTHER_FILE),
+        ),
+    ),
     Case(
         "late",
         "a bulletin that took a second over an hour",
