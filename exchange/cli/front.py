@@ -20,6 +20,7 @@ from exchange.cli import state, world
 from exchange.node import frames
 from exchange.node.clock import Clock
 from exchange.node.front import Front
+from exchange.node.ports import Kept
 from exchange.node.sessions import Sessions
 from exchange.store.blob_files import BlobFiles
 from exchange.store.sqlite import SqliteStore
@@ -108,7 +109,7 @@ class _Process:
         stamps = Clock(world.clock_ms, world.monotonic_ms)
         store = SqliteStore.follow(hello.journal)
         blobs = BlobFiles(Path(hello.journal).with_name(state.BLOBS), world.clock_ms)
-        front = Front(hello, store, blobs, sessions, world.clock_ms, stamps)
+        front = Front(hello, Kept(store, blobs), sessions, world.clock_ms, stamps)
         front.say = self.wire.say
         return front
 

@@ -14,6 +14,7 @@ from exchange.model import entry as entries
 from exchange.node import attachments
 from exchange.node.checkpoints import Checkpointer, origin_of
 from exchange.node.opening import Log, open_writer
+from exchange.node.ports import Kept
 from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
 from exchange.node.writer import Settings, Writer
@@ -52,7 +53,8 @@ class Node(Served):
     ) -> None:
         """Put the parts together; ``open`` is how a node begins."""
         sessions = Sessions(settings.node, identity.session_key, settings.randomness)
-        super().__init__(settings.node, store, settings.blobs, sessions, settings.clock_ms)
+        kept = Kept(store, settings.blobs)
+        super().__init__(settings.node, kept, sessions, settings.clock_ms)
         self.writer = writer
         self.checkpoints = Checkpointer(
             store, writer, origin_of(settings.node), identity.log, settings.clock_ms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -247,3 +247,10 @@ class Blobs(Protocol):
 
     async def close(self) -> None:
         """Release everything; what is complete or kept stays."""
+
+
+class Kept(NamedTuple):
+    """All that a node keeps: the journal with what is small, and the attachments."""
+
+    store: Store
+    blobs: Blobs
