@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import problems, routes
+from exchange.api import blobs, problems, routes
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -38,7 +38,10 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/batch", routes.post_batch),
     ("GET", "/v1/inbox", routes.inbox),
     ("GET", "/v1/trust", routes.trust),
-    ("GET", "/v1/blobs/{digest}", routes.blob),
+    ("GET", "/v1/blobs/{digest}", blobs.blob),
+    ("GET", "/v1/uploads/{digest}", blobs.progress),
+    ("PATCH", "/v1/uploads/{digest}", blobs.upload),
+    ("DELETE", "/v1/uploads/{digest}", blobs.discard),
     ("GET", "/v1/receipts/{id}", routes.receipt),
     ("GET", "/v1/checkpoint", routes.checkpoint),
     ("GET", "/v1/tile/{path:.+}", routes.tile),

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from exchange.api import framing, problems
+from exchange.api.asked import number
 from exchange.broker import keys
 from exchange.broker.settle import TRUST_INBOX, is_poster
 from exchange.errors import Code, Fault, Refusal
@@ -156,9 +157,9 @@ async def inbox(request: web.Request) -> web.Response:
     # One inbox, the caller's own: naming another's is refused, whoever asks.
     if request.query.get("endpoint", endpoint) != endpoint:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=endpoint)
-    after = _number(request, "after", -1, -1)
-    limit = _number(request, "limit", 64, 1, wire.MAX_PAGE)
-    wait_s = _number(request, "wait", 0, 0, wire.MAX_WAIT_S)
+    after = number(request, "after", -1, -1)
+    limit = number(request, "limit", 64, 1, wire.MAX_PAGE)
+    wait_s = number(request, "wait", 0, 0, wire.MAX_WAIT_S)
     # Asked before reading: of what is committed meanwhile nobody can say it was left out.
     total = node.inbox_total(endpoint)
     rows = await node.inboxes.read(endpoint, after, limit, wait_s)
@@ -185,7 +186,7 @@ def _fitting(rows: Sequence[R]) -> Sequence[R]:
 async def trust(request: web.Request) -> web.Response:
     """Return the trust documents after a cursor; they are owed to every endpoint."""
     node = request.app[NODE]
-    after, total = _number(request, "after", -1, -1), node.inbox_total(TRUST_INBOX)
+    after, total = number(request, "after", -1, -1), node.inbox_total(TRUST_INBOX)
     rows = await node.store.inbox(TRUST_INBOX, after, 64)
     items = []
     for row in rows:
@@ -207,19 +208,6 @@ async def trust(request: web.Request) -> web.Response:
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total
     return _json(wire.TrustPage(items, cursor, total))
-
-
-async def blob(request: web.Request) -> web.Response:
-    """Return sealed bytes, to an endpoint that is owed the entry that names them."""
-    node, endpoint = request.app[NODE], request[CALLER].endpoint.id
-    digest, index = request.match_info["digest"], _number(request, "index", -1, 0)
-    rows = await node.store.inbox(endpoint, index - 1, 1)
-    facts = entries.decode(rows[0].entry).facts if rows and rows[0].index == index else None
-    # Sealed to others, a bulletin whose correction I hold is still not mine: only the entry's
-    # own blobs. Not there and not owed are one answer.
-    if not isinstance(facts, entries.Accepted) or digest not in {b.digest for b in facts.blobs}:
-        raise Refusal(Code.NOT_FOUND, "/digest")
-    return web.Response(body=await _blob(node, digest), content_type="application/octet-stream")
 
 
 async def receipt(request: web.Request) -> web.Response:
@@ -279,7 +267,7 @@ def _tile_named(path: str) -> tuple[int, int, int]:
 async def proof(request: web.Request) -> web.Response:
     """Return the proof that an entry is under the newest checkpoint, to whom it is owed."""
     node, standing = request.app[NODE], request[CALLER]
-    index = _number(request, "index", -1, 0)
+    index = number(request, "index", -1, 0)
     note = node.newest
     if note is None or index >= (size := parse_checkpoint(note).size):
         raise Refusal(Code.NOT_FOUND, "/index")
@@ -306,8 +294,8 @@ async def journal(request: web.Request) -> web.Response:
     node = request.app[NODE]
     if "auditor" not in request[CALLER].endpoint.roles:
         raise Refusal(Code.MISSING_ROLE, name="auditor")
-    first = _number(request, "first", 0, 0)
-    rows = await node.store.read(first, _number(request, "limit", 64, 1, wire.MAX_PAGE))
+    first = number(request, "first", 0, 0)
+    rows = await node.store.read(first, number(request, "limit", 64, 1, wire.MAX_PAGE))
     items = [wire.JournalItem(row.index, row.entry.decode()) for row in _fitting(rows)]
     return _json(wire.JournalPage(items, node.size))
 
@@ -317,17 +305,3 @@ async def _blob(node: Served, digest: str) -> bytes:
     if data is None:
         raise Refusal(Code.NOT_FOUND, "/digest")
     return data
-
-
-def _number(
-    request: web.Request, name: str, default: int, least: int, most: int = 2**53
-) -> int:
-    """Return a query parameter that is a whole number within bounds."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.removeprefix("-").isdecimal() or len(text) > 17 or not text.isascii():
-        raise Refusal(Code.BAD_REQUEST, f"/{name}")
-    if not least <= int(text) <= most:
-        raise Refusal(Code.BAD_REQUEST, f"/{name}", limit=most)
-    return int(text)

@@ -102,6 +102,15 @@ class TrustPage(msgspec.Struct, frozen=True):
     total: Count
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """How far an upload of the caller has come; ``complete`` once it is whole and durable."""
+
+    digest: Digest
+    size: Count
+    offset: Count
+    complete: bool
+
+
 class JournalItem(msgspec.Struct, frozen=True):
     """One entry, for an auditor."""
 

@@ -1,0 +1,423 @@
+"""Attachments over HTTP: sent in pieces, verified, and shown to none but whom they are owed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from exchange.errors import Code, Fault
+from exchange.model import wire
+from exchange.model.header import Blob
+from exchange.model.identity import digest
+from exchange.store.blob_files import BlobFiles
+from exchange.store.blob_memory import MemoryBlobs
+from exchange.store.quota import Allowance
+from tests.api.serving import Door, Said, serving
+from tests.builders import (
+    AUDIT,
+    COAST,
+    DESK,
+    MINSA,
+    NOW_MS,
+    OPS,
+    WATCH,
+    Randomness,
+    suspended,
+    world,
+)
+from tests.node.running import Clock, post, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = Randomness("attached")(700_000)
+BLOB = Blob(digest(DATA), len(DATA))
+SMALL = Allowance(bytes=1_000_000, uploads=3, spare=0)
+
+
+def where(blob: Blob = BLOB, offset: int | None = None) -> str:
+    at = "" if offset is None else f"&offset={offset}"
+    return f"/v1/uploads/{blob.digest}?size={blob.size}{at}"
+
+
+async def send(
+    door: Door, data: Any = DATA, offset: int = 0, by: str = OPS, blob: Blob = BLOB
+) -> Said:
+    return await door.ask("PATCH", where(blob, offset), by, data=data)
+
+
+async def told(door: Door, blob: Blob = BLOB, by: str = OPS) -> tuple[int, bool]:
+    said = msgspec.json.decode((await door.get(where(blob), by)).body, type=wire.Upload)
+    assert (said.digest, said.size) == (blob.digest, blob.size)
+    return said.offset, said.complete
+
+
+async def accepted(door: Door, *blobs: Blob, to: tuple[str, ...] = (WATCH, COAST)) -> Said:
+    return await door.post(world().envelope(attachments=list(blobs), to=sorted(to)).framed())
+
+
+async def test_upload_in_pieces_a_bulletin_and_a_download_from_any_byte():
+    async with serving() as door:
+        assert await told(door) == (0, False)
+        for at in range(0, len(DATA), 300_000):
+            said = await send(door, DATA[at : at + 300_000], at)
+            assert said.status == 200
+        assert said.json["complete"]
+        assert await told(door) == (len(DATA), True)
+        index = (await accepted(door, BLOB)).json["index"]
+        # Named by an entry, it no longer takes its poster's room.
+        assert await told(door) == (0, False)
+        for offset in (0, 1, 300_000, len(DATA) - 1, len(DATA)):
+            path = f"/v1/blobs/{BLOB.digest}?index={index}&offset={offset}"
+            got = await door.get(path, WATCH)
+            assert (got.status, got.media) == (200, "application/octet-stream")
+            assert got.body == DATA[offset:]
+        past = await door.get(
+            f"/v1/blobs/{BLOB.digest}?index={index}&offset={len(DATA) + 1}", WATCH
+        )
+        assert (past.status, past.code) == (400, "bad-request")
+
+
+async def test_body_can_be_asked_for_from_any_byte_too():
+    async with serving() as door:
+        envelope = world().envelope()
+        index = (await door.post(envelope.framed())).json["index"]
+        path = f"/v1/blobs/{digest(envelope.body)}?index={index}&offset="
+        assert (await door.get(f"{path}100", WATCH)).body == envelope.body[100:]
+        past = await door.get(f"{path}{len(envelope.body) + 1}", WATCH)
+        assert past.code == "bad-request"
+
+
+async def test_header_is_refused_until_its_attachments_are_whole():
+    async with serving() as door:
+        assert (await accepted(door, BLOB)).code == "missing-blob"
+        await send(door, DATA[:-1])
+        said = await accepted(door, BLOB)
+        assert (said.status, said.code) == (422, "missing-blob")
+        await send(door, DATA[-1:], len(DATA) - 1)
+        assert (await accepted(door, BLOB)).status == 201
+
+
+async def test_same_header_again_is_the_same_entry_though_its_upload_is_let_go():
+    async with serving() as door:
+        await send(door)
+        envelope = world().envelope(attachments=[BLOB])
+        first = await door.post(envelope.framed())
+        again = await door.post(envelope.framed())
+        assert (first.status, again.status) == (201, 200)
+        assert first.json["index"] == again.json["index"]
+
+
+async def test_what_another_uploaded_does_not_make_a_header_whole():
+    """Else its author could read it by sending it to itself, and learn that it is here."""
+    async with serving() as door:
+        await send(door)
+        await accepted(door, BLOB)
+        await send(door)
+        envelope = world().envelope(endpoint=COAST, to=[WATCH], attachments=[BLOB])
+        assert (await door.post(envelope.framed(), COAST)).code == "missing-blob"
+        never = world().envelope(
+            endpoint=COAST, to=[WATCH], attachments=[Blob("A" * 43, len(DATA))]
+        )
+        unlike, alike = [
+            json.loads((await door.post(each.framed(), COAST)).body)
+            for each in (envelope, never)
+        ]
+        for each in (unlike, alike):
+            del each["receipt"], each["facts"]["digest"]
+        assert unlike == alike
+
+
+async def test_answers_are_alike_whether_or_not_others_uploaded_it():
+    async with serving() as door:
+        await send(door, by=COAST)
+
+        async def answers(blob: Blob) -> list[Any]:
+            said = [
+                await door.get(where(blob)),
+                await door.ask("PATCH", where(blob, 5), data=b"x"),
+                await door.ask("PATCH", where(blob, 0), data=b"x"),
+                await door.get(where(blob)),
+                await door.ask("DELETE", where(blob)),
+            ]
+            return [
+                (each.status, each.body.replace(blob.digest.encode(), b"")) for each in said
+            ]
+
+        assert await answers(BLOB) == await answers(Blob("A" * 43, len(DATA)))
+
+
+@pytest.mark.parametrize("by", [COAST, MINSA, AUDIT, OPS])
+async def test_attachment_is_read_through_an_entry_that_is_owed_alone(by):
+    async with serving() as door:
+        await send(door)
+        index = (await accepted(door, BLOB, to=(WATCH,))).json["index"]
+        got = await door.get(f"/v1/blobs/{BLOB.digest}?index={index}", by)
+        assert (got.status, got.code) == (404, "not-found")
+        for wrong in (index - 1, index + 1, 0):
+            path = f"/v1/blobs/{BLOB.digest}?index={wrong}"
+            assert (await door.get(path, WATCH)).code == "not-found"
+        assert (await door.get(f"/v1/blobs/{BLOB.digest}?index={index}", WATCH)).body == DATA
+
+
+async def test_purged_attachment_is_not_found():
+    async with serving() as door:
+        await send(door)
+        index = (await accepted(door, BLOB)).json["index"]
+        await door.node.blobs.purge(BLOB.digest)
+        got = await door.get(f"/v1/blobs/{BLOB.digest}?index={index}", WATCH)
+        assert (got.status, got.code) == (404, "not-found")
+
+
+async def test_piece_that_does_not_follow_is_refused_with_where_to_go_on():
+    async with serving() as door:
+        await send(door, DATA[:100])
+        for offset in (0, 99, 101):
+            said = await send(door, b"x", offset)
+            assert (said.status, said.code) == (409, "offset-mismatch")
+            assert said.json["facts"] == {"expected": 100}
+
+
+async def test_wrong_digest_is_refused_and_nothing_of_it_stays():
+    async with serving() as door:
+        said = await send(door, DATA[:-1] + bytes([DATA[-1] ^ 1]))
+        assert (said.status, said.code) == (422, "digest-mismatch")
+        assert await told(door) == (0, False)
+        assert (await accepted(door, BLOB)).code == "missing-blob"
+        assert (await send(door)).json["complete"]
+
+
+async def chunked(*parts: bytes) -> Any:
+    for part in parts:
+        yield part
+
+
+async def test_more_than_was_announced_is_refused():
+    async with serving() as door:
+        assert (await send(door, DATA + b"x")).code == "oversized"
+        assert await told(door) == (0, False)
+        # Without a length told beforehand, as much as fits is taken.
+        said = await send(door, chunked(DATA[:500], DATA[500:] + b"x"))
+        assert (said.status, said.code) == (413, "oversized")
+        assert (await told(door))[1] is False
+
+
+async def test_blob_over_the_limit_is_refused():
+    async with serving() as door:
+        huge = Blob("A" * 43, wire.MAX_BLOB_BYTES + 1)
+        said = await send(door, b"x", blob=huge)
+        assert (said.status, said.code) == (413, "oversized")
+
+
+async def test_quota_is_told_and_given_back():
+    async with serving(blobs=MemoryBlobs(Clock(), SMALL)) as door:
+        await send(door)
+        other = Blob("A" * 43, 400_000)
+        said = await send(door, b"x", blob=other)
+        assert (said.status, said.code) == (413, "quota")
+        assert said.json["facts"] == {"limit": 1_000_000}
+        assert (await door.ask("DELETE", where())).json["offset"] == 0
+        assert (await send(door, b"x", blob=other)).status == 200
+
+
+async def test_who_may_not_post_may_not_upload():
+    async with serving() as door:
+        for method in ("GET", "PATCH", "DELETE"):
+            said = await door.ask(method, where(offset=0), DESK, data=b"")
+            assert (said.status, said.code) == (403, "missing-role")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/uploads/x?size=1&offset=0",
+        f"/v1/uploads/{'A' * 44}?size=1&offset=0",
+        "/v1/uploads/..%2F..%2Fjournal.db?size=1&offset=0",
+        f"/v1/uploads/{'A' * 42}%0A?size=1&offset=0",
+        f"/v1/uploads/{'A' * 43}?size=1",
+        f"/v1/uploads/{'A' * 43}?offset=0",
+        f"/v1/uploads/{'A' * 43}?size=0&offset=0",
+        f"/v1/uploads/{'A' * 43}?size=1&offset=-1",
+        f"/v1/uploads/{'A' * 43}?size=x&offset=0",
+    ],
+)
+async def test_request_that_makes_no_sense_is_refused(path):
+    async with serving() as door:
+        assert (await door.ask("PATCH", path, data=b"x")).code in ("bad-request", "not-found")
+
+
+async def test_compressed_piece_is_refused():
+    async with serving() as door:
+        headers = {"Content-Encoding": "gzip"}
+        said = await door.ask("PATCH", where(offset=0), data=b"x", headers=headers)
+        assert said.code == "bad-request"
+        assert await told(door) == (0, False)
+
+
+async def cut(door: Door, sent: bytes, offset: int = 0) -> None:
+    """Begin a request that announces all the rest, send some of it; hang up once that came."""
+    _, writer = await door.connect()
+    head = (
+        f"PATCH {where(offset=offset)} HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {door.token()}\r\nContent-Length: {len(DATA) - offset}\r\n\r\n"
+    )
+    writer.write(head.encode() + sent)
+    await stands(door, offset + len(sent))
+    writer.transport.abort()
+
+
+async def stands(door: Door, least: int) -> int:
+    offset = 0
+
+    async def come() -> bool:
+        nonlocal offset
+        offset = (await told(door))[0]
+        return offset >= least
+
+    async with asyncio.timeout(10):
+        while not await come():
+            pass
+    return offset
+
+
+async def test_what_came_before_a_cut_stays(tmp_path: Path):
+    blobs = BlobFiles(tmp_path / "blobs", Clock(NOW_MS), SMALL)
+    async with serving(blobs=blobs) as door:
+        await cut(door, DATA[:100_000])
+        assert await told(door) == (100_000, False)
+        await cut(door, DATA[100_000:250_000], 100_000)
+        assert (await send(door, DATA[250_000:], 250_000)).json["complete"]
+
+
+async def test_connection_that_hangs_keeps_nobody_from_going_on():
+    """At sea a link may go silently: the node learns of it long after the ship calls again."""
+    async with serving() as door:
+        reader, writer = await door.connect()
+        head = (
+            f"PATCH {where(offset=0)} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {door.token()}\r\nContent-Length: {len(DATA)}\r\n\r\n"
+        )
+        writer.write(head.encode() + DATA[:50_000])
+        await stands(door, 50_000)
+        assert (await send(door, DATA[50_000:], 50_000)).json["complete"]
+        # It comes back to life after all, and is told that it is late.
+        writer.write(DATA[50_000:60_000])
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        assert b"409" in answer
+        writer.close()
+        assert (await accepted(door, BLOB)).status == 201
+
+
+async def test_who_is_suspended_on_the_way_goes_no_further():
+    async with serving() as door:
+        reader, writer = await door.connect()
+        head = (
+            f"PATCH {where(offset=0)} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {door.token()}\r\nContent-Length: {len(DATA)}\r\n\r\n"
+        )
+        writer.write(head.encode() + DATA[:1_000])
+        await stands(door, 1_000)
+        amended = world().amended(OPS, suspended)
+        assert (await post(door.node, amended, MINSA)).refusal is None
+        writer.write(DATA[1_000:2_000])
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        assert b"403" in answer
+        writer.close()
+        progress = await door.node.blobs.progress(OPS, BLOB)
+        assert progress.offset == 1_000
+
+
+class Slow(MemoryBlobs):
+    """Reads one piece, and the next when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(Clock(NOW_MS))
+        self.read_once = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def read(self, name: str, offset: int, limit: int) -> bytes:
+        if offset:
+            self.read_once.set()
+            await self.go_on.wait()
+        return await super().read(name, offset, limit)
+
+
+async def _download_interrupted(change: Any) -> None:
+    blobs = Slow()
+    async with serving(blobs=blobs) as door:
+        await send(door)
+        index = (await accepted(door, BLOB)).json["index"]
+        path = f"/v1/blobs/{BLOB.digest}?index={index}"
+        got = asyncio.ensure_future(door.get(path, WATCH))
+        async with asyncio.timeout(10):
+            await blobs.read_once.wait()
+        await change(door)
+        blobs.go_on.set()
+        # The connection ends: no problem document is mixed into the bytes.
+        with pytest.raises(Exception, match=r"not completed|closed|reset|payload|Disconnected"):
+            await asyncio.wait_for(got, 10)
+
+
+async def test_download_ends_when_its_reader_is_suspended():
+    async def change(door: Door) -> None:
+        amended = world().amended(WATCH, suspended)
+        assert (await post(door.node, amended, MINSA)).refusal is None
+
+    await _download_interrupted(change)
+
+
+async def test_download_ends_when_the_blob_is_purged():
+    async def change(door: Door) -> None:
+        await door.node.blobs.purge(BLOB.digest)
+
+    await _download_interrupted(change)
+
+
+class Full(MemoryBlobs):
+    """A disk on which nothing can be kept any more."""
+
+    async def keep(self, *_: Any) -> None:
+        raise Fault(Code.STORE_FAILED, reason="ENOSPC")
+
+
+async def test_nothing_is_acknowledged_when_attachments_cannot_be_kept():
+    async with serving(blobs=Full(Clock(NOW_MS))) as door:
+        await send(door)
+        size = door.node.size
+        said = await accepted(door, BLOB)
+        assert (said.status, said.code) == (503, "store-failed")
+        assert door.node.size == size
+        # Others go on.
+        assert (await accepted(door)).status == 201
+
+
+async def test_attachments_are_kept_before_the_entry_is_durable_and_let_go_after():
+    order = []
+
+    class Noted(MemoryBlobs):
+        async def keep(self, endpoint: str, blobs: Any) -> None:
+            order.append(("keep", door.node.size))
+            await super().keep(endpoint, blobs)
+
+        async def discard(self, endpoint: str, blob: Blob) -> None:
+            order.append(("discard", door.node.size))
+            await super().discard(endpoint, blob)
+
+    async with serving(blobs=Noted(Clock(NOW_MS))) as door:
+        await send(door)
+        index = (await accepted(door, BLOB)).json["index"]
+        await until(lambda: len(order) == 2)
+        assert order == [("keep", index), ("discard", index + 1)]
+
+
+async def test_refused_header_keeps_nothing():
+    async with serving() as door:
+        await send(door)
+        envelope = world().envelope(attachments=[BLOB, Blob("A" * 43, 1)])
+        assert (await door.post(envelope.framed())).code == "missing-blob"
+        assert await door.node.blobs.size(BLOB.digest) is None
+        assert await told(door) == (len(DATA), True)
