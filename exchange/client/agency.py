@@ -16,12 +16,14 @@ async with Agency(profile, keys, world) as agency:
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from exchange.client import compose, reading, receipts
+from exchange.client import attaching, compose, reading, receipts
+from exchange.client.attachments import Attachments
 from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -34,8 +36,10 @@ from exchange.seal import jws
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
 
+    from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
     from exchange.client.memory import Memory
     from exchange.client.outbox import Outbox
@@ -44,10 +48,15 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.entry import Facts
+    from exchange.model.header import Header
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.policy.expiry import Lapse
     from exchange.seal.open import Opener
+
+
+def _untold(_done: int, _whole: int) -> None:
+    """Tell nobody."""
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -72,6 +81,8 @@ class World(msgspec.Struct, frozen=True):
     codes: Codes
     outbox: Outbox
     memory: Memory | None = None
+    # Waits for so many seconds, between two attempts over a link that breaks.
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def now(self) -> int:
         """Return the time in seconds UTC."""
@@ -88,6 +99,9 @@ class Agency:
         self.world = world
         self._keys = keys
         self._transport = Transport(profile, keys.signer, world.now)
+        self._attachments = Attachments(
+            self._transport, world.outbox, world.randomness, world.pause
+        )
 
     async def __aenter__(self) -> Self:
         """Open the connection."""
@@ -128,9 +142,17 @@ class Agency:
     # -- posting ------------------------------------------------------------------------
 
     async def prepare(
-        self, draft: Draft, target: Target | None = None, *, in_spite: bool = False
+        self,
+        draft: Draft,
+        target: Target | None = None,
+        attach: Sequence[Path] = (),
+        *,
+        in_spite: bool = False,
     ) -> Prepared:
-        """Return what would be sealed and who could read it. See ``compose.prepare``."""
+        """Return what would be sealed and who could read it. See ``compose.prepare``.
+
+        The files in ``attach`` are looked at, and sealed when it is posted.
+        """
         return compose.prepare(
             draft,
             await self.view(),
@@ -139,25 +161,37 @@ class Agency:
             now=self.world.now(),
             codes=self.world.codes,
             target=target,
+            files=attaching.look(attach),
             in_spite=in_spite,
         )
 
-    async def post(self, prepared: Prepared, mark: str = "") -> Receipt:
-        """Seal, keep, post; return the receipt, verified.
+    async def post(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> Receipt:
+        """Seal, keep, upload what is attached, post; return the receipt, verified.
 
         Args:
             prepared: what was reviewed.
             mark: a digest of what is posted, for a poster that may be cut off at any point and
                 begin again: see ``posted``.
+            tell: called with how many bytes of an attachment are done, and of how many.
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
             Fault: ``outcome-unknown`` or ``node-unreachable``: the envelope is kept, and
                 ``resume`` posts the same bytes again. So too where the receipt does not hold.
         """
-        envelope = compose.seal(prepared, self._keys.signer, self.world.randomness)
-        self.world.outbox.keep(prepared.header.id, envelope, mark)
-        return await self.send(prepared.header.id, envelope)
+        identity, outbox = prepared.header.id, self.world.outbox
+        try:
+            attached = await self._attachments.seal(prepared.files, identity, tell)
+            envelope = compose.seal(
+                prepared, self._keys.signer, self.world.randomness, attached
+            )
+            outbox.keep(identity, envelope, mark)
+            await self._attachments.upload(_header_of(envelope), tell)
+        except Refusal:
+            # The header was not posted, so nothing of it can be recorded.
+            outbox.discard(identity)
+            raise
+        return await self.send(identity, envelope)
 
     async def posted(self, mark: str) -> tuple[str, Receipt] | None:
         """Return the id and receipt of what was posted under a mark, if anything was.
@@ -182,7 +216,7 @@ class Agency:
         """
         return await self._resolve(self.world.outbox, identity)
 
-    async def _resolve(self, box: Outbox, identity: str) -> Receipt:
+    async def _resolve(self, box: Outbox, identity: str, tell: Tell = _untold) -> Receipt:
         envelope = box.envelope(identity)
         if envelope is None:
             raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
@@ -192,6 +226,8 @@ class Agency:
         except Refusal as refusal:
             if refusal.code is not Code.NOT_FOUND:
                 raise
+            if envelope.body:  # a bulletin's, and no acknowledgement's
+                await self._attachments.upload(_header_of(envelope), tell)
             return await self._send(box, identity, envelope)
         box.settle(identity, receipt)
         return receipt
@@ -249,8 +285,10 @@ class Agency:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
         return receipt, facts
 
-    async def resume(self) -> list[Receipt]:
+    async def resume(self, tell: Tell = _untold) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
+
+        Uploads go on from where they stand; ``tell`` is as for ``post``.
 
         Raises:
             Refusal: the first there was, after all have been tried: none blocks the others.
@@ -260,7 +298,7 @@ class Agency:
         for box in (self.world.outbox, self.world.outbox.acks):
             for identity in box.waiting():
                 try:
-                    settled.append(await self._resolve(box, identity))
+                    settled.append(await self._resolve(box, identity, tell))
                 except Refusal as refusal:
                     refusals.append(refusal)
         if refusals:
@@ -399,6 +437,24 @@ class Agency:
             since_ms = max(reading.taken_ms(item, since_ms) for item in more)
         return items
 
+    async def save(
+        self, item: Delivered, place: int, folder: Path, tell: Tell = _untold
+    ) -> Path:
+        """Fetch an attachment of an opened bulletin, and save it; return where it is.
+
+        Args:
+            item: opened.
+            place: of the attachment in the bulletin, from 0.
+            folder: where it is saved, under its own name made harmless, over no other file.
+                What came before the link broke stays there, hidden, to be gone on with.
+            tell: called with how many bytes are here, and of how many.
+
+        Raises:
+            Refusal: it is not to be had, or is not what the header and the bulletin say.
+            Fault: the node does not answer for long; the folder cannot be written to.
+        """
+        return await self._attachments.save(item, place, folder, tell)
+
     async def _opened(self, item: Item) -> Item:
         if not isinstance(item, reading.Delivered):
             return item
@@ -417,6 +473,10 @@ class Agency:
             return msgspec.structs.replace(item, locked=error)
         keys = [*self._keys.openers, *self._keys.destroyed]
         return reading.unseal(item, body, keys, self.world.codes)
+
+
+def _header_of(envelope: Envelope) -> Header:
+    return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
 
 
 def _must_be_from(receipt: Receipt, node: str) -> None:
