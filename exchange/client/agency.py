@@ -208,13 +208,15 @@ class Agency:
             return None
         return identity, box.receipt(identity) or await self.resolve(identity)
 
-    async def resolve(self, identity: str) -> Receipt:
+    async def resolve(self, identity: str, tell: Tell = _untold) -> Receipt:
         """Return the receipt of what has none yet: asked for, else by posting it as it is.
+
+        Uploads go on from where they stand; ``tell`` is as for ``post``.
 
         Raises:
             Refusal, Fault: as ``post``.
         """
-        return await self._resolve(self.world.outbox, identity)
+        return await self._resolve(self.world.outbox, identity, tell)
 
     async def _resolve(self, box: Outbox, identity: str, tell: Tell = _untold) -> Receipt:
         envelope = box.envelope(identity)

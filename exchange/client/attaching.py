@@ -80,7 +80,7 @@ def _looked_at(path: Path, at: str) -> File:
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise Fault(Code.STORE_FAILED, at, expected="file")
+            raise Fault(Code.STORE_FAILED, at, found="folder")
         # A name that is no text could not be told to anybody.
         path.name.encode()
     except UnicodeEncodeError:

@@ -92,7 +92,9 @@ async def test_files_are_posted_and_saved_under_their_names(tmp_path):
         told: list[tuple[int, int]] = []
         prepared = await poster.prepare(draft(), attach=files)
         assert [each.name for each in prepared.files] == [path.name for path in files]
-        receipt = await poster.post(prepared, lambda done, whole: told.append((done, whole)))
+        receipt = await poster.post(
+            prepared, tell=lambda done, whole: told.append((done, whole))
+        )
         assert (900_000, 900_000) in told
         assert all(done <= whole for done, whole in told)
         assert not list((tmp_path / "out").glob("*.attached"))
@@ -195,7 +197,7 @@ async def test_upload_is_gone_on_with_by_another_process(tmp_path, monkeypatch):
                     raise KeyboardInterrupt
 
             with pytest.raises(KeyboardInterrupt):
-                await poster.post(prepared, dies)
+                await poster.post(prepared, tell=dies)
         path.unlink()
         sent: list[int] = []
         async with endpoint(door.url, tmp_path / "out") as (poster, _):

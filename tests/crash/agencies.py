@@ -56,7 +56,7 @@ async def post_over(agency: Agency, path: Path, tell: Tell = _untold) -> Receipt
     while True:
         try:
             prepared = await agency.prepare(draft(), attach=[path])
-            return await agency.post(prepared, tell)
+            return await agency.post(prepared, tell=tell)
         except Fault as fault:
             must_pass(fault)
         while agency.world.outbox.waiting():
