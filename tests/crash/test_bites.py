@@ -16,6 +16,7 @@ _CAUGHT_BY = {
     "inbox-row-lost": {"inbox-gapless", "only-owed"},
     "head-off-by-one": {"reopens"},
     "blob-lost": {"blobs-there"},
+    "attachment-lost": {"blobs-there"},
     "torn-group": {"inbox-gapless", "only-owed", "reopens", "root-reproduces"},
 }
 
