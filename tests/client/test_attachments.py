@@ -448,6 +448,14 @@ async def test_namesake_is_never_written_over(tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
+async def test_name_that_leads_elsewhere_is_saved_here(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    found = await saved_as(tmp_path, "../\u202ea.txt", b"x", folder)
+    assert found.parent == folder
+    assert [each.name for each in folder.iterdir()] == ["_a.txt"]
+
+
 async def test_file_that_does_not_hold_leaves_nothing_behind(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
