@@ -173,6 +173,9 @@ def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     words += standing
     if item.late:
         words.append("tardío" if spanish else "late")
+    if count := len(item.header.attachments):
+        noun = "adjunto" if spanish else "attachment"
+        words.append(f"{count} {noun}{'s' if count > 1 else ''}")
     if item.header.status != "actual":
         words.append(world.codes().words("status", item.header.status, session.lang))
     return ", ".join(words)

@@ -211,6 +211,8 @@ class Blobs(Protocol):
     async def finish(self, endpoint: str, blob: Blob) -> Progress:
         """Verify an upload that has all its bytes, and make it durable. Twice does no harm.
 
+        What was purged before is told to be complete like any other, and is not stored.
+
         Raises:
             Refusal: ``offset-mismatch``: bytes are missing; ``digest-mismatch``: it is not what
                 its digest says, and is deleted.
@@ -240,7 +242,7 @@ class Blobs(Protocol):
         """
 
     async def purge(self, digest: str) -> None:
-        """Delete what is kept under a digest, and hold or keep none of that name again."""
+        """Delete all that is here of a digest, and hold or keep none of that name again."""
 
     async def sweep(self) -> None:
         """Give up uploads that nobody went on with for long."""

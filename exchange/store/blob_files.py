@@ -187,7 +187,7 @@ class BlobFiles:
             is_right = _digest_of(file) == blob.digest
             os.fsync(file)
             with _locked(whole.parent):
-                self._settle(file, whole, is_right=is_right)
+                self._settle(file, whole, stays=is_right and not self._is_purged(blob))
         finally:
             os.close(file)
         if not is_right:
@@ -207,13 +207,16 @@ class BlobFiles:
                 raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)
             return os.open(_part(whole), os.O_RDONLY | os.O_CLOEXEC)
 
+    def _is_purged(self, blob: Blob) -> bool:
+        return (self._purged / blob.digest).exists()
+
     @staticmethod
-    def _settle(file: int, whole: Path, *, is_right: bool) -> None:
+    def _settle(file: int, whole: Path, *, stays: bool) -> None:
         # Given up meanwhile, and begun again: that one was not looked at.
         with suppress(FileNotFoundError):
             if not os.path.samestat(os.fstat(file), _part(whole).stat()):
                 return
-            if is_right:
+            if stays:
                 _part(whole).rename(whole)
                 _sync_folder(whole.parent)
                 _sync_folder(whole.parent.parent)
@@ -245,15 +248,13 @@ class BlobFiles:
         with _locked(own):
             for blob in blobs:
                 whole = self._whole(endpoint, blob)
-                if whole.exists() and not (self._purged / blob.digest).exists():
+                if whole.exists():
                     self._touch(whole)
                     held.add(blob)
         return frozenset(held)
 
     def _keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
         for blob in blobs:
-            if (self._purged / blob.digest).exists():
-                raise Fault(Code.STORE_FAILED, digest=blob.digest)
             # Already there: it was verified then, and has the same bytes.
             with suppress(FileExistsError):
                 os.link(self._whole(endpoint, blob), self._kept / blob.digest)
@@ -270,11 +271,17 @@ class BlobFiles:
             os.close(file)
 
     def _purge(self, digest: str) -> None:
-        # First the mark: ended in between, the file may be there and is never kept anew.
+        # First the mark: whoever verifies one now, under its lock, either sees the mark or is
+        # seen below. Ended in between, the file may be there and is never kept anew.
         (self._purged / digest).touch(mode=0o600)
         _sync_folder(self._purged)
         (self._kept / digest).unlink(missing_ok=True)
         _sync_folder(self._kept)
+        for own in self._uploads.iterdir():
+            with _locked(own):
+                for path in _files(own):
+                    if path.name.startswith(f"{digest}."):
+                        path.unlink()
 
 
 def _failed(error: Exception) -> Fault:

@@ -63,6 +63,8 @@ class MemoryBlobs:
             del self._uploads[endpoint, blob]
             raise Refusal(Code.DIGEST_MISMATCH, "/digest")
         upload.complete = True
+        if blob.digest in self._purged:
+            del self._uploads[endpoint, blob]
         return Progress(blob.size, complete=True)
 
     async def discard(self, endpoint: str, blob: Blob) -> None:
@@ -74,7 +76,7 @@ class MemoryBlobs:
         held = set()
         for blob in blobs:
             upload = self._uploads.get((endpoint, blob))
-            if upload is not None and upload.complete and blob.digest not in self._purged:
+            if upload is not None and upload.complete:
                 upload.touched_ms = self._clock_ms()
                 held.add(blob)
         return frozenset(held)
@@ -83,7 +85,7 @@ class MemoryBlobs:
         """See ``Blobs``."""
         for blob in blobs:
             upload = self._uploads.get((endpoint, blob))
-            if upload is None or not upload.complete or blob.digest in self._purged:
+            if upload is None or not upload.complete:
                 raise Fault(Code.STORE_FAILED, digest=blob.digest)
             self._kept[blob.digest] = bytes(upload.data)
 
@@ -101,6 +103,8 @@ class MemoryBlobs:
         """See ``Blobs``."""
         self._purged.add(digest)
         self._kept.pop(digest, None)
+        for key in [key for key in self._uploads if key[1].digest == digest]:
+            del self._uploads[key]
 
     async def sweep(self) -> None:
         """See ``Blobs``."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from exchange.api.routes import IN_FLIGHT
 from exchange.errors import Code, Fault
 from exchange.model import wire
 from exchange.model.header import Blob
@@ -270,6 +271,25 @@ async def test_who_may_not_post_may_not_upload():
 async def test_request_that_makes_no_sense_is_refused(path):
     async with serving() as door:
         assert (await door.ask("PATCH", path, data=b"x")).code in ("bad-request", "not-found")
+
+
+async def test_streams_of_one_caller_and_of_all_are_bounded():
+    async with serving() as door:
+        await send(door)
+        index = (await accepted(door, BLOB)).json["index"]
+        path = f"/v1/blobs/{BLOB.digest}?index={index}"
+        for taken, most in (
+            (WATCH, wire.MAX_IN_FLIGHT_OF_ONE_BYTES),
+            (COAST, wire.MAX_IN_FLIGHT_BYTES),
+        ):
+            door.app[IN_FLIGHT][taken] = most - wire.STREAM_BYTES + 1
+            said = await door.get(path, WATCH)
+            assert (said.status, said.code) == (429, "too-many")
+            assert (await send(door, b"x", by=WATCH)).code == "too-many"
+            door.app[IN_FLIGHT][taken] = most - wire.STREAM_BYTES
+            assert (await door.get(path, WATCH)).status == 200
+            assert door.app[IN_FLIGHT][taken] == most - wire.STREAM_BYTES
+            del door.app[IN_FLIGHT][taken]
 
 
 async def test_compressed_piece_is_refused():

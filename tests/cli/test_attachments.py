@@ -84,6 +84,23 @@ def test_text_that_is_none_is_not_shown(exercise, tmp_path):
     assert "Not shown" in ran.out
 
 
+@pytest.mark.parametrize(("lang", "told"), [("en", "2 attachments"), ("es", "2 adjuntos")])
+def test_inbox_tells_which_bulletins_carry_files(exercise, posted, lang, told):
+    ran = exercise.run("--context", WATCH, "--lang", lang, "inbox")
+    (row,) = [line for line in ran.out.splitlines() if posted["id"] in line]
+    assert told in row
+
+
+@pytest.mark.usefixtures("posted")
+def test_auditor_replays_a_journal_with_attachments(exercise):
+    anchor = exercise.place.founded.anchor
+    ran = exercise.run(
+        *("audit", "verify", str(exercise.place.node / "journal.db")),
+        *("--anchor", anchor, "--json"),
+    )
+    assert ran.code == 0, ran.out + ran.err
+
+
 def test_without_a_folder_the_reader_is_told_how_to_save(exercise, posted):
     ran = exercise.at(WATCH, "read", posted["id"])
     assert "save them with --save DIR" in ran.out

@@ -44,7 +44,7 @@ async def has_it(exercise: Exercise, node: NodeProcess, tmp_path: Path) -> int:
 async def test_file_gets_through_a_slow_far_and_broken_link(tmp_path: Path, seed: str) -> None:
     exercise = Exercise(tmp_path / "exercise")
     path, node = a_file(tmp_path, LINK_BYTES), NodeProcess(exercise)
-    often = max(120_000, LINK_BYTES // 12)
+    often = max(200_000, LINK_BYTES // 12)
     poor = Poor(seed, often, BITS_PER_S, ROUND_TRIP_S / 2)
     try:
         assert await asyncio.to_thread(node.ready)

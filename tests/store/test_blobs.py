@@ -177,10 +177,16 @@ async def test_blob_over_the_limit_is_refused_before_its_first_byte(blobs):
 async def test_purged_blob_is_gone_and_is_not_kept_again(blobs):
     await upload(blobs)
     await blobs.keep(OPS, [BLOB])
+    await blobs.append(COAST, BLOB, 0, DATA[:5])
+    other = await upload(blobs, b"another")
     await blobs.purge(BLOB.digest)
     assert await blobs.size(BLOB.digest) is None
-    assert await blobs.held(OPS, [BLOB]) == frozenset()
+    assert await blobs.held(OPS, [BLOB, other]) == {other}
+    for by in (OPS, COAST):
+        assert await blobs.progress(by, BLOB) == Progress(0, complete=False)
+    # Sent again, it is told to be complete like any other, and nothing of it stays.
     await upload(blobs, endpoint=COAST)
+    assert await blobs.progress(COAST, BLOB) == Progress(0, complete=False)
     assert await blobs.held(COAST, [BLOB]) == frozenset()
     assert (await refused(blobs.keep(COAST, [BLOB]), Fault))[0] == Code.STORE_FAILED
     await blobs.purge(BLOB.digest)
