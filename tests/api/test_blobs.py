@@ -292,6 +292,15 @@ async def test_streams_of_one_caller_and_of_all_are_bounded():
             del door.app[IN_FLIGHT][taken]
 
 
+async def test_stale_uploads_are_given_up_by_the_node_itself():
+    clock = Clock(NOW_MS - 2 * SMALL.stale_ms)
+    blobs = MemoryBlobs(clock, SMALL)
+    await blobs.append(OPS, BLOB, 0, b"x")
+    clock.ms = NOW_MS
+    async with serving(blobs=blobs):
+        await until(lambda: not blobs._uploads)
+
+
 async def test_compressed_piece_is_refused():
     async with serving() as door:
         headers = {"Content-Encoding": "gzip"}

@@ -74,14 +74,16 @@ def test_plain_text_is_shown_with_nothing_hidden(exercise, posted, tmp_path):
     assert "Not shown: it is no plain text" in ran.out  # the photo
 
 
-def test_text_that_is_none_is_not_shown(exercise, tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
-    receipt = exercise.post("--attach", str(tmp_path / "a.txt"))
+@pytest.mark.parametrize(("name", "data"), [("a.txt", b"\xff\xfe"), ("a.html", b"<script>")])
+def test_text_that_is_none_is_not_shown(exercise, tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    receipt = exercise.post("--attach", str(tmp_path / name))
     into = tmp_path / "in"
     into.mkdir()
     ran = exercise.at(WATCH, "read", receipt["id"], "--save", str(into), "--show-text")
     assert ran.code == 0, ran.err
     assert "Not shown" in ran.out
+    assert "script" not in ran.out
 
 
 @pytest.mark.parametrize(("lang", "told"), [("en", "2 attachments"), ("es", "2 adjuntos")])

@@ -272,6 +272,29 @@ async def test_download_is_gone_on_with_by_another_process(tmp_path):
         assert saved.read_bytes() == path.read_bytes()
 
 
+async def test_download_begins_with_a_new_session_where_the_old_one_ended(tmp_path):
+    path = a_file(tmp_path)
+    async with node(tmp_path) as door:
+        await posted(door, tmp_path, path)
+        (tmp_path / "in").mkdir()
+        async with endpoint(door.url, tmp_path / "box", WATCH) as (reader, pauses):
+            item = await received(reader)
+            reader._transport._token = "ended"
+            saved = await reader.save(item, 0, tmp_path / "in")
+            assert pauses.seconds == []
+            # Once: a node that says it of each token is not asked for ever.
+            reader._transport._open_session = _never_good
+            reader._transport._token = "ended"
+            with pytest.raises(Refusal) as refused:
+                await reader.save(item, 0, tmp_path / "in")
+            assert refused.value.code is Code.BAD_TOKEN
+        assert saved.read_bytes() == path.read_bytes()
+
+
+async def _never_good() -> str:
+    return "never good"
+
+
 async def test_node_that_is_gone_is_borne_for_a_while_and_then_told(tmp_path):
     path = a_file(tmp_path)
     async with (
