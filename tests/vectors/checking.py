@@ -35,6 +35,7 @@ from tests.vectors.forging import BOTH, payload_of, signed
 
 # Uploaded, in the cases that say so.
 FILE = Blob("F" * 42 + "A", 1_000)
+FILES = [FILE, Blob("G" * 42 + "A", 2_000)]
 
 SUITE = [
     Case(

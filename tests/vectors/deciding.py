@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from exchange.errors import Code
-from exchange.model.header import Blob, Marking, Reference, TrustPoint
+from exchange.model.header import Marking, Reference, TrustPoint
 from exchange.model.identity import digest
 from exchange.seal.close import Envelope
 from tests import builders
@@ -29,10 +29,9 @@ from tests.builders import (
 )
 from tests.vectors import bearing, forging
 from tests.vectors.case import Case, Posted, again
-from tests.vectors.checking import FILE
+from tests.vectors.checking import FILES
 from tests.vectors.trusting import brought
 
-OTHER_FILE = Blob("G" * 42 + "A", 2_000)
 NOBODY = Reference("corrects", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)
 
 
@@ -417,10 +416,7 @@ ACCEPT = [
         "a bulletin with two attachments that were uploaded",
         None,
         "",
-        lambda world: Posted(
-            world.arrival(world.envelope(attachments=[FILE, OTHER_FILE])),
-            held=(FILE, OTHER_FILE),
-        ),
+        lambda world: Posted(world.arrival(world.envelope(attachments=FILES)), held=(*FILES,)),
     ),
     Case(
         "late",
