@@ -21,6 +21,7 @@ _CAUGHT_BY = {
 }
 
 
+@pytest.mark.timeout(600)  # a node is started seven times, on a machine that others use too
 @pytest.mark.parametrize("fault", sorted(planted.FAULTS))
 async def test_a_planted_fault_is_caught(tmp_path: Path, seed: str, fault: str) -> None:
     with pytest.raises(Broken) as caught:
