@@ -279,8 +279,8 @@ class Agency:
         try:
             receipt = msgspec.json.decode(answer, type=objects.Receipt)
             facts = receipts.verify(receipt, posted, await self.view())
-            _must_be_from(receipt, self.profile.node)
-            _must_be_taken_in(facts, posted)
+            receipts.must_be_from(receipt, self.profile.node)
+            receipts.must_be_taken_in(facts, posted)
         except msgspec.MsgspecError as error:
             raise Fault(Code.BAD_PROOF, expected="Receipt") from error
         except Refusal as refusal:
@@ -479,29 +479,6 @@ class Agency:
 
 def _header_of(envelope: Envelope) -> Header:
     return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
-
-
-def _must_be_from(receipt: Receipt, node: str) -> None:
-    if receipt.node != node:
-        raise Refusal(Code.BAD_PROOF, "/node", name=receipt.node)
-
-
-def _must_be_taken_in(facts: Facts, posted: bytes) -> None:
-    """Hold a receipt to what was meant: recorded as accepted, and owed to every recipient.
-
-    Raises:
-        Refusal: ``bad-proof``: the entry it proves is a refusal, or leaves somebody out.
-    """
-    if isinstance(facts, entries.Refused):
-        raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
-    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
-    if signed.typ == headers.TYP:
-        if not isinstance(facts, entries.Accepted):
-            raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
-        header = headers.decode(signed.payload)
-        left_out = set(header.to) - {owed.endpoint for owed in facts.owed}
-        if left_out:
-            raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
 
 
 def _must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash, verify_path
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import unb64
 from exchange.model.identity import digest
@@ -76,3 +77,27 @@ def _object_in(facts: Facts, posted: bytes) -> bytes:
     if named != digest(posted):
         raise Refusal(Code.BAD_PROOF, "/facts")
     return b""
+
+
+def must_be_from(receipt: Receipt, node: str) -> None:
+    """Hold a receipt to the node that it was asked of."""
+    if receipt.node != node:
+        raise Refusal(Code.BAD_PROOF, "/node", name=receipt.node)
+
+
+def must_be_taken_in(facts: Facts, posted: bytes) -> None:
+    """Hold a receipt to what was meant: recorded as accepted, and owed to every recipient.
+
+    Raises:
+        Refusal: ``bad-proof``: the entry it proves is a refusal, or leaves somebody out.
+    """
+    if isinstance(facts, entries.Refused):
+        raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
+    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+    if signed.typ == headers.TYP:
+        if not isinstance(facts, entries.Accepted):
+            raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+        header = headers.decode(signed.payload)
+        left_out = set(header.to) - {owed.endpoint for owed in facts.owed}
+        if left_out:
+            raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
