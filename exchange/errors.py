@@ -97,6 +97,8 @@ class Code(StrEnum):
     NOT_FOUND = "not-found"
     BAD_REQUEST = "bad-request"
     TOO_MANY = "too-many"
+    OFFSET_MISMATCH = "offset-mismatch"
+    QUOTA = "quota"
 
     # The record itself.
     BAD_CHECKPOINT = "bad-checkpoint"

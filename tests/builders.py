@@ -430,6 +430,7 @@ class Book:
         self.known: dict[bytes, Found] = {}
         self.positions: dict[str, int] = {}
         self.taken_ms = 0
+        self.held: set[Blob] = set()
         self._salt = Randomness("salt")
         # The trust documents of the view stand before the first entry of the test.
         self.base = self.view.index + 1
@@ -443,6 +444,10 @@ class Book:
             lambda: self._salt(16),
         )
 
+    def hold(self, *blobs: Blob) -> None:
+        """Say that these were uploaded, by whoever posts."""
+        self.held.update(blobs)
+
     def settle(self, ledger: Ledger, arrival: Arrival, view: View | None = None) -> Settled:
         """Consider and settle one arrival in a group that is still open."""
         considered = consider(arrival, view or self.view)
@@ -450,7 +455,8 @@ class Book:
 
     def place(self, ledger: Ledger, considered: Considered, arrival: Arrival) -> Settled:
         assert not ledger.must_go_back(considered)
-        return ledger.settle(considered, arrival[:3], self.look(lookups(considered)))
+        known = self.look(lookups(considered))
+        return ledger.settle(considered, arrival[:3], known, self.held)
 
     def look(self, keys: Iterable[bytes]) -> Mapping[bytes, Found]:
         return {key: self.known[key] for key in keys if key in self.known}

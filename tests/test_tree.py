@@ -373,6 +373,11 @@ def test_contracts_are_kept(copy: Path) -> None:
         ("model/breach.py", "import exchange.broker", "Imports point down.* BROKEN"),
         ("broker/breach.py", "import asyncio", "The core does no .* BROKEN"),
         ("node/breach.py", "import exchange.seal.open", "The node cannot open .* BROKEN"),
+        (
+            "store/breach.py",
+            "import exchange.seal.open_attachment",
+            "The node cannot open .* BROKEN",
+        ),
         ("client/breach.py", "import exchange.broker", "An agency carries no .* BROKEN"),
         ("stray/__init__.py", "", "Undeclared|not listed"),
     ],

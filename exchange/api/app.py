@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import granted, problems, routes
+from exchange.api import blobs, granted, problems, routes
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -38,7 +38,10 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/batch", routes.post_batch),
     ("GET", "/v1/inbox", routes.inbox),
     ("GET", "/v1/trust", routes.trust),
-    ("GET", "/v1/blobs/{digest}", routes.blob),
+    ("GET", "/v1/blobs/{digest}", blobs.blob),
+    ("GET", "/v1/uploads/{digest}", blobs.progress),
+    ("PATCH", "/v1/uploads/{digest}", blobs.upload),
+    ("DELETE", "/v1/uploads/{digest}", blobs.discard),
     ("GET", "/v1/granted", granted.granted),
     ("GET", "/v1/receipts/{id}", routes.receipt),
     ("GET", "/v1/checkpoint", routes.checkpoint),
@@ -82,8 +85,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             node = request.app[NODE]
             authorization = request.headers.get("Authorization")
             request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
-        if request.method == "POST":
-            return await _within_bounds(request, handler)
+        if room := _room(request):
+            return await _within_bounds(request, handler, room)
         return await handler(request)
     except routes.Recorded as recorded:
         return _problem(request, recorded.refusal, recorded.answer.receipt)
@@ -98,7 +101,17 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _problem(request, Fault(Code.INTERNAL), None)
 
 
-async def _within_bounds(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _room(request: web.Request) -> int:
+    """Return how much memory a request may take for long: what is posted, or a stream's."""
+    if request.method == "POST":
+        return min(request.content_length or wire.MAX_REQUEST_BYTES, wire.MAX_REQUEST_BYTES)
+    is_stream = request.method == "PATCH" or _route(request) == "/v1/blobs/{digest}"
+    return wire.STREAM_BYTES if is_stream else 0
+
+
+async def _within_bounds(
+    request: web.Request, handler: Handler, size: int
+) -> web.StreamResponse:
     """Read and answer a request while there is room for it.
 
     Raises:
@@ -107,7 +120,6 @@ async def _within_bounds(request: web.Request, handler: Handler) -> web.StreamRe
     in_flight = request.app[IN_FLIGHT]
     caller = request.get(CALLER)
     name = caller.endpoint.id if caller else ""
-    size = min(request.content_length or wire.MAX_REQUEST_BYTES, wire.MAX_REQUEST_BYTES)
     if in_flight[name] + size > wire.MAX_IN_FLIGHT_OF_ONE_BYTES:
         raise Refusal(Code.TOO_MANY, limit=wire.MAX_IN_FLIGHT_OF_ONE_BYTES)
     if in_flight.total() + size > wire.MAX_IN_FLIGHT_BYTES:

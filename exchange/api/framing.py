@@ -9,6 +9,8 @@ from exchange.errors import Code, Refusal
 from exchange.model.wire import MAX_PAIRS, MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from aiohttp import web
 
 # A request of which nothing more comes for this long is given up (seconds). Protects the node
@@ -45,20 +47,32 @@ async def read_limited(
         into: filled as they come, for a caller that wants what came before a refusal.
 
     Raises:
-        Refusal: ``oversized``; ``bad-request`` where the body is compressed; ``bad-framing``
-            where it was cut off.
+        Refusal: as ``pieces``.
+    """
+    data = bytearray() if into is None else into
+    async for piece in pieces(request, limit):
+        data += piece
+    return bytes(data)
+
+
+async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield a request's bytes as they come.
+
+    Raises:
+        Refusal: ``oversized``, once more than ``limit`` bytes came or are announced;
+            ``bad-request`` where the body is compressed; ``bad-framing`` where it was cut off.
     """
     if request.content_length is not None and request.content_length > limit:
         raise Refusal(Code.OVERSIZED, limit=limit, found=request.content_length)
     # A digest names what was sent; and what unpacks to a thousand times its size stays packed.
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(Code.BAD_REQUEST, "/content-encoding")
-    data = bytearray() if into is None else into
+    size = 0
     while part := await _part(request):
-        data += part
-        if len(data) > limit:
-            raise Refusal(Code.OVERSIZED, limit=limit, found=len(data))
-    return bytes(data)
+        yield part
+        size += len(part)
+        if size > limit:
+            raise Refusal(Code.OVERSIZED, limit=limit, found=size)
 
 
 async def _part(request: web.Request) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from exchange.api.routes import CALLER, NODE, number
+from exchange.api.asked import number
+from exchange.api.routes import CALLER, NODE
 from exchange.errors import Code, Refusal
 from exchange.model import wire
 from exchange.node import owed

@@ -28,6 +28,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/inbox": (200, _JSON, wire.InboxPage),
     "/v1/trust": (200, _JSON, wire.TrustPage),
     "/v1/blobs/{digest}": (200, _BYTES, None),
+    "/v1/uploads/{digest}": (200, _JSON, wire.Upload),
     "/v1/granted": (200, _JSON, wire.JournalItem),
     "/v1/receipts/{id}": (200, _JSON, objects.Receipt),
     "/v1/checkpoint": (200, _TEXT, None),
@@ -43,7 +44,9 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
         ("wait", 0, wire.MAX_WAIT_S, 0),
     ],
     "/v1/trust": [("after", -1, None, -1)],
-    "/v1/blobs/{digest}": [("index", 0, None, None)],
+    "/v1/blobs/{digest}": [("index", 0, None, None), ("offset", 0, None, 0)],
+    "/v1/uploads/{digest}": [("size", 1, None, None)],
+    "PATCH /v1/uploads/{digest}": [("size", 1, None, None), ("offset", 0, None, None)],
     "/v1/granted": [("index", 0, None, None)],
     "/v1/proof": [("index", 0, None, None)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
@@ -95,23 +98,26 @@ def _operation(
             },
         },
     }
-    if parameters := _parameters(path):
+    if parameters := _parameters(path, method):
         operation["parameters"] = parameters
     if method == "POST":
         body = {_JSON: _SIGNED} if path == "/v1/session" else {wire.BATCH_TYPE: _FRAMED}
         operation["requestBody"] = {"required": True, "content": body}
+    if method == "PATCH":
+        operation["requestBody"] = {"required": True, "content": {_BYTES: {}}}
     if not is_open:
         operation["security"] = [{"session": []}]
     return operation
 
 
-def _parameters(path: str) -> list[dict[str, Any]]:
+def _parameters(path: str, method: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in ("digest", "id", "path")
         if f"{{{name}}}" in path
     ]
-    for name, least, most, default in _QUERIES.get(path, []):
+    asked = _QUERIES.get(f"{method} {path}", _QUERIES.get(path, []))
+    for name, least, most, default in asked:
         schema: dict[str, Any] = {"type": "integer", "minimum": least}
         if most is not None:
             schema["maximum"] = most

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from exchange.api import framing, problems
+from exchange.api.asked import number
 from exchange.broker import keys
 from exchange.broker.posters import is_poster
 from exchange.broker.settle import TRUST_INBOX
@@ -19,7 +20,6 @@ from exchange.journal.tiles import TILE_WIDTH, tile_width
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
-from exchange.node import owed
 from exchange.node.ports import InboxRow, Row
 from exchange.node.stored import with_hashes
 
@@ -211,16 +211,6 @@ async def trust(request: web.Request) -> web.Response:
     return _json(wire.TrustPage(items, cursor, total))
 
 
-async def blob(request: web.Request) -> web.Response:
-    """Return sealed bytes, to an endpoint that is owed the entry that names them."""
-    node, endpoint = request.app[NODE], request[CALLER].endpoint.id
-    digest, index = request.match_info["digest"], number(request, "index", -1, 0)
-    # Not there and not owed are one answer.
-    if digest not in await owed.blobs(node.store, endpoint, index):
-        raise Refusal(Code.NOT_FOUND, "/digest")
-    return web.Response(body=await _blob(node, digest), content_type="application/octet-stream")
-
-
 async def receipt(request: web.Request) -> web.Response:
     """Return the receipt of a bulletin or acknowledgement of the caller's, by its id."""
     node, standing = request.app[NODE], request[CALLER]
@@ -316,15 +306,3 @@ async def _blob(node: Served, digest: str) -> bytes:
     if data is None:
         raise Refusal(Code.NOT_FOUND, "/digest")
     return data
-
-
-def number(request: web.Request, name: str, default: int, least: int, most: int = 2**53) -> int:
-    """Return a query parameter that is a whole number within bounds."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.removeprefix("-").isdecimal() or len(text) > 17 or not text.isascii():
-        raise Refusal(Code.BAD_REQUEST, f"/{name}")
-    if not least <= int(text) <= most:
-        raise Refusal(Code.BAD_REQUEST, f"/{name}", limit=most)
-    return int(text)

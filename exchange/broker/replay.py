@@ -100,7 +100,7 @@ class Replayer:
         facts, now = entry.facts, entry.facts.taken_ms // 1000
         match facts:
             case entries.Accepted():
-                if len(facts.blobs) != 1:
+                if not facts.blobs:
                     raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
                 signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
                 header = headers.decode(signed.payload)
@@ -164,7 +164,9 @@ class Replayer:
             for key in lookups(considered)
             if key in self._by_key
         }
-        ledger.settle(considered, ("", signed, b""), known)
+        # What the node says was here when it took this in; it is compared with the header.
+        held = facts.blobs[1:] if isinstance(facts, entries.Accepted) else []
+        ledger.settle(considered, ("", signed, b""), known, held)
         if not ledger.records:
             # The rules say: recorded before. A second entry for it should not exist.
             raise Refusal(Code.BAD_PROOF, "", found=self.size, expected="no-second-entry")

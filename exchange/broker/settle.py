@@ -27,10 +27,11 @@ from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import BEARING, MAX_RECIPIENTS, Blob
 from exchange.model.identity import digest
+from exchange.policy import rules
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from exchange.broker.intake import Considered
     from exchange.model.entry import Facts
@@ -121,6 +122,12 @@ def lookups(considered: Considered) -> list[bytes]:
             return [keys.by_digest(digest)]
 
 
+def attachments(considered: Considered) -> list[Blob]:
+    """Return the blobs of which ``settle`` must be told whether they are here."""
+    decision = considered.decision
+    return decision.header.attachments if isinstance(decision, Admitted) else []
+
+
 _Signed = Admitted | Attested | Conferred | Countersigned
 
 
@@ -185,6 +192,7 @@ class Ledger:
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
         known: Mapping[bytes, Found],
+        uploaded: Collection[Blob] = (),
     ) -> Settled:
         """Place one decision.
 
@@ -192,13 +200,14 @@ class Ledger:
             considered: decided under the newest view (see ``must_go_back``).
             arrival: caller, object and body, as they arrived.
             known: what ``lookups`` found in the store.
+            uploaded: which of its ``attachments`` its author has uploaded whole.
 
         Returns:
             Where it stands, or why not.
         """
         self.taken_ms = considered.taken_ms
         try:
-            return self._place(considered, arrival, known)
+            return self._place(considered, arrival, known, uploaded)
         except Refusal as refusal:
             raw = arrival[1]
             named = (
@@ -221,6 +230,7 @@ class Ledger:
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
         known: Mapping[bytes, Found],
+        uploaded: Collection[Blob],
     ) -> Settled:
         caller, raw, body = arrival
         decision = considered.decision
@@ -243,14 +253,19 @@ class Ledger:
                 return self._once(before, None) or self._establish(decision, raw)
             case _:
                 once = self._once(*map(find, _own(decision, decision.digest)))
-                return once or self._record(decision, raw, body, find)
+                return once or self._record(decision, (raw, body), find, uploaded)
 
     def _record(
-        self, decision: _Signed, raw: bytes, body: bytes, find: Callable[[bytes], Found | None]
+        self,
+        decision: _Signed,
+        raw_and_body: tuple[bytes, bytes],
+        find: Callable[[bytes], Found | None],
+        uploaded: Collection[Blob],
     ) -> Recorded:
+        raw, body = raw_and_body
         match decision:
             case Admitted():
-                return self._accept(decision, raw, body, find)
+                return self._accept(decision, raw, body, find, uploaded)
             case Attested():
                 return self._acknowledge(decision, raw, find)
             case Conferred():
@@ -272,8 +287,10 @@ class Ledger:
         raw: bytes,
         body: bytes,
         find: Callable[[bytes], Found | None],
+        uploaded: Collection[Blob],
     ) -> Recorded:
         header = decision.header
+        rules.attached(header, uploaded)
         held = holding.bear(header, find)
         owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
@@ -283,7 +300,7 @@ class Ledger:
         )
         facts = entries.Accepted(
             digest=decision.digest,
-            blobs=[decision.seen.blob],
+            blobs=[decision.seen.blob, *header.attachments],
             wraps=decision.seen.wraps,
             owed=owed,
             late=decision.late,

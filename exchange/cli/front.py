@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,7 +20,9 @@ from exchange.cli import state, world
 from exchange.node import frames
 from exchange.node.clock import Clock
 from exchange.node.front import Front
+from exchange.node.ports import Kept
 from exchange.node.sessions import Sessions
+from exchange.store.blob_files import BlobFiles
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -105,7 +108,8 @@ class _Process:
         sessions = Sessions(hello.node, hello.session_key, world.randomness)
         stamps = Clock(world.clock_ms, world.monotonic_ms)
         store = SqliteStore.follow(hello.journal)
-        front = Front(hello, store, sessions, world.clock_ms, stamps)
+        blobs = BlobFiles(Path(hello.journal).with_name(state.BLOBS), world.clock_ms)
+        front = Front(hello, Kept(store, blobs), sessions, world.clock_ms, stamps)
         front.say = self.wire.say
         return front
 
@@ -131,6 +135,7 @@ async def _serve(wire_fd: int, deals_fd: int) -> None:
     loop.remove_reader(deals)
     await face.close()
     await front.store.close()
+    await front.blobs.close()
 
 
 def _take(deals: socket.socket, face: Face) -> None:

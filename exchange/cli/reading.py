@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from exchange import render
 from exchange.cli import bearing as shown
-from exchange.cli import news, output, world
+from exchange.cli import news, output, saving, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.client import bearing
@@ -184,6 +185,9 @@ def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     words += standing
     if item.late:
         words.append("tardío" if spanish else "late")
+    if count := len(item.header.attachments):
+        noun = "adjunto" if spanish else "attachment"
+        words.append(f"{count} {noun}{'s' if count > 1 else ''}")
     if item.header.status != "actual":
         words.append(world.codes().words("status", item.header.status, session.lang))
     return ", ".join(words)
@@ -191,10 +195,27 @@ def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
 
 @click.command()
 @click.argument("identity", metavar="ID|ENTRY")
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Fetch its attachments and save them here, over no other file.",
+)
+@click.option("--show-text", is_flag=True, help="Show saved plain text, all of it visible.")
 @verb
-def read(session: Session, identity: str) -> None:
-    """Show a bulletin of the inbox, by its id or entry number. Does not acknowledge it."""
-    item, items = asyncio.run(_one(session, identity))
+def read(session: Session, identity: str, folder: Path | None, show_text: bool) -> None:
+    """Show a bulletin of the inbox, by its id or entry number. Does not acknowledge it.
+
+    Attachments are saved and never opened: look at them with the care they need.
+    """
+    if show_text and folder is None:
+        raise click.UsageError(
+            "--show-text muestra lo que guarda --save DIR."
+            if session.lang == "es"
+            else "--show-text shows what --save DIR saves."
+        )
+    item, items, saved = asyncio.run(_read(session, identity, folder))
     marks = bearing.marks(items).get(item.index, [])
     if item.bulletin is None:
         if not session.as_json:
@@ -210,8 +231,9 @@ def read(session: Session, identity: str) -> None:
                 "taken": zulu_ms(item.taken_ms),
                 "header_digest": item.digest,
                 "header": item.header,
-                "bulletin": item.bulletin,
+                "bulletin": saving.without_keys(item.bulletin),
                 **shown.told(item, items, marks),
+                **({} if folder is None else {"saved": [str(path) for path in saved]}),
             }
         )
         return
@@ -228,6 +250,15 @@ def read(session: Session, identity: str) -> None:
         f"\nFirma verificada. Asiento {item.index}, {zulu_ms(item.taken_ms)}.",
         f"\nSignature verified. Entry {item.index}, {zulu_ms(item.taken_ms)}.",
     )
+    saving.show(session, item.bulletin, saved, show_text=show_text)
+
+
+async def _read(
+    session: Session, identity: str, folder: Path | None
+) -> tuple[Delivered, list[Item], list[Path]]:
+    async with session.context().agency() as agency:
+        item, items = await _find(agency, identity)
+        return item, items, await saving.save_all(session, agency, item, folder)
 
 
 @click.command()
@@ -259,11 +290,6 @@ async def _ack(
         shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
         said = outcome or attestable(item)[0]
         return said, (await agency.acknowledge(item, said, officer)).index
-
-
-async def _one(session: Session, identity: str) -> tuple[Delivered, list[Item]]:
-    async with session.context().agency() as agency:
-        return await _find(agency, identity)
 
 
 async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:

@@ -25,6 +25,7 @@ from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
+from exchange.store.blob_files import BlobFiles
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[
                 monotonic_ms=world.monotonic_ms,
                 randomness=world.randomness,
                 executor=executor,
+                blobs=BlobFiles(here.blobs, world.clock_ms),
             ),
             Identity(
                 anchor=settings.anchor,

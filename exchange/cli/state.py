@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, SESSION_KEY, TRUST = "journal.db", "session.key", "trust"
+BLOBS = "blobs"
 _TEN_YEARS = dt.timedelta(days=3650)
 
 
@@ -46,6 +47,11 @@ class State:
     def journal(self) -> Path:
         """The journal's file."""
         return self.folder / JOURNAL
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of attachments, beside the journal; it belongs to it as its blobs do."""
+        return self.journal.with_name(BLOBS)
 
     def settings(self) -> Settings:
         """Return the node's name and anchor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import contextmanager
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import msgspec
 from exchange import render
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
+from exchange.cli.progress import teller
 from exchange.cli.times import zulu
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import bulletin as bulletins
@@ -22,7 +24,7 @@ from exchange.model import header as headers
 from exchange.model.identity import digest, uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
@@ -38,6 +40,13 @@ _TARGET = click.option(
     help="The bulletin this one updates, corrects, cancels or answers.",
 )
 _DRY = click.option("--dry-run", is_flag=True, help="Show who could read it; send nothing.")
+_ATTACH = click.option(
+    "--attach",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    metavar="PATH",
+    help="A file to travel with it, sealed. May be given up to 16 times.",
+)
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
 
 
@@ -70,23 +79,41 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @click.command()
 @_FILE
 @_TARGET
+@_ATTACH
 @_DRY
 @_YES
 @verb
-def post(session: Session, file: Path, target: str | None, dry_run: bool, yes: bool) -> None:
+def post(  # noqa: PLR0913, PLR0917  (one for each option)
+    session: Session,
+    file: Path,
+    target: str | None,
+    attach: tuple[Path, ...],
+    dry_run: bool,
+    yes: bool,
+) -> None:
     """Seal and post a draft, after showing exactly who will be able to read it."""
-    asyncio.run(_post(session, _read(file), target, sending=None if dry_run else yes))
+    sending = None if dry_run else yes
+    asyncio.run(_post(session, _read(file), target, attach, sending=sending))
 
 
 @click.command()
 @click.argument("target", metavar="ID")
 @_FILE
+@_ATTACH
 @_DRY
 @_YES
 @verb
-def reply(session: Session, target: str, file: Path, dry_run: bool, yes: bool) -> None:
+def reply(  # noqa: PLR0913, PLR0917  (one for each option)
+    session: Session,
+    target: str,
+    file: Path,
+    attach: tuple[Path, ...],
+    dry_run: bool,
+    yes: bool,
+) -> None:
     """Answer the bulletin ID with a draft: as `post --target ID`."""
-    asyncio.run(_post(session, _read(file), target, sending=None if dry_run else yes))
+    sending = None if dry_run else yes
+    asyncio.run(_post(session, _read(file), target, attach, sending=sending))
 
 
 @click.command()
@@ -128,7 +155,11 @@ def _kept_in(box: Outbox, kind: str) -> list[dict[str, Any]]:
 
 async def _resume(session: Session) -> None:
     async with session.context().agency() as agency:
-        await agency.resume()
+        await agency.resume(_teller(session))
+
+
+def _teller(session: Session) -> Callable[[int, int], None]:
+    return teller(session, "Adjunto", "Attachment")
 
 
 def _read(file: Path) -> Draft:
@@ -169,7 +200,12 @@ def _warnings(bulletin: bulletins.Bulletin, issued: int) -> list[dict[str, str]]
 
 
 async def _post(
-    session: Session, read: Draft, target: str | None, *, sending: bool | None
+    session: Session,
+    read: Draft,
+    target: str | None,
+    attach: Sequence[Path] = (),
+    *,
+    sending: bool | None,
 ) -> None:
     """Prepare, review, and post unless ``sending`` is None; True asks no question."""
     if sending is False and not sys.stdin.isatty():
@@ -178,12 +214,12 @@ async def _post(
             if session.lang == "es"
             else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
         )
-    mark = digest(msgspec.json.encode((read, target)))
+    mark = digest(msgspec.json.encode((read, target, [_file_mark(path) for path in attach])))
     async with session.context().agency() as agency:
         if sending is not None and await _is_taken_up(session, agency, mark):
             return
         found = await _target(agency, target) if target else None
-        prepared = await agency.prepare(read, found)
+        prepared = await agency.prepare(read, found, attach)
         review = _review(session, prepared)
         if not session.as_json:
             _show_review(session, prepared, review)
@@ -194,7 +230,7 @@ async def _post(
         if not sending:
             confirm("¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]")
         with _named(prepared.header.id):
-            receipt = await agency.post(prepared, mark)
+            receipt = await agency.post(prepared, mark, _teller(session))
         _tell(session, prepared.header.id, receipt, review)
         agency.world.outbox.forget(mark)
 
@@ -209,6 +245,15 @@ def _tell(session: Session, identity: str, receipt: Receipt, more: dict[str, Any
     )
 
 
+def _file_mark(path: Path) -> tuple[str, str]:
+    """Return what tells a file to be attached from every other."""
+    try:
+        with path.open("rb") as file:
+            return path.name, file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--attach") from error
+
+
 async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
     """Resolve what was left without an answer; tell whether this very draft was among it."""
     box = agency.world.outbox
@@ -220,7 +265,7 @@ async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
         )
         try:
             with _named(identity):
-                receipt = await agency.resolve(identity)
+                receipt = await agency.resolve(identity, _teller(session))
         except Refusal as refusal:
             if identity == mine:
                 raise
@@ -285,6 +330,10 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             {"endpoint": each.endpoint, **output.problem(each.why)}
             for each in prepared.left_out
         ],
+        "attachments": [
+            {"name": each.name, "media_type": each.media_type, "size": each.size}
+            for each in prepared.files
+        ],
         "warnings": _warnings(prepared.bulletin, header.issued),
     }
 
@@ -293,6 +342,7 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
     click.echo(render.heading(prepared.header, session.lang, world.codes()))
     for warning in review["warnings"]:
         click.echo(warning[session.lang])
+    _show_files(session, prepared)
     session.say(
         f"\nPodrán leerlo exactamente {len(prepared.readers)}, y nadie más:",
         f"\nExactly {len(prepared.readers)} will be able to read it, and nobody else:",
@@ -323,6 +373,16 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
         "key_until": "key until",
     }
     output.table(rows, spanish if session.lang == "es" else english)
+
+
+def _show_files(session: Session, prepared: Prepared) -> None:
+    for file in prepared.files:
+        kind = world.codes().words("media-types", file.media_type, session.lang)
+        name = render.visible(file.name)
+        session.say(
+            f"Adjunto: {name} ({kind}, {file.size} bytes)",
+            f"Attachment: {name} ({kind}, {file.size} bytes)",
+        )
 
 
 async def _target(agency: Agency, identity: str) -> Target:

@@ -16,13 +16,14 @@ async with Agency(profile, keys, world) as agency:
 
 from __future__ import annotations
 
-from itertools import pairwise
+import asyncio
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from exchange.client import compose, granting, reading, receipts
-from exchange.client.transport import Profile, Transport, certificate_digest, is_away
+from exchange.client import attaching, compose, granting, opening, reading, receipts
+from exchange.client.attachments import Attachments
+from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
@@ -34,8 +35,10 @@ from exchange.seal import jws
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
 
+    from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
     from exchange.client.granting import Granting
     from exchange.client.kept import KeptKeys
@@ -46,10 +49,15 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.entry import Facts
+    from exchange.model.header import Header
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.policy.expiry import Lapse
     from exchange.seal.open import Opener
+
+
+def _untold(_done: int, _whole: int) -> None:
+    """Tell nobody."""
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -76,6 +84,8 @@ class World(msgspec.Struct, frozen=True):
     outbox: Outbox
     memory: Memory | None = None
     kept: KeptKeys | None = None
+    # Waits for so many seconds, between two attempts over a link that breaks.
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def now(self) -> int:
         """Return the time in seconds UTC."""
@@ -92,6 +102,9 @@ class Agency:
         self.world = world
         self._keys = keys
         self._transport = Transport(profile, keys.signer, world.now)
+        self._attachments = Attachments(
+            self._transport, world.outbox, world.randomness, world.pause
+        )
 
     async def __aenter__(self) -> Self:
         """Open the connection."""
@@ -132,41 +145,66 @@ class Agency:
     # -- posting ------------------------------------------------------------------------
 
     async def prepare(
-        self, draft: Draft, target: Target | None = None, *, in_spite: bool = False
+        self,
+        draft: Draft,
+        target: Target | None = None,
+        attach: Sequence[Path] = (),
+        *,
+        in_spite: bool = False,
     ) -> Prepared:
-        """Return what would be sealed and who could read it. See ``compose.prepare``."""
+        """Return what would be sealed and who could read it. See ``compose.prepare``.
+
+        The files in ``attach`` are looked at, and sealed when it is posted.
+        """
         return compose.prepare(
             draft,
             await self.view(),
             endpoint=self.profile.endpoint,
-            identity=uuid7(self.world.clock_ms(), self.world.randomness(10)),
+            identity=self._new_id(),
             now=self.world.now(),
             codes=self.world.codes,
             target=target,
+            files=attaching.look(attach),
             in_spite=in_spite,
         )
 
-    async def post(self, prepared: Prepared, mark: str = "") -> Receipt:
-        """Seal, keep, post; return the receipt, verified.
+    async def post(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> Receipt:
+        """Seal, keep, upload what is attached, post; return the receipt, verified.
 
         Args:
             prepared: what was reviewed.
             mark: a digest of what is posted, for a poster that may be cut off at any point and
                 begin again: see ``posted``.
+            tell: called with how many bytes of an attachment are done, and of how many.
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
             Fault: ``outcome-unknown`` or ``node-unreachable``: the envelope is kept, and
                 ``resume`` posts the same bytes again. So too where the receipt does not hold.
         """
-        closed = compose.seal(prepared, self._keys.signer, self.world.randomness)
-        envelope = closed.envelope
+        identity, outbox = prepared.header.id, self.world.outbox
+        try:
+            attached = await self._attachments.seal(prepared.files, identity, tell)
+            closed = compose.seal(prepared, self._keys.signer, self.world.randomness, attached)
+            envelope = closed.envelope
+            if self.world.kept is not None:
+                ours = self.trust.newest.endpoints.get(self.profile.endpoint)
+                self.world.kept.keep(closed, self._keys.openers, ours)
+            outbox.keep(identity, envelope, mark)
+            await self._attachments.upload(_header_of(envelope), tell)
+        except Refusal:
+            # The header was not posted, so nothing of it can be recorded.
+            self._discard(outbox, identity)
+            raise
+        return await self.send(identity, envelope)
+
+    def _discard(self, box: Outbox, identity: str) -> None:
+        box.discard(identity)
         if self.world.kept is not None:
-            self.world.kept.destroy_overdue(self.world.now())
-            ours = self.trust.newest.endpoints.get(closed.header.endpoint)
-            self.world.kept.keep(closed.header, closed.key, self._keys.openers, ours)
-        self.world.outbox.keep(prepared.header.id, envelope, mark)
-        return await self.send(prepared.header.id, envelope)
+            self.world.kept.destroy(identity)
+
+    def _new_id(self) -> str:
+        return uuid7(self.world.clock_ms(), self.world.randomness(10))
 
     async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
         """Return what would be granted and to whom. See ``granting.prepare``."""
@@ -174,18 +212,9 @@ class Agency:
         return granting.prepare(self.world.outbox, identity, endpoint, view, now)
 
     async def grant(self, prepared: Granting) -> Receipt:
-        """Wrap the content key to one more recipient; sign, keep, post, as ``post`` does.
-
-        Raises:
-            Refusal: the node said no; or ``content-key-gone``.
-            Fault: as ``post``.
-        """
-        now, kept = self.world.now(), self.world.kept
-        if kept is None:
-            raise Refusal(Code.CONTENT_KEY_GONE, "", id=prepared.header.id)
-        key = kept.key(prepared.header, self._keys.openers, now)
-        identity = uuid7(self.world.clock_ms(), self.world.randomness(10))
-        envelope = granting.sign(prepared, key, self._keys.signer, identity, now)
+        """Give a bulletin to one more recipient: see ``granting.sign``; then as ``post``."""
+        identity, now = self._new_id(), self.world.now()
+        envelope = granting.sign(prepared, self.world.kept, self._keys, identity, now)
         self.world.outbox.keep(identity, envelope)
         return await self.send(identity, envelope)
 
@@ -204,15 +233,17 @@ class Agency:
             return None
         return identity, box.receipt(identity) or await self.resolve(identity)
 
-    async def resolve(self, identity: str) -> Receipt:
+    async def resolve(self, identity: str, tell: Tell = _untold) -> Receipt:
         """Return the receipt of what has none yet: asked for, else by posting it as it is.
+
+        Uploads go on from where they stand; ``tell`` is as for ``post``.
 
         Raises:
             Refusal, Fault: as ``post``.
         """
-        return await self._resolve(self.world.outbox, identity)
+        return await self._resolve(self.world.outbox, identity, tell)
 
-    async def _resolve(self, box: Outbox, identity: str) -> Receipt:
+    async def _resolve(self, box: Outbox, identity: str, tell: Tell = _untold) -> Receipt:
         envelope = box.envelope(identity)
         if envelope is None:
             raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
@@ -222,6 +253,8 @@ class Agency:
         except Refusal as refusal:
             if refusal.code is not Code.NOT_FOUND:
                 raise
+            if envelope.body:  # a bulletin's, and no acknowledgement's
+                await self._attachments.upload(_header_of(envelope), tell)
             return await self._send(box, identity, envelope)
         box.settle(identity, receipt)
         return receipt
@@ -236,16 +269,12 @@ class Agency:
         except Refusal as refusal:
             # Without proof that it is recorded as refused it may be accepted: it is kept.
             if await self._is_refused(refusal.receipt, envelope.header):
-                box.discard(identity)
-                if self.world.kept is not None:
-                    self.world.kept.destroy(identity)
+                self._discard(box, identity)
             raise
         receipt, _ = await self._verified(answer, envelope.header)
         box.settle(identity, receipt)
         if self.world.kept is not None:
-            # Nothing is granted after a cancellation: what it would take need not be kept.
-            for cancelled in _cancelled_by(envelope.header):
-                self.world.kept.destroy(cancelled)
+            self.world.kept.destroy_cancelled(envelope.header)
         return receipt
 
     async def _is_refused(self, receipt: object, posted: bytes) -> bool:
@@ -285,8 +314,10 @@ class Agency:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
         return receipt, facts
 
-    async def resume(self) -> list[Receipt]:
+    async def resume(self, tell: Tell = _untold) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
+
+        Uploads go on from where they stand; ``tell`` is as for ``post``.
 
         Raises:
             Refusal: the first there was, after all have been tried: none blocks the others.
@@ -296,7 +327,7 @@ class Agency:
         for box in (self.world.outbox, self.world.outbox.acks):
             for identity in box.waiting():
                 try:
-                    settled.append(await self._resolve(box, identity))
+                    settled.append(await self._resolve(box, identity, tell))
                 except Refusal as refusal:
                     refusals.append(refusal)
         if refusals:
@@ -345,7 +376,7 @@ class Agency:
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self._keys.signer.suite,
-            id=uuid7(self.world.clock_ms(), self.world.randomness(10)),
+            id=self._new_id(),
             origin=self.profile.member,
             endpoint=self.profile.endpoint,
             of=objects.Subject(item.header.endpoint, item.header.id, item.digest),
@@ -396,7 +427,7 @@ class Agency:
             await self.view()
         items = reading.verify_all(page.items, self.profile.endpoint, self.trust, since_ms)
         first = 0 if after < 0 else expect
-        _must_be_gapless(items, first, after)
+        reading.must_be_gapless(items, first, after)
         if not items and first is not None and page.total > first:
             raise Refusal(Code.BAD_PROOF, "/total", expected=first, found=page.total)
         return [await self._opened(item) for item in items]
@@ -438,55 +469,29 @@ class Agency:
             since_ms = max(reading.taken_ms(item, since_ms) for item in more)
         return items
 
+    async def save(
+        self, item: Delivered, place: int, folder: Path, tell: Tell = _untold
+    ) -> Path:
+        """Fetch an attachment of an opened bulletin, and save it; return where it is.
+
+        Args:
+            item: opened.
+            place: of the attachment in the bulletin, from 0.
+            folder: where it is saved, under its own name made harmless, over no other file.
+                What came before the link broke stays there, hidden, to be gone on with.
+            tell: called with how many bytes are here, and of how many.
+
+        Raises:
+            Refusal: it is not to be had, or is not what the header and the bulletin say.
+            Fault: the node does not answer for long; the folder cannot be written to.
+        """
+        return await self._attachments.save(item, place, folder, tell)
+
     async def _opened(self, item: Item) -> Item:
-        if isinstance(item, reading.Granted) and item.grant.to == self.profile.endpoint:
-            item = await self._granted(item)
-        if not isinstance(item, reading.Delivered):
-            return item
-        if item.grant is None and self.profile.endpoint not in item.header.to:
-            # Owed to us as a holder of what it corrects, but sealed to others.
-            return msgspec.structs.replace(item, locked=Refusal(Code.NOT_A_RECIPIENT, "/to"))
-        try:
-            body = await self._blob(item.header.body.digest, item.index)
-            wrap = await self._blob(item.grant.wrap.digest, item.index) if item.grant else b""
-        except ExchangeError as error:
-            if is_away(error):
-                raise
-            # Bytes that the node cannot give lock this item; they do not block the next one.
-            return msgspec.structs.replace(item, locked=error)
         keys = [*self._keys.openers, *self._keys.destroyed]
-        return reading.unseal(item, (body, wrap), keys, self.trust, self.world.codes)
-
-    async def _granted(self, item: reading.Granted) -> Item:
-        """Return the bulletin of a grant to us, or the grant as locked, with the reason."""
-        try:
-            answer = await self._transport.get_as(
-                wire.JournalItem, "/v1/granted", index=item.index
-            )
-            return reading.fetched(item, answer.entry, self.trust)
-        except ExchangeError as error:
-            if is_away(error):
-                raise
-            return reading.Locked(item.position, item.index, error)
-
-    async def _blob(self, named: str, index: int) -> bytes:
-        return await self._transport.get(f"/v1/blobs/{named}", index=index)
+        ours = opening.Ours(self.profile.endpoint, keys, self.trust, self.world.codes)
+        return await opening.opened(item, ours, self._transport)
 
 
-def _cancelled_by(posted: bytes) -> list[str]:
-    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
-    if signed.typ != headers.TYP:
-        return []
-    header = headers.decode(signed.payload)
-    return [each.id for each in header.refs if each.rel == "cancels"]
-
-
-def _must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:
-    """Hold an inbox page to its promise: positions count up by one, and indexes grow."""
-    indexes = [after, *(item.index for item in items)]
-    if any(one >= next_one for one, next_one in pairwise(indexes)):
-        raise Refusal(Code.BAD_PROOF, "/index", expected=after)
-    for place, item in enumerate(items):
-        expected = (items[0].position if first is None else first) + place
-        if item.position != expected:
-            raise Refusal(Code.BAD_PROOF, "/position", expected=expected, found=item.position)
+def _header_of(envelope: Envelope) -> Header:
+    return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)

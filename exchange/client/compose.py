@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client.attaching import File
 from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
@@ -15,10 +16,11 @@ from exchange.seal.close import UNSEALED, Closed, close_with_key
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from exchange.client.attaching import Attached
     from exchange.model.bulletin import Bulletin
-    from exchange.model.bulletin.blocks import Target
+    from exchange.model.bulletin.blocks import Attachment, Target
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.identity import Jwk
@@ -52,6 +54,8 @@ class LeftOut(msgspec.Struct, frozen=True):
 class Prepared(msgspec.Struct, frozen=True):
     """A bulletin about to be sealed: exactly these readers, and nobody else, can open it.
 
+    ``files`` travel with it; they are sealed when it is posted.
+
     ``objection`` is what our own review has against it, where it was told to go on in spite of
     that; the node will have the same.
     """
@@ -60,6 +64,7 @@ class Prepared(msgspec.Struct, frozen=True):
     bulletin: Bulletin
     readers: list[Reader]
     left_out: list[LeftOut]
+    files: list[File] = []
     objection: Refusal | None = None
 
 
@@ -72,6 +77,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     now: int,
     codes: Codes,
     target: Target | None = None,
+    files: Sequence[File] = (),
     in_spite: bool = False,
 ) -> Prepared:
     """Return what would be sealed and who could read it; nothing is sent.
@@ -89,12 +95,13 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         now: seconds UTC.
         codes: the code lists.
         target: the bulletin that this one updates, corrects, cancels or answers.
+        files: to be attached, as they were looked at.
         in_spite: go on in spite of our own review: for exercises that show the node's refusal.
             What is sealed can then be opened by recipients who may not have it, should a node
             let it pass: never for a real bulletin.
 
     Raises:
-        Refusal: the draft, a recipient or a key is unfit; it names which.
+        Refusal: the draft, a file, a recipient or a key is unfit; it names which.
     """
     standing = view.standing(endpoint)
     member = standing.member.member
@@ -138,7 +145,14 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     # The node would refuse the same; its author should hear it before anything is sealed.
     with review:
         rules.admit(header, standing, view, now)
-    return Prepared(header, bulletin, readers, left_out, review.objection)
+    if files:
+        told = _with_files(bulletin, [file.described() for file in files])
+        bulletins.decode(bulletins.encode(told), codes)
+    return Prepared(header, bulletin, readers, left_out, list(files), review.objection)
+
+
+def _with_files(bulletin: Bulletin, told: list[Attachment]) -> Bulletin:
+    return msgspec.structs.replace(bulletin, attachments=told)
 
 
 class _Review:
@@ -206,11 +220,25 @@ def reader(name: str, view: View, reason: str, alg: str, now: int) -> Reader:
     )
 
 
-def seal(prepared: Prepared, signer: Signer, randomness: Callable[[int], bytes]) -> Closed:
-    """Seal and sign what was prepared, to exactly the readers that were shown."""
+def seal(
+    prepared: Prepared,
+    signer: Signer,
+    randomness: Callable[[int], bytes],
+    attached: Sequence[Attached] = (),
+) -> Closed:
+    """Seal and sign what was prepared, to exactly the readers that were shown.
+
+    Args:
+        prepared: what was reviewed.
+        signer: the posting endpoint's.
+        randomness: returns that many unpredictable bytes.
+        attached: its files, sealed, in their order.
+    """
+    told = _with_files(prepared.bulletin, [each.told for each in attached])
+    blobs = [each.blob for each in attached]
     return close_with_key(
-        bulletins.encode(prepared.bulletin),
-        prepared.header,
+        bulletins.encode(told),
+        msgspec.structs.replace(prepared.header, attachments=blobs),
         [reader.key for reader in prepared.readers],
         signer,
         randomness,

@@ -23,7 +23,9 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.client.agency import Keys
     from exchange.client.compose import Reader
+    from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
     from exchange.model.objects import Grant, Receipt
     from exchange.model.view import View
@@ -73,17 +75,24 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
 
 
 def sign(
-    granting: Granting, key: bytes, signer: jws.Signer, identity: str, now: int
+    granting: Granting, kept: KeptKeys | None, keys: Keys, identity: str, now: int
 ) -> Envelope:
     """Return the signed grant and, in the place of a body, the wrapped key.
 
     Args:
         granting: as it was reviewed.
-        key: the bulletin's content key.
-        signer: the granting endpoint's.
+        kept: holds the bulletin's content key.
+        keys: the granting endpoint's.
         identity: the grant's UUIDv7.
         now: seconds UTC.
+
+    Raises:
+        Refusal: ``content-key-gone``.
+        Fault: the content key cannot be read.
     """
+    if kept is None:
+        raise Refusal(Code.CONTENT_KEY_GONE, "", id=granting.header.id)
+    key, signer = kept.key(granting.header, keys.openers, now), keys.signer
     wrapped = msgspec.json.encode(wrap(key, granting.header, granting.reader.key))
     grant = objects.Grant(
         v="xb1",

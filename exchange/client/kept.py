@@ -13,7 +13,8 @@ import msgspec
 
 from exchange.client.files import write_durably
 from exchange.errors import Code, Fault, Refusal
-from exchange.seal import body, close
+from exchange.model import header as headers
+from exchange.seal import body, close, jws
 from exchange.seal.open import content_key
 from exchange.seal.suites import SUITES
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Header
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing
+    from exchange.seal.close import Closed
     from exchange.seal.open import Opener
 
 
@@ -35,22 +37,21 @@ class KeptKeys:
         self._folder = folder
 
     def keep(
-        self, header: Header, key: bytes, openers: Sequence[Opener], standing: Standing | None
+        self, closed: Closed, openers: Sequence[Opener], standing: Standing | None
     ) -> None:
         """Write a content key durably, wrapped to the newest of our own keys of its suite.
 
         Without such a key nothing is kept, and nothing can be granted later.
 
         Args:
-            header: as it was signed.
-            key: the content key.
+            closed: as it was sealed, with its content key.
             openers: our keys.
             standing: what the directory says of us; None where it was not fetched.
 
         Raises:
             Fault: it cannot be written.
         """
-        known = standing.keys if standing else {}
+        known, header = standing.keys if standing else {}, closed.header
 
         def since(jwk: Jwk) -> int:
             found = known.get(jwk.kid)
@@ -58,7 +59,7 @@ class KeptKeys:
 
         fit = [each.key for each in openers if each.key.alg == SUITES[header.suite].wrap]
         if fit:
-            self._write(header, key, max(fit, key=since))
+            self._write(header, closed.key, max(fit, key=since))
 
     def _write(self, header: Header, key: bytes, ours: Jwk) -> None:
         name = f"{header.id}.{header.retain_until}.key"
@@ -90,6 +91,14 @@ class KeptKeys:
         """Destroy the key of one bulletin."""
         for path, _ in self._kept(identity):
             path.unlink(missing_ok=True)
+
+    def destroy_cancelled(self, posted: bytes) -> None:
+        """Destroy the keys of what an accepted header cancels: nothing of it is granted."""
+        signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+        if signed.typ == headers.TYP:
+            for each in headers.decode(signed.payload).refs:
+                if each.rel == "cancels":
+                    self.destroy(each.id)
 
     def destroy_overdue(self, now: int) -> list[str]:
         """Destroy every key whose time to retain is over; return the ids of their bulletins."""

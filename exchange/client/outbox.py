@@ -1,9 +1,10 @@
 """What this endpoint posts, on disk before it is sent: sealed bytes, and then the receipt.
 
-Two small files a bulletin, ``ID.sealed`` and ``ID.receipt``. One that has no receipt yet may or
-may not be recorded: it is asked for and posted again as it is, never sealed anew. Who was cut
-off and begins again must come upon it: a third file, ``MARK.mark``, leads to its id from what
-was to be posted, and is written before the other two.
+Two small files a bulletin, ``ID.sealed`` and ``ID.receipt``; and until there is a receipt, one
+for each attachment, ``ID.PLACE.attached``. One that has no receipt yet may or may not be
+recorded: it is asked for and posted again as it is, never sealed anew. Who was cut off and
+begins again must come upon it: another file, ``MARK.mark``, leads to its id from what was to be
+posted, and is written before ``ID.sealed``.
 """
 
 from __future__ import annotations
@@ -60,10 +61,27 @@ class Outbox:
     def settle(self, identity: str, receipt: Receipt) -> None:
         """Keep the receipt: this one is recorded."""
         self._write(f"{identity}.receipt", msgspec.json.encode(receipt))
+        self._let_go(identity)
 
     def discard(self, identity: str) -> None:
         """Forget an envelope that was refused: as it is, it will never be recorded."""
         (self._folder / f"{identity}.sealed").unlink(missing_ok=True)
+        self._let_go(identity)
+
+    def attached(self, identity: str, place: int) -> Path:
+        """Return where a sealed attachment lies, or shall lie."""
+        self._made()
+        return self._folder / f"{identity}.{place}.attached"
+
+    def _let_go(self, identity: str) -> None:
+        for path in self._folder.glob(f"{identity}.*.attached"):
+            path.unlink(missing_ok=True)
+
+    def _made(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Fault(Code.STORE_FAILED, found=type(error).__name__) from error
 
     def waiting(self) -> list[str]:
         """Return the ids that have no receipt yet, oldest first."""
@@ -93,8 +111,8 @@ class Outbox:
         return msgspec.json.decode(path.read_bytes(), type=Receipt)
 
     def _write(self, name: str, data: bytes) -> None:
+        self._made()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             write_durably(self._folder / name, data)
         except OSError as error:
             raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error

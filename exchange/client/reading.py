@@ -6,6 +6,7 @@ never blocks what comes after it.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,7 @@ from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices
 from exchange.seal.open import check_grant, granted_wrap, open_body
+from exchange.seal.open_attachment import must_match
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
@@ -404,3 +406,15 @@ def check_repeated(header: Header, bulletin: Bulletin) -> None:
     for name, value in bulletins.repeated(bulletin).items():
         if getattr(header, name) != value:
             raise Refusal(Code.HEADER_BODY_MISMATCH, f"/{name}")
+    must_match(header.attachments, bulletin.attachments)
+
+
+def must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:
+    """Hold an inbox page to its promise: positions count up by one, and indexes grow."""
+    indexes = [after, *(item.index for item in items)]
+    if any(one >= next_one for one, next_one in pairwise(indexes)):
+        raise Refusal(Code.BAD_PROOF, "/index", expected=after)
+    for place, item in enumerate(items):
+        expected = (items[0].position if first is None else first) + place
+        if item.position != expected:
+            raise Refusal(Code.BAD_PROOF, "/position", expected=expected, found=item.position)

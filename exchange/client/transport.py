@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Self, TypeVar
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -14,7 +15,7 @@ from exchange.model.identity import digest
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 T = TypeVar("T")
 
@@ -22,6 +23,19 @@ T = TypeVar("T")
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # A request that gets no answer for this long is given up; a long poll has its wait on top.
 _ANSWER_S = 30
+# A piece of an upload: half a mebibyte at 64 kbit/s takes 66 seconds.
+_SEGMENT_S = 180
+# An answer that is read as it comes may take hours, and may not fall silent.
+_STREAMED = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+
+
+class _Asked(NamedTuple):
+    """One request, but for who asks."""
+
+    method: str
+    path: str
+    query: dict[str, str | int]
+    data: bytes | None
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +101,35 @@ class Transport:
         """
         return await self._in_session("POST", path, {}, data)
 
+    async def patch(self, path: str, data: bytes, **query: str | int) -> bytes:
+        """Return what the node answers to a piece of an upload; it is given longer than others.
+
+        Raises:
+            Refusal, Fault: as ``post``; after ``outcome-unknown``, ask how far it has come.
+        """
+        return await self._in_session("PATCH", path, query, data)
+
+    async def stream(self, path: str, **query: str | int) -> AsyncGenerator[bytes, None]:
+        """Yield what the node answers to a read, as it comes.
+
+        Raises:
+            Refusal, Fault: the node's problem; or ``node-unreachable``, wherever it is cut.
+        """
+        asked = _Asked("GET", path, query, None)
+        while True:
+            is_renewed = self._token is None
+            token = self._token = self._token or await self._open_session()
+            try:
+                async with self._answered(asked, token, _STREAMED) as response:
+                    async for piece in response.content.iter_any():
+                        yield piece
+            except Refusal as refusal:
+                if refusal.code is not Code.BAD_TOKEN or is_renewed:
+                    raise
+                self._token = None
+            else:
+                return
+
     async def _in_session(
         self, method: str, path: str, query: dict[str, str | int], data: bytes | None
     ) -> bytes:
@@ -126,32 +169,39 @@ class Transport:
         data: bytes | None,
         token: str | None = None,
     ) -> bytes:
+        seconds = _SEGMENT_S if method == "PATCH" else _ANSWER_S + int(query.get("wait", 0))
+        asked, total = _Asked(method, path, query, data), aiohttp.ClientTimeout(total=seconds)
+        async with self._answered(asked, token, total) as response:
+            return await _bounded(response)
+
+    @asynccontextmanager
+    async def _answered(
+        self, asked: _Asked, token: str | None, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask, and give out an answer that is no problem; its bytes are still to be read."""
         if self._http is None:
             message = "use the transport as an async context manager"
             raise RuntimeError(message)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        total = aiohttp.ClientTimeout(total=_ANSWER_S + int(query.get("wait", 0)))
         try:
             async with self._http.request(
-                method,
-                self._profile.url + path,
-                params=query,
-                data=data,
-                headers=headers,
-                timeout=total,
+                asked.method,
+                self._profile.url + asked.path,
+                params=asked.query,
+                data=asked.data,
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+                timeout=limits,
                 # Nothing is sent where the profile does not say, least of all a token.
                 allow_redirects=False,
             ) as response:
-                body = await _bounded(response)
                 if response.status >= 300:
-                    raise error_of(body, response.status)
-                return body
+                    raise error_of(await _bounded(response), response.status)
+                yield response
         except aiohttp.ClientConnectorError as error:
             raise Fault(
                 Code.NODE_UNREACHABLE, name=self._profile.url, found=_kind(error)
             ) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            code = Code.NODE_UNREACHABLE if method == "GET" else Code.OUTCOME_UNKNOWN
+            code = Code.NODE_UNREACHABLE if asked.method == "GET" else Code.OUTCOME_UNKNOWN
             raise Fault(code, name=self._profile.url, found=_kind(error)) from error
 
 

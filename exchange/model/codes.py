@@ -34,6 +34,7 @@ WIRE = (
     "horizons",
     "initiative-states",
     "languages",
+    "media-types",
     "mids",
     "modalities",
     "news",

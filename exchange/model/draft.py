@@ -33,7 +33,7 @@ _NOT_A_KEY = re.compile(
 )
 _BETWEEN_KEYS = re.compile(r"[=,{}\[\]\n]+")
 _NULLS = ("observed", "due", "regime", "grading", "remarks")
-_FILLED = ("schema", "id", "origin")
+_FILLED = ("schema", "id", "origin", "attachments")
 
 Feed = Annotated[Word, Meta(extra={"form": "feed"})]
 Recipient = Annotated[EndpointId, Meta(extra={"form": "endpoint"})]

@@ -51,6 +51,8 @@ class _Facts(
 class Accepted(_Facts, frozen=True, tag="accepted"):
     """A bulletin: what was seen of its ciphertext, and whom it is owed to.
 
+    ``blobs`` are its body and then its attachments, all of them here when it was taken in.
+
     ``target`` is the entry of the bulletin it cancels, corrects or supersedes, when that is
     here already; ``cancelled_by``, ``corrected_by`` and ``superseded_by`` are each the first
     entry that did so to this one before it came.

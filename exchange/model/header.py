@@ -24,6 +24,7 @@ TYP = "xb-header+jws"
 MAX_HEADER_BYTES = 32 * 1024
 MAX_RECIPIENTS = 64
 MAX_REFS = 16
+MAX_ATTACHMENTS = 16
 
 Verb = Literal["new", "update", "correct", "cancel", "reply"]
 Status = Literal["actual", "exercise", "test"]
@@ -105,7 +106,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refs: Annotated[list[Reference], msgspec.Meta(max_length=MAX_REFS)]
     commit: Commitment
     body: Blob
-    attachments: Annotated[list[Blob], msgspec.Meta(max_length=16)]
+    attachments: Annotated[list[Blob], msgspec.Meta(max_length=MAX_ATTACHMENTS)]
     trust: TrustPoint
 
     def reference(self, rel: Relation) -> Reference | None:

@@ -18,6 +18,10 @@ MAX_OBJECT_REQUEST_BYTES = 1024 * 1024
 # Requests at the same time at one front, of one endpoint and of all: protects its memory.
 MAX_IN_FLIGHT_OF_ONE_BYTES = 64 * 1024 * 1024
 MAX_IN_FLIGHT_BYTES = 256 * 1024 * 1024
+# What an upload or a download takes of them, however long it is.
+STREAM_BYTES = 512 * 1024
+# The largest attachment, sealed: 128 MiB and what sealing adds.
+MAX_BLOB_BYTES = 129 * 1024 * 1024
 MAX_PAGE = 256
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 MAX_WAIT_S = 30
@@ -98,6 +102,15 @@ class TrustPage(msgspec.Struct, frozen=True):
     items: list[TrustItem]
     cursor: int
     total: Count
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """How far an upload of the caller has come; ``complete`` once it is whole and durable."""
+
+    digest: Digest
+    size: Count
+    offset: Count
+    complete: bool
 
 
 class JournalItem(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exchange.errors import Fault
+    from exchange.model.header import Blob
     from exchange.model.view import View
     from exchange.node.considering import Threads
     from exchange.node.served import Answer
@@ -33,6 +34,8 @@ class Pending(msgspec.Struct, eq=False):
     considered: intake.Considered | None = None
     # Refused before it could be taken apart: no view and no time makes that another answer.
     is_final: bool = False
+    # Which of its attachments are here, as of when it is settled.
+    held: frozenset[Blob] = frozenset()
 
     def holds_at(self, taken_ms: int) -> bool:
         """Tell whether what was concluded holds at the time it will be taken.

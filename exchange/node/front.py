@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from exchange.model.view import View
     from exchange.node.clock import Clock
-    from exchange.node.ports import Store
+    from exchange.node.ports import Kept
     from exchange.node.sessions import Sessions
 
 # Considered in one go, between two looks at the sockets: reading all of them before judging
@@ -54,13 +54,13 @@ class Front(Served):
     def __init__(
         self,
         hello: frames.Hello,
-        store: Store,
+        kept: Kept,
         sessions: Sessions,
         clock_ms: Callable[[], int],
         stamps: Clock,
     ) -> None:
         """Stand where the writer says that the node stands; ``say`` is set once connected."""
-        super().__init__(hello.node, store, sessions, clock_ms)
+        super().__init__(hello.node, kept, sessions, clock_ms)
         self.say: Callable[[frames.FromFront], None] = lambda _: None
         self._view: View = pickle.loads(hello.view)  # noqa: S301  (from the node's own process)
         self._size = hello.size

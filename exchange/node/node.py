@@ -11,8 +11,10 @@ import structlog
 
 from exchange.errors import ExchangeError
 from exchange.model import entry as entries
+from exchange.node import attachments
 from exchange.node.checkpoints import Checkpointer, origin_of
 from exchange.node.opening import Log, open_writer
+from exchange.node.ports import Kept
 from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
 from exchange.node.writer import Settings, Writer
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from exchange.node.ports import Store
     from exchange.node.served import Answer
 
+
+# Between two looks for uploads that nobody goes on with, which are given up after days.
+_SWEEP_S = 3600
 
 _log = structlog.get_logger("exchange.node")
 
@@ -48,7 +53,8 @@ class Node(Served):
     ) -> None:
         """Put the parts together; ``open`` is how a node begins."""
         sessions = Sessions(settings.node, identity.session_key, settings.randomness)
-        super().__init__(settings.node, store, sessions, settings.clock_ms)
+        kept = Kept(store, settings.blobs)
+        super().__init__(settings.node, kept, sessions, settings.clock_ms)
         self.writer = writer
         self.checkpoints = Checkpointer(
             store, writer, origin_of(settings.node), identity.log, settings.clock_ms
@@ -63,7 +69,8 @@ class Node(Served):
         """Open the journal, take over as its writer, and begin to checkpoint.
 
         Args:
-            store: holds the journal; closed with the node, or here if it cannot be opened.
+            store: holds the journal; closed with the node, or here if it cannot be opened, as
+                are the blobs in ``settings``.
             settings: name, keys, clock and randomness.
             identity: anchor, log keys and session key.
             checkpoint_s: seconds between two checkpoints; 0 makes none by itself.
@@ -79,6 +86,7 @@ class Node(Served):
             await node._begin(checkpoint_s)
         except BaseException:
             await store.close()
+            await settings.blobs.close()
             raise
         return node
 
@@ -91,6 +99,7 @@ class Node(Served):
         except BaseException:
             await self._stop()
             raise
+        self._start("uploads", self._sweep())
         if checkpoint_s > 0:
             self._start("checkpoints", self.checkpoints.run(checkpoint_s))
 
@@ -152,6 +161,7 @@ class Node(Served):
             await self._stop()
         finally:
             await self.store.close()
+            await self.blobs.close()
 
     async def _stop(self) -> None:
         self._is_closing = True
@@ -160,6 +170,11 @@ class Node(Served):
             # What a task ended with stands in the diary (``_ended``).
             with suppress(asyncio.CancelledError, Exception):
                 await task
+
+    async def _sweep(self) -> None:
+        while True:
+            await attachments.sweep(self.blobs)
+            await asyncio.sleep(_SWEEP_S)
 
     def _start(self, part: str, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=part)

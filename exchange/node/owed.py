@@ -5,7 +5,7 @@ A grant opens its wrapped key and, to the one it is for, the bulletin that it gr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Fault
 from exchange.model import entry as entries
@@ -14,18 +14,27 @@ if TYPE_CHECKING:
     from exchange.node.ports import Row, Store
 
 
-async def blobs(store: Store, endpoint: str, index: int) -> frozenset[str]:
-    """Return the digests that an entry owed to this endpoint names; none if it is not owed.
+class Named(NamedTuple):
+    """Digests that an entry names: of what lies beside the journal, and of attachments."""
+
+    kept: frozenset[str] = frozenset()
+    attached: frozenset[str] = frozenset()
+
+
+async def blobs(store: Store, endpoint: str, index: int) -> Named:
+    """Return what an entry owed to this endpoint names; nothing if it is not owed.
 
     Sealed to others, a bulletin whose correction one holds is still not one's own.
     """
     facts = await _owed(store, endpoint, index)
     if isinstance(facts, entries.Accepted):
-        return frozenset(blob.digest for blob in facts.blobs)
+        return _named(facts)
     row = await granted(store, endpoint, index)
     if not isinstance(facts, entries.Granted) or row is None:
-        return frozenset()
-    return frozenset({facts.wrap.digest, *_named(row)})
+        return Named()
+    given = entries.decode(row.entry).facts
+    named = _named(given) if isinstance(given, entries.Accepted) else Named()
+    return Named(named.kept | {facts.wrap.digest}, named.attached)
 
 
 async def granted(store: Store, endpoint: str, index: int) -> Row | None:
@@ -44,9 +53,10 @@ async def granted(store: Store, endpoint: str, index: int) -> Row | None:
     return found[0]
 
 
-def _named(row: Row) -> list[str]:
-    facts = entries.decode(row.entry).facts
-    return [blob.digest for blob in facts.blobs] if isinstance(facts, entries.Accepted) else []
+def _named(facts: entries.Accepted) -> Named:
+    # The first is the body; attachments follow.
+    body, *attached = (blob.digest for blob in facts.blobs)
+    return Named(frozenset({body}), frozenset(attached))
 
 
 async def _owed(store: Store, endpoint: str, index: int) -> entries.Facts | None:

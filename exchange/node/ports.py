@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.broker.settle import Found, Record
+    from exchange.model.header import Blob
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -176,3 +177,82 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Release everything; what was ``Done`` stays."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far an upload has come; ``complete`` once it is whole, verified and durable."""
+
+    offset: int
+    complete: bool
+
+
+class Blobs(Protocol):
+    """Attachments as they travel: uploaded piece by piece, then kept for who is owed them.
+
+    An upload belongs to one endpoint and one blob, that is one digest and size; what others
+    uploaded never shows. Once an entry is about to name it, it is kept, by digest alone.
+
+    Obligations: several processes may use the same blobs at once, and any of them may end at
+    any moment; memory does not grow with a blob; what is ``complete`` is durable, and what
+    ``keep`` returned from. Any method may be slow and raise ``Fault`` (``store-failed``).
+    """
+
+    async def progress(self, endpoint: str, blob: Blob) -> Progress:
+        """Return how far an endpoint's upload of a blob has come; 0 where there is none."""
+
+    async def append(self, endpoint: str, blob: Blob, offset: int, piece: bytes) -> Progress:
+        """Add to an upload what follows its first ``offset`` bytes; the first piece begins it.
+
+        Raises:
+            Refusal: ``offset-mismatch``: it has another length, told as ``expected``;
+                ``oversized``: more than the blob; ``quota``: no room for another upload.
+        """
+
+    async def finish(self, endpoint: str, blob: Blob) -> Progress:
+        """Verify an upload that has all its bytes, and make it durable. Twice does no harm.
+
+        What was purged before is told to be complete like any other, and is not stored.
+
+        Raises:
+            Refusal: ``offset-mismatch``: bytes are missing; ``digest-mismatch``: it is not what
+                its digest says, and is deleted.
+        """
+
+    async def discard(self, endpoint: str, blob: Blob) -> None:
+        """Give up an upload, or let go of it once it is kept; none is none."""
+
+    async def held(self, endpoint: str, blobs: Sequence[Blob]) -> frozenset[Blob]:
+        """Return which of these an endpoint has uploaded whole; they do not expire soon."""
+
+    async def keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
+        """Make durable under their digests, until purged, what an endpoint holds.
+
+        Raises:
+            Fault: ``store-failed``: one is no longer held, or was purged before.
+        """
+
+    async def size(self, digest: str) -> int | None:
+        """Return the size of a blob that is kept, or None."""
+
+    async def read(self, digest: str, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes of a blob that is kept; none at its end.
+
+        Raises:
+            Fault: ``store-failed``: it is not there.
+        """
+
+    async def purge(self, digest: str) -> None:
+        """Delete all that is here of a digest, and hold or keep none of that name again."""
+
+    async def sweep(self) -> None:
+        """Give up uploads that nobody went on with for long."""
+
+    async def close(self) -> None:
+        """Release everything; what is complete or kept stays."""
+
+
+class Kept(NamedTuple):
+    """All that a node keeps: the journal with what is small, and the attachments."""
+
+    store: Store
+    blobs: Blobs

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from exchange.model.objects import Receipt
     from exchange.model.view import View
-    from exchange.node.ports import Store
+    from exchange.node.ports import Kept
     from exchange.node.sessions import Sessions
 
 # Refusals told, by code and route: strangers are counted, callers stand in the journal.
@@ -46,14 +46,18 @@ class Served(ABC):
     """One door in, and readers of what is recorded. Used in the event loop's thread only."""
 
     def __init__(
-        self, name: str, store: Store, sessions: Sessions, clock_ms: Callable[[], int]
+        self,
+        name: str,
+        kept: Kept,
+        sessions: Sessions,
+        clock_ms: Callable[[], int],
     ) -> None:
-        """Serve the node of this name, from a store that may be read."""
+        """Serve the node of this name, from what it keeps, which may be read."""
         self.name = name
-        self.store = store
+        self.store, self.blobs = kept
         self.sessions = sessions
         self.clock_ms = clock_ms
-        self.inboxes = Inboxes(store)
+        self.inboxes = Inboxes(kept.store)
         self.refused: Refused = Counter()
 
     @property

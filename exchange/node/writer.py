@@ -22,7 +22,7 @@ from exchange.broker import intake, settle
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
-from exchange.node import groups, ports
+from exchange.node import attachments, groups, ports
 from exchange.node.arrivals import Arrivals, Pending
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.considering import Threads, broken
@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     # A clock that nobody sets, to tell when the other one jumps; without it, nothing does.
     monotonic_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
+    blobs: ports.Blobs
     # Where what no front considered is considered; None is the event loop's own executor.
     executor: Executor | None = None
 
@@ -248,6 +249,7 @@ class Writer:
         )
         try:
             known = await self._known(pending)
+            await self._look_for_attachments(pending)
             if not pending and self._arrivals.is_empty:
                 # Nobody waits with an earlier stamp, so bookkeeping may carry the time it is.
                 ledger.taken_ms = self._stamp()
@@ -257,6 +259,10 @@ class Writer:
                 await self._answer(settled, None)
                 return
             by = (self._settings.node, self._settings.signer)
+            named = attachments.named(
+                [(each.arrival.caller, result) for each, result in settled], ledger
+            )
+            await attachments.keep(self._settings.blobs, named)
             ready = await with_hashes(
                 self._store, partial(groups.prepare, ledger, self.frontier, self.epoch, by)
             )
@@ -274,6 +280,7 @@ class Writer:
                         done.set_result(index)
                 self._noted = []
                 await self._answer(settled, ready)
+                await attachments.let_go(self._settings.blobs, named)
             case ports.Refused():
                 self._give_up(self._in_flight, Fault(Code.STORE_FAILED))
             case _:
@@ -290,6 +297,13 @@ class Writer:
             for key in settle.lookups(each.considered)
         ]
         return await self._store.find(wanted) if wanted else {}
+
+    async def _look_for_attachments(self, pending: list[Pending]) -> None:
+        for each in pending:
+            if each.considered is not None:
+                each.held = await attachments.held(
+                    self._settings.blobs, each.arrival.caller, each.considered
+                )
 
     def _settle_notes(self, ledger: settle.Ledger) -> None:
         while self._notes:
@@ -317,7 +331,7 @@ class Writer:
             arrival = (each.arrival.caller, each.arrival.raw, each.arrival.body)
             before = len(ledger.records)
             try:
-                settled.append((each, ledger.settle(considered, arrival, known)))
+                settled.append((each, ledger.settle(considered, arrival, known, each.held)))
             except Exception as error:
                 # A ledger that took nothing from it is as it was: only this one is answered.
                 if len(ledger.records) != before:

@@ -10,7 +10,7 @@ from exchange.model.header import BEARING, RELATION_OF
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from exchange.model.header import Header, Verb
+    from exchange.model.header import Blob, Header, Verb
     from exchange.model.objects import Release
     from exchange.model.trust import Limits
     from exchange.model.view import Standing, View
@@ -38,10 +38,23 @@ def admit(header: Header, standing: Standing, view: View, now: int) -> None:
         raise Refusal(Code.SCHEMA_NOT_KNOWN, "/schema", found=header.schema)
     if header.regime is not None and header.regime not in view.agreed().regimes:
         raise Refusal(Code.WRONG_VALUE, "/regime", found=header.regime)
-    if header.attachments:
-        raise Refusal(Code.MISSING_BLOB, "/attachments/0", digest=header.attachments[0].digest)
     _trust_point(header, view)
     _protected(header)
+
+
+def attached(header: Header, held: Collection[Blob]) -> None:
+    """Hold a header to what its author uploaded: each attachment is here, whole and verified.
+
+    Args:
+        header: verified.
+        held: which of its attachments are here, by digest and size: a fact from outside.
+
+    Raises:
+        Refusal: ``missing-blob``, naming the first that is not.
+    """
+    for place, blob in enumerate(header.attachments):
+        if blob not in held:
+            raise Refusal(Code.MISSING_BLOB, f"/attachments/{place}", digest=blob.digest)
 
 
 def is_late(header: Header, view: View, now: int) -> bool:

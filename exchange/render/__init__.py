@@ -9,7 +9,7 @@ from exchange.render.refusal import (
     refusal,
     refusal_text,
 )
-from exchange.render.visible import visible
+from exchange.render.visible import lines, visible
 
 __all__ = [
     "Problem",
@@ -18,6 +18,7 @@ __all__ = [
     "diff",
     "heading",
     "indicator",
+    "lines",
     "page",
     "refusal",
     "refusal_text",

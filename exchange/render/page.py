@@ -27,7 +27,7 @@ WIDTH = 88
 _LABEL = 28
 _STEP = 2
 _FIRST = ("id", "origin", "observed", "due", "regime", "declares", "grading")
-_ORDER = (*_FIRST, "content", "remarks")
+_ORDER = (*_FIRST, "content", "remarks", "attachments")
 
 _ONE_LINE: dict[type, Callable[[Any, Lang, Codes], str]] = {
     blocks.Grading: values.grading,
@@ -141,6 +141,8 @@ class Writer:
 
     def _struct(self, form: Shape, value: dict[str, Any], indent: int) -> Iterator[str]:
         for member in form.members:
+            if member.shape.form == "secret":
+                continue
             yield from self.member(
                 member.name, member.shape, value.get(member.name), indent, value
             )

@@ -18,6 +18,7 @@ from exchange.model.view import View
 from tests import builders
 from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, Book, refers
 
+FILES = [Blob("F" * 43, 1_000), Blob("G" * 43, 2_000)]
 FIRST = len(builders.world().documents)  # the index of the first bulletin
 
 
@@ -53,6 +54,8 @@ def journal() -> Journal:
     made.post(w.subscription())
     made.post(w.amended(COAST, builders.suspended), MINSA)
     made.post(w.envelope(to=[WATCH]))
+    made.book.hold(*FILES)
+    made.post(w.envelope(to=[WATCH], attachments=FILES))
     return made
 
 
@@ -73,7 +76,7 @@ def test_journal_replays_to_the_same_bytes(journal: Journal) -> None:
         "refused",
         "accepted",
         *["trust"] * 2,
-        "accepted",
+        *["accepted"] * 2,
     ]
     assert audited(journal) == len(kinds) - 1
 
@@ -120,6 +123,42 @@ def test_altered_fact_is_named(
         audited(journal, _facts(place, **changes))
     found = (refused.value.code, refused.value.at, refused.value.facts["found"])
     assert found == (Code.BAD_PROOF, at, FIRST + place)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        FILES[:1],
+        [],
+        [FILES[0], Blob(FILES[1].digest, 2_001)],
+        [FILES[0], Blob("H" * 43, 2_000)],
+    ],
+)
+def test_entry_that_does_not_say_all_attachments_were_here_is_found(
+    journal: Journal, files: list[Blob]
+) -> None:
+    facts = entries.decode(journal.book.entries[FIRST + 11]).facts
+    assert isinstance(facts, entries.Accepted)
+    assert facts.blobs[1:] == FILES
+    with pytest.raises(Refusal) as refused:
+        audited(journal, _facts(11, blobs=[facts.blobs[0], *files]))
+    told = refused.value
+    assert (told.code, told.at, told.facts["expected"]) == (
+        Code.BAD_PROOF,
+        "/kind",
+        "missing-blob",
+    )
+
+
+@pytest.mark.parametrize("files", [[*FILES, Blob("H" * 43, 1)], FILES[::-1]])
+def test_entry_that_says_more_or_otherwise_than_its_header_is_found(
+    journal: Journal, files: list[Blob]
+) -> None:
+    facts = entries.decode(journal.book.entries[FIRST + 11]).facts
+    assert isinstance(facts, entries.Accepted)
+    with pytest.raises(Refusal) as refused:
+        audited(journal, _facts(11, blobs=[facts.blobs[0], *files]))
+    assert (refused.value.code, refused.value.at) == (Code.BAD_PROOF, "/blobs")
 
 
 @pytest.mark.parametrize(

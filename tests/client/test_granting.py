@@ -25,6 +25,7 @@ from tests.builders import (
     OPS,
     WATCH,
     WATCH_DESK,
+    Closed,
     decoded,
     refers,
     subject,
@@ -246,7 +247,8 @@ async def test_receipt_that_does_not_promise_the_grant_is_no_receipt(tmp_path, w
 
 def kept(tmp_path, **changes):
     header, keys = world().header(**changes), KeptKeys(tmp_path)
-    keys.keep(header, bytes(range(32)), world().openers[OPS], world().view.endpoints[OPS])
+    closed = Closed(world().envelope(), header, bytes(range(32)))
+    keys.keep(closed, world().openers[OPS], world().view.endpoints[OPS])
     return header, keys
 
 

@@ -18,7 +18,7 @@ from exchange.cli import found, state, world
 from exchange.client.transport import Profile, Transport
 from exchange.custody.founding import EndpointPlan, MemberPlan
 from exchange.model import objects
-from exchange.model.header import Header, Marking, TrustPoint
+from exchange.model.header import Blob, Header, Marking, TrustPoint
 from exchange.model.identity import digest, uuid7
 from exchange.model.trust import Label, Role
 from exchange.model.view import View
@@ -106,7 +106,9 @@ class Exercise:
     def journal(self) -> Path:
         return state.State(self.folder).journal
 
-    def envelope(self, poster: str, to: Sequence[str]) -> Envelope:
+    def envelope(
+        self, poster: str, to: Sequence[str], attachments: Sequence[Blob] = ()
+    ) -> Envelope:
         now = world.now()
         header = Header(
             v="xb1",
@@ -132,7 +134,7 @@ class Exercise:
             refs=[],
             commit="A" * 43,
             body=UNSEALED,
-            attachments=[],
+            attachments=list(attachments),
             trust=TrustPoint(self.view.position, self.view.heads[-1]),
         )
         keys = [self.view.sealing_key(name, "HPKE-9-KE", now).jwk for name in header.to]

@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from exchange.cli import world
 from exchange.client.transport import Transport, error_of
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import checkpoint
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects, wire
+from exchange.model.header import Blob
+from exchange.model.identity import digest
 from exchange.model.objects import Receipt
 from exchange.model.wire import InboxItem
 from exchange.seal import jws
@@ -70,6 +73,7 @@ class Agencies:
         tasks = [
             *(self._single(name) for name in POSTERS),
             *(self._batches(name) for name in POSTERS[:2]),
+            self._attaching(POSTERS[2]),
             self._again(),
             *(self._reader(name) for name in READERS),
         ]
@@ -105,9 +109,9 @@ class Agencies:
         async with self._exercise.transport(endpoint, self._port) as transport:
             yield transport
 
-    def _new(self, poster: str, dice: Dice) -> Sent:
+    def _new(self, poster: str, dice: Dice, attached: Sequence[Blob] = ()) -> Sent:
         to = dice.some([each for each in READERS if each != poster])
-        envelope = self._exercise.envelope(poster, to)
+        envelope = self._exercise.envelope(poster, to, attached)
         sent = Sent(poster, envelope.header, envelope.body, to)
         self._told.sent.append(sent)
         return sent
@@ -117,6 +121,18 @@ class Agencies:
         async with self._transport(poster) as transport:
             while True:
                 await _post(transport, self._new(poster, dice))
+
+    async def _attaching(self, poster: str) -> None:
+        """Upload what stands for a ciphertext, in two pieces, and post what names it."""
+        dice = self._dice.fork(f"attaching/{poster}")
+        async with self._transport(poster) as transport:
+            while True:
+                data = world.randomness(2 + dice.below(60_000))
+                blob, half = Blob(digest(data), len(data)), len(data) // 2
+                where = f"/v1/uploads/{blob.digest}"
+                for at, piece in ((0, data[:half]), (half, data[half:])):
+                    await transport.patch(where, piece, size=blob.size, offset=at)
+                await _post(transport, self._new(poster, dice, [blob]))
 
     async def _batches(self, poster: str) -> None:
         """Batches, in which now and then one stands twice."""

@@ -12,12 +12,14 @@ from typing import NoReturn
 import msgspec
 
 from exchange.broker import keys
+from exchange.cli import state
 from exchange.client import receipts
 from exchange.errors import Refusal
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.header import Blob
 from exchange.model.identity import digest
 from exchange.model.objects import Receipt
 from exchange.model.view import View
@@ -44,10 +46,12 @@ class Journal:
         self.counts: dict[str, int] = {}
         self.by_key: dict[bytes, int] = {}
         self.missing_blobs: list[int] = []
+        self.kept = Path()
 
     @classmethod
     async def read(cls, path: Path) -> Journal:
         journal, store = cls(), SqliteStore.open(path, read_only=True)
+        journal.kept = path.with_name(state.BLOBS) / "kept"
         try:
             await journal._fill(store)
         finally:
@@ -78,10 +82,16 @@ class Journal:
     async def _look_for_blobs(self, store: SqliteStore) -> None:
         for index, entry in enumerate(self.entries):
             facts = entries.decode(entry).facts
-            for blob in facts.blobs if isinstance(facts, entries.Accepted) else []:
-                body = await store.blob(blob.digest)
-                if body is None or digest(body) != blob.digest:
+            if isinstance(facts, entries.Accepted):
+                body = await store.blob(facts.blobs[0].digest)
+                found = [body, *(self._attached(blob) for blob in facts.blobs[1:])]
+                names = [None if each is None else digest(each) for each in found]
+                if names != [blob.digest for blob in facts.blobs]:
                     self.missing_blobs.append(index)
+
+    def _attached(self, blob: Blob) -> bytes | None:
+        path = self.kept / blob.digest
+        return path.read_bytes() if path.exists() else None
 
     def _keys(self) -> list[bytes]:
         return [key for entry in self.entries for key in keys_of(entry)]

@@ -16,6 +16,7 @@ from exchange.broker.settle import Ledger
 from exchange.cli import main
 from exchange.node import ports
 from exchange.store import inserting, selecting
+from exchange.store.blob_files import BlobFiles
 from exchange.store.sqlite import SqliteStore
 
 # The first entries are trust documents; without them a node does not even open.
@@ -108,6 +109,16 @@ def blob_lost() -> None:
         write(connection, table, rows, clause)
 
     inserting._rows = forgetful
+
+
+@fault
+def attachment_lost() -> None:
+    """An attachment is not kept before its entry is committed."""
+
+    async def forgetful(*_: Any) -> None:
+        """Keep nothing."""
+
+    BlobFiles.keep = forgetful  # type: ignore[assignment, method-assign]
 
 
 @fault

@@ -85,7 +85,7 @@ def test_every_file_is_loaded_and_names_its_source():
 def test_every_member_has_a_label_and_every_label_a_member():
     named = {member.name for form in FORMS for member in form.members}
     named |= set(header.Header.__struct_fields__) - {"v", "suite", "commit", "body"}
-    named -= {"attachments", "trust"}
+    named -= {"trust"}
     assert named | {"post", "bulletin", "retain"} == set(CODES.lists["fields"])
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exchange.broker.settle import MAX_OWED
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
-from exchange.model.header import MAX_HEADER_BYTES, MAX_RECIPIENTS, Blob
+from exchange.model.header import MAX_ATTACHMENTS, MAX_HEADER_BYTES, MAX_RECIPIENTS, Blob
 from tests.builders import NOW_MS, OPS, WATCH
 
 COMMON: dict[str, Any] = {"salt": "A" * 22, "taken_ms": NOW_MS, "view": 3}
@@ -90,7 +90,7 @@ def test_largest_entry_fits_under_a_leaf() -> None:
     longest = f"pa.{'a' * 30}/{'b' * 31}"
     facts = entries.Accepted(
         digest="A" * 43,
-        blobs=[Blob("B" * 43, 2**53 - 1)],
+        blobs=[Blob("B" * 43, 2**53 - 1)] * (1 + MAX_ATTACHMENTS),
         wraps=["C" * 43] * MAX_RECIPIENTS,
         owed=[entries.Owed(longest, 2**53 - 1)] * MAX_OWED,
         late=False,

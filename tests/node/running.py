@@ -14,6 +14,7 @@ from exchange.model import entry as entries
 from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
+from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
 from tests import builders
 from tests.builders import NOW_MS, world
@@ -74,6 +75,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     checkpoint_s: float = 0,
     signer: Any = None,
     monotonic: Callable[[], int] | None = None,
+    blobs: ports.Blobs | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -86,6 +88,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             # Moved with the other one, unless a test is about their parting.
             monotonic_ms=monotonic or clock,
             randomness=builders.Randomness("node"),
+            blobs=MemoryBlobs(clock) if blobs is None else blobs,
             executor=executor,
         )
         store = MemoryStore() if store is None else store

@@ -13,7 +13,9 @@ from exchange.model.identity import digest
 from exchange.node import frames, front
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.front import SLICE, Front
+from exchange.node.ports import Kept
 from exchange.node.sessions import Sessions
+from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
 from tests import builders
 from tests.builders import NOW_MS, OPS, world
@@ -37,7 +39,8 @@ def alone(wall, said):
     view = pickle.dumps(world().view)
     hello = frames.Hello("pa", "", SESSION_KEY, "", b"", view, 9, {}, None)
     sessions = Sessions("pa", SESSION_KEY, builders.Randomness("front"))
-    made = Front(hello, MemoryStore(), sessions, wall, Clock(wall, lambda: 0))
+    kept = Kept(MemoryStore(), MemoryBlobs(wall))
+    made = Front(hello, kept, sessions, wall, Clock(wall, lambda: 0))
     made.say = said.append
     return made
 

@@ -290,10 +290,10 @@ async def test_broken_consideration_answers_one_and_spares_the_others(monkeypatc
 async def test_broken_settling_answers_one_and_spares_the_others(monkeypatch):
     place, poison = settle.Ledger._place, world().envelope()
 
-    def breaks(self, considered, arrival, known):
+    def breaks(self, considered, arrival, known, held):
         if arrival[1] == poison.header:
             raise KeyError(arrival)
-        return place(self, considered, arrival, known)
+        return place(self, considered, arrival, known, held)
 
     monkeypatch.setattr(settle.Ledger, "_place", breaks)
     async with running() as node:

@@ -32,7 +32,12 @@ REFUSED = {
 JUDGED = {*REFUSED, "wrong-type"}
 LET_IN = {
     "acknowledged-with-no-outcome",
-    *("attachment", "custodian-of-both-nations", "encryption-key-of-another-algorithm"),
+    *(
+        "attachment",
+        "attachment-of-another-size",
+        "custodian-of-both-nations",
+        "encryption-key-of-another-algorithm",
+    ),
     *("encryption-key-of-wrong-length", "endpoint-of-another-member", "endpoint-twice"),
     *("id-not-version-7", "key-of-another-algorithm", "key-of-another-member"),
     *("key-of-both-kinds", "key-of-two-endpoints", "key-of-wrong-length", "negative-time"),

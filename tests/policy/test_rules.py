@@ -10,7 +10,7 @@ import pytest
 from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
-from exchange.model.header import Marking, Reference
+from exchange.model.header import Blob, Marking, Reference
 from exchange.policy import rules
 from tests import builders
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH
@@ -200,6 +200,19 @@ def test_trust_point_may_lie_behind_and_must_be_of_our_history() -> None:
         other = view.heads[(place + 1) % len(view.heads)]
         point = msgspec.structs.replace(WORLD.header().trust, position=place, head=other)
         assert code(trust=point) == Code.TRUST_INVALID
+
+
+def test_attachments_must_all_be_here_by_digest_and_size() -> None:
+    one, two = Blob("A" * 43, 1), Blob("B" * 43, 2)
+    header = WORLD.header(attachments=[one, two])
+    rules.attached(header, {one, two, Blob("C" * 43, 3)})
+    rules.attached(WORLD.header(), ())
+    for held, place in ((set(), 0), ({one}, 1), ({two}, 0), ({one, Blob("B" * 43, 3)}, 1)):
+        with pytest.raises(Refusal) as refusal:
+            rules.attached(header, held)
+        assert refusal.value.code == Code.MISSING_BLOB
+        assert refusal.value.at == f"/attachments/{place}"
+        assert refusal.value.facts == {"digest": header.attachments[place].digest}
 
 
 def test_rules_follow_the_arrangement_in_force() -> None:

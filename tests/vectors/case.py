@@ -13,7 +13,7 @@ from exchange.broker.intake import Arrival
 from exchange.broker.settle import Recorded, Settled
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
-from exchange.model.header import MAX_HEADER_BYTES
+from exchange.model.header import MAX_HEADER_BYTES, Blob
 from exchange.model.view import View
 from exchange.seal import jws
 from exchange.seal.close import Envelope
@@ -22,11 +22,15 @@ from tests.builders import Book, World
 
 
 class Posted(NamedTuple):
-    """An arrival, the trust documents that came after the founding, the arrivals before it."""
+    """An arrival, the trust documents that came after the founding, the arrivals before it.
+
+    ``held`` are the blobs that were uploaded before any of them.
+    """
 
     arrival: Arrival
     documents: tuple[bytes, ...] = ()
     before: tuple[Arrival, ...] = ()
+    held: tuple[Blob, ...] = ()
 
 
 class Case(NamedTuple):
@@ -60,6 +64,7 @@ def posted(case: Case, world: World) -> Posted:
 def answer(made: Posted, view: View) -> tuple[Settled, Book]:
     """Post what came before, each by itself, then the arrival."""
     book = Book(view)
+    book.hold(*made.held)
     for arrival in made.before:
         settled = book.post(arrival)[0]
         assert isinstance(settled, Recorded), "what comes before is let in"

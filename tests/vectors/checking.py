@@ -14,7 +14,7 @@ from tests.builders import (
     suspended,
 )
 from tests.vectors import forging
-from tests.vectors.case import Case
+from tests.vectors.case import Case, Posted
 from tests.vectors.changes import (
     crossed,
     flip,
@@ -32,6 +32,10 @@ from tests.vectors.changes import (
     wraps_as,
 )
 from tests.vectors.forging import BOTH, payload_of, signed
+
+# Uploaded, in the cases that say so.
+FILE = Blob("F" * 42 + "A", 1_000)
+FILES = [FILE, Blob("G" * 42 + "A", 2_000)]
 
 SUITE = [
     Case(
@@ -329,5 +333,15 @@ BODY = [
         Code.MISSING_BLOB,
         "/attachments/0",
         lambda world: world.envelope(attachments=[Blob("A" * 43, 1)]),
+    ),
+    Case(
+        "attachment-of-another-size",
+        "an attachment that was uploaded, named with one byte more than it has",
+        Code.MISSING_BLOB,
+        "/attachments/1",
+        lambda world: Posted(
+            world.arrival(world.envelope(attachments=[FILE, Blob(FILE.digest, FILE.size + 1)])),
+            held=(FILE,),
+        ),
     ),
 ]

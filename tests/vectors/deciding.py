@@ -29,6 +29,7 @@ from tests.builders import (
 )
 from tests.vectors import bearing, forging
 from tests.vectors.case import Case, Posted, again
+from tests.vectors.checking import FILES
 from tests.vectors.trusting import brought
 
 NOBODY = Reference("corrects", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)
@@ -410,6 +411,13 @@ def _cancelled_before(world: World) -> Posted:
 
 ACCEPT = [
     Case("bulletin", "a bulletin to two endpoints", None, "", _with()),
+    Case(
+        "attachments",
+        "a bulletin with two attachments that were uploaded",
+        None,
+        "",
+        lambda world: Posted(world.arrival(world.envelope(attachments=FILES)), held=(*FILES,)),
+    ),
     Case(
         "late",
         "a bulletin that took a second over an hour",

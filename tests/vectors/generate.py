@@ -90,6 +90,8 @@ def vector(case: Case, world: builders.World, known: str) -> dict[str, Any]:
         "world": known,
         "documents": [raw.decode() for raw in made.documents],
         "before": [arrived(each) for each in made.before],
+        # Only where there are any: most vectors were frozen before attachments came.
+        **({"held": msgspec.to_builtins(made.held)} if made.held else {}),
         **arrived(made.arrival),
         "expect": expected(made, world, case),
     }

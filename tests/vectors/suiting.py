@@ -31,6 +31,7 @@ _OF_TWO_SIGNATURES = {
     *("typ-swapped", "acknowledgement-forged", "custodian-signature-stripped"),
     *("key-of-another-member", "encryption-key-of-wrong-length", "key-of-both-kinds"),
     *("encryption-key-of-another-algorithm", "subscription-forged"),
+    "member-by-the-other-nation-too",
 }
 _OF_X25519 = {"weak-signing-key", "weak-encryption-key"}
 NOT_OF: dict[SuiteId, set[str]] = {

@@ -18,6 +18,7 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
+from exchange.model.header import Blob
 from exchange.model.view import View
 from exchange.seal import trust
 from exchange.seal.close import Envelope
@@ -102,7 +103,8 @@ def outcome(told: Mapping[str, Any]) -> dict[str, Any]:
     for document in told["documents"]:
         view = trust.apply(document.encode(), view, view.index + 1, made.taken_ms // 1000)
     before = tuple(arrival(each) for each in told["before"])
-    settled, book = answer(Posted(made, (), before), view)
+    held = msgspec.convert(told.get("held", []), tuple[Blob, ...])
+    settled, book = answer(Posted(made, (), before, held), view)
     if isinstance(settled, Rejected):
         return {"code": settled.refusal.code.value, "at": settled.refusal.at}
     return recorded(settled, book)

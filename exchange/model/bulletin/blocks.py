@@ -152,3 +152,16 @@ class Period(Block, frozen=True):
 
     start: w.Time
     end: w.Time
+
+
+class Attachment(Block, frozen=True):
+    """A file that travels beside the bulletin, sealed under a key of its own.
+
+    ``size`` and ``digest`` are of the file as its author had it; the header names what travels.
+    """
+
+    name: w.Line
+    media_type: w.MediaType
+    size: w.Octets
+    digest: w.Digest
+    key: w.Key

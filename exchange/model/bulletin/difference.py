@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
 
 _WHOLE = ("quantity", "grading")
-_FIXED = ("schema", "id", "origin", "type")
+_FIXED = ("schema", "id", "origin", "type", "attachments")
 
 
 def plain(bulletin: Bulletin) -> dict[str, Any]:

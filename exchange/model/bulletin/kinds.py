@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from exchange.model.bulletin import words as w
 from exchange.model.bulletin.amendments import Cancellation, Correction
-from exchange.model.bulletin.blocks import Grading, Text
+from exchange.model.bulletin.blocks import Attachment, Grading, Text
 from exchange.model.bulletin.operational import Seizure, VesselOfInterest
 from exchange.model.bulletin.records import Dialogue, Statistics
 from exchange.model.bulletin.requests import InformationReply, InformationRequest
-from exchange.model.header import Verb
+from exchange.model.header import MAX_ATTACHMENTS, Verb
 
 
 class _Bulletin(
@@ -28,7 +28,8 @@ class _Bulletin(
     tag_field="type",
 ):
     """What every bulletin says. ``observed``, ``due``, ``regime`` and ``declares`` are repeated
-    in the header, where a node can enforce them.
+    in the header, where a node can enforce them; of ``attachments`` the header names the
+    ciphertexts, in the same order.
     """  # noqa: D205
 
     schema: w.Schema
@@ -41,6 +42,9 @@ class _Bulletin(
     title: Text
     grading: Grading | None
     remarks: Text | None
+    attachments: Annotated[list[Attachment], Meta(max_length=MAX_ATTACHMENTS)] = field(
+        default_factory=list
+    )
 
     @property
     def type(self) -> str:

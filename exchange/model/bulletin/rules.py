@@ -53,7 +53,8 @@ RULES = (
 )
 FORMS: dict[str, Callable[[str], bool]] = {"imo": imo.is_valid, "container": iso6346.is_valid}
 
-_FIXED = frozenset({"schema", "id", "origin", "type"})
+# A file is sealed to its bulletin's id: a correction brings its own.
+_FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
 
 
 def check(bulletin: kinds.Bulletin, codes: Codes) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN_CODES = 24
 _WIDTH = 96
-_FILLED = ("schema", "id", "origin")
+_FILLED = ("schema", "id", "origin", "attachments")
 _SAMPLE_POINT = '{ type = "Point", coordinates = [-79.53, 8.5] }'
 
 

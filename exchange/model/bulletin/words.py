@@ -13,6 +13,9 @@ from msgspec import Meta
 
 SCHEMA = "1.0"
 
+# A phone's film of a few minutes; over 64 kbit/s it is on its way for four hours and a half.
+MAX_ATTACHMENT_BYTES = 128 * 1024 * 1024
+
 Schema = Annotated[str, Meta(pattern=r"^1\.0$", extra={"form": "schema"})]
 Id = Annotated[
     str,
@@ -24,6 +27,16 @@ Id = Annotated[
 Member = Annotated[str, Meta(pattern=r"^[a-z]{2}\.[a-z0-9]{1,30}$", extra={"form": "member"})]
 HeaderDigest = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$", extra={"form": "header-digest"})
+]
+# A last character that leaves no bits over: one value, one spelling.
+Digest = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$", extra={"form": "digest"}),
+]
+# Like a digest in form; never shown, wherever it is.
+Key = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$", extra={"form": "secret"}),
 ]
 Regime = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.+-]{0,47}$", extra={"form": "regime"})]
 Pointer = Annotated[
@@ -42,6 +55,7 @@ Prose = Annotated[
 Time = Annotated[datetime, Meta(tz=True)]
 
 Number = Annotated[int, Meta(ge=0, le=10**9)]
+Octets = Annotated[int, Meta(ge=0, le=MAX_ATTACHMENT_BYTES)]
 Ordinal = Annotated[int, Meta(ge=1, le=1000)]
 Seconds = Annotated[int, Meta(ge=0, le=10**9)]
 Year = Annotated[int, Meta(ge=1900, le=2999)]
@@ -98,4 +112,5 @@ Step = Annotated[str, Meta(extra={"codes": "steps"})]
 Reconciliation = Annotated[str, Meta(extra={"codes": "reconciliation"})]
 Horizon = Annotated[str, Meta(extra={"codes": "horizons"})]
 InitiativeState = Annotated[str, Meta(extra={"codes": "initiative-states"})]
+MediaType = Annotated[str, Meta(extra={"codes": "media-types"})]
 SupportKind = Annotated[str, Meta(extra={"codes": "support-kinds"})]

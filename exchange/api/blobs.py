@@ -1,0 +1,129 @@
+"""Ciphertext over HTTP: uploads that go on after a cut, downloads from any byte on.
+
+An upload is the resource ``/v1/uploads/DIGEST?size=N`` of whoever calls: GET says how many
+bytes of it are here, PATCH appends from exactly there, and the last byte finishes it. What came
+before a cut stays. (The ideas are those of draft-ietf-httpbis-resumable-upload; why not its
+spelling: decision 0012.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from exchange.api import framing
+from exchange.api.asked import number, required
+from exchange.api.routes import CALLER, NODE
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model import wire
+from exchange.model.header import Blob
+from exchange.node import owed
+
+if TYPE_CHECKING:
+    from exchange.node.ports import Progress
+    from exchange.node.served import Served
+
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")
+_PIECE_BYTES = 256 * 1024
+# A caller that takes nothing for this long has hung up, whatever its socket says (seconds). The
+# kernel may have taken minutes of a poor link's bytes before it asks for more.
+_STALLED_S = 300
+
+
+async def progress(request: web.Request) -> web.Response:
+    """Say how far an upload of the caller has come."""
+    endpoint, blob = _upload(request)
+    return _said(blob, await request.app[NODE].blobs.progress(endpoint, blob))
+
+
+async def upload(request: web.Request) -> web.Response:
+    """Append to an upload from where it stands; with its last byte it is verified and kept."""
+    node, (endpoint, blob) = request.app[NODE], _upload(request)
+    # Begun, or refused, before any of it is read.
+    come = await node.blobs.append(endpoint, blob, required(request, "offset", 0), b"")
+    async for piece in framing.pieces(request, blob.size - come.offset):
+        # Who was suspended meanwhile goes no further.
+        node.view.standing(endpoint, "")
+        come = await node.blobs.append(endpoint, blob, come.offset, piece)
+    if come.offset == blob.size:
+        come = await node.blobs.finish(endpoint, blob)
+    return _said(blob, come)
+
+
+async def discard(request: web.Request) -> web.Response:
+    """Give up an upload of the caller, and free the room it takes."""
+    node, (endpoint, blob) = request.app[NODE], _upload(request)
+    await node.blobs.discard(endpoint, blob)
+    return _said(blob, await node.blobs.progress(endpoint, blob))
+
+
+def _upload(request: web.Request) -> tuple[str, Blob]:
+    """Return whose upload is asked for, and of what. Of others' nothing can be asked."""
+    digest, size = request.match_info["digest"], required(request, "size", 1)
+    if not _DIGEST.fullmatch(digest):
+        raise Refusal(Code.BAD_REQUEST, "/digest")
+    if "poster" not in request[CALLER].endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, name="poster")
+    return request[CALLER].endpoint.id, Blob(digest, size)
+
+
+def _said(blob: Blob, come: Progress) -> web.Response:
+    told = wire.Upload(blob.digest, blob.size, come.offset, come.complete)
+    return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+
+
+async def blob(request: web.Request) -> web.StreamResponse:
+    """Return sealed bytes, to an endpoint that is owed the entry that names them."""
+    node, endpoint = request.app[NODE], request[CALLER].endpoint.id
+    digest, index = request.match_info["digest"], number(request, "index", -1, 0)
+    offset = number(request, "offset", 0, 0)
+    named = await owed.blobs(node.store, endpoint, index)
+    # Not there and not owed are one answer.
+    if digest not in named.kept | named.attached:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    if digest in named.kept:
+        data = await node.store.blob(digest)
+        _must_be_within(offset, None if data is None else len(data))
+        return web.Response(body=(data or b"")[offset:], content_type=_BYTES)
+    size = await node.blobs.size(digest)
+    _must_be_within(offset, size)
+    return await _streamed(request, node, (endpoint, digest), range(offset, size or 0))
+
+
+_BYTES = "application/octet-stream"
+
+
+def _must_be_within(offset: int, size: int | None) -> None:
+    if size is None:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    if offset > size:
+        raise Refusal(Code.BAD_REQUEST, "/offset", limit=size)
+
+
+async def _streamed(
+    request: web.Request, node: Served, whose: tuple[str, str], span: range
+) -> web.StreamResponse:
+    """Send a span of a kept blob; what goes wrong on the way ends the connection, no less."""
+    endpoint, digest = whose
+    response = web.StreamResponse(headers={"Content-Type": _BYTES})
+    response.content_length = len(span)
+    await response.prepare(request)
+    try:
+        for at in range(span.start, span.stop, _PIECE_BYTES):
+            node.view.standing(endpoint, "")
+            wanted = min(_PIECE_BYTES, span.stop - at)
+            piece = await node.blobs.read(digest, at, wanted)
+            if len(piece) != wanted:
+                raise Fault(Code.STORE_FAILED, digest=digest)
+            async with asyncio.timeout(_STALLED_S):
+                await response.write(piece)
+        await response.write_eof()
+    except (ExchangeError, OSError, TimeoutError):
+        # A problem document here would be taken for ciphertext.
+        if request.transport is not None:
+            request.transport.abort()
+    return response

@@ -1,0 +1,78 @@
+"""What ``read --save`` does with attachments: saves them, and shows none but plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from exchange import render
+from exchange.cli.progress import teller
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from exchange.cli.main import Session
+    from exchange.client.agency import Agency
+    from exchange.client.reading import Delivered
+    from exchange.model.bulletin import Bulletin
+
+# A screen is no place for more.
+_MOST_SHOWN_BYTES = 64 * 1024
+
+
+async def save_all(
+    session: Session, agency: Agency, item: Delivered, folder: Path | None
+) -> list[Path]:
+    """Save every attachment of a bulletin into a folder, if there is one; where they are."""
+    if folder is None or item.bulletin is None:
+        return []
+    tell = teller(session, "Adjunto", "Attachment")
+    return [
+        await agency.save(item, place, folder, tell)
+        for place in range(len(item.bulletin.attachments))
+    ]
+
+
+def without_keys(bulletin: Bulletin) -> dict[str, Any]:
+    """Return a bulletin as plain values, its attachments without what opens them."""
+    plain: dict[str, Any] = msgspec.to_builtins(bulletin)
+    for attached in plain.get("attachments", []):
+        del attached["key"]
+    return plain
+
+
+def show(
+    session: Session, bulletin: Bulletin, saved: Sequence[Path], *, show_text: bool
+) -> None:
+    """Say where the attachments are, and show those that are plain text if asked to."""
+    if bulletin.attachments and not saved:
+        session.say(
+            "Hay adjuntos: se guardan con --save CARPETA.",
+            "There are attachments: save them with --save DIR.",
+        )
+    for told, path in zip(bulletin.attachments, saved, strict=False):
+        where = render.visible(str(path))
+        session.say(f"Guardado: {where}", f"Saved: {where}")
+        if show_text:
+            text = _text(path) if told.media_type == "text/plain" else None
+            if text is None:
+                session.say(
+                    "  No se muestra: no es texto sin formato, o es muy largo.",
+                    "  Not shown: it is no plain text, or very long.",
+                )
+                continue
+            for line in render.lines(text):
+                click.echo(f"  | {line}")
+
+
+def _text(path: Path) -> str | None:
+    """Return a short text in UTF-8, or None: it is called text, and may be anything."""
+    if path.stat().st_size > _MOST_SHOWN_BYTES:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,133 @@
+"""Files to be attached: looked at before anything is sent, then sealed into the outbox."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Fault, Refusal
+from exchange.model.bulletin.blocks import Attachment
+from exchange.model.bulletin.words import MAX_ATTACHMENT_BYTES
+from exchange.model.codec import b64
+from exchange.model.header import MAX_ATTACHMENTS, Blob
+from exchange.seal.attachment import KEY_BYTES, Sealing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    # Told how many bytes are done, and of how many.
+    Tell = Callable[[int, int], None]
+
+_PIECE_BYTES = 1024 * 1024
+OTHER_TYPE = "application/octet-stream"
+# By the end of its name and no more: nothing is opened by it, and the reader is told so.
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".geojson": "application/geo+json",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".txt": "text/plain",
+    ".wav": "audio/wav",
+    ".webp": "image/webp",
+    ".zip": "application/zip",
+}
+# Stands where a digest and a key will; never leaves this machine.
+_NOT_YET = "A" * 43
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file to be attached, and what its reader will be told of it."""
+
+    path: Path
+    name: str
+    media_type: str
+    size: int
+
+    def described(self, digest: str = _NOT_YET, key: str = _NOT_YET) -> Attachment:
+        """Return how the body tells of it."""
+        return Attachment(self.name, self.media_type, self.size, digest, key)
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """A sealed file: what the body says of it, and what the header names."""
+
+    told: Attachment
+    blob: Blob
+
+
+def look(paths: Sequence[Path]) -> list[File]:
+    """Look at files to be attached; nothing of them is read.
+
+    Raises:
+        Refusal: ``too-many``, or ``oversized``, by place.
+        Fault: ``store-failed``: one cannot be read, by place.
+    """
+    if len(paths) > MAX_ATTACHMENTS:
+        raise Refusal(Code.TOO_MANY, "/attachments", limit=MAX_ATTACHMENTS, found=len(paths))
+    return [_looked_at(path, f"/attachments/{place}") for place, path in enumerate(paths)]
+
+
+def _looked_at(path: Path, at: str) -> File:
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise Fault(Code.STORE_FAILED, at, found="folder")
+        # A name that is no text could not be told to anybody.
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise Refusal(Code.WRONG_VALUE, f"{at}/name", expected="line") from None
+    except OSError as error:
+        raise Fault(Code.STORE_FAILED, at, found=type(error).__name__) from error
+    if size > MAX_ATTACHMENT_BYTES:
+        raise Refusal(Code.OVERSIZED, at, limit=MAX_ATTACHMENT_BYTES, found=size)
+    return File(path, path.name, MEDIA_TYPES.get(path.suffix.lower(), OTHER_TYPE), size)
+
+
+def seal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
+    file: File,
+    identity: str,
+    place: int,
+    into: Path,
+    randomness: Callable[[int], bytes],
+    tell: Tell,
+) -> Attached:
+    """Seal a file into another, piece by piece, durably.
+
+    Args:
+        file: as it was looked at; if it has changed in size since, it is not taken.
+        identity: the bulletin's id.
+        place: of the attachment in the bulletin, from 0.
+        into: overwritten; only its owner can read it.
+        randomness: returns that many unpredictable bytes.
+        tell: called after each piece.
+
+    Raises:
+        Refusal: ``size-mismatch``.
+        Fault: ``store-failed``: it cannot be read, or its sealing cannot be written.
+    """
+    at, key = f"/attachments/{place}", randomness(KEY_BYTES)
+    sealing = Sealing(key, identity, place)
+    try:
+        descriptor = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with file.path.open("rb") as source, os.fdopen(descriptor, "wb") as sealed:
+            while piece := source.read(_PIECE_BYTES):
+                sealed.write(sealing.update(piece))
+                tell(sealing.size, file.size)
+            sealed.write(sealing.finish())
+            sealed.flush()
+            os.fsync(sealed.fileno())
+    except OSError as error:
+        raise Fault(Code.STORE_FAILED, at, found=type(error).__name__) from error
+    if sealing.size != file.size:
+        # Its author was shown another size when asked whether to send it.
+        raise Refusal(Code.SIZE_MISMATCH, f"{at}/size", expected=file.size, found=sealing.size)
+    return Attached(file.described(sealing.digest, b64(key)), sealing.sealed)

@@ -1,0 +1,67 @@
+"""One endpoint's attachments: sealed into the outbox and uploaded; fetched and saved."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from exchange.client import attaching, saving
+from exchange.client.uploading import Patience, upload
+from exchange.errors import Code, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from exchange.client.attaching import Attached, File, Tell
+    from exchange.client.outbox import Outbox
+    from exchange.client.reading import Delivered
+    from exchange.client.transport import Transport
+    from exchange.model.header import Header
+
+
+class Attachments:
+    """See the module. ``pause`` waits for so many seconds, between two attempts."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        outbox: Outbox,
+        randomness: Callable[[int], bytes],
+        pause: Callable[[float], Awaitable[None]],
+    ) -> None:
+        """Use what the agency uses."""
+        self._transport = transport
+        self._outbox = outbox
+        self._randomness = randomness
+        self._pause = pause
+
+    async def seal(self, files: Sequence[File], identity: str, tell: Tell) -> list[Attached]:
+        """Seal the files of a bulletin into the outbox; see ``attaching.seal``."""
+        return [
+            await asyncio.to_thread(
+                attaching.seal,
+                file,
+                identity,
+                place,
+                self._outbox.attached(identity, place),
+                self._randomness,
+                tell,
+            )
+            for place, file in enumerate(files)
+        ]
+
+    async def upload(self, header: Header, tell: Tell) -> None:
+        """Upload what the outbox holds for a header; see ``uploading.upload``."""
+        for place, blob in enumerate(header.attachments):
+            sealed = self._outbox.attached(header.id, place)
+            await upload(self._transport, sealed, blob, Patience(self._pause), tell)
+
+    async def save(self, item: Delivered, place: int, folder: Path, tell: Tell) -> Path:
+        """Fetch, open and save one; see ``Agency.save``."""
+        if item.bulletin is None:
+            raise item.locked or Refusal(Code.CANNOT_DECRYPT)
+        blob, told = item.header.attachments[place], item.bulletin.attachments[place]
+        part, patience = saving.part_of(blob, folder), Patience(self._pause)
+        await saving.fetch(self._transport, item.index, blob, part, patience, tell)
+        return await asyncio.to_thread(saving.save, part, told, item.header.id, place, folder)

@@ -1,0 +1,158 @@
+"""Fetch an attachment over a link that breaks, and save it once the whole of it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import tempfile
+from contextlib import aclosing, contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exchange.client.filename import safe_name
+from exchange.errors import Code, Fault, Refusal
+from exchange.model.codec import b64
+from exchange.seal.open_attachment import Unsealing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
+
+    from exchange.client.attaching import Tell
+    from exchange.client.transport import Transport
+    from exchange.client.uploading import Patience
+    from exchange.model.bulletin.blocks import Attachment
+    from exchange.model.header import Blob
+
+_PIECE_BYTES = 1024 * 1024
+# Of one name: beyond, somebody fills a folder.
+_MAX_NAMESAKES = 1000
+
+
+def part_of(blob: Blob, folder: Path) -> Path:
+    """Return where a ciphertext on its way lies, until the file is saved."""
+    return folder / f".{blob.digest}.part"
+
+
+async def fetch(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
+    transport: Transport, index: int, blob: Blob, part: Path, patience: Patience, tell: Tell
+) -> None:
+    """Fetch a ciphertext; what came before, of this process or another, is not fetched again.
+
+    Args:
+        transport: the session with the node.
+        index: the entry that names it, owed to us.
+        blob: what the header names.
+        part: where it is put.
+        patience: how cuts are borne.
+        tell: called after each piece.
+
+    Raises:
+        Refusal: the node does not have it for us; or ``digest-mismatch``: what it gave is not
+            what the header names, and is deleted.
+        Fault: the node does not answer, or does not for long; it cannot be written.
+    """
+    while (offset := _size(part)) < blob.size:
+        patience.came(offset)
+        try:
+            await _some(transport, index, blob, part, tell)
+        except (Fault, Refusal) as error:
+            await patience.bear(error)
+    tell(blob.size, blob.size)
+    await asyncio.to_thread(_verify, part, blob)
+
+
+async def _some(transport: Transport, index: int, blob: Blob, part: Path, tell: Tell) -> None:
+    """Append what the node sends until the connection ends."""
+    with _written(), _gone_on_with(part) as file:
+        at = os.fstat(file.fileno()).st_size
+        stream = transport.stream(f"/v1/blobs/{blob.digest}", index=index, offset=at)
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                at += len(piece)
+                if at > blob.size:
+                    raise Refusal(Code.SIZE_MISMATCH, "/attachments", expected=blob.size)
+                file.write(piece)
+                tell(at, blob.size)
+
+
+@contextmanager
+def _gone_on_with(part: Path) -> Iterator[FileIO]:
+    # Unbuffered: what came before a cut, or before we are killed, stays.
+    with open(part, "ab", buffering=0, opener=_private) as file:
+        # Two that fetch the same would write between each other.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Tell what a disk did not do as the fault that it is, without any name."""
+    try:
+        yield
+    except OSError as error:
+        raise Fault(Code.STORE_FAILED, found=type(error).__name__) from error
+
+
+def _size(part: Path) -> int:
+    try:
+        return part.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _verify(part: Path, blob: Blob) -> None:
+    digest = sha256()
+    with _written(), part.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+        if (b64(digest.digest()), file.tell()) == (blob.digest, blob.size):
+            return
+        part.unlink()
+    raise Refusal(Code.DIGEST_MISMATCH, "/attachments", digest=blob.digest)
+
+
+def save(part: Path, told: Attachment, identity: str, place: int, folder: Path) -> Path:
+    """Open a ciphertext into a folder, under its own name made harmless; return where it is.
+
+    Nothing stands under that name before the whole of it holds, and nothing that was there is
+    written over: a namesake gets a number. The ciphertext is deleted.
+
+    Raises:
+        Refusal: it cannot be opened, or is another file than the bulletin says.
+        Fault: ``store-failed``.
+    """
+    with _written():
+        descriptor, beside = tempfile.mkstemp(".new", ".attachment.", folder)  # 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file, part.open("rb") as sealed:
+                unsealing = Unsealing(told, identity, place)
+                while piece := sealed.read(_PIECE_BYTES):
+                    file.write(unsealing.update(piece))
+                file.write(unsealing.finish())
+                file.flush()
+                os.fsync(file.fileno())
+            saved = _free(folder, safe_name(told.name))
+            Path(beside).replace(saved)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+        part.unlink()
+    return saved
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Take a name that nothing in the folder has, by an empty file of ours."""
+    stem, ending = Path(name).stem, Path(name).suffix
+    for number in range(1, _MAX_NAMESAKES):
+        path = folder / (name if number == 1 else f"{stem}-{number}{ending}")
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return path
+    raise Fault(Code.STORE_FAILED, limit=_MAX_NAMESAKES)

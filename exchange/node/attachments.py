@@ -1,0 +1,72 @@
+"""The writer's dealings with attachments: what is here, and what an entry is about to name.
+
+Uploads end before their header comes. The writer asks which are here when it settles, keeps
+them before it commits, and lets go of the uploads after: whoever dies in between loses nothing,
+and may leave a kept file that no entry names.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from exchange.broker import settle
+from exchange.errors import Fault
+from exchange.model import entry as entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exchange.broker.intake import Considered
+    from exchange.model.header import Blob
+    from exchange.node.ports import Blobs
+
+# One poster's blobs that entries of a group name.
+Named = list[tuple[str, list["Blob"]]]
+
+_log = structlog.get_logger("exchange.node")
+
+
+async def held(blobs: Blobs, caller: str, considered: Considered) -> frozenset[Blob]:
+    """Return which attachments of a decision its caller has uploaded; asks nothing if none."""
+    wanted = settle.attachments(considered)
+    return await blobs.held(caller, wanted) if wanted else frozenset()
+
+
+def named(settled: Iterable[tuple[str, settle.Settled]], ledger: settle.Ledger) -> Named:
+    """Return the attachments that new entries of a group name, with who uploaded them."""
+    found: Named = []
+    for caller, result in settled:
+        if isinstance(result, settle.Recorded) and result.is_new:
+            facts = ledger.records[result.index - ledger.first].facts
+            if isinstance(facts, entries.Accepted) and len(facts.blobs) > 1:
+                found.append((caller, facts.blobs[1:]))
+    return found
+
+
+async def keep(blobs: Blobs, found: Named) -> None:
+    """Make them durable under their digests; to be done before the entries are.
+
+    Raises:
+        Fault: one of them could not be; then none of the group may be committed.
+    """
+    for caller, each in found:
+        await blobs.keep(caller, each)
+
+
+async def let_go(blobs: Blobs, found: Named) -> None:
+    """Free their posters' room for other uploads; what fails here expires by itself."""
+    for caller, each in found:
+        for blob in each:
+            with suppress(Fault):
+                await blobs.discard(caller, blob)
+
+
+async def sweep(blobs: Blobs) -> None:
+    """Give up stale uploads; a disk that does not answer is asked again the next time."""
+    try:
+        await blobs.sweep()
+    except Fault as fault:
+        _log.error("sweep", code=fault.code.value)

@@ -1,0 +1,341 @@
+"""Attachments in a folder beside the journal: one file each, by digest.
+
+    uploads/ENDPOINT/DIGEST.SIZE.part   on its way; the file's size is the upload's offset
+    uploads/ENDPOINT/DIGEST.SIZE        whole and verified; no entry names it yet
+    kept/DIGEST                         an entry names it, or was about to; a link to the former
+    purged/DIGEST                       empty: what was of this name is gone, and stays away
+
+The folder is all there is to know, so any number of processes may use it, and each may end at
+any moment. A lock on an endpoint's own folder is held for one piece at a time: a connection
+that hangs keeps nobody from going on with its upload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from exchange.errors import Code, Fault, Refusal
+from exchange.model.codec import b64
+from exchange.node.ports import Progress
+from exchange.store.quota import Allowance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from exchange.model.header import Blob
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PART = ".part"
+_READ_BYTES = 1024 * 1024
+# Uploads may hash and wait for the disk in all of these; what the writer asks has its own.
+_WAYS = 4
+
+
+class BlobFiles:
+    """Meets ``node.ports.Blobs`` on a file system that has hard links."""
+
+    def __init__(
+        self, folder: Path, clock_ms: Callable[[], int], allowance: Allowance | None = None
+    ) -> None:
+        """Use this folder; it is made, readable by its owner alone, if it is not there.
+
+        Raises:
+            Fault: ``store-failed``.
+        """
+        self._clock_ms = clock_ms
+        self._allowance = allowance or Allowance()
+        self._uploads, self._kept = folder / "uploads", folder / "kept"
+        self._purged = folder / "purged"
+        self._serving = ThreadPoolExecutor(_WAYS, thread_name_prefix="blobs")
+        self._keeping = ThreadPoolExecutor(1, thread_name_prefix="blobs-keep")
+        try:
+            for each in (folder, self._uploads, self._kept, self._purged):
+                each.mkdir(mode=0o700, exist_ok=True)
+                _sync_folder(each.parent)
+        except OSError as error:
+            raise _failed(error) from error
+
+    async def progress(self, endpoint: str, blob: Blob) -> Progress:
+        """See ``Blobs``."""
+        return await self._in(self._serving, BlobFiles._progress, endpoint, blob)
+
+    async def append(self, endpoint: str, blob: Blob, offset: int, piece: bytes) -> Progress:
+        """See ``Blobs``."""
+        return await self._in(self._serving, BlobFiles._append, endpoint, blob, offset, piece)
+
+    async def finish(self, endpoint: str, blob: Blob) -> Progress:
+        """See ``Blobs``."""
+        return await self._in(self._serving, BlobFiles._finish, endpoint, blob)
+
+    async def discard(self, endpoint: str, blob: Blob) -> None:
+        """See ``Blobs``."""
+        await self._in(self._keeping, BlobFiles._discard, endpoint, blob)
+
+    async def held(self, endpoint: str, blobs: Sequence[Blob]) -> frozenset[Blob]:
+        """See ``Blobs``."""
+        return await self._in(self._keeping, BlobFiles._held, endpoint, blobs)
+
+    async def keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
+        """See ``Blobs``."""
+        await self._in(self._keeping, BlobFiles._keep, endpoint, blobs)
+
+    async def size(self, digest: str) -> int | None:
+        """See ``Blobs``."""
+        return await self._in(self._serving, BlobFiles._size, digest)
+
+    async def read(self, digest: str, offset: int, limit: int) -> bytes:
+        """See ``Blobs``."""
+        return await self._in(self._serving, BlobFiles._read, digest, offset, limit)
+
+    async def purge(self, digest: str) -> None:
+        """See ``Blobs``."""
+        await self._in(self._keeping, BlobFiles._purge, digest)
+
+    async def sweep(self) -> None:
+        """See ``Blobs``."""
+        await self._in(self._serving, BlobFiles._sweep)
+
+    async def close(self) -> None:
+        """See ``Blobs``."""
+        for executor in (self._serving, self._keeping):
+            await asyncio.to_thread(executor.shutdown)
+
+    async def _in(
+        self,
+        executor: ThreadPoolExecutor,
+        work: Callable[Concatenate[BlobFiles, P], T],
+        *args: P.args,
+        **_: P.kwargs,
+    ) -> T:
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(executor, work, self, *args)
+        except (OSError, RuntimeError) as error:
+            # RuntimeError: closed.
+            raise _failed(error) from error
+
+    # -- one endpoint's uploads, in a thread ------------------------------------------------
+
+    def _own(self, endpoint: str) -> Path:
+        # A plus is in no endpoint's name, so no two share a folder.
+        return self._uploads / endpoint.replace("/", "+")
+
+    def _whole(self, endpoint: str, blob: Blob) -> Path:
+        return self._own(endpoint) / f"{blob.digest}.{blob.size}"
+
+    def _progress(self, endpoint: str, blob: Blob) -> Progress:
+        whole = self._whole(endpoint, blob)
+        if whole.exists():
+            return Progress(blob.size, complete=True)
+        return Progress(_size_of(_part(whole)) or 0, complete=False)
+
+    def _append(self, endpoint: str, blob: Blob, offset: int, piece: bytes) -> Progress:
+        own, whole = self._own(endpoint), self._whole(endpoint, blob)
+        own.mkdir(mode=0o700, exist_ok=True)
+        with _locked(own):
+            found = self._progress(endpoint, blob)
+            if offset != found.offset:
+                raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)
+            if offset + len(piece) > blob.size:
+                raise Refusal(Code.OVERSIZED, "/size", limit=blob.size)
+            if found.complete:
+                return found
+            if not _part(whole).exists():
+                self._allowance.must_fit(blob, _announced(own))
+            self._must_be_spare(len(piece))
+            self._write(_part(whole), offset, piece)
+        return Progress(offset + len(piece), complete=False)
+
+    def _must_be_spare(self, wanted: int) -> None:
+        disk = os.statvfs(self._uploads)
+        if disk.f_bavail * disk.f_frsize < self._allowance.spare + wanted:
+            raise Fault(Code.STORE_FAILED, reason="the disk is nearly full")
+
+    def _write(self, path: Path, offset: int, piece: bytes) -> None:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            left = memoryview(piece)
+            while left:
+                written = os.pwrite(file, left, offset)
+                offset, left = offset + written, left[written:]
+            self._touch(file)
+        finally:
+            os.close(file)
+
+    def _touch(self, file: int | Path) -> None:
+        now = self._clock_ms() * 1_000_000
+        os.utime(file, ns=(now, now))
+
+    def _finish(self, endpoint: str, blob: Blob) -> Progress:
+        whole = self._whole(endpoint, blob)
+        file = self._open_all(endpoint, blob)
+        if file is None:
+            return Progress(blob.size, complete=True)
+        try:
+            # Without the lock, which would keep the endpoint's other uploads waiting: a file
+            # that has all its bytes is never written to again.
+            is_right = _digest_of(file) == blob.digest
+            os.fsync(file)
+            with _locked(whole.parent):
+                self._settle(file, whole, stays=is_right and not self._is_purged(blob))
+        finally:
+            os.close(file)
+        if not is_right:
+            raise Refusal(Code.DIGEST_MISMATCH, "/digest")
+        return Progress(blob.size, complete=True)
+
+    def _open_all(self, endpoint: str, blob: Blob) -> int | None:
+        """Open an upload that has all its bytes; None where it is whole already."""
+        own, whole = self._own(endpoint), self._whole(endpoint, blob)
+        if not own.exists():
+            raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=0)
+        with _locked(own):
+            found = self._progress(endpoint, blob)
+            if found.complete:
+                return None
+            if found.offset != blob.size:
+                raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)
+            return os.open(_part(whole), os.O_RDONLY | os.O_CLOEXEC)
+
+    def _is_purged(self, blob: Blob) -> bool:
+        return (self._purged / blob.digest).exists()
+
+    @staticmethod
+    def _settle(file: int, whole: Path, *, stays: bool) -> None:
+        # Given up meanwhile, and begun again: that one was not looked at.
+        with suppress(FileNotFoundError):
+            if not os.path.samestat(os.fstat(file), _part(whole).stat()):
+                return
+            if stays:
+                _part(whole).rename(whole)
+                _sync_folder(whole.parent)
+                _sync_folder(whole.parent.parent)
+            else:
+                _part(whole).unlink()
+
+    def _discard(self, endpoint: str, blob: Blob) -> None:
+        own, whole = self._own(endpoint), self._whole(endpoint, blob)
+        if own.exists():
+            with _locked(own):
+                for path in (whole, _part(whole)):
+                    path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        since = (self._clock_ms() - self._allowance.stale_ms) * 1_000_000
+        for own in self._uploads.iterdir():
+            with _locked(own):
+                for path in _files(own):
+                    if path.stat().st_mtime_ns < since:
+                        path.unlink()
+
+    # -- what entries name, in a thread -----------------------------------------------------
+
+    def _held(self, endpoint: str, blobs: Sequence[Blob]) -> frozenset[Blob]:
+        own, held = self._own(endpoint), set()
+        if not own.exists():
+            return frozenset()
+        # Locked, so that what is touched here is not swept away in the same moment.
+        with _locked(own):
+            for blob in blobs:
+                whole = self._whole(endpoint, blob)
+                if whole.exists():
+                    self._touch(whole)
+                    held.add(blob)
+        return frozenset(held)
+
+    def _keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
+        for blob in blobs:
+            # Already there: it was verified then, and has the same bytes.
+            with suppress(FileExistsError):
+                os.link(self._whole(endpoint, blob), self._kept / blob.digest)
+        _sync_folder(self._kept)
+
+    def _size(self, digest: str) -> int | None:
+        return _size_of(self._kept / digest)
+
+    def _read(self, digest: str, offset: int, limit: int) -> bytes:
+        file = os.open(self._kept / digest, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(file, limit, offset)
+        finally:
+            os.close(file)
+
+    def _purge(self, digest: str) -> None:
+        # First the mark: whoever verifies one now, under its lock, either sees the mark or is
+        # seen below. Ended in between, the file may be there and is never kept anew.
+        (self._purged / digest).touch(mode=0o600)
+        _sync_folder(self._purged)
+        (self._kept / digest).unlink(missing_ok=True)
+        _sync_folder(self._kept)
+        for own in self._uploads.iterdir():
+            with _locked(own):
+                for path in _files(own):
+                    if path.name.startswith(f"{digest}."):
+                        path.unlink()
+
+
+def _failed(error: Exception) -> Fault:
+    # The name of the trouble and never a path: it would hold who uploads what.
+    number = error.errno if isinstance(error, OSError) else None
+    reason = errno.errorcode.get(number, "") if number else type(error).__name__
+    return Fault(Code.STORE_FAILED, reason=reason)
+
+
+def _part(whole: Path) -> Path:
+    return whole.with_name(whole.name + _PART)
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _files(own: Path) -> list[Path]:
+    return [path for path in own.iterdir() if path.name != _LOCK]
+
+
+def _announced(own: Path) -> list[int]:
+    """Return the sizes of an endpoint's uploads as their names tell them."""
+    return [int(path.name.removesuffix(_PART).rpartition(".")[2]) for path in _files(own)]
+
+
+_LOCK = "lock"
+
+
+@contextmanager
+def _locked(own: Path) -> Iterator[None]:
+    """Hold off every other process and thread that works on an endpoint's uploads."""
+    lock = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _digest_of(file: int) -> str:
+    digest, at = sha256(), 0
+    while piece := os.pread(file, _READ_BYTES, at):
+        digest.update(piece)
+        at += len(piece)
+    return b64(digest.digest())
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

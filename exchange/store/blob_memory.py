@@ -1,0 +1,116 @@
+"""Attachments in this process: the contract of ``Blobs``, and nothing that outlives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.errors import Code, Fault, Refusal
+from exchange.model.identity import digest as digest_of
+from exchange.node.ports import Progress
+from exchange.store.quota import Allowance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exchange.model.header import Blob
+
+
+class _Upload:
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.complete = False
+        self.touched_ms = 0
+
+
+class MemoryBlobs:
+    """Meets ``node.ports.Blobs`` for tests, simulations and a node that need not remember."""
+
+    def __init__(self, clock_ms: Callable[[], int], allowance: Allowance | None = None) -> None:
+        """Begin empty."""
+        self._clock_ms = clock_ms
+        self._allowance = allowance or Allowance()
+        self._uploads: dict[tuple[str, Blob], _Upload] = {}
+        self._kept: dict[str, bytes] = {}
+        self._purged: set[str] = set()
+
+    async def progress(self, endpoint: str, blob: Blob) -> Progress:
+        """See ``Blobs``."""
+        upload = self._uploads.get((endpoint, blob), _Upload())
+        return Progress(len(upload.data), upload.complete)
+
+    async def append(self, endpoint: str, blob: Blob, offset: int, piece: bytes) -> Progress:
+        """See ``Blobs``."""
+        found = await self.progress(endpoint, blob)
+        if offset != found.offset:
+            raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)
+        if offset + len(piece) > blob.size:
+            raise Refusal(Code.OVERSIZED, "/size", limit=blob.size)
+        if (endpoint, blob) not in self._uploads:
+            others = [each.size for by, each in self._uploads if by == endpoint]
+            self._allowance.must_fit(blob, others)
+        upload = self._uploads.setdefault((endpoint, blob), _Upload())
+        upload.data += piece
+        upload.touched_ms = self._clock_ms()
+        return Progress(len(upload.data), upload.complete)
+
+    async def finish(self, endpoint: str, blob: Blob) -> Progress:
+        """See ``Blobs``."""
+        found = await self.progress(endpoint, blob)
+        if found.offset != blob.size:
+            raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)
+        upload = self._uploads[endpoint, blob]
+        if digest_of(bytes(upload.data)) != blob.digest:
+            del self._uploads[endpoint, blob]
+            raise Refusal(Code.DIGEST_MISMATCH, "/digest")
+        upload.complete = True
+        if blob.digest in self._purged:
+            del self._uploads[endpoint, blob]
+        return Progress(blob.size, complete=True)
+
+    async def discard(self, endpoint: str, blob: Blob) -> None:
+        """See ``Blobs``."""
+        self._uploads.pop((endpoint, blob), None)
+
+    async def held(self, endpoint: str, blobs: Sequence[Blob]) -> frozenset[Blob]:
+        """See ``Blobs``."""
+        held = set()
+        for blob in blobs:
+            upload = self._uploads.get((endpoint, blob))
+            if upload is not None and upload.complete:
+                upload.touched_ms = self._clock_ms()
+                held.add(blob)
+        return frozenset(held)
+
+    async def keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
+        """See ``Blobs``."""
+        for blob in blobs:
+            upload = self._uploads.get((endpoint, blob))
+            if upload is None or not upload.complete:
+                raise Fault(Code.STORE_FAILED, digest=blob.digest)
+            self._kept[blob.digest] = bytes(upload.data)
+
+    async def size(self, digest: str) -> int | None:
+        """See ``Blobs``."""
+        return len(self._kept[digest]) if digest in self._kept else None
+
+    async def read(self, digest: str, offset: int, limit: int) -> bytes:
+        """See ``Blobs``."""
+        if digest not in self._kept:
+            raise Fault(Code.STORE_FAILED, digest=digest)
+        return self._kept[digest][offset : offset + limit]
+
+    async def purge(self, digest: str) -> None:
+        """See ``Blobs``."""
+        self._purged.add(digest)
+        self._kept.pop(digest, None)
+        for key in [key for key in self._uploads if key[1].digest == digest]:
+            del self._uploads[key]
+
+    async def sweep(self) -> None:
+        """See ``Blobs``."""
+        since = self._clock_ms() - self._allowance.stale_ms
+        for key in [key for key, each in self._uploads.items() if each.touched_ms < since]:
+            del self._uploads[key]
+
+    async def close(self) -> None:
+        """See ``Blobs``."""

@@ -1,0 +1,285 @@
+"""Attachments end to end: sealed, uploaded and fetched over links that break."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from exchange.client import uploading
+from exchange.client.uploading import MAX_TRIES, Patience
+from exchange.errors import Code, Fault, Refusal
+from exchange.store.blob_memory import MemoryBlobs
+from exchange.store.quota import Allowance
+from tests.api.serving import Door, serving
+from tests.builders import NOW_MS, WATCH
+from tests.client.attached import Pauses, a_file, endpoint, node, posted, received, url_of
+from tests.client.dealing import draft, fronted, lied_to
+from tests.client.links import Poor, link
+from tests.node.running import Clock
+
+if TYPE_CHECKING:
+    from exchange.client.agency import Agency
+
+
+async def test_files_are_posted_and_saved_under_their_names(tmp_path):
+    files = [
+        a_file(tmp_path),
+        a_file(tmp_path, "informe.txt", 10),
+        a_file(tmp_path, "vacío", 0),
+    ]
+    async with node(tmp_path) as door, endpoint(door.url, tmp_path / "out") as (poster, _):
+        told: list[tuple[int, int]] = []
+        prepared = await poster.prepare(draft(), attach=files)
+        assert [each.name for each in prepared.files] == [path.name for path in files]
+        receipt = await poster.post(
+            prepared, tell=lambda done, whole: told.append((done, whole))
+        )
+        assert (900_000, 900_000) in told
+        assert all(done <= whole for done, whole in told)
+        assert not list((tmp_path / "out").glob("*.attached"))
+        async with endpoint(door.url, tmp_path / "in", WATCH) as (reader, _):
+            item = await received(reader)
+            assert item.index == receipt.index
+            assert [each.media_type for each in item.bulletin.attachments] == [
+                "image/jpeg",
+                "text/plain",
+                "application/octet-stream",
+            ]
+            saved = tmp_path / "saved"
+            saved.mkdir()
+            for place, path in enumerate(files):
+                found = await reader.save(item, place, saved)
+                assert found == saved / path.name
+                assert found.read_bytes() == path.read_bytes()
+                assert found.stat().st_mode & 0o777 == 0o600
+            names = sorted(path.name for path in saved.iterdir())
+            assert names == sorted(path.name for path in files)
+
+
+async def test_bulletin_without_files_asks_nothing_more_of_the_node(tmp_path):
+    async with lied_to() as (_, liar, url), endpoint(url, tmp_path) as (poster, _):
+        await poster.post(await poster.prepare(draft()))
+        assert not [each for each in liar.asked if "uploads" in each]
+
+
+# -- links that break --------------------------------------------------------------------------
+
+
+async def test_cuts_on_the_way_in_are_gone_on_from_not_begun_anew(tmp_path):
+    size = 3_000_000
+    path = a_file(tmp_path, size=size)
+    async with node(tmp_path) as door, link(door.port, Poor("in", 400_000)) as made:
+        line, port = made
+        async with endpoint(url_of(port), tmp_path / "out") as (poster, pauses):
+            prepared = await insisting(poster.prepare, draft(), attach=[path])
+            receipt = await post_or_resume(poster, prepared)
+        assert line.cuts >= 5
+        assert pauses.seconds
+        # Only what was under way at a cut goes twice.
+        assert line.carried["up"] < size + line.cuts * 300_000
+        async with endpoint(door.url, tmp_path / "in", WATCH) as (reader, _):
+            item = await received(reader)
+            assert item.index == receipt.index
+            (tmp_path / "in").mkdir()
+            saved = await reader.save(item, 0, tmp_path / "in")
+            assert saved.read_bytes() == path.read_bytes()
+
+
+async def test_cuts_on_the_way_out_are_gone_on_from_not_begun_anew(tmp_path):
+    size = 3_000_000
+    path = a_file(tmp_path, size=size)
+    async with node(tmp_path) as door:
+        async with endpoint(door.url, tmp_path / "out") as (poster, _):
+            await poster.post(await poster.prepare(draft(), attach=[path]))
+        async with link(door.port, Poor("out", 400_000)) as (line, port):
+            async with endpoint(url_of(port), tmp_path / "in", WATCH) as (reader, _):
+                item = await insisting(received, reader)
+                before = line.carried["down"]
+                (tmp_path / "in").mkdir()
+                saved = await reader.save(item, 0, tmp_path / "in")
+            assert line.cuts >= 5
+            assert line.carried["down"] - before < size + line.cuts * 100_000
+        assert saved.read_bytes() == path.read_bytes()
+        assert [each.name for each in (tmp_path / "in").iterdir()] == [path.name]
+
+
+async def insisting(call: Any, *args: Any, **options: Any) -> Any:
+    """Call again until the link holds for long enough."""
+    while True:
+        try:
+            return await call(*args, **options)
+        except Fault as fault:
+            told = fault.code
+        assert told in (Code.NODE_UNREACHABLE, Code.OUTCOME_UNKNOWN)
+
+
+async def post_or_resume(poster: Agency, prepared: Any) -> Any:
+    try:
+        return await poster.post(prepared)
+    except Fault:
+        pass
+    while not (receipts := await insisting(poster.resume)):
+        pass
+    return receipts[0]
+
+
+async def test_upload_is_gone_on_with_by_another_process(tmp_path, monkeypatch):
+    """The first one ends in the middle; the outbox and the node know all that is needed."""
+    monkeypatch.setattr(uploading, "SEGMENT_BYTES", 100_000)
+    path = a_file(tmp_path)
+    async with node(tmp_path) as door:
+        async with endpoint(door.url, tmp_path / "out") as (poster, _):
+            prepared = await poster.prepare(draft(), attach=[path])
+
+            def dies(done: int, whole: int) -> None:
+                if whole > 900_000 and done >= 500_000:
+                    raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                await poster.post(prepared, tell=dies)
+        path.unlink()
+        sent: list[int] = []
+        async with endpoint(door.url, tmp_path / "out") as (poster, _):
+            assert poster.world.outbox.waiting() == [prepared.header.id]
+            (receipt,) = await poster.resume(lambda done, _: sent.append(done))
+            assert sent[0] == 500_000
+            assert poster.world.outbox.receipt(prepared.header.id) == receipt
+            assert await poster.resume() == []
+
+
+async def test_recorded_bulletin_whose_receipt_was_lost_is_not_uploaded_again(tmp_path):
+    path = a_file(tmp_path)
+    async with node(tmp_path) as door:
+        async with (
+            fronted(_losing_one_receipt(door)) as url,
+            endpoint(url, tmp_path / "out") as (poster, _),
+        ):
+            prepared = await poster.prepare(draft(), attach=[path])
+            with pytest.raises(Fault) as lost:
+                await poster.post(prepared)
+            assert lost.value.code is Code.OUTCOME_UNKNOWN
+        async with endpoint(door.url, tmp_path / "out") as (poster, _):
+            told: list[int] = []
+            (receipt,) = await poster.resume(lambda done, _: told.append(done))
+            assert told == []
+            assert receipt.index == door.node.size - 1
+        assert not list((tmp_path / "out").glob("*.attached"))
+
+
+def _losing_one_receipt(door: Door) -> Any:
+    async def handle(request: web.Request) -> web.Response:
+        async with door.http.request(
+            request.method,
+            door.url + request.path_qs,
+            data=await request.read(),
+            headers={k: v for k, v in request.headers.items() if k == "Authorization"},
+        ) as answer:
+            body = await answer.read()
+        if request.path == "/v1/objects":
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(body=body, status=answer.status, content_type=answer.content_type)
+
+    return handle
+
+
+async def test_download_is_gone_on_with_by_another_process(tmp_path):
+    path = a_file(tmp_path)
+    async with node(tmp_path) as door:
+        async with endpoint(door.url, tmp_path / "out") as (poster, _):
+            await poster.post(await poster.prepare(draft(), attach=[path]))
+        (tmp_path / "in").mkdir()
+
+        def dies(done: int, _: int) -> None:
+            if done > 300_000:
+                raise KeyboardInterrupt
+
+        async with endpoint(door.url, tmp_path / "box", WATCH) as (reader, _):
+            item = await received(reader)
+            with pytest.raises(KeyboardInterrupt):
+                await reader.save(item, 0, tmp_path / "in", dies)
+        (part,) = (tmp_path / "in").iterdir()
+        assert part.name.startswith(".")
+        had = part.stat().st_size
+        assert had > 300_000
+        async with endpoint(door.url, tmp_path / "box", WATCH) as (reader, _):
+            told: list[int] = []
+            saved = await reader.save(item, 0, tmp_path / "in", lambda d, _: told.append(d))
+            assert min(told) > had
+        assert saved.read_bytes() == path.read_bytes()
+
+
+async def test_download_begins_with_a_new_session_where_the_old_one_ended(tmp_path):
+    path = a_file(tmp_path)
+    async with node(tmp_path) as door:
+        await posted(door, tmp_path, path)
+        (tmp_path / "in").mkdir()
+        async with endpoint(door.url, tmp_path / "box", WATCH) as (reader, pauses):
+            item = await received(reader)
+            reader._transport._token = "ended"  # noqa: S105  (no token of anybody)
+            saved = await reader.save(item, 0, tmp_path / "in")
+            assert pauses.seconds == []
+            # Once: a node that says it of each token is not asked for ever.
+            reader._transport._open_session = _never_good
+            reader._transport._token = "ended"  # noqa: S105  (no token of anybody)
+            with pytest.raises(Refusal) as refused:
+                await reader.save(item, 0, tmp_path / "in")
+            assert refused.value.code is Code.BAD_TOKEN
+        assert saved.read_bytes() == path.read_bytes()
+
+
+async def _never_good() -> str:
+    return "never good"
+
+
+async def test_node_that_is_gone_is_borne_for_a_while_and_then_told(tmp_path):
+    path = a_file(tmp_path)
+    async with (
+        node(tmp_path) as door,
+        link(door.port) as (line, port),
+        endpoint(url_of(port), tmp_path / "out") as (poster, pauses),
+    ):
+        prepared = await poster.prepare(draft(), attach=[path])
+        line.port = 1  # nobody is there
+        await line.close()
+        with pytest.raises(Fault) as gone:
+            await poster.post(prepared)
+        assert gone.value.code in (Code.NODE_UNREACHABLE, Code.OUTCOME_UNKNOWN)
+        assert pauses.seconds == [1, 2, 4, 8, 16, 30, 30]
+        # Nothing is lost: it waits for the link.
+        line.port = door.port
+        assert len(await insisting(poster.resume)) == 1
+
+
+async def test_patience_begins_anew_with_every_headway():
+    pauses = Pauses()
+    patience, cut = Patience(pauses), Fault(Code.NODE_UNREACHABLE)
+    for offset in range(3):
+        patience.came(offset)
+        for _ in range(MAX_TRIES - 1):
+            await patience.bear(cut)
+            patience.came(offset)  # no headway: the same place
+    with pytest.raises(Fault):
+        await patience.bear(cut)
+    with pytest.raises(Refusal):
+        await Patience(pauses).bear(Refusal(Code.QUOTA))
+    with pytest.raises(Fault):
+        await Patience(pauses).bear(Fault(Code.STORE_FAILED))
+
+
+# -- what the node refuses ---------------------------------------------------------------------
+
+
+async def test_upload_that_is_refused_leaves_nothing_in_the_outbox(tmp_path):
+    small = MemoryBlobs(Clock(NOW_MS), Allowance(bytes=1000))
+    async with (
+        serving(blobs=small) as door,
+        endpoint(door.url, tmp_path / "out") as (poster, _),
+    ):
+        prepared = await poster.prepare(draft(), attach=[a_file(tmp_path)])
+        with pytest.raises(Refusal) as refused:
+            await poster.post(prepared)
+        assert refused.value.code is Code.QUOTA
+        assert list((tmp_path / "out").iterdir()) == []
