@@ -110,6 +110,7 @@ class Code(StrEnum):
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
+    FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
     NO_CONTEXT = "no-context"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 EXIT_UNANCHORED = 6
 _PAGE = 256
+_ANCHOR = re.compile(r"[A-Za-z0-9_-]{43}")
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 
 # What each check says when it holds, and when it does not.
@@ -246,6 +248,7 @@ def verify(session: Session, file: Path, anchor: str | None, kept: Path | None) 
     """
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
+    promised = _given(anchor, kept)
     try:
         with opened(file) as source:
             told = _progress(session)
@@ -254,7 +257,7 @@ def verify(session: Session, file: Path, anchor: str | None, kept: Path | None) 
                 source,
                 anchor,
                 lambda done: told(done, size),
-                kept.read_bytes() if kept else None,
+                promised,
             ).run()
     except Fault as error:
         # A copy that is no longer a journal at all has been tampered with, or torn.
@@ -270,6 +273,23 @@ def verify(session: Session, file: Path, anchor: str | None, kept: Path | None) 
         sys.exit(output.EXIT_TAMPERED)
     if not report.anchored:
         sys.exit(EXIT_UNANCHORED)
+
+
+def _given(anchor: str | None, kept: Path | None) -> bytes | None:
+    """Return the checkpoint that was kept; what was given and is neither is no tampering."""
+    from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
+
+    if anchor is not None and not _ANCHOR.fullmatch(anchor):
+        message = f"{anchor[:64]}: 43 characters of base64url"
+        raise click.BadParameter(message, param_hint="--anchor")
+    promised = kept.read_bytes() if kept else None
+    if promised is not None:
+        try:
+            c2sp.parse(promised)
+        except Refusal as refusal:
+            message = f"{kept}: {refusal.code.value}"
+            raise click.BadParameter(message, param_hint="--checkpoint") from refusal
+    return promised
 
 
 def _show(session: Session, report: Report) -> None:
@@ -340,7 +360,7 @@ def _checked_es(report: Report) -> str:
 def checkpoint(session: Session, file: Path) -> None:
     """Save the node's newest signed checkpoint in FILE, for `audit verify --checkpoint`."""
     raw, size = asyncio.run(_checkpoint(session))
-    file.write_bytes(raw)
+    output.write_new(file, raw)
     if session.as_json:
         output.show_json({"file": str(file), "size": size})
     session.say(
@@ -368,7 +388,7 @@ def proof(session: Session, index: int, out: Path | None) -> None:
     """Prove that entry INDEX is under the node's newest signed checkpoint."""
     result, text = asyncio.run(_proof(session, index))
     if out is not None:
-        out.write_text(text, encoding="utf-8")
+        output.write_new(out, text.encode())
     if session.as_json:
         output.show_json(result)
     session.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 from importlib import import_module
@@ -14,7 +15,7 @@ from exchange import __version__
 from exchange.cli import expiring, speaking, world
 from exchange.cli.home import Home, default
 from exchange.cli.output import fail, problem, show_json
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -166,6 +167,13 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             # That a key has ended may well be why.
             session.announce()
             fail(error, session.lang, as_json=as_json)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # A file or folder that was named, or one of ours, cannot be read or written.
+            name = str(error.filename or "")
+            fault = Fault(Code.FILE, name=name, found=errno.errorcode.get(error.errno or 0, ""))
+            fail(fault, session.lang, as_json=as_json)
 
     return called
 

@@ -11,10 +11,12 @@ import msgspec
 
 from exchange import render
 from exchange.cli import world
+from exchange.client.files import write_durably
 from exchange.errors import Code, ExchangeError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from exchange.model.codes import Lang
 
@@ -56,6 +58,19 @@ def fail(error: ExchangeError, lang: Lang, *, as_json: bool) -> NoReturn:
     else:
         click.echo(render.refusal_text(error, lang, world.codes()), err=True)
     sys.exit(exit_code(error))
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet: whole, durably, and over nothing.
+
+    Raises:
+        BadParameter: there is such a file already.
+        OSError: it could not be written.
+    """
+    if path.exists():
+        message = f"{path} exists"
+        raise click.BadParameter(message)
+    write_durably(path, data)
 
 
 def problem(error: ExchangeError) -> dict[str, Any]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from exchange.model.draft import Draft
     from exchange.model.objects import Receipt
 
+# A bulletin is at most 256 KiB; as TOML, with comments, it may be somewhat longer.
+_MAX_DRAFT_BYTES = 1024 * 1024
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 _TARGET = click.option(
     "--target",
@@ -129,11 +131,12 @@ def outbox(session: Session, resume: bool) -> None:
         output.show_json({"outbox": rows})
         return
     waiting = "waiting" if session.lang == "en" else "en espera"
+    damaged = "damaged receipt" if session.lang == "en" else "recibo dañado"
     kinds = {"bulletin": "boletín", "acknowledgement": "acuse"}
     shown = [
         {
             **row,
-            "index": waiting if row["index"] is None else row["index"],
+            "index": _entry_of(row, waiting, damaged),
             "kind": row["kind"] if session.lang == "en" else kinds[row["kind"]],
         }
         for row in rows
@@ -143,14 +146,25 @@ def outbox(session: Session, resume: bool) -> None:
     output.table(shown, english if session.lang == "en" else spanish)
 
 
+def _entry_of(row: dict[str, Any], waiting: str, damaged: str) -> object:
+    if "fault" in row:
+        return damaged
+    return waiting if row["index"] is None else row["index"]
+
+
 def _kept_in(box: Outbox, kind: str) -> list[dict[str, Any]]:
     """Return what an outbox holds: first what has its receipt, then what waits for it."""
-    sent = [
-        {"id": each, "kind": kind, "index": receipt.index if receipt else None}
-        for each in box.sent()
-        for receipt in [box.receipt(each)]
-    ]
+    sent = [{"id": each, "kind": kind, **_receipted(box, each)} for each in box.sent()]
     return [*sent, *({"id": each, "kind": kind, "index": None} for each in box.waiting())]
+
+
+def _receipted(box: Outbox, identity: str) -> dict[str, Any]:
+    """Return the entry that a receipt is of; a damaged one is named and hides no other."""
+    try:
+        receipt = box.receipt(identity)
+    except Fault as fault:
+        return {"index": None, "fault": output.problem(fault)}
+    return {"index": receipt.index if receipt else None}
 
 
 async def _resume(session: Session) -> None:
@@ -164,7 +178,11 @@ def _teller(session: Session) -> Callable[[int, int], None]:
 
 def _read(file: Path) -> Draft:
     try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(_MAX_DRAFT_BYTES + 1)
+        else:
+            with file.open("rb") as opened:
+                data = opened.read(_MAX_DRAFT_BYTES + 1)
     except OSError as error:
         raise click.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from error
     is_json = file.suffix == ".json" or data.lstrip()[:1] == b"{"

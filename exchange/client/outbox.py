@@ -108,7 +108,10 @@ class Outbox:
         path = self._folder / f"{identity}.receipt"
         if not path.exists():
             return None
-        return msgspec.json.decode(path.read_bytes(), type=Receipt)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Receipt)
+        except msgspec.MsgspecError as error:
+            raise Fault(Code.FILE, name=path.name, found="damaged") from error
 
     def _write(self, name: str, data: bytes) -> None:
         self._made()

@@ -178,6 +178,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
     faults = {"store-failed", "outcome-unknown", "clock", "unavailable", "node-unreachable"}
     assert {status[code] for code in faults} == {503}
     assert {code for code, http in status.items() if http >= 500} == faults | {
+        "file",
         "key-file",
         "key-token",
         "no-context",

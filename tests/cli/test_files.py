@@ -1,0 +1,72 @@
+"""Files that a user names: never overwritten, bounded, and a clear fault where they fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.exercise import OPS, Exercise
+
+
+@pytest.fixture(scope="module")
+def exercise(tmp_path_factory):
+    made = Exercise(tmp_path_factory.mktemp("files") / "exercise")
+    made.start()
+    made.post()
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("words", [["audit", "checkpoint"], ["audit", "proof", "0", "--out"]])
+def test_file_that_is_there_is_not_written_over(exercise, tmp_path, words):
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"evidence")
+    ran = exercise.at("us.jiatfs-audit", *words, str(kept))
+    assert ran.code == 2
+    assert "kept" in ran.err
+    assert kept.read_bytes() == b"evidence"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "checkpoint", "{}/none/x"],
+        ["audit", "proof", "0", "--out", "{}/none/x"],
+        ["keys", "new", "pa.senan/ops", "{}/none/k.xk"],
+        ["found", "/proc/none", "--url", "https://127.0.0.1:9"],
+    ],
+)
+def test_folder_that_is_not_there_is_a_fault_with_its_name(exercise, tmp_path, words):
+    words = [each.format(tmp_path) for each in words]
+    ran = exercise.at("us.jiatfs-audit", *words, "--json")
+    assert ran.code == 3, ran
+    assert ran.json["error"]["code"] == "file"
+    assert ran.json["error"]["facts"]["found"] == "ENOENT"
+
+
+def test_draft_without_an_end_is_refused_after_a_bounded_piece(exercise):
+    ran = exercise.at(OPS, "check", "/dev/zero", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "oversized")
+
+
+def test_damaged_receipt_is_named_and_hides_no_other(exercise):
+    exercise.post()
+    folder = exercise.place.home / "contexts" / OPS / "outbox"
+    first, *rest = sorted(folder.glob("*.receipt"))
+    first.write_bytes(first.read_bytes()[:20])
+    ran = exercise.at(OPS, "outbox", "--json")
+    rows = {row["id"]: row for row in ran.json["outbox"]}
+    assert rows[first.stem]["fault"]["code"] == "file"
+    assert all(rows[each.stem]["index"] is not None for each in rest)
+    assert "damaged receipt" in exercise.at(OPS, "outbox").out
+
+
+@pytest.mark.parametrize(
+    "words", [["--anchor", "xyz"], ["--anchor", "A" * 42 + "!"], ["--checkpoint", "{}"]]
+)
+def test_what_is_no_anchor_and_no_checkpoint_accuses_nobody(exercise, tmp_path, words):
+    other = tmp_path / "voi.toml"
+    other.write_text("not a checkpoint")
+    words = [each.format(other) for each in words]
+    ran = exercise.run("audit", "verify", str(exercise.place.node / "journal.db"), *words)
+    assert ran.code == 2
+    assert "TAMPERED" not in ran.out
