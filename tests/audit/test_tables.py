@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sqlite3
+from base64 import b64encode
 
 import msgspec
 import pytest
@@ -215,7 +216,9 @@ def test_verb_takes_the_checkpoint_and_ends_with_five(journal, tmp_path):
     kept = tmp_path / "kept"
     words = ["audit", "verify", str(journal[0]), "--anchor", world().anchor, "--json"]
     before = journal[0].read_bytes()
-    for note, code in ((journal[1][1], 0), (b"x", 5)):
+    origin, size, _, *rest = journal[1][1].split(b"\n")
+    forked = b"\n".join([origin, size, b64encode(bytes(32)), *rest])
+    for note, code in ((journal[1][1], 0), (forked, 5)):
         kept.write_bytes(note)
         ran = CliRunner().invoke(cli, [*words, "--checkpoint", str(kept)])
         assert ran.exit_code == code
