@@ -105,7 +105,7 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     found = target(of, grant.origin, find)
     if found is None:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
-    if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest)):
+    if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     # Until then its content is kept; from then on it is to be nowhere.
     if now >= found.header.retain_until:
@@ -117,6 +117,18 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
         raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=grant.to)
     rules.may_be_granted(found.header, view.standing(grant.endpoint), grant.to, view)
     return found
+
+
+def early(header: Header, header_digest: str) -> list[bytes]:
+    """Return the keys of what may bear on a bulletin before it comes, in order of BEARING."""
+    origin, identity, kind = header.origin, header.id, header.type
+    return [keys.bearing(rel, origin, header_digest, identity, kind) for rel in BEARING]
+
+
+def bearing_of(header: Header, reference: Reference) -> list[bytes]:
+    """Return the keys of what bears on a target as this does, and of what cancels it."""
+    named = (header.origin, reference.header_digest, reference.id, header.type)
+    return [keys.bearing(rel, *named) for rel in (reference.rel, "cancels")]
 
 
 def target_of(header: Header) -> Reference | None:
@@ -149,11 +161,9 @@ def bear(header: Header, find: Find) -> Bearing:
     holders: tuple[str, ...] = ()
     if target is not None:
         holders = (*_holders(target.entry, header, reference), *grantees(named, find))
-    if reference.rel == "supersedes" and (
-        cancelled := find(keys.bearing("cancels", header.origin, named))
-    ):
+    key, cancelling = bearing_of(header, reference)
+    if reference.rel == "supersedes" and (cancelled := find(cancelling)):
         raise Refusal(Code.TARGET_CANCELLED, "/refs", id=reference.id, found=cancelled.index)
-    key = keys.bearing(reference.rel, header.origin, named)
     is_wanted = reference.rel == "cancels" or target is None
     taken = (key,) if is_wanted and find(key) is None else ()
     return Bearing(target.index if target else None, holders, taken)

@@ -33,12 +33,18 @@ def by_digest(header_digest: str) -> bytes:
     return _named("digest", header_digest)
 
 
-def bearing(relation: Relation, origin: str, header_digest: str) -> bytes:
+def bearing(
+    relation: Relation, origin: str, header_digest: str, identity: str, kind: str = ""
+) -> bytes:
     """Return the key of the first bulletin of an originator that bears so on a header.
 
     A cancellation takes it whenever it comes, others only when they come before their target.
+    All that the target is held to when it is here first is in the key: what comes early and
+    names another id, or an update that is of another type (``kind``), is never found by it,
+    and keeps the key from nobody.
     """
-    return _named(relation, origin, header_digest)
+    held_to = (identity, kind) if relation == "supersedes" else (identity,)
+    return _named(relation, origin, header_digest, *held_to)
 
 
 def granted_to(header_digest: str, endpoint: str) -> bytes:

@@ -25,7 +25,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
-from exchange.model.header import BEARING, MAX_RECIPIENTS, Blob
+from exchange.model.header import MAX_RECIPIENTS, Blob
 from exchange.model.identity import digest
 from exchange.policy import rules
 from exchange.seal import jws
@@ -85,14 +85,13 @@ def lookups(considered: Considered) -> list[bytes]:
         case Admitted(header, digest):
             wanted = [
                 *_own(considered.decision, digest),
-                *(keys.bearing(each, header.origin, digest) for each in BEARING),
+                *holding.early(header, digest),
             ]
             if target := holding.target_of(header):
                 # The second that bears on one target must find the first: a key is taken once.
                 wanted += [
                     keys.by_digest(target.header_digest),
-                    keys.bearing(target.rel, header.origin, target.header_digest),
-                    keys.bearing("cancels", header.origin, target.header_digest),
+                    *holding.bearing_of(header, target),
                     *holding.lookups(target.header_digest),
                 ]
             return wanted
@@ -106,7 +105,7 @@ def lookups(considered: Considered) -> list[bytes]:
             return [
                 *_own(considered.decision, digest),
                 keys.by_digest(grant.of.header_digest),
-                keys.bearing("cancels", grant.origin, grant.of.header_digest),
+                keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
                 keys.granted_to(grant.of.header_digest, grant.to),
                 *holding.lookups(grant.of.header_digest),
             ]
@@ -295,9 +294,7 @@ class Ledger:
         owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
-        cancelled, corrected, superseded = (
-            find(keys.bearing(each, header.origin, decision.digest)) for each in BEARING
-        )
+        cancelled, corrected, superseded = map(find, holding.early(header, decision.digest))
         facts = entries.Accepted(
             digest=decision.digest,
             blobs=[decision.seen.blob, *header.attachments],

@@ -7,10 +7,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.broker.settle import Rejected
+from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code
+from exchange.model.header import Reference
+from tests import builders
 from tests.broker.amending import DESK_US, WORLD, cancelling, correcting, facts, owed, updating
-from tests.builders import COAST, OPS, WATCH, Book
+from tests.builders import COAST, DESK, OPS, WATCH, Book, Envelope, new_id
+
+
+def linked(book: Book, index: int) -> list[int]:
+    """What an entry says came before it and bears on it."""
+    told = facts(book, index)
+    links = (told.cancelled_by, told.corrected_by, told.superseded_by)
+    return [each for each in links if each not in {None, msgspec.UNSET}]
 
 
 @pytest.mark.parametrize("in_one_group", [True, False])
@@ -73,11 +82,59 @@ def test_what_bears_on_a_bulletin_before_it_is_told_with_it(
     assert told.cancelled_by is None
 
 
+MISNAMED = [("cancels", cancelling), ("corrects", correcting), ("supersedes", updating)]
+
+
+def misnaming(relation: Any, amend: Any, target: Envelope) -> Envelope:
+    """What names a target by its digest and another id: refused where the target is here."""
+    return amend(target, refs=[Reference(relation, new_id(), builders.digest(target.header))])
+
+
+@pytest.mark.parametrize(("relation", "amend"), MISNAMED)
+def test_what_comes_early_under_another_id_is_not_linked(relation: Any, amend: Any) -> None:
+    book, target = Book(), WORLD.envelope()
+    wrong, right = misnaming(relation, amend, target), amend(target)
+    book.post(*(WORLD.arrival(each) for each in (wrong, target)))
+    assert not linked(book, book.base + 1)
+    # Nor does it keep what names the target rightly from being found.
+    book = Book()
+    book.post(*(WORLD.arrival(each) for each in (wrong, right, target)))
+    assert linked(book, book.base + 2) == [book.base + 1]
+
+
+@pytest.mark.parametrize(("type_", "is_linked"), [("szr", False), ("voi", True)])
+def test_early_update_is_linked_where_it_is_of_its_target_s_type(
+    type_: str, is_linked: bool
+) -> None:
+    book, target = Book(), WORLD.envelope(type="voi")
+    for each in (updating(target, type=type_), target):
+        assert isinstance(book.post(WORLD.arrival(each))[0], Recorded)
+    told = facts(book, book.base + 1).superseded_by
+    assert told == (book.base if is_linked else msgspec.UNSET)
+
+
+@pytest.mark.parametrize("target_first", [True, False])
+def test_cancellation_under_another_id_stops_no_update_and_no_grant(target_first: bool) -> None:
+    book, closed = Book(), WORLD.closed()
+    target = closed.envelope
+    wrong = misnaming("cancels", cancelling, target)
+    for each in (target, wrong) if target_first else (wrong, target):
+        book.post(WORLD.arrival(each))
+    for each in (updating(target), WORLD.grant(closed)):
+        assert isinstance(book.post(WORLD.arrival(each))[0], Recorded)
+    # One that names it rightly comes after it, and counts.
+    book.post(WORLD.arrival(cancelling(target)))
+    for each in (updating(target), WORLD.grant(closed, DESK)):
+        settled = book.post(WORLD.arrival(each))[0]
+        assert isinstance(settled, Rejected)
+        assert settled.refusal.code == Code.TARGET_CANCELLED
+
+
 @pytest.mark.parametrize("amend", [correcting, updating])
 def test_what_comes_after_its_target_links_back_alone(amend: Any) -> None:
     book, target = Book(), WORLD.envelope()
     book.post(WORLD.arrival(target), WORLD.arrival(amend(target)))
-    assert b"_by" not in book.entries[0].replace(b'"cancelled_by":null', b"")
+    assert not linked(book, book.base)
     assert facts(book, book.base + 1).target == book.base
 
 

@@ -344,13 +344,16 @@ def test_names_of_different_things_never_meet() -> None:
         keys.bulletin("t", "o", "e", "i"),
         keys.bulletin("t", "o", "ei", ""),
         keys.by_digest("d"),
-        keys.bearing("cancels", "o", "d"),
-        keys.bearing("corrects", "o", "d"),
-        keys.bearing("cancels", "od", ""),
+        keys.bearing("cancels", "o", "d", "i"),
+        keys.bearing("corrects", "o", "d", "i"),
+        keys.bearing("cancels", "od", "", "i"),
+        keys.bearing("cancels", "o", "d", "j"),
+        keys.bearing("supersedes", "o", "d", "i", "szr"),
+        keys.bearing("supersedes", "o", "d", "i", "voi"),
         keys.trust("root", 1),
         keys.trust("roo", 11),
     }
-    assert len(made) == 8
+    assert len(made) == 11
     assert all(len(each) == 32 for each in made)
     # Fixed for ever: another value would let an old bulletin in again.
     assert keys.by_digest("A" * 43).hex() == GOLDEN

@@ -84,6 +84,8 @@ async def test_a_setting_that_does_not_hold_is_a_fault(path):
         ("PRAGMA application_id = 0", "not a journal"),
         (f"PRAGMA user_version = {file.VERSION + 1}", "another version"),
         ("PRAGMA user_version = 0", "another version"),
+        # Version 1 found early cancellations by names that are no longer looked for.
+        ("PRAGMA user_version = 1", "another version"),
     ],
 )
 async def test_a_file_of_another_program_or_version_is_refused_as_it_is(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from exchange.errors import Code
 from exchange.model.header import Reference
 from exchange.model.identity import digest
@@ -25,12 +27,17 @@ def _updated_after_cancellation(world: World) -> Posted:
     return Posted(world.arrival(_updates(world, first)), (), before)
 
 
-def _early(verb: Any, rel: Any, **changes: Any) -> Callable[[World], Posted]:
-    """A bulletin that comes after what bears on it."""
+def _early(
+    verb: Any, rel: Any, identity: str | None = None, **changes: Any
+) -> Callable[[World], Posted]:
+    """A bulletin that comes after what bears on it, and names it by its id or by another."""
 
     def make(world: World) -> Posted:
         target = world.envelope()
-        first = world.envelope(verb=verb, refs=refers(rel, target), **changes)
+        refs = refers(rel, target)
+        if identity:
+            refs = [msgspec.structs.replace(refs[0], id=identity)]
+        first = world.envelope(verb=verb, refs=refs, **changes)
         return Posted(world.arrival(target), (), (world.arrival(first),))
 
     return make
@@ -91,5 +98,26 @@ ACCEPTED = [
         None,
         "",
         _early("update", "supersedes"),
+    ),
+    Case(
+        "cancellation-first-under-another-id",
+        "a bulletin after a cancellation that names its digest and another id: not cancelled",
+        None,
+        "",
+        _early("cancel", "cancels", new_id(), type="can"),
+    ),
+    Case(
+        "correction-first-under-another-id",
+        "a bulletin after a correction that names its digest and another id: not corrected",
+        None,
+        "",
+        _early("correct", "corrects", new_id(), type="cor"),
+    ),
+    Case(
+        "update-first-of-another-type",
+        "a bulletin after an update of another type: not superseded",
+        None,
+        "",
+        _early("update", "supersedes", type="szr"),
     ),
 ]
