@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem,
 
 from exchange.errors import Code, Refusal
 from exchange.model.codec import unb64
-from exchange.seal import es384
+from exchange.seal import es384, lattice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,8 +88,6 @@ ML_DSA_87 = SignatureAlgorithm(
 
 _ML_KEM_768_BYTES = 1184
 _ML_KEM_1024_BYTES = 1568
-# The seed of the matrix: before t1 in a key of ML-DSA, after t in one of ML-KEM.
-_RHO_BYTES = 32
 
 
 def _x_wing(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
@@ -247,13 +245,12 @@ def check_signature_key(jwk: Jwk, at: str = "") -> None:
         y = int.from_bytes(raw, "little") & (2**255 - 1)
         if y >= _P or y in _SMALL_ORDER_Y:
             raise Refusal(Code.WEAK_KEY, at)
-    # ML-DSA verifies against t1 (FIPS 204, algorithm 8): where it is zero, everyone can sign.
-    if algorithm.kty == "AKP" and not any(raw[_RHO_BYTES:]):
-        raise Refusal(Code.WEAK_KEY, at)
     try:
         algorithm.load(raw)
     except ValueError:
         raise Refusal(Code.WEAK_KEY, at) from None
+    if algorithm.kty == "AKP" and lattice.signs_for_anybody(raw):
+        raise Refusal(Code.WEAK_KEY, at)
 
 
 def check_wrap_key(jwk: Jwk, at: str = "") -> None:
@@ -269,13 +266,19 @@ def check_wrap_key(jwk: Jwk, at: str = "") -> None:
     raw = raw_public(jwk, at)
     if len(raw) != suite.wrap_public_bytes:
         raise Refusal(Code.WRONG_VALUE, at, expected=suite.wrap_public_bytes, found=len(raw))
-    # ML-KEM hides the secret behind t (FIPS 203, algorithm 14): where it is zero, nothing is
-    # hidden, and everyone can open.
-    lattice = _ML_KEM_768_BYTES if len(raw) < _ML_KEM_1024_BYTES else _ML_KEM_1024_BYTES
-    if not any(raw[: lattice - _RHO_BYTES]):
+    # X25519 takes u and u + p for one key, and ignores the top bit (RFC 7748, section 5): that
+    # key would have several names.
+    is_x_wing = suite.kem is hpke.KEM.MLKEM768_X25519
+    if is_x_wing and int.from_bytes(raw[_ML_KEM_768_BYTES:], "little") >= _P:
         raise Refusal(Code.WEAK_KEY, at)
     try:
         # Wrapping once finds what loading lets pass, such as an X25519 point of small order.
         suite.hpke.encrypt(b"", wrap_key(jwk))
+        # A hybrid must not rest on the curve alone.
+        is_open = lattice.opens_for_anybody(
+            raw[: _ML_KEM_768_BYTES if is_x_wing else _ML_KEM_1024_BYTES]
+        )
     except ValueError:
         raise Refusal(Code.WEAK_KEY, at) from None
+    if is_open:
+        raise Refusal(Code.WEAK_KEY, at)

@@ -87,7 +87,9 @@ MISNAMED = [("cancels", cancelling), ("corrects", correcting), ("supersedes", up
 
 def misnaming(relation: Any, amend: Any, target: Envelope) -> Envelope:
     """What names a target by its digest and another id: refused where the target is here."""
-    return amend(target, refs=[Reference(relation, new_id(), builders.digest(target.header))])
+    refs = [Reference(relation, new_id(), builders.digest(target.header))]
+    made: Envelope = amend(target, refs=refs)
+    return made
 
 
 @pytest.mark.parametrize(("relation", "amend"), MISNAMED)

@@ -181,9 +181,8 @@ def _spoilt(jwk: Jwk) -> dict[str, str]:
         size = 1184 if len(raw) < 1568 else 1568
         ways["no-t"] = b64(bytes(size - 32) + raw[size - 32 :])
         del ways["no-t1"]
-    # Any other bytes of its length are a key of ML-DSA.
-    if not jwk.alg.startswith("ML-DSA"):
-        ways["ones"] = b64(b"\xff" * len(raw))
+    # To ML-DSA this is t1 * 2^d = -1 everywhere; to others no key.
+    ways["ones"] = b64(b"\xff" * len(raw))
     return ways
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from exchange.errors import Code
 from exchange.model.codec import b64
-from exchange.model.identity import SuiteId
+from exchange.model.identity import Jwk, SuiteId
 from exchange.seal.close import Envelope
 from exchange.seal.es384 import COORDINATE_BYTES, ORDER
 from exchange.seal.software import SecretKey, SoftwareSigner
@@ -128,9 +128,38 @@ def _es384_keys() -> list[Case]:
     ]  # fmt: skip
 
 
+def _one_of_t1(jwk: Jwk) -> str:
+    """An ML-DSA key whose t1 is the polynomial 1."""
+    raw = builders.unpadded(jwk.pub or "")
+    return b64(raw[:32] + b"\1".ljust(len(raw) - 32, b"\0"))
+
+
+def _t_of_one(size: int) -> Callable[[bytes], bytes]:
+    """Make an ML-KEM half whose t is the polynomial 1: in NTT form 1, 0, 1, 0 and so on."""
+    one = b"\1\0\0" * 128
+    return lambda raw: one.ljust(size - 32, b"\0") + raw[size - 32 :]
+
+
+def _open_keys(place: int, size: int) -> list[Case]:
+    """Lattice keys that need no secret: ML-DSA's stands before the encryption key."""
+    wrap, sign = (f"/endpoints/0/keys/{each}/jwk" for each in (place, place - 1))
+    return [
+        _key("anybody-signs", "an ML-DSA key under which anybody can sign", Code.WEAK_KEY, sign,
+             lambda w: with_key(place - 1, pub=_one_of_t1(w.signers[OPS].keys[-1]))),
+        _key("anybody-opens", "an ML-KEM key to which anybody can open", Code.WEAK_KEY, wrap,
+             _wrap_key(place, _t_of_one(size))),
+    ]  # fmt: skip
+
+
+def _second_spelling(raw: bytes) -> bytes:
+    """The same X25519 half with bit 255, which is ignored where the key is used."""
+    return raw[:-1] + bytes([raw[-1] | 0x80])
+
+
 def _lattice_keys(place: int) -> list[Case]:
     at = f"/endpoints/0/keys/{place}/jwk"
     return [
+        *_open_keys(place, 1568),
         _key("lattice-not-reduced", "an ML-KEM key whose coefficients are not reduced",
              Code.WEAK_KEY, at, _wrap_key(place, lambda raw: b"\xff" * 1536 + raw[1536:])),
         _key("wrap-key-short", "an encryption key cut short", Code.WRONG_VALUE, at,
@@ -173,7 +202,10 @@ def _alone(world: World) -> Envelope:
 
 SPECIAL: dict[SuiteId, list[Case]] = {
     "xb1-h": [
-        _committing("commit-of-sha-384", "384 bits of commitment, where the suite has 256", 64)
+        _committing("commit-of-sha-384", "384 bits of commitment, where the suite has 256", 64),
+        *_open_keys(2, 1184),
+        _key("x25519-spelled-again", "an X25519 half with bit 255: one key, two names",
+             Code.WEAK_KEY, "/endpoints/0/keys/2/jwk", _wrap_key(2, _second_spelling)),
     ],
     "xb1-c": [
         *_sized(),
