@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import contextmanager
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,16 @@ from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
-from exchange.errors import Code, Fault, Refusal
+from exchange.client.resuming import named
+from exchange.client.transport import is_away
+from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model import header as headers
 from exchange.model.identity import digest, uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
@@ -169,7 +171,18 @@ def _receipted(box: Outbox, identity: str) -> dict[str, Any]:
 
 async def _resume(session: Session) -> None:
     async with session.context().agency() as agency:
-        await agency.resume(_teller(session))
+        await agency.resume(_teller(session), partial(_warn, session))
+
+
+def _warn(session: Session, identity: str, error: ExchangeError) -> None:
+    """Say on stderr, in JSON too, that something sealed has no receipt, and why."""
+    click.echo(
+        f"!!! {identity} SIGUE SIN RECIBO:"
+        if session.lang == "es"
+        else f"!!! {identity} STILL HAS NO RECEIPT:",
+        err=True,
+    )
+    click.echo(render.refusal_text(error, session.lang, world.codes()), err=True)
 
 
 def _teller(session: Session) -> Callable[[int, int], None]:
@@ -247,7 +260,7 @@ async def _post(
             return
         if not sending:
             confirm("¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]")
-        with _named(prepared.header.id):
+        with named(prepared.header.id):
             receipt = await agency.post(prepared, mark, _teller(session))
         _tell(session, prepared.header.id, receipt, review)
         agency.world.outbox.forget(mark)
@@ -282,12 +295,13 @@ async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
             f"{identity} had no answer: asking the node before anything else is sealed ...",
         )
         try:
-            with _named(identity):
+            with named(identity):
                 receipt = await agency.resolve(identity, _teller(session))
-        except Refusal as refusal:
-            if identity == mine:
+        except ExchangeError as error:
+            # Of another, its trouble is no reason to keep this one from being sealed.
+            if identity == mine or is_away(error):
                 raise
-            click.echo(render.refusal_text(refusal, session.lang, world.codes()), err=True)
+            _warn(session, identity, error)
             continue
         if identity != mine:
             session.say(f"  es el asiento {receipt.index}.", f"  it is entry {receipt.index}.")
@@ -300,15 +314,6 @@ async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
     _tell(session, *posted, {"again": True})
     box.forget(mark)
     return True
-
-
-@contextmanager
-def _named(identity: str) -> Iterator[None]:
-    """Say of a fault which sealed and kept bulletin it is about."""
-    try:
-        yield
-    except Fault as fault:
-        raise Fault(fault.code, fault.at, **{**fault.facts, "id": identity}) from fault
 
 
 def confirm(asked: str) -> None:

@@ -17,11 +17,12 @@ async with Agency(profile, keys, world) as agency:
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from exchange.client import attaching, compose, granting, opening, reading, receipts
+from exchange.client import attaching, compose, granting, opening, reading, receipts, resuming
 from exchange.client.attachments import Attachments
 from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from exchange.client.memory import Memory
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Delivered, Item
+    from exchange.client.resuming import Trouble
     from exchange.model.bulletin.blocks import Target
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
@@ -314,25 +316,19 @@ class Agency:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
         return receipt, facts
 
-    async def resume(self, tell: Tell = _untold) -> list[Receipt]:
+    async def resume(
+        self, tell: Tell = _untold, trouble: Trouble = resuming.untroubled
+    ) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
-        Uploads go on from where they stand; ``tell`` is as for ``post``.
+        Uploads go on from where they stand; ``tell`` is as for ``post``. ``trouble`` is called
+        with the id of each that has no receipt after all, and why.
 
         Raises:
-            Refusal: the first there was, after all have been tried: none blocks the others.
-            Fault: the node does not answer; what is left waits on.
+            Refusal, Fault: see ``resuming.resume``.
         """
-        settled, refusals = [], []
-        for box in (self.world.outbox, self.world.outbox.acks):
-            for identity in box.waiting():
-                try:
-                    settled.append(await self._resolve(box, identity, tell))
-                except Refusal as refusal:
-                    refusals.append(refusal)
-        if refusals:
-            raise refusals[0]
-        return settled
+        boxes = [self.world.outbox, self.world.outbox.acks]
+        return await resuming.resume(boxes, partial(self._resolve, tell=tell), trouble)
 
     async def subscribe(self, feeds: Sequence[str]) -> Receipt:
         """Sign and post this endpoint's choice of feeds, in place of the one before."""

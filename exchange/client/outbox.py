@@ -96,12 +96,18 @@ class Outbox:
         return [path.stem for path in sorted(self._folder.glob("*.receipt"))]
 
     def envelope(self, identity: str) -> Envelope | None:
-        """Return an envelope as it was posted, if it is here."""
+        """Return an envelope as it was posted, if it is here.
+
+        Raises:
+            Fault: ``store-failed``: the file is damaged.
+        """
         path = self._folder / f"{identity}.sealed"
         if not path.exists():
             return None
-        header, body, _ = path.read_bytes().split(b"\n")
-        return Envelope(header, body)
+        parts = path.read_bytes().split(b"\n")
+        if len(parts) != 3:
+            raise Fault(Code.STORE_FAILED, name=path.name)
+        return Envelope(parts[0], parts[1])
 
     def receipt(self, identity: str) -> Receipt | None:
         """Return a receipt, if it is here."""

@@ -90,3 +90,20 @@ def test_what_waits_is_resolved_before_another_draft_is_sealed(exercise):
     assert ran.out.index("it is entry") < ran.out.index("Receipt:")
     again = exercise.run(*words).json
     assert (again["id"], again["again"]) == (left, True)
+
+
+def test_old_trouble_keeps_no_new_bulletin_from_being_posted(exercise):
+    """A receipt that does not hold what was kept: so it stays, however often it is asked for."""
+    posting = exercise.copy_context(OPS)
+    box = exercise.place.home / "contexts" / posting / "outbox"
+    old = exercise.at(posting, "post", exercise.draft(), "--yes", "--json").json["id"]
+    (box / f"{old}.receipt").unlink()
+    sealed = box / f"{old}.sealed"
+    sealed.write_bytes(sealed.read_bytes().replace(b"\n", b" \n", 1))
+    ran = exercise.at(posting, "--lang", "en", "post", exercise.draft("szr-1.es.toml"), "--yes")
+    assert (ran.code, "Receipt:" in ran.out) == (0, True)
+    assert f"{old} STILL HAS NO RECEIPT" in ran.err
+    assert "bad-proof" in ran.err
+    resumed = exercise.at(posting, "--lang", "es", "outbox", "--resume")
+    assert resumed.code == 3
+    assert f"{old} SIGUE SIN RECIBO" in resumed.err

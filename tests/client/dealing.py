@@ -93,9 +93,11 @@ class Liar:
         self.door = door
         self.change: Callable[[str, Any], Any] = lambda _, value: value
         self.asked: list[str] = []
+        self.told: list[bytes] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked.append(f"{request.method} {request.path}")
+        self.told.append(await request.read())
         async with self.door.http.request(
             request.method,
             self.door.url + request.path_qs,

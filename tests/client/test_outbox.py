@@ -118,6 +118,45 @@ async def test_one_refused_envelope_does_not_hold_up_the_others(tmp_path):
         assert [entry.object for entry in await accepted(door)] == [good.header]
 
 
+async def test_one_receipt_that_never_holds_does_not_hold_up_the_others(tmp_path):
+    async with lied_to() as (door, liar, url), agency(url, tmp_path / "box") as line:
+        box = line.world.outbox
+        bad, good, damaged = (world().envelope() for _ in range(3))
+        of_bad, of_damaged, of_good = (f"00000000-0000-7000-8000-00000000000{n}" for n in "123")
+        box.keep(of_bad, bad)
+        box.keep(of_damaged, damaged)
+        (tmp_path / "box" / f"{of_damaged}.sealed").write_bytes(b"{}")
+        box.keep(of_good, good)
+
+        def altered(path, value):
+            # Held to any other bytes than its own, a receipt does not hold.
+            return {**value, "index": 7} if bad.header in liar.told[-1] else value
+
+        liar.change = altered
+        told = []
+        with pytest.raises(Fault) as caught:
+            await line.resume(trouble=lambda *each: told.append(each))
+        assert (caught.value.code, caught.value.facts["id"]) == (Code.BAD_PROOF, of_bad)
+        assert [(each, error.code) for each, error in told] == [
+            (of_bad, Code.BAD_PROOF),
+            (of_damaged, Code.STORE_FAILED),
+        ]
+        assert (box.sent(), box.waiting()) == ([of_good], [of_bad, of_damaged])
+        assert good.header in [entry.object for entry in await accepted(door)]
+
+
+async def test_node_that_is_away_ends_the_resuming(tmp_path):
+    async with agency("https://127.0.0.1:1", tmp_path / "box") as line:
+        for number in "12":
+            line.world.outbox.keep(
+                f"00000000-0000-7000-8000-00000000000{number}", world().envelope()
+            )
+        told = []
+        with pytest.raises(Fault) as caught:
+            await line.resume(trouble=lambda *each: told.append(each))
+        assert (caught.value.code, told) == (Code.NODE_UNREACHABLE, [])
+
+
 async def test_receipt_that_does_not_hold_leaves_the_envelope_waiting(tmp_path):
     async with lied_to() as (_, liar, url), agency(url, tmp_path / "box") as line:
 
