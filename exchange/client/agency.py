@@ -284,7 +284,8 @@ class Agency:
         if not isinstance(receipt, objects.Receipt) or receipt.node != self.profile.node:
             return False
         try:
-            facts = receipts.verify(receipt, posted, await self.view())
+            await self.view()
+            facts = receipts.verify_as_of(receipt, posted, self.trust)
         except ExchangeError:
             return False
         return isinstance(facts, entries.Refused) and facts.caller == self.profile.endpoint
@@ -307,7 +308,8 @@ class Agency:
         """
         try:
             receipt = msgspec.json.decode(answer, type=objects.Receipt)
-            facts = receipts.verify(receipt, posted, await self.view())
+            await self.view()
+            facts = receipts.verify_as_of(receipt, posted, self.trust)
             receipts.must_be_from(receipt, self.profile.node)
             receipts.must_be_taken_in(facts, posted)
         except msgspec.MsgspecError as error:

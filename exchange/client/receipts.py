@@ -14,9 +14,29 @@ from exchange.model.identity import digest
 from exchange.seal import jws, trust
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exchange.client.trust import TrustLog
     from exchange.model.entry import Facts
-    from exchange.model.objects import Receipt
+    from exchange.model.identity import Signatory
+    from exchange.model.objects import GroupStatement, Receipt
     from exchange.model.view import View
+
+
+def verify_as_of(receipt: Receipt, posted: bytes, trust_log: TrustLog) -> Facts:
+    """Verify a receipt as an auditor would: under what was in force when it was signed.
+
+    Keys change and suites end; what was signed by them before holds for ever.
+
+    Args:
+        receipt: as the node gave it.
+        posted: the object that was posted, byte for byte.
+        trust_log: every view up to the receipt's entry, at least.
+
+    Raises:
+        Refusal: as ``verify``.
+    """
+    return _verify(receipt, posted, trust_log.during)
 
 
 def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
@@ -30,17 +50,19 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
     Raises:
         Refusal: ``bad-proof``, or what the signature check finds.
     """
-    node = view.nodes.get(receipt.node)
-    if node is None:
-        raise Refusal(Code.BAD_PROOF, "/node", name=receipt.node)
+    return _verify(receipt, posted, lambda _first, _end: [view])
+
+
+def _verify(
+    receipt: Receipt, posted: bytes, during: Callable[[int, int], Sequence[View]]
+) -> Facts:
     signed = jws.read(bytes(receipt.group), objects.MAX_OBJECT_BYTES)
     if signed.typ != objects.RECEIPT_TYP:
         raise Refusal(Code.BAD_PROOF, "/group")
     statement = objects.decode_group(signed.payload)
-    suite = trust.suite_of_node(node)
-    if statement.suite != suite or suite not in view.agreed().suites:
-        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", expected=suite, found=statement.suite)
-    jws.verify_by_signatory(signed, node.receipts, suite)
+    views = during(statement.first, statement.first + statement.count)
+    signatory = _signatory(signed, statement, receipt.node, views)
+    jws.verify_by_signatory(signed, signatory, statement.suite)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)
     facts = entries.decode(receipt.facts.encode() + b"\n").facts
@@ -53,6 +75,27 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
         unb64(statement.root),
     )
     return facts
+
+
+def _signatory(
+    signed: jws.Signed, statement: GroupStatement, name: str, views: Sequence[View]
+) -> Signatory:
+    """Return whose keys must have signed: the node's, of a document in force at that time."""
+    known = [(view.nodes[name], view) for view in views if name in view.nodes]
+    if not known:
+        raise Refusal(Code.BAD_PROOF, "/node", name=name)
+    fit = [
+        node.receipts
+        for node, view in known
+        if trust.suite_of_node(node) == statement.suite
+        and statement.suite in view.agreed().suites
+    ]
+    if not fit:
+        suite = trust.suite_of_node(known[-1][0])
+        raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", expected=suite, found=statement.suite)
+    # The group in which keys change may be signed by the old ones or by the new.
+    kids = {claim.kid for claim in signed.claims}
+    return next((each for each in fit if kids <= {key.kid for key in each.keys}), fit[-1])
 
 
 def _object_in(facts: Facts, posted: bytes) -> bytes:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     Trouble = Callable[[str, ExchangeError], None]
 
 
-
 def untroubled(_identity: str, _error: ExchangeError) -> None:
     """Tell nobody."""
 

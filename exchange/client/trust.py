@@ -39,6 +39,15 @@ class TrustLog:
             self._known[0],
         )
 
+    def during(self, first: int, end: int) -> list[View]:
+        """Return what was in force before a commit group, and once all of it was there.
+
+        Args:
+            first: index of its first entry.
+            end: one more than that of its last.
+        """
+        return [self.before(first).view, self.before(end).view]
+
     async def refresh(self, transport: Transport) -> View:
         """Fetch and verify what is new; return the view in force.
 

@@ -93,7 +93,7 @@ def test_what_waits_is_resolved_before_another_draft_is_sealed(exercise):
 
 
 def test_old_trouble_keeps_no_new_bulletin_from_being_posted(exercise):
-    """A receipt that does not hold what was kept: so it stays, however often it is asked for."""
+    """A receipt that does not hold what was kept stays so, however often it is asked for."""
     posting = exercise.copy_context(OPS)
     box = exercise.place.home / "contexts" / posting / "outbox"
     old = exercise.at(posting, "post", exercise.draft(), "--yes", "--json").json["id"]

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from exchange.custody.founding import NodePlan
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.seal.close import Envelope
 from tests.api.serving import serving
-from tests.builders import MINSA, OPS, WATCH, decoded, suspended, world
+from tests.builders import MINSA, OPS, WATCH, certificate, decoded, suspended, world
 from tests.client.dealing import Liar, agency, draft, fronted, lied_to
 from tests.node.running import journal, post
 
@@ -128,7 +129,7 @@ async def test_one_receipt_that_never_holds_does_not_hold_up_the_others(tmp_path
         (tmp_path / "box" / f"{of_damaged}.sealed").write_bytes(b"{}")
         box.keep(of_good, good)
 
-        def altered(path, value):
+        def altered(_, value):
             # Held to any other bytes than its own, a receipt does not hold.
             return {**value, "index": 7} if bad.header in liar.told[-1] else value
 
@@ -143,6 +144,21 @@ async def test_one_receipt_that_never_holds_does_not_hold_up_the_others(tmp_path
         ]
         assert (box.sent(), box.waiting()) == ([of_good], [of_bad, of_damaged])
         assert good.header in [entry.object for entry in await accepted(door)]
+
+
+async def test_receipt_is_had_again_after_the_node_changed_its_keys(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        receipt = await line.post(await line.prepare(draft()))
+        founder, secrets = world().founder, world().founder.new_node("pa")
+        document = founder.node(
+            NodePlan("pa", "https://localhost:8443", certificate()[1]), secrets
+        )
+        document = msgspec.structs.replace(document, version=2)
+        await post(door.node, founder.signed(document, ["pa"]), MINSA)
+        (identity,) = line.world.outbox.sent()
+        (tmp_path / "box" / f"{identity}.receipt").unlink()
+        assert await line.resume() == [receipt]
+        assert line.trust.newest.versions["nodes/pa"] == 2
 
 
 async def test_node_that_is_away_ends_the_resuming(tmp_path):

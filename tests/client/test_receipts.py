@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from exchange.client import receipts
+from exchange.client.trust import Known, TrustLog
 from exchange.custody.founding import NodePlan
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
@@ -156,6 +157,63 @@ def test_suite_must_be_one_of_the_arrangement_in_force(group):
     agreed = msgspec.structs.replace(world().view.agreed(), suites=["xb1-c"])
     view = msgspec.structs.replace(world().view, arrangement=agreed)
     assert refusal_of(receipt, posted, view) is Code.SUITE_NOT_ALLOWED
+
+
+def log(*views):
+    """The trust documents as an agency has them: these views, one after another."""
+    made = TrustLog(world().anchor)
+    made._known += [Known(view, 0) for view in views]
+    return made
+
+
+def changed_hands(receipt):
+    """The view in which other keys sign receipts, from just after this receipt's group on."""
+    end = jws.read(bytes(receipt.group), 9999)
+    statement = objects.decode_group(end.payload)
+    secrets = world().founder.new_node("pa")
+    plan = NodePlan("pa", "https://localhost:8443", "A" * 43)
+    node = msgspec.structs.replace(world().founder.node(plan, secrets), version=2)
+    later = world().later(world().founder.signed(node, ["pa"]))
+    index = statement.first + statement.count
+    return secrets, msgspec.structs.replace(later, index=index)
+
+
+def test_receipt_holds_after_the_node_changed_the_keys_that_sign_them(group):
+    for posted, receipt in group:
+        _, later = changed_hands(receipt)
+        receipts.verify_as_of(receipt, posted, log(world().view, later))
+
+
+def test_receipt_holds_after_the_arrangement_dropped_its_suite(group):
+    posted, receipt = group[1]
+    _, later = changed_hands(receipt)
+    agreed = msgspec.structs.replace(later.agreed(), suites=["xb1-c"])
+    later = msgspec.structs.replace(later, arrangement=agreed)
+    receipts.verify_as_of(receipt, posted, log(world().view, later))
+    # Had it ended before, no receipt of it could be.
+    early = msgspec.structs.replace(later, index=world().view.index, nodes=world().view.nodes)
+    with pytest.raises(Refusal) as caught:
+        receipts.verify_as_of(receipt, posted, log(early))
+    assert caught.value.code is Code.SUITE_NOT_ALLOWED
+
+
+def test_group_in_which_the_keys_change_is_signed_by_either_and_no_later_one(group):
+    posted, receipt = group[1]
+    secrets, later = changed_hands(receipt)
+    payload = jws.read(bytes(receipt.group), 9999).payload
+    new = SoftwareSigner.of(secrets.of("sign"))
+    by_new = changed(receipt, group=msgspec.Raw(jws.sign(payload, RECEIPT, [new])))
+
+    def held(which, index):
+        known = log(world().view, msgspec.structs.replace(later, index=index))
+        return receipts.verify_as_of(which, posted, known)
+
+    first = objects.decode_group(payload).first
+    assert held(receipt, first) == held(by_new, first)
+    for which, index in ((receipt, first - 1), (by_new, later.index)):
+        with pytest.raises(Refusal) as caught:
+            held(which, index)
+        assert caught.value.code is Code.UNKNOWN_KEY
 
 
 def receipt_of(statement_suite, secrets):

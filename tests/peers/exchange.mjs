@@ -237,28 +237,28 @@ export async function trust(here) {
   return must(views.at(-1).documents[`node ${node}`]?.tls === pin, "trust-invalid") && views.at(-1);
 }
 export async function post(here, object, body = "") {
-  const receipt = await ask(here, "POST", "/v1/objects", `${object}\n${body}\n`);
-  return { index: receipt.index, facts: verified(receipt, object, here.node, await trust(here)) };
+  const told = await ask(here, "POST", "/v1/objects", `${object}\n${body}\n`);
+  return { index: told.index, facts: verified(told, object, here.node, await trust(here) && here.views) };
 }
-export function verified({ node, index, facts: line, path, group }, object, home, view) {
+export function verified({ node, index, facts: line, path, group }, object, home, views) {
   const signed = read(Buffer.from(JSON.stringify(group)), 32768), facts = JSON.parse(line);
   const told = payloadOf(signed, "xb-receipt+jws"), leaf = sha256("\0", line, "\n", object);
-  const { arrangement: { suites }, [`node ${home}`]: { receipts } } = view.documents;
-  const isNodes = receipts.keys.map(({ alg }) => alg).join() === algorithmsOf(told.suite).join();
-  must(isNodes && suites.includes(told.suite), "suite-not-allowed");
-  const keyOf = ({ kid }) => receipts.keys.find((jwk) => kidOf(jwk) === kid) ?? refuse("unknown-key");
-  verify(signed.claims, told.suite, keyOf);
-  const isKept = ["accepted", "acknowledged"].includes(facts.kind), steps = path.map((each) => unb64(each));
-  must(node === home && told.node === home && isKept, "bad-proof");
-  must(b64(rootOf(leaf, index - told.first, told.count, steps)) === told.root, "bad-proof");
-  return facts;
+  const then = [0, told.count].map((more) => views.findLast(({ index: at }) => at < told.first + more));
+  const fit = then.map((view) => view?.documents.arrangement?.suites.includes(told.suite) && view.documents)
+    .map((its) => its?.[`node ${home}`])
+    .filter((its) => its?.receipts.keys.map(({ alg }) => alg).join() === algorithmsOf(told.suite).join());
+  const has = (its) => ({ kid }) => its.receipts.keys.find((jwk) => kidOf(jwk) === kid);
+  const by = fit.find((its) => signed.claims.every(has(its))) ?? fit.at(-1) ?? refuse("suite-not-allowed");
+  verify(signed.claims, told.suite, (claim) => has(by)(claim) ?? refuse("unknown-key"));
+  must(node === home && told.node === home && /^(accepted|acknowledged)$/.test(facts.kind), "bad-proof");
+  const root = rootOf(leaf, index - told.first, told.count, path.map((each) => unb64(each)));
+  return must(b64(root) === told.root, "bad-proof") && facts;
 }
 function rootOf(leaf, index, size, path) {   // RFC 9162, 2.1.3.2, from the top down
-  must(index >= 0 && index < size && (size === 1) === (path.length === 0), "bad-proof");
-  if (size === 1) return leaf;
-  const left = 2 ** Math.ceil(Math.log2(size) - 1), [other, rest] = [path.at(-1), path.slice(0, -1)];
-  return index < left ? sha256("\x01", rootOf(leaf, index, left, rest), other)
-    : sha256("\x01", other, rootOf(leaf, index - left, size - left, rest));
+  if (size === 1) return must(index === 0 && path.length === 0, "bad-proof") && leaf;
+  const left = 2 ** Math.ceil(Math.log2(size) - 1), other = path.at(-1) ?? refuse("bad-proof");
+  return index < left ? sha256("\x01", rootOf(leaf, index, left, path.slice(0, -1)), other)
+    : sha256("\x01", other, rootOf(leaf, index - left, size - left, path.slice(0, -1)));
 }
 
 // --- the inbox (9)

@@ -53,7 +53,7 @@ const ANSWERS = {
     const [, scheme] = SUITES[suite].signatures[place];
     return { holds: scheme.verify(bytes(signature), bytes(over), publicOf(jwk)) };
   },
-  receipt: ({ world, receipt, object, home }) => verified(receipt, bytes(object), home, founded(world)),
+  receipt: ({ world, receipt, object, home }) => verified(receipt, bytes(object), home, [founded(world)]),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
