@@ -10,6 +10,7 @@ import msgspec
 from exchange import render
 from exchange.cli import output, world
 from exchange.client import bearing
+from exchange.errors import Code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,12 @@ def _show_held(held: Held | None, session: Session) -> None:
         session.say(
             "\n!!! SIN COMPROBAR: lo que corrige no está aquí, o no se puede leer aquí. !!!",
             "\n!!! NOT CHECKED: what it corrects is not here, or cannot be read here. !!!",
+        )
+    elif held.refusal is not None and held.refusal.code is Code.OVERSIZED:
+        most = bearing.MAX_CORRECTIONS
+        session.say(
+            f"\n!!! SIN COMPROBAR: más de {most} correcciones la preceden. !!!",
+            f"\n!!! NOT CHECKED: more than {most} corrections came before it. !!!",
         )
     elif held.after is not None:
         index = held.target.index

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.client.reading import Delivered
-from exchange.errors import Refusal
+from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Bulletin, Cor, corrected, unfounded
 from exchange.model.bulletin.amendments import Change
 from exchange.model.header import BEARING, RELATION_OF, Reference, Relation
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from exchange.client.reading import Item
     from exchange.model.codes import Codes
     from exchange.model.header import Header
+
+# So many corrections before one, direct or of each other, are applied to see whether it holds:
+# protects whoever reads from a chain that takes minutes. Nobody corrects a bulletin so often.
+MAX_CORRECTIONS = 256
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -111,27 +115,60 @@ def corrections(item: Delivered, items: Sequence[Item]) -> list[Delivered]:
 def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | None:
     """Hold a correction to what it corrects; None where one of the two cannot be read here."""
     target = target_of(correction, items)
-    if target is None or not isinstance(correction.bulletin, Cor):
+    if target is None or not isinstance(correction.bulletin, Cor) or target.bulletin is None:
         return None
-    before = _as_corrected(target, items, codes, correction.index)
+    earlier = _Earlier(items, correction.index)
+    order = earlier.within(target)
+    if len(order) - 1 > MAX_CORRECTIONS:
+        refusal = Refusal(Code.OVERSIZED, "/refs", corrections=len(order) - 1)
+        return Held(target, target.bulletin, None, refusal)
+    before = _as_corrected(order, earlier, codes)
     return None if before is None else _held(target, before, correction.bulletin, codes)
 
 
+class _Earlier:
+    """The corrections before an entry that are not cancelled, by what they correct."""
+
+    def __init__(self, items: Sequence[Item], until: int) -> None:
+        held = [item for item in items if isinstance(item, Delivered)]
+        named = {(each.header.origin, each.header.id, each.digest): each.index for each in held}
+        done = marks(items)
+        self._of: dict[int, list[Delivered]] = {}
+        for each in held:
+            reference = reference_of(each.header)
+            if reference is None or reference.rel != "corrects" or each.index >= until:
+                continue
+            name = (each.header.origin, reference.id, reference.header_digest)
+            is_cancelled = any(mark.relation == "cancels" for mark in done.get(each.index, ()))
+            if name in named and not is_cancelled:
+                self._of.setdefault(named[name], []).append(each)
+
+    def of(self, item: Delivered) -> Sequence[Delivered]:
+        """Return what corrects this very bulletin, in the journal's order."""
+        return self._of.get(item.index, ())
+
+    def within(self, item: Delivered) -> list[Delivered]:
+        """Return a bulletin, then what corrects it, then what corrects that, and so on."""
+        order = [item]
+        # It grows as it is gone through; digests cannot run in a circle.
+        for each in order:
+            order += self.of(each)
+        return order
+
+
 def _as_corrected(
-    item: Delivered, items: Sequence[Item], codes: Codes, until: int
+    order: Sequence[Delivered], earlier: _Earlier, codes: Codes
 ) -> Bulletin | None:
-    """Return a bulletin as the corrections before an entry left it: those that hold."""
-    bulletin = item.bulletin
-    done = marks(items)
-    for each in corrections(item, items):
-        is_cancelled = any(mark.relation == "cancels" for mark in done.get(each.index, ()))
-        if bulletin is None or each.index >= until or is_cancelled:
-            continue
-        # A correction is corrected like anything else; digests cannot run in a circle.
-        said = _as_corrected(each, items, codes, until)
-        if isinstance(said, Cor):
-            bulletin = _held(item, bulletin, said, codes).after or bulletin
-    return bulletin
+    """Return the first bulletin as corrections left it: those that hold, as corrected too."""
+    texts: dict[int, Bulletin | None] = {}
+    for item in reversed(order):
+        bulletin = item.bulletin
+        for each in earlier.of(item):
+            said = texts[each.index]
+            if bulletin is not None and isinstance(said, Cor):
+                bulletin = _held(item, bulletin, said, codes).after or bulletin
+        texts[item.index] = bulletin
+    return texts[order[0].index]
 
 
 def _held(target: Delivered, before: Bulletin, correction: Cor, codes: Codes) -> Held:

@@ -7,15 +7,20 @@ import json
 import msgspec
 import pytest
 
-from exchange.client.bearing import Mark, hold, marks
+from exchange.client.bearing import MAX_CORRECTIONS, Mark, hold, marks
 from exchange.client.reading import Delivered
 from exchange.errors import Code
 from exchange.model.bulletin import decode
 from exchange.model.header import RELATION_OF, Reference
+from exchange.model.identity import digest
 from tests.builders import COAST, new_id, world
 from tests.model.bulletins import CODES, example, plain
 
 KIND = {"correct": "cor", "cancel": "can", "update": "voi"}
+
+
+def named(index):
+    return digest(str(index).encode())
 
 
 def delivered(index, bulletin=None, earlier=(), **header):
@@ -24,7 +29,7 @@ def delivered(index, bulletin=None, earlier=(), **header):
         index=index,
         taken_ms=0,
         header=world().header(**header),
-        digest=chr(ord("A") + index) * 43,
+        digest=named(index),
         late=False,
         target=None,
         accepted=index,
@@ -163,3 +168,24 @@ def test_first_correction_is_held_to_the_bulletin_as_it_was_before_the_second():
     one = bearing(2, "correct", first, correction((PURITY, None, 60.0)))
     two = bearing(4, "correct", first, correction((PURITY, 60.0, 79.0)))
     assert hold(one, [first, one, two], CODES).after.content.drugs[0].purity_pct == 60.0
+
+
+def chain(first, links):
+    """Corrections of corrections, each of the one before; and one more of the bulletin."""
+    said = correction((PURITY, None, 60.0))
+    items = [first]
+    for number in range(links):
+        items.append(bearing(2 + number, "correct", items[-1], said))
+    return [*items, bearing(2 + links, "correct", first, said)]
+
+
+@pytest.mark.parametrize("links", [MAX_CORRECTIONS, MAX_CORRECTIONS + 1, 3000])
+def test_chain_of_corrections_of_any_length_is_read_or_said_to_be_too_long(links):
+    items = chain(seizure(), links)
+    held = hold(items[-1], items, CODES)
+    if links > MAX_CORRECTIONS:
+        assert (held.after, held.refusal.code) == (None, Code.OVERSIZED)
+        assert held.refusal.facts == {"corrections": links}
+    else:
+        # The first correction of the chain holds, so what the last one says never stood there.
+        assert (held.refusal.code, held.unfounded[0].found) == (Code.TARGET_MISMATCH, 60.0)
