@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exchange.client import recorded
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash, verify_path
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model import trust as trusted
 from exchange.model.codec import unb64
-from exchange.model.identity import digest
 from exchange.seal import jws, trust
 
 if TYPE_CHECKING:
@@ -65,8 +66,11 @@ def _verify(
     jws.verify_by_signatory(signed, signatory, statement.suite)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)
+    # An entry is split at its first line feed: after one in here, its object would be another.
+    if "\n" in receipt.facts:
+        raise Refusal(Code.BAD_PROOF, "/facts")
     facts = entries.decode(receipt.facts.encode() + b"\n").facts
-    entry = receipt.facts.encode() + b"\n" + _object_in(facts, posted)
+    entry = receipt.facts.encode() + b"\n" + recorded.object_in(facts, posted)
     verify_path(
         leaf_hash(entry),
         receipt.index - statement.first,
@@ -98,24 +102,6 @@ def _signatory(
     return next((each for each in fit if kids <= {key.kid for key in each.keys}), fit[-1])
 
 
-def _object_in(facts: Facts, posted: bytes) -> bytes:
-    """Return what the entry holds of the object: all, or only its digest among the facts."""
-    match facts:
-        case (
-            entries.Accepted() | entries.Acknowledged() | entries.Granted() | entries.Released()
-        ):
-            return posted
-        case entries.Trust():
-            named = facts.document.digest
-        case entries.Refused():
-            named = facts.digest
-        case entries.Noticed() | entries.EpochOpened() | entries.Checkpointed():
-            raise Refusal(Code.BAD_PROOF, "/facts")
-    if named != digest(posted):
-        raise Refusal(Code.BAD_PROOF, "/facts")
-    return b""
-
-
 def must_be_from(receipt: Receipt, node: str) -> None:
     """Hold a receipt to the node that it should be from.
 
@@ -134,24 +120,22 @@ def must_be_taken_in(facts: Facts, posted: bytes) -> None:
     """
     if isinstance(facts, entries.Refused):
         raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
-    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
-    expected, named = _promised(signed)
-    if not isinstance(facts, expected):
-        raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+    signed = jws.read(posted, trusted.MAX_TRUST_BYTES)
+    recorded.must_be_its_kind(facts, signed.typ)
     owed = getattr(facts, "owed", [])
-    left_out = named - {each.endpoint for each in owed}
+    left_out = _named(signed) - {each.endpoint for each in owed}
     if left_out:
         raise Refusal(Code.BAD_PROOF, "/facts/owed", name=min(left_out))
 
 
-def _promised(signed: jws.Signed) -> tuple[type, set[str]]:
-    """Return the kind of entry that an object becomes, and to whom it must be owed."""
+def _named(signed: jws.Signed) -> set[str]:
+    """Return to whom the entry of an object must be owed, at least."""
     if signed.typ == headers.TYP:
-        return entries.Accepted, set(headers.decode(signed.payload).to)
+        return set(headers.decode(signed.payload).to)
     if signed.typ == objects.GRANT_TYP:
-        return entries.Granted, {objects.decode_grant(signed.payload).to}
+        return {objects.decode_grant(signed.payload).to}
+    if signed.typ == objects.RELEASE_TYP:
+        return {objects.decode_release(signed.payload).of.endpoint}
     if signed.typ == objects.ACK_TYP:
-        return entries.Acknowledged, {
-            objects.decode_acknowledgement(signed.payload).of.endpoint
-        }
-    return object, set()
+        return {objects.decode_acknowledgement(signed.payload).of.endpoint}
+    return set()

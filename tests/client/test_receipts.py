@@ -14,11 +14,16 @@ from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import objects
+from exchange.model import trust as documents
 from exchange.model.codec import b64
+from exchange.model.header import Blob
+from exchange.model.identity import digest
+from exchange.model.view import trust_name
 from exchange.seal import jws
+from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
 from tests import builders
-from tests.builders import FOUNDED, world
+from tests.builders import FOUNDED, WATCH, world
 from tests.node.running import post, running
 
 RECEIPT = "xb-receipt+jws"
@@ -244,3 +249,180 @@ def test_receipt_is_held_to_the_node_s_own_suite():
     assert isinstance(receipts.verify(receipt, posted, mixed.view), entries.Accepted)
     posted, receipt = receipt_of("xb1-c", secrets[1:])
     assert refusal_of(receipt, posted, mixed.view) is Code.SUITE_NOT_ALLOWED
+
+
+# -- a node that signs for something else ----------------------------------------------------
+
+
+def signed_for(line, posted, kept=None):
+    """A receipt by the node's own keys over an entry of this line and what was posted."""
+    entry = f"{line}\n".encode() + (posted if kept is None else kept)
+    statement = objects.GroupStatement(
+        v="xb1",
+        suite="xb1-h",
+        node="pa",
+        epoch=1,
+        first=30,
+        count=1,
+        root=b64(leaf_hash(entry)),
+    )
+    signer = SoftwareSigner.of(world().node.of("sign"))
+    signed = jws.sign(msgspec.json.encode(statement), RECEIPT, [signer])
+    return objects.Receipt("pa", 30, line, [], msgspec.Raw(signed))
+
+
+def line_of(facts):
+    return msgspec.json.encode(facts).decode()
+
+
+def recorded(arrive):
+    """What an honest ledger records of something posted after a bulletin: line and object."""
+    book, envelope = builders.Book(), world().envelope()
+    book.post(world().arrival(envelope))
+    posted = arrive(book, envelope)
+    return entries.decode(book.entries[-1]).facts, posted
+
+
+def a_header(_, envelope):
+    return envelope.header
+
+
+def an_ack(book, envelope):
+    raw = world().ack(envelope)
+    book.post(world().arrival(Envelope(raw, b""), WATCH))
+    return raw
+
+
+def test_facts_with_a_line_feed_in_them_make_it_another_object():
+    facts, posted = recorded(a_header)
+    receipts.verify(signed_for(line_of(facts), posted), posted, world().view)
+    longer = f"{line_of(facts)}\n{{}}"
+    assert refusal_of(signed_for(longer, posted), posted) is Code.BAD_PROOF
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": "A" * 43},
+        {"blobs": []},
+        {"blobs": [Blob("A" * 43, 9)]},
+    ],
+)
+def test_facts_of_another_bulletin_are_found(change):
+    facts, posted = recorded(a_header)
+    other = line_of(msgspec.structs.replace(facts, **change))
+    assert refusal_of(signed_for(other, posted), posted) is Code.BAD_PROOF
+
+
+def test_acknowledgement_is_recorded_as_one_of_this_very_object():
+    facts, posted = recorded(an_ack)
+    receipts.verify(signed_for(line_of(facts), posted), posted, world().view)
+    accepted, _ = recorded(a_header)
+    as_accepted = msgspec.structs.replace(accepted, digest=facts.digest)
+    of_another = msgspec.structs.replace(facts, digest="A" * 43)
+    for made in (as_accepted, of_another):
+        assert refusal_of(signed_for(line_of(made), posted), posted) is Code.BAD_PROOF
+    with pytest.raises(Refusal) as caught:
+        receipts.must_be_taken_in(msgspec.structs.replace(facts, owed=[]), posted)
+    assert caught.value.at == "/facts/owed"
+
+
+def test_grant_is_of_the_wrapped_key_that_was_posted():
+    wrap = Blob("A" * 43, 9)
+    grant = objects.Grant(
+        v="xb1",
+        suite="xb1-h",
+        id=builders.new_id(),
+        origin="pa.senan",
+        endpoint=builders.OPS,
+        of=objects.Subject(builders.OPS, builders.new_id(), "A" * 43),
+        to=WATCH,
+        wrap=wrap,
+        at=builders.NOW,
+    )
+    posted = world().sign(msgspec.json.encode(grant), objects.GRANT_TYP, builders.OPS)
+    facts = entries.Granted(
+        digest=digest(posted),
+        of=30,
+        wrap=wrap,
+        kid="A" * 43,
+        owed=[],
+        salt="A" * 22,
+        taken_ms=1,
+        view=0,
+    )
+    receipts.verify(signed_for(line_of(facts), posted), posted, world().view)
+    other = msgspec.structs.replace(facts, wrap=Blob("B" * 42 + "A", 9))
+    assert refusal_of(signed_for(line_of(other), posted), posted) is Code.BAD_PROOF
+    released = entries.Released(
+        digest=facts.digest, of=30, owed=[], salt="A" * 22, taken_ms=1, view=0
+    )
+    assert refusal_of(signed_for(line_of(released), posted), posted) is Code.BAD_PROOF
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "subscriptions/us.jiatfs/desk"},
+        {"version": 9},
+        {"document": Blob("A" * 43, 9)},
+    ],
+)
+def test_trust_document_is_recorded_under_its_own_name_and_version(change):
+    posted = world().amended(builders.COAST, builders.suspended)
+    facts = entries.Trust(
+        name="members/us.coast",
+        version=2,
+        position=9,
+        document=Blob(digest(posted), len(posted)),
+        salt="A" * 22,
+        taken_ms=1,
+        view=0,
+    )
+    document = documents.decode(jws.read(posted, documents.MAX_TRUST_BYTES).payload)
+    facts = msgspec.structs.replace(facts, name=trust_name(document))
+    receipts.verify(signed_for(line_of(facts), posted, b""), posted, world().view)
+    other = msgspec.structs.replace(facts, **change)
+    assert refusal_of(signed_for(line_of(other), posted, b""), posted) is Code.BAD_PROOF
+
+
+def test_refusal_is_of_what_was_posted_whole():
+    posted = b"no object at all"
+    facts = entries.Refused(
+        caller="",
+        digest=digest(posted),
+        size=len(posted),
+        code="malformed",
+        at="",
+        salt="A" * 22,
+        taken_ms=1,
+        view=0,
+    )
+    receipts.verify(signed_for(line_of(facts), posted, b""), posted, world().view)
+    for change in ({"size": 1}, {"digest": "A" * 43}):
+        other = line_of(msgspec.structs.replace(facts, **change))
+        assert refusal_of(signed_for(other, posted, b""), posted) is Code.BAD_PROOF
+
+
+def test_release_is_owed_to_whose_bulletin_it_releases():
+    of = objects.Subject(builders.OPS, builders.new_id(), "A" * 43)
+    release = objects.Release(
+        v="xb1",
+        suite="xb1-h",
+        id=builders.new_id(),
+        origin="pa.senan",
+        endpoint=builders.OPS,
+        of=of,
+        at=builders.NOW,
+        officer=None,
+    )
+    posted = world().sign(msgspec.json.encode(release), objects.RELEASE_TYP, builders.OPS)
+    owed = [entries.Owed(builders.OPS, 0)]
+    facts = entries.Released(
+        digest=digest(posted), of=None, owed=owed, salt="A" * 22, taken_ms=1, view=0
+    )
+    receipts.verify(signed_for(line_of(facts), posted), posted, world().view)
+    receipts.must_be_taken_in(facts, posted)
+    with pytest.raises(Refusal) as caught:
+        receipts.must_be_taken_in(msgspec.structs.replace(facts, owed=[]), posted)
+    assert caught.value.at == "/facts/owed"

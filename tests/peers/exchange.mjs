@@ -251,8 +251,8 @@ export function verified({ node, index, facts: line, path, group }, object, home
   const by = fit.find((its) => signed.claims.every(has(its))) ?? fit.at(-1) ?? refuse("suite-not-allowed");
   verify(signed.claims, told.suite, (claim) => has(by)(claim) ?? refuse("unknown-key"));
   must(node === home && told.node === home && /^(accepted|acknowledged)$/.test(facts.kind), "bad-proof");
-  const root = rootOf(leaf, index - told.first, told.count, path.map((each) => unb64(each)));
-  return must(b64(root) === told.root, "bad-proof") && facts;
+  const top = b64(rootOf(leaf, index - told.first, told.count, path.map((each) => unb64(each))));
+  return must(top === told.root && facts.digest === digest(object) && !/\n/.test(line), "bad-proof") && facts;
 }
 function rootOf(leaf, index, size, path) {   // RFC 9162, 2.1.3.2, from the top down
   if (size === 1) return must(index === 0 && path.length === 0, "bad-proof") && leaf;

@@ -1,0 +1,81 @@
+"""Hold what a node recorded of an object to the object: its kind, its digest, what it names.
+
+A node that signs for another entry than it should has signed for nothing that its poster meant.
+"""
+
+from __future__ import annotations
+
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.model import trust as documents
+from exchange.model.entry import Facts
+from exchange.model.identity import digest
+from exchange.model.view import trust_name
+from exchange.seal import jws
+
+_KINDS: dict[str, type[Facts]] = {
+    headers.TYP: entries.Accepted,
+    objects.ACK_TYP: entries.Acknowledged,
+    objects.GRANT_TYP: entries.Granted,
+    objects.RELEASE_TYP: entries.Released,
+    objects.SUBSCRIPTION_TYP: entries.Trust,
+    documents.TYP: entries.Trust,
+}
+
+
+def object_in(facts: Facts, posted: bytes) -> bytes:
+    """Return what the entry holds of the object: all, or only its digest among the facts.
+
+    Raises:
+        Refusal: ``bad-proof``: these are not the facts of this object.
+    """
+    match facts:
+        case entries.Noticed() | entries.EpochOpened() | entries.Checkpointed():
+            raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+        case entries.Refused():
+            # What was refused need not be readable at all.
+            _must(facts.digest == digest(posted) and facts.size == len(posted), "/facts/digest")
+            return b""
+        case entries.Trust():
+            _must(
+                facts.document == headers.Blob(digest(posted), len(posted)), "/facts/document"
+            )
+        case _:
+            _must(facts.digest == digest(posted), "/facts/digest")
+    signed = jws.read(posted, documents.MAX_TRUST_BYTES)
+    must_be_its_kind(facts, signed.typ)
+    match facts:
+        case entries.Accepted():
+            header = headers.decode(signed.payload)
+            _must(facts.blobs == [header.body, *header.attachments], "/facts/blobs")
+        case entries.Granted():
+            _must(facts.wrap == objects.decode_grant(signed.payload).wrap, "/facts/wrap")
+        case entries.Trust():
+            document = (
+                objects.decode_subscription(signed.payload)
+                if signed.typ == objects.SUBSCRIPTION_TYP
+                else documents.decode(signed.payload)
+            )
+            named = (trust_name(document), document.version)
+            _must((facts.name, facts.version) == named, "/facts/name")
+            return b""
+        case _:
+            pass
+    return posted
+
+
+def must_be_its_kind(facts: Facts, typ: str) -> None:
+    """Hold an entry to the kind that an object of this ``typ`` becomes when it is taken in.
+
+    Raises:
+        Refusal: ``bad-proof``.
+    """
+    if typ not in _KINDS or not isinstance(facts, _KINDS[typ]):
+        raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+
+
+def _must(holds: bool, at: str) -> None:
+    if not holds:
+        raise Refusal(Code.BAD_PROOF, at)
