@@ -19,7 +19,7 @@ from exchange.cli.progress import teller
 from exchange.cli.times import zulu
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model import header as headers
