@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.entry import Facts
-    from exchange.model.header import Header
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.policy.expiry import Lapse
@@ -193,7 +192,7 @@ class Agency:
                 ours = self.trust.newest.endpoints.get(self.profile.endpoint)
                 self.world.kept.keep(closed, self._keys.openers, ours)
             outbox.keep(identity, envelope, mark)
-            await self._attachments.upload(_header_of(envelope), tell)
+            await self._upload(envelope, tell)
         except Refusal:
             # The header was not posted, so nothing of it can be recorded.
             self._discard(outbox, identity)
@@ -255,11 +254,16 @@ class Agency:
         except Refusal as refusal:
             if refusal.code is not Code.NOT_FOUND:
                 raise
-            if envelope.body:  # a bulletin's, and no acknowledgement's
-                await self._attachments.upload(_header_of(envelope), tell)
+            await self._upload(envelope, tell)
             return await self._send(box, identity, envelope)
         box.settle(identity, receipt)
         return receipt
+
+    async def _upload(self, envelope: Envelope, tell: Tell) -> None:
+        """Upload what a bulletin names; an acknowledgement or a grant names no attachments."""
+        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+        if signed.typ == headers.TYP:
+            await self._attachments.upload(headers.decode(signed.payload), tell)
 
     async def send(self, identity: str, envelope: Envelope) -> Receipt:
         """Post an envelope that was kept, as it is; keep and return its receipt."""
@@ -489,7 +493,3 @@ class Agency:
         keys = [*self._keys.openers, *self._keys.destroyed]
         ours = opening.Ours(self.profile.endpoint, keys, self.trust, self.world.codes)
         return await opening.opened(item, ours, self._transport)
-
-
-def _header_of(envelope: Envelope) -> Header:
-    return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)

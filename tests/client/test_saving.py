@@ -99,6 +99,7 @@ async def test_body_that_describes_other_files_than_its_header_locks_the_bulleti
             poster._keys.signer,
             poster.world.randomness,
         )
+        untold = untold.envelope
         header = headers.decode(jws.read(untold.header, headers.MAX_HEADER_BYTES).payload)
         header = msgspec.structs.replace(header, attachments=[attached[0].blob])
         raw = jws.sign(msgspec.json.encode(header), headers.TYP, [poster._keys.signer])
