@@ -58,8 +58,9 @@ class Groups:
     does not, with why. ``unsigned`` is the first group without a statement.
     """
 
-    def __init__(self, group: Callable[[int], Group | None]) -> None:
+    def __init__(self, group: Callable[[int], Group | None], *, is_mirror: bool) -> None:
         """Begin before entry 0; ``group`` returns the group that holds an entry."""
+        self._is_mirror = is_mirror
         self.held = 0
         self.unsigned: int | None = None
         self.first: tuple[int, Refusal] | None = None
@@ -100,8 +101,9 @@ class Groups:
         if self._open is not None:
             first = self._open.group.first
             self._fail(first, Refusal(Code.BAD_PROOF, "/count", found=first))
-        # A node signs every group or, being a mirror, none.
-        if self.unsigned is not None and (self.held or self.first):
+        # A node signs every group. A mirror has no statement, or all of them.
+        may_lack = self._is_mirror and not self.held and self.first is None
+        if self.unsigned is not None and not may_lack:
             self._fail(self.unsigned, Refusal(Code.BAD_PROOF, "/group", found=self.unsigned))
 
     def _judge_waiting(self, view: View) -> None:

@@ -54,7 +54,7 @@ class End(NamedTuple):
     head: Head
     positions: Mapping[str, int]
     # A mirror has neither bodies nor statements, and its head is of the copying.
-    is_node: bool
+    is_mirror: bool
 
 
 class Tables:
@@ -88,7 +88,7 @@ class Tables:
         self._compare()
         if end is None:
             return
-        if self._without_body is not None and (end.is_node or self.held["bodies"]):
+        if self._without_body is not None and (not end.is_mirror or self.held["bodies"]):
             missing = Refusal(Code.MISSING_BLOB, "/blobs/0", found=self._without_body)
             self.failed.setdefault("bodies", (self._without_body, missing))
         with self._noting("heads", None):
@@ -163,7 +163,7 @@ class Tables:
         _must_be("/taken_ms", honest.taken_ms, found.taken_ms)
         if found.frontier != honest.frontier:
             raise Refusal(Code.BAD_PROOF, "/frontier")
-        if end.is_node:
+        if not end.is_mirror:
             _must_be("/epoch", honest.epoch, found.epoch)
 
     @contextmanager

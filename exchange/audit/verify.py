@@ -1,8 +1,10 @@
 """Verify a whole journal from its bytes: numbered checks, each named, in words and in JSON.
 
-Works on a node's own file, on a copy, or on a mirror, with no network. What is trusted is the
-anchor that the auditor brings; without one, the result says *unanchored*. That a journal was
-cut off at a checkpoint, or forked, shows only against a checkpoint that was kept elsewhere.
+Works on a node's own file, on a copy, or on a mirror, with no network. Which it is the auditor
+says, and never the file: a node's file whose statements and bodies were taken out looks like a
+mirror. What is trusted is the anchor that the auditor brings; without one, the result says
+*unanchored*. That a journal was cut off at a checkpoint, or forked, shows only against a
+checkpoint that was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -85,6 +87,7 @@ class Report(msgspec.Struct, frozen=True):
         ok: every check held.
         anchored: the trust documents follow from an anchor that the auditor brought.
         anchor: digest of the first root, as used.
+        mirror: the auditor said that it is one: what a mirror never has was not asked for.
         size: entries found.
         replayed: entries judged again by the same rules, and found right.
         attested: entries whose form, place and time hold, and that cannot be judged again
@@ -100,6 +103,7 @@ class Report(msgspec.Struct, frozen=True):
     ok: bool
     anchored: bool
     anchor: str
+    mirror: bool
     size: int
     replayed: int
     attested: int
@@ -137,6 +141,8 @@ class Verifier:
         anchor: str | None,
         told: Callable[[int], None],
         kept: bytes | None = None,
+        *,
+        is_mirror: bool = False,
     ) -> None:
         """Verify what ``source`` holds.
 
@@ -145,16 +151,18 @@ class Verifier:
             anchor: digest of the first root, if the auditor brought one.
             told: hears how many entries are done.
             kept: a checkpoint of this node that was kept elsewhere, if there is one.
+            is_mirror: it is a copy made entry by entry, without statements and bodies.
         """
         self._source = source
         self._kept = kept
+        self._is_mirror = is_mirror
         self._tables = tables.Tables(source)
         self._taken_ms = 0
         self._told = told
         self._anchored = anchor is not None
         self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob)
         self._hashes = MemoryHashes()
-        self._groups = Groups(source.group)
+        self._groups = Groups(source.group, is_mirror=is_mirror)
         self._notes: list[_Note] = []
         # One journal is one node; its name and epoch as it last said them.
         self._node, self._epoch = "", 0
@@ -181,7 +189,7 @@ class Verifier:
         if self._kept is not None:
             self._check_kept(self._kept)
         covered = self._held["covered"]
-        if not covered and self._held["readable"]:
+        if not covered:
             # Nobody signed any of it: nothing of it can be held against anybody.
             self._fail("covered", 0, Refusal(Code.BAD_CHECKPOINT))
         return self._report()
@@ -251,10 +259,8 @@ class Verifier:
         size, frontier = self._held["readable"], self._hashes.frontier.encode()
         head = Head(size, self._epoch, self._taken_ms, frontier)
         is_whole = not self._failed.keys() & {"readable", "replay"}
-        is_node = self._groups.held > 0
-        self._tables.finish(
-            tables.End(head, self._replayer.positions, is_node) if is_whole else None
-        )
+        end = tables.End(head, self._replayer.positions, self._is_mirror)
+        self._tables.finish(end if is_whole else None)
         for name, held in self._tables.held.items():
             self._held[name] = held
             if name in self._tables.failed:
@@ -330,6 +336,7 @@ class Verifier:
             ok=not self._failed,
             anchored=self._anchored,
             anchor=self._replayer.view.anchor,
+            mirror=self._is_mirror,
             size=size,
             replayed=self._held["replay"] - self._attested,
             attested=self._attested,

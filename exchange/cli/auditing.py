@@ -239,8 +239,16 @@ def _about_another(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A checkpoint that was kept elsewhere: the journal must still contain it.",
 )
+@click.option(
+    "--mirror",
+    "is_mirror",
+    is_flag=True,
+    help="FILE was made by `audit mirror`: it has no commit groups and no sealed bodies.",
+)
 @verb
-def verify(session: Session, file: Path, anchor: str | None, kept: Path | None) -> None:
+def verify(
+    session: Session, file: Path, anchor: str | None, kept: Path | None, is_mirror: bool
+) -> None:
     """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
 
     Ends with 0 when all holds, 5 when something was tampered with, 6 when all holds but no
@@ -258,6 +266,7 @@ def verify(session: Session, file: Path, anchor: str | None, kept: Path | None) 
                 anchor,
                 lambda done: told(done, size),
                 promised,
+                is_mirror=is_mirror,
             ).run()
     except Fault as error:
         # A copy that is no longer a journal at all has been tampered with, or torn.
@@ -325,6 +334,15 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield _checked_es(report) if spanish else _checked_en(report)
     else:
         yield "ALTERADO." if spanish else "TAMPERED."
+    if not (report.ok or report.mirror or report.grouped or report.bodies):
+        # Said, and never assumed: a node's file robbed of them looks just the same.
+        yield (
+            "Sin grupos firmados ni cuerpos sellados. Si usted lo copió con `audit mirror`: "
+            "--mirror."
+            if spanish
+            else "No commit group is signed and no sealed body is there. If you made it with "
+            "`audit mirror`: --mirror."
+        )
 
 
 def _checked_en(report: Report) -> str:

@@ -324,15 +324,15 @@ def _audit(stage: Stage) -> None:
         f"El auditor copia {size} asientos y los verifica sin el nodo:",
         f"The auditor copies {size} entries and verifies them without the node:",
     )
-    anchor = ("--anchor", stage.anchor)
-    stage.show(stage.run("--lang", "es", "audit", "verify", str(mirror), *anchor))
+    given = ("--mirror", "--anchor", stage.anchor)
+    stage.show(stage.run("--lang", "es", "audit", "verify", str(mirror), *given))
     copy = stage.folder / "flipped.db"
     copy.write_bytes(_flipped(mirror.read_bytes()))
     stage.tell(
         "En una copia se cambia un solo bit de un asiento aceptado:",
         "In a copy, one single bit of an accepted entry is flipped:",
     )
-    stage.show(stage.run("--lang", "en", "audit", "verify", str(copy), *anchor, expect=(5,)))
+    stage.show(stage.run("--lang", "en", "audit", "verify", str(copy), *given, expect=(5,)))
 
 
 def _flipped(data: bytes) -> bytes:

@@ -17,6 +17,7 @@ from exchange.audit.verify import Verifier
 from exchange.cli.journal_file import opened
 from exchange.cli.main import cli
 from exchange.errors import Code
+from exchange.journal.tiles import MemoryHashes
 from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.store.sqlite import SqliteStore
@@ -50,7 +51,7 @@ def journal(tmp_path_factory):
 def altered(journal, tmp_path):
     """Run SQL on a copy, and return the report on it."""
 
-    def alter(*statements, kept=None):
+    def alter(*statements, kept=None, **said):
         path = tmp_path / "copy.db"
         shutil.copy(journal[0], path)
         connection = sqlite3.connect(path)
@@ -59,7 +60,7 @@ def altered(journal, tmp_path):
         connection.commit()
         connection.close()
         with opened(path) as source:
-            return Verifier(source, world().anchor, lambda _: None, kept).run()
+            return Verifier(source, world().anchor, lambda _: None, kept, **said).run()
 
     return alter
 
@@ -155,11 +156,56 @@ def test_wraps_are_held_to_the_body(journal):
     assert held_to.failed["bodies"][1].code is Code.WRAPS_MISMATCH
 
 
+WITHOUT_BODIES = "DELETE FROM blob WHERE id > (SELECT max(id) FROM blob) - 2"
+ROBBED = [
+    ("DELETE FROM grp", WITHOUT_BODIES),
+    ("UPDATE grp SET count = 0", WITHOUT_BODIES),
+    ("UPDATE grp SET statement = x''", WITHOUT_BODIES),
+]
+
+
 def test_mirror_is_not_said_to_lack_what_it_never_has(altered):
-    gone = "DELETE FROM blob WHERE id > (SELECT max(id) FROM blob) - 2"
-    report = altered("UPDATE grp SET statement = x''", gone, "UPDATE meta SET epoch = 9")
-    assert report.ok
+    report = altered(*ROBBED[2], "UPDATE meta SET epoch = 9", is_mirror=True)
+    assert (report.ok, report.mirror) == (True, True)
     assert (report.bodies, report.grouped) == (0, 0)
+
+
+@pytest.mark.parametrize("statements", ROBBED)
+def test_node_s_file_robbed_of_statements_and_bodies_is_no_mirror(altered, statements):
+    report = altered(*statements)
+    assert failed(report).keys() == {"groups", "bodies"}
+    assert next(check.first for check in report.checks if check.name == "groups") == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"), [("DELETE FROM grp", "groups"), (WITHOUT_BODIES, "bodies")]
+)
+def test_node_s_file_may_lack_neither(altered, statement, check):
+    assert failed(altered(statement)).keys() == {check}
+
+
+EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "grp", "blob"]
+NO_TREE = MemoryHashes().frontier.encode().hex()
+
+
+@pytest.mark.parametrize("said", [{}, {"is_mirror": True}])
+def test_emptied_file_is_not_called_intact(altered, said):
+    nothing = f"UPDATE meta SET epoch = 0, taken_ms = 0, frontier = x'{NO_TREE}'"
+    report = altered(*(f"DELETE FROM {table}" for table in EMPTIED), nothing, **said)
+    assert failed(report) == {"covered": ""}
+
+
+def test_verb_is_told_that_it_is_a_mirror_and_never_guesses(altered, tmp_path):
+    altered(*ROBBED[0])
+    words = ["audit", "verify", str(tmp_path / "copy.db"), "--anchor", world().anchor]
+    for lang in ("en", "es"):
+        ran = CliRunner().invoke(cli, ["--lang", lang, *words])
+        assert (ran.exit_code, "--mirror" in ran.stdout) == (5, True)
+    ran = CliRunner().invoke(cli, ["--lang", "en", *words, "--mirror"])
+    assert (ran.exit_code, "Not looked at here: commit groups, sealed bodies" in ran.stdout) == (
+        0,
+        True,
+    )
 
 
 # -- a checkpoint kept elsewhere -------------------------------------------------------------

@@ -107,8 +107,9 @@ class Copy:
         )
         return [(each.index, replayer.step(each.entry).record) for each in self.stored]
 
-    def verify(self, anchor: str | None = None) -> Report:
-        return Verifier(self, anchor or world().anchor, lambda _: None).run()
+    def verify(self, anchor: str | None = None, *, is_mirror: bool = False) -> Report:
+        named = anchor or world().anchor
+        return Verifier(self, named, lambda _: None, is_mirror=is_mirror).run()
 
     def first(self, kind: type) -> int:
         return next(each.index for each in self.stored if isinstance(facts_of(each), kind))
@@ -323,18 +324,24 @@ def test_a_group_cut_in_its_middle_is_noticed(copy) -> None:
     assert failed(copy.verify()) == {"groups": last}
 
 
-def test_without_any_statement_groups_are_not_looked_at(copy) -> None:
+def test_without_any_statement_groups_are_not_looked_at_in_a_mirror_only(copy) -> None:
     copy.groups = [None for _ in copy.groups]
-    report = copy.verify()
+    report = copy.verify(is_mirror=True)
     assert report.ok
     assert report.grouped == 0
+    assert failed(copy.verify()) == {"groups": 0}
+
+
+def test_a_mirror_with_some_statements_must_have_them_all(copy) -> None:
+    copy.groups[-1] = None
+    assert failed(copy.verify(is_mirror=True)) == {"groups": len(copy.stored) - 1}
 
 
 def test_one_journal_is_of_one_node(copy) -> None:
     index = copy.first(entries.EpochOpened)
     copy.groups = [None for _ in copy.groups]
     copy.rewrite(index, lambda facts: msgspec.structs.replace(facts, node="us"))
-    report = copy.verify()
+    report = copy.verify(is_mirror=True)
     # Every checkpoint is by another node than the one that opened the journal.
     assert failed(report)["checkpoints"] == copy.first(entries.Checkpointed)
     assert next(check.at for check in report.checks if check.name == "checkpoints") == "/note"
@@ -347,7 +354,7 @@ def test_one_journal_is_of_one_node(copy) -> None:
     raw = entries.encode(opened)
     copy.stored.append(Stored(fresh, raw, leaf_hash(raw)))
     copy.groups.append(None)
-    assert failed(copy.verify()) == {"replay": fresh}
+    assert failed(copy.verify(is_mirror=True)) == {"replay": fresh}
 
 
 def test_a_checkpoint_is_held_to_the_keys_of_its_time(copy) -> None:
@@ -373,7 +380,7 @@ def test_a_checkpoint_is_held_to_the_keys_of_its_time(copy) -> None:
     entry = entries.encode(facts)
     copy.stored.append(Stored(len(copy.stored), entry, leaf_hash(entry)))
     copy.groups.append(None)
-    assert copy.verify().ok
+    assert copy.verify(is_mirror=True).ok
 
 
 def jwk_of(seed: str) -> Jwk:
@@ -389,6 +396,7 @@ def jwk_of(seed: str) -> Jwk:
 def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
     told = Report(
         ok=True, anchored=True, anchor="", size=9, replayed=9, attested=0, covered=6,
+        mirror=not grouped,
         uncovered=uncovered, grouped=grouped, bodies=grouped, root="", checks=[],
     )  # fmt: skip
     line = auditing._checked_en(told)
