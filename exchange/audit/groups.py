@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.tree import Group as Tree
 from exchange.model import objects
 from exchange.model.codec import unb64
@@ -63,7 +63,7 @@ class Groups:
         self._is_mirror = is_mirror
         self.held = 0
         self.unsigned: int | None = None
-        self.first: tuple[int, Refusal] | None = None
+        self.first: tuple[int, ExchangeError] | None = None
         self._group = group
         self._open: _Open | None = None
         # A journal's first documents are signed for by a node that is not in force yet.
@@ -73,7 +73,11 @@ class Groups:
         """Tell of an entry before it is judged; ``view`` is in force before it."""
         if self._open is not None:
             return
-        group = self._group(index)
+        try:
+            group = self._group(index)
+        except Fault as fault:
+            self._fail(index, fault)
+            return
         if group is None or not group.statement:
             self.unsigned = index if self.unsigned is None else self.unsigned
             return
@@ -116,9 +120,9 @@ class Groups:
                 self.held += closed.group.count
         self._waiting.clear()
 
-    def _fail(self, first: int, refusal: Refusal) -> None:
+    def _fail(self, first: int, error: ExchangeError) -> None:
         if self.first is None:
-            self.first = (first, refusal)
+            self.first = (first, error)
 
 
 def _check(closed: _Closed, now: View) -> None:

@@ -222,8 +222,9 @@ class Verifier:
                 # What follows depends on what went before: judging on would only make noise.
                 return
             was_judged = self._step(stored, facts)
-        except Refusal as refusal:
-            self._fail("replay", stored.index, refusal)
+        except (Fault, Refusal) as error:
+            # A document or an earlier entry that cannot be read is as good as gone.
+            self._fail("replay", stored.index, error)
             return
         self._held["replay"] += 1
         self._attested += not was_judged

@@ -75,7 +75,8 @@ def faults() -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    # A number that SQLite cannot hold was counted from one in the file.
+    except (sqlite3.Error, OverflowError) as error:
         raise Fault(Code.STORE_FAILED, reason=reason_of(error)) from error
 
 

@@ -1,4 +1,8 @@
-"""What readers ask of the tables; each answer is of one moment, so never of half a batch."""
+"""What readers ask of the tables; each answer is of one moment, so never of half a batch.
+
+SQLite keeps any type in any column, and the file may come from somebody else: each row is held
+to its types, and what leads nowhere is a fault, never a mistake of ours.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
 VALUES: Final = 512
 # Where a row of the tree begins in table ``hashes``; a row has fewer than 2**48 hashes.
 ROW_SHIFT: Final = 48
+# Types of the columns of a row.
+_INTEGER: Final = (int,)
+_BYTES: Final = (bytes,)
 
 
 @contextmanager
@@ -33,20 +40,27 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 def head(connection: sqlite3.Connection) -> ports.Head:
     """Return how far the journal goes."""
-    row = connection.execute(
+    rows = _rows(
+        connection,
         "SELECT (SELECT coalesce(max(idx), -1) + 1 FROM entry), epoch, taken_ms, frontier"
-        " FROM meta"
-    ).fetchone()
-    return ports.Head(*row)
+        " FROM meta",
+        (),
+        (int, int, int, bytes),
+    )
+    if len(rows) != 1:
+        raise Fault(Code.STORE_FAILED, reason="the journal does not say how far it goes")
+    return ports.Head(*rows[0])
 
 
 def read(connection: sqlite3.Connection, first: int, limit: int) -> list[ports.Row]:
     """Return at most ``limit`` entries from index ``first`` on, in order."""
     with snapshot(connection):
-        rows = connection.execute(
+        rows = _rows(
+            connection,
             "SELECT idx, bytes FROM entry WHERE idx >= ? ORDER BY idx LIMIT ?",
             (first, max(limit, 0)),
-        ).fetchall()
+            (int, bytes),
+        )
         if not rows:
             return []
         leaves = split(hashes(connection, 0, rows[0][0], len(rows)))
@@ -59,66 +73,78 @@ def inbox(
     connection: sqlite3.Connection, endpoint: str, after: int, limit: int
 ) -> list[ports.InboxRow]:
     """Return an inbox's entries with an index over ``after``, in order."""
-    rows = connection.execute(
+    rows = _rows(
+        connection,
         "SELECT inbox.position, inbox.idx, entry.bytes FROM inbox"
         " CROSS JOIN entry ON entry.idx = inbox.idx"
         " WHERE inbox.endpoint = ? AND inbox.idx > ? ORDER BY inbox.idx LIMIT ?",
         (endpoint, after, max(limit, 0)),
+        (int, int, bytes),
     )
-    return [ports.InboxRow(*row) for row in rows.fetchall()]
+    return [ports.InboxRow(*row) for row in rows]
 
 
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many entries each inbox holds."""
-    return dict(connection.execute("SELECT endpoint, count FROM inbox_head").fetchall())
+    return dict(_rows(connection, "SELECT endpoint, count FROM inbox_head", (), (str, int)))
 
 
 def counts(connection: sqlite3.Connection, endpoints: Sequence[str]) -> dict[str, int]:
     """Return how many entries these inboxes hold; those without any are absent."""
-    return dict(
-        _listed(
-            connection, "SELECT endpoint, count FROM inbox_head WHERE endpoint IN", endpoints
-        )
-    )
+    statement = "SELECT endpoint, count FROM inbox_head WHERE endpoint IN"
+    return dict(_listed(connection, statement, endpoints, (str, int)))
 
 
 def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Found]:
-    """Return the entries that these keys lead to."""
+    """Return the entries that these keys lead to.
+
+    Raises:
+        Fault: a key leads to no entry.
+    """
     wanted = sorted(set(keys))
     with snapshot(connection):
         at = indexes(connection, wanted)
         # Two keys often lead to the same entry: it is read once.
-        entries = dict(
-            _listed(
-                connection,
-                "SELECT idx, bytes FROM entry WHERE idx IN",
-                sorted(set(at.values())),
-            )
-        )
+        numbers = sorted(set(at.values()))
+        statement = "SELECT idx, bytes FROM entry WHERE idx IN"
+        entries = dict(_listed(connection, statement, numbers, (int, bytes)))
+    if entries.keys() != set(numbers):
+        lost = min(set(numbers) - entries.keys())
+        raise Fault(Code.STORE_FAILED, reason="a key leads to no entry", found=lost)
     return {key: Found(index, entries[index]) for key, index in at.items()}
 
 
 def indexes(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Return the indexes that these keys lead to, young keys and old."""
+    types = (bytes, int)
     return {
-        **dict(_listed(connection, "SELECT key, idx FROM fresh WHERE key IN", keys)),
-        **dict(_listed(connection, "SELECT key, idx FROM key WHERE key IN", keys)),
+        **dict(_listed(connection, "SELECT key, idx FROM fresh WHERE key IN", keys, types)),
+        **dict(_listed(connection, "SELECT key, idx FROM key WHERE key IN", keys, types)),
     }
 
 
 def newest(connection: sqlite3.Connection, kind: str) -> ports.Row | None:
     """Return the newest entry of a kind, if there is one."""
-    found = connection.execute("SELECT idx FROM newest WHERE kind = ?", (kind,)).fetchone()
-    return read(connection, found[0], 1)[0] if found else None
+    found = _rows(connection, "SELECT idx FROM newest WHERE kind = ?", (kind,), _INTEGER)
+    if not found:
+        return None
+    ((index,),) = found
+    rows = read(connection, index, 1)
+    if not rows or rows[0].index != index:
+        raise Fault(Code.STORE_FAILED, reason="the newest is no entry", found=index)
+    return rows[0]
 
 
 def group(connection: sqlite3.Connection, index: int) -> ports.GroupRow | None:
     """Return the commit group that holds an entry, if there is such an entry."""
-    found = connection.execute(
+    rows = _rows(
+        connection,
         "SELECT first, count, statement FROM grp WHERE first <= ? ORDER BY first DESC LIMIT 1",
         (index,),
-    ).fetchone()
-    return ports.GroupRow(*found) if found and index < found[0] + found[1] else None
+        (int, int, bytes),
+    )
+    found = [ports.GroupRow(*row) for row in rows]
+    return found[0] if found and index < found[0].first + found[0].count else None
 
 
 def hashes(connection: sqlite3.Connection, level: int, first: int, count: int) -> bytes:
@@ -128,11 +154,13 @@ def hashes(connection: sqlite3.Connection, level: int, first: int, count: int) -
         Fault: the journal has no such hashes.
     """
     at = (level << ROW_SHIFT) + first
-    runs = connection.execute(
+    runs = _rows(
+        connection,
         "SELECT at, run FROM hashes WHERE at < ? AND at >="
         " coalesce((SELECT max(at) FROM hashes WHERE at <= ?), 0) ORDER BY at",
         (at + count, at),
-    ).fetchall()
+        (int, bytes),
+    )
     skipped = (at - runs[0][0]) * HASH_BYTES if runs else 0
     found = b"".join(run for _, run in runs)[skipped : skipped + count * HASH_BYTES]
     # The last run of a row must not be read as the beginning of the next one.
@@ -148,8 +176,8 @@ def _is_one_row(runs: Sequence[tuple[int, bytes]]) -> bool:
 
 def blob(connection: sqlite3.Connection, digest: str) -> bytes | None:
     """Return a blob by digest, or None."""
-    found = connection.execute("SELECT bytes FROM blob WHERE digest = ?", (digest,)).fetchone()
-    return found[0] if found else None
+    found = _rows(connection, "SELECT bytes FROM blob WHERE digest = ?", (digest,), _BYTES)
+    return found[0][0] if found else None
 
 
 def row_counts(connection: sqlite3.Connection) -> ports.RowCounts:
@@ -161,12 +189,33 @@ def row_counts(connection: sqlite3.Connection) -> ports.RowCounts:
     return ports.RowCounts(*row)
 
 
+def _rows(
+    connection: sqlite3.Connection,
+    statement: str,
+    values: Sequence[object],
+    types: tuple[type, ...],
+) -> list[Any]:
+    """Return all rows of an answer, each held to the types of its columns.
+
+    Raises:
+        Fault: a value is of another type.
+    """
+    rows = connection.execute(statement, values).fetchall()
+    for row in rows:
+        if tuple(map(type, row)) != types:
+            raise Fault(Code.STORE_FAILED, reason="a value of another type")
+    return rows
+
+
 def _listed(
-    connection: sqlite3.Connection, statement: str, values: Sequence[object]
+    connection: sqlite3.Connection,
+    statement: str,
+    values: Sequence[object],
+    types: tuple[type, ...],
 ) -> Iterator[tuple[Any, Any]]:
     for at in range(0, len(values), VALUES):
         part = values[at : at + VALUES]
-        yield from connection.execute(statement + _list(len(part)), part).fetchall()
+        yield from _rows(connection, statement + _list(len(part)), part, types)
 
 
 @cache

@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 from base64 import b64encode
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -54,11 +55,10 @@ def altered(journal, tmp_path):
     def alter(*statements, kept=None, **said):
         path = tmp_path / "copy.db"
         shutil.copy(journal[0], path)
-        connection = sqlite3.connect(path)
-        for statement in statements:
-            assert connection.execute(statement).rowcount != 0, statement
-        connection.commit()
-        connection.close()
+        with closing(sqlite3.connect(path)) as connection:
+            for statement in statements:
+                assert connection.execute(statement).rowcount != 0, statement
+            connection.commit()
         with opened(path) as source:
             return Verifier(source, world().anchor, lambda _: None, kept, **said).run()
 
@@ -141,6 +141,62 @@ def test_text_in_the_place_of_bytes_is_found_and_breaks_nothing(altered, stateme
     assert check in failed(altered(statement))
 
 
+AS_TEXT = "CAST(bytes AS TEXT)"
+# By check: values of other types than the store writes, and numbers that lead nowhere.
+BROKEN = [
+    ("UPDATE fresh SET idx = 10000 WHERE key = (SELECT min(key) FROM fresh)", {"keys"}),
+    ("UPDATE fresh SET idx = 'abc' WHERE key = (SELECT min(key) FROM fresh)", {"keys"}),
+    ("UPDATE inbox_head SET endpoint = x'00' WHERE endpoint = 'us.uscg/ops'", {"heads"}),
+    ("UPDATE grp SET count = 'x' WHERE first = 0", {"groups"}),
+    ("UPDATE grp SET statement = CAST(statement AS TEXT) WHERE first = 0", {"groups"}),
+    ("UPDATE hashes SET run = CAST(run AS TEXT) WHERE at = 0", {"readable", "covered"}),
+    ("DELETE FROM meta", {"heads"}),
+    (f"UPDATE blob SET bytes = {AS_TEXT} WHERE id = (SELECT max(id) FROM blob)", {"bodies"}),  # noqa: S608
+    (f"UPDATE blob SET bytes = {AS_TEXT} WHERE id = 1", {"replay"}),  # noqa: S608
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "checks"), BROKEN)
+def test_value_of_another_type_or_leading_nowhere_fails_its_check(altered, statement, checks):
+    report = altered(statement)
+    assert failed(report).keys() >= checks
+    assert {each.code for each in report.checks if each.name in checks - {"covered"}} == {
+        Code.STORE_FAILED
+    }
+
+
+VALUES = ["'x'", "x'ff'", "CAST(x'ff' AS TEXT)", "0.5", str(2**63 - 1), str(-(2**63))]
+COLUMNS = {
+    "entry": ["idx", "kind", "bytes"],
+    "hashes": ["at", "run"],
+    "fresh": ["key", "idx"],
+    "inbox": ["endpoint", "idx", "position"],
+    "inbox_head": ["endpoint", "count"],
+    "newest": ["kind", "idx"],
+    "blob": ["id", "digest", "bytes"],
+    "grp": ["first", "count", "statement"],
+    "meta": ["epoch", "taken_ms", "frontier", "fresh", "swept"],
+}
+# What no reader of a journal looks at.
+UNREAD = {"entry.kind", "newest.kind", "newest.idx", "blob.id", "meta.fresh", "meta.swept"}
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, each) for table in COLUMNS for each in COLUMNS[table]]
+)
+def test_no_value_of_any_column_breaks_the_auditor(altered, table, column):
+    for value in VALUES:
+        last = f"(SELECT max({column}) FROM {table})"  # noqa: S608
+        try:
+            report = altered(
+                f"UPDATE OR REPLACE {table} SET {column} = {value} WHERE {column} = {last}"  # noqa: S608
+            )
+        except sqlite3.IntegrityError:
+            # Not even SQLite takes it there.
+            continue
+        assert report.ok == (f"{table}.{column}" in UNREAD), value
+
+
 def test_wraps_are_held_to_the_body(journal):
     """Facts are signed for, so this is of a node that wrote other wraps than it saw."""
     with opened(journal[0]) as source:
@@ -190,8 +246,8 @@ NO_TREE = MemoryHashes().frontier.encode().hex()
 
 @pytest.mark.parametrize("said", [{}, {"is_mirror": True}])
 def test_emptied_file_is_not_called_intact(altered, said):
-    nothing = f"UPDATE meta SET epoch = 0, taken_ms = 0, frontier = x'{NO_TREE}'"
-    report = altered(*(f"DELETE FROM {table}" for table in EMPTIED), nothing, **said)
+    nothing = f"UPDATE meta SET epoch = 0, taken_ms = 0, frontier = x'{NO_TREE}'"  # noqa: S608
+    report = altered(*(f"DELETE FROM {table}" for table in EMPTIED), nothing, **said)  # noqa: S608
     assert failed(report) == {"covered": ""}
 
 
@@ -202,7 +258,10 @@ def test_verb_is_told_that_it_is_a_mirror_and_never_guesses(altered, tmp_path):
         ran = CliRunner().invoke(cli, ["--lang", lang, *words])
         assert (ran.exit_code, "--mirror" in ran.stdout) == (5, True)
     ran = CliRunner().invoke(cli, ["--lang", "en", *words, "--mirror"])
-    assert (ran.exit_code, "Not looked at here: commit groups, sealed bodies" in ran.stdout) == (
+    assert (
+        ran.exit_code,
+        "Not looked at here: commit groups, sealed bodies" in ran.stdout,
+    ) == (
         0,
         True,
     )

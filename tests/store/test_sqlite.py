@@ -135,6 +135,30 @@ async def test_a_folder_that_is_not_there_is_a_fault(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "ask"),
+    [
+        ("UPDATE fresh SET idx = 10000", lambda store: store.find([bytes(32)])),
+        ("UPDATE fresh SET idx = 'abc'", lambda store: store.find([bytes(32)])),
+        ("UPDATE newest SET idx = 10000", lambda store: store.newest("accepted")),
+        ("UPDATE newest SET idx = 'abc'", lambda store: store.newest("accepted")),
+        ("UPDATE entry SET bytes = CAST(bytes AS TEXT)", lambda store: store.read(0, 1)),
+        ("UPDATE hashes SET run = CAST(run AS TEXT)", lambda store: store.hashes(0, 0, 1)),
+        ("UPDATE grp SET count = 'x'", lambda store: store.group(0)),
+        ("UPDATE inbox_head SET count = 'x'", lambda store: store.positions()),
+        ("DELETE FROM meta", lambda store: store.head()),
+        ("UPDATE entry SET idx = 9223372036854775807 WHERE idx = 9", lambda s: s.read(9, 1)),
+    ],
+)
+async def test_a_row_of_other_types_or_leading_nowhere_is_a_fault(written, statement, ask):
+    alter(written, "INSERT INTO fresh VALUES (zeroblob(32), 0)", statement)
+    store = SqliteStore.open(written, read_only=True)
+    with pytest.raises(Fault) as fault:
+        await ask(store)
+    assert fault.value.code is Code.STORE_FAILED
+    await store.close()
+
+
 @pytest.mark.usefixtures("store")
 async def test_a_second_writer_is_told_so_in_this_process_and_in_another(path):
     with pytest.raises(Fault, match="another process writes"):
