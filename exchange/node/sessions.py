@@ -27,7 +27,8 @@ KEY_BYTES = 32
 class _Claims(msgspec.Struct, frozen=True, array_like=True):
     use: str
     endpoint: str
-    kid: str
+    suite: str
+    kids: list[str]
     expires: int
     random: str
 
@@ -49,7 +50,7 @@ class Sessions:
 
     def nonce(self, now: int) -> str:
         """Return a challenge to sign, good for two minutes and for this node."""
-        return self._make("nonce", "", "", now + NONCE_LIFETIME_S)
+        return self._make(_Claims("nonce", "", "", [], now + NONCE_LIFETIME_S, self._random()))
 
     def open(self, raw: bytes, view: View, now: int) -> objects.Answered:
         """Return a token for the endpoint that signed this request.
@@ -74,15 +75,19 @@ class Sessions:
         if here is None or standing.member.nation not in here.serves:
             raise Refusal(Code.NOT_HOME, "/node", name=request.endpoint)
         expires = now + TOKEN_LIFETIME_S
-        token = self._make("token", request.endpoint, signed.claims[0].kid, expires)
-        return objects.Answered(token, expires)
+        kids = [claim.kid for claim in signed.claims]
+        claims = _Claims(
+            "token", request.endpoint, request.suite, kids, expires, self._random()
+        )
+        return objects.Answered(self._make(claims), expires)
 
     def caller(self, authorization: str | None, view: View, now: int) -> Standing:
         """Return who calls, if the token is ours, in time, and its endpoint still active.
 
         Raises:
             Refusal: ``no-token``, ``bad-token``, ``endpoint-suspended``; ``unknown-key`` or
-                ``key-not-valid`` once the key that opened the session may not sign any more.
+                ``key-not-valid`` once any key that opened the session may not sign any more;
+                ``suite-not-allowed`` once its endpoint has another suite, or none is agreed.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme != "Bearer" or not token:
@@ -90,11 +95,16 @@ class Sessions:
         claims = self._check("token", token, now)
         # Asked of the view in force now: suspension and revocation bite at the next request.
         standing = view.standing(claims.endpoint, "")
-        standing.signing_key(claims.kid, now, "")
+        # All of them: whoever holds one key of two cannot open a session, nor go on with one.
+        for kid in claims.kids:
+            standing.signing_key(kid, now, "")
+        view.must_sign_as(standing, standing.member.member, claims.suite)
         return standing
 
-    def _make(self, use: str, endpoint: str, kid: str, expires: int) -> str:
-        claims = _Claims(use, endpoint, kid, expires, b64(self._randomness(12)))
+    def _random(self) -> str:
+        return b64(self._randomness(12))
+
+    def _make(self, claims: _Claims) -> str:
         body = b64(msgspec.json.encode(claims))
         return f"{body}.{b64(self._mac(body))}"
 
@@ -109,8 +119,11 @@ class Sessions:
             raise Refusal(Code.BAD_TOKEN) from None
         if not hmac.compare_digest(given, self._mac(body)):
             raise Refusal(Code.BAD_TOKEN)
-        # Only what we made ourselves gets this far.
-        claims = _CLAIMS.decode(unb64(body))
+        # Only what we made ourselves gets this far; another version of us may have made it.
+        try:
+            claims = _CLAIMS.decode(unb64(body))
+        except msgspec.ValidationError:
+            raise Refusal(Code.BAD_TOKEN) from None
         if claims.use != use or claims.expires <= now:
             raise Refusal(Code.BAD_TOKEN)
         return claims

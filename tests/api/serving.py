@@ -18,7 +18,7 @@ from exchange.cli import state
 from exchange.cli import world as cli_world
 from exchange.client.transport import pinned
 from exchange.model import objects, wire
-from exchange.node.sessions import TOKEN_LIFETIME_S
+from exchange.node.sessions import TOKEN_LIFETIME_S, _Claims
 from tests import builders
 from tests.builders import OPS, world
 from tests.node.running import running
@@ -71,8 +71,10 @@ class Door:
         """A token as the session route gives it (the route itself has tests of its own)."""
         if endpoint not in self._tokens:
             expires = self.node.now() + TOKEN_LIFETIME_S
-            kid = world().signers[endpoint].keys[0].kid
-            self._tokens[endpoint] = self.node.sessions._make("token", endpoint, kid, expires)
+            signer = world().signers[endpoint]
+            kids = [key.kid for key in signer.keys]
+            claims = _Claims("token", endpoint, signer.suite, kids, expires, "")
+            self._tokens[endpoint] = self.node.sessions._make(claims)
         return self._tokens[endpoint]
 
     async def ask(self, method: str, path: str, by: str | None = OPS, **options: Any) -> Said:

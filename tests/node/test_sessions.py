@@ -8,7 +8,7 @@ import pytest
 from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
-from exchange.node.sessions import NONCE_LIFETIME_S, TOKEN_LIFETIME_S, Sessions
+from exchange.node.sessions import NONCE_LIFETIME_S, TOKEN_LIFETIME_S, Sessions, _Claims
 from tests.builders import DESK, NOW, OPS, Randomness, suspended, world
 
 KEY = b"k" * 32
@@ -45,6 +45,11 @@ def token_of(of, now=NOW, by=OPS):
     return of.open(signed(request(of, now, by), by), world().view, now).token
 
 
+def brief_token(of):
+    """One of our own making that would fit where a nonce stands."""
+    return of._make(_Claims("token", "", "", [], NOW * 2, ""))
+
+
 def test_holder_of_the_keys_gets_a_token_in_its_own_name():
     of = sessions()
     for by in (OPS, DESK):
@@ -63,7 +68,7 @@ def test_holder_of_the_keys_gets_a_token_in_its_own_name():
         ({"nonce": "AAAA.AAAA"}, 0, (Code.BAD_SESSION, "/nonce")),
         ({"nonce": sessions("us").nonce(NOW)}, 0, (Code.BAD_SESSION, "/nonce")),
         ({"nonce": sessions(key=b"x" * 32).nonce(NOW)}, 0, (Code.BAD_SESSION, "/nonce")),
-        ({"nonce": token_of(sessions())}, 0, (Code.BAD_SESSION, "/nonce")),
+        ({"nonce": brief_token(sessions())}, 0, (Code.BAD_SESSION, "/nonce")),
         ({"origin": "us.uscg"}, 0, (Code.BAD_SESSION, "")),
         ({"endpoint": "pa.senan/none"}, 0, (Code.BAD_SESSION, "")),
     ],
@@ -154,16 +159,45 @@ def test_token_ends_with_its_time():
     assert code_of(of.caller, token, world().view, late)[0] is Code.BAD_TOKEN
 
 
-def test_token_ends_with_the_key_that_opened_it():
+@pytest.mark.parametrize("place", [0, 1])
+def test_token_ends_with_either_key_that_opened_it(place):
     of = sessions()
     token = f"Bearer {token_of(of)}"
 
-    def without_its_first_key(endpoint):
-        return msgspec.structs.replace(endpoint, keys=endpoint.keys[1:])
+    def without_a_key(endpoint):
+        keys = [key for n, key in enumerate(endpoint.keys) if n != place]
+        return msgspec.structs.replace(endpoint, keys=keys)
 
-    revoked = world().later(world().amended(OPS, without_its_first_key))
+    revoked = world().later(world().amended(OPS, without_a_key))
     of.caller(token, world().view, NOW)
     assert code_of(of.caller, token, revoked, NOW)[0] is Code.UNKNOWN_KEY
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_token_ends_with_the_time_of_either_key(place):
+    def ended(endpoint):
+        keys = list(endpoint.keys)
+        keys[place] = msgspec.structs.replace(keys[place], until=NOW + 1)
+        return msgspec.structs.replace(endpoint, keys=keys)
+
+    of, view = sessions(), world().later(world().amended(OPS, ended))
+    token = f"Bearer {of.open(signed(request(of)), view, NOW).token}"
+    of.caller(token, view, NOW)
+    assert code_of(of.caller, token, view, NOW + 1)[0] is Code.KEY_NOT_VALID
+
+
+def test_token_ends_when_its_suite_does():
+    of = sessions()
+    token = f"Bearer {token_of(of)}"
+
+    def moved(endpoint):
+        return msgspec.structs.replace(endpoint, suite="xb1-ch")
+
+    for view in (
+        world().later(world().amended(OPS, moved)),
+        world().later(world().rearranged(suites=["xb1-c"])),
+    ):
+        assert code_of(of.caller, token, view, NOW)[0] is Code.SUITE_NOT_ALLOWED
 
 
 def test_session_is_opened_at_a_node_that_serves_the_nation_only():
@@ -177,7 +211,7 @@ def test_session_is_opened_at_a_node_that_serves_the_nation_only():
 
 def altered(token, **changes):
     body, _, mac = token.partition(".")
-    names = ("use", "endpoint", "kid", "expires", "random")
+    names = ("use", "endpoint", "suite", "kids", "expires", "random")
     claims = {**dict(zip(names, msgspec.json.decode(unb64(body)), strict=True)), **changes}
     return f"{b64(msgspec.json.encode(list(claims.values())))}.{mac}"
 
@@ -202,6 +236,13 @@ def altered(token, **changes):
 def test_token_that_is_not_ours_is_refused(authorization):
     code, _ = code_of(sessions().caller, authorization, world().view, NOW)
     assert code is Code.BAD_TOKEN
+
+
+def test_token_of_another_version_under_the_same_key_is_refused():
+    of = sessions()
+    body = b64(msgspec.json.encode(["token", OPS, "A" * 43, NOW * 2, "A" * 16]))
+    token = f"Bearer {body}.{b64(of._mac(body))}"
+    assert code_of(of.caller, token, world().view, NOW)[0] is Code.BAD_TOKEN
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic abc"])
