@@ -99,6 +99,39 @@ def verify(signed: jws.Signed, document: Document, root: Root | None) -> None:
     for claim in signed.claims:
         if not any(claim in each for each in known):
             raise Refusal(Code.TRUST_NOT_SIGNED, claim.at, kid=claim.kid[:64])
+    _check_order(signed, filter(None, (root, document if isinstance(document, Root) else None)))
+
+
+def place_of(keys: Iterable[Jwk], root: Root) -> int:
+    """Return the place of a custodian's signatures among those of a document; others last."""
+    kids = tuple(key.kid for key in keys)
+    groups = _groups([root])
+    return groups.index(kids) if kids in groups else len(groups)
+
+
+def _groups(roots: Iterable[Root]) -> list[tuple[str, ...]]:
+    """Return each custodian's keys, in the order of the roots that list them."""
+    return [
+        tuple(key.kid for key in signatory.keys)
+        for root in roots
+        for custodians in root.nations.values()
+        for signatory in custodians.signatories
+    ]
+
+
+def _check_order(signed: jws.Signed, roots: Iterable[Root]) -> None:
+    """Refuse a custodian's signatures that come again, or before those of an earlier one.
+
+    Whoever brings a document would otherwise choose its bytes, and with them the chain's head.
+    """
+    due = iter(dict.fromkeys(_groups(roots)))
+    claims = signed.claims
+    while claims:
+        kids = tuple(claim.kid for claim in claims)
+        mine = next((group for group in due if kids[: len(group)] == group), None)
+        if mine is None:
+            raise Refusal(Code.TRUST_NOT_SIGNED, claims[0].at, kid=claims[0].kid[:64])
+        claims = claims[len(mine) :]
 
 
 def _in_force(root: Root | None) -> Root:

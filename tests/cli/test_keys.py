@@ -32,7 +32,9 @@ def rotated(tmp_path_factory):
 def custodians(made, nation):
     folder = made.place.node.parent / "custodians"
     return [
-        word for path in sorted(folder.glob(f"{nation}-*")) for word in ("--custodian", path)
+        word
+        for path in sorted(folder.glob(f"{nation}-*"), reverse=True)
+        for word in ("--custodian", path)
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
@@ -199,3 +201,65 @@ def test_signature_that_is_no_custodian_s_is_refused_and_not_passed_over() -> No
         assert judged(jws.sign(payload, TRUST_TYP, signers), WORLD.view) is None
         extra = [*signers, WORLD.signers[OPS]]
         assert judged(jws.sign(payload, TRUST_TYP, extra), WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+def by_custodian(raw: bytes) -> list[list[dict[str, str]]]:
+    told = json.loads(raw)["signatures"]
+    return [told[at : at + 2] for at in range(0, len(told), 2)]
+
+
+def regrouped(raw: bytes, order: list[int]) -> bytes:
+    groups = by_custodian(raw)
+    chosen = [each for place in order for each in groups[place]]
+    return forging.altered(raw, lambda told: told.update(signatures=chosen))
+
+
+@pytest.mark.parametrize(
+    ("order", "at"),
+    [
+        ([0, 1, 2, 3], None),
+        ([0, 1, 2, 3, 3], "/signatures/8"),
+        ([0, 0, 1, 2, 3], "/signatures/2"),
+        ([0, 1, 2, 3, 0], "/signatures/8"),
+        ([1, 0, 2, 3], "/signatures/2"),
+        ([2, 3, 0, 1], "/signatures/4"),
+    ],
+)
+def test_document_has_one_spelling_of_its_signatures(order, at) -> None:
+    """Each of these holds: but who brings a document would choose its digest."""
+    for raw in (WORLD.rearranged(), WORLD.signed(WORLD.founder.root(2))):
+        told = regrouped(raw, order)
+        if at is None:
+            assert judged(told, WORLD.view) is None
+            continue
+        with pytest.raises(Refusal) as refusal:
+            trust.judge(told, WORLD.view, NOW)
+        assert (refusal.value.code, refusal.value.at) == (Code.TRUST_NOT_SIGNED, at)
+
+
+def test_old_custodians_sign_before_new_ones() -> None:
+    after = successor()
+    old, new = (
+        [signer for nation in founder.custodians.values() for signer in nation.values()]
+        for founder in (WORLD.founder, after)
+    )
+    payload = encode_trust(after.root(2))
+    assert judged(jws.sign(payload, TRUST_TYP, [*old, *new]), WORLD.view) is None
+    late = jws.sign(payload, TRUST_TYP, [*new, *old])
+    assert judged(late, WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+def test_custodian_of_both_roots_signs_once() -> None:
+    """Who stays is counted on both terms, by one group, in its old place."""
+    after, root = successor(), WORLD.founder.root(2)
+    kept = root.nations["us"]
+    mixed = msgspec.structs.replace(
+        root, nations={"pa": after.root(2).nations["pa"], "us": kept}
+    )
+    pa, us = (list(each.values()) for each in WORLD.founder.custodians.values())
+    new = list(after.custodians["pa"].values())
+    payload = encode_trust(mixed)
+    assert judged(jws.sign(payload, TRUST_TYP, [*pa, *us, *new]), WORLD.view) is None
+    for order in ([*pa, *us, *new, *us], [*pa, *new, *us]):
+        told = jws.sign(payload, TRUST_TYP, order)
+        assert judged(told, WORLD.view) == Code.TRUST_NOT_SIGNED

@@ -124,7 +124,7 @@ def admit(  # noqa: PLR0913  (the options of the verb)
         _show(session, checked, digest(raw), rows)
     if not yes:
         confirm(session.lang, "¿Firmar?", "Sign?")
-    document = jws.sign(trusts.encode(after), trusts.TYP, _signers(custodians))
+    document = jws.sign(trusts.encode(after), trusts.TYP, _signers(custodians, view))
     # What does not hold is not written: too few custodians, say, or another nation's.
     trust.judge(document, view, now)
     write_private(out, document)
@@ -163,12 +163,14 @@ def _member(view: View, request: Enrolment) -> Member:
     raise Refusal(Code.UNKNOWN_ENDPOINT, "/origin", name=request.origin)
 
 
-def _signers(custodians: Sequence[Path]) -> list[Signer]:
+def _signers(custodians: Sequence[Path], view: View) -> list[Signer]:
+    """Return the custodians' signers in the order of the root, however they were named."""
     found: list[Signer] = []
     for path in custodians:
         secrets, _ = unlocked(path, path.stem)
         found.append(signers.software(secrets.of(ring.SIGN)))
-    return found
+    root = view.root
+    return found if root is None else sorted(found, key=lambda s: trust.place_of(s.keys, root))
 
 
 def _changes(before: Member, after: Member, request: Enrolment) -> list[dict[str, Any]]:
