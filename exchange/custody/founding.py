@@ -82,7 +82,8 @@ class Founded(NamedTuple):
 
     anchor: str
     documents: list[bytes]
-    custodians: dict[str, Secrets]
+    custodians: dict[str, SoftwareSigner]
+    custodian_secrets: dict[str, Secrets]
     endpoints: dict[str, Secrets]
     node: Secrets
 
@@ -217,9 +218,14 @@ def found(
         *(founder.signed(founder.member(each, secrets), [each.nation]) for each in members),
     ]
     everyone = {
-        each.holder: each for secrets in founder.custodian_secrets.values() for each in secrets
+        name: signer for each in founder.custodians.values() for name, signer in each.items()
     }
-    return Founded(digest(root), documents, everyone, secrets, node_secrets)
+    kept = {
+        each.holder: each
+        for secrets_of in founder.custodian_secrets.values()
+        for each in secrets_of
+    }
+    return Founded(digest(root), documents, everyone, kept, secrets, node_secrets)
 
 
 def arrangement(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64
 from exchange.model.identity import Jwk
+from exchange.seal import es384
 from exchange.seal.suites import check_signature_key
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class _Kind(NamedTuple):
     key_type: str
     mechanism: str
     prepare: Callable[[bytes], bytes]
+    finish: Callable[[bytes], bytes]
     public: Callable[[bytes], Jwk]
 
 
@@ -42,8 +44,8 @@ def _p384(point: bytes) -> Jwk:
 
 # ECDSA's own hash is computed here: not every token knows the joined mechanism.
 _KINDS = {
-    "Ed25519": _Kind("EC_EDWARDS", "EDDSA", bytes, _ed25519),
-    "ES384": _Kind("EC", "ECDSA", lambda data: sha384(data).digest(), _p384),
+    "Ed25519": _Kind("EC_EDWARDS", "EDDSA", bytes, bytes, _ed25519),
+    "ES384": _Kind("EC", "ECDSA", lambda data: sha384(data).digest(), es384.lowered, _p384),
 }
 ALGORITHMS = frozenset(_KINDS)
 
@@ -85,9 +87,10 @@ class TokenKey:
         """Return the signature, in JOSE's form."""
         mechanism = self._pkcs11.Mechanism[self._kind.mechanism]
         try:
-            return bytes(self._private.sign(self._kind.prepare(data), mechanism=mechanism))
+            made = bytes(self._private.sign(self._kind.prepare(data), mechanism=mechanism))
         except self._pkcs11.exceptions.PKCS11Error as error:
             raise self._fault("token-signature", error) from None
+        return self._kind.finish(made)
 
     def _session(self, place: TokenPlace, pin: Callable[[TokenPlace], str]) -> Any:
         errors = self._pkcs11.exceptions

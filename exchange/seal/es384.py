@@ -81,5 +81,11 @@ class PrivateKey:
         """Return r and the lower s."""
         method = ec.ECDSA(SHA384(), deterministic_signing=True)
         r, s = decode_dss_signature(self._key.sign(data, method))
-        lower = min(s, ORDER - s)
-        return r.to_bytes(COORDINATE_BYTES) + lower.to_bytes(COORDINATE_BYTES)
+        return lowered(r.to_bytes(COORDINATE_BYTES) + s.to_bytes(COORDINATE_BYTES))
+
+
+def lowered(signature: bytes) -> bytes:
+    """Return r and the lower s of a signature, which may have been made by a device."""
+    s = int.from_bytes(signature[COORDINATE_BYTES:])
+    lower = min(s, ORDER - s)
+    return signature[:COORDINATE_BYTES] + lower.to_bytes(COORDINATE_BYTES)

@@ -84,9 +84,11 @@ def test_classical_half_of_each_suite_that_has_one_may_lie_in_a_token(
     made = Secrets(OPS, {"sign": new_signing(suite, Randomness("token"))})
     places = [hsm.uri("pa-ops", label), SOFT]
     signer = signers.gather(suite, places, "sign", Sources(lambda _: made, lambda _: PIN))
-    raw = jws.sign(b"{}", "test+jws", [signer])
     by_kid = {key.kid: key for key in signer.keys}
-    jws.verify(jws.read(raw, 20_000).claims, suite, lambda claim: by_kid[claim.kid])
+    # Many: a device makes the higher s of ES384 every other time, and only the lower counts.
+    for number in range(16):
+        raw = jws.sign(b"%d" % number, "test+jws", [signer])
+        jws.verify(jws.read(raw, 20_000).claims, suite, lambda claim: by_kid[claim.kid])
     assert signer.suite == suite
 
 
