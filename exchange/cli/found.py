@@ -91,7 +91,7 @@ def _write_node(
 
 def _write_custodians(folder: Path, founded: Founded, secret: str) -> None:
     folder.mkdir()
-    for name, secrets in founded.custodian_secrets.items():
+    for name, secrets in founded.custodians.items():
         sealed = container.seal(secrets, secret, world.randomness)
         write_private(folder / f"{name}.xk", sealed)
 

@@ -158,6 +158,10 @@ class Context:
             raise Fault(Code.KEY_FILE, name=secrets.holder, expected=endpoint)
         return secrets
 
+    def kept(self) -> KeptKeys:
+        """Return the content keys of what was posted, for grants to come."""
+        return KeptKeys(self.folder / OUTBOX)
+
     def outbox(self) -> Outbox:
         """Return the envelopes this endpoint posted, and their receipts."""
         return Outbox(self.folder / OUTBOX)
@@ -177,7 +181,7 @@ class Context:
         """Return the same with a signer of the caller's choice."""
         keys = Keys(signer, ring.openers(secrets), ring.gone(secrets))
         memory = Memory(self.folder / SEEN)
-        kept = KeptKeys(self.folder / OUTBOX)
+        kept = self.kept()
         # Overdue keys go as soon as anybody works here, whether or not anything is granted.
         kept.destroy_overdue(world.clock_ms() // 1000)
         here = World(

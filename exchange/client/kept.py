@@ -87,6 +87,18 @@ class KeptKeys:
                 raise Fault(Code.KEY_FILE, name=path.name) from error
         raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
 
+    def wrapped(self) -> Iterator[tuple[str, int, str]]:
+        """Yield each bulletin's id, until when its key is kept, and the key that opens it.
+
+        What is damaged opens with none, and is passed over.
+        """
+        for path, until in self._kept("*"):
+            try:
+                wrap = msgspec.json.decode(path.read_bytes(), type=body.Wrap)
+            except (OSError, msgspec.MsgspecError):
+                continue
+            yield path.name.partition(".")[0], until, wrap.header.kid
+
     def destroy(self, identity: str) -> None:
         """Destroy the key of one bulletin."""
         for path, _ in self._kept(identity):

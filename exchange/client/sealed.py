@@ -9,7 +9,7 @@ import msgspec
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import wire
+from exchange.model import objects, wire
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """A bulletin of the inbox, and the keys that it is sealed to: ours and the others'."""
+    """A bulletin of the inbox or a grant of one, and the keys it is sealed to, also others'.
+
+    What is granted is retained as long as its bulletin, whose time a grant does not tell: None.
+    """
 
     id: str
     index: int
-    retain_until: int
+    retain_until: int | None
     kids: frozenset[str]
+
+    def is_retained(self, now: int) -> bool:
+        """Tell whether it must still be possible to open it."""
+        return self.retain_until is None or self.retain_until > now
 
 
 async def sealed(agency: Agency) -> AsyncIterator[Sealed]:
@@ -55,6 +62,9 @@ async def sealed(agency: Agency) -> AsyncIterator[Sealed]:
 
 def _sealed(item: wire.InboxItem) -> Sealed | None:
     entry = entries.decode(item.entry.encode())
+    if isinstance(entry.facts, entries.Granted):
+        grant = objects.decode_grant(jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload)
+        return Sealed(grant.of.id, item.index, None, frozenset([entry.facts.kid]))
     if not isinstance(entry.facts, entries.Accepted):
         return None
     header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)

@@ -82,8 +82,7 @@ class Founded(NamedTuple):
 
     anchor: str
     documents: list[bytes]
-    custodians: dict[str, SoftwareSigner]
-    custodian_secrets: dict[str, Secrets]
+    custodians: dict[str, Secrets]
     endpoints: dict[str, Secrets]
     node: Secrets
 
@@ -218,14 +217,11 @@ def found(
         *(founder.signed(founder.member(each, secrets), [each.nation]) for each in members),
     ]
     everyone = {
-        name: signer for each in founder.custodians.values() for name, signer in each.items()
-    }
-    kept = {
         each.holder: each
         for secrets_of in founder.custodian_secrets.values()
         for each in secrets_of
     }
-    return Founded(digest(root), documents, everyone, kept, secrets, node_secrets)
+    return Founded(digest(root), documents, everyone, secrets, node_secrets)
 
 
 def arrangement(

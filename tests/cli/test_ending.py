@@ -20,10 +20,10 @@ PAST = world().key(WATCH)
 HELD = ring.with_keys(SECRETS, ring.OPEN, [*SECRETS.of(ring.OPEN), PRESENT], Life(0, NOW))
 
 
-def due(listed=(), retained=()):
+def due(listed=(), retained=(), kept=()):
     entries = {jwk.kid: EndpointKey("enc", jwk, 0, until) for jwk, until in listed}
     items = [Sealed("id", 7, until, frozenset({kid, "another's"})) for kid, until in retained]
-    return ending._due(HELD, ending._Found(entries, items), NOW)
+    return ending._due(HELD, ending._Found(entries, items, list(kept)), NOW)
 
 
 def test_past_key_that_nobody_needs_is_due():
@@ -39,6 +39,20 @@ def test_key_that_others_may_seal_to_is_not_due():
 
 def test_key_that_a_bulletin_to_be_retained_needs_is_not_due():
     assert due(retained=[(PAST.kid, NOW + 1)]) == []
+
+
+def test_key_that_a_grant_may_be_made_with_is_not_due():
+    assert due(kept=[("id", NOW + 1, PAST.kid)]) == []
+    assert due(kept=[("id", NOW, PAST.kid), ("id", NOW + 1, "x")]) == [PAST.kid]
+
+
+def test_key_that_something_was_granted_under_is_not_due():
+    assert due(retained=[(PAST.kid, None)]) == []
+
+
+def test_what_can_no_longer_be_granted_is_told():
+    found = ending._Found({}, [], [("one", NOW + 1, PAST.kid), ("two", NOW, PAST.kid)])
+    assert ending._lost(found, {PAST.kid}, NOW).grants == ["one"]
 
 
 def test_beginning_of_a_kid_must_mean_one_key():

@@ -11,6 +11,7 @@ import pytest
 from exchange.cli import expiring, output, writing
 from exchange.cli.home import Home
 from exchange.cli.main import Session
+from exchange.custody import signers
 from exchange.model import trust
 from exchange.policy.expiry import Lapse
 from exchange.seal import jws
@@ -47,7 +48,11 @@ class Directory:
             ],
         )
         custodians = self.made.place.founded.custodians
-        by = [signer for name, signer in custodians.items() if name.startswith(before.nation)]
+        by = [
+            signers.software(secrets.of("sign"))
+            for name, secrets in custodians.items()
+            if name.startswith(before.nation)
+        ]
         document = jws.sign(trust.encode(after), trust.TYP, by)
         path = self.made.folder / "member.jws"
         path.write_bytes(document)

@@ -217,6 +217,7 @@ def test_key_that_others_may_still_seal_to_is_not_destroyed(rotated):
         "destroyed": [],
         "locked": [],
         "retained": [],
+        "ungrantable": [],
     }
 
 

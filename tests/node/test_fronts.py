@@ -26,6 +26,7 @@ from exchange.node.fronts import Fronts
 from exchange.node.node import Node
 from exchange.seal import jws
 from exchange.seal.close import Envelope
+from exchange.seal.software import SoftwareSigner
 from tests.builders import decoded
 from tests.crash.exercise import POSTERS, READERS, Exercise
 from tests.node.running import until
@@ -100,8 +101,8 @@ def suspended(exercise, endpoint):
         ],
     )
     signers = [
-        signer
-        for name, signer in exercise.founded.custodians.items()
+        SoftwareSigner("xb1-h", secrets.of("sign"))
+        for name, secrets in exercise.founded.custodians.items()
         if name.startswith(member.nation)
     ]
     return jws.sign(trust.encode(after), trust.TYP, signers)

@@ -13,62 +13,16 @@ from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Header
 from exchange.model.identity import Jwk, SuiteId
-from exchange.model.trust import Endpoint, EndpointKey
+from exchange.model.trust import Endpoint
 from exchange.seal import enrolment, jws, trust
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner, new_opening, new_signing
 from exchange.seal.suites import SUITES, raw_public
 from tests import builders
 from tests.builders import DAY, NOW, OPS, WATCH, Randomness
+from tests.vectors.enrolling import NEW, SUITE, asked, enc, first, opener, sig, signed, signer
 
 WORLD = builders.world()
-SUITE: SuiteId = WORLD.view.standing(OPS).endpoint.suite
-NEW = "pa.senan/patrol"
-
-
-def signer(seed: str = "new") -> SoftwareSigner:
-    return SoftwareSigner(SUITE, new_signing(SUITE, Randomness(seed)))
-
-
-def opener(seed: str = "new") -> SoftwareOpener:
-    return SoftwareOpener(new_opening(SUITE, Randomness(f"open {seed}")))
-
-
-def sig(by: SoftwareSigner, **dates: int) -> list[EndpointKey]:
-    since, until = dates.get("since", NOW), dates.get("until", NOW + 365 * DAY)
-    return [EndpointKey("sig", jwk, since, until) for jwk in by.keys]
-
-
-def enc(jwk: Jwk | None = None, **dates: int) -> EndpointKey:
-    key = opener().key if jwk is None else jwk
-    return EndpointKey("enc", key, dates.get("since", NOW), dates.get("until", NOW + 90 * DAY))
-
-
-def asked(**changes: Any) -> objects.Enrolment:
-    """A request by pa.senan/ops for a new encryption key, with changes."""
-    usual = objects.Enrolment(
-        v="xb1",
-        suite=SUITE,
-        id=builders.new_id(),
-        origin="pa.senan",
-        endpoint=OPS,
-        node="pa",
-        keys=[enc()],
-        replaces=[WORLD.key(OPS).kid],
-        issued=NOW,
-    )
-    return msgspec.structs.replace(usual, **changes)
-
-
-def signed(request: objects.Enrolment, *signers: SoftwareSigner) -> bytes:
-    by = signers or (WORLD.signers[OPS],)
-    return jws.sign(msgspec.json.encode(request), objects.ENROLMENT_TYP, by)
-
-
-def first(**changes: Any) -> objects.Enrolment:
-    """A request by an endpoint that nobody knows yet."""
-    keys = [*sig(signer()), enc()]
-    return asked(**{"endpoint": NEW, "keys": keys, "replaces": [], **changes})
 
 
 def refused(raw: bytes, **how: Any) -> Refusal:

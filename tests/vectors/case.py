@@ -54,6 +54,17 @@ class Opening(NamedTuple):
     make: Callable[[World], Envelope]
 
 
+class Statement(NamedTuple):
+    """What is verified, and the answer; ``make`` returns the members of its vector."""
+
+    statement: str
+    name: str
+    shows: str
+    code: Code | None
+    at: str
+    make: Callable[[World], dict[str, Any]]
+
+
 def posted(case: Case, world: World) -> Posted:
     made = case.make(world)
     if isinstance(made, Posted):

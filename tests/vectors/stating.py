@@ -1,4 +1,4 @@
-"""Statements that are verified, not posted: opened grants, notices, receipts, session requests.
+"""Statements that are verified, not posted: opened grants, notices, receipts, sessions ...
 
 Each vector names its ``statement`` and holds what whoever verifies it is given; see the README
 beside them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -30,20 +30,10 @@ from exchange.seal.software import SecretKey, SoftwareSigner
 from tests import builders
 from tests.builders import COAST, DESK, NOW, OPS, WATCH, WATCH_DESK, Closed, World
 from tests.node.running import SESSION_KEY
-from tests.vectors import forging, granting
+from tests.vectors import enrolling, forging, granting
+from tests.vectors.case import Statement
 
 ANOTHER_ID = granting.ANOTHER_ID
-
-
-class Statement(NamedTuple):
-    """What is verified, and the answer; ``make`` returns the members of its vector."""
-
-    statement: str
-    name: str
-    shows: str
-    code: Code | None
-    at: str
-    make: Callable[[World], dict[str, Any]]
 
 
 # -- grants, as their recipient opens them -------------------------------------------------
@@ -334,10 +324,11 @@ _VERIFY: dict[str, Callable[[Mapping[str, Any], View, Mapping[str, str]], dict[s
     "notice": _noticed,
     "receipt": _verified,
     "session": _in_session,
+    "enrolment": enrolling.checked,
 }
 
 
-STATEMENTS = [*GRANTS, *NOTICES, *RECEIPTS, *SESSIONS]
+STATEMENTS = [*GRANTS, *NOTICES, *RECEIPTS, *SESSIONS, *enrolling.ENROLMENTS]
 FOLDER = resources.schemas() / "v1/vectors/statements"
 
 

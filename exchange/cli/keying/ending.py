@@ -25,10 +25,23 @@ _SHOWN = 20  # a screenful; --json has them all
 
 
 class _Found(NamedTuple):
-    """What the node knows: the keys that the directory lists, and the inbox."""
+    """What needs keys: the directory that lists them, the inbox, and grants to come.
+
+    ``kept`` are bulletins posted from here whose content key is kept: id, until when, and the
+    opening key that it is wrapped to.
+    """
 
     listed: Mapping[str, EndpointKey]
     bulletins: list[Sealed]
+    kept: list[tuple[str, int, str]]
+
+
+class _Lost(NamedTuple):
+    """What will no longer be possible."""
+
+    bulletins: list[Sealed]
+    retained: list[Sealed]
+    grants: list[str]
 
 
 @click.command()
@@ -50,14 +63,20 @@ def destroy(session: Session, kid: tuple[str, ...], due: bool, force: bool, yes:
     if not force:
         _must_be_over(kids, found.listed, now)
     after = ring.without(secrets, kids, now)
-    lost = [each for each in found.bulletins if each.kids & set(kids)]
-    retained = [each for each in lost if each.retain_until > now]
+    lost = _lost(found, set(kids), now)
     if kids:
-        _warn(session, kids, lost, retained)
+        _warn(session, kids, lost)
         if not yes:
             confirm(session.lang, "¿Destruir?", "Destroy?")
         context.keep(after, passphrase)
-    _tell(session, kids, lost, retained)
+    _tell(session, kids, lost)
+
+
+def _lost(found: _Found, kids: set[str], now: int) -> _Lost:
+    bulletins = [each for each in found.bulletins if each.kids & kids]
+    retained = [each for each in bulletins if each.is_retained(now)]
+    grants = [identity for identity, until, kid in found.kept if kid in kids and until > now]
+    return _Lost(bulletins, retained, grants)
 
 
 def _chosen(secrets: Secrets, kids: Sequence[str]) -> list[str]:
@@ -78,7 +97,8 @@ def _chosen(secrets: Secrets, kids: Sequence[str]) -> list[str]:
 
 def _due(secrets: Secrets, found: _Found, now: int) -> list[str]:
     """Return the past keys that nobody may seal to, and nothing to be retained is sealed to."""
-    needed = {kid for each in found.bulletins if each.retain_until > now for kid in each.kids}
+    needed = {kid for each in found.bulletins if each.is_retained(now) for kid in each.kids}
+    needed |= {kid for _, until, kid in found.kept if until > now}
     return [
         each.jwk.kid
         for each in ring.held(secrets)
@@ -106,27 +126,31 @@ async def _find(session: Session, secrets: Secrets) -> _Found:
     async with context.agency_as(secrets, context.signer(secrets)) as agency:
         standing = (await agency.view()).endpoints.get(secrets.holder)
         return _Found(
-            standing.keys if standing else {}, [each async for each in sealed(agency)]
+            standing.keys if standing else {},
+            [each async for each in sealed(agency)],
+            list(context.kept().wrapped()),
         )
 
 
-def _warn(
-    session: Session, kids: Sequence[str], lost: Sequence[Sealed], retained: Sequence[Sealed]
-) -> None:
+def _warn(session: Session, kids: Sequence[str], lost: _Lost) -> None:
     if session.as_json:
         return
     for kid in kids:
         click.echo(kid)
     session.say(
-        f"Ya no se abrirán {len(lost)} boletines; {len(retained)} de ellos aún deben"
-        " conservarse:",
-        f"{len(lost)} bulletins will no longer open; {len(retained)} of them are still to be"
-        " retained:",
+        f"Ya no se abrirán {len(lost.bulletins)} boletines; {len(lost.retained)} de ellos aún"
+        f" deben conservarse. {len(lost.grants)} enviados ya no podrán concederse a otros:",
+        f"{len(lost.bulletins)} bulletins will no longer open; {len(lost.retained)} of them are"
+        f" still to be retained. {len(lost.grants)} posted ones can no longer be granted:",
     )
     until = "retain until" if session.lang == "en" else "conservar hasta"
     rows: list[dict[str, Any]] = [
-        {"index": each.index, "id": each.id, "until": zulu(each.retain_until)}
-        for each in (retained or lost)[:_SHOWN]
+        {
+            "index": each.index,
+            "id": each.id,
+            "until": zulu(each.retain_until) if each.retain_until else "-",
+        }
+        for each in (lost.retained or lost.bulletins)[:_SHOWN]
     ]
     entry = "entry" if session.lang == "en" else "asiento"
     output.table(rows, {"index": entry, "id": "id", "until": until})
@@ -136,15 +160,14 @@ def _warn(
     )
 
 
-def _tell(
-    session: Session, kids: Sequence[str], lost: Sequence[Sealed], retained: Sequence[Sealed]
-) -> None:
+def _tell(session: Session, kids: Sequence[str], lost: _Lost) -> None:
     if session.as_json:
         output.show_json(
             {
                 "destroyed": list(kids),
-                "locked": [each.id for each in lost],
-                "retained": [each.id for each in retained],
+                "locked": [each.id for each in lost.bulletins],
+                "retained": [each.id for each in lost.retained],
+                "ungrantable": lost.grants,
             }
         )
     session.say(f"Claves destruidas: {len(kids)}.", f"Keys destroyed: {len(kids)}.")
