@@ -31,6 +31,7 @@ from tests.builders import (
     subject,
     world,
 )
+from tests.client.attached import a_file, endpoint, node, posted, received
 from tests.client.dealing import agency, draft, fronted, lied_to
 from tests.node.running import Clock, journal, post
 
@@ -95,6 +96,25 @@ async def test_nothing_is_sealed_anew_and_the_key_never_travels_open(tmp_path):
         files = b"".join(path.read_bytes() for path in (tmp_path / "pa.senan-ops").iterdir())
         assert key not in files
         assert objects.codec.b64(key).encode() not in files
+
+
+async def test_late_recipient_saves_the_attachments_and_nobody_else_does(tmp_path):
+    path = a_file(tmp_path, size=2000)
+    async with node(tmp_path) as door:
+        await posted(door, tmp_path, path)
+        async with endpoint(door.url, tmp_path / "out") as (sender, _):
+            (identity,) = sender.world.outbox.sent()
+            receipt = await sender.grant(await sender.prepare_grant(identity, WATCH_DESK))
+            blob = decoded(sender.world.outbox.envelope(identity).header).attachments[0]
+        (tmp_path / "in").mkdir()
+        async with endpoint(door.url, tmp_path / "late", WATCH_DESK) as (reader, _):
+            item = await received(reader)
+            saved = await reader.save(item, 0, tmp_path / "in")
+        assert saved.read_bytes() == path.read_bytes()
+        where = f"/v1/blobs/{blob.digest}?index={receipt.index}"
+        assert (await door.get(where, WATCH_DESK)).status == 200
+        for other in (WATCH, OPS, COAST):
+            assert (await door.get(where, other)).code == "not-found"
 
 
 async def test_cancellation_reaches_the_late_recipient_and_ends_granting(tmp_path):
