@@ -68,6 +68,7 @@ class Code(StrEnum):
     MAY_NOT_READ = "may-not-read"
     NOT_RELEASABLE = "not-releasable"
     UNKNOWN_RECIPIENT = "unknown-recipient"
+    NO_READERS = "no-readers"
     RECIPIENT_KEY_UNFIT = "recipient-key-unfit"
     RECIPIENT_LACKS_SUITE = "recipient-lacks-suite"
     VERB_TYPE_MISMATCH = "verb-type-mismatch"

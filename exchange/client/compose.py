@@ -186,6 +186,7 @@ def _readers(
     feed, releasable = draft.post.feed, draft.post.marking.releasable_to
     found: dict[str, Reader] = {}
     left_out: list[LeftOut] = []
+    withheld: list[LeftOut] = []
     for place, name in enumerate(draft.post.to):
         with review:
             rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
@@ -194,17 +195,26 @@ def _readers(
         if name != author.endpoint.id and name not in found:
             try:
                 rules.may_receive(name, feed, releasable, view, "/post/feed")
-            except Refusal:
+            except Refusal as refusal:
+                # As its author wished: told only where nobody is left.
+                withheld.append(LeftOut(name, refusal))
                 continue
             try:
                 found[name] = reader(name, view, "subscribed", alg, now)
             except Refusal as refusal:
                 left_out.append(LeftOut(name, refusal))
-    if not found and left_out:
-        raise left_out[0].why
     if not found:
-        raise Refusal(Code.UNKNOWN_RECIPIENT, "/post/to", name=feed)
+        raise _nobody(feed, withheld, left_out)
     return [found[name] for name in sorted(found)], left_out
+
+
+def _nobody(feed: str, withheld: list[LeftOut], left_out: list[LeftOut]) -> Refusal:
+    """Return why there is no reader; it names each subscriber and what keeps it out."""
+    if left_out and not withheld:
+        return left_out[0].why
+    kept_out = sorted(f"{each.endpoint} ({each.why.code})" for each in withheld + left_out)
+    told = {"found": ", ".join(kept_out)} if kept_out else {}
+    return Refusal(Code.NO_READERS, "/post/to", name=feed, **told)
 
 
 def reader(name: str, view: View, reason: str, alg: str, now: int) -> Reader:

@@ -11,10 +11,11 @@ import pytest
 from exchange import render
 from exchange.client import compose
 from exchange.errors import Code, Refusal
+from exchange.model.codes import Lang
 from exchange.model.trust import Endpoint
 from exchange.seal.suites import SUITES
 from tests import builders
-from tests.builders import COAST, DAY, NOW, OPS, WATCH
+from tests.builders import COAST, DAY, DESK, NOW, OPS, WATCH
 from tests.client import dealing
 from tests.model.bulletins import CODES
 from tests.policy.test_expiry import ending
@@ -39,9 +40,13 @@ def signs_only(endpoint: Endpoint) -> Endpoint:
     return msgspec.structs.replace(endpoint, keys=keys)
 
 
-def prepare(*documents: bytes, to: str = WATCH) -> compose.Prepared:
+def prepare(
+    *documents: bytes, to: str = WATCH, releasable_to: tuple[str, ...] = ()
+) -> compose.Prepared:
     read = dealing.draft()
-    post = msgspec.structs.replace(read.post, to=[to] if to else [])
+    nations = list(releasable_to) or read.post.marking.releasable_to
+    marking = msgspec.structs.replace(read.post.marking, releasable_to=nations)
+    post = msgspec.structs.replace(read.post, to=[to] if to else [], marking=marking)
     return compose.prepare(
         msgspec.structs.replace(read, post=post),
         WORLD.later(*documents),
@@ -92,6 +97,34 @@ def test_feed_of_which_no_subscriber_can_be_sealed_to_is_refused_with_the_reason
         Code.RECIPIENT_KEY_UNFIT,
         COAST,
     )
+
+
+def test_feed_that_nobody_subscribed_to_is_refused_as_such() -> None:
+    with pytest.raises(Refusal) as refusal:
+        prepare(to="")
+    assert (refusal.value.code, refusal.value.at) == (Code.NO_READERS, "/post/to")
+    assert refusal.value.facts == {"name": dealing.draft().post.feed}
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ([], f"{WATCH} (not-releasable)"),
+        (
+            [WORLD.subscription(DESK), WORLD.amended(DESK, ending("enc", NOW - DAY))],
+            f"{DESK} (recipient-key-unfit), {WATCH} (not-releasable)",
+        ),
+    ],
+)
+def test_feed_of_which_the_marking_keeps_subscribers_out_says_whom_and_why(
+    more: list[bytes], found: str
+) -> None:
+    with pytest.raises(Refusal) as refusal:
+        prepare(WORLD.subscription(WATCH), *more, to="", releasable_to=("PAN",))
+    assert (refusal.value.code, refusal.value.facts["found"]) == (Code.NO_READERS, found)
+    languages: tuple[Lang, Lang] = ("en", "es")
+    for lang in languages:
+        assert found in render.refusal(refusal.value, lang, CODES).what
 
 
 @pytest.mark.parametrize(
