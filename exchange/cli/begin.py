@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What ``found`` writes into the folder.
+_PARTS = ("node", "custodians", "home")
 
 
 @click.command("found")
@@ -24,18 +33,13 @@ def found(session: Session, folder: Path, url: str) -> None:
     from exchange.cli import exercise  # noqa: PLC0415
     from exchange.cli import found as founding  # noqa: PLC0415
 
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
-        raise click.BadParameter(url, param_hint="--url")
-    for name in ("node", "home"):
-        if (folder / name).exists():
-            # What is there may be somebody's only copy of a journal and of keys.
-            raise click.BadParameter(str(folder / name), param_hint="FOLDER")
+    place_of_node = _address(session, url)
+    _want_empty(session, folder)
     secret = world.passphrase(str(folder))
-    folder.mkdir(parents=True, exist_ok=True)
-    place = founding.write_at(
-        folder, f"https://{parts.netloc}", exercise.MEMBERS, exercise.feeds(), secret
-    )
+    with _whole_or_nothing(folder):
+        place = founding.write_at(
+            folder, place_of_node, exercise.MEMBERS, exercise.feeds(), secret
+        )
     anchor = place.founded.anchor
     if session.as_json:
         shown = {"node": str(place.node), "home": str(place.home), "anchor": anchor}
@@ -48,3 +52,51 @@ def found(session: Session, folder: Path, url: str) -> None:
         f"Node: exchange up --state {place.node} --listen HOST:PORT\n"
         f"Agencies: EXCHANGE_HOME={place.home} exchange context",
     )
+
+
+def _address(session: Session, url: str) -> str:
+    """Return the address without a closing slash."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or url.removesuffix("/") != f"https://{parts.netloc}" or "@" in url:
+        raise click.BadParameter(
+            f"{url} no es una dirección de la forma https://HOST:PUERTO."
+            if session.lang == "es"
+            else f"{url} is no address of the form https://HOST:PORT.",
+            param_hint="--url",
+        )
+    return f"https://{parts.netloc}"
+
+
+def _want_empty(session: Session, folder: Path) -> None:
+    """Refuse a folder that has an exercise in it, or the beginning of one."""
+    for name in _PARTS:
+        if (folder / name).exists():
+            # What is there may be somebody's only copy of a journal and of keys.
+            raise click.BadParameter(
+                f"{folder} no está vacía: tiene {name}, y nada se sobrescribe."
+                if session.lang == "es"
+                else f"{folder} is not empty: it has {name}, and nothing is overwritten.",
+                param_hint="FOLDER",
+            )
+
+
+@contextmanager
+def _whole_or_nothing(folder: Path) -> Iterator[None]:
+    """Take away again what was written, unless all of it was, so that one can try again."""
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        for name in _PARTS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        if is_new and folder.exists():
+            folder.rmdir()
+        if isinstance(error, OSError):
+            told = f"{folder}: {error.strerror}"
+            raise click.BadParameter(told, param_hint="FOLDER") from error
+        raise

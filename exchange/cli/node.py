@@ -44,8 +44,13 @@ def up(session: Session, folder: Path, listen: str, checkpoint_every: float) -> 
     from exchange.cli.state import State  # noqa: PLC0415
 
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal():
-        raise click.BadParameter(listen, param_hint="--listen")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter(
+            f"{listen} no es de la forma HOST:PUERTO, como 127.0.0.1:8443."
+            if session.lang == "es"
+            else f"{listen} is not of the form HOST:PORT, as 127.0.0.1:8443 is.",
+            param_hint="--listen",
+        )
     session.say(f"Nodo en {listen}", f"Node at {listen}")
     run(State(folder), host, int(port), checkpoint_every)
 
