@@ -115,6 +115,7 @@ class Code(StrEnum):
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
     NO_CONTEXT = "no-context"
+    CONTEXT_UNCHOSEN = "context-unchosen"
     INTERNAL = "internal"
 
     # Of the command line alone: no node answers it.

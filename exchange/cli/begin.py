@@ -44,13 +44,16 @@ def found(session: Session, folder: Path, url: str) -> None:
     if session.as_json:
         shown = {"node": str(place.node), "home": str(place.home), "anchor": anchor}
         output.show_json({**shown, "endpoints": sorted(place.founded.endpoints)})
+    this, first = world.called(), founding.context_of(min(place.founded.endpoints))
     session.say(
         f"EJERCICIO fundado en {folder}. Ancla: {anchor}\n"
-        f"Nodo: exchange up --state {place.node} --listen HOST:PUERTO\n"
-        f"Agencias: EXCHANGE_HOME={place.home} exchange context",
+        f"Nodo: {this} up --state {place.node} --listen HOST:PUERTO\n"
+        f"Agencias: export EXCHANGE_HOME={place.home}; {this} context (lista), "
+        f"{this} context {first} (elige)",
         f"EXERCISE founded in {folder}. Anchor: {anchor}\n"
-        f"Node: exchange up --state {place.node} --listen HOST:PORT\n"
-        f"Agencies: EXCHANGE_HOME={place.home} exchange context",
+        f"Node: {this} up --state {place.node} --listen HOST:PORT\n"
+        f"Agencies: export EXCHANGE_HOME={place.home}; {this} context (lists), "
+        f"{this} context {first} (chooses)",
     )
 
 

@@ -150,11 +150,12 @@ def _tell_how_to_go_on(session: Session, folder: Path, stage: Stage) -> None:
     )
     if session.as_json:
         return
+    this = world.called()
     click.echo(f"  export EXCHANGE_HOME={folder}/home")
     click.echo(f"  export EXCHANGE_PASSPHRASE_FILE={folder}/passphrase")
-    click.echo(f"  exchange up --state {folder}/node --listen 127.0.0.1:{stage.port} &")
-    click.echo("  exchange --context us.jiatfs-watch inbox")
-    click.echo(f"  exchange audit verify {folder}/node/journal.db --anchor {stage.anchor}")
+    click.echo(f"  {this} up --state {folder}/node --listen 127.0.0.1:{stage.port} &")
+    click.echo(f"  {this} --context us.jiatfs-watch inbox")
+    click.echo(f"  {this} audit verify {folder}/node/journal.db --anchor {stage.anchor}")
 
 
 def _linger(session: Session) -> None:

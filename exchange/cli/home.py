@@ -53,7 +53,8 @@ class Home:
         """Return the context asked for, else the current one, else the only one.
 
         Raises:
-            Fault: ``no-context``: there is none of that name, or no way to tell which.
+            Fault: ``no-context``: there is none of that name; ``context-unchosen``: there are
+                several, and nothing says which.
         """
         names, marker = self.names(), self.folder / "current"
         name = chosen or os.environ.get("EXCHANGE_CONTEXT")
@@ -61,6 +62,8 @@ class Home:
             name = marker.read_text(encoding="utf-8").strip()
         if name is None and len(names) == 1:
             name = names[0]
+        if name is None and names:
+            raise Fault(Code.CONTEXT_UNCHOSEN, found=", ".join(names))
         # An endpoint's own name does as well: pa.senan/ops lies under pa.senan-ops.
         name = name.replace("/", "-") if name else name
         if name not in names:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exchange.cli import output
+from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.errors import Fault
 
@@ -34,9 +34,10 @@ def context(session: Session, name: str | None) -> None:
             rows, {"current": "", "name": "context" if session.lang == "en" else "contexto"}
         )
     else:
+        this = world.called()
         session.say(
-            f"No hay contextos en {session.home.folder}. «exchange demo --keep DIR» deja unos.",
-            f"No contexts in {session.home.folder}. `exchange demo --keep DIR` leaves some.",
+            f"No hay contextos en {session.home.folder}. «{this} demo --keep DIR» deja unos.",
+            f"No contexts in {session.home.folder}. `{this} demo --keep DIR` leaves some.",
         )
 
 

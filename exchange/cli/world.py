@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from functools import cache
@@ -36,6 +37,14 @@ def now() -> int:
 
 
 randomness = os.urandom
+
+
+def called() -> str:
+    """Return the words that call this program from where the person stands.
+
+    ``run`` of a checkout says how it was called; an installed one is on the path.
+    """
+    return shlex.quote(os.environ.get("EXCHANGE_CALLED") or "exchange")
 
 
 @cache

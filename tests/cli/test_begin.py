@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -80,8 +81,13 @@ def test_found_says_where_and_names_the_anchor(exercise, tmp_path):
     assert certificate_digest(profile["certificate"])
     for lang, word in (("es", "EJERCICIO"), ("en", "EXERCISE")):
         folder = str(tmp_path / lang)
-        ran = exercise.run("--lang", lang, "found", folder, "--url", "https://localhost:8443")
+        words = ("--lang", lang, "found", folder, "--url", "https://localhost:8443")
+        ran = exercise.run(*words, EXCHANGE_CALLED="./run")
         assert word in ran.out
+        # What it says to do next can be done as it stands there, and chooses a context.
+        assert f": ./run up --state {folder}/node" in ran.out
+        (chosen,) = re.findall(r"\./run (context pa\S+)", ran.out)
+        assert exercise.run(*chosen.split(), EXCHANGE_HOME=f"{folder}/home").code == 0
 
 
 @pytest.mark.parametrize("there", ["node", "custodians", "home"])

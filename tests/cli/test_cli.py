@@ -227,9 +227,22 @@ def test_context_that_does_not_exist_names_those_that_do(exercise):
     assert exercise.run("context", "pa.nobody", "--json").json["error"]["code"] == "no-context"
 
 
+def test_where_no_context_was_chosen_one_is_asked_to_choose(exercise):
+    for words in (["inbox"], ["feeds"]):
+        error = exercise.run(*words, "--json").json["error"]
+        assert (error["code"], OPS in error["facts"]["found"]) == ("context-unchosen", True)
+    for lang, said in (("en", "exchange context NAME"), ("es", "exchange context NOMBRE")):
+        ran = exercise.run("--lang", lang, "doctor", "--json")
+        (check,) = [each for each in ran.json["checks"] if each["name"] == "context"]
+        assert (ran.code, check["code"]) == (output.EXIT_FAULT, "context-unchosen")
+        assert said in check[lang]
+
+
 def test_home_without_contexts_says_how_to_get_one(exercise, tmp_path):
     ran = exercise.run("--home", str(tmp_path), "--lang", "en", "context")
-    assert "exchange demo" in ran.out
+    assert "`exchange demo" in ran.out
+    called = exercise.run("--home", str(tmp_path), "context", EXCHANGE_CALLED="./a b/run")
+    assert "`'./a b/run' demo" in called.out
     assert exercise.run("--home", str(tmp_path), "inbox").code == output.EXIT_FAULT
 
 

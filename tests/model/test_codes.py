@@ -182,6 +182,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "key-file",
         "key-token",
         "no-context",
+        "context-unchosen",
         "internal",
     }
 
