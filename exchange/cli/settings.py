@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange.cli import output, world
+from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
 from exchange.errors import Fault
 
@@ -107,22 +108,26 @@ def feeds(session: Session) -> None:
 @click.command()
 @click.argument("feed", nargs=-1)
 @click.option("--none", is_flag=True, help="Subscribe to nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before ending others.")
 @verb
-def subscribe(session: Session, feed: tuple[str, ...], none: bool) -> None:
+def subscribe(session: Session, feed: tuple[str, ...], none: bool, yes: bool) -> None:
     """Sign this endpoint's choice of feeds: exactly these, in place of the one before.
 
-    Without a FEED it changes nothing and shows the choice in force; --none ends them all.
+    Asks before it ends one that is not among them. Without a FEED it changes nothing and shows
+    the choice in force; --none ends them all.
     """
     if not feed and not none:
         _show_choice(session)
         return
-    receipt = asyncio.run(_subscribe(session, feed))
+    ended, receipt = asyncio.run(_subscribe(session, feed, unasked=yes or none))
     if session.as_json:
-        output.show_json({"feeds": sorted(set(feed)), "index": receipt})
+        output.show_json({"feeds": sorted(set(feed)), "ended": ended, "index": receipt})
     session.say(
         f"Suscrito a: {', '.join(feed) or '(ninguno)'}. Asiento {receipt}.",
         f"Subscribed to: {', '.join(feed) or '(none)'}. Entry {receipt}.",
     )
+    if ended:
+        session.say(f"Terminado: {', '.join(ended)}.", f"Ended: {', '.join(ended)}.")
 
 
 def _show_choice(session: Session) -> None:
@@ -136,9 +141,24 @@ def _show_choice(session: Session) -> None:
     )
 
 
-async def _subscribe(session: Session, chosen: tuple[str, ...]) -> int:
+async def _subscribe(
+    session: Session, chosen: tuple[str, ...], *, unasked: bool
+) -> tuple[list[str], int]:
+    """Subscribe; return which feeds that ended, and the entry."""
     async with session.context().agency() as agency:
-        return (await agency.subscribe(chosen)).index
+        view = await agency.view()
+        for place, name in enumerate(chosen):
+            # Nobody is asked about what the node would refuse.
+            view.feed(name, f"/feeds/{place}")
+        mine = view.subscriptions.get(agency.profile.endpoint)
+        ended = sorted(set(mine.feeds if mine else ()) - set(chosen))
+        if ended and not unasked:
+            confirm(
+                session.lang,
+                f"Termina: {', '.join(ended)}. ¿Suscribirse solo a {', '.join(chosen)}?",
+                f"It ends: {', '.join(ended)}. Subscribe to {', '.join(chosen)} alone?",
+            )
+        return ended, (await agency.subscribe(chosen)).index
 
 
 async def _view(session: Session) -> View:

@@ -46,7 +46,13 @@ class Ran(NamedTuple):
 class Exercise:
     """Two agencies, one node."""
 
-    def __init__(self, folder: Path, ops: SuiteId = SUITE, watch: SuiteId = SUITE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ops: SuiteId = SUITE,
+        watch: SuiteId = SUITE,
+        feeds: tuple[str, ...] = ("maritime",),
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         both: tuple[Role, ...] = ("poster", "reader")
@@ -67,8 +73,8 @@ class Exercise:
             ),
         ]
         types = ["can", "cor", "dlg", "rfi", "rpy", "sta", "szr", "voi"]
-        feeds = [found.feed("maritime", _LABEL, types, members)]
-        self.place = found.write(folder, self.port, members, feeds, PASSPHRASE)
+        listed = [found.feed(name, _LABEL, types, members) for name in feeds]
+        self.place = found.write(folder, self.port, members, listed, PASSPHRASE)
         self.node: subprocess.Popen[bytes] | None = None
         self.log = folder / "node.log"
 
