@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange import resources
-from exchange.cli import exercise, found, world
+from exchange.cli import demo_inputs, exercise, found, world
 from exchange.cli.demo_case import Stage, play
 from exchange.cli.home import write_private
 from exchange.cli.main import Session, verb
@@ -46,6 +46,7 @@ _READY_S = 20
 def demo(session: Session, once: bool, keep: Path | None, inputs: Path | None) -> None:
     """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
     drafts = inputs or resources.schemas() / "v1" / "examples"
+    demo_inputs.look_at(drafts)
     session.say(
         "EJERCICIO. Todo lo que sigue es ficticio y ocurre en esta máquina.",
         "EXERCISE. All that follows is fictitious and happens on this machine.",

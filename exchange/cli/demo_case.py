@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from exchange.cli import output
 from exchange.cli.home import Home
-from exchange.errors import Code, ExchangeError, Fault
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.draft import read_draft
 from exchange.model.objects import Receipt
 from exchange.seal.close import Envelope
@@ -47,7 +48,7 @@ class Stage(msgspec.Struct):
         """Run a verb as a process of its own; return what it printed.
 
         Raises:
-            Fault: it ended otherwise than expected.
+            ExchangeError: it ended otherwise than expected; as the verb told it, where it did.
         """
         done = subprocess.run(  # noqa: S603  (ourselves)
             [sys.executable, "-P", "-m", "exchange", *words],
@@ -57,8 +58,7 @@ class Stage(msgspec.Struct):
             check=False,
         )
         if done.returncode not in expect:
-            last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-            raise Fault(Code.INTERNAL, name=" ".join(words), found=(last or ["-"])[0][:400])
+            raise _told(done) or _unexpected(words, done.stdout + done.stderr)
         return done.stdout
 
     def ask(self, context: str, *words: str, expect: Sequence[int] = (0,)) -> dict[str, Any]:
@@ -89,6 +89,21 @@ class Stage(msgspec.Struct):
     def draft(self, name: str) -> str:
         """Return the path of a draft."""
         return str(self.drafts / name)
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> ExchangeError | None:
+    """Return the refusal or fault that a verb answered in JSON."""
+    try:
+        error = json.loads(done.stdout)["error"]
+        kind = Refusal if done.returncode == output.EXIT_REFUSED else Fault
+        return kind(Code(error["code"]), error["at"], **error["facts"])
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _unexpected(words: Sequence[str], printed: str) -> Fault:
+    last = printed.strip().splitlines()[-1:]
+    return Fault(Code.INTERNAL, name=" ".join(words), found=(last or ["-"])[0][:400])
 
 
 def play(stage: Stage) -> None:
@@ -287,9 +302,7 @@ async def _refused(
 
 
 def _tell_refusal(stage: Stage, error: ExchangeError, spanish: str, english: str) -> None:
-    from exchange.cli.output import problem  # noqa: PLC0415
-
-    said, receipt = problem(error), error.receipt
+    said, receipt = output.problem(error), error.receipt
     if isinstance(receipt, Receipt):
         kept = (f"Queda en el asiento {receipt.index}.", f"It stands in entry {receipt.index}.")
     else:
