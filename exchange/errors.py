@@ -107,6 +107,7 @@ class Code(StrEnum):
 
     # Faults: a store, a peer or a clock let us down.
     STORE_FAILED = "store-failed"
+    JOURNAL_IN_USE = "journal-in-use"
     OUTCOME_UNKNOWN = "outcome-unknown"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"
@@ -116,6 +117,7 @@ class Code(StrEnum):
     KEY_TOKEN = "key-token"
     NO_CONTEXT = "no-context"
     CONTEXT_UNCHOSEN = "context-unchosen"
+    NO_NODE = "no-node"
     INTERNAL = "internal"
 
     # Of the command line alone: no node answers it.

@@ -94,12 +94,9 @@ def _whole_or_nothing(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
-    except BaseException as error:
+    except BaseException:
         for name in _PARTS:
             shutil.rmtree(folder / name, ignore_errors=True)
         if is_new and folder.exists():
             folder.rmdir()
-        if isinstance(error, OSError):
-            told = f"{folder}: {error.strerror}"
-            raise click.BadParameter(told, param_hint="FOLDER") from error
         raise

@@ -51,8 +51,11 @@ def up(session: Session, folder: Path, listen: str, checkpoint_every: float) -> 
             else f"{listen} is not of the form HOST:PORT, as 127.0.0.1:8443 is.",
             param_hint="--listen",
         )
-    session.say(f"Nodo en {listen}", f"Node at {listen}")
-    run(State(folder), host, int(port), checkpoint_every)
+
+    def say() -> None:
+        session.say(f"Nodo en {listen}", f"Node at {listen}")
+
+    run(State(folder), (host, int(port)), checkpoint_every, say)
 
 
 @click.command()

@@ -49,8 +49,10 @@ _PROGRAM = (
 FRONT = [sys.executable, "-I", "-c", _PROGRAM]
 
 
-async def serve(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
-    """Serve until SIGTERM or SIGINT.
+async def serve(
+    here: state.State, address: tuple[str, int], checkpoint_s: float, say: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT; ``say`` is called when callers are answered.
 
     Raises:
         Fault: the journal cannot be trusted or written, or a trust document does not hold.
@@ -59,7 +61,7 @@ async def serve(here: state.State, host: str, port: int, checkpoint_s: float) ->
         opened(here, checkpoint_s) as (node, secrets),
         _faced(node, secrets) as listen,
     ):
-        await _until_told(node, (host, port), listen)
+        await _until_told(node, address, listen, say)
 
 
 @asynccontextmanager
@@ -69,7 +71,8 @@ async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[
     Raises:
         Fault: as ``serve``.
     """
-    secrets, settings = here.secrets(), here.settings()
+    settings = here.settings()
+    secrets = here.secrets()
     session_key = here.session_key(world.randomness(32))
     with ThreadPoolExecutor(2, thread_name_prefix="consider") as executor:
         node = await Node.open(
@@ -127,7 +130,10 @@ async def _faced(
 
 
 async def _until_told(
-    node: Node, address: tuple[str, int], listen: Callable[[socket.socket], None]
+    node: Node,
+    address: tuple[str, int],
+    listen: Callable[[socket.socket], None],
+    say: Callable[[], None],
 ) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -136,6 +142,7 @@ async def _until_told(
     with socket.create_server(address, family=family, backlog=_BACKLOG) as listening:
         listen(listening)
         port = listening.getsockname()[1]
+        say()
         _log.info("ready", node=node.name, host=address[0], port=port, size=node.size)
         await stop.wait()
         _log.info("stopping", node=node.name, size=node.size)
@@ -195,15 +202,18 @@ def run_fast(work: Coroutine[None, None, None]) -> None:
         runner.run(work)
 
 
-def run(here: state.State, host: str, port: int, checkpoint_s: float) -> None:
+def run(
+    here: state.State, address: tuple[str, int], checkpoint_s: float, say: Callable[[], None]
+) -> None:
     """Run ``serve`` on the fastest event loop there is.
 
     Raises:
         Fault: as ``serve``; or the address cannot be had.
     """
     try:
-        run_fast(serve(here, host, port, checkpoint_s))
+        run_fast(serve(here, address, checkpoint_s, say))
     except OSError as error:
+        host, port = address
         raise Fault(
             Code.UNAVAILABLE, name=f"{host}:{port}", found=type(error).__name__
         ) from error

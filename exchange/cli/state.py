@@ -55,10 +55,13 @@ class State:
 
     def settings(self) -> Settings:
         """Return the node's name and anchor."""
+        path = self.folder / SETTINGS
         try:
-            return msgspec.json.decode((self.folder / SETTINGS).read_bytes(), type=Settings)
+            return msgspec.json.decode(path.read_bytes(), type=Settings)
+        except FileNotFoundError as error:
+            raise Fault(Code.NO_NODE, name=str(self.folder)) from error
         except (OSError, msgspec.MsgspecError) as error:
-            raise Fault(Code.KEY_FILE, name=str(self.folder), expected=SETTINGS) from error
+            raise Fault(Code.FILE, name=str(path), found=type(error).__name__) from error
 
     def secrets(self) -> Secrets:
         """Return the node's keys: receipts, log, TLS. None of them opens a bulletin."""

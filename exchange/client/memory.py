@@ -46,7 +46,7 @@ class Memory:
 
         Raises:
             Refusal: ``trust-invalid``: the log is shorter than it was, or another one.
-            Fault: ``store-failed``: what was seen cannot be read or kept.
+            Fault: ``file``: what was seen cannot be read or kept.
         """
         seen = self._read()
         if seen is not None and seen.anchor == view.anchor:
@@ -71,6 +71,7 @@ class Memory:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError) as error:
+            # Not begun anew: a node could then show an older log.
             raise self._failed(error) from error
 
     def _write(self, seen: _Seen) -> None:
@@ -80,4 +81,5 @@ class Memory:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> Fault:
-        return Fault(Code.STORE_FAILED, name=self._path.name, found=type(error).__name__)
+        found = "damaged" if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+        return Fault(Code.FILE, name=str(self._path), found=found)

@@ -97,8 +97,7 @@ class WriterLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._handle)
-            reason = "another process writes to this journal"
-            raise Fault(Code.STORE_FAILED, reason=reason) from error
+            raise Fault(Code.JOURNAL_IN_USE, name=str(path)) from error
 
     def release(self) -> None:
         """Let another process write. The lock's file stays: removing it would be a race."""

@@ -120,8 +120,8 @@ def test_found_that_fails_leaves_nothing_and_can_be_tried_again(exercise: Exerci
 def test_found_in_a_folder_that_cannot_be_made_says_so(exercise: Exercise, tmp_path):
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / "x")
-    ran = exercise.run("found", folder, "--url", "https://localhost:8443")
-    assert (ran.code, "Not a directory" in ran.err) == (2, True)
+    ran = exercise.run("found", folder, "--url", "https://localhost:8443", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "file")
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,28 @@ def test_up_says_of_which_form_an_address_is(exercise: Exercise, listen):
             "--lang", lang, "up", "--state", str(exercise.place.node), "--listen", listen
         )
         assert (ran.code, said in ran.err) == (2, True)
+
+
+def up(exercise: Exercise, folder, *listen):
+    words = ("up", "--state", str(folder), "--listen", *listen)
+    ran = run("-m", "exchange", *words, env=exercise.environment(PYTHONPATH=str(ROOT)))
+    assert (ran.returncode, ran.stdout) == (3, ""), "it did not say that it is up"
+    ran = run(
+        "-m", "exchange", *words, "--json", env=exercise.environment(PYTHONPATH=str(ROOT))
+    )
+    error = json.loads(ran.stdout)["error"]
+    return error["code"], error["facts"]["name"]
+
+
+def test_second_node_on_a_folder_says_that_there_is_one_and_not_that_it_is_up(exercise):
+    node = exercise.place.node
+    told = up(exercise, node, f"127.0.0.1:{free_port()}")
+    assert told == ("journal-in-use", str(node / "journal.db"))
+    assert f"Node at 127.0.0.1:{exercise.port}\n" in exercise.log.read_text("utf-8")
+
+
+def test_up_on_a_folder_of_something_else_says_so(exercise, tmp_path):
+    listen = f"127.0.0.1:{free_port()}"
+    assert up(exercise, tmp_path, listen) == ("no-node", str(tmp_path))
+    (tmp_path / "node.json").write_bytes(b"{")
+    assert up(exercise, tmp_path, listen) == ("file", str(tmp_path / "node.json"))

@@ -161,7 +161,8 @@ async def test_memory_that_cannot_be_read_is_a_fault_and_not_a_beginning(tmp_pat
     async with serving() as door, reader(door.url, tmp_path, memory=Memory(path)) as line:
         with pytest.raises(Fault) as caught:
             await line.view()
-        assert caught.value.code is Code.STORE_FAILED
+        assert caught.value.code is Code.FILE
+        assert caught.value.facts == {"name": str(path), "found": "damaged"}
 
 
 # -- acknowledgements, and the story of a bulletin -----------------------------------------

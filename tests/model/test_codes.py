@@ -175,7 +175,14 @@ def test_statuses_are_those_of_the_kind_of_refusal():
     assert status["id-reused"] == status["stale-version"] == 409
     assert status["too-many"] == 429
     assert status["internal"] == 500
-    faults = {"store-failed", "outcome-unknown", "clock", "unavailable", "node-unreachable"}
+    faults = {
+        "store-failed",
+        "journal-in-use",
+        "outcome-unknown",
+        "clock",
+        "unavailable",
+        "node-unreachable",
+    }
     assert {status[code] for code in faults} == {503}
     assert {code for code, http in status.items() if http >= 500} == faults | {
         "file",
@@ -183,6 +190,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "key-token",
         "no-context",
         "context-unchosen",
+        "no-node",
         "internal",
     }
 

@@ -161,11 +161,11 @@ async def test_a_row_of_other_types_or_leading_nowhere_is_a_fault(written, state
 
 @pytest.mark.usefixtures("store")
 async def test_a_second_writer_is_told_so_in_this_process_and_in_another(path):
-    with pytest.raises(Fault, match="another process writes"):
+    with pytest.raises(Fault, match="journal-in-use"):
         SqliteStore.open(path)
     other = await run("tests.store.appending", path)
     assert other.returncode
-    assert "another process writes" in other.stderr
+    assert "journal-in-use" in other.stderr
 
 
 async def test_a_failed_opening_gives_the_lock_back(written):

@@ -115,7 +115,7 @@ def up_again(exercise):
 def test_second_node_on_one_folder_is_refused_and_the_first_goes_on(exercise):
     second = up_again(exercise)
     assert second.returncode == 3
-    assert json.loads(second.stdout)["error"]["code"] == "store-failed"
+    assert json.loads(second.stdout)["error"]["code"] == "journal-in-use"
     assert exercise.post()["sent"]
 
 
