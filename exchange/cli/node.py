@@ -44,7 +44,7 @@ def up(session: Session, folder: Path, listen: str, checkpoint_every: float) -> 
     from exchange.cli.state import State  # noqa: PLC0415
 
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or not port.isdecimal() or not 0 <= int(port) < 65536:
         raise click.BadParameter(
             f"{listen} no es de la forma HOST:PUERTO, como 127.0.0.1:8443."
             if session.lang == "es"

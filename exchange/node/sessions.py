@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from exchange.model.codec import b64, unb64
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing, View
@@ -33,7 +33,20 @@ class _Claims(msgspec.Struct, frozen=True, array_like=True):
     random: str
 
 
-_CLAIMS = msgspec.json.Decoder(_Claims)
+class _Challenge(msgspec.Struct, frozen=True, array_like=True):
+    """What a nonce claims; frozen vectors hold one, with two members that stay empty."""
+
+    use: str
+    endpoint: str
+    kid: str
+    expires: int
+    random: str
+
+
+C = TypeVar("C", _Claims, _Challenge)
+
+_CLAIMS = {"token": msgspec.json.Decoder(_Claims)}
+_CHALLENGES = {"nonce": msgspec.json.Decoder(_Challenge)}
 
 
 class Sessions:
@@ -50,7 +63,7 @@ class Sessions:
 
     def nonce(self, now: int) -> str:
         """Return a challenge to sign, good for two minutes and for this node."""
-        return self._make(_Claims("nonce", "", "", [], now + NONCE_LIFETIME_S, self._random()))
+        return self._make(_Challenge("nonce", "", "", now + NONCE_LIFETIME_S, self._random()))
 
     def open(self, raw: bytes, view: View, now: int) -> objects.Answered:
         """Return a token for the endpoint that signed this request.
@@ -67,7 +80,7 @@ class Sessions:
         if abs(request.issued - now) > NONCE_LIFETIME_S:
             raise Refusal(Code.BAD_SESSION, "/issued", found=request.issued)
         try:
-            self._check("nonce", request.nonce, now)
+            self._check(_CHALLENGES, request.nonce, now)
         except Refusal:
             raise Refusal(Code.BAD_SESSION, "/nonce") from None
         standing = _proven(signed, request, view, now)
@@ -92,7 +105,7 @@ class Sessions:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme != "Bearer" or not token:
             raise Refusal(Code.NO_TOKEN)
-        claims = self._check("token", token, now)
+        claims = self._check(_CLAIMS, token, now)
         # Asked of the view in force now: suspension and revocation bite at the next request.
         standing = view.standing(claims.endpoint, "")
         # All of them: whoever holds one key of two cannot open a session, nor go on with one.
@@ -104,11 +117,11 @@ class Sessions:
     def _random(self) -> str:
         return b64(self._randomness(12))
 
-    def _make(self, claims: _Claims) -> str:
+    def _make(self, claims: _Claims | _Challenge) -> str:
         body = b64(msgspec.json.encode(claims))
         return f"{body}.{b64(self._mac(body))}"
 
-    def _check(self, use: str, token: str, now: int) -> _Claims:
+    def _check(self, of: Mapping[str, msgspec.json.Decoder[C]], token: str, now: int) -> C:
         body, _, mac = token.partition(".")
         # Ours are ASCII; of other text not even the MAC can be taken.
         if not body.isascii():
@@ -120,8 +133,9 @@ class Sessions:
         if not hmac.compare_digest(given, self._mac(body)):
             raise Refusal(Code.BAD_TOKEN)
         # Only what we made ourselves gets this far; another version of us may have made it.
+        ((use, decoder),) = of.items()
         try:
-            claims = _CLAIMS.decode(unb64(body))
+            claims = decoder.decode(unb64(body))
         except msgspec.ValidationError:
             raise Refusal(Code.BAD_TOKEN) from None
         if claims.use != use or claims.expires <= now:

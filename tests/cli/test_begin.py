@@ -144,7 +144,7 @@ def test_found_wants_an_address_of_https_and_says_of_which_form(exercise, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "listen", ["8443", ":8443", "localhost", "localhost:x", "h:0", "h:65536"]
+    "listen", ["8443", ":8443", "localhost", "localhost:x", "h:-1", "h:65536"]
 )
 def test_up_says_of_which_form_an_address_is(exercise: Exercise, listen):
     for lang, said in (("es", "HOST:PUERTO"), ("en", "HOST:PORT")):
