@@ -110,19 +110,34 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review = _Review(in_spite)
     readers, left_out = _readers(draft, view, standing, now, review)
+    header = _header(draft, bulletin, standing, view, now)
+    header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
+    # The node would refuse the same; its author should hear it before anything is sealed.
+    with review:
+        rules.admit(header, standing, view, now)
+    if files:
+        told = _with_files(bulletin, [file.described() for file in files])
+        bulletins.decode(bulletins.encode(told), codes)
+    return Prepared(header, bulletin, readers, left_out, list(files), review.objection)
+
+
+def _header(
+    draft: Draft, bulletin: Bulletin, standing: Standing, view: View, now: int
+) -> Header:
+    """Return the header of a bulletin, still without recipients and what sealing fills in."""
     post, said = draft.post, bulletins.repeated(bulletin)
-    header = Header(
+    return Header(
         v="xb1",
         suite=standing.endpoint.suite,
-        id=identity,
-        origin=member,
-        endpoint=endpoint,
+        id=bulletin.id,
+        origin=standing.member.member,
+        endpoint=standing.endpoint.id,
         type=bulletin.type,
         schema=bulletin.schema,
         verb=drafts.verb_of(draft, bulletin),
         status=post.status,
         feed=post.feed,
-        to=[reader.endpoint for reader in readers],
+        to=[],
         marking=msgspec.structs.replace(
             post.marking,
             releasable_to=sorted(post.marking.releasable_to),
@@ -142,13 +157,6 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         attachments=[],
         trust=TrustPoint(view.position, view.heads[-1]),
     )
-    # The node would refuse the same; its author should hear it before anything is sealed.
-    with review:
-        rules.admit(header, standing, view, now)
-    if files:
-        told = _with_files(bulletin, [file.described() for file in files])
-        bulletins.decode(bulletins.encode(told), codes)
-    return Prepared(header, bulletin, readers, left_out, list(files), review.objection)
 
 
 def _with_files(bulletin: Bulletin, told: list[Attachment]) -> Bulletin:

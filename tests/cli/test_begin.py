@@ -75,7 +75,8 @@ def test_found_says_where_and_names_the_anchor(exercise, tmp_path):
         "found", str(tmp_path / "x"), "--url", "https://node.example:9", "--json"
     )
     told = ran.json
-    profile = json.loads((tmp_path / "x/home/contexts/pa.senan-ops/profile.json").read_bytes())
+    contexts = tmp_path / "x" / "home" / "contexts"
+    profile = json.loads((contexts / "pa.senan-ops" / "profile.json").read_bytes())
     assert Profile(**profile).url == "https://node.example:9"
     assert (profile["anchor"], len(told["endpoints"])) == (told["anchor"], 5)
     assert certificate_digest(profile["certificate"])
