@@ -46,14 +46,22 @@ def named(settled: Iterable[tuple[str, settle.Settled]], ledger: settle.Ledger) 
     return found
 
 
-async def keep(blobs: Blobs, found: Named) -> None:
+async def keep(blobs: Blobs, found: Named) -> tuple[set[str], Fault | None]:
     """Make them durable under their digests; to be done before the entries are.
 
-    Raises:
-        Fault: one of them could not be; then none of the group may be committed.
+    Returns:
+        Whose could not be, and why: a poster may have given one up since it was looked for.
+        Then the group may not be committed, and others are not to suffer for it.
     """
+    failed: set[str] = set()
+    why: Fault | None = None
     for caller, each in found:
-        await blobs.keep(caller, each)
+        try:
+            await blobs.keep(caller, each)
+        except Fault as fault:
+            failed.add(caller)
+            why = fault
+    return failed, why
 
 
 async def let_go(blobs: Blobs, found: Named) -> None:

@@ -262,7 +262,10 @@ class Writer:
             named = attachments.named(
                 [(each.arrival.caller, result) for each, result in settled], ledger
             )
-            await attachments.keep(self._settings.blobs, named)
+            failed, fault = await attachments.keep(self._settings.blobs, named)
+            if fault is not None:
+                self._put_aside(settled, failed, fault)
+                return
             ready = await with_hashes(
                 self._store, partial(groups.prepare, ledger, self.frontier, self.epoch, by)
             )
@@ -288,6 +291,18 @@ class Writer:
                 self.fault = Fault(Code.UNAVAILABLE)
                 self._give_up(self._in_flight, self.fault)
         self._in_flight = []
+
+    def _put_aside(
+        self,
+        settled: list[tuple[Pending, settle.Settled]],
+        failed: set[str],
+        fault: Fault,
+    ) -> None:
+        """Answer those whose attachments are gone, and let the rest of the group come again."""
+        theirs = [each for each, _ in settled if each.arrival.caller in failed and each.held]
+        self._give_up(theirs, fault)
+        rest = [each for each, _ in settled if each not in theirs]
+        self._carried = rest + self._carried
 
     async def _known(self, pending: list[Pending]) -> dict[bytes, settle.Found]:
         wanted = [

@@ -183,6 +183,33 @@ def admitted(
     )
 
 
+def ended(member: Member, endpoint: str, now: int, overlap_s: int) -> Member:
+    """Return a member's document in which the keys that an endpoint lost come to their end.
+
+    Whoever holds lost keys could sign a request and take the endpoint back: signing keys end
+    at once. Opening keys end after the overlap, for what is under way.
+
+    Args:
+        member: the document in force.
+        endpoint: whose keys were lost.
+        now: seconds UTC.
+        overlap_s: how long an opening key stays valid.
+    """
+
+    def until(key: EndpointKey) -> int:
+        return min(key.until, now if key.use == "sig" else now + overlap_s)
+
+    endpoints = [
+        msgspec.structs.replace(
+            each, keys=[msgspec.structs.replace(key, until=until(key)) for key in each.keys]
+        )
+        if each.id == endpoint
+        else each
+        for each in member.endpoints
+    ]
+    return msgspec.structs.replace(member, endpoints=endpoints)
+
+
 def _kept(
     keys: Sequence[EndpointKey], enrolment: Enrolment, now: int, overlap_s: int
 ) -> Iterator[EndpointKey]:

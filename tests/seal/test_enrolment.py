@@ -296,6 +296,21 @@ def test_new_endpoint_is_listed_as_the_custodians_describe_it() -> None:
     assert elsewhere.value.code == Code.ORIGIN_MISMATCH
 
 
+def test_lost_signing_keys_end_with_the_new_request_and_cannot_take_the_endpoint_back() -> None:
+    listed = WORLD.member("pa.senan")
+    lost = enrolment.ended(listed, OPS, NOW, 7 * DAY)
+    anew = asked(keys=[*sig(signer()), enc()], replaces=[])
+    after = enrolment.admitted(lost, anew, NOW, 7 * DAY)
+    view = WORLD.later(WORLD.signed(after, ["pa"]))
+    thief = jws.sign(msgspec.json.encode(asked()), objects.ENROLMENT_TYP, [WORLD.signers[OPS]])
+    with pytest.raises(Refusal) as refusal:
+        jws.verify_by(jws.read(thief, 40_000), view.standing(OPS), NOW)
+    assert refusal.value.code in {Code.UNKNOWN_KEY, Code.KEY_NOT_VALID}
+    # What is under way can still be opened, and nobody else's keys are touched.
+    assert view.standing(OPS).keys[WORLD.key(OPS).kid].until == NOW + 7 * DAY
+    assert view.standing(WATCH).keys == WORLD.view.standing(WATCH).keys
+
+
 def test_request_that_was_admitted_cannot_be_admitted_again() -> None:
     raw = signed(asked())
     member = enrolment.admitted(

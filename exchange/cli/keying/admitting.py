@@ -116,10 +116,13 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     now, view = world.now(), _view(session, folder, anchor)
     raw = request.read_bytes().strip()
     checked = enrolment.check(raw, view, now, anew=anew)
-    before = _member(view, checked)
+    listed = before = _member(view, checked)
     fresh = Described(title_es, title_en, roles).fresh(checked)
-    after = enrolment.admitted(before, checked, now, overlap_days * ring.DAY_S, fresh)
-    rows = _changes(before, after, checked)
+    overlap_s = overlap_days * ring.DAY_S
+    if anew:
+        before = enrolment.ended(listed, checked.endpoint, now, overlap_s)
+    after = enrolment.admitted(before, checked, now, overlap_s, fresh)
+    rows = _changes(listed, after, checked)
     if not session.as_json:
         _show(session, checked, digest(raw), rows)
     if not yes:
