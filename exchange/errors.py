@@ -112,6 +112,7 @@ class Code(StrEnum):
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
+    CHANGED_MEANWHILE = "changed-meanwhile"
     FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"

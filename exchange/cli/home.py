@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from exchange.client.memory import Memory
 from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
 from exchange.custody import container, ring, signers
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
     from exchange.custody.container import Secrets
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 PROFILE, KEYS, OUTBOX, SEEN = "profile.json", "keys.xk", "outbox", "trust.json"
+_LOCK = "keys.lock"
 # Where signing keys lie, when not all of them lie in the container.
 PLACES = "signers.json"
 
@@ -92,6 +94,8 @@ class Context:
         """Use this folder."""
         self.folder = folder
         self.name = folder.name
+        # As first unlocked: what ``keep`` writes is made of that, whatever is read later.
+        self._unlocked: Secrets | None = None
 
     def profile(self) -> Profile:
         """Return who this is, and the node it trusts."""
@@ -111,6 +115,7 @@ class Context:
     def unlocked(self) -> tuple[Secrets, str]:
         """Return the keys, and the passphrase, for whoever will ``keep`` them changed."""
         secrets, passphrase = unlocked(self.folder / KEYS, self.name)
+        self._unlocked = self._unlocked or secrets
         return self._own(secrets), passphrase
 
     def unlocked_with(self, passphrase: str) -> Secrets:
@@ -118,11 +123,21 @@ class Context:
         return self._own(container.unseal(read_sealed(self.folder / KEYS), passphrase))
 
     def keep(self, secrets: Secrets, passphrase: str) -> None:
-        """Write the container anew, at one stroke, and make sure that it opens."""
+        """Write the container anew, at one stroke, once it is sure to open.
+
+        Raises:
+            Refusal: ``changed-meanwhile``: another command wrote it since it was unlocked; what
+                that one added is not written over.
+        """
         sealed = container.seal(self._own(secrets), passphrase, world.randomness)
-        write_private(self.folder / KEYS, sealed)
-        if self.unlocked_with(passphrase) != secrets:
+        if container.unseal(sealed, passphrase) != secrets:
             raise Fault(Code.KEY_FILE, name=self.name, expected="key-container-undamaged")
+        with (self.folder / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.unlocked_with(passphrase) != self._unlocked:
+                raise Refusal(Code.CHANGED_MEANWHILE, name=KEYS)
+            write_private(self.folder / KEYS, sealed)
+        self._unlocked = secrets
 
     def places(self) -> Places | None:
         """Return where the signing keys lie; None where all are in the container."""

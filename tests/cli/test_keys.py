@@ -252,6 +252,12 @@ def test_the_last_opening_key_is_never_destroyed(exercise):
     assert (ran.code, ran.json["error"]["code"]) == (3, "key-file")
 
 
+def test_kid_that_begins_with_a_hyphen_is_taken_for_a_kid(exercise):
+    ran = exercise.at(WATCH, "keys", "destroy", "-no-such-key", "--yes", "--json")
+    other = exercise.at(WATCH, "keys", "destroy", "no-such-key", "--yes", "--json")
+    assert ran.json["error"]["code"] == other.json["error"]["code"] != "usage"
+
+
 def test_kid_that_is_not_a_key_of_this_endpoint_is_refused(exercise):
     (mine,) = [kid for kid, row in held(exercise, OPS).items() if row["use"] == "enc"]
     for kid in (mine, ""):

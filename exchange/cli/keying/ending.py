@@ -44,7 +44,10 @@ class _Lost(NamedTuple):
     grants: list[str]
 
 
-@click.command()
+# One key's name in 64 begins with a hyphen, and is no option; so no -h either, only --help.
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
+)
 @click.argument("kid", nargs=-1)
 @click.option(
     "--due", is_flag=True, help="Every past key that no bulletin to be retained needs any more."

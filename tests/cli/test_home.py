@@ -1,0 +1,60 @@
+"""The key container of a context: what another command wrote meanwhile is not written over."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.cli import world
+from exchange.cli.home import KEYS, Home
+from exchange.client.transport import Profile
+from exchange.custody import container
+from exchange.custody.container import Secrets
+from exchange.errors import Code, Refusal
+from exchange.seal.software import SecretKey
+
+OPS, PASSPHRASE = "pa.senan/ops", "exercise"
+
+
+def holding(*seeds):
+    return Secrets(OPS, {"open": [SecretKey("HPKE-9-KE", seed * 32) for seed in seeds]})
+
+
+@pytest.fixture
+def context(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", PASSPHRASE)
+    sealed = container.seal(holding(b"a"), PASSPHRASE, world.randomness)
+    return Home(tmp_path).add("ops", Profile(OPS, "pa", "https://x", "", "A" * 43), sealed)
+
+
+def again(context):
+    """The same context, as another command opens it."""
+    return Home(context.folder.parents[1]).current("ops")
+
+
+def test_what_another_command_kept_meanwhile_stays(context):
+    context.unlocked()
+    other = again(context)
+    other.unlocked()
+    other.keep(holding(b"a", b"b"), PASSPHRASE)
+    # Even where this one has read it since, as whoever talks to the node does.
+    context.secrets()
+    with pytest.raises(Refusal) as caught:
+        context.keep(holding(b"c"), PASSPHRASE)
+    assert caught.value.code is Code.CHANGED_MEANWHILE
+    assert again(context).secrets() == holding(b"a", b"b")
+
+
+def test_one_command_may_keep_twice(context):
+    context.unlocked()
+    context.keep(holding(b"a", b"b"), PASSPHRASE)
+    context.keep(holding(b"a", b"b", b"c"), PASSPHRASE)
+    assert again(context).secrets() == holding(b"a", b"b", b"c")
+
+
+def test_container_that_would_not_open_replaces_nothing(context, monkeypatch):
+    context.unlocked()
+    before = (context.folder / KEYS).read_bytes()
+    monkeypatch.setattr(container, "seal", lambda *_: b"torn")
+    with pytest.raises(Exception, match="key-file"):
+        context.keep(holding(b"b"), PASSPHRASE)
+    assert (context.folder / KEYS).read_bytes() == before
