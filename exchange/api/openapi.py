@@ -24,7 +24,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/nonce": (200, _JSON, wire.Nonce),
     "/v1/session": (201, _JSON, objects.Answered),
     "/v1/objects": (201, _JSON, objects.Receipt),
-    "/v1/batch": (200, wire.LINES_TYPE, wire.Answered),
+    "/v1/batch": (200, wire.LINES_TYPE, wire.Line),
     "/v1/inbox": (200, _JSON, wire.InboxPage),
     "/v1/trust": (200, _JSON, wire.TrustPage),
     "/v1/blobs/{digest}": (200, _BYTES, None),

@@ -108,13 +108,12 @@ async def post_batch(request: web.Request) -> web.Response:
     """Post many objects; each stands alone, and each has its line in the answer, in order."""
     node, caller = request.app[NODE], request[CALLER].endpoint.id
     answers = await node.submit_all(caller, await _framed(request))
-    lines = msgspec.json.Encoder().encode_lines(
-        [_line(answer, request.app[CODES]) for answer in answers]
-    )
+    codes = request.app[CODES]
+    lines = wire.encode_lines(_answered(answer, codes) for answer in answers)
     return web.Response(body=lines, content_type=wire.LINES_TYPE)
 
 
-def _line(answer: Answer | Fault, codes: Codes) -> wire.Answered:
+def _answered(answer: Answer | Fault, codes: Codes) -> wire.Answered:
     if isinstance(answer, Fault):
         return wire.Answered(problem=problems.problem(answer, codes))
     if answer.refusal is None:

@@ -57,16 +57,25 @@ async def serve(
     Raises:
         Fault: the journal cannot be trusted or written, or a trust document does not hold.
     """
+    count = _fronts()
     async with (
-        opened(here, checkpoint_s) as (node, secrets),
-        _faced(node, secrets) as listen,
+        opened(here, checkpoint_s, has_threads=not count) as (node, secrets),
+        _faced(node, secrets, count) as listen,
     ):
         await _until_told(node, address, listen, say)
 
 
 @asynccontextmanager
-async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[Node, Secrets]]:
+async def opened(
+    here: state.State, checkpoint_s: float, *, has_threads: bool
+) -> AsyncIterator[tuple[Node, Secrets]]:
     """Open a node on its folder, and what a front of it must know; nobody is served yet.
+
+    Args:
+        here: its folder.
+        checkpoint_s: seconds between two checkpoints.
+        has_threads: see ``SqliteStore.open``: whether this process has callers to serve while
+            it writes.
 
     Raises:
         Fault: as ``serve``.
@@ -76,7 +85,7 @@ async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[
     session_key = here.session_key(world.randomness(32))
     with ThreadPoolExecutor(2, thread_name_prefix="consider") as executor:
         node = await Node.open(
-            SqliteStore.open(here.journal),
+            SqliteStore.open(here.journal, has_threads=has_threads),
             Settings(
                 node=settings.node,
                 signer=SoftwareSigner.of(secrets.of("sign")),
@@ -103,13 +112,18 @@ async def opened(here: state.State, checkpoint_s: float) -> AsyncIterator[tuple[
             await node.close()
 
 
+def _fronts() -> int:
+    """Return how many front processes there are: one for each core; none on a single one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, MAX_FRONTS) if (cores or 1) > 1 else 0
+
+
 @asynccontextmanager
 async def _faced(
-    node: Node, secrets: Secrets
+    node: Node, secrets: Secrets, count: int
 ) -> AsyncIterator[Callable[[socket.socket], None]]:
-    """Have a front process for each core; where there is one core, serve in this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if (cores or 1) == 1:
+    """Have so many front processes; without any, serve in this process."""
+    if not count:
         from exchange.cli.front import Face  # noqa: PLC0415  (fronts have it; else not needed)
 
         face = Face(node, secrets.certificate, secrets.tls_seed)
@@ -121,7 +135,7 @@ async def _faced(
             acceptor.close()
             await face.close()
         return
-    fronts = Fronts(node, secrets, FRONT, min(cores or 1, MAX_FRONTS))
+    fronts = Fronts(node, secrets, FRONT, count)
     try:
         await fronts.start()
         yield fronts.listen

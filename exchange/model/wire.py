@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import msgspec
 
 from exchange.model.identity import Count, Digest, EndpointId, Word
 from exchange.model.objects import Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BATCH_TYPE = "application/vnd.exchange.objects"
 PROBLEM_TYPE = "application/problem+json"
@@ -60,11 +65,70 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     receipt: Receipt | None = None
 
 
-class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a batch's answer: a receipt, or a problem."""
+class Answered(NamedTuple):
+    """What became of one object of a batch: a receipt, or a problem."""
 
     receipt: Receipt | None = None
     problem: Problem | None = None
+
+
+class LineReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A receipt; ``group`` is left out where it is that of the last receipt before it.
+
+    It is five of six kilobytes, and the same in a hundred lines.
+    """
+
+    node: Word
+    index: Count
+    facts: str
+    path: list[Digest]
+    group: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a batch's answer: a receipt, or a problem."""
+
+    receipt: LineReceipt | None = None
+    problem: Problem | None = None
+
+
+_LINES = msgspec.json.Decoder(Line)
+
+
+def encode_lines(answers: Iterable[Answered]) -> bytes:
+    """Return a batch's answer, in the order of its objects."""
+    lines: list[Line] = []
+    last = None
+    for receipt, problem in answers:
+        if receipt is None:
+            lines.append(Line(problem=problem))
+            continue
+        group = msgspec.UNSET if receipt.group == last else receipt.group
+        last = receipt.group
+        brief = LineReceipt(receipt.node, receipt.index, receipt.facts, receipt.path, group)
+        lines.append(Line(brief))
+    return msgspec.json.Encoder().encode_lines(lines)
+
+
+def decode_lines(data: bytes) -> list[Answered]:
+    """Return what became of each object of a batch, in their order.
+
+    Raises:
+        msgspec.DecodeError: it is no such answer.
+    """
+    answers: list[Answered] = []
+    last = None
+    for line in _LINES.decode_lines(data):
+        if (brief := line.receipt) is None:
+            answers.append(Answered(problem=line.problem))
+            continue
+        last = last if brief.group is msgspec.UNSET else brief.group
+        if last is None:
+            message = "a receipt under no group"
+            raise msgspec.ValidationError(message)
+        receipt = Receipt(brief.node, brief.index, brief.facts, brief.path, last)
+        answers.append(Answered(receipt))
+    return answers
 
 
 class InboxItem(msgspec.Struct, frozen=True):

@@ -27,7 +27,6 @@ from exchange.node.arrivals import Arrivals, Pending
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.considering import Threads, broken
 from exchange.node.served import Answer
-from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,6 +218,8 @@ class Writer:
             while self.fault is None:
                 pending = await self._next()
                 await self._write(pending)
+                # A store without threads never lets go of the loop: answers go out here.
+                await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001  (whatever it is, nothing more is written)
             broken("writer", error)
             self.fault = Fault(Code.INTERNAL)
@@ -266,8 +267,8 @@ class Writer:
             if fault is not None:
                 self._put_aside(settled, failed, fault)
                 return
-            ready = await with_hashes(
-                self._store, partial(groups.prepare, ledger, self.frontier, self.epoch, by)
+            ready = await groups.prepare(
+                self._store, ledger, self.frontier, self.epoch, by
             )
         except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
             fault = error if isinstance(error, Fault) else broken("group", error)

@@ -95,9 +95,7 @@ class Door:
     async def batch(self, data: bytes, by: str = OPS) -> list[Any]:
         said = await self.post(data, by, "/v1/batch")
         assert (said.status, said.media) == (200, wire.LINES_TYPE), said
-        return [
-            msgspec.json.decode(line, type=wire.Answered) for line in said.body.splitlines()
-        ]
+        return wire.decode_lines(said.body)
 
     async def raw(self, data: bytes) -> bytes:
         """Send bytes as they are, and return all that comes until the node hangs up."""

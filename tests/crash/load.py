@@ -213,7 +213,7 @@ async def _post_batch(transport: Transport, batch: Sequence[Sent]) -> None:
     for each in batch:
         each.is_unknown = not each.receipts
     answer = await transport.post("/v1/batch", b"".join(each.framed() for each in batch))
-    lines = msgspec.json.Decoder(wire.Answered).decode_lines(answer)
+    lines = wire.decode_lines(answer)
     for each, line in zip(batch, lines, strict=True):
         if line.problem is not None:
             problem = msgspec.json.encode(line.problem)

@@ -57,11 +57,15 @@ def founded(tmp_path_factory):
 SHARED = pytest.mark.asyncio(loop_scope="module")
 
 
+def _opened(exercise):
+    return serve.opened(state.State(exercise.folder), 0, has_threads=False)
+
+
 @asynccontextmanager
 async def serving(exercise, count=2):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXCHANGE_PASSPHRASE", "exercise")
-        async with serve.opened(state.State(exercise.folder), 0) as (node, secrets):
+        async with _opened(exercise) as (node, secrets):
             fronts = Fronts(node, secrets, serve.FRONT, count)
             try:
                 await fronts.start()
@@ -86,7 +90,7 @@ async def posted(transport, envelope):
 
 async def posted_all(transport, framed):
     answer = await transport.post("/v1/batch", b"".join(framed))
-    return [msgspec.json.decode(line, type=wire.Answered) for line in answer.splitlines()]
+    return wire.decode_lines(answer)
 
 
 def suspended(exercise, endpoint):

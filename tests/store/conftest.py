@@ -18,13 +18,21 @@ def path(tmp_path):
     return tmp_path / "journal.db"
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite-aged"])
+@pytest.fixture(params=["memory", "sqlite", "sqlite-alone", "sqlite-aged"])
 async def store(request, path, monkeypatch):
-    """Each kind of store; aged: keys move on to the large table from the first group on."""
+    """Each kind of store; alone: without threads of its own.
+
+    Aged: keys move on to the large table from the first group on.
+    """
     if request.param == "sqlite-aged":
         monkeypatch.setattr(inserting, "FRESH_KEYS", 0)
         monkeypatch.setattr(inserting, "SWEEP_KEYS", 3)
-    opened = MemoryStore() if request.param == "memory" else SqliteStore.open(path)
+    has_threads = request.param != "sqlite-alone"
+    opened = (
+        MemoryStore()
+        if request.param == "memory"
+        else SqliteStore.open(path, has_threads=has_threads)
+    )
     yield opened
     await opened.close()
 

@@ -153,7 +153,7 @@ def receipts_of(answer: Answer) -> list[Receipt]:
     if answer.status == 201:
         found = [msgspec.json.decode(answer.body, type=objects.Receipt)]
     elif answer.status == 200:
-        lines = msgspec.json.Decoder(wire.Answered).decode_lines(answer.body)
+        lines = wire.decode_lines(answer.body)
         found = [
             line.receipt for line in lines if line.receipt is not None and not line.problem
         ]
