@@ -267,9 +267,7 @@ class Writer:
             if fault is not None:
                 self._put_aside(settled, failed, fault)
                 return
-            ready = await groups.prepare(
-                self._store, ledger, self.frontier, self.epoch, by
-            )
+            ready = await groups.prepare(self._store, ledger, self.frontier, self.epoch, by)
         except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
             fault = error if isinstance(error, Fault) else broken("group", error)
             self._give_up([each for each in pending if each not in self._carried], fault)

@@ -50,7 +50,8 @@ class SqliteStore:
         self._is_live = lock is not None
         self._writer = writer
         self._is_closed = False
-        self._writing, self._reading = _threads() if has_threads else (None, None)
+        self._writing = _threads(1, "store-write") if has_threads else None
+        self._reading = _threads(READERS, "store-read") if has_threads else None
         self._local = threading.local()
         self._readers: set[sqlite3.Connection] = set()
 
@@ -216,8 +217,5 @@ class SqliteStore:
             raise
 
 
-def _threads() -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
-    return (
-        ThreadPoolExecutor(1, thread_name_prefix="store-write"),
-        ThreadPoolExecutor(READERS, thread_name_prefix="store-read"),
-    )
+def _threads(count: int, name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=name)
