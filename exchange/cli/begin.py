@@ -35,7 +35,7 @@ def found(session: Session, folder: Path, url: str) -> None:
 
     place_of_node = _address(session, url)
     _want_empty(session, folder)
-    secret = world.passphrase(str(folder))
+    secret = world.passphrase(str(folder), is_new=True)
     with _whole_or_nothing(folder):
         place = founding.write_at(
             folder, place_of_node, exercise.MEMBERS, exercise.feeds(), secret

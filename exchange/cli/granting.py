@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exchange import render
 from exchange.cli import output, world
+from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
-from exchange.cli.writing import confirm
 
 if TYPE_CHECKING:
     from exchange.client.granting import Granting
@@ -38,14 +37,8 @@ async def _grant(session: Session, identity: str, endpoint: str, *, unasked: boo
         review = _review(session, prepared)
         if not session.as_json:
             _show(session, prepared, review)
-        if not unasked and not sys.stdin.isatty():
-            raise click.UsageError(
-                "Nadie puede confirmar aquí: --yes concede sin preguntar."
-                if session.lang == "es"
-                else "Nobody is here to confirm: --yes grants unasked."
-            )
         if not unasked:
-            confirm("¿Conceder? [s/N]" if session.lang == "es" else "Grant? [y/N]")
+            confirm(session, "¿Conceder?", "Grant?")
         receipt = await agency.grant(prepared)
     if session.as_json:
         output.show_json({"granted": True, "index": receipt.index, **review})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ from exchange.custody import container, ring, signers
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exchange.custody.container import Secrets
     from exchange.custody.signers import Places
     from exchange.policy.expiry import Lapse
@@ -82,7 +86,7 @@ class Home:
         """Write a new context: who, where, and the sealed keys."""
         folder = self.folder / "contexts" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PROFILE).write_bytes(msgspec.json.encode(profile) + b"\n")
+        write_durably(folder / PROFILE, msgspec.json.encode(profile) + b"\n")
         write_private(folder / KEYS, keys)
         return Context(folder)
 
@@ -95,7 +99,7 @@ class Context:
         self.folder = folder
         self.name = folder.name
         # As first unlocked: what ``keep`` writes is made of that, whatever is read later.
-        self._unlocked: Secrets | None = None
+        self._unlocked: bytes | None = None
 
     def profile(self) -> Profile:
         """Return who this is, and the node it trusts."""
@@ -114,9 +118,11 @@ class Context:
 
     def unlocked(self) -> tuple[Secrets, str]:
         """Return the keys, and the passphrase, for whoever will ``keep`` them changed."""
-        secrets, passphrase = unlocked(self.folder / KEYS, self.name)
-        self._unlocked = self._unlocked or secrets
-        return self._own(secrets), passphrase
+        sealed = read_sealed(self.folder / KEYS)
+        passphrase = world.passphrase(self.name)
+        secrets = self._own(container.unseal(sealed, passphrase))
+        self._unlocked = self._unlocked or sealed
+        return secrets, passphrase
 
     def unlocked_with(self, passphrase: str) -> Secrets:
         """Return the keys for a caller that has the passphrase at hand."""
@@ -129,29 +135,56 @@ class Context:
             Refusal: ``changed-meanwhile``: another command wrote it since it was unlocked; what
                 that one added is not written over.
         """
-        sealed = container.seal(self._own(secrets), passphrase, world.randomness)
-        if container.unseal(sealed, passphrase) != secrets:
-            raise Fault(Code.KEY_FILE, name=self.name, expected="key-container-undamaged")
+        sealed = sealed_surely(self._own(secrets), passphrase)
+        with self.unchanged(self._unlocked):
+            write_private(self.folder / KEYS, sealed)
+        self._unlocked = sealed
+
+    def sealed(self) -> bytes | None:
+        """Return the container as it lies here, still sealed; None where there is none."""
+        path = self.folder / KEYS
+        return read_sealed(path) if path.exists() else None
+
+    @contextmanager
+    def unchanged(self, sealed: bytes | None) -> Iterator[None]:
+        """Keep other commands from writing the container, for as long as this one does.
+
+        Args:
+            sealed: as this command read it; None where there was none.
+
+        Raises:
+            Refusal: ``changed-meanwhile``: it is not so any more.
+        """
         with (self.folder / _LOCK).open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.unlocked_with(passphrase) != self._unlocked:
+            if self.sealed() != sealed:
                 raise Refusal(Code.CHANGED_MEANWHILE, name=KEYS)
-            write_private(self.folder / KEYS, sealed)
-        self._unlocked = secrets
+            yield
 
-    def places(self) -> Places | None:
+    def copies(self) -> list[Path]:
+        """Return older copies of the container: put aside, or left by a command that died."""
+        found = [self.folder.glob(f"{KEYS}.{rest}") for rest in ("before-*", "*.new")]
+        return sorted(itertools.chain(*found, self.folder.glob(f"{PLACES}.before-*")))
+
+    def drop_copies(self) -> None:
+        """Remove every older copy: a key that is destroyed must not live on in one."""
+        with self.unchanged(self._unlocked):
+            for path in self.copies():
+                path.unlink()
+
+    def places(self, secrets: Secrets) -> Places | None:
         """Return where the signing keys lie; None where all are in the container."""
         path = self.folder / PLACES
         if not path.exists():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=signers.Places)
+            return msgspec.json.decode(path.read_bytes(), type=signers.Places).of(secrets)
         except (OSError, msgspec.MsgspecError) as error:
             raise Fault(Code.KEY_FILE, name=self.name, expected=PLACES) from error
 
     def signer(self, secrets: Secrets, purpose: str = ring.SIGN) -> Signer:
         """Return who signs: with the keys in use, or with those that were asked for."""
-        places = self.places()
+        places = self.places(secrets)
         found = places and (places.sign if purpose == ring.SIGN else places.next)
         if places is None or not found:
             return signers.software(secrets.of(purpose))
@@ -162,7 +195,7 @@ class Context:
 
         def at(name: str) -> Secrets:
             path = (self.folder / name).resolve()
-            return secrets if path == own else self._own(unsealed(path))
+            return secrets if path == own else self._own(unsealed(path, self.name))
 
         return signers.Sources(at, world.pin)
 
@@ -208,24 +241,14 @@ class Context:
         return Agency(self.profile(), keys, here)
 
 
-def unsealed(path: Path) -> Secrets:
-    """Return the secrets in a container file.
-
-    Raises:
-        Fault: ``key-file``.
-    """
-    return unlocked(path, path.parent.name)[0]
-
-
-def unlocked(path: Path, holder: str) -> tuple[Secrets, str]:
-    """Return the secrets in a container file, and the passphrase that opened it.
+def unsealed(path: Path, holder: str) -> Secrets:
+    """Return the secrets in a container file; ``holder`` is whose passphrase is asked for.
 
     Raises:
         Fault: ``key-file``.
     """
     sealed = read_sealed(path)
-    passphrase = world.passphrase(holder)
-    return container.unseal(sealed, passphrase), passphrase
+    return container.unseal(sealed, world.passphrase(holder))
 
 
 def read_sealed(path: Path) -> bytes:
@@ -239,6 +262,14 @@ def read_sealed(path: Path) -> bytes:
             return file.read(container.MAX_CONTAINER_BYTES + 1)
     except OSError as error:
         raise Fault(Code.KEY_FILE, name=path.name, found=type(error).__name__) from error
+
+
+def sealed_surely(secrets: Secrets, passphrase: str) -> bytes:
+    """Return a container's bytes that were opened again, so that they replace what opens."""
+    sealed = container.seal(secrets, passphrase, world.randomness)
+    if container.unseal(sealed, passphrase) != secrets:
+        raise Fault(Code.KEY_FILE, name=secrets.holder, expected="key-container-undamaged")
+    return sealed
 
 
 def write_private(path: Path, data: bytes) -> None:

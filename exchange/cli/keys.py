@@ -6,8 +6,9 @@ import click
 
 from exchange.cli.keying.admitting import admit, publish
 from exchange.cli.keying.ending import destroy
-from exchange.cli.keying.keeping import backup, restore
+from exchange.cli.keying.keeping import backup
 from exchange.cli.keying.making import new, rotate
+from exchange.cli.keying.restoring import restore
 from exchange.cli.keying.showing import show
 
 

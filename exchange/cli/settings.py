@@ -154,7 +154,7 @@ async def _subscribe(
         ended = sorted(set(mine.feeds if mine else ()) - set(chosen))
         if ended and not unasked:
             confirm(
-                session.lang,
+                session,
                 f"Termina: {', '.join(ended)}. ¿Suscribirse solo a {', '.join(chosen)}?",
                 f"It ends: {', '.join(ended)}. Subscribe to {', '.join(chosen)} alone?",
             )

@@ -65,7 +65,7 @@ class State:
 
     def secrets(self) -> Secrets:
         """Return the node's keys: receipts, log, TLS. None of them opens a bulletin."""
-        return unsealed(self.folder / KEYS)
+        return unsealed(self.folder / KEYS, self.folder.name)
 
     def certificate(self) -> str:
         """Return the server certificate (PEM)."""

@@ -61,22 +61,27 @@ def language(chosen: str | None = None) -> Lang:
     return "en"
 
 
-def passphrase(holder: str) -> str:
+def passphrase(holder: str, *, is_new: bool = False) -> str:
     """Return the passphrase of a key container.
 
     From ``EXCHANGE_PASSPHRASE``, or the file that ``EXCHANGE_PASSPHRASE_FILE`` names, or the
     person at the terminal; never from the command line, where others can see it.
 
+    Args:
+        holder: whose container it is; the person is told.
+        is_new: it is being set, so that a slip would lock the keys away: asked for twice.
+
     Raises:
-        Fault: ``key-file``: there is none, and nobody to ask.
+        Fault: ``key-file``: there is none, and nobody to ask; or it is no text.
     """
-    return _secret("EXCHANGE_PASSPHRASE", f"Passphrase / Contraseña ({holder})", holder)
+    asked = "New passphrase / Contraseña nueva" if is_new else "Passphrase / Contraseña"
+    return _secret("EXCHANGE_PASSPHRASE", f"{asked} ({holder})", holder, is_new=is_new)
 
 
-def backup_passphrase(holder: str) -> str:
+def backup_passphrase(holder: str, *, is_new: bool = False) -> str:
     """Return the passphrase of a backup, from ``EXCHANGE_BACKUP_PASSPHRASE`` and so on."""
     asked = f"Passphrase of the backup / Contraseña del respaldo ({holder})"
-    return _secret("EXCHANGE_BACKUP_PASSPHRASE", asked, holder)
+    return _secret("EXCHANGE_BACKUP_PASSPHRASE", asked, holder, is_new=is_new)
 
 
 def pin(place: TokenPlace) -> str:
@@ -87,18 +92,38 @@ def pin(place: TokenPlace) -> str:
     return _secret("EXCHANGE_PIN", f"PIN ({name})", name)
 
 
-def _secret(variable: str, asked: str, holder: str) -> str:
+def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> str:
     if variable in os.environ:
-        return os.environ[variable]
+        return _text(os.environ[variable], variable)
     if named := os.environ.get(f"{variable}_FILE"):
         return _from_file(named)
-    if sys.stdin.isatty():
-        return str(click.prompt(asked, hide_input=True, err=True))
-    raise Fault(Code.KEY_FILE, name=holder, expected=variable)
+    if not sys.stdin.isatty():
+        raise Fault(Code.KEY_FILE, name=holder, expected=variable)
+    try:
+        said = click.prompt(asked, hide_input=True, err=True, confirmation_prompt=is_new)
+    except UnicodeDecodeError:
+        raise _no_text(holder) from None
+    return _text(said, holder)
 
 
 def _from_file(named: str) -> str:
     try:
-        return Path(named).read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        return _text(Path(named).read_text(encoding="utf-8").rstrip("\n"), named)
+    except UnicodeDecodeError:
+        raise _no_text(named) from None
+    except OSError as error:
         raise Fault(Code.KEY_FILE, name=named, found=type(error).__name__) from error
+
+
+def _text(secret: str, source: str) -> str:
+    """Return a secret that UTF-8 can spell: Python lets other bytes pass as surrogates."""
+    try:
+        secret.encode()
+    except UnicodeEncodeError:
+        raise _no_text(source) from None
+    return secret
+
+
+def _no_text(source: str) -> Fault:
+    # Without its cause: what cannot be read would be quoted there.
+    return Fault(Code.KEY_FILE, name=source, expected="utf-8-secret")

@@ -239,7 +239,7 @@ async def _post(
     sending: bool | None,
 ) -> None:
     """Prepare, review, and post unless ``sending`` is None; True asks no question."""
-    if sending is False and not sys.stdin.isatty():
+    if sending is False and (session.as_json or not sys.stdin.isatty()):
         raise click.UsageError(
             "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía."
             if session.lang == "es"

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.policy.expiry import Lapse
-    from exchange.seal.open import Opener
+    from exchange.seal.open import Opener, Unwrapper
 
 
 def _untold(_done: int, _whole: int) -> None:
@@ -69,7 +69,7 @@ class Keys(msgspec.Struct, frozen=True):
 
     signer: jws.Signer
     openers: Sequence[Opener]
-    destroyed: Sequence[Opener] = ()
+    destroyed: Sequence[Unwrapper] = ()
 
 
 class World(msgspec.Struct, frozen=True):

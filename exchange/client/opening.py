@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from exchange.client.transport import Transport
     from exchange.client.trust import TrustLog
     from exchange.model.codes import Codes
-    from exchange.seal.open import Opener
+    from exchange.seal.open import Unwrapper
 
 
 class Ours(NamedTuple):
     """Who we are, our keys present and past, and what we hold items to."""
 
     endpoint: str
-    openers: Sequence[Opener]
+    openers: Sequence[Unwrapper]
     trust: TrustLog
     codes: Codes
 

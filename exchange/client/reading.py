@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from exchange.model.objects import Acknowledgement, Grant, Notice, Outcome, Release
     from exchange.model.view import View
     from exchange.model.wire import InboxItem
-    from exchange.seal.open import Opened, Opener
+    from exchange.seal.open import Opened, Unwrapper
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -335,7 +335,7 @@ def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
 def unseal(
     item: Delivered,
     sealed: tuple[bytes, bytes],
-    openers: Sequence[Opener],
+    openers: Sequence[Unwrapper],
     trust: TrustLog,
     codes: Codes,
 ) -> Delivered:

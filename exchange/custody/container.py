@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64, unb64
-from exchange.model.identity import Jwk, Seconds
+from exchange.model.identity import Digest, Seconds
 from exchange.seal.software import SecretKey
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LANES = 4
 MAX_MEMORY_KIB = 4 * MEMORY_KIB
 MAX_PASSES = 16
 MAX_LANES = 16
-# Some 300 destroyed keys fit beside those in use: 25 years of monthly rotation.
+# A destroyed key takes some 140 bytes: rotated monthly in three suites, two centuries of them.
 MAX_CONTAINER_BYTES = 1024 * 1024
 
 Kind = Literal["xk1", "xk1-backup"]
@@ -59,9 +59,13 @@ class Life(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Destroyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that is gone: its public half, so that what it opened can say why it is locked."""
+    """A key that is gone: its name, so that what it opened can say why it is locked.
 
-    jwk: Jwk
+    The suite is told by ``alg``. Its public half goes too: many a hundred of these must fit.
+    """
+
+    kid: Digest
+    alg: str
     at: Seconds
 
 
@@ -113,7 +117,12 @@ def unseal(container: bytes, passphrase: str) -> Secrets:
 def seal_bytes(
     kind: Kind, holder: str, plain: bytes, passphrase: str, randomness: Callable[[int], bytes]
 ) -> bytes:
-    """Return bytes sealed under a passphrase, with what opening them takes in the clear."""
+    """Return bytes sealed under a passphrase, with what opening them takes in the clear.
+
+    Raises:
+        Fault: ``key-file``, expecting ``passphrase``: it is empty; ``container-size``: there is
+            too much to seal: it would never be opened again.
+    """
     if not passphrase:
         raise Fault(Code.KEY_FILE, name=holder, expected="passphrase")
     shell = _Shell(
@@ -131,7 +140,10 @@ def seal_bytes(
         unb64(shell.nonce), plain, msgspec.json.encode(shell)
     )
     whole = msgspec.structs.replace(shell, sealed=b64(sealed))
-    return msgspec.json.encode(msgspec.structs.replace(whole, sum=_sum(whole))) + b"\n"
+    made = msgspec.json.encode(msgspec.structs.replace(whole, sum=_sum(whole))) + b"\n"
+    if len(made) > MAX_CONTAINER_BYTES:
+        raise Fault(Code.KEY_FILE, name=holder, expected="container-size", found=len(made))
+    return made
 
 
 def unseal_bytes(kind: Kind, container: bytes, passphrase: str) -> bytes:
@@ -150,6 +162,15 @@ def unseal_bytes(kind: Kind, container: bytes, passphrase: str) -> bytes:
         raise Fault(Code.KEY_FILE, name=shell.holder, expected="its-passphrase") from None
     except (Refusal, ValueError):
         raise Fault(Code.KEY_FILE, name=shell.holder, expected="key-container") from None
+
+
+def is_damaged(container: bytes) -> bool:
+    """Tell whether this is no whole container any more, whatever its passphrase is."""
+    try:
+        _read("xk1", container)
+    except Fault as fault:
+        return fault.facts["expected"] in ("key-container", "key-container-undamaged")
+    return False
 
 
 def _read(kind: Kind, container: bytes) -> _Shell:

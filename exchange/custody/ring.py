@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exchange.model.identity import Jwk
     from exchange.model.objects import Enrolment
     from exchange.seal.jws import Signer
-    from exchange.seal.open import Opener
+    from exchange.seal.open import Opener, Unwrapper
 
 # What a container holds, by purpose. The set that was asked for waits beside the one in use.
 SIGN, OPEN = "sign", "open"
@@ -45,10 +45,11 @@ State = Literal["in-use", "next", "past", "destroyed"]
 
 
 class Held(NamedTuple):
-    """A key of this endpoint: its use, its public half, and where it is in its life."""
+    """A key of this endpoint: its use, its name, and where it is in its life."""
 
     use: Literal["sig", "enc"]
-    jwk: Jwk
+    kid: str
+    alg: str
     state: State
     life: Life | None
 
@@ -67,37 +68,38 @@ def held(secrets: Secrets) -> list[Held]:
     def add(use: Literal["sig", "enc"], purpose: str, state: State) -> None:
         for secret in secrets.keys.get(purpose, []):
             jwk = public(secret)
-            found.append(Held(use, jwk, state, secrets.lives.get(jwk.kid)))
+            found.append(Held(use, jwk.kid, jwk.alg, state, secrets.lives.get(jwk.kid)))
 
     add("sig", SIGN, "in-use")
     add("sig", SIGN_NEXT, "next")
     add("enc", OPEN, "past")
-    newest = {each.jwk.alg: place for place, each in enumerate(found) if each.use == "enc"}
+    newest = {each.alg: place for place, each in enumerate(found) if each.use == "enc"}
     for place in newest.values():
         found[place] = found[place]._replace(state="in-use")
     add("enc", OPEN_NEXT, "next")
     found += [
-        Held("enc", each.jwk, "destroyed", Life(0, each.at)) for each in secrets.destroyed
+        Held("enc", each.kid, each.alg, "destroyed", Life(0, each.at))
+        for each in secrets.destroyed
     ]
     return found
 
 
 class Gone:
-    """An Opener that opens nothing: its key was destroyed, and the item says so."""
+    """Opens nothing: its key was destroyed, and what was sealed to it says so."""
 
     def __init__(self, destroyed: Destroyed) -> None:
         """Remember which key it was, and when it went."""
         self._destroyed = destroyed
 
     @property
-    def key(self) -> Jwk:
-        """The public key that senders wrapped to."""
-        return self._destroyed.jwk
+    def kid(self) -> str:
+        """The name of the key that senders wrapped to."""
+        return self._destroyed.kid
 
     def unwrap(self, wrapped: bytes, info: bytes) -> bytes:  # noqa: ARG002
         """Refuse, and say since when."""
         day = datetime.fromtimestamp(self._destroyed.at, UTC).date().isoformat()
-        raise Refusal(Code.KEY_DESTROYED, "/body/recipients", kid=self.key.kid, day=day)
+        raise Refusal(Code.KEY_DESTROYED, "/body/recipients", kid=self.kid, day=day)
 
 
 def openers(secrets: Secrets) -> list[Opener]:
@@ -106,7 +108,7 @@ def openers(secrets: Secrets) -> list[Opener]:
     return [SoftwareOpener(key) for key in keys]
 
 
-def gone(secrets: Secrets) -> list[Opener]:
+def gone(secrets: Secrets) -> list[Unwrapper]:
     """Return what says, of each destroyed key, why nothing opens with it."""
     return [Gone(each) for each in secrets.destroyed]
 
@@ -218,39 +220,53 @@ def aged(secrets: Secrets, now: int) -> Secrets:
 
 
 def without(secrets: Secrets, kids: Collection[str], at: int) -> Secrets:
-    """Return the container without these opening keys; their public halves stay, as destroyed.
+    """Return the container without these opening keys; their names stay, as destroyed.
 
     Raises:
         Fault: ``key-file``: none would be left, and nothing sealed from now on would open.
     """
-    keys = {
-        purpose: [key for key in found if purpose == SIGN or public(key).kid not in kids]
+    opens = [*secrets.keys.get(OPEN, []), *secrets.keys.get(OPEN_NEXT, [])]
+    gone = [Destroyed(jwk.kid, jwk.alg, at) for jwk in map(public, opens) if jwk.kid in kids]
+    return _ended(secrets, _left(secrets, kids), gone)
+
+
+def buried(secrets: Secrets, destroyed: Iterable[Destroyed]) -> Secrets:
+    """Return a restored container without the keys that were destroyed after its backup.
+
+    Raises:
+        Fault: as ``without``.
+    """
+    known = {each.kid for each in secrets.destroyed}
+    gone = [each for each in destroyed if each.kid not in known]
+    keys = _left(secrets, {each.kid for each in gone})
+    if not keys.get(OPEN):
+        # What waits in the backup was taken into use here, before the last one was destroyed.
+        keys[OPEN] = keys.pop(OPEN_NEXT, [])
+    return _ended(secrets, keys, gone)
+
+
+def _left(secrets: Secrets, kids: Collection[str]) -> dict[str, list[SecretKey]]:
+    """Return the keys by purpose, but for these opening keys."""
+    return {
+        purpose: [
+            key
+            for key in found
+            if purpose not in (OPEN, OPEN_NEXT) or public(key).kid not in kids
+        ]
         for purpose, found in secrets.keys.items()
     }
+
+
+def _ended(
+    secrets: Secrets, keys: Mapping[str, list[SecretKey]], gone: Sequence[Destroyed]
+) -> Secrets:
+    """Return the container with these keys and no others, which are remembered as gone."""
     if not keys.get(OPEN):
         raise Fault(Code.KEY_FILE, name=secrets.holder, expected=OPEN)
-    gone = [
-        Destroyed(public(key), at)
-        for purpose in (OPEN, OPEN_NEXT)
-        for key in secrets.keys.get(purpose, [])
-        if public(key).kid in kids
-    ]
+    kids = {each.kid for each in gone}
     return msgspec.structs.replace(
         secrets,
         keys={purpose: found for purpose, found in keys.items() if found},
         lives={kid: life for kid, life in secrets.lives.items() if kid not in kids},
         destroyed=[*secrets.destroyed, *gone],
     )
-
-
-def buried(secrets: Secrets, destroyed: Iterable[Destroyed]) -> Secrets:
-    """Return a restored container without the keys that were destroyed after its backup."""
-    known = {each.jwk.kid for each in secrets.destroyed}
-    for each in destroyed:
-        if each.jwk.kid not in known:
-            mine = {public(key).kid for key in secrets.keys.get(OPEN, [])}
-            if each.jwk.kid in mine:
-                secrets = without(secrets, {each.jwk.kid}, each.at)
-            else:
-                secrets = msgspec.structs.replace(secrets, destroyed=[*secrets.destroyed, each])
-    return secrets

@@ -28,12 +28,22 @@ if TYPE_CHECKING:
 class Places(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where an endpoint's signing keys lie, in its suite's order, each as a URI.
 
-    ``next`` is the same for a set that was asked for and is not in use yet.
+    ``next`` is the same for a set that was asked for, whose thumbprints are ``asked``.
     """
 
     suite: SuiteId
     sign: list[str]
     next: list[str] = []
+    asked: list[str] = []
+
+    def of(self, secrets: Secrets) -> Places:
+        """Return the places by which set the container has in use.
+
+        The container is written first, at one stroke: whoever is stopped before this file
+        follows it is not locked out. Each set has a key in the container: no token holds all.
+        """
+        in_use = {load(key)[0].kid for key in secrets.keys.get("sign", [])}
+        return Places(self.suite, self.next) if in_use & set(self.asked) else self
 
 
 class Key(Protocol):

@@ -30,15 +30,23 @@ if TYPE_CHECKING:
     from exchange.seal.software import SecretKey
 
 
-class Opener(Protocol):
+class Unwrapper(Protocol):
+    """Answers for one encryption key, by its name: the key is here, or was destroyed."""
+
+    @property
+    def kid(self) -> str:
+        """The thumbprint of the public key that senders wrap to."""
+
+    def unwrap(self, wrapped: bytes, info: bytes) -> bytes:
+        """Return the content key, or raise ``Refusal`` (``cannot-decrypt``, or why not)."""
+
+
+class Opener(Unwrapper, Protocol):
     """Holds one private encryption key: a file, a token, or a device. May be slow."""
 
     @property
     def key(self) -> Jwk:
         """The public key that senders wrap to."""
-
-    def unwrap(self, wrapped: bytes, info: bytes) -> bytes:
-        """Return the content key, or raise ``Refusal`` (``cannot-decrypt``)."""
 
 
 class Opened(NamedTuple):
@@ -79,6 +87,11 @@ class SoftwareOpener:
     def key(self) -> Jwk:
         """The public key that senders wrap to."""
         return self._public
+
+    @property
+    def kid(self) -> str:
+        """The public key's thumbprint."""
+        return self.key.kid
 
     def unwrap(self, wrapped: bytes, info: bytes) -> bytes:
         """Return the content key."""
@@ -126,7 +139,7 @@ _EXPAND: dict[str, Callable[[bytes], tuple[_PrivateKey, bytes]]] = {
 
 
 def open_body(
-    header: Header, raw: bytes, openers: Sequence[Opener], granted: body.Wrap | None = None
+    header: Header, raw: bytes, openers: Sequence[Unwrapper], granted: body.Wrap | None = None
 ) -> Opened:
     """Decrypt a body whose header was verified, and hold it to what the header commits to.
 
@@ -195,7 +208,7 @@ def granted_wrap(grant: Grant, header: Header, raw: bytes) -> body.Wrap:
     return body.parse_wrap(raw, header.suite)
 
 
-def content_key(wraps: Sequence[body.Wrap], info: bytes, openers: Sequence[Opener]) -> bytes:
+def content_key(wraps: Sequence[body.Wrap], info: bytes, openers: Sequence[Unwrapper]) -> bytes:
     """Return the content key that one of these wraps holds for one of our keys.
 
     Args:
@@ -206,7 +219,7 @@ def content_key(wraps: Sequence[body.Wrap], info: bytes, openers: Sequence[Opene
     Raises:
         Refusal: ``not-a-recipient`` or ``cannot-decrypt``.
     """
-    by_kid = {opener.key.kid: opener for opener in openers}
+    by_kid = {opener.kid: opener for opener in openers}
     for wrap in wraps:
         opener = by_kid.get(wrap.header.kid)
         if opener is not None:

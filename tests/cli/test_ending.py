@@ -52,7 +52,7 @@ def test_key_that_something_was_granted_under_is_not_due():
 
 def test_what_can_no_longer_be_granted_is_told():
     found = ending._Found({}, [], [("one", NOW + 1, PAST.kid), ("two", NOW, PAST.kid)])
-    assert ending._lost(found, {PAST.kid}, NOW).grants == ["one"]
+    assert ending._lost(found, {PAST.kid}, NOW, []).grants == ["one"]
 
 
 def test_beginning_of_a_kid_must_mean_one_key():

@@ -33,7 +33,7 @@ def test_grant_is_answered_with_its_entry_and_whom_it_let_in(granted):
 
 def test_grant_asks_where_somebody_can_answer_and_needs_a_yes_elsewhere(exercise):
     posted = exercise.post()
-    for lang, word in (("es", "--yes concede"), ("en", "--yes grants")):
+    for lang, word in (("es", "--yes lo hace"), ("en", "--yes does it")):
         ran = exercise.at(OPS, "--lang", lang, "grant", posted["id"], "us.jiatfs/desk")
         assert ran.code == 2
         assert word in ran.err

@@ -10,6 +10,7 @@ import pytest
 from exchange.custody import container, ring
 from exchange.model.identity import digest
 from tests.cli.exercise import OPS, PASSPHRASE, WATCH, Exercise
+from tests.cli.terminal import Terminal
 
 BACKUP = {"EXCHANGE_BACKUP_PASSPHRASE": "backup passphrase"}
 
@@ -112,6 +113,17 @@ def test_request_that_was_interrupted_is_written_again_with_the_same_keys(rotate
     assert {key["kid"] for key in first["keys"]} < {key["kid"] for key in both["keys"]}
 
 
+def test_keys_that_were_asked_for_are_not_moved_to_other_places(rotated):
+    spare = rotated.copy_context(WATCH)
+    asked = rotated.at(spare, "keys", "rotate", "--signing", "--json").json
+    rotate = ["keys", "rotate", "--signing", "--json"]
+    token = "pkcs11:token=t;object=o?module-path=/no/library.so"
+    ran = rotated.at(spare, *rotate, "--place", token, "--place", "file:keys.xk")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "rotation-under-way")
+    again = rotated.at(spare, *rotate, "--place", "file:keys.xk", "--place", "file:keys.xk").json
+    assert again["keys"] == asked["keys"]
+
+
 def test_signing_keys_rotate_and_whoever_comes_late_is_not_locked_out(tmp_path):
     """With no overlap the old keys end at once; the new ones open a session all the same."""
     made = Exercise(tmp_path)
@@ -185,6 +197,28 @@ def test_nobody_signs_unasked(rotated):
     assert not out.exists()
 
 
+def test_nobody_is_asked_about_what_json_did_not_show(rotated, tmp_path):
+    """At a terminal too: what would be signed, destroyed, granted or sent was not shown."""
+    asked = rotated.at(rotated.copy_context(WATCH), "keys", "rotate", "--json").json
+    out = tmp_path / "member.jws"
+    admitting = [asked["request"], *custodians(rotated, "us"), "--out", out, "--json"]
+    (old,) = rotated.asked["replaces"]
+    env = rotated.environment()
+    del env["LANG"]
+    for context, *words in (
+        (OPS, "keys", "admit", *map(str, admitting)),
+        (WATCH, "keys", "destroy", old, "--force", "--json"),
+        (OPS, "grant", rotated.before, "us.jiatfs/desk", "--json"),
+        (OPS, "post", rotated.draft(), "--json"),
+    ):
+        with Terminal("--context", context, *words, **env) as person:
+            assert person.end() == 2, person.shown
+            assert b"--yes" in person.shown
+            assert b"[y/N]" not in person.shown
+    assert not out.exists()
+    assert held(rotated)[old]["state"] == "past"
+
+
 def test_new_endpoint_is_listed_with_what_custodians_say_of_it(rotated, tmp_path):
     file, request = tmp_path / "keys.xk", tmp_path / "request.jws"
     words = ["us.jiatfs/patrol", file, "--node", "pa", "--request", request, "--json"]
@@ -218,6 +252,7 @@ def test_key_that_others_may_still_seal_to_is_not_destroyed(rotated):
         "locked": [],
         "retained": [],
         "ungrantable": [],
+        "copies": [],
     }
 
 
@@ -243,6 +278,19 @@ def test_destroying_shows_what_is_lost_and_asks_first(rotated):
         ran = rotated.at(spare, "--lang", lang, "keys", "destroy", old, "--force")
         assert (ran.code, said in ran.out, rotated.before in ran.out) == (2, True, True)
     assert held(rotated, spare)[old]["state"] == "past"
+
+
+def test_key_whose_request_may_be_with_the_custodians_is_destroyed_by_force_alone(rotated):
+    spare = rotated.copy_context(WATCH)
+    (asked,) = rotated.at(spare, "keys", "rotate", "--json").json["keys"]
+    destroy = ["keys", "destroy", asked["kid"], "--yes"]
+    ran = rotated.at(spare, *destroy, "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "key-asked-for")
+    assert held(rotated, spare)[asked["kid"]]["state"] == "next"
+    for lang, said in (("es", "Los custodios pueden tener"), ("en", "custodians may have")):
+        assert said in rotated.at(spare, "--lang", lang, *destroy).err
+    assert rotated.at(spare, *destroy, "--force").code == 0
+    assert held(rotated, spare)[asked["kid"]]["state"] == "destroyed"
 
 
 def test_the_last_opening_key_is_never_destroyed(exercise):
@@ -328,6 +376,13 @@ def test_older_backup_does_not_lose_a_newer_key_unless_forced(rotated, tmp_path)
     (aside,) = ran.json["aside"]
     put_aside = rotated.place.home / "contexts" / spare / aside
     assert container.unseal(put_aside.read_bytes(), PASSPHRASE).holder == "us.jiatfs/watch"
+    # No key that is destroyed lives on in it.
+    destroy = ["keys", "destroy", rotated.asked["replaces"][0], "--force"]
+    for lang, said in (("es", "copias anteriores"), ("en", "Older copies")):
+        ran = rotated.at(spare, "--lang", lang, *destroy)
+        assert (said in ran.out, aside in ran.out, put_aside.exists()) == (True, True, True)
+    assert rotated.at(spare, *destroy, "--yes", "--json").json["copies"] == [aside]
+    assert not put_aside.exists()
 
 
 def test_restoring_does_not_bring_back_what_was_destroyed(rotated, tmp_path):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from exchange.cli.keying import making
 from tests.cli.exercise import OPS, WATCH, Exercise
 from tests.cli.test_keys import admit, held, publish
 from tests.custody import softhsm
@@ -15,7 +16,15 @@ LIBRARY = softhsm.library()
 WITH_PIN = {"EXCHANGE_PIN": PIN}
 
 
-def test_signing_moves_into_a_token_and_needs_its_pin_from_then_on(tmp_path):
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["whole", "stopped"])
+def test_signing_moves_into_a_token_and_needs_its_pin_from_then_on(
+    tmp_path, monkeypatch, is_stopped
+):
+    """Also where the command is stopped once the container has them in use, and no later."""
     if LIBRARY is None:
         pytest.skip("needs SoftHSM 2 (Debian: apt install softhsm2)")
     hsm = SoftHsm(LIBRARY, tmp_path, "watch")
@@ -27,7 +36,11 @@ def test_signing_moves_into_a_token_and_needs_its_pin_from_then_on(tmp_path):
     assert made.at(WATCH, "inbox", "--json").code == 0  # the old keys need no PIN
     assert admit(made, asked.json["request"], "us").code == 0
     assert publish(made).code == 0
-    assert made.at(WATCH, "keys", "rotate", "--json", **WITH_PIN).json["step"] == "in-use"
+    with monkeypatch.context() as patched:
+        if is_stopped:
+            patched.setattr(making, "_move_places", stop)
+        ran = made.at(WATCH, "keys", "rotate", "--json", **WITH_PIN)
+    assert ran.code == (130 if is_stopped else 0), ran.out
     identity = made.post()["id"]
     ran = made.at(WATCH, "ack", identity, "--json", **WITH_PIN)
     assert ran.code == 0, ran.out
@@ -35,7 +48,9 @@ def test_signing_moves_into_a_token_and_needs_its_pin_from_then_on(tmp_path):
     signing = {row["kid"] for row in shown if row["use"] == "sig" and row["state"] == "in-use"}
     assert signing == {key["kid"] for key in asked.json["keys"]}
     container = made.place.home / "contexts" / WATCH / "signers.json"
-    assert json.loads(container.read_bytes())["next"] == []
+    assert json.loads(container.read_bytes())["next"] == (places[1::2] if is_stopped else [])
+    again = made.at(WATCH, "keys", "rotate", "--signing", "--json", **WITH_PIN)
+    assert (again.code, json.loads(container.read_bytes())["sign"]) == (0, places[1::2])
     for env, expected in (({}, "EXCHANGE_PIN"), ({"EXCHANGE_PIN": "1" * 6}, "pin")):
         softhsm.forget()
         ran = made.at(WATCH, "inbox", "--json", **env)

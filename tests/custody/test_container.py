@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from exchange.custody import container
-from exchange.custody.container import Secrets
+from exchange.custody.container import Destroyed, Secrets
 from exchange.errors import Code, Fault
 from exchange.model.codec import b64, unb64
 from exchange.seal.software import SecretKey
-from tests.builders import OPS, Randomness, world
+from tests.builders import NOW, OPS, Randomness, world
 
 PASSPHRASE = "test passphrase"  # noqa: S105  (sealed and opened here only)
 SECRETS = world().secrets[OPS]
@@ -83,6 +83,41 @@ def test_accented_letters_open_however_they_are_spelt() -> None:
     assert composed != apart
     sealed = container.seal(SECRETS, composed, Randomness("accents"))
     assert container.unseal(sealed, apart) == SECRETS
+
+
+def destroyed(count: int) -> Secrets:
+    """As many destroyed keys as that, each under a name of its own."""
+    kids = [b64(n.to_bytes(32)) for n in range(count)]
+    return msgspec.structs.replace(
+        SECRETS, destroyed=[Destroyed(kid, "HPKE-10-KE", NOW) for kid in kids]
+    )
+
+
+def test_two_centuries_of_destroyed_keys_fit() -> None:
+    """One a month and suite."""
+    whole = destroyed(200 * 12 * 3)
+    assert container.unseal(container.seal(whole, PASSPHRASE, Randomness("x")), PASSPHRASE)
+
+
+def test_what_would_never_be_opened_again_is_not_sealed() -> None:
+    with pytest.raises(Fault) as fault:
+        container.seal(destroyed(10_000), PASSPHRASE, Randomness("x"))
+    assert fault.value.facts["expected"] == "container-size"
+
+
+def test_container_of_the_largest_size_opens() -> None:
+    """The bound of sealing is that of opening, to the byte."""
+    room = container.MAX_CONTAINER_BYTES - len(sealed_of(b""))
+    for plain in (b" " * (room * 3 // 4), b" " * (room * 3 // 4 - 1)):
+        raw = sealed_of(plain)
+        assert len(raw) <= container.MAX_CONTAINER_BYTES
+        assert container.unseal_bytes("xk1", raw, PASSPHRASE) == plain
+    with pytest.raises(Fault):
+        sealed_of(b" " * (room * 3 // 4 + 4))
+
+
+def sealed_of(plain: bytes) -> bytes:
+    return container.seal_bytes("xk1", OPS, plain, PASSPHRASE, Randomness("size"))
 
 
 def test_empty_passphrase_is_not_taken() -> None:

@@ -14,7 +14,7 @@ from exchange.model import objects
 from exchange.model.identity import Jwk, SuiteId
 from exchange.model.trust import EndpointKey
 from exchange.seal import enrolment, jws
-from exchange.seal.open import Opener, SoftwareOpener, open_body
+from exchange.seal.open import SoftwareOpener, Unwrapper, open_body
 from exchange.seal.software import new_opening, new_signing
 from exchange.seal.suites import SUITES
 from tests import builders
@@ -41,6 +41,10 @@ def listing(secrets: Secrets, *purposes: str, since: int = NOW) -> dict[str, End
 
 
 ALL = (ring.SIGN_NEXT, ring.OPEN_NEXT)
+
+
+def gone(jwk: Jwk) -> Destroyed:
+    return Destroyed(jwk.kid, jwk.alg, NOW)
 
 
 def states(secrets: Secrets) -> list[tuple[str, str]]:
@@ -142,7 +146,7 @@ def test_newest_opening_key_of_each_suite_is_in_use() -> None:
 # -- opening -----------------------------------------------------------------------------------
 
 
-def every(secrets: Secrets) -> list[Opener]:
+def every(secrets: Secrets) -> list[Unwrapper]:
     return [*ring.openers(secrets), *ring.gone(secrets)]
 
 
@@ -179,11 +183,11 @@ def test_what_a_destroyed_key_opened_says_so_and_since_when() -> None:
 # -- the end -----------------------------------------------------------------------------------
 
 
-def test_destroyed_key_leaves_its_public_half_and_nothing_else() -> None:
+def test_destroyed_key_leaves_its_name_and_nothing_else() -> None:
     secrets = asked()
     old, new = WORLD.key(WATCH).kid, ring.public(secrets.of(ring.OPEN_NEXT)[0]).kid
     after = ring.without(ring.taken_up(secrets, listing(secrets, *ALL), NOW), {old}, NOW)
-    assert after.destroyed == [Destroyed(WORLD.key(WATCH), NOW)]
+    assert after.destroyed == [gone(WORLD.key(WATCH))]
     seed = BEFORE.of(ring.OPEN)[0].seed
     assert all(key.seed != seed for keys in after.keys.values() for key in keys)
     waiting = ring.without(asked(), {new}, NOW)
@@ -200,11 +204,26 @@ def test_the_last_opening_key_stays() -> None:
 def test_restored_keys_that_were_destroyed_since_stay_destroyed() -> None:
     secrets = asked()
     backup = ring.taken_up(secrets, listing(secrets, *ALL), NOW)
-    gone = ring.without(backup, {WORLD.key(WATCH).kid}, NOW)
-    assert ring.buried(backup, gone.destroyed) == gone
-    assert ring.buried(gone, gone.destroyed) == gone
-    unknown = Destroyed(ring.public(new_opening(SUITE, Randomness("gone"))), NOW)
+    later = ring.without(backup, {WORLD.key(WATCH).kid}, NOW)
+    assert ring.buried(backup, later.destroyed) == later
+    assert ring.buried(later, later.destroyed) == later
+    unknown = gone(ring.public(new_opening(SUITE, Randomness("gone"))))
     assert ring.buried(backup, [unknown]).destroyed == [unknown]
+
+
+def test_key_that_waits_in_a_backup_and_was_destroyed_since_does_not_come_back() -> None:
+    """It was asked for, used, and destroyed, all after the backup."""
+    (waiting,) = asked().of(ring.OPEN_NEXT)
+    after = ring.buried(asked(), [gone(ring.public(waiting))])
+    assert waiting not in [key for keys in after.keys.values() for key in keys]
+
+
+def test_backup_from_before_a_rotation_comes_back_though_its_key_in_use_was_destroyed() -> None:
+    after = ring.buried(asked(), [gone(WORLD.key(WATCH))])
+    assert after.keys[ring.OPEN] == asked().of(ring.OPEN_NEXT)
+    assert [state for use, state in states(after) if use == "enc"] == ["in-use", "destroyed"]
+    with pytest.raises(Fault):
+        ring.buried(BEFORE, [gone(WORLD.key(WATCH))])
 
 
 def test_container_without_opening_keys_is_no_endpoint_s() -> None:

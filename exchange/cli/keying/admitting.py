@@ -10,7 +10,7 @@ import click
 
 from exchange.cli import output, world
 from exchange.cli.asking import confirm
-from exchange.cli.home import unlocked, write_private
+from exchange.cli.home import unsealed, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.custody import ring, signers
@@ -126,7 +126,7 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     if not session.as_json:
         _show(session, checked, digest(raw), rows)
     if not yes:
-        confirm(session.lang, "¿Firmar?", "Sign?")
+        confirm(session, "¿Firmar?", "Sign?")
     document = jws.sign(trusts.encode(after), trusts.TYP, _signers(custodians, view))
     # What does not hold is not written: too few custodians, say, or another nation's.
     trust.judge(document, view, now)
@@ -170,7 +170,7 @@ def _signers(custodians: Sequence[Path], view: View) -> list[Signer]:
     """Return the custodians' signers in the order of the root, however they were named."""
     found: list[Signer] = []
     for path in custodians:
-        secrets, _ = unlocked(path, path.stem)
+        secrets = unsealed(path, path.stem)
         found.append(signers.software(secrets.of(ring.SIGN)))
     root = view.root
     return found if root is None else sorted(found, key=lambda s: trust.place_of(s.keys, root))

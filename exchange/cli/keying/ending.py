@@ -37,11 +37,12 @@ class _Found(NamedTuple):
 
 
 class _Lost(NamedTuple):
-    """What will no longer be possible."""
+    """What will no longer be possible, and which older copies of the container go as well."""
 
     bulletins: list[Sealed]
     retained: list[Sealed]
     grants: list[str]
+    copies: list[str]
 
 
 # One key's name in 64 begins with a hyphen, and is no option; so no -h either, only --help.
@@ -52,11 +53,16 @@ class _Lost(NamedTuple):
 @click.option(
     "--due", is_flag=True, help="Every past key that no bulletin to be retained needs any more."
 )
-@click.option("--force", is_flag=True, help="Also a key that others may still seal to.")
+@click.option(
+    "--force", is_flag=True, help="Also a key that others may still seal to, or come to."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before destroying.")
 @verb
 def destroy(session: Session, kid: tuple[str, ...], due: bool, force: bool, yes: bool) -> None:
-    """Destroy opening keys by their KID, after showing what will no longer open."""
+    """Destroy opening keys by their KID, after showing what will no longer open.
+
+    Older copies of the container, such as a restore puts aside, are deleted as well.
+    """
     if bool(kid) == due:
         raise click.UsageError("KID / --due")
     context = session.context()
@@ -64,28 +70,30 @@ def destroy(session: Session, kid: tuple[str, ...], due: bool, force: bool, yes:
     now, found = world.now(), asyncio.run(_find(session, secrets))
     kids = _due(secrets, found, now) if due else _chosen(secrets, kid)
     if not force:
+        _must_not_wait(secrets, kids)
         _must_be_over(kids, found.listed, now)
     after = ring.without(secrets, kids, now)
-    lost = _lost(found, set(kids), now)
+    lost = _lost(found, set(kids), now, [path.name for path in context.copies()])
     if kids:
         _warn(session, kids, lost)
         if not yes:
-            confirm(session.lang, "¿Destruir?", "Destroy?")
+            confirm(session, "¿Destruir?", "Destroy?")
         context.keep(after, passphrase)
+        context.drop_copies()
     _tell(session, kids, lost)
 
 
-def _lost(found: _Found, kids: set[str], now: int) -> _Lost:
+def _lost(found: _Found, kids: set[str], now: int, copies: list[str]) -> _Lost:
     bulletins = [each for each in found.bulletins if each.kids & kids]
     retained = [each for each in bulletins if each.is_retained(now)]
     grants = [identity for identity, until, kid in found.kept if kid in kids and until > now]
-    return _Lost(bulletins, retained, grants)
+    return _Lost(bulletins, retained, grants, copies)
 
 
 def _chosen(secrets: Secrets, kids: Sequence[str]) -> list[str]:
     """Return the keys meant, each by its kid or an unmistakable beginning of it."""
     opens = [
-        each.jwk.kid
+        each.kid
         for each in ring.held(secrets)
         if each.use == "enc" and each.state != "destroyed"
     ]
@@ -103,18 +111,25 @@ def _due(secrets: Secrets, found: _Found, now: int) -> list[str]:
     needed = {kid for each in found.bulletins if each.is_retained(now) for kid in each.kids}
     needed |= {kid for _, until, kid in found.kept if until > now}
     return [
-        each.jwk.kid
+        each.kid
         for each in ring.held(secrets)
         if each.use == "enc"
         and each.state == "past"
-        and each.jwk.kid not in needed
-        and not _is_valid(found.listed.get(each.jwk.kid), now)
+        and each.kid not in needed
+        and not _is_valid(found.listed.get(each.kid), now)
     ]
 
 
 def _is_valid(key: EndpointKey | None, now: int) -> bool:
     # One that is not valid yet will be: others may seal to it then.
     return key is not None and now < key.until
+
+
+def _must_not_wait(secrets: Secrets, kids: Sequence[str]) -> None:
+    """Refuse a key whose request may be with the custodians: listed, it would be sealed to."""
+    for each in ring.held(secrets):
+        if each.state == "next" and each.kid in kids:
+            raise Refusal(Code.KEY_ASKED_FOR, "", name=each.kid)
 
 
 def _must_be_over(kids: Sequence[str], listed: Mapping[str, EndpointKey], now: int) -> None:
@@ -157,6 +172,11 @@ def _warn(session: Session, kids: Sequence[str], lost: _Lost) -> None:
     ]
     entry = "entry" if session.lang == "en" else "asiento"
     output.table(rows, {"index": entry, "id": "id", "until": until})
+    if lost.copies:
+        session.say(
+            f"Se borran también las copias anteriores: {', '.join(lost.copies)}.",
+            f"Older copies are deleted as well: {', '.join(lost.copies)}.",
+        )
     session.say(
         "No hay vuelta atrás, salvo por respaldos: destruya también los que la contengan.",
         "There is no way back, but for backups: destroy those that hold it as well.",
@@ -171,6 +191,7 @@ def _tell(session: Session, kids: Sequence[str], lost: _Lost) -> None:
                 "locked": [each.id for each in lost.bulletins],
                 "retained": [each.id for each in lost.retained],
                 "ungrantable": lost.grants,
+                "copies": lost.copies if kids else [],
             }
         )
     session.say(f"Claves destruidas: {len(kids)}.", f"Keys destroyed: {len(kids)}.")

@@ -145,7 +145,8 @@ def new(  # noqa: PLR0913  (the options of the verb)
     secrets = _with_signing(Secrets(holder, {}), ring.SIGN, fresh, now)
     # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
     secrets = _with_opening(secrets, ring.OPEN, SUITES, now)
-    write_private(file, container.seal(secrets, world.passphrase(holder), world.randomness))
+    passphrase = world.passphrase(holder, is_new=True)
+    write_private(file, container.seal(secrets, passphrase, world.randomness))
     if places:
         kept = signers.Places(suite, list(places))
         write_private(file.parent / PLACES, msgspec.json.encode(kept) + b"\n")
@@ -196,20 +197,23 @@ async def _rotate(
 ) -> None:
     context = session.context()
     secrets, passphrase = context.unlocked()
+    if places:
+        _must_be_free(context, ring.aged(secrets, world.now()), places)
     view, node = await _view(context, secrets)
     standing, now = view.standing(secrets.holder), world.now()
     after = ring.taken_up(secrets, standing.keys, now)
     if after != secrets:
         context.keep(after, passphrase)
         if after.keys[ring.SIGN] != secrets.keys[ring.SIGN]:
-            _move_places(context)
+            _move_places(context, after)
         _tell_in_use(session, after)
         return
     suite, secrets = standing.endpoint.suite, ring.aged(secrets, now)
     if signing and ring.SIGN_NEXT not in secrets.keys:
+        fresh = _fresh(suite, places)
         # First where they lie: the container, written last, says that they are to be used.
-        _keep_next(context, suite, places)
-        secrets = _with_signing(secrets, ring.SIGN_NEXT, _fresh(suite, places), now)
+        _keep_next(context, secrets, places, fresh.signer)
+        secrets = _with_signing(secrets, ring.SIGN_NEXT, fresh, now)
     if opening and ring.OPEN_NEXT not in secrets.keys:
         received = _received(view, standing.endpoint)
         secrets = _with_opening(secrets, ring.OPEN_NEXT, received, now)
@@ -244,7 +248,7 @@ async def _view_as(context: Context, secrets: Secrets, purpose: str) -> tuple[Vi
 
 
 def _tell_in_use(session: Session, after: Secrets) -> None:
-    in_use = [each.jwk.kid for each in ring.held(after) if each.state == "in-use"]
+    in_use = [each.kid for each in ring.held(after) if each.state == "in-use"]
     if session.as_json:
         output.show_json({"endpoint": after.holder, "step": "in-use", "keys": in_use})
     session.say(
@@ -255,20 +259,32 @@ def _tell_in_use(session: Session, after: Secrets) -> None:
     )
 
 
-def _keep_next(context: Context, suite: SuiteId, places: tuple[str, ...]) -> None:
+def _must_be_free(context: Context, secrets: Secrets, places: tuple[str, ...]) -> None:
+    """Refuse other places than those of signing keys that were asked for already."""
+    waiting = secrets.keys.get(ring.SIGN_NEXT, [])
+    noted = context.places(secrets)
+    asked = noted.next if noted else [f"file:{KEYS}"] * len(waiting)
+    if waiting and asked != list(places):
+        raise Refusal(Code.ROTATION_UNDER_WAY, "", name=secrets.holder)
+
+
+def _keep_next(
+    context: Context, secrets: Secrets, places: tuple[str, ...], signer: Signer
+) -> None:
     """Note where the keys lie that are asked for; nothing where all lie in the container."""
-    before = context.places()
+    before = context.places(secrets)
     if before or places:
-        here = _all_here(suite)
-        kept = signers.Places(suite, before.sign if before else here, list(places) or here)
+        here, asked = _all_here(signer.suite), [jwk.kid for jwk in signer.keys]
+        sign = before.sign if before else here
+        kept = signers.Places(signer.suite, sign, list(places) or here, asked)
         write_private(context.folder / PLACES, msgspec.json.encode(kept) + b"\n")
 
 
-def _move_places(context: Context) -> None:
-    before = context.places()
-    if before:
-        kept = signers.Places(before.suite, before.next or _all_here(before.suite))
-        write_private(context.folder / PLACES, msgspec.json.encode(kept) + b"\n")
+def _move_places(context: Context, after: Secrets) -> None:
+    """Tidy the file up after the container: what is in use is not asked for any more."""
+    places = context.places(after)
+    if places:
+        write_private(context.folder / PLACES, msgspec.json.encode(places) + b"\n")
 
 
 def _all_here(suite: SuiteId) -> list[str]:

@@ -71,9 +71,9 @@ def show(session: Session, offline: bool) -> None:
 def _all(secrets: Secrets, signing: list[Jwk] | Any) -> list[Held]:
     """Return every key, those in a token included: the container knows only the others."""
     found = ring.held(secrets)
-    here = {each.jwk.kid for each in found}
+    here = {each.kid for each in found}
     elsewhere = [
-        ring.Held("sig", jwk, "in-use", secrets.lives.get(jwk.kid))
+        ring.Held("sig", jwk.kid, jwk.alg, "in-use", secrets.lives.get(jwk.kid))
         for jwk in signing
         if jwk.kid not in here
     ]
@@ -82,13 +82,13 @@ def _all(secrets: Secrets, signing: list[Jwk] | Any) -> list[Held]:
 
 def row(held: Held, listed: Mapping[str, EndpointKey] | None, now: int) -> dict[str, Any]:
     """Return a key as plain values; dates are the directory's where it lists the key."""
-    entry = (listed or {}).get(held.jwk.kid)
+    entry = (listed or {}).get(held.kid)
     dates = entry or held.life
     is_gone = held.state == "destroyed"
     return {
         "use": held.use,
-        "alg": held.jwk.alg,
-        "kid": held.jwk.kid,
+        "alg": held.alg,
+        "kid": held.kid,
         "state": held.state,
         "listed": None if listed is None else entry is not None,
         "since": zulu(dates.since) if dates and not is_gone else "-",

@@ -1,0 +1,214 @@
+"""A backup comes back without a node; and no slip of the hand loses a key, or revives one."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from exchange.cli import world as here
+from exchange.cli.home import KEYS, PROFILE, Home
+from exchange.cli.keying import restoring
+from exchange.cli.keying.keeping import KIND, Backup
+from exchange.cli.main import cli
+from exchange.cli.state import make_certificate
+from exchange.client.transport import Profile
+from exchange.custody import container, ring
+from exchange.custody.container import Life
+from exchange.errors import Code
+from exchange.seal.software import new_opening
+from tests.builders import NOW, WATCH, Randomness, world
+
+PASSPHRASE, OF_BACKUP, NAME = "exercise", "of the backup", "us.jiatfs-watch"
+SUITE = world().suite(WATCH)
+FIRST = world().secrets[WATCH]
+NEXT = new_opening(SUITE, Randomness("next"))
+# Two opening keys: the second in use, the first past.
+WHOLE = ring.with_keys(FIRST, ring.OPEN, [*FIRST.of(ring.OPEN), NEXT], Life(0, NOW))
+OLD = world().key(WATCH).kid
+CERTIFICATE = make_certificate("127.0.0.1", bytes(range(32)), NOW)[0]
+PROFILE_OF = Profile(WATCH, "pa", "https://127.0.0.1:1", CERTIFICATE, "A" * 43)
+
+
+@pytest.fixture(scope="module")
+def backup(tmp_path_factory):
+    """A backup of both keys."""
+    path = tmp_path_factory.mktemp("backup") / "watch.backup"
+    plain = msgspec.json.encode(Backup(KIND, PROFILE_OF, WHOLE, None))
+    path.write_bytes(container.seal_bytes(KIND, WATCH, plain, OF_BACKUP, here.randomness))
+    return path
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_HOME", str(tmp_path))
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("EXCHANGE_BACKUP_PASSPHRASE", OF_BACKUP)
+    return Home(tmp_path)
+
+
+def made(home, secrets=WHOLE):
+    return home.add(NAME, PROFILE_OF, container.seal(secrets, PASSPHRASE, here.randomness))
+
+
+def restore(file, *more):
+    ran = CliRunner().invoke(cli, ["keys", "restore", str(file), *more, "--json"])
+    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+    return ran.exit_code, json.loads(ran.stdout)
+
+
+def refused(file, *more):
+    code, told = restore(file, *more)
+    assert code
+    return told["error"]["code"]
+
+
+def files(context):
+    return {each.name: each.read_bytes() for each in context.folder.iterdir() if each.is_file()}
+
+
+def states(context):
+    return {each.kid: each.state for each in ring.held(context.unlocked_with(PASSPHRASE))}
+
+
+# -- which passphrase opens what -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("secrets", [WHOLE, ring.without(WHOLE, {OLD}, NOW)], ids=range(2))
+def test_slip_in_the_passphrase_restores_nothing(home, backup, monkeypatch, secrets):
+    context = made(home, secrets)
+    before = files(context)
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "exercsie")
+    assert refused(backup) == Code.PASSPHRASE_DIFFERS
+    assert files(context) == before
+
+
+def test_lost_passphrase_takes_force_and_what_was_here_is_kept(home, backup, monkeypatch):
+    context = made(home)
+    before = context.sealed()
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "another")
+    _, told = restore(backup, "--force")
+    (aside,) = told["aside"]
+    assert told["compared"] is False
+    assert (context.folder / aside).read_bytes() == before
+    assert context.unlocked_with("another") == WHOLE
+
+
+def test_container_for_other_costs_is_not_taken_for_a_damaged_one(home, backup, monkeypatch):
+    monkeypatch.setattr(container, "PASSES", 2)
+    context = made(home)
+    monkeypatch.undo()
+    monkeypatch.setenv("EXCHANGE_HOME", str(home.folder))
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("EXCHANGE_BACKUP_PASSPHRASE", OF_BACKUP)
+    before = files(context)
+    assert refused(backup) == Code.KEY_FILE
+    assert files(context) == before
+
+
+def test_damaged_container_is_kept_and_said_not_to_have_been_compared(home, backup):
+    context = made(home)
+    path = context.folder / KEYS
+    path.write_bytes(path.read_bytes()[:-100])
+    before = path.read_bytes()
+    _, told = restore(backup)
+    (aside,) = told["aside"]
+    assert told["compared"] is False
+    assert (context.folder / aside).read_bytes() == before
+    for lang, said in (("es", "no se abrió"), ("en", "did not open")):
+        path.write_bytes(before)
+        ran = CliRunner().invoke(cli, ["--lang", lang, "keys", "restore", str(backup)])
+        assert said in ran.stdout
+
+
+# -- what is compared ----------------------------------------------------------------------
+
+
+def test_destroyed_key_stays_destroyed_though_the_profile_is_gone(home, backup):
+    """Nothing but the container decides: without its profile it is no context, but there."""
+    context = made(home, ring.without(WHOLE, {OLD}, NOW))
+    (context.folder / PROFILE).unlink()
+    assert restore(backup)[0] == 0
+    assert states(context)[OLD] == "destroyed"
+
+
+def test_damaged_profile_is_written_anew(home, backup):
+    context = made(home)
+    (context.folder / PROFILE).write_bytes(b"{")
+    assert restore(backup)[0] == 0
+    assert context.profile() == PROFILE_OF
+
+
+def test_container_of_another_endpoint_is_not_replaced(home, backup):
+    other = world().secrets["pa.senan/ops"]
+    context = made(home, other)
+    (context.folder / PROFILE).unlink()
+    before = files(context)
+    assert refused(backup, "--force") == Code.KEY_FILE
+    assert files(context) == before
+
+
+# -- copies --------------------------------------------------------------------------------
+
+
+def test_no_copy_is_made_where_nothing_is_lost(home, backup):
+    for secrets in (WHOLE, FIRST, ring.without(WHOLE, {OLD}, NOW)):
+        context = made(home, secrets)
+        assert restore(backup)[1]["aside"] == []
+        assert list(context.copies()) == []
+
+
+def test_copies_made_within_a_second_are_all_kept(home, backup, monkeypatch):
+    monkeypatch.setattr(here, "now", lambda: NOW)
+    sealed = []
+    for seed in ("one", "two", "three"):
+        newer = new_opening(SUITE, Randomness(seed))
+        keys = [*WHOLE.of(ring.OPEN), newer]
+        context = made(home, ring.with_keys(WHOLE, ring.OPEN, keys, Life(0, NOW)))
+        sealed.append(context.sealed())
+        assert restore(backup, "--force")[0] == 0
+    assert sorted(each.read_bytes() for each in context.copies()) == sorted(sealed)
+
+
+def test_all_older_copies_go_and_nothing_else(home):
+    context = made(home)
+    for name in ("keys.xk.before-7", "signers.json.before-7", "keys.xk.abc.new", "own.bak"):
+        (context.folder / name).touch()
+    context.unlocked()
+    context.drop_copies()
+    assert files(context).keys() == {KEYS, PROFILE, "keys.lock", "own.bak"}
+
+
+# -- at one stroke -------------------------------------------------------------------------
+
+
+def test_what_another_command_kept_meanwhile_is_not_written_over(home, backup, monkeypatch):
+    context, surely = made(home), restoring.sealed_surely
+    other = ring.without(WHOLE, {OLD}, NOW)
+
+    def meanwhile(*words):
+        rival = Home(home.folder).current(NAME)
+        rival.unlocked()
+        rival.keep(other, PASSPHRASE)
+        return surely(*words)
+
+    monkeypatch.setattr(restoring, "sealed_surely", meanwhile)
+    assert refused(backup) == Code.CHANGED_MEANWHILE
+    assert context.unlocked_with(PASSPHRASE) == other
+
+
+def test_restore_that_is_stopped_leaves_what_was_there(home, backup, monkeypatch):
+    newer = [*WHOLE.of(ring.OPEN), new_opening(SUITE, Randomness("newer"))]
+    context = made(home, ring.with_keys(WHOLE, ring.OPEN, newer, Life(0, NOW)))
+    before = context.sealed()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Home, "add", stopped)
+        CliRunner().invoke(cli, ["keys", "restore", str(backup), "--force"])
+    assert context.sealed() == before
+    assert restore(backup, "--force")[0] == 0
