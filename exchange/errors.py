@@ -40,6 +40,8 @@ class Code(StrEnum):
     BAD_SIGNATURE = "bad-signature"
     WEAK_KEY = "weak-key"
     KEY_KNOWN = "key-known"
+    KEY_LIFETIME = "key-lifetime"
+    REQUEST_STALE = "request-stale"
     KEY_IN_USE = "key-in-use"
     KEY_ASKED_FOR = "key-asked-for"
     ROTATION_UNDER_WAY = "rotation-under-way"

@@ -20,11 +20,20 @@ from exchange.seal import jws
 from exchange.seal.suites import SUITES, check_signature_key, check_wrap_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from exchange.model.identity import Jwk
     from exchange.model.objects import Enrolment
     from exchange.model.view import Standing, View
+
+_DAY_S = 86_400
+# How long a key may live, from now or from its beginning, whichever is the earlier: whoever
+# takes one unnoticed has it for no longer. A year, and four months; each with a month's grace.
+MAX_LIFE_S: Mapping[str, int] = {"sig": 397 * _DAY_S, "enc": 124 * _DAY_S}
+# A request that lay about for longer may not be what the endpoint wants any more.
+MAX_AGE_S = 31 * _DAY_S
+# Clocks on machines that are never online differ by more than a node's may.
+MAX_AHEAD_S = _DAY_S
 
 
 def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
@@ -46,6 +55,7 @@ def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
     enrolment = objects.decode_enrolment(signed.payload)
     standing = _place(enrolment, view)
+    _check_age(enrolment, now)
     _check_keys(enrolment, now)
     _check_signatures(signed, enrolment, None if anew else standing, now)
     _check_not_known(enrolment, view)
@@ -71,6 +81,14 @@ def new_signing(enrolment: Enrolment) -> list[Jwk]:
     return [key.jwk for key in enrolment.keys if key.use == "sig"]
 
 
+def _check_age(enrolment: Enrolment, now: int) -> None:
+    """Refuse what was asked too long ago, or has still to be asked."""
+    if enrolment.issued > now + MAX_AHEAD_S:
+        raise Refusal(Code.NOT_YET_ISSUED, "/issued", found=enrolment.issued)
+    if enrolment.issued < now - MAX_AGE_S:
+        raise Refusal(Code.REQUEST_STALE, "/issued", found=enrolment.issued, limit=MAX_AGE_S)
+
+
 def _check_keys(enrolment: Enrolment, now: int) -> None:
     """Refuse weak and malformed keys, sets that are not whole, and dates without sense."""
     algorithms = [each.name for each in SUITES[enrolment.suite].signatures]
@@ -86,6 +104,9 @@ def _check_keys(enrolment: Enrolment, now: int) -> None:
             check_wrap_key(key.jwk, f"{at}/jwk")
         if key.until <= max(key.since, now):
             raise Refusal(Code.KEY_NOT_VALID, f"{at}/until", kid=key.jwk.kid)
+        if key.until - min(key.since, now) > MAX_LIFE_S[key.use]:
+            limit = MAX_LIFE_S[key.use]
+            raise Refusal(Code.KEY_LIFETIME, f"{at}/until", kid=key.jwk.kid, limit=limit)
         if key.jwk.kid in kids:
             raise Refusal(Code.KEY_KNOWN, f"{at}/jwk", kid=key.jwk.kid)
         kids.add(key.jwk.kid)

@@ -116,11 +116,11 @@ def test_request_that_was_interrupted_is_written_again_with_the_same_keys(rotate
 def test_keys_that_were_asked_for_are_not_moved_to_other_places(rotated):
     spare = rotated.copy_context(WATCH)
     asked = rotated.at(spare, "keys", "rotate", "--signing", "--json").json
-    rotate = ["keys", "rotate", "--signing", "--json"]
-    token = "pkcs11:token=t;object=o?module-path=/no/library.so"
-    ran = rotated.at(spare, *rotate, "--place", token, "--place", "file:keys.xk")
+    rotate, here = ["keys", "rotate", "--signing", "--json"], ["--place", "file:keys.xk"]
+    there = ["--place", "pkcs11:token=t;object=o?module-path=/no/library.so"]
+    ran = rotated.at(spare, *rotate, *there, *here)
     assert (ran.code, ran.json["error"]["code"]) == (1, "rotation-under-way")
-    again = rotated.at(spare, *rotate, "--place", "file:keys.xk", "--place", "file:keys.xk").json
+    again = rotated.at(spare, *rotate, *here, *here).json
     assert again["keys"] == asked["keys"]
 
 

@@ -74,8 +74,9 @@ def test_signature_of_a_new_key_that_does_not_hold_is_no_possession() -> None:
 
 def test_keys_that_expired_ask_for_no_others_unless_custodians_say_so() -> None:
     later = NOW + 366 * DAY
-    keys = [*sig(signer(), until=later + DAY), enc(until=later + DAY)]
-    request = asked(keys=keys, replaces=[])
+    dates = {"since": later, "until": later + DAY}
+    keys = [*sig(signer(), **dates), enc(**dates)]
+    request = asked(keys=keys, replaces=[], issued=later)
     raw = signed(request, WORLD.signers[OPS], signer())
     with pytest.raises(Refusal) as refusal:
         enrolment.check(raw, WORLD.view, later)
@@ -197,6 +198,37 @@ def test_key_is_asked_for_once() -> None:
 def test_key_is_good_for_some_time_to_come(since: int, until: int) -> None:
     refusal = refused(signed(asked(keys=[enc(since=since, until=until)])))
     assert (refusal.code, refusal.at) == (Code.KEY_NOT_VALID, "/keys/0/until")
+
+
+@pytest.mark.parametrize(("use", "days"), [("sig", 397), ("enc", 124)])
+def test_key_lives_no_longer_than_a_key_may(use: str, days: int) -> None:
+    """From now or from its beginning, whichever is the earlier."""
+    by = [WORLD.signers[OPS], signer()] if use == "sig" else [WORLD.signers[OPS]]
+
+    def raw(since: int, until: int) -> bytes:
+        dates = {"since": since, "until": until}
+        keys = sig(signer(), **dates) if use == "sig" else [enc(**dates)]
+        return signed(asked(keys=keys, replaces=[]), *by)
+
+    end = NOW + days * DAY
+    for since in (NOW, NOW + 30 * DAY):
+        enrolment.check(raw(since, end), WORLD.view, NOW)
+        refusal = refused(raw(since, end + 1))
+        assert (refusal.code, refusal.at) == (Code.KEY_LIFETIME, "/keys/0/until")
+    enrolment.check(raw(NOW - DAY, end - DAY), WORLD.view, NOW)
+    assert refused(raw(NOW - DAY, end - DAY + 1)).code == Code.KEY_LIFETIME
+
+
+def test_request_is_neither_a_month_old_nor_of_tomorrow() -> None:
+    for issued in (NOW - 31 * DAY, NOW + DAY):
+        enrolment.check(signed(asked(issued=issued)), WORLD.view, NOW)
+    for issued, code in (
+        (NOW - 31 * DAY - 1, Code.REQUEST_STALE),
+        (NOW + DAY + 1, Code.NOT_YET_ISSUED),
+    ):
+        refusal = refused(signed(asked(issued=issued)))
+        assert (refusal.code, refusal.at) == (code, "/issued")
+    assert refused(signed(asked(issued=NOW - 32 * DAY)), anew=True).code == Code.REQUEST_STALE
 
 
 def test_only_own_keys_of_the_same_use_are_replaced() -> None:

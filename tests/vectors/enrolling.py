@@ -140,6 +140,13 @@ ENROLMENTS = [
     Statement("enrolment", "enrolment-of-a-key-that-ended", "a key that is over already",
               Code.KEY_NOT_VALID, "/keys/0/until",
               _made(asked(keys=[enc(since=NOW - DAY, until=NOW)]))),
+    Statement("enrolment", "enrolment-of-a-key-that-lives-too-long", "a second over 124 days",
+              Code.KEY_LIFETIME, "/keys/0/until",
+              _made(asked(keys=[enc(until=NOW + 124 * DAY + 1)]))),
+    Statement("enrolment", "enrolment-that-is-too-old", "a second over 31 days",
+              Code.REQUEST_STALE, "/issued", _made(asked(issued=NOW - 31 * DAY - 1))),
+    Statement("enrolment", "enrolment-of-tomorrow", "a second over a day ahead",
+              Code.NOT_YET_ISSUED, "/issued", _made(asked(issued=NOW + DAY + 1))),
     Statement("enrolment", "enrolment-that-ends-anothers-key", "replaces a key not its own",
               Code.UNKNOWN_KEY, "/replaces/0", _made(asked(replaces=[WORLD.key(WATCH).kid]))),
     Statement("enrolment", "enrolment-that-replaces-by-nothing", "a signing key for an opening "
