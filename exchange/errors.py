@@ -118,6 +118,7 @@ class Code(StrEnum):
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
     CHANGED_MEANWHILE = "changed-meanwhile"
+    TRUST_MEMORY = "trust-memory"
     FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"

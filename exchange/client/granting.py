@@ -87,12 +87,13 @@ def sign(
         now: seconds UTC.
 
     Raises:
-        Refusal: ``content-key-gone``.
+        Refusal: ``content-key-gone``, or ``key-destroyed``: the one that opens it.
         Fault: the content key cannot be read.
     """
     if kept is None:
         raise Refusal(Code.CONTENT_KEY_GONE, "", id=granting.header.id)
-    key, signer = kept.key(granting.header, keys.openers, now), keys.signer
+    openers = [*keys.openers, *keys.destroyed]
+    key, signer = kept.key(granting.header, openers, now), keys.signer
     wrapped = msgspec.json.encode(wrap(key, granting.header, granting.reader.key))
     grant = objects.Grant(
         v="xb1",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing
     from exchange.seal.close import Closed
-    from exchange.seal.open import Opener
+    from exchange.seal.open import Opener, Unwrapper
 
 
 class KeptKeys:
@@ -70,11 +70,12 @@ class KeptKeys:
         except OSError as error:
             raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error
 
-    def key(self, header: Header, openers: Sequence[Opener], now: int) -> bytes:
+    def key(self, header: Header, openers: Sequence[Unwrapper], now: int) -> bytes:
         """Return the content key of a bulletin that we posted.
 
         Raises:
-            Refusal: ``content-key-gone``: never kept here, or destroyed since.
+            Refusal: ``content-key-gone``: never kept here, or destroyed since; or
+                ``key-destroyed``: our key that it is wrapped to was.
             Fault: ``key-file``: what was kept is damaged, or none of our keys opens it.
         """
         self.destroy_overdue(now)
@@ -84,6 +85,8 @@ class KeptKeys:
                 wrap = body.parse_wrap(path.read_bytes(), header.suite)
                 return content_key([wrap], info, openers)
             except (OSError, Refusal) as error:
+                if isinstance(error, Refusal) and error.code is Code.KEY_DESTROYED:
+                    raise
                 raise Fault(Code.KEY_FILE, name=path.name) from error
         raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
 

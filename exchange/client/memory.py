@@ -46,7 +46,8 @@ class Memory:
 
         Raises:
             Refusal: ``trust-invalid``: the log is shorter than it was, or another one.
-            Fault: ``file``: what was seen cannot be read or kept.
+            Fault: ``trust-memory``: what was seen is damaged; ``file``: it cannot be read or
+                kept.
         """
         seen = self._read()
         if seen is not None and seen.anchor == view.anchor:
@@ -70,8 +71,10 @@ class Memory:
             return msgspec.json.decode(self._path.read_bytes(), type=_Seen)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             # Not begun anew: a node could then show an older log.
+            raise Fault(Code.TRUST_MEMORY, name=str(self._path)) from error
+        except OSError as error:
             raise self._failed(error) from error
 
     def _write(self, seen: _Seen) -> None:
@@ -80,6 +83,5 @@ class Memory:
         except OSError as error:
             raise self._failed(error) from error
 
-    def _failed(self, error: Exception) -> Fault:
-        found = "damaged" if isinstance(error, msgspec.MsgspecError) else type(error).__name__
-        return Fault(Code.FILE, name=str(self._path), found=found)
+    def _failed(self, error: OSError) -> Fault:
+        return Fault(Code.FILE, name=str(self._path), found=type(error).__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import msgspec
 import pytest
 
@@ -9,6 +11,8 @@ from exchange.client import granting, receipts
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.reading import Acked, Delivered, Granted
+from exchange.custody import ring
+from exchange.custody.container import Destroyed
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
@@ -342,6 +346,45 @@ async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
         header = decoded(sender.world.outbox.envelope(prepared.header.id).header)
         key = sender.world.kept.key(header, world().openers[OPS], NOW)
         assert len(key) == 32
+
+
+async def test_content_key_goes_with_the_key_that_opens_it_and_says_so(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        gone = [
+            ring.Gone(Destroyed(each.kid, each.key.alg, NOW)) for each in world().openers[OPS]
+        ]
+        other = SoftwareOpener(msgspec.convert({"alg": "HPKE-9-KE", "seed": bytes(32)}, _Key))
+        async with line(door.url, tmp_path) as sender:
+            prepared = await sender.prepare_grant(identity, WATCH_DESK)
+            kept = {each.name for each in tmp_path.glob("*/*.key")}
+            sender._keys = msgspec.structs.replace(
+                sender._keys, openers=[other], destroyed=gone
+            )
+            with pytest.raises(Refusal) as caught:
+                await sender.grant(prepared)
+            assert caught.value.code is Code.KEY_DESTROYED
+            assert {each.name for each in tmp_path.glob("*/*.key")} == kept
+
+
+async def test_content_key_comes_back_with_a_copy_of_the_outbox_until_its_time_is_over(
+    tmp_path,
+):
+    """Nothing else is in need of being put back, but for the endpoint's own keys."""
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        box, copy = tmp_path / "pa.senan-ops", tmp_path / "copy"
+        shutil.copytree(box, copy)
+        shutil.rmtree(box)
+        shutil.copytree(copy, box)
+        await granted(door.url, tmp_path, identity)
+        (item,) = await read(door.url, tmp_path)
+        assert isinstance(item, Delivered)
+        until = decoded(Outbox(box).envelope(identity).header).retain_until
+        shutil.rmtree(box)
+        shutil.copytree(copy, box)
+        assert KeptKeys(box).destroy_overdue(until) == [identity]
+        assert list(box.glob("*.key")) == []
 
 
 class _Key(msgspec.Struct):

@@ -157,12 +157,19 @@ async def test_another_trust_log_than_was_seen_is_refused(tmp_path):
 
 async def test_memory_that_cannot_be_read_is_a_fault_and_not_a_beginning(tmp_path):
     path = tmp_path / "trust.json"
-    path.write_bytes(b"{")
     async with serving() as door, reader(door.url, tmp_path, memory=Memory(path)) as line:
+        for damaged in (b"{", b'{"anchor":"\xff"}'):
+            path.write_bytes(damaged)
+            with pytest.raises(Fault) as caught:
+                await line.view()
+            assert caught.value.code is Code.TRUST_MEMORY
+            assert caught.value.facts == {"name": str(path)}
+            assert path.read_bytes() == damaged
+        path.unlink()
+        path.mkdir()
         with pytest.raises(Fault) as caught:
             await line.view()
         assert caught.value.code is Code.FILE
-        assert caught.value.facts == {"name": str(path), "found": "damaged"}
 
 
 # -- acknowledgements, and the story of a bulletin -----------------------------------------

@@ -74,8 +74,8 @@ def test_signature_of_a_new_key_that_does_not_hold_is_no_possession() -> None:
 
 def test_keys_that_expired_ask_for_no_others_unless_custodians_say_so() -> None:
     later = NOW + 366 * DAY
-    dates = {"since": later, "until": later + DAY}
-    keys = [*sig(signer(), **dates), enc(**dates)]
+    until = later + DAY
+    keys = [*sig(signer(), since=later, until=until), enc(since=later, until=until)]
     request = asked(keys=keys, replaces=[], issued=later)
     raw = signed(request, WORLD.signers[OPS], signer())
     with pytest.raises(Refusal) as refusal:
@@ -206,8 +206,9 @@ def test_key_lives_no_longer_than_a_key_may(use: str, days: int) -> None:
     by = [WORLD.signers[OPS], signer()] if use == "sig" else [WORLD.signers[OPS]]
 
     def raw(since: int, until: int) -> bytes:
-        dates = {"since": since, "until": until}
-        keys = sig(signer(), **dates) if use == "sig" else [enc(**dates)]
+        keys = [enc(since=since, until=until)]
+        if use == "sig":
+            keys = sig(signer(), since=since, until=until)
         return signed(asked(keys=keys, replaces=[]), *by)
 
     end = NOW + days * DAY
