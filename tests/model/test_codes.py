@@ -191,6 +191,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "no-context",
         "context-unchosen",
         "no-node",
+        "trust-memory",
         "internal",
     }
 
