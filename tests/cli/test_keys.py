@@ -124,6 +124,15 @@ def test_keys_that_were_asked_for_are_not_moved_to_other_places(rotated):
     assert again["keys"] == asked["keys"]
 
 
+def test_a_new_key_is_never_said_to_lie_in_a_container_that_it_is_not_in(rotated):
+    spare = rotated.copy_context(WATCH)
+    before = rotated.at(spare, "keys", "show", "--json").json
+    elsewhere = ["--place", "file:other.xk", "--place", "file:keys.xk"]
+    ran = rotated.at(spare, "keys", "rotate", "--signing", "--json", *elsewhere)
+    assert (ran.code, "other.xk" in ran.err + ran.out) == (2, True)
+    assert rotated.at(spare, "keys", "show", "--json").json == before
+
+
 def test_signing_keys_rotate_and_whoever_comes_late_is_not_locked_out(tmp_path):
     """With no overlap the old keys end at once; the new ones open a session all the same."""
     made = Exercise(tmp_path)

@@ -66,11 +66,14 @@ def _fresh(suite: SuiteId, places: Sequence[str]) -> Fresh:
     if len(places) != len(secrets):
         algorithms = ", ".join(key.alg for key in secrets)
         raise click.BadParameter(f"{suite}: {algorithms}", param_hint="--place")
-    ours = [
-        key
-        for key, uri in zip(secrets, places, strict=True)
-        if isinstance(uris.parse(uri), uris.FilePlace)
-    ]
+    ours = []
+    for key, uri in zip(secrets, places, strict=True):
+        place = uris.parse(uri)
+        if isinstance(place, uris.FilePlace):
+            # The key goes into the container; looked for elsewhere, it would not be found.
+            if place.path != KEYS:
+                raise click.BadParameter(f"{uri}: file:{KEYS}", param_hint="--place")
+            ours.append(key)
     made = Secrets("", {ring.SIGN: ours})
     sources = signers.Sources(lambda _: made, world.pin)
     return Fresh(ours, signers.gather(suite, places, ring.SIGN, sources))
