@@ -105,6 +105,7 @@ class Code(StrEnum):
     TOO_MANY = "too-many"
     OFFSET_MISMATCH = "offset-mismatch"
     QUOTA = "quota"
+    KEPT_QUOTA = "kept-quota"
 
     # The record itself.
     BAD_CHECKPOINT = "bad-checkpoint"

@@ -11,6 +11,8 @@ from exchange.errors import Code, Refusal
 from exchange.policy import expiry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exchange.model.view import View
     from exchange.node.served import Refused
 
@@ -33,6 +35,7 @@ async def metrics(request: web.Request) -> web.Response:
         "# HELP exchange_certificate_expiry_seconds Until the TLS certificate ends.",
         "# TYPE exchange_certificate_expiry_seconds gauge",
         f"exchange_certificate_expiry_seconds {request.app[CERTIFICATE_ENDS] - now}",
+        *_kept(await node.blobs.kept()),
         *_expiring(node.view, now),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
@@ -43,6 +46,17 @@ def _refused(refused: Refused) -> list[str]:
     return lines + [
         f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
         for (code, route), count in sorted(refused.items())
+    ]
+
+
+def _kept(kept: Mapping[str, int]) -> list[str]:
+    lines = [
+        "# HELP exchange_kept_bytes Attachments kept of an organisation; kept_bytes bounds it.",
+        "# TYPE exchange_kept_bytes gauge",
+    ]
+    return lines + [
+        f'exchange_kept_bytes{{member="{member}"}} {size}'
+        for member, size in sorted(kept.items())
     ]
 
 

@@ -23,6 +23,7 @@ from exchange.node.front import Front
 from exchange.node.ports import Kept
 from exchange.node.sessions import Sessions
 from exchange.store.blob_files import BlobFiles
+from exchange.store.quota import Allowance
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class _Process:
         sessions = Sessions(hello.node, hello.session_key, world.randomness)
         stamps = Clock(world.clock_ms, world.monotonic_ms)
         store = SqliteStore.follow(hello.journal)
-        blobs = BlobFiles(Path(hello.journal).with_name(state.BLOBS), world.clock_ms)
+        folder = Path(hello.journal).with_name(state.BLOBS)
+        blobs = BlobFiles(folder, world.clock_ms, Allowance(kept_bytes=hello.kept_bytes))
         front = Front(hello, Kept(store, blobs), sessions, world.clock_ms, stamps)
         front.say = self.wire.say
         return front

@@ -26,6 +26,7 @@ from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_files import BlobFiles
+from exchange.store.quota import Allowance
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ async def opened(
         Fault: as ``serve``.
     """
     settings = here.settings()
+    allowance = Allowance(kept_bytes=settings.kept_bytes)
     secrets = here.secrets()
     session_key = here.session_key(world.randomness(32))
     with ThreadPoolExecutor(2, thread_name_prefix="consider") as executor:
@@ -93,7 +95,7 @@ async def opened(
                 monotonic_ms=world.monotonic_ms,
                 randomness=world.randomness,
                 executor=executor,
-                blobs=BlobFiles(here.blobs, world.clock_ms),
+                blobs=BlobFiles(here.blobs, world.clock_ms, allowance),
             ),
             Identity(
                 anchor=settings.anchor,
@@ -107,7 +109,8 @@ async def opened(
             certificate, tls = here.certificate(), secrets.of("tls")[0].seed
             # Found out here, where somebody is told: a front could only end.
             state.server_context(certificate, tls)
-            yield node, Secrets(str(here.journal), session_key, certificate, tls)
+            journal, kept = str(here.journal), settings.kept_bytes
+            yield node, Secrets(journal, session_key, certificate, tls, kept)
         finally:
             await node.close()
 

@@ -16,7 +16,8 @@ from cryptography.x509.oid import NameOID
 
 from exchange.cli.home import unsealed, write_private
 from exchange.errors import Code, Fault
-from exchange.model.identity import digest
+from exchange.model.identity import Count, digest
+from exchange.store.quota import KEPT_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +31,14 @@ _TEN_YEARS = dt.timedelta(days=3650)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node is told once: its name, and the anchor that its operator was given."""
+    """What a node is told once: its name, and the anchor that its operator was given.
+
+    ``kept_bytes`` is how much it keeps of the attachments of each organisation.
+    """
 
     node: str
     anchor: str
+    kept_bytes: Count = KEPT_BYTES
 
 
 class State:

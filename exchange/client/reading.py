@@ -16,6 +16,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.identity import member_of
 from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices
@@ -287,11 +288,6 @@ def _noticed(
     notice = notices.verify(raw, view)
     _must_be_owed(item, facts, endpoint)
     return Noticed(item.position, item.index, facts.taken_ms, notice)
-
-
-def member_of(endpoint: str) -> str:
-    """Return the member that an endpoint's name belongs to."""
-    return endpoint.partition("/")[0]
 
 
 def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:

@@ -34,6 +34,11 @@ SuiteId = Literal["xb1-h", "xb1-c", "xb1-ch"]
 ALPHA3: dict[str, str] = {"pa": "PAN", "us": "USA"}
 
 
+def member_of(endpoint: str) -> str:
+    """Return the member that an endpoint's name belongs to."""
+    return endpoint.partition("/")[0]
+
+
 def digest(data: bytes) -> str:
     """Return SHA-256 as 43 characters of base64url: how everything here is named."""
     return b64(sha256(data).digest())

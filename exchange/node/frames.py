@@ -199,6 +199,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=0):
     session_key: bytes
     certificate: str
     tls_seed: bytes
+    kept_bytes: int
     view: bytes
     size: int
     totals: dict[str, int]

@@ -50,12 +50,16 @@ _log = structlog.get_logger("exchange.node")
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """What a front needs to speak for the node, and nothing that signs for it."""
+    """What a front needs to speak for the node, and nothing that signs for it.
+
+    ``kept_bytes`` is how much is kept of each organisation's attachments.
+    """
 
     journal: str
     session_key: bytes
     certificate: str
     tls_seed: bytes
+    kept_bytes: int
 
 
 class _Front:
@@ -285,6 +289,7 @@ class Fronts:
             secrets.session_key,
             secrets.certificate,
             secrets.tls_seed,
+            secrets.kept_bytes,
             pickle.dumps(node.view),
             node.size,
             node.writer.totals(),

@@ -205,7 +205,8 @@ class Blobs(Protocol):
 
         Raises:
             Refusal: ``offset-mismatch``: it has another length, told as ``expected``;
-                ``oversized``: more than the blob; ``quota``: no room for another upload.
+                ``oversized``: more than the blob; ``quota``: no room for another upload;
+                ``kept-quota``: its organisation has no room to keep it. What has begun fits.
         """
 
     async def finish(self, endpoint: str, blob: Blob) -> Progress:
@@ -231,8 +232,14 @@ class Blobs(Protocol):
             Fault: ``store-failed``: one is no longer held, or was purged before.
         """
 
+    async def kept(self) -> dict[str, int]:
+        """Return for how many bytes what is kept counts, by the organisation that posted it.
+
+        Counted from what is there. What two of them posted counts for both.
+        """
+
     async def size(self, digest: str) -> int | None:
-        """Return the size of a blob that is kept, or None."""
+        """Return the size of a blob that is kept and not purged, or None."""
 
     async def read(self, digest: str, offset: int, limit: int) -> bytes:
         """Return at most ``limit`` bytes of a blob that is kept; none at its end.

@@ -3,6 +3,7 @@
     uploads/ENDPOINT/DIGEST.SIZE.part   on its way; the file's size is the upload's offset
     uploads/ENDPOINT/DIGEST.SIZE        whole and verified; no entry names it yet
     kept/DIGEST                         an entry names it, or was about to; a link to the former
+    counted/MEMBER/DIGEST.SIZE          empty: what is kept of this name counts for the member
     purged/DIGEST                       empty: what was of this name is gone, and stays away
 
 The folder is all there is to know, so any number of processes may use it, and each may end at
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64
+from exchange.model.identity import member_of
 from exchange.node.ports import Progress
-from exchange.store.quota import Allowance
+from exchange.store.quota import Allowance, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +38,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PART = ".part"
+# A plus is in no endpoint's name, so no two share a folder.
+_SLASH = "+"
 _READ_BYTES = 1024 * 1024
 # Uploads may hash and wait for the disk in all of these; what the writer asks has its own.
 _WAYS = 4
@@ -55,11 +59,11 @@ class BlobFiles:
         self._clock_ms = clock_ms
         self._allowance = allowance or Allowance()
         self._uploads, self._kept = folder / "uploads", folder / "kept"
-        self._purged = folder / "purged"
+        self._counted, self._purged = folder / "counted", folder / "purged"
         self._serving = ThreadPoolExecutor(_WAYS, thread_name_prefix="blobs")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="blobs-keep")
         try:
-            for each in (folder, self._uploads, self._kept, self._purged):
+            for each in (folder, self._uploads, self._kept, self._counted, self._purged):
                 each.mkdir(mode=0o700, exist_ok=True)
                 _sync_folder(each.parent)
         except OSError as error:
@@ -88,6 +92,10 @@ class BlobFiles:
     async def keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
         """See ``Blobs``."""
         await self._in(self._keeping, BlobFiles._keep, endpoint, blobs)
+
+    async def kept(self) -> dict[str, int]:
+        """See ``Blobs``."""
+        return await self._in(self._serving, BlobFiles._kept_by)
 
     async def size(self, digest: str) -> int | None:
         """See ``Blobs``."""
@@ -127,8 +135,7 @@ class BlobFiles:
     # -- one endpoint's uploads, in a thread ------------------------------------------------
 
     def _own(self, endpoint: str) -> Path:
-        # A plus is in no endpoint's name, so no two share a folder.
-        return self._uploads / endpoint.replace("/", "+")
+        return self._uploads / endpoint.replace("/", _SLASH)
 
     def _whole(self, endpoint: str, blob: Blob) -> Path:
         return self._own(endpoint) / f"{blob.digest}.{blob.size}"
@@ -150,11 +157,33 @@ class BlobFiles:
                 raise Refusal(Code.OVERSIZED, "/size", limit=blob.size)
             if found.complete:
                 return found
-            if not _part(whole).exists():
-                self._allowance.must_fit(blob, _announced(own))
             self._must_be_spare(len(piece))
+            if not _part(whole).exists():
+                self._begin(endpoint, blob, whole)
             self._write(_part(whole), offset, piece)
         return Progress(offset + len(piece), complete=False)
+
+    def _begin(self, endpoint: str, blob: Blob, whole: Path) -> None:
+        self._allowance.must_fit(blob, _announced(whole.parent))
+        member = member_of(endpoint)
+        # Two endpoints of an organisation begin one after the other.
+        with _locked(self._made_for(member)):
+            going = [
+                size
+                for each in self._uploads.iterdir()
+                if each.name.startswith(member + _SLASH)
+                for size in _announced(each)
+            ]
+            kept = _announced(self._counted / member)
+            self._allowance.must_be_kept(blob, [*kept, *going])
+            _part(whole).touch(mode=0o600)
+
+    def _made_for(self, member: str) -> Path:
+        folder = self._counted / member
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self._counted)
+        return folder
 
     def _must_be_spare(self, wanted: int) -> None:
         disk = os.statvfs(self._uploads)
@@ -187,7 +216,7 @@ class BlobFiles:
             is_right = _digest_of(file) == blob.digest
             os.fsync(file)
             with _locked(whole.parent):
-                self._settle(file, whole, stays=is_right and not self._is_purged(blob))
+                self._settle(file, whole, stays=is_right and not self._is_purged(blob.digest))
         finally:
             os.close(file)
         if not is_right:
@@ -206,9 +235,6 @@ class BlobFiles:
             if found.offset != blob.size:
                 raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)
             return os.open(_part(whole), os.O_RDONLY | os.O_CLOEXEC)
-
-    def _is_purged(self, blob: Blob) -> bool:
-        return (self._purged / blob.digest).exists()
 
     @staticmethod
     def _settle(file: int, whole: Path, *, stays: bool) -> None:
@@ -237,6 +263,17 @@ class BlobFiles:
                 for path in _files(own):
                     if path.stat().st_mtime_ns < since:
                         path.unlink()
+        self._go_on_purging()
+
+    def _go_on_purging(self) -> None:
+        """Finish the purges that were cut off."""
+        there = {
+            *os.listdir(self._kept),
+            *(_digest_in(path) for own in self._uploads.iterdir() for path in _wholes(own)),
+        }
+        for digest in there & set(os.listdir(self._purged)):
+            self._purge(digest)
+        self._uncount()
 
     # -- what entries name, in a thread -----------------------------------------------------
 
@@ -248,22 +285,39 @@ class BlobFiles:
         with _locked(own):
             for blob in blobs:
                 whole = self._whole(endpoint, blob)
-                if whole.exists():
+                # A purge that was cut off may have left the file of what it had marked.
+                if whole.exists() and not self._is_purged(blob.digest):
                     self._touch(whole)
                     held.add(blob)
         return frozenset(held)
 
     def _keep(self, endpoint: str, blobs: Sequence[Blob]) -> None:
+        ours = self._made_for(member_of(endpoint))
         for blob in blobs:
+            self._must_not_be_purged(blob.digest)
             # Already there: it was verified then, and has the same bytes.
             with suppress(FileExistsError):
                 os.link(self._whole(endpoint, blob), self._kept / blob.digest)
+            # Second: what counts is there, whoever dies in between.
+            (ours / f"{blob.digest}.{blob.size}").touch(mode=0o600)
         _sync_folder(self._kept)
+        _sync_folder(ours)
+
+    def _kept_by(self) -> dict[str, int]:
+        return {each.name: counted(_announced(each)) for each in self._counted.iterdir()}
+
+    def _is_purged(self, digest: str) -> bool:
+        return (self._purged / digest).exists()
+
+    def _must_not_be_purged(self, digest: str) -> None:
+        if self._is_purged(digest):
+            raise Fault(Code.STORE_FAILED, digest=digest)
 
     def _size(self, digest: str) -> int | None:
-        return _size_of(self._kept / digest)
+        return None if self._is_purged(digest) else _size_of(self._kept / digest)
 
     def _read(self, digest: str, offset: int, limit: int) -> bytes:
+        self._must_not_be_purged(digest)
         file = os.open(self._kept / digest, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.pread(file, limit, offset)
@@ -272,16 +326,28 @@ class BlobFiles:
 
     def _purge(self, digest: str) -> None:
         # First the mark: whoever verifies one now, under its lock, either sees the mark or is
-        # seen below. Ended in between, the file may be there and is never kept anew.
+        # seen below. Ended in between, it is shown to nobody, and the next sweep goes on.
         (self._purged / digest).touch(mode=0o600)
         _sync_folder(self._purged)
-        (self._kept / digest).unlink(missing_ok=True)
-        _sync_folder(self._kept)
         for own in self._uploads.iterdir():
             with _locked(own):
                 for path in _files(own):
-                    if path.name.startswith(f"{digest}."):
+                    if _digest_in(path) == digest:
                         path.unlink()
+        kept = self._kept / digest
+        for each in self._counted.iterdir():
+            (each / f"{digest}.{_size_of(kept)}").unlink(missing_ok=True)
+        kept.unlink(missing_ok=True)
+        _sync_folder(self._kept)
+
+    def _uncount(self) -> None:
+        """Count for nobody what is kept no more."""
+        # What counts was kept before it did: so it is in a list of what is kept made later.
+        counting = [path for each in self._counted.iterdir() for path in _files(each)]
+        kept = set(os.listdir(self._kept))
+        for path in counting:
+            if _digest_in(path) not in kept:
+                path.unlink(missing_ok=True)
 
 
 def _failed(error: Exception) -> Fault:
@@ -306,8 +372,16 @@ def _files(own: Path) -> list[Path]:
     return [path for path in own.iterdir() if path.name != _LOCK]
 
 
+def _wholes(own: Path) -> list[Path]:
+    return [path for path in _files(own) if not path.name.endswith(_PART)]
+
+
+def _digest_in(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
 def _announced(own: Path) -> list[int]:
-    """Return the sizes of an endpoint's uploads as their names tell them."""
+    """Return the sizes of an endpoint's uploads, or a member's files, as their names tell."""
     return [int(path.name.removesuffix(_PART).rpartition(".")[2]) for path in _files(own)]
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.identity import digest as digest_of
+from exchange.model.identity import member_of
 from exchange.node.ports import Progress
-from exchange.store.quota import Allowance
+from exchange.store.quota import Allowance, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ class MemoryBlobs:
         self._uploads: dict[tuple[str, Blob], _Upload] = {}
         self._kept: dict[str, bytes] = {}
         self._purged: set[str] = set()
+        # Which of them count for an organisation.
+        self._counted: dict[str, set[Blob]] = {}
 
     async def progress(self, endpoint: str, blob: Blob) -> Progress:
         """See ``Blobs``."""
@@ -48,6 +51,7 @@ class MemoryBlobs:
         if (endpoint, blob) not in self._uploads:
             others = [each.size for by, each in self._uploads if by == endpoint]
             self._allowance.must_fit(blob, others)
+            self._allowance.must_be_kept(blob, self._sizes(member_of(endpoint)))
         upload = self._uploads.setdefault((endpoint, blob), _Upload())
         upload.data += piece
         upload.touched_ms = self._clock_ms()
@@ -88,6 +92,18 @@ class MemoryBlobs:
             if upload is None or not upload.complete:
                 raise Fault(Code.STORE_FAILED, digest=blob.digest)
             self._kept[blob.digest] = bytes(upload.data)
+            self._counted.setdefault(member_of(endpoint), set()).add(blob)
+
+    def _sizes(self, member: str) -> list[int]:
+        going = [each for by, each in self._uploads if member_of(by) == member]
+        return [each.size for each in (*self._counted.get(member, ()), *going)]
+
+    async def kept(self) -> dict[str, int]:
+        """See ``Blobs``."""
+        return {
+            member: counted(each.size for each in theirs)
+            for member, theirs in self._counted.items()
+        }
 
     async def size(self, digest: str) -> int | None:
         """See ``Blobs``."""
@@ -103,6 +119,8 @@ class MemoryBlobs:
         """See ``Blobs``."""
         self._purged.add(digest)
         self._kept.pop(digest, None)
+        for theirs in self._counted.values():
+            theirs.difference_update([each for each in theirs if each.digest == digest])
         for key in [key for key in self._uploads if key[1].digest == digest]:
             del self._uploads[key]
 

@@ -6,6 +6,7 @@ import pytest
 
 from exchange.cli import state
 from tests import builders
+from tests.api.attached import BLOB, accepted, send
 from tests.api.serving import certificate, serving
 from tests.builders import DAY, MINSA, NOW, OPS, WATCH
 from tests.policy.test_expiry import ending
@@ -43,3 +44,11 @@ async def test_seconds_until_the_node_s_certificate_ends_are_told() -> None:
         left = gauge(text, "exchange_certificate_expiry_seconds")
         assert left == state.certificate_ends(certificate()) - door.node.now()
         assert left == pytest.approx(builders.TLS_MADE + 3650 * DAY - NOW, abs=2)
+
+
+async def test_what_is_kept_of_each_organisation_s_attachments_is_told() -> None:
+    async with serving() as door:
+        await send(door)
+        await accepted(door, BLOB)
+        text = (await door.get("/metrics", None)).body.decode()
+        assert gauge(text, 'exchange_kept_bytes{member="pa.senan"}') == BLOB.size

@@ -37,7 +37,7 @@ def said():
 def alone(wall, said):
     """A front whose writer only listens."""
     view = pickle.dumps(world().view)
-    hello = frames.Hello("pa", "", SESSION_KEY, "", b"", view, 9, {}, None)
+    hello = frames.Hello("pa", "", SESSION_KEY, "", b"", 0, view, 9, {}, None)
     sessions = Sessions("pa", SESSION_KEY, builders.Randomness("front"))
     kept = Kept(MemoryStore(), MemoryBlobs(wall))
     made = Front(hello, kept, sessions, wall, Clock(wall, lambda: 0))

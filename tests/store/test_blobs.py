@@ -16,13 +16,16 @@ from exchange.model.identity import digest
 from exchange.node.ports import Progress
 from exchange.store.blob_files import BlobFiles
 from exchange.store.blob_memory import MemoryBlobs
-from exchange.store.quota import Allowance
+from exchange.store.quota import LEAST_COUNTED_BYTES, Allowance
 from tests.builders import COAST, OPS, Randomness
 from tests.node.running import Clock
 
 DATA = Randomness("blob")(100_000)
 BLOB = Blob(digest(DATA), len(DATA))
 SMALL = Allowance(bytes=250_000, uploads=3, stale_ms=1000, spare=0)
+BOUNDED = Allowance(spare=0, kept_bytes=4 * LEAST_COUNTED_BYTES)
+SHIP = "pa.senan/ship"
+THREE = (OPS, SHIP, OPS)
 
 
 @pytest.fixture
@@ -192,6 +195,73 @@ async def test_purged_blob_is_gone_and_is_not_kept_again(blobs):
     await blobs.purge(BLOB.digest)
 
 
+# -- how much is kept of an organisation ------------------------------------------------------
+
+
+def bytes_of(name, size=LEAST_COUNTED_BYTES):
+    return Randomness(name)(size)
+
+
+async def kept_three(blobs):
+    """Three of the four that BOUNDED lets an organisation keep, of two of its endpoints."""
+    three = [await upload(blobs, bytes_of(name), by) for name, by in zip("abc", THREE, strict=True)]
+    for by, each in zip(THREE, three, strict=True):
+        await blobs.keep(by, [each])
+        await blobs.discard(by, each)
+    return three
+
+
+@pytest.fixture
+async def bounded(blobs):
+    blobs._allowance = BOUNDED
+    return blobs
+
+
+async def test_what_is_kept_of_an_organisation_is_bounded_and_no_other_pays_for_it(bounded):
+    await kept_three(bounded)
+    size = LEAST_COUNTED_BYTES
+    assert await bounded.kept() == {"pa.senan": 3 * size}
+    too_much = Blob("B" * 43, size + 1)
+    said = await refused(bounded.append(SHIP, too_much, 0, b""))
+    assert said == (Code.KEPT_QUOTA, {"limit": 4 * size})
+    assert await bounded.progress(SHIP, too_much) == Progress(0, complete=False)
+    await bounded.append(COAST, too_much, 0, b"")
+    # What has begun counts as it was announced, whichever of its endpoints began it.
+    await bounded.append(SHIP, Blob("C" * 43, size), 0, b"")
+    for by in (OPS, SHIP):
+        assert (await refused(bounded.append(by, BLOB, 0, b"")))[0] == Code.KEPT_QUOTA
+
+
+async def test_what_has_begun_is_kept_to_the_last_byte_of_the_bound(bounded):
+    await kept_three(bounded)
+    last = await upload(bounded, bytes_of("d"))
+    await bounded.keep(OPS, [last])
+    assert await bounded.kept() == {"pa.senan": 4 * LEAST_COUNTED_BYTES}
+
+
+async def test_room_comes_back_with_what_is_purged(bounded):
+    first, *_ = await kept_three(bounded)
+    await bounded.keep(OPS, [await upload(bounded, bytes_of("d"))])
+    await bounded.discard(OPS, Blob(digest(bytes_of("d")), LEAST_COUNTED_BYTES))
+    assert (await refused(bounded.append(OPS, BLOB, 0, b"")))[0] == Code.KEPT_QUOTA
+    await bounded.purge(first.digest)
+    assert await bounded.kept() == {"pa.senan": 3 * LEAST_COUNTED_BYTES}
+    await bounded.append(OPS, Blob("C" * 43, LEAST_COUNTED_BYTES), 0, b"")
+
+
+async def test_what_two_organisations_posted_counts_for_both_and_twice_for_none(blobs):
+    for by in (OPS, SHIP, COAST):
+        await blobs.keep(by, [await upload(blobs, endpoint=by)])
+    assert await blobs.kept() == {"pa.senan": len(DATA), "us.uscg": len(DATA)}
+    await blobs.purge(BLOB.digest)
+    assert set((await blobs.kept()).values()) == {0}
+
+
+async def test_small_file_counts_for_what_it_costs(blobs):
+    await blobs.keep(OPS, [await upload(blobs, b"small")])
+    assert await blobs.kept() == {"pa.senan": LEAST_COUNTED_BYTES}
+
+
 async def test_stale_uploads_are_swept_and_what_goes_on_or_is_kept_stays(blobs, clock):
     stale, going, kept = (Blob(name * 43, 10) for name in "BCD")
     for blob in (stale, going):
@@ -229,6 +299,42 @@ async def test_another_process_goes_on_where_the_first_ended(files, tmp_path, cl
     third = BlobFiles(tmp_path / "blobs", clock, SMALL)
     assert await third.held(OPS, [BLOB]) == {BLOB}
     await third.close()
+
+
+async def test_what_is_kept_is_counted_from_the_folder_after_a_restart(tmp_path, clock):
+    first = BlobFiles(tmp_path / "blobs", clock, BOUNDED)
+    await kept_three(first)
+    await first.close()
+    again = BlobFiles(tmp_path / "blobs", clock, BOUNDED)
+    assert await again.kept() == {"pa.senan": 3 * LEAST_COUNTED_BYTES}
+    assert (await refused(again.append(SHIP, BLOB, 0, b"")))[0] == Code.KEPT_QUOTA
+    await again.close()
+
+
+async def test_what_is_not_there_any_more_counts_for_nobody_after_the_next_sweep(
+    files, tmp_path
+):
+    first, *_ = await kept_three(files)
+    (tmp_path / "blobs" / "kept" / first.digest).unlink()
+    await files.sweep()
+    assert await files.kept() == {"pa.senan": 2 * LEAST_COUNTED_BYTES}
+
+
+async def test_two_processes_of_one_organisation_take_no_more_than_its_bound(tmp_path, clock):
+    """Each looks while the other begins: whoever is second must see the first."""
+    ways = [BlobFiles(tmp_path / "blobs", clock, BOUNDED) for _ in range(4)]
+    begun = await asyncio.gather(
+        *(
+            ways[place % 4].append(
+                f"pa.senan/e{place}", Blob("B" * 43, LEAST_COUNTED_BYTES), 0, b""
+            )
+            for place in range(40)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(each == Progress(0, complete=False) for each in begun) == 4
+    for each in ways:
+        await each.close()
 
 
 async def test_two_uploaders_of_one_blob_write_each_byte_once(files, tmp_path, clock):
@@ -272,6 +378,31 @@ async def test_upload_begun_anew_while_the_first_was_verified_is_not_taken_for_i
     monkeypatch.setattr(blob_files, "_digest_of", replaced_meanwhile)
     await files.finish(OPS, BLOB)
     assert await files.held(OPS, [BLOB]) == frozenset()
+
+
+async def cut_off_purge(blobs, folder):
+    """Leave what a purge leaves that ends right after its mark, of a kept and a new upload."""
+    await upload(blobs)
+    await blobs.keep(OPS, [BLOB])
+    await upload(blobs, endpoint=SHIP)
+    (folder / "purged" / BLOB.digest).touch(mode=0o600)
+
+
+async def test_what_is_marked_purged_is_neither_held_nor_kept_nor_shown(files, tmp_path):
+    await cut_off_purge(files, tmp_path / "blobs")
+    for by in (OPS, SHIP):
+        assert await files.held(by, [BLOB]) == frozenset()
+        assert (await refused(files.keep(by, [BLOB]), Fault))[0] == Code.STORE_FAILED
+    assert await files.size(BLOB.digest) is None
+    assert (await refused(files.read(BLOB.digest, 0, 1), Fault))[0] == Code.STORE_FAILED
+
+
+async def test_purge_that_was_cut_off_is_finished_by_the_next_sweep(files, tmp_path):
+    await cut_off_purge(files, tmp_path / "blobs")
+    await files.sweep()
+    (left,) = (tmp_path / "blobs").rglob(f"{BLOB.digest}*")
+    assert left.parent.name == "purged"
+    assert await files.kept() == {"pa.senan": 0}
 
 
 async def test_only_the_owner_can_read_the_folder(files, tmp_path):
@@ -354,9 +485,10 @@ async def test_complete_upload_was_synced_file_and_folders(files, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     await files.append(OPS, BLOB, 0, DATA)
-    assert synced == []
+    assert synced == ["counted"]
+    synced.clear()
     await files.finish(OPS, BLOB)
     assert synced == [f"{BLOB.digest}.{BLOB.size}.part", "pa.senan+ops", "uploads"]
     synced.clear()
     await files.keep(OPS, [BLOB])
-    assert synced == ["kept"]
+    assert synced == ["kept", "pa.senan"]

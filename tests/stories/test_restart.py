@@ -140,3 +140,23 @@ def test_node_whose_folder_was_altered_does_not_start(exercise, what):
     assert started.returncode in {1, 3}, started
     assert json.loads(started.stdout)["error"]["code"]
     assert b"Traceback" not in started.stderr
+
+
+def test_bound_of_what_is_kept_is_the_operator_s_and_holds_after_a_restart(exercise, tmp_path):
+    exercise.stop()
+    path = exercise.place.node / "node.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "kept_bytes": 200_000}))
+    exercise.start()
+    film = tmp_path / "film.mp4"
+    film.write_bytes(bytes(150_000))
+    words = ("post", exercise.draft(), "--yes", "--json")
+    assert exercise.at(OPS, *words, "--attach", str(film)).code == 0
+    for _ in range(2):
+        full = exercise.at(OPS, *words, "--attach", str(film))
+        assert (full.code, full.json["error"]["code"]) == (1, "kept-quota")
+        assert full.json["error"]["facts"] == {"limit": 200_000}
+        exercise.stop(signal.SIGKILL)
+        exercise.start()
+    # A bulletin goes all the same; and nothing that was refused waits to be sent again.
+    assert exercise.at(OPS, *words).code == 0
+    assert all(row["index"] for row in exercise.at(OPS, "outbox", "--json").json["outbox"])
