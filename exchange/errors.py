@@ -118,6 +118,7 @@ class Code(StrEnum):
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
+    NO_HEADWAY = "no-headway"
     CHANGED_MEANWHILE = "changed-meanwhile"
     TRUST_MEMORY = "trust-memory"
     FILE = "file"

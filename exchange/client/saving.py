@@ -52,12 +52,16 @@ async def fetch(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
     Raises:
         Refusal: the node does not have it for us; or ``digest-mismatch``: what it gave is not
             what the header names, and is deleted.
-        Fault: the node does not answer, or does not for long; it cannot be written.
+        Fault: the node does not answer, or not for long; ``no-headway``: it does, and ends
+            each time before the end; it cannot be written.
     """
     while (offset := _size(part)) < blob.size:
         patience.came(offset)
         try:
             await _some(transport, index, blob, part, tell)
+            if (come := _size(part)) < blob.size:
+                # It ended as if that were all: the next answer may be as short.
+                raise Fault(Code.NO_HEADWAY, found=come)  # noqa: TRY301
         except (Fault, Refusal) as error:
             await patience.bear(error)
     tell(blob.size, blob.size)

@@ -27,7 +27,7 @@ _LONGEST_PAUSE_S = 30.0
 _WORTH_ANOTHER_TRY = frozenset(
     {
         *(Code.NODE_UNREACHABLE, Code.OUTCOME_UNKNOWN, Code.UNAVAILABLE),
-        *(Code.OFFSET_MISMATCH, Code.TOO_MANY),
+        *(Code.OFFSET_MISMATCH, Code.TOO_MANY, Code.NO_HEADWAY),
     }
 )
 
@@ -72,7 +72,8 @@ async def upload(
 
     Raises:
         Refusal: the node will not have it.
-        Fault: the node does not answer, or does not for long; the file cannot be read.
+        Fault: the node does not answer, or not for long; ``no-headway``: it does, and is never
+            done; the file cannot be read.
     """
     where = f"/v1/uploads/{blob.digest}"
     while True:
@@ -83,7 +84,7 @@ async def upload(
                 tell(come.offset, blob.size)
                 piece = await asyncio.to_thread(_segment, sealed, come.offset)
                 said = await transport.patch(where, piece, size=blob.size, offset=come.offset)
-                come = _progress(said)
+                come = _headway(_progress(said), come.offset + len(piece), blob)
         except (Fault, Refusal) as error:
             await patience.bear(error)
         else:
@@ -98,6 +99,17 @@ def _segment(sealed: Path, offset: int) -> bytes:
             return file.read(SEGMENT_BYTES)
     except OSError as error:
         raise Fault(Code.STORE_FAILED, found=type(error).__name__) from error
+
+
+def _headway(come: wire.Upload, expected: int, blob: Blob) -> wire.Upload:
+    """Hold an answer to what was sent: all of it is there, and with the last byte it is whole.
+
+    Raises:
+        Fault: ``no-headway``. Believed, the node could have the same piece sent for ever.
+    """
+    if come.complete or come.offset == expected < blob.size:
+        return come
+    raise Fault(Code.NO_HEADWAY, found=come.offset)
 
 
 def _progress(said: bytes) -> wire.Upload:

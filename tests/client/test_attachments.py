@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
-from exchange.client import uploading
+from exchange.client import saving, uploading
 from exchange.client.uploading import MAX_TRIES, Patience
 from exchange.errors import Code, Fault, Refusal
+from exchange.model import wire
+from exchange.model.header import Blob
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.quota import Allowance
 from tests.api.serving import Door, serving
@@ -251,6 +254,79 @@ async def test_node_that_is_gone_is_borne_for_a_while_and_then_told(tmp_path):
         # Nothing is lost: it waits for the link.
         line.port = door.port
         assert len(await insisting(poster.resume)) == 1
+
+
+ASKED_IN_VAIN = [1, 2, 4, 8, 16, 30, 30]
+
+
+# What a node says for ever of an upload of SIZE bytes: when it is asked, and to a piece.
+SIZE = 1_500_000
+NEVER_DONE = {
+    "nothing comes": (0, 0),
+    "a little comes": (0, 1000),
+    "it is taken back": (500_000, 100_000),
+    "more than all": (2 * SIZE, 2 * SIZE),
+    "all, and not done": (SIZE, SIZE),
+}
+
+
+@pytest.mark.parametrize("said", NEVER_DONE)
+async def test_node_that_takes_every_piece_and_is_never_done_is_given_up(tmp_path, said):
+    """Each answer is a 200, so nothing failed; and each would have a piece sent once more."""
+    pieces = 0
+
+    async def never_done(request: web.Request) -> web.StreamResponse:
+        nonlocal pieces
+        if not request.path.startswith("/v1/uploads/"):
+            return await liar.handle(request)
+        await request.read()
+        pieces += request.method == "PATCH"
+        assert pieces <= MAX_TRIES, "sent for ever"
+        offset = NEVER_DONE[said][request.method == "PATCH"]
+        digest = request.path.rpartition("/")[2]
+        told = wire.Upload(digest, int(request.query["size"]), offset, complete=False)
+        return web.Response(
+            body=msgspec.json.encode(told), content_type="application/json"
+        )
+
+    async with lied_to() as (door, liar, _):
+        async with (
+            fronted(never_done) as url,
+            endpoint(url, tmp_path / "out") as (poster, pauses),
+        ):
+            prepared = await poster.prepare(draft(), attach=[a_file(tmp_path, size=SIZE)])
+            with pytest.raises(Fault) as stuck:
+                await poster.post(prepared)
+        assert stuck.value.code is Code.NO_HEADWAY
+        assert stuck.value.facts == {"found": NEVER_DONE[said][1]}
+        assert pauses.seconds == ASKED_IN_VAIN
+        assert pieces == MAX_TRIES
+        # It waits, and is posted by a node that does what it says.
+        async with endpoint(door.url, tmp_path / "out") as (poster, _):
+            assert len(await poster.resume()) == 1
+
+
+@pytest.mark.parametrize("piece", [b"", b"x"])
+async def test_node_that_ends_before_the_end_is_given_up(tmp_path, piece):
+    """An empty answer, or a byte at a time: each a 200, and no cut."""
+    asked: list[int] = []
+
+    class Meagre:
+        async def stream(self, *_: Any, offset: int, **__: Any) -> Any:
+            asked.append(offset)
+            assert len(asked) < 3 * MAX_TRIES, "asked for ever"
+            if offset < 3:
+                yield piece
+
+    pauses = Pauses()
+    with pytest.raises(Fault) as stuck:
+        await saving.fetch(
+            Meagre(), 0, Blob("A" * 43, 10), tmp_path / "part", Patience(pauses), lambda *_: None
+        )
+    assert (stuck.value.code, stuck.value.facts) == (Code.NO_HEADWAY, {"found": 3 * len(piece)})
+    # A byte is headway; and nobody who gives so little is asked at once again.
+    assert pauses.seconds == [1] * (3 * len(piece)) + ASKED_IN_VAIN
+    assert asked == sorted(asked)
 
 
 async def test_patience_begins_anew_with_every_headway():

@@ -182,6 +182,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "clock",
         "unavailable",
         "node-unreachable",
+        "no-headway",
     }
     assert {status[code] for code in faults} == {503}
     assert {code for code, http in status.items() if http >= 500} == faults | {
