@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exchange.client.filename import safe_name
+from exchange.client.files import rename_over_nothing, sync_folder
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64
 from exchange.seal.open_attachment import Unsealing
@@ -19,6 +20,7 @@ from exchange.seal.open_attachment import Unsealing
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import FileIO
+    from typing import BinaryIO
 
     from exchange.client.attaching import Tell
     from exchange.client.transport import Transport
@@ -125,38 +127,63 @@ def _verify(part: Path, blob: Blob) -> None:
 def save(part: Path, told: Attachment, identity: str, place: int, folder: Path) -> Path:
     """Open a ciphertext into a folder, under its own name made harmless; return where it is.
 
-    Nothing stands under that name before the whole of it holds, and nothing that was there is
-    written over: a namesake gets a number. The ciphertext is deleted.
+    Nothing stands under that name before the whole of it holds, whoever dies on the way, and
+    nothing that was there is written over: a namesake gets a number. The ciphertext is deleted.
 
     Raises:
         Refusal: it cannot be opened, or is another file than the bulletin says.
         Fault: ``store-failed``.
     """
     with _written():
-        descriptor, beside = tempfile.mkstemp(".new", ".attachment.", folder)  # 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file, part.open("rb") as sealed:
-                unsealing = Unsealing(told, identity, place)
-                while piece := sealed.read(_PIECE_BYTES):
-                    file.write(unsealing.update(piece))
-                file.write(unsealing.finish())
-                file.flush()
-                os.fsync(file.fileno())
-            saved = _free(folder, safe_name(told.name))
-            Path(beside).replace(saved)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        _clear(folder)
+        with part.open("rb") as sealed, _beside(folder) as (file, beside):
+            unsealing = Unsealing(told, identity, place)
+            while piece := sealed.read(_PIECE_BYTES):
+                file.write(unsealing.update(piece))
+            file.write(unsealing.finish())
+            file.flush()
+            os.fsync(file.fileno())
+            saved = _named(beside, folder, safe_name(told.name))
+            sync_folder(folder)
         part.unlink()
     return saved
 
 
-def _free(folder: Path, name: str) -> Path:
-    """Take a name that nothing in the folder has, by an empty file of ours."""
+_BESIDE = (".attachment.", ".new")
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a new hidden file that is gone afterwards; held, so that nobody clears it away."""
+    prefix, suffix = _BESIDE
+    while True:
+        descriptor, name = tempfile.mkstemp(suffix, prefix, folder)  # 0600
+        with os.fdopen(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Gone, if it was taken for one left behind before we held it.
+            if Path(name).exists():
+                try:
+                    yield file, Path(name)
+                finally:
+                    Path(name).unlink(missing_ok=True)
+                return
+
+
+def _clear(folder: Path) -> None:
+    """Delete what a saving left behind that was cut off: opened text that nobody asked for."""
+    for path in folder.glob("*".join(_BESIDE)):
+        with suppress(OSError), path.open("rb") as file:
+            # Refused where somebody is writing it.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def _named(beside: Path, folder: Path, name: str) -> Path:
+    """Give a whole file a name that nothing in the folder has; return where it is."""
     stem, ending = Path(name).stem, Path(name).suffix
     for number in range(1, _MAX_NAMESAKES):
         path = folder / (name if number == 1 else f"{stem}-{number}{ending}")
         with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            rename_over_nothing(beside, path)
             return path
     raise Fault(Code.STORE_FAILED, limit=_MAX_NAMESAKES)

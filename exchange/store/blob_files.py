@@ -268,10 +268,10 @@ class BlobFiles:
     def _go_on_purging(self) -> None:
         """Finish the purges that were cut off."""
         there = {
-            *os.listdir(self._kept),
+            *_names(self._kept),
             *(_digest_in(path) for own in self._uploads.iterdir() for path in _wholes(own)),
         }
-        for digest in there & set(os.listdir(self._purged)):
+        for digest in there & _names(self._purged):
             self._purge(digest)
         self._uncount()
 
@@ -344,7 +344,7 @@ class BlobFiles:
         """Count for nobody what is kept no more."""
         # What counts was kept before it did: so it is in a list of what is kept made later.
         counting = [path for each in self._counted.iterdir() for path in _files(each)]
-        kept = set(os.listdir(self._kept))
+        kept = _names(self._kept)
         for path in counting:
             if _digest_in(path) not in kept:
                 path.unlink(missing_ok=True)
@@ -370,6 +370,10 @@ def _size_of(path: Path) -> int | None:
 
 def _files(own: Path) -> list[Path]:
     return [path for path in own.iterdir() if path.name != _LOCK]
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def _wholes(own: Path) -> list[Path]:

@@ -275,7 +275,7 @@ async def test_node_that_takes_every_piece_and_is_never_done_is_given_up(tmp_pat
     """Each answer is a 200, so nothing failed; and each would have a piece sent once more."""
     pieces = 0
 
-    async def never_done(request: web.Request) -> web.StreamResponse:
+    async def never_done(request: web.Request) -> web.Response:
         nonlocal pieces
         if not request.path.startswith("/v1/uploads/"):
             return await liar.handle(request)
@@ -285,9 +285,7 @@ async def test_node_that_takes_every_piece_and_is_never_done_is_given_up(tmp_pat
         offset = NEVER_DONE[said][request.method == "PATCH"]
         digest = request.path.rpartition("/")[2]
         told = wire.Upload(digest, int(request.query["size"]), offset, complete=False)
-        return web.Response(
-            body=msgspec.json.encode(told), content_type="application/json"
-        )
+        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
     async with lied_to() as (door, liar, _):
         async with (
@@ -321,7 +319,12 @@ async def test_node_that_ends_before_the_end_is_given_up(tmp_path, piece):
     pauses = Pauses()
     with pytest.raises(Fault) as stuck:
         await saving.fetch(
-            Meagre(), 0, Blob("A" * 43, 10), tmp_path / "part", Patience(pauses), lambda *_: None
+            Meagre(),
+            0,
+            Blob("A" * 43, 10),
+            tmp_path / "part",
+            Patience(pauses),
+            lambda *_: None,
         )
     assert (stuck.value.code, stuck.value.facts) == (Code.NO_HEADWAY, {"found": 3 * len(piece)})
     # A byte is headway; and nobody who gives so little is asked at once again.

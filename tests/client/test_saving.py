@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +168,158 @@ async def test_folder_that_cannot_be_written_to_is_a_fault(tmp_path):
         await saved_as(tmp_path, "a.txt", b"x", tmp_path / "absent")
     assert failed.value.code is Code.STORE_FAILED
     assert "absent" not in str(failed.value)
+
+
+# Saves what is in a folder, and is killed at the fsync whose number is given.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from exchange.client import saving
+from exchange.model.bulletin.blocks import Attachment
+import msgspec
+
+folder, told, at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+synced, real = 0, os.fsync
+
+def fsync(file):
+    global synced
+    synced += 1
+    if synced == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(file)
+
+os.fsync = fsync
+attachment = msgspec.json.decode(told, type=Attachment)
+saving.save(folder / ".part", attachment, "id", 0, folder)
+"""
+
+
+def killed(folder: Path, told: Attachment, at: int) -> list[str]:
+    """What a saving leaves that is killed before its n-th fsync: of the file, of the folder."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            KILLED,
+            str(folder),
+            msgspec.json.encode(told).decode(),
+            str(at),
+        ],
+        cwd=Path(__file__).parents[2],
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL
+    return sorted(path.name for path in folder.iterdir())
+
+
+def sealed_part(folder: Path, name: str, data: bytes) -> Attachment:
+    folder.mkdir(exist_ok=True)
+    key = Randomness("saved")(32)
+    sealing = Sealing(key, "id", 0)
+    (folder / ".part").write_bytes(sealing.update(data) + sealing.finish())
+    return Attachment(name, "text/plain", len(data), digest(data), b64(key))
+
+
+def test_killed_before_the_file_is_whole_nothing_has_its_name(tmp_path):
+    folder = tmp_path / "in"
+    told = sealed_part(folder, "a.txt", b"text")
+    left = killed(folder, told, 1)
+    assert len(left) == 2
+    assert left[0].startswith(".attachment.")
+    assert left[1] == ".part"
+    # Said again, it is saved under its name, and what was left is gone.
+    assert saving.save(folder / ".part", told, "id", 0, folder) == folder / "a.txt"
+    assert [path.name for path in folder.iterdir()] == ["a.txt"]
+    assert (folder / "a.txt").read_bytes() == b"text"
+
+
+def test_killed_once_it_has_its_name_the_file_is_whole(tmp_path):
+    folder = tmp_path / "in"
+    told = sealed_part(folder, "a.txt", b"text")
+    assert killed(folder, told, 2)[-1] == "a.txt"
+    assert (folder / "a.txt").read_bytes() == b"text"
+    assert (folder / ".part").exists()
+
+
+async def test_what_nobody_resumes_is_cleared_by_the_next_saving_and_no_other_files(tmp_path):
+    folder = tmp_path / "in"
+    killed(folder, sealed_part(folder, "a.txt", b"text"), 1)
+    for name in ("mine.new", ".other.new", ".attachment.new"):
+        (folder / name).write_bytes(b"mine")
+    with saving._beside(folder) as (_, another):
+        assert await saved_as(tmp_path, "b.txt", b"x", folder) == folder / "b.txt"
+        # Somebody is writing that one.
+        assert another.exists()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(".attachment.new", ".other.new", ".part"),
+        *("b.txt", "mine.new"),
+    ]
+
+
+async def test_new_file_that_was_cleared_before_it_was_held_is_made_anew(tmp_path, monkeypatch):
+    cleared = []
+    flock = saving.fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        if not cleared:
+            (path,) = tmp_path.glob(".attachment.*.new")
+            path.unlink()
+            cleared.append(path)
+        flock(file, how)
+
+    monkeypatch.setattr(saving.fcntl, "flock", late)
+    with saving._beside(tmp_path) as (_, beside):
+        assert cleared != [beside]
+        assert beside.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_file_is_durable_before_its_name_and_its_name_before_its_ciphertext_goes(
+    tmp_path, monkeypatch
+):
+    folder, real, synced = tmp_path / "in", os.fsync, []
+    folder.mkdir()
+
+    def fsync(file: int) -> None:
+        name = Path(f"/proc/self/fd/{file}").readlink().name
+        there = {path.name for path in (folder / "a.txt", tmp_path / "part") if path.exists()}
+        synced.append((name[:12], there))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    await saved_as(tmp_path, "a.txt", b"x", folder)
+    assert synced == [(".attachment.", {"part"}), ("in", {"a.txt", "part"})]
+    assert not (tmp_path / "part").exists()
+
+
+async def test_where_there_are_no_hard_links_nothing_is_written_over_either(
+    tmp_path, monkeypatch
+):
+    """As on a memory stick: the kernel is asked to rename, and not over anything."""
+
+    def without_links(*_: Any) -> None:
+        raise OSError(errno.EPERM, "no hard links")
+
+    monkeypatch.setattr(os, "link", without_links)
+    await test_namesake_is_never_written_over(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == [
+        *("a-2.txt", "a-3.txt", "a.txt")
+    ]
+
+
+async def test_name_that_cannot_be_given_is_a_fault(tmp_path, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    (tmp_path / "in").mkdir()
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(Fault) as failed:
+        await saved_as(tmp_path, "a.txt", b"x", tmp_path / "in")
+    assert failed.value.code is Code.STORE_FAILED
+    assert list((tmp_path / "in").iterdir()) == []
+    # What came is there still: it need not be fetched again.
+    assert (tmp_path / "part").exists()
 
 
 # -- looking at files --------------------------------------------------------------------------

@@ -204,7 +204,9 @@ def bytes_of(name, size=LEAST_COUNTED_BYTES):
 
 async def kept_three(blobs):
     """Three of the four that BOUNDED lets an organisation keep, of two of its endpoints."""
-    three = [await upload(blobs, bytes_of(name), by) for name, by in zip("abc", THREE, strict=True)]
+    three = [
+        await upload(blobs, bytes_of(name), by) for name, by in zip("abc", THREE, strict=True)
+    ]
     for by, each in zip(THREE, three, strict=True):
         await blobs.keep(by, [each])
         await blobs.discard(by, each)
