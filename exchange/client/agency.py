@@ -256,7 +256,7 @@ class Agency:
                 raise
             await self._upload(envelope, tell)
             return await self._send(box, identity, envelope)
-        box.settle(identity, receipt)
+        self._settle(box, identity, envelope, receipt)
         return receipt
 
     async def _upload(self, envelope: Envelope, tell: Tell) -> None:
@@ -278,10 +278,14 @@ class Agency:
                 self._discard(box, identity)
             raise
         receipt, _ = await self._verified(answer, envelope.header)
-        box.settle(identity, receipt)
-        if self.world.kept is not None:
-            self.world.kept.destroy_cancelled(envelope.header)
+        self._settle(box, identity, envelope, receipt)
         return receipt
+
+    def _settle(self, box: Outbox, identity: str, envelope: Envelope, receipt: Receipt) -> None:
+        # First: once there is a receipt, nobody comes back to what it ends.
+        if self.world.kept is not None:
+            self.world.kept.destroy_cancelled(envelope.header, self.world.outbox)
+        box.settle(identity, receipt)
 
     async def _is_refused(self, receipt: object, posted: bytes) -> bool:
         """Tell whether a receipt proves that our node refused just this, from us."""

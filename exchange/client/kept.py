@@ -7,10 +7,12 @@ bulletin, ``ID.UNTIL.key``, destroyed at the bulletin's ``retain_until``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client.bearing import reference_of
 from exchange.client.files import write_durably
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import header as headers
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from exchange.client.outbox import Outbox
     from exchange.model.header import Header
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing
@@ -107,13 +110,30 @@ class KeptKeys:
         for path, _ in self._kept(identity):
             path.unlink(missing_ok=True)
 
-    def destroy_cancelled(self, posted: bytes) -> None:
-        """Destroy the keys of what an accepted header cancels: nothing of it is granted."""
+    def destroy_cancelled(self, posted: bytes, outbox: Outbox) -> None:
+        """Destroy the key of what a bulletin of ours cancels: nothing of it is granted.
+
+        Args:
+            posted: what the node has taken in, with proof.
+            outbox: what we posted. A bulletin that is not the very one named, or not of its
+                member, keeps its key.
+        """
         signed = jws.read(posted, headers.MAX_HEADER_BYTES)
-        if signed.typ == headers.TYP:
-            for each in headers.decode(signed.payload).refs:
-                if each.rel == "cancels":
-                    self.destroy(each.id)
+        if signed.typ != headers.TYP:
+            return
+        header = headers.decode(signed.payload)
+        # By its verb, as the node does: what else it refers to, it does nothing to.
+        reference = reference_of(header)
+        if reference is None or reference.rel != "cancels":
+            return
+        # Damaged, it cannot be granted either; and the cancellation keeps its receipt.
+        with suppress(Fault, Refusal):
+            if (target := outbox.envelope(reference.id)) is None:
+                return
+            named = jws.read(target.header, headers.MAX_HEADER_BYTES)
+            before = headers.decode(named.payload)
+            if (named.digest, before.origin) == (reference.header_digest, header.origin):
+                self.destroy(reference.id)
 
     def destroy_overdue(self, now: int) -> list[str]:
         """Destroy every key whose time to retain is over; return the ids of their bulletins."""

@@ -335,6 +335,91 @@ async def test_cancelling_destroys_the_key_of_what_is_cancelled_alone(tmp_path):
         assert left == {second}
 
 
+async def posted_after(url, folder, **told):
+    """Post two bulletins, then a third as told; return the two, and whose keys are kept."""
+    first, second = await sent(url, folder), await sent(url, folder)
+    async with line(url, folder) as sender:
+        refs = {
+            name: refers("cancels", sender.world.outbox.envelope(each))[0]
+            for name, each in (("first", first), ("second", second))
+        }
+        header = {"type": "can", "verb": "cancel", "to": [WATCH], **told}
+        envelope = world().envelope(**{**header, "refs": told["refs"](refs)})
+        sender.world.outbox.keep(decoded(envelope.header).id, envelope)
+        await sender.resume()
+    left = {each.name.partition(".")[0] for each in folder.glob("pa.senan-ops/*.key")}
+    return first, second, left
+
+
+def as_superseded(reference):
+    return msgspec.structs.replace(reference, rel="supersedes")
+
+
+def of_another_header(reference):
+    return msgspec.structs.replace(reference, header_digest="B" * 43)
+
+
+async def test_update_that_refers_to_another_as_cancelled_destroys_no_key(tmp_path):
+    """The node takes it in, and holds nothing for cancelled: its verb says what it does."""
+    async with serving() as door:
+        first, second, left = await posted_after(
+            door.url,
+            tmp_path,
+            type="voi",
+            verb="update",
+            refs=lambda r: [as_superseded(r["first"]), r["second"]],
+        )
+        assert left == {first, second}
+
+
+async def test_cancellation_of_another_header_under_the_same_id_destroys_no_key(tmp_path):
+    """What it names may be still to come, for all that the node can tell."""
+    async with serving() as door:
+        first, second, left = await posted_after(
+            door.url, tmp_path, refs=lambda r: [of_another_header(r["first"])]
+        )
+        assert left == {first, second}
+
+
+def test_cancellation_by_another_member_destroys_no_key(tmp_path):
+    header, keys = kept(tmp_path)
+    outbox = Outbox(tmp_path / "out")
+    target = world().envelope(id=header.id)
+    outbox.keep(header.id, target)
+    told = {"type": "can", "verb": "cancel", "refs": refers("cancels", target)}
+    keys.destroy_cancelled(
+        world().envelope(origin="us.uscg", endpoint=COAST, **told).header, outbox
+    )
+    assert keys.key(header, world().openers[OPS], NOW)
+    keys.destroy_cancelled(world().envelope(**told).header, outbox)
+    with pytest.raises(Refusal):
+        keys.key(header, world().openers[OPS], NOW)
+
+
+async def test_cancellation_whose_answer_was_lost_ends_the_key_when_it_is_asked_for(tmp_path):
+    async with serving() as door:
+        first = await sent(door.url, tmp_path)
+        async with line(door.url, tmp_path) as sender:
+            refs = refers("cancels", sender.world.outbox.envelope(first))
+            cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
+            sender.world.outbox.keep(decoded(cancel.header).id, cancel)
+            assert (await door.post(cancel.framed())).status == 201
+            assert list(tmp_path.glob("*/*.key"))
+            await sender.resume()
+        assert not list(tmp_path.glob("*/*.key"))
+
+
+async def test_cancellation_of_what_is_damaged_in_the_outbox_keeps_its_receipt(tmp_path):
+    async with serving() as door:
+        first = await sent(door.url, tmp_path)
+        async with line(door.url, tmp_path) as sender:
+            refs = refers("cancels", sender.world.outbox.envelope(first))
+            (tmp_path / "pa.senan-ops" / f"{first}.sealed").write_bytes(b"damaged")
+            cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
+            sender.world.outbox.keep(decoded(cancel.header).id, cancel)
+            assert len(await sender.resume()) == 1
+
+
 async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
     async with serving() as door, line(door.url, tmp_path) as sender:
         other = SoftwareOpener(msgspec.convert({"alg": "HPKE-9-KE", "seed": bytes(32)}, _Key))
