@@ -125,6 +125,11 @@ def early(header: Header, header_digest: str) -> list[bytes]:
     return [keys.bearing(rel, origin, header_digest, identity, kind) for rel in BEARING]
 
 
+def later(header_digest: str) -> list[bytes]:
+    """Return the keys of what corrects and what supersedes a bulletin that was here before."""
+    return [keys.later(rel, header_digest) for rel in ("corrects", "supersedes")]
+
+
 def bearing_of(header: Header, reference: Reference) -> list[bytes]:
     """Return the keys of what bears on a target as this does, and of what cancels it."""
     named = (header.origin, reference.header_digest, reference.id, header.type)
@@ -148,7 +153,8 @@ class Bearing(NamedTuple):
 def bear(header: Header, find: Find) -> Bearing:
     """Hold an arrival to the bulletin that it cancels, corrects or supersedes.
 
-    The target may be still to come: then the key that is taken here lets it name this one.
+    The target may be still to come: then the key that is taken here lets it name this one. Else
+    a later grant of the target does.
 
     Raises:
         Refusal: ``target-mismatch``, or ``target-cancelled``: an update of what is no more.
@@ -164,8 +170,9 @@ def bear(header: Header, find: Find) -> Bearing:
     key, cancelling = bearing_of(header, reference)
     if reference.rel == "supersedes" and (cancelled := find(cancelling)):
         raise Refusal(Code.TARGET_CANCELLED, "/refs", id=reference.id, found=cancelled.index)
-    is_wanted = reference.rel == "cancels" or target is None
-    taken = (key,) if is_wanted and find(key) is None else ()
+    if target is not None and reference.rel != "cancels":
+        key = keys.later(reference.rel, named)
+    taken = (key,) if find(key) is None else ()
     return Bearing(target.index if target else None, holders, taken)
 
 

@@ -38,13 +38,20 @@ def bearing(
 ) -> bytes:
     """Return the key of the first bulletin of an originator that bears so on a header.
 
-    A cancellation takes it whenever it comes, others only when they come before their target.
+    A cancellation takes it whenever it comes, others only when they come before their target;
+    after it they take ``later``.
     All that the target is held to when it is here first is in the key: what comes early and
     names another id, or an update that is of another type (``kind``), is never found by it,
     and keeps the key from nobody.
     """
     held_to = (identity, kind) if relation == "supersedes" else (identity,)
     return _named(relation, origin, header_digest, *held_to)
+
+
+def later(relation: Relation, header_digest: str) -> bytes:
+    """Return the key of the first that bears so on a header which was here before it."""
+    # Held to its target already: the digest says which one.
+    return _named("later", relation, header_digest)
 
 
 def granted_to(header_digest: str, endpoint: str) -> bytes:

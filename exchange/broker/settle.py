@@ -92,6 +92,7 @@ def lookups(considered: Considered) -> list[bytes]:
                 wanted += [
                     keys.by_digest(target.header_digest),
                     *holding.bearing_of(header, target),
+                    *holding.later(target.header_digest),
                     *holding.lookups(target.header_digest),
                 ]
             return wanted
@@ -107,6 +108,7 @@ def lookups(considered: Considered) -> list[bytes]:
                 keys.by_digest(grant.of.header_digest),
                 keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
                 keys.granted_to(grant.of.header_digest, grant.to),
+                *holding.later(grant.of.header_digest),
                 *holding.lookups(grant.of.header_digest),
             ]
         case Countersigned(release, digest):
@@ -367,6 +369,7 @@ class Ledger:
         limit = min(holding.MAX_GRANTS, MAX_OWED - MAX_RECIPIENTS - len(target.owed))
         if number >= limit:
             raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=number + 1)
+        corrected, superseded = map(find, holding.later(named))
         facts = entries.Granted(
             digest=decision.digest,
             of=target.index,
@@ -374,6 +377,8 @@ class Ledger:
             kid=kid,
             # To the granter nothing is owed: it has its receipt.
             owed=self._owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
+            corrected_by=corrected.index if corrected else msgspec.UNSET,
+            superseded_by=superseded.index if superseded else msgspec.UNSET,
             **self._common(),
         )
         names = (

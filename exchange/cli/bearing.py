@@ -50,6 +50,17 @@ def warn(marks: Sequence[Mark], session: Session, *, err: bool = False) -> None:
     """Print banners of what was done to a bulletin."""
     for words in done_to(marks, session):
         click.echo(f"!!! {words.upper()} !!!", err=err)
+    for index in _elsewhere(marks):
+        click.echo(
+            f"El asiento {index} no está en este buzón: pida a su originador que lo conceda."
+            if session.lang == "es"
+            else f"Entry {index} is not in this inbox: ask its originator to grant it.",
+            err=err,
+        )
+
+
+def _elsewhere(marks: Sequence[Mark]) -> list[int]:
+    return [each.index for each in marks if not each.is_here]
 
 
 def show(item: Delivered, items: Sequence[Item], session: Session) -> None:
@@ -116,6 +127,8 @@ def told(item: Delivered, items: Sequence[Item], marks: Sequence[Mark]) -> dict[
         "cancelled_by": [each.index for each in marks if each.relation == "cancels"],
         "corrected_by": [each.index for each in marks if each.relation == "corrects"],
         "superseded_by": [each.index for each in marks if each.relation == "supersedes"],
+        # Of these, what is not in this inbox: its originator may grant it.
+        "not_here": _elsewhere(marks),
     }
     if item.header.verb == "correct":
         held = bearing.hold(item, items, world.codes())

@@ -29,10 +29,14 @@ MAX_CORRECTIONS = 256
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The entry at ``index`` cancels, corrects or supersedes the bulletin so marked."""
+    """The entry at ``index`` cancels, corrects or supersedes the bulletin so marked.
+
+    Unless it ``is_here``, in the inbox that was looked through, the node's word is all we have.
+    """
 
     relation: Relation
     index: int
+    is_here: bool = True
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -82,10 +86,12 @@ def target_of(item: Delivered, items: Sequence[Item]) -> Delivered | None:
 def marks(items: Sequence[Item]) -> dict[int, list[Mark]]:
     """Return by index what was done to each bulletin, in the journal's order.
 
-    What came before its target, and is not in this inbox, is known from the target's entry.
+    What came before its target, or before the target was granted to us, and is not in this
+    inbox, is known from the target's entry or its grant.
     """
     found: dict[int, set[tuple[int, Relation]]] = {}
     held = [item for item in items if isinstance(item, Delivered)]
+    here = {each.accepted: each.index for each in held}
     # By the originator alone: what another says of it is no business of this one.
     places = {(each.header.origin, each.header.id, each.digest): each.index for each in held}
     for item in held:
@@ -94,9 +100,11 @@ def marks(items: Sequence[Item]) -> dict[int, list[Mark]]:
             if named in places:
                 found.setdefault(places[named], set()).add((item.index, reference.rel))
         for relation, index in item.earlier:
-            found.setdefault(item.index, set()).add((index, relation))
+            # Granted to us too, it stands here at the entry of its grant.
+            found.setdefault(item.index, set()).add((here.get(index, index), relation))
+    at = set(here.values())
     return {
-        place: [Mark(relation, index) for index, relation in sorted(told)]
+        place: [Mark(relation, index, index in at) for index, relation in sorted(told)]
         for place, told in found.items()
     }
 
@@ -113,30 +121,42 @@ def corrections(item: Delivered, items: Sequence[Item]) -> list[Delivered]:
 
 
 def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | None:
-    """Hold a correction to what it corrects; None where one of the two cannot be read here."""
+    """Hold a correction to what it corrects; None where one of the two cannot be read here.
+
+    So too where it does not match and an earlier correction, which may be why, is not here.
+    """
     target = target_of(correction, items)
     if target is None or not isinstance(correction.bulletin, Cor) or target.bulletin is None:
         return None
-    earlier = _Earlier(items, correction.index)
+    earlier = _Earlier(items, correction.accepted)
     order = earlier.within(target)
     if len(order) - 1 > MAX_CORRECTIONS:
         refusal = Refusal(Code.OVERSIZED, "/refs", corrections=len(order) - 1)
         return Held(target, target.bulletin, None, refusal)
     before = _as_corrected(order, earlier, codes)
-    return None if before is None else _held(target, before, correction.bulletin, codes)
+    if before is None:
+        return None
+    held = _held(target, before, correction.bulletin, codes)
+    is_missing = any(
+        each.relation == "corrects" and not each.is_here and each.index < correction.accepted
+        for each in marks(items).get(target.index, [])
+    )
+    return None if held.after is None and is_missing else held
 
 
 class _Earlier:
     """The corrections before an entry that are not cancelled, by what they correct."""
 
     def __init__(self, items: Sequence[Item], until: int) -> None:
+        # In the order in which they were taken in: a grant may bring them in any other.
         held = [item for item in items if isinstance(item, Delivered)]
+        held.sort(key=lambda each: each.accepted)
         named = {(each.header.origin, each.header.id, each.digest): each.index for each in held}
         done = marks(items)
         self._of: dict[int, list[Delivered]] = {}
         for each in held:
             reference = reference_of(each.header)
-            if reference is None or reference.rel != "corrects" or each.index >= until:
+            if reference is None or reference.rel != "corrects" or each.accepted >= until:
                 continue
             name = (each.header.origin, reference.id, reference.header_digest)
             is_cancelled = any(mark.relation == "cancels" for mark in done.get(each.index, ()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.client import compose
+from exchange.client.bearing import reference_of
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
 from exchange.model import objects
@@ -122,10 +123,9 @@ def made(outbox: Outbox, header_digest: str) -> Iterator[Granted]:
 def _amending(outbox: Outbox, header_digest: str) -> Iterator[str]:
     for identity, signed in _kept(outbox):
         if signed.typ == headers.TYP:
-            header = headers.decode(signed.payload)
-            if header.verb in ("correct", "cancel", "update") and any(
-                each.header_digest == header_digest for each in header.refs
-            ):
+            # By its verb: what else it refers to, it does nothing to.
+            reference = reference_of(headers.decode(signed.payload))
+            if reference is not None and reference.header_digest == header_digest:
                 yield identity
 
 

@@ -43,7 +43,7 @@ class Delivered(msgspec.Struct, frozen=True):
     Locked and ``opened`` is a text that does not hold: never shown, kept as evidence.
     ``accepted`` is the entry in which the bulletin itself was taken in, at ``accepted_ms``:
     this one, unless it came by ``grant``.
-    ``earlier`` is what its entry names that bears on it, and came before it.
+    ``earlier`` is what its entry names that bears on it and came before it, or its grant.
     """
 
     position: int
@@ -72,13 +72,17 @@ class Acked(msgspec.Struct, frozen=True):
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """A grant: of our bulletin, by a colleague; or to us, while its bulletin is not fetched."""
+    """A grant: of our bulletin, by a colleague; or to us, while its bulletin is not fetched.
+
+    ``earlier`` is what bore on the bulletin before it was granted.
+    """
 
     position: int
     index: int
     taken_ms: int
     grant: Grant
     of: int
+    earlier: list[tuple[Relation, int]] = []
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -217,9 +221,9 @@ def _must_be_owed(item: InboxItem, facts: _WithOwed, endpoint: str) -> None:
         raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
 
 
-def _earlier(facts: entries.Accepted) -> list[tuple[Relation, int]]:
+def _earlier(facts: entries.Accepted | entries.Granted) -> list[tuple[Relation, int]]:
     told: tuple[tuple[Relation, int | msgspec.UnsetType | None], ...] = (
-        ("cancels", facts.cancelled_by),
+        ("cancels", facts.cancelled_by if isinstance(facts, entries.Accepted) else None),
         ("corrects", facts.corrected_by),
         ("supersedes", facts.superseded_by),
     )
@@ -266,7 +270,8 @@ def _granted(
     if facts.of >= item.index:
         raise Refusal(Code.TARGET_MISMATCH, "/of", found=facts.of)
     _must_be_owed(item, facts, endpoint)
-    return Granted(item.position, item.index, facts.taken_ms, grant, facts.of)
+    earlier = _earlier(facts)
+    return Granted(item.position, item.index, facts.taken_ms, grant, facts.of, earlier)
 
 
 def _released(
@@ -321,7 +326,7 @@ def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
         digest=named,
         late=facts.late,
         target=facts.target,
-        earlier=_earlier(facts),
+        earlier=[*_earlier(facts), *item.earlier],
         accepted=item.of,
         accepted_ms=facts.taken_ms,
         grant=item.grant,

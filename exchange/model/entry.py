@@ -82,6 +82,8 @@ class Granted(_Facts, frozen=True, tag="granted"):
     """A grant: the entry of its bulletin, the wrapped key as a blob, and whose key wraps it.
 
     Owed first to the new recipient; then to the posting endpoint, where another one granted.
+    ``corrected_by`` and ``superseded_by`` are each the first entry that did so to the bulletin
+    between it and this grant: it was owed to those who held it then, not to the new recipient.
     """
 
     digest: Digest
@@ -89,6 +91,8 @@ class Granted(_Facts, frozen=True, tag="granted"):
     wrap: Blob
     kid: Digest
     owed: list[Owed]
+    corrected_by: Count | msgspec.UnsetType = msgspec.UNSET
+    superseded_by: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Released(_Facts, frozen=True, tag="released"):

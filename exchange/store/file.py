@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # In the file's header: whose it is, and of which version (sqlite.org/pragma.html).
 APPLICATION_ID: Final = int.from_bytes(b"xb1j")
-VERSION: Final = 2
+VERSION: Final = 3
 
 PAGE_BYTES: Final = 16384
 # Pages in the log (4 MiB) before they are copied into the file. With 1000 it cost the same,

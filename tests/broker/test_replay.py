@@ -56,6 +56,11 @@ def journal() -> Journal:
     made.post(w.envelope(to=[WATCH]))
     made.book.hold(*FILES)
     made.post(w.envelope(to=[WATCH], attachments=FILES))
+    corrected = w.closed(to=[WATCH])
+    refs = refers("corrects", corrected.envelope)
+    made.post(corrected.envelope)
+    made.post(w.envelope(to=[WATCH], type="cor", verb="correct", refs=refs))
+    made.post(w.grant(corrected))
     return made
 
 
@@ -76,7 +81,8 @@ def test_journal_replays_to_the_same_bytes(journal: Journal) -> None:
         "refused",
         "accepted",
         *["trust"] * 2,
-        *["accepted"] * 2,
+        *["accepted"] * 4,
+        "granted",
     ]
     assert audited(journal) == len(kinds) - 1
 
@@ -114,6 +120,8 @@ def _facts(place: int, **changes: Any) -> Callable[[int, bytes], bytes]:
         (8, {"version": 2}, "/version"),
         (8, {"document": Blob("A" * 43, 1)}, "/document"),
         (9, {"position": 9}, "/position"),
+        (14, {"corrected_by": msgspec.UNSET}, "/corrected_by"),
+        (14, {"superseded_by": 9}, "/superseded_by"),
     ],
 )
 def test_altered_fact_is_named(

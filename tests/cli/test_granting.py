@@ -79,6 +79,38 @@ def test_trace_tells_of_the_grant_and_of_what_its_recipient_said(exercise, grant
     ) in shown
 
 
+def sent(exercise, name, *more):
+    ran = exercise.at(OPS, "post", exercise.draft(name), "--yes", "--json", *more)
+    assert ran.code == 0, ran.out
+    return ran.json
+
+
+def test_late_recipient_of_what_was_corrected_before_is_told_so(exercise):
+    """It holds no correction: it was owed to those who held the bulletin then."""
+    seizure = sent(exercise, "szr-1.es.toml")
+    correction = sent(exercise, "cor-1.es.toml", "--target", seizure["id"])
+    exercise.at(OPS, "grant", seizure["id"], "us.jiatfs/desk", "--yes")
+    for lang, banner, hint in (
+        ("en", "CORRECTED BY ENTRY", "is not in this inbox: ask its originator to grant it"),
+        ("es", "CORREGIDO POR EL ASIENTO", "no está en este buzón: pida a su originador"),
+    ):
+        shown = exercise.at(DESK, "--lang", lang, "read", seizure["id"]).out
+        assert f"!!! {banner} {correction['index']} !!!" in shown
+        assert f"{correction['index']} {hint}" in shown
+        listed = exercise.at(DESK, "--lang", lang, "inbox").out
+        assert f"{banner.lower()} {correction['index']}" in " ".join(listed.split())
+    told = exercise.at(DESK, "read", seizure["id"], "--json").json
+    assert told["corrected_by"] == told["not_here"] == [correction["index"]]
+    # An officer who says to have read it is told before.
+    assert "CORRECTED BY" in exercise.at(DESK, "--lang", "en", "ack", seizure["id"]).err
+    exercise.at(OPS, "grant", correction["id"], "us.jiatfs/desk", "--yes")
+    told = exercise.at(DESK, "read", seizure["id"], "--json").json
+    assert (len(told["corrected_by"]), told["not_here"]) == (1, [])
+    assert (
+        "not in this inbox" not in exercise.at(DESK, "--lang", "en", "read", seizure["id"]).out
+    )
+
+
 def test_grant_stands_in_the_log_and_the_journal_verifies_with_it(exercise, granted):
     file = str(exercise.place.node / "journal.db")
     entries = exercise.run("audit", "log", file, "--json").json["entries"]

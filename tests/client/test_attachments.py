@@ -278,7 +278,8 @@ async def test_node_that_takes_every_piece_and_is_never_done_is_given_up(tmp_pat
     async def never_done(request: web.Request) -> web.Response:
         nonlocal pieces
         if not request.path.startswith("/v1/uploads/"):
-            return await liar.handle(request)
+            forwarded: web.Response = await liar.handle(request)
+            return forwarded
         await request.read()
         pieces += request.method == "PATCH"
         assert pieces <= MAX_TRIES, "sent for ever"

@@ -54,9 +54,21 @@ def test_target_is_marked_by_what_bears_on_it_in_order():
 
 def test_what_came_before_its_target_marks_it_once_whether_or_not_it_is_here():
     first = delivered(5, earlier=[("corrects", 3), ("supersedes", 4)])
-    told = {5: [Mark("corrects", 3), Mark("supersedes", 4)]}
-    assert marks([first]) == told
-    assert marks([bearing(3, "correct", first), first]) == told
+    update = Mark("supersedes", 4, is_here=False)
+    assert marks([first]) == {5: [Mark("corrects", 3, is_here=False), update]}
+    assert marks([bearing(3, "correct", first), first]) == {5: [Mark("corrects", 3), update]}
+
+
+def granted(item, index):
+    return msgspec.structs.replace(item, index=index, position=index)
+
+
+def test_correction_that_was_granted_marks_its_target_once_at_the_entry_of_its_grant():
+    first = granted(delivered(5, earlier=[("corrects", 7)]), 8)
+    assert marks([first]) == {8: [Mark("corrects", 7, is_here=False)]}
+    assert marks([first, granted(bearing(7, "correct", first), 9)]) == {
+        8: [Mark("corrects", 9)]
+    }
 
 
 @pytest.mark.parametrize("verb", ["cancel", "correct", "update"])
@@ -168,6 +180,28 @@ def test_first_correction_is_held_to_the_bulletin_as_it_was_before_the_second():
     one = bearing(2, "correct", first, correction((PURITY, None, 60.0)))
     two = bearing(4, "correct", first, correction((PURITY, 60.0, 79.0)))
     assert hold(one, [first, one, two], CODES).after.content.drugs[0].purity_pct == 60.0
+
+
+def test_corrections_are_held_in_the_order_of_the_journal_whenever_they_were_granted():
+    first = granted(seizure(), 5)
+    one = granted(bearing(2, "correct", first, correction((PURITY, None, 60.0))), 7)
+    two = granted(bearing(4, "correct", first, correction((PURITY, 60.0, 79.0))), 6)
+    three = granted(bearing(5, "correct", first, correction((PURITY, 79.0, 80.0))), 8)
+    for said, left in ((two, 79.0), (three, 80.0)):
+        held = hold(said, [first, two, one, three], CODES)
+        assert held.after.content.drugs[0].purity_pct == left
+
+
+def test_correction_that_follows_one_that_is_not_here_is_said_to_be_unchecked():
+    first = msgspec.structs.replace(seizure(), earlier=[("corrects", 2)])
+    one = bearing(2, "correct", first, correction((PURITY, None, 60.0)))
+    two = bearing(4, "correct", first, correction((PURITY, 60.0, 79.0)))
+    assert hold(two, [first, two], CODES) is None
+    assert hold(two, [first, one, two], CODES).after is not None
+    # One that matches what is here matches, and one that lies about it with all here lies.
+    assert hold(bearing(4, "correct", first, correction((PURITY, None, 70.0))), [first], CODES)
+    lie = bearing(4, "correct", first, correction((PURITY, 10.0, 70.0)))
+    assert hold(lie, [first, one, lie], CODES).after is None
 
 
 def chain(first, links):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from exchange.client import granting, receipts
+from exchange.client.bearing import Mark, marks
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.reading import Acked, Delivered, Granted
@@ -139,6 +140,23 @@ async def test_cancellation_reaches_the_late_recipient_and_ends_granting(tmp_pat
         assert caught.value.code is Code.TARGET_CANCELLED
         # Refused, and proved to be: nothing of it waits.
         assert line(door.url, tmp_path).world.outbox.waiting() == []
+
+
+async def test_late_recipient_is_told_of_what_bore_on_it_before_it_was_granted(tmp_path):
+    async with serving() as door:
+        identity = await sent(door.url, tmp_path)
+        refs = refers("corrects", line(door.url, tmp_path).world.outbox.envelope(identity))
+        made = world().closed(type="cor", verb="correct", refs=refs, to=[WATCH])
+        await post(door.node, made.envelope)
+        corrected = door.node.size - 1
+        await granted(door.url, tmp_path, identity)
+        (item,) = await read(door.url, tmp_path)
+        told = marks([item])[item.index]
+        assert told == [Mark("corrects", corrected, is_here=False)]
+        # Granted as well, it is shown where it stands in this inbox.
+        await post(door.node, world().grant(made))
+        items = await read(door.url, tmp_path)
+        assert marks(items)[item.index] == [Mark("corrects", items[1].index)]
 
 
 async def test_correction_sealed_to_others_can_be_granted_and_is_read(tmp_path):
@@ -370,6 +388,13 @@ async def test_update_that_refers_to_another_as_cancelled_destroys_no_key(tmp_pa
             refs=lambda r: [as_superseded(r["first"]), r["second"]],
         )
         assert left == {first, second}
+        # Nor is it told, to who grants that other one, as something that amends it.
+        async with line(door.url, tmp_path) as sender:
+            amended = [
+                len((await sender.prepare_grant(each, WATCH_DESK)).amended_by)
+                for each in (first, second)
+            ]
+        assert amended == [1, 0]
 
 
 async def test_cancellation_of_another_header_under_the_same_id_destroys_no_key(tmp_path):
