@@ -142,8 +142,7 @@ export async function open(header, raw, keys) {
 }
 
 // --- trust (8)
-const NOTHING = { index: -1, taken: 0, heads: [b64(Buffer.alloc(32))], documents: {} };
-export const nothing = (anchor) => ({ ...NOTHING, anchor });
+export const nothing = (anchor) => ({ index: -1, taken: 0, heads: ["A".repeat(43)], documents: {}, anchor });
 export const all = (view, kind) => Object.values(view.documents).filter((each) => each.kind === kind);
 export const endpointsOf = (view) => all(view, "member").flatMap(({ endpoints, member }) =>
   endpoints.map((each) => ({ ...each, member })));
@@ -187,7 +186,8 @@ function documentOf({ payload, claims, digest: named }, { anchor, documents: { r
   const terms = kind === "root" ? [root ?? document, document] : [root];
   const theirs = terms.flatMap((each) => Object.keys(each.nations)
     .flatMap((who) => ((nation ?? who) === who ? custodians(claims, each, who) : [])));
-  must(claims.every((claim) => theirs.includes(claim)), "trust-not-signed");
+  const once = [...new Set(theirs)], areOnce = new Set(claims.map(({ kid }) => kid)).size === claims.length;
+  must(areOnce && claims.every((claim, i) => claim === once[i]), "trust-not-signed");   // in order
   const own = { member: /^(..)\./, node: /^(..)(?:$|-)/ }[kind];
   return must(!own || own.exec(document[kind])?.[1] === nation, "trust-invalid") && document;
 }

@@ -9,6 +9,7 @@ import pytest
 
 from exchange.broker.settle import Rejected
 from exchange.errors import Code, Refusal
+from exchange.model.codec import unb64
 from exchange.model.identity import Nation, Signatory
 from exchange.model.trust import TYP as TRUST_TYP
 from exchange.model.trust import encode as encode_trust
@@ -237,16 +238,51 @@ def test_document_has_one_spelling_of_its_signatures(order, at) -> None:
         assert (refusal.value.code, refusal.value.at) == (Code.TRUST_NOT_SIGNED, at)
 
 
-def test_old_custodians_sign_before_new_ones() -> None:
+def all_of(founder: builders.Founder) -> list[jws.Signer]:
+    return [signer for nation in founder.custodians.values() for signer in nation.values()]
+
+
+def renewed() -> bytes:
+    """The next root, all of its custodians new, signed by the old ones and by them."""
     after = successor()
-    old, new = (
-        [signer for nation in founder.custodians.values() for signer in nation.values()]
-        for founder in (WORLD.founder, after)
-    )
-    payload = encode_trust(after.root(2))
-    assert judged(jws.sign(payload, TRUST_TYP, [*old, *new]), WORLD.view) is None
-    late = jws.sign(payload, TRUST_TYP, [*new, *old])
+    signers = [*all_of(WORLD.founder), *all_of(after)]
+    return jws.sign(encode_trust(after.root(2)), TRUST_TYP, signers)
+
+
+def test_old_custodians_sign_before_new_ones() -> None:
+    raw = renewed()
+    assert judged(raw, WORLD.view) is None
+    late = regrouped(raw, [4, 5, 6, 7, 0, 1, 2, 3])
     assert judged(late, WORLD.view) == Code.TRUST_NOT_SIGNED
+
+
+def with_a_third() -> tuple[bytes, bytes]:
+    """A root with a third custodian of Panama, and the next arrangement signed by all five."""
+    (third, *_), root = all_of(successor()), WORLD.founder.root(2)
+    pa = root.nations["pa"]
+    listed = Signatory(name="pa-third", keys=list(third.keys))
+    more = msgspec.structs.replace(pa, signatories=[*pa.signatories, listed])
+    root = msgspec.structs.replace(root, nations={**root.nations, "pa": more})
+    old = all_of(WORLD.founder)
+    arrangement = unb64(json.loads(WORLD.rearranged())["payload"])
+    return (
+        jws.sign(encode_trust(root), TRUST_TYP, [*old, third]),
+        jws.sign(arrangement, TRUST_TYP, [*old[:2], third, *old[2:]]),
+    )
+
+
+def test_signature_beyond_the_threshold_may_be_left_out_and_the_first_to_come_stays() -> None:
+    """Two bytes of one document: the same is agreed, and who came first is the record's."""
+    root, arrangement = with_a_third()
+    view = WORLD.later(root)
+    shorter = regrouped(arrangement, [0, 1, 3, 4])
+    assert json.loads(shorter)["payload"] == json.loads(arrangement)["payload"]
+    for first, second in ((arrangement, shorter), (shorter, arrangement)):
+        after = trust.apply(first, view, view.index + 1, NOW)
+        assert judged(second, after) == Code.STALE_VERSION
+        assert after.arrangement == trust.apply(second, view, view.index + 1, NOW).arrangement
+        # Whoever was shown the other one has another chain, and its bulletins are refused here.
+        assert after.heads != trust.apply(second, view, view.index + 1, NOW).heads
 
 
 def test_custodian_of_both_roots_signs_once() -> None:
