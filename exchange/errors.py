@@ -30,6 +30,7 @@ class Code(StrEnum):
     UNKNOWN_OBJECT = "unknown-object"
     BAD_FRAMING = "bad-framing"
     NOT_UNDERSTOOD = "not-understood"
+    PLACEHOLDER = "placeholder"
 
     # It could be read, but is not what was signed, or not by whom it says.
     SUITE_NOT_ALLOWED = "suite-not-allowed"

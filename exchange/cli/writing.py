@@ -205,7 +205,7 @@ def _read(file: Path) -> Draft:
 def _check_alone(session: Session, read: Draft) -> None:
     identity = uuid7(world.clock_ms(), world.randomness(10))
     bulletin = drafts.complete(read, id=identity, origin="pa.check", codes=world.codes())
-    warnings = _warnings(bulletin, world.now())
+    warnings = _warnings(bulletins.indicators(bulletin, world.codes(), world.now()))
     if session.as_json:
         output.show_json({"valid": True, "type": bulletin.type, "warnings": warnings})
         return
@@ -217,16 +217,16 @@ def _check_alone(session: Session, read: Draft) -> None:
     )
 
 
-def _warnings(bulletin: bulletins.Bulletin, issued: int) -> list[dict[str, str]]:
+def _warnings(found: Sequence[bulletins.Indicator]) -> list[dict[str, str]]:
     codes = world.codes()
     return [
         {
-            "code": found.code,
-            "at": found.at,
-            "es": render.indicator(found, "es", codes),
-            "en": render.indicator(found, "en", codes),
+            "code": each.code,
+            "at": each.at,
+            "es": render.indicator(each, "es", codes),
+            "en": render.indicator(each, "en", codes),
         }
-        for found in bulletins.indicators(bulletin, codes, issued)
+        for each in found
     ]
 
 
@@ -357,7 +357,7 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             {"name": each.name, "media_type": each.media_type, "size": each.size}
             for each in prepared.files
         ],
-        "warnings": _warnings(prepared.bulletin, header.issued),
+        "warnings": _warnings(prepared.warnings),
     }
 
 

@@ -10,13 +10,14 @@ from exchange.client.attaching import File
 from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
+from exchange.model.bulletin import Indicator
 from exchange.model.header import Declaration, Header, TrustPoint
 from exchange.policy import rules
 from exchange.seal.close import UNSEALED, Closed, close_with_key
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from exchange.client.attaching import Attached
     from exchange.model.bulletin import Bulletin
@@ -56,6 +57,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     ``files`` travel with it; they are sealed when it is posted.
 
+    ``warnings`` is what looks odd in it, for its author to weigh before it is posted.
+
     ``objection`` is what our own review has against it, where it was told to go on in spite of
     that; the node will have the same.
     """
@@ -66,6 +69,7 @@ class Prepared(msgspec.Struct, frozen=True):
     left_out: list[LeftOut]
     files: list[File] = []
     objection: Refusal | None = None
+    warnings: list[Indicator] = []
 
 
 def prepare(  # noqa: PLR0913  (the world arrives as arguments)
@@ -118,7 +122,16 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)
-    return Prepared(header, bulletin, readers, left_out, list(files), review.objection)
+    warnings = [*_status(header, view), *bulletins.indicators(bulletin, codes, now)]
+    return Prepared(
+        header, bulletin, readers, left_out, list(files), review.objection, warnings
+    )
+
+
+def _status(header: Header, view: View) -> Iterator[Indicator]:
+    # No refusal: what happens in earnest during an exercise must still get through.
+    if header.status == "actual" and view.agreed().exercise:
+        yield Indicator("actual-in-exercise", "/post/status", {})
 
 
 def _header(

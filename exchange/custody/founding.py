@@ -245,6 +245,7 @@ def arrangement(
         regimes=["salas-becker"],
         limits=Limits(lifetime_s=90 * 86_400, skew_s=300, late_s=3600),
         quorum="none",
+        exercise=True,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from exchange.model import header
 from exchange.model.bulletin import decoding, kinds, lexical, shape, template_text
 from exchange.model.bulletin.blocks import Target
 from exchange.model.bulletin.words import SCHEMA
-from exchange.model.codes import Codes, Lang
+from exchange.model.codes import LANGUAGES, Codes, Lang
 from exchange.model.identity import EndpointId, Word
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -131,7 +132,8 @@ def complete(
             that is known only when posting.
 
     Raises:
-        Refusal: what is wrong; ``at`` is a pointer into the draft, under ``/bulletin``.
+        Refusal: what is wrong; ``at`` is a pointer into the draft, under ``/bulletin``. So too
+            where a template's own words were left standing (``placeholder``).
     """
     values: dict[str, Any] = {"schema": SCHEMA, "id": id, "origin": origin, "declares": []}
     values |= dict.fromkeys(_NULLS) | draft.bulletin
@@ -148,7 +150,23 @@ def complete(
         raise Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts) from None
     if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:
         raise Refusal(Code.VERB_TYPE_MISMATCH, "/post/verb")
+    samples = [codes.phrase("sample", lang) for lang in LANGUAGES]
+    for at in _untouched(draft.bulletin, "/bulletin", samples):
+        raise Refusal(Code.PLACEHOLDER, at)
     return bulletin
+
+
+def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
+    """Yield where words of the template still stand, alone or among others."""
+    if isinstance(value, str):
+        if any(sample in value for sample in samples):
+            yield at
+        return
+    members = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        members = enumerate(value)
+    for name, inner in members:
+        yield from _untouched(inner, f"{at}/{lexical.escape(str(name))}", samples)
 
 
 def is_report(draft: Draft) -> bool:
@@ -230,7 +248,9 @@ def seconds(duration: str) -> int:
 
 
 def template(type: str, lang: Lang, codes: Codes) -> str:  # noqa: A002
-    """Return a commented draft in TOML, marked exercise, that passes its own check.
+    """Return a commented draft in TOML, marked exercise; once edited it passes ``complete``.
+
+    Where text is wanted, words of its own stand, which ``complete`` refuses.
 
     Raises:
         Refusal: ``wrong-value``: there is no such type.

@@ -83,8 +83,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late_s: Count
 
 
-class Arrangement(_Document, frozen=True, tag="arrangement"):
-    """What the nations agreed may flow. Both sign."""
+class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
+    """What the nations agreed may flow. Both sign.
+
+    ``exercise`` says that it was agreed for an exercise: authors are warned before they post
+    what is marked as a real event. Left out where it is false.
+    """
 
     name: Label
     suites: list[SuiteId]
@@ -93,6 +97,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement"):
     regimes: list[Word]
     limits: Limits
     quorum: Literal["none"]
+    exercise: bool = False
 
     def feed(self, name: str) -> Feed | None:
         """Return the feed of that name, if it was agreed."""

@@ -22,7 +22,7 @@ from exchange.model.bulletin import (
 from exchange.model.header import RELATION_OF, Header
 from tests.model.bulletins import CODES, NAMES, example, plain, put, verdict
 
-NOW = 1_796_000_000  # when the examples are issued: in November 2026, seconds UTC
+NOW = 1_795_620_000  # when the examples are issued: 2026-11-25T15:20:00Z, seconds UTC
 LATER = "2026-12-24T04:30:00Z"
 
 
@@ -169,6 +169,18 @@ def test_no_example_looks_odd():
 def test_what_looks_odd_is_a_warning_and_no_refusal(pointer, value, code, at):
     [found] = indicators(changed("voi-2", pointer, value), CODES, NOW)
     assert (found.code, found.at) == (code, at)
+
+
+@pytest.mark.parametrize(
+    ("name", "due", "at"),
+    [("rfi-1", "/content/reply_by", "/content/reply_by"), ("voi-2", "/due", "/due")],
+)
+def test_answer_wanted_by_a_time_that_is_past_is_warned_of(name, due, at):
+    for when, codes in (("15:19:59", ["due-before-issue"]), ("15:20:00", [])):
+        values = put(plain(name), due, f"2026-11-25T{when}Z")
+        bulletin = decode(json.dumps({**values, "due": f"2026-11-25T{when}Z"}).encode(), CODES)
+        found = indicators(bulletin, CODES, NOW)
+        assert [(each.code, each.at) for each in found] == [(code, at) for code in codes]
 
 
 SEEN = "/content/seen/at"

@@ -60,12 +60,45 @@ def test_json_says_the_same_as_toml(name):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("code", sorted(TYPES))
-def test_a_template_passes_its_own_check(code, lang):
-    text = draft.template(code, lang, CODES)
+def test_a_template_that_was_edited_passes_its_check(code, lang):
+    text = edited(draft.template(code, lang, CODES))
     bulletin = complete(text)
     assert bulletin.type == code
     assert read(text).post.status == "exercise"
     assert bulletin.title.lang == lang
+
+
+def edited(text):
+    """A template in which something was written wherever text is wanted."""
+    for lang in LANGUAGES:
+        text = text.replace(CODES.phrase("sample", lang), "EJERCICIO / EXERCISE")
+    return text
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("code", sorted(TYPES))
+def test_a_template_that_was_left_as_it_is_is_refused(code, lang):
+    assert refused(draft.template(code, lang, CODES)) == ("placeholder", "/bulletin/title/text")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(
+    ("place", "at"),
+    [
+        ("purpose", "/bulletin/content/purpose/text"),
+        ("question", "/bulletin/content/questions/0/question/text"),
+    ],
+)
+def test_words_of_a_template_are_found_wherever_they_still_stand(lang, place, at):
+    text = draft.template("rfi", "es", CODES)
+    for more in ("", " Lancha azul."):
+        lines = [
+            line if line.startswith(f"{place} = ") else edited(line)
+            for line in text.splitlines()
+        ]
+        sample = CODES.phrase("sample", "es")
+        told = "\n".join(lines).replace(sample, CODES.phrase("sample", lang) + more)
+        assert refused(told) == ("placeholder", at)
 
 
 def test_every_commented_key_of_a_template_is_valid_when_uncommented():
@@ -74,7 +107,8 @@ def test_every_commented_key_of_a_template_is_valid_when_uncommented():
     assert len(keys) > 15
     for key in keys:
         assert tomllib.loads(key)
-    bulletin = complete(text.replace("# imo = ", "imo = ").replace("# eta = ", "eta = "))
+    text = edited(text.replace("# imo = ", "imo = ").replace("# eta = ", "eta = "))
+    bulletin = complete(text)
     assert bulletin.content.vessel.imo == "0123450"
     assert bulletin.content.eta is not None
 

@@ -44,6 +44,16 @@ def test_document_has_one_spelling(change) -> None:
     assert refusal.value.code == Code.MALFORMED
 
 
+def test_arrangement_says_that_it_is_an_exercise_or_says_nothing() -> None:
+    payload = trust.encode(msgspec.structs.replace(WORLD.arrangement, exercise=False))
+    assert b"exercise" not in payload
+    assert not trust.decode(payload).exercise
+    assert trust.decode(payload[:-1] + b',"exercise":true}').exercise
+    with pytest.raises(Refusal) as refusal:
+        trust.decode(payload[:-1] + b',"exercise":false}')
+    assert refusal.value.code == Code.MALFORMED
+
+
 def test_title_may_hold_quotes_and_no_control_character() -> None:
     member = WORLD.member("pa.senan")
     quoted = msgspec.structs.replace(member, title={"es": 'EJERCICIO "uno" \\ dos', "en": "-"})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from exchange.model.bulletin import blocks, operational, shape
+from exchange.model.bulletin.kinds import Rfi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     Codes: ``flag-mmsi`` (the MMSI's prefix is another flag's), ``eta-before-seen``,
     ``port-unknown`` (well-formed, but not in our list of ports), ``date-far`` (years from its
     issue), ``after-issue`` (said to have happened, and later than its issue),
+    ``due-before-issue`` (nobody can answer by then),
     ``position-swapped`` and ``position-hemisphere`` (outside the region, and inside it with
     latitude and longitude, or east and west, exchanged).
 
@@ -58,6 +60,7 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     look = _Look(codes, issued, _YEARS.get(bulletin.type, _YEARS_OF_REPORTS))
     return [
         *_happened(bulletin.observed, "/observed", look),
+        *_due(bulletin, issued),
         *_walk(shape.of(bulletin.type), bulletin, "", look),
     ]
 
@@ -112,6 +115,13 @@ def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator
     ahead = 0 if when is None else when.timestamp() - look.issued
     if _SKEW_S < ahead <= look.years * _YEAR_S:
         yield Indicator("after-issue", at, {})
+
+
+def _due(bulletin: Bulletin, issued: int) -> Iterator[Indicator]:
+    if bulletin.due is not None and bulletin.due.timestamp() < issued:
+        # A request says it in its content, where its author wrote it.
+        is_request = isinstance(bulletin, Rfi)
+        yield Indicator("due-before-issue", "/content/reply_by" if is_request else "/due", {})
 
 
 def _geometry(geometry: blocks.Geometry | None, at: str) -> Iterator[Indicator]:
