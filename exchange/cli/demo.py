@@ -11,13 +11,14 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exchange import resources
-from exchange.cli import demo_inputs, exercise, found, world
+from exchange.cli import demo_inputs, exercise, found, output, world
 from exchange.cli.demo_case import Stage, play
+from exchange.cli.demo_drafts import Drafts
 from exchange.cli.home import write_private
 from exchange.cli.main import Session, verb
 from exchange.errors import Code, Fault
@@ -45,27 +46,40 @@ _READY_S = 20
 @verb
 def demo(session: Session, once: bool, keep: Path | None, inputs: Path | None) -> None:
     """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
-    drafts = inputs or resources.schemas() / "v1" / "examples"
-    demo_inputs.look_at(drafts)
+    source = inputs or resources.schemas() / "v1" / "examples"
+    demo_inputs.look_at(source)
     session.say(
         "EJERCICIO. Todo lo que sigue es ficticio y ocurre en esta máquina.",
         "EXERCISE. All that follows is fictitious and happens on this machine.",
     )
     with _folder(keep) as folder:
+        drafts = Drafts(source, folder / "drafts", None if inputs else world.now())
         stage = _founded(folder, drafts, session)
         with running(folder / "node", stage.port, stage.environment):
             play(stage)
-            if keep:
-                _tell_how_to_go_on(session, folder, stage)
+            if session.as_json:
+                output.show_json(_summary(stage, is_kept=bool(keep), goes_on=not once))
             if not once:
+                tell_how_to_try(session, stage)
                 _linger(session)
-    if session.as_json:
-        from exchange.cli.output import show_json  # noqa: PLC0415
-
-        show_json({"told": stage.told, "folder": str(keep) if keep else None})
+        if keep:
+            _tell_how_to_go_on(session, stage)
 
 
-def _founded(folder: Path, drafts: Path, session: Session) -> Stage:
+def _summary(stage: Stage, *, is_kept: bool, goes_on: bool) -> dict[str, Any]:
+    """Return what was told; and where everything is, for as long as it is there."""
+    there = is_kept or goes_on
+    return {
+        "told": stage.told,
+        "folder": str(stage.folder) if is_kept else None,
+        "url": f"https://127.0.0.1:{stage.port}" if goes_on else None,
+        "home": str(stage.folder / "home") if there else None,
+        "passphrase_file": str(stage.folder / "passphrase") if there else None,
+        "anchor": stage.anchor,
+    }
+
+
+def _founded(folder: Path, drafts: Drafts, session: Session) -> Stage:
     session.say(
         "1. Se fundan el arreglo, las agencias y sus claves (firmas y sobres poscuánticos).",
         "1. The arrangement, the agencies and their keys (post-quantum) are founded.",
@@ -108,18 +122,24 @@ def free_port() -> int:
 def running(state: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
     """Run a node as a process of its own; end it by its own id.
 
+    It ends as well when this process does, however that comes about: then the pipe that it has
+    for its standard input is at its end.
+
     Raises:
         Fault: ``unavailable``: it did not come up; its diary says why.
     """
     diary = state / "diary.log"
-    command = ["up", "--state", str(state), "--listen", f"127.0.0.1:{port}"]
-    with diary.open("ab") as out:
-        process = subprocess.Popen(  # noqa: S603  (ourselves)
+    command = ["up", "--state", str(state), "--listen", f"127.0.0.1:{port}", "--until-eof"]
+    with (
+        diary.open("ab") as out,
+        subprocess.Popen(  # noqa: S603  (ourselves)
             [sys.executable, "-P", "-m", "exchange", *command],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=out,
             stderr=out,
-        )
+        ) as process,
+    ):
         try:
             _wait_ready(process, port, diary)
             yield
@@ -144,26 +164,43 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int, diary: Path) -> Non
     raise Fault(Code.UNAVAILABLE, name="node", found=(last or ["-"])[0][:200])
 
 
-def _tell_how_to_go_on(session: Session, folder: Path, stage: Stage) -> None:
+def _tell_how_to_go_on(session: Session, stage: Stage) -> None:
     session.say(
-        f"\nTodo queda en {folder}. Para seguir con cualquier verbo:",
-        f"\nEverything stays in {folder}. To go on with any verb:",
+        f"\nTodo queda en {stage.folder}. Para seguir con cualquier verbo:",
+        f"\nEverything stays in {stage.folder}. To go on with any verb:",
     )
+    up = f"up --state {stage.folder}/node --listen 127.0.0.1:{stage.port} &"
+    _show_commands(session, stage, up, "--context us.jiatfs-watch inbox")
+
+
+def _show_commands(session: Session, stage: Stage, *words: str) -> None:
     if session.as_json:
         return
-    this = world.called()
-    click.echo(f"  export EXCHANGE_HOME={folder}/home")
-    click.echo(f"  export EXCHANGE_PASSPHRASE_FILE={folder}/passphrase")
-    click.echo(f"  {this} up --state {folder}/node --listen 127.0.0.1:{stage.port} &")
-    click.echo(f"  {this} --context us.jiatfs-watch inbox")
-    click.echo(f"  {this} audit verify {folder}/node/journal.db --anchor {stage.anchor}")
+    this, journal = world.called(), stage.folder / "node" / "journal.db"
+    click.echo(f"  export EXCHANGE_HOME={stage.folder}/home")
+    click.echo(f"  export EXCHANGE_PASSPHRASE_FILE={stage.folder}/passphrase")
+    for each in (*words, f"audit verify {journal} --anchor {stage.anchor}"):
+        click.echo(f"  {this} {each}")
+
+
+def tell_how_to_try(session: Session, stage: Stage) -> None:
+    """Print where the node answers and what to say to it; the lines work as they stand."""
+    address = f"https://127.0.0.1:{stage.port}"
+    session.say(
+        f"\nEl nodo sigue en marcha en {address}; Ctrl-C lo termina. En otra terminal:",
+        f"\nThe node goes on running at {address}; Ctrl-C ends it. In another terminal:",
+    )
+    _show_commands(
+        session,
+        stage,
+        "context",
+        "--context us.jiatfs-watch inbox",
+        f"--context pa.senan-ops check {stage.folder}/drafts/voi-1.es.toml",
+        f"--context pa.senan-ops post {stage.folder}/drafts/voi-1.es.toml",
+    )
 
 
 def _linger(session: Session) -> None:
-    session.say(
-        "\nEl nodo sigue en marcha; Ctrl-C lo termina.",
-        "\nThe node goes on running; Ctrl-C ends it.",
-    )
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from exchange.cli import output
+from exchange.cli.demo_drafts import Drafts
 from exchange.cli.home import Home
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.draft import read_draft
@@ -37,7 +38,7 @@ class Stage(msgspec.Struct):
     """Where the case is played: folders, port, anchor, environment; what was told so far."""
 
     folder: Path
-    drafts: Path
+    drafts: Drafts
     port: int
     anchor: str
     environment: dict[str, str]
@@ -87,8 +88,12 @@ class Stage(msgspec.Struct):
             click.echo(f"\n{spanish} / {english}")
 
     def draft(self, name: str) -> str:
-        """Return the path of a draft."""
-        return str(self.drafts / name)
+        """Return the path of a draft as it is to be posted now."""
+        return str(self.drafts.write(name))
+
+    def posted(self, name: str, identity: str) -> None:
+        """Note as what a draft was posted, for those that cite it."""
+        self.drafts.posted[name] = identity
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> ExchangeError | None:
@@ -136,6 +141,7 @@ def _subscribe(stage: Stage) -> None:
 
 def _post(stage: Stage, context: str, name: str, *more: str) -> dict[str, Any]:
     answer = stage.ask(context, "post", stage.draft(name), "--yes", *more)
+    stage.posted(name, answer["id"])
     readers = ", ".join(reader["endpoint"] for reader in answer["readers"])
     kind, entry = answer["type"].upper(), answer["index"]
     stage.tell(

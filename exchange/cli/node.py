@@ -37,10 +37,18 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint-every", default=1.0, show_default=True, help="Seconds between checkpoints."
 )
+@click.option(
+    "--until-eof",
+    is_flag=True,
+    help="End as well when standard input ends: "
+    "for a program that starts a node and may be killed.",
+)
 @verb
-def up(session: Session, folder: Path, listen: str, checkpoint_every: float) -> None:
+def up(
+    session: Session, folder: Path, listen: str, checkpoint_every: float, until_eof: bool
+) -> None:
     """Run a node on its folder until it is told to stop."""
-    from exchange.cli.serve import run  # noqa: PLC0415
+    from exchange.cli.serve import How, run  # noqa: PLC0415
     from exchange.cli.state import State  # noqa: PLC0415
 
     host, _, port = listen.rpartition(":")
@@ -55,7 +63,8 @@ def up(session: Session, folder: Path, listen: str, checkpoint_every: float) -> 
     def say() -> None:
         session.say(f"Nodo en {listen}", f"Node at {listen}")
 
-    run(State(folder), (host, int(port)), checkpoint_every, say)
+    how = How((host, int(port)), checkpoint_every, until_eof=until_eof)
+    run(State(folder), how, say)
 
 
 @click.command()

@@ -9,9 +9,10 @@ import resource
 import signal
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
@@ -41,6 +42,8 @@ _SWITCH_S = 0.0005
 # the bulletins under way hold: 15 us a bulletin went into finding nothing.
 _GARBAGE = 50_000
 _BACKLOG = 1024
+# Read at once of a standard input that is waited on for its end.
+_IGNORED_BYTES = 4096
 # Beyond this the one writer is what everything waits for.
 MAX_FRONTS = 4
 _PROGRAM = (
@@ -50,9 +53,15 @@ _PROGRAM = (
 FRONT = [sys.executable, "-I", "-c", _PROGRAM]
 
 
-async def serve(
-    here: state.State, address: tuple[str, int], checkpoint_s: float, say: Callable[[], None]
-) -> None:
+class How(NamedTuple):
+    """Where a node answers, how often it signs a checkpoint, and what ends it beside signals."""
+
+    address: tuple[str, int]
+    checkpoint_s: float
+    until_eof: bool = False
+
+
+async def serve(here: state.State, how: How, say: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``say`` is called when callers are answered.
 
     Raises:
@@ -60,10 +69,10 @@ async def serve(
     """
     count = _fronts()
     async with (
-        opened(here, checkpoint_s, has_threads=not count) as (node, secrets),
+        opened(here, how.checkpoint_s, has_threads=not count) as (node, secrets),
         _faced(node, secrets, count) as listen,
     ):
-        await _until_told(node, address, listen, say)
+        await _until_told(node, how, listen, say)
 
 
 @asynccontextmanager
@@ -148,21 +157,38 @@ async def _faced(
 
 async def _until_told(
     node: Node,
-    address: tuple[str, int],
+    how: How,
     listen: Callable[[socket.socket], None],
     say: Callable[[], None],
 ) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with socket.create_server(address, family=family, backlog=_BACKLOG) as listening:
+    if how.until_eof:
+        _call_at_eof(asyncio.get_running_loop(), stop.set)
+    host = how.address[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server(how.address, family=family, backlog=_BACKLOG) as listening:
         listen(listening)
         port = listening.getsockname()[1]
         say()
-        _log.info("ready", node=node.name, host=address[0], port=port, size=node.size)
+        _log.info("ready", node=node.name, host=host, port=port, size=node.size)
         await stop.wait()
         _log.info("stopping", node=node.name, size=node.size)
+
+
+def _call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+    """Have ``end`` called in the loop when standard input ends; what is in it means nothing."""
+
+    def wait() -> None:
+        while os.read(0, _IGNORED_BYTES):
+            pass
+        # The loop may have ended meanwhile, of itself.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(end)
+
+    # Nobody waits for it: when the node ends otherwise, it may still be reading.
+    threading.Thread(target=wait, name="until-eof", daemon=True).start()
 
 
 async def take_in(node: Node, documents: Sequence[bytes]) -> None:
@@ -219,18 +245,16 @@ def run_fast(work: Coroutine[None, None, None]) -> None:
         runner.run(work)
 
 
-def run(
-    here: state.State, address: tuple[str, int], checkpoint_s: float, say: Callable[[], None]
-) -> None:
+def run(here: state.State, how: How, say: Callable[[], None]) -> None:
     """Run ``serve`` on the fastest event loop there is.
 
     Raises:
         Fault: as ``serve``; or the address cannot be had.
     """
     try:
-        run_fast(serve(here, address, checkpoint_s, say))
+        run_fast(serve(here, how, say))
     except OSError as error:
-        host, port = address
+        host, port = how.address
         raise Fault(
             Code.UNAVAILABLE, name=f"{host}:{port}", found=type(error).__name__
         ) from error

@@ -1,46 +1,96 @@
 """The demo tells what it was given: edit an input, and what it tells is another story."""
 
+import contextlib
+import io
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from exchange import resources
-from exchange.cli.demo import free_port, running
+from exchange.cli.demo import free_port, running, tell_how_to_try
+from exchange.cli.demo_case import Stage
+from exchange.cli.demo_drafts import Drafts
+from exchange.cli.home import Home
+from exchange.cli.main import VERBS, Session
 from exchange.client.transport import Profile
+
+
+TIMEOUT_S = 110
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """One whole run on drafts of which two were edited; the story, as JSON."""
+    """One whole run on drafts of which two were edited; the story, as JSON.
+
+    It goes on until it is interrupted: ``tried`` has what came of the lines that it prints.
+    """
     folder = tmp_path_factory.mktemp("demo")
     inputs = folder / "inputs"
     shutil.copytree(resources.schemas() / "v1" / "examples", inputs)
     edit(inputs / "voi-1.es.toml", "EXERCISE GAVIOTA", "EXERCISE ALBATROS")
     edit(inputs / "cor-1.es.toml", "811.4", "799.5")
     environment = {**os.environ, "HOME": str(folder), "EXCHANGE_HOME": str(folder / "none")}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "exchange", "demo", "--once", "--json"),
-            *("--inputs", str(inputs), "--keep", str(folder / "kept")),
-        ],
+    words = ["demo", "--json", "--inputs", str(inputs), "--keep", str(folder / "kept")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "exchange", *words],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    story = json.loads(done.stdout)
+    ) as demo:
+        watchdog = threading.Timer(TIMEOUT_S, demo.kill)
+        watchdog.start()
+        assert demo.stdout is not None
+        story = json.loads(demo.stdout.readline())
+        watchdog.cancel()
+        story["tried"] = tried(story)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(TIMEOUT_S) == 0
+        assert demo.stdout.read() == "", "in JSON it says one thing"
     story["text"] = "\n".join(line for each in story["told"] for line in each.values())
     story["kept"] = folder / "kept"
     return story
+
+
+def tried(story) -> dict[str, Any]:
+    """Run each line that a going demo prints, as it stands; the JSON answer by verb."""
+    folder, port = Path(story["folder"]), int(story["url"].rpartition(":")[2])
+    stage = Stage(folder, Drafts(folder, folder), port, story["anchor"], {}, is_quiet=True)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        tell_how_to_try(Session(Home(folder), None, "en"), stage)
+    head, *lines = printed.getvalue().strip().splitlines()
+    assert story["url"] in head
+    set_first = [line.removeprefix("  export ").split("=", 1) for line in lines[:2]]
+    assert dict(set_first)["EXCHANGE_HOME"] == story["home"]
+    assert dict(set_first)["EXCHANGE_PASSPHRASE_FILE"] == story["passphrase_file"]
+    answers = {}
+    for line in lines[2:]:
+        name, *words = shlex.split(line)
+        assert name == "exchange"
+        verb = next(each for each in words if each in VERBS)
+        more = ["--yes"] if verb == "post" else []
+        done = subprocess.run(
+            [sys.executable, "-m", "exchange", *words, *more, "--json"],
+            env={**os.environ, **dict(set_first)},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        answers[verb] = json.loads(done.stdout)
+    return answers
 
 
 def edit(path, before: str, after: str) -> None:
@@ -63,6 +113,24 @@ def test_every_type_of_the_case_was_opened_and_shown(told, kind) -> None:
 def test_statistics_carry_the_published_totals(told) -> None:
     assert "al menos 58 t" in told["text"]
     assert "al menos 68 t" in told["text"]
+
+
+def test_statistics_cite_the_seizure_that_this_demo_posted(told) -> None:
+    outbox = told["kept"] / "home" / "contexts" / "pa.senan-ops" / "outbox"
+    (cited,) = re.findall(
+        r'bulletins = \["(.+)"\]', (told["kept"] / "drafts" / "sta-2.en.toml").read_text()
+    )
+    assert (outbox / f"{cited}.receipt").exists()
+    assert cited in told["text"].split("STA — ")[1].split("DLG — ")[0]
+
+
+def test_lines_that_a_going_demo_prints_work_as_they_stand(told) -> None:
+    tried = told["tried"]
+    assert list(tried) == ["context", "inbox", "check", "post", "audit"]
+    types = [item["type"] for item in tried["inbox"]["items"]]
+    assert types == ["voi", "szr", "cor", "rfi", "ack", "dlg"]
+    assert tried["post"]["sent"]
+    assert tried["audit"]["ok"]
 
 
 def test_four_are_refused_on_purpose_each_with_its_code(told) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from exchange import resources
 from exchange.cli import demo_case, demo_inputs
 from exchange.cli.demo_case import Stage
+from exchange.cli.demo_drafts import Drafts
 from exchange.cli.main import cli
 from exchange.errors import Code, Fault, Refusal
 from tests.cli.exercise import Exercise, Ran
@@ -74,7 +75,8 @@ def test_empty_folder_says_which_draft_is_missing(tmp_path):
 
 def test_what_a_verb_refuses_or_lacks_is_relayed_as_it_was_told(exercise: Exercise):
     folder, port = exercise.folder, exercise.port
-    stage = Stage(folder, folder, port, "", exercise.environment(), is_quiet=True)
+    drafts = Drafts(folder, folder / "drafts")
+    stage = Stage(folder, drafts, port, "", exercise.environment(), is_quiet=True)
     draft = exercise.draft(**{"us.jiatfs/watch": "us.jiatfs/nobody"})
     with pytest.raises(Refusal) as refusal:
         stage.ask("pa.senan-ops", "post", draft, "--yes")
