@@ -111,6 +111,7 @@ class Code(StrEnum):
     # The record itself.
     BAD_CHECKPOINT = "bad-checkpoint"
     BAD_PROOF = "bad-proof"
+    MIRROR_MISMATCH = "mirror-mismatch"
 
     # Faults: a store, a peer or a clock let us down.
     STORE_FAILED = "store-failed"

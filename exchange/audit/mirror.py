@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.audit import forms
+from exchange.audit.verify import PREFIX, log_keys
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal import checkpoint as c2sp
+from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -15,89 +18,196 @@ from exchange.model.view import View
 from exchange.node import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from exchange.broker.settle import Record
     from exchange.client.transport import Transport
     from exchange.node.ports import Store
 
 
 async def pull(
     transport: Transport, store: Store, anchor: str, told: Callable[[int, int], None]
-) -> int:
-    """Copy a node's journal into an empty store, and return how many entries there are.
+) -> tuple[int, int]:
+    """Copy a node's journal into a store; return how many entries it holds, and how many are new.
 
-    Trust documents come with it; ciphertext does not: an auditor is owed none.
+    A mirror made before is gone on with: all that it holds is judged again, and is held to what
+    the node says and signs now, before anything is added. Trust documents come with it;
+    ciphertext does not: an auditor is owed none.
 
     Args:
         transport: a session of an endpoint with the auditor's role.
-        store: empty.
+        store: empty, or a mirror of this node's journal.
         anchor: digest of the first root, from the custodians.
         told: hears how many entries of how many are done.
 
     Raises:
-        Refusal: an entry does not follow from those before it, by the rules; or the node
-            gives fewer than it says there are.
+        Refusal: an entry does not follow from those before it, by the rules; the node gives
+            fewer than it says there are; or ``mirror-mismatch``: what the store holds is not
+            the beginning of this journal.
         Fault: the node or the store does not answer.
     """
-    if (await store.head()).size:
-        raise Fault(Code.STORE_FAILED, expected="empty-file")
-    documents = await _documents(transport)
-    taken: list[bytes] = []
-    endpoints: set[str] = set()
-    replayer = Replayer(View(anchor=anchor), taken.__getitem__, documents.get)
-    hashes = MemoryHashes()
+    copy = _Copy(store, anchor, await _documents(transport))
+    held = await copy.take_up(told)
+    if held:
+        await _go_on(transport, copy)
     while True:
-        page = await transport.get_as(
-            wire.JournalPage, "/v1/journal", first=len(taken), limit=wire.MAX_PAGE
-        )
-        batch = _judged(page.items, replayer, endpoints, taken, hashes)
-        if batch is not None:
-            outcome = await store.append(batch, len(taken) - len(page.items))
-            if not isinstance(outcome, ports.Done):
-                raise Fault(Code.STORE_FAILED, found=len(taken))
-        told(len(taken), page.size)
+        page = await _page(transport, copy.size)
+        await copy.keep(copy.judge(page.items))
+        told(copy.size, page.size)
         if page.items:
             continue
-        if len(taken) < page.size:
-            raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=len(taken))
-        return len(taken)
+        if copy.size < page.size:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
+        return copy.size, copy.size - held
 
 
-def _judged(
-    items: Sequence[wire.JournalItem],
-    replayer: Replayer,
-    endpoints: set[str],
-    taken: list[bytes],
-    hashes: MemoryHashes,
-) -> ports.Batch | None:
-    """Judge a page of entries, and return it as one batch to keep; None if it is empty."""
-    records = []
-    for item in items:
-        if item.index != replayer.size:
-            raise Refusal(Code.BAD_PROOF, "/index", expected=replayer.size, found=item.index)
-        record = replayer.step(item.entry.encode()).record
-        if isinstance(record.facts, entries.Trust):
-            endpoints.update(replayer.view.endpoints)
-        forms.check(record.facts, item.index, endpoints)
-        # Sealed bodies stay at the node: what is kept beside entries is trust documents only.
-        has_document = record.blob is not None and bool(record.blob[1])
-        records.append(record if has_document else record._replace(blob=None))
-        taken.append(record.entry)
-    if not records:
-        return None
-    leaves = [leaf_hash(record.entry) for record in records]
-    tiles = [
-        ports.TileRoot(tile.level, tile.index, tile.root) for tile in hashes.extend(leaves)
-    ]
-    return ports.Batch(
-        epoch=1,
-        records=records,
-        leaves=leaves,
-        tiles=tiles,
-        frontier=hashes.frontier.encode(),
-        taken_ms=records[-1].facts.taken_ms,
-        statement=b"",
+async def _go_on(transport: Transport, copy: _Copy) -> None:
+    """Hold what was mirrored before to the node's newest checkpoint; keep what that covers."""
+    held, note = copy.size, await _newest_checkpoint(transport)
+    signed = c2sp.parse(note).size if note else 0
+    # What is not signed for yet is compared as it is; and of what is, the last entry, so that
+    # another journal is told as that.
+    await _must_be_told_alike(transport, copy, min(signed, held - 1))
+    batches = []
+    while copy.size < signed:
+        page = await _page(transport, copy.size)
+        if not page.items:
+            raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=copy.size)
+        batches.append(copy.judge(page.items))
+    if note:
+        copy.must_be_under(note)
+    for batch in batches:
+        await copy.keep(batch)
+
+
+async def _must_be_told_alike(transport: Transport, copy: _Copy, first: int) -> None:
+    held = copy.size
+    while first < held:
+        page = await _page(transport, first)
+        for item in page.items[: held - first]:
+            if item.index != first or item.entry.encode() != copy.taken[first]:
+                raise Refusal(Code.MIRROR_MISMATCH, "", found=first)
+            first += 1
+        if not page.items:
+            raise Refusal(Code.MIRROR_MISMATCH, "", found=first)
+
+
+async def _page(transport: Transport, first: int) -> wire.JournalPage:
+    return await transport.get_as(
+        wire.JournalPage, "/v1/journal", first=first, limit=wire.MAX_PAGE
     )
+
+
+async def _newest_checkpoint(transport: Transport) -> bytes:
+    """Return the node's newest signed checkpoint; nothing where there is none yet."""
+    try:
+        return await transport.get("/v1/checkpoint")
+    except Refusal as refusal:
+        if refusal.code is Code.NOT_FOUND:
+            return b""
+        raise
+
+
+class _Copy:
+    """A mirror as it grows: every entry judged after those before it, from the first on."""
+
+    def __init__(self, store: Store, anchor: str, documents: Mapping[str, bytes]) -> None:
+        self.taken: list[bytes] = []
+        self._store = store
+        self._kept = 0
+        self._endpoints: set[str] = set()
+        self._replayer = Replayer(View(anchor=anchor), self.taken.__getitem__, documents.get)
+        self._hashes = MemoryHashes()
+
+    @property
+    def size(self) -> int:
+        """How many entries were judged."""
+        return len(self.taken)
+
+    async def take_up(self, told: Callable[[int, int], None]) -> int:
+        """Judge what the store holds, as if it came now; return how many entries that is.
+
+        Raises:
+            Refusal: ``mirror-mismatch``: it is a node's own journal, or does not hold.
+        """
+        size = (await self._store.head()).size
+        group = await self._store.group(0)
+        if group is not None and group.statement:
+            # A node goes on with this file one day; nobody else may.
+            raise Refusal(Code.MIRROR_MISMATCH, "/statement", found=0)
+        while rows := await self._store.read(self.size, wire.MAX_PAGE):
+            for row in rows:
+                self._take_up(row)
+            told(self.size, size)
+        self._kept = self.size
+        return self.size
+
+    def _take_up(self, row: ports.Row) -> None:
+        try:
+            if row.index != self.size or leaf_hash(row.entry) != row.leaf:
+                raise Refusal(Code.DIGEST_MISMATCH, "/leaf")  # noqa: TRY301
+            self._judge(row.entry)
+        except Refusal as refusal:
+            raise Refusal(Code.MIRROR_MISMATCH, refusal.at, found=self.size) from refusal
+        self._hashes.extend([row.leaf])
+
+    def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
+        """Judge a page of entries, and return it as one batch to keep; None if it is empty."""
+        records = []
+        for item in items:
+            if item.index != self.size:
+                raise Refusal(Code.BAD_PROOF, "/index", expected=self.size, found=item.index)
+            record = self._judge(item.entry.encode())
+            # Sealed bodies stay at the node: what is kept beside entries is trust documents.
+            has_document = record.blob is not None and bool(record.blob[1])
+            records.append(record if has_document else record._replace(blob=None))
+        if not records:
+            return None
+        leaves = [leaf_hash(record.entry) for record in records]
+        tiles = [
+            ports.TileRoot(tile.level, tile.index, tile.root)
+            for tile in self._hashes.extend(leaves)
+        ]
+        return ports.Batch(
+            epoch=1,
+            records=records,
+            leaves=leaves,
+            tiles=tiles,
+            frontier=self._hashes.frontier.encode(),
+            taken_ms=records[-1].facts.taken_ms,
+            statement=b"",
+        )
+
+    def _judge(self, raw: bytes) -> Record:
+        record = self._replayer.step(raw).record
+        if isinstance(record.facts, entries.Trust):
+            self._endpoints.update(self._replayer.view.endpoints)
+        forms.check(record.facts, self.size, self._endpoints)
+        self.taken.append(record.entry)
+        return record
+
+    def must_be_under(self, note: bytes) -> None:
+        """Hold all that was judged to a checkpoint that its node signed.
+
+        Raises:
+            Refusal: it is not signed by this journal's node; or ``mirror-mismatch``.
+        """
+        origin = c2sp.parse(note).origin
+        node = self._replayer.view.nodes.get(origin.removeprefix(PREFIX))
+        if node is None or not origin.startswith(PREFIX):
+            raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])
+        signed = c2sp.verify(note, origin=origin, required=log_keys(node, origin)).checkpoint
+        if root_at(signed.size, self._hashes) != signed.root:
+            raise Refusal(Code.MIRROR_MISMATCH, "/root", found=signed.size)
+
+    async def keep(self, batch: ports.Batch | None) -> None:
+        """Append a batch that was judged."""
+        if batch is None:
+            return
+        outcome = await self._store.append(batch, self._kept)
+        if not isinstance(outcome, ports.Done):
+            raise Fault(Code.STORE_FAILED, found=self._kept)
+        self._kept = outcome.size
 
 
 async def _documents(transport: Transport) -> dict[str, bytes]:

@@ -47,7 +47,8 @@ Name = Literal[
     "kept",
 ]
 _PAGE = 256
-_PREFIX = "exchange/"
+# What a node's journal is called is this and its name.
+PREFIX = "exchange/"
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -271,8 +272,8 @@ class Verifier:
         """Hold the journal to a checkpoint of it that was kept where its keeper has no hand."""
         try:
             origin = c2sp.parse(raw).origin
-            node = self._replayer.view.nodes.get(origin.removeprefix(_PREFIX))
-            if node is None or not origin.startswith(_PREFIX):
+            node = self._replayer.view.nodes.get(origin.removeprefix(PREFIX))
+            if node is None or not origin.startswith(PREFIX):
                 raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])  # noqa: TRY301
             self._is_node(node.node, Refusal(Code.BAD_CHECKPOINT, "/note", name=node.node))
             found = c2sp.verify(raw, origin=origin, required=log_keys(node, origin)).checkpoint
@@ -304,11 +305,11 @@ class Verifier:
         index, facts, view = note
         raw = facts.note.encode()
         origin = c2sp.parse(raw).origin
-        name = origin.removeprefix(_PREFIX)
+        name = origin.removeprefix(PREFIX)
         self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=origin))
         # Its keys are those of that time: later ones could sign another past.
         node = view.nodes.get(name)
-        if node is None or not origin.startswith(_PREFIX):
+        if node is None or not origin.startswith(PREFIX):
             raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin)
         found = c2sp.verify(raw, origin=origin, required=log_keys(node, origin)).checkpoint
         # A checkpoint covers what stood before it, never itself.

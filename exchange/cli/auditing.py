@@ -91,24 +91,33 @@ def audit() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @verb
 def mirror(session: Session, file: Path) -> None:
-    """Copy the node's journal into FILE, judging every entry. Needs the auditor's role."""
-    size = asyncio.run(_mirror(session, file))
+    """Copy the node's journal into FILE, judging every entry. Needs the auditor's role.
+
+    A mirror made before is gone on with, once all that it holds is what the node still says.
+    """
+    size, new = asyncio.run(_mirror(session, file))
     if session.as_json:
-        output.show_json({"file": str(file), "size": size})
-    session.say(f"{size} asientos en {file}", f"{size} entries in {file}")
+        output.show_json({"file": str(file), "size": size, "new": new})
+    session.say(
+        f"{size} asientos en {file}, {new} de ellos nuevos",
+        f"{size} entries in {file}, {new} of them new",
+    )
 
 
-async def _mirror(session: Session, file: Path) -> int:
+async def _mirror(session: Session, file: Path) -> tuple[int, int]:
     from exchange.audit.mirror import pull  # noqa: PLC0415
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
-    store = SqliteStore.open(file)
-    try:
-        async with session.context().agency() as agency:
+    async with session.context().agency() as agency:
+        # Nothing is put on disk for whoever turns out to have no session, or not the role.
+        await agency.transport.get("/v1/journal", first=0, limit=1)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        store = SqliteStore.open(file)
+        try:
             anchor = agency.profile.anchor
             return await pull(agency.transport, store, anchor, _progress(session))
-    finally:
-        await store.close()
+        finally:
+            await store.close()
 
 
 def _progress(session: Session) -> Callable[[int, int], None]:

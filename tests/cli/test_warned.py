@@ -35,7 +35,9 @@ def test_real_event_within_an_exercise_is_warned_of(exercise, words):
     assert "actual-in-exercise" not in {code for code, _ in found(as_it_was)}
 
 
-@pytest.mark.parametrize(("is_exercise", "codes"), [(True, ["actual-in-exercise"]), (False, [])])
+@pytest.mark.parametrize(
+    ("is_exercise", "codes"), [(True, ["actual-in-exercise"]), (False, [])]
+)
 def test_arrangement_says_whether_it_is_an_exercise(is_exercise, codes):
     read = draft()
     post = msgspec.structs.replace(read.post, status="actual")

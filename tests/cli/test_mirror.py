@@ -1,0 +1,111 @@
+"""A mirror is gone on with, and only where all that it holds is what its node still says."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.cli.exercise import AUDIT, OPS, Exercise
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory):
+    return Exercise(tmp_path_factory.mktemp("founded") / "exercise")
+
+
+@pytest.fixture(scope="module")
+def running(founded, tmp_path_factory):
+    """A node that journals a bulletin now and then."""
+    made = founded.copy(tmp_path_factory.mktemp("running") / "exercise")
+    made.start()
+    yield made
+    assert made.stop() == 0, made.log.read_text()
+
+
+def mirror(exercise, file):
+    return exercise.at(AUDIT, "audit", "mirror", str(file), "--json")
+
+
+def verified(exercise, file):
+    anchor = exercise.place.founded.anchor
+    return exercise.run("audit", "verify", str(file), "--mirror", "--anchor", anchor).code
+
+
+def alter(file, *statements):
+    with closing(sqlite3.connect(file)) as connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount != 0, statement
+        connection.commit()
+
+
+def test_folder_that_is_missing_is_made(running, tmp_path):
+    ran = mirror(running, tmp_path / "some" / "where" / "mirror.db")
+    assert ran.json["size"] == ran.json["new"] > 0
+    assert verified(running, tmp_path / "some" / "where" / "mirror.db") == 0
+
+
+def test_mirror_takes_only_what_is_new_and_is_verified_whole(running, tmp_path):
+    file = tmp_path / "mirror.db"
+    first = mirror(running, file).json
+    index = running.post()["index"]
+    again = mirror(running, file).json
+    assert again["size"] == first["size"] + again["new"]
+    assert again["size"] > index >= first["size"]
+    assert verified(running, file) == 0
+    for lang, said in (("es", "de ellos nuevos"), ("en", "of them new")):
+        assert said in running.at(AUDIT, "--lang", lang, "audit", "mirror", str(file)).out
+    assert verified(running, file) == 0
+
+
+def test_who_may_not_mirror_leaves_no_file_behind(running, tmp_path):
+    ran = running.at(OPS, "audit", "mirror", str(tmp_path / "new" / "mirror.db"), "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "missing-role")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entry SET bytes = CAST(replace(bytes, 'taken_ms', 'tbken_ms') AS BLOB) "
+        "WHERE idx = (SELECT max(idx) FROM entry)",
+        "UPDATE hashes SET run = zeroblob(length(run)) WHERE at = 0",
+    ],
+)
+def test_mirror_that_was_altered_is_not_gone_on_with(running, tmp_path, statement):
+    file = tmp_path / "mirror.db"
+    mirror(running, file)
+    alter(file, statement)
+    before = file.read_bytes()
+    ran = mirror(running, file)
+    assert (ran.code, ran.json["error"]["code"]) == (1, "mirror-mismatch")
+    assert file.read_bytes() == before
+
+
+def test_node_s_own_journal_is_never_written_as_a_mirror(running, founded, tmp_path):
+    stopped = founded.copy(tmp_path / "stopped")
+    shutil.copytree(running.place.node, stopped.place.node, dirs_exist_ok=True)
+    ran = mirror(running, stopped.place.node / "journal.db")
+    error = ran.json["error"]
+    assert (ran.code, error["code"], error["at"]) == (1, "mirror-mismatch", "/statement")
+
+
+def test_another_course_of_the_same_journal_is_found_out(tmp_path):
+    """One node with one set of keys, and two pasts: what was mirrored of the first is kept."""
+    founded, file = Exercise(tmp_path / "founded"), tmp_path / "mirror.db"
+    first, second = (founded.copy(tmp_path / name) for name in ("first", "second"))
+    first.start()
+    first.post()
+    held = mirror(first, file).json["size"]
+    assert first.stop() == 0
+    second.start()
+    for _ in range(2):
+        second.post()
+    ran = mirror(second, file)
+    assert second.stop() == 0
+    assert (ran.code, ran.json["error"]["code"]) == (1, "mirror-mismatch")
+    assert verified(first, file) == 0
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT max(idx) + 1 FROM entry").fetchone() == (held,)
