@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def pull(
     transport: Transport, store: Store, anchor: str, told: Callable[[int, int], None]
 ) -> tuple[int, int]:
-    """Copy a node's journal into a store; return how many entries it holds, and how many are new.
+    """Copy a node's journal into a store; return how many entries it has, and how many are new.
 
     A mirror made before is gone on with: all that it holds is judged again, and is held to what
     the node says and signs now, before anything is added. Trust documents come with it;

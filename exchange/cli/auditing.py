@@ -13,8 +13,9 @@ import click
 from exchange.audit.verify import log_keys
 from exchange.cli import output
 from exchange.cli.journal_file import opened
-from exchange.cli.main import Session, verb
+from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu_ms
+from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
@@ -82,7 +83,7 @@ _CHECKS = {
 }  # fmt: skip
 
 
-@click.group()
+@group
 def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
@@ -298,15 +299,22 @@ def _given(anchor: str | None, kept: Path | None) -> bytes | None:
     from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
 
     if anchor is not None and not _ANCHOR.fullmatch(anchor):
-        message = f"{anchor[:64]}: 43 characters of base64url"
-        raise click.BadParameter(message, param_hint="--anchor")
+        raise Unusable(
+            f"{anchor[:64]}: no son 43 caracteres de base64url.",
+            f"{anchor[:64]}: not 43 characters of base64url.",
+            "--anchor",
+        )
     promised = kept.read_bytes() if kept else None
     if promised is not None:
         try:
             c2sp.parse(promised)
         except Refusal as refusal:
-            message = f"{kept}: {refusal.code.value}"
-            raise click.BadParameter(message, param_hint="--checkpoint") from refusal
+            code = refusal.code.value
+            raise Unusable(
+                f"{kept}: no es un punto de control ({code}).",
+                f"{kept}: no checkpoint ({code}).",
+                "--checkpoint",
+            ) from refusal
     return promised
 
 

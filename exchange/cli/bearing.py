@@ -38,6 +38,23 @@ def done_to(marks: Sequence[Mark], session: Session) -> list[str]:
     return [f"{_DONE_TO[each.relation][not spanish]} {each.index}" for each in marks]
 
 
+# What a bulletin is in a word, for programs: the first of these that holds.
+STATES = ("locked", "cancelled", "superseded", "corrected", "open")
+_STATE_OF: dict[Relation, str] = {
+    "cancels": "cancelled",
+    "corrects": "corrected",
+    "supersedes": "superseded",
+}
+
+
+def state(item: Delivered, marks: Sequence[Mark]) -> str:
+    """Return what a bulletin is, in one of ``STATES``."""
+    holds = {_STATE_OF[each.relation] for each in marks} | {"open"}
+    if item.locked:
+        holds.add("locked")
+    return next(word for word in STATES if word in holds)
+
+
 def does(item: Delivered, items: Sequence[Item], session: Session) -> list[str]:
     """Return in words what a bulletin does to another one that is held here."""
     target, reference = bearing.target_of(item, items), bearing.reference_of(item.header)

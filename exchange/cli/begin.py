@@ -12,6 +12,7 @@ import click
 
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,8 @@ def found(session: Session, folder: Path, url: str) -> None:
     from exchange.cli import exercise  # noqa: PLC0415
     from exchange.cli import found as founding  # noqa: PLC0415
 
-    place_of_node = _address(session, url)
-    _want_empty(session, folder)
+    place_of_node = _address(url)
+    _want_empty(folder)
     secret = world.passphrase(str(folder), is_new=True)
     with _whole_or_nothing(folder):
         place = founding.write_at(
@@ -57,7 +58,7 @@ def found(session: Session, folder: Path, url: str) -> None:
     )
 
 
-def _address(session: Session, url: str) -> str:
+def _address(url: str) -> str:
     """Return the address without a closing slash."""
     try:
         parts = urlsplit(url)
@@ -65,25 +66,23 @@ def _address(session: Session, url: str) -> str:
     except ValueError:
         is_one = False
     if not is_one or url.removesuffix("/") != f"https://{parts.netloc}" or "@" in url:
-        raise click.BadParameter(
-            f"{url} no es una dirección de la forma https://HOST:PUERTO."
-            if session.lang == "es"
-            else f"{url} is no address of the form https://HOST:PORT.",
-            param_hint="--url",
+        raise Unusable(
+            f"{url} no es una dirección de la forma https://HOST:PUERTO.",
+            f"{url} is no address of the form https://HOST:PORT.",
+            "--url",
         )
     return f"https://{parts.netloc}"
 
 
-def _want_empty(session: Session, folder: Path) -> None:
+def _want_empty(folder: Path) -> None:
     """Refuse a folder that has an exercise in it, or the beginning of one."""
     for name in _PARTS:
         if (folder / name).exists():
             # What is there may be somebody's only copy of a journal and of keys.
-            raise click.BadParameter(
-                f"{folder} no está vacía: tiene {name}, y nada se sobrescribe."
-                if session.lang == "es"
-                else f"{folder} is not empty: it has {name}, and nothing is overwritten.",
-                param_hint="FOLDER",
+            raise Unusable(
+                f"{folder} no está vacía: tiene {name}, y nada se sobrescribe.",
+                f"{folder} is not empty: it has {name}, and nothing is overwritten.",
+                "FOLDER",
             )
 
 

@@ -21,6 +21,7 @@ from exchange.cli.demo_case import Stage, play
 from exchange.cli.demo_drafts import Drafts
 from exchange.cli.home import write_private
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             yield Path(name)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise click.UsageError(f"--keep: {keep} no está vacía / is not empty")
+        raise Unusable(f"{keep} no está vacía.", f"{keep} is not empty.", "--keep")
     keep.mkdir(parents=True, exist_ok=True)
     keep.chmod(0o700)
     yield keep.resolve()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange.cli import world
+from exchange.cli.usage import unreadable
 from exchange.errors import Refusal
 from exchange.model import draft as drafts
 from exchange.model.identity import uuid7
@@ -31,7 +32,7 @@ def look_at(folder: Path) -> None:
     """Hold each draft of the case to what a draft must be.
 
     Raises:
-        BadParameter: one of them cannot be read.
+        Unusable: one of them cannot be read.
         Refusal: what is wrong; its fact ``file`` says in which.
     """
     for name in NAMES:
@@ -39,8 +40,7 @@ def look_at(folder: Path) -> None:
         try:
             data = path.read_bytes()
         except OSError as error:
-            told = f"{path}: {error.strerror}"
-            raise click.BadParameter(told, param_hint="--inputs") from error
+            raise unreadable(path, error, "--inputs") from error
         identity = uuid7(world.clock_ms(), world.randomness(10))
         try:
             read = drafts.read_draft(data, toml=True)

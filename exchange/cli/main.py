@@ -15,7 +15,9 @@ from exchange import __version__
 from exchange.cli import expiring, speaking, world
 from exchange.cli.home import Home, default
 from exchange.cli.output import fail, problem, show_json
+from exchange.cli.usage import Unusable
 from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model.codes import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +58,9 @@ EXIT_INTERRUPTED = 130
 
 
 class _Verbs(click.Group):
+    # Its command lines are read, and nothing is done.
+    is_idle = False
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(VERBS)
 
@@ -68,7 +73,7 @@ class _Verbs(click.Group):
             return None
         module, _, name = VERBS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
-        return speaking.told(command)
+        return speaking.told(speaking.idle(command) if self.is_idle else command)
 
     def main(self, args: Sequence[str] | None = None, **options: Any) -> NoReturn:  # type: ignore[override]
         """Run a command line in the reader's language; what is wrong with it is told so too.
@@ -82,13 +87,35 @@ class _Verbs(click.Group):
             sys.exit(click.Group.main(speaking.told(self), words, **options) or 0)
         except click.ClickException as error:
             if "--json" in words:
-                unusable = Refusal(Code.USAGE, "", found=error.format_message().rstrip("."))
-                show_json({"error": problem(unusable)})
+                show_json({"error": self._problem(error, words)})
             else:
                 error.show()
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(EXIT_INTERRUPTED)
+
+    def _problem(self, error: click.ClickException, words: list[str]) -> dict[str, Any]:
+        """Return a usage error as plain values, in both languages."""
+        spoken, told = speaking.spoken(), {}
+        for lang in LANGUAGES:
+            speaking.speak(lang)
+            said = error.format_message()
+            if not isinstance(error, Unusable) and lang != spoken:
+                # Click fills in its words when it finds something: so it looks once more.
+                said = self._said_of(words) or said
+            told[lang] = problem(Refusal(Code.USAGE, "", found=said.rstrip(".")))
+        speaking.speak(spoken)
+        return {**told["en"], "es": told["es"]["es"]}
+
+    def _said_of(self, words: list[str]) -> str | None:
+        """Return what is wrong with a command line, in the language that is spoken."""
+        reader = speaking.idle(speaking.told(self))
+        reader.is_idle = True
+        try:
+            click.Group.main(reader, words, standalone_mode=False)
+        except click.ClickException as error:
+            return error.format_message()
+        return None
 
 
 class Session:
@@ -176,6 +203,30 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             fail(fault, session.lang, as_json=as_json)
 
     return called
+
+
+def group(function: Callable[[], None]) -> click.Group:
+    """Make a group of verbs of a function that has its help; ``--json`` lists them."""
+
+    @click.group(function.__name__, invoke_without_command=True, no_args_is_help=True)
+    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    @click.pass_context
+    @functools.wraps(function)
+    def listed(ctx: click.Context, as_json: bool) -> None:
+        made = ctx.command
+        verbs = made.commands if isinstance(made, click.Group) else {}
+        if not as_json:
+            return
+        if ctx.invoked_subcommand is not None:
+            # Said of the group, it is meant for its verb.
+            ctx.default_map = {name: {"as_json": True} for name in verbs}
+            return
+        rows = [
+            {"name": name, "help": each.get_short_help_str(200)} for name, each in verbs.items()
+        ]
+        show_json({"verbs": rows})
+
+    return listed
 
 
 def run() -> None:

@@ -13,6 +13,7 @@ import click
 from exchange import __version__
 from exchange.cli import expiring, output
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 from exchange.errors import ExchangeError
 
 if TYPE_CHECKING:
@@ -53,11 +54,10 @@ def up(
 
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) < 65536:
-        raise click.BadParameter(
-            f"{listen} no es de la forma HOST:PUERTO, como 127.0.0.1:8443."
-            if session.lang == "es"
-            else f"{listen} is not of the form HOST:PORT, as 127.0.0.1:8443 is.",
-            param_hint="--listen",
+        raise Unusable(
+            f"{listen} no es de la forma HOST:PUERTO, como 127.0.0.1:8443.",
+            f"{listen} is not of the form HOST:PORT, as 127.0.0.1:8443 is.",
+            "--listen",
         )
 
     def say() -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from exchange import render
 from exchange.cli import world
+from exchange.cli.usage import in_the_way
 from exchange.client.files import write_durably
 from exchange.errors import Code, ExchangeError, Fault
 
@@ -64,12 +65,11 @@ def write_new(path: Path, data: bytes) -> None:
     """Write a file that is not there yet: whole, durably, and over nothing.
 
     Raises:
-        BadParameter: there is such a file already.
+        Unusable: there is such a file already.
         OSError: it could not be written.
     """
     if path.exists():
-        message = f"{path} exists"
-        raise click.BadParameter(message)
+        in_the_way(path)
     write_durably(path, data)
 
 

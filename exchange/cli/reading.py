@@ -15,6 +15,7 @@ from exchange.cli import bearing as shown
 from exchange.cli import news, output, saving, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
+from exchange.cli.usage import Unusable
 from exchange.client import bearing
 from exchange.client.reading import (
     Acked,
@@ -52,7 +53,7 @@ def inbox(session: Session, after: int) -> None:
     """List what is owed to this endpoint, verified and opened."""
     items = [item for item in asyncio.run(_everything(session)) if item.index > after]
     marks = bearing.marks(items)
-    rows = [_row(item, session, _standing(item, items, marks, session)) for item in items]
+    rows = [_row(item, session, items, marks.get(item.index, [])) for item in items]
     if session.as_json:
         output.show_json({"endpoint": session.context().profile().endpoint, "items": rows})
     elif rows:
@@ -85,7 +86,7 @@ async def _watch(session: Session, after: int, count: int) -> None:
         async for item in agency.follow(after):
             # What went before is not here to compare with; what its entry names is.
             marks = bearing.marks([item])
-            row = _row(item, session, _standing(item, [item], marks, session))
+            row = _row(item, session, [item], marks.get(item.index, []))
             if session.as_json:
                 output.show_json(row)
             else:
@@ -96,7 +97,29 @@ async def _watch(session: Session, after: int, count: int) -> None:
                 return
 
 
-def _row(item: Item, session: Session, standing: Sequence[str] = ()) -> dict[str, Any]:
+def _row(
+    item: Item,
+    session: Session,
+    items: Sequence[Item] = (),
+    marks: Sequence[bearing.Mark] = (),
+) -> dict[str, Any]:
+    """Return what is shown of an item; programs get its state in a word, and as text."""
+    row = _told(item, session)
+    text = row["state"]
+    if isinstance(item, Delivered):
+        does = shown.does(item, items, session)
+        text = _state(item, session, [*does, *shown.done_to(marks, session)])
+        row["state"] = shown.state(item, marks)
+    if not session.as_json:
+        return {**row, "state": text}
+    return {
+        **row,
+        "state": "locked" if isinstance(item, Locked) else row["state"],
+        "state_text": text,
+    }
+
+
+def _told(item: Item, session: Session) -> dict[str, Any]:
     codes, lang = world.codes(), session.lang
     match item:
         case Delivered(header=header):
@@ -111,7 +134,9 @@ def _row(item: Item, session: Session, standing: Sequence[str] = ()) -> dict[str
                 "origin": header.origin,
                 "status": header.status,
                 "title": _title(item, session),
-                "state": _state(item, session, standing),
+                "state": "",
+                "late": item.late,
+                "attachments": len(header.attachments),
                 "id": header.id,
                 "granted_by": item.grant.endpoint if item.grant else None,
                 "locked": output.problem(item.locked) if item.locked else None,
@@ -165,16 +190,6 @@ def _title(item: Delivered, session: Session) -> str:
     return title.text
 
 
-def _standing(
-    item: Item, items: Sequence[Item], marks: dict[int, list[bearing.Mark]], session: Session
-) -> list[str]:
-    """Return what a bulletin does to another here, and what was done to it."""
-    if not isinstance(item, Delivered):
-        return []
-    done = shown.done_to(marks.get(item.index, []), session)
-    return [*shown.does(item, items, session), *done]
-
-
 def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     spanish = session.lang == "es"
     words = []
@@ -210,10 +225,9 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
     Attachments are saved and never opened: look at them with the care they need.
     """
     if show_text and folder is None:
-        raise click.UsageError(
-            "--show-text muestra lo que guarda --save DIR."
-            if session.lang == "es"
-            else "--show-text shows what --save DIR saves."
+        raise Unusable(
+            "--show-text muestra lo que guarda --save DIR.",
+            "--show-text shows what --save DIR saves.",
         )
     item, items, saved = asyncio.run(_read(session, identity, folder))
     marks = bearing.marks(items).get(item.index, [])

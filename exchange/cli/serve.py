@@ -54,7 +54,7 @@ FRONT = [sys.executable, "-I", "-c", _PROGRAM]
 
 
 class How(NamedTuple):
-    """Where a node answers, how often it signs a checkpoint, and what ends it beside signals."""
+    """Where a node answers, how often it signs checkpoints, and what ends it beside signals."""
 
     address: tuple[str, int]
     checkpoint_s: float

@@ -10,7 +10,7 @@ import click
 from exchange.cli import output, world
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
-from exchange.errors import Fault
+from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
     from exchange.model.view import View
@@ -177,7 +177,7 @@ def completion(session: Session, shell: str) -> None:
 
     found = get_completion_class(shell)
     if found is None:
-        raise click.BadParameter(shell)
+        raise Fault(Code.INTERNAL, found=shell)
     script = found(cli, {}, "exchange", "_EXCHANGE_COMPLETE").source()
     if session.as_json:
         output.show_json({"shell": shell, "script": script})

@@ -48,6 +48,20 @@ def speak(lang: Lang) -> None:
     gettext.textdomain(DOMAIN)
 
 
+def spoken() -> Lang:
+    """Return the language that is spoken."""
+    return "es" if os.environ.get("LANGUAGE") == "es" else "en"
+
+
+def idle(command: C) -> C:
+    """Return a copy of a command that is read like it, and does nothing."""
+    made = copy.copy(command)
+    made.callback = None
+    if isinstance(made, click.Group):
+        made.commands = {name: idle(each) for name, each in made.commands.items()}
+    return made
+
+
 def told(command: C) -> C:
     """Return a copy of a command whose help is in the language that is spoken."""
     made = copy.copy(command)

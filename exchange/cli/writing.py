@@ -14,9 +14,11 @@ import msgspec
 
 from exchange import render
 from exchange.cli import output, world
+from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
+from exchange.cli.usage import unreadable
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -197,7 +199,7 @@ def _read(file: Path) -> Draft:
             with file.open("rb") as opened:
                 data = opened.read(_MAX_DRAFT_BYTES + 1)
     except OSError as error:
-        raise click.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from error
+        raise unreadable(file, error, "FILE") from error
     is_json = file.suffix == ".json" or data.lstrip()[:1] == b"{"
     return drafts.read_draft(data, toml=not is_json)
 
@@ -239,11 +241,11 @@ async def _post(
     sending: bool | None,
 ) -> None:
     """Prepare, review, and post unless ``sending`` is None; True asks no question."""
-    if sending is False and (session.as_json or not sys.stdin.isatty()):
-        raise click.UsageError(
-            "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía."
-            if session.lang == "es"
-            else "Nobody is here to confirm: --yes sends unasked, --dry-run does not send."
+    if sending is False:
+        must_be_there(
+            session,
+            "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía.",
+            "Nobody is here to confirm: --yes sends unasked, --dry-run does not send.",
         )
     mark = digest(msgspec.json.encode((read, target, [_file_mark(path) for path in attach])))
     async with session.context().agency() as agency:
@@ -259,7 +261,7 @@ async def _post(
                 output.show_json({"sent": False, **review})
             return
         if not sending:
-            confirm("¿Enviar? [s/N]" if session.lang == "es" else "Send? [y/N]")
+            confirm(session, "¿Enviar?", "Send?")
         with named(prepared.header.id):
             receipt = await agency.post(prepared, mark, _teller(session))
         _tell(session, prepared.header.id, receipt, review)
@@ -282,7 +284,7 @@ def _file_mark(path: Path) -> tuple[str, str]:
         with path.open("rb") as file:
             return path.name, file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--attach") from error
+        raise unreadable(path, error, "--attach") from error
 
 
 async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
@@ -314,17 +316,6 @@ async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
     _tell(session, *posted, {"again": True})
     box.forget(mark)
     return True
-
-
-def confirm(asked: str) -> None:
-    """Ask, and go on only after a yes in either language.
-
-    Raises:
-        click.Abort: anything else was said.
-    """
-    said = click.prompt(asked, default="n", show_default=False, err=True)
-    if said.strip().lower() not in ("s", "si", "sí", "y", "yes"):
-        raise click.Abort
 
 
 def _review(session: Session, prepared: Prepared) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
@@ -162,8 +162,10 @@ def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
         if any(sample in value for sample in samples):
             yield at
         return
-    members = value.items() if isinstance(value, dict) else ()
-    if isinstance(value, list):
+    members: Iterable[tuple[object, Any]] = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
         members = enumerate(value)
     for name, inner in members:
         yield from _untouched(inner, f"{at}/{lexical.escape(str(name))}", samples)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from exchange.cli import bearing as shown
+from exchange.client.bearing import Mark
+from exchange.errors import Code, Refusal
+from exchange.model.header import Relation
 from tests.cli.exercise import OPS, WATCH
 
 
@@ -36,9 +43,14 @@ def test_update_supersedes_its_target_and_says_so(exercise):
     assert f"!!! SUPERSEDED BY ENTRY {second['index']} !!!" in read(exercise, first["id"])
     assert f"REEMPLAZADO POR EL ASIENTO {second['index']}" in read(exercise, first["id"], "es")
     rows = exercise.at(WATCH, "--lang", "en", "inbox", "--json").json["items"]
-    states = {row["id"]: row["state"] for row in rows}
+    states = {row["id"]: row["state_text"] for row in rows}
     assert f"superseded by entry {second['index']}" in states[first["id"]]
     assert f"supersedes entry {first['index']}" in states[second["id"]]
+    words = [{row["id"]: row["state"] for row in rows}]
+    spanish = exercise.at(WATCH, "--lang", "es", "inbox", "--json").json["items"]
+    words.append({row["id"]: row["state"] for row in spanish})
+    assert words[0] == words[1]
+    assert (words[0][first["id"]], words[0][second["id"]]) == ("superseded", "open")
     told = exercise.at(WATCH, "read", first["id"], "--json").json
     assert (told["superseded_by"], told["corrected_by"]) == ([second["index"]], [])
 
@@ -98,3 +110,13 @@ def test_correction_that_does_not_match_is_said_to_loudly(exercise, lang, loud, 
     told = exercise.at(WATCH, "read", wrong["id"], "--json").json["correction"]
     assert (told["holds"], told["problem"]["code"]) == (False, "target-mismatch")
     assert told["unfounded"][0]["found"]["value"] == 850
+
+
+def test_state_of_a_bulletin_is_one_word_and_what_ends_it_comes_first():
+    readable: Any = SimpleNamespace(locked=None)
+    locked: Any = SimpleNamespace(locked=Refusal(Code.NOT_FOUND))
+    relations: tuple[Relation, ...] = ("corrects", "supersedes", "cancels")
+    marks = [Mark(relation, place) for place, relation in enumerate(relations)]
+    found = [shown.state(readable, marks[:n]) for n in range(4)]
+    assert found == ["open", "corrected", "superseded", "cancelled"]
+    assert shown.state(locked, marks) == "locked"

@@ -69,8 +69,7 @@ def test_who_may_not_mirror_leaves_no_file_behind(running, tmp_path):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE entry SET bytes = CAST(replace(bytes, 'taken_ms', 'tbken_ms') AS BLOB) "
-        "WHERE idx = (SELECT max(idx) FROM entry)",
+        "UPDATE entry SET bytes = CAST(replace(bytes, 'taken_ms', 'tb') AS BLOB) WHERE idx = 5",
         "UPDATE hashes SET run = zeroblob(length(run)) WHERE at = 0",
     ],
 )

@@ -138,8 +138,67 @@ def test_usage_error_is_json_where_json_is_wanted(words):
     assert (said.exit_code, said.stderr) == (2, "")
     problem = output.msgspec.json.decode(said.stdout)["error"]
     assert problem["code"] == "usage"
-    assert problem["facts"]["found"] in problem["es"]["what"]
+    assert problem["facts"]["found"] in problem["en"]["what"]
     assert problem["en"]["next"].startswith("Add --help")
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+@pytest.mark.parametrize(
+    ("words", "spanish", "english"),
+    [
+        (["bogus"], "No existe el mandato 'bogus'", "No such command 'bogus'"),
+        (["post"], "Falta el argumento 'ARCHIVO'", "Missing argument 'FILE'"),
+        (["audit", "log", "--zzz"], "No existe la opción '--zzz'", "No such option '--zzz'"),
+        (["inbox", "--after", "x"], "no es un número válido", "is not a valid int"),
+        (
+            ["audit", "verify", __file__, "--anchor", "x"],
+            "Valor no válido para --anchor: x: no son 43 caracteres",
+            "Invalid value for --anchor: x: not 43 characters",
+        ),
+        (["read", "x", "--show-text"], "muestra lo que guarda --save", "shows what --save"),
+        (["keys", "destroy"], "Diga KID, o --due", "Say KID, or --due"),
+        (["demo", "--keep", str(Path(__file__).parent)], "no está vacía", "is not empty"),
+        (["completion", "ksh"], "no es ninguno de", "is not one of"),
+    ],
+)
+def test_usage_error_in_json_is_told_in_both_languages_whichever_is_asked_for(
+    lang, words, spanish, english
+):
+    said = run("--lang", lang, *words, "--json")
+    assert (said.exit_code, said.stderr) == (2, "")
+    problem = output.msgspec.json.decode(said.stdout)["error"]
+    assert spanish in problem["es"]["what"]
+    assert english in problem["en"]["what"]
+    assert english in problem["facts"]["found"]
+
+
+def test_no_verb_tells_what_is_wrong_in_one_language_alone():
+    for path in Path(output.__file__).parent.rglob("*.py"):
+        raised = re.findall(r"raise click\.(?!Abort)\w+", path.read_text("utf-8"))
+        assert not raised, f"{path.name}: cli.usage.Unusable has both"
+
+
+@pytest.mark.parametrize("name", ["keys", "audit"])
+def test_group_lists_its_verbs_in_json_and_as_help(name):
+    listed = output.msgspec.json.decode(run(name, "--json").stdout)["verbs"]
+    assert {each["name"] for each in listed} == {
+        path[-1] for path in VERBS if path[:-1] == ("exchange", name)
+    }
+    assert all(each["help"] for each in listed)
+    spanish = output.msgspec.json.decode(run("--lang", "es", name, "--json").stdout)["verbs"]
+    assert all(a["help"] != b["help"] for a, b in zip(listed, spanish, strict=True))
+    bare = run(name)
+    assert (bare.exit_code, all(each["name"] in bare.stderr for each in listed)) == (2, True)
+
+
+def test_json_said_of_a_group_is_meant_for_its_verb(tmp_path):
+    (tmp_path / "no.db").write_bytes(b"no journal")
+    words = [str(tmp_path / "no.db")]
+    before, after = (
+        run("audit", "--json", "verify", *words).stdout,
+        run("audit", "verify", *words, "--json").stdout,
+    )
+    assert before == after != ""
 
 
 def test_verb_s_own_usage_error_is_json_too(exercise):

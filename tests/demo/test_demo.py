@@ -25,7 +25,6 @@ from exchange.cli.home import Home
 from exchange.cli.main import VERBS, Session
 from exchange.client.transport import Profile
 
-
 TIMEOUT_S = 110
 
 

@@ -13,6 +13,7 @@ from exchange.cli.asking import confirm
 from exchange.cli.home import unsealed, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
+from exchange.cli.usage import Unusable
 from exchange.custody import ring, signers
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import trust as trusts
@@ -112,7 +113,7 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     Custodians run this; `keys publish` or the node's trust folder then takes the document in.
     """
     if (folder is None) != (anchor is None):
-        raise click.UsageError("--trust: --anchor")
+        raise Unusable("--trust y --anchor van juntos.", "--trust and --anchor go together.")
     now, view = world.now(), _view(session, folder, anchor)
     raw = request.read_bytes().strip()
     checked = enrolment.check(raw, view, now, anew=anew)

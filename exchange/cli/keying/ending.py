@@ -11,6 +11,7 @@ from exchange.cli import output, world
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
+from exchange.cli.usage import Unusable
 from exchange.client.sealed import Sealed, sealed
 from exchange.custody import ring
 from exchange.errors import Code, Refusal
@@ -64,7 +65,9 @@ def destroy(session: Session, kid: tuple[str, ...], due: bool, force: bool, yes:
     Older copies of the container, such as a restore puts aside, are deleted as well.
     """
     if bool(kid) == due:
-        raise click.UsageError("KID / --due")
+        raise Unusable(
+            "Diga KID, o --due: uno de los dos.", "Say KID, or --due: one of the two."
+        )
     context = session.context()
     secrets, passphrase = context.unlocked()
     now, found = world.now(), asyncio.run(_find(session, secrets))

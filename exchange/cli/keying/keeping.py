@@ -11,6 +11,7 @@ import msgspec
 from exchange.cli import output, world
 from exchange.cli.home import read_sealed, write_private
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import in_the_way
 from exchange.client.transport import Profile
 from exchange.custody import container
 from exchange.custody.container import Secrets
@@ -39,7 +40,7 @@ def backup(session: Session, file: Path) -> None:
     EXCHANGE_BACKUP_PASSPHRASE_FILE names. Keys in a token are not in it: they never leave it.
     """
     if file.exists():
-        raise click.BadParameter(f"{file} exists", param_hint="FILE")
+        in_the_way(file)
     context = session.context()
     secrets = context.secrets()
     whole = Backup(KIND, context.profile(), secrets, context.places(secrets))

@@ -13,6 +13,7 @@ from exchange.cli import output, world
 from exchange.cli.home import KEYS, PLACES, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
+from exchange.cli.usage import Unusable, in_the_way
 from exchange.custody import container, ring, signers, uris
 from exchange.custody.container import Life, Secrets
 from exchange.errors import Code, Refusal
@@ -65,14 +66,22 @@ def _fresh(suite: SuiteId, places: Sequence[str]) -> Fresh:
         return Fresh(secrets, signers.software(secrets))
     if len(places) != len(secrets):
         algorithms = ", ".join(key.alg for key in secrets)
-        raise click.BadParameter(f"{suite}: {algorithms}", param_hint="--place")
+        raise Unusable(
+            f"{suite} pide un lugar por clave: {algorithms}.",
+            f"{suite} takes one place for each key: {algorithms}.",
+            "--place",
+        )
     ours = []
     for key, uri in zip(secrets, places, strict=True):
         place = uris.parse(uri)
         if isinstance(place, uris.FilePlace):
             # The key goes into the container; looked for elsewhere, it would not be found.
             if place.path != KEYS:
-                raise click.BadParameter(f"{uri}: file:{KEYS}", param_hint="--place")
+                raise Unusable(
+                    f"{uri}: una clave nueva va en file:{KEYS} o en un token.",
+                    f"{uri}: a new key goes into file:{KEYS} or a token.",
+                    "--place",
+                )
             ours.append(key)
     made = Secrets("", {ring.SIGN: ours})
     sources = signers.Sources(lambda _: made, world.pin)
@@ -141,9 +150,9 @@ def new(  # noqa: PLR0913  (the options of the verb)
 ) -> None:
     """Make fresh keys for the endpoint HOLDER, sealed under a passphrase, into FILE."""
     if file.exists():
-        raise click.BadParameter(f"{file} exists", param_hint="FILE")
+        in_the_way(file)
     if wanted is not None and node is None:
-        raise click.UsageError("--request: --node")
+        raise Unusable("--request necesita --node.", "--request needs --node.")
     now, fresh = world.now(), _fresh(suite, places)
     secrets = _with_signing(Secrets(holder, {}), ring.SIGN, fresh, now)
     # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
@@ -191,7 +200,7 @@ def rotate(
     the custodians say otherwise).
     """
     if places and not signing:
-        raise click.UsageError("--place: --signing")
+        raise Unusable("--place necesita --signing.", "--place needs --signing.")
     asyncio.run(_rotate(session, signing, opening or not signing, out, places))
 
 
