@@ -97,5 +97,8 @@ class FaultyStore:
     async def counts(self) -> ports.RowCounts:
         return await self._answer(self.inner.counts())
 
+    async def kinds(self, first: int, limit: int) -> list[str]:
+        return await self._answer(self.inner.kinds(first, limit))
+
     async def close(self) -> None:
         await self.inner.close()

@@ -54,14 +54,15 @@ class _Closed(NamedTuple):
 class Groups:
     """Follows a journal entry by entry, and judges each group at its end.
 
-    ``held`` counts the entries under statements that hold; ``first`` is the first group that
-    does not, with why. ``unsigned`` is the first group without a statement.
+    ``held`` counts the entries under statements that hold, ``count`` the groups that have one;
+    ``first`` is the first group that does not hold, with why. ``unsigned`` is the first without
+    a statement.
     """
 
     def __init__(self, group: Callable[[int], Group | None], *, is_mirror: bool) -> None:
         """Begin before entry 0; ``group`` returns the group that holds an entry."""
         self._is_mirror = is_mirror
-        self.held = 0
+        self.held = self.count = 0
         self.unsigned: int | None = None
         self.first: tuple[int, ExchangeError] | None = None
         self._group = group
@@ -85,6 +86,7 @@ class Groups:
             self._fail(index, Refusal(Code.BAD_PROOF, "/first", found=group.first))
             return
         self._open = _Open(group, view, [])
+        self.count += 1
 
     def end(self, leaf: bytes, place: Place) -> None:
         """Tell of the same entry afterwards, by its leaf hash as computed."""

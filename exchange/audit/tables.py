@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from exchange.broker.settle import Record
+    from exchange.journal.tiles import Tile
     from exchange.node.ports import Head, RowCounts
 
-Name = Literal["bodies", "inboxes", "heads", "keys"]
+Name = Literal["bodies", "inboxes", "heads", "keys", "kinds", "tiles"]
 PAGE = 256
 
 
@@ -45,7 +46,16 @@ class Source(Protocol):
         """Return how far the journal says it goes."""
 
     def counts(self) -> RowCounts:
-        """Return how many rows the tables of keys and of inboxes hold."""
+        """Return how many rows the derived tables hold."""
+
+    def kinds(self, first: int, limit: int) -> Sequence[str]:
+        """Return under which kind each entry from index ``first`` on is kept."""
+
+    def newest(self, kind: str) -> int | None:
+        """Return the index of the newest entry of a kind."""
+
+    def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined."""
 
 
 class End(NamedTuple):
@@ -53,6 +63,8 @@ class End(NamedTuple):
 
     head: Head
     positions: Mapping[str, int]
+    # Commit groups that are signed for, end to end; None where they are not.
+    groups: int | None
     # A mirror has neither bodies nor statements, and its head is of the copying.
     is_mirror: bool
 
@@ -69,7 +81,8 @@ class Tables:
         self.failed: dict[Name, tuple[int | None, ExchangeError]] = {}
         self._source = source
         self._page: list[tuple[int, Record]] = []
-        self._keys = self._places = 0
+        self._keys = self._places = self._tiles = 0
+        self._newest: dict[str, int] = {}
         self._without_body: int | None = None
 
     def add(self, index: int, record: Record) -> None:
@@ -77,11 +90,21 @@ class Tables:
         self._page.append((index, record))
         self._keys += len(record.keys)
         self._places += len(record.owed)
+        self._newest[entries.kind_of(record.facts)] = index
         if isinstance(record.facts, entries.Accepted | entries.Granted):
             with self._noting("bodies", index):
                 self._body(index, record.facts, record.entry)
         if len(self._page) == PAGE:
             self._compare()
+
+    def completed(self, tile: Tile, last: int) -> None:
+        """Tell of a tile that the entry ``last`` completes: its root stands in the next row."""
+        self._tiles += 1
+        with self._noting("tiles", last):
+            kept = self._source.hashes(tile.level + 1, tile.index, 1)
+            if kept != tile.root:
+                raise Refusal(Code.BAD_PROOF, f"/tiles/{tile.level}/{tile.index}", found=last)
+            self.held["tiles"] += 1
 
     def finish(self, end: End | None) -> None:
         """Look up what is left; then the totals, unless the journal broke off (None)."""
@@ -93,13 +116,30 @@ class Tables:
             self.failed.setdefault("bodies", (self._without_body, missing))
         with self._noting("heads", None):
             self._heads(end)
-        counts = None
+        with self._noting("kinds", None):
+            self._compare_newest()
         with self._noting("keys", None):
-            counts = self._source.counts()
-            _must_be("/count", self._keys, counts.keys)
-        if counts is not None:
-            with self._noting("inboxes", None):
-                _must_be("/count", self._places, counts.places)
+            self._count(self._source.counts(), end)
+
+    def _count(self, counts: RowCounts, end: End) -> None:
+        """Hold each table to how many rows it must have: one too many is nowhere we looked."""
+        due: tuple[tuple[Name, int, int], ...] = (
+            ("keys", self._keys, counts.keys),
+            ("inboxes", self._places, counts.places),
+            ("kinds", len(self._newest), counts.kinds),
+            ("tiles", end.head.size + self._tiles, counts.hashes),
+        )
+        for name, expected, found in due:
+            with self._noting(name, None):
+                _must_be("/count", expected, found)
+        if end.groups is not None:
+            with self._noting("heads", None):
+                _must_be("/groups", end.groups, counts.groups)
+
+    def _compare_newest(self) -> None:
+        for kind in entries.KINDS:
+            if (found := self._source.newest(kind)) != self._newest.get(kind):
+                raise Refusal(Code.BAD_PROOF, "/newest", name=kind, found=found or 0)
 
     def _body(
         self, index: int, facts: entries.Accepted | entries.Granted, entry: bytes
@@ -136,6 +176,16 @@ class Tables:
                     self.held["keys"] += 1
         with self._noting("inboxes", page[0][0]):
             self._compare_inboxes(page)
+        with self._noting("kinds", page[0][0]):
+            self._compare_kinds(page)
+
+    def _compare_kinds(self, page: Sequence[tuple[int, Record]]) -> None:
+        found = self._source.kinds(page[0][0], len(page))
+        for (index, record), kind in zip(page, found, strict=True):
+            if kind != entries.kind_of(record.facts):
+                self._fail("kinds", index, Refusal(Code.BAD_PROOF, "/kind", found=index))
+            else:
+                self.held["kinds"] += 1
 
     def _compare_inboxes(self, page: Sequence[tuple[int, Record]]) -> None:
         owed: dict[str, list[tuple[int, int]]] = {}

@@ -44,6 +44,8 @@ Name = Literal[
     "inboxes",
     "heads",
     "keys",
+    "kinds",
+    "tiles",
     "kept",
 ]
 _PAGE = 256
@@ -209,7 +211,8 @@ class Verifier:
             self._held["hashes"] += 1
         else:
             self._fail("hashes", stored.index, Refusal(Code.DIGEST_MISMATCH, "/leaf"))
-        self._hashes.extend([leaf])
+        for tile in self._hashes.extend([leaf]):
+            self._tables.completed(tile, stored.index)
         return leaf
 
     def _replay(self, stored: Stored) -> None:
@@ -261,7 +264,9 @@ class Verifier:
         size, frontier = self._held["readable"], self._hashes.frontier.encode()
         head = Head(size, self._epoch, self._taken_ms, frontier)
         is_whole = not self._failed.keys() & {"readable", "replay"}
-        end = tables.End(head, self._replayer.positions, self._is_mirror)
+        is_signed = self._groups.unsigned is None and self._groups.first is None
+        groups = self._groups.count if is_signed else None
+        end = tables.End(head, self._replayer.positions, groups, self._is_mirror)
         self._tables.finish(end if is_whole else None)
         for name, held in self._tables.held.items():
             self._held[name] = held

@@ -73,6 +73,14 @@ _CHECKS = {
         ("claves llevan a su asiento", "keys lead to their entry"),
         ("una clave falta, sobra o lleva a otro", "a key is gone, too many or leads elsewhere"),
     ),
+    "kinds": (
+        ("asientos bajo su clase, y el último de cada una", "entries by kind, newest known"),
+        ("una clase, o su último asiento, es otra", "a kind, or the newest of one, is another"),
+    ),
+    "tiles": (
+        ("losas llenas del árbol, con su raíz", "whole tiles of the tree, with their root"),
+        ("la raíz de una losa es otra, falta o sobra", "a tile's root is another, or too many"),
+    ),
     "kept": (
         ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
         (
@@ -373,7 +381,7 @@ def _checked_en(report: Report) -> str:
         told += f" {left} entries after the newest checkpoint are not signed for yet."
     unseen = [] if report.grouped else ["commit groups"]
     unseen += [] if report.bodies else ["sealed bodies"]
-    return f"{told} Not looked at here: {', '.join([*unseen, 'tile rows'])}."
+    return f"{told} Not looked at here: {', '.join(unseen)}." if unseen else told
 
 
 def _checked_es(report: Report) -> str:
@@ -386,7 +394,7 @@ def _checked_es(report: Report) -> str:
         told += f" {left} asientos tras el último punto de control aún no están firmados."
     unseen = [] if report.grouped else ["grupos de escritura"]
     unseen += [] if report.bodies else ["cuerpos sellados"]
-    return f"{told} No se examinan aquí: {', '.join([*unseen, 'filas de losas'])}."
+    return f"{told} No se examinan aquí: {', '.join(unseen)}." if unseen else told
 
 
 @audit.command("checkpoint")

@@ -69,8 +69,21 @@ class Blocking:
         return self._runner.run(self._store.head())
 
     def counts(self) -> RowCounts:
-        """Return how many rows the tables of keys and of inboxes hold."""
+        """Return how many rows the derived tables hold."""
         return self._runner.run(self._store.counts())
+
+    def kinds(self, first: int, limit: int) -> list[str]:
+        """Return under which kind each entry from index ``first`` on is kept."""
+        return self._runner.run(self._store.kinds(first, limit))
+
+    def newest(self, kind: str) -> int | None:
+        """Return the index of the newest entry of a kind."""
+        row = self._runner.run(self._store.newest(kind))
+        return None if row is None else row.index
+
+    def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined."""
+        return self._runner.run(self._store.hashes(level, first, count))
 
 
 def opened(file: Path) -> Blocking:

@@ -7,7 +7,7 @@ any language splits an entry at its first one. Ciphertext is never in it.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 
@@ -158,6 +158,8 @@ Facts = (
     | EpochOpened
     | Checkpointed
 )
+# The words for them, as they stand in the facts.
+KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in get_args(Facts))
 BOOKKEEPING = (EpochOpened, Checkpointed)
 
 _FACTS: msgspec.json.Decoder[Facts] = msgspec.json.Decoder(Facts)

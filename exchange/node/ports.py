@@ -119,10 +119,17 @@ class InboxRow(msgspec.Struct, frozen=True):
 
 
 class RowCounts(msgspec.Struct, frozen=True):
-    """How many rows the derived tables hold: keys that lead to entries, places in inboxes."""
+    """How many rows the derived tables hold.
+
+    Keys that lead to entries, places in inboxes, commit groups, kinds of which the newest entry
+    is known, and hashes of the tree, of all its rows.
+    """
 
     keys: int
     places: int
+    groups: int
+    kinds: int
+    hashes: int
 
 
 class GroupRow(msgspec.Struct, frozen=True):
@@ -173,7 +180,10 @@ class Store(Protocol):
         """Return a blob by digest, or None."""
 
     async def counts(self) -> RowCounts:
-        """Return how many keys and places there are; for audits: it may read them all."""
+        """Return how many rows there are; for audits: it may read them all."""
+
+    async def kinds(self, first: int, limit: int) -> list[str]:
+        """Return under which kind each entry from index ``first`` on is kept; for audits."""
 
     async def close(self) -> None:
         """Release everything; what was ``Done`` stays."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from exchange.broker.settle import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES
-from exchange.model.entry import kind_of
+from exchange.model.entry import decode, kind_of
 from exchange.node import ports
 from exchange.store import rules
 
@@ -149,9 +149,20 @@ class MemoryStore:
         return self._opened().blobs.get(digest)
 
     async def counts(self) -> ports.RowCounts:
-        """Return how many keys and places there are."""
+        """Return how many rows there are."""
         kept = self._opened()
-        return ports.RowCounts(len(kept.keys), sum(map(len, kept.inboxes.values())))
+        return ports.RowCounts(
+            keys=len(kept.keys),
+            places=sum(map(len, kept.inboxes.values())),
+            groups=len(kept.groups),
+            kinds=len(kept.newest),
+            hashes=sum(map(len, kept.rows.values())) // HASH_BYTES,
+        )
+
+    async def kinds(self, first: int, limit: int) -> list[str]:
+        """Return under which kind each entry from index ``first`` on is kept."""
+        rows = await self.read(first, limit)
+        return [kind_of(decode(row.entry).facts) for row in rows]
 
     async def close(self) -> None:
         """Answer no more; ``reopen`` goes on with the same journal."""

@@ -181,12 +181,27 @@ def blob(connection: sqlite3.Connection, digest: str) -> bytes | None:
 
 
 def row_counts(connection: sqlite3.Connection) -> ports.RowCounts:
-    """Return how many keys there are, young and old, and how many places in inboxes."""
-    row = connection.execute(
-        "SELECT (SELECT count(*) FROM fresh) + (SELECT count(*) FROM key),"
-        " (SELECT count(*) FROM inbox)"
+    """Return how many rows there are; keys are young or old.
+
+    Raises:
+        Fault: the young are not as many as the journal says they are.
+    """
+    young, told, *counts = connection.execute(
+        "SELECT (SELECT count(*) FROM fresh), (SELECT fresh FROM meta),"
+        " (SELECT count(*) FROM key), (SELECT count(*) FROM inbox),"
+        " (SELECT count(*) FROM grp), (SELECT count(*) FROM newest),"
+        " (SELECT coalesce(sum(length(run)), 0) FROM hashes)"
     ).fetchone()
-    return ports.RowCounts(*row)
+    if told != young:
+        raise Fault(Code.STORE_FAILED, reason="young keys are counted wrongly", found=young)
+    old, places, groups, known, size = counts
+    return ports.RowCounts(young + old, places, groups, known, size // HASH_BYTES)
+
+
+def kinds(connection: sqlite3.Connection, first: int, limit: int) -> list[str]:
+    """Return under which kind each entry from index ``first`` on is kept, in order."""
+    statement = "SELECT kind FROM entry WHERE idx >= ? ORDER BY idx LIMIT ?"
+    return [kind for (kind,) in _rows(connection, statement, (first, max(limit, 0)), (str,))]
 
 
 def _rows(

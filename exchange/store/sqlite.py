@@ -161,8 +161,12 @@ class SqliteStore:
         return await self._read(selecting.blob, digest)
 
     async def counts(self) -> ports.RowCounts:
-        """Return how many keys and places there are; reads both tables."""
+        """Return how many rows there are; reads the tables."""
         return await self._read(selecting.row_counts)
+
+    async def kinds(self, first: int, limit: int) -> list[str]:
+        """Return under which kind each entry from index ``first`` on is kept."""
+        return await self._read(selecting.kinds, first, limit)
 
     async def close(self) -> None:
         """Finish what is being written, then release everything; again is harmless."""

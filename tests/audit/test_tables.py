@@ -19,11 +19,13 @@ from exchange.cli.journal_file import opened
 from exchange.cli.main import cli
 from exchange.errors import Code
 from exchange.journal.tiles import MemoryHashes
+from exchange.journal.tree import split
 from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.store.sqlite import SqliteStore
 from tests.builders import COAST, WATCH, refers, world
 from tests.node.running import post, running
+from tests.store.samples import Scribe
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
     monkeypatch.setattr(tables, "PAGE", page)
     report = altered()
     assert report.ok
-    assert [check.number for check in report.checks] == list(range(1, 11))
+    assert [check.number for check in report.checks] == list(range(1, 13))
     documents = len(world().documents)
     found = held(report)
     # Two bulletins; three places in inboxes of readers, one of the author, and every document.
@@ -86,6 +88,7 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
     assert found["inboxes"] == documents + 5
     assert found["heads"] == 4
     assert found["keys"] == 2 * documents + 2 + 2 + 3
+    assert found["kinds"] == found["readable"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,16 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
         ("UPDATE meta SET epoch = 9", "heads"),
         ("UPDATE meta SET taken_ms = taken_ms + 1", "heads"),
         ("UPDATE meta SET frontier = zeroblob(40)", "heads"),
+        ("INSERT INTO grp VALUES (999, 1, x'00')", "heads"),
+        ("UPDATE meta SET fresh = fresh + 1", "keys"),
+        ("UPDATE entry SET kind = 'refused' WHERE idx = 3", "kinds"),
+        ("UPDATE entry SET kind = 'zork' WHERE idx = (SELECT max(idx) FROM entry)", "kinds"),
+        ("UPDATE newest SET idx = idx - 1 WHERE kind = 'trust'", "kinds"),
+        ("UPDATE newest SET kind = 'zork' WHERE kind = 'trust'", "kinds"),
+        ("DELETE FROM newest WHERE kind = 'accepted'", "kinds"),
+        ("INSERT INTO newest VALUES ('refused', 3)", "kinds"),
+        ("INSERT INTO newest VALUES ('zork', 3)", "kinds"),
+        ("INSERT INTO hashes VALUES ((1 << 48), zeroblob(32))", "tiles"),
     ],
 )  # fmt: skip
 def test_row_that_is_gone_too_many_or_another_is_found(altered, statement, check):
@@ -178,7 +191,7 @@ COLUMNS = {
     "meta": ["epoch", "taken_ms", "frontier", "fresh", "swept"],
 }
 # What no reader of a journal looks at.
-UNREAD = {"entry.kind", "newest.kind", "newest.idx", "blob.id", "meta.fresh", "meta.swept"}
+UNREAD = {"blob.id", "meta.swept"}
 
 
 @pytest.mark.parametrize(
@@ -195,6 +208,29 @@ def test_no_value_of_any_column_breaks_the_auditor(altered, table, column):
             # Not even SQLite takes it there.
             continue
         assert report.ok == (f"{table}.{column}" in UNREAD), value
+
+
+def test_root_of_a_tile_is_held_to_its_leaves(tmp_path):
+    path, scribe = tmp_path / "journal.db", Scribe()
+
+    async def write():
+        store = SqliteStore.open(path)
+        await store.append(scribe.bulletins(300), 0)
+        await store.close()
+
+    asyncio.run(write())
+    leaves = split(scribe.hashes.read(0, 0, 256))
+    (tile,) = MemoryHashes().extend(leaves)
+    for statement, places in ((None, {}), ("UPDATE hashes SET run = zeroblob(32)", {"tiles"})):
+        if statement:
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute(f"{statement} WHERE at >= {1 << 48}")
+                connection.commit()
+        with opened(path) as source:
+            held_to = tables.Tables(source)
+            held_to.completed(tile, 255)
+        assert held_to.failed.keys() == set(places)
+        assert held_to.held["tiles"] == (not places)
 
 
 def test_wraps_are_held_to_the_body(journal):
@@ -240,13 +276,13 @@ def test_node_s_file_may_lack_neither(altered, statement, check):
     assert failed(altered(statement)).keys() == {check}
 
 
-EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "grp", "blob"]
+EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "grp", "blob", "newest"]
 NO_TREE = MemoryHashes().frontier.encode().hex()
 
 
 @pytest.mark.parametrize("said", [{}, {"is_mirror": True}])
 def test_emptied_file_is_not_called_intact(altered, said):
-    nothing = f"UPDATE meta SET epoch = 0, taken_ms = 0, frontier = x'{NO_TREE}'"  # noqa: S608
+    nothing = f"UPDATE meta SET epoch = 0, taken_ms = 0, fresh = 0, frontier = x'{NO_TREE}'"  # noqa: S608
     report = altered(*(f"DELETE FROM {table}" for table in EMPTIED), nothing, **said)  # noqa: S608
     assert failed(report) == {"covered": ""}
 
@@ -277,7 +313,7 @@ def test_checkpoints_of_any_age_are_a_beginning_of_the_journal(altered, journal)
     for note in journal[1]:
         report = altered(kept=note)
         assert report.ok
-        assert (report.checks[-1].number, report.checks[-1].name) == (11, "kept")
+        assert (report.checks[-1].number, report.checks[-1].name) == (13, "kept")
     sizes = [altered(kept=note).checks[-1].held for note in journal[1]]
     assert sizes == sorted(set(sizes))
 

@@ -99,7 +99,25 @@ class Copy:
 
     def counts(self) -> RowCounts:
         made = [record for _, record in self.records()]
-        return RowCounts(sum(len(r.keys) for r in made), sum(len(r.owed) for r in made))
+        size = len(self.stored)
+        return RowCounts(
+            keys=sum(len(r.keys) for r in made),
+            places=sum(len(r.owed) for r in made),
+            groups=len({each.first for each in self.groups[:size] if each}),
+            kinds=len(set(self.kinds(0, size))),
+            hashes=size + size // 256,
+        )
+
+    def kinds(self, first: int, limit: int) -> list[str]:
+        return [entries.kind_of(facts_of(each)) for each in self.read(first, limit)]
+
+    def newest(self, kind: str) -> int | None:
+        found = [n for n, each in enumerate(self.kinds(0, len(self.stored))) if each == kind]
+        return found[-1] if found else None
+
+    def hashes(self, level: int, first: int, count: int) -> bytes:
+        leaves = [leaf_hash(each.entry) for each in self.stored]
+        return MemoryHashes(leaves).read(level, first, count)
 
     def records(self):
         replayer = Replayer(
@@ -401,7 +419,7 @@ def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
     )  # fmt: skip
     line = auditing._checked_en(told)
     assert line.startswith(first)
-    assert ("commit groups, sealed bodies, " in line) == (not grouped)
+    assert ("Not looked at here: commit groups, sealed bodies." in line) == (not grouped)
     assert ("2 entries after" in line) == bool(uncovered)
 
 

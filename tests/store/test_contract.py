@@ -111,10 +111,23 @@ async def test_positions_count_each_inbox(store, scribe):
 
 
 async def test_rows_of_derived_tables_are_counted(store, scribe):
-    assert await store.counts() == ports.RowCounts(0, 0)
+    assert await store.counts() == ports.RowCounts(0, 0, 0, 0, 0)
     await store.append(scribe.bulletins(3, DESK), 0)
     await store.append(scribe.bulletins(2, DESK, MIAMI), 3)
-    assert await store.counts() == ports.RowCounts(10, 7)
+    assert await store.counts() == ports.RowCounts(10, 7, groups=2, kinds=1, hashes=5)
+    await store.append(scribe.batch(scribe.refused("x")), 5)
+    await store.append(scribe.bulletins(250), 6)
+    assert await store.counts() == ports.RowCounts(510, 7, groups=4, kinds=2, hashes=257)
+
+
+async def test_each_entry_is_kept_under_its_kind(store, scribe):
+    assert await store.kinds(0, 9) == []
+    await store.append(scribe.batch(scribe.opened(1), scribe.refused("x")), 0)
+    await store.append(scribe.bulletins(2, DESK), 2)
+    kinds = ["epoch-opened", "refused", "accepted", "accepted"]
+    assert await store.kinds(0, 9) == kinds
+    assert await store.kinds(1, 2) == kinds[1:3]
+    assert await store.kinds(0, 0) == await store.kinds(0, -1) == []
 
 
 async def test_two_thousand_keys_are_found_at_once_and_unknown_ones_are_absent(store, scribe):
