@@ -24,12 +24,13 @@ import msgspec
 
 from exchange.client import attaching, compose, granting, opening, reading, receipts, resuming
 from exchange.client.attachments import Attachments
+from exchange.client.inbox import Inbox
 from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import objects, wire
+from exchange.model import objects
 from exchange.model.identity import digest, uuid7
 from exchange.policy.expiry import lapses
 from exchange.seal import jws
@@ -404,76 +405,20 @@ class Agency:
 
     # -- reading ------------------------------------------------------------------------
 
-    async def page(
-        self,
-        after: int,
-        *,
-        expect: int | None = None,
-        since_ms: int = 0,
-        limit: int = 64,
-        wait_s: int = 0,
-    ) -> list[Item]:
-        """Return what the inbox holds after a cursor, verified, opened where it is sealed.
+    @property
+    def inbox(self) -> Inbox:
+        """What is owed to this endpoint, page by page."""
+        opens = [*self._keys.openers, *self._keys.destroyed]
+        ours = opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
+        return Inbox(ours, self._transport, self.view)
 
-        Args:
-            after: journal index of the last item already had; -1 for none.
-            expect: position of the next item, where it is known: one more than the last had.
-            since_ms: when the item before was taken in, where it is known.
-            limit: at most so many.
-            wait_s: how long the node may wait for the first one, in seconds.
-
-        Raises:
-            Refusal: ``bad-proof``: positions have a gap, or stop before the total that the
-                node itself tells; something owed was left out.
-        """
-        page = await self._transport.get_as(
-            wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
-        )
-        if page.items:
-            await self.view()
-        items = reading.verify_all(page.items, self.profile.endpoint, self.trust, since_ms)
-        first = 0 if after < 0 else expect
-        reading.must_be_gapless(items, first, after)
-        if not items and first is not None and page.total > first:
-            raise Refusal(Code.BAD_PROOF, "/total", expected=first, found=page.total)
-        return [await self._opened(item) for item in items]
-
-    async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
-        """Yield inbox items for ever, each once, in order; wait for what is still to come."""
-        expect, since_ms = await self._position_after(after), 0
-        while True:
-            for item in await self.page(after, expect=expect, since_ms=since_ms, wait_s=wait_s):
-                after, expect = item.index, item.position + 1
-                since_ms = reading.taken_ms(item, since_ms)
-                yield item
-
-    async def _position_after(self, after: int) -> int | None:
-        """Return the position that the item after a cursor must have, if the node can tell."""
-        if after < 0:
-            return 0
-        page = await self._transport.get_as(
-            wire.InboxPage, "/v1/inbox", after=after - 1, limit=1
-        )
-        if page.items and page.items[0].index == after:
-            return page.items[0].position + 1
-        # A cursor that is no item of ours (somebody else's entry, say): begin with what comes.
-        return None
+    def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
+        """Yield inbox items for ever, each once, in order; see ``Inbox.follow``."""
+        return self.inbox.follow(after, wait_s=wait_s)
 
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""
-        # Also where it is empty: whose key is about to end is to be told on every look.
-        await self.view()
-        items: list[Item] = []
-        since_ms = 0
-        while more := await self.page(
-            items[-1].index if items else -1,
-            expect=len(items),
-            since_ms=since_ms,
-            limit=wire.MAX_PAGE,
-        ):
-            items += more
-            since_ms = max(reading.taken_ms(item, since_ms) for item in more)
-        return items
+        return await self.inbox.everything()
 
     async def save(
         self, item: Delivered, place: int, folder: Path, tell: Tell = _untold
@@ -492,8 +437,3 @@ class Agency:
             Fault: the node does not answer for long; the folder cannot be written to.
         """
         return await self._attachments.save(item, place, folder, tell)
-
-    async def _opened(self, item: Item) -> Item:
-        keys = [*self._keys.openers, *self._keys.destroyed]
-        ours = opening.Ours(self.profile.endpoint, keys, self.trust, self.world.codes)
-        return await opening.opened(item, ours, self._transport)

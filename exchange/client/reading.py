@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes
     from exchange.model.header import Header, Relation
     from exchange.model.objects import Acknowledgement, Grant, Notice, Outcome, Release
-    from exchange.model.view import View
+    from exchange.model.view import Standing, View
     from exchange.model.wire import InboxItem
     from exchange.seal.open import Opened, Unwrapper
 
@@ -193,8 +193,7 @@ def _header(facts: entries.Accepted, raw: bytes, view: View) -> tuple[Header, st
     """Return the header of an accepted entry and its digest, verified under a view."""
     signed = _read(raw, headers.TYP, facts.digest)
     header = headers.decode(signed.payload)
-    standing = view.signatory(header.origin, header.endpoint, header.suite)
-    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    _must_be_signed(header, signed, view, facts)
     _must_share_trust(header, view)
     return header, signed.digest
 
@@ -204,6 +203,18 @@ def _read(raw: bytes, typ: str, named: str) -> jws.Signed:
     if signed.typ != typ or signed.digest != named:
         raise Refusal(Code.DIGEST_MISMATCH, "/digest")
     return signed
+
+
+def _must_be_signed(
+    said: Header | Acknowledgement | Grant | Release,
+    signed: jws.Signed,
+    view: View,
+    facts: _WithOwed,
+) -> Standing:
+    """Return by whom an object is signed, if its endpoint did sign it and might do so then."""
+    standing = view.signatory(said.origin, said.endpoint, said.suite)
+    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    return standing
 
 
 _WithOwed = (
@@ -247,8 +258,7 @@ def _acked(
 ) -> Acked:
     signed = _read(raw, objects.ACK_TYP, facts.digest)
     ack = objects.decode_acknowledgement(signed.payload)
-    standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
-    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    _must_be_signed(ack, signed, view, facts)
     if ack.of.endpoint != endpoint:
         raise Refusal(Code.NOT_YOURS, "/of/endpoint", name=ack.of.endpoint)
     _must_be_owed(item, facts, endpoint)
@@ -260,8 +270,7 @@ def _granted(
 ) -> Granted:
     signed = _read(raw, objects.GRANT_TYP, facts.digest)
     grant = objects.decode_grant(signed.payload)
-    standing = view.signatory(grant.origin, grant.endpoint, grant.suite)
-    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    _must_be_signed(grant, signed, view, facts)
     # Nobody gives away what another member wrote, whatever the node says.
     if member_of(grant.of.endpoint) != grant.origin:
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=grant.of.id)
@@ -279,9 +288,7 @@ def _released(
 ) -> Released:
     signed = _read(raw, objects.RELEASE_TYP, facts.digest)
     release = objects.decode_release(signed.payload)
-    standing = view.signatory(release.origin, release.endpoint, release.suite)
-    jws.verify_by(signed, standing, facts.taken_ms // 1000)
-    rules.may_release(release, standing)
+    rules.may_release(release, _must_be_signed(release, signed, view, facts))
     _must_be_owed(item, facts, endpoint)
     return Released(item.position, item.index, facts.taken_ms, release)
 

@@ -65,16 +65,18 @@ def secrets(door: Door) -> list[str]:
     return told + [spell for each in (*seeds, session) for spell in (b64(each), each.hex())]
 
 
-async def provoke(  # noqa: C901
-    door: Door, faulty: FaultyStore, monkeypatch
-) -> list[bytes]:
-    """Make the node say no in every way it has; return all that it said."""
-    said: list[bytes] = []
+class Told:
+    """What a node says, gathered."""
 
-    async def tell(answer):
+    def __init__(self) -> None:
+        self.said: list[bytes] = []
+
+    async def __call__(self, answer) -> None:
         got = await answer
-        said.append(got if isinstance(got, bytes) else got.body)
+        self.said.append(got if isinstance(got, bytes) else got.body)
 
+
+async def misuse_posting(door: Door, tell: Told) -> None:
     sealed = world().envelope(text=TEXT)
     await tell(door.post(sealed.framed()))
     await tell(door.post(sealed.framed()))
@@ -91,28 +93,28 @@ async def provoke(  # noqa: C901
         for typ in ("xb-header+jws", "xb-ack+jws", "xb-trust+jws", "xb-session+jws", CANARY):
             await tell(door.post(world().sign(payload, typ, OPS) + b"\n{}\n"))
             await tell(door.post(world().sign(payload, typ, OPS) + b"\n\n", MINSA))
+
+
+async def misuse_sessions_and_paths(door: Door, tell: Told) -> None:
     await tell(door.post(session_request(CANARY, NOW), None, "/v1/session"))
     for header in ("Bearer ", "Basic ", "Bearer x."):
         headers = {"Authorization": header + CANARY}
         await tell(door.get("/v1/inbox", None, headers=headers))
-    for path in (
-        "inbox?after=",
-        "tile/",
-        "receipts/",
-        "blobs/",
-        "proof?index=",
-        "",
-        "trust?after=",
-    ):
+    paths = ("inbox?after=", "tile/", "receipts/", "blobs/", "proof?index=", "", "trust?after=")
+    for path in (*paths, "inbox?endpoint="):
         await tell(door.get(f"/v1/{path}{CANARY}"))
-    await tell(door.get(f"/v1/inbox?endpoint={CANARY}"))
+
+
+async def misuse_http(door: Door, tell: Told) -> None:
     request = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
     token = b"Authorization: Bearer " + door.token().encode()
     for line in (token + b"\x00", CANARY.encode() + b"\x01", b"X: " + b"a" * 70_000 + token):
         await tell(door.raw(request + line + b"\r\n\r\n"))
     await tell(door.raw(CANARY.encode() + b" " + token + b"\r\n\r\n"))
     await tell(door.ask("POST", "/v1/objects", data=b"x", headers={"Expect": CANARY}))
-    # Faults, and a defect whose message quotes what was posted.
+
+
+async def fail_its_store(door: Door, tell: Told, faulty: FaultyStore) -> None:
     faulty.fail(Failure.REFUSE, Failure.LOSE_WRITE)
     await tell(door.post(world().envelope(text=TEXT).framed()))
     await tell(door.post(world().envelope(text=TEXT).framed()))
@@ -122,24 +124,36 @@ async def provoke(  # noqa: C901
     await tell(door.post(world().envelope(text=TEXT).framed()))
     faulty.is_silent = False
 
-    def quotes(arrival, _):
-        raise ValueError(CANARY, arrival)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(considering, "consider", quotes)
-        await tell(door.post(world().envelope(text=TEXT).framed()))
-    with monkeypatch.context() as patch:
-        patch.setattr(door.node, "submit", quotes)
-        await tell(door.post(world().envelope(text=TEXT).framed()))
+def quotes(arrival, _):
+    """A defect whose message quotes what was posted."""
+    raise ValueError(CANARY, arrival)
+
+
+async def plant_defects(door: Door, tell: Told, monkeypatch) -> None:
+    for place, name in ((considering, "consider"), (door.node, "submit")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, quotes)
+            await tell(door.post(world().envelope(text=TEXT).framed()))
     with monkeypatch.context() as patch:
         patch.setattr(type(door.node.checkpoints), "checkpoint", lambda _: quotes(b"", None))
         door.node._start("planted", door.node.checkpoints.run(0))
         await door.get("/livez", None)
+
+
+async def provoke(door: Door, faulty: FaultyStore, monkeypatch) -> list[bytes]:
+    """Make the node say no in every way it has; return all that it said."""
+    tell = Told()
+    await misuse_posting(door, tell)
+    await misuse_sessions_and_paths(door, tell)
+    await misuse_http(door, tell)
+    await fail_its_store(door, tell, faulty)
+    await plant_defects(door, tell, monkeypatch)
     await post(door.node, world().amended(COAST, suspended), MINSA)
     await tell(door.get("/v1/inbox", COAST))
     await tell(door.get("/metrics", None))
     await tell(door.get("/livez", None))
-    return said
+    return tell.said
 
 
 async def test_nothing_secret_is_said_logged_or_recorded(diary, monkeypatch):

@@ -36,7 +36,7 @@ class Told:
             ]
             return wire.JournalPage(items=items, size=self.size)
         documents = world().documents[after + 1 :]
-        items = [
+        found = [
             wire.TrustItem(
                 position=n,
                 index=n,
@@ -48,7 +48,7 @@ class Told:
             )
             for n, raw in enumerate(documents)
         ]
-        return wire.TrustPage(items=items, cursor=after + len(items), total=9)
+        return wire.TrustPage(items=found, cursor=after + len(found), total=9)
 
     async def get(self, path: str) -> bytes:
         assert path == "/v1/checkpoint"

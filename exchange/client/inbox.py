@@ -1,0 +1,107 @@
+"""An endpoint's inbox, page by page: everything owed, in order, and nothing left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.client import opening, reading
+from exchange.errors import Code, Refusal
+from exchange.model import wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from exchange.client.opening import Ours
+    from exchange.client.reading import Item
+    from exchange.client.transport import Transport
+    from exchange.model.view import View
+
+
+class Inbox:
+    """Reads what is owed to one endpoint, and holds its node to owing all of it."""
+
+    def __init__(
+        self, ours: Ours, transport: Transport, view: Callable[[], Awaitable[View]]
+    ) -> None:
+        """Prepare; nothing is asked before the first call.
+
+        Args:
+            ours: the endpoint, what it opens with, and the trust log that it follows.
+            transport: its session.
+            view: brings the trust log up to date, and holds it to what was seen before.
+        """
+        self._ours = ours
+        self._transport = transport
+        self._view = view
+
+    async def page(
+        self,
+        after: int,
+        *,
+        expect: int | None = None,
+        since_ms: int = 0,
+        limit: int = 64,
+        wait_s: int = 0,
+    ) -> list[Item]:
+        """Return what the inbox holds after a cursor, verified, opened where it is sealed.
+
+        Args:
+            after: journal index of the last item already had; -1 for none.
+            expect: position of the next item, where it is known: one more than the last had.
+            since_ms: when the item before was taken in, where it is known.
+            limit: at most so many.
+            wait_s: how long the node may wait for the first one, in seconds.
+
+        Raises:
+            Refusal: ``bad-proof``: positions have a gap, or stop before the total that the
+                node itself tells; something owed was left out.
+        """
+        page = await self._transport.get_as(
+            wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
+        )
+        if page.items:
+            await self._view()
+        ours = self._ours
+        items = reading.verify_all(page.items, ours.endpoint, ours.trust, since_ms)
+        first = 0 if after < 0 else expect
+        reading.must_be_gapless(items, first, after)
+        if not items and first is not None and page.total > first:
+            raise Refusal(Code.BAD_PROOF, "/total", expected=first, found=page.total)
+        return [await opening.opened(item, ours, self._transport) for item in items]
+
+    async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
+        """Yield items for ever, each once, in order; wait for what is still to come."""
+        expect, since_ms = await self._position_after(after), 0
+        while True:
+            for item in await self.page(after, expect=expect, since_ms=since_ms, wait_s=wait_s):
+                after, expect = item.index, item.position + 1
+                since_ms = reading.taken_ms(item, since_ms)
+                yield item
+
+    async def _position_after(self, after: int) -> int | None:
+        """Return the position that the item after a cursor must have, if the node can tell."""
+        if after < 0:
+            return 0
+        page = await self._transport.get_as(
+            wire.InboxPage, "/v1/inbox", after=after - 1, limit=1
+        )
+        if page.items and page.items[0].index == after:
+            return page.items[0].position + 1
+        # A cursor that is no item of ours (somebody else's entry, say): begin with what comes.
+        return None
+
+    async def everything(self) -> list[Item]:
+        """Return the whole inbox as it is now."""
+        # Also where it is empty: whose key is about to end is to be told on every look.
+        await self._view()
+        items: list[Item] = []
+        since_ms = 0
+        while more := await self.page(
+            items[-1].index if items else -1,
+            expect=len(items),
+            since_ms=since_ms,
+            limit=wire.MAX_PAGE,
+        ):
+            items += more
+            since_ms = max(reading.taken_ms(item, since_ms) for item in more)
+        return items
