@@ -65,10 +65,10 @@ function verify(claims, suite, keyOf) {
   const { signatures } = SUITES[suite], wanted = algorithmsOf(suite);
   must(claims.length === wanted.length, "signature-count");
   must(claims.every(({ alg }, i) => alg === wanted[i]), "signature-order");
-  claims.map(keyOf).forEach((key, i) => {
+  return claims.map(keyOf).map((key, i) => {
     const { alg, over, signature } = claims[i], [, scheme] = signatures[i];
     must(key.alg === alg, "key-not-valid");   // by the directory, not by what the object says
-    must(scheme.verify(signature, over, publicOf(key)), "bad-signature");
+    return must(scheme.verify(signature, over, publicOf(key)), "bad-signature") && claims[i];
   });
 }
 export function sign(payload, typ, { suite, sign: seeds }) {
@@ -171,8 +171,7 @@ function custodians(claims, { suite, nations }, nation) {
     const keyOf = ({ kid }) => keys.find((jwk) => kidOf(jwk) === kid);
     const groups = claims.filter((_, i) => i % size === 0).map((_, i) => claims.slice(i * size, ++i * size));
     const mine = groups.filter((group) => group.every(keyOf));
-    mine.forEach((group) => verify(group, suite, keyOf));
-    return { name, mine: mine.flat() };
+    return { name, mine: mine.flatMap((group) => verify(group, suite, keyOf)) };
   }).filter(({ mine }) => mine.length);
   must(new Set(theirs.map(({ name }) => name)).size >= threshold, "trust-not-signed");
   return theirs.flatMap(({ mine }) => mine);
