@@ -79,6 +79,9 @@ class FaultyStore:
     async def positions(self) -> dict[str, int]:
         return await self._answer(self.inner.positions())
 
+    async def heads(self) -> bytes:
+        return await self._answer(self.inner.heads())
+
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
         return await self._answer(self.inner.find(keys))
 

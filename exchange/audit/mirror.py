@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.audit import forms
-from exchange.audit.verify import PREFIX, log_keys
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
+from exchange.journal.logkeys import PREFIX, log_keys
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
@@ -196,7 +196,7 @@ class _Copy:
         node = self._replayer.view.nodes.get(origin.removeprefix(PREFIX))
         if node is None or not origin.startswith(PREFIX):
             raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])
-        signed = c2sp.verify(note, origin=origin, required=log_keys(node, origin)).checkpoint
+        signed = c2sp.verify(note, origin=origin, required=log_keys(node)).checkpoint
         if root_at(signed.size, self._hashes) != signed.root:
             raise Refusal(Code.MIRROR_MISMATCH, "/root", found=signed.size)
 

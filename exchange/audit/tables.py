@@ -42,6 +42,9 @@ class Source(Protocol):
     def heads(self) -> Mapping[str, int]:
         """Return how many entries each inbox says it holds."""
 
+    def snapshot(self) -> bytes:
+        """Return the newest snapshot of inbox heads, as kept."""
+
     def head(self) -> Head:
         """Return how far the journal says it goes."""
 
@@ -65,6 +68,7 @@ class End(NamedTuple):
     positions: Mapping[str, int]
     # Commit groups that are signed for, end to end; None where they are not.
     groups: int | None
+    snapshot: bytes
     # A mirror has neither bodies nor statements, and its head is of the copying.
     is_mirror: bool
 
@@ -215,6 +219,9 @@ class Tables:
             raise Refusal(Code.BAD_PROOF, "/frontier")
         if not end.is_mirror:
             _must_be("/epoch", honest.epoch, found.epoch)
+            # A mirror serves nobody, and keeps none.
+            if self._source.snapshot() != end.snapshot:
+                raise Refusal(Code.BAD_PROOF, "/snapshot")
 
     @contextmanager
     def _noting(self, name: Name, index: int | None) -> Iterator[None]:

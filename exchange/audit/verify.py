@@ -18,19 +18,17 @@ from exchange.audit.groups import Group, Groups, Place
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
-from exchange.journal.note import SignatureType, VerifierKey
+from exchange.journal.logkeys import PREFIX, log_keys
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
-from exchange.model.codec import b64, unb64
+from exchange.model.codec import b64
 from exchange.model.view import View
 from exchange.node.ports import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from exchange.model.trust import Node
 
 # In this order; a report numbers them from 1.
 Name = Literal[
@@ -49,8 +47,6 @@ Name = Literal[
     "kept",
 ]
 _PAGE = 256
-# What a node's journal is called is this and its name.
-PREFIX = "exchange/"
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -116,15 +112,6 @@ class Report(msgspec.Struct, frozen=True):
     bodies: int
     root: str
     checks: list[Check]
-
-
-def log_keys(node: Node, origin: str) -> list[VerifierKey]:
-    """Return the two keys that must sign a node's checkpoints."""
-    kinds = (SignatureType.ED25519, SignatureType.ML_DSA_44)
-    return [
-        VerifierKey(origin, kind, unb64(key.x or key.pub or ""))
-        for kind, key in zip(kinds, node.log, strict=True)
-    ]
 
 
 class _Note(NamedTuple):
@@ -265,8 +252,8 @@ class Verifier:
         head = Head(size, self._epoch, self._taken_ms, frontier)
         is_whole = not self._failed.keys() & {"readable", "replay"}
         is_signed = self._groups.unsigned is None and self._groups.first is None
-        groups = self._groups.count if is_signed else None
-        end = tables.End(head, self._replayer.positions, groups, self._is_mirror)
+        groups, replayer = self._groups.count if is_signed else None, self._replayer
+        end = tables.End(head, replayer.positions, groups, replayer.heads, self._is_mirror)
         self._tables.finish(end if is_whole else None)
         for name, held in self._tables.held.items():
             self._held[name] = held
@@ -281,7 +268,7 @@ class Verifier:
             if node is None or not origin.startswith(PREFIX):
                 raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])  # noqa: TRY301
             self._is_node(node.node, Refusal(Code.BAD_CHECKPOINT, "/note", name=node.node))
-            found = c2sp.verify(raw, origin=origin, required=log_keys(node, origin)).checkpoint
+            found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint
             self._must_contain(found)
         except Refusal as refusal:
             self._fail("kept", None, refusal)
@@ -316,7 +303,7 @@ class Verifier:
         node = view.nodes.get(name)
         if node is None or not origin.startswith(PREFIX):
             raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin)
-        found = c2sp.verify(raw, origin=origin, required=log_keys(node, origin)).checkpoint
+        found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint
         # A checkpoint covers what stood before it, never itself.
         if found.size != facts.size or found.size > index:
             raise Refusal(Code.BAD_CHECKPOINT, "/size", found=found.size)

@@ -1,21 +1,23 @@
 """Replay: judge every entry again, by the functions that judged it, and compare.
 
 A journal whose entries all replay was kept by these rules. What a replay cannot judge again
-(refusals, whose bytes are not kept, and bookkeeping) it attests: time, place and form.
+(refusals, whose bytes are not kept, and most bookkeeping) it attests: time, place and form.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import intake
+from exchange.broker import heads, intake
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record, lookups
 from exchange.errors import Code, Refusal
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
-from exchange.model.codec import unb64
+from exchange.model.codec import b64, unb64
 from exchange.model.identity import digest
 from exchange.seal import jws, notices
 from exchange.seal.body import Seen
@@ -52,8 +54,16 @@ class Replayer:
         self.view = view
         self.size = 0
         self.positions: dict[str, int] = {}
+        # What a store keeps of the inbox heads under the newest checkpoint; empty before one.
+        self.heads = b""
         self._taken_ms = 0
         self._by_key: dict[bytes, int] = {}
+        # Heads cover entries up to some place before them: what came since the last checkpoint
+        # is not folded yet, each with the view in force after it.
+        self._inboxes = heads.Inboxes()
+        self._unfolded: deque[tuple[heads.Step, View]] = deque()
+        self._folded_view = view
+        self._judged = b""
         self._entry_at = entry_at
         self._document = document
 
@@ -78,6 +88,8 @@ class Replayer:
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
         decision = self._decision(entry)
+        if isinstance(facts, entries.InboxHeads):
+            self._judge_heads(facts)
         if isinstance(facts, entries.Noticed):
             self._notify(ledger, facts, entry.object)
         elif decision is None:
@@ -93,7 +105,8 @@ class Replayer:
         if record.entry != raw:
             raise Refusal(Code.BAD_PROOF, "", found=self.size)
         self._advance(ledger, record)
-        return Replayed(record, decision is not None)
+        is_judged = decision is not None or isinstance(facts, entries.InboxHeads)
+        return Replayed(record, is_judged)
 
     def _decision(self, entry: Entry) -> Decision | None:
         """Judge an entry's object again; None for what can only be attested."""
@@ -113,7 +126,12 @@ class Replayer:
                 return intake.trust_document(self._trusted(facts), self.view, now)
             case entries.Noticed():
                 return None
-            case entries.Refused() | entries.EpochOpened() | entries.Checkpointed():
+            case (
+                entries.Refused()
+                | entries.EpochOpened()
+                | entries.Checkpointed()
+                | entries.InboxHeads()
+            ):
                 if entry.object:
                     raise Refusal(Code.BAD_PROOF, "", found=self.size)
                 return None
@@ -136,6 +154,23 @@ class Replayer:
         if raw is None or digest(raw) != facts.document.digest:
             raise Refusal(Code.BAD_PROOF, "/document", found=self.size)
         return raw
+
+    def _judge_heads(self, facts: entries.InboxHeads) -> None:
+        """Hold inbox heads to what the entries before them owe; to none older than they may."""
+        if not self._inboxes.size <= facts.size <= self.size:
+            raise Refusal(Code.BAD_PROOF, "/size", found=self.size)
+        self._fold_up_to(facts.size)
+        made = self._inboxes.map(self._folded_view)
+        if made is None or made[0] != facts.seed:
+            raise Refusal(Code.BAD_PROOF, "/seed", found=self.size)
+        if b64(made[1].root) != facts.root:
+            raise Refusal(Code.BAD_PROOF, "/root", found=self.size)
+        self._judged = self._inboxes.snapshot(self.size, self._folded_view).encode()
+
+    def _fold_up_to(self, size: int) -> None:
+        while self._inboxes.size < size:
+            entry, self._folded_view = self._unfolded.popleft()
+            self._inboxes.fold(entry)
 
     def _notify(self, ledger: Ledger, facts: entries.Noticed, raw: bytes) -> None:
         """Hold a notice to its node's signature; why it was given is not judged here."""
@@ -190,4 +225,10 @@ class Replayer:
             document, blob = established.document, established.blob
             self.view = self.view.with_document(document, blob.digest, index)
         self._taken_ms = ledger.taken_ms
+        entry = heads.step(leaf_hash(record.entry), record.facts)
+        self._unfolded.append((entry, self.view))
         self.size += 1
+        if isinstance(record.facts, entries.Checkpointed):
+            # Whatever heads come next were made after it, and cover all before it.
+            self.heads = self._judged
+            self._fold_up_to(self.size)

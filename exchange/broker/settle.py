@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 # 64 KiB: protects the writer from a chain of corrections to ever new recipients.
 MAX_OWED = 256
 
-# Every trust document is owed to everybody: one inbox for all.
-TRUST_INBOX = "trust"
+TRUST_INBOX = entries.TRUST_INBOX
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -60,6 +59,8 @@ class Record(NamedTuple):
     keys: tuple[bytes, ...] = ()
     owed: tuple[entries.Owed, ...] = ()
     blob: tuple[Blob, bytes] | None = None
+    # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
+    heads: bytes = b""
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -218,9 +219,9 @@ class Ledger:
             )
             return self._refuse(Declined(refusal, named, len(raw)), arrival[0])
 
-    def append(self, facts: Facts, signed: bytes = b"") -> int:
+    def append(self, facts: Facts, signed: bytes = b"", heads: bytes = b"") -> int:
         """Add a bookkeeping entry, and return its index."""
-        return self._add(Record(facts, entries.encode(facts, signed)))
+        return self._add(Record(facts, entries.encode(facts, signed), heads=heads))
 
     def salt(self) -> str:
         """Return a fresh salt, as entries spell it."""

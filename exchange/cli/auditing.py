@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.audit.verify import log_keys
 from exchange.cli import output
 from exchange.cli.journal_file import opened
 from exchange.cli.main import Session, group, verb
@@ -219,7 +218,7 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             return {"who": "", "told": f"{facts.name} v{facts.version}"}
         case entries.EpochOpened() as facts:
             return {"who": facts.node, "told": f"epoch {facts.epoch}"}
-        case entries.Checkpointed() as facts:
+        case entries.Checkpointed() | entries.InboxHeads() as facts:
             return {"who": "", "told": f"size {facts.size}"}
 
 
@@ -414,12 +413,13 @@ def checkpoint(session: Session, file: Path) -> None:
 
 async def _checkpoint(session: Session) -> tuple[bytes, int]:
     from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
+    from exchange.journal.logkeys import log_keys, origin_of  # noqa: PLC0415
 
     async with session.context().agency() as agency:
         raw = await agency.transport.get("/v1/checkpoint")
         node = (await agency.view()).nodes[agency.profile.node]
-    origin = f"exchange/{node.node}"
-    verified = c2sp.verify(raw, origin=origin, required=log_keys(node, origin))
+    required = log_keys(node)
+    verified = c2sp.verify(raw, origin=origin_of(node.node), required=required)
     return raw, verified.checkpoint.size
 
 
@@ -444,6 +444,7 @@ def proof(session: Session, index: int, out: Path | None) -> None:
 
 async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
     from exchange.journal import bundle, checkpoint  # noqa: PLC0415
+    from exchange.journal.logkeys import log_keys, origin_of  # noqa: PLC0415
     from exchange.journal.tree import leaf_hash  # noqa: PLC0415
 
     async with session.context().agency() as agency:
@@ -452,10 +453,10 @@ async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
         view = await agency.view()
         node = view.nodes.get(agency.profile.node)
     found = bundle.parse(answer.proof.encode())
-    origin = f"exchange/{agency.profile.node}"
+    origin = origin_of(agency.profile.node)
     if node is None or found.index != index:
         raise Refusal(Code.BAD_PROOF, "/index", found=found.index)
-    bundle.verify_proof(found, leaf_hash(raw), origin=origin, required=log_keys(node, origin))
+    bundle.verify_proof(found, leaf_hash(raw), origin=origin, required=log_keys(node))
     size = checkpoint.parse(found.note).size
     told = {"index": index, "size": size, "origin": origin, "steps": len(found.path)}
     return told, answer.proof

@@ -64,6 +64,10 @@ class Blocking:
         """Return how many entries each inbox says it holds."""
         return self._runner.run(self._store.positions())
 
+    def snapshot(self) -> bytes:
+        """Return the newest snapshot of inbox heads, as kept."""
+        return self._runner.run(self._store.heads())
+
     def head(self) -> Head:
         """Return how far the journal says it goes."""
         return self._runner.run(self._store.head())

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 from exchange.cli import state, world
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
+from exchange.journal.logkeys import origin_of
 from exchange.node.accepting import Acceptor
-from exchange.node.checkpoints import origin_of
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings

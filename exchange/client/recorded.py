@@ -32,7 +32,12 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
         Refusal: ``bad-proof``: these are not the facts of this object.
     """
     match facts:
-        case entries.Noticed() | entries.EpochOpened() | entries.Checkpointed():
+        case (
+            entries.Noticed()
+            | entries.EpochOpened()
+            | entries.Checkpointed()
+            | entries.InboxHeads()
+        ):
             raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
         case entries.Refused():
             # What was refused need not be readable at all.

@@ -19,6 +19,9 @@ from exchange.model.identity import Base64, Count, Digest, EndpointId, Word
 MAX_ENTRY_BYTES = 64 * 1024 - 1
 SALT_BYTES = 16
 
+# Every trust document is owed to everybody: one inbox for all.
+TRUST_INBOX = "trust"
+
 # Empty: the node's own operator, who has no endpoint.
 Caller = Annotated[
     str, msgspec.Meta(pattern=r"^([a-z]{2}\.[a-z0-9]{1,30}/[a-z0-9][a-z0-9-]{0,30})?$")
@@ -147,6 +150,19 @@ class Checkpointed(_Facts, frozen=True, tag="checkpoint"):
     note: str
 
 
+class InboxHeads(_Facts, frozen=True, tag="inbox-heads"):
+    """What is owed to everybody among the first ``size`` entries: see ``journal.heads``.
+
+    ``root`` is that of a Merkle map over the trust inbox and the endpoints in the directory at
+    that place. Its leaves are salted from the salt of entry ``seed``, which no endpoint is
+    shown.
+    """
+
+    size: Count
+    seed: Count
+    root: Digest
+
+
 Facts = (
     Accepted
     | Acknowledged
@@ -157,10 +173,13 @@ Facts = (
     | Trust
     | EpochOpened
     | Checkpointed
+    | InboxHeads
 )
 # The words for them, as they stand in the facts.
 KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in get_args(Facts))
-BOOKKEEPING = (EpochOpened, Checkpointed)
+BOOKKEEPING = (EpochOpened, Checkpointed, InboxHeads)
+# Auditors are shown these, and no endpoint ever is: their salts can seed others.
+UNSHOWN = (EpochOpened, Checkpointed)
 
 _FACTS: msgspec.json.Decoder[Facts] = msgspec.json.Decoder(Facts)
 
@@ -175,6 +194,17 @@ class Entry(msgspec.Struct, frozen=True):
 def kind_of(facts: Facts) -> str:
     """Return the word for this kind of entry, as it stands in the facts."""
     return str(facts.__struct_config__.tag)
+
+
+def owed_by(facts: Facts) -> tuple[Owed, ...]:
+    """Return the places in inboxes that an entry takes."""
+    match facts:
+        case Accepted() | Acknowledged() | Granted() | Released() | Noticed():
+            return tuple(facts.owed)
+        case Trust():
+            return (Owed(TRUST_INBOX, facts.position),)
+        case Refused() | EpochOpened() | Checkpointed() | InboxHeads():
+            return ()
 
 
 def encode(facts: Facts, signed: bytes = b"") -> bytes:

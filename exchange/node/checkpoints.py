@@ -1,18 +1,28 @@
-"""Sign how long the journal is and what its root is: read back, then signed, then shown."""
+"""Sign how long the journal is and what its root is: read back, then signed, then shown.
+
+    read back > [inbox-heads entry] > read back > sign > [checkpoint entry, snapshot] > shown
+
+Each checkpoint has an inbox-heads entry under it, so an endpoint can prove that it lacks
+nothing of what is owed to it. When nothing is new the newest one is signed again, with the
+time, and not recorded: an idle node writes nothing, and one that is frozen is seen to be old.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from exchange.broker.heads import Inboxes, step
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.proofs import frontier_at
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
+from exchange.model.codec import b64
+from exchange.node import heads
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
@@ -20,17 +30,15 @@ if TYPE_CHECKING:
 
     from exchange.broker.settle import Ledger
     from exchange.model.entry import Facts
+    from exchange.model.view import View
     from exchange.node.ports import Row, Store
     from exchange.node.writer import Writer
 
 _PAGE = 512
+# When nothing is new, the newest checkpoint is signed again as often as this.
+AGAIN_S = 60
 
 _log = structlog.get_logger("exchange.node")
-
-
-def origin_of(node: str) -> str:
-    """Return the name under which a node's journal signs its checkpoints (C2SP origin)."""
-    return f"exchange/{node}"
 
 
 class Checkpointer:
@@ -53,18 +61,35 @@ class Checkpointer:
         self._signers = signers
         self._clock_ms = clock_ms
         self._read = Frontier()
+        self._inboxes = Inboxes()
+        # How much the inbox heads under the newest checkpoint cover, and where the newest
+        # entry stands that is more than bookkeeping: beyond that there is news.
         self._covered = 0
-        self._has_news = False
+        self._news_at = -1
+        self._signed_s = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def resume(self) -> None:
-        """Continue after the newest checkpoint of the journal, trusting its verified root."""
+        """Continue after the newest checkpoint of the journal, trusting its verified root.
+
+        Where the store has no snapshot of the heads that holds, the first checkpoint reads the
+        whole journal and folds them anew.
+        """
         row = await self._store.newest("checkpoint")
-        if row is not None:
-            facts = entries.decode(row.entry).facts
-            if isinstance(facts, entries.Checkpointed):
-                self.newest, self._covered = facts.note.encode(), facts.size
-                # What that checkpoint covers was compared with its root at opening.
-                self._read = await with_hashes(self._store, partial(frontier_at, self._covered))
+        facts = entries.decode(row.entry).facts if row is not None else None
+        if not isinstance(facts, entries.Checkpointed):
+            return
+        self.newest, self._signed_s = facts.note.encode(), facts.taken_ms // 1000
+        try:
+            stored = await heads.stored(self._store)
+        except Fault as fault:
+            _log.warning("inbox-heads", code=fault.code.value)
+            stored = None
+        if stored is not None and stored.snapshot.size <= facts.size:
+            self._covered = stored.snapshot.size
+            self._inboxes = Inboxes(self._covered, stored.snapshot.inboxes())
+            # What that checkpoint covers was compared with its root at opening.
+            self._read = await with_hashes(self._store, partial(frontier_at, self._covered))
 
     async def run(self, interval_s: float) -> None:
         """Checkpoint when there is news, at most once an interval, until cancelled.
@@ -88,48 +113,91 @@ class Checkpointer:
         Raises:
             Fault: what is stored is not what the tree was grown from: nothing is signed.
         """
-        target = self._writer.frontier
-        await self._read_back(target.size)
-        # The root that is signed is that of the bytes on disk, not of those once in memory.
-        if self._read.size != target.size or self._read.root() != target.root():
-            raise self._unsound(target.size)
-        if not self._has_news:
-            return self.newest
+        async with self._one_at_a_time:
+            return await self._checkpoint()
+
+    async def _checkpoint(self) -> bytes | None:
+        view = self._writer.view
+        await self._read_back()
+        if self._news_at < self._covered:
+            return await self._signed_again()
+        covered = self._inboxes.size
+        snapshot = await self._record_heads(view)
+        target = await self._read_back()
         statement = c2sp.Checkpoint(self._origin, target.size, target.root())
-        note = await asyncio.to_thread(
-            c2sp.sign, statement, self._signers, self._clock_ms() // 1000
-        )
+        note = await self._sign(statement)
 
         def made(ledger: Ledger) -> Facts:
-            return entries.Checkpointed(
-                size=target.size,
-                note=note.decode(),
-                salt=ledger.salt(),
-                taken_ms=ledger.taken_ms,
-                view=ledger.view,
-            )
+            return entries.Checkpointed(size=target.size, note=note.decode(), **_common(ledger))
 
-        await self._writer.note(made)
-        self._covered, self.newest, self._has_news = target.size, note, False
+        await self._writer.note(made, snapshot)
+        self._covered, self.newest = covered, note
         return note
 
-    async def _read_back(self, size: int) -> None:
-        """Read entries up to ``size`` again, and remember whether any new one is news."""
-        while self._read.size < size:
-            rows = await self._store.read(self._read.size, min(_PAGE, size - self._read.size))
+    async def _record_heads(self, view: View) -> bytes:
+        """Write the inbox-heads entry of what was read back; return the snapshot to keep.
+
+        Args:
+            view: in force there.
+        """
+        size, found = self._inboxes.size, await asyncio.to_thread(self._inboxes.map, view)
+        if found is None:
+            raise self._unsound(size)
+        seed, tree = found
+
+        def made(ledger: Ledger) -> Facts:
+            return entries.InboxHeads(
+                size=size, seed=seed, root=b64(tree.root), **_common(ledger)
+            )
+
+        at = await self._writer.note(made)
+        return self._inboxes.snapshot(at, view).encode()
+
+    async def _signed_again(self) -> bytes | None:
+        """Say once a minute that the newest checkpoint still is the newest."""
+        if self.newest is not None and self._clock_ms() // 1000 >= self._signed_s + AGAIN_S:
+            self.newest = await self._sign(c2sp.parse(self.newest))
+        return self.newest
+
+    async def _sign(self, statement: c2sp.Checkpoint) -> bytes:
+        now = self._clock_ms() // 1000
+        note = await asyncio.to_thread(c2sp.sign, statement, self._signers, now)
+        self._signed_s = now
+        return note
+
+    async def _read_back(self) -> Frontier:
+        """Read again what is durable and was not read yet; return the tree's edge after it.
+
+        Raises:
+            Fault: the root of the bytes on disk is not that of those once in memory.
+        """
+        target = self._writer.frontier
+        while self._read.size < target.size:
+            limit = min(_PAGE, target.size - self._read.size)
+            rows = await self._store.read(self._read.size, limit)
             if not rows:
                 raise self._unsound(self._read.size)
-            for row in rows:
-                if row.index >= self._covered:
-                    self._has_news = self._has_news or self._is_news(row)
-            self._read = self._read.extend([leaf_hash(row.entry) for row in rows])
+            leaves = [leaf_hash(row.entry) for row in rows]
+            for row, leaf in zip(rows, leaves, strict=True):
+                self._fold(row, leaf)
+            self._read = self._read.extend(leaves)
+        if self._read.size != target.size or self._read.root() != target.root():
+            raise self._unsound(target.size)
+        return target
 
-    def _is_news(self, row: Row) -> bool:
+    def _fold(self, row: Row, leaf: bytes) -> None:
         try:
-            return not isinstance(entries.decode(row.entry).facts, entries.BOOKKEEPING)
+            facts = entries.decode(row.entry).facts
+            self._inboxes.fold(step(leaf, facts))
         except Refusal:
             raise self._unsound(row.index) from None
+        if not isinstance(facts, entries.BOOKKEEPING):
+            self._news_at = row.index
 
     def _unsound(self, index: int) -> Fault:
         self.is_sound = False
         return Fault(Code.STORE_FAILED, found=index)
+
+
+def _common(ledger: Ledger) -> dict[str, Any]:
+    return {"salt": ledger.salt(), "taken_ms": ledger.taken_ms, "view": ledger.view}

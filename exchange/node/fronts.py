@@ -214,6 +214,7 @@ class Fronts:
         self._acceptor = Acceptor(self._deal)
         self._turn = 0
         self._view = node.view
+        self._note = node.newest
 
     async def start(self) -> None:
         """Start every front, and wait until each of them serves.
@@ -278,8 +279,16 @@ class Fronts:
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(_PING_S)
+            self._tell_again()
             for front in self._fronts:
                 front.ping()
+
+    def _tell_again(self) -> None:
+        """Tell of a checkpoint that was only dated anew: no group was recorded for it."""
+        before, self._note = self._note, self._node.newest
+        if self._note != before:
+            for front in self._fronts:
+                front.wire.say(frames.News(self._node.size, {}, self._note, None))
 
     def _hello(self) -> frames.Hello:
         node, secrets = self._node, self._secrets

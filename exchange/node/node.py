@@ -10,9 +10,10 @@ import msgspec
 import structlog
 
 from exchange.errors import ExchangeError
+from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
 from exchange.node import attachments
-from exchange.node.checkpoints import Checkpointer, origin_of
+from exchange.node.checkpoints import Checkpointer
 from exchange.node.opening import Log, open_writer
 from exchange.node.ports import Kept
 from exchange.node.served import Health, Refused, Served

@@ -164,6 +164,9 @@ class Store(Protocol):
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
 
+    async def heads(self) -> bytes:
+        """Return the newest snapshot of inbox heads (``Record.heads``); empty before any."""
+
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
         """Return the entries that these keys lead to; unknown keys are absent."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from exchange.errors import Fault, Refusal
 from exchange.node import groups
+from exchange.node.heads import Heads
 from exchange.node.inboxes import Inboxes
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Served(ABC):
         self.sessions = sessions
         self.clock_ms = clock_ms
         self.inboxes = Inboxes(kept.store)
+        self.heads = Heads(kept.store)
         self.refused: Refused = Counter()
 
     @property

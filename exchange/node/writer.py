@@ -58,6 +58,12 @@ class Settings(msgspec.Struct, frozen=True):
     executor: Executor | None = None
 
 
+class _Note(NamedTuple):
+    make: Callable[[settle.Ledger], Facts]
+    done: asyncio.Future[int]
+    heads: bytes
+
+
 class Considered(NamedTuple):
     """An arrival as a front considered it, or could not; and the number of its reply."""
 
@@ -93,9 +99,7 @@ class Writer:
         # Given to the store, which has not said what became of it.
         self._in_flight: list[Pending] = []
         self._carried: list[Pending] = []
-        self._notes: deque[tuple[Callable[[settle.Ledger], Facts], asyncio.Future[int]]] = (
-            deque()
-        )
+        self._notes: deque[_Note] = deque()
         self._noted: list[tuple[asyncio.Future[int], int]] = []
         self._work = asyncio.Event()
         self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
@@ -203,12 +207,17 @@ class Writer:
             pending.is_final = True
             self._arrivals.put_considered([pending])
 
-    async def note(self, make: Callable[[settle.Ledger], Facts]) -> int:
-        """Append one bookkeeping entry, made when its place is known; return its index."""
+    async def note(self, make: Callable[[settle.Ledger], Facts], heads: bytes = b"") -> int:
+        """Append one bookkeeping entry, made when its place is known; return its index.
+
+        Args:
+            make: returns its facts.
+            heads: the snapshot of inbox heads to keep from then on, if it is another.
+        """
         if self.fault is not None:
             raise self.fault
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._notes.append((make, done))
+        self._notes.append(_Note(make, done, heads))
         self._work.set()
         return await done
 
@@ -321,11 +330,11 @@ class Writer:
 
     def _settle_notes(self, ledger: settle.Ledger) -> None:
         while self._notes:
-            make, done = self._notes.popleft()
+            note = self._notes.popleft()
             # Whoever asked for it may be gone: then it is not written.
-            if not done.done():
-                self._noted.append((done, ledger.next_index))
-                ledger.append(make(ledger))
+            if not note.done.done():
+                self._noted.append((note.done, ledger.next_index))
+                ledger.append(note.make(ledger), heads=note.heads)
 
     def _settle(
         self,
@@ -435,6 +444,6 @@ class Writer:
         self._arrivals.clear()
         self._carried = []
         while self._notes:
-            done = self._notes.popleft()[1]
+            done = self._notes.popleft().done
             if not done.done():
                 done.set_exception(fault)

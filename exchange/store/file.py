@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 # In the file's header: whose it is, and of which version (sqlite.org/pragma.html).
 APPLICATION_ID: Final = int.from_bytes(b"xb1j")
-VERSION: Final = 3
+VERSION: Final = 4
+# What an older file lacks; a writer adds it, and the node fills it from the entries.
+_ADDED: Final = {
+    3: "CREATE TABLE heads (id INTEGER PRIMARY KEY CHECK (id = 0), snapshot BLOB NOT NULL)",
+}
 
 PAGE_BYTES: Final = 16384
 # Pages in the log (4 MiB) before they are copied into the file. With 1000 it cost the same,
@@ -39,6 +43,7 @@ BUSY_S: Final = 5.0
 # hashes   the tree's rows in runs of neighbours; ``at`` is row * 2**48 + number of the first
 # fresh    keys on their way to table ``key``, see ``inserting``; a key is in one of the two
 # newest   the newest entry of each kind: nobody scans for it
+# heads    the newest snapshot of inbox heads (``journal.heads``): in one piece, of one moment
 # inbox    one tree serves the cursor (an index) and proves by its order that places are gapless
 _TABLES: Final = """
 CREATE TABLE entry (idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, bytes BLOB NOT NULL);
@@ -49,6 +54,7 @@ CREATE TABLE inbox (
     endpoint TEXT, idx INTEGER, position INTEGER NOT NULL, PRIMARY KEY (endpoint, idx)
 ) WITHOUT ROWID;
 CREATE TABLE inbox_head (endpoint TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE heads (id INTEGER PRIMARY KEY CHECK (id = 0), snapshot BLOB NOT NULL);
 CREATE TABLE newest (kind TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE blob (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL);
 CREATE TABLE grp (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, statement BLOB NOT NULL);
@@ -115,6 +121,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         Fault: the file is not ours, or cannot be written durably.
     """
     with faults(), _closing_on_error(_connect(path, "rw")) as connection:
+        _bring_up_to_date(connection)
         is_new = _require_ours(connection, may_be_new=True)
         if is_new:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -203,6 +210,19 @@ def _require_ours(connection: sqlite3.Connection, *, may_be_new: bool) -> bool:
     if application or version or tables or not may_be_new:
         raise Fault(Code.STORE_FAILED, reason="the file is not a journal")
     return True
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Add to an older file of ours what this version keeps besides; all of it or nothing."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID or version not in _ADDED:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for older in range(version, VERSION):
+        connection.execute(_ADDED[older])
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
 
 
 def _set(connection: sqlite3.Connection, name: str, value: str, expected: str | int) -> None:

@@ -108,6 +108,8 @@ def _insert(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
         {kind: (kind, index) for index, kind in enumerate(kinds, first)}.values(),
         " ON CONFLICT (kind) DO UPDATE SET idx = excluded.idx",
     )
+    if snapshots := [record.heads for record in batch.records if record.heads]:
+        connection.execute("INSERT OR REPLACE INTO heads VALUES (0, ?)", (snapshots[-1],))
     _rows(connection, "grp", [(first, len(records), batch.statement)])
     connection.execute(
         "UPDATE meta SET epoch = ?, taken_ms = ?, frontier = ?",

@@ -22,6 +22,7 @@ class _Tables:
         self.epoch = 0
         self.taken_ms = 0
         self.frontier = b""
+        self.heads = b""
         self.entries: list[bytes] = []
         self.rows: dict[int, bytearray] = {0: bytearray()}
         self.keys: dict[bytes, int] = {}
@@ -83,6 +84,7 @@ class MemoryStore:
             kept.keys.update(dict.fromkeys(record.keys, index))
             for owed in record.owed:
                 kept.inboxes.setdefault(owed.endpoint, []).append(index)
+            kept.heads = record.heads or kept.heads
             if record.blob is not None:
                 kept.blobs.setdefault(record.blob[0].digest, record.blob[1])
         kept.rows[0] += b"".join(batch.leaves)
@@ -113,6 +115,10 @@ class MemoryStore:
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
         return {name: len(inbox) for name, inbox in self._opened().inboxes.items()}
+
+    async def heads(self) -> bytes:
+        """Return the newest snapshot of inbox heads; empty before any."""
+        return self._opened().heads
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
         """Return the entries that these keys lead to; unknown keys are absent."""

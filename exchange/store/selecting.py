@@ -89,6 +89,12 @@ def positions(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(_rows(connection, "SELECT endpoint, count FROM inbox_head", (), (str, int)))
 
 
+def heads(connection: sqlite3.Connection) -> bytes:
+    """Return the newest snapshot of inbox heads; empty before any."""
+    found = _rows(connection, "SELECT snapshot FROM heads", (), _BYTES)
+    return found[0][0] if found else b""
+
+
 def counts(connection: sqlite3.Connection, endpoints: Sequence[str]) -> dict[str, int]:
     """Return how many entries these inboxes hold; those without any are absent."""
     statement = "SELECT endpoint, count FROM inbox_head WHERE endpoint IN"

@@ -140,6 +140,10 @@ class SqliteStore:
         """Return how many entries each inbox holds; inboxes without any are absent."""
         return await self._read(selecting.positions)
 
+    async def heads(self) -> bytes:
+        """Return the newest snapshot of inbox heads; empty before any."""
+        return await self._read(selecting.heads)
+
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, Found]:
         """Return the entries that these keys lead to; unknown keys are absent."""
         return await self._read(selecting.find, keys)

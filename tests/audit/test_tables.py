@@ -91,6 +91,11 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
     assert found["kinds"] == found["readable"]
 
 
+ONE_LESS = """
+UPDATE heads SET snapshot = CAST(replace(snapshot, 'us.uscg/ops",2', 'us.uscg/ops",1') AS BLOB)
+"""
+
+
 @pytest.mark.parametrize(
     ("statement", "check"),
     [
@@ -119,6 +124,8 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
         ("INSERT INTO newest VALUES ('refused', 3)", "kinds"),
         ("INSERT INTO newest VALUES ('zork', 3)", "kinds"),
         ("INSERT INTO hashes VALUES ((1 << 48), zeroblob(32))", "tiles"),
+        ("DELETE FROM heads", "heads"),
+        (ONE_LESS, "heads"),
     ],
 )  # fmt: skip
 def test_row_that_is_gone_too_many_or_another_is_found(altered, statement, check):
@@ -164,6 +171,7 @@ BROKEN = [
     ("UPDATE grp SET statement = CAST(statement AS TEXT) WHERE first = 0", {"groups"}),
     ("UPDATE hashes SET run = CAST(run AS TEXT) WHERE at = 0", {"readable", "covered"}),
     ("DELETE FROM meta", {"heads"}),
+    ("UPDATE heads SET snapshot = CAST(snapshot AS TEXT)", {"heads"}),
     (f"UPDATE blob SET bytes = {AS_TEXT} WHERE id = (SELECT max(id) FROM blob)", {"bodies"}),  # noqa: S608
     (f"UPDATE blob SET bytes = {AS_TEXT} WHERE id = 1", {"replay"}),  # noqa: S608
 ]  # fmt: skip
@@ -185,6 +193,7 @@ COLUMNS = {
     "fresh": ["key", "idx"],
     "inbox": ["endpoint", "idx", "position"],
     "inbox_head": ["endpoint", "count"],
+    "heads": ["snapshot"],
     "newest": ["kind", "idx"],
     "blob": ["id", "digest", "bytes"],
     "grp": ["first", "count", "statement"],
@@ -276,7 +285,7 @@ def test_node_s_file_may_lack_neither(altered, statement, check):
     assert failed(altered(statement)).keys() == {check}
 
 
-EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "grp", "blob", "newest"]
+EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "heads", "grp", "blob", "newest"]
 NO_TREE = MemoryHashes().frontier.encode().hex()
 
 

@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.audit.groups import Group
 from exchange.audit.verify import Report, Stored, Verifier
+from exchange.broker.heads import Inboxes
 from exchange.broker.replay import Replayer
+from exchange.broker.settle import Record
 from exchange.cli import auditing
 from exchange.cli.journal_file import Blocking
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -119,11 +121,18 @@ class Copy:
         leaves = [leaf_hash(each.entry) for each in self.stored]
         return MemoryHashes(leaves).read(level, first, count)
 
-    def records(self):
+    def snapshot(self) -> bytes:
+        return self.replayed()[0].heads
+
+    def records(self) -> list[tuple[int, Record]]:
+        return self.replayed()[1]
+
+    def replayed(self) -> tuple[Replayer, list[tuple[int, Record]]]:
         replayer = Replayer(
             View(anchor=world().anchor), lambda n: self.stored[n].entry, self.blob
         )
-        return [(each.index, replayer.step(each.entry).record) for each in self.stored]
+        made = [(each.index, replayer.step(each.entry).record) for each in self.stored]
+        return replayer, made
 
     def verify(self, anchor: str | None = None, *, is_mirror: bool = False) -> Report:
         named = anchor or world().anchor
@@ -167,7 +176,8 @@ def test_a_journal_kept_by_the_rules_is_intact(copy) -> None:
     report = copy.verify()
     assert report.ok
     assert report.anchored
-    assert report.replayed == len(world().documents) + 5
+    # The fifth is a refusal's; the sixth, the inbox heads.
+    assert report.replayed == len(world().documents) + 6
     assert report.size == report.replayed + report.attested
     assert report.covered == report.size - 2
     assert report.uncovered == 1
@@ -210,6 +220,10 @@ def test_any_bit_of_a_signed_object_flipped_is_named(copy, kind) -> None:
         (entries.Accepted, {"digest": "A" * 43}, "/digest"),
         (entries.Acknowledged, {"of": 0}, "/of"),
         (entries.Trust, {"version": 2}, "/version"),
+        (entries.InboxHeads, {"root": "A" * 43}, "/root"),
+        (entries.InboxHeads, {"seed": 1}, "/seed"),
+        (entries.InboxHeads, {"size": 2**40}, "/size"),
+        (entries.InboxHeads, {"size": 3}, "/root"),
         (entries.Refused, {"view": 0}, "/view"),
         (entries.Refused, {"code": "no-such-code"}, "/code"),
         (entries.Refused, {"caller": "us.jiatfs/nobody"}, "/caller"),
@@ -226,6 +240,47 @@ def test_a_fact_that_the_rules_do_not_give_is_named(copy, kind, change, at) -> N
     report = copy.verify()
     assert failed(report)["replay"] == index
     assert next(check.at for check in report.checks if check.name == "replay") == at
+
+
+def test_heads_may_not_leave_out_what_came_before_the_checkpoint_before_them(journal) -> None:
+    """Else a node could show old heads under new checkpoints for ever."""
+    copy = Copy(journal)
+    replayer = copy.replayed()[0]
+    signed = copy.first(entries.Checkpointed)
+    old = facts_of(copy.stored[copy.first(entries.InboxHeads)])
+    assert isinstance(old, entries.InboxHeads)
+    again = msgspec.structs.replace(
+        old, taken_ms=2**50, view=replayer.view.index, salt=b64(bytes(16))
+    )
+    assert again.size <= signed
+    with pytest.raises(Refusal) as caught:
+        replayer.step(entries.encode(again))
+    assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/size")
+
+
+def test_node_that_signs_heads_short_of_what_it_owes_is_found(tmp_path) -> None:
+    """Its reader could be told nothing of it: both the head and the inbox lack the item."""
+    path = tmp_path / "journal.db"
+
+    class Short(Inboxes):
+        """Leaves out the first bulletin owed to this endpoint."""
+
+        def fold(self, entry):
+            owed = [each for each in entry.owed if each.endpoint != WATCH]
+            super().fold(entry._replace(owed=owed))
+
+    async def write() -> None:
+        async with running(SqliteStore.open(path)) as node:
+            node.checkpoints._inboxes = Short()
+            await post(node, world().envelope(to=[WATCH]))
+            await node.checkpoints.checkpoint()
+
+    asyncio.run(write())
+    copy = Copy(path)
+    with Blocking(SqliteStore.open(path, read_only=True)) as source:
+        report = Verifier(source, world().anchor, lambda _: None).run()
+    told = next(check for check in report.checks if check.name == "replay")
+    assert (told.first, told.at) == (copy.first(entries.InboxHeads), "/root")
 
 
 def test_a_refusal_rewritten_shows_at_the_checkpoint(copy) -> None:

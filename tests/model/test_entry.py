@@ -43,6 +43,7 @@ ALL: list[entries.Facts] = [
     entries.Trust(name="root", version=1, position=0, document=Blob("A" * 43, 1), **COMMON),
     entries.EpochOpened(node="pa", epoch=1, **COMMON),
     entries.Checkpointed(size=1, note="a\nnote\n", **COMMON),
+    entries.InboxHeads(size=2, seed=1, root="A" * 43, **COMMON),
 ]
 
 

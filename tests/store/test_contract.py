@@ -55,6 +55,7 @@ async def test_an_empty_journal_has_nothing_and_says_so(store):
     assert await store.newest("accepted") is None
     assert await store.group(0) is None
     assert await store.blob("absent") is None
+    assert await store.heads() == b""
 
 
 # -- what was appended is read back ------------------------------------------------------------
@@ -151,6 +152,22 @@ async def test_the_newest_entry_of_a_kind_is_found(store, scribe):
     assert (await store.newest("accepted")).index == 3
     assert (await store.newest("refused")).entry == refused.entry
     assert await store.newest("trust") is None
+
+
+async def test_the_newest_snapshot_of_heads_is_kept_whole_with_its_batch(store, scribe, reopen):
+    first = scribe.opened(1)._replace(heads=b"exercise one")
+    await store.append(scribe.batch(first), 0)
+    assert await store.heads() == b"exercise one"
+    # Most batches have none, and leave it as it is.
+    await store.append(scribe.bulletins(2, DESK), 1)
+    assert await store.heads() == b"exercise one"
+    second, third = (scribe.refused(name)._replace(heads=name.encode()) for name in ("b", "c"))
+    batch = scribe.batch(second, third)
+    assert await store.append(batch, 9) == ports.HeadMoved(3)
+    assert await store.heads() == b"exercise one"
+    await store.append(batch, 3)
+    assert await store.heads() == b"c"
+    assert await (await reopen()).heads() == b"c"
 
 
 async def test_each_entry_leads_to_its_commit_group(store, scribe):

@@ -98,6 +98,25 @@ async def test_a_file_of_another_program_or_version_is_refused_as_it_is(
     assert written.read_bytes() == before
 
 
+async def test_a_file_of_version_3_is_brought_up_to_date_by_its_writer_alone(written, scribe):
+    alter(written, "DROP TABLE heads", "PRAGMA user_version = 3")
+    before = written.read_bytes()
+    with pytest.raises(Fault, match="another version"):
+        SqliteStore.open(written, read_only=True)
+    assert written.read_bytes() == before
+    store = SqliteStore.open(written)
+    try:
+        assert await store.heads() == b""
+        scribe.bulletins(10, DESK)
+        noted = scribe.refused("a")._replace(heads=b"exercise")
+        assert await store.append(scribe.batch(noted), 10) == ports.Done(11)
+        assert await store.heads() == b"exercise"
+    finally:
+        await store.close()
+    with closing(sqlite3.connect(written)) as connection:
+        assert pragma(connection, "user_version") == file.VERSION
+
+
 @pytest.mark.parametrize("statement", ["PRAGMA application_id = 7", "PRAGMA user_version = 7"])
 async def test_a_file_that_somebody_else_has_begun_is_refused(path, statement):
     alter(path, statement)
@@ -184,6 +203,7 @@ async def test_opening_and_asking_do_not_walk_the_journal(store, path, scribe):
         for ask in (
             lambda: selecting.head(connection),
             lambda: selecting.positions(connection),
+            lambda: selecting.heads(connection),
             lambda: selecting.newest(connection, "accepted"),
             lambda: selecting.newest(connection, "absent"),
             lambda: selecting.group(connection, 300),
@@ -199,8 +219,8 @@ async def test_opening_and_asking_do_not_walk_the_journal(store, path, scribe):
                 plans += connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
     steps = [plan[3] for plan in plans]
     scans = {step for step in steps if step.startswith("SCAN") and "CONSTANT" not in step}
-    # One row, and one row per inbox: neither grows with the journal.
-    assert scans == {"SCAN meta", "SCAN inbox_head"}
+    # One row each, and one row per inbox: none grows with the journal.
+    assert scans == {"SCAN meta", "SCAN inbox_head", "SCAN heads"}
     assert any(step.startswith("SEARCH inbox") for step in steps)
 
 
