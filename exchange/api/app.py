@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import blobs, granted, problems, routes
+from exchange.api import blobs, granted, heads, problems, routes
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -47,6 +47,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/checkpoint", routes.checkpoint),
     ("GET", "/v1/tile/{path:.+}", routes.tile),
     ("GET", "/v1/proof", routes.proof),
+    ("GET", "/v1/heads", heads.heads),
     ("GET", "/v1/journal", routes.journal),
 ]
 

@@ -34,6 +34,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/checkpoint": (200, _TEXT, None),
     "/v1/tile/{path}": (200, _BYTES, None),
     "/v1/proof": (200, _JSON, wire.Proof),
+    "/v1/heads": (200, _JSON, wire.Heads),
     "/v1/journal": (200, _JSON, wire.JournalPage),
 }
 # Query parameters, all whole numbers: name, least, most, default.
@@ -49,6 +50,7 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "PATCH /v1/uploads/{digest}": [("size", 1, None, None), ("offset", 0, None, None)],
     "/v1/granted": [("index", 0, None, None)],
     "/v1/proof": [("index", 0, None, None)],
+    "/v1/heads": [("since", 0, None, 0)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }
 

@@ -203,6 +203,7 @@ async def trust(request: web.Request) -> web.Response:
                 version=facts.version,
                 digest=facts.document.digest,
                 document=raw.decode(),
+                entry=row.entry.decode(),
             )
         )
     cursor = items[-1].index if items else after

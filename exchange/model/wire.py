@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.model.identity import Count, Digest, EndpointId, Word
+from exchange.model.identity import Base64, Count, Digest, EndpointId, Word
 from exchange.model.objects import Receipt
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class InboxPage(msgspec.Struct, frozen=True):
 
 
 class TrustItem(msgspec.Struct, frozen=True):
-    """A trust document as it was signed, and the entry under which it took effect."""
+    """A trust document as it was signed, and the entry under which it took effect, whole."""
 
     position: Count
     index: Count
@@ -158,6 +158,7 @@ class TrustItem(msgspec.Struct, frozen=True):
     version: Count
     digest: Digest
     document: str
+    entry: str
 
 
 class TrustPage(msgspec.Struct, frozen=True):
@@ -197,6 +198,29 @@ class Proof(msgspec.Struct, frozen=True):
     index: Count
     size: Count
     proof: str
+
+
+class OwnHead(msgspec.Struct, frozen=True):
+    """How much one inbox holds, the chain over it, and its place in the map of all inboxes."""
+
+    count: Count
+    chain: Digest
+    salt: Base64
+    path: list[Digest]
+
+
+class Heads(msgspec.Struct, frozen=True):
+    """How much is owed to the caller, provably, under the newest checkpoint.
+
+    ``proof`` is the C2SP tlog-proof of the inbox-heads ``entry``, with the checkpoint in it;
+    ``consistency`` leads there from the size that was asked about, lowest level first.
+    """
+
+    proof: str
+    entry: str
+    own: OwnHead
+    trust: OwnHead
+    consistency: list[Digest]
 
 
 class Health(msgspec.Struct, frozen=True):

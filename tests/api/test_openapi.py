@@ -70,6 +70,7 @@ async def test_live_answers_are_as_described():
             ("/v1/trust", "/v1/trust"),
             ("/v1/receipts/{id}", f"/v1/receipts/{decoded(envelope.header).id}"),
             ("/v1/proof", f"/v1/proof?index={index}"),
+            ("/v1/heads", "/v1/heads"),
         ]
         for path, where in reads:
             said = await door.get(where, OPS)

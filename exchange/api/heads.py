@@ -1,0 +1,52 @@
+"""The route by which an endpoint learns, provably, how much is owed to it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from exchange.api.asked import number
+from exchange.api.routes import CALLER, NODE
+from exchange.errors import Code, Refusal
+from exchange.journal.bundle import TlogProof
+from exchange.journal.checkpoint import parse
+from exchange.journal.proofs import consistency_proof, inclusion_proof
+from exchange.model import wire
+from exchange.model.codec import b64
+from exchange.model.entry import TRUST_INBOX
+from exchange.node.stored import with_hashes
+
+if TYPE_CHECKING:
+    from exchange.journal.heads import HeadsMap
+    from exchange.journal.tiles import Hashes
+
+
+async def heads(request: web.Request) -> web.Response:
+    """Return the head of the caller's inbox and of the trust inbox, under a checkpoint."""
+    node, endpoint = request.app[NODE], request[CALLER].endpoint.id
+    since = number(request, "since", 0, 0)
+    note, found = await node.heads.under(node.newest)
+    size, at = parse(note).size, found.snapshot.at
+    own, trust = _told(found.tree, endpoint), _told(found.tree, TRUST_INBOX)
+    path, grown = await with_hashes(node.store, partial(_proofs, at, size, since))
+    proof = TlogProof(index=at, path=tuple(path), note=note).encode().decode()
+    answer = wire.Heads(proof, found.entry.decode(), own, trust, [b64(step) for step in grown])
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _proofs(at: int, size: int, since: int, hashes: Hashes) -> tuple[list[bytes], list[bytes]]:
+    # Who has seen a longer journal than this is told no proof: there is none.
+    grown = consistency_proof(since, size, hashes) if since <= size else []
+    return inclusion_proof(at, size, hashes), grown
+
+
+def _told(tree: HeadsMap, name: str) -> wire.OwnHead:
+    place = tree.place(name)
+    if place is None:
+        # Listed in the directory since; the next checkpoint has it.
+        raise Refusal(Code.NOT_FOUND, "/endpoint", name=name)
+    head, path = tree.heads[name], [b64(step) for step in place.path]
+    return wire.OwnHead(head.count, b64(head.chain), b64(place.salt), path)
