@@ -112,6 +112,11 @@ class Code(StrEnum):
     BAD_CHECKPOINT = "bad-checkpoint"
     BAD_PROOF = "bad-proof"
     MIRROR_MISMATCH = "mirror-mismatch"
+    INBOX_GAP = "inbox-gap"
+    ITEM_WITHHELD = "item-withheld"
+    CHAIN_DIFFERS = "chain-differs"
+    STALE_HEAD = "stale-head"
+    HEAD_WENT_BACK = "head-went-back"
 
     # Faults: a store, a peer or a clock let us down.
     STORE_FAILED = "store-failed"
@@ -123,6 +128,7 @@ class Code(StrEnum):
     NO_HEADWAY = "no-headway"
     CHANGED_MEANWHILE = "changed-meanwhile"
     TRUST_MEMORY = "trust-memory"
+    HEAD_MEMORY = "head-memory"
     FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"

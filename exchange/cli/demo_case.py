@@ -10,6 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SENAN, MINSEG = "pa.senan-ops", "pa.minseg-desk"
 WATCH, AUDIT = "us.jiatfs-watch", "us.jiatfs-audit"
 _BLANK = "\n\n"
+# Seconds; a checkpoint is made every few of them.
+_ATTEMPTS = 30
 
 
 class Stage(msgspec.Struct):
@@ -120,6 +123,7 @@ def play(stage: Stage) -> None:
     _withdrawal(stage)
     _dialogue(stage)
     _trace(stage, sighting)
+    _complete(stage)
     asyncio.run(_refusals(stage, sighting))
     _audit(stage)
 
@@ -221,6 +225,26 @@ def _dialogue(stage: Stage) -> None:
 def _trace(stage: Stage, identity: str) -> None:
     stage.head("8. Quién lo tiene, quién lo leyó", "8. Who has it, who read it")
     stage.show(stage.run("--context", SENAN, "--lang", "es", "trace", identity))
+
+
+def _complete(stage: Stage) -> None:
+    """Wait for a checkpoint, and let a recipient prove that it was sent all there is."""
+    wanted = len(stage.ask(WATCH, "inbox")["items"])
+    for _ in range(_ATTEMPTS):
+        answer = stage.ask(WATCH, "inbox", "--prove", expect=(0, 1))
+        proof = answer["proof"]
+        if proof is not None and proof["count"] == wanted:
+            break
+        time.sleep(1)
+    else:
+        raise Fault(Code.INTERNAL, found="not proved")
+    count, covered = proof["count"], proof["covered"]
+    stage.tell(
+        f"{WATCH} prueba que nada falta: tiene los {count} elementos que se le deben entre los "
+        f"primeros {covered} asientos, según lo que el nodo firmó.",
+        f"{WATCH} proves that nothing is missing: it holds all {count} items owed to it among "
+        f"the first {covered} entries, by what the node signed.",
+    )
 
 
 # -- refusals on purpose --------------------------------------------------------------------

@@ -17,6 +17,7 @@ from exchange.client.files import write_durably
 from exchange.client.kept import KeptKeys
 from exchange.client.memory import Memory
 from exchange.client.outbox import Outbox
+from exchange.client.seen import SeenHead
 from exchange.client.transport import Profile
 from exchange.custody import container, ring, signers
 from exchange.errors import Code, Fault, Refusal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 PROFILE, KEYS, OUTBOX, SEEN = "profile.json", "keys.xk", "outbox", "trust.json"
+HEAD = "head.json"
 _LOCK = "keys.lock"
 # Where signing keys lie, when not all of them lie in the container.
 PLACES = "signers.json"
@@ -236,7 +238,13 @@ class Context:
         # Overdue keys go as soon as anybody works here, whether or not anything is granted.
         kept.destroy_overdue(world.clock_ms() // 1000)
         here = World(
-            world.clock_ms, world.randomness, world.codes(), self.outbox(), memory, kept
+            clock_ms=world.clock_ms,
+            randomness=world.randomness,
+            codes=world.codes(),
+            outbox=self.outbox(),
+            memory=memory,
+            seen=SeenHead(self.folder / HEAD),
+            kept=kept,
         )
         return Agency(self.profile(), keys, here)
 

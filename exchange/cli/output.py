@@ -26,6 +26,16 @@ EXIT_REFUSED = 1
 EXIT_FAULT = 3
 EXIT_UNKNOWN = 4
 EXIT_TAMPERED = 5
+# A node that leaves out, changes or takes back what it owes: somebody must be told.
+ALARMS = frozenset(
+    {
+        Code.INBOX_GAP,
+        Code.ITEM_WITHHELD,
+        Code.CHAIN_DIFFERS,
+        Code.STALE_HEAD,
+        Code.HEAD_WENT_BACK,
+    }
+)
 
 # Short columns that are copied and searched; the others may be broken, and none is ever cut.
 _WHOLE = frozenset({"index", "taken", "type", "kind", "code"})
@@ -37,6 +47,8 @@ def exit_code(error: ExchangeError) -> int:
     """Return the exit code that an error ends the command with."""
     if error.code is Code.OUTCOME_UNKNOWN:
         return EXIT_UNKNOWN
+    if error.code in ALARMS:
+        return EXIT_TAMPERED
     return EXIT_FAULT if isinstance(error, Fault) else EXIT_REFUSED
 
 

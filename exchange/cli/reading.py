@@ -12,7 +12,7 @@ import click
 
 from exchange import render
 from exchange.cli import bearing as shown
-from exchange.cli import news, output, saving, world
+from exchange.cli import news, output, proving, saving, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.usage import Unusable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.agency import Agency
+    from exchange.client.proving import Proven
     from exchange.model.objects import Outcome
 
 # From here on a table has room for ids beside the subject.
@@ -48,14 +49,23 @@ _HEADS = {
 
 @click.command()
 @click.option("--after", default=-1, help="Only what came after this entry.")
+@click.option(
+    "--prove", is_flag=True, help="Prove that nothing is missing, up to the newest checkpoint."
+)
 @verb
-def inbox(session: Session, after: int) -> None:
-    """List what is owed to this endpoint, verified and opened."""
-    items = [item for item in asyncio.run(_everything(session)) if item.index > after]
+def inbox(session: Session, after: int, prove: bool) -> None:
+    """List what is owed to this endpoint, verified and opened.
+
+    With --prove it ends with 5 and an alarm where the node withholds, changes or takes back
+    anything of it, or shows an old state.
+    """
+    whole, outcome = asyncio.run(_everything(session, prove=prove))
+    items = [item for item in whole if item.index > after]
     marks = bearing.marks(items)
     rows = [_row(item, session, items, marks.get(item.index, [])) for item in items]
     if session.as_json:
-        output.show_json({"endpoint": session.context().profile().endpoint, "items": rows})
+        endpoint = session.context().profile().endpoint
+        output.show_json({"endpoint": endpoint, "items": rows, **proving.told(outcome)})
     elif rows:
         heads = _HEADS[session.lang]
         if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE:
@@ -64,11 +74,25 @@ def inbox(session: Session, after: int) -> None:
         output.table(rows, heads)
     else:
         session.say("El buzón está vacío.", "The inbox is empty.")
+    proving.conclude(outcome, session)
 
 
-async def _everything(session: Session) -> list[Item]:
+async def _everything(
+    session: Session, *, prove: bool
+) -> tuple[list[Item], Proven | Refusal | None]:
+    """Return the inbox, and what became of proving it: an alarm hides nothing that came."""
     async with session.context().agency() as agency:
-        return await agency.everything()
+        items = await agency.everything()
+        while prove:
+            try:
+                proven = await agency.prove()
+            except Refusal as refusal:
+                return items, refusal
+            if proven.count <= len(items):
+                return items, proven
+            # More came meanwhile, and it is proved of that too: show it.
+            items = await agency.everything()
+        return items, None
 
 
 @click.command()

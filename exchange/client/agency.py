@@ -24,7 +24,9 @@ import msgspec
 
 from exchange.client import attaching, compose, granting, opening, reading, receipts, resuming
 from exchange.client.attachments import Attachments
+from exchange.client.held import Held
 from exchange.client.inbox import Inbox
+from exchange.client.proving import Prover
 from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -46,8 +48,10 @@ if TYPE_CHECKING:
     from exchange.client.kept import KeptKeys
     from exchange.client.memory import Memory
     from exchange.client.outbox import Outbox
+    from exchange.client.proving import Proven
     from exchange.client.reading import Delivered, Item
     from exchange.client.resuming import Trouble
+    from exchange.client.seen import SeenHead
     from exchange.model.bulletin.blocks import Target
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
@@ -85,6 +89,8 @@ class World(msgspec.Struct, frozen=True):
     codes: Codes
     outbox: Outbox
     memory: Memory | None = None
+    # The newest checkpoint that was seen; without it a node may go back unnoticed.
+    seen: SeenHead | None = None
     kept: KeptKeys | None = None
     # Waits for so many seconds, between two attempts over a link that breaks.
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -101,6 +107,7 @@ class Agency:
         """Prepare; nothing is sent before the first call."""
         self.profile = profile
         self.trust = TrustLog(profile.anchor)
+        self._held = Held()
         self.world = world
         self._keys = keys
         self._transport = Transport(profile, keys.signer, world.now)
@@ -410,7 +417,16 @@ class Agency:
         """What is owed to this endpoint, page by page."""
         opens = [*self._keys.openers, *self._keys.destroyed]
         ours = opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
-        return Inbox(ours, self._transport, self.view)
+        return Inbox(ours, self._transport, self.view, self._held)
+
+    async def prove(self) -> Proven:
+        """Prove that nothing owed to us is missing, up to the node's newest checkpoint.
+
+        Raises:
+            Refusal, Fault: see ``proving.Prover``.
+        """
+        prover = Prover(self._transport, self.inbox, self.trust, self.profile)
+        return await prover.prove(self.world.seen, self.view, self.world.now)
 
     def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
         """Yield inbox items for ever, each once, in order; see ``Inbox.follow``."""

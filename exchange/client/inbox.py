@@ -11,6 +11,7 @@ from exchange.model import wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from exchange.client.held import Held
     from exchange.client.opening import Ours
     from exchange.client.reading import Item
     from exchange.client.transport import Transport
@@ -21,7 +22,11 @@ class Inbox:
     """Reads what is owed to one endpoint, and holds its node to owing all of it."""
 
     def __init__(
-        self, ours: Ours, transport: Transport, view: Callable[[], Awaitable[View]]
+        self,
+        ours: Ours,
+        transport: Transport,
+        view: Callable[[], Awaitable[View]],
+        held: Held,
     ) -> None:
         """Prepare; nothing is asked before the first call.
 
@@ -29,7 +34,9 @@ class Inbox:
             ours: the endpoint, what it opens with, and the trust log that it follows.
             transport: its session.
             view: brings the trust log up to date, and holds it to what was seen before.
+            held: what came so far, from the first item on; it grows with what comes.
         """
+        self.held = held
         self._ours = ours
         self._transport = transport
         self._view = view
@@ -53,21 +60,39 @@ class Inbox:
             wait_s: how long the node may wait for the first one, in seconds.
 
         Raises:
-            Refusal: ``bad-proof``: positions have a gap, or stop before the total that the
-                node itself tells; something owed was left out.
+            Refusal: ``inbox-gap``: positions have a gap; ``item-withheld``: they stop before
+                the total that the node itself tells; something owed was left out.
         """
+        raw = await self._fetched(after, expect, limit, wait_s)
+        if raw:
+            await self._view()
+        ours = self._ours
+        items = reading.verify_all(raw, ours.endpoint, ours.trust, since_ms)
+        return [await opening.opened(item, ours, self._transport) for item in items]
+
+    async def _fetched(
+        self, after: int, expect: int | None, limit: int = wire.MAX_PAGE, wait_s: int = 0
+    ) -> list[wire.InboxItem]:
+        """Return a page as the node gave it, held to its promise alone."""
+        first = 0 if after < 0 else expect
         page = await self._transport.get_as(
             wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
         )
-        if page.items:
-            await self._view()
-        ours = self._ours
-        items = reading.verify_all(page.items, ours.endpoint, ours.trust, since_ms)
-        first = 0 if after < 0 else expect
-        reading.must_be_gapless(items, first, after)
-        if not items and first is not None and page.total > first:
-            raise Refusal(Code.BAD_PROOF, "/total", expected=first, found=page.total)
-        return [await opening.opened(item, ours, self._transport) for item in items]
+        reading.must_be_gapless(page.items, first, after)
+        if not page.items and first is not None and page.total > first:
+            raise Refusal(Code.ITEM_WITHHELD, "/total", expected=page.total, found=first)
+        self.held.take(page.items)
+        return page.items
+
+    async def fill(self, count: int) -> None:
+        """Fetch until so many items are held, or there are no more; nothing is opened.
+
+        Raises:
+            Refusal: as ``page``.
+        """
+        while self.held.count < count:
+            if not await self._fetched(self.held.cursor, self.held.count):
+                return
 
     async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
         """Yield items for ever, each once, in order; wait for what is still to come."""

@@ -127,7 +127,7 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -
     """
     try:
         entry = entries.decode(item.entry.encode())
-        view, begun_ms = trust.before(item.index)
+        view, begun_ms, _ = trust.before(item.index)
         if entry.facts.view != view.index:
             raise Refusal(  # noqa: TRY301
                 Code.TRUST_INVALID, "/view", expected=view.index, found=entry.facts.view
@@ -417,12 +417,16 @@ def check_repeated(header: Header, bulletin: Bulletin) -> None:
     must_match(header.attachments, bulletin.attachments)
 
 
-def must_be_gapless(items: Sequence[Item], first: int | None, after: int) -> None:
-    """Hold an inbox page to its promise: positions count up by one, and indexes grow."""
+def must_be_gapless(items: Sequence[Item | InboxItem], first: int | None, after: int) -> None:
+    """Hold an inbox page to its promise: positions count up by one, and indexes grow.
+
+    Raises:
+        Refusal: ``inbox-gap``: something was left out, or is not in its order.
+    """
     indexes = [after, *(item.index for item in items)]
     if any(one >= next_one for one, next_one in pairwise(indexes)):
-        raise Refusal(Code.BAD_PROOF, "/index", expected=after)
+        raise Refusal(Code.INBOX_GAP, "/index", expected=after)
     for place, item in enumerate(items):
         expected = (items[0].position if first is None else first) + place
         if item.position != expected:
-            raise Refusal(Code.BAD_PROOF, "/position", expected=expected, found=item.position)
+            raise Refusal(Code.INBOX_GAP, "/position", expected=expected, found=item.position)

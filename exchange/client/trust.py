@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
+from exchange.journal.heads import EMPTY, InboxHead
+from exchange.journal.tree import leaf_hash
+from exchange.model import entry as entries
 from exchange.model import wire
+from exchange.model.header import Blob
+from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.seal import trust
 
@@ -14,10 +19,14 @@ if TYPE_CHECKING:
 
 
 class Known(NamedTuple):
-    """A view, and when the newest of its trust documents was taken in (ms UTC)."""
+    """A view, when the newest of its trust documents was taken in (ms UTC), and the chain.
+
+    The chain is that of the trust inbox, as ``journal.heads`` folds it.
+    """
 
     view: View
     taken_ms: int
+    inbox: InboxHead = EMPTY
 
 
 class TrustLog:
@@ -38,6 +47,10 @@ class TrustLog:
             (known for known in reversed(self._known) if known.view.index < index),
             self._known[0],
         )
+
+    def head_before(self, index: int) -> InboxHead:
+        """Return the head over the trust documents before a journal index."""
+        return self.before(index).inbox
 
     def during(self, first: int, end: int) -> list[View]:
         """Return what was in force before a commit group, and once all of it was there.
@@ -70,4 +83,19 @@ class TrustLog:
         if item.taken_ms < self._known[-1].taken_ms:
             raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=item.taken_ms)
         view = trust.apply(raw, self.newest, item.index, item.taken_ms // 1000)
-        self._known.append(Known(view, item.taken_ms))
+        inbox = self._known[-1].inbox.after(item.index, self._leaf(item))
+        self._known.append(Known(view, item.taken_ms, inbox))
+
+    def _leaf(self, item: wire.TrustItem) -> bytes:
+        """Return the leaf hash of a document's entry, which says the same of it as the item."""
+        entry, document = item.entry.encode(), item.document.encode()
+        facts = entries.decode(entry).facts
+        if (
+            not isinstance(facts, entries.Trust)
+            or (facts.name, facts.version) != (item.name, item.version)
+            or (facts.position, facts.taken_ms) != (item.position, item.taken_ms)
+            or (facts.document, facts.view)
+            != (Blob(digest(document), len(document)), self.newest.index)
+        ):
+            raise Refusal(Code.TRUST_INVALID, "/entry", found=item.index)
+        return leaf_hash(entry)

@@ -10,11 +10,11 @@ import pytest
 from exchange.audit.mirror import pull
 from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as c2sp
+from exchange.journal.logkeys import origin_of
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import wire
 from exchange.model.identity import digest
-from exchange.node.checkpoints import origin_of
 from exchange.store.memory import MemoryStore
 from tests.builders import NOW, world
 from tests.node.running import identity, post, running
@@ -45,6 +45,7 @@ class Told:
                 version=1,
                 digest=digest(raw),
                 document=raw.decode(),
+                entry="-",
             )
             for n, raw in enumerate(documents)
         ]

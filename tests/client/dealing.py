@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.client.memory import Memory
+    from exchange.client.seen import SeenHead
     from exchange.model.draft import Draft
     from tests.api.serving import Door
 
@@ -59,12 +60,13 @@ def profile(url: str, endpoint: str = OPS, **changes: Any) -> Profile:
     return Profile(**{**usual, **changes})
 
 
-def agency(
+def agency(  # noqa: PLR0913, PLR0917  (each by its name)
     url: str,
     folder: Path,
     endpoint: str = OPS,
     clock: Callable[[], int] | None = None,
     memory: Memory | None = None,
+    seen: SeenHead | None = None,
     **changes: Any,
 ) -> Agency:
     keys = Keys(world().signers[endpoint], world().openers[endpoint])
@@ -74,6 +76,7 @@ def agency(
         cli_world.codes(),
         Outbox(folder),
         memory,
+        seen,
         KeptKeys(folder),
     )
     return Agency(profile(url, endpoint, **changes), keys, here)

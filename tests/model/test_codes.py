@@ -193,6 +193,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "context-unchosen",
         "no-node",
         "trust-memory",
+        "head-memory",
         "internal",
     }
 

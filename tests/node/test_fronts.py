@@ -325,6 +325,38 @@ async def test_newest_checkpoint_is_shown_by_every_front(shared):
 
 
 @SHARED
+async def test_checkpoint_that_was_dated_anew_reaches_every_front(shared):
+    async with shared.to(ALFA) as alfa:
+        note = await shared.node.checkpoints.checkpoint()
+        shared.node.checkpoints._signed_s = 0
+        again = await shared.node.checkpoints.checkpoint()
+        assert again != note
+        shared.fronts._tell_again()
+        async with asyncio.timeout(WAIT_S):
+            while set(await asyncio.gather(*(_noted(alfa) for _ in range(8)))) != {again}:
+                await asyncio.sleep(0.01)
+
+
+async def _noted(caller):
+    return await caller.get("/v1/checkpoint")
+
+
+@SHARED
+async def test_inbox_heads_are_told_by_every_front(shared):
+    async with shared.to(ALFA) as alfa, shared.to(ECHO) as echo:
+        await posted(alfa, shared.exercise.envelope(ALFA, [ECHO]))
+        await shared.node.checkpoints.checkpoint()
+        total = shared.node.inbox_total(ECHO)
+        told = [await echo.get_as(wire.Heads, "/v1/heads") for _ in range(4)]
+        assert {each.own.count for each in told} == {total}
+        # Anew at each checkpoint, not what a front held ready for the one before.
+        await posted(alfa, shared.exercise.envelope(ALFA, [ECHO]))
+        await shared.node.checkpoints.checkpoint()
+        told = [await echo.get_as(wire.Heads, "/v1/heads") for _ in range(4)]
+        assert {each.own.count for each in told} == {total + 1}
+
+
+@SHARED
 async def test_health_and_refusals_are_the_whole_nodes(shared):
     async with shared.to(ALFA) as alfa:
         for _ in range(8):

@@ -265,10 +265,10 @@ function rootOf(leaf, index, size, path) {   // RFC 9162, 2.1.3.2, from the top 
 export async function inbox(here) {
   for (let items = [], after = -1, since = 0; ;) {
     const page = await ask(here, "GET", `/v1/inbox?after=${after}`);
-    must(page.items.length || page.total === items.length, "bad-proof");
+    must(page.items.length || page.total === items.length, "item-withheld");
     if (!page.items.length || !await trust(here)) return items;
     for (const each of page.items) {
-      must(each.position === items.length && each.index > after, "bad-proof");
+      must(each.position === items.length && each.index > after, "inbox-gap");
       const item = await itemOf(here, each, since).catch((error) =>
         (error.isRefusal ? { locked: error.code } : Promise.reject(error)));
       [since, after] = [item.taken ?? since, each.index];

@@ -81,9 +81,9 @@ async def test_nothing_is_found_where_nobody_lies(tmp_path):
 @pytest.mark.parametrize(
     ("code", "on", "lie"),
     [
-        ("bad-proof", "/v1/inbox", without_first),
-        ("bad-proof", "/v1/inbox", same_index),
-        ("bad-proof", "/v1/inbox", lambda page: {**page, "items": []}),
+        ("inbox-gap", "/v1/inbox", without_first),
+        ("inbox-gap", "/v1/inbox", same_index),
+        ("item-withheld", "/v1/inbox", lambda page: {**page, "items": []}),
         ("trust-invalid", "/v1/trust", lambda page: {**page, "items": page["items"][:-1]}),
         ("trust-invalid", "/v1/trust", without_first),
         (

@@ -1,0 +1,257 @@
+"""Prove that nothing owed to this endpoint is missing: all n of it, up to a checkpoint.
+
+What is proved, and from what. The checkpoint is signed by the node's log keys, and recent. The
+inbox-heads entry is under it. This endpoint's head has its one place in that entry's map. Count
+and chain are those of the items that are here, by our own folding. And the journal goes on from
+the one that was seen last. What a head covers ends at its entry; what came since is not judged.
+
+A node that leaves an item out of head and inbox alike is not found out here, by its victim
+alone: it is by auditors, who fold the same heads from all entries, and by the item's receipt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.client.seen import Seen
+from exchange.errors import Code, Refusal
+from exchange.journal import bundle, heads
+from exchange.journal import checkpoint as c2sp
+from exchange.journal.heads import InboxHead, Place
+from exchange.journal.logkeys import log_keys, origin_of
+from exchange.journal.proofs import verify_consistency
+from exchange.journal.tree import leaf_hash
+from exchange.model import entry as entries
+from exchange.model import wire
+from exchange.model.codec import b64, unb64
+from exchange.model.entry import TRUST_INBOX
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from exchange.client.held import Held
+    from exchange.client.inbox import Inbox
+    from exchange.client.seen import SeenHead
+    from exchange.client.transport import Profile, Transport
+    from exchange.client.trust import TrustLog
+    from exchange.model.view import View
+    from exchange.model.wire import Heads, OwnHead
+
+# An idle node dates its newest checkpoint anew each minute, and its fronts hear of it within
+# seconds: three times that is no hurry, and short enough for FLASH. Clocks may differ besides,
+# by what the arrangement allows (``skew_s``).
+MAX_AGE_S = 180
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """What holds: every item owed to ``endpoint`` in the first ``covered`` entries is here.
+
+    Attributes:
+        count: how many items that is.
+        trust: how many trust documents, of which the same holds.
+        entry: index of the inbox-heads entry.
+        size: of the checkpoint that it is under.
+        signed: when the node signed that last, in seconds UTC.
+    """
+
+    endpoint: str
+    node: str
+    count: int
+    trust: int
+    covered: int
+    entry: int
+    size: int
+    signed: int
+
+
+class Prover:
+    """Asks the node, and holds its answers to what is here."""
+
+    def __init__(
+        self, transport: Transport, inbox: Inbox, trust: TrustLog, profile: Profile
+    ) -> None:
+        """Prove of this inbox; ``trust`` is every view there has been."""
+        self._transport = transport
+        self._inbox = inbox
+        self._trust = trust
+        self._profile = profile
+
+    async def prove(
+        self,
+        memory: SeenHead | None,
+        refresh: Callable[[], Awaitable[View]],
+        now: Callable[[], int],
+    ) -> Proven:
+        """Return what is proved of the inbox; what of it was not fetched yet is fetched.
+
+        Args:
+            memory: the newest checkpoint that was seen; it is replaced by this one.
+            refresh: fetches and verifies new trust documents.
+            now: the time in seconds UTC.
+
+        Raises:
+            Refusal: an alarm: ``inbox-gap``, ``item-withheld``, ``chain-differs``,
+                ``stale-head`` or ``head-went-back``; or what the node told does not hold:
+                ``bad-checkpoint``, ``bad-proof``; or ``not-found``: there is no checkpoint yet.
+            Fault: the node does not answer; or ``head-memory``, ``file``: see ``SeenHead``.
+        """
+        profile, held = self._profile, self._inbox.held
+        seen = memory.read(profile.anchor, profile.node) if memory else None
+        since = seen.size if seen else 0
+        answer = await self._transport.get_as(wire.Heads, "/v1/heads", since=since)
+        # Asked for after the heads: a document that came in between would seem withheld.
+        view = await refresh()
+        told = verify(answer, profile.endpoint, profile.node, self._trust)
+        _must_go_on(told, answer.consistency, seen)
+        await self._inbox.fill(told.own.count)
+        _must_hold_on(held, seen)
+        if memory is not None:
+            # Also where an alarm follows: it is signed, and must not be taken back.
+            memory.keep(_to_remember(told, profile))
+        _must_be_fresh(told, view, now())
+        _must_be("/own", told.own, held.before(told.facts.size))
+        _must_be("/trust", told.trust, self._trust.head_before(told.facts.size))
+        return _proven(told, profile)
+
+
+class Told(NamedTuple):
+    """Heads that a node told and signed: they hold among themselves."""
+
+    facts: entries.InboxHeads
+    entry: int
+    checkpoint: c2sp.Checkpoint
+    signed: int
+    own: InboxHead
+    trust: InboxHead
+
+
+def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
+    """Return what a node says of an inbox, once signatures and places hold.
+
+    Args:
+        answer: of ``GET /v1/heads``.
+        endpoint: ours.
+        node: our home node.
+        trust: every view there has been, up to the newest.
+
+    Raises:
+        Refusal: ``bad-checkpoint`` or ``bad-proof``.
+    """
+    proof, entry = bundle.parse(answer.proof.encode()), answer.entry.encode()
+    facts = entries.decode(entry).facts
+    if not isinstance(facts, entries.InboxHeads):
+        raise Refusal(Code.BAD_PROOF, "/entry", found=entries.kind_of(facts))
+    checkpoint, signed = _signed(proof, leaf_hash(entry), node, trust)
+    if facts.size > proof.index:
+        raise Refusal(Code.BAD_PROOF, "/entry/size", found=facts.size)
+    here = trust.head_before(facts.size).count
+    if here < answer.trust.count:
+        # Without them not even the directory is known that the map is made of.
+        raise Refusal(Code.ITEM_WITHHELD, "/trust", expected=answer.trust.count, found=here)
+    # The directory in force there says who is in the map, and in which order.
+    known = heads.names(TRUST_INBOX, trust.before(facts.size).view.endpoints)
+    root = unb64(facts.root)
+    own = _placed(answer.own, endpoint, known, root)
+    documents = _placed(answer.trust, TRUST_INBOX, known, root)
+    return Told(facts, proof.index, checkpoint, signed, own, documents)
+
+
+def _signed(
+    proof: bundle.TlogProof, leaf: bytes, node: str, trust: TrustLog
+) -> tuple[c2sp.Checkpoint, int]:
+    """Return the checkpoint that an entry is under, and when it was signed last."""
+    size = c2sp.parse(proof.note).size
+    # A log's keys may have changed since; what is dated anew is signed with those in force.
+    views = [trust.newest, trust.before(size).view]
+    known = [view.nodes[node] for view in views if node in view.nodes]
+    if not known:
+        raise Refusal(Code.BAD_CHECKPOINT, "/note", name=node)
+    for keys in map(log_keys, known):
+        try:
+            found = bundle.verify_proof(proof, leaf, origin=origin_of(node), required=keys)
+        except Refusal as refusal:
+            refused = refusal
+            continue
+        return found.checkpoint, found.at(keys[1]) or 0
+    raise refused
+
+
+def _placed(told: OwnHead, name: str, known: list[str], root: bytes) -> InboxHead:
+    head = InboxHead(told.count, unb64(told.chain))
+    place = Place(unb64(told.salt), [unb64(step) for step in told.path])
+    heads.verify(name, head, place, known, root)
+    return head
+
+
+def _must_go_on(told: Told, consistency: list[str], seen: Seen | None) -> None:
+    """Hold a checkpoint to the one that was seen last: as long at least, and of the same past.
+
+    Raises:
+        Refusal: ``head-went-back``.
+    """
+    if seen is None:
+        return
+    size, root = told.checkpoint.size, told.checkpoint.root
+    if size < seen.size or told.own.count < seen.count:
+        raise Refusal(Code.HEAD_WENT_BACK, "/size", expected=seen.size, found=size)
+    path = [unb64(step) for step in consistency]
+    try:
+        verify_consistency(seen.size, size, path, unb64(seen.root), root)
+    except Refusal as refusal:
+        raise Refusal(Code.HEAD_WENT_BACK, "/root", expected=seen.size, found=size) from refusal
+
+
+def _must_be_fresh(told: Told, view: View, now: int) -> None:
+    """Hold a checkpoint to the time it says it was signed at.
+
+    Raises:
+        Refusal: ``stale-head``: too long ago, or too far ahead to mean anything.
+    """
+    skew_s = view.agreed().limits.skew_s
+    if told.signed < now - MAX_AGE_S - skew_s:
+        limit = MAX_AGE_S + skew_s
+        raise Refusal(Code.STALE_HEAD, "/signed", found=now - told.signed, limit=limit)
+    if told.signed > now + skew_s:
+        raise Refusal(Code.STALE_HEAD, "/signed", found=now - told.signed, limit=skew_s)
+
+
+def _must_hold_on(held: Held, seen: Seen | None) -> None:
+    """Hold what is here to what was seen: all of it, unchanged, and whatever came since."""
+    if held.changed is not None:
+        raise Refusal(Code.CHAIN_DIFFERS, "/items", found=held.changed)
+    if seen is None:
+        return
+    before = held.after(seen.count)
+    if before is None:
+        raise Refusal(Code.ITEM_WITHHELD, "/items", expected=seen.count, found=held.count)
+    if b64(before.chain) != seen.chain:
+        raise Refusal(Code.CHAIN_DIFFERS, "/items", expected=seen.count)
+
+
+def _to_remember(told: Told, profile: Profile) -> Seen:
+    """Return what the next checkpoint must go on from."""
+    size, root = told.checkpoint.size, b64(told.checkpoint.root)
+    own = told.own
+    return Seen(profile.anchor, profile.node, size, root, own.count, b64(own.chain))
+
+
+def _proven(told: Told, profile: Profile) -> Proven:
+    return Proven(
+        endpoint=profile.endpoint,
+        node=profile.node,
+        count=told.own.count,
+        trust=told.trust.count,
+        covered=told.facts.size,
+        entry=told.entry,
+        size=told.checkpoint.size,
+        signed=told.signed,
+    )
+
+
+def _must_be(at: str, owed: InboxHead, here: InboxHead) -> None:
+    if here.count < owed.count:
+        raise Refusal(Code.ITEM_WITHHELD, at, expected=owed.count, found=here.count)
+    if here != owed:
+        raise Refusal(Code.CHAIN_DIFFERS, at, expected=owed.count, found=here.count)
