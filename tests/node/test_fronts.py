@@ -333,7 +333,7 @@ async def test_checkpoint_that_was_dated_anew_reaches_every_front(shared):
         assert again != note
         shared.fronts._tell_again()
         async with asyncio.timeout(WAIT_S):
-            while set(await asyncio.gather(*(_noted(alfa) for _ in range(8)))) != {again}:
+            while set(await asyncio.gather(*(_noted(alfa) for _ in range(8)))) != {again}:  # noqa: ASYNC110  (other processes)
                 await asyncio.sleep(0.01)
 
 
