@@ -1,21 +1,62 @@
-"""``./run crash --long``: a few hundred kills instead of twenty."""
+"""What the crash suites are told: how long to try, on which seed; and the table of bites."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.crash.bites import TABLE
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="kill the node 300 times")
+    group = parser.getgroup("crash suites")
+    group.addoption("--long", action="store_true", help="300 kills, 50,000 power cuts")
+    group.addoption("--bite", action="store_true", help="only plant faults and catch them")
+    group.addoption("--power-seeds", type=int, help="power cuts by so many seeds")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--bite", default=False):
+        bites = [each for each in items if each.path.name == "test_bites.py"]
+        config.hook.pytest_deselected(items=[each for each in items if each not in bites])
+        items[:] = bites
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TABLE:
+        terminalreporter.section("planted faults, and what caught each")
+        for row in sorted(TABLE):
+            terminalreporter.write_line(row.line())
+    seconds: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for each in reports:
+            if isinstance(each, pytest.TestReport):
+                name = Path(each.location[0]).stem
+                seconds[name] = seconds.get(name, 0) + each.duration
+    terminalreporter.section("seconds by suite")
+    for name, took in sorted(seconds.items()):
+        terminalreporter.write_line(f"{name:<20} {took:6.0f}")
 
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
+    """How often the node is killed."""
     if request.config.getoption("--long"):
         return 300
     return int(os.environ.get("EXCHANGE_CRASH_ROUNDS", "20"))
+
+
+@pytest.fixture
+def power_seeds(request: pytest.FixtureRequest) -> int:
+    """How many journals lose their power."""
+    chosen: int | None = request.config.getoption("--power-seeds")
+    if chosen is not None:
+        return chosen
+    if request.config.getoption("--long"):
+        return 50_000
+    return int(os.environ.get("EXCHANGE_POWER_SEEDS", "1000"))
 
 
 @pytest.fixture

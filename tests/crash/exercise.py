@@ -1,4 +1,4 @@
-"""A founded exercise on disk, its node as a process that can be killed, and dice to roll."""
+"""A founded exercise on disk, and its node as a process that can be killed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from hashlib import shake_256
-from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -25,8 +23,6 @@ from exchange.model.view import View
 from exchange.seal import jws, trust
 from exchange.seal.close import UNSEALED, Envelope, close
 from exchange.seal.software import SoftwareSigner
-
-T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTERS = ("pa.exercise/alfa", "pa.exercise/bravo", "pa.exercise/charlie", "us.exercise/delta")
@@ -44,31 +40,6 @@ class Broken(AssertionError):  # noqa: N818  (a check is broken, not in error)
     def __init__(self, check: str, told: str) -> None:
         super().__init__(f"{check}: {told}")
         self.check = check
-
-
-class Dice:
-    """The same choices for the same seed: SHAKE256 over the seed and a counter."""
-
-    def __init__(self, seed: str) -> None:
-        self._seed, self._rolls = seed.encode(), count()
-
-    def fork(self, name: str) -> Dice:
-        return Dice(f"{self._seed.decode()}/{name}")
-
-    def below(self, limit: int) -> int:
-        rolled = shake_256(self._seed + b"\0%d" % next(self._rolls)).digest(8)
-        return int.from_bytes(rolled) % limit
-
-    def pick(self, among: Sequence[T]) -> T:
-        return among[self.below(len(among))]
-
-    def some(self, among: Sequence[T]) -> list[T]:
-        """At least one of them, in their order."""
-        chosen = 1 + self.below(2 ** len(among) - 1)
-        return [each for place, each in enumerate(among) if chosen >> place & 1]
-
-    def seconds(self, least: float, most: float) -> float:
-        return least + (most - least) * self.below(1000) / 1000
 
 
 class Exercise:

@@ -21,7 +21,8 @@ from exchange.model.identity import digest
 from exchange.model.objects import Receipt
 from exchange.model.wire import InboxItem
 from exchange.seal import jws
-from tests.crash.exercise import POSTERS, READERS, Dice, Exercise
+from tests.crash.dice import Dice
+from tests.crash.exercise import POSTERS, READERS, Exercise
 
 # Refusals that say nothing of the object: the node was going down, or did not know us yet.
 _AT_THE_DOOR = {Code.BAD_TOKEN, Code.NO_TOKEN, Code.TOO_MANY}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.crash.exercise import Dice, Exercise, NodeProcess
+from tests.crash.dice import Dice
+from tests.crash.exercise import Exercise, NodeProcess
 from tests.crash.load import Agencies, Told
 from tests.crash.oracle import Journal, Oracle, broken
 

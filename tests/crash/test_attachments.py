@@ -19,7 +19,8 @@ from exchange.model.identity import digest
 from tests.builders import Randomness
 from tests.client.links import Poor, link
 from tests.crash.agencies import POSTER, READER, agency, post_over
-from tests.crash.exercise import Dice, Exercise, NodeProcess
+from tests.crash.dice import Dice
+from tests.crash.exercise import Exercise, NodeProcess
 
 LINK_BYTES = int(os.environ.get("EXCHANGE_LINK_BYTES", "200000"))
 BITS_PER_S, ROUND_TRIP_S = 64_000, 0.8

@@ -22,7 +22,7 @@ def key(name: str) -> bytes:
     return sha256(f"exercise {name}".encode()).digest()
 
 
-def _common(name: str) -> dict[str, Any]:
+def common(name: str) -> dict[str, Any]:
     return {"salt": b64(key(name)[:16]), "taken_ms": TAKEN_MS, "view": -1}
 
 
@@ -53,7 +53,7 @@ class Scribe:
             wraps=[],
             owed=places,
             late=False,
-            **_common(name),
+            **common(name),
         )
         signed = key(name) * (size // 32)
         entry = entries.encode(facts, signed.replace(b"\n", b" "))
@@ -67,12 +67,12 @@ class Scribe:
             size=9,
             code="expired",
             at="",
-            **_common(name),
+            **common(name),
         )
         return Record(facts, entries.encode(facts))
 
     def opened(self, epoch: int) -> Record:
-        facts = entries.EpochOpened(node=NODE, epoch=epoch, **_common(f"epoch {epoch}"))
+        facts = entries.EpochOpened(node=NODE, epoch=epoch, **common(f"epoch {epoch}"))
         return Record(facts, entries.encode(facts))
 
     def bulletins(self, count: int, *owed: str) -> Batch:
