@@ -26,7 +26,7 @@ from exchange.seal.software import SoftwareSigner
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTERS = ("pa.exercise/alfa", "pa.exercise/bravo", "pa.exercise/charlie", "us.exercise/delta")
-READERS = ("us.exercise/delta", "us.exercise/echo", "pa.exercise/alfa")
+READERS = ("us.exercise/delta", "us.exercise/echo", "pa.exercise/alfa", "pa.exercise/bravo")
 TEXT = b'{"exercise":"EXERCISE / EJERCICIO: crash"}'
 _PASSPHRASE = "exercise"  # noqa: S105  (opens keys of an exercise that ends with the test)
 _START_S = 60
@@ -78,8 +78,13 @@ class Exercise:
         return state.State(self.folder).journal
 
     def envelope(
-        self, poster: str, to: Sequence[str], attachments: Sequence[Blob] = ()
+        self,
+        poster: str,
+        to: Sequence[str],
+        attachments: Sequence[Blob] = (),
+        sealed_to: Sequence[str] = (),
     ) -> Envelope:
+        """A bulletin; sealed to others than it is addressed to, it is to be refused."""
         now = world.now()
         header = Header(
             v="xb1",
@@ -108,7 +113,9 @@ class Exercise:
             attachments=list(attachments),
             trust=TrustPoint(self.view.position, self.view.heads[-1]),
         )
-        keys = [self.view.sealing_key(name, "HPKE-9-KE", now).jwk for name in header.to]
+        keys = [
+            self.view.sealing_key(name, "HPKE-9-KE", now).jwk for name in sealed_to or header.to
+        ]
         return close(TEXT, header, keys, self.signers[poster], world.randomness)
 
     def ack(self, by: str, raw: bytes, header: Header) -> bytes:

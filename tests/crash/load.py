@@ -36,6 +36,8 @@ class Sent:
         self.receipts: list[Receipt] = []
         self.refused: Code | None = None
         self.is_unknown = False
+        # What an honest node must say of it; None: it is to be taken in.
+        self.must_be: Code | None = None
 
     def framed(self) -> bytes:
         return self.raw + b"\n" + self.body + b"\n"
@@ -117,11 +119,23 @@ class Agencies:
         self._told.sent.append(sent)
         return sent
 
+    def _misdirected(self, poster: str, dice: Dice) -> Sent:
+        """A bulletin that somebody can open who is none of its recipients."""
+        (to,) = {dice.pick([each for each in READERS if each != poster])}
+        other = dice.pick([each for each in READERS if each != to])
+        envelope = self._exercise.envelope(poster, [to], sealed_to=[other])
+        sent = Sent(poster, envelope.header, envelope.body, [to])
+        sent.must_be = Code.WRAPS_MISMATCH
+        self._told.sent.append(sent)
+        return sent
+
     async def _single(self, poster: str) -> None:
         dice = self._dice.fork(f"single/{poster}")
         async with self._transport(poster) as transport:
             while True:
-                await _post(transport, self._new(poster, dice))
+                is_honest = dice.below(8) > 0
+                made = self._new if is_honest else self._misdirected
+                await _post(transport, made(poster, dice))
 
     async def _attaching(self, poster: str) -> None:
         """Upload what stands for a ciphertext, in two pieces, and post what names it."""

@@ -137,6 +137,7 @@ class Oracle:
 
     def check(self, journal: Journal) -> None:
         self._no_shorter(journal)
+        self._refused_as_due(journal)
         self._no_id_twice(journal)
         self._receipts_stand(journal)
         self._one_answer(journal)
@@ -162,6 +163,14 @@ class Oracle:
     def _no_shorter(self, journal: Journal) -> None:
         if len(journal.entries) < self._size:
             broken("no-shorter", f"{len(journal.entries)} entries, were {self._size}")
+
+    def _refused_as_due(self, journal: Journal) -> None:
+        stored = {entries.decode(each).object for each in journal.entries}
+        for sent in self._told.sent:
+            if sent.must_be is not None and sent.raw in stored:
+                broken("recipients-checked", "sealed to others than it is addressed to")
+            if sent.refused not in (None, sent.must_be):
+                broken("recipients-checked", f"refused as {sent.refused}")
 
     def _no_id_twice(self, journal: Journal) -> None:
         seen = Counter(key for each in journal.entries for key in keys_of(each))

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from exchange.broker.settle import Ledger
-from exchange.cli import main
+from exchange.cli import main, serve
 from exchange.node import ports
+from exchange.policy import rules
 from exchange.store import inserting, selecting
 from exchange.store.blob_files import BlobFiles
 from exchange.store.sqlite import SqliteStore
@@ -65,6 +66,29 @@ def no_dedupe() -> None:
 
     inserting._keys = first_only
     Ledger._once = staticmethod(heedless)  # type: ignore[method-assign]
+
+
+@fault
+def recipients_unchecked() -> None:
+    """A bulletin may be sealed to others than it is addressed to."""
+    rules.wraps = lambda *_: None  # type: ignore[assignment]
+
+
+@fault
+def inbox_of_another() -> None:
+    """A reader is now and then shown an entry that is owed to somebody else."""
+    whole = selecting.inbox
+
+    def generous(
+        connection: sqlite3.Connection, endpoint: str, after: int, limit: int
+    ) -> list[ports.InboxRow]:
+        rows = whole(connection, endpoint, after, limit)
+        if endpoint == "trust" or not rows:
+            return rows
+        stray = selecting.read(connection, rows[-1].index + 1, 1)
+        return [*rows, *(ports.InboxRow(len(rows), row.index, row.entry) for row in stray)]
+
+    selecting.inbox = generous
 
 
 @fault
@@ -135,6 +159,16 @@ def torn_group() -> None:
     inserting._inboxes = torn
 
 
+def plant(name: str) -> None:
+    """Plant a fault in this process, and in the fronts that it starts."""
+    FAULTS[name]()
+    program = (
+        "import sys; sys.path[:0] = sys.argv[3:]; from tests.crash import planted; "
+        f"planted.FAULTS[{name!r}](); from exchange.cli.front import main; main()"
+    )
+    serve.FRONT = [sys.executable, "-I", "-c", program]
+
+
 if __name__ == "__main__":
-    FAULTS[sys.argv.pop(1)]()
+    plant(sys.argv.pop(1))
     main()
