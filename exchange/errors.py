@@ -121,6 +121,7 @@ class Code(StrEnum):
     # Faults: a store, a peer or a clock let us down.
     STORE_FAILED = "store-failed"
     JOURNAL_IN_USE = "journal-in-use"
+    JOURNAL_BEHIND = "journal-behind"
     OUTCOME_UNKNOWN = "outcome-unknown"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"

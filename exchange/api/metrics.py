@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exchange.model.view import View
-    from exchange.node.served import Refused
+    from exchange.node.served import Health, Refused
 
 CERTIFICATE_ENDS = web.AppKey("certificate_ends", int)
 
@@ -31,6 +31,7 @@ async def metrics(request: web.Request) -> web.Response:
         f"exchange_journal_entries {health.size}",
         "# TYPE exchange_epoch gauge",
         f"exchange_epoch {health.epoch}",
+        *_shipped(health),
         *_refused(await node.all_refused()),
         "# HELP exchange_certificate_expiry_seconds Until the TLS certificate ends.",
         "# TYPE exchange_certificate_expiry_seconds gauge",
@@ -39,6 +40,17 @@ async def metrics(request: web.Request) -> web.Response:
         *_expiring(node.view, now),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
+
+
+def _shipped(health: Health) -> list[str]:
+    """Return how far the second place is behind; nothing where there is none."""
+    if health.shipped is None:
+        return []
+    return [
+        "# HELP exchange_second_place_lag_entries Durable, not yet in the second place.",
+        "# TYPE exchange_second_place_lag_entries gauge",
+        f"exchange_second_place_lag_entries {max(health.size - health.shipped, 0)}",
+    ]
 
 
 def _refused(refused: Refused) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import output
+from exchange.audit.verify import log_keys
+from exchange.cli import output, progress
 from exchange.cli.journal_file import opened
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu_ms
@@ -20,7 +21,7 @@ from exchange.model import entry as entries
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from exchange.audit.verify import Report
     from exchange.client.agency import Agency
@@ -123,19 +124,9 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
         store = SqliteStore.open(file)
         try:
             anchor = agency.profile.anchor
-            return await pull(agency.transport, store, anchor, _progress(session))
+            return await pull(agency.transport, store, anchor, progress.counted(session))
         finally:
             await store.close()
-
-
-def _progress(session: Session) -> Callable[[int, int], None]:
-    shown = sys.stderr.isatty() and not session.as_json
-
-    def told(done: int, of: int) -> None:
-        if shown:
-            click.echo(f"\r{done}/{of}", nl=done >= of, err=True)
-
-    return told
 
 
 @audit.command("log")
@@ -276,7 +267,7 @@ def verify(
     promised = _given(anchor, kept)
     try:
         with opened(file) as source:
-            told = _progress(session)
+            told = progress.counted(session)
             size = source.size()
             report = Verifier(
                 source,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from exchange.node.ports import Head, RowCounts, Store
+    from exchange.node.ports import Batch, Head, Outcome, RowCounts, Store
 
 
 class Blocking:
@@ -40,6 +40,10 @@ class Blocking:
         """Return at most ``limit`` entries from index ``first`` on."""
         rows = self._runner.run(self._store.read(first, limit))
         return [Stored(row.index, row.entry, row.leaf) for row in rows]
+
+    def append(self, batch: Batch, expect: int) -> Outcome:
+        """Append a batch, where the store was opened to be written."""
+        return self._runner.run(self._store.append(batch, expect))
 
     def blob(self, digest: str) -> bytes | None:
         """Return a blob by digest."""

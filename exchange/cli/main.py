@@ -49,6 +49,7 @@ VERBS = {
     "explain": "exchange.cli.looking:explain",
     "inspect": "exchange.cli.looking:inspect",
     "audit": "exchange.cli.auditing:audit",
+    "journal": "exchange.cli.journaling:journal",
     "bench": "exchange.cli.bench:bench",
     "completion": "exchange.cli.settings:completion",
 }

@@ -34,3 +34,14 @@ def teller(session: Session, spanish: str, english: str) -> Callable[[int, int],
             click.echo(f"{start}{line}{end}", err=True, nl=False)
 
     return tell
+
+
+def counted(session: Session) -> Callable[[int, int], None]:
+    """Return what tells how many entries are done; to people at a terminal alone."""
+    shown = sys.stderr.isatty() and not session.as_json
+
+    def told(done: int, of: int) -> None:
+        if shown:
+            click.echo(f"\r{done}/{of}", nl=done >= of, err=True)
+
+    return told

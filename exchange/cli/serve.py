@@ -27,6 +27,7 @@ from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_files import BlobFiles
+from exchange.store.pledge import PledgeFile
 from exchange.store.quota import Allowance
 from exchange.store.sqlite import SqliteStore
 
@@ -105,6 +106,8 @@ async def opened(
                 randomness=world.randomness,
                 executor=executor,
                 blobs=BlobFiles(here.blobs, world.clock_ms, allowance),
+                pledge=PledgeFile(here.pledge),
+                second=here.second(),
             ),
             Identity(
                 anchor=settings.anchor,

@@ -18,6 +18,7 @@ from exchange.cli.home import unsealed, write_private
 from exchange.errors import Code, Fault
 from exchange.model.identity import Count, digest
 from exchange.store.quota import KEPT_BYTES
+from exchange.store.shipped import ShippedFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,19 +27,21 @@ if TYPE_CHECKING:
 
 SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, SESSION_KEY, TRUST = "journal.db", "session.key", "trust"
-BLOBS = "blobs"
+BLOBS, SIGNED = "blobs", "signed.note"
 _TEN_YEARS = dt.timedelta(days=3650)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a node is told once: its name, and the anchor that its operator was given.
 
-    ``kept_bytes`` is how much it keeps of the attachments of each organisation.
+    ``kept_bytes`` is how much it keeps of the attachments of each organisation. ``second`` is
+    a folder, best on another disk, to which every commit group is shipped; empty: none.
     """
 
     node: str
     anchor: str
     kept_bytes: Count = KEPT_BYTES
+    second: str = ""
 
 
 class State:
@@ -57,6 +60,16 @@ class State:
     def blobs(self) -> Path:
         """The folder of attachments, beside the journal; it belongs to it as its blobs do."""
         return self.journal.with_name(BLOBS)
+
+    @property
+    def pledge(self) -> Path:
+        """Where the newest checkpoint is kept apart from the journal."""
+        return self.folder / SIGNED
+
+    def second(self) -> ShippedFiles | None:
+        """Return the second place, if this node was given one; a relative path is from here."""
+        name = self.settings().second
+        return ShippedFiles(self.folder / name) if name else None
 
     def settings(self) -> Settings:
         """Return the node's name and anchor."""

@@ -26,13 +26,13 @@ from exchange.node import heads
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from exchange.broker.settle import Ledger
     from exchange.model.entry import Facts
     from exchange.model.view import View
     from exchange.node.ports import Row, Store
-    from exchange.node.writer import Writer
+    from exchange.node.writer import Settings, Writer
 
 _PAGE = 512
 # When nothing is new, the newest checkpoint is signed again as often as this.
@@ -50,16 +50,17 @@ class Checkpointer:
         writer: Writer,
         origin: str,
         signers: Sequence[c2sp.Signer],
-        clock_ms: Callable[[], int],
+        settings: Settings,
     ) -> None:
         """Begin without a checkpoint; ``resume`` reads the newest one."""
+        self._pledge = settings.pledge
         self.newest: bytes | None = None
         self.is_sound = True
         self._store = store
         self._writer = writer
         self._origin = origin
         self._signers = signers
-        self._clock_ms = clock_ms
+        self._clock_ms = settings.clock_ms
         self._read = Frontier()
         self._inboxes = Inboxes()
         # How much the inbox heads under the newest checkpoint cover, and where the newest
@@ -90,6 +91,9 @@ class Checkpointer:
             self._inboxes = Inboxes(self._covered, stored.snapshot.inboxes())
             # What that checkpoint covers was compared with its root at opening.
             self._read = await with_hashes(self._store, partial(frontier_at, self._covered))
+        if self._pledge is not None and await self._pledge.newest() is None:
+            # Written before there was a place for it, or by a journal just rebuilt.
+            await self._pledge.keep(self.newest)
 
     async def run(self, interval_s: float) -> None:
         """Checkpoint when there is news, at most once an interval, until cancelled.
@@ -126,6 +130,10 @@ class Checkpointer:
         target = await self._read_back()
         statement = c2sp.Checkpoint(self._origin, target.size, target.root())
         note = await self._sign(statement)
+
+        # Before anybody sees it: a journal that comes back shorter must not go on.
+        if self._pledge is not None:
+            await self._pledge.keep(note)
 
         def made(ledger: Ledger) -> Facts:
             return entries.Checkpointed(size=target.size, note=note.decode(), **_common(ledger))

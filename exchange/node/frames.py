@@ -246,6 +246,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag=3):
     is_ready: bool
     size: int
     epoch: int
+    shipped: int | None
     refused: Counts
 
 

@@ -211,7 +211,7 @@ class Front(Served):
     async def health(self) -> Health:
         """See ``Served``: asked of the writer, so that a front alone is never ready."""
         told = await self._status()
-        return Health(told.is_ready, told.size, told.epoch)
+        return Health(told.is_ready, told.size, told.epoch, told.shipped)
 
     async def all_refused(self) -> Refused:
         """See ``Served``; what other fronts refused comes a second late."""

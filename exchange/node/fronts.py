@@ -349,7 +349,8 @@ class Fronts:
         """Return how the node is."""
         node = self._node
         refused = [(*which, count) for which, count in node.refused.items()]
-        return frames.Status(ticket, node.is_ready, node.size, node.writer.epoch, refused)
+        size, epoch = node.size, node.writer.epoch
+        return frames.Status(ticket, node.is_ready, size, epoch, node.shipped, refused)
 
     def count(self, refused: frames.Counts) -> None:
         """Add up what fronts refused."""

@@ -18,6 +18,7 @@ from exchange.node.opening import Log, open_writer
 from exchange.node.ports import Kept
 from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
+from exchange.node.shipping import Shipper
 from exchange.node.writer import Settings, Writer
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Node(Served):
         super().__init__(settings.node, kept, sessions, settings.clock_ms)
         self.writer = writer
         self.checkpoints = Checkpointer(
-            store, writer, origin_of(settings.node), identity.log, settings.clock_ms
+            store, writer, origin_of(settings.node), identity.log, settings
         )
+        self.shipper = None if settings.second is None else Shipper(store, settings.second)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -92,6 +94,9 @@ class Node(Served):
         return node
 
     async def _begin(self, checkpoint_s: float) -> None:
+        if self.shipper is not None:
+            # Nothing is written, not even that a writer took over, to a journal cut short.
+            await self.shipper.begin(self.size)
         self.writer.follow(self._ring)
         await self.checkpoints.resume()
         self._start("writer", self.writer.run())
@@ -101,6 +106,8 @@ class Node(Served):
             await self._stop()
             raise
         self._start("uploads", self._sweep())
+        if self.shipper is not None:
+            self._start("second-place", self.shipper.run())
         if checkpoint_s > 0:
             self._start("checkpoints", self.checkpoints.run(checkpoint_s))
 
@@ -129,6 +136,11 @@ class Node(Served):
         """The newest checkpoint, if there is one."""
         return self.checkpoints.newest
 
+    @property
+    def shipped(self) -> int | None:
+        """How many entries are in the second place; None where there is none."""
+        return None if self.shipper is None else self.shipper.lag.shipped
+
     def inbox_total(self, endpoint: str) -> int:
         """Return how many durable entries an inbox holds."""
         return self.writer.inbox_total(endpoint)
@@ -147,7 +159,7 @@ class Node(Served):
 
     async def health(self) -> Health:
         """See ``Served``."""
-        return Health(self.is_ready, self.size, self.writer.epoch)
+        return Health(self.is_ready, self.size, self.writer.epoch, self.shipped)
 
     async def all_refused(self) -> Refused:
         """See ``Served``."""
@@ -155,11 +167,15 @@ class Node(Served):
 
     def _ring(self, records: Sequence[Record]) -> None:
         self.inboxes.ring(owed.endpoint for each in records for owed in each.owed)
+        if self.shipper is not None:
+            self.shipper.wake()
 
     async def close(self) -> None:
         """Stop writing, answer whoever still waits with a fault, and release the store."""
         try:
             await self._stop()
+            if self.shipper is not None:
+                await self.shipper.finish()
         finally:
             await self.store.close()
             await self.blobs.close()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.journal.note import VerifierKey
-    from exchange.node.ports import Head, Store
+    from exchange.node.ports import Head, Pledge, Store
     from exchange.node.writer import Settings
 
 # A journal whose newest entry is this far ahead of our clock was written by a better clock.
@@ -50,11 +50,12 @@ async def open_writer(store: Store, settings: Settings, anchor: str, log: Log) -
             ahead of the clock. Nothing is served from such a journal.
     """
     head = await store.head()
+    pledged = await _pledged(settings.pledge, head, log)
     if head.taken_ms > settings.clock_ms() + _CLOCK_TOLERANCE_MS:
         raise Fault(Code.CLOCK, found=head.taken_ms)
     positions = await store.positions()
     try:
-        await _check_signed(store, head, log)
+        await _check_signed(store, head, log, pledged)
         view = await fold(store, View(anchor=anchor))
     except (ValueError, LookupError, TypeError) as error:
         # One table of the store does not fit another.
@@ -86,11 +87,27 @@ async def fold(store: Store, view: View) -> View:
     return view
 
 
-async def _check_signed(store: Store, head: Head, log: Log) -> None:
-    """Fail closed when the tree is not the one whose newest root was signed by this node."""
+async def _pledged(pledge: Pledge | None, head: Head, log: Log) -> list[tuple[int, bytes]]:
+    """Return size and root of the newest checkpoint kept apart from the journal, if any."""
+    note = None if pledge is None else await pledge.newest()
+    if note is None:
+        return []
+    try:
+        kept = checkpoints.verify(note, origin=log.origin, required=log.keys).checkpoint
+    except Refusal as refusal:
+        raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+    if kept.size > head.size:
+        raise Fault(Code.JOURNAL_BEHIND, expected=kept.size, found=head.size)
+    return [(kept.size, kept.root)]
+
+
+async def _check_signed(
+    store: Store, head: Head, log: Log, pledged: Sequence[tuple[int, bytes]]
+) -> None:
+    """Fail closed when the tree is not the one whose newest roots were signed by this node."""
     frontier = Frontier.decode(head.frontier) if head.size else Frontier()
     signed = await store.newest("checkpoint")
-    expected = [(head.size, frontier.root())]
+    expected = [(head.size, frontier.root()), *pledged]
     if signed is not None:
         facts = entries.decode(signed.entry).facts
         if isinstance(facts, entries.Checkpointed):

@@ -192,6 +192,51 @@ class Store(Protocol):
         """Release everything; what was ``Done`` stays."""
 
 
+class Shipped(msgspec.Struct, frozen=True, array_like=True):
+    """One commit group as it is shipped: all that a lost journal is rebuilt from.
+
+    Attributes:
+        first: index of its first entry.
+        statement: the signed group statement.
+        entries: their bytes, in order.
+        blobs: bodies, wrapped keys and documents that they name, as far as they are kept.
+    """
+
+    first: int
+    statement: bytes
+    entries: list[bytes]
+    blobs: list[bytes]
+
+
+class Pledge(Protocol):
+    """The newest checkpoint that this node signed, in a durable place that is not the journal.
+
+    Obligations: what ``keep`` returned from is durable, and ``newest`` returns it whole. Both
+    raise ``Fault`` (``store-failed``) where that cannot be had.
+    """
+
+    async def newest(self) -> bytes | None:
+        """Return what was kept last; None before anything was."""
+
+    async def keep(self, note: bytes) -> None:
+        """Keep a checkpoint in place of the one before."""
+
+
+class Second(Protocol):
+    """Where commit groups are shipped. It only grows; called in threads.
+
+    Obligations: one call waits for another; what ``append`` returned from is durable; ``size``
+    counts what can be read from the beginning without a gap. Both raise ``Fault``
+    (``store-failed``).
+    """
+
+    def size(self) -> int:
+        """Return how many entries are there."""
+
+    def append(self, groups: Sequence[Shipped]) -> None:
+        """Add groups that follow what is there."""
+
+
 class Progress(msgspec.Struct, frozen=True):
     """How far an upload has come; ``complete`` once it is whole, verified and durable."""
 

@@ -36,11 +36,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the node is: whether it takes bulletins, its journal's size, its writer's epoch."""
+    """How the node is: whether it takes bulletins, its journal's size, its writer's epoch.
+
+    ``shipped`` is how many entries are in the second place; None where there is none.
+    """
 
     is_ready: bool
     size: int
     epoch: int
+    shipped: int | None = None
 
 
 class Served(ABC):

@@ -54,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True):
     monotonic_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
     blobs: ports.Blobs
+    # Where the newest checkpoint is kept apart from the journal; None: in simulations only.
+    pledge: ports.Pledge | None = None
+    # Where commit groups are shipped, if anywhere.
+    second: ports.Second | None = None
     # Where what no front considered is considered; None is the event loop's own executor.
     executor: Executor | None = None
 

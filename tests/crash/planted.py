@@ -71,7 +71,7 @@ def no_dedupe() -> None:
 @fault
 def recipients_unchecked() -> None:
     """A bulletin may be sealed to others than it is addressed to."""
-    rules.wraps = lambda *_: None  # type: ignore[assignment]
+    rules.wraps = lambda *_: None
 
 
 @fault

@@ -178,6 +178,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
     faults = {
         "store-failed",
         "journal-in-use",
+        "journal-behind",
         "outcome-unknown",
         "clock",
         "unavailable",

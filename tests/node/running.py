@@ -76,6 +76,8 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     signer: Any = None,
     monotonic: Callable[[], int] | None = None,
     blobs: ports.Blobs | None = None,
+    pledge: ports.Pledge | None = None,
+    second: ports.Second | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -90,6 +92,8 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             randomness=builders.Randomness("node"),
             blobs=MemoryBlobs(clock) if blobs is None else blobs,
             executor=executor,
+            pledge=pledge,
+            second=second,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

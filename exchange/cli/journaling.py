@@ -1,0 +1,182 @@
+"""The verb ``journal``: how far a node's journal and its second place are; check; rebuild."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exchange.cli import output, progress
+from exchange.cli.journal_file import Blocking, opened
+from exchange.cli.main import Session, verb
+from exchange.errors import Code, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange.audit.rebuild import Rebuilt
+    from exchange.cli.state import State
+
+_STATE = click.option(
+    "--state",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The node's folder.",
+)
+
+
+@click.group()
+def journal() -> None:
+    """Look after a node's journal: how far it is, whether its tables hold, rebuild it."""
+
+
+@journal.command()
+@_STATE
+@verb
+def status(session: Session, folder: Path) -> None:
+    """Say how far the journal is, what was signed of it, and how far the second place is."""
+    told = _status(_state(folder))
+    if session.as_json:
+        output.show_json(told)
+    second = told["second"]
+    session.say(
+        f"Diario: {told['size']} asientos; firmado hasta {told['signed'] or 0}; "
+        + ("sin segundo lugar" if second is None else f"segundo lugar: {second}"),
+        f"Journal: {told['size']} entries; signed up to {told['signed'] or 0}; "
+        + ("no second place" if second is None else f"second place: {second}"),
+    )
+    if not told["ok"]:
+        session.say(
+            "MÁS CORTO que lo firmado o copiado.", "SHORTER than what was signed or shipped."
+        )
+        sys.exit(output.EXIT_TAMPERED)
+
+
+def _status(here: State) -> dict[str, Any]:
+    from exchange.journal import checkpoint  # noqa: PLC0415
+
+    with opened(here.journal) as source:
+        size = source.size()
+    note = here.pledge.read_bytes() if here.pledge.exists() else None
+    signed = None if note is None else checkpoint.parse(note).size
+    second = here.second()
+    shipped = None if second is None else second.size()
+    told = {"size": size, "signed": signed, "second": shipped}
+    lag = None if shipped is None else max(size - shipped, 0)
+    return {**told, "lag": lag, "ok": size >= max(signed or 0, shipped or 0)}
+
+
+@journal.command()
+@_STATE
+@verb
+def check(session: Session, folder: Path) -> None:
+    """Rebuild every derived table aside, from the entries alone, and compare table by table.
+
+    Ends with 0 when all are equal, with 5 when one differs or an entry does not hold. The node
+    must be stopped; nothing of its journal is changed.
+    """
+    from exchange.audit.rebuild import groups_of  # noqa: PLC0415
+    from exchange.store.comparing import differences  # noqa: PLC0415
+
+    here = _state(folder)
+    with _alone(here), TemporaryDirectory(dir=folder) as aside:
+        made = Path(aside) / "rebuilt.db"
+        with opened(here.journal) as source:
+            rebuilt = _write(session, here, groups_of(source), made, source.size())
+        found = differences(here.journal, made)
+    is_equal = rebuilt.code is None and not any(found.values())
+    if session.as_json:
+        output.show_json({"ok": is_equal, "rebuilt": rebuilt, "differing": found})
+    else:
+        same, other = ("igual", "DIFIERE") if session.lang == "es" else ("equal", "DIFFERS")
+        for table, rows in found.items():
+            click.echo(f"{'!!' if rows else 'ok'}  {table:<12} {other if rows else same}")
+        _told(session, rebuilt)
+    if not is_equal:
+        sys.exit(output.EXIT_TAMPERED)
+
+
+@journal.command()
+@_STATE
+@click.option("--second", "from_second", is_flag=True, help="From the second place.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The new file; nothing is overwritten.",
+)
+@verb
+def rebuild(session: Session, folder: Path, from_second: bool, out: Path) -> None:
+    """Write a journal anew into a file: each entry judged again, each table made again.
+
+    From the journal's own entries; with --second from what was shipped, when it is lost. Put
+    the file in the journal's place when the node is stopped. Ends with 5 when it broke off.
+    """
+    from exchange.audit.rebuild import groups_of  # noqa: PLC0415
+
+    here = _state(folder)
+    if out.exists():
+        raise Fault(Code.FILE, name=str(out), found="EEXIST")
+    if from_second:
+        second = here.second()
+        if second is None:
+            message = "node.json: second"
+            raise click.BadParameter(message, param_hint="--second")
+        rebuilt = _write(session, here, second.groups(), out, second.size())
+    else:
+        with opened(here.journal) as source:
+            rebuilt = _write(session, here, groups_of(source), out, source.size())
+    if session.as_json:
+        output.show_json({"ok": rebuilt.code is None, "file": str(out), "rebuilt": rebuilt})
+    _told(session, rebuilt)
+    if rebuilt.code is not None:
+        sys.exit(output.EXIT_TAMPERED)
+
+
+@contextmanager
+def _alone(here: State) -> Iterator[None]:
+    """Let no node write meanwhile.
+
+    Raises:
+        Fault: ``journal-in-use``: one does.
+    """
+    from exchange.store.file import WriterLock  # noqa: PLC0415
+
+    lock = WriterLock(here.journal)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(session: Session, here: State, groups: Any, out: Path, size: int) -> Rebuilt:
+    from exchange.audit.rebuild import Rebuilder  # noqa: PLC0415
+    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
+
+    told = progress.counted(session)
+    with Blocking(SqliteStore.open(out, has_threads=False)) as target:
+        anchor = here.settings().anchor
+        return Rebuilder(target, anchor, lambda done: told(done, size)).run(groups)
+
+
+def _told(session: Session, rebuilt: Rebuilt) -> None:
+    session.say(
+        f"{rebuilt.size} asientos rehechos; {rebuilt.missing} sin su cuerpo.",
+        f"{rebuilt.size} entries rebuilt; {rebuilt.missing} without their body.",
+    )
+    if rebuilt.code is not None:
+        session.say(
+            f"Se detuvo en el asiento {rebuilt.first}: {rebuilt.code} {rebuilt.at}",
+            f"It broke off at entry {rebuilt.first}: {rebuilt.code} {rebuilt.at}",
+        )
+
+
+def _state(folder: Path) -> State:
+    from exchange.cli.state import State  # noqa: PLC0415
+
+    return State(folder)

@@ -1,0 +1,118 @@
+"""Ship each commit group to a second place, behind the commit, which it never holds up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from exchange.errors import Code, Fault
+from exchange.model import entry as entries
+from exchange.node.ports import Shipped
+
+if TYPE_CHECKING:
+    from exchange.node.ports import GroupRow, Second, Store
+
+# What is synced together: a backlog costs no sync for each of its groups. Bounds memory.
+_GROUPS, _BYTES = 64, 4 * 1024 * 1024
+_RETRY_S = 1.0
+
+_log = structlog.get_logger("exchange.node")
+
+
+class Lag(NamedTuple):
+    """How far the second place is: entries there, and whether the last attempt failed."""
+
+    shipped: int
+    is_failing: bool
+
+
+class Shipper:
+    """Follows the journal; ``wake`` tells it of more, ``run`` ends only when cancelled."""
+
+    def __init__(self, store: Store, second: Second) -> None:
+        """Ship from this journal to there; ``begin`` reads how far that is."""
+        self.lag = Lag(0, is_failing=False)
+        self._store = store
+        self._second = second
+        self._bell = asyncio.Event()
+
+    async def begin(self, size: int) -> None:
+        """Read how far the second place is, and that the journal is no shorter.
+
+        Raises:
+            Fault: ``journal-behind``: entries that were shipped are not in the journal; or the
+                second place is not there.
+        """
+        shipped = await asyncio.to_thread(self._second.size)
+        if shipped > size:
+            raise Fault(Code.JOURNAL_BEHIND, expected=shipped, found=size)
+        self.lag = Lag(shipped, is_failing=False)
+        self._bell.set()
+
+    def wake(self) -> None:
+        """Hear that more is durable."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Ship whatever is durable, in order, until cancelled; what fails is tried again."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            try:
+                await self._ship()
+            except Fault as fault:
+                if not self.lag.is_failing:
+                    _log.error("second-place", code=fault.code.value, shipped=self.lag.shipped)
+                self.lag = Lag(self.lag.shipped, is_failing=True)
+                self._bell.set()
+                await asyncio.sleep(_RETRY_S)
+
+    async def finish(self) -> None:
+        """Ship what is left when nothing more will be written; a fault leaves it for later."""
+        try:
+            # An append that was given up may have gone through.
+            shipped = await asyncio.to_thread(self._second.size)
+            self.lag = Lag(shipped, is_failing=False)
+            await self._ship()
+        except Fault as fault:
+            _log.error("second-place", code=fault.code.value, shipped=self.lag.shipped)
+
+    async def _ship(self) -> None:
+        while groups := await self._next():
+            await asyncio.to_thread(self._second.append, groups)
+            last = groups[-1]
+            self.lag = Lag(last.first + len(last.entries), is_failing=False)
+
+    async def _next(self) -> list[Shipped]:
+        """Return the groups that come next, as many as are synced together."""
+        found: list[Shipped] = []
+        first, held = self.lag.shipped, 0
+        while len(found) < _GROUPS and held < _BYTES:
+            row = await self._store.group(first)
+            if row is None:
+                break
+            group = await self._read(row)
+            found.append(group)
+            first += row.count
+            held += sum(map(len, group.entries)) + sum(map(len, group.blobs))
+        return found
+
+    async def _read(self, row: GroupRow) -> Shipped:
+        rows = await self._store.read(row.first, row.count)
+        kept = [each.entry for each in rows]
+        blobs = [await self._store.blob(name) for each in kept for name in named(each)]
+        # What was purged here is not shipped either.
+        return Shipped(row.first, row.statement, kept, [each for each in blobs if each])
+
+
+def named(entry: bytes) -> list[str]:
+    """Return the digests of what lies beside an entry: a body, a wrapped key, a document."""
+    match entries.decode(entry).facts:
+        case entries.Accepted(blobs=blobs):
+            return [blobs[0].digest]
+        case entries.Granted(wrap=blob) | entries.Trust(document=blob):
+            return [blob.digest]
+        case _:
+            return []

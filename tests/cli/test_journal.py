@@ -1,0 +1,140 @@
+"""The verb ``journal`` on a real node's folder: how far it is, checked, rebuilt, put back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.cli.exercise import Exercise
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """An exercise whose node has a second place, has taken bulletins, and is stopped."""
+    made = Exercise(tmp_path_factory.mktemp("exercise"))
+    node = made.place.node
+    settings = json.loads((node / "node.json").read_bytes())
+    (node / "second").mkdir()
+    (node / "node.json").write_text(json.dumps({**settings, "second": "second"}))
+    made.start()
+    for _ in range(2):
+        assert made.at("pa.senan-ops", "post", made.draft(), "--yes", "--json").code == 0
+    assert made.stop() == 0
+    return made
+
+
+@pytest.fixture
+def node(stopped, tmp_path):
+    """A copy of its folder, to do anything to."""
+    return shutil.copytree(stopped.place.node, tmp_path / "node")
+
+
+def told(stopped, node, *words):
+    ran = stopped.run("journal", *words, "--state", str(node), "--json")
+    return ran.code, ran.json
+
+
+def alter(path, statement):
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(statement).rowcount != 0
+        connection.commit()
+
+
+def test_status_says_how_far_each_place_is(stopped, node):
+    code, said = told(stopped, node, "status")
+    assert (code, said["ok"], said["lag"]) == (0, True, said["size"] - said["second"])
+    assert 0 < said["signed"] <= said["size"]
+    assert said["second"] > 0
+    for lang, word in (("es", "segundo lugar"), ("en", "second place")):
+        ran = stopped.run("--lang", lang, "journal", "status", "--state", str(node))
+        assert word in ran.out
+
+
+def test_status_of_a_journal_cut_short_ends_with_five(stopped, node):
+    alter(node / "journal.db", "DELETE FROM entry WHERE idx > 3")
+    code, said = told(stopped, node, "status")
+    assert (code, said["ok"], said["size"]) == (5, False, 4)
+
+
+def test_tables_that_hold_are_said_to_be_equal(stopped, node):
+    code, said = told(stopped, node, "check")
+    assert (code, said["ok"], sum(said["differing"].values())) == (0, True, 0)
+    assert sorted(each.name for each in node.iterdir() if each.is_dir()) == sorted(
+        each.name for each in stopped.place.node.iterdir() if each.is_dir()
+    )
+
+
+def test_table_that_differs_is_named_in_both_languages(stopped, node):
+    alter(node / "journal.db", "DELETE FROM inbox WHERE position = 1")
+    code, said = told(stopped, node, "check")
+    assert (code, said["ok"]) == (5, False)
+    assert [name for name, rows in said["differing"].items() if rows] == ["inbox"]
+    for lang, word in (("es", "DIFIERE"), ("en", "DIFFERS")):
+        ran = stopped.run("--lang", lang, "journal", "check", "--state", str(node))
+        (line,) = [line for line in ran.out.splitlines() if word in line]
+        assert line.split()[1] == "inbox"
+
+
+@pytest.mark.parametrize("from_second", [False, True])
+def test_rebuilt_journal_is_put_back_and_the_node_goes_on(stopped, node, tmp_path, from_second):
+    new, journal = tmp_path / "new.db", node / "journal.db"
+    if from_second:
+        # A node that was asked to stop has shipped all.
+        assert told(stopped, node, "status")[1]["lag"] == 0
+        for path in node.glob("journal.db*"):
+            path.unlink()
+    else:
+        alter(journal, "DELETE FROM inbox WHERE position = 1")
+    words = ["--second"] if from_second else []
+    code, said = told(stopped, node, "rebuild", "--out", str(new), *words)
+    assert (code, said["ok"], said["rebuilt"]["missing"]) == (0, True, 0)
+    new.replace(journal)
+    assert told(stopped, node, "check")[0] == 0
+    assert told(stopped, node, "status")[1]["ok"]
+
+
+def test_nothing_is_overwritten(stopped, node, tmp_path):
+    taken = tmp_path / "taken.db"
+    taken.write_bytes(b"exercise")
+    code, said = told(stopped, node, "rebuild", "--out", str(taken))
+    assert (code, said["error"]["code"]) == (3, "file")
+    assert taken.read_bytes() == b"exercise"
+
+
+def test_without_a_second_place_it_says_so(stopped, node, tmp_path):
+    settings = json.loads((node / "node.json").read_bytes())
+    (node / "node.json").write_text(json.dumps({**settings, "second": ""}))
+    code, _ = told(stopped, node, "rebuild", "--second", "--out", str(tmp_path / "new.db"))
+    assert code == 2
+    assert told(stopped, node, "status")[1]["second"] is None
+
+
+def test_node_with_an_older_journal_does_not_start_and_says_what_to_do(tmp_path):
+    made = Exercise(tmp_path / "exercise")
+    node = made.place.node
+    made.start()
+    assert made.stop() == 0
+    shutil.copy(node / "journal.db", tmp_path / "older.db")
+    made.start()
+    assert made.at("pa.senan-ops", "post", made.draft(), "--yes", "--json").code == 0
+    assert made.stop() == 0
+    (tmp_path / "older.db").replace(node / "journal.db")
+    ran = made.run("up", "--state", str(node), "--listen", "127.0.0.1:0", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "journal-behind")
+    assert "journal rebuild" in ran.json["error"]["en"]["next"]
+    assert "journal rebuild" in ran.json["error"]["es"]["next"]
+
+
+def test_a_running_node_is_left_alone(stopped):
+    stopped.start()
+    try:
+        assert (
+            told(stopped, stopped.place.node, "check")[1]["error"]["code"] == "journal-in-use"
+        )
+    finally:
+        assert stopped.stop(signal.SIGTERM) == 0

@@ -1,0 +1,194 @@
+"""What a node signed and shipped is remembered apart from its journal, and held against it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from exchange.errors import Code, Fault
+from exchange.journal.checkpoint import parse
+from exchange.store.pledge import PledgeFile
+from exchange.store.shipped import ShippedFiles
+from exchange.store.sqlite import SqliteStore
+from tests.builders import WATCH, world
+from tests.node.running import journal, post, running, until
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def pledge(tmp_path):
+    return PledgeFile(tmp_path / "signed.note")
+
+
+@pytest.fixture
+def second(tmp_path):
+    (tmp_path / "second").mkdir()
+    return ShippedFiles(tmp_path / "second")
+
+
+class Failing:
+    """A pledge, or a second place, on a disk that is full for a while."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.is_full = True
+
+    async def newest(self):
+        return await self.inner.newest()
+
+    async def keep(self, note):
+        if self.is_full:
+            raise Fault(Code.STORE_FAILED)
+        await self.inner.keep(note)
+
+    def size(self):
+        return self.inner.size()
+
+    def append(self, groups):
+        if self.is_full:
+            raise Fault(Code.STORE_FAILED)
+        self.inner.append(groups)
+
+
+async def write(path, count=1, **settings):
+    """Go on with a journal by so many bulletins; return its size."""
+    async with running(SqliteStore.open(path), **settings) as node:
+        for _ in range(count):
+            await post(node, world().envelope(to=[WATCH]))
+        if settings.get("pledge"):
+            await node.checkpoints.checkpoint()
+        if settings.get("second"):
+            await until(lambda: node.shipped == node.size)
+        return node.size
+
+
+async def code_of_opening(path, **settings):
+    with pytest.raises(Fault) as caught:
+        await write(path, 0, **settings)
+    return caught.value.code
+
+
+# -- what was signed --------------------------------------------------------------------------
+
+
+async def test_journal_replaced_by_an_older_copy_is_not_opened(path, pledge, tmp_path):
+    await write(path, pledge=pledge)
+    shutil.copy(path, tmp_path / "older.db")
+    newer = await write(path, 5, pledge=pledge)
+    # The older copy agrees with itself in everything: that more was signed is known elsewhere.
+    shutil.copy(tmp_path / "older.db", path)
+    with pytest.raises(Fault) as caught:
+        await write(path, 0, pledge=pledge)
+    assert caught.value.code is Code.JOURNAL_BEHIND
+    assert caught.value.facts["expected"] == newer - 1
+
+
+async def test_journal_that_was_lost_is_not_begun_anew(path, pledge):
+    await write(path, pledge=pledge)
+    path.unlink()
+    assert await code_of_opening(path, pledge=pledge) is Code.JOURNAL_BEHIND
+
+
+async def test_older_copy_that_grew_otherwise_is_not_opened(path, pledge, tmp_path):
+    await write(path, pledge=pledge)
+    shutil.copy(path, tmp_path / "older.db")
+    await write(path, 2, pledge=pledge)
+    shutil.copy(tmp_path / "older.db", path)
+    await write(path, 9)
+    assert await code_of_opening(path, pledge=pledge) is Code.STORE_FAILED
+
+
+async def test_what_was_signed_and_altered_is_not_believed(path, pledge, tmp_path):
+    await write(path, pledge=pledge)
+    note = tmp_path / "signed.note"
+    raw = note.read_bytes()
+    size = parse(raw).size
+    note.write_bytes(raw.replace(b"\n%d\n" % size, b"\n%d\n" % (size - 1)))
+    assert await code_of_opening(path, pledge=pledge) is Code.BAD_CHECKPOINT
+
+
+async def test_node_that_had_no_such_place_has_it_from_its_next_start(path, pledge):
+    async with running(SqliteStore.open(path)) as node:
+        note = await node.checkpoints.checkpoint()
+    await write(path, 0)
+    async with running(SqliteStore.open(path), pledge=pledge):
+        assert await pledge.newest() == note
+
+
+async def test_checkpoint_is_shown_to_nobody_before_it_is_kept(path, pledge):
+    failing = Failing(pledge)
+    async with running(SqliteStore.open(path), pledge=failing) as node:
+        size = node.size
+        with pytest.raises(Fault):
+            await node.checkpoints.checkpoint()
+        assert (node.newest, node.size, await pledge.newest()) == (None, size, None)
+        failing.is_full = False
+        note = await node.checkpoints.checkpoint()
+        assert note == node.newest == await pledge.newest()
+
+
+# -- what was shipped -------------------------------------------------------------------------
+
+
+async def test_all_that_is_durable_is_shipped_group_by_group(path, second):
+    async with running(SqliteStore.open(path), second=second) as node:
+        await post(node, world().envelope(to=[WATCH]))
+        await until(lambda: node.shipped == node.size)
+        shipped = list(second.groups())
+        assert [each for group in shipped for each in group.entries] == [
+            row.entry for row in await node.store.read(0, node.size)
+        ]
+        for group in shipped:
+            row = await node.store.group(group.first)
+            assert (row.count, row.statement) == (len(group.entries), group.statement)
+
+
+async def test_second_place_that_fails_holds_nobody_up_and_catches_up(path, second):
+    failing = Failing(second)
+    async with running(SqliteStore.open(path), second=failing) as node:
+        await post(node, world().envelope(to=[WATCH]))
+        await until(lambda: node.shipper.lag.is_failing)
+        assert node.shipped == 0
+        assert node.is_ready
+        failing.is_full = False
+        await until(lambda: node.shipped == node.size)
+        assert not node.shipper.lag.is_failing
+
+
+async def test_node_given_a_second_place_later_ships_all_from_the_first_entry(path, second):
+    await write(path, 3)
+    size = await write(path, 0, second=second)
+    assert ShippedFiles(second._folder).size() == size
+
+
+async def test_journal_shorter_than_what_was_shipped_is_not_opened(path, second, tmp_path):
+    await write(path, second=second)
+    shutil.copy(path, tmp_path / "older.db")
+    await write(path, 2, second=second)
+    shutil.copy(tmp_path / "older.db", path)
+    before = path.read_bytes()
+    assert await code_of_opening(path, second=second) is Code.JOURNAL_BEHIND
+    assert path.read_bytes() == before
+
+
+async def test_second_place_that_is_not_there_keeps_a_node_from_starting(path, tmp_path):
+    gone = ShippedFiles(tmp_path / "unplugged")
+    assert await code_of_opening(path, second=gone) is Code.STORE_FAILED
+
+
+# -- bookkeeping ------------------------------------------------------------------------------
+
+
+async def test_a_node_that_only_keeps_books_writes_none(path, pledge, second):
+    async with running(SqliteStore.open(path), pledge=pledge, second=second) as node:
+        await node.checkpoints.checkpoint()
+        size = node.size
+        for _ in range(5):
+            await node.checkpoints.checkpoint()
+        assert node.size == size
+        assert [type(each.facts).__name__ for each in await journal(node)][-1] == "Checkpointed"

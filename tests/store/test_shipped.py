@@ -1,0 +1,121 @@
+"""The second place: files that only grow, and what can be read of them after any damage."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from exchange.errors import Fault
+from exchange.node.ports import Shipped
+from exchange.store import shipped
+from exchange.store.shipped import ShippedFiles
+
+
+def group(first, count=2):
+    entries = [b"exercise entry %d" % (first + n) for n in range(count)]
+    return Shipped(first, b"exercise statement", entries, [b"exercise body %d" % first])
+
+
+GROUPS = [group(0), group(2), group(4)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def whole(folder):
+    for each in GROUPS:
+        ShippedFiles(folder).append([each])
+    (path,) = folder.iterdir()
+    return path
+
+
+def read(folder):
+    return list(ShippedFiles(folder).groups())
+
+
+@pytest.mark.usefixtures("whole")
+def test_groups_come_back_as_they_were_from_any_process(folder):
+    assert read(folder) == GROUPS
+    assert ShippedFiles(folder).size() == 6
+
+
+def test_several_groups_are_added_at_once(folder):
+    ShippedFiles(folder).append(GROUPS)
+    assert read(folder) == GROUPS
+
+
+def test_group_that_does_not_follow_is_refused(folder, whole):
+    before = whole.read_bytes()
+    for first in (5, 7):
+        with pytest.raises(Fault):
+            ShippedFiles(folder).append([group(first)])
+    assert whole.read_bytes() == before
+
+
+def test_what_was_torn_off_comes_again_in_its_place(folder, whole):
+    raw = whole.read_bytes()
+    first = len(raw) // 3
+    for length in range(first, len(raw)):
+        whole.write_bytes(raw[:length])
+        assert read(folder) == GROUPS[: length // first]
+    files = ShippedFiles(folder)
+    assert files.size() == 4
+    files.append([group(4)])
+    assert whole.read_bytes() == raw
+
+
+def test_any_flipped_bit_ends_what_is_read_and_nothing_altered_is(folder, whole):
+    raw = whole.read_bytes()
+    third = len(raw) // 3
+    for place in range(len(raw)):
+        whole.write_bytes(raw[:place] + bytes([raw[place] ^ 1 << place % 8]) + raw[place + 1 :])
+        assert read(folder) == GROUPS[: place // third], place
+
+
+def test_frame_left_out_is_noticed(folder, whole):
+    raw = whole.read_bytes()
+    third = len(raw) // 3
+    whole.write_bytes(raw[:third] + raw[2 * third :])
+    assert read(folder) == GROUPS[:1]
+
+
+def test_a_full_file_is_followed_by_another(folder, monkeypatch):
+    monkeypatch.setattr(shipped, "FILE_BYTES", 1)
+    files = ShippedFiles(folder)
+    files.append(GROUPS[:1])
+    files.append(GROUPS[1:])
+    assert len(list(folder.iterdir())) == 2
+    assert read(folder) == GROUPS
+    assert ShippedFiles(folder).size() == 6
+    ShippedFiles(folder).append([group(6)])
+    assert read(folder) == [*GROUPS, group(6)]
+
+
+def test_file_that_is_gone_from_the_middle_ends_what_is_read(folder, monkeypatch):
+    monkeypatch.setattr(shipped, "FILE_BYTES", 1)
+    files = ShippedFiles(folder)
+    for each in GROUPS:
+        files.append([each])
+    sorted(folder.iterdir())[1].unlink()
+    assert read(folder) == GROUPS[:1]
+
+
+def test_what_is_told_to_be_there_was_synced_file_and_folder(folder, monkeypatch):
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(handle) or sync(handle))
+    files = ShippedFiles(folder)
+    files.append(GROUPS[:1])
+    assert len(synced) == 2
+    files.append(GROUPS[1:])
+    assert len(synced) == 3
+
+
+def test_disk_that_is_not_there_is_not_made_up_for(tmp_path):
+    with pytest.raises(Fault):
+        ShippedFiles(tmp_path / "unplugged").size()
+    assert not (tmp_path / "unplugged").exists()
