@@ -60,6 +60,18 @@ def power_seeds(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
+def flips(request: pytest.FixtureRequest) -> int:
+    """How many bits of a journal's file are flipped, one at a time."""
+    return 20_000 if request.config.getoption("--long") else 300
+
+
+@pytest.fixture
+def fillings(request: pytest.FixtureRequest) -> int:
+    """How often the disk is full."""
+    return 50 if request.config.getoption("--long") else 5
+
+
+@pytest.fixture
 def seed() -> str:
     """Printed with every failure; EXCHANGE_CRASH_SEED makes a run come again."""
     chosen = os.environ.get("EXCHANGE_CRASH_SEED") or os.urandom(4).hex()
