@@ -20,13 +20,13 @@ from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.node.ports import Batch, Done, Shipped, TileRoot
+from exchange.node.shipping import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exchange.audit.verify import Stored
     from exchange.broker.settle import Record
-    from exchange.model.header import Blob
     from exchange.node.ports import Outcome
 
 
@@ -71,7 +71,7 @@ def groups_of(source: Source) -> Iterator[Shipped]:
         if len(stored) != row.count:
             return
         kept = [each.entry for each in stored]
-        blobs = [source.blob(blob.digest) for each in kept for blob in _named(each)]
+        blobs = [source.blob(blob.digest) for each in kept for blob in named(each)]
         yield Shipped(first, row.statement, kept, [each for each in blobs if each])
         first += row.count
 
@@ -157,7 +157,7 @@ class Rebuilder:
         self._young.append(raw)
         if isinstance(record.facts, entries.EpochOpened):
             self._node, self._epoch = record.facts.node, record.facts.epoch
-        for blob in _named(raw):
+        for blob in named(raw):
             data = self._blobs.get(blob.digest)
             # Purged, or never shipped: its entry stands all the same.
             self._missing += data is None
@@ -168,13 +168,3 @@ class Rebuilder:
         if index >= self._written:
             return self._young[index - self._written]
         return self._target.read(index, 1)[0].entry
-
-
-def _named(entry: bytes) -> list[Blob]:
-    match entries.decode(entry).facts:
-        case entries.Accepted(blobs=blobs):
-            return blobs[:1]
-        case entries.Granted(wrap=blob) | entries.Trust(document=blob):
-            return [blob]
-        case _:
-            return []

@@ -12,6 +12,7 @@ from exchange.model import entry as entries
 from exchange.node.ports import Shipped
 
 if TYPE_CHECKING:
+    from exchange.model.header import Blob
     from exchange.node.ports import GroupRow, Second, Store
 
 # What is synced together: a backlog costs no sync for each of its groups. Bounds memory.
@@ -102,17 +103,17 @@ class Shipper:
     async def _read(self, row: GroupRow) -> Shipped:
         rows = await self._store.read(row.first, row.count)
         kept = [each.entry for each in rows]
-        blobs = [await self._store.blob(name) for each in kept for name in named(each)]
+        blobs = [await self._store.blob(blob.digest) for each in kept for blob in named(each)]
         # What was purged here is not shipped either.
         return Shipped(row.first, row.statement, kept, [each for each in blobs if each])
 
 
-def named(entry: bytes) -> list[str]:
-    """Return the digests of what lies beside an entry: a body, a wrapped key, a document."""
+def named(entry: bytes) -> list[Blob]:
+    """Return what lies beside an entry: a body, a wrapped key, a document, or nothing."""
     match entries.decode(entry).facts:
         case entries.Accepted(blobs=blobs):
-            return [blobs[0].digest]
+            return blobs[:1]
         case entries.Granted(wrap=blob) | entries.Trust(document=blob):
-            return [blob.digest]
+            return [blob]
         case _:
             return []

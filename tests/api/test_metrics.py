@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from exchange.cli import state
+from exchange.errors import Code, Fault
+from exchange.node.ports import Shipped
+from exchange.store.shipped import ShippedFiles
 from tests import builders
 from tests.api.attached import BLOB, accepted, send
 from tests.api.serving import certificate, serving
 from tests.builders import DAY, MINSA, NOW, OPS, WATCH
+from tests.node.running import until
 from tests.policy.test_expiry import ending
 
 
@@ -36,6 +43,30 @@ async def test_endpoints_whose_key_is_about_to_end_are_counted_and_not_named() -
         assert expiring(text) == [0, 0, 1, 2]
         assert OPS not in text
         assert WATCH not in text
+
+
+async def test_how_far_the_second_place_is_behind_is_told_where_there_is_one(
+    tmp_path: Path,
+) -> None:
+    name = "exchange_second_place_lag_entries"
+    async with serving() as door:
+        assert name not in (await door.get("/metrics", None)).body.decode()
+    async with serving(second=ShippedFiles(tmp_path)) as door:
+        await until(lambda: door.node.shipped == door.node.size)
+        assert gauge((await door.get("/metrics", None)).body.decode(), name) == 0
+    async with serving(second=Unplugged()) as door:
+        text = (await door.get("/metrics", None)).body.decode()
+        assert gauge(text, name) == door.node.size > 0
+
+
+class Unplugged:
+    """A second place that was there when the node started."""
+
+    def size(self) -> int:
+        return 0
+
+    def append(self, groups: Sequence[Shipped]) -> None:
+        raise Fault(Code.STORE_FAILED, found=len(groups))
 
 
 async def test_seconds_until_the_node_s_certificate_ends_are_told() -> None:

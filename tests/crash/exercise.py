@@ -64,6 +64,11 @@ class Exercise:
         feeds = [found.feed("maritime", title, ["voi"], members)]
         place = found.write(folder, 0, members, feeds, _PASSPHRASE)
         self.folder, self.founded = place.node, place.founded
+        self.second = place.node / "second"
+        self.second.mkdir()
+        settings = state.State(place.node).settings()
+        settings = msgspec.structs.replace(settings, second=self.second.name)
+        (place.node / state.SETTINGS).write_bytes(msgspec.json.encode(settings))
         self.certificate = (place.node / state.CERTIFICATE).read_text(encoding="ascii")
         self.signers = {
             name: SoftwareSigner.of(secrets.of("sign"))

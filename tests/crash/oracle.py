@@ -25,6 +25,7 @@ from exchange.model.objects import Receipt
 from exchange.model.view import View
 from exchange.node.ports import InboxRow
 from exchange.seal import jws
+from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
 from tests.crash.exercise import Broken
 from tests.crash.load import Sent, Told, size_of
@@ -46,12 +47,16 @@ class Journal:
         self.counts: dict[str, int] = {}
         self.by_key: dict[bytes, int] = {}
         self.missing_blobs: list[int] = []
+        self.shipped: list[bytes] = []
         self.kept = Path()
 
     @classmethod
     async def read(cls, path: Path) -> Journal:
         journal, store = cls(), SqliteStore.open(path, read_only=True)
         journal.kept = path.with_name(state.BLOBS) / "kept"
+        # Before the journal: a node that runs meanwhile ships behind its commits.
+        groups = ShippedFiles(path.with_name("second")).groups()
+        journal.shipped = [each for group in groups for each in group.entries]
         try:
             await journal._fill(store)
         finally:
@@ -148,6 +153,7 @@ class Oracle:
         self._delivered_in_order(journal)
         self._root_reproduces(journal)
         self._checkpoints_are_prefixes(journal)
+        self._shipped_is_prefix(journal)
         self._size = len(journal.entries)
 
     def settled(self, journal: Journal) -> None:
@@ -247,6 +253,15 @@ class Oracle:
         grown = Frontier().extend([leaf_hash(each) for each in journal.entries])
         if grown.encode() != journal.frontier:
             broken("root-reproduces", f"{len(journal.entries)} entries")
+
+    def _shipped_is_prefix(self, journal: Journal) -> None:
+        if journal.shipped != journal.entries[: len(journal.shipped)]:
+            broken("shipped-is-prefix", f"{len(journal.shipped)} entries in the second place")
+
+    def settled_and_stopped(self, journal: Journal) -> None:
+        """A node that was asked to end has shipped all."""
+        if len(journal.shipped) != len(journal.entries):
+            broken("shipped-whole", f"{len(journal.shipped)} of {len(journal.entries)}")
 
     def _checkpoints_are_prefixes(self, journal: Journal) -> None:
         stored = [entries.decode(each).facts for each in journal.entries]

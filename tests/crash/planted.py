@@ -9,15 +9,17 @@ import asyncio
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from exchange.broker.settle import Ledger
 from exchange.cli import main, serve
 from exchange.node import ports
+from exchange.node.ports import Shipped
 from exchange.policy import rules
 from exchange.store import inserting, selecting
 from exchange.store.blob_files import BlobFiles
+from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
 
 # The first entries are trust documents; without them a node does not even open.
@@ -143,6 +145,20 @@ def attachment_lost() -> None:
         """Keep nothing."""
 
     BlobFiles.keep = forgetful  # type: ignore[assignment, method-assign]
+
+
+@fault
+def shipped_early() -> None:
+    """Groups are shipped before they are durable, and another may stand in their place."""
+    ship = ShippedFiles._append
+
+    def hasty(self: ShippedFiles, groups: Sequence[Shipped]) -> None:
+        last = groups[-1]
+        guess = Shipped(last.first + len(last.entries), b"", [b"exercise"], [])
+        ship(self, [*groups, guess])
+        self._at = None
+
+    ShippedFiles._append = hasty  # type: ignore[method-assign]
 
 
 @fault

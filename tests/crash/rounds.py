@@ -28,7 +28,9 @@ async def run(folder: Path, rounds: int, seed: str, fault: str | None = None) ->
             broken("ends-well", "the node did not end as asked")
     finally:
         node.kill()
-    oracle.check(await Journal.read(exercise.journal))
+    journal = await Journal.read(exercise.journal)
+    oracle.check(journal)
+    oracle.settled_and_stopped(journal)
     return told
 
 

@@ -20,6 +20,7 @@ _CAUGHT_BY = {
     "head-off-by-one": {"reopens"},
     "blob-lost": {"blobs-there"},
     "attachment-lost": {"blobs-there"},
+    "shipped-early": {"shipped-is-prefix", "reopens"},
     "torn-group": {"inbox-gapless", "only-owed", "reopens", "root-reproduces"},
 }
 _ROUNDS = 6

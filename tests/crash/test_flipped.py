@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await post(node, world().grant(closed))
             await post(node, world().ack(closed.envelope))
             await post(node, b"exercise: no object", WATCH)
-            cancel = {
+            cancel: dict[str, Any] = {
                 "type": "can",
                 "verb": "cancel",
                 "refs": refers("cancels", closed.envelope),

@@ -8,7 +8,6 @@ import pytest
 
 from tests.crash import rounds as crash
 
-
 _PARTS = 4
 
 

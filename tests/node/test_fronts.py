@@ -372,6 +372,7 @@ async def test_health_and_refusals_are_the_whole_nodes(shared):
         health = await alfa.get_as(wire.Health, "/readyz")
         assert health.ready
         assert f"exchange_journal_entries {shared.node.size}\n" in text
+        assert "exchange_second_place_lag_entries " in text
 
 
 async def test_node_that_stops_writing_is_not_ready_at_any_front(founded):
