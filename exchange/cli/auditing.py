@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.audit.verify import log_keys
 from exchange.cli import output, progress
 from exchange.cli.journal_file import opened
 from exchange.cli.main import Session, group, verb
