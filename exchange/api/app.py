@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import blobs, granted, heads, problems, routes
+from exchange.api import blobs, events, granted, heads, problems, routes
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -37,6 +37,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/objects", routes.post_object),
     ("POST", "/v1/batch", routes.post_batch),
     ("GET", "/v1/inbox", routes.inbox),
+    ("GET", "/v1/events", events.stream),
     ("GET", "/v1/trust", routes.trust),
     ("GET", "/v1/blobs/{digest}", blobs.blob),
     ("GET", "/v1/uploads/{digest}", blobs.progress),
@@ -67,9 +68,16 @@ def make_app(
     app[NODE], app[CODES], app[OPENAPI] = node, codes, openapi
     app[CERTIFICATE_ENDS] = certificate_ends
     app[IN_FLIGHT] = Counter()
+    app[events.STREAMS] = events.Streams()
+    app.on_shutdown.append(_end_streams)
     for method, path, handler in (*OPEN, *IN_SESSION):
         app.router.add_route(method, path, handler)
     return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    """End what would go on for ever, so that no other request is waited for in vain."""
+    await app[NODE].ring.close()
 
 
 _WITHOUT_SESSION = frozenset(path for _, path, _ in OPEN)

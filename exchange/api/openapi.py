@@ -8,7 +8,7 @@ import msgspec
 
 from exchange import __version__
 from exchange.api.app import IN_SESSION, OPEN
-from exchange.model import objects, wire
+from exchange.model import events, objects, wire
 
 _REF = "#/components/schemas/{name}"
 _TEXT, _BYTES, _JSON = "text/plain", "application/octet-stream", "application/json"
@@ -26,6 +26,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/objects": (201, _JSON, objects.Receipt),
     "/v1/batch": (200, wire.LINES_TYPE, wire.Line),
     "/v1/inbox": (200, _JSON, wire.InboxPage),
+    "/v1/events": (200, events.MEDIA_TYPE, None),
     "/v1/trust": (200, _JSON, wire.TrustPage),
     "/v1/blobs/{digest}": (200, _BYTES, None),
     "/v1/uploads/{digest}": (200, _JSON, wire.Upload),
@@ -44,6 +45,7 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
         ("limit", 1, wire.MAX_PAGE, 64),
         ("wait", 0, wire.MAX_WAIT_S, 0),
     ],
+    "/v1/events": [("after", -1, None, -1)],
     "/v1/trust": [("after", -1, None, -1)],
     "/v1/blobs/{digest}": [("index", 0, None, None), ("offset", 0, None, 0)],
     "/v1/uploads/{digest}": [("size", 1, None, None)],
@@ -127,6 +129,11 @@ def _parameters(path: str, method: str) -> list[dict[str, Any]]:
             schema["default"] = default
         found.append(
             {"name": name, "in": "query", "required": default is None, "schema": schema}
+        )
+    if path == "/v1/events":
+        last = {"type": "string", "pattern": "^[0-9]{1,16}$"}
+        found.append(
+            {"name": events.LAST_HEADER, "in": "header", "required": False, "schema": last}
         )
     return found
 

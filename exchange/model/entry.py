@@ -191,6 +191,18 @@ class Entry(msgspec.Struct, frozen=True):
     object: bytes
 
 
+class _Owing(msgspec.Struct, frozen=True):
+    owed: list[Owed] = []
+
+
+_OWING = msgspec.json.Decoder(_Owing)
+
+
+def owed_by(entry: bytes) -> list[Owed]:
+    """Return whom an entry of our own journal is owed to; nothing else of it is looked at."""
+    return _OWING.decode(entry.partition(b"\n")[0]).owed
+
+
 def kind_of(facts: Facts) -> str:
     """Return the word for this kind of entry, as it stands in the facts."""
     return str(facts.__struct_config__.tag)

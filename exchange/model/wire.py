@@ -27,6 +27,9 @@ MAX_IN_FLIGHT_BYTES = 256 * 1024 * 1024
 STREAM_BYTES = 512 * 1024
 # The largest attachment, sealed: 128 MiB and what sealing adds.
 MAX_BLOB_BYTES = 129 * 1024 * 1024
+# Streams of events at the same time at one front, of one endpoint and of all.
+MAX_STREAMS_OF_ONE = 16
+MAX_STREAMS = 4096
 MAX_PAGE = 256
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 MAX_WAIT_S = 30

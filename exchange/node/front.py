@@ -177,6 +177,9 @@ class Front(Served):
                     self._view = pickle.loads(view)  # noqa: S301  (from the node's own process)
                 self._totals.update(totals)
                 self.inboxes.ring(totals)
+                self.ring.grew(size, totals)
+                if view is not None:
+                    self.ring.wake()
             case frames.Replies(groups, replies):
                 for reply in replies:
                     self._replied(reply, groups)

@@ -166,7 +166,11 @@ class Node(Served):
         return self.refused
 
     def _ring(self, records: Sequence[Record]) -> None:
-        self.inboxes.ring(owed.endpoint for each in records for owed in each.owed)
+        grown = {owed.endpoint for each in records for owed in each.owed}
+        self.inboxes.ring(grown)
+        self.ring.grew(self.size, grown)
+        if any(isinstance(each.facts, entries.Trust) for each in records):
+            self.ring.wake()
         if self.shipper is not None:
             self.shipper.wake()
 
@@ -182,6 +186,7 @@ class Node(Served):
 
     async def _stop(self) -> None:
         self._is_closing = True
+        await self.ring.close()
         for task in reversed(self._tasks):
             task.cancel()
             # What a task ended with stands in the diary (``_ended``).

@@ -14,6 +14,7 @@ from exchange.errors import Fault, Refusal
 from exchange.node import groups
 from exchange.node.heads import Heads
 from exchange.node.inboxes import Inboxes
+from exchange.node.ring import Ring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,6 +65,7 @@ class Served(ABC):
         self.clock_ms = clock_ms
         self.inboxes = Inboxes(kept.store)
         self.heads = Heads(kept.store)
+        self.ring = Ring(kept.store)
         self.refused: Refused = Counter()
 
     @property

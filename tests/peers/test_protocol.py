@@ -13,7 +13,7 @@ from exchange import resources
 from exchange.api import framing
 from exchange.broker import settle
 from exchange.client import transport
-from exchange.model import bulletin, entry, header, objects, trust, wire
+from exchange.model import bulletin, entry, events, header, objects, trust, wire
 from exchange.model.bulletin import lexical
 from exchange.node import sessions
 from exchange.seal import body, jws
@@ -50,6 +50,9 @@ LIMITS = {
     "silence within a request": framing.IDLE_S,
     "a page of an inbox or the journal": wire.MAX_PAGE,
     "a page, bytes (one entry always fits)": wire.MAX_PAGE_BYTES,
+    "streams of events, of one endpoint": wire.MAX_STREAMS_OF_ONE,
+    "streams of events, of all": wire.MAX_STREAMS,
+    "silence of a stream of events": events.BEAT_S,
     "a long poll": wire.MAX_WAIT_S,
     "a nonce; clocks apart in a session request": sessions.NONCE_LIFETIME_S,
     "a token": sessions.TOKEN_LIFETIME_S,
