@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -27,7 +28,7 @@ from exchange.client.reading import (
     Released,
     attestable,
 )
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import objects
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def watch(session: Session, after: int, count: int) -> None:
 async def _watch(session: Session, after: int, count: int) -> None:
     seen = 0
     async with session.context().agency() as agency:
-        async for item in agency.follow(after):
+        async for item in agency.follow(after, partial(_tell_broken, session)):
             # What went before is not here to compare with; what its entry names is.
             marks = bearing.marks([item])
             row = _row(item, session, [item], marks.get(item.index, []))
@@ -119,6 +120,17 @@ async def _watch(session: Session, after: int, count: int) -> None:
             seen += 1
             if seen == count:
                 return
+
+
+def _tell_broken(session: Session, error: ExchangeError, pause_s: float) -> None:
+    """Say on stderr that the node is away, and when it is tried again."""
+    what = render.refusal(error, session.lang, world.codes()).what
+    again = (
+        f"se intenta otra vez en {pause_s:.0f} s"
+        if session.lang == "es"
+        else f"trying again in {pause_s:.0f} s"
+    )
+    click.echo(f"{what} [{error.code.value}]; {again}", err=True)
 
 
 def _row(

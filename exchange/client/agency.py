@@ -17,12 +17,22 @@ async with Agency(profile, keys, world) as agency:
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from exchange.client import attaching, compose, granting, opening, reading, receipts, resuming
+from exchange.client import (
+    attaching,
+    compose,
+    following,
+    granting,
+    opening,
+    reading,
+    receipts,
+    resuming,
+)
 from exchange.client.attachments import Attachments
 from exchange.client.held import Held
 from exchange.client.inbox import Inbox
@@ -39,18 +49,18 @@ from exchange.seal import jws
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
+    from exchange.client.following import Trouble
     from exchange.client.granting import Granting
     from exchange.client.kept import KeptKeys
     from exchange.client.memory import Memory
     from exchange.client.outbox import Outbox
     from exchange.client.proving import Proven
     from exchange.client.reading import Delivered, Item
-    from exchange.client.resuming import Trouble
     from exchange.client.seen import SeenHead
     from exchange.model.bulletin.blocks import Target
     from exchange.model.codes import Codes
@@ -335,7 +345,7 @@ class Agency:
         return receipt, facts
 
     async def resume(
-        self, tell: Tell = _untold, trouble: Trouble = resuming.untroubled
+        self, tell: Tell = _untold, trouble: resuming.Trouble = resuming.untroubled
     ) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
@@ -415,9 +425,7 @@ class Agency:
     @property
     def inbox(self) -> Inbox:
         """What is owed to this endpoint, page by page."""
-        opens = [*self._keys.openers, *self._keys.destroyed]
-        ours = opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
-        return Inbox(ours, self._transport, self.view, self._held)
+        return Inbox(self._ours, self._transport, self.view, self._held)
 
     async def prove(self) -> Proven:
         """Prove that nothing owed to us is missing, up to the node's newest checkpoint.
@@ -428,9 +436,26 @@ class Agency:
         prover = Prover(self._transport, self.inbox, self.trust, self.profile)
         return await prover.prove(self.world.seen, self.view, self.world.now)
 
-    def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
-        """Yield inbox items for ever, each once, in order; see ``Inbox.follow``."""
-        return self.inbox.follow(after, wait_s=wait_s)
+    @property
+    def _ours(self) -> opening.Ours:
+        opens = [*self._keys.openers, *self._keys.destroyed]
+        return opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
+
+    async def follow(
+        self, after: int = -1, trouble: Trouble = following.untroubled
+    ) -> AsyncGenerator[Item, None]:
+        """Yield inbox items for ever, each once, in order; wait for what is still to come.
+
+        A link that breaks is taken up again, where it was; ``trouble`` is called with what
+        broke, and in how many seconds that will be.
+
+        Raises:
+            Refusal, Fault: see ``following.Follower.items``.
+        """
+        place = await following.begin(self, after)
+        async with aclosing(following.Follower(self, place, trouble).items()) as items:
+            async for item in items:
+                yield item
 
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""
@@ -453,3 +478,7 @@ class Agency:
             Fault: the node does not answer for long; the folder cannot be written to.
         """
         return await self._attachments.save(item, place, folder, tell)
+
+    async def opened(self, item: Item) -> Item:
+        """Return an inbox item, opened where it is sealed to us; see ``opening.opened``."""
+        return await opening.opened(item, self._ours, self._transport)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.client import opening, reading
-from exchange.errors import Code, Refusal
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from exchange.client.held import Held
     from exchange.client.opening import Ours
@@ -79,8 +78,8 @@ class Inbox:
             wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
         )
         reading.must_be_gapless(page.items, first, after)
-        if not page.items and first is not None and page.total > first:
-            raise Refusal(Code.ITEM_WITHHELD, "/total", expected=page.total, found=first)
+        if not page.items:
+            reading.must_be_all(first, page.total)
         self.held.take(page.items)
         return page.items
 
@@ -93,27 +92,6 @@ class Inbox:
         while self.held.count < count:
             if not await self._fetched(self.held.cursor, self.held.count):
                 return
-
-    async def follow(self, after: int = -1, *, wait_s: int = 25) -> AsyncIterator[Item]:
-        """Yield items for ever, each once, in order; wait for what is still to come."""
-        expect, since_ms = await self._position_after(after), 0
-        while True:
-            for item in await self.page(after, expect=expect, since_ms=since_ms, wait_s=wait_s):
-                after, expect = item.index, item.position + 1
-                since_ms = reading.taken_ms(item, since_ms)
-                yield item
-
-    async def _position_after(self, after: int) -> int | None:
-        """Return the position that the item after a cursor must have, if the node can tell."""
-        if after < 0:
-            return 0
-        page = await self._transport.get_as(
-            wire.InboxPage, "/v1/inbox", after=after - 1, limit=1
-        )
-        if page.items and page.items[0].index == after:
-            return page.items[0].position + 1
-        # A cursor that is no item of ours (somebody else's entry, say): begin with what comes.
-        return None
 
     async def everything(self) -> list[Item]:
         """Return the whole inbox as it is now."""

@@ -430,3 +430,15 @@ def must_be_gapless(items: Sequence[Item | InboxItem], first: int | None, after:
         expected = (items[0].position if first is None else first) + place
         if item.position != expected:
             raise Refusal(Code.INBOX_GAP, "/position", expected=expected, found=item.position)
+
+
+def must_be_all(had: int | None, total: int) -> None:
+    """Hold a node that has no more items for us to what it says itself that the inbox holds.
+
+    It may say less: another of its fronts may have told us more already.
+
+    Raises:
+        Refusal: ``item-withheld``: something owed was left out.
+    """
+    if had is not None and total > had:
+        raise Refusal(Code.ITEM_WITHHELD, "/total", expected=total, found=had)

@@ -23,11 +23,7 @@ STREAM = (
 def test_events_are_the_same_in_whatever_pieces_they_come(cuts):
     at = [0, *sorted(cuts), len(STREAM)]
     reader = events.Reader()
-    found = [
-        event
-        for begin, end in pairwise(at)
-        for event in reader.read(STREAM[begin:end])
-    ]
+    found = [event for begin, end in pairwise(at) for event in reader.read(STREAM[begin:end])]
     assert [event.name for event in found] == ["entry", "beat", "entry"]
     item = msgspec.json.decode(found[0].data, type=wire.InboxItem)
     assert item == wire.InboxItem(0, 7, '{"kind":"x"}\n{"payload":"y"}')

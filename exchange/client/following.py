@@ -1,0 +1,198 @@
+"""Follow an inbox for ever: over pages while behind, then over a stream of events.
+
+A link may break after any byte. What was yielded moves the place, nothing else does; so after
+a break it goes on with the next item, whatever was on its way: none is lost, none comes twice.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from exchange.client import reading
+from exchange.client.transport import error_of, is_away
+from exchange.errors import Code, ExchangeError, Fault
+from exchange.model import events, wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from exchange.client.agency import Agency
+    from exchange.client.reading import Item
+    from exchange.model.wire import InboxItem
+
+    # Called with what broke, and in how many seconds it is tried again.
+    Trouble = Callable[[ExchangeError, float], None]
+
+T = TypeVar("T")
+
+# Asked for in one go while behind.
+_PAGE = 64
+# Between two attempts (seconds): from half of the first to twice as long each time.
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 60.0
+# How long one long poll waits, where there is no stream.
+WAIT_S = 25
+
+
+def untroubled(_error: ExchangeError, _pause_s: float) -> None:
+    """Tell nobody."""
+
+
+class Place:
+    """How far one who follows has come."""
+
+    def __init__(self, after: int, expect: int | None) -> None:
+        """Begin after a cursor; the next item has position ``expect``, if that is known."""
+        self.after = after
+        self.expect = expect
+        self.since_ms = 0
+
+    def passed(self, item: Item) -> None:
+        """Go on behind an item."""
+        self.after, self.expect = item.index, item.position + 1
+        self.since_ms = reading.taken_ms(item, self.since_ms)
+
+
+async def begin(agency: Agency, after: int) -> Place:
+    """Return the place after a cursor, with the position that comes next if it is known."""
+    if after < 0:
+        return Place(after, 0)
+    page = await agency.transport.get_as(wire.InboxPage, "/v1/inbox", after=after - 1, limit=1)
+    if page.items and page.items[0].index == after:
+        return Place(after, page.items[0].position + 1)
+    # A cursor that is no item of ours (somebody else's entry, say): begin with what comes.
+    return Place(after, None)
+
+
+class Follower:
+    """See the module."""
+
+    def __init__(self, agency: Agency, place: Place, trouble: Trouble) -> None:
+        """Follow the agency's inbox from a place on."""
+        self._agency = agency
+        self._transport = agency.transport
+        self._place = place
+        self._trouble = trouble
+        self._failed = 0
+        # Once the node has answered, it is waited for whenever it is away.
+        self._was_there = False
+        # Long polls still to come before a stream is tried (again).
+        self._polls = 0.0
+
+    async def items(self) -> AsyncGenerator[Item, None]:
+        """Yield each item once, in order.
+
+        Raises:
+            Refusal: ``inbox-gap``, ``item-withheld``: something owed was left out; or what the node refuses.
+            Fault: the node is away, and was so from the beginning.
+        """
+        while True:
+            try:
+                async with aclosing(self._round()) as items:
+                    async for item in items:
+                        yield item
+            except ExchangeError as error:
+                await self._bear(error)
+
+    async def _round(self) -> AsyncGenerator[Item, None]:
+        """Yield what there is; then what comes, until the stream breaks."""
+        wait_s = 0 if self._polls < 1 else WAIT_S
+        page = await self._transport.get_as(
+            wire.InboxPage, "/v1/inbox", after=self._place.after, limit=_PAGE, wait=wait_s
+        )
+        self._was_there = True
+        if not page.items:
+            reading.must_be_all(self._place.expect, page.total)
+        async with aclosing(self._taken(page.items)) as items:
+            async for item in items:
+                yield item
+        if self._polls:
+            self._polls -= 1
+        elif not page.items:
+            async with aclosing(self._streamed()) as items:
+                async for item in items:
+                    yield item
+
+    async def _streamed(self) -> AsyncGenerator[Item, None]:
+        reader, beats = events.Reader(), 0
+        pieces = self._transport.stream("/v1/events", after=self._place.after)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                come = []
+                for event in _events(reader, piece):
+                    match event.name:
+                        case "entry":
+                            come.append(_decoded(event.data, wire.InboxItem))
+                        case "problem":
+                            # What came before it is told first.
+                            async with aclosing(self._taken(come)) as items:
+                                async for item in items:
+                                    yield item
+                            raise error_of(event.data, 0)
+                        case "beat":
+                            beats += 1
+                            total = _decoded(event.data, events.Beat).total
+                            expect = self._place.expect
+                            ahead = None if expect is None else expect + len(come)
+                            reading.must_be_all(ahead, total)
+                        case _:
+                            pass  # of a newer node
+                async with aclosing(self._taken(come)) as items:
+                    async for item in items:
+                        yield item
+                if beats > 1:
+                    self._failed = 0
+        # Streams have no end: the node was stopped, or something in between hung up.
+        raise Fault(Code.NODE_UNREACHABLE, name=self._agency.profile.url)
+
+    async def _taken(self, come: Sequence[InboxItem]) -> AsyncGenerator[Item, None]:
+        """Verify, open and yield what came, and go on behind each."""
+        if not come:
+            return
+        agency, place = self._agency, self._place
+        await agency.view()
+        items = reading.verify_all(come, agency.profile.endpoint, agency.trust, place.since_ms)
+        reading.must_be_gapless(items, place.expect, place.after)
+        agency.inbox.held.take(come)
+        for item in items:
+            opened = await agency.opened(item)
+            place.passed(item)
+            self._failed = 0
+            yield opened
+
+    async def _bear(self, error: ExchangeError) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            Refusal, Fault: what does not pass by itself.
+        """
+        if error.code in (Code.NOT_FOUND, Code.TOO_MANY) and self._was_there:
+            # No stream is to be had, ever or just now: long polls do as well.
+            self._polls = float("inf") if error.code is Code.NOT_FOUND else 1
+            return
+        if error.code is not Code.BAD_TOKEN and not (is_away(error) and self._was_there):
+            raise error
+        # Half of it is drawn: else all who were cut off would be back in the same moment.
+        longest = min(_FIRST_PAUSE_S * 2.0**self._failed, _LONGEST_PAUSE_S)
+        drawn = int.from_bytes(self._agency.world.randomness(2)) / 0x10000
+        pause_s = longest * (1 + drawn) / 2
+        self._failed += 1
+        self._trouble(error, pause_s)
+        await self._agency.world.pause(pause_s)
+
+
+def _events(reader: events.Reader, piece: bytes) -> list[events.Event]:
+    try:
+        return reader.read(piece)
+    except ValueError as error:
+        raise Fault(Code.UNAVAILABLE, expected="events") from error
+
+
+def _decoded(data: bytes, wanted: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=wanted)
+    except msgspec.MsgspecError as error:
+        raise Fault(Code.UNAVAILABLE, expected=wanted.__name__) from error
