@@ -76,6 +76,14 @@ class FaultyStore:
     async def inbox(self, endpoint: str, after: int, limit: int) -> list[ports.InboxRow]:
         return await self._answer(self.inner.inbox(endpoint, after, limit))
 
+    async def urgent(
+        self, endpoint: str, after: Sequence[int], now: int, limit: int
+    ) -> list[ports.UrgentRow]:
+        return await self._answer(self.inner.urgent(endpoint, after, now, limit))
+
+    async def waiting(self, now: int) -> list[tuple[int, int]]:
+        return await self._answer(self.inner.waiting(now))
+
     async def positions(self) -> dict[str, int]:
         return await self._answer(self.inner.positions())
 

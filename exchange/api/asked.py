@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exchange.broker.pressing import RANKS
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ def number(request: web.Request, name: str, default: int, least: int, most: int 
     if not least <= int(text) <= most:
         raise Refusal(Code.BAD_REQUEST, f"/{name}", limit=most)
     return int(text)
+
+
+def pressed(request: web.Request) -> tuple[int, ...] | None:
+    """Return the last entry told ahead, by rank; None where nothing of that kind is asked."""
+    if not any(rank in request.query for rank in RANKS):
+        return None
+    return tuple(number(request, rank, -1, -1) for rank in RANKS)
 
 
 def required(request: web.Request, name: str, least: int) -> int:

@@ -15,10 +15,11 @@ import structlog
 from aiohttp import web
 
 from exchange.api import problems
-from exchange.api.asked import number
+from exchange.api.asked import number, pressed
 from exchange.api.routes import CALLER, CODES, NODE
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import events, wire
+from exchange.node.ring import NOTHING_PRESSED, Cursors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ class Streams:
 async def stream(request: web.Request) -> web.StreamResponse:
     """Tell what is owed to the caller after a cursor, as events, for as long as it listens."""
     node, endpoint = request.app[NODE], request[CALLER].endpoint.id
-    after = _after(request)
+    after = Cursors(_after(request), pressed(request) or NOTHING_PRESSED)
     with request.app[STREAMS].opened(endpoint, request):
         response = web.StreamResponse(headers=_HEADERS)
         _hold_little(request)
@@ -94,7 +95,7 @@ async def _tell(request: web.Request, response: web.StreamResponse, listener: Li
     # How it stands is told once all is told, and then after every silence.
     is_due = True
     while not listener.is_closed:
-        told = await listener.more()
+        told = await listener.more(node.now())
         if not told and is_due and listener.is_even:
             told = events.told("beat", events.Beat(node.inbox_total(listener.endpoint)))
             is_due = False

@@ -8,6 +8,7 @@ import msgspec
 
 from exchange import __version__
 from exchange.api.app import IN_SESSION, OPEN
+from exchange.broker.pressing import RANKS
 from exchange.model import events, objects, wire
 
 _REF = "#/components/schemas/{name}"
@@ -44,8 +45,9 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
         ("after", -1, None, -1),
         ("limit", 1, wire.MAX_PAGE, 64),
         ("wait", 0, wire.MAX_WAIT_S, 0),
+        *((rank, -1, None, -1) for rank in RANKS),
     ],
-    "/v1/events": [("after", -1, None, -1)],
+    "/v1/events": [(name, -1, None, -1) for name in ("after", *RANKS)],
     "/v1/trust": [("after", -1, None, -1)],
     "/v1/blobs/{digest}": [("index", 0, None, None), ("offset", 0, None, 0)],
     "/v1/uploads/{digest}": [("size", 1, None, None)],

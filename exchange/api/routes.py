@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 
 from exchange.api import framing, problems
-from exchange.api.asked import number
+from exchange.api.asked import number, pressed
 from exchange.broker import keys
 from exchange.broker.posters import is_poster
+from exchange.broker.pressing import RANKS
 from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.bundle import TlogProof
@@ -163,14 +164,25 @@ async def inbox(request: web.Request) -> web.Response:
     # Asked before reading: of what is committed meanwhile nobody can say it was left out.
     total = node.inbox_total(endpoint)
     rows = await node.inboxes.read(endpoint, after, limit, wait_s)
+    fitting = _fitting(rows)
+    ahead: list[wire.AheadItem] = []
+    if (told := pressed(request)) and (len(rows) == limit or len(fitting) < len(rows)):
+        ahead = await _ahead(node, endpoint, [max(at, fitting[-1].index) for at in told])
     # Who was suspended while waiting gets nothing.
     node.view.standing(endpoint, "")
-    items = [
-        wire.InboxItem(row.position, row.index, row.entry.decode()) for row in _fitting(rows)
-    ]
+    items = [wire.InboxItem(row.position, row.index, row.entry.decode()) for row in fitting]
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total
-    return _json(wire.InboxPage(endpoint, items, cursor, total))
+    return _json(wire.InboxPage(endpoint, items, cursor, total, ahead))
+
+
+async def _ahead(node: Served, endpoint: str, after: Sequence[int]) -> list[wire.AheadItem]:
+    """Return what presses and is further on than a page goes."""
+    rows = await node.store.urgent(endpoint, after, node.now(), wire.MAX_AHEAD)
+    return [
+        wire.AheadItem(row.position, row.index, row.entry.decode(), RANKS[rank])
+        for rank, row in ((each.rank, each.row) for each in rows)
+    ]
 
 
 def _fitting(rows: Sequence[R]) -> Sequence[R]:

@@ -20,6 +20,8 @@ from exchange.broker.intake import (
     Established,
 )
 from exchange.broker.posters import is_poster
+from exchange.broker.pressing import Pressing, is_seen_to
+from exchange.broker.pressing import of as pressing_of
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from exchange.broker.intake import Considered
     from exchange.model.entry import Facts
+    from exchange.model.header import Header
     from exchange.model.view import View
 
 # With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
@@ -52,7 +55,11 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Record(NamedTuple):
-    """One entry to append, and all that the store keeps beside it in the same commit."""
+    """One entry to append, and all that the store keeps beside it in the same commit.
+
+    ``pressing`` is how it presses, if it does; ``seen_to`` are (endpoint, index) of earlier
+    ones that do so no more.
+    """
 
     facts: Facts
     entry: bytes
@@ -61,6 +68,8 @@ class Record(NamedTuple):
     blob: tuple[Blob, bytes] | None = None
     # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
     heads: bytes = b""
+    pressing: Pressing | None = None
+    seen_to: tuple[tuple[str, int], ...] = ()
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -145,6 +154,13 @@ def _own(decision: _Signed, digest: str) -> tuple[bytes, bytes]:
         case Countersigned(release):
             identity = keys.of_header(objects.RELEASE_TYP, release)
     return keys.by_digest(digest), identity
+
+
+def _cancelled(header: Header, held: holding.Bearing) -> tuple[tuple[str, int], ...]:
+    """Return what a cancellation leaves nobody to hurry for."""
+    if header.verb != "cancel" or held.target is None:
+        return ()
+    return tuple((endpoint, held.target) for endpoint in held.holders)
 
 
 class Ledger:
@@ -316,18 +332,22 @@ class Ledger:
             *_own(decision, decision.digest),
             *held.keys,
         )
-        blob = (decision.seen.blob, body)
-        return Recorded(
-            self._add(
-                Record(facts, entries.encode(facts, raw), names, tuple(facts.owed), blob)
-            ),
-            is_new=True,
+        record = Record(
+            facts,
+            entries.encode(facts, raw),
+            names,
+            tuple(owed),
+            (decision.seen.blob, body),
+            # Cancelled before it came, it is nothing to hurry for.
+            None if cancelled else pressing_of(header, [each.endpoint for each in owed]),
+            _cancelled(header, held),
         )
+        return Recorded(self._add(record), is_new=True)
 
     def _acknowledge(
         self, decision: Attested, raw: bytes, find: Callable[[bytes], Found | None]
     ) -> Recorded:
-        ack = decision.ack
+        ack, granted = decision.ack, None
         found = find(keys.by_digest(ack.of.header_digest))
         target = entries.decode(found.entry) if found else None
         if (
@@ -336,7 +356,7 @@ class Ledger:
             or not isinstance(target.facts, entries.Accepted)
             or not (
                 ack.endpoint in {owed.endpoint for owed in target.facts.owed}
-                or find(keys.granted_to(ack.of.header_digest, ack.endpoint))
+                or (granted := find(keys.granted_to(ack.of.header_digest, ack.endpoint)))
             )
         ):
             raise Refusal(Code.NOT_OWED, "/of", id=ack.of.id)
@@ -352,7 +372,11 @@ class Ledger:
             view=self.view,
         )
         names = _own(decision, decision.digest)
-        record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed))
+        at = [each.index for each in (found, granted) if each is not None]
+        seen_to = tuple((ack.endpoint, index) for index in at) if is_seen_to(ack) else ()
+        record = Record(
+            facts, entries.encode(facts, raw), names, tuple(facts.owed), seen_to=seen_to
+        )
         return Recorded(self._add(record), is_new=True)
 
     def _confer(
@@ -387,7 +411,8 @@ class Ledger:
             keys.granted_to(named, grant.to),
             keys.nth_grant(named, number),
         )
-        return self._keep(facts, raw, names, (decision.seen.blob, body))
+        blob = (decision.seen.blob, body)
+        return self._keep(facts, raw, names, blob, pressing_of(target.header, [grant.to]))
 
     def _release(
         self, decision: Countersigned, raw: bytes, find: Callable[[bytes], Found | None]
@@ -420,8 +445,10 @@ class Ledger:
         raw: bytes,
         names: tuple[bytes, ...],
         blob: tuple[Blob, bytes] | None = None,
+        pressing: Pressing | None = None,
     ) -> Recorded:
-        record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed), blob)
+        entry = entries.encode(facts, raw)
+        record = Record(facts, entry, names, tuple(facts.owed), blob, pressing)
         return Recorded(self._add(record), is_new=True)
 
     def _establish(self, decision: Established, raw: bytes) -> Recorded:

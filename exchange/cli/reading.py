@@ -46,6 +46,7 @@ _HEADS = {
     "es": {"index": "asiento", "taken": "hora", "precedence": "precedencia", "type": "tipo",
            "origin": "de", "title": "asunto", "state": "estado", "id": "id"},
 }  # fmt: skip
+_AHEAD = {"en": "ahead of what waits", "es": "antes que lo que espera"}
 
 
 @click.command()
@@ -112,11 +113,14 @@ async def _watch(session: Session, after: int, count: int) -> None:
             # What went before is not here to compare with; what its entry names is.
             marks = bearing.marks([item])
             row = _row(item, session, [item], marks.get(item.index, []))
+            if item.ahead:
+                told = "state_text" if session.as_json else "state"
+                row[told] = ", ".join(filter(None, [_AHEAD[session.lang], row[told]]))
             if session.as_json:
-                output.show_json(row)
+                output.show_json({**row, "ahead": item.ahead})
             else:
-                told = ("index", "taken", "precedence", "type", "origin", "title", "state")
-                click.echo("  ".join(render.visible(str(row[name])) for name in told))
+                names = ("index", "taken", "precedence", "type", "origin", "title", "state")
+                click.echo("  ".join(render.visible(str(row[name])) for name in names))
             seen += 1
             if seen == count:
                 return

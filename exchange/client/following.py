@@ -2,26 +2,31 @@
 
 A link may break after any byte. What was yielded moves the place, nothing else does; so after
 a break it goes on with the next item, whatever was on its way: none is lost, none comes twice.
+
+What presses comes ahead of a backlog, and again in its place: there it is held to be the same,
+and is not yielded a second time.
 """
 
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
 from exchange.client import reading
 from exchange.client.transport import error_of, is_away
-from exchange.errors import Code, ExchangeError, Fault
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import events, wire
+from exchange.model.identity import digest
+from exchange.model.wire import AheadItem, InboxItem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.reading import Item
-    from exchange.model.wire import InboxItem
+    from exchange.model.header import Precedence
 
     # Called with what broke, and in how many seconds it is tried again.
     Trouble = Callable[[ExchangeError, float], None]
@@ -49,11 +54,42 @@ class Place:
         self.after = after
         self.expect = expect
         self.since_ms = 0
+        # The last that was told ahead, by precedence; and what has still to come in its place.
+        self.pressed: dict[Precedence, int] = {"flash": -1, "immediate": -1}
+        self._ahead: dict[int, str] = {}
 
     def passed(self, item: Item) -> None:
         """Go on behind an item."""
         self.after, self.expect = item.index, item.position + 1
         self.since_ms = reading.taken_ms(item, self.since_ms)
+
+    def is_new(self, come: AheadItem) -> bool:
+        """Tell whether an item told ahead was neither passed nor told before."""
+        return come.index > self.after and come.index not in self._ahead
+
+    def told_ahead(self, come: AheadItem) -> None:
+        """Remember what was told ahead: exactly this has to come in its place."""
+        self._ahead[come.index] = digest(come.entry.encode())
+        before = self.pressed.get(come.precedence, -1)
+        self.pressed[come.precedence] = max(before, come.index)
+
+    def was_told(self, come: InboxItem) -> bool:
+        """Tell whether an item that comes in its place was told ahead.
+
+        Raises:
+            Refusal: ``bad-proof``: what was told ahead is not what stands in its place.
+        """
+        missed = min(self._ahead, default=come.index)
+        if missed < come.index:
+            raise Refusal(Code.BAD_PROOF, "/ahead", expected=missed, found=come.index)
+        told = self._ahead.get(come.index)
+        if told is not None and told != digest(come.entry.encode()):
+            raise Refusal(Code.BAD_PROOF, "/ahead", found=come.index)
+        return told is not None
+
+    def forget(self, index: int) -> None:
+        """It came in its place."""
+        self._ahead.pop(index, None)
 
 
 async def begin(agency: Agency, after: int) -> Place:
@@ -86,7 +122,8 @@ class Follower:
         """Yield each item once, in order.
 
         Raises:
-            Refusal: ``inbox-gap``, ``item-withheld``: something owed was left out; or what the node refuses.
+            Refusal: ``inbox-gap``, ``item-withheld``: something owed was left out; or what the
+                node refuses.
             Fault: the node is away, and was so from the beginning.
         """
         while True:
@@ -100,13 +137,19 @@ class Follower:
     async def _round(self) -> AsyncGenerator[Item, None]:
         """Yield what there is; then what comes, until the stream breaks."""
         wait_s = 0 if self._polls < 1 else WAIT_S
+        place = self._place
         page = await self._transport.get_as(
-            wire.InboxPage, "/v1/inbox", after=self._place.after, limit=_PAGE, wait=wait_s
+            wire.InboxPage,
+            "/v1/inbox",
+            after=place.after,
+            limit=_PAGE,
+            wait=wait_s,
+            **place.pressed,
         )
         self._was_there = True
         if not page.items:
-            reading.must_be_all(self._place.expect, page.total)
-        async with aclosing(self._taken(page.items)) as items:
+            reading.must_be_all(place.expect, page.total)
+        async with aclosing(self._taken([*page.ahead, *page.items])) as items:
             async for item in items:
                 yield item
         if self._polls:
@@ -118,50 +161,59 @@ class Follower:
 
     async def _streamed(self) -> AsyncGenerator[Item, None]:
         reader, beats = events.Reader(), 0
-        pieces = self._transport.stream("/v1/events", after=self._place.after)
+        pieces = self._transport.stream(
+            "/v1/events", after=self._place.after, **self._place.pressed
+        )
         async with aclosing(pieces):
             async for piece in pieces:
-                come = []
-                for event in _events(reader, piece):
-                    match event.name:
-                        case "entry":
-                            come.append(_decoded(event.data, wire.InboxItem))
-                        case "problem":
-                            # What came before it is told first.
-                            async with aclosing(self._taken(come)) as items:
-                                async for item in items:
-                                    yield item
-                            raise error_of(event.data, 0)
-                        case "beat":
-                            beats += 1
-                            total = _decoded(event.data, events.Beat).total
-                            expect = self._place.expect
-                            ahead = None if expect is None else expect + len(come)
-                            reading.must_be_all(ahead, total)
-                        case _:
-                            pass  # of a newer node
-                async with aclosing(self._taken(come)) as items:
+                come = _read(reader, piece)
+                async with aclosing(self._taken(come.items)) as items:
                     async for item in items:
                         yield item
-                if beats > 1:
-                    self._failed = 0
+                if come.total is not None:
+                    reading.must_be_all(self._place.expect, come.total)
+                    beats += 1
+                    if beats > 1:
+                        self._failed = 0
+                if come.problem is not None:
+                    raise come.problem
         # Streams have no end: the node was stopped, or something in between hung up.
         raise Fault(Code.NODE_UNREACHABLE, name=self._agency.profile.url)
 
     async def _taken(self, come: Sequence[InboxItem]) -> AsyncGenerator[Item, None]:
-        """Verify, open and yield what came, and go on behind each."""
+        """Verify, open and yield what came, and go on behind what stands in its place."""
         if not come:
             return
         agency, place = self._agency, self._place
         await agency.view()
-        items = reading.verify_all(come, agency.profile.endpoint, agency.trust, place.since_ms)
+        in_place = [each for each in come if not isinstance(each, AheadItem)]
+        items = reading.verify_all(
+            in_place, agency.profile.endpoint, agency.trust, place.since_ms
+        )
         reading.must_be_gapless(items, place.expect, place.after)
-        agency.inbox.held.take(come)
-        for item in items:
-            opened = await agency.opened(item)
+        agency.inbox.held.take(in_place)
+        verified = {item.index: item for item in items}
+        for each in come:
+            if isinstance(each, AheadItem):
+                if place.is_new(each):
+                    yield await self._ahead(each)
+                continue
+            item = verified[each.index]
+            was_told = place.was_told(each)
+            opened = item if was_told else await agency.opened(item)
             place.passed(item)
+            place.forget(each.index)
             self._failed = 0
-            yield opened
+            if not was_told:
+                yield opened
+
+    async def _ahead(self, come: AheadItem) -> Item:
+        agency = self._agency
+        item = reading.verify(come, agency.profile.endpoint, agency.trust)
+        opened = await agency.opened(item)
+        self._place.told_ahead(come)
+        self._failed = 0
+        return msgspec.structs.replace(opened, ahead=True)
 
     async def _bear(self, error: ExchangeError) -> None:
         """Wait before the next attempt.
@@ -184,11 +236,39 @@ class Follower:
         await self._agency.world.pause(pause_s)
 
 
-def _events(reader: events.Reader, piece: bytes) -> list[events.Event]:
+class _Come(NamedTuple):
+    """What a piece of a stream holds: items, how much there is if it said so, and its end."""
+
+    items: list[InboxItem]
+    total: int | None
+    problem: ExchangeError | None
+
+
+def _read(reader: events.Reader, piece: bytes) -> _Come:
+    """Take a piece of a stream apart.
+
+    Raises:
+        Fault: it is none.
+    """
     try:
-        return reader.read(piece)
+        come = reader.read(piece)
     except ValueError as error:
         raise Fault(Code.UNAVAILABLE, expected="events") from error
+    items: list[InboxItem] = []
+    total, problem = None, None
+    for event in come:
+        match event.name:
+            case "entry":
+                items.append(_decoded(event.data, InboxItem))
+            case "ahead":
+                items.append(_decoded(event.data, AheadItem))
+            case "beat":
+                total = _decoded(event.data, events.Beat).total
+            case "problem":
+                problem = error_of(event.data, 0)
+            case _:
+                pass  # of a newer node
+    return _Come(items, total, problem)
 
 
 def _decoded(data: bytes, wanted: type[T]) -> T:

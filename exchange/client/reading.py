@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 class Delivered(msgspec.Struct, frozen=True):
     """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked.
 
+    ``ahead``, of any item: it was told ahead of its place, and its index is no cursor.
+
     Locked and ``opened`` is a text that does not hold: never shown, kept as evidence.
     ``accepted`` is the entry in which the bulletin itself was taken in, at ``accepted_ms``:
     this one, unless it came by ``grant``.
@@ -60,6 +62,7 @@ class Delivered(msgspec.Struct, frozen=True):
     bulletin: Bulletin | None = None
     opened: Opened | None = None
     locked: ExchangeError | None = None
+    ahead: bool = False
 
 
 class Acked(msgspec.Struct, frozen=True):
@@ -69,6 +72,7 @@ class Acked(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     ack: Acknowledgement
+    ahead: bool = False
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -83,6 +87,7 @@ class Granted(msgspec.Struct, frozen=True):
     grant: Grant
     of: int
     earlier: list[tuple[Relation, int]] = []
+    ahead: bool = False
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -92,6 +97,7 @@ class Released(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     release: Release
+    ahead: bool = False
 
 
 class Noticed(msgspec.Struct, frozen=True):
@@ -101,6 +107,7 @@ class Noticed(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     notice: Notice
+    ahead: bool = False
 
 
 class Locked(msgspec.Struct, frozen=True):
@@ -109,6 +116,7 @@ class Locked(msgspec.Struct, frozen=True):
     position: int
     index: int
     locked: ExchangeError
+    ahead: bool = False
 
 
 Item = Delivered | Acked | Granted | Released | Noticed | Locked

@@ -46,6 +46,15 @@ def in_place(position: int, index: int, rest: bytes) -> bytes:
     return b'id: %d\nevent: entry\ndata: {"position":%d%b' % (index, position, rest)
 
 
+def ahead(precedence: str, position: int, rest: bytes) -> bytes:
+    """Return an entry's event ahead of its place, where it comes again."""
+    return b'event: ahead\ndata: {"precedence":"%b","position":%d%b' % (
+        precedence.encode(),
+        position,
+        rest,
+    )
+
+
 def told(name: Literal["beat", "problem"], value: msgspec.Struct) -> bytes:
     """Return an event that is no entry's."""
     # JSON of ours holds no line feed.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from exchange.model.header import Precedence
 from exchange.model.identity import Base64, Count, Digest, EndpointId, Word
 from exchange.model.objects import Receipt
 
@@ -30,6 +31,8 @@ MAX_BLOB_BYTES = 129 * 1024 * 1024
 # Streams of events at the same time at one front, of one endpoint and of all.
 MAX_STREAMS_OF_ONE = 16
 MAX_STREAMS = 4096
+# Told ahead at once, of each precedence that presses.
+MAX_AHEAD = 16
 MAX_PAGE = 256
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 MAX_WAIT_S = 30
@@ -142,13 +145,23 @@ class InboxItem(msgspec.Struct, frozen=True):
     entry: str
 
 
-class InboxPage(msgspec.Struct, frozen=True):
-    """Entries after a cursor; ``cursor`` is where to go on, ``total`` what the inbox holds."""
+class AheadItem(InboxItem, frozen=True):
+    """An entry told ahead of its place, where it comes again: no cursor moves by it."""
+
+    precedence: Precedence
+
+
+class InboxPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Entries after a cursor; ``cursor`` is where to go on, ``total`` what the inbox holds.
+
+    ``ahead`` is what presses and is further on than this page; only where it is asked for.
+    """
 
     endpoint: EndpointId
     items: list[InboxItem]
     cursor: int
     total: Count
+    ahead: list[AheadItem] = []
 
 
 class TrustItem(msgspec.Struct, frozen=True):

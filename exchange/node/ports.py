@@ -118,6 +118,13 @@ class InboxRow(msgspec.Struct, frozen=True):
     entry: bytes
 
 
+class UrgentRow(msgspec.Struct, frozen=True):
+    """An entry that presses in an inbox, and its rank: a place in ``pressing.RANKS``."""
+
+    rank: int
+    row: InboxRow
+
+
 class RowCounts(msgspec.Struct, frozen=True):
     """How many rows the derived tables hold.
 
@@ -160,6 +167,24 @@ class Store(Protocol):
 
     async def inbox(self, endpoint: str, after: int, limit: int) -> list[InboxRow]:
         """Return an inbox's entries with an index over ``after`` (-1: all), in order."""
+
+    async def urgent(
+        self, endpoint: str, after: Sequence[int], now: int, limit: int
+    ) -> list[UrgentRow]:
+        """Return what presses in an inbox, at a cost that does not grow with the inbox.
+
+        Args:
+            endpoint: whose inbox.
+            after: for each rank, the index that entries have to be over.
+            now: seconds UTC: what has expired presses no more.
+            limit: at most so many of each rank.
+
+        Returns:
+            By rank, then in order; none of what was taken in before there was this table.
+        """
+
+    async def waiting(self, now: int) -> list[tuple[int, int]]:
+        """Return rank and taken time (ms) of all that presses in any inbox; for metrics."""
 
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""

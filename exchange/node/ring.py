@@ -13,9 +13,11 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from exchange.broker.pressing import RANKS
 from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import events
 from exchange.model.entry import owed_by
+from exchange.model.wire import MAX_AHEAD
 from exchange.node.considering import broken
 
 if TYPE_CHECKING:
@@ -30,6 +32,19 @@ WRITE_BYTES = 64 * 1024
 # Read in one go: for the ring, and for one who is behind.
 ROWS = 256
 BEHIND = 32
+
+
+NOTHING_PRESSED = (-1,) * len(RANKS)
+
+
+class Cursors(NamedTuple):
+    """How far a reader of an inbox is: an index, -1 before the first.
+
+    ``pressed`` has for each rank the index of the last entry that was told ahead.
+    """
+
+    after: int
+    pressed: tuple[int, ...] = NOTHING_PRESSED
 
 
 class _Event(NamedTuple):
@@ -104,12 +119,12 @@ class Ring:
             await asyncio.gather(self._filling, return_exceptions=True)
 
     @contextmanager
-    def listening(self, endpoint: str, after: int, size: int) -> Iterator[Listener]:
+    def listening(self, endpoint: str, after: Cursors, size: int) -> Iterator[Listener]:
         """Listen to an inbox from a cursor on.
 
         Args:
             endpoint: whose.
-            after: index of the last entry already had; -1 for none.
+            after: what is already had.
             size: of the journal now.
         """
         if not self._lanes:
@@ -176,14 +191,16 @@ class Listener:
     """One who listens: how far it is, and where to look for more."""
 
     def __init__(
-        self, ring: Ring, store: Store, endpoint: str, lane: _Lane, after: int
+        self, ring: Ring, store: Store, endpoint: str, lane: _Lane, after: Cursors
     ) -> None:
         """Begin after a cursor; ``Ring.listening`` makes one."""
         self._ring = ring
         self._store = store
         self.endpoint = endpoint
         self._lane = lane
-        self._after = after
+        self._after, pressed = after
+        # Of each rank, the last that was told ahead.
+        self._pressed = list(pressed)
 
     @property
     def has_more(self) -> bool:
@@ -197,17 +214,34 @@ class Listener:
         """Whether it was given all that there is."""
         return self._ring.is_even and not self.has_more
 
-    async def more(self) -> bytes:
+    async def more(self, now: int) -> bytes:
         """Return events that come next, as much as one write should take; none if none.
+
+        Where there is more behind them, what presses in it is told before them.
+
+        Args:
+            now: seconds UTC.
 
         Raises:
             Fault: the store does not answer.
         """
         if self._after < self._lane.floor:
-            return self._some(await self._behind())
-        events_ = self._lane.events
-        place = bisect_right(events_, self._after, key=lambda event: event.at)
-        return self._some(events_[place : place + ROWS])
+            some = self._some(await self._behind())
+        else:
+            events_ = self._lane.events
+            place = bisect_right(events_, self._after, key=lambda event: event.at)
+            some = self._some(events_[place : place + ROWS])
+        return await self._ahead(now) + some if self.has_more else some
+
+    async def _ahead(self, now: int) -> bytes:
+        after = [max(at, self._after) for at in self._pressed]
+        rows = await self._store.urgent(self.endpoint, after, now, MAX_AHEAD)
+        for each in rows:
+            self._pressed[each.rank] = each.row.index
+        return b"".join(
+            events.ahead(RANKS[rank], row.position, events.shared(row.index, row.entry))
+            for rank, row in ((each.rank, each.row) for each in rows)
+        )
 
     async def _behind(self) -> list[_Event]:
         # Looked at first: of what is committed while the store is asked, the ring knows.

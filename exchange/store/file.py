@@ -66,6 +66,17 @@ CREATE TABLE meta (
 INSERT INTO meta VALUES (0, 0, 0, x'', 0, x'')
 """
 
+# Also made in a file that was there before this table was: of what it holds already, nothing
+# is told ahead.
+# urgent   what presses, by inbox and rank; a row goes with its acknowledgement, or expires
+_URGENT: Final = """
+CREATE TABLE IF NOT EXISTS urgent (
+    endpoint TEXT, rank INTEGER, idx INTEGER, taken_ms INTEGER NOT NULL,
+    until INTEGER NOT NULL, PRIMARY KEY (endpoint, rank, idx)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS urgent_until ON urgent (until)
+"""
+
 
 def reason_of(error: BaseException) -> str:
     """Return SQLite's own name for an error: it is stable, and never holds content."""
@@ -135,6 +146,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         if is_new:
             _create(connection)
+        for statement in _URGENT.split(";"):
+            connection.execute(statement)
         if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             raise Fault(Code.STORE_FAILED, reason="a reader holds up the write-ahead log")
         return connection

@@ -102,6 +102,7 @@ def _insert(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
     keys = sorted((key, index) for index, each in records for key in each.keys)
     _keys(connection, keys, min(FRESH_KEYS, max(FRESH_LEAST, isqrt(_FRESH_ROOT * first))))
     _inboxes(connection, batch, first)
+    _urgent(connection, batch, first)
     _rows(
         connection,
         "newest",
@@ -162,6 +163,18 @@ def _inboxes(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> 
         "inbox_head",
         sorted(counts.items()),
         " ON CONFLICT (endpoint) DO UPDATE SET count = excluded.count",
+    )
+
+
+def _urgent(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> None:
+    rows = rules.urgent_rows(batch, first)
+    if rows:
+        # Each goes once, so this costs no more than that they came.
+        connection.execute("DELETE FROM urgent WHERE until <= ?", (batch.taken_ms // 1000,))
+        _rows(connection, "urgent", rows)
+    connection.executemany(
+        "DELETE FROM urgent WHERE endpoint = ? AND rank IN (0, 1) AND idx = ?",
+        [each for record in batch.records for each in record.seen_to],
     )
 
 

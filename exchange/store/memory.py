@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exchange.broker.pressing import RANKS
 from exchange.broker.settle import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES
@@ -27,6 +28,8 @@ class _Tables:
         self.rows: dict[int, bytearray] = {0: bytearray()}
         self.keys: dict[bytes, int] = {}
         self.inboxes: dict[str, list[int]] = {}
+        # Endpoint, rank and index of what presses; when it was taken (ms), and until when (s).
+        self.urgent: dict[tuple[str, int, int], tuple[int, int]] = {}
         self.newest: dict[str, int] = {}
         self.groups: list[ports.GroupRow] = []
         self.blobs: dict[str, bytes] = {}
@@ -87,6 +90,7 @@ class MemoryStore:
             kept.heads = record.heads or kept.heads
             if record.blob is not None:
                 kept.blobs.setdefault(record.blob[0].digest, record.blob[1])
+        self._press(batch, first)
         kept.rows[0] += b"".join(batch.leaves)
         for tile in batch.tiles:
             row = kept.rows.setdefault(tile.level + 1, bytearray())
@@ -94,6 +98,17 @@ class MemoryStore:
         kept.groups.append(ports.GroupRow(first, len(batch.records), batch.statement))
         kept.epoch, kept.taken_ms = batch.epoch, batch.taken_ms
         kept.frontier = batch.frontier
+
+    def _press(self, batch: ports.Batch, first: int) -> None:
+        urgent, now = self._tables.urgent, batch.taken_ms // 1000
+        if rows := rules.urgent_rows(batch, first):
+            for gone in [key for key, (_, until) in urgent.items() if until <= now]:
+                del urgent[gone]
+            urgent.update({(name, rank, at): (ms, s) for name, rank, at, ms, s in rows})
+        for record in batch.records:
+            for endpoint, index in record.seen_to:
+                for rank in range(len(RANKS)):
+                    urgent.pop((endpoint, rank, index), None)
 
     async def read(self, first: int, limit: int) -> list[ports.Row]:
         """Return at most ``limit`` entries from index ``first`` on, in order."""
@@ -111,6 +126,28 @@ class MemoryStore:
             if index > after
         ]
         return rows[: max(limit, 0)]
+
+    async def urgent(
+        self, endpoint: str, after: Sequence[int], now: int, limit: int
+    ) -> list[ports.UrgentRow]:
+        """Return what presses in an inbox."""
+        kept, found = self._opened(), []
+        for rank, index in enumerate(after):
+            at = sorted(
+                key[2]
+                for key, (_, until) in kept.urgent.items()
+                if key[:2] == (endpoint, rank) and key[2] > index and until > now
+            )
+            for each in at[: max(limit, 0)]:
+                position = kept.inboxes[endpoint].index(each)
+                row = ports.InboxRow(position, each, kept.entries[each])
+                found.append(ports.UrgentRow(rank, row))
+        return found
+
+    async def waiting(self, now: int) -> list[tuple[int, int]]:
+        """Return (rank, taken in ms) of all that presses."""
+        urgent = self._opened().urgent.items()
+        return [(rank, taken) for (_, rank, _), (taken, until) in urgent if until > now]
 
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""

@@ -93,3 +93,13 @@ def counts_after(batch: Batch, held: Mapping[str, int]) -> dict[str, int]:
                 raise ValueError(message)
             counts[owed.endpoint] = due + 1
     return counts
+
+
+def urgent_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int]]:
+    """Return (endpoint, rank, index, taken in ms, until in s) of what presses in a batch."""
+    return sorted(
+        (endpoint, each.pressing.rank, index, each.facts.taken_ms, each.pressing.until)
+        for index, each in enumerate(batch.records, first)
+        if each.pressing is not None
+        for endpoint in each.pressing.endpoints
+    )

@@ -84,6 +84,32 @@ def inbox(
     return [ports.InboxRow(*row) for row in rows]
 
 
+def urgent(
+    connection: sqlite3.Connection, endpoint: str, after: Sequence[int], now: int, limit: int
+) -> list[ports.UrgentRow]:
+    """Return what presses in an inbox: ``ports.Store.urgent``."""
+    found = []
+    for rank, index in enumerate(after):
+        rows = _rows(
+            connection,
+            "SELECT inbox.position, urgent.idx, entry.bytes FROM urgent"
+            " CROSS JOIN inbox ON inbox.endpoint = urgent.endpoint AND inbox.idx = urgent.idx"
+            " CROSS JOIN entry ON entry.idx = urgent.idx"
+            " WHERE urgent.endpoint = ? AND urgent.rank = ? AND urgent.idx > ?"
+            " AND urgent.until > ? ORDER BY urgent.idx LIMIT ?",
+            (endpoint, rank, index, now, max(limit, 0)),
+            (int, int, bytes),
+        )
+        found += [ports.UrgentRow(rank, ports.InboxRow(*row)) for row in rows]
+    return found
+
+
+def waiting(connection: sqlite3.Connection, now: int) -> list[tuple[int, int]]:
+    """Return (rank, taken in ms) of all that presses."""
+    statement = "SELECT rank, taken_ms FROM urgent WHERE until > ?"
+    return _rows(connection, statement, (now,), (int, int))
+
+
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many entries each inbox holds."""
     return dict(_rows(connection, "SELECT endpoint, count FROM inbox_head", (), (str, int)))

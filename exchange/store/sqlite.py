@@ -136,6 +136,16 @@ class SqliteStore:
         """Return an inbox's entries with an index over ``after`` (-1: all), in order."""
         return await self._read(selecting.inbox, endpoint, after, limit)
 
+    async def urgent(
+        self, endpoint: str, after: Sequence[int], now: int, limit: int
+    ) -> list[ports.UrgentRow]:
+        """Return what presses in an inbox."""
+        return await self._read(selecting.urgent, endpoint, after, now, limit)
+
+    async def waiting(self, now: int) -> list[tuple[int, int]]:
+        """Return (rank, taken in ms) of all that presses."""
+        return await self._read(selecting.waiting, now)
+
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
         return await self._read(selecting.positions)

@@ -1,0 +1,39 @@
+"""What presses: FLASH and IMMEDIATE, told ahead of any backlog until somebody has seen to it.
+
+The order of the journal does not change by it. For each inbox there is a short table of what
+presses; a row goes when its endpoint acknowledges, when the bulletin is cancelled, or when it
+expires. So the table never holds more than what was posted within one lifetime of a header.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exchange.model.header import Header
+    from exchange.model.objects import Acknowledgement
+
+# In the order in which they are told.
+RANKS: Final = ("flash", "immediate")
+
+
+class Pressing(NamedTuple):
+    """An entry that presses: its rank, until when (seconds UTC), and in which inboxes."""
+
+    rank: int
+    until: int
+    endpoints: tuple[str, ...]
+
+
+def of(header: Header, endpoints: Iterable[str]) -> Pressing | None:
+    """Return how a bulletin presses in these inboxes, if it does."""
+    if header.precedence not in RANKS:
+        return None
+    return Pressing(RANKS.index(header.precedence), header.expires, tuple(endpoints))
+
+
+def is_seen_to(ack: Acknowledgement) -> bool:
+    """Tell whether an acknowledgement says more than that a machine has received something."""
+    return ack.outcome != "delivered"
