@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from exchange.broker.holding import Bearing
     from exchange.model.header import Header
     from exchange.model.objects import Acknowledgement
 
@@ -32,6 +33,13 @@ def of(header: Header, endpoints: Iterable[str]) -> Pressing | None:
     if header.precedence not in RANKS:
         return None
     return Pressing(RANKS.index(header.precedence), header.expires, tuple(endpoints))
+
+
+def dropped_by(header: Header, held: Bearing) -> tuple[tuple[str, int], ...]:
+    """Return (endpoint, index) of what a bulletin cancels: nobody need hurry for it now."""
+    if header.verb != "cancel" or held.target is None:
+        return ()
+    return tuple((endpoint, held.target) for endpoint in held.holders)
 
 
 def is_seen_to(ack: Acknowledgement) -> bool:

@@ -20,7 +20,7 @@ from exchange.broker.intake import (
     Established,
 )
 from exchange.broker.posters import is_poster
-from exchange.broker.pressing import Pressing, is_seen_to
+from exchange.broker.pressing import Pressing, dropped_by, is_seen_to
 from exchange.broker.pressing import of as pressing_of
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from exchange.broker.intake import Considered
     from exchange.model.entry import Facts
-    from exchange.model.header import Header
     from exchange.model.view import View
 
 # With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
@@ -154,13 +153,6 @@ def _own(decision: _Signed, digest: str) -> tuple[bytes, bytes]:
         case Countersigned(release):
             identity = keys.of_header(objects.RELEASE_TYP, release)
     return keys.by_digest(digest), identity
-
-
-def _cancelled(header: Header, held: holding.Bearing) -> tuple[tuple[str, int], ...]:
-    """Return what a cancellation leaves nobody to hurry for."""
-    if header.verb != "cancel" or held.target is None:
-        return ()
-    return tuple((endpoint, held.target) for endpoint in held.holders)
 
 
 class Ledger:
@@ -340,7 +332,7 @@ class Ledger:
             (decision.seen.blob, body),
             # Cancelled before it came, it is nothing to hurry for.
             None if cancelled else pressing_of(header, [each.endpoint for each in owed]),
-            _cancelled(header, held),
+            dropped_by(header, held),
         )
         return Recorded(self._add(record), is_new=True)
 
