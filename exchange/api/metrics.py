@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from exchange.api.routes import NODE
+from exchange.broker.pressing import RANKS
 from exchange.errors import Code, Refusal
 from exchange.policy import expiry
+from exchange.policy.ageing import overdue_s
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from exchange.model.view import View
     from exchange.node.served import Health, Refused
@@ -38,6 +40,7 @@ async def metrics(request: web.Request) -> web.Response:
         f"exchange_certificate_expiry_seconds {request.app[CERTIFICATE_ENDS] - now}",
         *_kept(await node.blobs.kept()),
         *_expiring(node.view, now),
+        *_pressing(node.view, await node.store.waiting(now), now),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
 
@@ -81,4 +84,26 @@ def _expiring(view: View, now: int) -> list[str]:
     return lines + [
         f'exchange_endpoints_key_expiring{{within_days="{days}"}} {count}'
         for days, count in sorted(expiry.counts(view, now).items())
+    ]
+
+
+def _pressing(view: View, waiting: Sequence[tuple[int, int]], now: int) -> list[str]:
+    """Return how many FLASH and IMMEDIATE wait for a recipient; no names."""
+    name, past = "exchange_unacknowledged", "exchange_unacknowledged_overdue"
+    told, arrangement = [], view.arrangement
+    for rank, precedence in enumerate(RANKS):
+        taken = [taken_ms for each, taken_ms in waiting if each == rank]
+        over = sum(
+            arrangement is not None
+            and overdue_s(arrangement, precedence, each, now) is not None
+            for each in taken
+        )
+        told.append((precedence, len(taken), over))
+    return [
+        f"# HELP {name} Recipients that did not acknowledge an unexpired bulletin yet.",
+        f"# TYPE {name} gauge",
+        *(f'{name}{{precedence="{precedence}"}} {count}' for precedence, count, _ in told),
+        f"# HELP {past} Of these, past the arrangement's target: alarm on flash over 0.",
+        f"# TYPE {past} gauge",
+        *(f'{past}{{precedence="{precedence}"}} {over}' for precedence, _, over in told),
     ]

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exchange.broker.holding import Bearing
-    from exchange.model.header import Header
-    from exchange.model.objects import Acknowledgement
+    from exchange.model.header import Header, Precedence
 
 # In the order in which they are told.
-RANKS: Final = ("flash", "immediate")
+RANKS: Final[tuple[Precedence, ...]] = ("flash", "immediate")
 
 
 class Pressing(NamedTuple):
@@ -40,8 +39,3 @@ def dropped_by(header: Header, held: Bearing) -> tuple[tuple[str, int], ...]:
     if header.verb != "cancel" or held.target is None:
         return ()
     return tuple((endpoint, held.target) for endpoint in held.holders)
-
-
-def is_seen_to(ack: Acknowledgement) -> bool:
-    """Tell whether an acknowledgement says more than that a machine has received something."""
-    return ack.outcome != "delivered"

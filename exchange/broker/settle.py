@@ -20,7 +20,7 @@ from exchange.broker.intake import (
     Established,
 )
 from exchange.broker.posters import is_poster
-from exchange.broker.pressing import Pressing, dropped_by, is_seen_to
+from exchange.broker.pressing import Pressing, dropped_by
 from exchange.broker.pressing import of as pressing_of
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
@@ -30,6 +30,7 @@ from exchange.model.codec import b64
 from exchange.model.header import MAX_RECIPIENTS, Blob
 from exchange.model.identity import digest
 from exchange.policy import rules
+from exchange.policy.ageing import is_seen_to
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -365,7 +366,9 @@ class Ledger:
         )
         names = _own(decision, decision.digest)
         at = [each.index for each in (found, granted) if each is not None]
-        seen_to = tuple((ack.endpoint, index) for index in at) if is_seen_to(ack) else ()
+        seen_to = (
+            tuple((ack.endpoint, index) for index in at) if is_seen_to(ack.outcome) else ()
+        )
         record = Record(
             facts, entries.encode(facts, raw), names, tuple(facts.owed), seen_to=seen_to
         )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from exchange import render
+from exchange.cli import ageing, news, output, proving, saving, world
 from exchange.cli import bearing as shown
-from exchange.cli import news, output, proving, saving, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.usage import Unusable
@@ -61,10 +61,17 @@ def inbox(session: Session, after: int, prove: bool) -> None:
     With --prove it ends with 5 and an alarm where the node withholds, changes or takes back
     anything of it, or shows an old state.
     """
-    whole, outcome = asyncio.run(_everything(session, prove=prove))
-    items = [item for item in whole if item.index > after]
+    found, late, outcome = asyncio.run(_everything(session, prove=prove))
+    items = [item for item in found if item.index > after]
     marks = bearing.marks(items)
-    rows = [_row(item, session, items, marks.get(item.index, [])) for item in items]
+    rows = [
+        ageing.add(
+            _row(item, session, items, marks.get(item.index, [])),
+            late.get(item.index),
+            session,
+        )
+        for item in items
+    ]
     if session.as_json:
         endpoint = session.context().profile().endpoint
         output.show_json({"endpoint": endpoint, "items": rows, **proving.told(outcome)})
@@ -81,20 +88,27 @@ def inbox(session: Session, after: int, prove: bool) -> None:
 
 async def _everything(
     session: Session, *, prove: bool
-) -> tuple[list[Item], Proven | Refusal | None]:
-    """Return the inbox, and what became of proving it: an alarm hides nothing that came."""
+) -> tuple[list[Item], dict[int, int], Proven | Refusal | None]:
+    """Return the inbox, what of it is overdue, and what became of proving it."""
     async with session.context().agency() as agency:
         items = await agency.everything()
-        while prove:
-            try:
-                proven = await agency.prove()
-            except Refusal as refusal:
-                return items, refusal
-            if proven.count <= len(items):
-                return items, proven
-            # More came meanwhile, and it is proved of that too: show it.
-            items = await agency.everything()
-        return items, None
+        outcome = None
+        if prove:
+            items, outcome = await _proven(agency, items)
+        return items, ageing.in_inbox(agency, items), outcome
+
+
+async def _proven(agency: Agency, items: list[Item]) -> tuple[list[Item], Proven | Refusal]:
+    """Return what is proved to be all, or the alarm, which hides nothing that came."""
+    while True:
+        try:
+            proven = await agency.prove()
+        except Refusal as refusal:
+            return items, refusal
+        if proven.count <= len(items):
+            return items, proven
+        # More came meanwhile, and it is proved of that too: show it.
+        items = await agency.everything()
 
 
 @click.command()

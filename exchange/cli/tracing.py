@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import output, world
+from exchange.cli import ageing, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.client import granting
@@ -41,6 +41,7 @@ def trace(session: Session, identity: str) -> None:
     for each in story["recipients"]:
         click.echo(f"  {each['endpoint']}")
         _show_acks(session, each["acknowledgements"])
+        ageing.show(session, each, story["target_s"])
     for each in story["grants"]:
         click.echo(f"  {each['endpoint']}  {_told(session, each)}")
         _show_acks(session, each["acknowledgements"])
@@ -81,15 +82,23 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
         ours = objects.Subject(agency.profile.endpoint, identity, signed.digest)
         items = await agency.everything()
         grants = _grants(agency.world.outbox, ours, items)
+        arrangement = agency.trust.newest.agreed()
     return {
         "id": identity,
         "index": receipt.index,
         "node": receipt.node,
         "accepted": zulu_ms(facts.taken_ms),
         "issued": zulu(header.issued),
+        "precedence": header.precedence,
+        "target_s": arrangement.target_s(header.precedence),
         "recipients": [
-            {"endpoint": name, "acknowledgements": _acks(items, ours, name)}
+            {
+                "endpoint": name,
+                "acknowledgements": acks,
+                **ageing.of_recipient(acks, arrangement, header.precedence, facts.taken_ms),
+            }
             for name in header.to
+            for acks in [_acks(items, ours, name)]
         ],
         "grants": grants,
     }

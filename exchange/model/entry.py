@@ -198,7 +198,7 @@ class _Owing(msgspec.Struct, frozen=True):
 _OWING = msgspec.json.Decoder(_Owing)
 
 
-def owed_by(entry: bytes) -> list[Owed]:
+def owed_in(entry: bytes) -> list[Owed]:
     """Return whom an entry of our own journal is owed to; nothing else of it is looked at."""
     return _OWING.decode(entry.partition(b"\n")[0]).owed
 

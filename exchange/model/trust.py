@@ -13,6 +13,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import codec
+from exchange.model.header import Precedence
 from exchange.model.identity import (
     Count,
     Digest,
@@ -83,11 +84,25 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late_s: Count
 
 
+class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How soon somebody acknowledges, by precedence: seconds since a bulletin was taken in."""
+
+    flash: Count
+    immediate: Count
+    priority: Count
+    routine: Count
+
+
+# Of an arrangement that names none: ten minutes, half an hour, three hours, a day.
+DEFAULT_TARGETS = Targets(600, 1800, 10_800, 86_400)
+
+
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
     """What the nations agreed may flow. Both sign.
 
     ``exercise`` says that it was agreed for an exercise: authors are warned before they post
-    what is marked as a real event. Left out where it is false.
+    what is marked as a real event. Left out where it is false. Without ``targets``, as in what
+    was signed before there were any, ``DEFAULT_TARGETS`` hold.
     """
 
     name: Label
@@ -98,6 +113,17 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     limits: Limits
     quorum: Literal["none"]
     exercise: bool = False
+    targets: Targets | None = None
+
+    def target_s(self, precedence: Precedence) -> int:
+        """Return how soon somebody is to acknowledge, in seconds since it was taken in."""
+        targets = DEFAULT_TARGETS if self.targets is None else self.targets
+        return {
+            "flash": targets.flash,
+            "immediate": targets.immediate,
+            "priority": targets.priority,
+            "routine": targets.routine,
+        }[precedence]
 
     def feed(self, name: str) -> Feed | None:
         """Return the feed of that name, if it was agreed."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.broker.pressing import RANKS
 from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import events
-from exchange.model.entry import owed_by
+from exchange.model.entry import owed_in
 from exchange.model.wire import MAX_AHEAD
 from exchange.node.considering import broken
 
@@ -161,7 +161,7 @@ class Ring:
     def _add(self, rows: Sequence[Row]) -> None:
         grown: set[str] = set()
         for row in rows:
-            owed = [each for each in owed_by(row.entry) if each.endpoint in self._lanes]
+            owed = [each for each in owed_in(row.entry) if each.endpoint in self._lanes]
             if not owed:
                 continue
             rest = events.shared(row.index, row.entry)

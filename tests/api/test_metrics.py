@@ -14,8 +14,8 @@ from exchange.store.shipped import ShippedFiles
 from tests import builders
 from tests.api.attached import BLOB, accepted, send
 from tests.api.serving import certificate, serving
-from tests.builders import DAY, MINSA, NOW, OPS, WATCH
-from tests.node.running import until
+from tests.builders import COAST, DAY, MINSA, NOW, OPS, WATCH
+from tests.node.running import Clock, post, until
 from tests.policy.test_expiry import ending
 
 
@@ -83,3 +83,30 @@ async def test_what_is_kept_of_each_organisation_s_attachments_is_told() -> None
         await accepted(door, BLOB)
         text = (await door.get("/metrics", None)).body.decode()
         assert gauge(text, 'exchange_kept_bytes{member="pa.senan"}') == BLOB.size
+
+
+def pressing(text: str, what: str) -> list[int]:
+    name = f'exchange_unacknowledged{what}{{{{precedence="{{}}"}}}}'
+    return [gauge(text, name.format(each)) for each in ("flash", "immediate")]
+
+
+async def test_flash_that_nobody_acknowledged_is_counted_and_alarmed_once_overdue() -> None:
+    clock = Clock()
+    async with serving(clock=clock) as door:
+
+        async def told() -> tuple[list[int], list[int]]:
+            text = (await door.get("/metrics", None)).body.decode()
+            assert WATCH not in text
+            return pressing(text, ""), pressing(text, "_overdue")
+
+        flash = builders.world().envelope(precedence="flash", to=[WATCH, COAST])
+        await post(door.node, flash)
+        await post(door.node, builders.world().envelope(precedence="immediate", to=[WATCH]))
+        await post(door.node, builders.world().envelope(precedence="routine", to=[WATCH]))
+        assert await told() == ([2, 1], [0, 0])
+        clock.ms += 600 * 1000
+        assert await told() == ([2, 1], [2, 0])
+        await post(door.node, builders.world().ack(flash, WATCH))
+        assert await told() == ([1, 1], [1, 0])
+        clock.ms += 1200 * 1000
+        assert await told() == ([1, 1], [1, 1])

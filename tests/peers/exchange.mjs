@@ -179,7 +179,7 @@ function custodians(claims, { suite, nations }, nation) {
 function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
   const document = json(payload), { kind, nation } = document, told = payload.toString();
   const names = `kind v version issued ${MEMBERS[kind] ?? refuse("wrong-value")}`
-    + (kind === "arrangement" && document.exercise === true ? " exercise" : "");
+    + (kind === "arrangement" ? `${document.exercise === true ? " exercise" : ""}${document.targets ? " targets" : ""}` : "");
   must(Object.keys(document).join(" ") === names && JSON.stringify(document) === told, "malformed");
   must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");
   must(root || named === anchor, "trust-invalid");
