@@ -57,6 +57,12 @@ _HEADS = {
            "p99": "p99 ms", "node": "nodo us", "poster": "emisor us", "idle": "libre",
            "others": "ajenos"},
 }  # fmt: skip
+_HEARD = {
+    "en": {"listeners": "streams", "events": "events", "node": "node us an event",
+           "own": "listener us", "all": "all have it, ms", "memory": "node MiB"},
+    "es": {"listeners": "flujos", "events": "eventos", "node": "nodo us por evento",
+           "own": "oyente us", "all": "lo tienen todos, ms", "memory": "nodo MiB"},
+}  # fmt: skip
 _COSTS = {
     "sign_us": ("sign a header", "firmar un encabezado"),
     "admit_us": ("consider one bulletin", "considerar un boletín"),
@@ -101,6 +107,7 @@ def _show(session: Session, result: Result) -> None:
         for run in result.runs
     ]
     output.table(rows, _HEADS[session.lang])
+    _show_heard(session, result)
     place = 0 if session.lang == "en" else 1
     costs = [
         {
@@ -122,6 +129,22 @@ def _show(session: Session, result: Result) -> None:
     )
     for reason in result.void:
         say(f"NO VALE: {reason}", f"VOID: {reason}")
+
+
+def _show_heard(session: Session, result: Result) -> None:
+    rows = [
+        {
+            "listeners": str(heard.listeners),
+            "events": str(heard.events),
+            "node": f"{heard.node_event_us:.0f}",
+            "own": f"{heard.listener_event_us:.0f}",
+            "all": f"{heard.all_ms:.1f}",
+            "memory": f"{heard.memory_mib:.0f}",
+        }
+        for heard in result.heard
+    ]
+    if rows:
+        output.table(rows, _HEARD[session.lang])
 
 
 def _floor(name: str, result: Result) -> str:

@@ -41,7 +41,12 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
         ("post-64", 64, 1),
         ("batch", 4, 100),
     ]
-    posted = sum(step.count for step in whole.QUICK.steps)
+    plan = whole.QUICK
+    assert [(each["listeners"], each["events"]) for each in result["heard"]] == [
+        (count, count * plan.heard) for count in plan.listeners
+    ]
+    assert all(each["node_event_us"] >= 0 and each["all_ms"] > 0 for each in result["heard"])
+    posted = sum(step.count for step in plan.steps) + plan.heard * (len(plan.listeners) + 1)
     assert result["journal"] == {"accepted": posted, "acknowledged": posted}
     assert all(
         0 < run["p50_ms"] <= run["p99_ms"] and run["node_cpu_us"] > 0 for run in result["runs"]

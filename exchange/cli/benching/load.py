@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # Several senders, as in life: the node looks keys up, and may not know one of them by heart.
 POSTERS = tuple(f"pa.exercise/desk-{number}" for number in range(4))
 READERS = tuple(f"us.exercise/desk-{number}" for number in range(20))
+# As many as one bulletin can be for; of two members, since a document has a bound.
+LISTENERS = tuple(
+    f"us.{member}/desk-{number}" for member in ("first", "second") for number in range(32)
+)
 # Sealing pads it to the smallest bucket, 1 KiB.
 TEXT = b'{"exercise":"EXERCISE / EJERCICIO: bench"}'
 _DAY_S = 86_400
@@ -47,7 +51,12 @@ def found_exercise(folder: Path, passphrase: str) -> Place:
     title: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
     members = [
         MemberPlan(name, title, tuple(EndpointPlan(each, title) for each in endpoints))
-        for name, endpoints in (("pa.exercise", POSTERS), ("us.exercise", READERS))
+        for name, endpoints in (
+            ("pa.exercise", POSTERS),
+            ("us.exercise", READERS),
+            ("us.first", LISTENERS[:32]),
+            ("us.second", LISTENERS[32:]),
+        )
     ]
     feeds = [found.feed("maritime", title, ["voi"], members)]
     return found.write(folder, 0, members, feeds, passphrase)
@@ -55,11 +64,13 @@ def found_exercise(folder: Path, passphrase: str) -> Place:
 
 def makers(place: Place) -> list[Maker]:
     """Return one maker for each poster."""
+    return [maker(place, name) for name in POSTERS]
+
+
+def maker(place: Place, name: str) -> Maker:
+    """Return the maker of one endpoint."""
     founded = place.founded
-    return [
-        Maker(founded.anchor, founded.documents, name, founded.endpoints[name], world.now())
-        for name in POSTERS
-    ]
+    return Maker(founded.anchor, founded.documents, name, founded.endpoints[name], world.now())
 
 
 def make(

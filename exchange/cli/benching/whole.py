@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.cli import state, world
-from exchange.cli.benching import cap, costs, load, trial
+from exchange.cli.benching import cap, costs, hearing, load, trial
+from exchange.cli.benching.hearing import Heard
 from exchange.cli.benching.posting import Connection, Request, head
 from exchange.cli.benching.trial import Figures
 
@@ -50,6 +51,9 @@ class Plan(msgspec.Struct, frozen=True):
     limit_s: float
     cap_s: float
     rounds: int
+    # Bulletins to so many streams of events, and to how many; none where there are none.
+    heard: int = 0
+    listeners: tuple[int, ...] = ()
 
 
 FULL = Plan(
@@ -63,6 +67,8 @@ FULL = Plan(
     limit_s=15,
     cap_s=2.0,
     rounds=200,
+    heard=20,
+    listeners=(10, 100, 1000),
 )
 QUICK = Plan(
     (
@@ -75,6 +81,8 @@ QUICK = Plan(
     limit_s=5,
     cap_s=0.5,
     rounds=20,
+    heard=3,
+    listeners=(10, 100),
 )
 WARM_UP = "warm-up"
 
@@ -93,6 +101,7 @@ class Result(msgspec.Struct, frozen=True):
     machine: dict[str, str | int]
     cap: dict[str, float]
     runs: list[Figures]
+    heard: list[Heard]
     of_cap: dict[str, float]
     idle_mib: float
     busy_mib: float
@@ -137,6 +146,8 @@ def run(
         bench = _Bench(place, makers, envelopes)
         with trial.running(place.node, passphrase) as node:
             bench.post(node, plan, told)
+            if plan.listeners:
+                bench.hear(node, place, plan, told)
         after = yardstick()
     told("costs ...")
     steps = costs.measure(plan.rounds)
@@ -175,6 +186,7 @@ class _Bench:
         self, place: Place, makers: Sequence[Maker], envelopes: Mapping[str, list[Envelope]]
     ) -> None:
         self.runs: list[Figures] = []
+        self.heard: list[Heard] = []
         self.answers: list[Answer] = []
         self.envelopes: dict[int, Envelope] = {}
         self.idle_mib = self.busy_mib = 0.0
@@ -207,6 +219,29 @@ class _Bench:
                 if step.name != WARM_UP:
                     self.runs.append(figures)
         self.busy_mib = node.memory_mib()
+
+    def hear(
+        self, node: Running, place: Place, plan: Plan, told: Callable[[str], None]
+    ) -> None:
+        """Deliver to ever more streams of events; what is posted for it is audited too."""
+        told("events ...")
+        sealer = load.Sealer(self._makers[0])
+        count = plan.heard * (len(plan.listeners) + 1)
+        first = len(self.envelopes)
+        made = [sealer.envelope(load.LISTENERS) for _ in range(count)]
+        self.envelopes.update(enumerate(made, first))
+        framed = iter([(first + at, each.framed()) for at, each in enumerate(made)])
+        poster = Connection(node.port, self._certificate)
+        try:
+            token = trial.open_session(poster, sealer, self._makers[0].poster)
+            makers = {name: load.maker(place, name) for name in load.LISTENERS}
+            rounds = hearing.rounds(framed, token, plan.listeners, plan.heard)
+            self.heard, answers = hearing.measure(
+                node, self._certificate, makers, poster, rounds
+            )
+            self.answers += answers
+        finally:
+            poster.close()
 
     def _work(
         self, connections: Sequence[Connection], tokens: Sequence[str], step: Step
@@ -276,6 +311,7 @@ def _result(
             "per_s": mean,
         },
         runs=bench.runs,
+        heard=bench.heard,
         of_cap=of_cap,
         idle_mib=bench.idle_mib,
         busy_mib=bench.busy_mib,
