@@ -66,10 +66,10 @@ class Record(NamedTuple):
     keys: tuple[bytes, ...] = ()
     owed: tuple[entries.Owed, ...] = ()
     blob: tuple[Blob, bytes] | None = None
-    # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
-    heads: bytes = b""
     pressing: Pressing | None = None
     seen_to: tuple[tuple[str, int], ...] = ()
+    # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
+    heads: bytes = b""
 
 
 class Recorded(msgspec.Struct, frozen=True):
