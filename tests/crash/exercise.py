@@ -16,7 +16,7 @@ from exchange.cli import found, state, world
 from exchange.client.transport import Profile, Transport
 from exchange.custody.founding import EndpointPlan, MemberPlan
 from exchange.model import objects
-from exchange.model.header import Blob, Header, Marking, TrustPoint
+from exchange.model.header import Blob, Header, Marking, Precedence, TrustPoint
 from exchange.model.identity import digest, uuid7
 from exchange.model.trust import Label, Role
 from exchange.model.view import View
@@ -88,6 +88,7 @@ class Exercise:
         to: Sequence[str],
         attachments: Sequence[Blob] = (),
         sealed_to: Sequence[str] = (),
+        precedence: Precedence = "priority",
     ) -> Envelope:
         """A bulletin; sealed to others than it is addressed to, it is to be refused."""
         now = world.now()
@@ -105,7 +106,7 @@ class Exercise:
             to=sorted(to),
             marking=Marking("amber", ["PAN", "USA"], [], originator_control=False),
             declares=[],
-            precedence="priority",
+            precedence=precedence,
             observed=None,
             issued=now,
             due=None,
