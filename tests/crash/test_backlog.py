@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.crash.exercise import POSTERS, READERS, Exercise, NodeProcess
 
 ALFA, ECHO = POSTERS[0], READERS[1]
 _BATCH = 100
+_POSTERS = 4
 # What lies in the kernel's buffer of the reader by then: here up to 6 MB, some 650 entries.
 _ON_THE_WAY = 2000
 
@@ -35,8 +37,8 @@ async def test_flash_behind_a_backlog_is_told_first_over_pages_and_streams(
             exercise.transport(ALFA, node.port) as alfa,
             exercise.transport(ECHO, node.port) as echo,
         ):
-            for begin in range(0, count, _BATCH):
-                await _routine(exercise, alfa, min(_BATCH, count - begin))
+            batches = iter([min(_BATCH, count - at) for at in range(0, count, _BATCH)])
+            await asyncio.gather(*(_routine(exercise, alfa, batches) for _ in range(_POSTERS)))
             early = await _flash(exercise, alfa)
             page = await echo.get_as(wire.InboxPage, "/v1/inbox", limit=64, flash=-1)
             assert [each.index for each in page.ahead] == [early]
@@ -46,12 +48,17 @@ async def test_flash_behind_a_backlog_is_told_first_over_pages_and_streams(
         node.kill()
 
 
-async def _routine(exercise: Exercise, alfa: Transport, count: int) -> None:
-    framed = [
-        exercise.envelope(ALFA, [ECHO], precedence="routine").framed() for _ in range(count)
-    ]
-    answers = wire.decode_lines(await alfa.post("/v1/batch", b"".join(framed)))
-    assert all(each.receipt is not None for each in answers)
+async def _routine(exercise: Exercise, alfa: Transport, batches: Iterator[int]) -> None:
+    """Post from one heap with the others: while one batch is posted, others are sealed."""
+    for count in batches:
+        framed = await asyncio.to_thread(_sealed, exercise, count)
+        answers = wire.decode_lines(await alfa.post("/v1/batch", framed))
+        assert all(each.receipt is not None for each in answers)
+
+
+def _sealed(exercise: Exercise, count: int) -> bytes:
+    made = (exercise.envelope(ALFA, [ECHO], precedence="routine") for _ in range(count))
+    return b"".join(each.framed() for each in made)
 
 
 async def _flash(exercise: Exercise, alfa: Transport) -> int:
