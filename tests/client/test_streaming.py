@@ -191,7 +191,7 @@ async def test_gap_in_a_stream_is_no_silence(tmp_path):
         await filled(door, 3)
         with pytest.raises(Refusal) as caught:
             await asyncio.wait_for(waiting, 10)
-        assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/position")
+        assert (caught.value.code, caught.value.at) == (Code.INBOX_GAP, "/position")
 
 
 async def test_end_that_a_stream_withholds_is_noticed_by_the_total(tmp_path):
@@ -201,7 +201,7 @@ async def test_end_that_a_stream_withholds_is_noticed_by_the_total(tmp_path):
         relay.told = lambda _, event: event.replace(b'"total":1', b'"total":2')
         with pytest.raises(Refusal) as caught:
             await asyncio.wait_for(anext(items), 10)
-        assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/total")
+        assert (caught.value.code, caught.value.at) == (Code.ITEM_WITHHELD, "/total")
 
 
 @pytest.mark.parametrize(
