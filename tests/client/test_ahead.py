@@ -33,6 +33,21 @@ async def sent(door, *precedences, to=(WATCH,)):
     return [answer.receipt.index for answer in answers]
 
 
+async def sent_at_once(door, *precedences):
+    """The same, and the ring sees none of them before all are there."""
+    read, all_there = door.node.store.read, asyncio.Event()
+
+    async def held(*args):
+        await all_there.wait()
+        return await read(*args)
+
+    door.node.store.read = held
+    found = await sent(door, *precedences)
+    all_there.set()
+    door.node.store.read = read
+    return found
+
+
 async def taken(items, count):
     async with asyncio.timeout(20):
         return [(each.index, each.ahead) for each in [await anext(items) for _ in range(count)]]
@@ -73,8 +88,8 @@ async def test_flash_is_heard_first_over_a_stream_that_is_behind(tmp_path, monke
         items = line.follow()
         waiting = asyncio.ensure_future(taken(items, 6))
         await until(lambda: bool(door.node.ring._lanes))
-        # One group: a write takes one of them, so five are behind it.
-        *backlog, flash = await sent(door, *["routine"] * 5, "flash")
+        # A write takes one of them, so five are behind it.
+        *backlog, flash = await sent_at_once(door, *["routine"] * 5, "flash")
         found = await asyncio.wait_for(waiting, 20)
         assert found == [(flash, True), *((index, False) for index in backlog)]
         (last,) = await sent(door, "routine")
@@ -98,7 +113,7 @@ async def test_stream_cut_while_flash_is_ahead_shows_it_once(tmp_path, monkeypat
         items = line.follow()
         waiting = asyncio.ensure_future(taken(items, 6))
         await until(lambda: bool(door.node.ring._lanes))
-        *backlog, flash = await sent(door, *["routine"] * 5, "flash")
+        *backlog, flash = await sent_at_once(door, *["routine"] * 5, "flash")
         found = await asyncio.wait_for(waiting, 20)
         assert sorted(found) == sorted([(flash, True), *((index, False) for index in backlog)])
         assert len(seen) == cut_at
