@@ -120,6 +120,8 @@ class Rebuilder:
         """Tell at which entry it broke off; for a statement, at its group's first."""
         signed = self._signed.first
         first = self._written + len(self._young) if signed is None else signed[0]
+        if self._signed.unsigned is not None:
+            first = self._signed.unsigned
         return Rebuilt(self._written, self._missing, first, why.code.value, why.at)
 
     def _batch(self, group: Shipped) -> Batch:

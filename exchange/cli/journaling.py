@@ -13,6 +13,7 @@ import click
 from exchange.cli import output, progress
 from exchange.cli.journal_file import Blocking, opened
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
@@ -125,8 +126,11 @@ def rebuild(session: Session, folder: Path, from_second: bool, out: Path) -> Non
     if from_second:
         second = here.second()
         if second is None:
-            message = "node.json: second"
-            raise click.BadParameter(message, param_hint="--second")
+            raise Unusable(
+                f"{folder}/node.json no nombra un segundo lugar.",
+                f"{folder}/node.json names no second place.",
+                "--second",
+            )
         rebuilt = _write(session, here, second.groups(), out, second.size())
     else:
         with opened(here.journal) as source:

@@ -187,6 +187,7 @@ def test_group_that_was_not_signed_so_is_not_written(written, made):
 def test_group_without_a_statement_is_not_written(written, made):
     rebuilt = rebuild(changed(written, -1, statement=b""), made)
     assert (rebuilt.code, rebuilt.at) == ("bad-proof", "/group")
+    assert rebuilt.first == rebuilt.size == groups(written)[-1].first
 
 
 def test_first_groups_are_held_to_the_node_they_bring_into_force(written, made):

@@ -68,6 +68,13 @@ def test_what_was_torn_off_comes_again_in_its_place(folder, whole):
     assert whole.read_bytes() == raw
 
 
+def test_what_cannot_be_read_is_gone_once_something_follows(folder, whole):
+    raw = whole.read_bytes()
+    whole.write_bytes(raw[: 2 * len(raw) // 3] + bytes(4096))
+    ShippedFiles(folder).append(GROUPS[2:])
+    assert whole.read_bytes() == raw
+
+
 def test_any_flipped_bit_ends_what_is_read_and_nothing_altered_is(folder, whole):
     raw = whole.read_bytes()
     third = len(raw) // 3
