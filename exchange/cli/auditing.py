@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange.cli import output, progress
-from exchange.cli.journal_file import opened
+from exchange.cli.journal_file import may_lack_newest, opened
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu_ms
 from exchange.cli.usage import Unusable
@@ -285,6 +285,13 @@ def verify(
         )
         sys.exit(output.EXIT_TAMPERED)
     _show(session, report)
+    if not is_mirror and may_lack_newest(file):
+        session.say(
+            "Si su nodo estaba en marcha al copiarlo, los asientos más nuevos están en su"
+            f" {file.name}-wal, que no está aquí: cópielo también, o use `audit mirror`.",
+            "If its node was running when this was copied, the newest entries are in its"
+            f" {file.name}-wal, which is not here: copy that too, or use `audit mirror`.",
+        )
     if not report.ok:
         sys.exit(output.EXIT_TAMPERED)
     if not report.anchored:
@@ -331,7 +338,8 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield f"{mark}  {check.number}  {check.name:<12} {check.held:>7}  {told}"
         if not check.ok:
             first = "primer asiento afectado" if spanish else "first entry affected"
-            yield f"        {first}: {check.first}  ({check.code} {check.at})"
+            at = "-" if check.first is None else check.first
+            yield f"        {first}: {at}  ({f'{check.code} {check.at}'.strip()})"
     size, judged, attested = report.size, report.replayed, report.attested
     if spanish:
         yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
@@ -348,8 +356,19 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield _checked_es(report) if spanish else _checked_en(report)
     else:
         yield "ALTERADO." if spanish else "TAMPERED."
+    yield from _hints(report, spanish=spanish)
+
+
+def _hints(report: Report, *, spanish: bool) -> Iterator[str]:
+    """Say what may be behind a verdict other than tampering: said, and never assumed."""
+    if any(each.name == "replay" and each.code == "trust-invalid" for each in report.checks):
+        yield (
+            "Puede que el ancla dada sea de otro intercambio: sin --anchor se ve la suya."
+            if spanish
+            else "The anchor given may be another exchange's: without --anchor, see its own."
+        )
     if not (report.ok or report.mirror or report.grouped or report.bodies):
-        # Said, and never assumed: a node's file robbed of them looks just the same.
+        # A node's file robbed of them looks just the same.
         yield (
             "Sin grupos firmados ni cuerpos sellados. Si usted lo copió con `audit mirror`: "
             "--mirror."

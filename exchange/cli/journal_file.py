@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from exchange.audit.groups import Group
@@ -10,7 +11,6 @@ from exchange.audit.verify import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from exchange.node.ports import Batch, Head, Outcome, RowCounts, Store
 
@@ -99,3 +99,11 @@ def opened(file: Path) -> Blocking:
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     return Blocking(SqliteStore.open(file, read_only=True))
+
+
+def may_lack_newest(file: Path) -> bool:
+    """Tell whether a file's newest entries may lie in a log that was not copied with it."""
+    with file.open("rb") as journal:
+        header = journal.read(20)
+    # The version to read with, 2 for a write-ahead log (sqlite.org/fileformat.html).
+    return header[18:20] == b"\x02\x02" and not Path(f"{file}-wal").exists()

@@ -116,6 +116,14 @@ def encode_lines(answers: Iterable[Answered]) -> bytes:
     return msgspec.json.Encoder().encode_lines(lines)
 
 
+def _line(text: bytes) -> Line:
+    try:
+        return _LINES.decode(text)
+    except (UnicodeDecodeError, RecursionError):
+        message = "no line of a batch's answer"
+        raise msgspec.DecodeError(message) from None
+
+
 def decode_lines(data: bytes) -> list[Answered]:
     """Return what became of each object of a batch, in their order.
 
@@ -124,7 +132,11 @@ def decode_lines(data: bytes) -> list[Answered]:
     """
     answers: list[Answered] = []
     last = None
-    for line in _LINES.decode_lines(data):
+    for text in data.removesuffix(b"\n").split(b"\n"):
+        line = _line(text)
+        if (line.receipt is None) == (line.problem is None):
+            message = "neither a receipt nor a problem, or both"
+            raise msgspec.ValidationError(message)
         if (brief := line.receipt) is None:
             answers.append(Answered(problem=line.problem))
             continue

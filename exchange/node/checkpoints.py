@@ -189,6 +189,8 @@ class Checkpointer:
             for row, leaf in zip(rows, leaves, strict=True):
                 self._fold(row, leaf)
             self._read = self._read.extend(leaves)
+            # A store without threads never lets go of the loop: others go on here.
+            await asyncio.sleep(0)
         if self._read.size != target.size or self._read.root() != target.root():
             raise self._unsound(target.size)
         return target

@@ -104,7 +104,7 @@ class Writer:
         self._in_flight: list[Pending] = []
         self._carried: list[Pending] = []
         self._notes: deque[_Note] = deque()
-        self._noted: list[tuple[asyncio.Future[int], int]] = []
+        self._noted: list[tuple[_Note, int]] = []
         self._work = asyncio.Event()
         self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
         self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
@@ -290,9 +290,9 @@ class Writer:
         match outcome:
             case ports.Done():
                 self._advance(ready)
-                for done, index in self._noted:
-                    if not done.done():
-                        done.set_result(index)
+                for note, index in self._noted:
+                    if not note.done.done():
+                        note.done.set_result(index)
                 self._noted = []
                 await self._answer(settled, ready)
                 await attachments.let_go(self._settings.blobs, named)
@@ -312,7 +312,11 @@ class Writer:
     ) -> None:
         """Answer those whose attachments are gone, and let the rest of the group come again."""
         theirs = [each for each, _ in settled if each.arrival.caller in failed and each.held]
-        self._give_up(theirs, fault)
+        for each in theirs:
+            self._reply(each, fault)
+        # The node's own notes are made again: a poster's doings are no trouble of its disk.
+        self._notes.extendleft(note for note, _ in reversed(self._noted))
+        self._noted = []
         rest = [each for each, _ in settled if each not in theirs]
         self._carried = rest + self._carried
 
@@ -337,7 +341,7 @@ class Writer:
             note = self._notes.popleft()
             # Whoever asked for it may be gone: then it is not written.
             if not note.done.done():
-                self._noted.append((note.done, ledger.next_index))
+                self._noted.append((note, ledger.next_index))
                 ledger.append(note.make(ledger), heads=note.heads)
 
     def _settle(
@@ -434,9 +438,9 @@ class Writer:
         """Tell those of a group, and whoever noted something in it, that it was not written."""
         for each in pending:
             self._reply(each, fault)
-        for done, _ in self._noted:
-            if not done.done():
-                done.set_exception(fault)
+        for note, _ in self._noted:
+            if not note.done.done():
+                note.done.set_exception(fault)
         self._noted = []
 
     def _stop(self, fault: Fault) -> None:

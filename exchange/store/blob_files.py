@@ -60,6 +60,8 @@ class BlobFiles:
         self._allowance = allowance or Allowance()
         self._uploads, self._kept = folder / "uploads", folder / "kept"
         self._counted, self._purged = folder / "counted", folder / "purged"
+        # By organisation: when its folder last changed, and the sizes that were in it then.
+        self._sizes: dict[str, tuple[int, list[int]]] = {}
         self._serving = ThreadPoolExecutor(_WAYS, thread_name_prefix="blobs")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="blobs-keep")
         try:
@@ -174,9 +176,25 @@ class BlobFiles:
                 if each.name.startswith(member + _SLASH)
                 for size in _announced(each)
             ]
-            kept = _announced(self._counted / member)
-            self._allowance.must_be_kept(blob, [*kept, *going])
+            self._allowance.must_be_kept(blob, [*self._kept_of(member), *going])
             _part(whole).touch(mode=0o600)
+
+    def _kept_of(self, member: str) -> list[int]:
+        """Return the sizes of what is kept of an organisation; counted anew where it changed.
+
+        A refused upload leaves nothing behind and may be tried again without end: a hundred
+        thousand names read each time, under the endpoint's lock, would keep the writer waiting.
+        """
+        folder = self._counted / member
+        changed_ns = folder.stat().st_mtime_ns
+        known = self._sizes.get(member)
+        if known is not None and known[0] == changed_ns:
+            return known[1]
+        sizes = _announced(folder)
+        # What changed just now may change again and show the same time.
+        if self._clock_ms() * 1_000_000 - changed_ns > _SETTLED_NS:
+            self._sizes[member] = (changed_ns, sizes)
+        return sizes
 
     def _made_for(self, member: str) -> Path:
         folder = self._counted / member
@@ -304,7 +322,8 @@ class BlobFiles:
         _sync_folder(ours)
 
     def _kept_by(self) -> dict[str, int]:
-        return {each.name: counted(_announced(each)) for each in self._counted.iterdir()}
+        members = [each.name for each in self._counted.iterdir()]
+        return {member: counted(self._kept_of(member)) for member in members}
 
     def _is_purged(self, digest: str) -> bool:
         return (self._purged / digest).exists()
@@ -386,10 +405,14 @@ def _digest_in(path: Path) -> str:
 
 def _announced(own: Path) -> list[int]:
     """Return the sizes of an endpoint's uploads, or a member's files, as their names tell."""
-    return [int(path.name.removesuffix(_PART).rpartition(".")[2]) for path in _files(own)]
+    told = (path.name.removesuffix(_PART).rpartition(".")[2] for path in _files(own))
+    # Somebody else's file (one that a network drive keeps back, say) is not of ours.
+    return [int(size) for size in told if size.isdecimal()]
 
 
 _LOCK = "lock"
+# Beyond the grain of a file system's times.
+_SETTLED_NS = 2_000_000_000
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from exchange.client.transport import Profile
 from exchange.custody import container, ring
 from exchange.custody.container import Life
 from exchange.errors import Code
-from exchange.seal.software import new_opening
+from exchange.seal.software import new_opening, new_signing
 from tests.builders import NOW, WATCH, Randomness, world
 
 PASSPHRASE, OF_BACKUP, NAME = "exercise", "of the backup", "us.jiatfs-watch"
@@ -158,6 +158,31 @@ def test_no_copy_is_made_where_nothing_is_lost(home, backup):
         context = made(home, secrets)
         assert restore(backup)[1]["aside"] == []
         assert list(context.copies()) == []
+
+
+def test_backup_of_after_a_destruction_is_no_stale_one_and_revives_nothing(home, tmp_path):
+    later = tmp_path / "later.backup"
+    plain = msgspec.json.encode(Backup(KIND, PROFILE_OF, ring.without(WHOLE, {OLD}, NOW), None))
+    later.write_bytes(container.seal_bytes(KIND, WATCH, plain, OF_BACKUP, here.randomness))
+    context = made(home)
+    assert restore(later) == (0, restore(later)[1])
+    assert [each.kid for each in context.unlocked_with(PASSPHRASE).destroyed] == [OLD]
+    assert list(context.copies()) == []
+
+
+def test_backup_of_after_new_signing_keys_is_no_stale_one(home, tmp_path):
+    began = ring.with_keys(WHOLE, ring.SIGN, WHOLE.of(ring.SIGN), Life(NOW, NOW + 9))
+    fresh = new_signing(SUITE, Randomness("signing"))
+    newer = ring.with_keys(WHOLE, ring.SIGN, fresh, Life(NOW + 5, NOW + 99))
+    later = tmp_path / "later.backup"
+    plain = msgspec.json.encode(Backup(KIND, PROFILE_OF, newer, None))
+    later.write_bytes(container.seal_bytes(KIND, WATCH, plain, OF_BACKUP, here.randomness))
+    made(home, began)
+    assert restore(later)[0] == 0
+    made(home, newer)
+    plain = msgspec.json.encode(Backup(KIND, PROFILE_OF, began, None))
+    later.write_bytes(container.seal_bytes(KIND, WATCH, plain, OF_BACKUP, here.randomness))
+    assert refused(later) == Code.STALE_BACKUP
 
 
 def test_copies_made_within_a_second_are_all_kept(home, backup, monkeypatch):

@@ -42,3 +42,10 @@ def test_lines_that_begin_with_a_receipt_under_no_group_are_refused():
     data = wire.encode_lines([Answered(receipt(1, b"{}")), Answered(receipt(2, b"{}"))])
     with pytest.raises(msgspec.DecodeError):
         wire.decode_lines(data.splitlines()[1])
+
+
+@pytest.mark.parametrize("line", [b"{}", b"", b'{"receipt":null}', b"\xff", b"[" * 2000])
+def test_lines_that_are_neither_receipt_nor_problem_are_refused(line):
+    data = wire.encode_lines([Answered(receipt(1, b"{}"))]) + line + b"\n"
+    with pytest.raises(msgspec.DecodeError):
+        wire.decode_lines(data)

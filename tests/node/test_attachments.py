@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from exchange.errors import Code, Fault
+from exchange.model import entry as entries
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
 from tests.api.attached import BLOB, DATA
@@ -45,3 +46,26 @@ async def test_upload_given_up_while_its_header_is_settled_fails_its_poster_alon
     assert found[2].code is Code.STORE_FAILED
     assert [found[place].is_new for place in (0, 1, 3)] == [True] * 3
     assert kinds.count("accepted") == 3
+
+
+async def test_poster_who_gives_up_fails_no_checkpoint_of_the_node():
+    clock, gate = Clock(), Gate(MemoryStore())
+    blobs = GivenUp(clock)
+    await blobs.append(OPS, BLOB, 0, DATA)
+    await blobs.finish(OPS, BLOB)
+    async with running(gate, clock, blobs=blobs) as node:
+        gate.shut()
+        first = post(node, world().envelope())
+        await until(lambda: bool(gate.batches))
+        racing = post(node, world().envelope(attachments=[BLOB]))
+        noted = asyncio.ensure_future(node.writer.note(opened))
+        await asyncio.sleep(0)
+        gate.open.set()
+        await asyncio.gather(first, racing, return_exceptions=True)
+        index = await asyncio.wait_for(noted, 10)
+        assert (await journal(node))[index].facts.epoch == 9
+
+
+def opened(ledger):
+    common = {"salt": ledger.salt(), "taken_ms": ledger.taken_ms, "view": ledger.view}
+    return entries.EpochOpened(node="pa", epoch=9, **common)

@@ -77,11 +77,12 @@ def destroy(session: Session, kid: tuple[str, ...], due: bool, force: bool, yes:
         _must_be_over(kids, found.listed, now)
     after = ring.without(secrets, kids, now)
     lost = _lost(found, set(kids), now, [path.name for path in context.copies()])
-    if kids:
+    if kids or lost.copies:
         _warn(session, kids, lost)
         if not yes:
             confirm(session, "¿Destruir?", "Destroy?")
-        context.keep(after, passphrase)
+        if kids:
+            context.keep(after, passphrase)
         context.drop_copies()
     _tell(session, kids, lost)
 
@@ -94,18 +95,17 @@ def _lost(found: _Found, kids: set[str], now: int, copies: list[str]) -> _Lost:
 
 
 def _chosen(secrets: Secrets, kids: Sequence[str]) -> list[str]:
-    """Return the keys meant, each by its kid or an unmistakable beginning of it."""
-    opens = [
-        each.kid
-        for each in ring.held(secrets)
-        if each.use == "enc" and each.state != "destroyed"
-    ]
+    """Return the keys meant, each by its kid or an unmistakable beginning of it.
+
+    One that is destroyed already may be named again: a copy may still hold it.
+    """
+    opens = [each for each in ring.held(secrets) if each.use == "enc"]
     chosen = []
     for kid in kids:
-        found = [each for each in opens if each.startswith(kid)]
+        found = [each for each in opens if each.kid.startswith(kid)]
         if len(found) != 1:
             raise Refusal(Code.UNKNOWN_KEY, "", kid=kid[:64], name=secrets.holder)
-        chosen += found
+        chosen += [each.kid for each in found if each.state != "destroyed"]
     return chosen
 
 
@@ -194,7 +194,7 @@ def _tell(session: Session, kids: Sequence[str], lost: _Lost) -> None:
                 "locked": [each.id for each in lost.bulletins],
                 "retained": [each.id for each in lost.retained],
                 "ungrantable": lost.grants,
-                "copies": lost.copies if kids else [],
+                "copies": lost.copies,
             }
         )
     session.say(f"Claves destruidas: {len(kids)}.", f"Keys destroyed: {len(kids)}.")

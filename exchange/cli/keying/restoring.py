@@ -157,8 +157,23 @@ def _loses(here: _Here, after: Secrets) -> bool:
 
 
 def _missing(before: Secrets, after: Secrets) -> list[SecretKey]:
+    """Return what ``after`` lacks and never had: not what was destroyed or replaced in it."""
     kept = [key for keys in after.keys.values() for key in keys]
-    return [key for keys in before.keys.values() for key in keys if key not in kept]
+    gone = {each.kid for each in after.destroyed}
+    begun = [after.lives[kid].since for kid in _signing(after) if kid in after.lives]
+    for kid in _signing(before):
+        if begun and kid in before.lives and before.lives[kid].since < min(begun):
+            gone.add(kid)
+    return [
+        key
+        for keys in before.keys.values()
+        for key in keys
+        if key not in kept and ring.public(key).kid not in gone
+    ]
+
+
+def _signing(secrets: Secrets) -> list[str]:
+    return [ring.public(key).kid for key in secrets.keys.get(ring.SIGN, [])]
 
 
 def _write_places(context: Context, places: Places | None) -> None:
