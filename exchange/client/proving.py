@@ -112,7 +112,6 @@ class Prover:
             memory.keep(_to_remember(told, profile))
         _must_be_fresh(told, view, now())
         _must_be("/own", told.own, held.before(told.facts.size))
-        _must_be("/trust", told.trust, self._trust.head_before(told.facts.size))
         return _proven(told, profile)
 
 
@@ -194,8 +193,10 @@ def _must_go_on(told: Told, consistency: list[str], seen: Seen | None) -> None:
     if seen is None:
         return
     size, root = told.checkpoint.size, told.checkpoint.root
-    if size < seen.size or told.own.count < seen.count:
+    if size < seen.size:
         raise Refusal(Code.HEAD_WENT_BACK, "/size", expected=seen.size, found=size)
+    if told.own.count < seen.count:
+        raise Refusal(Code.HEAD_WENT_BACK, "/own")
     path = [unb64(step) for step in consistency]
     try:
         verify_consistency(seen.size, size, path, unb64(seen.root), root)

@@ -13,12 +13,16 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from exchange.cli.serve import log_signers
 from exchange.client.agency import Agency
-from exchange.client.proving import MAX_AGE_S
+from exchange.client.proving import MAX_AGE_S, verify
 from exchange.client.seen import SeenHead
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
+from exchange.journal.bundle import TlogProof
+from exchange.journal.tree import Group, leaf_hash
 from exchange.model import entry as entries
+from exchange.model import wire
 from exchange.node.checkpoints import AGAIN_S
 from exchange.store.memory import MemoryStore
 from tests.api.serving import Door, serving
@@ -92,8 +96,6 @@ async def test_that_nothing_is_owed_is_proved_as_well(tmp_path, endpoint):
 
 
 async def test_what_was_not_fetched_yet_is_fetched_to_be_proved(tmp_path, monkeypatch):
-    from exchange.model import wire  # noqa: PLC0415
-
     async with scene(tmp_path) as (door, _, line, _):
         await sent(door, 5)
         # Page by page, and nothing was read before.
@@ -365,6 +367,53 @@ async def test_what_was_proved_may_not_change_under_a_head_that_goes_on(tmp_path
         await alarm(line, Code.CHAIN_DIFFERS, "/items")
         # Not forgotten by alarming.
         await alarm(line, Code.CHAIN_DIFFERS, "/items")
+
+
+async def test_count_that_went_back_under_a_longer_journal_is_found(tmp_path):
+    async with scene(tmp_path) as (door, _, line, _):
+        await sent(door, 2)
+        await line.prove()
+        memory = line.world.seen
+        seen = memory.read(line.profile.anchor, "pa")
+        memory.keep(msgspec.structs.replace(seen, count=3))
+        await alarm(line, Code.HEAD_WENT_BACK, "/own")
+
+
+async def test_checkpoint_that_went_back_is_found_though_nothing_was_owed_since(tmp_path):
+    async with scene(tmp_path) as (door, liar, line, _):
+        await sent(door)
+        old = (await door.get("/v1/heads", WATCH)).json
+        await sent(door, to=(COAST,))
+        await line.prove()
+        liar.change = lambda path, value: old if path == "/v1/heads" else value
+        await alarm(line, Code.HEAD_WENT_BACK, "/size")
+
+
+async def test_heads_that_claim_to_cover_what_comes_after_them_are_refused(tmp_path):
+    """No honest node makes them: signed here with its keys."""
+    async with scene(tmp_path) as (door, _, line, clock):
+        await sent(door)
+        answer = msgspec.convert((await door.get("/v1/heads", WATCH)).json, wire.Heads)
+        await line.view()
+        facts = entries.decode(answer.entry.encode()).facts
+        for size, is_told in ((facts.size, True), (facts.size + 1, False)):
+            entry = entries.encode(msgspec.structs.replace(facts, size=size))
+            leaves = [row.leaf for row in await door.node.store.read(0, facts.size)]
+            tree = Group([*leaves, leaf_hash(entry)])
+            signed = c2sp.sign(
+                c2sp.Checkpoint("exchange/pa", len(tree), tree.root),
+                log_signers("pa", world().node),
+                clock.ms // 1000,
+            )
+            path = tuple(tree.path(facts.size))
+            proof = TlogProof(index=facts.size, path=path, note=signed).encode().decode()
+            lie = msgspec.structs.replace(answer, entry=entry.decode(), proof=proof)
+            if is_told:
+                verify(lie, WATCH, "pa", line.trust)
+                continue
+            with pytest.raises(Refusal) as caught:
+                verify(lie, WATCH, "pa", line.trust)
+            assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/entry/size")
 
 
 async def test_damaged_memory_is_a_fault_and_not_begun_anew(tmp_path):

@@ -109,6 +109,16 @@ def test_lie_about_a_head_is_refused(lie):
     assert caught.value.code is Code.BAD_PROOF
 
 
+def test_leaf_cannot_be_cut_into_another_count_and_chain():
+    known, tree = made()
+    name = next(each for each in known if tree.heads[each].chain[0] < 128)
+    head, place = tree.heads[name], tree.place(name)
+    shifted = InboxHead(int.from_bytes(head.chain[:8]), head.chain[8:])
+    longer = place._replace(salt=place.salt + head.count.to_bytes(8))
+    with pytest.raises(Refusal):
+        heads.verify(name, shifted, longer, known, tree.root)
+
+
 def test_every_leaf_is_salted_anew_though_nothing_changed():
     """A neighbour cannot see whose inbox stood still."""
     known, before = made(seed=bytes(16))
