@@ -219,7 +219,7 @@ class Tables:
             raise Refusal(Code.BAD_PROOF, "/frontier")
         if not end.is_mirror:
             _must_be("/epoch", honest.epoch, found.epoch)
-            # A mirror serves nobody, and keeps none.
+            # A mirror serves nobody, and one that an older program made has none.
             if self._source.snapshot() != end.snapshot:
                 raise Refusal(Code.BAD_PROOF, "/snapshot")
 

@@ -105,6 +105,9 @@ class Replayer:
         if record.entry != raw:
             raise Refusal(Code.BAD_PROOF, "", found=self.size)
         self._advance(ledger, record)
+        if isinstance(facts, entries.Checkpointed):
+            # Whoever writes a store anew from this has the heads to serve and to go on from.
+            record = record._replace(heads=self.heads)
         is_judged = decision is not None or isinstance(facts, entries.InboxHeads)
         return Replayed(record, is_judged)
 

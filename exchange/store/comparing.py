@@ -17,6 +17,7 @@ _SAYS: Final = {
     "key": "SELECT key, idx FROM {0}.key UNION ALL SELECT key, idx FROM {0}.fresh",
     "inbox": "SELECT endpoint, idx, position FROM {0}.inbox",
     "inbox_head": "SELECT endpoint, count FROM {0}.inbox_head",
+    "heads": "SELECT snapshot FROM {0}.heads",
     "newest": "SELECT kind, idx FROM {0}.newest",
     "grp": "SELECT first, count, statement FROM {0}.grp",
     "blob": "SELECT digest, bytes FROM {0}.blob",

@@ -20,7 +20,18 @@ from exchange.store.sqlite import SqliteStore
 from tests.builders import COAST, MINSA, WATCH, refers, suspended, world
 from tests.node.running import post, running, until
 
-TABLES = ["entry", "hashes", "key", "inbox", "inbox_head", "newest", "grp", "blob", "meta"]
+TABLES = [
+    "entry",
+    "hashes",
+    "key",
+    "inbox",
+    "inbox_head",
+    "heads",
+    "newest",
+    "grp",
+    "blob",
+    "meta",
+]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +128,7 @@ def test_a_node_goes_on_with_a_rebuilt_journal(written, made):
         ("key", "UPDATE fresh SET idx = 0 WHERE key = (SELECT min(key) FROM fresh)"),
         ("inbox", "DELETE FROM inbox WHERE position = 1"),
         ("inbox_head", "UPDATE inbox_head SET count = count + 1"),
+        ("heads", "UPDATE heads SET snapshot = x'7b7d'"),
         ("newest", "UPDATE newest SET idx = 0"),
         ("meta", "UPDATE meta SET frontier = x''"),
         ("meta", "UPDATE meta SET epoch = 1"),
@@ -144,6 +156,7 @@ def test_rows_of_every_table_can_be_made_again_from_a_file_that_lost_them(
         "DELETE FROM fresh",
         "DELETE FROM inbox",
         "DELETE FROM inbox_head",
+        "DELETE FROM heads",
         "DELETE FROM newest",
         "UPDATE meta SET frontier = x'', epoch = 0, taken_ms = 0",
     )
