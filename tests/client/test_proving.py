@@ -23,6 +23,7 @@ from exchange.journal.bundle import TlogProof
 from exchange.journal.tree import Group, leaf_hash
 from exchange.model import entry as entries
 from exchange.model import wire
+from exchange.model.header import Blob
 from exchange.node.checkpoints import AGAIN_S
 from exchange.store.memory import MemoryStore
 from tests.api.serving import Door, serving
@@ -481,12 +482,41 @@ async def test_lie_about_the_proof_is_refused(tmp_path, lie, code):
         assert (await line.prove()).count == 2
 
 
-async def test_trust_document_under_another_entry_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "nodes/us"},
+        {"version": 2},
+        {"position": 9},
+        {"taken_ms": NOW_MS + 1},
+        {"view": -1},
+        {"document": Blob("A" * 43, 1)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_trust_document_under_another_entry_is_refused(tmp_path, changes):
     async with scene(tmp_path) as (_, liar, line, _):
 
         def change(path, value):
             if path == "/v1/trust" and value["items"]:
-                value["items"][2]["entry"] = value["items"][1]["entry"]
+                facts = entries.decode(value["items"][2]["entry"].encode()).facts
+                other = entries.encode(msgspec.structs.replace(facts, **changes))
+                value["items"][2]["entry"] = other.decode()
+            return value
+
+        liar.change = change
+        with pytest.raises(Refusal) as caught:
+            await line.view()
+        assert (caught.value.code, caught.value.at) == (Code.TRUST_INVALID, "/entry")
+
+
+async def test_entry_of_another_kind_is_no_trust_documents(tmp_path):
+    async with scene(tmp_path) as (door, liar, line, _):
+        opened = (await door.node.store.read(0, 1))[0].entry.decode()
+
+        def change(path, value):
+            if path == "/v1/trust" and value["items"]:
+                value["items"][2]["entry"] = opened
             return value
 
         liar.change = change
