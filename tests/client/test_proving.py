@@ -7,73 +7,24 @@ An honest node, whatever happens to it, raises none.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from exchange.cli.serve import log_signers
-from exchange.client.agency import Agency
 from exchange.client.proving import MAX_AGE_S, verify
-from exchange.client.seen import SeenHead
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.bundle import TlogProof
 from exchange.journal.tree import Group, leaf_hash
 from exchange.model import entry as entries
 from exchange.model import wire
-from exchange.model.header import Blob
 from exchange.node.checkpoints import AGAIN_S
 from exchange.store.memory import MemoryStore
-from tests.api.serving import Door, serving
+from tests.api.serving import serving
 from tests.builders import COAST, MINSA, NOW_MS, WATCH, WATCH_DESK, suspended, world
-from tests.client.dealing import Liar, agency, fronted
-from tests.node.running import Clock, post
-
-SKEW_S = world().arrangement.limits.skew_s
-
-
-class Scene(NamedTuple):
-    """A node, the liar before it, a reader who remembers, and the time of both."""
-
-    door: Door
-    liar: Liar
-    line: Agency
-    clock: Clock
-
-
-@asynccontextmanager
-async def scene(tmp_path, endpoint=WATCH, store=None, **options: Any):
-    clock = Clock()
-    async with serving(store, clock=clock, **options) as door:
-        liar = Liar(door)
-        async with (
-            fronted(liar.handle) as url,
-            reader(url, tmp_path, clock, endpoint) as line,
-        ):
-            yield Scene(door, liar, line, clock)
-
-
-def reader(url, tmp_path, clock, endpoint=WATCH):
-    folder = tmp_path / endpoint.replace("/", "-")
-    folder.mkdir(exist_ok=True)
-    seen = SeenHead(folder / "head.json")
-    return agency(url, folder, endpoint, clock=lambda: clock.ms, seen=seen)
-
-
-async def sent(door, count=1, to=(WATCH,)):
-    for _ in range(count):
-        await post(door.node, world().envelope(to=list(to)))
-    await door.node.checkpoints.checkpoint()
-
-
-async def alarm(line, code, at):
-    with pytest.raises(Refusal) as caught:
-        await line.prove()
-    assert (caught.value.code, caught.value.at) == (code, at)
-    return caught.value
-
+from tests.client.proving import SKEW_S, alarm, reader, scene, sent
+from tests.node.running import post
 
 # -- an honest node ------------------------------------------------------------------------
 
@@ -426,100 +377,3 @@ async def test_damaged_memory_is_a_fault_and_not_begun_anew(tmp_path):
             await line.prove()
         assert caught.value.code is Code.HEAD_MEMORY
         assert path.read_bytes() == b'{"anchor":'
-
-
-# -- a node that lies about the proof itself -----------------------------------------------
-
-
-def heads(change):
-    return lambda path, value: change(value) if path == "/v1/heads" else value
-
-
-def put(of, **changes):
-    return heads(lambda value: {**value, of: {**value[of], **changes}})
-
-
-def entry_changed(**changes):
-    def change(value):
-        facts = entries.decode(value["entry"].encode()).facts
-        other = msgspec.structs.replace(facts, **changes)
-        return {**value, "entry": entries.encode(other).decode()}
-
-    return heads(change)
-
-
-def note_changed(old, new):
-    return heads(lambda value: {**value, "proof": value["proof"].replace(old, new)})
-
-
-@pytest.mark.parametrize(
-    ("lie", "code"),
-    [
-        (put("own", count=1), Code.BAD_PROOF),
-        (put("own", chain="A" * 43), Code.BAD_PROOF),
-        (put("own", salt="A" * 22), Code.BAD_PROOF),
-        (put("own", path=[]), Code.BAD_PROOF),
-        (put("trust", count=1), Code.BAD_PROOF),
-        (put("trust", count=99), Code.ITEM_WITHHELD),
-        (heads(lambda value: {**value, "own": value["trust"]}), Code.BAD_PROOF),
-        (entry_changed(size=1), Code.BAD_PROOF),
-        (entry_changed(root="A" * 43), Code.BAD_PROOF),
-        (heads(lambda value: {**value, "entry": "x"}), Code.MALFORMED),
-        (heads(lambda value: {**value, "proof": "x"}), Code.BAD_PROOF),
-        (note_changed("exchange/pa", "exchange/us"), Code.BAD_CHECKPOINT),
-    ],
-)
-async def test_lie_about_the_proof_is_refused(tmp_path, lie, code):
-    async with scene(tmp_path) as (door, liar, line, _):
-        await sent(door, 2)
-        liar.change = lie
-        with pytest.raises(Refusal) as caught:
-            await line.prove()
-        assert caught.value.code is code
-        # What did not hold is not remembered.
-        assert line.world.seen.read(line.profile.anchor, "pa") is None
-        liar.change = lambda _, value: value
-        assert (await line.prove()).count == 2
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"name": "nodes/us"},
-        {"version": 2},
-        {"position": 9},
-        {"taken_ms": NOW_MS + 1},
-        {"view": -1},
-        {"document": Blob("A" * 43, 1)},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-async def test_trust_document_under_another_entry_is_refused(tmp_path, changes):
-    async with scene(tmp_path) as (_, liar, line, _):
-
-        def change(path, value):
-            if path == "/v1/trust" and value["items"]:
-                facts = entries.decode(value["items"][2]["entry"].encode()).facts
-                other = entries.encode(msgspec.structs.replace(facts, **changes))
-                value["items"][2]["entry"] = other.decode()
-            return value
-
-        liar.change = change
-        with pytest.raises(Refusal) as caught:
-            await line.view()
-        assert (caught.value.code, caught.value.at) == (Code.TRUST_INVALID, "/entry")
-
-
-async def test_entry_of_another_kind_is_no_trust_documents(tmp_path):
-    async with scene(tmp_path) as (door, liar, line, _):
-        opened = (await door.node.store.read(0, 1))[0].entry.decode()
-
-        def change(path, value):
-            if path == "/v1/trust" and value["items"]:
-                value["items"][2]["entry"] = opened
-            return value
-
-        liar.change = change
-        with pytest.raises(Refusal) as caught:
-            await line.view()
-        assert (caught.value.code, caught.value.at) == (Code.TRUST_INVALID, "/entry")
