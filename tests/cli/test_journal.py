@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -114,6 +115,13 @@ def test_without_a_second_place_it_says_so(stopped, node, tmp_path):
     assert told(stopped, node, "status")[1]["second"] is None
 
 
+def until(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_node_with_an_older_journal_does_not_start_and_says_what_to_do(tmp_path):
     made = Exercise(tmp_path / "exercise")
     node = made.place.node
@@ -121,7 +129,11 @@ def test_node_with_an_older_journal_does_not_start_and_says_what_to_do(tmp_path)
     assert made.stop() == 0
     shutil.copy(node / "journal.db", tmp_path / "older.db")
     made.start()
+    note = node / "signed.note"
+    until(note.exists)
+    signed = note.read_bytes()
     assert made.at("pa.senan-ops", "post", made.draft(), "--yes", "--json").code == 0
+    until(lambda: note.read_bytes() != signed)
     assert made.stop() == 0
     (tmp_path / "older.db").replace(node / "journal.db")
     ran = made.run("up", "--state", str(node), "--listen", "127.0.0.1:0", "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -21,6 +22,11 @@ def running(founded, tmp_path_factory):
     """A node that journals a bulletin now and then."""
     made = founded.copy(tmp_path_factory.mktemp("running") / "exercise")
     made.start()
+    # A mirror of a journal that nothing is signed for yet does not verify.
+    deadline = time.monotonic() + 30
+    while not (made.place.node / "signed.note").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     yield made
     assert made.stop() == 0, made.log.read_text()
 

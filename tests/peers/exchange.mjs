@@ -178,8 +178,8 @@ function custodians(claims, { suite, nations }, nation) {
 }
 function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
   const document = json(payload), { kind, nation } = document, told = payload.toString();
-  const names = `kind v version issued ${MEMBERS[kind] ?? refuse("wrong-value")}`
-    + (kind === "arrangement" ? `${document.exercise === true ? " exercise" : ""}${document.targets ? " targets" : ""}` : "");
+  const extra = kind === "arrangement" ? ["exercise", "targets"].filter((name) => document[name]) : [];
+  const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].join(" ");
   must(Object.keys(document).join(" ") === names && JSON.stringify(document) === told, "malformed");
   must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");
   must(root || named === anchor, "trust-invalid");
