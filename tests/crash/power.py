@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import repeat
@@ -74,6 +74,10 @@ class _Connection:
         elif statement == "PRAGMA synchronous":
             statement = "SELECT 2"
         return _Answer(self._inner, self._inner.execute(statement, values or None))
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        for row in rows:
+            self.execute(statement, row)
 
     @property
     def in_transaction(self) -> bool:
