@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from exchange.errors import Code, Fault
 from exchange.model import entry as entries
@@ -22,7 +23,9 @@ class GivenUp(MemoryBlobs):
         await super().keep(endpoint, blobs)
 
 
-async def test_upload_given_up_while_its_header_is_settled_fails_its_poster_alone():
+@asynccontextmanager
+async def behind_a_gate():
+    """A node with an upload that its poster will give up; what comes now makes one group."""
     clock, gate = Clock(), Gate(MemoryStore())
     blobs = GivenUp(clock)
     await blobs.append(OPS, BLOB, 0, DATA)
@@ -31,6 +34,11 @@ async def test_upload_given_up_while_its_header_is_settled_fails_its_poster_alon
         gate.shut()
         first = post(node, world().envelope())
         await until(lambda: bool(gate.batches))
+        yield node, gate, first
+
+
+async def test_upload_given_up_while_its_header_is_settled_fails_its_poster_alone():
+    async with behind_a_gate() as (node, gate, first):
         before, racing, after = [
             post(node, each)
             for each in (
@@ -49,17 +57,11 @@ async def test_upload_given_up_while_its_header_is_settled_fails_its_poster_alon
 
 
 async def test_poster_who_gives_up_fails_no_checkpoint_of_the_node():
-    clock, gate = Clock(), Gate(MemoryStore())
-    blobs = GivenUp(clock)
-    await blobs.append(OPS, BLOB, 0, DATA)
-    await blobs.finish(OPS, BLOB)
-    async with running(gate, clock, blobs=blobs) as node:
-        gate.shut()
-        first = post(node, world().envelope())
-        await until(lambda: bool(gate.batches))
+    async with behind_a_gate() as (node, gate, first):
         racing = post(node, world().envelope(attachments=[BLOB]))
         noted = asyncio.ensure_future(node.writer.note(opened))
-        await asyncio.sleep(0)
+        # Else the note would be written alone, before what is still considered.
+        await until(lambda: node.writer._arrivals.is_ready)
         gate.open.set()
         await asyncio.gather(first, racing, return_exceptions=True)
         index = await asyncio.wait_for(noted, 10)
