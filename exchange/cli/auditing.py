@@ -410,6 +410,7 @@ def _checked_es(report: Report) -> str:
 @verb
 def checkpoint(session: Session, file: Path) -> None:
     """Save the node's newest signed checkpoint in FILE, for `audit verify --checkpoint`."""
+    output.must_be_new(file)
     raw, size = asyncio.run(_checkpoint(session))
     output.write_new(file, raw)
     if session.as_json:
@@ -438,6 +439,8 @@ async def _checkpoint(session: Session) -> tuple[bytes, int]:
 @verb
 def proof(session: Session, index: int, out: Path | None) -> None:
     """Prove that entry INDEX is under the node's newest signed checkpoint."""
+    if out is not None:
+        output.must_be_new(out)
     result, text = asyncio.run(_proof(session, index))
     if out is not None:
         output.write_new(out, text.encode())

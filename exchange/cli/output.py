@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -80,9 +82,21 @@ def write_new(path: Path, data: bytes) -> None:
         Unusable: there is such a file already.
         OSError: it could not be written.
     """
+    must_be_new(path)
+    write_durably(path, data)
+
+
+def must_be_new(path: Path) -> None:
+    """Refuse a file that could not be written as a new one; ask before asking a node.
+
+    Raises:
+        Unusable: there is such a file already.
+        OSError: there is no folder for it.
+    """
     if path.exists():
         in_the_way(path)
-    write_durably(path, data)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def problem(error: ExchangeError) -> dict[str, Any]:
