@@ -176,7 +176,7 @@ class Oracle:
             if sent.must_be is not None and sent.raw in stored:
                 broken("recipients-checked", "sealed to others than it is addressed to")
             if sent.refused not in (None, sent.must_be):
-                broken("recipients-checked", f"refused as {sent.refused}")
+                broken("refused-as-due", f"refused as {sent.refused}")
 
     def _no_id_twice(self, journal: Journal) -> None:
         seen = Counter(key for each in journal.entries for key in keys_of(each))
