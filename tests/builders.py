@@ -7,7 +7,7 @@ signatures cost milliseconds each. A world is never changed: what differs is ano
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256, shake_256
 from typing import Any, NamedTuple
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exchange.broker.intake import Admitted, Arrival, Considered, consider
-from exchange.broker.settle import Found, Ledger, Settled, lookups
+from exchange.broker.lookups import lookups
+from exchange.broker.settle import Found, Ledger, Settled
 from exchange.cli.state import make_certificate
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
@@ -455,11 +456,10 @@ class Book:
 
     def place(self, ledger: Ledger, considered: Considered, arrival: Arrival) -> Settled:
         assert not ledger.must_go_back(considered)
-        known = self.look(lookups(considered))
+        known: dict[bytes, Found | None] = {}
+        while wanted := lookups(considered, known):
+            known.update((key, self.known.get(key)) for key in wanted)
         return ledger.settle(considered, arrival[:3], known, self.held)
-
-    def look(self, keys: Iterable[bytes]) -> Mapping[bytes, Found]:
-        return {key: self.known[key] for key in keys if key in self.known}
 
     def commit(self, ledger: Ledger) -> None:
         """Make a group durable."""

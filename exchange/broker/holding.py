@@ -5,7 +5,7 @@ A bulletin's grants are found by number, so that one look-up before settling fin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 
 # Grants of one bulletin. Every cancellation and correction looks for all of them.
 MAX_GRANTS = 64
+# What bears on one bulletin in one way and is found again. Any more is taken in all the same,
+# and owed to who holds the bulletin; only there is no grant of it any more.
+MAX_BEARING = 64
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A bulletin that another object is about: entry, header, and to whom it is owed."""
+    """A bulletin that another object is about: entry, header and its digest, to whom owed."""
 
     index: int
     header: Header
+    digest: str
     owed: tuple[str, ...]
 
 
@@ -79,13 +83,13 @@ def target(of: Subject, origin: str, find: Find) -> Target | None:
     found = find(keys.by_digest(of.header_digest))
     if found is None:
         return None
-    entry = entries.decode(found.entry)
-    if not isinstance(entry.facts, entries.Accepted):
+    named = read(found)
+    if named is None:
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
-    header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+    header = named.header
     if (header.origin, header.endpoint, header.id) != (origin, of.endpoint, of.id):
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
-    return Target(found.index, header, tuple(each.endpoint for each in entry.facts.owed))
+    return named
 
 
 def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
@@ -119,75 +123,60 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     return found
 
 
-def early(header: Header, header_digest: str) -> list[bytes]:
-    """Return the keys of what may bear on a bulletin before it comes, in order of BEARING."""
-    origin, identity, kind = header.origin, header.id, header.type
-    return [keys.bearing(rel, origin, header_digest, identity, kind) for rel in BEARING]
-
-
-def later(header_digest: str) -> list[bytes]:
-    """Return the keys of what corrects and what supersedes a bulletin that was here before."""
-    return [keys.later(rel, header_digest) for rel in ("corrects", "supersedes")]
-
-
-def bearing_of(header: Header, reference: Reference) -> list[bytes]:
-    """Return the keys of what bears on a target as this does, and of what cancels it."""
-    named = (header.origin, reference.header_digest, reference.id, header.type)
-    return [keys.bearing(rel, *named) for rel in (reference.rel, "cancels")]
-
-
 def target_of(header: Header) -> Reference | None:
     """Return the reference to what this one cancels, corrects or supersedes, if it does."""
     relation = RELATION_OF.get(header.verb)
     return header.reference(relation) if relation in BEARING else None
 
 
-class Bearing(NamedTuple):
-    """What an arrival has to do with its target: its entry, who holds it, and keys to take."""
+def holders(target: Target, find: Find) -> list[str]:
+    """Return everybody who must hear what is done to a bulletin, in order.
 
-    target: int | None = None
-    holders: tuple[str, ...] = ()
-    keys: tuple[bytes, ...] = ()
-
-
-def bear(header: Header, find: Find) -> Bearing:
-    """Hold an arrival to the bulletin that it cancels, corrects or supersedes.
-
-    The target may be still to come: then the key that is taken here lets it name this one. Else
-    a later grant of the target does.
-
-    Raises:
-        Refusal: ``target-mismatch``, or ``target-cancelled``: an update of what is no more.
+    They hold it; or they hold what it corrects or supersedes itself, so were told of it: in the
+    entry of their grant, or of that bulletin where this one came first.
     """
+    told: list[str] = []
+    each: Target | None = target
+    while each is not None:
+        told += [*each.owed, *grantees(each.digest, find)]
+        each = _parent(each.header, find)
+    return list(dict.fromkeys(told))
+
+
+def _parent(header: Header, find: Find) -> Target | None:
+    """Return what a bulletin bears on, if that is here; what came early was not held to it."""
     reference = target_of(header)
-    if reference is None:
-        return Bearing()
-    named = reference.header_digest
-    target = find(keys.by_digest(named))
-    holders: tuple[str, ...] = ()
-    if target is not None:
-        holders = (*_holders(target.entry, header, reference), *grantees(named, find))
-    key, cancelling = bearing_of(header, reference)
-    if reference.rel == "supersedes" and (cancelled := find(cancelling)):
-        raise Refusal(Code.TARGET_CANCELLED, "/refs", id=reference.id, found=cancelled.index)
-    if target is not None and reference.rel != "cancels":
-        key = keys.later(reference.rel, named)
-    taken = (key,) if find(key) is None else ()
-    return Bearing(target.index if target else None, holders, taken)
+    found = find(keys.by_digest(reference.header_digest)) if reference else None
+    if reference is None or found is None:
+        return None
+    try:
+        return held_to(found, header, reference)
+    except Refusal:
+        return None
 
 
-def _holders(entry: bytes, header: Header, reference: Reference) -> tuple[str, ...]:
-    """Return everybody who holds the target of what bears on it.
+def held_to(found: Found, header: Header, reference: Reference) -> Target:
+    """Return the target of what bears on it.
 
     Raises:
         Refusal: ``target-mismatch``: it is not a bulletin of this originator, or another id; or
             it is of another type than its update.
     """
-    target = entries.decode(entry)
-    if not isinstance(target.facts, entries.Accepted):
+    target = read(found)
+    if target is None:
         raise Refusal(Code.TARGET_MISMATCH, "/refs")
-    before = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
+    before = target.header
     is_its_own_kind = reference.rel != "supersedes" or before.type == header.type
     if (before.origin, before.id) != (header.origin, reference.id) or not is_its_own_kind:
         raise Refusal(Code.TARGET_MISMATCH, "/refs", id=reference.id)
-    return tuple(owed.endpoint for owed in target.facts.owed)
+    return target
+
+
+def read(found: Found) -> Target | None:
+    """Return the bulletin in an entry; None where it is no bulletin."""
+    entry = entries.decode(found.entry)
+    if not isinstance(entry.facts, entries.Accepted):
+        return None
+    header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+    owed = tuple(each.endpoint for each in entry.facts.owed)
+    return Target(found.index, header, entry.facts.digest, owed)

@@ -33,25 +33,35 @@ def by_digest(header_digest: str) -> bytes:
     return _named("digest", header_digest)
 
 
-def bearing(
-    relation: Relation, origin: str, header_digest: str, identity: str, kind: str = ""
+def bearing(  # noqa: PLR0913, PLR0917  (each is part of the name)
+    relation: Relation,
+    origin: str,
+    header_digest: str,
+    identity: str,
+    kind: str = "",
+    number: int = 0,
 ) -> bytes:
-    """Return the key of the first bulletin of an originator that bears so on a header.
+    """Return the key of a bulletin of an originator that bears so on a header, from 0.
 
-    A cancellation takes it whenever it comes, others only when they come before their target;
-    after it they take ``later``.
+    A cancellation takes the first whenever it comes, others only when they come before their
+    target; after it they take ``later``.
     All that the target is held to when it is here first is in the key: what comes early and
     names another id, or an update that is of another type (``kind``), is never found by it,
     and keeps the key from nobody.
     """
     held_to = (identity, kind) if relation == "supersedes" else (identity,)
-    return _named(relation, origin, header_digest, *held_to)
+    return _named(relation, origin, header_digest, *held_to, *_after(number))
 
 
-def later(relation: Relation, header_digest: str) -> bytes:
-    """Return the key of the first that bears so on a header which was here before it."""
+def later(relation: Relation, header_digest: str, number: int = 0) -> bytes:
+    """Return the key of what bears so on a header that was here before it, from 0."""
     # Held to its target already: the digest says which one.
-    return _named("later", relation, header_digest)
+    return _named("later", relation, header_digest, *_after(number))
+
+
+def _after(number: int) -> tuple[str, ...]:
+    # The first has no number: so it was named when only the first was kept.
+    return (str(number),) if number else ()
 
 
 def granted_to(header_digest: str, endpoint: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exchange.broker.holding import Bearing
+    from exchange.broker.bearing import Bearing
     from exchange.model.header import Header, Precedence
 
 # In the order in which they are told.

@@ -10,8 +10,9 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import heads, intake
+from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
-from exchange.broker.settle import Found, Ledger, Record, lookups
+from exchange.broker.settle import Found, Ledger, Record
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -197,17 +198,19 @@ class Replayer:
         signed: bytes,
     ) -> None:
         considered = intake.Considered(decision, self.view.index, facts.taken_ms)
-        known = {
-            key: Found(self._by_key[key], self._entry_at(self._by_key[key]))
-            for key in lookups(considered)
-            if key in self._by_key
-        }
+        known: dict[bytes, Found | None] = {}
+        while wanted := lookups(considered, known):
+            known.update((key, self._find(key)) for key in wanted)
         # What the node says was here when it took this in; it is compared with the header.
         held = facts.blobs[1:] if isinstance(facts, entries.Accepted) else []
         ledger.settle(considered, ("", signed, b""), known, held)
         if not ledger.records:
             # The rules say: recorded before. A second entry for it should not exist.
             raise Refusal(Code.BAD_PROOF, "", found=self.size, expected="no-second-entry")
+
+    def _find(self, key: bytes) -> Found | None:
+        index = self._by_key.get(key)
+        return None if index is None else Found(index, self._entry_at(index))
 
     def _compare(self, judged: Facts, stated: Facts) -> None:
         """Name the first fact that differs."""

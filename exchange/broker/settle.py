@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import holding, keys
+from exchange.broker import bearing, holding, keys
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -19,13 +19,13 @@ from exchange.broker.intake import (
     Declined,
     Established,
 )
+from exchange.broker.lookups import own
 from exchange.broker.posters import is_poster
 from exchange.broker.pressing import Pressing, dropped_by
 from exchange.broker.pressing import of as pressing_of
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import MAX_RECIPIENTS, Blob
 from exchange.model.identity import digest
@@ -36,7 +36,9 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from exchange.broker.holding import Target
     from exchange.broker.intake import Considered
+    from exchange.broker.lookups import Signed
     from exchange.model.entry import Facts
     from exchange.model.view import View
 
@@ -89,73 +91,6 @@ class Rejected(msgspec.Struct, frozen=True):
 Settled = Recorded | Rejected
 
 
-def lookups(considered: Considered) -> list[bytes]:
-    """Return the keys whose entries ``settle`` must be given, where there are any."""
-    match considered.decision:
-        case Admitted(header, digest):
-            wanted = [
-                *_own(considered.decision, digest),
-                *holding.early(header, digest),
-            ]
-            if target := holding.target_of(header):
-                # The second that bears on one target must find the first: a key is taken once.
-                wanted += [
-                    keys.by_digest(target.header_digest),
-                    *holding.bearing_of(header, target),
-                    *holding.later(target.header_digest),
-                    *holding.lookups(target.header_digest),
-                ]
-            return wanted
-        case Attested(ack, digest):
-            return [
-                *_own(considered.decision, digest),
-                keys.by_digest(ack.of.header_digest),
-                keys.granted_to(ack.of.header_digest, ack.endpoint),
-            ]
-        case Conferred(grant, digest):
-            return [
-                *_own(considered.decision, digest),
-                keys.by_digest(grant.of.header_digest),
-                keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
-                keys.granted_to(grant.of.header_digest, grant.to),
-                *holding.later(grant.of.header_digest),
-                *holding.lookups(grant.of.header_digest),
-            ]
-        case Countersigned(release, digest):
-            return [
-                *_own(considered.decision, digest),
-                keys.by_digest(release.of.header_digest),
-                *holding.lookups(release.of.header_digest),
-            ]
-        case Established(document, name, blob):
-            return [keys.by_digest(blob.digest), keys.trust(name, document.version)]
-        case Declined(_, digest):
-            return [keys.by_digest(digest)]
-
-
-def attachments(considered: Considered) -> list[Blob]:
-    """Return the blobs of which ``settle`` must be told whether they are here."""
-    decision = considered.decision
-    return decision.header.attachments if isinstance(decision, Admitted) else []
-
-
-_Signed = Admitted | Attested | Conferred | Countersigned
-
-
-def _own(decision: _Signed, digest: str) -> tuple[bytes, bytes]:
-    """Return the two keys that a signed object takes: its digest, and its id for ever."""
-    match decision:
-        case Admitted(header):
-            identity = keys.of_header(headers.TYP, header)
-        case Attested(ack):
-            identity = keys.of_header(objects.ACK_TYP, ack)
-        case Conferred(grant):
-            identity = keys.of_header(objects.GRANT_TYP, grant)
-        case Countersigned(release):
-            identity = keys.of_header(objects.RELEASE_TYP, release)
-    return keys.by_digest(digest), identity
-
-
 class Ledger:
     """The state of the order: how far it goes, and how much each inbox holds.
 
@@ -202,7 +137,7 @@ class Ledger:
         self,
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
-        known: Mapping[bytes, Found],
+        known: Mapping[bytes, Found | None],
         uploaded: Collection[Blob] = (),
     ) -> Settled:
         """Place one decision.
@@ -210,7 +145,7 @@ class Ledger:
         Args:
             considered: decided under the newest view (see ``must_go_back``).
             arrival: caller, object and body, as they arrived.
-            known: what ``lookups`` found in the store.
+            known: what the store has under all that ``lookups`` asked for.
             uploaded: which of its ``attachments`` its author has uploaded whole.
 
         Returns:
@@ -240,7 +175,7 @@ class Ledger:
         self,
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
-        known: Mapping[bytes, Found],
+        known: Mapping[bytes, Found | None],
         uploaded: Collection[Blob],
     ) -> Settled:
         caller, raw, body = arrival
@@ -263,12 +198,12 @@ class Ledger:
                 before = find(keys.by_digest(decision.blob.digest))
                 return self._once(before, None) or self._establish(decision, raw)
             case _:
-                once = self._once(*map(find, _own(decision, decision.digest)))
+                once = self._once(*map(find, own(decision, decision.digest)))
                 return once or self._record(decision, (raw, body), find, uploaded)
 
     def _record(
         self,
-        decision: _Signed,
+        decision: Signed,
         raw_and_body: tuple[bytes, bytes],
         find: Callable[[bytes], Found | None],
         uploaded: Collection[Blob],
@@ -302,11 +237,12 @@ class Ledger:
     ) -> Recorded:
         header = decision.header
         rules.attached(header, uploaded)
-        held = holding.bear(header, find)
+        held = bearing.bear(header, find)
         owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
-        cancelled, corrected, superseded = map(find, holding.early(header, decision.digest))
+        cancelled = find(bearing.early(header, decision.digest)[0])
+        stands = bearing.come_early(header, decision.digest, find)
         facts = entries.Accepted(
             digest=decision.digest,
             blobs=[decision.seen.blob, *header.attachments],
@@ -315,14 +251,14 @@ class Ledger:
             late=decision.late,
             target=held.target,
             cancelled_by=cancelled.index if cancelled else None,
-            corrected_by=corrected.index if corrected else msgspec.UNSET,
-            superseded_by=superseded.index if superseded else msgspec.UNSET,
+            corrected_by=_first(stands.corrections if stands else []),
+            superseded_by=_first(stands.updates if stands else []),
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,
         )
         names = (
-            *_own(decision, decision.digest),
+            *own(decision, decision.digest),
             *held.keys,
         )
         record = Record(
@@ -364,7 +300,7 @@ class Ledger:
             taken_ms=self.taken_ms,
             view=self.view,
         )
-        names = _own(decision, decision.digest)
+        names = own(decision, decision.digest)
         at = [each.index for each in (found, granted) if each is not None]
         seen_to = (
             tuple((ack.endpoint, index) for index in at) if is_seen_to(ack.outcome) else ()
@@ -385,11 +321,13 @@ class Ledger:
         kid, now = decision.seen.wraps[0], self.taken_ms // 1000
         target = holding.granted(grant, kid, self._in_force, now, find)
         number = holding.next_number(named, find)
-        # Its cancellation, to as many recipients of its own, must still fit into one entry.
-        limit = min(holding.MAX_GRANTS, MAX_OWED - MAX_RECIPIENTS - len(target.owed))
-        if number >= limit:
-            raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=number + 1)
-        corrected, superseded = map(find, holding.later(named))
+        stands = bearing.standing(target.header, named, find)
+        # What cancels it or what bears on it, to as many recipients of its own, must still fit
+        # into one entry.
+        told = bearing.widest(target, stands, find) + 1
+        limit = MAX_OWED - MAX_RECIPIENTS
+        if number >= holding.MAX_GRANTS or told > limit or not stands.is_whole:
+            raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=told)
         facts = entries.Granted(
             digest=decision.digest,
             of=target.index,
@@ -397,12 +335,12 @@ class Ledger:
             kid=kid,
             # To the granter nothing is owed: it has its receipt.
             owed=self._owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
-            corrected_by=corrected.index if corrected else msgspec.UNSET,
-            superseded_by=superseded.index if superseded else msgspec.UNSET,
+            corrected_by=_all(stands.corrections),
+            superseded_by=_all(stands.updates),
             **self._common(),
         )
         names = (
-            *_own(decision, decision.digest),
+            *own(decision, decision.digest),
             keys.granted_to(named, grant.to),
             keys.nth_grant(named, number),
         )
@@ -421,7 +359,7 @@ class Ledger:
             owed=self._owe([release.of.endpoint, *holders]),
             **self._common(),
         )
-        return self._keep(facts, raw, _own(decision, decision.digest))
+        return self._keep(facts, raw, own(decision, decision.digest))
 
     def notify(self, raw: bytes, of: int | None, endpoints: Sequence[str]) -> Recorded:
         """Append a notice that this node signed, owed to these endpoints."""
@@ -495,3 +433,11 @@ class Ledger:
         for key in record.keys:
             self._fresh[key] = Found(index, record.entry)
         return index
+
+
+def _first(targets: Sequence[Target]) -> int | msgspec.UnsetType:
+    return targets[0].index if targets else msgspec.UNSET
+
+
+def _all(targets: Sequence[Target]) -> list[int] | msgspec.UnsetType:
+    return [each.index for each in targets] or msgspec.UNSET

@@ -101,6 +101,13 @@ def opened(file: Path) -> Blocking:
     return Blocking(SqliteStore.open(file, read_only=True))
 
 
+def to_rebuild_from(file: Path) -> Blocking:
+    """Return a journal's file, perhaps of an older version, to rebuild it from its entries."""
+    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
+
+    return Blocking(SqliteStore.to_rebuild_from(file))
+
+
 def may_lack_newest(file: Path) -> bool:
     """Tell whether a file's newest entries may lie in a log that was not copied with it."""
     with file.open("rb") as journal:

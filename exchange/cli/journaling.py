@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange.cli import output, progress
-from exchange.cli.journal_file import Blocking, opened
+from exchange.cli.journal_file import Blocking, opened, to_rebuild_from
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
@@ -87,7 +87,7 @@ def check(session: Session, folder: Path) -> None:
     here = _state(folder)
     with _alone(here), TemporaryDirectory(dir=folder) as aside:
         made = Path(aside) / "rebuilt.db"
-        with opened(here.journal) as source:
+        with to_rebuild_from(here.journal) as source:
             rebuilt = _write(session, here, groups_of(source), made, source.size())
         found = differences(here.journal, made)
     is_equal = rebuilt.code is None and not any(found.values())
@@ -133,7 +133,7 @@ def rebuild(session: Session, folder: Path, from_second: bool, out: Path) -> Non
             )
         rebuilt = _write(session, here, second.groups(), out, second.size())
     else:
-        with opened(here.journal) as source:
+        with to_rebuild_from(here.journal) as source:
             rebuilt = _write(session, here, groups_of(source), out, source.size())
     if session.as_json:
         output.show_json({"ok": rebuilt.code is None, "file": str(out), "rebuilt": rebuilt})

@@ -240,13 +240,22 @@ def _must_be_owed(item: InboxItem, facts: _WithOwed, endpoint: str) -> None:
         raise Refusal(Code.NOT_A_RECIPIENT, "/owed", name=endpoint)
 
 
-def _earlier(facts: entries.Accepted | entries.Granted) -> list[tuple[Relation, int]]:
+def _earlier(facts: entries.Accepted) -> list[tuple[Relation, int]]:
     told: tuple[tuple[Relation, int | msgspec.UnsetType | None], ...] = (
-        ("cancels", facts.cancelled_by if isinstance(facts, entries.Accepted) else None),
+        ("cancels", facts.cancelled_by),
         ("corrects", facts.corrected_by),
         ("supersedes", facts.superseded_by),
     )
     return [(relation, index) for relation, index in told if isinstance(index, int)]
+
+
+def _standing(facts: entries.Granted) -> list[tuple[Relation, int]]:
+    """Return what stood at a grant of all that bears on its bulletin."""
+    told: tuple[tuple[Relation, list[int] | msgspec.UnsetType], ...] = (
+        ("corrects", facts.corrected_by),
+        ("supersedes", facts.superseded_by),
+    )
+    return [(rel, each) for rel, some in told if isinstance(some, list) for each in some]
 
 
 def _must_share_trust(header: Header, view: View) -> None:
@@ -287,7 +296,7 @@ def _granted(
     if facts.of >= item.index:
         raise Refusal(Code.TARGET_MISMATCH, "/of", found=facts.of)
     _must_be_owed(item, facts, endpoint)
-    earlier = _earlier(facts)
+    earlier = _standing(facts)
     return Granted(item.position, item.index, facts.taken_ms, grant, facts.of, earlier)
 
 
@@ -341,7 +350,8 @@ def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
         digest=named,
         late=facts.late,
         target=facts.target,
-        earlier=[*_earlier(facts), *item.earlier],
+        # What came before it may have been cancelled since: the grant says what stands.
+        earlier=item.earlier,
         accepted=item.of,
         accepted_ms=facts.taken_ms,
         grant=item.grant,

@@ -58,7 +58,7 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
 
     ``target`` is the entry of the bulletin it cancels, corrects or supersedes, when that is
     here already; ``cancelled_by``, ``corrected_by`` and ``superseded_by`` are each the first
-    entry that did so to this one before it came.
+    entry that did so to this one before it came, and of the latter two the first that stands.
     """
 
     digest: Digest
@@ -85,8 +85,9 @@ class Granted(_Facts, frozen=True, tag="granted"):
     """A grant: the entry of its bulletin, the wrapped key as a blob, and whose key wraps it.
 
     Owed first to the new recipient; then to the posting endpoint, where another one granted.
-    ``corrected_by`` and ``superseded_by`` are each the first entry that did so to the bulletin
-    between it and this grant: it was owed to those who held it then, not to the new recipient.
+    ``corrected_by`` are the entries that stand of what corrects the bulletin, and of what
+    corrects that; ``superseded_by`` the newest updates that stand, each of its line. They were
+    owed to those who held it then, not to the new recipient. None of them is cancelled.
     """
 
     digest: Digest
@@ -94,8 +95,8 @@ class Granted(_Facts, frozen=True, tag="granted"):
     wrap: Blob
     kid: Digest
     owed: list[Owed]
-    corrected_by: Count | msgspec.UnsetType = msgspec.UNSET
-    superseded_by: Count | msgspec.UnsetType = msgspec.UNSET
+    corrected_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
+    superseded_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Released(_Facts, frozen=True, tag="released"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from exchange.broker import settle
+from exchange.broker import lookups, settle
 from exchange.errors import Fault
 from exchange.model import entry as entries
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger("exchange.node")
 
 async def held(blobs: Blobs, caller: str, considered: Considered) -> frozenset[Blob]:
     """Return which attachments of a decision its caller has uploaded; asks nothing if none."""
-    wanted = settle.attachments(considered)
+    wanted = lookups.attachments(considered)
     return await blobs.held(caller, wanted) if wanted else frozenset()
 
 

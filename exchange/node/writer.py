@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from exchange.broker import intake, settle
+from exchange.broker.lookups import lookups
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
@@ -320,14 +321,13 @@ class Writer:
         rest = [each for each, _ in settled if each not in theirs]
         self._carried = rest + self._carried
 
-    async def _known(self, pending: list[Pending]) -> dict[bytes, settle.Found]:
-        wanted = [
-            key
-            for each in pending
-            if each.considered is not None
-            for key in settle.lookups(each.considered)
-        ]
-        return await self._store.find(wanted) if wanted else {}
+    async def _known(self, pending: list[Pending]) -> dict[bytes, settle.Found | None]:
+        considered = [each.considered for each in pending if each.considered is not None]
+        known: dict[bytes, settle.Found | None] = {}
+        while wanted := [key for each in considered for key in lookups(each, known)]:
+            found = await self._store.find(wanted)
+            known.update((key, found.get(key)) for key in wanted)
+        return known
 
     async def _look_for_attachments(self, pending: list[Pending]) -> None:
         for each in pending:
@@ -347,7 +347,7 @@ class Writer:
     def _settle(
         self,
         pending: list[Pending],
-        known: dict[bytes, settle.Found],
+        known: dict[bytes, settle.Found | None],
         ledger: settle.Ledger,
     ) -> list[tuple[Pending, settle.Settled]]:
         settled = []

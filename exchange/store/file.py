@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Final
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # In the file's header: whose it is, and of which version (sqlite.org/pragma.html).
 APPLICATION_ID: Final = int.from_bytes(b"xb1j")
-VERSION: Final = 4
-# What an older file lacks; a writer adds it, and the node fills it from the entries.
-_ADDED: Final = {
-    3: "CREATE TABLE heads (id INTEGER PRIMARY KEY CHECK (id = 0), snapshot BLOB NOT NULL)",
-}
+VERSION: Final = 5
+# Its entries, statements and blobs are kept as they are now; its keys are others, so it serves
+# nothing any more but to rebuild a journal from.
+OLDER: Final = (3, 4)
 
 PAGE_BYTES: Final = 16384
 # Pages in the log (4 MiB) before they are copied into the file. With 1000 it cost the same,
@@ -132,7 +131,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         Fault: the file is not ours, or cannot be written durably.
     """
     with faults(), _closing_on_error(_connect(path, "rw")) as connection:
-        _bring_up_to_date(connection)
         is_new = _require_ours(connection, may_be_new=True)
         if is_new:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -153,13 +151,16 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         return connection
 
 
-def connect_reader(path: Path, *, is_live: bool) -> sqlite3.Connection:
+def connect_reader(
+    path: Path, *, is_live: bool, may_be_older: bool = False
+) -> sqlite3.Connection:
     """Return a connection that cannot write.
 
     Args:
         path: the file.
         is_live: this process writes it. Otherwise, where no log lies beside the file, it is
             taken for a copy that nobody writes, and read without locks: nothing is put beside.
+        may_be_older: a file of a version in ``OLDER`` will do: to rebuild from.
 
     Raises:
         Fault: there is no such file, or it is not ours.
@@ -167,7 +168,7 @@ def connect_reader(path: Path, *, is_live: bool) -> sqlite3.Connection:
     has_log = path.with_name(f"{path.name}-wal").exists()
     mode = "ro" if is_live or has_log else "ro&immutable=1"
     with faults(), _closing_on_error(_connect(path, mode)) as connection:
-        _require_ours(connection, may_be_new=False)
+        _require_ours(connection, may_be_new=False, or_older=OLDER if may_be_older else ())
         connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         return connection
 
@@ -210,11 +211,13 @@ def _closing_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connec
         raise
 
 
-def _require_ours(connection: sqlite3.Connection, *, may_be_new: bool) -> bool:
+def _require_ours(
+    connection: sqlite3.Connection, *, may_be_new: bool, or_older: Sequence[int] = ()
+) -> bool:
     """Return whether the file is still empty; raise unless it is that, or ours."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if (application, version) == (APPLICATION_ID, VERSION):
+    if application == APPLICATION_ID and version in (VERSION, *or_older):
         return False
     if application == APPLICATION_ID:
         reason = "another version of this program wrote the file"
@@ -223,19 +226,6 @@ def _require_ours(connection: sqlite3.Connection, *, may_be_new: bool) -> bool:
     if application or version or tables or not may_be_new:
         raise Fault(Code.STORE_FAILED, reason="the file is not a journal")
     return True
-
-
-def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Add to an older file of ours what this version keeps besides; all of it or nothing."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID or version not in _ADDED:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    for older in range(version, VERSION):
-        connection.execute(_ADDED[older])
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
 
 
 def _set(connection: sqlite3.Connection, name: str, value: str, expected: str | int) -> None:

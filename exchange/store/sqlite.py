@@ -48,6 +48,7 @@ class SqliteStore:
         self._path = path
         self._lock = lock
         self._is_live = lock is not None
+        self._may_be_older = False
         self._writer = writer
         self._is_closed = False
         self._writing = _threads(1, "store-write") if has_threads else None
@@ -94,6 +95,18 @@ class SqliteStore:
         store = cls(Path(path), None, None)
         store._is_live = True
         file.connect_reader(Path(path), is_live=True).close()
+        return store
+
+    @classmethod
+    def to_rebuild_from(cls, path: str | PathLike[str]) -> SqliteStore:
+        """Read entries, statements and blobs; an older version of the file will do.
+
+        Raises:
+            Fault: it is not a journal, or cannot be read.
+        """
+        store = cls(Path(path), None, None)
+        store._may_be_older = True
+        file.connect_reader(Path(path), is_live=False, may_be_older=True).close()
         return store
 
     async def append(self, batch: ports.Batch, expect: int) -> ports.Outcome:
@@ -224,7 +237,9 @@ class SqliteStore:
         """Work with this thread's connection; one that failed is replaced the next time."""
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = self._local.reader = file.connect_reader(self._path, is_live=self._is_live)
+            reader = self._local.reader = file.connect_reader(
+                self._path, is_live=self._is_live, may_be_older=self._may_be_older
+            )
             self._readers.add(reader)
         try:
             return work(reader)

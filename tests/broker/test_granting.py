@@ -19,7 +19,6 @@ from exchange.model.view import View
 from exchange.seal import body, close
 from exchange.seal.open import open_body
 from tests import builders
-from tests.broker.amending import correcting, updating
 from tests.builders import (
     COAST,
     DESK,
@@ -111,32 +110,6 @@ def test_grant_by_a_colleague_is_news_to_the_posting_endpoint(closed: Closed) ->
     book = journal(closed.envelope, documents=(poster,))
     assert isinstance(posted(book, world().grant(closed, WATCH_DESK, COLLEAGUE)), Recorded)
     assert owed(book) == [WATCH_DESK, OPS]
-
-
-@pytest.mark.parametrize("in_one_group", [True, False])
-def test_grant_names_what_bore_first_on_its_bulletin_since_it_came(
-    closed: Closed, in_one_group: bool
-) -> None:
-    target = closed.envelope
-    amended = [make(target) for make in (correcting, updating) for _ in range(2)]
-    arrivals = [world().arrival(each) for each in (target, *amended, world().grant(closed))]
-    book = Book()
-    for group in [arrivals] if in_one_group else [[each] for each in arrivals]:
-        book.post(*group)
-    told = facts(book)
-    assert (told.corrected_by, told.superseded_by) == (book.base + 1, book.base + 3)
-
-
-def test_grant_of_what_nothing_has_borne_on_names_nothing(closed: Closed) -> None:
-    # Before its bulletin: that one's own entry names it. Of another, or by another: none of it.
-    other, early = world().envelope(), correcting(closed.envelope)
-    foreign = updating(closed.envelope, origin="us.uscg", endpoint=COAST)
-    book = journal(early, closed.envelope, other, correcting(other))
-    assert isinstance(posted(book, foreign, COAST), Rejected)
-    posted(book, world().grant(closed))
-    told = facts(book)
-    assert (told.corrected_by, told.superseded_by) == (msgspec.UNSET, msgspec.UNSET)
-    assert b"corrected_by" not in book.entries[-1]
 
 
 def test_grant_posted_again_is_the_same_entry(closed: Closed) -> None:

@@ -121,7 +121,7 @@ def _facts(place: int, **changes: Any) -> Callable[[int, bytes], bytes]:
         (8, {"document": Blob("A" * 43, 1)}, "/document"),
         (9, {"position": 9}, "/position"),
         (14, {"corrected_by": msgspec.UNSET}, "/corrected_by"),
-        (14, {"superseded_by": 9}, "/superseded_by"),
+        (14, {"superseded_by": [9]}, "/superseded_by"),
     ],
 )
 def test_altered_fact_is_named(

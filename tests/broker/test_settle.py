@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from exchange.broker import keys
 from exchange.broker.intake import consider
-from exchange.broker.settle import MAX_OWED, TRUST_INBOX, Recorded, Rejected, lookups
+from exchange.broker.lookups import lookups
+from exchange.broker.settle import MAX_OWED, TRUST_INBOX, Recorded, Rejected
 from exchange.errors import Code
 from exchange.model import entry as entries
 from exchange.model.header import MAX_RECIPIENTS
@@ -367,5 +368,5 @@ def test_lookups_name_all_that_settling_needs() -> None:
     ack = consider(WORLD.arrival(WORLD.ack(target)), WORLD.view)
     amended = consider(WORLD.arrival(cancelling(target)), WORLD.view)
     digest = builders.digest(target.header)
-    assert keys.by_digest(digest) in lookups(ack)
-    assert keys.by_digest(digest) in lookups(amended)
+    assert keys.by_digest(digest) in lookups(ack, {})
+    assert keys.by_digest(digest) in lookups(amended, {})

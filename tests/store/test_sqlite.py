@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -98,23 +99,32 @@ async def test_a_file_of_another_program_or_version_is_refused_as_it_is(
     assert written.read_bytes() == before
 
 
-async def test_a_file_of_version_3_is_brought_up_to_date_by_its_writer_alone(written, scribe):
-    alter(written, "DROP TABLE heads", "PRAGMA user_version = 3")
+@pytest.mark.parametrize("version", file.OLDER)
+async def test_a_file_of_an_older_version_is_read_to_rebuild_from_and_never_served(
+    written, version
+):
+    alter(written, f"PRAGMA user_version = {version}")
     before = written.read_bytes()
-    with pytest.raises(Fault, match="another version"):
-        SqliteStore.open(written, read_only=True)
-    assert written.read_bytes() == before
-    store = SqliteStore.open(written)
+    for open_it in (
+        SqliteStore.open,
+        SqliteStore.follow,
+        partial(SqliteStore.open, read_only=True),
+    ):
+        with pytest.raises(Fault, match="another version"):
+            open_it(written)
+    older = SqliteStore.to_rebuild_from(written)
     try:
-        assert await store.heads() == b""
-        scribe.bulletins(10, DESK)
-        noted = scribe.refused("a")._replace(heads=b"exercise")
-        assert await store.append(scribe.batch(noted), 10) == ports.Done(11)
-        assert await store.heads() == b"exercise"
+        assert [row.index for row in await older.read(0, 100)] == list(range(10))
+        assert (await older.group(3)).statement
     finally:
-        await store.close()
-    with closing(sqlite3.connect(written)) as connection:
-        assert pragma(connection, "user_version") == file.VERSION
+        await older.close()
+    assert written.read_bytes() == before
+
+
+async def test_a_file_older_than_what_is_understood_is_not_rebuilt_from(written):
+    alter(written, "PRAGMA user_version = 2")
+    with pytest.raises(Fault, match="another version"):
+        SqliteStore.to_rebuild_from(written)
 
 
 @pytest.mark.parametrize("statement", ["PRAGMA application_id = 7", "PRAGMA user_version = 7"])

@@ -1,0 +1,140 @@
+"""What ``settle`` must be given of the past: the keys to look up before, in rounds.
+
+Most need one round. What bears on a bulletin is found from it step by step: the keys of the
+next round follow from what the last one found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.broker import bearing, holding, keys
+from exchange.broker.intake import (
+    Admitted,
+    Attested,
+    Conferred,
+    Countersigned,
+    Declined,
+    Established,
+)
+from exchange.errors import Refusal
+from exchange.model import header as headers
+from exchange.model import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exchange.broker.holding import Find
+    from exchange.broker.intake import Considered
+    from exchange.broker.settle import Found
+    from exchange.model.header import Blob
+
+Signed = Admitted | Attested | Conferred | Countersigned
+
+
+def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
+    """Return the two keys that a signed object takes: its digest, and its id for ever."""
+    match decision:
+        case Admitted(header):
+            identity = keys.of_header(headers.TYP, header)
+        case Attested(ack):
+            identity = keys.of_header(objects.ACK_TYP, ack)
+        case Conferred(grant):
+            identity = keys.of_header(objects.GRANT_TYP, grant)
+        case Countersigned(release):
+            identity = keys.of_header(objects.RELEASE_TYP, release)
+    return keys.by_digest(digest), identity
+
+
+def lookups(considered: Considered, looked: Mapping[bytes, Found | None]) -> list[bytes]:
+    """Return the keys that are still to be looked up; call it again until there are none.
+
+    Args:
+        considered: what is to be settled.
+        looked: every key that was looked up, with what it leads to, or None.
+    """
+    missing = [key for key in _first(considered) if key not in looked]
+    if missing:
+        return missing
+    asking = _Asking(looked)
+    try:
+        _follow(considered, asking)
+    except Refusal:
+        # Settling will come to it as well, and then it has all that it needs.
+        return list(asking.missing)
+    return list(asking.missing)
+
+
+class _Asking:
+    """Finds what was looked up, and notes what was not."""
+
+    def __init__(self, looked: Mapping[bytes, Found | None]) -> None:
+        self.missing: dict[bytes, None] = {}
+        self._looked = looked
+
+    def __call__(self, key: bytes) -> Found | None:
+        if key not in self._looked:
+            self.missing[key] = None
+        return self._looked.get(key)
+
+
+def _follow(considered: Considered, find: Find) -> None:
+    """Go the ways that settling will go, so as to be asked for what it will need."""
+    match considered.decision:
+        case Admitted(header, digest):
+            bearing.come_early(header, digest, find)
+            bearing.bear(header, find)
+        case Conferred(grant):
+            target = holding.target(grant.of, grant.origin, find)
+            if target is not None:
+                stands = bearing.standing(target.header, target.digest, find)
+                bearing.widest(target, stands, find)
+        case Attested() | Countersigned() | Established() | Declined():
+            pass
+
+
+def _first(considered: Considered) -> list[bytes]:
+    match considered.decision:
+        case Admitted(header, digest):
+            wanted = [
+                *own(considered.decision, digest),
+                *bearing.early(header, digest),
+            ]
+            if target := holding.target_of(header):
+                # The second that bears on one target must find the first: a key is taken once.
+                wanted += [
+                    keys.by_digest(target.header_digest),
+                    *bearing.of_target(header, target),
+                    *holding.lookups(target.header_digest),
+                ]
+            return wanted
+        case Attested(ack, digest):
+            return [
+                *own(considered.decision, digest),
+                keys.by_digest(ack.of.header_digest),
+                keys.granted_to(ack.of.header_digest, ack.endpoint),
+            ]
+        case Conferred(grant, digest):
+            return [
+                *own(considered.decision, digest),
+                keys.by_digest(grant.of.header_digest),
+                keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
+                keys.granted_to(grant.of.header_digest, grant.to),
+                *holding.lookups(grant.of.header_digest),
+            ]
+        case Countersigned(release, digest):
+            return [
+                *own(considered.decision, digest),
+                keys.by_digest(release.of.header_digest),
+                *holding.lookups(release.of.header_digest),
+            ]
+        case Established(document, name, blob):
+            return [keys.by_digest(blob.digest), keys.trust(name, document.version)]
+        case Declined(_, digest):
+            return [keys.by_digest(digest)]
+
+
+def attachments(considered: Considered) -> list[Blob]:
+    """Return the blobs of which ``settle`` must be told whether they are here."""
+    decision = considered.decision
+    return decision.header.attachments if isinstance(decision, Admitted) else []
