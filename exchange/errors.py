@@ -122,6 +122,7 @@ class Code(StrEnum):
     STORE_FAILED = "store-failed"
     JOURNAL_IN_USE = "journal-in-use"
     JOURNAL_BEHIND = "journal-behind"
+    ATTACHMENT_DAMAGED = "attachment-damaged"
     OUTCOME_UNKNOWN = "outcome-unknown"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"

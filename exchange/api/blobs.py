@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from exchange.api import framing
@@ -26,6 +27,8 @@ from exchange.node import owed
 if TYPE_CHECKING:
     from exchange.node.ports import Progress
     from exchange.node.served import Served
+
+_log = structlog.get_logger("exchange.api")
 
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")
 _PIECE_BYTES = 256 * 1024
@@ -82,16 +85,26 @@ async def blob(request: web.Request) -> web.StreamResponse:
     digest, index = request.match_info["digest"], number(request, "index", -1, 0)
     offset = number(request, "offset", 0, 0)
     named = await owed.blobs(node.store, endpoint, index)
-    # Not there and not owed are one answer.
-    if digest not in named.kept | named.attached:
-        raise Refusal(Code.NOT_FOUND, "/digest")
     if digest in named.kept:
         data = await node.store.blob(digest)
         _must_be_within(offset, None if data is None else len(data))
         return web.Response(body=(data or b"")[offset:], content_type=_BYTES)
-    size = await node.blobs.size(digest)
-    _must_be_within(offset, size)
-    return await _streamed(request, node, (endpoint, digest), range(offset, size or 0))
+    wanted = next((each for each in named.attached if each.digest == digest), None)
+    # Purged and not owed are one answer.
+    if wanted is None or not await _is_kept(node, wanted):
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    _must_be_within(offset, wanted.size)
+    return await _streamed(request, node, (endpoint, digest), range(offset, wanted.size))
+
+
+async def _is_kept(node: Served, wanted: Blob) -> bool:
+    """Tell whether an attachment is kept; that one is damaged is an alarm for the operator."""
+    try:
+        return await node.blobs.is_kept(wanted)
+    except Fault as fault:
+        if fault.code is Code.ATTACHMENT_DAMAGED:
+            _log.error(fault.code.value, digest=wanted.digest)
+        raise
 
 
 _BYTES = "application/octet-stream"
@@ -118,11 +131,14 @@ async def _streamed(
             wanted = min(_PIECE_BYTES, span.stop - at)
             piece = await node.blobs.read(digest, at, wanted)
             if len(piece) != wanted:
-                raise Fault(Code.STORE_FAILED, digest=digest)
+                raise Fault(Code.ATTACHMENT_DAMAGED, digest=digest)
             async with asyncio.timeout(_STALLED_S):
                 await response.write(piece)
         await response.write_eof()
-    except (ExchangeError, OSError, TimeoutError):
+    except (ExchangeError, OSError, TimeoutError) as error:
+        if isinstance(error, Fault):
+            node.refused[error.code.value, "/v1/blobs/{digest}"] += 1
+            _log.error(error.code.value, digest=digest)
         # A problem document here would be taken for ciphertext.
         if request.transport is not None:
             request.transport.abort()

@@ -34,7 +34,8 @@ async def metrics(request: web.Request) -> web.Response:
         "# TYPE exchange_epoch gauge",
         f"exchange_epoch {health.epoch}",
         *_shipped(health),
-        *_refused(await node.all_refused()),
+        *_refused(refused := await node.all_refused()),
+        *_damaged(refused),
         "# HELP exchange_certificate_expiry_seconds Until the TLS certificate ends.",
         "# TYPE exchange_certificate_expiry_seconds gauge",
         f"exchange_certificate_expiry_seconds {request.app[CERTIFICATE_ENDS] - now}",
@@ -61,6 +62,16 @@ def _refused(refused: Refused) -> list[str]:
     return lines + [
         f'exchange_refused_total{{code="{code}",route="{route}"}} {count}'
         for (code, route), count in sorted(refused.items())
+    ]
+
+
+def _damaged(refused: Refused) -> list[str]:
+    name, code = "exchange_attachments_damaged_total", Code.ATTACHMENT_DAMAGED.value
+    count = sum(told for (each, _), told in refused.items() if each == code)
+    return [
+        f"# HELP {name} Asked for, but lost or altered here: alarm on any.",
+        f"# TYPE {name} counter",
+        f"{name} {count}",
     ]
 
 

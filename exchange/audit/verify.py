@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 
-from exchange.audit import forms, tables
+from exchange.audit import attached, forms, tables
 from exchange.audit.groups import Group, Groups, Place
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -44,6 +44,7 @@ Name = Literal[
     "keys",
     "kinds",
     "tiles",
+    "attachments",
     "kept",
 ]
 _PAGE = 256
@@ -96,6 +97,10 @@ class Report(msgspec.Struct, frozen=True):
         grouped: entries under commit groups whose signed statement holds; 0 for a mirror,
             which has none: then they were not looked at.
         bodies: sealed bodies that are as their entry says; 0 for a mirror, which has none.
+        attached: different attachments that entries name.
+        attachments: of these, how many are kept as they were signed for; None: the folder was
+            not there, or not named, and they were not looked at.
+        purged: of these, how many are gone and said to have been purged.
         root: of all entries found, in base64url.
     """
 
@@ -110,6 +115,9 @@ class Report(msgspec.Struct, frozen=True):
     uncovered: int
     grouped: int
     bodies: int
+    attached: int
+    attachments: int | None
+    purged: int
     root: str
     checks: list[Check]
 
@@ -125,7 +133,7 @@ class _Note(NamedTuple):
 class Verifier:
     """Runs through a journal once, in order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (all that an auditor may bring)
         self,
         source: Source,
         anchor: str | None,
@@ -133,6 +141,7 @@ class Verifier:
         kept: bytes | None = None,
         *,
         is_mirror: bool = False,
+        files: attached.Files | None = None,
     ) -> None:
         """Verify what ``source`` holds.
 
@@ -142,11 +151,16 @@ class Verifier:
             told: hears how many entries are done.
             kept: a checkpoint of this node that was kept elsewhere, if there is one.
             is_mirror: it is a copy made entry by entry, without statements and bodies.
+            files: the folder of attachments that belongs to it, if it is at hand.
         """
         self._source = source
         self._kept = kept
         self._is_mirror = is_mirror
         self._tables = tables.Tables(source)
+        self._attached = attached.Attached(files)
+        # What was not there to be looked at makes no check.
+        given: dict[Name, object] = {"kept": kept, "attachments": files}
+        self._skipped = {name for name, brought in given.items() if brought is None}
         self._taken_ms = 0
         self._told = told
         self._anchored = anchor is not None
@@ -176,6 +190,9 @@ class Verifier:
         self._check_notes()
         self._check_groups()
         self._check_tables()
+        self._held["attachments"] = self._attached.held
+        if self._attached.failed is not None:
+            self._fail("attachments", *self._attached.failed)
         if self._kept is not None:
             self._check_kept(self._kept)
         covered = self._held["covered"]
@@ -225,6 +242,8 @@ class Verifier:
         before = self._replayer.view
         replayed = self._replayer.step(stored.entry)
         self._tables.add(stored.index, replayed.record)
+        if isinstance(facts, entries.Accepted):
+            self._attached.add(stored.index, facts.blobs)
         self._taken_ms = facts.taken_ms
         if self._replayer.view is not before:
             # Who was struck off meanwhile may still have been told no.
@@ -319,7 +338,7 @@ class Verifier:
     def _report(self) -> Report:
         size, covered = self._held["readable"], self._held["covered"]
         checks = []
-        names = [each for each in get_args(Name) if each != "kept" or self._kept is not None]
+        names = [each for each in get_args(Name) if each not in self._skipped]
         for number, name in enumerate(names, 1):
             first, error = self._failed.get(name, (None, None))
             code = error.code.value if error else None
@@ -338,6 +357,9 @@ class Verifier:
             uncovered=size - covered - 1 if covered else size,
             grouped=self._groups.held,
             bodies=self._held["bodies"],
+            attached=self._attached.named,
+            attachments=None if "attachments" in self._skipped else self._attached.held,
+            purged=self._attached.purged,
             root=b64(self._hashes.frontier.root()),
             checks=checks,
         )

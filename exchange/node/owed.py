@@ -11,14 +11,15 @@ from exchange.errors import Code, Fault
 from exchange.model import entry as entries
 
 if TYPE_CHECKING:
+    from exchange.model.header import Blob
     from exchange.node.ports import Row, Store
 
 
 class Named(NamedTuple):
-    """Digests that an entry names: of what lies beside the journal, and of attachments."""
+    """What an entry names: digests of what lies in the journal's file, and attachments."""
 
     kept: frozenset[str] = frozenset()
-    attached: frozenset[str] = frozenset()
+    attached: frozenset[Blob] = frozenset()
 
 
 async def blobs(store: Store, endpoint: str, index: int) -> Named:
@@ -55,8 +56,8 @@ async def granted(store: Store, endpoint: str, index: int) -> Row | None:
 
 def _named(facts: entries.Accepted) -> Named:
     # The first is the body; attachments follow.
-    body, *attached = (blob.digest for blob in facts.blobs)
-    return Named(frozenset({body}), frozenset(attached))
+    body, *attached = facts.blobs
+    return Named(frozenset({body.digest}), frozenset(attached))
 
 
 async def _owed(store: Store, endpoint: str, index: int) -> entries.Facts | None:

@@ -321,8 +321,12 @@ class Blobs(Protocol):
         Counted from what is there. What two of them posted counts for both.
         """
 
-    async def size(self, digest: str) -> int | None:
-        """Return the size of a blob that is kept and not purged, or None."""
+    async def is_kept(self, blob: Blob) -> bool:
+        """Tell whether a blob that an entry names is still kept; it is not once it was purged.
+
+        Raises:
+            Fault: ``attachment-damaged``: neither purged, nor here with this size and digest.
+        """
 
     async def read(self, digest: str, offset: int, limit: int) -> bytes:
         """Return at most ``limit`` bytes of a blob that is kept; none at its end.

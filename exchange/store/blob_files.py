@@ -43,6 +43,8 @@ _SLASH = "+"
 _READ_BYTES = 1024 * 1024
 # Uploads may hash and wait for the disk in all of these; what the writer asks has its own.
 _WAYS = 4
+# So many kept files are remembered to be right: protects memory. The oldest is read again.
+_VERIFIED = 10_000
 
 
 class BlobFiles:
@@ -62,6 +64,8 @@ class BlobFiles:
         self._counted, self._purged = folder / "counted", folder / "purged"
         # By organisation: when its folder last changed, and the sizes that were in it then.
         self._sizes: dict[str, tuple[int, list[int]]] = {}
+        # What was read whole and found right, and the state that its file was in then.
+        self._verified: dict[Blob, tuple[int, ...]] = {}
         self._serving = ThreadPoolExecutor(_WAYS, thread_name_prefix="blobs")
         self._keeping = ThreadPoolExecutor(1, thread_name_prefix="blobs-keep")
         try:
@@ -99,9 +103,9 @@ class BlobFiles:
         """See ``Blobs``."""
         return await self._in(self._serving, BlobFiles._kept_by)
 
-    async def size(self, digest: str) -> int | None:
+    async def is_kept(self, blob: Blob) -> bool:
         """See ``Blobs``."""
-        return await self._in(self._serving, BlobFiles._size, digest)
+        return await self._in(self._serving, BlobFiles._is_kept, blob)
 
     async def read(self, digest: str, offset: int, limit: int) -> bytes:
         """See ``Blobs``."""
@@ -231,7 +235,7 @@ class BlobFiles:
         try:
             # Without the lock, which would keep the endpoint's other uploads waiting: a file
             # that has all its bytes is never written to again.
-            is_right = _digest_of(file) == blob.digest
+            is_right = digest_of(file) == blob.digest
             os.fsync(file)
             with _locked(whole.parent):
                 self._settle(file, whole, stays=is_right and not self._is_purged(blob.digest))
@@ -332,8 +336,33 @@ class BlobFiles:
         if self._is_purged(digest):
             raise Fault(Code.STORE_FAILED, digest=digest)
 
-    def _size(self, digest: str) -> int | None:
-        return None if self._is_purged(digest) else _size_of(self._kept / digest)
+    def _is_kept(self, blob: Blob) -> bool:
+        if self._is_purged(blob.digest):
+            return False
+        try:
+            file = os.open(self._kept / blob.digest, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            # It may have been purged just now.
+            if self._is_purged(blob.digest):
+                return False
+            raise Fault(Code.ATTACHMENT_DAMAGED, digest=blob.digest) from None
+        try:
+            self._must_be(blob, file)
+        finally:
+            os.close(file)
+        return True
+
+    def _must_be(self, blob: Blob, file: int) -> None:
+        """Hold a kept file to its name; one that did not change since is not read again."""
+        found = os.fstat(file)
+        state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if self._verified.get(blob) == state:
+            return
+        if found.st_size != blob.size or digest_of(file) != blob.digest:
+            raise Fault(Code.ATTACHMENT_DAMAGED, digest=blob.digest)
+        while len(self._verified) >= _VERIFIED:
+            self._verified.pop(next(iter(self._verified)), None)
+        self._verified[blob] = state
 
     def _read(self, digest: str, offset: int, limit: int) -> bytes:
         self._must_not_be_purged(digest)
@@ -426,7 +455,8 @@ def _locked(own: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _digest_of(file: int) -> str:
+def digest_of(file: int) -> str:
+    """Return the digest of an open file's bytes."""
     digest, at = sha256(), 0
     while piece := os.pread(file, _READ_BYTES, at):
         digest.update(piece)

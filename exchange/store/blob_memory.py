@@ -105,9 +105,13 @@ class MemoryBlobs:
             for member, theirs in self._counted.items()
         }
 
-    async def size(self, digest: str) -> int | None:
+    async def is_kept(self, blob: Blob) -> bool:
         """See ``Blobs``."""
-        return len(self._kept[digest]) if digest in self._kept else None
+        if blob.digest in self._purged:
+            return False
+        if len(self._kept.get(blob.digest, b"")) != blob.size:
+            raise Fault(Code.ATTACHMENT_DAMAGED, digest=blob.digest)
+        return True
 
     async def read(self, digest: str, offset: int, limit: int) -> bytes:
         """See ``Blobs``."""

@@ -209,5 +209,6 @@ async def test_refused_header_keeps_nothing():
         await send(door)
         envelope = world().envelope(attachments=[BLOB, Blob("A" * 43, 1)])
         assert (await door.post(envelope.framed())).code == "missing-blob"
-        assert await door.node.blobs.size(BLOB.digest) is None
+        with pytest.raises(Fault, match="attachment-damaged"):
+            await door.node.blobs.is_kept(BLOB)
         assert await told(door) == (len(DATA), True)

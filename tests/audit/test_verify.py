@@ -14,7 +14,7 @@ from exchange.audit.verify import Report, Stored, Verifier
 from exchange.broker.heads import Inboxes
 from exchange.broker.replay import Replayer
 from exchange.broker.settle import Record
-from exchange.cli import auditing
+from exchange.cli import verifying
 from exchange.cli.journal_file import Blocking
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tiles import MemoryHashes
@@ -471,10 +471,13 @@ def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
         ok=True, anchored=True, anchor="", size=9, replayed=9, attested=0, covered=6,
         mirror=not grouped,
         uncovered=uncovered, grouped=grouped, bodies=grouped, root="", checks=[],
+        attached=2, attachments=2 if grouped else None, purged=0,
     )  # fmt: skip
-    line = auditing._checked_en(told)
+    line = verifying._checked_en(told)
     assert line.startswith(first)
-    assert ("Not looked at here: commit groups, sealed bodies." in line) == (not grouped)
+    assert ("Not looked at here: commit groups, sealed bodies, attachments (2)." in line) == (
+        not grouped
+    )
     assert ("2 entries after" in line) == bool(uncovered)
 
 

@@ -179,6 +179,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "store-failed",
         "journal-in-use",
         "journal-behind",
+        "attachment-damaged",
         "outcome-unknown",
         "clock",
         "unavailable",

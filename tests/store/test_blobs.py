@@ -57,6 +57,9 @@ async def upload(blobs, data=DATA, endpoint=OPS):
     return blob
 
 
+DAMAGED = (Code.ATTACHMENT_DAMAGED, {"digest": BLOB.digest})
+
+
 async def refused(awaitable, kind=Refusal):
     with pytest.raises(kind) as caught:
         await awaitable
@@ -81,10 +84,10 @@ async def test_upload_grows_piece_by_piece_and_is_kept(blobs):
     assert await blobs.finish(OPS, BLOB) == Progress(len(DATA), complete=True)
     assert await blobs.progress(OPS, BLOB) == Progress(len(DATA), complete=True)
     assert await blobs.held(OPS, [BLOB]) == {BLOB}
-    assert await blobs.size(BLOB.digest) is None
+    assert await refused(blobs.is_kept(BLOB), Fault) == DAMAGED
     await blobs.keep(OPS, [BLOB])
     await blobs.discard(OPS, BLOB)
-    assert await blobs.size(BLOB.digest) == len(DATA)
+    assert await blobs.is_kept(BLOB)
     assert await contents(blobs, BLOB.digest) == DATA
     assert await blobs.progress(OPS, BLOB) == Progress(0, complete=False)
 
@@ -146,7 +149,7 @@ async def test_digest_under_another_size_is_another_blob(blobs):
 async def test_only_what_is_whole_is_kept(blobs):
     await blobs.append(OPS, BLOB, 0, DATA)
     assert (await refused(blobs.keep(OPS, [BLOB]), Fault))[0] == Code.STORE_FAILED
-    assert await blobs.size(BLOB.digest) is None
+    assert await refused(blobs.is_kept(BLOB), Fault) == DAMAGED
 
 
 async def test_what_is_not_kept_cannot_be_read(blobs):
@@ -183,7 +186,7 @@ async def test_purged_blob_is_gone_and_is_not_kept_again(blobs):
     await blobs.append(COAST, BLOB, 0, DATA[:5])
     other = await upload(blobs, b"another")
     await blobs.purge(BLOB.digest)
-    assert await blobs.size(BLOB.digest) is None
+    assert not await blobs.is_kept(BLOB)
     assert await blobs.held(OPS, [BLOB, other]) == {other}
     for by in (OPS, COAST):
         assert await blobs.progress(by, BLOB) == Progress(0, complete=False)
@@ -368,7 +371,7 @@ async def test_upload_begun_anew_while_the_first_was_verified_is_not_taken_for_i
 ):
     from exchange.store import blob_files  # noqa: PLC0415
 
-    verify = blob_files._digest_of
+    verify = blob_files.digest_of
 
     def replaced_meanwhile(file):
         found = verify(file)
@@ -377,7 +380,7 @@ async def test_upload_begun_anew_while_the_first_was_verified_is_not_taken_for_i
         return found
 
     await files.append(OPS, BLOB, 0, DATA)
-    monkeypatch.setattr(blob_files, "_digest_of", replaced_meanwhile)
+    monkeypatch.setattr(blob_files, "digest_of", replaced_meanwhile)
     await files.finish(OPS, BLOB)
     assert await files.held(OPS, [BLOB]) == frozenset()
 
@@ -395,7 +398,7 @@ async def test_what_is_marked_purged_is_neither_held_nor_kept_nor_shown(files, t
     for by in (OPS, SHIP):
         assert await files.held(by, [BLOB]) == frozenset()
         assert (await refused(files.keep(by, [BLOB]), Fault))[0] == Code.STORE_FAILED
-    assert await files.size(BLOB.digest) is None
+    assert not await files.is_kept(BLOB)
     assert (await refused(files.read(BLOB.digest, 0, 1), Fault))[0] == Code.STORE_FAILED
 
 

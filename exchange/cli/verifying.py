@@ -1,0 +1,292 @@
+"""``audit verify``: a journal's file and its attachments, held to each other, offline."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from exchange.cli import output, progress
+from exchange.cli.journal_file import may_lack_newest, opened
+from exchange.cli.main import Session, verb
+from exchange.cli.state import BLOBS
+from exchange.cli.usage import Unusable
+from exchange.errors import Fault, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange.audit.verify import Report
+    from exchange.store.kept_files import KeptFiles
+
+EXIT_UNANCHORED = 6
+_ANCHOR = re.compile(r"[A-Za-z0-9_-]{43}")
+
+# What each check says when it holds, and when it does not.
+_CHECKS = {
+    "readable": (
+        ("todos los asientos se leen, sin huecos", "every entry can be read, without a gap"),
+        ("la lectura se interrumpe", "reading breaks off"),
+    ),
+    "hashes": (
+        ("cada asiento es el que se guardó", "each entry is the one that was stored"),
+        ("un asiento fue alterado", "an entry was altered"),
+    ),
+    "replay": (
+        ("las mismas reglas dan cada decisión", "the same rules give each decision"),
+        ("un asiento no se sigue de las reglas", "an entry does not follow from the rules"),
+    ),
+    "checkpoints": (
+        ("cada punto de control firmado concuerda", "each signed checkpoint agrees"),
+        ("un punto de control firmado dice otra cosa", "a signed checkpoint says otherwise"),
+    ),
+    "covered": (
+        ("asientos bajo el último punto de control", "entries under the newest checkpoint"),
+        ("ningún asiento está firmado", "no entry is signed for"),
+    ),
+    "groups": (
+        ("asientos bajo grupos firmados", "entries under signed commit groups"),
+        ("un grupo firmado dice otra cosa", "a signed commit group says otherwise"),
+    ),
+    "bodies": (
+        ("cuerpos sellados son los firmados", "sealed bodies are the ones signed for"),
+        ("un cuerpo sellado falta o no es el firmado", "a sealed body is gone or another"),
+    ),
+    "inboxes": (
+        ("lugares en buzones, como se deben", "places in inboxes, as they are owed"),
+        ("un buzón no tiene lo que se le debe", "an inbox does not hold what it is owed"),
+    ),
+    "heads": (
+        ("buzones cuentan lo que tienen", "inboxes count what they hold"),
+        ("una cuenta o el final no concuerda", "a count, or the end, is another"),
+    ),
+    "keys": (
+        ("claves llevan a su asiento", "keys lead to their entry"),
+        ("una clave falta, sobra o lleva a otro", "a key is gone, too many or leads elsewhere"),
+    ),
+    "kinds": (
+        ("asientos bajo su clase, y el último de cada una", "entries by kind, newest known"),
+        ("una clase, o su último asiento, es otra", "a kind, or the newest of one, is another"),
+    ),
+    "tiles": (
+        ("losas llenas del árbol, con su raíz", "whole tiles of the tree, with their root"),
+        ("la raíz de una losa es otra, falta o sobra", "a tile's root is another, or too many"),
+    ),
+    "attachments": (
+        ("adjuntos guardados como se firmaron", "attachments kept as they were signed for"),
+        ("un adjunto falta o no es el firmado", "an attachment is gone or another"),
+    ),
+    "kept": (
+        ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
+        (
+            "no es el diario del punto guardado aparte: cortado, bifurcado o de otro nodo",
+            "not the journal of the checkpoint kept elsewhere: cut off, forked, another node's",
+        ),
+    ),
+}  # fmt: skip
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--anchor", help="Digest of the first root, as the custodians read it aloud.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A checkpoint that was kept elsewhere: the journal must still contain it.",
+)
+@click.option(
+    "--mirror",
+    "is_mirror",
+    is_flag=True,
+    help="FILE was made by `audit mirror`: it has no commit groups and no sealed bodies.",
+)
+@click.option(
+    "--blobs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder of its attachments. Without it: `blobs` beside FILE, if it is there.",
+)
+@verb
+def verify(  # noqa: PLR0913, PLR0917  (one for each option)
+    session: Session,
+    file: Path,
+    anchor: str | None,
+    kept: Path | None,
+    is_mirror: bool,
+    blobs: Path | None,
+) -> None:
+    """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
+
+    Ends with 0 when all holds, 5 when something was tampered with, 6 when all holds but no
+    anchor was given: then the journal is consistent with itself, and that is all.
+    """
+    from exchange.audit.verify import Verifier  # noqa: PLC0415
+
+    promised = _given(anchor, kept)
+    try:
+        with opened(file) as source:
+            told = progress.counted(session)
+            size = source.size()
+            report = Verifier(
+                source,
+                anchor,
+                lambda done: told(done, size),
+                promised,
+                is_mirror=is_mirror,
+                files=_files(file, blobs, is_mirror=is_mirror),
+            ).run()
+    except Fault as error:
+        # A copy that is no longer a journal at all has been tampered with, or torn.
+        if session.as_json:
+            output.show_json({"ok": False, "error": output.problem(error)})
+            sys.exit(output.EXIT_TAMPERED)
+        session.say(
+            "ALTERADO: el archivo no se puede leer.", "TAMPERED: the file cannot be read."
+        )
+        sys.exit(output.EXIT_TAMPERED)
+    _show(session, report)
+    if not is_mirror and may_lack_newest(file):
+        session.say(
+            "Si su nodo estaba en marcha al copiarlo, los asientos más nuevos están en su"
+            f" {file.name}-wal, que no está aquí: cópielo también, o use `audit mirror`.",
+            "If its node was running when this was copied, the newest entries are in its"
+            f" {file.name}-wal, which is not here: copy that too, or use `audit mirror`.",
+        )
+    if not report.ok:
+        sys.exit(output.EXIT_TAMPERED)
+    if not report.anchored:
+        sys.exit(EXIT_UNANCHORED)
+
+
+def _files(file: Path, blobs: Path | None, *, is_mirror: bool) -> KeptFiles | None:
+    """Return the folder of attachments; a mirror has none, whatever lies beside it."""
+    from exchange.store.kept_files import KeptFiles  # noqa: PLC0415
+
+    beside = file.with_name(BLOBS)
+    if blobs is None and beside.is_dir() and not is_mirror:
+        blobs = beside
+    return None if blobs is None else KeptFiles(blobs)
+
+
+def _given(anchor: str | None, kept: Path | None) -> bytes | None:
+    """Return the checkpoint that was kept; what was given and is neither is no tampering."""
+    from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
+
+    if anchor is not None and not _ANCHOR.fullmatch(anchor):
+        raise Unusable(
+            f"{anchor[:64]}: no son 43 caracteres de base64url.",
+            f"{anchor[:64]}: not 43 characters of base64url.",
+            "--anchor",
+        )
+    promised = kept.read_bytes() if kept else None
+    if promised is not None:
+        try:
+            c2sp.parse(promised)
+        except Refusal as refusal:
+            code = refusal.code.value
+            raise Unusable(
+                f"{kept}: no es un punto de control ({code}).",
+                f"{kept}: no checkpoint ({code}).",
+                "--checkpoint",
+            ) from refusal
+    return promised
+
+
+def _show(session: Session, report: Report) -> None:
+    if session.as_json:
+        output.show_json(report)
+        return
+    for line in _lines(session, report):
+        click.echo(line)
+
+
+def _lines(session: Session, report: Report) -> Iterator[str]:
+    spanish = session.lang == "es"
+    for check in report.checks:
+        told = _CHECKS[check.name][0 if check.ok else 1][0 if spanish else 1]
+        mark = "ok" if check.ok else "!!"
+        yield f"{mark}  {check.number}  {check.name:<12} {check.held:>7}  {told}"
+        if not check.ok:
+            first = "primer asiento afectado" if spanish else "first entry affected"
+            at = "-" if check.first is None else check.first
+            yield f"        {first}: {at}  ({f'{check.code} {check.at}'.strip()})"
+    size, judged, attested = report.size, report.replayed, report.attested
+    if spanish:
+        yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
+    else:
+        yield f"{size} entries: {judged} judged again, {attested} attested"
+    yield f"{'raíz' if spanish else 'root'} {report.root}"
+    if not report.anchored:
+        yield (
+            f"SIN ANCLA: coherente solo consigo mismo; su propia ancla es {report.anchor}"
+            if spanish
+            else f"UNANCHORED: consistent with itself only; its own anchor is {report.anchor}"
+        )
+    if report.purged:
+        yield (
+            f"{report.purged} de {report.attached} adjuntos constan como purgados"
+            if spanish
+            else f"{report.purged} of {report.attached} attachments are marked as purged"
+        )
+    if report.ok:
+        yield _checked_es(report) if spanish else _checked_en(report)
+    else:
+        yield "ALTERADO." if spanish else "TAMPERED."
+    yield from _hints(report, spanish=spanish)
+
+
+def _hints(report: Report, *, spanish: bool) -> Iterator[str]:
+    """Say what may be behind a verdict other than tampering: said, and never assumed."""
+    if any(each.name == "replay" and each.code == "trust-invalid" for each in report.checks):
+        yield (
+            "Puede que el ancla dada sea de otro intercambio: sin --anchor se ve la suya."
+            if spanish
+            else "The anchor given may be another exchange's: without --anchor, see its own."
+        )
+    if not (report.ok or report.mirror or report.grouped or report.bodies):
+        # A node's file robbed of them looks just the same.
+        yield (
+            "Sin grupos firmados ni cuerpos sellados. Si usted lo copió con `audit mirror`: "
+            "--mirror."
+            if spanish
+            else "No commit group is signed and no sealed body is there. If you made it with "
+            "`audit mirror`: --mirror."
+        )
+
+
+def _checked_en(report: Report) -> str:
+    """Say what was found right, how far it is signed for, and what was not looked at."""
+    last, left = report.covered - 1, report.uncovered
+    told = f"Intact up to entry {last}." if left else "Intact."
+    told += " Every entry checked is as it was signed."
+    if left and report.grouped:
+        told += f" {left} entries after the newest checkpoint: signed by commit group only."
+    elif left:
+        told += f" {left} entries after the newest checkpoint are not signed for yet."
+    unseen = [] if report.grouped else ["commit groups"]
+    unseen += [] if report.bodies else ["sealed bodies"]
+    unseen += _unseen(report, "attachments")
+    return f"{told} Not looked at here: {', '.join(unseen)}." if unseen else told
+
+
+def _checked_es(report: Report) -> str:
+    last, left = report.covered - 1, report.uncovered
+    told = f"Íntegro hasta el asiento {last}." if left else "Íntegro."
+    told += " Cada asiento examinado es como se firmó."
+    if left and report.grouped:
+        told += f" {left} asientos tras el último punto de control: firmados solo por grupo."
+    elif left:
+        told += f" {left} asientos tras el último punto de control aún no están firmados."
+    unseen = [] if report.grouped else ["grupos de escritura"]
+    unseen += [] if report.bodies else ["cuerpos sellados"]
+    unseen += _unseen(report, "adjuntos")
+    return f"{told} No se examinan aquí: {', '.join(unseen)}." if unseen else told
+
+
+def _unseen(report: Report, word: str) -> list[str]:
+    """Return how many attachments are named and were not looked at, in a word."""
+    is_unseen = report.attachments is None and report.attached
+    return [f"{word} ({report.attached})"] if is_unseen else []
