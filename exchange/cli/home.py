@@ -130,8 +130,15 @@ class Context:
         """Return the keys for a caller that has the passphrase at hand."""
         return self._own(container.unseal(read_sealed(self.folder / KEYS), passphrase))
 
-    def keep(self, secrets: Secrets, passphrase: str) -> None:
+    def keep(self, secrets: Secrets, passphrase: str, places: Places | None = None) -> None:
         """Write the container anew, at one stroke, once it is sure to open.
+
+        Args:
+            secrets: what will be in it.
+            passphrase: under which it is sealed.
+            places: where signing keys lie, if that changes. Written first, and under the same
+                lock: stopped in between, it names keys that the container does not ask for,
+                and says of those in use what it said before.
 
         Raises:
             Refusal: ``changed-meanwhile``: another command wrote it since it was unlocked; what
@@ -139,7 +146,13 @@ class Context:
         """
         sealed = sealed_surely(self._own(secrets), passphrase)
         with self.unchanged(self._unlocked):
+            if places is not None:
+                self._note(places)
             write_private(self.folder / KEYS, sealed)
+            # What is in use now is not asked for any more; until this is written, that follows.
+            noted = self.places(secrets)
+            if noted is not None and noted != self._noted():
+                self._note(noted)
         self._unlocked = sealed
 
     def sealed(self) -> bytes | None:
@@ -176,13 +189,20 @@ class Context:
 
     def places(self, secrets: Secrets) -> Places | None:
         """Return where the signing keys lie; None where all are in the container."""
+        noted = self._noted()
+        return None if noted is None else noted.of(secrets)
+
+    def _noted(self) -> Places | None:
         path = self.folder / PLACES
         if not path.exists():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=signers.Places).of(secrets)
+            return msgspec.json.decode(path.read_bytes(), type=signers.Places)
         except (OSError, msgspec.MsgspecError) as error:
             raise Fault(Code.KEY_FILE, name=self.name, expected=PLACES) from error
+
+    def _note(self, places: Places) -> None:
+        write_private(self.folder / PLACES, msgspec.json.encode(places) + b"\n")
 
     def signer(self, secrets: Secrets, purpose: str = ring.SIGN) -> Signer:
         """Return who signs: with the keys in use, or with those that were asked for."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.cli import world
-from exchange.cli.home import KEYS, Home
+from exchange.cli import home, world
+from exchange.cli.home import KEYS, PLACES, Home
 from exchange.client.transport import Profile
 from exchange.custody import container
 from exchange.custody.container import Secrets
+from exchange.custody.signers import Places
 from exchange.errors import Code, Refusal
 from exchange.seal.software import SecretKey
 
@@ -58,3 +59,40 @@ def test_container_that_would_not_open_replaces_nothing(context, monkeypatch):
     with pytest.raises(Exception, match="key-file"):
         context.keep(holding(b"b"), PASSPHRASE)
     assert (context.folder / KEYS).read_bytes() == before
+
+
+# -- where signing keys lie ----------------------------------------------------------------
+
+
+def noted(*asked):
+    return Places("xb1-h", ["here", "there"], ["new", "there"], list(asked))
+
+
+def test_where_keys_lie_is_that_of_the_command_that_kept_its_container(context):
+    context.unlocked()
+    other = again(context)
+    other.unlocked()
+    other.keep(holding(b"a", b"b"), PASSPHRASE, noted("winner"))
+    with pytest.raises(Refusal, match="changed-meanwhile"):
+        context.keep(holding(b"c"), PASSPHRASE, noted("loser"))
+    assert context.places(holding()) == noted("winner")
+
+
+def test_a_command_that_is_stopped_before_its_container_changes_nothing_in_use(
+    context, monkeypatch
+):
+    context.unlocked()
+    write = home.write_private
+
+    def stopped(path, data):
+        if path.name == KEYS:
+            raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(home, "write_private", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            context.keep(holding(b"b"), PASSPHRASE, noted("asked"))
+    assert again(context).secrets() == holding(b"a")
+    assert again(context).places(holding(b"a")).sign == ["here", "there"]
+    assert (context.folder / PLACES).exists()

@@ -206,6 +206,30 @@ def test_all_older_copies_go_and_nothing_else(home):
     assert files(context).keys() == {KEYS, PROFILE, "keys.lock", "own.bak"}
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_profile_that_differs_is_put_aside_and_stays_there(home, backup, is_damaged):
+    context = made(home)
+    path = context.folder / PROFILE
+    moved = msgspec.structs.replace(PROFILE_OF, url="https://127.0.0.1:2")
+    path.write_bytes(b"{" if is_damaged else msgspec.json.encode(moved))
+    before = path.read_bytes()
+    code, told = restore(backup)
+    assert (code, context.profile()) == (0, PROFILE_OF)
+    (aside,) = told["aside"]
+    assert aside.startswith(f"{PROFILE}.before-")
+    assert (context.folder / aside).read_bytes() == before
+    # It holds no key: who destroys keys does not lose it.
+    context.unlocked()
+    context.drop_copies()
+    assert (context.folder / aside).exists()
+
+
+def test_a_profile_that_does_not_differ_leaves_no_copy(home, backup):
+    context = made(home)
+    assert restore(backup)[1]["aside"] == []
+    assert not list(context.folder.glob("*.before-*"))
+
+
 # -- at one stroke -------------------------------------------------------------------------
 
 

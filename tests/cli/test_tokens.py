@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from exchange.cli.keying import making
+from exchange.cli.home import Context
 from tests.cli.exercise import OPS, WATCH, Exercise
 from tests.cli.test_keys import admit, held, publish
 from tests.custody import softhsm
@@ -38,7 +38,7 @@ def test_signing_moves_into_a_token_and_needs_its_pin_from_then_on(
     assert publish(made).code == 0
     with monkeypatch.context() as patched:
         if is_stopped:
-            patched.setattr(making, "_move_places", stop)
+            patched.setattr(Context, "_note", stop)
         ran = made.at(WATCH, "keys", "rotate", "--json", **WITH_PIN)
     assert ran.code == (130 if is_stopped else 0), ran.out
     identity = made.post()["id"]

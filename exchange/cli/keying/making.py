@@ -158,10 +158,11 @@ def new(  # noqa: PLR0913  (the options of the verb)
     # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
     secrets = _with_opening(secrets, ring.OPEN, SUITES, now)
     passphrase = world.passphrase(holder, is_new=True)
-    write_private(file, container.seal(secrets, passphrase, world.randomness))
     if places:
+        # Before the container: stopped in between, the same command goes through again.
         kept = signers.Places(suite, list(places))
         write_private(file.parent / PLACES, msgspec.json.encode(kept) + b"\n")
+    write_private(file, container.seal(secrets, passphrase, world.randomness))
     named = None
     if wanted is not None and node is not None:
         keys = ring.asked(secrets, fresh.signer.keys, secrets.of(ring.OPEN))
@@ -216,20 +217,18 @@ async def _rotate(
     after = ring.taken_up(secrets, standing.keys, now)
     if after != secrets:
         context.keep(after, passphrase)
-        if after.keys[ring.SIGN] != secrets.keys[ring.SIGN]:
-            _move_places(context, after)
         _tell_in_use(session, after)
         return
     suite, secrets = standing.endpoint.suite, ring.aged(secrets, now)
+    noted = None
     if signing and ring.SIGN_NEXT not in secrets.keys:
         fresh = _fresh(suite, places)
-        # First where they lie: the container, written last, says that they are to be used.
-        _keep_next(context, secrets, places, fresh.signer)
+        noted = _next_places(context, secrets, places, fresh.signer)
         secrets = _with_signing(secrets, ring.SIGN_NEXT, fresh, now)
     if opening and ring.OPEN_NEXT not in secrets.keys:
         received = _received(view, standing.endpoint)
         secrets = _with_opening(secrets, ring.OPEN_NEXT, received, now)
-    context.keep(secrets, passphrase)
+    context.keep(secrets, passphrase, noted)
     path = out or context.folder / "enrolment.jws"
     place = Place(secrets.holder, suite, node)
     enrolment, named = _write_request(context, secrets, place, standing.keys, path)
@@ -280,23 +279,16 @@ def _must_be_free(context: Context, secrets: Secrets, places: tuple[str, ...]) -
         raise Refusal(Code.ROTATION_UNDER_WAY, "", name=secrets.holder)
 
 
-def _keep_next(
+def _next_places(
     context: Context, secrets: Secrets, places: tuple[str, ...], signer: Signer
-) -> None:
-    """Note where the keys lie that are asked for; nothing where all lie in the container."""
+) -> signers.Places | None:
+    """Return where the keys lie that are asked for; None where all lie in the container."""
     before = context.places(secrets)
-    if before or places:
-        here, asked = _all_here(signer.suite), [jwk.kid for jwk in signer.keys]
-        sign = before.sign if before else here
-        kept = signers.Places(signer.suite, sign, list(places) or here, asked)
-        write_private(context.folder / PLACES, msgspec.json.encode(kept) + b"\n")
-
-
-def _move_places(context: Context, after: Secrets) -> None:
-    """Tidy the file up after the container: what is in use is not asked for any more."""
-    places = context.places(after)
-    if places:
-        write_private(context.folder / PLACES, msgspec.json.encode(places) + b"\n")
+    if not before and not places:
+        return None
+    here, asked = _all_here(signer.suite), [jwk.kid for jwk in signer.keys]
+    sign = before.sign if before else here
+    return signers.Places(signer.suite, sign, list(places) or here, asked)
 
 
 def _all_here(suite: SuiteId) -> list[str]:

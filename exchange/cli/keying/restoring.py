@@ -38,8 +38,8 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
 
     The container is sealed under the passphrase of the one that is here; where none is, or it
     does not open any more, a new one is asked for (EXCHANGE_PASSPHRASE, as ever). Keys
-    destroyed here since the backup stay destroyed. What would be lost is put aside, until
-    keys are destroyed the next time.
+    destroyed here since the backup stay destroyed. What would be lost is put aside: keys until
+    some are destroyed the next time, a profile that differs for good.
     """
     whole = _checked(file)
     endpoint = whole.profile.endpoint
@@ -52,7 +52,9 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
     sealed = sealed_surely(secrets, passphrase)
     context.folder.mkdir(parents=True, exist_ok=True)
     with context.unchanged(here.sealed):
-        aside = _put_aside(context) if _loses(here, secrets) else []
+        lost = [PROFILE] if _differs(context, whole) else []
+        lost += [KEYS, PLACES] if _loses(here, secrets) else []
+        aside = _put_aside(context, lost)
         _write_places(context, whole.places)
         session.home.add(name, whole.profile, sealed)
     _tell(session, context, here, aside)
@@ -156,6 +158,15 @@ def _loses(here: _Here, after: Secrets) -> bool:
     return bool(_missing(here.secrets, after))
 
 
+def _differs(context: Context, whole: Backup) -> bool:
+    """Tell whether another profile is here: another node, say, or a newer certificate of it."""
+    try:
+        return (context.folder / PROFILE).exists() and context.profile() != whole.profile
+    except Fault:
+        # Damaged; what can still be read of it is nobody's to throw away.
+        return True
+
+
 def _missing(before: Secrets, after: Secrets) -> list[SecretKey]:
     """Return what ``after`` lacks and never had: not what was destroyed or replaced in it."""
     kept = [key for keys in after.keys.values() for key in keys]
@@ -184,11 +195,11 @@ def _write_places(context: Context, places: Places | None) -> None:
         write_private(path, msgspec.json.encode(places) + b"\n")
 
 
-def _put_aside(context: Context) -> list[str]:
+def _put_aside(context: Context, names: list[str]) -> list[str]:
     """Copy what is here, so that nothing is lost to a mistake; return the copies' names."""
     stamp = _free_stamp(context.folder)
     copies = []
-    for name in (KEYS, PLACES):
+    for name in names:
         path = context.folder / name
         if path.exists():
             beside = path.with_name(f"{name}.before-{stamp}")
