@@ -39,6 +39,7 @@ from exchange.client.inbox import Inbox
 from exchange.client.proving import Prover
 from exchange.client.transport import Profile, Transport, certificate_digest
 from exchange.client.trust import TrustLog
+from exchange.client.uploading import is_final
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -198,10 +199,12 @@ class Agency:
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
-            Fault: ``outcome-unknown`` or ``node-unreachable``: the envelope is kept, and
-                ``resume`` posts the same bytes again. So too where the receipt does not hold.
+            Fault: ``outcome-unknown``, ``node-unreachable`` or any other that says nothing
+                final of these bytes (``too-many``, say): the envelope is kept, and ``resume``
+                posts the same bytes again. So too where the receipt does not hold.
         """
         identity, outbox = prepared.header.id, self.world.outbox
+        is_kept = False
         try:
             attached = await self._attachments.seal(prepared.files, identity, tell)
             closed = compose.seal(prepared, self._keys.signer, self.world.randomness, attached)
@@ -210,8 +213,11 @@ class Agency:
                 ours = self.trust.newest.endpoints.get(self.profile.endpoint)
                 self.world.kept.keep(closed, self._keys.openers, ours)
             outbox.keep(identity, envelope, mark)
+            is_kept = True
             await self._upload(envelope, tell)
-        except Refusal:
+        except Refusal as refusal:
+            if is_kept and not is_final(refusal):
+                raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
             # The header was not posted, so nothing of it can be recorded.
             self._discard(outbox, identity)
             raise
@@ -439,7 +445,8 @@ class Agency:
     @property
     def _ours(self) -> opening.Ours:
         opens = [*self._keys.openers, *self._keys.destroyed]
-        return opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
+        ours, codes = self.profile.endpoint, self.world.codes
+        return opening.Ours(ours, opens, self.trust, codes, self.world.pause)
 
     async def follow(
         self, after: int = -1, trouble: Trouble = following.untroubled

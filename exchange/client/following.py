@@ -221,7 +221,8 @@ class Follower:
         Raises:
             Refusal, Fault: what does not pass by itself.
         """
-        if error.code in (Code.NOT_FOUND, Code.TOO_MANY) and self._was_there:
+        is_no = isinstance(error, Refusal) and error.code in (Code.NOT_FOUND, Code.TOO_MANY)
+        if is_no and self._was_there:
             # No stream is to be had, ever or just now: long polls do as well.
             self._polls = float("inf") if error.code is Code.NOT_FOUND else 1
             return

@@ -238,7 +238,13 @@ def pinned(certificate: str) -> ssl.SSLContext:
 
 
 # The node is not there or takes nothing now: of no single thing that was asked for.
-_AWAY = frozenset({Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CLOCK})
+_AWAY = frozenset(
+    {
+        *(Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CLOCK),
+        # As a fault: too much of ours is under way, again and again (``opening``).
+        Code.TOO_MANY,
+    }
+)
 
 
 def is_away(error: ExchangeError) -> bool:

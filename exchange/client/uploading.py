@@ -32,6 +32,21 @@ _WORTH_ANOTHER_TRY = frozenset(
 )
 
 
+# What an upload may be refused with for good: the same bytes fare no better, or they need room
+# that their author has to make, and may rather send less.
+_FINAL = frozenset(
+    {
+        *(Code.OVERSIZED, Code.DIGEST_MISMATCH, Code.BAD_REQUEST, Code.MISSING_ROLE),
+        *(Code.QUOTA, Code.KEPT_QUOTA),
+    }
+)
+
+
+def is_final(refusal: Refusal) -> bool:
+    """Tell whether an upload's refusal is the last word on these bytes."""
+    return refusal.code in _FINAL
+
+
 class Patience:
     """Counts what failed in a row; each time it waits longer, and at last it gives up."""
 
