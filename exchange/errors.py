@@ -134,6 +134,7 @@ class Code(StrEnum):
     FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
+    NO_SECRET = "no-secret"
     NO_CONTEXT = "no-context"
     CONTEXT_UNCHOSEN = "context-unchosen"
     NO_NODE = "no-node"

@@ -340,24 +340,26 @@ async def _read(
 @verb
 def ack(session: Session, identity: str, outcome: Outcome | None, officer: str | None) -> None:
     """Acknowledge a bulletin to its originator, signed."""
-    said, index = asyncio.run(_ack(session, identity, outcome, officer))
+    told = asyncio.run(_ack(session, identity, outcome, officer))
     if session.as_json:
-        output.show_json({"id": identity, "outcome": said, "index": index})
-    words = world.codes().words("ack-outcomes", said, session.lang)
+        output.show_json(told)
+    words = world.codes().words("ack-outcomes", told["outcome"], session.lang)
     session.say(
-        f"Acuse registrado: {words}; asiento {index}.",
-        f"Acknowledged: {words}; entry {index}.",
+        f"Acuse registrado: {words}; asiento {told['index']}.",
+        f"Acknowledged: {words}; entry {told['index']}.",
     )
 
 
 async def _ack(
     session: Session, identity: str, outcome: Outcome | None, officer: str | None
-) -> tuple[Outcome, int]:
+) -> dict[str, Any]:
     async with session.context().agency() as agency:
         item, items = await _find(agency, identity)
         shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
         said = outcome or attestable(item)[0]
-        return said, (await agency.acknowledge(item, said, officer)).index
+        index = (await agency.acknowledge(item, said, officer)).index
+        own = agency.acknowledged(item, said, officer)
+        return {"id": own, "of": item.header.id, "outcome": said, "index": index}
 
 
 async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:

@@ -184,8 +184,10 @@ def _call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> No
     """Have ``end`` called in the loop when standard input ends; what is in it means nothing."""
 
     def wait() -> None:
-        while os.read(0, _IGNORED_BYTES):
-            pass
+        # What cannot be read any more (a terminal that hung up, say) has ended.
+        with suppress(OSError):
+            while os.read(0, _IGNORED_BYTES):
+                pass
         # The loop may have ended meanwhile, of itself.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(end)
@@ -252,8 +254,12 @@ def run(here: state.State, how: How, say: Callable[[], None]) -> None:
     """Run ``serve`` on the fastest event loop there is.
 
     Raises:
-        Fault: as ``serve``; or the address cannot be had.
+        Fault: as ``serve``; or the address cannot be had; or standard input, whose end is
+            waited for, was closed from the beginning.
     """
+    # Python has no name for one that was closed, and what is opened first takes its place.
+    if how.until_eof and sys.stdin is None:
+        raise Fault(Code.FILE, name="stdin", expected="open-stdin")
     try:
         run_fast(serve(here, how, say))
     except OSError as error:

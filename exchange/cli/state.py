@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import ipaddress
 import os
@@ -75,7 +76,10 @@ class State:
         """Return the node's name and anchor."""
         path = self.folder / SETTINGS
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Settings)
+            raw = path.read_bytes()
+            if raw.startswith(codecs.BOM_UTF8):
+                raise Fault(Code.FILE, name=str(path), expected="no-byte-order-mark")
+            return msgspec.json.decode(raw, type=Settings)
         except FileNotFoundError as error:
             raise Fault(Code.NO_NODE, name=str(self.folder)) from error
         except (OSError, msgspec.MsgspecError) as error:

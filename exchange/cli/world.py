@@ -72,7 +72,7 @@ def passphrase(holder: str, *, is_new: bool = False) -> str:
         is_new: it is being set, so that a slip would lock the keys away: asked for twice.
 
     Raises:
-        Fault: ``key-file``: there is none, and nobody to ask; or it is no text.
+        Fault: ``no-secret``: there is none, and nobody to ask; ``key-file``: it is no text.
     """
     asked = "New passphrase / Contraseña nueva" if is_new else "Passphrase / Contraseña"
     return _secret("EXCHANGE_PASSPHRASE", f"{asked} ({holder})", holder, is_new=is_new)
@@ -98,7 +98,7 @@ def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> 
     if named := os.environ.get(f"{variable}_FILE"):
         return _from_file(named)
     if not sys.stdin.isatty():
-        raise Fault(Code.KEY_FILE, name=holder, expected=variable)
+        raise Fault(Code.NO_SECRET, name=holder, expected=variable)
     try:
         said = click.prompt(asked, hide_input=True, err=True, confirmation_prompt=is_new)
     except UnicodeDecodeError:

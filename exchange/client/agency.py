@@ -44,7 +44,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
-from exchange.model.identity import digest, uuid7
+from exchange.model.identity import uuid7
 from exchange.policy.expiry import lapses
 from exchange.seal import jws
 from exchange.seal.close import Envelope
@@ -400,7 +400,7 @@ class Agency:
         if outcome not in (honest := reading.attestable(item)):
             raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest[0])
         box = self.world.outbox.acks
-        mark = digest("\n".join((item.digest, outcome, officer or "")).encode())
+        mark = reading.ack_mark(item, outcome, officer)
         if identity := box.marked(mark):
             return box.receipt(identity) or await self._resolve(box, identity)
         acknowledgement = objects.Acknowledgement(
@@ -417,6 +417,12 @@ class Agency:
         envelope = Envelope(self._signed(acknowledgement, objects.ACK_TYP), b"")
         box.keep(acknowledgement.id, envelope, mark)
         return await self._send(box, acknowledgement.id, envelope)
+
+    def acknowledged(
+        self, item: Delivered, outcome: Outcome, officer: str | None = None
+    ) -> str | None:
+        """Return the id of the acknowledgement that says just this, if one was made here."""
+        return self.world.outbox.acks.marked(reading.ack_mark(item, outcome, officer))
 
     def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
         return jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])

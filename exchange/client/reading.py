@@ -16,7 +16,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
-from exchange.model.identity import member_of
+from exchange.model.identity import digest, member_of
 from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices
@@ -412,6 +412,11 @@ def attestable(item: Delivered) -> tuple[Outcome, ...]:
     is_old = item.locked.code is Code.SCHEMA_NOT_KNOWN
     seen: Outcome = "schema-invalid" if item.opened and not is_old else "unreadable"
     return (seen, "delivered", "purged")
+
+
+def ack_mark(item: Delivered, outcome: Outcome, officer: str | None) -> str:
+    """Return the mark of the one acknowledgement that says just this."""
+    return digest("\n".join((item.digest, outcome, officer or "")).encode())
 
 
 def _speaks_by_its_header(item: Delivered) -> bool:

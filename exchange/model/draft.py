@@ -317,12 +317,10 @@ def _json(data: bytes) -> Any:
 def _toml(data: bytes) -> Any:
     if len(data) > lexical.MAX_BYTES:
         raise Refusal(Code.OVERSIZED, limit=lexical.MAX_BYTES, found=len(data))
+    text = lexical.text_of(data)
     try:
-        text = data.decode()
         _check_keys(text)
         values = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise Refusal(Code.NOT_UTF8, position=error.start) from None
     except ValueError as error:
         found = _LINE.search(str(error))
         facts: dict[str, Fact] = {"line": int(found.group(1))} if found else {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -317,6 +319,56 @@ def test_passphrase_from_a_file(exercise, tmp_path):
     assert os.environ.get("EXCHANGE_PASSPHRASE_FILE") is None
 
 
+def test_passphrase_that_nobody_gave_is_told_as_that(exercise):
+    ran = exercise.at(OPS, "keys", "show", "--json", EXCHANGE_PASSPHRASE="")
+    error = ran.json["error"]
+    assert (ran.code, error["code"]) == (3, "no-secret")
+    assert error["facts"]["expected"] == "EXCHANGE_PASSPHRASE"
+
+
+def test_acknowledgement_is_told_by_its_own_id_and_the_bulletin_s(exercise):
+    posted = exercise.post()
+    held = exercise.at(WATCH, "read", posted["id"], "--json").json["index"]
+    first = exercise.at(WATCH, "ack", str(held), "--json").json
+    assert (first["of"], first["outcome"]) == (posted["id"], "opened")
+    assert first["id"] not in (posted["id"], str(held), None)
+    # Said again it is the same one.
+    assert exercise.at(WATCH, "ack", posted["id"], "--json").json == first
+
+
+def test_node_that_waits_for_the_end_of_what_is_closed_says_so(exercise):
+    words = [sys.executable, "-m", "exchange", "--lang", "en", "up", "--until-eof"]
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words, "--state", str(exercise.place.node)],
+        env=exercise.environment(),
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 3
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert "a standard input that is open" in " ".join((ran.stdout + ran.stderr).split())
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_mark_that_an_editor_puts_first_is_named(exercise, tmp_path, lang):
+    marked = tmp_path / "marked.toml"
+    with open(exercise.draft(), "rb") as draft:  # noqa: PTH123
+        marked.write_bytes(b"\xef\xbb\xbf" + draft.read())
+    other = tmp_path / "marked.json"
+    other.write_bytes(b"\xef\xbb\xbf{}")
+    for path in (marked, other):
+        ran = exercise.at(OPS, "--lang", lang, "check", str(path))
+        assert ran.code == 1
+        assert "EF BB BF" in ran.out + ran.err
+    state = tmp_path / "node"
+    state.mkdir()
+    (state / "node.json").write_bytes(b"\xef\xbb\xbf{}")
+    ran = exercise.run("--lang", lang, "up", "--state", str(state))
+    assert (ran.code, "EF BB BF" in ran.out + ran.err) == (3, True)
+
+
 def test_node_that_is_down_is_told_and_the_envelope_kept(exercise, tmp_path):
     import shutil  # noqa: PLC0415
 
@@ -343,7 +395,8 @@ def test_node_that_is_down_is_told_and_the_envelope_kept(exercise, tmp_path):
 
 def test_doctor_finds_all_well(exercise):
     ran = exercise.at(OPS, "doctor", "--json")
-    assert ran.code == 0
+    # Also where only a classical key exchange is to be had: that is advice.
+    assert (ran.code, ran.json["ok"]) == (0, True)
     assert {check["name"] for check in ran.json["checks"]} >= {"context", "keys", "node"}
     assert exercise.at(OPS, "doctor").code == 0
 

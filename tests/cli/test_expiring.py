@@ -113,11 +113,11 @@ def test_refusal_is_told_together_with_the_key_that_may_be_why(made):
 
 def test_doctor_advises_before_a_key_ends_and_is_not_well_after(made):
     ran = made.at(WATCH, "doctor", "--json")
-    assert ran.code == 0
+    assert (ran.code, ran.json["ok"]) == (0, True)
     (check,) = [each for each in ran.json["checks"] if each["name"] == "key-expiry"]
     assert (check["ok"], check["advice"], check["days_left"]) == (False, True, 6)
     ran = made.at(AUDIT, "doctor", "--json")
-    assert ran.code == 3
+    assert (ran.code, ran.json["ok"]) == (3, False)
     (check,) = [each for each in ran.json["checks"] if each["name"] == "key-expiry"]
     assert (check["advice"], check["use"], check["step"]) == (False, "enc", 0)
 

@@ -64,6 +64,7 @@ def test_acknowledgement_killed_at_any_point_and_said_again_is_one(exercise):
             each for each in held(exercise, OPS, "acknowledgement") if each["id"] == identity
         ]
         assert [each["index"] for each in acks] == [again.json["index"]], f"killed at {at}"
+        assert again.json["of"] == identity
         at += 1
     assert at > LEAST
 

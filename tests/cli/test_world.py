@@ -47,7 +47,7 @@ def test_where_nobody_can_be_asked_the_fault_says_what_to_set(ask, variable, mon
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(Fault) as fault:
         ask()
-    assert (fault.value.code, fault.value.facts["expected"]) == (Code.KEY_FILE, variable)
+    assert (fault.value.code, fault.value.facts["expected"]) == (Code.NO_SECRET, variable)
 
 
 def test_backup_does_not_share_the_container_s_passphrase(monkeypatch):

@@ -191,6 +191,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "file",
         "key-file",
         "key-token",
+        "no-secret",
         "no-context",
         "context-unchosen",
         "no-node",

@@ -177,10 +177,10 @@ function custodians(claims, { suite, nations }, nation) {
   return theirs.flatMap(({ mine }) => mine);
 }
 function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
-  const document = json(payload), { kind, nation } = document, told = payload.toString();
-  const extra = kind === "arrangement" ? ["exercise", "targets"].filter((name) => document[name]) : [];
-  const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].join(" ");
-  must(Object.keys(document).join(" ") === names && JSON.stringify(document) === told, "malformed");
+  const document = json(payload), { kind, nation, exercise, targets } = document, told = payload.toString();
+  const extra = kind === "arrangement" ? [exercise === true && "exercise", targets && "targets"] : [];
+  const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].filter(Boolean);
+  must(Object.keys(document).join(" ") === names.join(" ") && JSON.stringify(document) === told, "malformed");
   must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");
   must(root || named === anchor, "trust-invalid");
   const terms = kind === "root" ? [root ?? document, document] : [root];

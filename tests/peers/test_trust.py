@@ -82,3 +82,11 @@ def test_signature_beyond_the_threshold_may_be_left_out_and_the_first_to_come_st
     for order in ((0, 1, 2, 3, 4), (0, 1, 3, 4)):
         told = verdicts(regrouped(arrangement, order), root, arrangement)
         assert told == ("stale-version",) * 2
+
+
+def test_that_it_is_an_exercise_is_said_by_true_alone(verdicts):
+    assert verdicts(WORLD.rearranged(exercise=True)) == (None, None)
+    for value in (1, "yes", [True], {}):
+        theirs, ours = verdicts(WORLD.rearranged(exercise=value))
+        assert theirs is not None, value
+        assert ours is not None, value

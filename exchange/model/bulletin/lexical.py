@@ -6,6 +6,7 @@ A JSON parser of any language hides these: which member came twice, that a numbe
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from functools import cache
@@ -56,6 +57,20 @@ def time_members() -> frozenset[str]:
     return shape.named(frozenset({"time"}))
 
 
+def text_of(data: bytes) -> str:
+    """Return the text in UTF-8; a mark at its start that no one sees is named.
+
+    Raises:
+        Refusal: ``not-utf-8``, or ``malformed``: it begins with a byte order mark.
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        raise Refusal(Code.MALFORMED, expected="no-byte-order-mark")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Refusal(Code.NOT_UTF8, position=error.start) from None
+
+
 def check(data: bytes) -> None:
     """Refuse what is not spelled as a bulletin must be.
 
@@ -66,10 +81,7 @@ def check(data: bytes) -> None:
     """
     if len(data) > MAX_BYTES:
         raise Refusal(Code.OVERSIZED, limit=MAX_BYTES, found=len(data))
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise Refusal(Code.NOT_UTF8, position=error.start) from None
+    text = text_of(data)
     check_depth(text)
     tree = _parse(text)
     _check_duplicates(tree)
