@@ -63,6 +63,14 @@ def does(item: Delivered, items: Sequence[Item], session: Session) -> list[str]:
     return [f"{_DOES[reference.rel][session.lang != 'es']} {target.index}"]
 
 
+def says_to_do(item: Delivered, session: Session) -> list[str]:
+    """Return the same by the node's word alone, where what it is done to is not at hand."""
+    reference = bearing.reference_of(item.header)
+    if reference is None or item.target is None:
+        return []
+    return [f"{_DOES[reference.rel][session.lang != 'es']} {item.target}"]
+
+
 def warn(marks: Sequence[Mark], session: Session, *, err: bool = False) -> None:
     """Print banners of what was done to a bulletin."""
     for words in done_to(marks, session):

@@ -113,23 +113,30 @@ async def _proven(agency: Agency, items: list[Item]) -> tuple[list[Item], Proven
 
 @click.command()
 @click.option("--after", default=-1, help="Begin after this entry.")
-@click.option("--count", default=0, help="Stop after so many; 0 goes on for ever.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="INTEGER",
+    help="Stop after so many; else never.",
+)
 @verb
-def watch(session: Session, after: int, count: int) -> None:
+def watch(session: Session, after: int, count: int | None) -> None:
     """Show what arrives, as it arrives. One line each; with --json, one object a line."""
     asyncio.run(_watch(session, after, count))
 
 
-async def _watch(session: Session, after: int, count: int) -> None:
+async def _watch(session: Session, after: int, count: int | None) -> None:
     seen = 0
     async with session.context().agency() as agency:
         async for item in agency.follow(after, partial(_tell_broken, session)):
             # What went before is not here to compare with; what its entry names is.
             marks = bearing.marks([item])
             row = _row(item, session, [item], marks.get(item.index, []))
-            if item.ahead:
-                told = "state_text" if session.as_json else "state"
-                row[told] = ", ".join(filter(None, [_AHEAD[session.lang], row[told]]))
+            words = [_AHEAD[session.lang]] if item.ahead else []
+            if isinstance(item, Delivered):
+                words += shown.says_to_do(item, session)
+            told = "state_text" if session.as_json else "state"
+            row[told] = ", ".join(filter(None, [*words, row[told]]))
             if session.as_json:
                 output.show_json({**row, "ahead": item.ahead})
             else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, output, world
+from exchange.cli import ageing, naming, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.client import granting
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("identity", metavar="ID")
+@click.argument("identity", metavar="ID|ENTRY")
 @verb
 def trace(session: Session, identity: str) -> None:
     """Tell what became of a bulletin posted from here, recipient by recipient."""
@@ -35,8 +35,8 @@ def trace(session: Session, identity: str) -> None:
         return
     accepted, index = story["accepted"], story["index"]
     session.say(
-        f"{identity}\naceptado {accepted}, asiento {index}, recibo verificado",
-        f"{identity}\naccepted {accepted}, entry {index}, receipt verified",
+        f"{story['id']}\naceptado {accepted}, asiento {index}, recibo verificado",
+        f"{story['id']}\naccepted {accepted}, entry {index}, receipt verified",
     )
     for each in story["recipients"]:
         click.echo(f"  {each['endpoint']}")
@@ -72,6 +72,7 @@ def _show_acks(session: Session, steps: Sequence[dict[str, Any]]) -> None:
 async def _trace(session: Session, identity: str) -> dict[str, Any]:
     """Put together the receipt, which the node gives to the poster only, grants and acks."""
     async with session.context().agency() as agency:
+        identity = naming.posted(agency.world.outbox, identity)
         envelope = agency.world.outbox.envelope(identity)
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES) if envelope else None
         if envelope is None or signed is None or signed.typ != headers.TYP:

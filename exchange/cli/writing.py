@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import output, world
+from exchange.cli import naming, output, world
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
@@ -42,7 +42,7 @@ _MAX_DRAFT_BYTES = 1024 * 1024
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 _TARGET = click.option(
     "--target",
-    metavar="ID",
+    metavar="ID|ENTRY",
     help="The bulletin this one updates, corrects, cancels or answers.",
 )
 _DRY = click.option("--dry-run", is_flag=True, help="Show who could read it; send nothing.")
@@ -103,7 +103,7 @@ def post(  # noqa: PLR0913, PLR0917  (one for each option)
 
 
 @click.command()
-@click.argument("target", metavar="ID")
+@click.argument("target", metavar="ID|ENTRY")
 @_FILE
 @_ATTACH
 @_DRY
@@ -117,7 +117,7 @@ def reply(  # noqa: PLR0913, PLR0917  (one for each option)
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Answer the bulletin ID with a draft: as `post --target ID`."""
+    """Answer a bulletin with a draft: as `post --target ID`."""
     sending = None if dry_run else yes
     asyncio.run(_post(session, _read(file), target, attach, sending=sending))
 
@@ -400,16 +400,16 @@ def _show_files(session: Session, prepared: Prepared) -> None:
 
 
 async def _target(agency: Agency, identity: str) -> Target:
-    """Return what ID stands for: a bulletin posted from here, or one in the inbox."""
+    """Return what an id or entry number stands for: posted from here, or in the inbox."""
     from exchange.client.reading import Delivered  # noqa: PLC0415
     from exchange.seal import jws  # noqa: PLC0415
 
-    envelope = agency.world.outbox.envelope(identity)
+    envelope = agency.world.outbox.envelope(naming.posted(agency.world.outbox, identity))
     if envelope is not None:
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
         return _target_of(headers.decode(signed.payload), signed.digest)
     for item in await agency.everything():
-        if isinstance(item, Delivered) and item.header.id == identity:
+        if isinstance(item, Delivered) and identity in (item.header.id, str(item.index)):
             return _target_of(item.header, item.digest)
     raise Refusal(Code.NOT_FOUND, "/target", id=identity)
 

@@ -469,9 +469,8 @@ def jwk_of(seed: str) -> Jwk:
 def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
     told = Report(
         ok=True, anchored=True, anchor="", size=9, replayed=9, attested=0, covered=6,
-        mirror=not grouped,
-        uncovered=uncovered, grouped=grouped, bodies=grouped, root="", checks=[],
-        attached=2, attachments=2 if grouped else None, purged=0,
+        mirror=not grouped, root="", checks=[], purged=0, attached=2,
+        uncovered=uncovered, grouped=grouped, bodies=grouped, attachments=grouped or None,
     )  # fmt: skip
     line = verifying._checked_en(told)
     assert line.startswith(first)
