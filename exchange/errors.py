@@ -94,6 +94,8 @@ class Code(StrEnum):
     TRUST_NOT_SIGNED = "trust-not-signed"
     TRUST_INVALID = "trust-invalid"
     PROTECTED_PERSONS = "protected-persons"
+    PERSONS_AUDIENCE = "persons-audience"
+    ASYLUM_TO_ORIGIN = "asylum-to-origin"
 
     # The caller at the door.
     NO_TOKEN = "no-token"

@@ -207,6 +207,7 @@ def _read(file: Path) -> Draft:
 def _check_alone(session: Session, read: Draft) -> None:
     identity = uuid7(world.clock_ms(), world.randomness(10))
     bulletin = drafts.complete(read, id=identity, origin="pa.check", codes=world.codes())
+    bulletins.check_audience(bulletin, read.post.marking, world.now(), "/bulletin")
     warnings = _warnings(bulletins.indicators(bulletin, world.codes(), world.now()))
     if session.as_json:
         output.show_json({"valid": True, "type": bulletin.type, "warnings": warnings})

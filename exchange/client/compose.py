@@ -114,6 +114,8 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review = _Review(in_spite)
     readers, left_out = _readers(draft, view, standing, now, review)
+    with review:
+        bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
     header = _header(draft, bulletin, standing, view, now)
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
     # The node would refuse the same; its author should hear it before anything is sealed.

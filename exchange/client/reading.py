@@ -382,6 +382,7 @@ def unseal(
         item = msgspec.structs.replace(item, opened=opened)
         bulletin = bulletins.decode(opened.text, codes)
         check_repeated(item.header, bulletin)
+        bulletins.check_audience(bulletin, item.header.marking, item.header.issued)
     except Refusal as refusal:
         return msgspec.structs.replace(item, locked=refusal)
     return msgspec.structs.replace(item, bulletin=bulletin)

@@ -46,7 +46,22 @@ Expiry = Annotated[
         extra={"form": "expiry"},
     ),
 ]
-_FEEDS = {"rfi": "requests", "rpy": "requests", "sta": "dialogue", "dlg": "dialogue"}
+# Feeds are the arrangement's to name; these are the exercise's, by what they carry.
+_FEEDS = {
+    **dict.fromkeys(("rfi", "rpy", "con"), "requests"),
+    **dict.fromkeys(("sta", "dlg"), "dialogue"),
+    **dict.fromkeys(("mig", "smg"), "migration"),
+    **dict.fromkeys(("ocn", "crm"), "crime"),
+    **dict.fromkeys(("opn", "dcf"), "operations"),
+}
+# What a type's template says instead of the example that the field has elsewhere.
+_SAMPLES = {
+    "brq": [("# regime = ", "regime = ")],
+    "brp": [('type = "rfi"', 'type = "brq"')],
+    "brr": [('type = "rfi"', 'type = "brq"')],
+    "con": [('type = "rfi"', 'type = "szr"')],
+    "dcf": [('type = "rfi"', 'type = "dcf"')],
+}
 # The header spells these codes out; here is which list has their words.
 _LISTS = {
     "precedence": "precedence",
@@ -135,9 +150,10 @@ def complete(
         Refusal: what is wrong; ``at`` is a pointer into the draft, under ``/bulletin``. So too
             where a template's own words were left standing (``placeholder``).
     """
-    values: dict[str, Any] = {"schema": SCHEMA, "id": id, "origin": origin, "declares": []}
+    values: dict[str, Any] = {"schema": SCHEMA, "id": id, "origin": origin}
     values |= dict.fromkeys(_NULLS) | draft.bulletin
     content = values.get("content")
+    values.setdefault("declares", _declared(content))
     if isinstance(content, dict):
         if target is not None:
             values["content"] = content | {"target": msgspec.to_builtins(target)}
@@ -154,6 +170,22 @@ def complete(
     for at in _untouched(draft.bulletin, "/bulletin", samples):
         raise Refusal(Code.PLACEHOLDER, at)
     return bulletin
+
+
+def _declared(content: Any) -> list[str]:
+    """Return what a node must enforce of a drafted content, sorted; decoding checks it."""
+    if not isinstance(content, dict):
+        return []
+    named = content.get("persons") or [content.get("person")]
+    people = (
+        [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+    )
+    found = {
+        "must-purge": content.get("must_purge") is True,
+        "persons": bool(people),
+        "protected-person": any(each.get("protections") for each in people),
+    }
+    return [name for name, holds in found.items() if holds]
 
 
 def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
@@ -260,8 +292,10 @@ def template(type: str, lang: Lang, codes: Codes) -> str:  # noqa: A002
     if type not in kinds.TYPES:
         raise Refusal(Code.WRONG_VALUE, "/bulletin/type", expected="code", list="types")
     text = template_text.template(_shape(), shape.of(type), lang, codes)
-    # Feeds are the arrangement's to name; these are the exercise's, by what they carry.
-    return text.replace('feed = "maritime"', f'feed = "{_FEEDS.get(type, "maritime")}"', 1)
+    feed = ('feed = "maritime"', f'feed = "{_FEEDS.get(type, "maritime")}"')
+    for general, own in [feed, *_SAMPLES.get(type, [])]:
+        text = text.replace(general, own, 1)
+    return text
 
 
 def _shape() -> shape.Shape:

@@ -55,7 +55,7 @@ def given(form, value):
     """Name the members that have a row of their own."""
     for member in form.members:
         inner = value.get(member.name)
-        if inner in (None, []) or member.name == "n":
+        if inner in (None, []) or member.name == "n" or member.shape.form == "secret":
             continue
         yield member.name
         items = member.shape.kind == "list"

@@ -5,18 +5,29 @@ puts them under the common top. ``lexical``, ``decoding`` and ``rules`` are what
 checks, in that order.
 """
 
+from exchange.model.bulletin.audience import check as check_audience
 from exchange.model.bulletin.decoding import decode, encode
 from exchange.model.bulletin.difference import changes, corrected, unfounded
 from exchange.model.bulletin.indicators import Indicator, indicators
 from exchange.model.bulletin.kinds import (
     TYPES,
     VERBS,
+    Brp,
+    Brq,
+    Brr,
     Bulletin,
     Can,
+    Con,
     Cor,
+    Crm,
+    Dcf,
     Dlg,
+    Mig,
+    Ocn,
+    Opn,
     Rfi,
     Rpy,
+    Smg,
     Sta,
     Szr,
     Voi,
@@ -26,6 +37,16 @@ from exchange.model.bulletin.lexical import MAX_BYTES
 from exchange.model.bulletin.words import SCHEMA
 
 __all__ = [
+    "Con",
+    "Crm",
+    "Dcf",
+    "Opn",
+    "Ocn",
+    "Smg",
+    "Mig",
+    "Brr",
+    "Brp",
+    "Brq",
     "MAX_BYTES",
     "SCHEMA",
     "TYPES",
@@ -41,6 +62,7 @@ __all__ = [
     "Szr",
     "Voi",
     "changes",
+    "check_audience",
     "corrected",
     "decode",
     "encode",

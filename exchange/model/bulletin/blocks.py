@@ -129,6 +129,14 @@ class Container(Block, frozen=True):
     seal: w.Line | None = None
 
 
+class Contact(Block, frozen=True):
+    """A desk that answers, by day and night: an office, not a person."""
+
+    office: w.Line
+    phone: w.Phone | None = None
+    radio: w.Line | None = None
+
+
 class Headcount(Block, frozen=True):
     """A number of people by nationality, sex and age band: people counted, never named."""
 

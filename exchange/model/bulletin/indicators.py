@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.model.bulletin import blocks, operational, shape
-from exchange.model.bulletin.kinds import Rfi
+from exchange.model.bulletin import blocks, boarding, operational, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 _YEAR_S = 31_556_952
 # A date further from issue than so many years is odd. Records speak of the past on purpose.
-_YEARS = {"sta": 20, "dlg": 20}
+_YEARS = {"sta": 20, "dlg": 20, "smg": 20, "ocn": 20, "crm": 20}
 _YEARS_OF_REPORTS = 2
 # Clocks differ: what was seen a moment after issue is not odd.
 _SKEW_S = 300
@@ -93,10 +92,12 @@ def _struct(value: object, at: str, look: _Look) -> Iterator[Indicator]:
         case operational.VesselOfInterest(seen=seen, eta=eta):
             if seen is not None and eta is not None and eta < seen.at:
                 yield Indicator("eta-before-seen", f"{at}/eta", {})
-        case operational.Sighting() | operational.CustodyStep():
+        case operational.Sighting() | operational.CustodyStep() | boarding.Handover():
             yield from _happened(value.at, f"{at}/at", look)
         case operational.Seizure():
             yield from _happened(value.seized_at, f"{at}/seized_at", look)
+        case boarding.BoardingResult():
+            yield from _happened(value.ended_at, f"{at}/ended_at", look)
         case _:
             pass
 
@@ -120,8 +121,8 @@ def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator
 def _due(bulletin: Bulletin, issued: int) -> Iterator[Indicator]:
     if bulletin.due is not None and bulletin.due.timestamp() < issued:
         # A request says it in its content, where its author wrote it.
-        is_request = isinstance(bulletin, Rfi)
-        yield Indicator("due-before-issue", "/content/reply_by" if is_request else "/due", {})
+        is_asked = getattr(bulletin.content, "reply_by", None) is not None
+        yield Indicator("due-before-issue", "/content/reply_by" if is_asked else "/due", {})
 
 
 def _geometry(geometry: blocks.Geometry | None, at: str) -> Iterator[Indicator]:

@@ -13,9 +13,18 @@ from msgspec import Meta, Struct, field
 from exchange.model.bulletin import words as w
 from exchange.model.bulletin.amendments import Cancellation, Correction
 from exchange.model.bulletin.blocks import Attachment, Grading, Text
+from exchange.model.bulletin.boarding import BoardingReply, BoardingRequest, BoardingResult
+from exchange.model.bulletin.migration import MigrationFlow
+from exchange.model.bulletin.networks import CrimeNetwork, SmugglingNetwork
 from exchange.model.bulletin.operational import Seizure, VesselOfInterest
+from exchange.model.bulletin.operations import Deconfliction, JointOperation
 from exchange.model.bulletin.records import Dialogue, Statistics
-from exchange.model.bulletin.requests import InformationReply, InformationRequest
+from exchange.model.bulletin.requests import (
+    InformationReply,
+    InformationRequest,
+    ReleaseConsent,
+)
+from exchange.model.bulletin.wanted import CommonCrime
 from exchange.model.header import MAX_ATTACHMENTS, Verb
 
 
@@ -100,13 +109,103 @@ class Dlg(_Bulletin, frozen=True, kw_only=True, tag="dlg"):
     content: Dialogue
 
 
-Bulletin = Voi | Szr | Rfi | Rpy | Cor | Can | Sta | Dlg
+class Brq(_Bulletin, frozen=True, kw_only=True, tag="brq"):
+    """A boarding request to the flag State."""
 
+    content: BoardingRequest
+
+
+class Brp(_Bulletin, frozen=True, kw_only=True, tag="brp"):
+    """The flag State's reply to a boarding request."""
+
+    content: BoardingReply
+
+
+class Brr(_Bulletin, frozen=True, kw_only=True, tag="brr"):
+    """The result of a boarding."""
+
+    content: BoardingResult
+
+
+class Mig(_Bulletin, frozen=True, kw_only=True, tag="mig"):
+    """An irregular migration flow, aggregate only."""
+
+    content: MigrationFlow
+
+
+class Smg(_Bulletin, frozen=True, kw_only=True, tag="smg"):
+    """A smuggling or trafficking network."""
+
+    content: SmugglingNetwork
+
+
+class Ocn(_Bulletin, frozen=True, kw_only=True, tag="ocn"):
+    """An organized-crime network and its finances."""
+
+    content: CrimeNetwork
+
+
+class Opn(_Bulletin, frozen=True, kw_only=True, tag="opn"):
+    """A joint operation."""
+
+    content: JointOperation
+
+
+class Dcf(_Bulletin, frozen=True, kw_only=True, tag="dcf"):
+    """Deconfliction."""
+
+    content: Deconfliction
+
+
+class Crm(_Bulletin, frozen=True, kw_only=True, tag="crm"):
+    """Common crime: wanted, missing, stolen."""
+
+    content: CommonCrime
+
+
+class Con(_Bulletin, frozen=True, kw_only=True, tag="con"):
+    """Third-party release consent."""
+
+    content: ReleaseConsent
+
+
+Bulletin = (
+    Voi
+    | Brq
+    | Brp
+    | Brr
+    | Szr
+    | Mig
+    | Smg
+    | Ocn
+    | Opn
+    | Dcf
+    | Crm
+    | Rfi
+    | Rpy
+    | Con
+    | Cor
+    | Can
+    | Sta
+    | Dlg
+)
+
+# In the order of the list of types.
 TYPES: dict[str, type[Bulletin]] = {
     "voi": Voi,
+    "brq": Brq,
+    "brp": Brp,
+    "brr": Brr,
     "szr": Szr,
+    "mig": Mig,
+    "smg": Smg,
+    "ocn": Ocn,
+    "opn": Opn,
+    "dcf": Dcf,
+    "crm": Crm,
     "rfi": Rfi,
     "rpy": Rpy,
+    "con": Con,
     "cor": Cor,
     "can": Can,
     "sta": Sta,
@@ -121,6 +220,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "cor": ("correct",),
     "can": ("cancel",),
     "rpy": ("reply",),
+    "brp": ("reply",),
 }
 
 

@@ -1,4 +1,4 @@
-"""Asking and answering: a request for information (RFI), its reply (RPY)."""
+"""Asking and answering: for information (RFI, RPY), for leave to pass something on (CON)."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ class InformationReply(Block, frozen=True):
 
     target: Target
     answers: Annotated[list[Answer], Meta(min_length=1, max_length=50)]
+
+
+class ReleaseConsent(Block, frozen=True):
+    """Whether something may be passed on to somebody it was not sent to: asked, or answered."""
+
+    consent_step: w.ConsentStep
+    target: Target
+    proposed_to: Annotated[list[w.Member], Meta(min_length=1, max_length=20)]
+    purpose: Text
+    reply_by: w.Time | None = None
+    consent: w.Consent | None = None
+    conditions: Text | None = None

@@ -7,30 +7,37 @@ Each rule refuses with ``wrong-value`` and the name of what was expected. Those 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from stdnum import imo, iso6346
+from typing import TYPE_CHECKING, Any
 
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import amendments, blocks, kinds, operational, records, requests
+from exchange.model.bulletin import (
+    amendments,
+    blocks,
+    case_rules,
+    kinds,
+    operational,
+    people_rules,
+    records,
+    requests,
+)
 from exchange.model.bulletin import shape as shapes
+from exchange.model.bulletin.checkdigits import FORMS
+from exchange.model.bulletin.demands import ascending, must, numbered, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
 
 # What only decoding checks: a JSON Schema accepts these, a conforming reader does not.
-RULES = (
+_SHARED = (
     "answer-text",
     "ascending",
     "change",
     "change-pointer",
-    "container",
     "due-is-reply-by",
     "ground",
-    "imo",
     "must-purge-declared",
     "numbered",
     "official-weighed",
@@ -38,6 +45,7 @@ RULES = (
     "period",
     "place-somewhere",
     "quantity-something",
+    "regime-named",
     "ring-closed",
     "seized-something",
     "sighting-seen",
@@ -51,8 +59,7 @@ RULES = (
     "vessel-described",
     "weighed-beside-packages",
 )
-FORMS: dict[str, Callable[[str], bool]] = {"imo": imo.is_valid, "container": iso6346.is_valid}
-
+RULES = tuple(sorted({*_SHARED, *FORMS, *case_rules.RULES, *people_rules.RULES}))
 # A file is sealed to its bulletin's id: a correction brings its own.
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
 
@@ -95,107 +102,88 @@ def _scalar(shape: Shape, value: Any, at: str, codes: Codes) -> None:
     if shape.codes and not codes.has(shape.codes, value):
         raise Refusal(Code.WRONG_VALUE, at, expected="code", list=shape.codes, found=value[:48])
     if shape.form in FORMS and not FORMS[shape.form](value):
-        _refuse(at, shape.form)
-
-
-def _refuse(at: str, rule: str) -> NoReturn:
-    raise Refusal(Code.WRONG_VALUE, at, expected=rule)
-
-
-def _must(holds: bool, at: str, rule: str) -> None:
-    if not holds:
-        _refuse(at, rule)
-
-
-def _ascending(numbers: Sequence[int], at: str, rule: str) -> None:
-    _must(all(first < second for first, second in pairwise(numbers)), at, rule)
-
-
-def _numbered(numbers: Sequence[int], at: str) -> None:
-    _must(list(numbers) == list(range(1, len(numbers) + 1)), at, "numbered")
+        refuse(at, shape.form)
 
 
 def _text(text: blocks.Text, at: str) -> None:
     langs = [text.lang, *(translation.lang for translation in text.translations)]
-    _must(len(set(langs)) == len(langs), f"{at}/translations", "translation-language")
+    must(len(set(langs)) == len(langs), f"{at}/translations", "translation-language")
 
 
 def _polygon(polygon: blocks.Polygon, at: str) -> None:
     for number, ring in enumerate(polygon.coordinates):
-        _must(ring[0] == ring[-1], f"{at}/coordinates/{number}", "ring-closed")
+        must(ring[0] == ring[-1], f"{at}/coordinates/{number}", "ring-closed")
 
 
 def _place(place: blocks.Place, at: str) -> None:
     somewhere = (place.geometry, place.locode, place.subdivision, place.name)
-    _must(any(part is not None for part in somewhere), at, "place-somewhere")
+    must(any(part is not None for part in somewhere), at, "place-somewhere")
 
 
 def _quantity(quantity: blocks.Quantity, at: str) -> None:
-    _must(quantity.value is not None or quantity.packages is not None, at, "quantity-something")
-    _must((quantity.value is None) == (quantity.unit is None), f"{at}/unit", "unit-with-value")
+    must(quantity.value is not None or quantity.packages is not None, at, "quantity-something")
+    must((quantity.value is None) == (quantity.unit is None), f"{at}/unit", "unit-with-value")
     if quantity.value is not None and quantity.packages is not None:
         # Else a reader could not tell a weight from packages multiplied by a guess.
-        _must(quantity.basis is not None, f"{at}/basis", "weighed-beside-packages")
+        must(quantity.basis is not None, f"{at}/basis", "weighed-beside-packages")
     if quantity.count == "official":
-        _must(quantity.basis != "estimated", f"{at}/basis", "official-weighed")
+        must(quantity.basis != "estimated", f"{at}/basis", "official-weighed")
 
 
 def _vessel(vessel: blocks.Vessel, at: str) -> None:
-    _must(vessel != blocks.Vessel(), at, "vessel-described")
+    must(vessel != blocks.Vessel(), at, "vessel-described")
 
 
 def _period(period: blocks.Period, at: str) -> None:
-    _must(period.start < period.end, f"{at}/end", "period")
+    must(period.start < period.end, f"{at}/end", "period")
 
 
 def _vessel_of_interest(content: operational.VesselOfInterest, at: str) -> None:
     seen = content.seen is not None or content.notice != "sighting"
-    _must(seen, f"{at}/seen", "sighting-seen")
+    must(seen, f"{at}/seen", "sighting-seen")
 
 
 def _seizure(content: operational.Seizure, at: str) -> None:
-    _must(bool(content.drugs or content.cash or content.goods_seized), at, "seized-something")
+    must(bool(content.drugs or content.cash or content.goods_seized), at, "seized-something")
     times = [step.at for step in content.custody]
-    _must(times == sorted(times), f"{at}/custody", "ascending")
+    must(times == sorted(times), f"{at}/custody", "ascending")
 
 
 def _request(content: requests.InformationRequest, at: str) -> None:
-    _numbered([question.n for question in content.questions], f"{at}/questions")
+    numbered([question.n for question in content.questions], f"{at}/questions")
 
 
 def _reply(content: requests.InformationReply, at: str) -> None:
-    _must(content.target.type == "rfi", f"{at}/target/type", "target-rfi")
-    _ascending([answer.n for answer in content.answers], f"{at}/answers", "ascending")
+    must(content.target.type == "rfi", f"{at}/target/type", "target-rfi")
+    ascending([answer.n for answer in content.answers], f"{at}/answers", "ascending")
 
 
 def _answer(answer: requests.Answer, at: str) -> None:
-    _must(
-        (answer.outcome == "refused") == (answer.ground is not None), f"{at}/ground", "ground"
-    )
+    must((answer.outcome == "refused") == (answer.ground is not None), f"{at}/ground", "ground")
     told = answer.outcome not in ("answered", "partial") or answer.answer is not None
-    _must(told, f"{at}/answer", "answer-text")
+    must(told, f"{at}/answer", "answer-text")
 
 
 def _correction(content: amendments.Correction, at: str) -> None:
     kind = content.target.type
-    _must(kind != "can", f"{at}/target/type", "target-not-a-cancellation")
+    must(kind != "can", f"{at}/target/type", "target-not-a-cancellation")
     for number, change in enumerate(content.changes):
         place = f"{at}/changes/{number}"
-        _must(change.before != change.after, place, "change")
+        must(change.before != change.after, place, "change")
         first = shapes.steps(change.pointer)[0]
         # A type we have no struct for yet cannot be looked into; its own reader will.
         known = (
             kind not in kinds.TYPES or shapes.at(shapes.of(kind), change.pointer) is not None
         )
-        _must(first not in _FIXED and known, f"{place}/pointer", "change-pointer")
+        must(first not in _FIXED and known, f"{place}/pointer", "change-pointer")
 
 
 def _response(response: records.ResponseTime, at: str) -> None:
-    _must(response.p50_s <= response.p90_s <= response.p99_s, f"{at}/p99_s", "percentiles")
+    must(response.p50_s <= response.p90_s <= response.p99_s, f"{at}/p99_s", "percentiles")
 
 
 def _dialogue(content: records.Dialogue, at: str) -> None:
-    _numbered([decision.n for decision in content.decisions], f"{at}/decisions")
+    numbered([decision.n for decision in content.decisions], f"{at}/decisions")
 
 
 _OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
@@ -213,17 +201,23 @@ _OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     amendments.Correction: _correction,
     records.ResponseTime: _response,
     records.Dialogue: _dialogue,
+    **case_rules.OF_STRUCT,
+    **people_rules.OF_STRUCT,
 }
 
 
 def _bulletin(bulletin: kinds.Bulletin) -> None:
     sorted_set = all(first < second for first, second in pairwise(bulletin.declares))
-    _must(sorted_set, "/declares", "sorted-set")
-    if isinstance(bulletin, kinds.Rfi):
-        _must(bulletin.due == bulletin.content.reply_by, "/due", "due-is-reply-by")
+    must(sorted_set, "/declares", "sorted-set")
+    if isinstance(bulletin, kinds.Rfi | kinds.Brq | kinds.Con):
+        by = bulletin.content.reply_by
+        must(by is None or bulletin.due == by, "/due", "due-is-reply-by")
+    if isinstance(bulletin, kinds.Brq):
+        must(bulletin.regime is not None, "/regime", "regime-named")
     if isinstance(bulletin, kinds.Cor | kinds.Can):
         declared = "must-purge" in bulletin.declares
-        _must(declared == bulletin.content.must_purge, "/declares", "must-purge-declared")
-    if isinstance(bulletin, kinds.Cor | kinds.Can | kinds.Rpy):
-        itself = bulletin.content.target.id == bulletin.id
-        _must(not itself, "/content/target/id", "target-not-itself")
+        must(declared == bulletin.content.must_purge, "/declares", "must-purge-declared")
+    target = getattr(bulletin.content, "target", None)
+    if target is not None:
+        must(target.id != bulletin.id, "/content/target/id", "target-not-itself")
+    people_rules.check(bulletin)

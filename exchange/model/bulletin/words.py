@@ -80,6 +80,45 @@ Subdivision = Annotated[
     str, Meta(pattern=r"^[A-Z]{2}-[A-Z0-9]{1,3}$", extra={"form": "subdivision"})
 ]
 
+# A day, a month or a year: as precise as it is written.
+Date = Annotated[
+    str,
+    Meta(
+        pattern=r"^(1[89]|20)[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$",
+        extra={"form": "date"},
+    ),
+]
+# As in a machine-readable zone, with spaces for its fillers.
+MrzName = Annotated[
+    str, Meta(max_length=39, pattern=r"^[A-Z]+( [A-Z]+)*$", extra={"form": "mrz-name"})
+]
+DocumentNumber = Annotated[
+    str, Meta(pattern=r"^[A-Z0-9]{3,20}$", extra={"form": "document-number"})
+]
+CheckDigit = Annotated[str, Meta(pattern=r"^[0-9]$", extra={"form": "check-digit"})]
+Ref = Annotated[str, Meta(pattern=r"^[a-z][0-9]{1,4}$", extra={"form": "ref"})]
+Phone = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$", extra={"form": "phone"})]
+Vin = Annotated[str, Meta(pattern=r"^[A-HJ-NPR-Z0-9]{17}$", extra={"form": "vin"})]
+HullId = Annotated[str, Meta(pattern=r"^([A-Z]{2}-)?[A-Z0-9]{12}$", extra={"form": "hull-id"})]
+Imei = Annotated[str, Meta(pattern=r"^[0-9]{15}$", extra={"form": "imei"})]
+Iban = Annotated[
+    str, Meta(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$", extra={"form": "iban"})
+]
+Bic = Annotated[
+    str, Meta(pattern=r"^[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?$", extra={"form": "bic"})
+]
+Aba = Annotated[str, Meta(pattern=r"^[0-9]{9}$", extra={"form": "aba"})]
+Lei = Annotated[str, Meta(pattern=r"^[A-Z0-9]{18}[0-9]{2}$", extra={"form": "lei"})]
+LedgerAddress = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9]{20,100}$", extra={"form": "ledger-address"})
+]
+# Geohash: three characters are some 150 km across, six are 1 km.
+Cell = Annotated[str, Meta(pattern=r"^[0-9b-hjkmnp-z]{3,6}$", extra={"form": "cell"})]
+Token = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$", extra={"form": "subject-token"}),
+]
+
 Language = Annotated[str, Meta(extra={"codes": "languages"})]
 TranslationWay = Annotated[str, Meta(extra={"codes": "translation-ways"})]
 Declaration = Annotated[str, Meta(extra={"codes": "declarations"})]
@@ -114,3 +153,33 @@ Horizon = Annotated[str, Meta(extra={"codes": "horizons"})]
 InitiativeState = Annotated[str, Meta(extra={"codes": "initiative-states"})]
 MediaType = Annotated[str, Meta(extra={"codes": "media-types"})]
 SupportKind = Annotated[str, Meta(extra={"codes": "support-kinds"})]
+NationalityClaim = Annotated[str, Meta(extra={"codes": "nationality-claims"})]
+NationalityFinding = Annotated[str, Meta(extra={"codes": "nationality-findings"})]
+BoardingAction = Annotated[str, Meta(extra={"codes": "boarding-actions"})]
+BoardingDecision = Annotated[str, Meta(extra={"codes": "boarding-decisions"})]
+Jurisdiction = Annotated[str, Meta(extra={"codes": "jurisdictions"})]
+ConsentBasis = Annotated[str, Meta(extra={"codes": "consent-bases"})]
+Force = Annotated[str, Meta(extra={"codes": "force"})]
+Disposition = Annotated[str, Meta(extra={"codes": "dispositions"})]
+Offence = Annotated[str, Meta(extra={"codes": "offences"})]
+Direction = Annotated[str, Meta(extra={"codes": "directions"})]
+Minority = Annotated[str, Meta(extra={"codes": "minorities"})]
+Transport = Annotated[str, Meta(extra={"codes": "transports"})]
+Trend = Annotated[str, Meta(extra={"codes": "trends"})]
+Vulnerability = Annotated[str, Meta(extra={"codes": "vulnerabilities"})]
+PersonRole = Annotated[str, Meta(extra={"codes": "person-roles"})]
+Protection = Annotated[str, Meta(extra={"codes": "protections"})]
+DocumentKind = Annotated[str, Meta(extra={"codes": "document-kinds"})]
+Typology = Annotated[str, Meta(extra={"codes": "typologies"})]
+PropertyKind = Annotated[str, Meta(extra={"codes": "property-kinds"})]
+LinkKind = Annotated[str, Meta(extra={"codes": "link-kinds"})]
+Chain = Annotated[str, Meta(extra={"codes": "chains"})]
+SmugglingKind = Annotated[str, Meta(extra={"codes": "smuggling-kinds"})]
+Phase = Annotated[str, Meta(extra={"codes": "phases"})]
+UnitKind = Annotated[str, Meta(extra={"codes": "unit-kinds"})]
+DeconflictionStep = Annotated[str, Meta(extra={"codes": "deconfliction-steps"})]
+DeconflictionAnswer = Annotated[str, Meta(extra={"codes": "deconfliction-answers"})]
+NoticeClass = Annotated[str, Meta(extra={"codes": "notice-classes"})]
+Caution = Annotated[str, Meta(extra={"codes": "cautions"})]
+ConsentStep = Annotated[str, Meta(extra={"codes": "consent-steps"})]
+Consent = Annotated[str, Meta(extra={"codes": "consents"})]

@@ -1,0 +1,161 @@
+"""Guard-rails on people's data: who may be named and why, and how flows are counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exchange.model.bulletin import migration, networks, people, wanted
+from exchange.model.bulletin.checkdigits import ledger_address, mrz
+from exchange.model.bulletin.demands import must, refuse
+from exchange.model.bulletin.migration import SMALLEST_CELL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exchange.model.bulletin.kinds import Bulletin
+
+RULES = (
+    "account-number",
+    "asylum-nationality",
+    "document-check",
+    "no-pictures",
+    "notice-subject",
+    "notice-warrant",
+    "person-named",
+    "persons-declared",
+    "protected-declared",
+    "protected-elsewhere",
+    "ref-known",
+    "ref-once",
+    "small-cell",
+    "small-cell-total",
+    "suspicion-basis",
+    "valid-period",
+    "wallet-address",
+)
+# Of these nobody need be under suspicion.
+_UNSUSPECTED = frozenset({"victim", "witness", "missing"})
+# Types about people on the move: no image of them travels.
+_WITHOUT_PICTURES = frozenset({"mig", "smg"})
+
+
+def persons(bulletin: Bulletin) -> Iterator[tuple[str, people.Person]]:
+    """Yield everybody a bulletin names, with the JSON pointer of each."""
+    content = bulletin.content
+    if isinstance(content, networks.CrimeNetwork):
+        for place, person in enumerate(content.persons):
+            yield f"/content/persons/{place}", person
+    elif isinstance(content, wanted.CommonCrime) and content.person is not None:
+        yield "/content/person", content.person
+
+
+def check(bulletin: Bulletin) -> None:
+    """Hold a whole bulletin to the rules on people.
+
+    Raises:
+        Refusal: see ``rules.check``.
+    """
+    named = list(persons(bulletin))
+    must(bool(named) == ("persons" in bulletin.declares), "/declares", "persons-declared")
+    guarded = [(at, person) for at, person in named if person.protections]
+    for at, person in guarded:
+        must(bulletin.type == "smg", f"{at}/protections", "protected-elsewhere")
+        is_asylum = "asylum-seeker" in person.protections
+        known = person.nationality is not None or not is_asylum
+        must(known, f"{at}/nationality", "asylum-nationality")
+    declared = "protected-person" in bulletin.declares
+    must(bool(guarded) == declared, "/declares", "protected-declared")
+    if bulletin.type in _WITHOUT_PICTURES:
+        for place, each in enumerate(bulletin.attachments):
+            is_picture = each.media_type.startswith(("image/", "video/"))
+            must(not is_picture, f"/attachments/{place}/media_type", "no-pictures")
+
+
+def _person(person: people.Person, at: str) -> None:
+    called = (person.surname, person.given_names, person.native_name, *person.aliases)
+    must(any(name is not None for name in called), at, "person-named")
+    told = person.suspicion is not None or person.person_role in _UNSUSPECTED
+    must(told, f"{at}/suspicion", "suspicion-basis")
+
+
+def _document(document: people.TravelDocument, at: str) -> None:
+    given = document.check_digit
+    holds = given is None or given == mrz(document.document_number)
+    must(holds, f"{at}/check_digit", "document-check")
+
+
+def _network(content: networks.CrimeNetwork, at: str) -> None:
+    known: set[str] = set()
+    for name in ("persons", "organizations", "accounts", "wallets", "properties"):
+        for place, each in enumerate(getattr(content, name)):
+            must(each.ref not in known, f"{at}/{name}/{place}/ref", "ref-once")
+            known.add(each.ref)
+    for name in ("links", "transfers"):
+        for place, each in enumerate(getattr(content, name)):
+            for end in ("from_ref", "to_ref"):
+                there = getattr(each, end) in known
+                must(there, f"{at}/{name}/{place}/{end}", "ref-known")
+
+
+def _account(account: networks.Account, at: str) -> None:
+    by_number = account.account_number is not None and (account.bic or account.aba)
+    must(account.iban is not None or bool(by_number), at, "account-number")
+
+
+def _wallet(wallet: networks.Wallet, at: str) -> None:
+    must(ledger_address(wallet.chain, wallet.address), f"{at}/address", "wallet-address")
+
+
+def _link(link: networks.Link, at: str) -> None:
+    start, end = link.valid_from, link.valid_until
+    must(start is None or end is None or start < end, f"{at}/valid_until", "valid-period")
+
+
+def _flow(content: migration.MigrationFlow, at: str) -> None:
+    for name in ("flow", "vulnerable"):
+        for place, cell in enumerate(getattr(content, name)):
+            shown = cell.n is None or cell.n >= SMALLEST_CELL
+            must(shown, f"{at}/{name}/{place}/n", "small-cell")
+    if content.total_persons is None:
+        return
+    hidden = sum(cell.n is None for cell in content.flow)
+    rest = content.total_persons - sum(cell.n or 0 for cell in content.flow)
+    # One hidden cell is the rest itself; of several, a rest near its bounds tells each.
+    most = hidden * (SMALLEST_CELL - 1)
+    fits = rest == 0 if not hidden else max(hidden, SMALLEST_CELL - 1) < rest < most
+    must(fits, f"{at}/total_persons", "small-cell-total")
+
+
+def _notice(content: wanted.CommonCrime, at: str) -> None:
+    about = _SUBJECTS[content.notice_class]
+    for name in ("person", "vehicle", "vessel", "firearm", "document", "imei"):
+        is_given = getattr(content, name) is not None
+        must(is_given == (name == about), f"{at}/{name}", "notice-subject")
+    if content.hull_id is not None and about != "vessel":
+        refuse(f"{at}/hull_id", "notice-subject")
+    if content.notice_class == "wanted-person":
+        told = content.warrant and content.court and content.offences
+        must(bool(told), at, "notice-warrant")
+
+
+_SUBJECTS = {
+    "wanted-person": "person",
+    "missing-person": "person",
+    "stolen-vehicle": "vehicle",
+    "stolen-vessel": "vessel",
+    "firearm": "firearm",
+    "document": "document",
+    "phone": "imei",
+}
+
+OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
+    people.Person: _person,
+    people.TravelDocument: _document,
+    networks.CrimeNetwork: _network,
+    networks.SmugglingNetwork: _network,
+    networks.Account: _account,
+    networks.Wallet: _wallet,
+    networks.Link: _link,
+    migration.MigrationFlow: _flow,
+    wanted.CommonCrime: _notice,
+}
