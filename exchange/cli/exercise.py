@@ -45,18 +45,36 @@ MEMBERS = (
 
 
 def feeds() -> list[Feed]:
-    """Return the three feeds of the exercise."""
+    """Return the feeds of the exercise; between them they carry every type."""
     return [
         found.feed(
             "maritime",
             {"es": "Operaciones marítimas", "en": "Maritime operations"},
-            ["voi", "szr", "cor", "can"],
+            ["voi", "brq", "brp", "brr", "szr", "cor", "can"],
             MEMBERS,
         ),
         found.feed(
             "requests",
             {"es": "Solicitudes de información", "en": "Requests for information"},
-            ["rfi", "rpy", "cor", "can"],
+            ["rfi", "rpy", "con", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "migration",
+            {"es": "Movilidad humana", "en": "Migration"},
+            ["mig", "smg", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "crime",
+            {"es": "Crimen organizado y delito común", "en": "Organized and common crime"},
+            ["ocn", "crm", "cor", "can"],
+            MEMBERS,
+        ),
+        found.feed(
+            "operations",
+            {"es": "Operaciones conjuntas", "en": "Joint operations"},
+            ["opn", "dcf", "cor", "can"],
             MEMBERS,
         ),
         found.feed(

@@ -20,6 +20,7 @@ from exchange import resources
 from exchange.cli import found
 from exchange.cli.main import cli
 from exchange.custody.founding import SUITE, EndpointPlan, MemberPlan
+from exchange.model.bulletin import TYPES
 from exchange.model.identity import SuiteId
 from exchange.model.trust import Label, Role
 
@@ -72,7 +73,7 @@ class Exercise:
                 ),
             ),
         ]
-        types = ["can", "cor", "dlg", "rfi", "rpy", "sta", "szr", "voi"]
+        types = list(TYPES)
         listed = [found.feed(name, _LABEL, types, members) for name in feeds]
         self.place = found.write(folder, self.port, members, listed, PASSPHRASE)
         self.node: subprocess.Popen[bytes] | None = None
@@ -147,7 +148,7 @@ class Exercise:
     def draft(self, name: str = "voi-1.es.toml", **changes: str) -> str:
         """A committed example, for this exercise's one feed and explicit reader."""
         text = resources.read(f"v1/examples/{name}").decode()
-        for feed in ("requests", "dialogue"):
+        for feed in ("requests", "dialogue", "migration", "crime", "operations"):
             text = text.replace(f'feed = "{feed}"', 'feed = "maritime"')
         text = text.replace("[post]\n", '[post]\nto = ["us.jiatfs/watch"]\n', 1)
         for old, new in changes.items():

@@ -1,0 +1,96 @@
+"""Who may be told of people: each rule alone, before sealing and on opening."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from exchange.errors import Code, Refusal
+from exchange.model import draft
+from exchange.model.bulletin import check_audience, decode
+from tests.model.bulletins import CODES, INDEX, drafted, example, plain, put
+
+NAME = "smg-1.es.toml"
+NOW = 1795620000
+NARROW = drafted(NAME).post.marking
+
+
+def refused(bulletin, issued=NOW, **changes):
+    try:
+        check_audience(bulletin, msgspec.structs.replace(NARROW, **changes), issued)
+    except Refusal as refusal:
+        return refusal.code, refusal.at
+    return None
+
+
+def test_the_example_may_go_to_whom_it_is_marked_for():
+    assert refused(example(NAME)) is None
+
+
+@pytest.mark.parametrize("tlp", ["green", "clear"])
+def test_who_is_named_is_not_named_to_a_community(tlp):
+    assert refused(example("ocn-1"), tlp=tlp) == (Code.PERSONS_AUDIENCE, "/marking/tlp")
+    assert refused(example("ocn-2"), tlp=tlp) is None
+    assert refused(example("crm-2"), tlp=tlp) == (Code.PERSONS_AUDIENCE, "/marking/tlp")
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({"tlp": "amber"}, "/marking/tlp"),
+        ({"handling": ["h0"]}, "/marking/handling"),
+        ({"originator_control": False}, "/marking/handling"),
+    ],
+)
+def test_who_is_protected_is_named_to_few(changes, at):
+    assert refused(example(NAME), **changes) == (Code.PROTECTED_PERSONS, at)
+    assert refused(example("ocn-1"), **changes) is None
+
+
+def test_that_somebody_seeks_asylum_is_not_told_to_their_country():
+    changes = {"releasable_to": ["PAN", "USA", "VEN"]}
+    told = (Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to")
+    assert refused(example(NAME), **changes) == told
+    values = put(plain(NAME), "/content/persons/1/protections", ["minor", "victim"])
+    other = decode(json.dumps(values).encode(), CODES)
+    assert refused(other, **changes) is None
+
+
+@pytest.mark.parametrize(
+    ("by", "holds"),
+    [
+        ("2026-11-25T15:20:00Z", False),
+        ("2026-11-25T15:20:01Z", True),
+        ("2031-11-29T15:20:00Z", True),
+        ("2031-11-29T15:20:01Z", False),
+    ],
+)
+def test_a_person_is_reviewed_within_five_years(by, holds):
+    values = put(plain("crm-2"), "/content/person/review_by", by)
+    found = refused(decode(json.dumps(values).encode(), CODES))
+    assert found == (None if holds else (Code.WRONG_VALUE, "/content/person/review_by"))
+
+
+@pytest.mark.parametrize(
+    ("name", "declares"),
+    [
+        ("smg-1.es.toml", ["persons", "protected-person"]),
+        ("smg-2.en.toml", []),
+        ("ocn-1.es.toml", ["persons"]),
+        ("crm-1.es.toml", []),
+        ("crm-2.en.toml", ["persons"]),
+    ],
+)
+def test_what_a_node_must_enforce_is_declared_without_being_asked_for(name, declares):
+    assert "declares" not in drafted(name).bulletin
+    assert example(name).declares == declares
+
+
+def test_an_author_cannot_leave_a_declaration_out():
+    read = drafted(NAME)
+    text = draft.Draft(read.post, {**read.bulletin, "declares": []})
+    with pytest.raises(Refusal) as caught:
+        draft.complete(text, codes=CODES, **INDEX[NAME])
+    assert caught.value.facts["expected"] == "persons-declared"
