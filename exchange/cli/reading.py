@@ -256,6 +256,8 @@ def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     words = []
     if item.locked:
         words.append("cerrado" if spanish else "locked")
+    if item.not_understood:
+        words.append("comprendido en parte" if spanish else "understood in part")
     if item.grant:
         words.append("concedido" if spanish else "granted")
     words += standing
@@ -307,6 +309,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
                 "header_digest": item.digest,
                 "header": item.header,
                 "bulletin": saving.without_keys(item.bulletin),
+                "not_understood": item.not_understood,
                 **shown.told(item, items, marks),
                 **({} if folder is None else {"saved": [str(path) for path in saved]}),
             }
@@ -316,7 +319,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
     shown.warn(marks, session)
     click.echo(render.heading(item.header, session.lang, codes))
     click.echo()
-    click.echo(render.page(item.bulletin, session.lang, codes))
+    click.echo(render.page(item.bulletin, session.lang, codes, unknown=item.not_understood))
     shown.show(item, items, session)
     if item.grant:
         by, since = item.grant.endpoint, zulu(item.grant.at)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from exchange.cli.main import Session
     from exchange.client.agency import Agency
     from exchange.client.reading import Delivered
-    from exchange.model.bulletin import Bulletin
+    from exchange.model.bulletin import AnyBulletin
 
 # A screen is no place for more.
 _MOST_SHOWN_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ async def save_all(
     ]
 
 
-def without_keys(bulletin: Bulletin) -> dict[str, Any]:
+def without_keys(bulletin: AnyBulletin) -> dict[str, Any]:
     """Return a bulletin as plain values, its attachments without what opens them."""
     plain: dict[str, Any] = msgspec.to_builtins(bulletin)
     for attached in plain.get("attachments", []):
@@ -45,7 +45,7 @@ def without_keys(bulletin: Bulletin) -> dict[str, Any]:
 
 
 def show(
-    session: Session, bulletin: Bulletin, saved: Sequence[Path], *, show_text: bool
+    session: Session, bulletin: AnyBulletin, saved: Sequence[Path], *, show_text: bool
 ) -> None:
     """Say where the attachments are, and show those that are plain text if asked to."""
     if bulletin.attachments and not saved:

@@ -12,7 +12,7 @@ import msgspec
 
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import Bulletin, Cor, corrected, unfounded
+from exchange.model.bulletin import AnyBulletin, Cor, corrected, unfounded
 from exchange.model.bulletin.amendments import Change
 from exchange.model.header import BEARING, RELATION_OF, Reference, Relation
 
@@ -54,8 +54,8 @@ class Held(msgspec.Struct, frozen=True):
     """
 
     target: Delivered
-    before: Bulletin
-    after: Bulletin | None
+    before: AnyBulletin
+    after: AnyBulletin | None
     refusal: Refusal | None = None
     unfounded: list[Claim] = []
 
@@ -178,9 +178,9 @@ class _Earlier:
 
 def _as_corrected(
     order: Sequence[Delivered], earlier: _Earlier, codes: Codes
-) -> Bulletin | None:
+) -> AnyBulletin | None:
     """Return the first bulletin as corrections left it: those that hold, as corrected too."""
-    texts: dict[int, Bulletin | None] = {}
+    texts: dict[int, AnyBulletin | None] = {}
     for item in reversed(order):
         bulletin = item.bulletin
         for each in earlier.of(item):
@@ -191,7 +191,7 @@ def _as_corrected(
     return texts[order[0].index]
 
 
-def _held(target: Delivered, before: Bulletin, correction: Cor, codes: Codes) -> Held:
+def _held(target: Delivered, before: AnyBulletin, correction: Cor, codes: Codes) -> Held:
     try:
         after = corrected(before, correction, codes)
     except Refusal as refusal:

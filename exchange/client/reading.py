@@ -16,6 +16,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.bulletin.newer import Unknown
 from exchange.model.identity import digest, member_of
 from exchange.policy import rules
 from exchange.seal import body as bodies
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.trust import TrustLog
-    from exchange.model.bulletin import Bulletin
+    from exchange.model.bulletin import AnyBulletin
     from exchange.model.codes import Codes
     from exchange.model.header import Header, Relation
     from exchange.model.objects import Acknowledgement, Grant, Notice, Outcome, Release
@@ -45,6 +46,7 @@ class Delivered(msgspec.Struct, frozen=True):
     Locked and ``opened`` is a text that does not hold: never shown, kept as evidence.
     ``accepted`` is the entry in which the bulletin itself was taken in, at ``accepted_ms``:
     this one, unless it came by ``grant``.
+    ``not_understood`` is what of a newer version's bulletin is not known here, kept.
     ``earlier`` is what its entry names that bears on it and came before it, or its grant.
     """
 
@@ -59,7 +61,8 @@ class Delivered(msgspec.Struct, frozen=True):
     accepted_ms: int
     earlier: list[tuple[Relation, int]] = []
     grant: Grant | None = None
-    bulletin: Bulletin | None = None
+    bulletin: AnyBulletin | None = None
+    not_understood: list[Unknown] = []
     opened: Opened | None = None
     locked: ExchangeError | None = None
     ahead: bool = False
@@ -380,12 +383,25 @@ def unseal(
         opened = open_body(item.header, body, openers, granted)
         _check_wraps(item, body, trust)
         item = msgspec.structs.replace(item, opened=opened)
-        bulletin = bulletins.decode(opened.text, codes)
+        bulletin, unknown = _read_text(opened.text, codes, item.header.schema)
         check_repeated(item.header, bulletin)
         bulletins.check_audience(bulletin, item.header.marking, item.header.issued)
     except Refusal as refusal:
         return msgspec.structs.replace(item, locked=refusal)
-    return msgspec.structs.replace(item, bulletin=bulletin)
+    return msgspec.structs.replace(item, bulletin=bulletin, not_understood=unknown)
+
+
+def _read_text(text: bytes, codes: Codes, schema: str) -> tuple[AnyBulletin, list[Unknown]]:
+    """Return a bulletin, and what of it is not known here: of a newer version there may be."""
+    try:
+        read = bulletins.Newer(bulletins.SCHEMA, bulletins.decode(text, codes), [])
+    except Refusal as refusal:
+        if refusal.code is not Code.SCHEMA_NOT_KNOWN:
+            raise
+        read = bulletins.decode_newer(text, codes)
+    if read.schema != schema:
+        raise Refusal(Code.HEADER_BODY_MISMATCH, "/schema", found=read.schema)
+    return read.bulletin, read.unknown
 
 
 def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
@@ -405,6 +421,8 @@ def attestable(item: Delivered) -> tuple[Outcome, ...]:
     Raises:
         Fault: what locks it may pass; it is too early to attest that it cannot be read.
     """
+    if item.not_understood:
+        return ("partial", "actioned", "delivered", "purged")
     if item.locked is None or _speaks_by_its_header(item):
         return ("opened", "actioned", "partial", "delivered", "purged")
     if isinstance(item.locked, Fault):
@@ -429,7 +447,7 @@ def _speaks_by_its_header(item: Delivered) -> bool:
     )
 
 
-def check_repeated(header: Header, bulletin: Bulletin) -> None:
+def check_repeated(header: Header, bulletin: AnyBulletin) -> None:
     """Hold a bulletin to what its header says of it in the clear.
 
     Raises:

@@ -11,12 +11,12 @@ from exchange.render.page import WIDTH, Writer
 
 if TYPE_CHECKING:
     from exchange.model.bulletin.amendments import Change
-    from exchange.model.bulletin.kinds import Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin
     from exchange.model.codes import Codes, Lang
 
 
 def diff(
-    before: Bulletin, after: Bulletin, lang: Lang, codes: Codes, width: int = WIDTH
+    before: AnyBulletin, after: AnyBulletin, lang: Lang, codes: Codes, width: int = WIDTH
 ) -> str:
     """Return each member that differs as its label, what it said and what it says.
 

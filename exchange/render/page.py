@@ -16,9 +16,10 @@ from exchange.render import values
 from exchange.render.visible import lines, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from exchange.model.bulletin.kinds import Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin, Bulletin
+    from exchange.model.bulletin.newer import Unknown
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes, Lang
     from exchange.model.header import Header
@@ -37,7 +38,13 @@ _ONE_LINE: dict[type, Callable[[Any, Lang, Codes], str]] = {
 }
 
 
-def page(bulletin: Bulletin, lang: Lang, codes: Codes, width: int = WIDTH) -> str:
+def page(
+    bulletin: AnyBulletin,
+    lang: Lang,
+    codes: Codes,
+    width: int = WIDTH,
+    unknown: Sequence[Unknown] = (),
+) -> str:
     """Return a bulletin as text.
 
     Args:
@@ -45,13 +52,14 @@ def page(bulletin: Bulletin, lang: Lang, codes: Codes, width: int = WIDTH) -> st
         lang: the reader's language.
         codes: the code lists.
         width: columns, at least 40.
+        unknown: what of it is not known here; shown after the rest, as it stands.
 
     Returns:
         Lines of at most ``width`` columns where words allow it, without trailing line feed.
         Free text is shown in the reader's language where there is a translation, and says
         which language is the original; no hidden character of it reaches the terminal.
     """
-    form = shapes.of(bulletin.type)
+    form = shapes.of_struct(type(bulletin))
     plain = msgspec.to_builtins(bulletin)
     writer = Writer(lang, codes, width, kinds.TYPES)
     kind = codes.words("types", bulletin.type, lang)
@@ -61,8 +69,13 @@ def page(bulletin: Bulletin, lang: Lang, codes: Codes, width: int = WIDTH) -> st
     rows.append("")
     for name in _ORDER:
         member = form.member(name)
-        if member is not None:
+        # The content of a newer version's type has no members here.
+        if member is not None and (member.shape.members or member.shape.kind != "struct"):
             rows += writer.member(name, member.shape, plain.get(name), 0, plain)
+    if unknown:
+        rows += ["", f"{codes.phrase('not-understood', lang)}:"]
+        for each in unknown:
+            rows += writer.row(writer.path(each.at), [_json(each.value)], _STEP)
     return "\n".join(rows)
 
 
@@ -216,7 +229,7 @@ class Writer:
             if form.kind == "list" or (form.kind == "struct" and not self._is_short(form)):
                 return list(self.member(name, form, value, 0, {}))
             return self.value(name, form, value)
-        return [visible(json.dumps(value, ensure_ascii=False))]
+        return [_json(value)]
 
     def _is_short(self, form: Shape) -> bool:
         return form.struct in _ONE_LINE or form.struct is blocks.Text
@@ -230,7 +243,7 @@ class Writer:
         if form.struct is not None and form.struct in _ONE_LINE:
             return [_ONE_LINE[form.struct](value, self._lang, self._codes)]
         if form.kind == "any":
-            return [visible(json.dumps(value, ensure_ascii=False))]
+            return [_json(value)]
         if form.form == "prose":
             return lines(str(value))
         word = self._codes.word("fields", name)
@@ -284,6 +297,11 @@ class Writer:
             for part in parts or [""]:
                 yield f"{first}{inner}{part}".rstrip()
                 first = under
+
+
+def _json(value: Any) -> str:
+    """Return any value as it stands, with nothing hidden in it."""
+    return visible(json.dumps(value, ensure_ascii=False))
 
 
 def _target_type(content: dict[str, Any]) -> str:

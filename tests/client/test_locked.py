@@ -36,13 +36,15 @@ def text(**changes):
 
     header = world().header()
     made = drafts.complete(draft(), id=header.id, origin="pa.senan", codes=CODES)
+    header = msgspec.structs.replace(header, **bulletins.repeated(made))
     told = {**json.loads(bulletins.encode(made)), **changes}
     return header, json.dumps(told, separators=(",", ":")).encode()
 
 
-def newer_text():
-    header, told = text(schema="2.0")
-    return world().envelope(msgspec.structs.replace(header, schema="2.0", to=[WATCH]), told)
+def newer_text(version="2.0", said=None, **changes):
+    header, told = text(schema=version, **changes)
+    header = msgspec.structs.replace(header, schema=said or version, to=[WATCH])
+    return world().envelope(header, told)
 
 
 def text_with(**changes):
@@ -75,6 +77,14 @@ LOCKED = {
         lambda: text_with(regime="salas-becker"),
         (Code.HEADER_BODY_MISMATCH, "schema-invalid"),
     ),
+    "a newer version than its header says": (
+        lambda: newer_text("1.1", "1.2"),
+        (Code.HEADER_BODY_MISMATCH, "schema-invalid"),
+    ),
+    "an older version than its header says": (
+        lambda: newer_text("1.0", "1.1"),
+        (Code.HEADER_BODY_MISMATCH, "schema-invalid"),
+    ),
     "a newer major version": (newer_text, (Code.SCHEMA_NOT_KNOWN, "unreadable")),
     "another context": (
         lambda: opening.other_context(world()),
@@ -99,7 +109,7 @@ LOCKED = {
 async def test_it_is_shown_with_its_reason_attested_and_blocks_nothing(tmp_path, what):
     make, (code, outcome) = LOCKED[what]
     async with serving() as door, reader(door.url, tmp_path) as line:
-        await post(door.node, world().rearranged(schemas=["1.0", "2.0"]), MINSA)
+        await post(door.node, world().rearranged(schemas=["1.0", "1.1", "1.2", "2.0"]), MINSA)
         answer = await post(door.node, make())
         assert answer.refusal is None
         await good(door.url, tmp_path)
@@ -122,6 +132,29 @@ async def test_it_is_shown_with_its_reason_attested_and_blocks_nothing(tmp_path,
             (acked,) = await sender.everything()
         assert isinstance(acked, Acked)
         assert acked.ack.outcome == outcome
+
+
+async def test_a_newer_minor_version_is_read_in_part_and_acknowledged_as_that(tmp_path):
+    async with serving() as door, reader(door.url, tmp_path) as line:
+        await post(door.node, world().rearranged(schemas=["1.0", "1.1"]), MINSA)
+        await post(door.node, newer_text("1.1", weather={"sea": 4}))
+        await post(door.node, newer_text("1.1"))
+        partly, wholly = await line.everything()
+        assert partly.locked is None, partly.locked
+        assert partly.bulletin.type == "voi"
+        assert [(each.at, each.value) for each in partly.not_understood] == [
+            ("/weather", {"sea": 4})
+        ]
+        assert attestable(partly)[0] == "partial"
+        for untrue in ("opened", "schema-invalid", "unreadable"):
+            with pytest.raises(Refusal):
+                await line.acknowledge(partly, untrue)
+        await line.acknowledge(partly, "partial")
+        assert (wholly.locked, wholly.not_understood, attestable(wholly)[0]) == (
+            None,
+            [],
+            "opened",
+        )
 
 
 async def test_sealed_to_a_key_that_is_no_longer_ours(tmp_path):

@@ -13,7 +13,7 @@ from exchange.model.bulletin.demands import must
 from exchange.model.bulletin.people_rules import persons
 
 if TYPE_CHECKING:
-    from exchange.model.bulletin.kinds import Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin
     from exchange.model.header import Marking
 
 # 28 CFR 23.20(h): what is kept of a person is reviewed within five years.
@@ -22,7 +22,7 @@ _NOT_FOR_PEOPLE = ("green", "clear")
 _NARROW = ("red", "amber+strict")
 
 
-def check(bulletin: Bulletin, marking: Marking, issued: int, under: str = "") -> None:
+def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "") -> None:
     """Hold a bulletin that names people to its marking.
 
     Args:

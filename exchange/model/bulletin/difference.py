@@ -15,20 +15,20 @@ from exchange.model.bulletin.shape import steps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exchange.model.bulletin.kinds import Bulletin, Cor
+    from exchange.model.bulletin.kinds import AnyBulletin, Cor
     from exchange.model.codes import Codes
 
 _WHOLE = ("quantity", "grading")
 _FIXED = ("schema", "id", "origin", "type", "attachments")
 
 
-def plain(bulletin: Bulletin) -> dict[str, Any]:
+def plain(bulletin: AnyBulletin) -> dict[str, Any]:
     """Return a bulletin as JSON values: what is not given is left out, times are strings."""
     values: dict[str, Any] = msgspec.to_builtins(bulletin)
     return values
 
 
-def changes(before: Bulletin, after: Bulletin) -> list[Change]:
+def changes(before: AnyBulletin, after: AnyBulletin) -> list[Change]:
     """Return the members that differ, deepest first named: what a correction carries.
 
     Lists of equal length are compared item by item; otherwise the list changed as a whole, and
@@ -55,7 +55,7 @@ def _differ(at: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
         yield at, old, new
 
 
-def corrected(bulletin: Bulletin, correction: Cor, codes: Codes) -> Bulletin:
+def corrected(bulletin: AnyBulletin, correction: Cor, codes: Codes) -> AnyBulletin:
     """Return the bulletin as the correction says it should read.
 
     Raises:
@@ -76,7 +76,7 @@ def corrected(bulletin: Bulletin, correction: Cor, codes: Codes) -> Bulletin:
     return decode(msgspec.json.encode(values), codes)
 
 
-def unfounded(bulletin: Bulletin, correction: Cor) -> list[tuple[Change, Any]]:
+def unfounded(bulletin: AnyBulletin, correction: Cor) -> list[tuple[Change, Any]]:
     """Return each change whose ``before`` is not what the bulletin says, and what is."""
     values, found = copy.deepcopy(plain(bulletin)), []
     for change in correction.content.changes:

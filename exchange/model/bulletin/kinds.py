@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 
 from exchange.model.bulletin import words as w
 from exchange.model.bulletin.amendments import Cancellation, Correction
-from exchange.model.bulletin.blocks import Attachment, Grading, Text
+from exchange.model.bulletin.blocks import Attachment, Block, Grading, Text
 from exchange.model.bulletin.boarding import BoardingReply, BoardingRequest, BoardingResult
 from exchange.model.bulletin.migration import MigrationFlow
 from exchange.model.bulletin.networks import CrimeNetwork, SmugglingNetwork
@@ -169,6 +169,10 @@ class Con(_Bulletin, frozen=True, kw_only=True, tag="con"):
     content: ReleaseConsent
 
 
+class Unread(Block, frozen=True):
+    """The content of a type that is not known here."""
+
+
 Bulletin = (
     Voi
     | Brq
@@ -189,6 +193,25 @@ Bulletin = (
     | Sta
     | Dlg
 )
+
+
+class OfNewerType(_Bulletin, frozen=True, kw_only=True, tag="newer"):
+    """One of a type that a newer version has: what is common to all; its content is not known.
+
+    Only ``newer.decode`` makes it; ``newer_type`` is its code on the wire.
+    """
+
+    content: Unread
+    newer_type: Annotated[str, Meta(pattern=r"^[a-z]{3}$")]
+
+    @property
+    def type(self) -> str:
+        """The type's code on the wire."""
+        return self.newer_type
+
+
+# What a reader may hold.
+AnyBulletin = Bulletin | OfNewerType
 
 # In the order of the list of types.
 TYPES: dict[str, type[Bulletin]] = {
@@ -224,7 +247,7 @@ VERBS: dict[str, tuple[Verb, ...]] = {
 }
 
 
-def repeated(bulletin: Bulletin) -> dict[str, str | int | list[str] | None]:
+def repeated(bulletin: AnyBulletin) -> dict[str, str | int | list[str] | None]:
     """Return what the header repeats, in its own form: times are integer seconds UTC."""
     return {
         "id": bulletin.id,

@@ -17,7 +17,7 @@ from exchange.model.bulletin import shape
 from exchange.model.bulletin.words import SCHEMA, TIME_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -71,8 +71,12 @@ def text_of(data: bytes) -> str:
         raise Refusal(Code.NOT_UTF8, position=error.start) from None
 
 
-def check(data: bytes) -> None:
+def check(data: bytes, allowed: Callable[[str], bool] | None = None) -> None:
     """Refuse what is not spelled as a bulletin must be.
+
+    Args:
+        data: the text.
+        allowed: tells of a version other than ours whether it may be read; none may, without.
 
     Raises:
         Refusal: in this order: ``oversized``, ``not-utf-8``, ``too-deep``, ``malformed``,
@@ -85,7 +89,7 @@ def check(data: bytes) -> None:
     check_depth(text)
     tree = _parse(text)
     _check_duplicates(tree)
-    _check_version(tree)
+    _check_version(tree, allowed)
     for at, name, value in _leaves(tree):
         _check_leaf(at, name, value)
 
@@ -142,10 +146,12 @@ def _zero(_digits: str) -> int:
     return 0
 
 
-def _check_version(tree: Any) -> None:
+def _check_version(tree: Any, allowed: Callable[[str], bool] | None) -> None:
     # Before the members: a newer minor version may have some that we do not know.
     version = tree.get("schema") if isinstance(tree, dict) else None
-    if isinstance(version, str) and version != SCHEMA and _VERSION.fullmatch(version):
+    if not isinstance(version, str) or version == SCHEMA:
+        return
+    if _VERSION.fullmatch(version) and not (allowed and allowed(version)):
         raise Refusal(Code.SCHEMA_NOT_KNOWN, "/schema", found=version, expected=SCHEMA)
 
 

@@ -12,7 +12,7 @@ from exchange.model.bulletin.migration import SMALLEST_CELL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exchange.model.bulletin.kinds import Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin, Bulletin
 
 RULES = (
     "account-number",
@@ -39,7 +39,7 @@ _UNSUSPECTED = frozenset({"victim", "witness", "missing"})
 _WITHOUT_PICTURES = frozenset({"mig", "smg"})
 
 
-def persons(bulletin: Bulletin) -> Iterator[tuple[str, people.Person]]:
+def persons(bulletin: AnyBulletin) -> Iterator[tuple[str, people.Person]]:
     """Yield everybody a bulletin names, with the JSON pointer of each."""
     content = bulletin.content
     if isinstance(content, networks.CrimeNetwork):
