@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import sys
 import time
@@ -17,6 +18,8 @@ from exchange.errors import Code, Fault
 from exchange.model import codes as code_lists
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exchange.custody.uris import TokenPlace
     from exchange.model.codes import Codes, Lang
 
@@ -127,3 +130,11 @@ def _text(secret: str, source: str) -> str:
 def _no_text(source: str) -> Fault:
     # Without its cause: what cannot be read would be quoted there.
     return Fault(Code.KEY_FILE, name=source, expected="utf-8-secret")
+
+
+def picks(seed: int | None) -> Callable[[int], int]:
+    """Return what picks a number below its argument: for exercises, never for secrets.
+
+    The same seed picks the same numbers; None picks others every time.
+    """
+    return random.Random(seed).randrange  # noqa: S311

@@ -1,4 +1,4 @@
-"""Verbs of an author: ``draft``, ``check``, ``post``, ``reply``, ``outbox``."""
+"""Verbs of an author: ``check``, ``post``, ``reply``, ``outbox``."""
 
 from __future__ import annotations
 
@@ -54,18 +54,6 @@ _ATTACH = click.option(
     help="A file to travel with it, sealed. May be given up to 16 times.",
 )
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
-
-
-@click.command()
-@click.argument("type_", metavar="TYPE", type=click.Choice(sorted(bulletins.TYPES)))
-@verb
-def draft(session: Session, type_: str) -> None:
-    """Print a commented template of a bulletin of TYPE; edit it, `check` it, `post` it."""
-    text = drafts.template(type_, session.lang, world.codes())
-    if session.as_json:
-        output.show_json({"type": type_, "template": text})
-    else:
-        click.echo(text, nl=False)
 
 
 @click.command()

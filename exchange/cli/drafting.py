@@ -1,0 +1,69 @@
+"""The verb ``draft``: a template to fill in, or an exercise made up from a seed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import click
+import msgspec
+
+from exchange import resources
+from exchange.cli import output, world
+from exchange.cli.main import Session, verb
+from exchange.model import bulletin as bulletins
+from exchange.model import draft as drafts
+from exchange.model.bulletin.varying import vary
+
+# By their own times the examples are of this moment.
+_EXAMPLES_AT = dt.datetime(2026, 11, 25, 15, 10, tzinfo=dt.UTC)
+
+
+@click.command()
+@click.argument("type_", metavar="TYPE", type=click.Choice(sorted(bulletins.TYPES)))
+@click.option("--random", "is_random", is_flag=True, help="Make up an exercise, as JSON.")
+@click.option(
+    "--seed", type=int, help="The same number makes up the same exercise, at the same time."
+)
+@verb
+def draft(session: Session, type_: str, is_random: bool, seed: int | None) -> None:
+    """Print a commented template of a bulletin of TYPE; edit it, `check` it, `post` it."""
+    if is_random or seed is not None:
+        made = invented(type_, seed, world.now())
+        if session.as_json:
+            output.show_json({"type": type_, "draft": made})
+        else:
+            click.echo(json.dumps(made, ensure_ascii=False, indent=1))
+        return
+    text = drafts.template(type_, session.lang, world.codes())
+    if session.as_json:
+        output.show_json({"type": type_, "template": text})
+    else:
+        click.echo(text, nl=False)
+
+
+def invented(type_: str, seed: int | None, now: int) -> dict[str, Any]:
+    """Return a valid draft of an exercise, as JSON values.
+
+    Args:
+        type_: of the bulletin.
+        seed: None makes another one every time.
+        now: seconds UTC; its times are about this.
+    """
+    pick = world.picks(seed)
+    index = msgspec.json.decode(
+        resources.read("v1/examples/index.json"), type=dict[str, dict[str, str]]
+    )
+    names = [each for each in index if each.startswith(f"{type_}-")]
+    name = names[pick(len(names))]
+    read = drafts.read_draft(resources.read(f"v1/examples/{name}"), toml=True)
+    codes = world.codes()
+    known = index[name]
+    example = drafts.complete(read, id=known["id"], origin=known["origin"], codes=codes)
+    values = json.loads(bulletins.encode(example))
+    later = dt.datetime.fromtimestamp(now - now % 60, dt.UTC) - _EXAMPLES_AT
+    made = vary(values, codes, pick, later)
+    for each in ("schema", "id", "origin", "attachments"):
+        made.pop(each, None)
+    return {"post": msgspec.to_builtins(read.post), "bulletin": made}

@@ -1,0 +1,145 @@
+"""What differs between two JSON Schemas of a type, and whether a minor version may differ so.
+
+A minor version adds: types, optional members, codes, wider bounds. Whatever else differs would
+break a partner that has not upgraded (schemas/README.md, "How v1 grows").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Kind = Literal[
+    "member-added",
+    "member-removed",
+    "member-required",
+    "member-optional",
+    "code-added",
+    "code-removed",
+    "bound-wider",
+    "bound-narrower",
+    "form-changed",
+]
+# What a minor version may do; the rest breaks partners.
+ALLOWED: frozenset[Kind] = frozenset({"member-added", "code-added", "bound-wider"})
+_LOWER = ("minimum", "minLength", "minItems")
+_UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+_FORM = ("type", "const", "pattern", "format")
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One difference: where (``*`` is any item of a list), what, and the two values."""
+
+    kind: Kind
+    at: str
+    before: Any = None
+    after: Any = None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether a minor version may differ so."""
+        return self.kind in ALLOWED
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
+    """Return what differs between two documents of one type, in the order of the first.
+
+    The version itself, titles and descriptions do not count.
+
+    Raises:
+        ValueError: one of them is no schema document such as ``schemas.document`` makes.
+    """
+    try:
+        return list(_Comparison(before, after).of(before, after, ""))
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        # JSON of another build: a list where members are looked for, a name that leads nowhere.
+        raise ValueError(type(error).__name__) from None
+
+
+class _Comparison:
+    def __init__(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        self._definitions = (before.get("$defs", {}), after.get("$defs", {}))
+
+    def _form(self, value: dict[str, Any], side: int) -> dict[str, Any]:
+        """Return a schema itself, where it is referred to or may be null."""
+        if "anyOf" in value:
+            forms = [form for form in value["anyOf"] if form != {"type": "null"}]
+            return self._form(forms[0], side)
+        if "$ref" in value:
+            name = str(value["$ref"]).removeprefix("#/$defs/")
+            return self._form(self._definitions[side][name], side)
+        return value
+
+    def of(self, before: Any, after: Any, at: str) -> Iterator[Difference]:
+        if at == "/schema":
+            return
+        yield from self._nullable(before, after, at)
+        old, new = self._form(before, 0), self._form(after, 1)
+        for name in _FORM:
+            if old.get(name) != new.get(name):
+                yield Difference("form-changed", at, old.get(name), new.get(name))
+        yield from _codes(old.get("enum"), new.get("enum"), at)
+        yield from _bounds(old, new, at)
+        yield from self._members(old, new, at)
+        yield from self._choices(old.get("oneOf", []), new.get("oneOf", []), at)
+        if (
+            "items" in old
+            and isinstance(old["items"], dict)
+            and isinstance(new.get("items"), dict)
+        ):
+            yield from self.of(old["items"], new["items"], f"{at}/*")
+
+    def _nullable(self, before: Any, after: Any, at: str) -> Iterator[Difference]:
+        was, now = ("anyOf" in side for side in (before, after))
+        if was != now:
+            yield Difference("bound-narrower" if was else "form-changed", at, was, now)
+
+    def _members(
+        self, old: dict[str, Any], new: dict[str, Any], at: str
+    ) -> Iterator[Difference]:
+        was, now = dict(old.get("properties", {})), dict(new.get("properties", {}))
+        needed, needs = set(old.get("required", [])), set(new.get("required", []))
+        for name in [*was, *(name for name in now if name not in was)]:
+            here = f"{at}/{name}"
+            if name not in now:
+                yield Difference("member-removed", here)
+            elif name not in was:
+                yield Difference("member-required" if name in needs else "member-added", here)
+            else:
+                if (name in needed) != (name in needs):
+                    kind: Kind = "member-required" if name in needs else "member-optional"
+                    yield Difference(kind, here)
+                yield from self.of(was[name], now[name], here)
+
+    def _choices(self, was: list[Any], now: list[Any], at: str) -> Iterator[Difference]:
+        if len(was) != len(now):
+            kind: Kind = "code-added" if len(now) > len(was) else "code-removed"
+            yield Difference(kind, at, len(was), len(now))
+        for before, after in zip(was, now, strict=False):
+            yield from self.of(before, after, at)
+
+
+def _codes(was: list[str] | None, now: list[str] | None, at: str) -> Iterator[Difference]:
+    if (was is None) != (now is None):
+        yield Difference("form-changed", at, was, now)
+        return
+    for code in was or []:
+        if code not in (now or []):
+            yield Difference("code-removed", at, code)
+    for code in now or []:
+        if code not in (was or []):
+            yield Difference("code-added", at, None, code)
+
+
+def _bounds(old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[Difference]:
+    for names, grows in ((_LOWER, 1), (_UPPER, -1)):
+        for name in names:
+            was, now = old.get(name), new.get(name)
+            if was == now:
+                continue
+            is_narrower = was is None or (now is not None and (now - was) * grows > 0)
+            yield Difference("bound-narrower" if is_narrower else "bound-wider", at, was, now)
