@@ -48,6 +48,7 @@ VERBS = {
     "trace": "exchange.cli.tracing:trace",
     "explain": "exchange.cli.looking:explain",
     "schema": "exchange.cli.schema:schema",
+    "dcf": "exchange.cli.dcf:dcf",
     "inspect": "exchange.cli.looking:inspect",
     "audit": "exchange.cli.auditing:audit",
     "journal": "exchange.cli.journaling:journal",

@@ -335,7 +335,7 @@ async def _read(
     session: Session, identity: str, folder: Path | None
 ) -> tuple[Delivered, list[Item], list[Path]]:
     async with session.context().agency() as agency:
-        item, items = await _find(agency, identity)
+        item, items = await find(agency, identity)
         return item, items, await saving.save_all(session, agency, item, folder)
 
 
@@ -364,7 +364,7 @@ async def _ack(
     session: Session, identity: str, outcome: Outcome | None, officer: str | None
 ) -> dict[str, Any]:
     async with session.context().agency() as agency:
-        item, items = await _find(agency, identity)
+        item, items = await find(agency, identity)
         shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
         said = outcome or attestable(item)[0]
         index = (await agency.acknowledge(item, said, officer)).index
@@ -372,7 +372,7 @@ async def _ack(
         return {"id": own, "of": item.header.id, "outcome": said, "index": index}
 
 
-async def _find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:
+async def find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:
     """Return a bulletin of the inbox, and the whole inbox."""
     items = await agency.everything()
     found = [
