@@ -8,7 +8,7 @@ import pytest
 
 from exchange.errors import Refusal
 from exchange.model.bulletin import MAX_BYTES, encode, lexical, shape
-from tests.model.bulletins import example, plain, put, said, verdict
+from tests.model.bulletins import NAMES, example, plain, put, said, verdict
 
 VOI = encode(example("voi-1"))
 
@@ -182,3 +182,40 @@ def test_the_first_thing_wrong_is_the_one_told():
     assert said(faults)[0] == "lexical-number"
     assert said(VOI.replace(b'"regime":null', b'"regime":1'))[0] == "wrong-type"
     assert json.loads(VOI)["regime"] is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_passed_at_a_glance_would_be_passed_when_looked_at_closely(name, monkeypatch):
+    def verdicts():
+        return [verdict(text) for text in spelled(plain(name))]
+
+    quick = [found and (found.code, found.at, found.facts) for found in verdicts()]
+    monkeypatch.setattr(lexical, "_is_plain", lambda _: False)
+    close = [found and (found.code, found.at, found.facts) for found in verdicts()]
+    assert quick == close
+    assert quick[0] is None
+    assert len([found for found in quick if found is not None]) > 5
+
+
+def spelled(values):
+    """A text, then the same with one thing spelled otherwise."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    yield text.encode()
+    for old, new in (
+        ('"type"', '"type":"voi","type"'),
+        (":00Z", ":00.5Z"),
+        (":00Z", ":00z"),
+        ('"text":"E', '"text":"\\u0001E'),
+        ('"text":"E', '"text":"\\ud800E'),
+        ('"text":"E', '"text":"\\nE'),
+        ('"text":"E', '"text":"\x7fE'),
+        ('"lang":"', '"lang":"\\n'),
+        ('"n":1', '"n":1.0'),
+        ('"n":1', '"n":1e0'),
+        ('"content"', '"con\\u0000tent"'),
+        ('"content"', '"con\\ud800tent"'),
+        ("{", "[" * 40 + "{"),
+        ('"content":', '"x":' + "[" * 29 + "]" * 29 + ',"content":'),
+        ('"content":', '"x":' + "[" * 33 + "]" * 33 + ',"content":'),
+    ):
+        yield text.replace(old, new, 1).encode()

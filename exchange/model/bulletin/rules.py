@@ -6,6 +6,7 @@ Each rule refuses with ``wrong-value`` and the name of what was expected. Those 
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -75,27 +76,38 @@ def check(bulletin: kinds.Bulletin, codes: Codes) -> None:
 
 
 def _walk(shape: Shape, value: Any, at: str, codes: Codes) -> None:
-    if value is None:
-        return
-    if shape.kind == "struct":
-        _members(shape, value, at, codes)
-    elif shape.kind == "list":
+    if shape.kind == "list":
         item = shape.items[0]
         for number, inner in enumerate(value):
             _walk(item, inner, f"{at}/{number}", codes)
-    elif shape.kind == "choice":
-        struct: type = type(value)
-        _members(shapes.of_struct(struct), value, at, codes)
+    elif shape.kind in ("struct", "choice"):
+        _members(value, at, codes)
     else:
         _scalar(shape, value, at, codes)
 
 
-def _members(shape: Shape, value: Any, at: str, codes: Codes) -> None:
-    for member in shape.members:
-        _walk(member.shape, getattr(value, member.name), f"{at}/{member.name}", codes)
+def _members(value: Any, at: str, codes: Codes) -> None:
+    struct: type = type(value)
+    for name, shape in _looked_at(struct):
+        inner = getattr(value, name)
+        if inner is not None:
+            _walk(shape, inner, f"{at}/{name}", codes)
     rule = _OF_STRUCT.get(type(value))
     if rule is not None:
         rule(value, at)
+
+
+@cache
+def _looked_at(struct: type) -> list[tuple[str, Shape]]:
+    """Return the members of a struct in which a rule may be broken, by name."""
+    members = shapes.of_struct(struct).members
+    return [(member.name, member.shape) for member in members if _has_rules(member.shape)]
+
+
+def _has_rules(shape: Shape) -> bool:
+    if shape.kind == "list":
+        return _has_rules(shape.items[0])
+    return shape.kind in ("struct", "choice") or bool(shape.codes) or shape.form in FORMS
 
 
 def _scalar(shape: Shape, value: Any, at: str, codes: Codes) -> None:
