@@ -214,7 +214,7 @@ def test_every_prefix_belongs_to_a_country():
 
 
 def test_ports_are_well_formed():
-    assert len(CODES.lists["ports"]) >= 60
+    assert len(CODES.lists["ports"]) >= 1000
     assert all(re.fullmatch("[A-Z]{2}[A-Z2-9]{3}", port) for port in CODES.lists["ports"])
 
 
