@@ -73,6 +73,7 @@ _COSTS = {
     "seal_5_us": ("seal and sign to 5", "sellar y firmar para 5"),
     "seal_20_us": ("seal and sign to 20", "sellar y firmar para 20"),
     "open_us": ("open", "abrir"),
+    "decode_us": ("decode and check a bulletin of 2 KB", "leer y validar un boletín de 2 KB"),
 }
 _SHARE = ("parsing of verifying", "lectura de verificar")
 

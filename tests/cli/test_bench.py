@@ -57,7 +57,7 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
     assert result["cap"]["per_s"] > 0
     assert set(result["costs"]) == set(SUITES)
     for costs in result["costs"].values():
-        assert {"sign_us", "admit_us", "verify_us", "open_us"} <= set(costs)
+        assert {"sign_us", "admit_us", "verify_us", "open_us", "decode_us"} <= set(costs)
         assert {"seal_1_us", "seal_5_us", "seal_20_us"} <= set(costs)
         assert 0 < costs["parse_share"] < 1
     # A busy machine voids a run, and says so; nothing else may.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from exchange import resources
 from exchange.broker.intake import Arrival, consider
 from exchange.cli import found, world
 from exchange.cli.benching.load import POSTERS, READERS, TEXT, Maker, Sealer
 from exchange.custody import founding
 from exchange.custody.founding import EndpointPlan, MemberPlan, NodePlan
+from exchange.model import bulletin as bulletins
 from exchange.model import header as headers
 from exchange.model.identity import digest
 from exchange.seal import body, jws
@@ -66,6 +68,10 @@ def _measure(suite: SuiteId, rounds: int) -> dict[str, float]:
     arrival = Arrival(maker.poster, envelope.header, envelope.body, world.clock_ms())
     openers = [SoftwareOpener(each) for each in reader.of("open")]
 
+    # A bulletin of about 2 KB: as it is read, once opened.
+    texts = resources.read("v1/frozen/1.0.jsonl").splitlines()
+    text, codes = min(texts, key=lambda each: abs(len(each) - 2048)), world.codes()
+
     def seal(count: int) -> Callable[[], object]:
         to = READERS[:count]
         head, keys = sealer.header(to), sealer.keys(to)
@@ -83,6 +89,7 @@ def _measure(suite: SuiteId, rounds: int) -> dict[str, float]:
         "digest_us": lambda: (digest(envelope.header), digest(envelope.body)),
         **{f"seal_{count}_us": seal(count) for count in (1, 5, 20)},
         "open_us": lambda: open_body(header, envelope.body, openers),
+        "decode_us": lambda: bulletins.decode(text, codes),
     }
     costs = {name: _cost_us(step, rounds) for name, step in steps.items()}
     costs["parse_us"] = costs["read_us"] - costs["digest_us"]
