@@ -47,8 +47,8 @@ def open_(session: Session, draft: Path, out: Path) -> None:
     """Write DRAFT to OUT as the opening of a window, with a fresh key; keep OUT."""
     output.must_be_new(out)
     read = _draft(draft)
-    content = dict(read.bulletin.get("content", {}))
-    for name in ("target", "tokens", "deconfliction_answer"):
+    content = _content(read)
+    for name in ("target", "tokens", "key_check", "deconfliction_answer"):
         content.pop(name, None)
     key = b64(world.randomness(tokens.KEY_BYTES))
     content |= {"deconfliction_step": "open", "window_key": key}
@@ -67,7 +67,8 @@ def tokens_(session: Session, window: str, subjects: Path, out: Path) -> None:
     if content.window_key is None:
         raise Refusal(Code.WRONG_VALUE, "", expected="deconfliction-open")
     found = tokens.tokens(content.window_key, _subjects(subjects))
-    said = {"deconfliction_step": "subjects", "tokens": list(found)}
+    check = tokens.key_check(content.window_key)
+    said = {"deconfliction_step": "subjects", "tokens": list(found), "key_check": check}
     _write(session, out, _following(item, said))
 
 
@@ -84,11 +85,24 @@ def match(
     if answer is not None:
         output.must_be_new(answer)
     item, content = asyncio.run(_of_inbox(session, named))
-    ours = tokens.tokens(_key(session, content, window), _subjects(subjects))
+    if content.deconfliction_step != "subjects":
+        raise Refusal(Code.WRONG_VALUE, "", expected="deconfliction-subjects")
+    key = _key(session, content, window)
+    if tokens.key_check(key) != content.key_check:
+        # Nothing would match under another window's key, and that is not "clear".
+        raise Refusal(Code.WRONG_VALUE, "/content/key_check", expected="window-of-subjects")
+    ours = tokens.tokens(key, _subjects(subjects))
     both = [subject for token, subject in ours.items() if token in set(content.tokens)]
+    if answer is not None:
+        said = {
+            "deconfliction_step": "answer",
+            "deconfliction_answer": "conflict" if both else "clear",
+        }
+        _keep(answer, _following(item, said))
     if session.as_json:
         rows = [{"kind": kind, "value": value} for kind, value in both]
-        output.show_json({"matches": rows, "tokens": len(content.tokens)})
+        file = None if answer is None else str(answer)
+        output.show_json({"matches": rows, "tokens": len(content.tokens), "file": file})
     for kind, value in () if session.as_json else both:
         click.echo(f"{kind} {value}")
     session.say(
@@ -96,16 +110,12 @@ def match(
         f"{len(both)} of our {len(ours)} subjects are among the {len(content.tokens)}.",
     )
     if answer is not None:
-        said = {
-            "deconfliction_step": "answer",
-            "deconfliction_answer": "conflict" if both else "clear",
-        }
-        _write(session, answer, _following(item, said))
+        _tell_written(session, answer)
 
 
 def _key(session: Session, content: Any, window: Path | None) -> str:
     if window is not None:
-        key = dict(_draft(window).bulletin.get("content", {})).get("window_key")
+        key = _content(_draft(window)).get("window_key")
     else:
         if content.target is None:
             raise Refusal(Code.WRONG_VALUE, "", expected="deconfliction-subjects")
@@ -152,14 +162,29 @@ def _following(item: Delivered, said: dict[str, Any]) -> drafts.Draft:
 
 
 def _write(session: Session, out: Path, draft: drafts.Draft) -> None:
-    made = {"post": msgspec.to_builtins(draft.post), "bulletin": draft.bulletin}
-    output.write_new(out, json.dumps(made, ensure_ascii=False, indent=1).encode() + b"\n")
+    _keep(out, draft)
     if session.as_json:
         output.show_json({"file": str(out)})
+    _tell_written(session, out)
+
+
+def _keep(out: Path, draft: drafts.Draft) -> None:
+    made = {"post": msgspec.to_builtins(draft.post), "bulletin": draft.bulletin}
+    output.write_new(out, json.dumps(made, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def _tell_written(session: Session, out: Path) -> None:
     session.say(
         f"Escrito en {out}: revise título y contacto, y envíelo con: exchange post {out}",
         f"Written to {out}: look at title and contact, then: exchange post {out}",
     )
+
+
+def _content(draft: drafts.Draft) -> dict[str, Any]:
+    content = draft.bulletin.get("content", {})
+    if not isinstance(content, dict):
+        raise Refusal(Code.WRONG_TYPE, "/bulletin/content", expected="object")
+    return dict(content)
 
 
 def _draft(path: Path) -> drafts.Draft:

@@ -21,7 +21,9 @@ _EXAMPLES_AT = dt.datetime(2026, 11, 25, 15, 10, tzinfo=dt.UTC)
 
 
 @click.command()
-@click.argument("type_", metavar="TYPE", type=click.Choice(sorted(bulletins.TYPES)))
+@click.argument(
+    "type_", metavar="TYPE", type=click.Choice(sorted(bulletins.TYPES), case_sensitive=False)
+)
 @click.option("--random", "is_random", is_flag=True, help="Make up an exercise, as JSON.")
 @click.option(
     "--seed", type=int, help="The same number makes up the same exercise, at the same time."

@@ -9,6 +9,7 @@ import msgspec
 
 from exchange import render
 from exchange.cli.progress import teller
+from exchange.model.bulletin import shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +38,22 @@ async def save_all(
 
 
 def without_keys(bulletin: AnyBulletin) -> dict[str, Any]:
-    """Return a bulletin as plain values, its attachments without what opens them."""
+    """Return a bulletin as plain values, without what opens anything."""
     plain: dict[str, Any] = msgspec.to_builtins(bulletin)
-    for attached in plain.get("attachments", []):
-        del attached["key"]
+    _take_keys_out(shape.of_struct(type(bulletin)), plain)
     return plain
+
+
+def _take_keys_out(form: shape.Shape, value: Any) -> None:
+    if isinstance(value, list) and form.kind == "list":
+        for each in value:
+            _take_keys_out(form.items[0], each)
+    elif isinstance(value, dict):
+        for member in form.members:
+            if member.shape.form == "secret":
+                value.pop(member.name, None)
+            else:
+                _take_keys_out(member.shape, value.get(member.name))
 
 
 def show(

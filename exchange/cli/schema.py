@@ -57,7 +57,7 @@ def schema() -> None:
 
 
 @schema.command("show")
-@click.argument("type_", metavar="TYPE", type=click.Choice(sorted(TYPES)))
+@click.argument("type_", metavar="TYPE", type=click.Choice(sorted(TYPES), case_sensitive=False))
 @verb
 def show(session: Session, type_: str) -> None:
     """List the fields of TYPE in words; with --json, print its JSON Schema."""

@@ -10,7 +10,7 @@ async with Agency(profile, keys, world) as agency:
 async with Agency(profile, keys, world) as agency:
     async for item in agency.follow(after=-1):
         if isinstance(item, Delivered) and item.bulletin:
-            print(render.page(item.bulletin, "es", world.codes))
+            print(render.page(item.bulletin, "es", world.codes, unknown=item.not_understood))
             await agency.acknowledge(item, "opened", officer="watch-1")
 """
 

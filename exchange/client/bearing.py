@@ -128,6 +128,9 @@ def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | N
     target = target_of(correction, items)
     if target is None or not isinstance(correction.bulletin, Cor) or target.bulletin is None:
         return None
+    if target.not_understood or correction.not_understood:
+        # Of a newer version: what it corrects may be what is not known here.
+        return None
     earlier = _Earlier(items, correction.accepted)
     order = earlier.within(target)
     if len(order) - 1 > MAX_CORRECTIONS:

@@ -16,7 +16,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
-from exchange.model.bulletin.newer import Unknown
+from exchange.model.bulletin.strangers import Unknown
 from exchange.model.identity import digest, member_of
 from exchange.policy import rules
 from exchange.seal import body as bodies
@@ -398,7 +398,7 @@ def _read_text(text: bytes, codes: Codes, schema: str) -> tuple[AnyBulletin, lis
     except Refusal as refusal:
         if refusal.code is not Code.SCHEMA_NOT_KNOWN:
             raise
-        read = bulletins.decode_newer(text, codes)
+        read = bulletins.decode_newer(text, codes, schema)
     if read.schema != schema:
         raise Refusal(Code.HEADER_BODY_MISMATCH, "/schema", found=read.schema)
     return read.bulletin, read.unknown

@@ -32,6 +32,7 @@ _NOT_A_KEY = re.compile(
     r"""|"(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?|\#[^\n]*+""",
     re.DOTALL,
 )
+_REF = re.compile(r'^((?:# )?)ref = "p1"$', re.MULTILINE)
 _BETWEEN_KEYS = re.compile(r"[=,{}\[\]\n]+")
 _NULLS = ("observed", "due", "regime", "grading", "remarks")
 _FILLED = ("schema", "id", "origin", "attachments")
@@ -61,6 +62,7 @@ _SAMPLES = {
     "brr": [('type = "rfi"', 'type = "brq"')],
     "con": [('type = "rfi"', 'type = "szr"')],
     "dcf": [('type = "rfi"', 'type = "dcf"')],
+    "mig": [("n = 1\n", "n = 12\n")] * 2,
 }
 # The header spells these codes out; here is which list has their words.
 _LISTS = {
@@ -176,16 +178,25 @@ def _declared(content: Any) -> list[str]:
     """Return what a node must enforce of a drafted content, sorted; decoding checks it."""
     if not isinstance(content, dict):
         return []
-    named = content.get("persons") or [content.get("person")]
-    people = (
-        [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
-    )
+    people = list(_people(content))
     found = {
         "must-purge": content.get("must_purge") is True,
         "persons": bool(people),
         "protected-person": any(each.get("protections") for each in people),
     }
     return [name for name, holds in found.items() if holds]
+
+
+def _people(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield everybody that is named anywhere in a content, a correction's values too."""
+    if isinstance(value, dict):
+        if "person_role" in value:
+            yield value
+        for inner in value.values():
+            yield from _people(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _people(inner)
 
 
 def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
@@ -205,7 +216,10 @@ def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
 
 def is_report(draft: Draft) -> bool:
     """Tell whether a draft is of a type that may be an update: it names no target itself."""
-    return "update" in kinds.VERBS.get(str(draft.bulletin.get("type")), ())
+    kind = str(draft.bulletin.get("type"))
+    if "update" not in kinds.VERBS.get(kind, ()):
+        return False
+    return shape.at(shape.of(kind), "/content/target") is None
 
 
 def updating(draft: Draft, target: Target) -> Draft:
@@ -245,7 +259,7 @@ def references(draft: Draft, bulletin: kinds.Bulletin) -> list[header.Reference]
         return found
     target = (
         bulletin.content.target
-        if isinstance(bulletin, kinds.Cor | kinds.Can | kinds.Rpy)
+        if isinstance(bulletin, kinds.Cor | kinds.Can | kinds.Rpy | kinds.Brp)
         else None
     )
     if target is None or target.header_digest is None:
@@ -295,6 +309,10 @@ def template(type: str, lang: Lang, codes: Codes) -> str:  # noqa: A002
     feed = ('feed = "maritime"', f'feed = "{_FEEDS.get(type, "maritime")}"')
     for general, own in [feed, *_SAMPLES.get(type, [])]:
         text = text.replace(general, own, 1)
+    if type in ("ocn", "smg"):
+        # Each thing of a network has a reference of its own.
+        refs = iter("poawb")
+        text = _REF.sub(lambda found: f'{found[1]}ref = "{next(refs)}1"', text)
     return text
 
 

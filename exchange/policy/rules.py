@@ -111,6 +111,8 @@ def _protected(header: Header) -> None:
         "amber+strict",
     ):
         raise Refusal(Code.PROTECTED_PERSONS, "/marking/tlp", found=header.marking.tlp)
+    if "persons" in header.declares and header.marking.tlp in ("green", "clear"):
+        raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=header.marking.tlp)
 
 
 def recipients(header: Header, view: View) -> list[Standing]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exchange.model.bulletin import blocks, kinds
+from exchange.model.bulletin import blocks, kinds, migration
 from exchange.model.bulletin import shape as shapes
 from exchange.model.bulletin.amendments import Change
 from exchange.render import values
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exchange.model.bulletin.kinds import AnyBulletin, Bulletin
-    from exchange.model.bulletin.newer import Unknown
     from exchange.model.bulletin.shape import Shape
+    from exchange.model.bulletin.strangers import Unknown
     from exchange.model.codes import Codes, Lang
     from exchange.model.header import Header
 
 WIDTH = 88
+# What is not known here, or quoted, may be a key: 32 bytes in base64url.
+_KEY = re.compile(r'"[A-Za-z0-9_-]{43}"')
 _LABEL = 28
 _STEP = 2
 _FIRST = ("id", "origin", "observed", "due", "regime", "declares", "grading")
@@ -35,6 +38,8 @@ _ONE_LINE: dict[type, Callable[[Any, Lang, Codes], str]] = {
     blocks.Quantity: values.quantity,
     blocks.Headcount: values.headcount,
     blocks.Money: values.money,
+    migration.FlowCell: values.flow_cell,
+    migration.VulnerableCount: values.vulnerable,
 }
 
 
@@ -65,6 +70,8 @@ def page(
     kind = codes.words("types", bulletin.type, lang)
     head = f"{bulletin.type.upper()} — {kind}"
     rows = [head, "=" * min(len(head), width)]
+    if unknown:
+        rows += [f"!!! {codes.phrase('read-in-part', lang)} !!!", ""]
     rows += writer.text(plain["title"], 0)
     rows.append("")
     for name in _ORDER:
@@ -225,6 +232,8 @@ class Writer:
     def _side(self, name: str, form: Shape | None, value: Any) -> list[str]:
         if value is None:
             return [self._codes.phrase("nothing", self._lang)]
+        if isinstance(value, str) and _KEY.fullmatch(f'"{value}"') and not _is_digest(form):
+            return ["…"]
         if form is not None and _fits(form, value):
             if form.kind == "list" or (form.kind == "struct" and not self._is_short(form)):
                 return list(self.member(name, form, value, 0, {}))
@@ -300,8 +309,12 @@ class Writer:
 
 
 def _json(value: Any) -> str:
-    """Return any value as it stands, with nothing hidden in it."""
-    return visible(json.dumps(value, ensure_ascii=False))
+    """Return any value as it stands, with nothing hidden in it but what may be a key."""
+    return visible(_KEY.sub('"…"', json.dumps(value, ensure_ascii=False)))
+
+
+def _is_digest(form: Shape | None) -> bool:
+    return form is not None and form.form in ("digest", "header-digest", "subject-token")
 
 
 def _target_type(content: dict[str, Any]) -> str:

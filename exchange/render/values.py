@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from exchange.model.bulletin.migration import SMALLEST_CELL
 from exchange.render.visible import visible
 
 if TYPE_CHECKING:
@@ -106,6 +107,28 @@ def headcount(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:
         codes.words("age-bands", str(value["age_band"]), lang),
     )
     return f"{number(value['n'])} x {', '.join(who)}"
+
+
+def flow_cell(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:
+    """Return one cell of a flow; a number that is not given is said to be small."""
+    who = (
+        codes.words("countries", str(value["nationality"]), lang),
+        codes.words("sexes", str(value["sex"]), lang),
+        codes.words("minorities", str(value["minority"]), lang),
+    )
+    return f"{_people(value, lang, codes)} x {', '.join(who)}"
+
+
+def vulnerable(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:
+    """Return how many people have a vulnerability, likewise."""
+    words = codes.words("vulnerabilities", str(value["vulnerability"]), lang)
+    return f"{_people(value, lang, codes)} x {words}"
+
+
+def _people(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:
+    if value.get("n") is not None:
+        return number(value["n"])
+    return codes.phrase("fewer-than", lang).format(n=SMALLEST_CELL)
 
 
 def money(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:

@@ -59,10 +59,10 @@ def test_what_both_look_at_is_found_and_answered(case):
     words = ["dcf", "match", said["id"], str(folder / "ours")]
     window = ["--window", str(folder / "window.json")]
     ran = made.at(OPS, *words, *window, "--answer", str(answer), "--json")
-    lines = [json.loads(line) for line in ran.out.splitlines()]
-    assert lines[0] == {
+    assert ran.json == {
         "matches": [{"kind": "vessel", "value": "Exercise Pelícan"}],
         "tokens": 3,
+        "file": str(answer),
     }
     for lang, told in (("es", "1 de 2 objetivos"), ("en", "1 of our 2")):
         spoken = made.run("--lang", lang, "--context", OPS, *words, *window)
@@ -73,6 +73,24 @@ def test_what_both_look_at_is_found_and_answered(case):
         WATCH, "read", str(made.at(WATCH, "inbox", "--json").json["items"][-1]["index"])
     )
     assert "CONFLICT" in read.out.upper()
+
+
+def test_under_another_windows_key_nothing_is_clear(case, tmp_path):
+    made, folder, _, said = case
+    other, answer = tmp_path / "other.json", tmp_path / "answer.json"
+    assert made.at(OPS, "dcf", "open", made.draft("dcf-1.es.toml"), str(other)).code == 0
+    words = ["dcf", "match", said["id"], str(folder / "ours"), "--window", str(other)]
+    ran = made.at(OPS, *words, "--answer", str(answer), "--json")
+    assert (ran.code, ran.json["error"]["facts"]["expected"]) == (1, "window-of-subjects")
+    assert not answer.exists()
+
+
+def test_what_names_no_subjects_is_not_matched(case):
+    made, folder, posted, _ = case
+    window = str(folder / "window.json")
+    words = ["dcf", "match", posted["id"], str(folder / "theirs"), "--window", window]
+    ran = made.at(WATCH, *words, "--json")
+    assert (ran.code, ran.json["error"]["facts"]["expected"]) == (1, "deconfliction-subjects")
 
 
 def test_nobody_in_common_is_clear(case, tmp_path):

@@ -47,6 +47,17 @@ def newer_text(version="2.0", said=None, **changes):
     return world().envelope(header, told)
 
 
+def told_to_many():
+    """What a node does not look at its readers do: here, originator control."""
+    declares = ["persons", "protected-person"]
+    header, told = text(declares=declares)
+    marking = msgspec.structs.replace(
+        header.marking, tlp="amber+strict", originator_control=False
+    )
+    header = msgspec.structs.replace(header, marking=marking, declares=declares, to=[WATCH])
+    return world().envelope(header, told)
+
+
 def text_with(**changes):
     header, told = text(**changes)
     return world().envelope(msgspec.structs.replace(header, to=[WATCH]), told)
@@ -84,6 +95,18 @@ LOCKED = {
     "an older version than its header says": (
         lambda: newer_text("1.0", "1.1"),
         (Code.HEADER_BODY_MISMATCH, "schema-invalid"),
+    ),
+    "a newer version with no type": (
+        lambda: newer_text("1.1", type=[]),
+        (Code.WRONG_VALUE, "schema-invalid"),
+    ),
+    "a newer version that its header hides": (
+        lambda: newer_text("1.1", "1.0", type=[]),
+        (Code.HEADER_BODY_MISMATCH, "schema-invalid"),
+    ),
+    "protected persons, told to many": (
+        told_to_many,
+        (Code.PROTECTED_PERSONS, "schema-invalid"),
     ),
     "a newer major version": (newer_text, (Code.SCHEMA_NOT_KNOWN, "unreadable")),
     "another context": (

@@ -94,3 +94,53 @@ def test_an_author_cannot_leave_a_declaration_out():
     with pytest.raises(Refusal) as caught:
         draft.complete(text, codes=CODES, **INDEX[NAME])
     assert caught.value.facts["expected"] == "persons-declared"
+
+
+def test_what_is_declared_binds_though_nobody_is_named():
+    values = put(plain("voi-1"), "/declares", ["persons", "protected-person"])
+    told = decode(json.dumps(values).encode(), CODES)
+    assert refused(told) is None
+    assert refused(told, tlp="amber") == (Code.PROTECTED_PERSONS, "/marking/tlp")
+
+
+def test_papers_of_a_country_tell_as_much_as_its_nationality():
+    values = plain(NAME)
+    values["content"]["persons"][1]["documents"] = [
+        {"document_kind": "passport", "document_number": "EX1", "issued_by": "COL"}
+    ]
+    told = decode(json.dumps(values).encode(), CODES)
+    origin = (Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to")
+    assert refused(told, releasable_to=["COL", "PAN"]) == origin
+    assert refused(told, releasable_to=["PAN", "USA"]) is None
+
+
+@pytest.mark.parametrize(
+    ("born", "holds"),
+    [
+        ("2008-11-25", True),
+        ("2008-11-26", False),
+        ("2008-12", False),
+        ("2008", True),
+        (None, True),
+    ],
+)
+def test_who_is_certainly_a_minor_is_protected_as_one(born, holds):
+    values = put(plain("crm-2"), "/content/person/birth_date", born)
+    found = refused(decode(json.dumps(values).encode(), CODES))
+    assert found == (None if holds else (Code.WRONG_VALUE, "/content/person/protections"))
+
+
+def test_a_missing_child_is_named_to_few():
+    values = plain("crm-2")
+    values["content"] |= {"notice_class": "missing-person"}
+    for name in ("warrant", "court", "offences"):
+        del values["content"][name]
+    values["content"]["person"] |= {
+        "person_role": "missing",
+        "birth_date": "2015",
+        "protections": ["minor"],
+    }
+    values["declares"] = ["persons", "protected-person"]
+    told = decode(json.dumps(values).encode(), CODES)
+    assert refused(told) is None
+    assert refused(told, tlp="amber") == (Code.PROTECTED_PERSONS, "/marking/tlp")

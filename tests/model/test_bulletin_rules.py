@@ -14,6 +14,36 @@ OTHER = "0192f3a0-0000-7000-8000-0000000000ff"
 POLYGON = [[[0, 0], [1, 0], [1, 1], [0, 0]]]
 # rule: example, pointer, value, pointer told
 BREAKS = {
+    "boarding-nationality": (
+        "brp-1",
+        "/content/nationality_finding",
+        "refuted",
+        "/content/boarding_decision",
+    ),
+    "cell-once": ("mig-1", "/content/flow/1/sex", "m", "/content/flow"),
+    "change-whole-person": (
+        "cor-1",
+        "/content",
+        {
+            "target": {"id": OTHER, "origin": "pa.senan", "type": "ocn"},
+            "changes": [{"pointer": "/content/persons/0/surname", "before": "A", "after": "B"}],
+        },
+        "/content/changes/0/pointer",
+    ),
+    "handover-told": ("brr-2", "/content/handover", ..., "/content/handover"),
+    "notice-role": (
+        "crm-2",
+        "/content/person/person_role",
+        "missing",
+        "/content/person/person_role",
+    ),
+    "protection-told": (
+        "smg-1",
+        "/content/persons/1/protections",
+        ["asylum-seeker", "minor"],
+        "/content/persons/1/protections",
+    ),
+    "vehicle-described": ("crm-1", "/content/vehicle", {}, "/content/vehicle"),
     "aba": ("ocn-2", "/content/accounts/0/aba", "021000022", "/content/accounts/0/aba"),
     "account-number": ("ocn-2", "/content/accounts/0/aba", ..., "/content/accounts/0"),
     "asylum-nationality": (

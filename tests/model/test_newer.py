@@ -8,19 +8,25 @@ import pytest
 
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import OfNewerType, decode, decode_newer, encode
-from exchange.model.bulletin.newer import Unknown, is_newer
+from exchange.model.bulletin.newer import is_newer
+from exchange.model.bulletin.strangers import Unknown
 from exchange.model.codes import LANGUAGES
 from exchange.render import page
 from tests.model.bulletins import CODES, NAMES, example, plain, put
+from tests.model.test_bulletin_schemas import places
 
 
 def newer(values, **members):
     return json.dumps({**values, "schema": "1.1", **members}, ensure_ascii=False).encode()
 
 
+def read(data, schema="1.1"):
+    return decode_newer(data, CODES, schema)
+
+
 def refused(data):
     with pytest.raises(Refusal) as caught:
-        decode_newer(data, CODES)
+        read(data)
     return caught.value.code, caught.value.at
 
 
@@ -41,7 +47,7 @@ def test_newer_is_a_later_minor_version_of_ours(version, holds):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_wholly_known_reads_as_ever(name):
-    found = decode_newer(newer(plain(name)), CODES)
+    found = read(newer(plain(name)))
     assert (found.schema, found.unknown) == ("1.1", [])
     assert found.bulletin == example(name)
 
@@ -52,7 +58,7 @@ def test_members_codes_and_lists_that_are_not_known_are_set_apart():
     values["content"]["modality"] = "drone-swarm"
     values["content"]["place"]["geometry"]["altitude_m"] = 12
     values["content"]["drugs"][0]["quantity"]["tested~by/x"] = {"lab": "EXERCISE"}
-    found = decode_newer(newer(values), CODES)
+    found = read(newer(values))
     assert {(each.at, json.dumps(each.value)) for each in found.unknown} == {
         ("/wildlife", "true"),
         ("/content/modality", '"drone-swarm"'),
@@ -66,7 +72,7 @@ def test_members_codes_and_lists_that_are_not_known_are_set_apart():
 
 def test_of_a_type_that_is_not_known_what_all_have_in_common_is_read():
     values = put(put(plain("voi-1"), "/type", "wld"), "/content", {"species": "EXERCISE"})
-    found = decode_newer(newer(values), CODES)
+    found = read(newer(values))
     assert isinstance(found.bulletin, OfNewerType)
     assert (found.bulletin.type, found.bulletin.title.lang) == ("wld", "es")
     assert found.unknown == [Unknown("/content", {"species": "EXERCISE"})]
@@ -76,7 +82,7 @@ def test_of_a_type_that_is_not_known_what_all_have_in_common_is_read():
 def test_what_is_not_understood_is_shown_and_nothing_hides_in_it(lang):
     values = put(plain("voi-1"), "/type", "wld")
     values["content"] = {"species": "a\u202eb"}
-    found = decode_newer(newer(values), CODES)
+    found = read(newer(values))
     text = page(found.bulletin, lang, CODES, unknown=found.unknown)
     assert f"{CODES.phrase('not-understood', lang)}:" in text
     assert "species" in text
@@ -112,4 +118,62 @@ def test_our_own_version_stays_strict():
 @pytest.mark.parametrize("data", [b"[]", b"1", b"null", b'"1.1"', b"", b"{"])
 def test_what_is_no_bulletin_at_all_is_refused(data):
     with pytest.raises(Refusal):
-        decode_newer(data, CODES)
+        read(data)
+
+
+@pytest.mark.parametrize("kind", [[], {}, 1, None, "x", "voia", "VOI"])
+def test_a_type_that_is_none_is_refused(kind):
+    assert refused(newer(plain("voi-1"), type=kind)) == (Code.WRONG_VALUE, "/type")
+
+
+def test_an_integer_too_long_to_be_one_is_refused():
+    text = newer(plain("voi-1")).replace(b'"n": 3', b'"n": ' + b"9" * 5000)
+    assert refused(text) == (Code.MALFORMED, "")
+
+
+def test_a_text_of_another_version_than_its_header_is_not_even_read():
+    with pytest.raises(Refusal) as caught:
+        read(newer(plain("voi-1"), type=[]), "1.0")
+    assert (caught.value.code, caught.value.at) == (Code.HEADER_BODY_MISMATCH, "/schema")
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value", "rule"),
+    [
+        ("mig-1", "/content/flow/2/n", 2, "small-cell"),
+        ("ocn-1", "/declares", [], "persons-declared"),
+        ("voi-2", "/content/vessel/imo", "1234560", "imo"),
+        ("ocn-1", "/content/persons/0/birth_date", "1981-02-29", "date"),
+        ("smg-1", "/content/persons/1/nationality", ..., "asylum-nationality"),
+        ("smg-1", "/content/persons/0/suspicion", ..., "suspicion-basis"),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"weather": 1}])
+def test_check_digits_and_the_rules_on_people_hold_in_any_version(name, at, value, rule, more):
+    with pytest.raises(Refusal) as caught:
+        read(newer(put(plain(name), at, value), **more))
+    assert caught.value.facts["expected"] == rule
+
+
+def test_a_rule_is_passed_over_only_where_something_unknown_may_keep_it():
+    values = plain("szr-1")
+    for name in ("drugs", "goods_seized"):
+        values["content"][name] = []
+    assert refused(newer(values)) == (Code.WRONG_VALUE, "/content")
+    values["content"]["wildlife_seized"] = [{"n": 3}]
+    assert [each.at for each in read(newer(values)).unknown] == ["/content/wildlife_seized"]
+    values["content"]["route"] = {}
+    values["content"]["custody"][0]["at"] = "2027-01-01T00:00:00Z"
+    assert read(newer(values))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_is_changed_is_a_traceback(name):
+    for at, value in list(places(plain(name))):
+        others = ("x", 1, [], {}, None, 1.5)
+        for other in (*others, ...) if isinstance(value, dict | list) else others:
+            try:
+                found = read(newer(put(plain(name), at, other)))
+            except Refusal:
+                continue
+            assert page(found.bulletin, "es", CODES, unknown=found.unknown)

@@ -128,7 +128,10 @@ def test_reply_answers(verb: Any, rels: list[str], expected: Code | None) -> Non
         ("red", ["protected-person"], None),
         ("amber+strict", ["protected-person"], None),
         ("amber", ["protected-person"], Code.PROTECTED_PERSONS),
-        ("clear", ["must-purge", "persons"], None),
+        ("clear", ["must-purge", "persons"], Code.PERSONS_AUDIENCE),
+        ("green", ["persons"], Code.PERSONS_AUDIENCE),
+        ("amber", ["persons"], None),
+        ("clear", ["must-purge"], None),
     ],
 )
 def test_protected_persons_are_handled_narrowly(

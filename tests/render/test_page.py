@@ -10,9 +10,11 @@ import pytest
 
 from exchange.model.bulletin import corrected, decode, shape
 from exchange.model.bulletin.amendments import Change
+from exchange.model.bulletin.blocks import Text
 from exchange.model.codes import LANGUAGES
 from exchange.model.header import Blob, Header, Marking, TrustPoint
 from exchange.render import diff, heading, page, values, visible
+from exchange.render.page import _ONE_LINE
 from tests.model.bulletins import CODES, NAMES, example, plain, put
 
 
@@ -66,7 +68,7 @@ def given(form, value):
 
 
 def one_line(form):
-    return form.struct.__name__ in {"Text", "Grading", "Quantity", "Headcount", "Money"}
+    return form.struct in {Text, *_ONE_LINE}
 
 
 def test_a_page_in_spanish():
@@ -120,7 +122,7 @@ def test_a_correction_shows_field_before_and_after_in_words():
 
 
 def test_a_quoted_value_that_does_not_fit_is_shown_as_json():
-    bulletin = changed("cor-1", "/content/changes/1/before", {"odd": "\u202e[]"})
+    bulletin = changed("cor-1", "/content/changes/0/before", {"odd": "\u202e[]"})
     assert '{"odd": "<U+202E>[]"}' in page(bulletin, "es", CODES)
     bulletin = changed("cor-1", "/content/changes/2/after", "many")
     assert '"many"' in page(bulletin, "es", CODES)
@@ -249,3 +251,16 @@ def test_a_heading_says_marking_and_times_in_words():
     assert "Relámpago (Z)" in text
     assert "Panamá, Estados Unidos" in text
     assert "2026-11-23 19:00:00Z (231900ZNOV26)" in text
+
+
+@pytest.mark.parametrize(("lang", "told"), [("es", "menos de 5 x"), ("en", "fewer than 5 x")])
+def test_a_cell_without_a_number_is_said_to_be_small(lang, told):
+    assert page(example("mig-1"), lang, CODES).count(told) == 4
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_windows_key_is_never_shown(lang):
+    key = plain("dcf-1")["content"]["window_key"]
+    assert key not in page(example("dcf-1"), lang, CODES)
+    quoted = changed("cor-1", "/content/changes/0/before", key)
+    assert key not in page(quoted, lang, CODES)

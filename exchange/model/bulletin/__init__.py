@@ -36,8 +36,9 @@ from exchange.model.bulletin.kinds import (
     repeated,
 )
 from exchange.model.bulletin.lexical import MAX_BYTES
-from exchange.model.bulletin.newer import Newer, Unknown
+from exchange.model.bulletin.newer import Newer
 from exchange.model.bulletin.newer import decode as decode_newer
+from exchange.model.bulletin.strangers import Unknown
 from exchange.model.bulletin.words import SCHEMA
 
 __all__ = [

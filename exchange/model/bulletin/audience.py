@@ -6,6 +6,7 @@ readers see. Both hold it to these rules: before it is sealed, and when it is op
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
@@ -14,10 +15,12 @@ from exchange.model.bulletin.people_rules import persons
 
 if TYPE_CHECKING:
     from exchange.model.bulletin.kinds import AnyBulletin
+    from exchange.model.bulletin.people import Person
     from exchange.model.header import Marking
 
 # 28 CFR 23.20(h): what is kept of a person is reviewed within five years.
 MAX_REVIEW_S = 5 * 366 * 86_400
+ADULT_YEARS = 18
 _NOT_FOR_PEOPLE = ("green", "clear")
 _NARROW = ("red", "amber+strict")
 
@@ -35,18 +38,41 @@ def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "")
         Refusal: ``persons-audience``, ``protected-persons`` or ``asylum-to-origin``, at the
             marking; ``wrong-value``: a person is not reviewed in time.
     """
+    # What is declared may stand in free text, or in a content that is not known here.
+    if "protected-person" in bulletin.declares:
+        _must_be_narrow(marking)
+    if "persons" in bulletin.declares and marking.tlp in _NOT_FOR_PEOPLE:
+        raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=marking.tlp)
     for at, person in persons(bulletin):
-        if marking.tlp in _NOT_FOR_PEOPLE:
-            raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=marking.tlp)
         within = 0 < person.review_by.timestamp() - issued <= MAX_REVIEW_S
         must(within, f"{under}{at}/review_by", "review-within")
-        if not person.protections:
-            continue
-        if marking.tlp not in _NARROW:
-            raise Refusal(Code.PROTECTED_PERSONS, "/marking/tlp", found=marking.tlp)
-        if not marking.originator_control or "h2" not in marking.handling:
-            raise Refusal(Code.PROTECTED_PERSONS, "/marking/handling")
-        is_asylum = "asylum-seeker" in person.protections
-        if is_asylum and person.nationality in marking.releasable_to:
-            at_home = str(person.nationality)
-            raise Refusal(Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to", found=at_home)
+        if _is_minor(person, issued):
+            told = "minor" in person.protections
+            must(told, f"{under}{at}/protections", "protection-told")
+        if "asylum-seeker" in person.protections:
+            for home in _homes(person) & set(marking.releasable_to):
+                raise Refusal(Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to", found=home)
+
+
+def _must_be_narrow(marking: Marking) -> None:
+    if marking.tlp not in _NARROW:
+        raise Refusal(Code.PROTECTED_PERSONS, "/marking/tlp", found=marking.tlp)
+    if not marking.originator_control or "h2" not in marking.handling:
+        raise Refusal(Code.PROTECTED_PERSONS, "/marking/handling")
+
+
+def _is_minor(person: Person, issued: int) -> bool:
+    """Tell whether somebody is certainly under 18, by the earliest date that is meant."""
+    if person.birth_date is None:
+        return False
+    born = [*(int(part) for part in person.birth_date.split("-")), 1, 1][:3]
+    when = datetime.fromtimestamp(issued, UTC)
+    return [when.year - ADULT_YEARS, when.month, when.day] < born
+
+
+def _homes(person: Person) -> set[str]:
+    """Return the countries that somebody may have fled: their own, and who gave them papers."""
+    papers = {
+        each.issued_by for each in person.documents if each.document_kind != "refugee-document"
+    }
+    return papers | ({person.nationality} if person.nationality else set())

@@ -54,6 +54,9 @@ class BoardingReply(Block, frozen=True):
     boarding_decision: w.BoardingDecision
     jurisdiction: w.Jurisdiction
     authorising_officer: w.Line
+    actions_authorised: Annotated[list[w.BoardingAction], Meta(max_length=4)] = field(
+        default_factory=list
+    )
     conditions: Text | None = None
     explanation: Text | None = None
     valid_until: w.Time | None = None
@@ -68,9 +71,8 @@ class Handover(Block, frozen=True):
 
 
 class BoardingResult(Block, frozen=True):
-    """What was found and done. People are counted, never named."""
+    """What was found and done, perhaps without a request. People are counted, never named."""
 
-    target: Target
     boarded_at: w.Time
     ended_at: w.Time
     unit_on_scene: w.Line
@@ -79,6 +81,7 @@ class BoardingResult(Block, frozen=True):
     force: w.Force
     findings: Text
     disposition: w.Disposition
+    target: Target | None = None
     aboard: Annotated[list[Headcount], Meta(max_length=200)] = field(default_factory=list)
     force_account: Text | None = None
     damage: Text | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 RULES = (
     "boarding-conditions",
+    "boarding-nationality",
     "boarding-times",
     "boarding-valid",
     "consent-answer",
@@ -20,6 +21,7 @@ RULES = (
     "deconfliction-open",
     "deconfliction-subjects",
     "force-account",
+    "handover-told",
     "operation-results",
     "target-brq",
 )
@@ -32,10 +34,17 @@ def _reply(content: boarding.BoardingReply, at: str) -> None:
     must(told == (content.conditions is not None), f"{at}/conditions", "boarding-conditions")
     given = decision in ("authorise", "authorise-with-conditions")
     must(given == (content.valid_until is not None), f"{at}/valid_until", "boarding-valid")
+    told = bool(content.actions_authorised)
+    must(given == told, f"{at}/actions_authorised", "boarding-valid")
+    is_ours = content.nationality_finding != "refuted"
+    must(is_ours or not given, f"{at}/boarding_decision", "boarding-nationality")
 
 
 def _result(content: boarding.BoardingResult, at: str) -> None:
-    must(content.target.type == "brq", f"{at}/target/type", "target-brq")
+    asked = content.target is None or content.target.type == "brq"
+    must(asked, f"{at}/target/type", "target-brq")
+    given = content.disposition == "handed-over"
+    must(given == (content.handover is not None), f"{at}/handover", "handover-told")
     must(content.boarded_at <= content.ended_at, f"{at}/ended_at", "boarding-times")
     used = content.force != "none"
     must(used == (content.force_account is not None), f"{at}/force_account", "force-account")
@@ -52,21 +61,20 @@ def _deconfliction(content: operations.Deconfliction, at: str) -> None:
     ascending(content.tokens, f"{at}/tokens", "sorted-set")
     has = (
         content.window_key is not None,
-        content.target is not None and content.target.type == "dcf",
+        content.target.type if content.target is not None else "",
         bool(content.tokens),
+        content.key_check is not None,
         content.deconfliction_answer is not None,
     )
     step = content.deconfliction_step
-    must(
-        has == _STEPS[step] and (has[1] or content.target is None), at, f"deconfliction-{step}"
-    )
+    must(has == _STEPS[step], at, f"deconfliction-{step}")
 
 
-# What each step has: the window's key, a target, tokens, an answer.
+# What each step has: the window's key, a target, tokens, their key's check, an answer.
 _STEPS = {
-    "open": (True, False, False, False),
-    "subjects": (False, True, True, False),
-    "answer": (False, True, False, True),
+    "open": (True, "", False, False, False),
+    "subjects": (False, "dcf", True, True, False),
+    "answer": (False, "dcf", False, False, True),
 }
 
 

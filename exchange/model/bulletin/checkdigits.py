@@ -38,7 +38,7 @@ def vin(number: str) -> bool:
 
 def mrz(text: str) -> str:
     """Return the check digit of ICAO 9303 for a part of a machine-readable zone."""
-    values = (0 if each == "<" else int(each, 36) for each in text)
+    values = (0 if each in "<-" else int(each, 36) for each in text)
     return str(sum(value * (7, 3, 1)[n % 3] for n, value in enumerate(values)) % 10)
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin.amendments import Change
+from exchange.model.bulletin.corrections import is_person
 from exchange.model.bulletin.decoding import decode
 from exchange.model.bulletin.shape import steps
 
@@ -45,7 +46,7 @@ def _differ(at: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if old == new and type(old) is type(new):
         return
     apart = isinstance(old, dict) and isinstance(new, dict)
-    if apart and at.rsplit("/", 1)[-1] not in _WHOLE:
+    if apart and at.rsplit("/", 1)[-1] not in _WHOLE and not is_person(at):
         for name in [*old, *(name for name in new if name not in old)]:
             yield from _differ(f"{at}/{name}", old.get(name), new.get(name))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):

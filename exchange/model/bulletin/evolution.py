@@ -1,6 +1,6 @@
 """What differs between two JSON Schemas of a type, and whether a minor version may differ so.
 
-A minor version adds: types, optional members, codes, wider bounds. Whatever else differs would
+A minor version adds: types, optional members, codes. Whatever else differs would
 break a partner that has not upgraded (schemas/README.md, "How v1 grows").
 """
 
@@ -25,10 +25,18 @@ Kind = Literal[
     "form-changed",
 ]
 # What a minor version may do; the rest breaks partners.
-ALLOWED: frozenset[Kind] = frozenset({"member-added", "code-added", "bound-wider"})
+ALLOWED: frozenset[Kind] = frozenset({"member-added", "code-added"})
 _LOWER = ("minimum", "minLength", "minItems")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
-_FORM = ("type", "const", "pattern", "format")
+# Compared one by one, or of no consequence; every other keyword must be the same.
+_LOOKED_INTO = frozenset(
+    {
+        *("anyOf", "oneOf", "enum", "items", "properties", "required"),
+        *("title", "description", "$schema", "$id", "$defs", "$comment"),
+        *_LOWER,
+        *_UPPER,
+    }
+)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -79,7 +87,7 @@ class _Comparison:
             return
         yield from self._nullable(before, after, at)
         old, new = self._form(before, 0), self._form(after, 1)
-        for name in _FORM:
+        for name in sorted({*old, *new} - _LOOKED_INTO):
             if old.get(name) != new.get(name):
                 yield Difference("form-changed", at, old.get(name), new.get(name))
         yield from _codes(old.get("enum"), new.get("enum"), at)
@@ -117,8 +125,8 @@ class _Comparison:
 
     def _choices(self, was: list[Any], now: list[Any], at: str) -> Iterator[Difference]:
         if len(was) != len(now):
-            kind: Kind = "code-added" if len(now) > len(was) else "code-removed"
-            yield Difference(kind, at, len(was), len(now))
+            # Another kind of value: no reader of before can take it.
+            yield Difference("form-changed", at, len(was), len(now))
         for before, after in zip(was, now, strict=False):
             yield from self.of(before, after, at)
 

@@ -1,8 +1,9 @@
 """Bulletins of a newer minor version: what is understood of them, and the rest, kept as it is.
 
 A newer version may add types, optional members and codes, and nothing else (schemas/README.md).
-So whatever is not known here is set apart with its place, and what is left is read as ever. The
-rules of decoding are not applied: a newer version may satisfy them by what is not known here.
+So whatever is not known here is set apart with its place, and what is left is read as ever. A
+rule that joins members is passed over where something unknown stands among them: a newer
+version may keep it by that. Check digits, and the rules on people, are never passed over.
 """
 
 from __future__ import annotations
@@ -14,22 +15,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import decoding, lexical, shape
+from exchange.model.bulletin import decoding, lexical, rules, shape
 from exchange.model.bulletin.kinds import TYPES, AnyBulletin, OfNewerType
+from exchange.model.bulletin.strangers import Unknown, strangers
 from exchange.model.bulletin.words import SCHEMA
 
 if TYPE_CHECKING:
-    from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
 
-_VERSION = re.compile(r"([1-9][0-9]{0,3})\.([0-9]{1,4})")
-
-
-class Unknown(msgspec.Struct, frozen=True):
-    """A member or a code that is not known here: where it stands, and what stands there."""
-
-    at: str
-    value: Any
+_VERSION = re.compile(r"([1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
+_TYPE = re.compile(r"[a-z]{3}")
 
 
 class Newer(msgspec.Struct, frozen=True):
@@ -48,58 +43,61 @@ def is_newer(version: str) -> bool:
     return found[1] == ours[1] and int(found[2]) > int(ours[2])
 
 
-def decode(data: bytes, codes: Codes) -> Newer:
+def decode(data: bytes, codes: Codes, schema: str) -> Newer:
     """Read a bulletin of a newer minor version as far as it is known here.
 
     Args:
         data: as for ``decoding.decode``.
         codes: the code lists.
+        schema: the version that its header names.
 
     Raises:
         Refusal: it breaks a rule of spelling, or what we know of it is not as it was, which no
-            newer minor version may do; or it is not of a newer minor version at all.
+            newer minor version may do; or it is not of that version, or that is none of ours.
     """
     lexical.check(data, is_newer)
-    values = json.loads(data)
-    version = values.get("schema") if isinstance(values, dict) else None
+    values = _values(data)
+    version, kind = values.get("schema"), values.get("type")
     if not isinstance(version, str) or not is_newer(version):
         raise Refusal(Code.SCHEMA_NOT_KNOWN, "/schema", expected=SCHEMA)
-    kind = values.get("type")
-    form = shape.of(kind) if kind in TYPES else shape.of_struct(OfNewerType)
+    if version != schema:
+        raise Refusal(Code.HEADER_BODY_MISMATCH, "/schema", found=version)
+    if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
+        raise Refusal(Code.WRONG_VALUE, "/type", expected="code", list="types")
     unknown: list[Unknown] = []
+    form = shape.of(kind) if kind in TYPES else shape.of_struct(OfNewerType)
     if kind not in TYPES:
         unknown.append(Unknown("/content", values.get("content")))
         values |= {"type": form.tag, "newer_type": kind, "content": {}}
-    _set_apart(form, values, "", codes, unknown)
+    found = list(strangers(form, values, "", codes))
     values["schema"] = SCHEMA
+    for each in found:
+        _take_out(values, each)
     try:
         bulletin: AnyBulletin = msgspec.convert(values, AnyBulletin)
     except msgspec.ValidationError as error:
         raise decoding.refusal(str(error), lambda at: shape.at(form, at)) from None
-    return Newer(version, bulletin, unknown)
+    rules.check_known(bulletin, codes, [each.at for each in found])
+    return Newer(version, bulletin, unknown + found)
 
 
-def _set_apart(form: Shape, value: Any, at: str, codes: Codes, found: list[Unknown]) -> None:
-    """Take out of a value what its form does not know; a code stays, and is noted."""
-    if isinstance(value, dict):
-        for item in form.items:
-            if value.get(item.tag_field) == item.tag:
-                form = item
-        if form.kind == "struct":
-            _set_members_apart(form, value, at, codes, found)
-    elif isinstance(value, list) and form.kind == "list":
-        for place, inner in enumerate(value):
-            _set_apart(form.items[0], inner, f"{at}/{place}", codes, found)
-    elif form.codes and isinstance(value, str) and not codes.has(form.codes, value):
-        found.append(Unknown(at, value))
+def _take_out(values: dict[str, Any], unknown: Unknown) -> None:
+    """Take an unknown member out; a code that is not known stays where it is."""
+    if unknown.is_code:
+        return
+    *path, last = shape.steps(unknown.at)
+    here: Any = values
+    for step in path:
+        here = here[int(step)] if isinstance(here, list) else here[step]
+    del here[last]
 
 
-def _set_members_apart(
-    form: Shape, value: dict[str, Any], at: str, codes: Codes, found: list[Unknown]
-) -> None:
-    known = {member.name: member.shape for member in form.members}
-    for name in list(value):
-        if name in known:
-            _set_apart(known[name], value[name], f"{at}/{name}", codes, found)
-        elif name != form.tag_field:
-            found.append(Unknown(f"{at}/{lexical.escape(name)}", value.pop(name)))
+def _values(data: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(data)
+    except ValueError:
+        # Python turns no number of over 4,300 digits into an integer.
+        raise Refusal(Code.MALFORMED, expected="integer") from None
+    if not isinstance(values, dict):
+        raise Refusal(Code.WRONG_TYPE, "", expected="object")
+    return values

@@ -56,5 +56,6 @@ class Deconfliction(Block, frozen=True):
     contact: Contact
     target: Target | None = None
     window_key: w.Key | None = None
+    key_check: w.Token | None = None
     tokens: Annotated[list[w.Token], Meta(max_length=2000)] = field(default_factory=list)
     deconfliction_answer: w.DeconflictionAnswer | None = None

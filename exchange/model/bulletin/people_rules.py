@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exchange.model.bulletin import migration, networks, people, wanted
+from exchange.model.bulletin import (
+    amendments,
+    corrections,
+    migration,
+    networks,
+    people,
+    wanted,
+)
 from exchange.model.bulletin.checkdigits import ledger_address, mrz
-from exchange.model.bulletin.demands import must, refuse
+from exchange.model.bulletin.demands import must
 from exchange.model.bulletin.migration import SMALLEST_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exchange.model.bulletin.kinds import AnyBulletin, Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin
+    from exchange.model.codes import Codes
 
 RULES = (
+    "change-whole-person",
+    "vehicle-described",
+    "protection-told",
+    "notice-role",
+    "cell-once",
     "account-number",
     "asylum-nationality",
     "document-check",
@@ -33,6 +46,8 @@ RULES = (
     "valid-period",
     "wallet-address",
 )
+# The code of a country that is not known.
+UNKNOWN = "XXX"
 # Of these nobody need be under suspicion.
 _UNSUSPECTED = frozenset({"victim", "witness", "missing"})
 # Types about people on the move: no image of them travels.
@@ -40,35 +55,56 @@ _WITHOUT_PICTURES = frozenset({"mig", "smg"})
 
 
 def persons(bulletin: AnyBulletin) -> Iterator[tuple[str, people.Person]]:
-    """Yield everybody a bulletin names, with the JSON pointer of each."""
+    """Yield everybody a bulletin names, with the JSON pointer of each.
+
+    What a correction says of a person names them too, as it was and as it is.
+
+    Raises:
+        Refusal: a correction's person is none, or is told in part.
+    """
     content = bulletin.content
     if isinstance(content, networks.CrimeNetwork):
         for place, person in enumerate(content.persons):
             yield f"/content/persons/{place}", person
     elif isinstance(content, wanted.CommonCrime) and content.person is not None:
         yield "/content/person", content.person
+    elif isinstance(content, amendments.Correction):
+        yield from corrections.persons(content)
 
 
-def check(bulletin: Bulletin) -> None:
+def check(bulletin: AnyBulletin, codes: Codes) -> None:
     """Hold a whole bulletin to the rules on people.
 
     Raises:
         Refusal: see ``rules.check``.
     """
     named = list(persons(bulletin))
-    must(bool(named) == ("persons" in bulletin.declares), "/declares", "persons-declared")
+    must(not named or "persons" in bulletin.declares, "/declares", "persons-declared")
     guarded = [(at, person) for at, person in named if person.protections]
     for at, person in guarded:
-        must(bulletin.type == "smg", f"{at}/protections", "protected-elsewhere")
+        must(_may_protect(bulletin), f"{at}/protections", "protected-elsewhere")
         is_asylum = "asylum-seeker" in person.protections
-        known = person.nationality is not None or not is_asylum
+        known = person.nationality not in (None, UNKNOWN) or not is_asylum
         must(known, f"{at}/nationality", "asylum-nationality")
     declared = "protected-person" in bulletin.declares
-    must(bool(guarded) == declared, "/declares", "protected-declared")
+    must(not guarded or declared, "/declares", "protected-declared")
     if bulletin.type in _WITHOUT_PICTURES:
         for place, each in enumerate(bulletin.attachments):
             is_picture = each.media_type.startswith(("image/", "video/"))
             must(not is_picture, f"/attachments/{place}/media_type", "no-pictures")
+    if isinstance(bulletin.content, amendments.Correction):
+        corrections.check(bulletin.content, codes)
+        for at, person in named:
+            _person(person, at)
+
+
+def _may_protect(bulletin: AnyBulletin) -> bool:
+    content = bulletin.content
+    if isinstance(content, amendments.Correction):
+        return content.target.type in ("smg", "crm")
+    if isinstance(content, wanted.CommonCrime):
+        return content.notice_class == "missing-person"
+    return bulletin.type == "smg"
 
 
 def _person(person: people.Person, at: str) -> None:
@@ -76,6 +112,10 @@ def _person(person: people.Person, at: str) -> None:
     must(any(name is not None for name in called), at, "person-named")
     told = person.suspicion is not None or person.person_role in _UNSUSPECTED
     must(told, f"{at}/suspicion", "suspicion-basis")
+    if person.person_role == "victim":
+        must("victim" in person.protections, f"{at}/protections", "protection-told")
+    if any(each.document_kind == "refugee-document" for each in person.documents):
+        must("asylum-seeker" in person.protections, f"{at}/protections", "protection-told")
 
 
 def _document(document: people.TravelDocument, at: str) -> None:
@@ -112,6 +152,10 @@ def _link(link: networks.Link, at: str) -> None:
 
 
 def _flow(content: migration.MigrationFlow, at: str) -> None:
+    cells = [(each.nationality, each.sex, each.minority) for each in content.flow]
+    must(len(set(cells)) == len(cells), f"{at}/flow", "cell-once")
+    kinds = [each.vulnerability for each in content.vulnerable]
+    must(len(set(kinds)) == len(kinds), f"{at}/vulnerable", "cell-once")
     for name in ("flow", "vulnerable"):
         for place, cell in enumerate(getattr(content, name)):
             shown = cell.n is None or cell.n >= SMALLEST_CELL
@@ -127,17 +171,26 @@ def _flow(content: migration.MigrationFlow, at: str) -> None:
 
 
 def _notice(content: wanted.CommonCrime, at: str) -> None:
-    about = _SUBJECTS[content.notice_class]
+    about = _SUBJECTS.get(content.notice_class)
+    if about is None:
+        # Of a newer version: what it is about is not known here.
+        return
     for name in ("person", "vehicle", "vessel", "firearm", "document", "imei"):
         is_given = getattr(content, name) is not None
+        # A vessel may be known by her hull number alone.
+        is_given = is_given or (name == "vessel" and content.hull_id is not None)
         must(is_given == (name == about), f"{at}/{name}", "notice-subject")
-    if content.hull_id is not None and about != "vessel":
-        refuse(f"{at}/hull_id", "notice-subject")
+    if content.person is not None:
+        fits = content.person.person_role == _ROLES.get(content.notice_class)
+        must(fits, f"{at}/person/person_role", "notice-role")
+    if content.vehicle is not None:
+        must(content.vehicle != wanted.Vehicle(), f"{at}/vehicle", "vehicle-described")
     if content.notice_class == "wanted-person":
         told = content.warrant and content.court and content.offences
         must(bool(told), at, "notice-warrant")
 
 
+_ROLES = {"wanted-person": "wanted", "missing-person": "missing"}
 _SUBJECTS = {
     "wanted-person": "person",
     "missing-person": "person",

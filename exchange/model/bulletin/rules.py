@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import (
@@ -26,7 +26,7 @@ from exchange.model.bulletin.checkdigits import FORMS
 from exchange.model.bulletin.demands import ascending, must, numbered, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
@@ -62,6 +62,7 @@ _SHARED = (
 )
 RULES = tuple(sorted({*_SHARED, *FORMS, *case_rules.RULES, *people_rules.RULES}))
 # A file is sealed to its bulletin's id: a correction brings its own.
+_ANYTHING = shapes.Shape("any")
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
 
 
@@ -71,29 +72,60 @@ def check(bulletin: kinds.Bulletin, codes: Codes) -> None:
     Raises:
         Refusal: ``wrong-value`` with a JSON pointer and the name of what was expected.
     """
-    _walk(shapes.of(bulletin.type), bulletin, "", codes)
-    _bulletin(bulletin)
+    check_known(bulletin, codes, [])
 
 
-def _walk(shape: Shape, value: Any, at: str, codes: Codes) -> None:
+def check_known(bulletin: kinds.AnyBulletin, codes: Codes, unknown: Sequence[str]) -> None:
+    """Hold what is known of a bulletin against the code lists and the rules.
+
+    Args:
+        bulletin: decoded.
+        codes: the code lists.
+        unknown: JSON pointers of codes and members that are not known here. A code there is
+            passed over, and so is the rule of a struct that holds one, unless it guards people.
+
+    Raises:
+        Refusal: as ``check``.
+    """
+    look = _Look(codes, frozenset(unknown), _around(unknown))
+    _walk(shapes.of_struct(type(bulletin)), bulletin, "", look)
+    _bulletin(bulletin, codes)
+
+
+class _Look(NamedTuple):
+    codes: Codes
+    unknown: frozenset[str]
+    # Wherever something unknown stands inside.
+    around: frozenset[str]
+
+
+def _around(unknown: Sequence[str]) -> frozenset[str]:
+    found: set[str] = set()
+    for at in unknown:
+        steps = at.split("/")
+        found.update("/".join(steps[:end]) for end in range(1, len(steps)))
+    return frozenset(found)
+
+
+def _walk(shape: Shape, value: Any, at: str, look: _Look) -> None:
     if shape.kind == "list":
         item = shape.items[0]
         for number, inner in enumerate(value):
-            _walk(item, inner, f"{at}/{number}", codes)
+            _walk(item, inner, f"{at}/{number}", look)
     elif shape.kind in ("struct", "choice"):
-        _members(value, at, codes)
+        _members(value, at, look)
     else:
-        _scalar(shape, value, at, codes)
+        _scalar(shape, value, at, look)
 
 
-def _members(value: Any, at: str, codes: Codes) -> None:
+def _members(value: Any, at: str, look: _Look) -> None:
     struct: type = type(value)
     for name, shape in _looked_at(struct):
         inner = getattr(value, name)
         if inner is not None:
-            _walk(shape, inner, f"{at}/{name}", codes)
-    rule = _OF_STRUCT.get(type(value))
-    if rule is not None:
+            _walk(shape, inner, f"{at}/{name}", look)
+    rule = _OF_STRUCT.get(struct)
+    if rule is not None and (at not in look.around or struct in people_rules.OF_STRUCT):
         rule(value, at)
 
 
@@ -110,8 +142,10 @@ def _has_rules(shape: Shape) -> bool:
     return shape.kind in ("struct", "choice") or bool(shape.codes) or shape.form in FORMS
 
 
-def _scalar(shape: Shape, value: Any, at: str, codes: Codes) -> None:
-    if shape.codes and not codes.has(shape.codes, value):
+def _scalar(shape: Shape, value: Any, at: str, look: _Look) -> None:
+    if shape.codes and not look.codes.has(shape.codes, value):
+        if at in look.unknown:
+            return
         raise Refusal(Code.WRONG_VALUE, at, expected="code", list=shape.codes, found=value[:48])
     if shape.form in FORMS and not FORMS[shape.form](value):
         refuse(at, shape.form)
@@ -183,10 +217,10 @@ def _correction(content: amendments.Correction, at: str) -> None:
         place = f"{at}/changes/{number}"
         must(change.before != change.after, place, "change")
         first = shapes.steps(change.pointer)[0]
-        # A type we have no struct for yet cannot be looked into; its own reader will.
-        known = (
-            kind not in kinds.TYPES or shapes.at(shapes.of(kind), change.pointer) is not None
-        )
+        # A type of a newer version cannot be looked into. A key is no fact, and would be told
+        # to whoever may read the correction.
+        form = shapes.at(shapes.of(kind), change.pointer) if kind in kinds.TYPES else _ANYTHING
+        known = form is not None and form.form != "secret"
         must(first not in _FIXED and known, f"{place}/pointer", "change-pointer")
 
 
@@ -218,7 +252,7 @@ _OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
 }
 
 
-def _bulletin(bulletin: kinds.Bulletin) -> None:
+def _bulletin(bulletin: kinds.AnyBulletin, codes: Codes) -> None:
     sorted_set = all(first < second for first, second in pairwise(bulletin.declares))
     must(sorted_set, "/declares", "sorted-set")
     if isinstance(bulletin, kinds.Rfi | kinds.Brq | kinds.Con):
@@ -232,4 +266,4 @@ def _bulletin(bulletin: kinds.Bulletin) -> None:
     target = getattr(bulletin.content, "target", None)
     if target is not None:
         must(target.id != bulletin.id, "/content/target/id", "target-not-itself")
-    people_rules.check(bulletin)
+    people_rules.check(bulletin, codes)

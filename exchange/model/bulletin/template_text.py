@@ -76,6 +76,8 @@ class _Writer:
 
     def _members(self, members: tuple[Member, ...], path: str, *, live: bool) -> Iterator[str]:
         # TOML wants a table's own keys before its sub-tables.
+        # A key is not written by hand.
+        members = tuple(member for member in members if member.shape.form != "secret")
         keys = [member for member in members if not _is_table(member.shape)]
         for member in keys:
             yield from self._key(member, live=live)

@@ -93,7 +93,7 @@ MrzName = Annotated[
     str, Meta(max_length=39, pattern=r"^[A-Z]+( [A-Z]+)*$", extra={"form": "mrz-name"})
 ]
 DocumentNumber = Annotated[
-    str, Meta(pattern=r"^[A-Z0-9]{3,20}$", extra={"form": "document-number"})
+    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{2,19}$", extra={"form": "document-number"})
 ]
 CheckDigit = Annotated[str, Meta(pattern=r"^[0-9]$", extra={"form": "check-digit"})]
 Ref = Annotated[str, Meta(pattern=r"^[a-z][0-9]{1,4}$", extra={"form": "ref"})]
