@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import blobs, events, granted, heads, problems, routes
+from exchange.api import blobs, bounds, events, granted, heads, problems, routes
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
 from exchange.errors import Code, ExchangeError, Fault, Refusal
-from exchange.model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -94,9 +93,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             node = request.app[NODE]
             authorization = request.headers.get("Authorization")
             request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
-        if room := _room(request):
-            return await _within_bounds(request, handler, room)
-        return await handler(request)
+        with bounds.taken(request, bounds.room_of(request)):
+            return await handler(request)
     except routes.Recorded as recorded:
         return _problem(request, recorded.refusal, recorded.answer.receipt)
     except ExchangeError as error:
@@ -108,36 +106,6 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The type and the place, never the message: it may quote what was posted.
         _log.error("broken", error=type(error).__name__, route=_route(request))
         return _problem(request, Fault(Code.INTERNAL), None)
-
-
-def _room(request: web.Request) -> int:
-    """Return how much memory a request may take for long: what is posted, or a stream's."""
-    if request.method == "POST":
-        return min(request.content_length or wire.MAX_REQUEST_BYTES, wire.MAX_REQUEST_BYTES)
-    is_stream = request.method == "PATCH" or _route(request) == "/v1/blobs/{digest}"
-    return wire.STREAM_BYTES if is_stream else 0
-
-
-async def _within_bounds(
-    request: web.Request, handler: Handler, size: int
-) -> web.StreamResponse:
-    """Read and answer a request while there is room for it.
-
-    Raises:
-        Refusal: ``too-many``, before any of it is read: come again when others are done.
-    """
-    in_flight = request.app[IN_FLIGHT]
-    caller = request.get(CALLER)
-    name = caller.endpoint.id if caller else ""
-    if in_flight[name] + size > wire.MAX_IN_FLIGHT_OF_ONE_BYTES:
-        raise Refusal(Code.TOO_MANY, limit=wire.MAX_IN_FLIGHT_OF_ONE_BYTES)
-    if in_flight.total() + size > wire.MAX_IN_FLIGHT_BYTES:
-        raise Refusal(Code.TOO_MANY, limit=wire.MAX_IN_FLIGHT_BYTES)
-    in_flight[name] += size
-    try:
-        return await handler(request)
-    finally:
-        in_flight[name] -= size
 
 
 def _is_open(request: web.Request) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from exchange.api import framing
+from exchange.api import bounds, framing
 from exchange.api.asked import number, required
 from exchange.api.routes import CALLER, NODE
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -94,7 +94,8 @@ async def blob(request: web.Request) -> web.StreamResponse:
     if wanted is None or not await _is_kept(node, wanted):
         raise Refusal(Code.NOT_FOUND, "/digest")
     _must_be_within(offset, wanted.size)
-    return await _streamed(request, node, (endpoint, digest), range(offset, wanted.size))
+    with bounds.taken(request, wire.STREAM_BYTES):
+        return await _streamed(request, node, (endpoint, digest), range(offset, wanted.size))
 
 
 async def _is_kept(node: Served, wanted: Blob) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # A request of which nothing more comes for this long is given up (seconds). Protects the node
 # from callers who keep it waiting; a poor link at sea sends something in that time.
 IDLE_S = 30
+# And so is one that in all takes longer than that and the time of its bytes at this pace (bytes
+# a second), half of 64 kbit/s: else one byte now and then holds a request's room for weeks.
+PACE_BYTES_S = 4000
 
 
 def pairs(request: bytes, most: int = MAX_PAIRS) -> list[tuple[bytes, bytes]]:
@@ -55,33 +58,50 @@ async def read_limited(
     return bytes(data)
 
 
+def patience_s(waited_s: float, come: int) -> float:
+    """Return for how long more a caller is waited for, until its next bytes (seconds).
+
+    Args:
+        waited_s: for how long it was waited for up to now, within this request.
+        come: how many bytes came in that time.
+    """
+    return min(IDLE_S, IDLE_S + come / PACE_BYTES_S - waited_s)
+
+
 async def pieces(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     """Yield a request's bytes as they come.
 
     Raises:
         Refusal: ``oversized``, once more than ``limit`` bytes came or are announced;
-            ``bad-request`` where the body is compressed; ``bad-framing`` where it was cut off.
+            ``bad-request`` where the body is compressed; ``bad-framing`` where it was cut off,
+            or comes too slowly.
     """
     if request.content_length is not None and request.content_length > limit:
         raise Refusal(Code.OVERSIZED, limit=limit, found=request.content_length)
     # A digest names what was sent; and what unpacks to a thousand times its size stays packed.
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(Code.BAD_REQUEST, "/content-encoding")
-    size = 0
-    while part := await _part(request):
+    clock, size, waited_s = asyncio.get_running_loop().time, 0, 0.0
+    while True:
+        # The time that the node itself takes in between is not the caller's.
+        asked = clock()
+        part = await _part(request, patience_s(waited_s, size))
+        waited_s += clock() - asked
+        if not part:
+            return
         yield part
         size += len(part)
         if size > limit:
             raise Refusal(Code.OVERSIZED, limit=limit, found=size)
 
 
-async def _part(request: web.Request) -> bytes:
+async def _part(request: web.Request, within_s: float) -> bytes:
     content = request.content
     try:
         # Most requests are here whole by now: no clock is set for what needs no waiting.
         if (part := content.read_nowait()) or content.at_eof():
             return part
-        async with asyncio.timeout(IDLE_S):
+        async with asyncio.timeout(within_s):
             return await content.readany()
     except Exception as error:  # noqa: BLE001
         # Hung up, silent for too long, or chunks that are none: whatever aiohttp calls it, the

@@ -39,9 +39,19 @@ OPENAPI: web.AppKey[bytes] = web.AppKey("openapi")
 IN_FLIGHT: web.AppKey[Counter[str]] = web.AppKey("in-flight")
 CALLER: web.RequestKey[Standing] = web.RequestKey("caller")
 
+# How long what is posted may be, where it is less than any request may have.
+_LIMITS = {
+    "/v1/session": objects.MAX_OBJECT_BYTES,
+    "/v1/objects": wire.MAX_OBJECT_REQUEST_BYTES,
+}
 
 # Rows that hold an entry: of an inbox, or of the journal.
 R = TypeVar("R", InboxRow, Row)
+
+
+def limit_of(request: web.Request) -> int:
+    """Return how many bytes the body of a posted request may have."""
+    return _LIMITS.get(request.path, wire.MAX_REQUEST_BYTES)
 
 
 def _json(value: object, status: int = 200) -> web.Response:
@@ -87,7 +97,7 @@ async def nonce(request: web.Request) -> web.Response:
 async def session(request: web.Request) -> web.Response:
     """Return a token for whoever proves to hold an endpoint's keys."""
     node = request.app[NODE]
-    raw = await framing.read_limited(request, objects.MAX_OBJECT_BYTES)
+    raw = await framing.read_limited(request, limit_of(request))
     return _json(node.sessions.open(raw, node.view, node.now()), 201)
 
 
@@ -127,9 +137,9 @@ async def _framed(
 ) -> list[tuple[bytes, bytes]]:
     """Read and take apart a request; a caller's refusal at this stage is recorded too."""
     read = bytearray()
-    limit = wire.MAX_OBJECT_REQUEST_BYTES if most == 1 else wire.MAX_REQUEST_BYTES
     try:
-        return framing.pairs(await framing.read_limited(request, limit, read), most)
+        data = await framing.read_limited(request, limit_of(request), read)
+        return framing.pairs(data, most)
     except Refusal as refusal:
         # Without its traceback: that would keep the request for as long as the refusal lives.
         declined = refusal.with_traceback(None)

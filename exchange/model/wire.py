@@ -21,9 +21,12 @@ MAX_PAIRS = 512
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 # One object and its body: the largest are a trust document, or a header and 512 KiB.
 MAX_OBJECT_REQUEST_BYTES = 1024 * 1024
-# Requests at the same time at one front, of one endpoint and of all: protects its memory.
+# Requests at the same time at one front: of one endpoint, of all endpoints of one member, of all
+# who have a session, and of all who have none. Protects its memory, and no member takes it all.
 MAX_IN_FLIGHT_OF_ONE_BYTES = 64 * 1024 * 1024
+MAX_IN_FLIGHT_OF_MEMBER_BYTES = 128 * 1024 * 1024
 MAX_IN_FLIGHT_BYTES = 256 * 1024 * 1024
+MAX_IN_FLIGHT_OF_STRANGERS_BYTES = 32 * 1024 * 1024
 # What an upload or a download takes of them, however long it is.
 STREAM_BYTES = 512 * 1024
 # The largest attachment, sealed: 128 MiB and what sealing adds.

@@ -14,15 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from exchange.api import framing
-from exchange.api.routes import IN_FLIGHT
 from exchange.model import entry as entries
 from exchange.model.identity import digest
-from exchange.model.wire import (
-    MAX_IN_FLIGHT_BYTES,
-    MAX_IN_FLIGHT_OF_ONE_BYTES,
-    MAX_OBJECT_REQUEST_BYTES,
-    MAX_REQUEST_BYTES,
-)
+from exchange.model.wire import MAX_OBJECT_REQUEST_BYTES, MAX_REQUEST_BYTES
 from tests.api.serving import serving
 from tests.builders import DAY, HOUR, NOW, OPS, WATCH, world
 from tests.node.running import journal, until
@@ -440,16 +434,3 @@ async def test_one_object_may_have_a_mebibyte():
     async with serving() as door:
         said = await door.post(io.BytesIO(b"x" * (MAX_OBJECT_REQUEST_BYTES + 1)))
         assert said.code == "oversized"
-
-
-async def test_requests_beyond_an_endpoints_room_are_turned_away_unread():
-    async with serving() as door:
-        most = MAX_IN_FLIGHT_OF_ONE_BYTES
-        door.app[IN_FLIGHT][OPS] = most
-        assert (await door.post(b"x\n\n")).code == "too-many"
-        door.app[IN_FLIGHT][OPS] = 0
-        door.app[IN_FLIGHT]["us.jiatfs/watch"] = MAX_IN_FLIGHT_BYTES
-        assert (await door.post(b"x\n\n")).code == "too-many"
-        door.app[IN_FLIGHT]["us.jiatfs/watch"] = 0
-        assert (await door.post(b"x\n\n")).code == "malformed"
-        assert door.app[IN_FLIGHT].total() == 0

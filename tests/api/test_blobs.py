@@ -248,6 +248,15 @@ async def test_streams_of_one_caller_and_of_all_are_bounded():
             del door.app[IN_FLIGHT][taken]
 
 
+async def test_body_is_given_out_however_busy_others_keep_the_node():
+    async with serving() as door:
+        envelope = world().envelope(to=[WATCH])
+        index = (await door.post(envelope.framed())).json["index"]
+        door.app[IN_FLIGHT].update({COAST: wire.MAX_IN_FLIGHT_BYTES, WATCH: 2**40})
+        said = await door.get(f"/v1/blobs/{digest(envelope.body)}?index={index}", WATCH)
+        assert (said.status, said.body) == (200, envelope.body)
+
+
 async def test_stale_uploads_are_given_up_by_the_node_itself():
     clock = Clock(NOW_MS - 2 * SMALL.stale_ms)
     blobs = MemoryBlobs(clock, SMALL)
