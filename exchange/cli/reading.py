@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -150,10 +151,11 @@ async def _watch(session: Session, after: int, count: int | None) -> None:
 def _tell_broken(session: Session, error: ExchangeError, pause_s: float) -> None:
     """Say on stderr that the node is away, and when it is tried again."""
     what = render.refusal(error, session.lang, world.codes()).what
+    seconds = ceil(pause_s)
     again = (
-        f"se intenta otra vez en {pause_s:.0f} s"
+        f"se intenta otra vez en {seconds} s"
         if session.lang == "es"
-        else f"trying again in {pause_s:.0f} s"
+        else f"trying again in {seconds} s"
     )
     click.echo(f"{what} [{error.code.value}]; {again}", err=True)
 

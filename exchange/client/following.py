@@ -165,7 +165,10 @@ class Follower:
             "/v1/events", after=self._place.after, **self._place.pressed
         )
         async with aclosing(pieces):
-            async for piece in pieces:
+            piece = await self._first(pieces)
+            if self._polls:
+                return
+            while piece is not None:
                 come = _read(reader, piece)
                 async with aclosing(self._taken(come.items)) as items:
                     async for item in items:
@@ -177,8 +180,25 @@ class Follower:
                         self._failed = 0
                 if come.problem is not None:
                     raise come.problem
+                piece = await anext(pieces, None)
         # Streams have no end: the node was stopped, or something in between hung up.
         raise Fault(Code.NODE_UNREACHABLE, name=self._agency.profile.url)
+
+    async def _first(self, pieces: AsyncGenerator[bytes, None]) -> bytes | None:
+        """Return the first piece of a stream; or note that long polls have to do instead."""
+        try:
+            return await anext(pieces, None)
+        except Refusal as refusal:
+            # Without a session it was not the stream that was refused.
+            if not self._transport.is_in_session:
+                raise
+            if refusal.code is Code.NOT_FOUND:
+                self._polls = float("inf")  # a node without streams
+            elif refusal.code is Code.TOO_MANY:
+                self._polls = 1
+            else:
+                raise
+            return None
 
     async def _taken(self, come: Sequence[InboxItem]) -> AsyncGenerator[Item, None]:
         """Verify, open and yield what came, and go on behind what stands in its place."""
@@ -221,19 +241,18 @@ class Follower:
         Raises:
             Refusal, Fault: what does not pass by itself.
         """
-        is_no = isinstance(error, Refusal) and error.code in (Code.NOT_FOUND, Code.TOO_MANY)
-        if is_no and self._was_there:
-            # No stream is to be had, ever or just now: long polls do as well.
-            self._polls = float("inf") if error.code is Code.NOT_FOUND else 1
-            return
-        if error.code is not Code.BAD_TOKEN and not (is_away(error) and self._was_there):
+        is_ended = error.code is Code.BAD_TOKEN
+        is_busy = is_away(error) or error.code is Code.TOO_MANY
+        if not is_ended and not (is_busy and self._was_there):
             raise error
         # Half of it is drawn: else all who were cut off would be back in the same moment.
         longest = min(_FIRST_PAUSE_S * 2.0**self._failed, _LONGEST_PAUSE_S)
         drawn = int.from_bytes(self._agency.world.randomness(2)) / 0x10000
         pause_s = longest * (1 + drawn) / 2
+        # Tokens end every hour: that is told only where a new one does not help.
+        if not is_ended or self._failed:
+            self._trouble(error, pause_s)
         self._failed += 1
-        self._trouble(error, pause_s)
         await self._agency.world.pause(pause_s)
 
 

@@ -80,6 +80,11 @@ class Transport:
             await self._http.close()
             self._http = None
 
+    @property
+    def is_in_session(self) -> bool:
+        """Whether the node gave us a token, and did not turn it down since."""
+        return self._token is not None
+
     async def get(self, path: str, **query: str | int) -> bytes:
         """Return what the node answers to a read.
 

@@ -21,8 +21,8 @@ MAX_PAIRS = 512
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 # One object and its body: the largest are a trust document, or a header and 512 KiB.
 MAX_OBJECT_REQUEST_BYTES = 1024 * 1024
-# Requests at the same time at one front: of one endpoint, of all endpoints of one member, of all
-# who have a session, and of all who have none. Protects its memory, and no member takes it all.
+# Requests at the same time at one front: of one endpoint, of one member, of all who have a
+# session, and of all who have none. Protects its memory; and no member takes all of it.
 MAX_IN_FLIGHT_OF_ONE_BYTES = 64 * 1024 * 1024
 MAX_IN_FLIGHT_OF_MEMBER_BYTES = 128 * 1024 * 1024
 MAX_IN_FLIGHT_BYTES = 256 * 1024 * 1024

@@ -10,9 +10,9 @@ import pytest
 
 from exchange.cli.home import Home
 from exchange.cli.main import Session
-from exchange.cli.reading import _row
+from exchange.cli.reading import _row, _tell_broken
 from exchange.client.reading import Granted, Locked, Noticed, Released
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import objects
 from tests.builders import NOW_MS, WATCH, WATCH_DESK, subject, world
 from tests.vectors.forging import payload_of
@@ -85,3 +85,11 @@ def test_what_is_not_understood_is_shown_as_such() -> None:
         row = _row(item, session(lang))
         assert word in row["title"]
         assert (row["kind"], row["state"]) == ("locked", "not-understood")
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "again in 1 s"), ("es", "otra vez en 1 s")])
+def test_pause_that_is_told_is_never_none_at_all(
+    lang: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _tell_broken(session(lang), Fault(Code.NODE_UNREACHABLE, name="https://x"), 0.3)
+    assert said in capsys.readouterr().err

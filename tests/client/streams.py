@@ -29,6 +29,8 @@ class Relay:
         self.door = door
         self.told: Callable[[int, bytes], bytes] = lambda _, event: event
         self.instead: list[web.Response] = []
+        # As ``instead`` for streams: what is answered in place of what else is asked for.
+        self.refused: dict[str, list[web.Response]] = {}
         self.asked: list[str] = []
         self.streams = 0
 
@@ -37,6 +39,8 @@ class Relay:
         is_stream = request.path == "/v1/events"
         if is_stream and self.instead:
             return self.instead.pop(0)
+        if refused := self.refused.get(request.path):
+            return refused.pop(0)
         async with self.door.http.request(
             request.method,
             self.door.url + request.path_qs,

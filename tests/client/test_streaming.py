@@ -111,6 +111,11 @@ async def test_node_without_streams_is_asked_by_long_polls(tmp_path):
         assert (await asyncio.wait_for(waiting, 10)).index == index
         rest = await filled(door, 2)
         assert await taken(items, 2) == rest
+        waiting, asked = asyncio.ensure_future(anext(items)), len(relay.asked)
+        await until(lambda: len(relay.asked) > asked)
+        assert "wait=25" in relay.asked[-1]
+        (index,) = await filled(door, 1)
+        assert (await asyncio.wait_for(waiting, 10)).index == index
         assert len(relay.asked_for("/v1/events")) == 1
         assert pauses.seconds == []
 
@@ -133,6 +138,57 @@ def _problem(door, code):
     from exchange.api.routes import CODES  # noqa: PLC0415
 
     return problems.response(problems.problem(Refusal(code), door.app[CODES]))
+
+
+@pytest.mark.parametrize("path", ["/v1/session", "/v1/inbox", "/v1/trust"])
+async def test_node_that_is_too_busy_is_waited_for_with_pauses_and_told(tmp_path, path):
+    told, clock = [], Clock()
+    trouble = lambda *each: told.append(each)  # noqa: E731
+    async with relayed(clock=clock) as (door, relay, url):
+        async with following_at(url, tmp_path, clock, trouble=trouble) as (items, pauses):
+            (index,) = await filled(door, 1)
+            assert await taken(items, 1) == [index]
+            # So that a session, too, is needed once more.
+            clock.ms += 3601 * 1000
+            relay.refused[path] = [_problem(door, Code.TOO_MANY) for _ in range(9)]
+            (index,) = await filled(door, 1)
+            assert await taken(items, 1) == [index]
+        assert not relay.refused[path]
+        assert [pause for _, pause in told] == pauses.seconds
+        assert {error.code for error, _ in told} == {Code.TOO_MANY}
+        assert pauses.seconds[8] > 30
+
+
+async def test_session_refused_on_the_way_to_a_stream_says_nothing_of_streams(tmp_path):
+    async with relayed() as (door, relay, url), following_at(url, tmp_path) as (items, pauses):
+        (index,) = await filled(door, 1)
+        assert await taken(items, 1) == [index]
+        relay.instead = [_problem(door, Code.BAD_TOKEN)]
+        relay.refused["/v1/session"] = [_problem(door, Code.TOO_MANY)]
+        waiting = asyncio.ensure_future(anext(items))
+        await until(lambda: listeners(door) == 1)
+        assert not [each for each in relay.asked if "wait=25" in each]
+        assert len(pauses.seconds) == 1
+        (index,) = await filled(door, 1)
+        assert (await asyncio.wait_for(waiting, 10)).index == index
+
+
+async def test_node_without_an_inbox_is_not_asked_again_and_again(tmp_path):
+    async with relayed() as (door, relay, url), following_at(url, tmp_path) as (items, pauses):
+        (index,) = await filled(door, 1)
+        assert await taken(items, 1) == [index]
+        relay.refused["/v1/inbox"] = [_problem(door, Code.NOT_FOUND)]
+        with pytest.raises(Refusal) as caught:
+            await asyncio.wait_for(anext(items), 10)
+        assert (caught.value.code, pauses.seconds) == (Code.NOT_FOUND, [])
+
+
+async def test_node_that_is_too_busy_from_the_beginning_is_not_waited_for(tmp_path):
+    async with relayed() as (door, relay, url), following_at(url, tmp_path) as (items, pauses):
+        relay.refused["/v1/session"] = [_problem(door, Code.TOO_MANY)]
+        with pytest.raises(Refusal) as caught:
+            await anext(items)
+        assert (caught.value.code, pauses.seconds) == (Code.TOO_MANY, [])
 
 
 async def test_node_that_was_never_there_is_not_waited_for(tmp_path):
@@ -240,9 +296,9 @@ async def test_reader_that_is_suspended_is_told_so(tmp_path):
 
 
 async def test_session_that_ends_is_opened_anew_and_the_stream_goes_on(tmp_path):
-    clock = Clock()
+    clock, told = Clock(), []
     async with relayed(clock=clock) as (door, relay, url):
-        reading = following_at(url, tmp_path, clock)
+        reading = following_at(url, tmp_path, clock, trouble=lambda *each: told.append(each))
         async with reading as (items, _):
             (index,) = await filled(door, 1)
             assert await taken(items, 1) == [index]
@@ -252,3 +308,18 @@ async def test_session_that_ends_is_opened_anew_and_the_stream_goes_on(tmp_path)
             (index,) = await filled(door, 1)
             assert (await asyncio.wait_for(waiting, 10)).index == index
             assert len(relay.asked_for("/v1/session")) == 2
+            # That happens every hour, and nothing is wrong.
+            assert told == []
+
+
+async def test_token_that_is_turned_down_again_and_again_is_told(tmp_path):
+    told = []
+    trouble = lambda *each: told.append(each[0].code)  # noqa: E731
+    async with relayed() as (door, relay, url):
+        async with following_at(url, tmp_path, trouble=trouble) as (items, _):
+            relay.instead = [_problem(door, Code.BAD_TOKEN) for _ in range(6)]
+            waiting = asyncio.ensure_future(anext(items))
+            await until(lambda: listeners(door) == 1)
+            await filled(door, 1)
+            await asyncio.wait_for(waiting, 10)
+        assert told == [Code.BAD_TOKEN] * 2
