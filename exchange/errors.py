@@ -144,6 +144,7 @@ class Code(StrEnum):
 
     # Of the command line alone: no node answers it.
     USAGE = "usage"
+    ID_UNCLEAR = "id-unclear"
 
 
 class ExchangeError(Exception):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from exchange import render
-from exchange.cli import ageing, news, output, proving, saving, world
+from exchange.cli import ageing, choosing, news, output, proving, saving, world
 from exchange.cli import bearing as shown
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
@@ -377,16 +377,4 @@ async def _ack(
 async def find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:
     """Return a bulletin of the inbox, and the whole inbox."""
     items = await agency.everything()
-    found = [
-        item
-        for item in items
-        if isinstance(item, Delivered) and identity in (item.header.id, str(item.index))
-    ]
-    for item in items:
-        if isinstance(item, Locked) and identity == str(item.index):
-            raise item.locked
-    if not found:
-        raise Refusal(Code.NOT_FOUND, "", id=identity)
-    # What came locked, sealed to others, may have been granted since.
-    best = next((item for item in found if item.bulletin), found[0])
-    return best, items
+    return choosing.in_inbox(items, identity), items

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import naming, output, world
+from exchange.cli import output, world
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
@@ -21,10 +21,9 @@ from exchange.cli.times import zulu
 from exchange.cli.usage import unreadable
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
-from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.errors import ExchangeError, Fault
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
-from exchange.model import header as headers
 from exchange.model.identity import digest, uuid7
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
     from exchange.client.outbox import Outbox
-    from exchange.model.bulletin.blocks import Target
     from exchange.model.draft import Draft
     from exchange.model.objects import Receipt
 
@@ -230,6 +228,8 @@ async def _post(
     sending: bool | None,
 ) -> None:
     """Prepare, review, and post unless ``sending`` is None; True asks no question."""
+    from exchange.cli import choosing  # noqa: PLC0415
+
     if sending is False:
         must_be_there(
             session,
@@ -240,7 +240,7 @@ async def _post(
     async with session.context().agency() as agency:
         if sending is not None and await _is_taken_up(session, agency, mark):
             return
-        found = await _target(agency, target) if target else None
+        found = await choosing.target(agency, target) if target else None
         prepared = await agency.prepare(read, found, attach)
         review = _review(session, prepared)
         if not session.as_json:
@@ -386,26 +386,3 @@ def _show_files(session: Session, prepared: Prepared) -> None:
             f"Adjunto: {name} ({kind}, {file.size} bytes)",
             f"Attachment: {name} ({kind}, {file.size} bytes)",
         )
-
-
-async def _target(agency: Agency, identity: str) -> Target:
-    """Return what an id or entry number stands for: posted from here, or in the inbox."""
-    from exchange.client.reading import Delivered  # noqa: PLC0415
-    from exchange.seal import jws  # noqa: PLC0415
-
-    envelope = agency.world.outbox.envelope(naming.posted(agency.world.outbox, identity))
-    if envelope is not None:
-        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
-        return _target_of(headers.decode(signed.payload), signed.digest)
-    for item in await agency.everything():
-        if isinstance(item, Delivered) and identity in (item.header.id, str(item.index)):
-            return _target_of(item.header, item.digest)
-    raise Refusal(Code.NOT_FOUND, "/target", id=identity)
-
-
-def _target_of(header: headers.Header, header_digest: str) -> Target:
-    from exchange.model.bulletin.blocks import Target  # noqa: PLC0415
-
-    return Target(
-        id=header.id, origin=header.origin, type=header.type, header_digest=header_digest
-    )
