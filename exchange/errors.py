@@ -125,6 +125,7 @@ class Code(StrEnum):
     JOURNAL_IN_USE = "journal-in-use"
     JOURNAL_BEHIND = "journal-behind"
     ATTACHMENT_DAMAGED = "attachment-damaged"
+    JOURNAL_VERSION = "journal-version"
     OUTCOME_UNKNOWN = "outcome-unknown"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import output, progress
-from exchange.cli.journal_file import opened
+from exchange.cli import listing, output, progress
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu_ms
 from exchange.cli.verifying import verify
@@ -18,9 +17,9 @@ from exchange.model import entry as entries
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from exchange.client.agency import Agency
+    pass
 
-_PAGE = 256
+_NUMBER = click.IntRange(min=0)
 
 
 @group
@@ -68,13 +67,15 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
-@click.option("--first", default=0, help="From this entry on.")
-@click.option("--limit", default=1000, show_default=True, help="At most so many.")
+@click.option("--first", default=0, type=_NUMBER, help="From this entry on.")
+@click.option("--limit", default=1000, type=_NUMBER, show_default=True, help="At most so many.")
 @verb
 def log(session: Session, file: Path | None, first: int, limit: int) -> None:
     """List journal entries: of FILE, or of the node (which needs the auditor's role)."""
     found = (
-        _of_file(file, first, limit) if file else asyncio.run(_of_node(session, first, limit))
+        listing.of_file(file, first, limit)
+        if file
+        else asyncio.run(_of_node(session, first, limit))
     )
     rows = [_row(index, raw) for index, raw in found]
     if session.as_json:
@@ -91,30 +92,9 @@ def log(session: Session, file: Path | None, first: int, limit: int) -> None:
     output.table(rows, spanish if session.lang == "es" else english)
 
 
-def _of_file(file: Path, first: int, limit: int) -> list[tuple[int, bytes]]:
-    with opened(file) as source:
-        found: list[tuple[int, bytes]] = []
-        while len(found) < limit and (
-            page := source.read(first + len(found), min(_PAGE, limit - len(found)))
-        ):
-            found += [(stored.index, stored.entry) for stored in page]
-        return found
-
-
 async def _of_node(session: Session, first: int, limit: int) -> list[tuple[int, bytes]]:
-    found: list[tuple[int, bytes]] = []
     async with session.context().agency() as agency:
-        while len(found) < limit:
-            page = await agency.transport.get_as(
-                wire.JournalPage,
-                "/v1/journal",
-                first=first + len(found),
-                limit=min(wire.MAX_PAGE, limit - len(found)),
-            )
-            found += [(item.index, item.entry.encode()) for item in page.items]
-            if not page.items:
-                break
-    return found
+        return await listing.of_node(agency, first, limit)
 
 
 def _row(index: int, raw: bytes) -> dict[str, Any]:
@@ -202,7 +182,7 @@ async def _checkpoint(session: Session) -> tuple[bytes, int]:
 
 
 @audit.command("proof")
-@click.argument("index", type=int)
+@click.argument("index", type=_NUMBER)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the proof.")
 @verb
 def proof(session: Session, index: int, out: Path | None) -> None:
@@ -229,7 +209,7 @@ async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
 
     async with session.context().agency() as agency:
         answer = await agency.transport.get_as(wire.Proof, "/v1/proof", index=index)
-        raw = await _entry(session, agency, index)
+        raw = await listing.one(agency, index)
         view = await agency.view()
         node = view.nodes.get(agency.profile.node)
     found = bundle.parse(answer.proof.encode())
@@ -240,19 +220,3 @@ async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
     size = checkpoint.parse(found.note).size
     told = {"index": index, "size": size, "origin": origin, "steps": len(found.path)}
     return told, answer.proof
-
-
-async def _entry(session: Session, agency: Agency, index: int) -> bytes:
-    """Return the entry to be proved: posted from here, in the inbox, or as an auditor."""
-    box = agency.world.outbox
-    for identity in box.sent():
-        receipt, envelope = box.receipt(identity), box.envelope(identity)
-        if receipt is not None and envelope is not None and receipt.index == index:
-            return receipt.facts.encode() + b"\n" + envelope.header
-    page = await agency.transport.get_as(wire.InboxPage, "/v1/inbox", after=index - 1, limit=1)
-    if page.items and page.items[0].index == index:
-        return page.items[0].entry.encode()
-    found = await _of_node(session, index, 1)
-    if not found:
-        raise Refusal(Code.NOT_FOUND, "/index", found=index)
-    return found[0][1]

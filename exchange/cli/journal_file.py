@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Self
 
 from exchange.audit.groups import Group
 from exchange.audit.verify import Stored
+from exchange.errors import Code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exchange.errors import Fault
     from exchange.node.ports import Batch, Head, Outcome, RowCounts, Store
 
 
@@ -106,6 +108,29 @@ def to_rebuild_from(file: Path) -> Blocking:
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     return Blocking(SqliteStore.to_rebuild_from(file))
+
+
+# SQLite's names for what is the matter with a file's surroundings (sqlite.org/rescode.html).
+_AROUND = (
+    "SQLITE_BUSY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_FULL",
+    "SQLITE_LOCKED",
+    "SQLITE_NOMEM",
+    "SQLITE_PERM",
+    "SQLITE_READONLY",
+)
+
+
+def says_nothing_of_it(fault: Fault) -> bool:
+    """Tell whether a fault says nothing of what stands in a journal's file.
+
+    A newer program wrote it, say, or somebody holds it, or we may not read it: then nobody has
+    tampered with it, as far as is known. All else that keeps it from being read is of the file.
+    """
+    if fault.code is Code.JOURNAL_VERSION:
+        return True
+    return str(fault.facts.get("reason", "")).startswith(_AROUND)
 
 
 def may_lack_newest(file: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange.cli import output, progress
-from exchange.cli.journal_file import may_lack_newest, opened
+from exchange.cli.journal_file import may_lack_newest, opened, says_nothing_of_it
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.usage import Unusable
@@ -120,8 +120,9 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
 ) -> None:
     """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
 
-    Ends with 0 when all holds, 5 when something was tampered with, 6 when all holds but no
-    anchor was given: then the journal is consistent with itself, and that is all.
+    Ends with 0 when all holds, 3 when nothing can be said (of another version, or held by
+    somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
+    then the journal is consistent with itself, and that is all.
     """
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
@@ -138,14 +139,11 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
                 is_mirror=is_mirror,
                 files=_files(file, blobs, is_mirror=is_mirror),
             ).run()
-    except Fault as error:
+    except Fault as fault:
+        if says_nothing_of_it(fault):
+            raise
         # A copy that is no longer a journal at all has been tampered with, or torn.
-        if session.as_json:
-            output.show_json({"ok": False, "error": output.problem(error)})
-            sys.exit(output.EXIT_TAMPERED)
-        session.say(
-            "ALTERADO: el archivo no se puede leer.", "TAMPERED: the file cannot be read."
-        )
+        _show_unreadable(session, fault)
         sys.exit(output.EXIT_TAMPERED)
     _show(session, report)
     if not is_mirror and may_lack_newest(file):
@@ -159,6 +157,17 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
         sys.exit(output.EXIT_TAMPERED)
     if not report.anchored:
         sys.exit(EXIT_UNANCHORED)
+
+
+def _show_unreadable(session: Session, fault: Fault) -> None:
+    if session.as_json:
+        output.show_json({"ok": False, "error": output.problem(fault)})
+        return
+    told = f"{fault.code.value}: {fault.facts.get('reason', '-')}"
+    session.say(
+        f"ALTERADO: el archivo no se puede leer, o no es un diario ({told}).",
+        f"TAMPERED: the file cannot be read, or is no journal ({told}).",
+    )
 
 
 def _files(file: Path, blobs: Path | None, *, is_mirror: bool) -> KeptFiles | None:

@@ -221,7 +221,7 @@ def _require_ours(
         return False
     if application == APPLICATION_ID:
         reason = "another version of this program wrote the file"
-        raise Fault(Code.STORE_FAILED, reason=reason, found=version, known=VERSION)
+        raise Fault(Code.JOURNAL_VERSION, reason=reason, found=version, known=VERSION)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables or not may_be_new:
         raise Fault(Code.STORE_FAILED, reason="the file is not a journal")

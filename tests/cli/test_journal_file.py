@@ -1,11 +1,20 @@
-"""A copy of a journal that was made while its node ran is told from a whole one."""
+"""What an audit says of a journal's file: of what is in it, and of what keeps it from us."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+from contextlib import closing
 
-from exchange.cli.journal_file import may_lack_newest
+import pytest
+from click.testing import CliRunner
+
+from exchange.cli import output
+from exchange.cli.journal_file import may_lack_newest, says_nothing_of_it
+from exchange.cli.main import cli
+from exchange.errors import Code, Fault
+from exchange.store import file
 from exchange.store.sqlite import SqliteStore
 from tests.store.samples import Scribe
 
@@ -23,3 +32,69 @@ async def test_copy_without_the_log_beside_it_may_lack_the_newest_entries(tmp_pa
     with sqlite3.connect(plain) as other:
         other.execute("CREATE TABLE t (x)")
     assert not may_lack_newest(plain)
+
+
+@pytest.fixture
+async def written(tmp_path):
+    store = SqliteStore.open(tmp_path / "journal.db")
+    await store.append(Scribe().bulletins(3), 0)
+    await store.close()
+    return tmp_path / "journal.db"
+
+
+def verified(path, *more, lang="en"):
+    ran = CliRunner().invoke(cli, ["--lang", lang, "audit", "verify", str(path), *more])
+    return ran.exit_code, ran.output
+
+
+def altered(path, statement):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize("lang", ["en", "es"])
+def test_file_of_another_version_is_no_alarm(written, lang):
+    altered(written, f"PRAGMA user_version = {file.VERSION + 1}")
+    code, said = verified(written, lang=lang)
+    assert (code, "journal-version" in said) == (output.EXIT_FAULT, True)
+    assert "TAMPERED" not in said
+    assert "ALTERADO" not in said
+    code, said = verified(written, "--json")
+    assert (code, json.loads(said)["error"]["code"]) == (output.EXIT_FAULT, "journal-version")
+
+
+def test_file_that_somebody_holds_is_no_alarm(written, monkeypatch):
+    monkeypatch.setattr(file, "BUSY_S", 0.01)
+    with closing(sqlite3.connect(written, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        code, said = verified(written)
+    assert (code, "TAMPERED" in said, "ALTERADO" in said) == (output.EXIT_FAULT, False, False)
+    assert "store-failed" in said
+
+
+@pytest.mark.parametrize(("lang", "alarm"), [("en", "TAMPERED"), ("es", "ALTERADO")])
+def test_file_that_is_no_journal_any_more_is_an_alarm_that_says_why(written, lang, alarm):
+    raw = written.read_bytes()
+    for start, why in ((b"x" * 16, "SQLITE_NOTADB"), (raw[:16], "SQLITE_CORRUPT")):
+        written.write_bytes(start + raw[16 : len(raw) // 3])
+        code, said = verified(written, lang=lang)
+        assert (code, alarm in said, why in said) == (output.EXIT_TAMPERED, True, True)
+    assert verified(written, "--json")[0] == output.EXIT_TAMPERED
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_nothing"),
+    [
+        ("SQLITE_BUSY_SNAPSHOT", True),
+        ("SQLITE_CANTOPEN", True),
+        ("SQLITE_PERM", True),
+        ("SQLITE_READONLY_DIRECTORY", True),
+        ("SQLITE_CORRUPT", False),
+        ("SQLITE_NOTADB", False),
+        ("the file is not a journal", False),
+    ],
+)
+def test_what_keeps_a_file_from_us_is_told_from_what_is_wrong_in_it(reason, is_nothing):
+    assert says_nothing_of_it(Fault(Code.STORE_FAILED, reason=reason)) is is_nothing
+    assert not says_nothing_of_it(Fault(Code.STORE_FAILED, found=7))

@@ -194,6 +194,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "no-secret",
         "no-context",
         "context-unchosen",
+        "journal-version",
         "no-node",
         "trust-memory",
         "head-memory",
