@@ -22,6 +22,8 @@ class Failure(Enum):
 
     LOSE_WRITE = auto()  # nothing is stored, and nobody can tell
     LOSE_ANSWER = auto()  # all of it is stored, and nobody can tell
+    FENCE = auto()  # nothing is stored: another writer has taken over
+    MOVE = auto()  # nothing is stored: another writer has written
     REFUSE = auto()  # nothing is stored, and it says so: the disk is full
 
 
@@ -58,6 +60,10 @@ class FaultyStore:
             case Failure.LOSE_ANSWER:
                 await self.inner.append(batch, expect)
                 return ports.Unknown("exercise: the answer was lost")
+            case Failure.FENCE:
+                return ports.Fenced(99)
+            case Failure.MOVE:
+                return ports.HeadMoved(expect + 1)
             case Failure.REFUSE:
                 return ports.Refused("exercise: the disk is full")
 

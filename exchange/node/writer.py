@@ -287,7 +287,7 @@ class Writer:
             self._give_up([each for each in pending if each not in self._carried], fault)
             return
         self._in_flight = [each for each, _ in settled]
-        outcome = await self._append(ready.batch)
+        outcome, is_in_doubt = await self._append(ready.batch)
         match outcome:
             case ports.Done():
                 self._advance(ready)
@@ -302,7 +302,9 @@ class Writer:
             case _:
                 # Somebody else wrote, or took over: two writers are worse than none.
                 self.fault = Fault(Code.UNAVAILABLE)
-                self._give_up(self._in_flight, self.fault)
+                # After Unknown, the batch may stand in the journal all the same.
+                doubt = Fault(Code.OUTCOME_UNKNOWN)
+                self._give_up(self._in_flight, doubt if is_in_doubt else self.fault)
         self._in_flight = []
 
     def _put_aside(
@@ -370,14 +372,17 @@ class Writer:
                 self._reply(each, broken("settle", error))
         return settled
 
-    async def _append(self, batch: ports.Batch) -> ports.Outcome:
-        """Append, and resolve Unknown by sending the identical batch until it is known."""
+    async def _append(self, batch: ports.Batch) -> tuple[ports.Outcome, bool]:
+        """Append, and resolve Unknown by sending the identical batch until it is known.
+
+        Returns:
+            The outcome of the last attempt, and whether one before it may have been written.
+        """
         outcome = await self._store.append(batch, self.size)
+        is_in_doubt = isinstance(outcome, ports.Unknown)
         # Refused after Unknown speaks of the second attempt; the first may have been written.
         while isinstance(outcome, ports.Unknown) or (
-            self.fault is not None
-            and self.fault.code is Code.OUTCOME_UNKNOWN
-            and isinstance(outcome, ports.Refused)
+            is_in_doubt and isinstance(outcome, ports.Refused)
         ):
             # Until it is resolved, whoever comes is told neither yes nor no.
             if self.fault is None:
@@ -389,7 +394,7 @@ class Writer:
             outcome = ports.Done(outcome.size)
         if self.fault is not None and self.fault.code is Code.OUTCOME_UNKNOWN:
             self.fault = None
-        return outcome
+        return outcome, is_in_doubt
 
     def _advance(self, ready: groups.Ready) -> None:
         ledger = ready.ledger

@@ -125,6 +125,25 @@ async def test_unknown_outcome_is_resolved_and_nothing_is_lost_or_doubled(store,
     assert len(found) == 5
 
 
+@pytest.mark.parametrize("taken_over", [Failure.FENCE, Failure.MOVE])
+@pytest.mark.parametrize(
+    ("before", "code"),
+    [
+        ([], Code.UNAVAILABLE),
+        ([Failure.LOSE_ANSWER], Code.OUTCOME_UNKNOWN),
+        ([Failure.LOSE_WRITE, Failure.REFUSE], Code.OUTCOME_UNKNOWN),
+    ],
+)
+async def test_who_is_taken_over_says_no_only_of_what_was_certainly_not_written(
+    taken_over, before, code
+):
+    faulty = FaultyStore(MemoryStore())
+    async with running(faulty) as node:
+        faulty.fail(*before, taken_over)
+        assert await faults_of([post(node, world().envelope())]) == [code]
+        assert await faults_of([post(node, world().envelope())]) == [Code.UNAVAILABLE]
+
+
 async def test_while_the_outcome_is_unknown_newcomers_are_told_neither_yes_nor_no():
     faulty = FaultyStore(MemoryStore())
     async with running(faulty) as node:
