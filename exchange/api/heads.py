@@ -28,7 +28,11 @@ async def heads(request: web.Request) -> web.Response:
     """Return the head of the caller's inbox and of the trust inbox, under a checkpoint."""
     node, endpoint = request.app[NODE], request[CALLER].endpoint.id
     since = number(request, "since", 0, 0)
-    note, found = await node.heads.under(node.newest)
+    newest = node.newest
+    if newest is not None and parse(newest).size < since:
+        # Another front told of a newer one: it is durable, and is to be had from the store.
+        newest = None
+    note, found = await node.heads.under(newest)
     size, at = parse(note).size, found.snapshot.at
     own, trust = _told(found.tree, endpoint), _told(found.tree, TRUST_INBOX)
     path, grown = await with_hashes(node.store, partial(_proofs, at, size, since))

@@ -101,3 +101,23 @@ async def test_trust_documents_come_with_their_entries():
         items = (await door.get("/v1/trust", WATCH)).json["items"]
         rows = await door.node.store.inbox("trust", -1, 99)
         assert [item["entry"] for item in items] == [row.entry.decode() for row in rows]
+
+
+async def test_front_a_moment_behind_does_not_go_back_behind_what_its_caller_has_seen():
+    async with serving() as door:
+        await post(door.node, world().envelope(to=[WATCH]))
+        old = await door.node.checkpoints.checkpoint()
+        await told(door, COAST)  # this front holds the heads under the old one ready
+        ready = door.node.heads._ready
+        await post(door.node, world().envelope(to=[WATCH]))
+        new = c2sp.parse(await door.node.checkpoints.checkpoint()).size
+        # As another front of the node, which has not heard of it yet.
+        door.node.checkpoints.newest, door.node.heads._ready = old, ready
+        answer = await told(door, WATCH, since=new)
+        proof = bundle.parse(answer.proof.encode())
+        assert c2sp.parse(proof.note).size == new
+        assert answer.own.count == 2
+        keys = log_keys(world().view.nodes["pa"])
+        entry = answer.entry.encode()
+        bundle.verify_proof(proof, leaf_hash(entry), origin="exchange/pa", required=keys)
+        assert answer.consistency == []
