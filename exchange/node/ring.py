@@ -144,7 +144,8 @@ class Ring:
         """Read what is new until there is no more of it."""
         try:
             while self._next < self._size:
-                rows = await self._store.read(self._next, ROWS)
+                # What is durable but not told of yet waits: who comes now would miss it.
+                rows = await self._store.read(self._next, min(ROWS, self._size - self._next))
                 if not rows:
                     raise Fault(Code.STORE_FAILED, found=self._next)  # noqa: TRY301
                 self._add(rows)
