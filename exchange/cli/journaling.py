@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -17,10 +17,11 @@ from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from exchange.audit.rebuild import Rebuilt
     from exchange.cli.state import State
+    from exchange.store.shipped import ShippedFiles
 
 _STATE = click.option(
     "--state",
@@ -40,8 +41,11 @@ def journal() -> None:
 @_STATE
 @verb
 def status(session: Session, folder: Path) -> None:
-    """Say how far the journal is, what was signed of it, and how far the second place is."""
-    told = _status(_state(folder))
+    """Say how far the journal is, what was signed of it, and how far the second place is.
+
+    The second place is read through: what is said of it can be given back.
+    """
+    told = _status(_state(folder), progress.counted(session))
     if session.as_json:
         output.show_json(told)
     second = told["second"]
@@ -56,20 +60,53 @@ def status(session: Session, folder: Path) -> None:
             "MÁS CORTO que lo firmado o copiado.", "SHORTER than what was signed or shipped."
         )
         sys.exit(output.EXIT_TAMPERED)
+    if told["damaged"]:
+        session.say(
+            "SEGUNDO LUGAR DAÑADO: detrás de esos asientos no puede devolver nada.",
+            "SECOND PLACE DAMAGED: it can give back nothing behind those entries.",
+        )
+        sys.exit(output.EXIT_FAULT)
 
 
-def _status(here: State) -> dict[str, Any]:
+def _status(here: State, tell: Callable[[int, int], None]) -> dict[str, Any]:
     from exchange.journal import checkpoint  # noqa: PLC0415
 
     with opened(here.journal) as source:
         size = source.size()
     note = here.pledge.read_bytes() if here.pledge.exists() else None
     signed = None if note is None else checkpoint.parse(note).size
+    told = {"size": size, "signed": signed}
     second = here.second()
-    shipped = None if second is None else second.size()
-    told = {"size": size, "signed": signed, "second": shipped}
-    lag = None if shipped is None else max(size - shipped, 0)
-    return {**told, "lag": lag, "ok": size >= max(signed or 0, shipped or 0)}
+    if second is None:
+        is_whole = size >= (signed or 0)
+        return {**told, "second": None, "lag": None, "damaged": False, "ok": is_whole}
+    found = _readable(second, size, tell)
+    return {
+        **told,
+        "second": found.readable,
+        "lag": max(size - found.readable, 0),
+        "damaged": found.readable < found.shipped,
+        "ok": size >= max(signed or 0, found.shipped),
+    }
+
+
+class _Second(NamedTuple):
+    """How many entries the second place can give back, and at least how many were shipped."""
+
+    readable: int
+    shipped: int
+
+
+def _readable(second: ShippedFiles, size: int, tell: Callable[[int, int], None]) -> _Second:
+    readable = 0
+    for group in second.groups():
+        readable += len(group.entries)
+        tell(readable, max(size, readable))
+    try:
+        return _Second(readable, second.size())
+    except Fault:
+        # The newest file is damaged, and more stands behind that.
+        return _Second(readable, readable + 1)
 
 
 @journal.command()
@@ -102,6 +139,14 @@ def check(session: Session, folder: Path) -> None:
         sys.exit(output.EXIT_TAMPERED)
 
 
+def _total(second: ShippedFiles) -> int:
+    try:
+        return second.size()
+    except Fault:
+        # Damaged: what stands before that can be given back all the same.
+        return sum(len(group.entries) for group in second.groups())
+
+
 @journal.command()
 @_STATE
 @click.option("--second", "from_second", is_flag=True, help="From the second place.")
@@ -131,7 +176,7 @@ def rebuild(session: Session, folder: Path, from_second: bool, out: Path) -> Non
                 f"{folder}/node.json names no second place.",
                 "--second",
             )
-        rebuilt = _write(session, here, second.groups(), out, second.size())
+        rebuilt = _write(session, here, second.groups(), out, _total(second))
     else:
         with to_rebuild_from(here.journal) as source:
             rebuilt = _write(session, here, groups_of(source), out, source.size())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from exchange.broker.settle import Found, Record
     from exchange.model.header import Blob
@@ -250,13 +250,16 @@ class Pledge(Protocol):
 class Second(Protocol):
     """Where commit groups are shipped. It only grows; called in threads.
 
-    Obligations: one call waits for another; what ``append`` returned from is durable; ``size``
-    counts what can be read from the beginning without a gap. Both raise ``Fault``
-    (``store-failed``).
+    Obligations: one call waits for another; what ``append`` returned from is durable, and
+    ``size`` counts it. All raise ``Fault`` (``store-failed``); nothing that was told to be
+    there is ever cut off.
     """
 
     def size(self) -> int:
-        """Return how many entries are there."""
+        """Return how many entries were shipped."""
+
+    def groups(self) -> Iterator[Shipped]:
+        """Return each group in order, up to the first that cannot be read any more."""
 
     def append(self, groups: Sequence[Shipped]) -> None:
         """Add groups that follow what is there."""

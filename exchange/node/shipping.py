@@ -12,6 +12,8 @@ from exchange.model import entry as entries
 from exchange.node.ports import Shipped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exchange.model.header import Blob
     from exchange.node.ports import GroupRow, Second, Store
 
@@ -23,7 +25,7 @@ _log = structlog.get_logger("exchange.node")
 
 
 class Lag(NamedTuple):
-    """How far the second place is: entries there, and whether the last attempt failed."""
+    """How far the second place is: entries that it can give back, and whether it fails."""
 
     shipped: int
     is_failing: bool
@@ -37,6 +39,9 @@ class Shipper:
         self.lag = Lag(0, is_failing=False)
         self._store = store
         self._second = second
+        self._shipped = 0
+        # Up to where all that was shipped before can be read, once that was looked through.
+        self._readable: int | None = None
         self._bell = asyncio.Event()
 
     async def begin(self, size: int) -> None:
@@ -49,15 +54,42 @@ class Shipper:
         shipped = await asyncio.to_thread(self._second.size)
         if shipped > size:
             raise Fault(Code.JOURNAL_BEHIND, expected=shipped, found=size)
-        self.lag = Lag(shipped, is_failing=False)
+        self._tell(shipped)
         self._bell.set()
+
+    def _tell(self, shipped: int, *, is_failing: bool = False) -> None:
+        """Say how far it is; behind a gap nothing can be given back, whatever is shipped."""
+        self._shipped = shipped
+        gap = self._readable
+        self.lag = Lag(shipped if gap is None else gap, is_failing or gap is not None)
 
     def wake(self) -> None:
         """Hear that more is durable."""
         self._bell.set()
 
+    async def _look_through(self) -> None:
+        """Read, once, all that was shipped before; what cannot be read is counted no more."""
+        before, readable, groups = self._shipped, 0, self._second.groups()
+        try:
+            while more := await asyncio.to_thread(_counted, groups):
+                readable += more
+        except Fault as fault:
+            _log.error("second-place", code=fault.code.value, readable=readable)
+        if readable < before:
+            _log.error("second-place-gap", readable=readable, shipped=before)
+            self._readable = readable
+            self._tell(self._shipped)
+
     async def run(self) -> None:
         """Ship whatever is durable, in order, until cancelled; what fails is tried again."""
+        looking = asyncio.ensure_future(self._look_through())
+        try:
+            await self._follow()
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _follow(self) -> None:
         while True:
             await self._bell.wait()
             self._bell.clear()
@@ -65,8 +97,8 @@ class Shipper:
                 await self._ship()
             except Fault as fault:
                 if not self.lag.is_failing:
-                    _log.error("second-place", code=fault.code.value, shipped=self.lag.shipped)
-                self.lag = Lag(self.lag.shipped, is_failing=True)
+                    _log.error("second-place", code=fault.code.value, shipped=self._shipped)
+                self._tell(self._shipped, is_failing=True)
                 self._bell.set()
                 await asyncio.sleep(_RETRY_S)
 
@@ -75,21 +107,21 @@ class Shipper:
         try:
             # An append that was given up may have gone through.
             shipped = await asyncio.to_thread(self._second.size)
-            self.lag = Lag(shipped, is_failing=False)
+            self._tell(shipped)
             await self._ship()
         except Fault as fault:
-            _log.error("second-place", code=fault.code.value, shipped=self.lag.shipped)
+            _log.error("second-place", code=fault.code.value, shipped=self._shipped)
 
     async def _ship(self) -> None:
         while groups := await self._next():
             await asyncio.to_thread(self._second.append, groups)
             last = groups[-1]
-            self.lag = Lag(last.first + len(last.entries), is_failing=False)
+            self._tell(last.first + len(last.entries))
 
     async def _next(self) -> list[Shipped]:
         """Return the groups that come next, as many as are synced together."""
         found: list[Shipped] = []
-        first, held = self.lag.shipped, 0
+        first, held = self._shipped, 0
         while len(found) < _GROUPS and held < _BYTES:
             row = await self._store.group(first)
             if row is None:
@@ -106,6 +138,17 @@ class Shipper:
         blobs = [await self._store.blob(blob.digest) for each in kept for blob in named(each)]
         # What was purged here is not shipped either.
         return Shipped(row.first, row.statement, kept, [each for each in blobs if each])
+
+
+def _counted(groups: Iterator[Shipped]) -> int:
+    """Return how many entries come next, of a bounded piece; 0 at the end."""
+    count = held = 0
+    for group in groups:
+        count += len(group.entries)
+        held += sum(map(len, group.entries)) + sum(map(len, group.blobs))
+        if held >= _BYTES:
+            break
+    return count
 
 
 def named(entry: bytes) -> list[Blob]:

@@ -9,6 +9,7 @@ read is judged all the same: nothing here is signed but what the node signed.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ _GENESIS: Final = bytes(32)
 FILE_BYTES: Final = 64 * 1024 * 1024
 _SUFFIX: Final = ".groups"
 _GROUP: Final = msgspec.msgpack.Decoder(Shipped)
+# An array of four (the MessagePack specification, "array format family").
+_GROUP_BEGINS: Final = re.compile(rb"\x94")
 
 
 class ShippedFiles:
@@ -41,10 +44,11 @@ class ShippedFiles:
         self._at: tuple[Path, int, bytes, int] | None = None
 
     def size(self) -> int:
-        """Return how many entries there are, up to the first that cannot be read.
+        """Return how many entries were shipped, as the newest file says.
 
         Raises:
-            Fault: the folder is not there or cannot be read.
+            Fault: the folder is not there or cannot be read; or that file is damaged, and not
+                at its end.
         """
         with self._turn:
             return self._end()[3]
@@ -109,16 +113,23 @@ class ShippedFiles:
     def _end(self) -> tuple[Path, int, bytes, int]:
         """Return where the next frame goes: file, offset, chain so far, and its first index."""
         if self._at is None:
-            end = (self._named(0), 0, _GENESIS, 0)
-            # The newest file that has a frame; before it every file was once whole.
-            for path in reversed(self._paths()):
-                size = int(path.name.removesuffix(_SUFFIX))
-                end = (path, 0, _GENESIS, size)
-                for group, chain, offset in _frames(path):
-                    end = (path, offset, chain, group.first + len(group.entries))
-                break
-            self._at = end
+            self._at = self._read_end()
         return self._at
+
+    def _read_end(self) -> tuple[Path, int, bytes, int]:
+        paths = self._paths()
+        if not paths:
+            return self._named(0), 0, _GENESIS, 0
+        # Its name says how much there is in the files before it; ``groups`` reads those, too.
+        path, chain, offset = paths[-1], _GENESIS, 0
+        size = int(path.name.removesuffix(_SUFFIX))
+        for group, chain, offset in _frames(path):  # noqa: B007  (the last of each is meant)
+            size = group.first + len(group.entries)
+        if _has_more(path, offset, size):
+            # Not torn off at the end, where nothing was told to be here: altered since. It may
+            # be all that is left, and stays for somebody to look at.
+            raise Fault(Code.STORE_FAILED, reason="the second place is damaged", found=size)
+        return path, offset, chain, size
 
     def _paths(self) -> list[Path]:
         try:
@@ -153,3 +164,34 @@ def _frames(path: Path) -> Iterator[tuple[Shipped, bytes, int]]:
                 yield _GROUP.decode(raw), chain, offset
     except (OSError, msgspec.MsgspecError) as error:
         raise Fault(Code.STORE_FAILED, reason="the second place cannot be read") from error
+
+
+def _has_more(path: Path, offset: int, size: int) -> bool:
+    """Tell whether a whole frame stands behind one that does not hold, or in its place.
+
+    A write that was torn leaves none: its frames are whole up to where it was.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            rest = memoryview(file.read())
+    except OSError as error:
+        raise Fault(Code.STORE_FAILED, reason="the second place cannot be read") from error
+    here = _group_at(rest, 0)
+    if here is not None and here.first != size:
+        return True
+    # The length of this one may be what was altered: the next may begin anywhere.
+    begun = re.finditer(_GROUP_BEGINS, rest[_HEAD + 1 :])
+    return any(_group_at(rest, found.start() + 1) is not None for found in begun)
+
+
+def _group_at(data: memoryview, at: int) -> Shipped | None:
+    """Return the group of a whole frame at a place, whatever its hash, if there is one."""
+    length = int.from_bytes(data[at : at + 4])
+    raw = data[at + _HEAD : at + _HEAD + length]
+    if len(raw) != length:
+        return None
+    try:
+        return _GROUP.decode(raw)
+    except msgspec.MsgspecError:
+        return None

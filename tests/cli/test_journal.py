@@ -62,6 +62,24 @@ def test_status_of_a_journal_cut_short_ends_with_five(stopped, node):
     assert (code, said["ok"], said["size"]) == (5, False, 4)
 
 
+@pytest.mark.parametrize(("lang", "words"), [("en", "DAMAGED"), ("es", "DAÑADO")])
+def test_second_place_that_is_damaged_is_counted_as_far_as_it_can_be_read(
+    stopped, node, lang, words
+):
+    (file,) = (node / "second").iterdir()
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw)
+    code, said = told(stopped, node, "status")
+    assert (code, said["damaged"], 0 < said["second"] < said["size"]) == (3, True, True)
+    ran = stopped.run("--lang", lang, "journal", "status", "--state", str(node))
+    assert words in ran.out
+    # What stands before the damage can be had all the same.
+    out = str(node / "rebuilt.db")
+    _, rebuilt = told(stopped, node, "rebuild", "--second", "--out", out)
+    assert rebuilt["rebuilt"]["size"] == said["second"]
+
+
 def test_tables_that_hold_are_said_to_be_equal(stopped, node):
     code, said = told(stopped, node, "check")
     assert (code, said["ok"], sum(said["differing"].values())) == (0, True, 0)

@@ -8,6 +8,7 @@ import pytest
 
 from exchange.errors import Code, Fault
 from exchange.journal.checkpoint import parse
+from exchange.store import shipped
 from exchange.store.pledge import PledgeFile
 from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
@@ -48,6 +49,9 @@ class Failing:
 
     def size(self):
         return self.inner.size()
+
+    def groups(self):
+        return self.inner.groups()
 
     def append(self, groups):
         if self.is_full:
@@ -140,11 +144,11 @@ async def test_all_that_is_durable_is_shipped_group_by_group(path, second):
     async with running(SqliteStore.open(path), second=second) as node:
         await post(node, world().envelope(to=[WATCH]))
         await until(lambda: node.shipped == node.size)
-        shipped = list(second.groups())
-        assert [each for group in shipped for each in group.entries] == [
+        groups = list(second.groups())
+        assert [each for group in groups for each in group.entries] == [
             row.entry for row in await node.store.read(0, node.size)
         ]
-        for group in shipped:
+        for group in groups:
             row = await node.store.group(group.first)
             assert (row.count, row.statement) == (len(group.entries), group.statement)
 
@@ -180,6 +184,59 @@ async def test_journal_shorter_than_what_was_shipped_is_not_opened(path, second,
 async def test_second_place_that_is_not_there_keeps_a_node_from_starting(path, tmp_path):
     gone = ShippedFiles(tmp_path / "unplugged")
     assert await code_of_opening(path, second=gone) is Code.STORE_FAILED
+
+
+async def test_what_the_second_place_cannot_give_back_is_counted_no_more(
+    path, second, monkeypatch
+):
+    monkeypatch.setattr(shipped, "FILE_BYTES", 1)
+    await write(path, 2, second=second)
+    first, gone, *_ = sorted(second._folder.iterdir())
+    gone.unlink()
+    readable = sum(len(group.entries) for group in second.groups())
+    assert first.name < gone.name == f"{readable:015}.groups"
+    async with running(SqliteStore.open(path), second=ShippedFiles(second._folder)) as node:
+        await until(lambda: node.shipped == readable)
+        assert node.shipper.lag.is_failing
+        # It goes on all the same: what is shipped now may be needed.
+        await post(node, world().envelope(to=[WATCH]))
+        await until(lambda: node.shipper._shipped == node.size)
+        assert node.shipped == readable
+
+
+async def test_older_journal_is_no_reason_to_cut_off_what_stands_behind_damage(
+    path, second, tmp_path
+):
+    await write(path, second=second)
+    shutil.copy(path, tmp_path / "older.db")
+    await write(path, 3, second=second)
+    shutil.copy(tmp_path / "older.db", path)
+    (file,) = second._folder.iterdir()
+    raw = bytearray(file.read_bytes())
+    raw[100] ^= 1
+    file.write_bytes(raw)
+    again = ShippedFiles(second._folder)
+    assert await code_of_opening(path, second=again) is Code.STORE_FAILED
+    assert file.read_bytes() == raw
+
+
+async def test_attempt_that_went_through_all_the_same_is_not_shipped_twice(path, second):
+    class Deaf(Failing):
+        """Writes, and says that it failed."""
+
+        def append(self, groups):
+            self.inner.append(groups)
+            if self.is_full:
+                raise Fault(Code.STORE_FAILED)
+
+    deaf = Deaf(second)
+    async with running(SqliteStore.open(path), second=deaf) as node:
+        await post(node, world().envelope(to=[WATCH]))
+        await until(lambda: node.shipper.lag.is_failing)
+        deaf.is_full = False
+        size = node.size
+    assert second.size() == size
+    assert sum(len(group.entries) for group in second.groups()) == size
 
 
 # -- bookkeeping ------------------------------------------------------------------------------

@@ -83,11 +83,43 @@ def test_any_flipped_bit_ends_what_is_read_and_nothing_altered_is(folder, whole)
         assert read(folder) == GROUPS[: place // third], place
 
 
+def test_nothing_is_cut_off_behind_a_flipped_bit_with_a_whole_frame_behind_it(folder, whole):
+    raw = whole.read_bytes()
+    third = len(raw) // 3
+    for place in range(len(raw)):
+        flipped = raw[:place] + bytes([raw[place] ^ 1 << place % 8]) + raw[place + 1 :]
+        whole.write_bytes(flipped)
+        if place >= 2 * third:  # the last frame: as if it were torn, and it comes again
+            assert ShippedFiles(folder).size() == 4, place
+            continue
+        with pytest.raises(Fault, match="damaged"):
+            ShippedFiles(folder).size()
+        with pytest.raises(Fault, match="damaged"):
+            ShippedFiles(folder).append(GROUPS[place // third :])
+        assert whole.read_bytes() == flipped, place
+
+
+def test_damage_in_an_earlier_file_ends_what_is_read_and_not_what_was_shipped(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(shipped, "FILE_BYTES", 1)
+    files = ShippedFiles(folder)
+    for each in GROUPS:
+        files.append([each])
+    earlier = sorted(folder.iterdir())[1]
+    raw = earlier.read_bytes()
+    for damage in (lambda: earlier.write_bytes(raw[:-1] + b"x"), earlier.unlink):
+        damage()
+        assert (ShippedFiles(folder).size(), read(folder)) == (6, GROUPS[:1])
+
+
 def test_frame_left_out_is_noticed(folder, whole):
     raw = whole.read_bytes()
     third = len(raw) // 3
     whole.write_bytes(raw[:third] + raw[2 * third :])
     assert read(folder) == GROUPS[:1]
+    with pytest.raises(Fault, match="damaged"):
+        ShippedFiles(folder).size()
 
 
 def test_a_full_file_is_followed_by_another(folder, monkeypatch):
