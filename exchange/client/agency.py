@@ -33,6 +33,7 @@ from exchange.client import (
     receipts,
     resuming,
 )
+from exchange.client.answers import decoded
 from exchange.client.attachments import Attachments
 from exchange.client.held import Held
 from exchange.client.inbox import Inbox
@@ -339,13 +340,11 @@ class Agency:
             Fault: it does not hold. What was posted may be recorded all the same.
         """
         try:
-            receipt = msgspec.json.decode(answer, type=objects.Receipt)
+            receipt = decoded(answer, objects.Receipt, Code.BAD_PROOF)
             await self.view()
             facts = receipts.verify_as_of(receipt, posted, self.trust)
             receipts.must_be_from(receipt, self.profile.node)
             receipts.must_be_taken_in(facts, posted)
-        except msgspec.MsgspecError as error:
-            raise Fault(Code.BAD_PROOF, expected="Receipt") from error
         except Refusal as refusal:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
         return receipt, facts

@@ -10,11 +10,12 @@ and is not yielded a second time.
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from exchange.client import reading
+from exchange.client.answers import decoded
 from exchange.client.transport import error_of, is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import events, wire
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     # Called with what broke, and in how many seconds it is tried again.
     Trouble = Callable[[ExchangeError, float], None]
-
-T = TypeVar("T")
 
 # Asked for in one go while behind.
 _PAGE = 64
@@ -279,20 +278,13 @@ def _read(reader: events.Reader, piece: bytes) -> _Come:
     for event in come:
         match event.name:
             case "entry":
-                items.append(_decoded(event.data, InboxItem))
+                items.append(decoded(event.data, InboxItem))
             case "ahead":
-                items.append(_decoded(event.data, AheadItem))
+                items.append(decoded(event.data, AheadItem))
             case "beat":
-                total = _decoded(event.data, events.Beat).total
+                total = decoded(event.data, events.Beat).total
             case "problem":
                 problem = error_of(event.data, 0)
             case _:
                 pass  # of a newer node
     return _Come(items, total, problem)
-
-
-def _decoded(data: bytes, wanted: type[T]) -> T:
-    try:
-        return msgspec.json.decode(data, type=wanted)
-    except msgspec.MsgspecError as error:
-        raise Fault(Code.UNAVAILABLE, expected=wanted.__name__) from error

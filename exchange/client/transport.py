@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 import aiohttp
 import msgspec
 
+from exchange.client.answers import decoded
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects, wire
 from exchange.model.identity import digest
@@ -95,7 +96,7 @@ class Transport:
 
     async def get_as(self, wanted: type[T], path: str, **query: str | int) -> T:
         """Return a read's answer, decoded."""
-        return _decoded(await self.get(path, **query), wanted)
+        return decoded(await self.get(path, **query), wanted)
 
     async def post(self, path: str, data: bytes) -> bytes:
         """Return what the node answers to a write.
@@ -150,7 +151,7 @@ class Transport:
         return await self._send(method, path, query, data, self._token)
 
     async def _open_session(self) -> str:
-        challenge = _decoded(await self._send("GET", "/v1/nonce", {}, None), wire.Nonce)
+        challenge = decoded(await self._send("GET", "/v1/nonce", {}, None), wire.Nonce)
         if challenge.node != self._profile.node:
             raise Refusal(Code.BAD_SESSION, "/node", expected=self._profile.node)
         request = objects.SessionRequest(
@@ -164,7 +165,7 @@ class Transport:
         )
         signed = jws.sign(msgspec.json.encode(request), objects.SESSION_TYP, [self._signer])
         answer = await self._send("POST", "/v1/session", {}, signed)
-        return _decoded(answer, objects.Answered).token
+        return decoded(answer, objects.Answered).token
 
     async def _send(
         self,
@@ -260,8 +261,8 @@ def is_away(error: ExchangeError) -> bool:
 def error_of(body: bytes, status: int) -> ExchangeError:
     """Return a node's problem document as the error it stands for."""
     try:
-        problem = msgspec.json.decode(body, type=wire.Problem)
-    except msgspec.MsgspecError:
+        problem = decoded(body, wire.Problem)
+    except Fault:
         return Fault(Code.UNAVAILABLE, found=status)
     try:
         code = Code(problem.code)
@@ -274,10 +275,3 @@ def error_of(body: bytes, status: int) -> ExchangeError:
     error = kind(code, problem.at, **facts)
     error.receipt = problem.receipt
     return error
-
-
-def _decoded(body: bytes, wanted: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=wanted)
-    except msgspec.MsgspecError as error:
-        raise Fault(Code.UNAVAILABLE, expected=wanted.__name__) from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from exchange.client.answers import decoded
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import wire
 
@@ -99,7 +98,7 @@ async def upload(
                 tell(come.offset, blob.size)
                 piece = await asyncio.to_thread(_segment, sealed, come.offset)
                 said = await transport.patch(where, piece, size=blob.size, offset=come.offset)
-                come = _headway(_progress(said), come.offset + len(piece), blob)
+                come = _headway(decoded(said, wire.Upload), come.offset + len(piece), blob)
         except (Fault, Refusal) as error:
             await patience.bear(error)
         else:
@@ -125,10 +124,3 @@ def _headway(come: wire.Upload, expected: int, blob: Blob) -> wire.Upload:
     if come.complete or come.offset == expected < blob.size:
         return come
     raise Fault(Code.NO_HEADWAY, found=come.offset)
-
-
-def _progress(said: bytes) -> wire.Upload:
-    try:
-        return msgspec.json.decode(said, type=wire.Upload)
-    except msgspec.MsgspecError as error:
-        raise Fault(Code.UNAVAILABLE, expected="Upload") from error

@@ -262,8 +262,15 @@ async def test_end_that_a_stream_withholds_is_noticed_by_the_total(tmp_path):
 
 @pytest.mark.parametrize(
     "nonsense",
-    [b"no field\n\n", b"event: entry\ndata: {}\n\n", b"event: beat\ndata: x\n\n"],
-    ids=["no event", "no item", "no beat"],
+    [
+        b"no field\n\n",
+        b"event: entry\ndata: {}\n\n",
+        b"event: beat\ndata: x\n\n",
+        b"event: entry\ndata: " + b"[" * 60_000 + b"\n\n",
+        b'event: entry\ndata: {"x":' + b"[" * 60_000 + b"\n\n",
+        b'event: entry\ndata: {"entry":"\xff"}\n\n',
+    ],
+    ids=["no event", "no item", "no beat", "no object", "too deep", "no text"],
 )
 async def test_nonsense_in_a_stream_is_a_broken_link(tmp_path, nonsense):
     async with relayed() as (door, relay, url), following_at(url, tmp_path) as (items, pauses):
