@@ -458,6 +458,8 @@ class Agency:
     ) -> AsyncGenerator[Item, None]:
         """Yield inbox items for ever, each once, in order; wait for what is still to come.
 
+        One that is locked by a fault (``locked``), which may pass, comes again when it opens.
+
         A link that breaks is taken up again, where it was; ``trouble`` is called with what
         broke, and in how many seconds that will be.
 

@@ -16,6 +16,7 @@ import msgspec
 
 from exchange.client import reading
 from exchange.client.answers import decoded
+from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import error_of, is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import events, wire
@@ -37,6 +38,8 @@ _PAGE = 64
 # Between two attempts (seconds): from half of the first to twice as long each time.
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 60.0
+# Told as locked by a fault that may pass, and to be told again; no more than that is passed by.
+_MOST_AGAIN = 256
 # How long one long poll waits, where there is no stream.
 WAIT_S = 25
 
@@ -116,9 +119,11 @@ class Follower:
         self._was_there = False
         # Long polls still to come before a stream is tried (again).
         self._polls = 0.0
+        # What was told as locked by a fault that may pass, as it was before opening; by index.
+        self._again: dict[int, Item] = {}
 
     async def items(self) -> AsyncGenerator[Item, None]:
-        """Yield each item once, in order.
+        """Yield each item once, in order; what a passing fault locks, once more when it opens.
 
         Raises:
             Refusal: ``inbox-gap``, ``item-withheld``: something owed was left out; or what the
@@ -135,6 +140,9 @@ class Follower:
 
     async def _round(self) -> AsyncGenerator[Item, None]:
         """Yield what there is; then what comes, until the stream breaks."""
+        async with aclosing(self._retried()) as items:
+            async for item in items:
+                yield item
         wait_s = 0 if self._polls < 1 else WAIT_S
         place = self._place
         page = await self._transport.get_as(
@@ -177,6 +185,9 @@ class Follower:
                     beats += 1
                     if beats > 1:
                         self._failed = 0
+                    async with aclosing(self._retried()) as items:
+                        async for item in items:
+                            yield item
                 if come.problem is not None:
                     raise come.problem
                 piece = await anext(pieces, None)
@@ -219,7 +230,7 @@ class Follower:
                 continue
             item = verified[each.index]
             was_told = place.was_told(each)
-            opened = item if was_told else await agency.opened(item)
+            opened = item if was_told else await self._opened(item)
             place.passed(item)
             place.forget(each.index)
             self._failed = 0
@@ -229,10 +240,31 @@ class Follower:
     async def _ahead(self, come: AheadItem) -> Item:
         agency = self._agency
         item = reading.verify(come, agency.profile.endpoint, agency.trust)
-        opened = await agency.opened(item)
+        opened = await self._opened(item)
         self._place.told_ahead(come)
         self._failed = 0
         return msgspec.structs.replace(opened, ahead=True)
+
+    async def _opened(self, item: Item) -> Item:
+        """Return an item opened, or locked; if by what may pass, it is tried again later.
+
+        Raises:
+            Fault: too many are so: it is the node, and no single item.
+        """
+        opened = await self._agency.opened(item)
+        if _may_pass(opened):
+            if len(self._again) >= _MOST_AGAIN:
+                raise Fault(Code.UNAVAILABLE, limit=_MOST_AGAIN)
+            self._again[item.index] = item
+        return opened
+
+    async def _retried(self) -> AsyncGenerator[Item, None]:
+        """Yield what opens by now of what did not, or is locked for good."""
+        for index, item in list(self._again.items()):
+            opened = await self._agency.opened(item)
+            if not _may_pass(opened):
+                del self._again[index]
+                yield opened
 
     async def _bear(self, error: ExchangeError) -> None:
         """Wait before the next attempt.
@@ -253,6 +285,10 @@ class Follower:
             self._trouble(error, pause_s)
         self._failed += 1
         await self._agency.world.pause(pause_s)
+
+
+def _may_pass(item: Item) -> bool:
+    return isinstance(item, Delivered | Locked) and isinstance(item.locked, Fault)
 
 
 class _Come(NamedTuple):

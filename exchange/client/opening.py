@@ -57,10 +57,8 @@ async def opened(item: Item, ours: Ours, transport: Transport) -> Item:
         if item.grant is not None:
             wrap = await _blob(transport, item.grant.wrap.digest, item.index, ours)
     except ExchangeError as error:
-        if is_away(error):
-            raise
         # Bytes that the node cannot give lock this item; they do not block the next one.
-        return msgspec.structs.replace(item, locked=error)
+        return msgspec.structs.replace(item, locked=_of_the_item(error))
     return reading.unseal(item, (body, wrap), ours.openers, ours.trust, ours.codes)
 
 
@@ -70,11 +68,27 @@ async def _granted(item: reading.Granted, ours: Ours, transport: Transport) -> I
         answer = await _patiently(
             lambda: transport.get_as(wire.JournalItem, "/v1/granted", index=item.index), ours
         )
-        return reading.fetched(item, answer.entry, ours.trust)
     except ExchangeError as error:
-        if is_away(error):
-            raise
-        return reading.Locked(item.position, item.index, error)
+        return reading.Locked(item.position, item.index, _of_the_item(error))
+    try:
+        return reading.fetched(item, answer.entry, ours.trust)
+    except Refusal as refusal:
+        return reading.Locked(item.position, item.index, refusal)
+
+
+def _of_the_item(error: ExchangeError) -> ExchangeError:
+    """Return what locks an item; raise what says nothing of it, but of the node or of us.
+
+    Who is locked out for good may attest that it cannot be read: so it must be true.
+    """
+    if isinstance(error, Fault) and not is_away(error):
+        return error
+    if error.code is Code.NOT_UNDERSTOOD:
+        # Of a newer node: it may be about this item alone, and is no reason to attest anything.
+        return Fault(error.code, error.at, **error.facts)
+    if error.code is not Code.NOT_FOUND:
+        raise error
+    return error
 
 
 async def _blob(transport: Transport, named: str, index: int, ours: Ours) -> bytes:
