@@ -29,11 +29,19 @@ MAX_STANDING: Final = 128
 
 
 class Bearing(NamedTuple):
-    """What an arrival has to do with its target: its entry, who hears of it, keys to take."""
+    """What an arrival has to do with its target.
+
+    Attributes:
+        target: its entry, if it is here.
+        holders: who hears of the arrival.
+        keys: to take for it.
+        granted: to whom what it cancels was granted, with the index of the grant.
+    """
 
     target: int | None = None
     holders: tuple[str, ...] = ()
     keys: tuple[bytes, ...] = ()
+    granted: tuple[tuple[str, int], ...] = ()
 
 
 def early(header: Header, header_digest: str) -> list[bytes]:
@@ -80,7 +88,8 @@ def bear(header: Header, find: Find) -> Bearing:
         taken = _next(partial(keys.later, rel, named), find)
     else:
         taken = _next(partial(keys.bearing, *full), find)
-    return Bearing(found.index if found else None, told, taken)
+    granted = tuple(holding.grants(named, find)) if found and rel == "cancels" else ()
+    return Bearing(found.index if found else None, told, taken, granted)
 
 
 def _next(key: Callable[[int], bytes], find: Find) -> tuple[bytes, ...]:

@@ -52,7 +52,12 @@ def lookups(header_digest: str) -> list[bytes]:
 
 def grantees(header_digest: str, find: Find) -> list[str]:
     """Return the endpoints that a bulletin was granted to, in order."""
-    return [_recipient(found.entry) for found in _grants(header_digest, find)]
+    return [endpoint for endpoint, _ in grants(header_digest, find)]
+
+
+def grants(header_digest: str, find: Find) -> list[tuple[str, int]]:
+    """Return to whom a bulletin was granted, each with the index of the grant, in order."""
+    return [(_recipient(found.entry), found.index) for found in _grants(header_digest, find)]
 
 
 def next_number(header_digest: str, find: Find) -> int:

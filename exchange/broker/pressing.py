@@ -38,4 +38,5 @@ def dropped_by(header: Header, held: Bearing) -> tuple[tuple[str, int], ...]:
     """Return (endpoint, index) of what a bulletin cancels: nobody need hurry for it now."""
     if header.verb != "cancel" or held.target is None:
         return ()
-    return tuple((endpoint, held.target) for endpoint in held.holders)
+    # On whom it was granted to, it presses as the grant.
+    return (*((endpoint, held.target) for endpoint in held.holders), *held.granted)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -41,6 +41,14 @@ AGAIN_S = 60
 _log = structlog.get_logger("exchange.node")
 
 
+class _Begun(NamedTuple):
+    """A checkpoint under way: how much its heads cover, their snapshot, and what is signed."""
+
+    covered: int
+    snapshot: bytes
+    target: Frontier
+
+
 class Checkpointer:
     """Makes a checkpoint at most once an interval, when there is news to cover."""
 
@@ -68,6 +76,8 @@ class Checkpointer:
         self._covered = 0
         self._news_at = -1
         self._signed_s = 0
+        # Its inbox-heads entry is written, and its checkpoint is not.
+        self._begun: _Begun | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def resume(self) -> None:
@@ -123,23 +133,30 @@ class Checkpointer:
     async def _checkpoint(self) -> bytes | None:
         view = self._writer.view
         await self._read_back()
-        if self._news_at < self._covered:
-            return await self._signed_again()
-        covered = self._inboxes.size
-        snapshot = await self._record_heads(view)
-        target = await self._read_back()
-        statement = c2sp.Checkpoint(self._origin, target.size, target.root())
-        note = await self._sign(statement)
+        if self._begun is None:
+            if self._news_at < self._covered:
+                return await self._signed_again()
+            covered = self._inboxes.size
+            snapshot = await self._record_heads(view)
+            self._begun = _Begun(covered, snapshot, await self._read_back())
+        note = await self._finish(self._begun)
+        self._begun = None
+        return note
+
+    async def _finish(self, begun: _Begun) -> bytes:
+        """Sign and keep what was begun; where that fails it is gone on with, not begun anew."""
+        size, root = begun.target.size, begun.target.root()
+        note = await self._sign(c2sp.Checkpoint(self._origin, size, root))
 
         # Before anybody sees it: a journal that comes back shorter must not go on.
         if self._pledge is not None:
             await self._pledge.keep(note)
 
         def made(ledger: Ledger) -> Facts:
-            return entries.Checkpointed(size=target.size, note=note.decode(), **_common(ledger))
+            return entries.Checkpointed(size=size, note=note.decode(), **_common(ledger))
 
-        await self._writer.note(made, snapshot)
-        self._covered, self.newest = covered, note
+        await self._writer.note(made, begun.snapshot)
+        self._covered, self.newest = begun.covered, note
         return note
 
     async def _record_heads(self, view: View) -> bytes:

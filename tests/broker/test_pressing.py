@@ -54,6 +54,16 @@ def test_what_is_cancelled_presses_nobody():
     assert record.pressing.endpoints == (WATCH, COAST)
 
 
+def test_what_is_cancelled_does_not_press_whom_it_was_granted_to():
+    book = Book()
+    closed = world().closed(precedence="flash", to=[WATCH], expires=LATER)
+    last(book, closed.envelope)
+    last(book, world().grant(closed, WATCH_DESK))
+    changes = {"type": "can", "verb": "cancel", "refs": refers("cancels", closed.envelope)}
+    record = last(book, world().envelope(to=[WATCH], precedence="flash", **changes))
+    assert {(WATCH, book.base), (WATCH_DESK, book.base + 1)} <= set(record.seen_to)
+
+
 def test_correction_leaves_its_target_pressing():
     book, sent = Book(), world().envelope(precedence="flash", to=[WATCH])
     last(book, sent)

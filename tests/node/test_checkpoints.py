@@ -142,3 +142,19 @@ async def test_news_before_a_restart_is_still_news_after_it():
         await post(node, world().envelope())
     async with running(store.reopen(), documents=[]) as node:
         assert await node.checkpoints.checkpoint() != first
+
+
+async def test_what_comes_while_a_checkpoint_is_made_is_news_for_the_next():
+    async with running() as node:
+        await post(node, world().envelope())
+        record = node.checkpoints._record_heads
+
+        async def late(view):
+            await post(node, world().envelope())
+            return await record(view)
+
+        node.checkpoints._record_heads = late
+        first = c2sp.parse(await node.checkpoints.checkpoint()).size
+        node.checkpoints._record_heads = record
+        assert c2sp.parse(await node.checkpoints.checkpoint()).size > first
+        assert node.checkpoints._covered > first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from exchange.store.memory import MemoryStore
-from tests.builders import COAST, OPS, WATCH, world
+from tests.builders import COAST, NOW, OPS, WATCH, WATCH_DESK, refers, world
 from tests.node.running import Gate, post, running, until
 
 
@@ -65,3 +65,14 @@ async def test_what_is_committed_while_a_poll_begins_is_not_missed():
 async def test_poll_that_waits_in_vain_returns_nothing():
     async with running() as node:
         assert await node.inboxes.read(OPS, -1, 9, 0.01) == []
+
+
+async def test_nothing_waits_any_more_once_what_was_granted_is_cancelled():
+    async with running() as node:
+        closed = world().closed(precedence="flash", to=[WATCH], expires=NOW + 600)
+        await post(node, closed.envelope)
+        await post(node, world().grant(closed, WATCH_DESK))
+        assert await node.store.urgent(WATCH_DESK, (-1, -1), NOW, 9)
+        changes = {"type": "can", "verb": "cancel", "refs": refers("cancels", closed.envelope)}
+        await post(node, world().envelope(to=[WATCH], precedence="routine", **changes))
+        assert await node.store.urgent(WATCH_DESK, (-1, -1), NOW, 9) == []

@@ -137,6 +137,22 @@ async def test_checkpoint_is_shown_to_nobody_before_it_is_kept(path, pledge):
         assert note == node.newest == await pledge.newest()
 
 
+async def test_while_it_cannot_be_kept_one_checkpoint_is_begun_and_no_more(path, pledge):
+    failing = Failing(pledge)
+    async with running(SqliteStore.open(path), pledge=failing) as node:
+        for _ in range(3):
+            await post(node, world().envelope(to=[WATCH]))
+            with pytest.raises(Fault):
+                await node.checkpoints.checkpoint()
+        failing.is_full = False
+        note = await node.checkpoints.checkpoint()
+        assert note == node.newest == await pledge.newest()
+        kinds = [type(each.facts).__name__ for each in await journal(node)]
+        assert (kinds.count("InboxHeads"), kinds.count("Checkpointed")) == (1, 1)
+        # What came meanwhile is news, and is covered by the next.
+        assert parse(await node.checkpoints.checkpoint()).size > parse(note).size + 2
+
+
 # -- what was shipped -------------------------------------------------------------------------
 
 
