@@ -120,6 +120,12 @@ class Code(StrEnum):
     STALE_HEAD = "stale-head"
     HEAD_WENT_BACK = "head-went-back"
 
+    # Another system's format cannot carry it, or has nothing for us.
+    FORMAT_LACKS_TYPE = "format-lacks-type"
+    FORMAT_LACKS_MARKING = "format-lacks-marking"
+    NO_PLACE = "no-place"
+    NOTHING_TO_IMPORT = "nothing-to-import"
+
     # Faults: a store, a peer or a clock let us down.
     STORE_FAILED = "store-failed"
     JOURNAL_IN_USE = "journal-in-use"

@@ -1,0 +1,116 @@
+"""What of a header goes along into another system's file: status, marking, from whom, when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from exchange.model import draft as drafts
+from exchange.model.header import Marking, Precedence, Reference, Status, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exchange.model.bulletin import Bulletin
+    from exchange.model.codes import Codes, Lang
+    from exchange.model.draft import Draft
+    from exchange.model.header import Header
+
+
+Sharing = Literal["organisation", "community", "connected", "all"]
+SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
+
+
+class Cover(msgspec.Struct, frozen=True):
+    """The part of a header that other systems are told; times are integer seconds UTC.
+
+    ``sharing`` is how far who exports it lets it travel where a format asks (MISP).
+    """
+
+    endpoint: str
+    verb: Verb
+    status: Status
+    precedence: Precedence
+    marking: Marking
+    issued: int
+    expires: int
+    refs: list[Reference]
+    sharing: Sharing = "organisation"
+
+
+def of_header(header: Header, sharing: Sharing = "organisation") -> Cover:
+    """Return the cover of a bulletin that was posted."""
+    return Cover(
+        endpoint=header.endpoint,
+        verb=header.verb,
+        status=header.status,
+        precedence=header.precedence,
+        marking=header.marking,
+        issued=header.issued,
+        expires=header.expires,
+        refs=header.refs,
+        sharing=sharing,
+    )
+
+
+def of_draft(
+    draft: Draft, bulletin: Bulletin, issued: int, sharing: Sharing = "organisation"
+) -> Cover:
+    """Return the cover a draft would get, were it posted at that second; its refs as written.
+
+    Raises:
+        Refusal: ``wrong-value``: it would end at no such day or time of day.
+    """
+    return Cover(
+        endpoint=bulletin.origin,
+        verb=drafts.verb_of(draft, bulletin),
+        status=draft.post.status,
+        precedence=draft.post.precedence,
+        marking=draft.post.marking,
+        issued=issued,
+        expires=drafts.expires_at(draft.post, issued),
+        refs=draft.post.refs,
+        sharing=sharing,
+    )
+
+
+def banner(cover: Cover) -> str:
+    """Return status and marking as one line of codes that reads the same in both languages.
+
+    For instance ``EXERCISE // TLP:AMBER // REL TO PAN, USA // H2 // ORCON``.
+    """
+    marking = cover.marking
+    parts = [
+        cover.status.upper() if cover.status != "actual" else "",
+        f"TLP:{marking.tlp.upper()}",
+        f"REL TO {', '.join(marking.releasable_to)}",
+        ", ".join(code.upper() for code in marking.handling),
+        "ORCON" if marking.originator_control else "",
+    ]
+    return " // ".join(part for part in parts if part)
+
+
+def statement(cover: Cover, lang: Lang, codes: Codes) -> str:
+    """Return how the content may be handled, in words, as lines of one text."""
+    marking = cover.marking
+    control = codes.phrase("yes" if marking.originator_control else "no", lang)
+    facts = (
+        ("status", codes.words("status", cover.status, lang)),
+        ("tlp", codes.words("tlp", marking.tlp, lang)),
+        ("releasable_to", _all("countries", marking.releasable_to, lang, codes)),
+        ("handling", _all("handling", marking.handling, lang, codes)),
+        ("originator_control", control),
+    )
+    named = [(codes.words("fields", name, lang), words) for name, words in facts]
+    return "\n".join(f"{label}: {words}" for label, words in named if words)
+
+
+def _all(name: str, found: Iterable[str], lang: Lang, codes: Codes) -> str:
+    return "; ".join(codes.words(name, code, lang) for code in found)
+
+
+def moment(seconds: int) -> str:
+    """Return a time of a cover in the one spelling that bulletins have."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

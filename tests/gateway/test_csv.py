@@ -1,0 +1,147 @@
+"""CSV: RFC 4180, harmless in a spreadsheet, and read back whole for a VOI and an SZR."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tomllib
+
+import msgspec
+import pytest
+
+from exchange import gateway
+from exchange.errors import Refusal
+from exchange.gateway import members, tables
+from exchange.model import draft as drafts
+from exchange.model.bulletin import shape
+from tests.gateway.handed import SHORT, cover, exported, filled
+from tests.model.bulletins import CODES, NAMES, drafted, example
+
+RISKY = ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "\uff1d1", "'=1", "'quoted'", "''", "-"]
+BACK = [name for name in SHORT if name[:3] in ("voi", "szr")]
+
+
+def rows(data):
+    assert data.endswith(b"\r\n")
+    return list(csv.DictReader(io.StringIO(data.decode()), strict=True))
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+@pytest.mark.parametrize("name", SHORT)
+def test_every_row_has_every_column_and_the_marking(name, lang):
+    for row in rows(exported(name, "csv", lang)):
+        assert None not in row
+        assert None not in row.values()
+        assert row["marking"].startswith("EXERCISE // TLP:")
+
+
+@pytest.mark.parametrize("name", [n for n in SHORT if n not in BACK])
+def test_other_types_are_one_row_for_each_value_with_its_label(name):
+    made = rows(exported(name, "csv"))
+    assert made[0].keys() == {"marking", "member", "label", "value", "words"}
+    values = members.plain(example(name))
+    leaves = list(members.leaves(shape.of(example(name).type), values))
+    told = {row["member"]: tables.armed(row["value"]) for row in made}
+    for leaf in leaves:
+        cell = told[leaf.dotted]
+        assert leaf.value == (cell if isinstance(leaf.value, str) else json.loads(cell))
+
+
+def test_a_seizure_is_one_row_for_the_bulletin_and_one_for_each_repeated_thing():
+    made = {row["row"]: row for row in rows(exported("szr-1", "csv"))}
+    assert made["bulletin"]["content.event"] == "EX-2026-0107"
+    assert made["content.drugs.1"]["quantity.value"] == "850.0"
+    assert made["content.drugs.1.logos.1"]["value"] == "EXERCISE STAR"
+    assert made["content.arrested.2"]["age_band"] == "30-44"
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_what_was_exported_is_imported_without_loss(name):
+    made = gateway.imported(exported(name, "csv"), "csv", name[:3], "es", CODES)
+    assert made.missing == ["/post/feed", "/post/expires", "/post/retain"]
+    again = drafts.read_draft(filled(made.draft), toml=True)
+    was = example(name)
+    assert drafts.complete(again, id=was.id, origin=was.origin, codes=CODES) == was
+    file = next(found for found in NAMES if found.startswith(name))
+    for part in ("marking", "status", "precedence"):
+        assert getattr(again.post, part) == getattr(drafted(file).post, part)
+
+
+@pytest.mark.parametrize("cell", RISKY)
+def test_no_cell_is_run_by_a_spreadsheet_and_each_comes_back_as_it_was(cell):
+    assert tables.disarmed(cell).startswith("'")
+    assert tables.armed(tables.disarmed(cell)) == cell
+
+
+@pytest.mark.parametrize("cell", ["-79.53", "-8e-3", "7", "text", "a=b", ""])
+def test_plain_numbers_and_words_are_left_as_they_are(cell):
+    assert tables.disarmed(cell) == cell
+    assert tables.armed(cell) == cell
+
+
+def risky():
+    bulletin = example("voi-1")
+    vessel = msgspec.structs.replace(bulletin.content.vessel, name="=HYPERLINK(A1)")
+    content = msgspec.structs.replace(bulletin.content, vessel=vessel)
+    return msgspec.structs.replace(bulletin, content=content)
+
+
+def test_a_formula_in_a_name_is_disarmed_counted_and_read_back():
+    data = gateway.export(risky(), cover("voi-1"), "csv", "en", CODES)
+    assert b",'=HYPERLINK(A1)," in data
+    assert tables.count_disarmed(data) == 1
+    assert tables.count_disarmed(exported("voi-1", "csv")) == 0
+    back = tables.read(data, "voi")
+    assert back["bulletin"]["content"]["vessel"]["name"] == "=HYPERLINK(A1)"
+
+
+def refused(data, type_="voi"):
+    with pytest.raises(Refusal) as caught:
+        gateway.imported(data, "csv", type_, "en", CODES)
+    return caught.value.code.value, caught.value.at
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\xff,\r\n", ("not-utf-8", "")),
+        (b"", ("malformed", "")),
+        (b"row,type\r\n", ("malformed", "")),
+        (b"row,type\r\nbulletin,voi,more\r\n", ("malformed", "")),
+        (b"row,type\r\nbulletin\r\n", ("malformed", "")),
+        (b'row,type\r\n"bulletin,voi\r\n', ("malformed", "")),
+        (b"row,type\r\nbulletin,szr\r\n", ("nothing-to-import", "")),
+        (b"row,lang\r\ntitle.translations.0,es\r\n", ("malformed", "")),
+        (b"row,lang\r\ntitle.translations.99999,es\r\n", ("malformed", "")),
+        (
+            b"row,content.persons_on_board\r\nbulletin,four\r\n",
+            ("wrong-value", "/bulletin/content/persons_on_board"),
+        ),
+        (
+            b"row,content.seen.place.geometry\r\nbulletin,[1]\r\n",
+            ("wrong-value", "/bulletin/content/seen/place/geometry"),
+        ),
+        (b"row,title.text\r\nbulletin," + b"x" * 300_000, ("oversized", "")),
+    ],
+    ids=range(12),
+)
+def test_a_file_that_is_not_ours_is_refused(data, told):
+    assert refused(data) == told
+
+
+def test_columns_that_no_member_has_are_left_aside():
+    data = b"row,type,mood,id,content.vessel.name\r\nbulletin,voi,good,x,EXERCISE\r\n"
+    made = gateway.imported(data, "csv", "voi", "en", CODES)
+    assert tomllib.loads(made.draft)["bulletin"]["content"]["vessel"] == {"name": "EXERCISE"}
+
+
+def test_rows_taken_out_leave_no_gap():
+    data = exported("szr-1", "csv").replace(b",content.custody.1,", b",content.gone.1,")
+    custody = tables.read(data, "szr")["bulletin"]["content"]["custody"]
+    assert [step["custody_action"] for step in custody] == ["transferred"]
+
+
+def test_a_marking_of_nobody_is_not_made_up():
+    made = tables.read(b"row,type\r\nbulletin,voi\r\n", "voi")
+    assert made["post"] == {}

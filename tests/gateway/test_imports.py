@@ -1,0 +1,250 @@
+"""Drafts out of other systems' STIX: all of what is ours, the plain words of what is not."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange import gateway
+from exchange.errors import Refusal
+from exchange.model import draft as drafts
+from tests.gateway.handed import SHORT, exported, filled
+from tests.model.bulletins import CODES, NAMES, drafted, example
+
+BACK = [name for name in SHORT if name[:3] in ("voi", "szr")]
+AMBER = "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82"
+RED = "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"
+VESSEL = {
+    "type": "infrastructure",
+    "id": "infrastructure--1",
+    "name": "EXERCISE HERON",
+    "aliases": ["EXERCISE EGRET"],
+    "description": "EXERCISE. No lights.",
+    "object_marking_refs": [AMBER],
+}
+SIGHTING = {
+    "type": "sighting",
+    "sighting_of_ref": "infrastructure--1",
+    "last_seen": "2026-11-20T10:00:00.500Z",
+    "where_sighted_refs": ["location--1"],
+}
+PLACE = {
+    "type": "location",
+    "id": "location--1",
+    "longitude": -80.25,
+    "latitude": 7.5,
+    "precision": 500.0,
+    "administrative_area": "PA-7",
+}
+REPORT = {"type": "report", "name": "EXERCISE: una lancha", "lang": "es"}
+INCIDENT = {"type": "incident", "name": "EXERCISE: packages adrift", "description": "Adrift."}
+
+
+def bundle(*objects):
+    return json.dumps({"type": "bundle", "id": "bundle--1", "objects": objects}).encode()
+
+
+def imported(data, type_="voi"):
+    return gateway.imported(data, "stix", type_, "en", CODES)
+
+
+def values(data, type_="voi"):
+    return tomllib.loads(imported(data, type_).draft)
+
+
+def refused(data, type_="voi"):
+    with pytest.raises(Refusal) as caught:
+        imported(data, type_)
+    return caught.value.code.value
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+@pytest.mark.parametrize("name", BACK)
+def test_our_own_bundle_is_imported_without_loss(name, lang):
+    made = gateway.imported(exported(name, "stix", lang), "stix", name[:3], lang, CODES)
+    assert made.missing == ["/post/feed", "/post/expires", "/post/retain"]
+    again = drafts.read_draft(filled(made.draft), toml=True)
+    was = example(name)
+    assert drafts.complete(again, id=was.id, origin=was.origin, codes=CODES) == was
+    file = next(found for found in NAMES if found.startswith(name))
+    for part in ("marking", "status", "precedence"):
+        assert getattr(again.post, part) == getattr(drafted(file).post, part)
+
+
+def test_of_anothers_vessel_the_plain_words_of_stix_are_taken():
+    draft = values(bundle(REPORT, VESSEL, SIGHTING, PLACE))
+    assert draft["post"] == {"marking": {"tlp": "amber"}}
+    told = draft["bulletin"]
+    assert told["title"] == {"lang": "es", "text": "EXERCISE: una lancha"}
+    assert told["content"]["vessel"] == {
+        "name": "EXERCISE HERON",
+        "former_names": ["EXERCISE EGRET"],
+    }
+    # Where STIX names no language, it is English.
+    assert told["content"]["suspicion"] == {"lang": "en", "text": "EXERCISE. No lights."}
+    assert f"{told['content']['seen']['at']:%Y-%m-%dT%H:%M:%SZ}" == "2026-11-20T10:00:00Z"
+    assert told["content"]["seen"]["place"] == {
+        "geometry": {"type": "Point", "coordinates": [-80.25, 7.5]},
+        "accuracy_m": 500.0,
+        "subdivision": "PA-7",
+    }
+
+
+def test_what_the_source_lacks_is_marked_and_not_made_up():
+    made = imported(bundle(REPORT, VESSEL))
+    assert "# MISSING: notice = " in made.draft
+    assert "# MISSING: releasable_to = " in made.draft
+    assert made.missing == [
+        "/post/feed",
+        "/post/precedence",
+        "/post/status",
+        "/post/marking/releasable_to",
+        "/post/marking/handling",
+        "/post/marking/originator_control",
+        "/post/expires",
+        "/post/retain",
+        "/bulletin/content/notice",
+        "/bulletin/content/action",
+    ]
+    with pytest.raises(Refusal, match="missing-member /post/"):
+        drafts.read_draft(made.draft.encode(), toml=True)
+
+
+def test_the_draft_is_accepted_once_the_missing_is_written():
+    made = imported(bundle(REPORT, VESSEL)).draft
+    marking = 'releasable_to = ["PAN"]\nhandling = []\noriginator_control = true\n'
+    made = made.replace("[post.marking]\n", f"[post.marking]\n{marking}")
+    made = made.replace("[post]\n", '[post]\nprecedence = "routine"\nstatus = "exercise"\n')
+    about = 'notice = "lookout"\naction = "report"\n'
+    made = made.replace("[bulletin.content]\n", f"[bulletin.content]\n{about}")
+    draft = drafts.read_draft(filled(made), toml=True)
+    bulletin = drafts.complete(draft, id=example("voi-1").id, origin="pa.senan", codes=CODES)
+    assert bulletin.content.vessel.name == "EXERCISE HERON"
+
+
+def test_of_anothers_seizure_the_text_and_the_only_place_are_taken():
+    told = values(bundle(INCIDENT, PLACE), "szr")["bulletin"]
+    assert told["title"]["text"] == "EXERCISE: packages adrift"
+    assert told["remarks"]["text"] == "Adrift."
+    assert told["content"]["place"]["subdivision"] == "PA-7"
+    other = {**PLACE, "id": "location--2"}
+    assert values(bundle(INCIDENT, PLACE, other), "szr")["bulletin"]["content"]["place"] == {}
+
+
+def test_the_newest_sighting_and_the_narrowest_marking_hold():
+    older = {**SIGHTING, "last_seen": "2026-11-19T10:00:00Z", "object_marking_refs": [RED]}
+    draft = values(bundle(REPORT, VESSEL, SIGHTING, older, PLACE))
+    assert draft["post"]["marking"]["tlp"] == "red"
+    assert draft["bulletin"]["content"]["seen"]["at"].day == 20
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "malformed"),
+        (b"[]", "malformed"),
+        (b'{"type":"report"}', "malformed"),
+        (b'{"type":"bundle"}', "malformed"),
+        (b'{"type":"bundle","objects":[1]}', "malformed"),
+        (b'{"type":"bundle","objects":' + b"[" * 100_000, "malformed"),
+        (b"\xff", "malformed"),
+        (b" " * (4 * 1024 * 1024 + 1), "oversized"),
+        (bundle(), "nothing-to-import"),
+        (bundle(REPORT, PLACE), "nothing-to-import"),
+        (bundle(VESSEL, {**VESSEL, "id": "infrastructure--2"}), "nothing-to-import"),
+        (exported("szr-1", "stix"), "nothing-to-import"),
+        (exported("rfi-1", "stix"), "nothing-to-import"),
+    ],
+    ids=range(13),
+)
+def test_a_file_that_holds_none_is_refused(data, told):
+    assert refused(data) == told
+
+
+def test_our_extension_with_values_of_another_kind_is_refused_at_the_member():
+    made = json.loads(exported("voi-1", "stix"))
+    (report,) = [each for each in made["objects"] if each["type"] == "report"]
+    (told,) = report["extensions"].values()
+    for value in (7, [], "vessel", [1]):
+        told["bulletin"]["content"]["vessel"] = value
+        with pytest.raises(Refusal) as caught:
+            imported(json.dumps(made).encode())
+        assert (caught.value.code.value, caught.value.at) == (
+            "wrong-type",
+            "/bulletin/content/vessel",
+        )
+
+
+def test_text_of_a_source_is_quoted_and_adds_no_line():
+    nasty = 'x"\n[post]\nfeed = "other"\n\x7f\\'
+    draft = imported(bundle({**REPORT, "name": nasty}, VESSEL)).draft
+    assert tomllib.loads(draft)["bulletin"]["title"]["text"] == nasty
+    assert draft.count("\n[post]\n") == 1
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+MEMBERS = st.sampled_from(
+    [
+        "vessel",
+        "seen",
+        "notice",
+        "eta",
+        "suspicion",
+        "persons_on_board",
+        "last_port",
+        "geometry",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(MEMBERS, VALUES, max_size=4), VALUES)
+def test_any_values_in_our_extension_give_a_draft_or_a_refusal(content, title):
+    made = json.loads(exported("voi-1", "stix"))
+    (report,) = [each for each in made["objects"] if each["type"] == "report"]
+    (told,) = report["extensions"].values()
+    told["bulletin"]["content"] = content
+    told["bulletin"]["title"] = title
+    try:
+        draft = imported(json.dumps(made).encode()).draft
+    except Refusal:
+        return
+    tomllib.loads(draft)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_give_a_draft_or_a_refusal(data):
+    for source in gateway.SOURCES:
+        try:
+            tomllib.loads(gateway.imported(data, source, "szr", "en", CODES).draft)
+        except Refusal:
+            continue
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_any_cell_gives_a_draft_or_a_refusal(cell, row):
+    quoted = cell.replace('"', '""')
+    told = row.replace('"', '""')
+    head = "row,type,content.seized_at,content.place.name"
+    data = f'{head}\r\n"{told}",szr,"{quoted}","{quoted}"\r\n'
+    try:
+        made = gateway.imported(data.encode(), "csv", "szr", "en", CODES)
+    except Refusal:
+        return
+    tomllib.loads(made.draft)
