@@ -46,6 +46,8 @@ VERBS = {
     "read": "exchange.cli.reading:read",
     "ack": "exchange.cli.reading:ack",
     "trace": "exchange.cli.tracing:trace",
+    "export": "exchange.cli.exporting:export",
+    "import": "exchange.cli.exporting:import_",
     "explain": "exchange.cli.looking:explain",
     "schema": "exchange.cli.schema:schema",
     "dcf": "exchange.cli.dcf:dcf",
