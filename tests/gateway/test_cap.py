@@ -16,7 +16,7 @@ from tests.model.bulletins import CODES, example
 
 SPACE = "{urn:oasis:names:tc:emergency:cap:1.2}"
 NAMES = ["voi-1", "voi-2", "crm-1"]
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+]\d\d:\d\d"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d-00:00"  # ours are all in UTC: 3.3.2
 PAIR = r"-?\d+(\.\d+)?,-?\d+(\.\d+)?"
 # Section 3.2: element, how often at least and at most (None: no limit), what it may hold.
 ALERT = [
