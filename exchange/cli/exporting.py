@@ -20,9 +20,11 @@ from exchange.errors import Code, Refusal
 from exchange.gateway import stix_reading, tables
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
+from exchange.model.bulletin import OfNewerType
 from exchange.model.identity import uuid7
 
 if TYPE_CHECKING:
+    from exchange.client.reading import Delivered, Item
     from exchange.gateway import Cover, Format, Sharing, Source
     from exchange.model.bulletin import Bulletin
 
@@ -148,12 +150,27 @@ def _of_inbox(session: Session, identity: str, sharing: Sharing) -> _Opened:
     item, items = asyncio.run(_found(session, identity))
     # That it was cancelled or corrected since must not get lost on the way out.
     shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
+    return _Opened(whole(item), gateway.of_header(item.header, sharing))
+
+
+def whole(item: Delivered) -> Bulletin:
+    """Return a bulletin that was opened and understood whole.
+
+    Raises:
+        Refusal: it is locked, or ``schema-not-known`` at the first member that is not known
+            here: left out of a file, it would look as if nobody had said it.
+    """
     if item.bulletin is None:
-        raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=identity)
-    return _Opened(item.bulletin, gateway.of_header(item.header, sharing))
+        raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=item.header.id)
+    unknown = [each.at for each in item.not_understood]
+    if unknown or isinstance(item.bulletin, OfNewerType):
+        raise Refusal(
+            Code.SCHEMA_NOT_KNOWN, next(iter(unknown), "/type"), found=item.header.schema
+        )
+    return item.bulletin
 
 
-async def _found(session: Session, identity: str) -> Any:
+async def _found(session: Session, identity: str) -> tuple[Delivered, list[Item]]:
     async with session.context().agency() as agency:
         return await reading.find(agency, identity)
 

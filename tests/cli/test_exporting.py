@@ -8,11 +8,18 @@ import json
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from exchange import resources
+from exchange.cli import exporting
+from exchange.client.reading import Delivered
+from exchange.errors import Refusal
+from exchange.model.bulletin import decode_newer
+from tests.builders import world
 from tests.cli.exercise import OPS, WATCH, Exercise
 from tests.cli.terminal import Terminal
+from tests.model.bulletins import CODES, example, plain, put
 
 EXAMPLES = resources.schemas() / "v1" / "examples"
 VOI = str(EXAMPLES / "voi-1.es.toml")
@@ -76,6 +83,25 @@ def test_a_bulletin_that_was_cancelled_is_exported_with_a_warning(exercise):
     told = exercise.at(WATCH, "export", made, "--to", "csv")
     assert told.code == 0
     assert "CANCEL" in told.err.upper()
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "told"),
+    [("/weather", "calm", "/weather"), ("/type", "wld", "/content")],
+)
+def test_a_bulletin_that_is_read_in_part_is_not_exported_as_if_it_were_whole(at, value, told):
+    values = {**put(plain("voi-1"), at, value), "schema": "1.1"}
+    found = decode_newer(json.dumps(values).encode(), CODES)
+    header = msgspec.structs.replace(world().header(), schema="1.1")
+    item = Delivered(
+        position=0, index=0, taken_ms=0, header=header, digest="", late=False, target=None,
+        accepted=0, accepted_ms=0, bulletin=found.bulletin, not_understood=found.unknown,
+    )  # fmt: skip
+    with pytest.raises(Refusal) as caught:
+        exporting.whole(item)
+    assert (caught.value.code.value, caught.value.at) == ("schema-not-known", told)
+    understood = msgspec.structs.replace(item, bulletin=example("voi-1"), not_understood=[])
+    assert exporting.whole(understood) == example("voi-1")
 
 
 def test_what_is_not_in_the_inbox_is_not_exported(exercise):
