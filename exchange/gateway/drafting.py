@@ -175,7 +175,7 @@ def _inline(value: Any, at: str) -> str:
         return f"[{', '.join(_inline(one, f'{at}/{n}') for n, one in enumerate(value))}]"
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, bool | int | float) and value - value == 0:
+    if isinstance(value, bool | int | float):
         return json.dumps(value)
     raise Refusal(Code.WRONG_TYPE, at, expected="text")
 

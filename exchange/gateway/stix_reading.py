@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_BYTES = 4 * 1024 * 1024
-_NOT_DRAFTED = ("type", "schema", "id", "origin", "attachments", "declares")
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 # From the widest to the narrowest; of several in a bundle, the narrowest holds.
@@ -51,8 +50,7 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
     ours = [told for each in _of(objects, "report") if (told := _told(each, name, "bulletin"))]
     if ours:
         found = _only([told for told in ours if told.get("type") == type_], type_)
-        kept = {k: v for k, v in found.items() if k not in _NOT_DRAFTED}
-        return {"post": _post(objects), "bulletin": kept}
+        return {"post": _post(objects), "bulletin": found}
     return {"post": _post(objects), "bulletin": _foreign(objects, type_)}
 
 

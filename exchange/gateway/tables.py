@@ -43,8 +43,6 @@ _TOP = "bulletin"
 _COVER = "post."
 _VALUE = "value"
 _MOST_ROWS = 2000
-# What whoever posts a draft gives it anew.
-_NOT_DRAFTED = ("schema", "id", "origin", "attachments", "declares")
 
 
 def write(bulletin: Bulletin, cover: Cover, lang: Lang, codes: Codes) -> bytes:
@@ -221,7 +219,7 @@ def _put(bulletin: dict[str, Any], form: Shape, steps: list[str], cell: str) -> 
     """Put a cell where its path leads; one that leads to no member is left aside."""
     at = "/".join(["", *steps])
     there = shapes.at(form, at)
-    if there is None or not members.is_leaf(there) or steps[0] in _NOT_DRAFTED:
+    if there is None or not members.is_leaf(there):
         return
     value = _value(there, cell, f"/bulletin{at}")
     here: Any = bulletin

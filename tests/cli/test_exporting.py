@@ -129,6 +129,14 @@ def test_a_draft_that_is_wrong_is_refused_at_its_place(exercise, tmp_path):
     assert (ran.code, ran.json["error"]["at"]) == (1, "/bulletin/content/vessel/vessel_type")
 
 
+def test_a_draft_that_names_people_to_too_many_is_refused(exercise, tmp_path):
+    draft = tmp_path / "wide.toml"
+    text = (EXAMPLES / "ocn-1.es.toml").read_text("utf-8")
+    draft.write_text(text.replace('tlp = "amber"', 'tlp = "green"'), "utf-8")
+    ran = exercise.run("export", str(draft), "--to", "csv", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "persons-audience")
+
+
 def test_losses_and_document_are_in_the_answer_of_a_program(exercise):
     made = exercise.run("export", SZR, "--to", "geojson", "--json").json
     assert {"en", "es"} == made["lost"][0].keys()

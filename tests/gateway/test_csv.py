@@ -110,7 +110,8 @@ def refused(data, type_="voi"):
         (b"row,type\r\n", ("malformed", "")),
         (b"row,type\r\nbulletin,voi,more\r\n", ("malformed", "")),
         (b"row,type\r\nbulletin\r\n", ("malformed", "")),
-        (b'row,type\r\n"bulletin,voi\r\n', ("malformed", "")),
+        (b'row,type\r\nbulletin,"voi', ("malformed", "")),
+        (b"row,type\r\n" + b"bulletin,voi\r\n" * 2001, ("malformed", "")),
         (b"row,type\r\nbulletin,szr\r\n", ("nothing-to-import", "")),
         (b"row,lang\r\ntitle.translations.0,es\r\n", ("malformed", "")),
         (b"row,lang\r\ntitle.translations.99999,es\r\n", ("malformed", "")),
@@ -124,7 +125,7 @@ def refused(data, type_="voi"):
         ),
         (b"row,title.text\r\nbulletin," + b"x" * 300_000, ("oversized", "")),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_file_that_is_not_ours_is_refused(data, told):
     assert refused(data) == told

@@ -150,7 +150,7 @@ def test_the_newest_sighting_and_the_narrowest_marking_hold():
         (b'{"type":"report"}', "malformed"),
         (b'{"type":"bundle"}', "malformed"),
         (b'{"type":"bundle","objects":[1]}', "malformed"),
-        (b'{"type":"bundle","objects":' + b"[" * 100_000, "malformed"),
+        (b'{"type":"bundle","objects":[{"a":' + b"[" * 100_000, "malformed"),
         (b"\xff", "malformed"),
         (b" " * (4 * 1024 * 1024 + 1), "oversized"),
         (bundle(), "nothing-to-import"),
@@ -177,6 +177,32 @@ def test_our_extension_with_values_of_another_kind_is_refused_at_the_member():
             "wrong-type",
             "/bulletin/content/vessel",
         )
+
+
+@pytest.mark.parametrize("value", [7, "drugs", {"drug": "heroin"}, True])
+@pytest.mark.parametrize("member", ["drugs", "conveyance/former_names"])
+def test_what_is_no_list_is_refused_where_a_list_belongs(member, value):
+    made = json.loads(exported("szr-1", "stix"))
+    (report,) = [each for each in made["objects"] if each["type"] == "report"]
+    (told,) = report["extensions"].values()
+    *path, last = member.split("/")
+    here = told["bulletin"]["content"]
+    for step in path:
+        here = here[step]
+    here[last] = value
+    with pytest.raises(Refusal) as caught:
+        imported(json.dumps(made).encode(), "szr")
+    assert (caught.value.code.value, caught.value.at) == (
+        "wrong-type",
+        f"/bulletin/content/{member}",
+    )
+
+
+def test_values_nested_too_deep_for_a_draft_are_refused():
+    data = exported("voi-1", "stix")
+    deep = b'"notice":' + b"[" * 600 + b"]" * 600
+    with pytest.raises(Refusal, match="too-deep"):
+        imported(data.replace(b'"notice":"sighting"', deep))
 
 
 def test_text_of_a_source_is_quoted_and_adds_no_line():
