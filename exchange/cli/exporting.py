@@ -68,33 +68,38 @@ def export(session: Session, what: str, to: Format, sharing: Sharing, out: Path 
         output.must_be_new(out)
     is_draft = Path(what).is_file()
     opened = _drafted(Path(what), sharing) if is_draft else _of_inbox(session, what, sharing)
-    if is_draft:
+    data = gateway.export(*opened, to, session.lang, world.codes())
+    told = {
+        "id": opened.bulletin.id,
+        "type": opened.bulletin.type,
+        "to": to,
+        "marking": gateway.banner(opened.cover),
+        "draft": is_draft,
+        "bytes": len(data),
+        "lost": msgspec.to_builtins(gateway.lost(opened.bulletin, to)),
+        "disarmed": tables.count_disarmed(data) if to == "csv" else 0,
+    }
+    _say(session, told)
+    _put(session, data, out, {**told, "document": data.decode()})
+
+
+def _say(session: Session, told: dict[str, Any]) -> None:
+    """Say on stderr what is to be known of a file that leaves."""
+    if told["draft"]:
         _warn(
             session,
             "Es un borrador: nadie lo firmó ni lo envió.",
             "This is a draft: nobody has signed or sent it.",
         )
-    data = gateway.export(*opened, to, session.lang, world.codes())
-    lost = gateway.lost(opened.bulletin, to)
-    disarmed = tables.count_disarmed(data) if to == "csv" else 0
-    told = {
-        "id": opened.bulletin.id,
-        "type": opened.bulletin.type,
-        "to": to,
-        "draft": is_draft,
-        "bytes": len(data),
-        "lost": [msgspec.to_builtins(each) for each in lost],
-        "disarmed": disarmed,
-    }
-    for each in lost:
-        _warn(session, f"No se lleva: {each.es}", f"Not carried: {each.en}")
-    if disarmed:
+    _warn(session, f"Marca: {told['marking']}", f"Marking: {told['marking']}")
+    for each in told["lost"]:
+        _warn(session, f"No se lleva: {each['es']}", f"Not carried: {each['en']}")
+    if count := told["disarmed"]:
         _warn(
             session,
-            f"{disarmed} celdas empiezan como una fórmula: llevan un apóstrofo delante.",
-            f"{disarmed} cells begin like a formula: an apostrophe stands before them.",
+            f"{count} celdas empiezan como una fórmula: llevan un apóstrofo delante.",
+            f"{count} cells begin like a formula: an apostrophe stands before them.",
         )
-    _put(session, data, out, {**told, "document": data.decode()})
 
 
 @click.command("import")

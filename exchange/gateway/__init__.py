@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from exchange.errors import Code, Refusal
 from exchange.gateway import cap, drafting, geojson, members, misp, stix, stix_reading, tables
-from exchange.gateway.cover import SHARINGS, Cover, Sharing, of_draft, of_header
+from exchange.gateway.cover import SHARINGS, Cover, Sharing, banner, of_draft, of_header
 from exchange.gateway.losses import lost
 from exchange.gateway.taking import FORMATS, Format, admit, takes
 
@@ -29,6 +29,7 @@ __all__ = [
     "Imported",
     "Sharing",
     "Source",
+    "banner",
     "export",
     "imported",
     "lost",

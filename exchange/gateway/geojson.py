@@ -6,6 +6,7 @@ around it. What stands in lists beside it is left out: a map is no case file.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,12 +44,31 @@ def write(bulletin: Bulletin, cover: Cover, lang: Lang, codes: Codes) -> bytes:
         {
             "type": "Feature",
             "id": f"{bulletin.id}#{'/'.join(place.path)}",
-            "geometry": place.value.get("geometry"),
+            "geometry": _wound(place.value.get("geometry")),
             "properties": {**about, **_told(form, values, place.path, lang, codes)},
         }
         for place in places
     ]
     return msgspec.json.encode({"type": "FeatureCollection", "features": features})
+
+
+def _wound(geometry: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a geometry whose outer ring goes counter-clockwise, and its holes clockwise.
+
+    Source: RFC 7946, section 3.1.6.
+    """
+    if geometry is None or geometry["type"] != "Polygon":
+        return geometry
+    rings = [
+        ring if (_doubled_area(ring) >= 0) == (place == 0) else ring[::-1]
+        for place, ring in enumerate(geometry["coordinates"])
+    ]
+    return {**geometry, "coordinates": rings}
+
+
+def _doubled_area(ring: list[list[float]]) -> float:
+    """Return twice the area inside a ring, positive where it goes counter-clockwise."""
+    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise(ring))
 
 
 def _about(cover: Cover, lang: Lang, codes: Codes) -> dict[str, Any]:

@@ -35,9 +35,9 @@ _UNBROKEN = 100_000
 
 
 def write(bulletin: Bulletin, cover: Cover, lang: Lang, codes: Codes) -> bytes:
-    """Return a bundle; ``lang`` is the language of what the report says in words."""
+    """Return a bundle; ``lang`` is the language of what its objects say in words."""
     form, values = shapes.of(bulletin.type), members.plain(bulletin)
-    made = _Maker(Bundle(bulletin, cover, codes), values)
+    made = _Maker(Bundle(bulletin, cover, codes), values, lang)
     for found in members.structs(form, values):
         maker = _MAKERS.get(found.form.struct or object)
         if maker is not None:
@@ -53,8 +53,8 @@ def _report(made: _Maker, bulletin: Bulletin, cover: Cover, lang: Lang, codes: C
     report = made.bundle.add(
         "report",
         "",
-        name=values["title"]["text"],
-        lang=values["title"]["lang"],
+        name=made.title,
+        lang=lang,
         description=render.page(bulletin, lang, codes, _UNBROKEN),
         report_types=["threat-report"],
         published=moment(cover.issued),
@@ -64,7 +64,9 @@ def _report(made: _Maker, bulletin: Bulletin, cover: Cover, lang: Lang, codes: C
         external_references=_references(bulletin, cover),
         extensions=made.bundle.extension("bulletin", values),
     )
-    contents = {each["lang"]: {"name": each["text"]} for each in _translations(values)}
+    title = values["title"]
+    told = {each["lang"]: each["text"] for each in [title, *title.get("translations", [])]}
+    contents = {other: {"name": text} for other, text in told.items() if other != lang}
     if contents:
         made.bundle.add(
             "language-content",
@@ -73,11 +75,6 @@ def _report(made: _Maker, bulletin: Bulletin, cover: Cover, lang: Lang, codes: C
             object_modified=to_millisecond(cover.issued),
             contents=contents,
         )
-
-
-def _translations(values: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = values["title"].get("translations", [])
-    return found
 
 
 def _references(bulletin: Bulletin, cover: Cover) -> list[dict[str, str]]:
@@ -92,9 +89,11 @@ def _references(bulletin: Bulletin, cover: Cover) -> list[dict[str, str]]:
 class _Maker:
     """Makes objects of the structs of one bulletin, and remembers which is which."""
 
-    def __init__(self, bundle: Bundle, values: dict[str, Any]) -> None:
+    def __init__(self, bundle: Bundle, values: dict[str, Any], lang: Lang) -> None:
         self.bundle = bundle
         self.values = values
+        self.title = members.in_words(values["title"], lang)
+        self._lang: Lang = lang
         self.ids: list[str] = []
         self._by_ref: dict[str, str] = {}
         self._links: list[Found] = []
@@ -119,11 +118,7 @@ class _Maker:
         return made
 
     def _text(self, text: dict[str, Any] | None) -> str:
-        return "" if text is None else str(text["text"])
-
-    @property
-    def _title(self) -> str:
-        return self._text(self.values["title"])
+        return "" if text is None else members.in_words(text, self._lang)
 
     def vessel(self, found: Found) -> None:
         value = found.value
@@ -148,15 +143,15 @@ class _Maker:
         self._sightings.append(found)
 
     def seizure(self, found: Found) -> None:
-        self._add("incident", found, "seizure", name=self._title)
+        self._add("incident", found, "seizure", name=self.title)
 
     def boarding(self, found: Found) -> None:
         findings = self._text(found.value.get("findings"))
-        self._add("incident", found, "boarding", name=self._title, description=findings)
+        self._add("incident", found, "boarding", name=self.title, description=findings)
 
     def notice(self, found: Found) -> None:
         request = self._text(found.value.get("request"))
-        self._add("incident", found, "notice", name=self._title, description=request)
+        self._add("incident", found, "notice", name=self.title, description=request)
 
     def network(self, found: Found) -> None:
         value = found.value
@@ -219,7 +214,7 @@ class _Maker:
                 "grouping",
                 found,
                 "flow",
-                name=self._title,
+                name=self.title,
                 context="unspecified",
                 object_refs=refs,
             )

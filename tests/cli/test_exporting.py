@@ -58,6 +58,8 @@ def test_a_csv_in_a_pipe_is_the_file_itself(exercise, posted):
     rows = list(csv.DictReader(io.StringIO(ran.out, newline="")))
     assert rows[0]["content.vessel.name"] == "EXERCISE GAVIOTA"
     assert rows[0]["post.endpoint"] == "pa.senan/ops"
+    # What leaves is said where it cannot get into the file.
+    assert "EXERCISE // TLP:AMBER // REL TO PAN, USA // H2 // ORCON" in ran.err
 
 
 def test_a_marking_that_a_format_cannot_carry_is_refused_in_both_languages(exercise, posted):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 
+from exchange import gateway
 from exchange.errors import Refusal
 from exchange.gateway import members
 from exchange.model.bulletin import blocks, shape
-from tests.gateway.handed import SHORT, parsed
-from tests.model.bulletins import example
+from tests.gateway.handed import SHORT, cover, parsed
+from tests.model.bulletins import CODES, example
 
 DEPTH = {"Point": 0, "LineString": 1, "Polygon": 2}
 
@@ -82,6 +86,21 @@ def test_no_map_names_a_person():
         for person in values.get("persons", []):
             made = str(parsed(name, "geojson"))
             assert person.get("surname", "nobody") not in made.replace("EXERCISE", "")
+
+
+def test_an_outer_ring_goes_counter_clockwise_and_a_hole_clockwise():
+    outer = [(0.0, 0.0), (0.0, 4.0), (4.0, 4.0), (4.0, 0.0), (0.0, 0.0)]
+    hole = [(1.0, 1.0), (2.0, 1.0), (2.0, 2.0), (1.0, 1.0)]
+    bulletin = example("opn-1")
+    for rings in ([outer, hole], [outer[::-1], hole[::-1]]):
+        area = msgspec.structs.replace(bulletin.content.area, geometry=blocks.Polygon(rings))
+        content = msgspec.structs.replace(bulletin.content, area=area)
+        changed = msgspec.structs.replace(bulletin, content=content)
+        data = gateway.export(changed, cover("opn-1"), "geojson", "en", CODES)
+        (feature,) = json.loads(data)["features"]
+        first, second = feature["geometry"]["coordinates"]
+        assert first == [list(pair) for pair in outer[::-1]]
+        assert second == [list(pair) for pair in hole[::-1]]
 
 
 def test_a_bulletin_without_places_is_refused():

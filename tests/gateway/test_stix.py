@@ -155,6 +155,16 @@ def test_no_key_leaves_in_any_format():
             assert full.FORMS["secret"].encode() not in made
 
 
+def test_titles_are_in_the_chosen_language_and_in_the_others_beside_it():
+    for lang, other, word in (("es", "en", "EXERCISE"), ("en", "es", "EJERCICIO")):
+        bundle = parsed("voi-1", "stix", lang)
+        (report,), (beside,) = (by_type(bundle, k) for k in ("report", "language-content"))
+        assert report["lang"] == lang
+        assert not report["name"].startswith(word)
+        assert beside["object_ref"] == report["id"]
+        assert beside["contents"][other]["name"].startswith(word)
+
+
 def test_originators_are_the_same_in_every_bundle():
     made = [by_type(parsed(name, "stix"), "identity") for name in ("voi-1", "szr-1")]
     ids = [{each["id"] for each in found if each["name"] == "pa.senan"} for found in made]
