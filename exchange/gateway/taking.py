@@ -36,6 +36,7 @@ _TAKES: dict[Format, tuple[str, ...]] = {
 # MISP knows whose event it is, and asks no originator; and what is shared goes on to people
 # whom its tags bind only by good will.
 _MAY_BE_SHARED = ("clear", "green")
+_CONTROL = "/marking/originator_control"
 _MAY_ALERT = ("clear", "green", "amber")
 
 
@@ -66,7 +67,7 @@ def _admit_event(bulletin: Bulletin, cover: Cover) -> None:
     _must(not guarded, "/declares", "misp", "protected-person")
     if sharing == "organisation":
         return
-    _must(not marking.originator_control, "/marking/originator_control", "misp", sharing)
+    _must(not marking.originator_control, _CONTROL, "misp", "originator-control")
     _must(marking.tlp in _MAY_BE_SHARED, "/marking/tlp", "misp", marking.tlp)
     _must("h2" not in marking.handling, "/marking/handling", "misp", "h2")
     widest = sharing != "all" or marking.tlp == "clear"
@@ -76,7 +77,7 @@ def _admit_event(bulletin: Bulletin, cover: Cover) -> None:
 def _admit_alert(bulletin: Bulletin, cover: Cover) -> None:
     marking = cover.marking
     _must(marking.tlp in _MAY_ALERT, "/marking/tlp", "cap", marking.tlp)
-    _must(not marking.originator_control, "/marking/originator_control", "cap", "true")
+    _must(not marking.originator_control, _CONTROL, "cap", "originator-control")
     _must("h2" not in marking.handling, "/marking/handling", "cap", "h2")
     _must("persons" not in bulletin.declares, "/declares", "cap", "persons")
 
