@@ -93,7 +93,7 @@ def test_a_bulletin_that_was_cancelled_is_exported_with_a_warning(exercise):
 )
 def test_a_bulletin_that_is_read_in_part_is_not_exported_as_if_it_were_whole(at, value, told):
     values = {**put(plain("voi-1"), at, value), "schema": "1.1"}
-    found = decode_newer(json.dumps(values).encode(), CODES)
+    found = decode_newer(json.dumps(values).encode(), CODES, "1.1")
     header = msgspec.structs.replace(world().header(), schema="1.1")
     item = Delivered(
         position=0, index=0, taken_ms=0, header=header, digest="", late=False, target=None,
