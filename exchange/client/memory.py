@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.client.files import write_durably
-from exchange.errors import Code, Fault, Refusal
+from exchange.client.remembered import Remembered
+from exchange.errors import Code, Refusal
 from exchange.model.identity import Count, Digest
 from exchange.policy.expiry import Lapse
 
@@ -35,7 +35,7 @@ class Memory:
 
     def __init__(self, path: Path) -> None:
         """Use this file; it is made when the first documents were verified."""
-        self._path = path
+        self._file = Remembered(path, _Seen, Code.TRUST_MEMORY)
 
     def check(self, view: View, lapses: Sequence[Lapse] = ()) -> None:
         """Hold a verified view to what was seen before it; remember it where it has more.
@@ -49,7 +49,7 @@ class Memory:
             Fault: ``trust-memory``: what was seen is damaged; ``file``: it cannot be read or
                 kept.
         """
-        seen = self._read()
+        seen = self._file.read()
         if seen is not None and seen.anchor == view.anchor:
             if view.position < seen.position:
                 raise Refusal(
@@ -59,29 +59,9 @@ class Memory:
                 raise Refusal(Code.TRUST_INVALID, "/trust", expected=seen.head)
             if view.position == seen.position and seen.lapses == list(lapses):
                 return
-        self._write(_Seen(view.anchor, view.position, view.heads[-1], list(lapses)))
+        self._file.keep(_Seen(view.anchor, view.position, view.heads[-1], list(lapses)))
 
     def lapses(self) -> list[Lapse]:
         """Return when our keys end, by the newest documents that were seen."""
-        seen = self._read()
+        seen = self._file.read()
         return seen.lapses if seen is not None else []
-
-    def _read(self) -> _Seen | None:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Seen)
-        except FileNotFoundError:
-            return None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            # Not begun anew: a node could then show an older log.
-            raise Fault(Code.TRUST_MEMORY, name=str(self._path)) from error
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _write(self, seen: _Seen) -> None:
-        try:
-            write_durably(self._path, msgspec.json.encode(seen) + b"\n")
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> Fault:
-        return Fault(Code.FILE, name=str(self._path), found=type(error).__name__)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.client.files import write_durably
-from exchange.errors import Code, Fault
+from exchange.client.remembered import Remembered
+from exchange.errors import Code
 from exchange.model.identity import Count, Digest, Word
 
 if TYPE_CHECKING:
@@ -33,24 +33,16 @@ class SeenHead:
 
     def __init__(self, path: Path) -> None:
         """Use this file; it is made when the first checkpoint was verified."""
-        self._path = path
+        self._file = Remembered(path, Seen, Code.HEAD_MEMORY)
 
     def read(self, anchor: str, node: str) -> Seen | None:
         """Return what was seen of this node under this anchor, if anything.
 
         Raises:
-            Fault: ``head-memory``: it is damaged; ``file``: it cannot be read.
+            Fault: ``head-memory``: it is damaged, and a node could go back; ``file``.
         """
-        try:
-            seen = msgspec.json.decode(self._path.read_bytes(), type=Seen)
-        except FileNotFoundError:
-            return None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            # Not begun anew: a node could then go back.
-            raise Fault(Code.HEAD_MEMORY, name=str(self._path)) from error
-        except OSError as error:
-            raise self._failed(error) from error
-        return seen if (seen.anchor, seen.node) == (anchor, node) else None
+        seen = self._file.read()
+        return seen if seen and (seen.anchor, seen.node) == (anchor, node) else None
 
     def keep(self, seen: Seen) -> None:
         """Remember this one instead.
@@ -58,10 +50,4 @@ class SeenHead:
         Raises:
             Fault: ``file``: it cannot be written.
         """
-        try:
-            write_durably(self._path, msgspec.json.encode(seen) + b"\n")
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> Fault:
-        return Fault(Code.FILE, name=str(self._path), found=type(error).__name__)
+        self._file.keep(seen)
