@@ -62,6 +62,7 @@ class Code(StrEnum):
     HEADER_BODY_MISMATCH = "header-body-mismatch"
     SCHEMA_INVALID = "schema-invalid"
     CONTENT_KEY_GONE = "content-key-gone"
+    RETENTION_OVER = "retention-over"
 
     # The arrangement or the directory does not allow it.
     UNKNOWN_ENDPOINT = "unknown-endpoint"
@@ -140,6 +141,9 @@ class Code(StrEnum):
     CHANGED_MEANWHILE = "changed-meanwhile"
     TRUST_MEMORY = "trust-memory"
     HEAD_MEMORY = "head-memory"
+    MAIL_FAILED = "mail-failed"
+    MAIL_DAMAGED = "mail-damaged"
+    MAIL_LOCKED = "mail-locked"
     FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"

@@ -57,7 +57,7 @@ async def target(agency: Agency, identity: str) -> Target:
         (header.endpoint, header_digest): (index, header)
         for header, header_digest, index in _posted(agency.world.outbox, identity)
     }
-    for item in _named(await agency.everything(), identity):
+    for item in _named((await agency.known()).items, identity):
         found[item.header.endpoint, item.digest] = (item.index, item.header)
     _must_be_one(identity, {which: index for which, (index, _) in found.items()})
     for (_, header_digest), (_, header) in found.items():

@@ -252,11 +252,10 @@ def _complete(stage: Stage) -> None:
 
 async def _refusals(stage: Stage, identity: str) -> None:
     stage.head("9. Cuatro negativas, a propósito", "9. Four refusals, on purpose")
-    home = Home(stage.folder / "home")
-    sent = home.current(SENAN).outbox().envelope(identity)
-    if sent is None:
-        raise Fault(Code.INTERNAL, name=identity)
     async with _agency(stage, SENAN) as senan:
+        sent = senan.world.outbox.envelope(identity)
+        if sent is None:
+            raise Fault(Code.INTERNAL, name=identity)
         await _not_releasable(stage, senan)
         await _refused(
             stage,

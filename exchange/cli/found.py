@@ -10,7 +10,7 @@ import msgspec
 from exchange.cli import state, world
 from exchange.cli.home import Home, write_private
 from exchange.client.transport import Profile
-from exchange.custody import container, founding
+from exchange.custody import container, founding, ring
 from exchange.model.trust import Feed
 from exchange.seal.software import SecretKey
 
@@ -64,7 +64,8 @@ def write_at(
     home = Home(folder / "home")
     for name, secrets in founded.endpoints.items():
         profile = Profile(name, NODE, url, certificate, founded.anchor)
-        sealed = container.seal(secrets, secret, world.randomness)
+        whole = ring.with_storage(secrets, world.randomness)
+        sealed = container.seal(whole, secret, world.randomness)
         home.add(context_of(name), profile, sealed)
     return Place(node, home.folder, founded)
 

@@ -1,4 +1,4 @@
-"""Where an endpoint's things lie: ``HOME/contexts/NAME/`` with its profile, keys and outbox."""
+"""Where an endpoint's things lie: ``HOME/contexts/NAME/`` with its profile, keys and mail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.cli import world
+from exchange.client import cabinet, purging, taking_over
 from exchange.client.agency import Agency, Keys, World
+from exchange.client.cabinet import Cabinet
 from exchange.client.files import write_durably
-from exchange.client.kept import KeptKeys
 from exchange.client.memory import Memory
-from exchange.client.outbox import Outbox
 from exchange.client.seen import SeenHead
 from exchange.client.transport import Profile
 from exchange.custody import container, ring, signers
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from exchange.policy.expiry import Lapse
     from exchange.seal.jws import Signer
 
-PROFILE, KEYS, OUTBOX, SEEN = "profile.json", "keys.xk", "outbox", "trust.json"
-HEAD = "head.json"
+PROFILE, KEYS, SEEN, HEAD = "profile.json", "keys.xk", "trust.json", "head.json"
+# What was posted and received; and what an older version kept of that as plain files.
+MAIL, OLD_OUTBOX = "mail", "outbox"
 _LOCK = "keys.lock"
 # Where signing keys lie, when not all of them lie in the container.
 PLACES = "signers.json"
@@ -120,15 +121,32 @@ class Context:
 
     def unlocked(self) -> tuple[Secrets, str]:
         """Return the keys, and the passphrase, for whoever will ``keep`` them changed."""
-        sealed = read_sealed(self.folder / KEYS)
+        # First: who has no container is not asked for its passphrase.
+        read_sealed(self.folder / KEYS)
         passphrase = world.passphrase(self.name)
-        secrets = self._own(container.unseal(sealed, passphrase))
+        secrets, sealed = self._unlock(passphrase)
         self._unlocked = self._unlocked or sealed
         return secrets, passphrase
 
     def unlocked_with(self, passphrase: str) -> Secrets:
         """Return the keys for a caller that has the passphrase at hand."""
-        return self._own(container.unseal(read_sealed(self.folder / KEYS), passphrase))
+        return self._unlock(passphrase)[0]
+
+    def _unlock(self, passphrase: str) -> tuple[Secrets, bytes]:
+        """Return the keys, and the container that they are in: with one that seals the mail."""
+        sealed = read_sealed(self.folder / KEYS)
+        secrets = self._own(container.unseal(sealed, passphrase))
+        # Mail that is here is under another key than a new one: that has to be found first.
+        if secrets.storage or cabinet.is_there(self.folder / MAIL):
+            return secrets, sealed
+        secrets = ring.with_storage(secrets, world.randomness)
+        after = sealed_surely(secrets, passphrase)
+        try:
+            with self.unchanged(sealed):
+                write_private(self.folder / KEYS, after)
+        except Refusal:
+            return self._unlock(passphrase)  # another command made one meanwhile
+        return secrets, after
 
     def keep(self, secrets: Secrets, passphrase: str, places: Places | None = None) -> None:
         """Write the container anew, at one stroke, once it is sure to open.
@@ -231,13 +249,12 @@ class Context:
             raise Fault(Code.KEY_FILE, name=secrets.holder, expected=endpoint)
         return secrets
 
-    def kept(self) -> KeptKeys:
-        """Return the content keys of what was posted, for grants to come."""
-        return KeptKeys(self.folder / OUTBOX)
-
-    def outbox(self) -> Outbox:
-        """Return the envelopes this endpoint posted, and their receipts."""
-        return Outbox(self.folder / OUTBOX)
+    def cabinet(self, secrets: Secrets) -> Cabinet:
+        """Return what is kept of the mail; close it. What its time is over for goes first."""
+        made = Cabinet(self.folder / MAIL, ring.storage(secrets), world.randomness)
+        made.on_open = lambda: taking_over.take_over(made, self.folder / OLD_OUTBOX)
+        purging.purge(made, world.clock_ms())
+        return made
 
     def agency(self) -> Agency:
         """Return the endpoint's dealings with its node; use as an async context manager."""
@@ -254,17 +271,13 @@ class Context:
         """Return the same with a signer of the caller's choice."""
         keys = Keys(signer, ring.openers(secrets), ring.gone(secrets))
         memory = Memory(self.folder / SEEN)
-        kept = self.kept()
-        # Overdue keys go as soon as anybody works here, whether or not anything is granted.
-        kept.destroy_overdue(world.clock_ms() // 1000)
         here = World(
             clock_ms=world.clock_ms,
             randomness=world.randomness,
             codes=world.codes(),
-            outbox=self.outbox(),
+            cabinet=self.cabinet(secrets),
             memory=memory,
             seen=SeenHead(self.folder / HEAD),
-            kept=kept,
         )
         return Agency(self.profile(), keys, here)
 

@@ -51,7 +51,8 @@ def explain(session: Session, code: str | None) -> None:
 def inspect(session: Session, file: Path) -> None:
     """Show what anybody can see of a sealed envelope: its header, and for whom it is sealed.
 
-    FILE holds `header LF body LF`, as in the outbox. No key is used, no signature checked.
+    FILE holds `header LF body LF`, as `outbox --save` writes it. No key is used, no signature
+    checked.
     """
     header_bytes, _, rest = file.read_bytes().partition(b"\n")
     signed = jws.read(header_bytes, headers.MAX_HEADER_BYTES)

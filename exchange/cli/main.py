@@ -40,7 +40,7 @@ VERBS = {
     "post": "exchange.cli.writing:post",
     "reply": "exchange.cli.writing:reply",
     "grant": "exchange.cli.granting:grant",
-    "outbox": "exchange.cli.writing:outbox",
+    "outbox": "exchange.cli.outboxing:outbox",
     "inbox": "exchange.cli.reading:inbox",
     "watch": "exchange.cli.reading:watch",
     "read": "exchange.cli.reading:read",

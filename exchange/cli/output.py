@@ -28,6 +28,8 @@ EXIT_REFUSED = 1
 EXIT_FAULT = 3
 EXIT_UNKNOWN = 4
 EXIT_TAMPERED = 5
+# The node is away: what was sealed waits, what is shown is as last known. (6: see `audit`.)
+EXIT_AWAY = 7
 # A node that leaves out, changes or takes back what it owes: somebody must be told.
 ALARMS = frozenset(
     {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from exchange import render
-from exchange.cli import ageing, choosing, news, output, proving, saving, world
+from exchange.cli import ageing, away, choosing, news, output, proving, saving, world
 from exchange.cli import bearing as shown
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
@@ -29,13 +29,15 @@ from exchange.client.reading import (
     Released,
     attestable,
 )
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.client.transport import is_away
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.agency import Agency
+    from exchange.client.inbox import Shown
     from exchange.client.proving import Proven
     from exchange.model.objects import Outcome
 
@@ -62,7 +64,7 @@ def inbox(session: Session, after: int, prove: bool) -> None:
     With --prove it ends with 5 and an alarm where the node withholds, changes or takes back
     anything of it, or shows an old state.
     """
-    found, late, outcome = asyncio.run(_everything(session, prove=prove))
+    found, late, outcome, as_of = asyncio.run(_everything(session, prove=prove))
     items = [item for item in found if item.index > after]
     marks = bearing.marks(items)
     rows = [
@@ -75,7 +77,8 @@ def inbox(session: Session, after: int, prove: bool) -> None:
     ]
     if session.as_json:
         endpoint = session.context().profile().endpoint
-        output.show_json({"endpoint": endpoint, "items": rows, **proving.told(outcome)})
+        told = {"endpoint": endpoint, "items": rows, **as_of, **proving.told(outcome)}
+        output.show_json(told)
     elif rows:
         heads = _HEADS[session.lang]
         if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE:
@@ -84,19 +87,22 @@ def inbox(session: Session, after: int, prove: bool) -> None:
         output.table(rows, heads)
     else:
         session.say("El buzón está vacío.", "The inbox is empty.")
+    away.conclude(as_of, session)
     proving.conclude(outcome, session)
 
 
 async def _everything(
     session: Session, *, prove: bool
-) -> tuple[list[Item], dict[int, int], Proven | Refusal | None]:
-    """Return the inbox, what of it is overdue, and what became of proving it."""
+) -> tuple[list[Item], dict[int, int], Proven | Refusal | None, dict[str, Any]]:
+    """Return the inbox, what is overdue, what became of proving it, and as of when it is."""
     async with session.context().agency() as agency:
-        items = await agency.everything()
-        outcome = None
         if prove:
-            items, outcome = await _proven(agency, items)
-        return items, ageing.in_inbox(agency, items), outcome
+            # What is held proves nothing of what there is by now: the node must be there.
+            items, outcome = await _proven(agency, await agency.everything())
+            return items, ageing.in_inbox(agency, items), outcome, {}
+        known = await agency.known()
+        late = ageing.in_inbox(agency, known.items)
+        return known.items, late, None, away.told(agency, known)
 
 
 async def _proven(agency: Agency, items: list[Item]) -> tuple[list[Item], Proven | Refusal]:
@@ -129,7 +135,7 @@ def watch(session: Session, after: int, count: int | None) -> None:
 async def _watch(session: Session, after: int, count: int | None) -> None:
     seen = 0
     async with session.context().agency() as agency:
-        async for item in agency.follow(after, partial(_tell_broken, session)):
+        async for item in agency.follow(after, partial(_tell_broken, session, agency)):
             # What went before is not here to compare with; what its entry names is.
             marks = bearing.marks([item])
             row = _row(item, session, [item], marks.get(item.index, []))
@@ -148,9 +154,18 @@ async def _watch(session: Session, after: int, count: int | None) -> None:
                 return
 
 
-def _tell_broken(session: Session, error: ExchangeError, pause_s: float) -> None:
+def _tell_broken(
+    session: Session, agency: Agency, error: ExchangeError, pause_s: float
+) -> None:
     """Say on stderr that the node is away, and when it is tried again."""
     what = render.refusal(error, session.lang, world.codes()).what
+    as_of_ms = agency.heard_ms()
+    if not pause_s and as_of_ms is not None:
+        heard = zulu(as_of_ms // 1000)
+        held = f"se muestra lo guardado, a las {heard}" if session.lang == "es" else ""
+        held = held or f"showing what is held, as of {heard}"
+        click.echo(f"{what} [{error.code.value}]; {held}", err=True)
+        return
     seconds = ceil(pause_s)
     again = (
         f"se intenta otra vez en {seconds} s"
@@ -294,7 +309,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
             "--show-text muestra lo que guarda --save DIR.",
             "--show-text shows what --save DIR saves.",
         )
-    item, items, saved = asyncio.run(_read(session, identity, folder))
+    item, items, saved, as_of = asyncio.run(_read(session, identity, folder))
     marks = bearing.marks(items).get(item.index, [])
     if item.bulletin is None:
         if not session.as_json:
@@ -314,8 +329,10 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
                 "not_understood": item.not_understood,
                 **shown.told(item, items, marks),
                 **({} if folder is None else {"saved": [str(path) for path in saved]}),
+                **as_of,
             }
         )
+        away.conclude(as_of, session)
         return
     codes = world.codes()
     shown.warn(marks, session)
@@ -331,14 +348,16 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
         f"\nSignature verified. Entry {item.index}, {zulu_ms(item.taken_ms)}.",
     )
     saving.show(session, item.bulletin, saved, show_text=show_text)
+    away.conclude(as_of, session)
 
 
 async def _read(
     session: Session, identity: str, folder: Path | None
-) -> tuple[Delivered, list[Item], list[Path]]:
+) -> tuple[Delivered, list[Item], list[Path], dict[str, Any]]:
     async with session.context().agency() as agency:
-        item, items = await find(agency, identity)
-        return item, items, await saving.save_all(session, agency, item, folder)
+        item, known = await find(agency, identity)
+        saved = await saving.save_all(session, agency, item, folder)
+        return item, known.items, saved, away.told(agency, known)
 
 
 @click.command()
@@ -352,7 +371,12 @@ async def _read(
 @verb
 def ack(session: Session, identity: str, outcome: Outcome | None, officer: str | None) -> None:
     """Acknowledge a bulletin to its originator, signed."""
-    told = asyncio.run(_ack(session, identity, outcome, officer))
+    told, why = asyncio.run(_ack(session, identity, outcome, officer))
+    if why is not None:
+        if session.as_json:
+            output.show_json({**told, **away.queued(told["id"], why)})
+        away.say_unacknowledged(session, told["of"], why)
+        away.leave(session)
     if session.as_json:
         output.show_json(told)
     words = world.codes().words("ack-outcomes", told["outcome"], session.lang)
@@ -364,17 +388,24 @@ def ack(session: Session, identity: str, outcome: Outcome | None, officer: str |
 
 async def _ack(
     session: Session, identity: str, outcome: Outcome | None, officer: str | None
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Fault | None]:
+    """Return what was said, and in which entry; or why it waits."""
     async with session.context().agency() as agency:
-        item, items = await find(agency, identity)
-        shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
+        item, known = await find(agency, identity)
+        shown.warn(bearing.marks(known.items).get(item.index, []), session, err=True)
         said = outcome or attestable(item)[0]
-        index = (await agency.acknowledge(item, said, officer)).index
+        index, why = None, None
+        try:
+            index = (await agency.acknowledge(item, said, officer)).index
+        except Fault as fault:
+            if not is_away(fault) or fault.code is Code.OUTCOME_UNKNOWN:
+                raise
+            why = fault
         own = agency.acknowledged(item, said, officer)
-        return {"id": own, "of": item.header.id, "outcome": said, "index": index}
+        return {"id": own, "of": item.header.id, "outcome": said, "index": index}, why
 
 
-async def find(agency: Agency, identity: str) -> tuple[Delivered, list[Item]]:
-    """Return a bulletin of the inbox, and the whole inbox."""
-    items = await agency.everything()
-    return choosing.in_inbox(items, identity), items
+async def find(agency: Agency, identity: str) -> tuple[Delivered, Shown]:
+    """Return a bulletin of the inbox, and the whole inbox as it is known."""
+    known = await agency.known()
+    return choosing.in_inbox(known.items, identity), known

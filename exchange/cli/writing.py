@@ -1,27 +1,27 @@
-"""Verbs of an author: ``check``, ``post``, ``reply``, ``outbox``."""
+"""Verbs of an author: ``check``, ``post``, ``reply``."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
 
 from exchange import render
-from exchange.cli import output, world
+from exchange.cli import away, output, world
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
+from exchange.cli.outboxing import warn
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
 from exchange.cli.usage import unreadable
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
-from exchange.errors import ExchangeError, Fault
+from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.identity import digest, uuid7
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
-    from exchange.client.outbox import Outbox
     from exchange.model.draft import Draft
     from exchange.model.objects import Receipt
 
@@ -51,6 +50,9 @@ _ATTACH = click.option(
     metavar="PATH",
     help="A file to travel with it, sealed. May be given up to 16 times.",
 )
+_QUEUE = click.option(
+    "--queue", is_flag=True, help="Seal it and keep it; `outbox send` sends it later."
+)
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
 
 
@@ -65,7 +67,7 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
     if offline or not session.home.names():
         _check_alone(session, read)
     else:
-        asyncio.run(_post(session, read, target, sending=None))
+        _run(session, _Wanted(read, target))
 
 
 @click.command()
@@ -73,19 +75,25 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @_TARGET
 @_ATTACH
 @_DRY
+@_QUEUE
 @_YES
 @verb
-def post(  # noqa: PLR0913, PLR0917  (one for each option)
+def post(  # noqa: PLR0913  (one for each option)
     session: Session,
+    *,
     file: Path,
     target: str | None,
     attach: tuple[Path, ...],
     dry_run: bool,
+    queue: bool,
     yes: bool,
 ) -> None:
-    """Seal and post a draft, after showing exactly who will be able to read it."""
+    """Seal and post a draft, after showing exactly who will be able to read it.
+
+    While the node is away it is sealed and waits (exit code 7): `outbox send` sends it.
+    """
     sending = None if dry_run else yes
-    asyncio.run(_post(session, _read(file), target, attach, sending=sending))
+    _run(session, _Wanted(_read(file), target, attach, sending, queue))
 
 
 @click.command()
@@ -93,84 +101,47 @@ def post(  # noqa: PLR0913, PLR0917  (one for each option)
 @_FILE
 @_ATTACH
 @_DRY
+@_QUEUE
 @_YES
 @verb
-def reply(  # noqa: PLR0913, PLR0917  (one for each option)
+def reply(  # noqa: PLR0913  (one for each option)
     session: Session,
+    *,
     target: str,
     file: Path,
     attach: tuple[Path, ...],
     dry_run: bool,
+    queue: bool,
     yes: bool,
 ) -> None:
     """Answer a bulletin with a draft: as `post --target ID`."""
     sending = None if dry_run else yes
-    asyncio.run(_post(session, _read(file), target, attach, sending=sending))
+    _run(session, _Wanted(_read(file), target, attach, sending, queue))
 
 
-@click.command()
-@click.option("--resume", is_flag=True, help="Post again whatever has no receipt yet.")
-@verb
-def outbox(session: Session, resume: bool) -> None:
-    """List what was posted from here, and what still waits for its receipt."""
-    box = session.context().outbox()
-    if resume:
-        asyncio.run(_resume(session))
-    rows = [*_kept_in(box, "bulletin"), *_kept_in(box.acks, "acknowledgement")]
-    if session.as_json:
-        output.show_json({"outbox": rows})
-        return
-    waiting = "waiting" if session.lang == "en" else "en espera"
-    damaged = "damaged receipt" if session.lang == "en" else "recibo dañado"
-    kinds = {"bulletin": "boletín", "acknowledgement": "acuse"}
-    shown = [
-        {
-            **row,
-            "index": _entry_of(row, waiting, damaged),
-            "kind": row["kind"] if session.lang == "en" else kinds[row["kind"]],
-        }
-        for row in rows
-    ]
-    english = {"index": "entry", "kind": "what", "id": "id"}
-    spanish = {"index": "asiento", "kind": "qué", "id": "id"}
-    output.table(shown, english if session.lang == "en" else spanish)
+class _Wanted(NamedTuple):
+    """What is to be sealed, and how far it goes.
+
+    ``sending`` is None where nothing is sent, and True where no question is asked; ``queue``
+    has it wait in the outbox.
+    """
+
+    draft: Draft
+    target: str | None
+    attach: Sequence[Path] = ()
+    sending: bool | None = None
+    queue: bool = False
+
+    def mark(self) -> str:
+        """Return what tells it from everything else that is posted."""
+        files = [_file_mark(path) for path in self.attach]
+        return digest(msgspec.json.encode((self.draft, self.target, files)))
 
 
-def _entry_of(row: dict[str, Any], waiting: str, damaged: str) -> object:
-    if "fault" in row:
-        return damaged
-    return waiting if row["index"] is None else row["index"]
-
-
-def _kept_in(box: Outbox, kind: str) -> list[dict[str, Any]]:
-    """Return what an outbox holds: first what has its receipt, then what waits for it."""
-    sent = [{"id": each, "kind": kind, **_receipted(box, each)} for each in box.sent()]
-    return [*sent, *({"id": each, "kind": kind, "index": None} for each in box.waiting())]
-
-
-def _receipted(box: Outbox, identity: str) -> dict[str, Any]:
-    """Return the entry that a receipt is of; a damaged one is named and hides no other."""
-    try:
-        receipt = box.receipt(identity)
-    except Fault as fault:
-        return {"index": None, "fault": output.problem(fault)}
-    return {"index": receipt.index if receipt else None}
-
-
-async def _resume(session: Session) -> None:
-    async with session.context().agency() as agency:
-        await agency.resume(_teller(session), partial(_warn, session))
-
-
-def _warn(session: Session, identity: str, error: ExchangeError) -> None:
-    """Say on stderr, in JSON too, that something sealed has no receipt, and why."""
-    click.echo(
-        f"!!! {identity} SIGUE SIN RECIBO:"
-        if session.lang == "es"
-        else f"!!! {identity} STILL HAS NO RECEIPT:",
-        err=True,
-    )
-    click.echo(render.refusal_text(error, session.lang, world.codes()), err=True)
+def _run(session: Session, wanted: _Wanted) -> None:
+    """Post, and end with a code of its own where that waits for a node that is away."""
+    if not asyncio.run(_post(session, wanted)):
+        away.leave(session)
 
 
 def _teller(session: Session) -> Callable[[int, int], None]:
@@ -219,42 +190,84 @@ def _warnings(found: Sequence[bulletins.Indicator]) -> list[dict[str, str]]:
     ]
 
 
-async def _post(
-    session: Session,
-    read: Draft,
-    target: str | None,
-    attach: Sequence[Path] = (),
-    *,
-    sending: bool | None,
-) -> None:
-    """Prepare, review, and post unless ``sending`` is None; True asks no question."""
+async def _post(session: Session, wanted: _Wanted) -> bool:
+    """Prepare, review, and post.
+
+    Returns:
+        False where it waits for a node that is away, and nobody asked for it to wait.
+    """
     from exchange.cli import choosing  # noqa: PLC0415
 
-    if sending is False:
+    if wanted.sending is False:
         must_be_there(
             session,
             "Nadie puede confirmar aquí: --yes envía sin preguntar, --dry-run no envía.",
             "Nobody is here to confirm: --yes sends unasked, --dry-run does not send.",
         )
-    mark = digest(msgspec.json.encode((read, target, [_file_mark(path) for path in attach])))
+    mark = wanted.mark()
     async with session.context().agency() as agency:
-        if sending is not None and await _is_taken_up(session, agency, mark):
-            return
-        found = await choosing.target(agency, target) if target else None
-        prepared = await agency.prepare(read, found, attach)
+        if wanted.sending is not None:
+            taken = await _taken_up(session, agency, mark, queue=wanted.queue)
+            if taken is not None:
+                return taken
+        found = await choosing.target(agency, wanted.target) if wanted.target else None
+        prepared = await agency.prepare(wanted.draft, found, wanted.attach)
         review = _review(session, prepared)
         if not session.as_json:
             _show_review(session, prepared, review)
-        if sending is None:
+        if wanted.sending is None:
             if session.as_json:
                 output.show_json({"sent": False, **review})
-            return
-        if not sending:
+            return True
+        if not wanted.sending:
             confirm(session, "¿Enviar?", "Send?")
+        if wanted.queue or prepared.as_of_ms is not None:
+            await agency.queue(prepared, mark, _teller(session))
+            why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
+            _tell_queued(session, agency, mark, None if wanted.queue else why, review)
+            return wanted.queue
+        return await _send(session, agency, prepared, mark, review)
+
+
+async def _send(
+    session: Session, agency: Agency, prepared: Prepared, mark: str, review: dict[str, Any]
+) -> bool:
+    """Seal and post what was reviewed; return as ``_post``."""
+    try:
         with named(prepared.header.id):
             receipt = await agency.post(prepared, mark, _teller(session))
-        _tell(session, prepared.header.id, receipt, review)
-        agency.world.outbox.forget(mark)
+    except Fault as fault:
+        if not _waits(agency, mark, fault):
+            raise
+        _tell_queued(session, agency, mark, fault, review)
+        return False
+    _tell(session, prepared.header.id, receipt, review)
+    agency.world.outbox.forget(mark)
+    return True
+
+
+def _waits(agency: Agency, mark: str, fault: Fault) -> bool:
+    """Tell whether what is under a mark was not sent, as the node is away, and waits."""
+    # Whoever answered otherwise may have it, whatever that answer was.
+    is_unsent = fault.code in (Code.NODE_UNREACHABLE, Code.CLOCK)
+    return is_unsent and agency.world.outbox.marked(mark) is not None
+
+
+def _tell_queued(
+    session: Session,
+    agency: Agency,
+    mark: str,
+    why: ExchangeError | None,
+    more: dict[str, Any],
+) -> None:
+    box = agency.world.outbox
+    identity = box.marked(mark)
+    if identity is None:
+        raise Fault(Code.INTERNAL, found="outbox")
+    if session.as_json:
+        output.show_json({**more, **away.queued(identity, why)})
+    away.say_queued(session, identity, why, fresh="again" not in more)
+    box.tell(mark)
 
 
 def _tell(session: Session, identity: str, receipt: Receipt, more: dict[str, Any]) -> None:
@@ -276,11 +289,18 @@ def _file_mark(path: Path) -> tuple[str, str]:
         raise unreadable(path, error, "--attach") from error
 
 
-async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
-    """Resolve what was left without an answer; tell whether this very draft was among it."""
+async def _taken_up(session: Session, agency: Agency, mark: str, *, queue: bool) -> bool | None:
+    """Resolve what was left without an answer.
+
+    Returns:
+        As ``_post``, where this very draft was among it; None where it is still to be sealed.
+    """
     box = agency.world.outbox
     mine = box.marked(mark)
-    for identity in box.waiting():
+    if queue and mine is not None and box.waits(mine):
+        _tell_queued(session, agency, mark, None, {"again": True})
+        return True
+    for identity in [] if queue else box.waiting():
         session.say(
             f"{identity} quedó sin respuesta: se pregunta al nodo antes de sellar nada más ...",
             f"{identity} had no answer: asking the node before anything else is sealed ...",
@@ -289,15 +309,20 @@ async def _is_taken_up(session: Session, agency: Agency, mark: str) -> bool:
             with named(identity):
                 receipt = await agency.resolve(identity, _teller(session))
         except ExchangeError as error:
+            if is_away(error) and error.code is not Code.OUTCOME_UNKNOWN:
+                if mine is None or box.waits(mine) is None:
+                    break  # this one will wait as well, or has its receipt
+                _tell_queued(session, agency, mark, error, {"again": True})
+                return False
             # Of another, its trouble is no reason to keep this one from being sealed.
             if identity == mine or is_away(error):
                 raise
-            _warn(session, identity, error)
+            warn(session, identity, error)
             continue
         if identity != mine:
             session.say(f"  es el asiento {receipt.index}.", f"  it is entry {receipt.index}.")
     if mine is None or (posted := await agency.posted(mark)) is None:
-        return False
+        return None
     session.say(
         "Este mismo borrador ya se envió; no se sella otra vez.",
         "This very draft was posted already; it is not sealed again.",
@@ -319,6 +344,7 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
         "tlp": header.marking.tlp,
         "releasable_to": header.marking.releasable_to,
         "expires": header.expires,
+        "as_of": zulu(prepared.as_of_ms // 1000) if prepared.as_of_ms else None,
         "readers": [
             {
                 "endpoint": each.endpoint,
@@ -355,6 +381,13 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
         session.say(
             f"¡{name}, suscrito, NO podrá leerlo! {spanish}",
             f"{name}, subscribed, will NOT be able to read it! {english}",
+        )
+    if (as_of := review["as_of"]) is not None:
+        session.say(
+            "¡Atención! El nodo no responde: destinatarios y claves como se sabían a las"
+            f" {as_of}; el nodo los juzga cuando lo recibe.",
+            f"Note! The node is away: recipients and keys as they were known as of {as_of};"
+            " the node judges them when it gets it.",
         )
     named = {"named": "nombrado", "subscribed": "suscrito"}
     rows = [

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -30,20 +29,20 @@ from exchange.client import (
     granting,
     opening,
     reading,
-    receipts,
     resuming,
 )
-from exchange.client.answers import decoded
 from exchange.client.attachments import Attachments
+from exchange.client.bodies import Bodies
+from exchange.client.heard import Heard
 from exchange.client.held import Held
-from exchange.client.inbox import Inbox
+from exchange.client.inbox import Inbox, Shown
+from exchange.client.kept import KeptKeys
+from exchange.client.outbox import Outbox
+from exchange.client.posting import Poster
 from exchange.client.proving import Prover
-from exchange.client.transport import Profile, Transport, certificate_digest
+from exchange.client.transport import Profile, Transport, certificate_digest, is_away
 from exchange.client.trust import TrustLog
-from exchange.client.uploading import is_final
-from exchange.errors import Code, ExchangeError, Fault, Refusal
-from exchange.model import entry as entries
-from exchange.model import header as headers
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import objects
 from exchange.model.identity import uuid7
 from exchange.policy.expiry import lapses
@@ -55,12 +54,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.client.attaching import Tell
+    from exchange.client.cabinet import Cabinet
     from exchange.client.compose import Prepared
     from exchange.client.following import Trouble
     from exchange.client.granting import Granting
-    from exchange.client.kept import KeptKeys
     from exchange.client.memory import Memory
-    from exchange.client.outbox import Outbox
     from exchange.client.proving import Proven
     from exchange.client.reading import Delivered, Item
     from exchange.client.seen import SeenHead
@@ -90,22 +88,30 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True):
-    """Time in ms, randomness, code lists, and where envelopes wait: passed in, never found.
+    """Time in ms, randomness, code lists, and where mail is kept: passed in, never found.
 
-    ``memory`` is how far the trust log was seen; without it a rollback goes unnoticed. ``kept``
-    holds the content keys of what was posted; without it nothing can be granted later.
+    ``memory`` is how far the trust log was seen; without it a rollback goes unnoticed.
     """
 
     clock_ms: Callable[[], int]
     randomness: Callable[[int], bytes]
     codes: Codes
-    outbox: Outbox
+    cabinet: Cabinet
     memory: Memory | None = None
     # The newest checkpoint that was seen; without it a node may go back unnoticed.
     seen: SeenHead | None = None
-    kept: KeptKeys | None = None
     # Waits for so many seconds, between two attempts over a link that breaks.
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    @property
+    def outbox(self) -> Outbox:
+        """What was posted, and what waits to be."""
+        return Outbox(self.cabinet)
+
+    @property
+    def kept(self) -> KeptKeys:
+        """The content keys of what was posted."""
+        return KeptKeys(self.cabinet)
 
     def now(self) -> int:
         """Return the time in seconds UTC."""
@@ -117,29 +123,33 @@ class Agency:
 
     def __init__(self, profile: Profile, keys: Keys, world: World) -> None:
         """Prepare; nothing is sent before the first call."""
+        realm = f"{profile.anchor}\n{profile.node}"
         self.profile = profile
-        self.trust = TrustLog(profile.anchor)
-        self._held = Held()
         self.world = world
-        self._keys = keys
-        self._transport = Transport(profile, keys.signer, world.now)
-        self._attachments = Attachments(
-            self._transport, world.outbox, world.randomness, world.pause
+        self.keys = keys
+        self.trust = TrustLog(profile.anchor, world.cabinet, realm)
+        self.transport = Transport(profile, keys.signer, world.now)
+        self.attachments = Attachments(
+            self.transport, world.outbox, world.randomness, world.pause
         )
+        self.bodies = Bodies(world.cabinet, self.transport, realm, world.pause)
+        # What is owed to this endpoint.
+        self.inbox = Inbox(self, Held(world.cabinet, realm), self.bodies, self._ours)
+        self._poster = Poster(self)
+        self._heard = Heard(world.cabinet, realm)
 
     async def __aenter__(self) -> Self:
         """Open the connection."""
-        await self._transport.__aenter__()
+        await self.transport.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close it."""
-        await self._transport.__aexit__(*error)
-
-    @property
-    def transport(self) -> Transport:
-        """The session with the node, for reads that have no method here."""
-        return self._transport
+        """Close it, and the cabinet."""
+        try:
+            await self.transport.__aexit__(*error)
+            self.bodies.flush()
+        finally:
+            self.world.cabinet.close()
 
     async def view(self) -> View:
         """Return the trust documents in force, fetched and verified from the anchor.
@@ -148,20 +158,42 @@ class Agency:
             Refusal: they do not hold; or they are fewer or others than were seen before; or
                 they name another certificate for our node than the one that is pinned here.
         """
-        view = await self.trust.refresh(self._transport)
+        view = await self.trust.refresh(self.transport)
         if self.world.memory is not None:
             self.world.memory.check(view, self.lapses(view))
         node = view.nodes.get(self.profile.node)
         if node is None or node.tls != certificate_digest(self.profile.certificate):
             raise Refusal(Code.TRUST_INVALID, "/nodes", name=self.profile.node)
+        self._heard.now(self.world.clock_ms())
         return view
+
+    async def known_view(self) -> tuple[View, int | None]:
+        """Return the trust documents in force, as far as they are known here.
+
+        Also returned is when the node was heard last (ms UTC), where it is away now; else None.
+
+        Raises:
+            Refusal: as ``view``.
+            Fault: the node is away, and was never heard.
+        """
+        try:
+            return await self.view(), None
+        except Fault as fault:
+            as_of_ms = self.heard_ms()
+            if not is_away(fault) or as_of_ms is None:
+                raise
+            return self.trust.newest, as_of_ms
+
+    def heard_ms(self) -> int | None:
+        """Return when our node last told what it has, to the minute (ms UTC), if ever."""
+        return self._heard.last_ms()
 
     def lapses(self, view: View) -> list[Lapse]:
         """Return when our keys end: those in use to sign, and all that others may seal to."""
         standing = view.endpoints.get(self.profile.endpoint)
         if standing is None:
             return []
-        return lapses(standing.endpoint, {key.kid for key in self._keys.signer.keys})
+        return lapses(standing.endpoint, {key.kid for key in self.keys.signer.keys})
 
     # -- posting ------------------------------------------------------------------------
 
@@ -175,11 +207,13 @@ class Agency:
     ) -> Prepared:
         """Return what would be sealed and who could read it. See ``compose.prepare``.
 
-        The files in ``attach`` are looked at, and sealed when it is posted.
+        The files in ``attach`` are looked at, and sealed when it is posted. Where the node is
+        away it is prepared by the trust documents that are held, and says as of when.
         """
-        return compose.prepare(
+        view, as_of_ms = await self.known_view()
+        prepared = compose.prepare(
             draft,
-            await self.view(),
+            view,
             endpoint=self.profile.endpoint,
             identity=self._new_id(),
             now=self.world.now(),
@@ -188,6 +222,7 @@ class Agency:
             files=attaching.look(attach),
             in_spite=in_spite,
         )
+        return msgspec.structs.replace(prepared, as_of_ms=as_of_ms)
 
     async def post(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> Receipt:
         """Seal, keep, upload what is attached, post; return the receipt, verified.
@@ -204,43 +239,27 @@ class Agency:
                 final of these bytes (``too-many``, say): the envelope is kept, and ``resume``
                 posts the same bytes again. So too where the receipt does not hold.
         """
-        identity, outbox = prepared.header.id, self.world.outbox
-        is_kept = False
-        try:
-            attached = await self._attachments.seal(prepared.files, identity, tell)
-            closed = compose.seal(prepared, self._keys.signer, self.world.randomness, attached)
-            envelope = closed.envelope
-            if self.world.kept is not None:
-                ours = self.trust.newest.endpoints.get(self.profile.endpoint)
-                self.world.kept.keep(closed, self._keys.openers, ours)
-            outbox.keep(identity, envelope, mark)
-            is_kept = True
-            await self._upload(envelope, tell)
-        except Refusal as refusal:
-            if is_kept and not is_final(refusal):
-                raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
-            # The header was not posted, so nothing of it can be recorded.
-            self._discard(outbox, identity)
-            raise
-        return await self.send(identity, envelope)
+        envelope = await self._poster.seal(prepared, mark, tell)
+        return await self._poster.post(prepared.header.id, envelope, tell)
 
-    def _discard(self, box: Outbox, identity: str) -> None:
-        box.discard(identity)
-        if self.world.kept is not None:
-            self.world.kept.destroy(identity)
+    async def queue(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> str:
+        """Seal and keep, as ``post``, and send nothing: ``resume`` does; return the id."""
+        await self._poster.seal(prepared, mark, tell)
+        return prepared.header.id
 
     def _new_id(self) -> str:
         return uuid7(self.world.clock_ms(), self.world.randomness(10))
 
     async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
         """Return what would be granted and to whom. See ``granting.prepare``."""
-        view, now = await self.view(), self.world.now()
+        view, _ = await self.known_view()
+        now = self.world.now()
         return granting.prepare(self.world.outbox, identity, endpoint, view, now)
 
     async def grant(self, prepared: Granting) -> Receipt:
         """Give a bulletin to one more recipient: see ``granting.sign``; then as ``post``."""
         identity, now = self._new_id(), self.world.now()
-        envelope = granting.sign(prepared, self.world.kept, self._keys, identity, now)
+        envelope = granting.sign(prepared, self.world.kept, self.keys, identity, now)
         self.world.outbox.keep(identity, envelope)
         return await self.send(identity, envelope)
 
@@ -267,61 +286,11 @@ class Agency:
         Raises:
             Refusal, Fault: as ``post``.
         """
-        return await self._resolve(self.world.outbox, identity, tell)
-
-    async def _resolve(self, box: Outbox, identity: str, tell: Tell = _untold) -> Receipt:
-        envelope = box.envelope(identity)
-        if envelope is None:
-            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
-        try:
-            # Asking costs a few hundred bytes, where posting again costs all of them.
-            receipt, _ = await self.receipt(identity, envelope)
-        except Refusal as refusal:
-            if refusal.code is not Code.NOT_FOUND:
-                raise
-            await self._upload(envelope, tell)
-            return await self._send(box, identity, envelope)
-        self._settle(box, identity, envelope, receipt)
-        return receipt
-
-    async def _upload(self, envelope: Envelope, tell: Tell) -> None:
-        """Upload what a bulletin names; an acknowledgement or a grant names no attachments."""
-        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
-        if signed.typ == headers.TYP:
-            await self._attachments.upload(headers.decode(signed.payload), tell)
+        return await self._poster.resolve(self.world.outbox, identity, tell)
 
     async def send(self, identity: str, envelope: Envelope) -> Receipt:
         """Post an envelope that was kept, as it is; keep and return its receipt."""
-        return await self._send(self.world.outbox, identity, envelope)
-
-    async def _send(self, box: Outbox, identity: str, envelope: Envelope) -> Receipt:
-        try:
-            answer = await self._transport.post("/v1/objects", envelope.framed())
-        except Refusal as refusal:
-            # Without proof that it is recorded as refused it may be accepted: it is kept.
-            if await self._is_refused(refusal.receipt, envelope.header):
-                self._discard(box, identity)
-            raise
-        receipt, _ = await self._verified(answer, envelope.header)
-        self._settle(box, identity, envelope, receipt)
-        return receipt
-
-    def _settle(self, box: Outbox, identity: str, envelope: Envelope, receipt: Receipt) -> None:
-        # First: once there is a receipt, nobody comes back to what it ends.
-        if self.world.kept is not None:
-            self.world.kept.destroy_cancelled(envelope.header, self.world.outbox)
-        box.settle(identity, receipt)
-
-    async def _is_refused(self, receipt: object, posted: bytes) -> bool:
-        """Tell whether a receipt proves that our node refused just this, from us."""
-        if not isinstance(receipt, objects.Receipt) or receipt.node != self.profile.node:
-            return False
-        try:
-            await self.view()
-            facts = receipts.verify_as_of(receipt, posted, self.trust)
-        except ExchangeError:
-            return False
-        return isinstance(facts, entries.Refused) and facts.caller == self.profile.endpoint
+        return await self._poster.send(self.world.outbox, identity, envelope)
 
     async def receipt(self, identity: str, envelope: Envelope) -> tuple[Receipt, Facts]:
         """Return the receipt of an envelope that was posted, asked for anew, and its facts.
@@ -330,24 +299,7 @@ class Agency:
             Refusal: ``not-found``: the node has none.
             Fault: it does not hold.
         """
-        answer = await self._transport.get(f"/v1/receipts/{identity}")
-        return await self._verified(answer, envelope.header)
-
-    async def _verified(self, answer: bytes, posted: bytes) -> tuple[Receipt, Facts]:
-        """Return the receipt of something taken in, verified, and owed to whom it is for.
-
-        Raises:
-            Fault: it does not hold. What was posted may be recorded all the same.
-        """
-        try:
-            receipt = decoded(answer, objects.Receipt, Code.BAD_PROOF)
-            await self.view()
-            facts = receipts.verify_as_of(receipt, posted, self.trust)
-            receipts.must_be_from(receipt, self.profile.node)
-            receipts.must_be_taken_in(facts, posted)
-        except Refusal as refusal:
-            raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
-        return receipt, facts
+        return await self._poster.receipt(identity, envelope)
 
     async def resume(
         self, tell: Tell = _untold, trouble: resuming.Trouble = resuming.untroubled
@@ -360,8 +312,7 @@ class Agency:
         Raises:
             Refusal, Fault: see ``resuming.resume``.
         """
-        boxes = [self.world.outbox, self.world.outbox.acks]
-        return await resuming.resume(boxes, partial(self._resolve, tell=tell), trouble)
+        return await self._poster.resume(tell, trouble)
 
     async def subscribe(self, feeds: Sequence[str]) -> Receipt:
         """Sign and post this endpoint's choice of feeds, in place of the one before."""
@@ -369,7 +320,7 @@ class Agency:
         before = view.versions.get(f"subscriptions/{self.profile.endpoint}", 0)
         subscription = objects.Subscription(
             v="xb1",
-            suite=self._keys.signer.suite,
+            suite=self.keys.signer.suite,
             origin=self.profile.member,
             endpoint=self.profile.endpoint,
             version=before + 1,
@@ -378,11 +329,11 @@ class Agency:
         )
         # Not kept: posted again after a lost answer it is refused as an old version, and said
         # once more it says the same.
-        return await self._post_raw(self._signed(subscription, objects.SUBSCRIPTION_TYP))
+        return await self._poster.send_raw(self._signed(subscription, objects.SUBSCRIPTION_TYP))
 
     async def establish(self, document: bytes) -> Receipt:
         """Post a signed trust document, as an operator of the node."""
-        return await self._post_raw(document)
+        return await self._poster.send_raw(document)
 
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
@@ -401,10 +352,10 @@ class Agency:
         box = self.world.outbox.acks
         mark = reading.ack_mark(item, outcome, officer)
         if identity := box.marked(mark):
-            return box.receipt(identity) or await self._resolve(box, identity)
+            return box.receipt(identity) or await self._poster.resolve(box, identity, _untold)
         acknowledgement = objects.Acknowledgement(
             v="xb1",
-            suite=self._keys.signer.suite,
+            suite=self.keys.signer.suite,
             id=self._new_id(),
             origin=self.profile.member,
             endpoint=self.profile.endpoint,
@@ -415,7 +366,7 @@ class Agency:
         )
         envelope = Envelope(self._signed(acknowledgement, objects.ACK_TYP), b"")
         box.keep(acknowledgement.id, envelope, mark)
-        return await self._send(box, acknowledgement.id, envelope)
+        return await self._poster.send(box, acknowledgement.id, envelope)
 
     def acknowledged(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
@@ -424,19 +375,9 @@ class Agency:
         return self.world.outbox.acks.marked(reading.ack_mark(item, outcome, officer))
 
     def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
-        return jws.sign(msgspec.json.encode(payload), typ, [self._keys.signer])
-
-    async def _post_raw(self, signed: bytes) -> Receipt:
-        answer = await self._transport.post("/v1/objects", signed + b"\n\n")
-        receipt, _ = await self._verified(answer, signed)
-        return receipt
+        return jws.sign(msgspec.json.encode(payload), typ, [self.keys.signer])
 
     # -- reading ------------------------------------------------------------------------
-
-    @property
-    def inbox(self) -> Inbox:
-        """What is owed to this endpoint, page by page."""
-        return Inbox(self._ours, self._transport, self.view, self._held)
 
     async def prove(self) -> Proven:
         """Prove that nothing owed to us is missing, up to the node's newest checkpoint.
@@ -444,14 +385,12 @@ class Agency:
         Raises:
             Refusal, Fault: see ``proving.Prover``.
         """
-        prover = Prover(self._transport, self.inbox, self.trust, self.profile)
+        prover = Prover(self.transport, self.inbox, self.trust, self.profile)
         return await prover.prove(self.world.seen, self.view, self.world.now)
 
-    @property
     def _ours(self) -> opening.Ours:
-        opens = [*self._keys.openers, *self._keys.destroyed]
-        ours, codes = self.profile.endpoint, self.world.codes
-        return opening.Ours(ours, opens, self.trust, codes, self.world.pause)
+        opens = [*self.keys.openers, *self.keys.destroyed]
+        return opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
 
     async def follow(
         self, after: int = -1, trouble: Trouble = following.untroubled
@@ -472,8 +411,23 @@ class Agency:
                 yield item
 
     async def everything(self) -> list[Item]:
-        """Return the whole inbox as it is now."""
+        """Return the whole inbox as it is now; only what is new is fetched."""
         return await self.inbox.everything()
+
+    async def known(self) -> Shown:
+        """Return the whole inbox; where the node is away, as far as it is held, marked so.
+
+        Raises:
+            Refusal: as ``everything``.
+            Fault: the node is away, and was never heard.
+        """
+        try:
+            return Shown(await self.everything())
+        except Fault as fault:
+            as_of_ms = self.heard_ms()
+            if not is_away(fault) or as_of_ms is None:
+                raise
+            return Shown(await self.inbox.as_held(), as_of_ms, fault)
 
     async def save(
         self, item: Delivered, place: int, folder: Path, tell: Tell = _untold
@@ -491,8 +445,8 @@ class Agency:
             Refusal: it is not to be had, or is not what the header and the bulletin say.
             Fault: the node does not answer for long; the folder cannot be written to.
         """
-        return await self._attachments.save(item, place, folder, tell)
+        return await self.attachments.save(item, place, folder, tell)
 
     async def opened(self, item: Item) -> Item:
         """Return an inbox item, opened where it is sealed to us; see ``opening.opened``."""
-        return await opening.opened(item, self._ours, self._transport)
+        return await opening.opened(item, self._ours(), self.bodies, self.world.now())

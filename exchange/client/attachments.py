@@ -38,6 +38,8 @@ class Attachments:
 
     async def seal(self, files: Sequence[File], identity: str, tell: Tell) -> list[Attached]:
         """Seal the files of a bulletin into the outbox; see ``attaching.seal``."""
+        if files:
+            self._outbox.attach(identity)
         return [
             await asyncio.to_thread(
                 attaching.seal,

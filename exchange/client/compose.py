@@ -59,6 +59,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     ``warnings`` is what looks odd in it, for its author to weigh before it is posted.
 
+    ``as_of_ms`` is set where the node was away: readers and keys are those known at that time.
+
     ``objection`` is what our own review has against it, where it was told to go on in spite of
     that; the node will have the same.
     """
@@ -70,6 +72,7 @@ class Prepared(msgspec.Struct, frozen=True):
     files: list[File] = []
     objection: Refusal | None = None
     warnings: list[Indicator] = []
+    as_of_ms: int | None = None
 
 
 def prepare(  # noqa: PLR0913  (the world arrives as arguments)
@@ -267,12 +270,21 @@ def seal(
         randomness: returns that many unpredictable bytes.
         attached: its files, sealed, in their order.
     """
-    told = _with_files(prepared.bulletin, [each.told for each in attached])
-    blobs = [each.blob for each in attached]
+    told = with_attached(prepared, attached)
     return close_with_key(
-        bulletins.encode(told),
-        msgspec.structs.replace(prepared.header, attachments=blobs),
+        bulletins.encode(told.bulletin),
+        told.header,
         [reader.key for reader in prepared.readers],
         signer,
         randomness,
+    )
+
+
+def with_attached(prepared: Prepared, attached: Sequence[Attached]) -> Prepared:
+    """Return it with its files, sealed, told of in bulletin and header."""
+    blobs = [each.blob for each in attached]
+    return msgspec.structs.replace(
+        prepared,
+        bulletin=_with_files(prepared.bulletin, [each.told for each in attached]),
+        header=msgspec.structs.replace(prepared.header, attachments=blobs),
     )

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from exchange.client.reading import Item
     from exchange.model.header import Precedence
 
-    # Called with what broke, and in how many seconds it is tried again.
+    # Called with what broke, and in how many seconds it is tried again; at once where it is 0,
+    # and what is held here is told meanwhile.
     Trouble = Callable[[ExchangeError, float], None]
 
 # Asked for in one go while behind.
@@ -96,8 +97,9 @@ class Place:
 
 async def begin(agency: Agency, after: int) -> Place:
     """Return the place after a cursor, with the position that comes next if it is known."""
-    if after < 0:
-        return Place(after, 0)
+    expect = agency.inbox.held.position_after(after)
+    if expect is not None:
+        return Place(after, expect)
     page = await agency.transport.get_as(wire.InboxPage, "/v1/inbox", after=after - 1, limit=1)
     if page.items and page.items[0].index == after:
         return Place(after, page.items[0].position + 1)
@@ -139,20 +141,20 @@ class Follower:
                 await self._bear(error)
 
     async def _round(self) -> AsyncGenerator[Item, None]:
-        """Yield what there is; then what comes, until the stream breaks."""
+        """Yield what is held, then what there is, then what comes until the stream breaks."""
+        is_there = True
+        while here := self._here():
+            ahead = await self._pressing(here[-1].index) if is_there else []
+            is_there = ahead is not None
+            items = self._taken([*(ahead or []), *here], is_held=not ahead)
+            async with aclosing(items):
+                async for item in items:
+                    yield item
         async with aclosing(self._retried()) as items:
             async for item in items:
                 yield item
-        wait_s = 0 if self._polls < 1 else WAIT_S
         place = self._place
-        page = await self._transport.get_as(
-            wire.InboxPage,
-            "/v1/inbox",
-            after=place.after,
-            limit=_PAGE,
-            wait=wait_s,
-            **place.pressed,
-        )
+        page = await self._page(_PAGE, wait_s=0 if self._polls < 1 else WAIT_S)
         self._was_there = True
         if not page.items:
             reading.must_be_all(place.expect, page.total)
@@ -165,6 +167,42 @@ class Follower:
             async with aclosing(self._streamed()) as items:
                 async for item in items:
                     yield item
+
+    def _here(self) -> list[InboxItem]:
+        """Return what comes next, as far as it is held here: nobody is asked for it."""
+        expect = self._place.expect
+        return [] if expect is None else self._agency.inbox.held.items(expect, _PAGE)
+
+    async def _pressing(self, beyond: int) -> list[AheadItem] | None:
+        """Return what presses beyond a journal index: it must not wait for all that is held.
+
+        None where the node is away.
+        """
+        try:
+            page = await self._page(1)
+        except Fault as fault:
+            if not is_away(fault):
+                raise
+            if not self._was_there:
+                # Said once, before the first; from here on the node is waited for.
+                self._was_there = True
+                self._trouble(fault, 0)
+            return None
+        self._was_there = True
+        # It begins with what is held: shown otherwise now, that is noted.
+        self._agency.inbox.held.take(page.items, 0)
+        return [each for each in page.ahead if each.index > beyond]
+
+    async def _page(self, limit: int, wait_s: int = 0) -> wire.InboxPage:
+        place = self._place
+        return await self._transport.get_as(
+            wire.InboxPage,
+            "/v1/inbox",
+            after=place.after,
+            limit=limit,
+            wait=wait_s,
+            **place.pressed,
+        )
 
     async def _streamed(self) -> AsyncGenerator[Item, None]:
         reader, beats = events.Reader(), 0
@@ -210,18 +248,26 @@ class Follower:
                 raise
             return None
 
-    async def _taken(self, come: Sequence[InboxItem]) -> AsyncGenerator[Item, None]:
-        """Verify, open and yield what came, and go on behind what stands in its place."""
+    async def _taken(
+        self, come: Sequence[InboxItem], *, is_held: bool = False
+    ) -> AsyncGenerator[Item, None]:
+        """Verify, open and yield what came, and go on behind what stands in its place.
+
+        Of what is held here the trust documents are held as well.
+        """
         if not come:
             return
         agency, place = self._agency, self._place
-        await agency.view()
+        if is_held:
+            agency.trust.recall()
+        else:
+            await agency.view()
         in_place = [each for each in come if not isinstance(each, AheadItem)]
         items = reading.verify_all(
             in_place, agency.profile.endpoint, agency.trust, place.since_ms
         )
         reading.must_be_gapless(items, place.expect, place.after)
-        agency.inbox.held.take(in_place)
+        agency.inbox.held.take(in_place, reading.sound(items))
         verified = {item.index: item for item in items}
         for each in come:
             if isinstance(each, AheadItem):
@@ -236,6 +282,7 @@ class Follower:
             self._failed = 0
             if not was_told:
                 yield opened
+        agency.bodies.flush()
 
     async def _ahead(self, come: AheadItem) -> Item:
         agency = self._agency

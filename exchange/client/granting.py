@@ -75,9 +75,7 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))
 
 
-def sign(
-    granting: Granting, kept: KeptKeys | None, keys: Keys, identity: str, now: int
-) -> Envelope:
+def sign(granting: Granting, kept: KeptKeys, keys: Keys, identity: str, now: int) -> Envelope:
     """Return the signed grant and, in the place of a body, the wrapped key.
 
     Args:
@@ -91,8 +89,6 @@ def sign(
         Refusal: ``content-key-gone``, or ``key-destroyed``: the one that opens it.
         Fault: the content key cannot be read.
     """
-    if kept is None:
-        raise Refusal(Code.CONTENT_KEY_GONE, "", id=granting.header.id)
     openers = [*keys.openers, *keys.destroyed]
     key, signer = kept.key(granting.header, openers, now), keys.signer
     wrapped = msgspec.json.encode(wrap(key, granting.header, granting.reader.key))

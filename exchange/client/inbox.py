@@ -1,110 +1,119 @@
-"""An endpoint's inbox, page by page: everything owed, in order, and nothing left out."""
+"""An endpoint's inbox: everything owed, in order, and nothing left out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.client import opening, reading
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
+    from exchange.client.agency import Agency
+    from exchange.client.bodies import Bodies
     from exchange.client.held import Held
     from exchange.client.opening import Ours
     from exchange.client.reading import Item
-    from exchange.client.transport import Transport
-    from exchange.model.view import View
+    from exchange.errors import Fault
+
+
+class Shown(NamedTuple):
+    """An inbox as it is known here.
+
+    ``away`` is the fault that kept the node from being asked, and ``as_of_ms`` when it was
+    heard last (ms UTC); None where this is all there is.
+    """
+
+    items: list[Item]
+    as_of_ms: int | None = None
+    away: Fault | None = None
 
 
 class Inbox:
-    """Reads what is owed to one endpoint, and holds its node to owing all of it."""
+    """Reads what is owed to one endpoint, and holds its node to owing all of it.
+
+    What came is held: only what is new is asked for.
+    """
 
     def __init__(
-        self,
-        ours: Ours,
-        transport: Transport,
-        view: Callable[[], Awaitable[View]],
-        held: Held,
+        self, agency: Agency, held: Held, bodies: Bodies, ours: Callable[[], Ours]
     ) -> None:
         """Prepare; nothing is asked before the first call.
 
         Args:
-            ours: the endpoint, what it opens with, and the trust log that it follows.
-            transport: its session.
-            view: brings the trust log up to date, and holds it to what was seen before.
+            agency: has the session, and brings the trust log up to date.
             held: what came so far, from the first item on; it grows with what comes.
+            bodies: has what items name.
+            ours: the endpoint, what it opens with, and the trust log that it follows.
         """
         self.held = held
+        self._agency = agency
+        self._bodies = bodies
         self._ours = ours
-        self._transport = transport
-        self._view = view
+        # When the last item that came was taken in.
+        self._since_ms = 0
 
-    async def page(
-        self,
-        after: int,
-        *,
-        expect: int | None = None,
-        since_ms: int = 0,
-        limit: int = 64,
-        wait_s: int = 0,
-    ) -> list[Item]:
-        """Return what the inbox holds after a cursor, verified, opened where it is sealed.
-
-        Args:
-            after: journal index of the last item already had; -1 for none.
-            expect: position of the next item, where it is known: one more than the last had.
-            since_ms: when the item before was taken in, where it is known.
-            limit: at most so many.
-            wait_s: how long the node may wait for the first one, in seconds.
+    async def _fetched(self) -> int:
+        """Hold the next page, held to its promise, and return how many items it had.
 
         Raises:
             Refusal: ``inbox-gap``: positions have a gap; ``item-withheld``: they stop before
                 the total that the node itself tells; something owed was left out.
         """
-        raw = await self._fetched(after, expect, limit, wait_s)
-        if raw:
-            await self._view()
-        ours = self._ours
-        items = reading.verify_all(raw, ours.endpoint, ours.trust, since_ms)
-        return [await opening.opened(item, ours, self._transport) for item in items]
-
-    async def _fetched(
-        self, after: int, expect: int | None, limit: int = wire.MAX_PAGE, wait_s: int = 0
-    ) -> list[wire.InboxItem]:
-        """Return a page as the node gave it, held to its promise alone."""
-        first = 0 if after < 0 else expect
-        page = await self._transport.get_as(
-            wire.InboxPage, "/v1/inbox", after=after, limit=limit, wait=wait_s
+        held, count = self.held, self.held.count
+        page = await self._agency.transport.get_as(
+            wire.InboxPage, "/v1/inbox", after=held.cursor, limit=wire.MAX_PAGE, wait=0
         )
-        reading.must_be_gapless(page.items, first, after)
+        reading.must_be_gapless(page.items, count, held.cursor)
         if not page.items:
-            reading.must_be_all(first, page.total)
-        self.held.take(page.items)
-        return page.items
+            reading.must_be_all(count, page.total)
+            return 0
+        # The trust documents before it first: without them nothing that is held would verify.
+        await self._agency.view()
+        ours = self._ours()
+        items = reading.verify_all(page.items, ours.endpoint, ours.trust, self._since_ms)
+        self._since_ms = reading.taken_ms(items[-1], self._since_ms)
+        held.take(page.items, reading.sound(items))
+        return len(page.items)
 
     async def fill(self, count: int) -> None:
         """Fetch until so many items are held, or there are no more; nothing is opened.
 
         Raises:
-            Refusal: as ``page``.
+            Refusal: ``inbox-gap``, ``item-withheld``.
         """
         while self.held.count < count:
-            if not await self._fetched(self.held.cursor, self.held.count):
+            if not await self._fetched():
                 return
 
     async def everything(self) -> list[Item]:
-        """Return the whole inbox as it is now."""
+        """Fetch what is new, and return the whole inbox as it is now.
+
+        Raises:
+            Refusal: ``inbox-gap``, ``item-withheld``: something owed was left out.
+            Fault: the node is away.
+        """
         # Also where it is empty: whose key is about to end is to be told on every look.
-        await self._view()
-        items: list[Item] = []
-        since_ms = 0
-        while more := await self.page(
-            items[-1].index if items else -1,
-            expect=len(items),
-            since_ms=since_ms,
-            limit=wire.MAX_PAGE,
-        ):
-            items += more
-            since_ms = max(reading.taken_ms(item, since_ms) for item in more)
-        return items
+        await self._agency.view()
+        while await self._fetched():
+            pass
+        return await self._opened(ask=True)
+
+    async def as_held(self) -> list[Item]:
+        """Return the inbox as far as it is held here; nobody is asked.
+
+        What was not fetched yet is locked, by a fault that passes.
+        """
+        self._agency.trust.recall()
+        return await self._opened(ask=False)
+
+    async def _opened(self, *, ask: bool) -> list[Item]:
+        ours, now = self._ours(), self._agency.world.now()
+        items = reading.verify_all(self.held.items(), ours.endpoint, ours.trust)
+        self._bodies.may_ask = ask
+        try:
+            return [await opening.opened(item, ours, self._bodies, now) for item in items]
+        finally:
+            self._bodies.may_ask = True
+            self._bodies.flush()

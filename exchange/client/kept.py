@@ -1,8 +1,8 @@
 """Content keys of what this endpoint posted, kept so that it can be granted to others later.
 
-Each is wrapped to the endpoint's own encryption key, as to any recipient: at rest nothing lies
-open, and who opens it needs the private key of the endpoint's key container. One small file a
-bulletin, ``ID.UNTIL.key``, destroyed at the bulletin's ``retain_until``.
+Each is wrapped to the endpoint's own encryption key, as to any recipient, and lies in the
+endpoint's cabinet: once that key is destroyed, the storage key alone opens none of them. One
+row a bulletin, destroyed at the bulletin's ``retain_until``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.client.bearing import reference_of
-from exchange.client.files import write_durably
+from exchange.client.cabinet import FILE
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import header as headers
 from exchange.seal import body, close, jws
@@ -22,8 +22,8 @@ from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from exchange.client.cabinet import Cabinet
     from exchange.client.outbox import Outbox
     from exchange.model.header import Header
     from exchange.model.identity import Jwk
@@ -31,18 +31,25 @@ if TYPE_CHECKING:
     from exchange.seal.close import Closed
     from exchange.seal.open import Opener, Unwrapper
 
+_DRAWER = "content-key"
+
+
+class _Row(msgspec.Struct, frozen=True):
+    id: str
+    wrapped: bytes
+
 
 class KeptKeys:
-    """A folder of wrapped content keys."""
+    """Wrapped content keys, in an endpoint's cabinet."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use this folder; it is made when the first key is kept."""
-        self._folder = folder
+    def __init__(self, cabinet: Cabinet) -> None:
+        """Use its drawer."""
+        self._cabinet = cabinet
 
     def keep(
         self, closed: Closed, openers: Sequence[Opener], standing: Standing | None
     ) -> None:
-        """Write a content key durably, wrapped to the newest of our own keys of its suite.
+        """Keep a content key, wrapped to the newest of our own keys of its suite.
 
         Without such a key nothing is kept, and nothing can be granted later.
 
@@ -62,16 +69,17 @@ class KeptKeys:
 
         fit = [each.key for each in openers if each.key.alg == SUITES[header.suite].wrap]
         if fit:
-            self._write(header, closed.key, max(fit, key=since))
+            wrapped = msgspec.json.encode(close.wrap(closed.key, header, max(fit, key=since)))
+            self.put(header.id, header.retain_until, wrapped)
 
-    def _write(self, header: Header, key: bytes, ours: Jwk) -> None:
-        name = f"{header.id}.{header.retain_until}.key"
-        wrapped = msgspec.json.encode(close.wrap(key, header, ours))
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_durably(self._folder / name, wrapped)
-        except OSError as error:
-            raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error
+    def put(self, identity: str, until: int, wrapped: bytes) -> None:
+        """Keep a wrapped content key until its time, in the place of one before it."""
+        row = msgspec.json.encode(_Row(identity, wrapped))
+        self._cabinet.put(_DRAWER, identity, row, until)
+
+    def has(self, identity: str) -> bool:
+        """Tell whether the key of a bulletin is kept."""
+        return self._cabinet.has(_DRAWER, identity)
 
     def key(self, header: Header, openers: Sequence[Unwrapper], now: int) -> bytes:
         """Return the content key of a bulletin that we posted.
@@ -83,32 +91,35 @@ class KeptKeys:
         """
         self.destroy_overdue(now)
         info = body.wrap_info(body.context(header), header.suite)
-        for path, _ in self._kept(header.id):
-            try:
-                wrap = body.parse_wrap(path.read_bytes(), header.suite)
-                return content_key([wrap], info, openers)
-            except (OSError, Refusal) as error:
-                if isinstance(error, Refusal) and error.code is Code.KEY_DESTROYED:
-                    raise
-                raise Fault(Code.KEY_FILE, name=path.name) from error
-        raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
+        found = self._cabinet.get(_DRAWER, header.id)
+        if found is None:
+            raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
+        try:
+            wrap = body.parse_wrap(_row(found).wrapped, header.suite)
+            return content_key([wrap], info, openers)
+        except Refusal as refusal:
+            if refusal.code is Code.KEY_DESTROYED:
+                raise
+            raise Fault(Code.KEY_FILE, name=header.id) from refusal
 
     def wrapped(self) -> Iterator[tuple[str, int, str]]:
         """Yield each bulletin's id, until when its key is kept, and the key that opens it.
 
         What is damaged opens with none, and is passed over.
         """
-        for path, until in self._kept("*"):
+        for until, value in self._cabinet.rows(_DRAWER):
+            row = _row(value)
             try:
-                wrap = msgspec.json.decode(path.read_bytes(), type=body.Wrap)
-            except (OSError, msgspec.MsgspecError):
+                wrap = msgspec.json.decode(row.wrapped, type=body.Wrap)
+            except msgspec.MsgspecError:
                 continue
-            yield path.name.partition(".")[0], until, wrap.header.kid
+            yield row.id, until, wrap.header.kid
 
     def destroy(self, identity: str) -> None:
         """Destroy the key of one bulletin."""
-        for path, _ in self._kept(identity):
-            path.unlink(missing_ok=True)
+        if self.has(identity):
+            self._cabinet.drop(_DRAWER, identity)
+            self._cabinet.sweep()
 
     def destroy_cancelled(self, posted: bytes, outbox: Outbox) -> None:
         """Destroy the key of what a bulletin of ours cancels: nothing of it is granted.
@@ -137,13 +148,14 @@ class KeptKeys:
 
     def destroy_overdue(self, now: int) -> list[str]:
         """Destroy every key whose time to retain is over; return the ids of their bulletins."""
-        overdue = [path for path, until in self._kept("*") if until <= now]
-        for path in overdue:
-            path.unlink(missing_ok=True)
-        return sorted(path.name.partition(".")[0] for path in overdue)
+        overdue = self._cabinet.take_overdue(_DRAWER, now)
+        if overdue:
+            self._cabinet.sweep()
+        return sorted(_row(value).id for value in overdue)
 
-    def _kept(self, identity: str) -> Iterator[tuple[Path, int]]:
-        for path in sorted(self._folder.glob(f"{identity}.*.key")):
-            until = path.name.split(".")[1]
-            if until.isdecimal():
-                yield path, int(until)
+
+def _row(value: bytes) -> _Row:
+    try:
+        return msgspec.json.decode(value, type=_Row)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Code.MAIL_DAMAGED, name=FILE, found=_DRAWER) from error

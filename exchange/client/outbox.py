@@ -1,127 +1,314 @@
-"""What this endpoint posts, on disk before it is sent: sealed bytes, and then the receipt.
+"""What this endpoint posts, durable before it is sent: sealed bytes, and then the receipt.
 
-Two small files a bulletin, ``ID.sealed`` and ``ID.receipt``; and until there is a receipt, one
-for each attachment, ``ID.PLACE.attached``. One that has no receipt yet may or may not be
-recorded: it is asked for and posted again as it is, never sealed anew. Who was cut off and
-begins again must come upon it: another file, ``MARK.mark``, leads to its id from what was to be
-posted, and is written before ``ID.sealed``.
+One that has no receipt yet may or may not be recorded: it is asked for and posted again as it
+is, never sealed anew, unless the node proves that it refused it. Who was cut off and begins
+again must come upon it: a mark, a digest of what was to be posted, leads to its id.
+
+Large attachments lie beside the file, each sealed under its own key, until there is a receipt.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from exchange.client.files import write_durably
-from exchange.errors import Code, Fault
+from exchange.client.cabinet import FILE
+from exchange.errors import Code, ExchangeError, Fact, Fault
+from exchange.model import header as headers
+from exchange.model.codec import b64
 from exchange.model.objects import Receipt
+from exchange.seal import jws
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from exchange.client.cabinet import Cabinet
+
+T = TypeVar("T")
+
+# A command that seals files and died is over by then; its files go.
+_SEALING_MS = 86_400_000
+
+
+class Why(msgspec.Struct, frozen=True):
+    """What went wrong with something, for it to be told later in either language."""
+
+    code: str
+    at: str
+    facts: dict[str, Fact]
+
+    @classmethod
+    def of(cls, error: ExchangeError) -> Why:
+        """Return it of a refusal or a fault."""
+        return cls(error.code.value, error.at, error.facts)
+
+    def error(self) -> ExchangeError:
+        """Return it as the refusal or fault that it was."""
+        return ExchangeError(Code(self.code), self.at, **self.facts)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Something sealed that has no receipt yet: when it was tried last, and what came of it."""
+
+    id: str
+    tries: int = 0
+    tried_ms: int = 0
+    why: Why | None = None
+
+    @property
+    def since_ms(self) -> int:
+        """When it was sealed: its id says."""
+        return _made_ms(self.id)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Something that the node refused: nothing of it is kept but why, and the proof."""
+
+    id: str
+    why: Why
+    receipt: Receipt
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """To what a mark leads; and whether its poster was told that it waits, and went home."""
+
+    id: str
+    told: bool = False
+
 
 class Outbox:
-    """A folder of sealed envelopes and their receipts."""
+    """Sealed envelopes and their receipts, in an endpoint's cabinet."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use this folder; it is made when the first envelope is kept."""
-        self._folder = folder
+    def __init__(self, cabinet: Cabinet, box: str = "posted") -> None:
+        """Use these drawers: ``posted``, or ``acks``."""
+        self._cabinet = cabinet
+        self._box = box
 
     @property
     def acks(self) -> Outbox:
         """The acknowledgements that this endpoint posts, kept likewise: they have no body."""
-        return Outbox(self._folder / "acks")
+        return Outbox(self._cabinet, "acks")
 
-    def keep(self, identity: str, envelope: Envelope, mark: str = "") -> None:
+    # -- the way of an envelope ---------------------------------------------------------------
+
+    def keep(
+        self, identity: str, envelope: Envelope, mark: str = "", anew: bytes = b""
+    ) -> None:
         """Write an envelope durably, before it is posted.
 
         Args:
             identity: its id.
-            envelope: sealed and signed.
+            envelope: sealed and signed; it takes the place of one that was refused.
             mark: a digest of what was to be posted; ``marked`` finds it again.
+            anew: what sealing it anew takes, should the node refuse these bytes.
         """
-        if mark:
-            # First: of what is sealed and cannot be found again, a second one would be made.
-            self._write(f"{mark}.mark", identity.encode())
-        self._write(f"{identity}.sealed", envelope.framed())
+        cabinet = self._cabinet
+        with cabinet.change():
+            cabinet.put(self._of("sealed"), identity, envelope.framed())
+            self._wait(Waiting(identity))
+            if mark:
+                self.lead(mark, identity)
+            if anew:
+                cabinet.put(self._of("anew"), identity, anew, self._retain_until(identity))
 
-    def marked(self, mark: str) -> str | None:
-        """Return the id of what was kept under a mark, if anything was."""
-        path = self._folder / f"{mark}.mark"
-        identity = path.read_text("utf-8") if path.exists() else ""
-        # One that leads to nothing is of what was never sent, or was refused.
-        return identity if (self._folder / f"{identity}.sealed").exists() else None
-
-    def forget(self, mark: str) -> None:
-        """Forget a mark, once its poster has been told: posting the same is new again."""
-        (self._folder / f"{mark}.mark").unlink(missing_ok=True)
+    def tried(self, identity: str, error: ExchangeError, now_ms: int) -> None:
+        """Note what an attempt to get a receipt came to."""
+        before = self.waits(identity)
+        if before is not None:
+            self._wait(Waiting(identity, before.tries + 1, now_ms, Why.of(error)))
 
     def settle(self, identity: str, receipt: Receipt) -> None:
         """Keep the receipt: this one is recorded."""
-        self._write(f"{identity}.receipt", msgspec.json.encode(receipt))
+        cabinet = self._cabinet
+        with cabinet.change():
+            cabinet.put(self._of("receipt"), identity, msgspec.json.encode(receipt))
+            cabinet.put(self._of("sent"), identity, identity.encode())
+            cabinet.drop(self._of("waits"), identity)
+            cabinet.drop(self._of("anew"), identity)
+            if until := self._retain_until(identity):
+                cabinet.put(self._of("due"), identity, identity.encode(), until)
         self._let_go(identity)
 
     def discard(self, identity: str) -> None:
-        """Forget an envelope that was refused: as it is, it will never be recorded."""
-        (self._folder / f"{identity}.sealed").unlink(missing_ok=True)
+        """Forget an envelope that was never posted."""
+        with self._cabinet.change():
+            self._drop(identity)
         self._let_go(identity)
 
-    def attached(self, identity: str, place: int) -> Path:
-        """Return where a sealed attachment lies, or shall lie."""
-        self._made()
-        return self._folder / f"{identity}.{place}.attached"
+    def refuse(self, identity: str, error: ExchangeError, receipt: Receipt) -> None:
+        """Forget an envelope that was refused, and remember why, with the node's proof."""
+        refused = Refused(identity, Why.of(error), receipt)
+        with self._cabinet.change():
+            until = self._retain_until(identity)
+            name = self._of("refused")
+            self._cabinet.put(name, identity, msgspec.json.encode(refused), until)
+            self._drop(identity)
+        # Not before it is durable: what waits needs its files.
+        self._let_go(identity)
 
-    def _let_go(self, identity: str) -> None:
-        for path in self._folder.glob(f"{identity}.*.attached"):
-            path.unlink(missing_ok=True)
+    def purge(self, now: int) -> int:
+        """Destroy the bodies whose time to retain is over; headers and receipts stay.
 
-    def _made(self) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Fault(Code.STORE_FAILED, found=type(error).__name__) from error
+        Returns:
+            How many there were.
+        """
+        cabinet = self._cabinet
+        count = sum(
+            len(cabinet.take_overdue(self._of(what), now)) for what in ("refused", "anew")
+        )
+        with cabinet.change():
+            over = [value.decode() for value in cabinet.take_overdue(self._of("due"), now)]
+            for identity in over:
+                envelope = self.envelope(identity)
+                if envelope is not None and envelope.body:
+                    framed = envelope._replace(body=b"").framed()
+                    cabinet.put(self._of("sealed"), identity, framed)
+        return count + len(over)
+
+    # -- what is here -------------------------------------------------------------------------
 
     def waiting(self) -> list[str]:
         """Return the ids that have no receipt yet, oldest first."""
-        return [
-            path.stem
-            for path in sorted(self._folder.glob("*.sealed"))
-            if not path.with_suffix(".receipt").exists()
-        ]
+        return sorted(each.id for each in self._decoded("waits", Waiting))
+
+    def waits(self, identity: str) -> Waiting | None:
+        """Return how something waits, if it does."""
+        found = self._cabinet.get(self._of("waits"), identity)
+        return None if found is None else _decoded(found, Waiting)
 
     def sent(self) -> list[str]:
         """Return the ids that have a receipt, oldest first."""
-        return [path.stem for path in sorted(self._folder.glob("*.receipt"))]
+        return sorted(value.decode() for value in self._cabinet.values(self._of("sent")))
+
+    def refused(self) -> list[Refused]:
+        """Return what was refused, oldest first."""
+        return sorted(self._decoded("refused", Refused), key=lambda each: each.id)
 
     def envelope(self, identity: str) -> Envelope | None:
-        """Return an envelope as it was posted, if it is here.
+        """Return an envelope as it was posted, if it is here; without its body once purged.
 
         Raises:
-            Fault: ``store-failed``: the file is damaged.
+            Fault: ``mail-damaged``.
         """
-        path = self._folder / f"{identity}.sealed"
-        if not path.exists():
+        found = self._cabinet.get(self._of("sealed"), identity)
+        if found is None:
             return None
-        parts = path.read_bytes().split(b"\n")
+        parts = found.split(b"\n")
         if len(parts) != 3:
-            raise Fault(Code.STORE_FAILED, name=path.name)
+            raise Fault(Code.MAIL_DAMAGED, name=FILE, found=self._of("sealed"))
         return Envelope(parts[0], parts[1])
 
     def receipt(self, identity: str) -> Receipt | None:
-        """Return a receipt, if it is here."""
-        path = self._folder / f"{identity}.receipt"
-        if not path.exists():
-            return None
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Receipt)
-        except msgspec.MsgspecError as error:
-            raise Fault(Code.FILE, name=path.name, found="damaged") from error
+        """Return a receipt, if it is here.
 
-    def _write(self, name: str, data: bytes) -> None:
-        self._made()
+        Raises:
+            Fault: ``mail-damaged``.
+        """
+        found = self._cabinet.get(self._of("receipt"), identity)
+        return None if found is None else _decoded(found, Receipt)
+
+    def anew(self, identity: str) -> bytes | None:
+        """Return what sealing it anew takes, if that is known."""
+        return self._cabinet.get(self._of("anew"), identity)
+
+    # -- marks --------------------------------------------------------------------------------
+
+    def marked(self, mark: str) -> str | None:
+        """Return the id of what was kept under a mark, if anything was.
+
+        What its poster was told of is found for as long as it waits, and no longer.
+        """
+        found = self._cabinet.get(self._of("mark"), mark)
+        if found is None:
+            return None
+        led = _decoded(found, _Mark)
+        # One that leads to nothing is of what was never sent, or was refused.
+        drawer = self._of("waits" if led.told else "sealed")
+        return led.id if self._cabinet.has(drawer, led.id) else None
+
+    def lead(self, mark: str, identity: str) -> None:
+        """Have a mark lead to what is kept."""
+        self._cabinet.put(self._of("mark"), mark, msgspec.json.encode(_Mark(identity)))
+
+    def tell(self, mark: str) -> None:
+        """Note that the poster knows that this waits: once it went, the same is new again."""
+        identity = self.marked(mark)
+        if identity is not None:
+            told = msgspec.json.encode(_Mark(identity, told=True))
+            self._cabinet.put(self._of("mark"), mark, told)
+
+    def forget(self, mark: str) -> None:
+        """Forget a mark, once its poster has been told: posting the same is new again."""
+        self._cabinet.drop(self._of("mark"), mark)
+
+    # -- attachments --------------------------------------------------------------------------
+
+    def attach(self, identity: str) -> None:
+        """Note that files are about to be sealed: else nobody would clear them away."""
+        self._cabinet.put(self._of("files"), identity, identity.encode())
+
+    def attached(self, identity: str, place: int) -> Path:
+        """Return where a sealed attachment lies, or shall lie; its name tells nothing of it."""
+        named = self._cabinet.seal.name("attached", f"{identity}.{place}")
+        return self._cabinet.folder / f"{b64(named)}.attached"
+
+    def clear(self, now_ms: int) -> None:
+        """Clear away sealed files that nothing waits for, as a command that died left them."""
+        for value in self._cabinet.values(self._of("files")):
+            identity = value.decode()
+            is_kept = self._cabinet.has(self._of("sealed"), identity)
+            is_old = now_ms - _made_ms(identity) > _SEALING_MS
+            if not self._cabinet.has(self._of("waits"), identity) and (is_kept or is_old):
+                self._let_go(identity)
+
+    def _let_go(self, identity: str) -> None:
+        if not self._cabinet.has(self._of("files"), identity):
+            return
+        for place in range(headers.MAX_ATTACHMENTS):
+            self.attached(identity, place).unlink(missing_ok=True)
+        self._cabinet.drop(self._of("files"), identity)
+
+    # -- drawers ------------------------------------------------------------------------------
+
+    def _of(self, what: str) -> str:
+        return f"{self._box}.{what}"
+
+    def _drop(self, identity: str) -> None:
+        for what in ("sealed", "waits", "anew"):
+            self._cabinet.drop(self._of(what), identity)
+
+    def _wait(self, waiting: Waiting) -> None:
+        self._cabinet.put(self._of("waits"), waiting.id, msgspec.json.encode(waiting))
+
+    def _decoded(self, what: str, kind: type[T]) -> list[T]:
+        return [_decoded(value, kind) for value in self._cabinet.values(self._of(what))]
+
+    def _retain_until(self, identity: str) -> int:
+        """Return until when a body is retained; 0 of what has none, or is damaged."""
         try:
-            write_durably(self._folder / name, data)
-        except OSError as error:
-            raise Fault(Code.STORE_FAILED, name=name, found=type(error).__name__) from error
+            envelope = self.envelope(identity)
+            if envelope is None or not envelope.body:
+                return 0
+            signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+            if signed.typ != headers.TYP:
+                return 0
+            return headers.decode(signed.payload).retain_until
+        except ExchangeError:
+            return 0
+
+
+def _made_ms(identity: str) -> int:
+    """Return the time in a UUIDv7 (RFC 9562, section 5.7); 0 of what is none."""
+    try:
+        return int(identity.replace("-", "")[:12], 16)
+    except ValueError:
+        return 0
+
+
+def _decoded(value: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Code.MAIL_DAMAGED, name=FILE, found=kind.__name__.lower()) from error

@@ -175,6 +175,12 @@ def verify_all(
     return items
 
 
+def sound(items: Sequence[Item]) -> int:
+    """Return how many items verified, before the first that did not."""
+    found = (place for place, item in enumerate(items) if isinstance(item, Locked))
+    return next(found, len(items))
+
+
 def taken_ms(item: Item, otherwise: int) -> int:
     """Return when an item was taken in; what a locked one says of it is worth nothing."""
     return otherwise if isinstance(item, Locked) else item.taken_ms
@@ -427,6 +433,8 @@ def attestable(item: Delivered) -> tuple[Outcome, ...]:
         return ("opened", "actioned", "partial", "delivered", "purged")
     if isinstance(item.locked, Fault):
         raise item.locked
+    if item.locked.code is Code.RETENTION_OVER:
+        return ("purged", "delivered")
     # A text of a newer version may hold well: it is this program that cannot read it.
     is_old = item.locked.code is Code.SCHEMA_NOT_KNOWN
     seen: Outcome = "schema-invalid" if item.opened and not is_old else "unreadable"

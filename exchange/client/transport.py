@@ -244,10 +244,10 @@ def pinned(certificate: str) -> ssl.SSLContext:
 
 
 # The node is not there or takes nothing now: of no single thing that was asked for.
-_AWAY = frozenset(
+AWAY = frozenset(
     {
         *(Code.NODE_UNREACHABLE, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN, Code.CLOCK),
-        # As a fault: too much of ours is under way, again and again (``opening``).
+        # As a fault: too much of ours is under way, again and again (``bodies``).
         Code.TOO_MANY,
     }
 )
@@ -255,7 +255,7 @@ _AWAY = frozenset(
 
 def is_away(error: ExchangeError) -> bool:
     """Tell whether an error says of the node that it is away, and of nothing else."""
-    return isinstance(error, Fault) and error.code in _AWAY
+    return isinstance(error, Fault) and error.code in AWAY
 
 
 def error_of(body: bytes, status: int) -> ExchangeError:

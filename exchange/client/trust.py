@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.errors import Code, Refusal
+import msgspec
+
+from exchange.client.cabinet import FILE
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal.heads import EMPTY, InboxHead
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -15,7 +18,10 @@ from exchange.model.view import View
 from exchange.seal import trust
 
 if TYPE_CHECKING:
+    from exchange.client.cabinet import Cabinet
     from exchange.client.transport import Transport
+
+_DRAWER = "trust"
 
 
 class Known(NamedTuple):
@@ -32,9 +38,20 @@ class Known(NamedTuple):
 class TrustLog:
     """Every view there has been, oldest first: an old bulletin is judged under its own."""
 
-    def __init__(self, anchor: str) -> None:
-        """Trust nothing but the anchor."""
+    def __init__(self, anchor: str, cabinet: Cabinet | None = None, realm: str = "") -> None:
+        """Trust nothing but the anchor.
+
+        Args:
+            anchor: the digest of the first root.
+            cabinet: where documents are held from one command to the next.
+            realm: names node and anchor: what another node told is not mixed with it.
+        """
         self._known = [Known(View(anchor=anchor), 0)]
+        self._cabinet = cabinet
+        self._realm = realm
+        self._is_recalled = False
+        # The newest that was held: the node is asked for it again, once.
+        self._last: wire.TrustItem | None = None
 
     @property
     def newest(self) -> View:
@@ -64,17 +81,71 @@ class TrustLog:
     async def refresh(self, transport: Transport) -> View:
         """Fetch and verify what is new; return the view in force.
 
+        The newest that was held is asked for once more, so that another log is noticed.
+
         Raises:
             Refusal: a document does not follow from those before it, or one is missing.
         """
+        self.recall()
         while True:
-            page = await transport.get_as(wire.TrustPage, "/v1/trust", after=self.newest.index)
-            for item in page.items:
+            after = self._known[-2 if self._last else -1].view.index
+            page = await transport.get_as(wire.TrustPage, "/v1/trust", after=after)
+            fresh = self._gone_on(page)
+            for item in fresh:
                 self._fold(item)
+            self._hold(fresh)
             if self.newest.position >= page.total:
                 return self.newest
             if not page.items:
                 raise Refusal(Code.TRUST_INVALID, "/total", expected=page.total)
+
+    def recall(self) -> None:
+        """Fold what is held, verified as it was when it came; again is harmless.
+
+        Raises:
+            Refusal: it does not follow from the anchor: it is not what was held.
+            Fault: ``mail-damaged``.
+        """
+        if self._cabinet is None or self._is_recalled:
+            return
+        self._is_recalled = True
+        while (found := self._cabinet.get(_DRAWER, self._name())) is not None:
+            try:
+                item = msgspec.json.decode(found, type=wire.TrustItem)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise Fault(Code.MAIL_DAMAGED, name=FILE, found=_DRAWER) from error
+            self._fold(item)
+            self._last = item
+
+    def _gone_on(self, page: wire.TrustPage) -> list[wire.TrustItem]:
+        """Return what is new in a page, once it begins with the newest that was held.
+
+        Raises:
+            Refusal: ``trust-invalid``: the log is shorter than it was, or another one.
+        """
+        if self._last is None:
+            return page.items
+        if not page.items:
+            raise Refusal(
+                Code.TRUST_INVALID,
+                "/trust",
+                expected=self.newest.position,
+                found=min(page.total, self.newest.position - 1),
+            )
+        if page.items[0] != self._last:
+            raise Refusal(Code.TRUST_INVALID, "/trust", expected=self.newest.heads[-1])
+        self._last = None
+        return page.items[1:]
+
+    def _hold(self, fresh: list[wire.TrustItem]) -> None:
+        if self._cabinet is not None and fresh:
+            with self._cabinet.change():
+                for item in fresh:
+                    name = f"{self._realm}\n{item.position}"
+                    self._cabinet.put(_DRAWER, name, msgspec.json.encode(item))
+
+    def _name(self) -> str:
+        return f"{self._realm}\n{self.newest.position}"
 
     def _fold(self, item: wire.TrustItem) -> None:
         if item.position != self.newest.position or item.index <= self.newest.index:

@@ -72,13 +72,15 @@ class Destroyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything one holder keeps secret, by purpose: ``sign``, ``open``, ``log`` ...
 
-    ``lives`` is by thumbprint, and says nothing of keys that came with a founding.
+    ``lives`` is by thumbprint, and says nothing of keys that came with a founding. ``storage``
+    seals what its holder keeps of its mail; there are several where a backup brought another.
     """
 
     holder: str
     keys: dict[str, list[SecretKey]]
     lives: dict[str, Life] = {}
     destroyed: list[Destroyed] = []
+    storage: list[SecretKey] = []
 
     def of(self, purpose: str) -> list[SecretKey]:
         """Return the keys of one purpose.

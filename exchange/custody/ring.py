@@ -22,7 +22,7 @@ from exchange.seal.software import SecretKey, load
 from exchange.seal.suites import suite_of_wrap, wrap_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from exchange.model.identity import Jwk
     from exchange.model.objects import Enrolment
@@ -40,6 +40,8 @@ OPENING_DAYS = 93
 SIGNING_DAYS = 366
 # How long a replaced key stays valid beside its successor, unless custodians say otherwise.
 OVERLAP_DAYS = 7
+
+_STORAGE, _STORAGE_BYTES = "A256GCM", 32
 
 State = Literal["in-use", "next", "past", "destroyed"]
 
@@ -111,6 +113,29 @@ def openers(secrets: Secrets) -> list[Opener]:
 def gone(secrets: Secrets) -> list[Unwrapper]:
     """Return what says, of each destroyed key, why nothing opens with it."""
     return [Gone(each) for each in secrets.destroyed]
+
+
+# -- the mail at rest --------------------------------------------------------------------------
+
+
+def with_storage(secrets: Secrets, randomness: Callable[[int], bytes]) -> Secrets:
+    """Return the container with a key that seals its holder's mail, if it has none yet."""
+    if secrets.storage:
+        return secrets
+    made = SecretKey(_STORAGE, randomness(_STORAGE_BYTES))
+    return msgspec.structs.replace(secrets, storage=[made])
+
+
+def storage(secrets: Secrets) -> list[bytes]:
+    """Return the keys that the mail may be sealed under, newest use first."""
+    return [key.seed for key in secrets.storage]
+
+
+def with_storage_of(secrets: Secrets, others: Secrets) -> Secrets:
+    """Return a restored container that also opens the mail that is here."""
+    here = others.storage
+    kept = [*here, *(key for key in secrets.storage if key not in here)]
+    return msgspec.structs.replace(secrets, storage=kept)
 
 
 # -- new keys ----------------------------------------------------------------------------------

@@ -11,18 +11,25 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from click.testing import CliRunner
 
 from exchange import resources
 from exchange.cli import found
+from exchange.cli.home import MAIL, Home
 from exchange.cli.main import cli
+from exchange.client.cabinet import Cabinet
+from exchange.custody import ring
 from exchange.custody.founding import SUITE, EndpointPlan, MemberPlan
 from exchange.model.bulletin import TYPES
 from exchange.model.identity import SuiteId
 from exchange.model.trust import Label, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSPHRASE = "exercise passphrase"  # noqa: S105
@@ -78,6 +85,8 @@ class Exercise:
         self.place = found.write(folder, self.port, members, listed, PASSPHRASE)
         self.node: subprocess.Popen[bytes] | None = None
         self.log = folder / "node.log"
+        # Opened once: stretching the passphrase takes as long as a command.
+        self.unlocked: dict[str, Any] = {}
 
     def copy(self, folder: Path) -> Exercise:
         """The same exercise in another folder, not started; only one of the two may run."""
@@ -144,6 +153,22 @@ class Exercise:
 
     def at(self, context: str, *words: str, **options: Any) -> Ran:
         return self.run("--context", context, *words, **options)
+
+    @contextmanager
+    def mail(self, context: str, *, purge: bool = True) -> Iterator[Cabinet]:
+        """What a context keeps of its mail, as its own commands open it."""
+        here = Home(self.place.home).current(context)
+        sealed = here.sealed()
+        if self.unlocked.get(context, (None,))[0] != sealed:
+            self.unlocked[context] = (sealed, here.unlocked_with(PASSPHRASE))
+        secrets = self.unlocked[context][1]
+        made = (
+            here.cabinet(secrets)
+            if purge
+            else Cabinet(here.folder / MAIL, ring.storage(secrets), os.urandom)
+        )
+        with closing(made) as opened:
+            yield opened
 
     def draft(self, name: str = "voi-1.es.toml", **changes: str) -> str:
         """A committed example, for this exercise's one feed and explicit reader."""

@@ -173,12 +173,18 @@ def test_reply_correct_and_cancel_find_their_target(exercise):
 
 
 def test_inspect_needs_no_key_and_tells_a_foreign_body(exercise, posted, tmp_path):
-    kept = exercise.place.home / "contexts" / OPS / "outbox" / f"{posted['id']}.sealed"
+    kept, another = tmp_path / "kept", tmp_path / "another"
+    assert exercise.at(OPS, "outbox", "--save", posted["id"], str(kept)).code == 0
     seen = exercise.run("inspect", str(kept), "--json", EXCHANGE_PASSPHRASE="").json
     assert (seen["header"]["id"], seen["body_matches_header"]) == (posted["id"], True)
     other = exercise.post()
     header = kept.read_bytes().split(b"\n")[0]
-    body = kept.with_name(f"{other['id']}.sealed").read_bytes().split(b"\n")[1]
+    saved = exercise.at(OPS, "outbox", "--save", other["id"], str(another), "--json")
+    assert saved.json == {"id": other["id"], "file": str(another)}
+    body = another.read_bytes().split(b"\n")[1]
+    assert exercise.at(OPS, "outbox", "--save", other["id"], str(kept)).code == 2
+    missing = exercise.at(OPS, "outbox", "--save", "nothing", str(tmp_path / "x"), "--json")
+    assert (missing.code, missing.json["error"]["code"]) == (1, "not-found")
     mixed = tmp_path / "mixed"
     mixed.write_bytes(header + b"\n" + body + b"\n")
     assert not exercise.run("inspect", str(mixed), "--json").json["body_matches_header"]
@@ -369,11 +375,12 @@ def test_mark_that_an_editor_puts_first_is_named(exercise, tmp_path, lang):
     assert (ran.code, "EF BB BF" in ran.out + ran.err) == (3, True)
 
 
-def test_node_that_is_down_is_told_and_the_envelope_kept(exercise, tmp_path):
+def test_node_that_was_never_heard_is_told_to_be_down(exercise, tmp_path):
     import shutil  # noqa: PLC0415
 
     home = tmp_path / "home"
     shutil.copytree(exercise.place.home, home)
+    shutil.rmtree(home / "contexts" / OPS / "mail")
     profile = home / "contexts" / OPS / "profile.json"
     there = f":{exercise.port}"
     profile.write_text(profile.read_text().replace(there, f":{free_port()}"))

@@ -124,8 +124,7 @@ def test_doctor_advises_before_a_key_ends_and_is_not_well_after(made):
 
 def test_sender_is_told_whose_key_is_unfit_before_anything_is_sealed(made):
     spare = made.copy_context(OPS)
-    folder = made.place.home / "contexts" / spare / "outbox"
-    before = sorted(folder.glob("*")) if folder.exists() else []
+    before = made.at(spare, "outbox", "--json").json
     now = int(time.time())  # noqa: TID251  (the node's own clock)
     directory = Directory(made)
     directory.versions["us.jiatfs"] = (made.folder / "member.jws").read_bytes()
@@ -137,7 +136,7 @@ def test_sender_is_told_whose_key_is_unfit_before_anything_is_sealed(made):
         assert error["facts"]["name"] == "us.jiatfs/watch"
         assert "us.jiatfs/watch" in error["en"]["what"]
         assert "no haya vencido" in error["es"]["what"]
-    assert (sorted(folder.glob("*")) if folder.exists() else []) == before
+    assert made.at(spare, "outbox", "--json").json == before
 
 
 def test_lines_say_day_and_days_in_both_languages():

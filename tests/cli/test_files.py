@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exchange.client.outbox import Outbox
 from tests.cli.exercise import OPS, Exercise
 
 
@@ -50,13 +51,14 @@ def test_draft_without_an_end_is_refused_after_a_bounded_piece(exercise):
 
 def test_damaged_receipt_is_named_and_hides_no_other(exercise):
     exercise.post()
-    folder = exercise.place.home / "contexts" / OPS / "outbox"
-    first, *rest = sorted(folder.glob("*.receipt"))
-    first.write_bytes(first.read_bytes()[:20])
+    with exercise.mail(OPS) as mail:
+        first, *rest = Outbox(mail).sent()
+        whole = mail.get("posted.receipt", first)
+        mail.put("posted.receipt", first, whole[:20])
     ran = exercise.at(OPS, "outbox", "--json")
     rows = {row["id"]: row for row in ran.json["outbox"]}
-    assert rows[first.stem]["fault"]["code"] == "file"
-    assert all(rows[each.stem]["index"] is not None for each in rest)
+    assert rows[first]["fault"]["code"] == "mail-damaged"
+    assert all(rows[each]["index"] is not None for each in rest)
     assert "damaged receipt" in exercise.at(OPS, "outbox").out
 
 

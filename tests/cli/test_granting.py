@@ -10,6 +10,7 @@ import pytest
 
 from exchange.cli import output
 from exchange.cli.home import Home
+from exchange.client.kept import KeptKeys
 from exchange.model.draft import read_draft
 from tests.cli.exercise import DESK, OPS, PASSPHRASE, WATCH
 
@@ -122,20 +123,19 @@ def test_grant_stands_in_the_log_and_the_journal_verifies_with_it(exercise, gran
 
 def test_content_key_that_is_gone_is_told_so(exercise):
     posted = exercise.post()
-    box = exercise.place.home / "contexts" / OPS / "outbox"
-    (key,) = box.glob(f"{posted['id']}.*.key")
-    key.unlink()
+    with exercise.mail(OPS) as mail:
+        KeptKeys(mail).destroy(posted["id"])
     ran = exercise.at(OPS, "grant", posted["id"], "us.jiatfs/desk", "--yes", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "content-key-gone")
 
 
 def test_keys_whose_time_is_over_are_destroyed_by_the_next_command(exercise):
-    box = exercise.place.home / "contexts" / WATCH / "outbox"
-    box.mkdir(exist_ok=True)
-    overdue = box / "01a229f1-2800-7768-b6ef-52555962d008.1.key"
-    overdue.write_bytes(b"")
-    assert exercise.at(WATCH, "inbox").code == 0
-    assert not overdue.exists()
+    identity = "01a229f1-2800-7768-b6ef-52555962d008"
+    with exercise.mail(WATCH) as mail:
+        KeptKeys(mail).put(identity, 1, b"{}")
+    assert exercise.at(WATCH, "feeds").code == 0
+    with exercise.mail(WATCH, purge=False) as mail:
+        assert not KeptKeys(mail).has(identity)
 
 
 # -- locked --------------------------------------------------------------------------------

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from exchange.cli import home, world
 from exchange.cli.home import KEYS, PLACES, Home
+from exchange.client.cabinet import Cabinet
 from exchange.client.transport import Profile
 from exchange.custody import container
 from exchange.custody.container import Secrets
 from exchange.custody.signers import Places
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.seal.software import SecretKey
 
 OPS, PASSPHRASE = "pa.senan/ops", "exercise"
 
 
 def holding(*seeds):
-    return Secrets(OPS, {"open": [SecretKey("HPKE-9-KE", seed * 32) for seed in seeds]})
+    keys = {"open": [SecretKey("HPKE-9-KE", seed * 32) for seed in seeds]}
+    return Secrets(OPS, keys, storage=[SecretKey("A256GCM", b"s" * 32)])
 
 
 @pytest.fixture
@@ -96,3 +99,51 @@ def test_a_command_that_is_stopped_before_its_container_changes_nothing_in_use(
     assert again(context).secrets() == holding(b"a")
     assert again(context).places(holding(b"a")).sign == ["here", "there"]
     assert (context.folder / PLACES).exists()
+
+
+# -- the key that seals the mail ---------------------------------------------------------------
+
+
+@pytest.fixture
+def older(tmp_path, monkeypatch):
+    """A context as an older version left it: with no such key."""
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", PASSPHRASE)
+    secrets = msgspec.structs.replace(holding(b"a"), storage=[])
+    sealed = container.seal(secrets, PASSPHRASE, world.randomness)
+    return Home(tmp_path).add("ops", Profile(OPS, "pa", "https://x", "", "A" * 43), sealed)
+
+
+def test_storage_key_is_made_on_first_use_and_is_the_same_from_then_on(older):
+    (first,) = older.secrets().storage
+    assert again(older).secrets().storage == [first]
+    assert len(first.seed) == 32
+    # Whoever unlocked before may still keep what it changed, and loses it not.
+    secrets, passphrase = again(older).unlocked()
+    other = again(older)
+    other.unlocked()
+    other.keep(secrets, passphrase)
+    assert again(older).secrets().storage == [first]
+
+
+def test_two_commands_that_make_one_at_once_have_the_same(older, monkeypatch):
+    surely, rivals = home.sealed_surely, [again(older)]
+
+    def meanwhile(secrets, passphrase):
+        if rivals:
+            made.append(rivals.pop().secrets().storage)
+        return surely(secrets, passphrase)
+
+    made = []
+    monkeypatch.setattr(home, "sealed_surely", meanwhile)
+    assert older.secrets().storage == made[0]
+
+
+def test_mail_under_another_key_is_a_fault_and_no_new_key_is_made(older):
+    other = Cabinet(older.folder / home.MAIL, [bytes(32)], world.randomness)
+    other.put("drawer", "name", b"value")
+    other.close()
+    secrets = older.secrets()
+    assert secrets.storage == []
+    with pytest.raises(Fault) as caught:
+        older.cabinet(secrets)
+    assert caught.value.code is Code.MAIL_LOCKED

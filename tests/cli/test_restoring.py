@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -18,12 +20,12 @@ from exchange.client.transport import Profile
 from exchange.custody import container, ring
 from exchange.custody.container import Life
 from exchange.errors import Code
-from exchange.seal.software import new_opening, new_signing
+from exchange.seal.software import SecretKey, new_opening, new_signing
 from tests.builders import NOW, WATCH, Randomness, world
 
 PASSPHRASE, OF_BACKUP, NAME = "exercise", "of the backup", "us.jiatfs-watch"
 SUITE = world().suite(WATCH)
-FIRST = world().secrets[WATCH]
+FIRST = ring.with_storage(world().secrets[WATCH], Randomness("storage"))
 NEXT = new_opening(SUITE, Randomness("next"))
 # Two opening keys: the second in use, the first past.
 WHOLE = ring.with_keys(FIRST, ring.OPEN, [*FIRST.of(ring.OPEN), NEXT], Life(0, NOW))
@@ -228,6 +230,35 @@ def test_a_profile_that_does_not_differ_leaves_no_copy(home, backup):
     context = made(home)
     assert restore(backup)[1]["aside"] == []
     assert not list(context.folder.glob("*.before-*"))
+
+
+# -- the key that seals the mail -----------------------------------------------------------
+
+
+def test_mail_that_is_here_still_opens_after_its_keys_are_restored(home, backup):
+    """Also from a backup of before its storage key, or of another machine's."""
+    own = [SecretKey("A256GCM", b"o" * 32)]
+    context = made(home, msgspec.structs.replace(WHOLE, storage=own))
+    mail = context.cabinet(context.secrets())
+    mail.put("drawer", "name", b"kept")
+    mail.close()
+    assert restore(backup)[0] == 0
+    secrets = context.unlocked_with(PASSPHRASE)
+    assert secrets.storage == [*own, *WHOLE.storage]
+    with closing(context.cabinet(secrets)) as mail:
+        assert mail.get("drawer", "name") == b"kept"
+
+
+def test_mail_put_back_beside_a_restored_container_opens(home, backup, tmp_path):
+    lost = made(home)
+    with closing(lost.cabinet(lost.secrets())) as mail:
+        mail.put("drawer", "name", b"kept")
+    shutil.copytree(lost.folder / "mail", tmp_path / "copy")
+    shutil.rmtree(lost.folder)
+    assert restore(backup)[0] == 0
+    shutil.copytree(tmp_path / "copy", lost.folder / "mail")
+    with closing(lost.cabinet(lost.secrets())) as mail:
+        assert mail.get("drawer", "name") == b"kept"
 
 
 # -- at one stroke -------------------------------------------------------------------------

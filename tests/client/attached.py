@@ -39,7 +39,7 @@ async def endpoint(
     url: str, folder: Path, name: str = "pa.senan/ops"
 ) -> AsyncIterator[tuple[Agency, Pauses]]:
     made, pauses = agency(url, folder, name), Pauses()
-    made._attachments._pause = pauses
+    made.attachments._pause = pauses
     async with made:
         yield made, pauses
 

@@ -13,8 +13,7 @@ from exchange import resources
 from exchange.cli import state
 from exchange.cli import world as cli_world
 from exchange.client.agency import Agency, Keys, World
-from exchange.client.kept import KeptKeys
-from exchange.client.outbox import Outbox
+from exchange.client.cabinet import Cabinet
 from exchange.client.transport import Profile
 from exchange.model.draft import read_draft
 from tests.api.serving import certificate, serving
@@ -49,6 +48,12 @@ originator_control = false
 """
 
 
+def forget_bodies(line: Agency) -> None:
+    """What was fetched is gone from here, and is fetched again."""
+    line.bodies.flush()
+    line.world.cabinet.take_overdue("body", 1 << 40)
+
+
 def profile(url: str, endpoint: str = OPS, **changes: Any) -> Profile:
     usual = {
         "endpoint": endpoint,
@@ -58,6 +63,14 @@ def profile(url: str, endpoint: str = OPS, **changes: Any) -> Profile:
         "anchor": world().anchor,
     }
     return Profile(**{**usual, **changes})
+
+
+STORAGE = bytes(range(32))  # of every endpoint here: what one may open is not what is tried
+
+
+def cabinet(folder: Path) -> Cabinet:
+    """An endpoint's mail in a folder, as any command finds it; each draws other nonces."""
+    return Cabinet(folder, [STORAGE], Randomness(f"cabinet {next(_made)}"))
 
 
 def agency(  # noqa: PLR0913, PLR0917  (each by its name)
@@ -74,10 +87,9 @@ def agency(  # noqa: PLR0913, PLR0917  (each by its name)
         clock or Clock(NOW_MS),
         Randomness(f"agency {next(_made)}"),
         cli_world.codes(),
-        Outbox(folder),
+        cabinet(folder),
         memory,
         seen,
-        KeptKeys(folder),
     )
     return Agency(profile(url, endpoint, **changes), keys, here)
 
@@ -97,6 +109,7 @@ class Liar:
         self.change: Callable[[str, Any], Any] = lambda _, value: value
         self.asked: list[str] = []
         self.told: list[bytes] = []
+        self._answers: list[tuple[str, bytes]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         self.asked.append(f"{request.method} {request.path}")
@@ -111,7 +124,12 @@ class Liar:
         if answer.content_type == "application/json":
             value = self.change(request.path, msgspec.json.decode(body))
             body = msgspec.json.encode(value)
+        self._answers.append((request.path, body))
         return web.Response(body=body, status=answer.status, content_type=answer.content_type)
+
+    def answers(self, path: str) -> list[bytes]:
+        """What it answered to requests of a path."""
+        return [body for asked, body in self._answers if asked == path]
 
 
 @asynccontextmanager

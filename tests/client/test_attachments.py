@@ -85,7 +85,7 @@ async def test_cuts_on_the_way_in_are_gone_on_from_not_begun_anew(tmp_path):
         async with endpoint(door.url, tmp_path / "in", WATCH) as (reader, _):
             item = await received(reader)
             assert item.index == receipt.index
-            (tmp_path / "in").mkdir()
+            (tmp_path / "in").mkdir(exist_ok=True)
             saved = await reader.save(item, 0, tmp_path / "in")
             assert saved.read_bytes() == path.read_bytes()
 
@@ -100,12 +100,12 @@ async def test_cuts_on_the_way_out_are_gone_on_from_not_begun_anew(tmp_path):
             async with endpoint(url_of(port), tmp_path / "in", WATCH) as (reader, _):
                 item = await insisting(received, reader)
                 before = line.carried["down"]
-                (tmp_path / "in").mkdir()
-                saved = await reader.save(item, 0, tmp_path / "in")
+                (tmp_path / "saved").mkdir()
+                saved = await reader.save(item, 0, tmp_path / "saved")
             assert line.cuts >= 5
             assert line.carried["down"] - before < size + line.cuts * 100_000
         assert saved.read_bytes() == path.read_bytes()
-        assert [each.name for each in (tmp_path / "in").iterdir()] == [path.name]
+        assert [each.name for each in (tmp_path / "saved").iterdir()] == [path.name]
 
 
 async def insisting(call: Any, *args: Any, **options: Any) -> Any:
@@ -221,12 +221,12 @@ async def test_download_begins_with_a_new_session_where_the_old_one_ended(tmp_pa
         (tmp_path / "in").mkdir()
         async with endpoint(door.url, tmp_path / "box", WATCH) as (reader, pauses):
             item = await received(reader)
-            reader._transport._token = "ended"  # noqa: S105  (no token of anybody)
+            reader.transport._token = "ended"  # noqa: S105  (no token of anybody)
             saved = await reader.save(item, 0, tmp_path / "in")
             assert pauses.seconds == []
             # Once: a node that says it of each token is not asked for ever.
-            reader._transport._open_session = _never_good
-            reader._transport._token = "ended"  # noqa: S105  (no token of anybody)
+            reader.transport._open_session = _never_good
+            reader.transport._token = "ended"  # noqa: S105  (no token of anybody)
             with pytest.raises(Refusal) as refused:
                 await reader.save(item, 0, tmp_path / "in")
             assert refused.value.code is Code.BAD_TOKEN
@@ -362,4 +362,6 @@ async def test_upload_that_is_refused_leaves_nothing_in_the_outbox(tmp_path):
         with pytest.raises(Refusal) as refused:
             await poster.post(prepared)
         assert refused.value.code is Code.QUOTA
-        assert list((tmp_path / "out").iterdir()) == []
+        assert not list((tmp_path / "out").glob("*.attached"))
+        box = poster.world.outbox
+        assert (box.waiting(), box.envelope(prepared.header.id)) == ([], None)

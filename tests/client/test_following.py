@@ -12,7 +12,7 @@ from exchange.errors import Code, Refusal
 from exchange.model.bulletin import encode as encode_bulletin
 from tests.api.serving import serving
 from tests.builders import COAST, MINSA, OPS, WATCH, refers, suspended, world
-from tests.client.dealing import agency, draft, lied_to
+from tests.client.dealing import agency, draft, forget_bodies, lied_to
 from tests.node.running import post
 
 
@@ -98,6 +98,7 @@ async def test_body_that_is_gone_locks_its_item_alone(tmp_path):
         blobs = door.node.store._tables.blobs
         first = (await line.everything())[0]
         del blobs[first.header.body.digest]
+        forget_bodies(line)
         one, two = await line.everything()
         assert (one.locked.code, two.locked) == (Code.NOT_FOUND, None)
 
@@ -281,6 +282,7 @@ async def test_altered_body_is_locked(tmp_path):
         blobs = door.node.store._tables.blobs
         (item,) = await line.everything()
         blobs[item.header.body.digest] = world().envelope().body
+        forget_bodies(line)
         (item,) = await line.everything()
         assert item.locked.code in {Code.DIGEST_MISMATCH, Code.SIZE_MISMATCH}
 

@@ -29,7 +29,7 @@ from tests.builders import (
     world,
 )
 from tests.client.attached import a_file, endpoint, node, posted, received
-from tests.client.dealing import fronted, lied_to
+from tests.client.dealing import cabinet, fronted, lied_to
 from tests.client.granting import granted, line, read, sent
 from tests.node.running import journal, post
 
@@ -169,7 +169,7 @@ async def test_colleagues_grant_is_shown_to_the_posting_endpoint(tmp_path):
     ],
 )
 def test_what_cannot_be_granted_is_told_before_anything_is_signed(tmp_path, endpoint, at, code):
-    envelope, box = world().envelope(to=[WATCH]), Outbox(tmp_path)
+    envelope, box = world().envelope(to=[WATCH]), Outbox(cabinet(tmp_path))
     identity = decoded(envelope.header).id
     box.keep(identity, envelope)
     if code is None:
@@ -182,7 +182,7 @@ def test_what_cannot_be_granted_is_told_before_anything_is_signed(tmp_path, endp
 
 
 def test_only_what_was_posted_from_here_is_granted_from_here(tmp_path):
-    grant, box = world().grant(world().closed()), Outbox(tmp_path)
+    grant, box = world().grant(world().closed()), Outbox(cabinet(tmp_path))
     box.keep("01a229f1-2800-7768-b6ef-52555962d008", grant)
     for identity in ("01a229f1-2800-7768-b6ef-52555962d008", "of-nobody"):
         with pytest.raises(Refusal) as caught:

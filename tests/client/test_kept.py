@@ -28,13 +28,18 @@ from tests.builders import (
     refers,
     world,
 )
-from tests.client.dealing import draft
+from tests.client.dealing import cabinet, draft
 from tests.client.granting import granted, line, read, sent
 from tests.node.running import Clock
 
 
+def held(folder):
+    """Of which bulletins a content key is kept."""
+    return {identity for identity, _, _ in KeptKeys(cabinet(folder)).wrapped()}
+
+
 def kept(tmp_path, **changes):
-    header, keys = world().header(**changes), KeptKeys(tmp_path)
+    header, keys = world().header(**changes), KeptKeys(cabinet(tmp_path))
     closed = Closed(world().envelope(), header, bytes(range(32)))
     keys.keep(closed, world().openers[OPS], world().view.endpoints[OPS])
     return header, keys
@@ -47,7 +52,7 @@ def test_key_comes_back_until_its_time_and_is_destroyed_then(tmp_path):
     with pytest.raises(Refusal) as caught:
         keys.key(header, world().openers[OPS], until)
     assert caught.value.code is Code.CONTENT_KEY_GONE
-    assert list(tmp_path.iterdir()) == []
+    assert held(tmp_path) == set()
 
 
 def test_overdue_keys_go_and_others_stay(tmp_path):
@@ -61,7 +66,7 @@ def test_key_of_one_bulletin_is_destroyed_alone(tmp_path):
     first, keys = kept(tmp_path)
     second, _ = kept(tmp_path)
     keys.destroy(first.id)
-    assert [path.name.partition(".")[0] for path in tmp_path.iterdir()] == [second.id]
+    assert held(tmp_path) == {second.id}
 
 
 @pytest.mark.parametrize("what", ["damaged", "another endpoint's", "under another header"])
@@ -69,7 +74,7 @@ def test_key_that_does_not_open_is_a_fault(tmp_path, what):
     header, keys = kept(tmp_path)
     openers = world().openers[COAST if what == "another endpoint's" else OPS]
     if what == "damaged":
-        next(tmp_path.iterdir()).write_bytes(b"{}")
+        keys.put(header.id, header.retain_until, b"{}")
     if what == "under another header":
         header = msgspec.structs.replace(header, commit="B" * 43)
     with pytest.raises(Fault) as caught:
@@ -84,7 +89,7 @@ async def test_refused_bulletin_leaves_no_key(tmp_path):
         header = msgspec.structs.replace(prepared.header, expires=NOW)
         with pytest.raises(Refusal):
             await sender.post(msgspec.structs.replace(prepared, header=header))
-        assert list((tmp_path / "pa.senan-ops").glob("*.key")) == []
+        assert held(tmp_path / "pa.senan-ops") == set()
 
 
 async def test_cancelling_destroys_the_key_of_what_is_cancelled_alone(tmp_path):
@@ -95,8 +100,7 @@ async def test_cancelling_destroys_the_key_of_what_is_cancelled_alone(tmp_path):
             cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
             sender.world.outbox.keep(decoded(cancel.header).id, cancel)
             await sender.resume()
-        left = {each.name.partition(".")[0] for each in tmp_path.glob("*/*.key")}
-        assert left == {second}
+        assert held(tmp_path / "pa.senan-ops") == {second}
 
 
 async def posted_after(url, folder, **told):
@@ -111,8 +115,7 @@ async def posted_after(url, folder, **told):
         envelope = world().envelope(**{**header, "refs": told["refs"](refs)})
         sender.world.outbox.keep(decoded(envelope.header).id, envelope)
         await sender.resume()
-    left = {each.name.partition(".")[0] for each in folder.glob("pa.senan-ops/*.key")}
-    return first, second, left
+    return first, second, held(folder / "pa.senan-ops")
 
 
 def as_superseded(reference):
@@ -154,7 +157,7 @@ async def test_cancellation_of_another_header_under_the_same_id_destroys_no_key(
 
 def test_cancellation_by_another_member_destroys_no_key(tmp_path):
     header, keys = kept(tmp_path)
-    outbox = Outbox(tmp_path / "out")
+    outbox = Outbox(cabinet(tmp_path))
     target = world().envelope(id=header.id)
     outbox.keep(header.id, target)
     told = {"type": "can", "verb": "cancel", "refs": refers("cancels", target)}
@@ -175,9 +178,9 @@ async def test_cancellation_whose_answer_was_lost_ends_the_key_when_it_is_asked_
             cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
             sender.world.outbox.keep(decoded(cancel.header).id, cancel)
             assert (await door.post(cancel.framed())).status == 201
-            assert list(tmp_path.glob("*/*.key"))
+            assert held(tmp_path / "pa.senan-ops")
             await sender.resume()
-        assert not list(tmp_path.glob("*/*.key"))
+        assert not held(tmp_path / "pa.senan-ops")
 
 
 async def test_cancellation_of_what_is_damaged_in_the_outbox_keeps_its_receipt(tmp_path):
@@ -185,7 +188,7 @@ async def test_cancellation_of_what_is_damaged_in_the_outbox_keeps_its_receipt(t
         first = await sent(door.url, tmp_path)
         async with line(door.url, tmp_path) as sender:
             refs = refers("cancels", sender.world.outbox.envelope(first))
-            (tmp_path / "pa.senan-ops" / f"{first}.sealed").write_bytes(b"damaged")
+            sender.world.cabinet.put("posted.sealed", first, b"damaged")
             cancel = world().envelope(type="can", verb="cancel", refs=refs, to=[WATCH])
             sender.world.outbox.keep(decoded(cancel.header).id, cancel)
             assert len(await sender.resume()) == 1
@@ -194,8 +197,8 @@ async def test_cancellation_of_what_is_damaged_in_the_outbox_keeps_its_receipt(t
 async def test_key_is_kept_under_the_newest_of_our_keys(tmp_path):
     async with serving() as door, line(door.url, tmp_path) as sender:
         other = SoftwareOpener(msgspec.convert({"alg": "HPKE-9-KE", "seed": bytes(32)}, _Key))
-        sender._keys = msgspec.structs.replace(
-            sender._keys, openers=[other, *world().openers[OPS]]
+        sender.keys = msgspec.structs.replace(
+            sender.keys, openers=[other, *world().openers[OPS]]
         )
         prepared = await sender.prepare(draft())
         await sender.post(prepared)
@@ -213,14 +216,12 @@ async def test_content_key_goes_with_the_key_that_opens_it_and_says_so(tmp_path)
         other = SoftwareOpener(msgspec.convert({"alg": "HPKE-9-KE", "seed": bytes(32)}, _Key))
         async with line(door.url, tmp_path) as sender:
             prepared = await sender.prepare_grant(identity, WATCH_DESK)
-            kept = {each.name for each in tmp_path.glob("*/*.key")}
-            sender._keys = msgspec.structs.replace(
-                sender._keys, openers=[other], destroyed=gone
-            )
+            kept = held(tmp_path / "pa.senan-ops")
+            sender.keys = msgspec.structs.replace(sender.keys, openers=[other], destroyed=gone)
             with pytest.raises(Refusal) as caught:
                 await sender.grant(prepared)
             assert caught.value.code is Code.KEY_DESTROYED
-            assert {each.name for each in tmp_path.glob("*/*.key")} == kept
+            assert held(tmp_path / "pa.senan-ops") == kept == {identity}
 
 
 async def test_content_key_comes_back_with_a_copy_of_the_outbox_until_its_time_is_over(
@@ -236,11 +237,11 @@ async def test_content_key_comes_back_with_a_copy_of_the_outbox_until_its_time_i
         await granted(door.url, tmp_path, identity)
         (item,) = await read(door.url, tmp_path)
         assert isinstance(item, Delivered)
-        until = decoded(Outbox(box).envelope(identity).header).retain_until
+        until = decoded(Outbox(cabinet(box)).envelope(identity).header).retain_until
         shutil.rmtree(box)
         shutil.copytree(copy, box)
-        assert KeptKeys(box).destroy_overdue(until) == [identity]
-        assert list(box.glob("*.key")) == []
+        assert KeptKeys(cabinet(box)).destroy_overdue(until) == [identity]
+        assert held(box) == set()
 
 
 class _Key(msgspec.Struct):

@@ -297,7 +297,7 @@ async def test_notice_of_the_node_is_shown_and_a_forged_one_is_locked(tmp_path):
         assert isinstance(item, Noticed)
         assert (item.notice.about, item.notice.of) == ("late", subject(envelope))
         liar.change = told(forged)
-        (item,) = await read(url, tmp_path, WATCH)
+        (item,) = await read(url, tmp_path / "another", WATCH)
         assert item.locked.code is Code.UNKNOWN_KEY
 
 

@@ -15,7 +15,7 @@ from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SecretKey
 from tests.api.serving import serving
 from tests.builders import COAST, MINSA, WATCH, refers, world
-from tests.client.dealing import agency, draft, lied_to
+from tests.client.dealing import agency, draft, forget_bodies, lied_to
 from tests.node.running import post
 from tests.vectors import forging, opening
 
@@ -184,7 +184,7 @@ async def test_sealed_to_a_key_that_is_no_longer_ours(tmp_path):
     async with serving() as door, reader(door.url, tmp_path) as line:
         await good(door.url, tmp_path)
         other = SoftwareOpener(SecretKey("HPKE-9-KE", bytes(32)))
-        line._keys = msgspec.structs.replace(line._keys, openers=[other])
+        line.keys = msgspec.structs.replace(line.keys, openers=[other])
         (item,) = await line.everything()
         assert (item.locked.code, item.locked.at) == (Code.NOT_A_RECIPIENT, "/body/recipients")
         assert attestable(item)[0] == "unreadable"
@@ -195,6 +195,7 @@ async def test_bytes_that_are_gone_are_unreadable_and_a_fault_is_not_attested(tm
         await good(door.url, tmp_path)
         (item,) = await line.everything()
         del door.node.store._tables.blobs[item.header.body.digest]
+        forget_bodies(line)
         (item,) = await line.everything()
         assert item.locked.code is Code.NOT_FOUND
         assert attestable(item)[0] == "unreadable"

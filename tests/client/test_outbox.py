@@ -8,14 +8,15 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from exchange.client.outbox import Outbox
 from exchange.custody.founding import NodePlan
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.seal.close import Envelope
 from tests.api.serving import serving
-from tests.builders import MINSA, OPS, WATCH, certificate, decoded, suspended, world
-from tests.client.dealing import Liar, agency, draft, fronted, lied_to
+from tests.builders import MINSA, NOW_MS, OPS, WATCH, certificate, decoded, suspended, world
+from tests.client.dealing import Liar, agency, cabinet, draft, fronted, lied_to
 from tests.node.running import journal, post
 
 
@@ -52,11 +53,15 @@ async def test_envelope_is_on_disk_before_anything_is_sent(tmp_path):
         assert line.world.outbox.waiting() == [prepared.header.id]
         kept = line.world.outbox.envelope(prepared.header.id)
         assert b"xb-header" not in kept.body
-        assert (tmp_path / "box" / f"{prepared.header.id}.sealed").read_bytes() == kept.framed()
+        # By another process as well; and nothing of it lies open.
+        assert Outbox(cabinet(tmp_path / "box")).envelope(prepared.header.id) == kept
+        on_disk = b"".join(each.read_bytes() for each in (tmp_path / "box").iterdir())
+        assert prepared.header.id.encode() not in on_disk
+        assert kept.header not in on_disk
 
 
 async def prepared_offline(line):
-    async with serving() as door, agency(door.url, line.world.outbox._folder) as other:
+    async with serving() as door, agency(door.url, line.world.cabinet.folder) as other:
         return await other.prepare(draft())
 
 
@@ -126,7 +131,7 @@ async def test_one_receipt_that_never_holds_does_not_hold_up_the_others(tmp_path
         of_bad, of_damaged, of_good = (f"00000000-0000-7000-8000-00000000000{n}" for n in "123")
         box.keep(of_bad, bad)
         box.keep(of_damaged, damaged)
-        (tmp_path / "box" / f"{of_damaged}.sealed").write_bytes(b"{}")
+        line.world.cabinet.put("posted.sealed", of_damaged, b"{}")
         box.keep(of_good, good)
 
         def altered(_, value):
@@ -140,10 +145,18 @@ async def test_one_receipt_that_never_holds_does_not_hold_up_the_others(tmp_path
         assert (caught.value.code, caught.value.facts["id"]) == (Code.BAD_PROOF, of_bad)
         assert [(each, error.code) for each, error in told] == [
             (of_bad, Code.BAD_PROOF),
-            (of_damaged, Code.STORE_FAILED),
+            (of_damaged, Code.MAIL_DAMAGED),
         ]
         assert (box.sent(), box.waiting()) == ([of_good], [of_bad, of_damaged])
         assert good.header in [entry.object for entry in await accepted(door)]
+
+
+def lost(line, identity):
+    """As after a kill, before the receipt was kept."""
+    box = line.world.outbox
+    line.world.cabinet.drop("posted.receipt", identity)
+    line.world.cabinet.drop("posted.sent", identity)
+    box.keep(identity, box.envelope(identity))
 
 
 async def test_receipt_is_had_again_after_the_node_changed_its_keys(tmp_path):
@@ -156,7 +169,7 @@ async def test_receipt_is_had_again_after_the_node_changed_its_keys(tmp_path):
         document = msgspec.structs.replace(document, version=2)
         await post(door.node, founder.signed(document, ["pa"]), MINSA)
         (identity,) = line.world.outbox.sent()
-        (tmp_path / "box" / f"{identity}.receipt").unlink()
+        lost(line, identity)
         assert await line.resume() == [receipt]
         assert line.trust.newest.versions["nodes/pa"] == 2
 
@@ -368,3 +381,49 @@ async def test_resuming_takes_up_acknowledgements_too(tmp_path):
         (receipt,) = await line.resume()
         assert receipt.index == door.node.writer.size - 1
         assert line.world.outbox.acks.waiting() == []
+
+
+async def test_node_that_goes_away_after_its_answer_leaves_an_unknown_outcome(tmp_path):
+    """It has it, and nothing that its receipt is held to can be had: nobody says it waits."""
+    async with serving() as door:
+        liar, gone = Liar(door), []
+
+        async def handle(request):
+            if gone:
+                request.transport.abort()
+            answer = await liar.handle(request)
+            if request.path == "/v1/objects":
+                gone.append(True)
+            return answer
+
+        async with fronted(handle) as url, agency(url, tmp_path / "box") as line:
+            prepared = await line.prepare(draft())
+            with pytest.raises(Fault) as caught:
+                await line.post(prepared)
+            assert caught.value.code is Code.OUTCOME_UNKNOWN
+            waits = line.world.outbox.waits(prepared.header.id)
+            assert (waits.tries, waits.why.code) == (1, "outcome-unknown")
+            gone.clear()
+            assert len(await line.resume()) == 1
+        assert len(await accepted(door)) == 1
+
+
+async def test_what_waits_tells_since_when_how_often_and_why(tmp_path):
+    async with agency("https://127.0.0.1:1", tmp_path / "box") as line:
+        prepared = await prepared_offline(line)
+        with pytest.raises(Fault):
+            await line.post(prepared)
+        with pytest.raises(Fault):
+            await line.resume()
+        waits = line.world.outbox.waits(prepared.header.id)
+        assert (waits.tries, waits.tried_ms, waits.since_ms) == (2, NOW_MS, NOW_MS)
+        assert waits.why.error().code is Code.NODE_UNREACHABLE
+
+
+async def test_mark_of_what_its_author_knows_to_wait_leads_to_it_until_it_has_gone(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path / "box") as line:
+        box, identity = line.world.outbox, await line.queue(await line.prepare(draft()), "mark")
+        box.tell("mark")
+        assert box.marked("mark") == identity
+        await line.resume()
+        assert box.marked("mark") is None

@@ -7,6 +7,7 @@ An honest node, whatever happens to it, raises none.
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 import msgspec
 import pytest
@@ -213,6 +214,8 @@ async def test_item_shown_otherwise_the_second_time_blocks_nothing_and_is_found(
         await line.everything()
         liar.change = inbox(first_replaced)
         assert len(await line.everything()) == 2
+        async with aclosing(line.follow()) as items:
+            await anext(items)
         refusal = await alarm(line, Code.CHAIN_DIFFERS, "/items")
         assert refusal.facts == {"found": 0}
 

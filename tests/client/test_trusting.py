@@ -47,11 +47,14 @@ async def test_node_does_not_choose_the_view_of_a_signature(tmp_path):
         before = door.node.writer.view.index
         await post(door.node, world().amended(COAST, suspended), MINSA)
         await post(door.node, world().envelope(to=[WATCH]))
-        assert isinstance((await line.everything())[0], Delivered)
         liar.change = inbox(lambda item: put(item, view=before))
         (item,) = await line.everything()
         assert isinstance(item, Locked)
         assert (item.locked.code, item.locked.at) == (Code.TRUST_INVALID, "/view")
+        # What does not verify is not kept: told rightly later, it is as if nothing had been.
+        liar.change = inbox(lambda _: None)
+        async with reader(url, tmp_path) as again:
+            assert isinstance((await again.everything())[0], Delivered)
 
 
 async def test_nothing_is_taken_in_before_its_trust_documents(tmp_path):
@@ -138,9 +141,12 @@ async def test_shorter_trust_log_than_was_seen_is_refused(tmp_path):
             return value
 
         liar.change = shorter
-        async with reader(url, tmp_path) as line:
+        async with reader(url, tmp_path / "fresh") as line:
             assert (await line.view()).position == len(world().documents)
-        async with reader(url, tmp_path, memory=Memory(path)) as line:
+        async with reader(url, tmp_path / "fresh", memory=Memory(path)) as line:
+            assert await refused(line) == (Code.TRUST_INVALID, "/trust")
+        # The documents themselves are held, too.
+        async with reader(url, tmp_path) as line:
             assert await refused(line) == (Code.TRUST_INVALID, "/trust")
 
 
@@ -203,8 +209,10 @@ async def test_acknowledgement_of_another_bulletin_does_not_count(tmp_path, memb
             item["entry"] = item["entry"].partition("\n")[0] + "\n" + forged.decode()
 
         liar.change = inbox(swap)
-        assert await traced(agency(url, tmp_path / "box"), header.id) == [[]]
-        async with agency(url, tmp_path / "box") as own:
+        line = agency(url, tmp_path / "other")
+        line.world.outbox.keep(header.id, envelope)
+        assert await traced(line, header.id) == [[]]
+        async with agency(url, tmp_path / "other") as own:
             (item,) = await own.everything()
         if member == "endpoint":
             assert isinstance(item, Locked)

@@ -10,7 +10,7 @@ import msgspec
 from exchange import resources
 from exchange.cli import found, world
 from exchange.client.agency import Agency, Keys, World
-from exchange.client.outbox import Outbox
+from exchange.client.cabinet import Cabinet
 from exchange.client.transport import Profile
 from exchange.errors import Code, Fault
 from exchange.model.draft import Draft, read_draft
@@ -36,7 +36,8 @@ def agency(exercise: Exercise, endpoint: str, port: int, folder: Path) -> Agency
         exercise.certificate,
         exercise.view.anchor,
     )
-    here = World(world.clock_ms, world.randomness, world.codes(), Outbox(folder))
+    mail = Cabinet(folder, [bytes(32)], world.randomness)
+    here = World(world.clock_ms, world.randomness, world.codes(), mail)
     return Agency(profile, keys, here)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from exchange.cli.demo_case import Stage
 from exchange.cli.demo_drafts import Drafts
 from exchange.cli.home import Home
 from exchange.cli.main import VERBS, Session
+from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
 
 TIMEOUT_S = 110
@@ -115,11 +117,13 @@ def test_statistics_carry_the_published_totals(told) -> None:
 
 
 def test_statistics_cite_the_seizure_that_this_demo_posted(told) -> None:
-    outbox = told["kept"] / "home" / "contexts" / "pa.senan-ops" / "outbox"
     (cited,) = re.findall(
         r'bulletins = \["(.+)"\]', (told["kept"] / "drafts" / "sta-2.en.toml").read_text()
     )
-    assert (outbox / f"{cited}.receipt").exists()
+    context = Home(told["kept"] / "home").current("pa.senan-ops")
+    words = (told["kept"] / "passphrase").read_text().strip()
+    with closing(context.cabinet(context.unlocked_with(words))) as mail:
+        assert Outbox(mail).receipt(cited) is not None
     assert cited in told["text"].split("STA — ")[1].split("DLG — ")[0]
 
 

@@ -198,6 +198,9 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "no-node",
         "trust-memory",
         "head-memory",
+        "mail-failed",
+        "mail-damaged",
+        "mail-locked",
         "internal",
     }
 

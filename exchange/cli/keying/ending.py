@@ -149,7 +149,7 @@ async def _find(session: Session, secrets: Secrets) -> _Found:
         return _Found(
             standing.keys if standing else {},
             [each async for each in sealed(agency)],
-            list(context.kept().wrapped()),
+            list(agency.world.kept.wrapped()),
         )
 
 

@@ -157,6 +157,7 @@ def new(  # noqa: PLR0913  (the options of the verb)
     secrets = _with_signing(Secrets(holder, {}), ring.SIGN, fresh, now)
     # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
     secrets = _with_opening(secrets, ring.OPEN, SUITES, now)
+    secrets = ring.with_storage(secrets, world.randomness)
     passphrase = world.passphrase(holder, is_new=True)
     if places:
         # Before the container: stopped in between, the same command goes through again.

@@ -144,6 +144,7 @@ def _merged(here: _Here, whole: Backup, *, force: bool) -> Secrets:
     if here.secrets is None:
         return whole.secrets
     kept = ring.buried(whole.secrets, here.secrets.destroyed)
+    kept = ring.with_storage_of(kept, here.secrets)
     newer = _missing(here.secrets, whole.secrets)
     if newer and not force:
         kid = ring.public(newer[-1]).kid

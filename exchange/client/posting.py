@@ -1,0 +1,219 @@
+"""Post what is sealed: kept first, sent as it is, and its receipt held to its promise.
+
+Whatever happens in between, something kept is asked for before it is sent again. Only where the
+node proves that it refused it is anything sealed anew: see ``resealing``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.client import compose, receipts, resealing, resuming
+from exchange.client.answers import decoded
+from exchange.client.transport import is_away
+from exchange.client.uploading import is_final
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from exchange.client.agency import Agency
+    from exchange.client.attaching import Tell
+    from exchange.client.compose import Prepared
+    from exchange.client.outbox import Outbox
+    from exchange.client.resuming import Trouble
+    from exchange.model.entry import Facts
+    from exchange.model.objects import Receipt
+    from exchange.seal.close import Closed, Envelope
+
+
+class Poster:
+    """Takes one endpoint's envelopes to its home node."""
+
+    def __init__(self, agency: Agency) -> None:
+        """Post for an agency, with its keys, over its transport."""
+        self._agency = agency
+        self._world = agency.world
+        self._profile = agency.profile
+
+    # -- sealing ------------------------------------------------------------------------------
+
+    async def seal(self, prepared: Prepared, mark: str, tell: Tell) -> Envelope:
+        """Seal what was reviewed, and keep it; nothing is sent."""
+        identity, box = prepared.header.id, self._world.outbox
+        files = self._agency.attachments
+        try:
+            attached = await files.seal(prepared.files, identity, tell)
+            signer = self._agency.keys.signer
+            closed = compose.seal(prepared, signer, self._world.randomness, attached)
+        except Refusal:
+            box.discard(identity)
+            raise
+        anew = resealing.remember(prepared, attached)
+        self._keep(identity, closed, mark, anew)
+        return closed.envelope
+
+    def _keep(self, identity: str, closed: Closed, mark: str, anew: bytes) -> None:
+        ours = self._agency.trust.newest.endpoints.get(self._profile.endpoint)
+        with self._world.cabinet.change():
+            self._world.kept.keep(closed, self._agency.keys.openers, ours)
+            self._world.outbox.keep(identity, closed.envelope, mark, anew)
+
+    async def post(self, identity: str, envelope: Envelope, tell: Tell) -> Receipt:
+        """Upload what was just sealed for the first time, and send it."""
+        try:
+            await self.upload(envelope, tell)
+        except Refusal as refusal:
+            if not is_final(refusal):
+                self._world.outbox.tried(identity, refusal, self._world.clock_ms())
+                raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+            # The header was not posted, so nothing of it can be recorded.
+            self._world.kept.destroy(identity)
+            self._world.outbox.discard(identity)
+            raise
+        except Fault as fault:
+            self._world.outbox.tried(identity, fault, self._world.clock_ms())
+            raise
+        return await self.send(self._world.outbox, identity, envelope)
+
+    async def upload(self, envelope: Envelope, tell: Tell) -> None:
+        """Upload what a bulletin names; an acknowledgement or a grant names no attachments."""
+        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+        if signed.typ == headers.TYP:
+            await self._agency.attachments.upload(headers.decode(signed.payload), tell)
+
+    # -- sending ------------------------------------------------------------------------------
+
+    async def send(
+        self, box: Outbox, identity: str, envelope: Envelope, *, anew: bool = True
+    ) -> Receipt:
+        """Send an envelope that was kept, as it is; keep and return its receipt.
+
+        Args:
+            box: where it was kept.
+            identity: its id.
+            envelope: as it was kept.
+            anew: seal it once more where the node proves that it refused an old key.
+
+        Raises:
+            Refusal, Fault: see ``Agency.post``.
+        """
+        answer = None
+        try:
+            answer = await self._agency.transport.post("/v1/objects", envelope.framed())
+            receipt, _ = await self.verified(answer, envelope.header)
+        except Refusal as refusal:
+            # Without proof that it is recorded as refused it may be accepted: it is kept.
+            proof = await self._proved(refusal.receipt, envelope.header)
+            if proof is None:
+                box.tried(identity, refusal, self._world.clock_ms())
+                raise
+            fresh = self._resealed(box, identity, envelope, refusal) if anew else None
+            if fresh is None:
+                self._world.kept.destroy(identity)
+                box.refuse(identity, refusal, proof)
+                raise
+            closed, again = fresh
+            self._keep(identity, closed, "", again)
+            return await self.send(box, identity, closed.envelope, anew=False)
+        except Fault as fault:
+            # Answered, it was taken in as it seems; what that is held to could not be had.
+            is_sent = answer is not None and is_away(fault)
+            told = Fault(Code.OUTCOME_UNKNOWN, name=self._profile.url) if is_sent else fault
+            box.tried(identity, told, self._world.clock_ms())
+            if told is fault:
+                raise
+            raise told from fault
+        self._settle(box, identity, envelope, receipt)
+        return receipt
+
+    async def resolve(self, box: Outbox, identity: str, tell: Tell) -> Receipt:
+        """Return the receipt of what has none yet: asked for, else by posting it as it is."""
+        envelope = box.envelope(identity)
+        if envelope is None:
+            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+        try:
+            # Asking costs a few hundred bytes, where posting again costs all of them.
+            receipt, _ = await self.receipt(identity, envelope)
+        except Refusal as refusal:
+            if refusal.code is not Code.NOT_FOUND:
+                box.tried(identity, refusal, self._world.clock_ms())
+                raise
+            await self.upload(envelope, tell)
+            return await self.send(box, identity, envelope)
+        except Fault as fault:
+            box.tried(identity, fault, self._world.clock_ms())
+            raise
+        self._settle(box, identity, envelope, receipt)
+        return receipt
+
+    async def resume(self, tell: Tell, trouble: Trouble) -> list[Receipt]:
+        """Resolve all that waits; see ``resuming.resume``."""
+
+        async def resolve(box: Outbox, identity: str) -> Receipt:
+            return await self.resolve(box, identity, tell)
+
+        box = self._world.outbox
+        return await resuming.resume([box, box.acks], resolve, trouble)
+
+    async def send_raw(self, signed: bytes) -> Receipt:
+        """Post something that is not kept."""
+        answer = await self._agency.transport.post("/v1/objects", signed + b"\n\n")
+        return (await self.verified(answer, signed))[0]
+
+    def _settle(self, box: Outbox, identity: str, envelope: Envelope, receipt: Receipt) -> None:
+        # First: once there is a receipt, nobody comes back to what it ends.
+        self._world.kept.destroy_cancelled(envelope.header, self._world.outbox)
+        box.settle(identity, receipt)
+
+    def _resealed(
+        self, box: Outbox, identity: str, envelope: Envelope, refusal: Refusal
+    ) -> tuple[Closed, bytes] | None:
+        """Return it sealed with other keys, where the refusal calls for that."""
+        remembered = box.anew(identity)
+        if remembered is None or refusal.code not in resealing.CALLS_FOR_IT:
+            return None
+        view, now = self._agency.trust.newest, self._world.now()
+        signer, randomness = self._agency.keys.signer, self._world.randomness
+        try:
+            return resealing.reseal(remembered, envelope, view, signer, now, randomness)
+        except Refusal:
+            # As it was refused, so it is told: its author has to look at it again.
+            return None
+
+    # -- receipts -----------------------------------------------------------------------------
+
+    async def receipt(self, identity: str, envelope: Envelope) -> tuple[Receipt, Facts]:
+        """Return the receipt of an envelope that was posted, asked for anew, and its facts."""
+        answer = await self._agency.transport.get(f"/v1/receipts/{identity}")
+        return await self.verified(answer, envelope.header)
+
+    async def verified(self, answer: bytes, posted: bytes) -> tuple[Receipt, Facts]:
+        """Return the receipt of something taken in, verified, and owed to whom it is for.
+
+        Raises:
+            Fault: it does not hold. What was posted may be recorded all the same.
+        """
+        try:
+            receipt = decoded(answer, objects.Receipt, Code.BAD_PROOF)
+            await self._agency.view()
+            facts = receipts.verify_as_of(receipt, posted, self._agency.trust)
+            receipts.must_be_from(receipt, self._profile.node)
+            receipts.must_be_taken_in(facts, posted)
+        except Refusal as refusal:
+            raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+        return receipt, facts
+
+    async def _proved(self, receipt: object, posted: bytes) -> Receipt | None:
+        """Return a receipt that proves that our node refused just this, from us."""
+        if not isinstance(receipt, objects.Receipt) or receipt.node != self._profile.node:
+            return None
+        try:
+            await self._agency.view()
+            facts = receipts.verify_as_of(receipt, posted, self._agency.trust)
+        except ExchangeError:
+            return None
+        is_ours = isinstance(facts, entries.Refused) and facts.caller == self._profile.endpoint
+        return receipt if is_ours else None
