@@ -141,13 +141,23 @@ class Poster:
             if refusal.code is not Code.NOT_FOUND:
                 box.tried(identity, refusal, self._world.clock_ms())
                 raise
-            await self.upload(envelope, tell)
-            return await self.send(box, identity, envelope)
+            return await self._again(box, identity, envelope, tell)
         except Fault as fault:
             box.tried(identity, fault, self._world.clock_ms())
             raise
         self._settle(box, identity, envelope, receipt)
         return receipt
+
+    async def _again(
+        self, box: Outbox, identity: str, envelope: Envelope, tell: Tell
+    ) -> Receipt:
+        """Send what the node says it does not have."""
+        try:
+            await self.upload(envelope, tell)
+        except ExchangeError as error:
+            box.tried(identity, error, self._world.clock_ms())
+            raise
+        return await self.send(box, identity, envelope)
 
     async def resume(self, tell: Tell, trouble: Trouble) -> list[Receipt]:
         """Resolve all that waits; see ``resuming.resume``."""

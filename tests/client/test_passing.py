@@ -39,7 +39,7 @@ def noting(line, seconds):
         seconds.append(pause_s)
 
     line.world = msgspec.structs.replace(line.world, pause=pause)
-    line._attachments._pause = pause
+    line.attachments._pause = line.bodies._pause = pause
     return line
 
 
