@@ -212,13 +212,15 @@ def test_the_ten_lines_of_the_readme_post_and_follow(told, tmp_path) -> None:
         ) as follower,
     ):
         assert follower.stdout is not None
-        shown = [follower.stdout.readline() for _ in range(8)]
+        shown = [follower.stdout.readline() for _ in range(9)]
         follower.kill()
     assert shown[0] == "us.jiatfs/watch USA subscribed\n"
     assert shown[1].startswith("entry ")
     bulletins = [line for line in shown[2:] if "EJERCICIO" in line or "EXERCISE" in line]
     others = [line for line in shown[2:] if line not in bulletins]
-    assert len(bulletins) == 5
+    # The one that was just posted presses: it comes ahead of what is held, and once.
+    assert len(bulletins) == 6
+    assert shown[2].startswith("immediate ")
     assert [line.split()[-1] for line in others] == ["Acked"]
 
 
