@@ -34,7 +34,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.inbox import Shown
@@ -135,7 +135,7 @@ def watch(session: Session, after: int, count: int | None) -> None:
 async def _watch(session: Session, after: int, count: int | None) -> None:
     seen = 0
     async with session.context().agency() as agency:
-        async for item in agency.follow(after, partial(_tell_broken, session, agency)):
+        async for item in agency.follow(after, partial(_tell_broken, session, agency.heard_ms)):
             # What went before is not here to compare with; what its entry names is.
             marks = bearing.marks([item])
             row = _row(item, session, [item], marks.get(item.index, []))
@@ -155,11 +155,11 @@ async def _watch(session: Session, after: int, count: int | None) -> None:
 
 
 def _tell_broken(
-    session: Session, agency: Agency, error: ExchangeError, pause_s: float
+    session: Session, heard_ms: Callable[[], int | None], error: ExchangeError, pause_s: float
 ) -> None:
     """Say on stderr that the node is away, and when it is tried again."""
     what = render.refusal(error, session.lang, world.codes()).what
-    as_of_ms = agency.heard_ms()
+    as_of_ms = heard_ms()
     if not pause_s and as_of_ms is not None:
         heard = zulu(as_of_ms // 1000)
         held = f"se muestra lo guardado, a las {heard}" if session.lang == "es" else ""

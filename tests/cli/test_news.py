@@ -91,5 +91,5 @@ def test_what_is_not_understood_is_shown_as_such() -> None:
 def test_pause_that_is_told_is_never_none_at_all(
     lang: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _tell_broken(session(lang), Fault(Code.NODE_UNREACHABLE, name="https://x"), 0.3)
+    _tell_broken(session(lang), lambda: None, Fault(Code.NODE_UNREACHABLE, name="x"), 0.3)
     assert said in capsys.readouterr().err
