@@ -142,6 +142,9 @@ class Follower:
 
     async def _round(self) -> AsyncGenerator[Item, None]:
         """Yield what is held, then what there is, then what comes until the stream breaks."""
+        async with aclosing(self._retried()) as items:
+            async for item in items:
+                yield item
         is_there = True
         while here := self._here():
             ahead = await self._pressing(here[-1].index) if is_there else []
@@ -150,9 +153,6 @@ class Follower:
             async with aclosing(items):
                 async for item in items:
                     yield item
-        async with aclosing(self._retried()) as items:
-            async for item in items:
-                yield item
         place = self._place
         page = await self._page(_PAGE, wait_s=0 if self._polls < 1 else WAIT_S)
         self._was_there = True
