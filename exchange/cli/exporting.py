@@ -177,7 +177,8 @@ def whole(item: Delivered) -> Bulletin:
 
 async def _found(session: Session, identity: str) -> tuple[Delivered, list[Item]]:
     async with session.context().agency() as agency:
-        return await reading.find(agency, identity)
+        item, known = await reading.find(agency, identity)
+        return item, known.items
 
 
 def _bytes(file: Path, most: int) -> bytes:
