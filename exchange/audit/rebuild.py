@@ -14,6 +14,7 @@ import msgspec
 from exchange.audit.groups import Group, Groups, Place
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -115,6 +116,10 @@ class Rebuilder:
         except Refusal as refusal:
             return self._ended(refusal)
         return Rebuilt(self._written, self._missing)
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the first ``size`` entries that were written."""
+        return root_at(size, self._hashes)
 
     def _ended(self, why: Refusal) -> Rebuilt:
         """Tell at which entry it broke off; for a statement, at its group's first."""

@@ -54,6 +54,8 @@ VERBS = {
     "inspect": "exchange.cli.looking:inspect",
     "audit": "exchange.cli.auditing:audit",
     "journal": "exchange.cli.journaling:journal",
+    "backup": "exchange.cli.backup:backup",
+    "restore": "exchange.cli.backup:restore",
     "bench": "exchange.cli.bench:bench",
     "completion": "exchange.cli.settings:completion",
 }

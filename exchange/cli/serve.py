@@ -105,9 +105,10 @@ async def opened(
                 monotonic_ms=world.monotonic_ms,
                 randomness=world.randomness,
                 executor=executor,
-                blobs=BlobFiles(here.blobs, world.clock_ms, allowance),
+                blobs=BlobFiles(here.blobs, world.clock_ms, allowance, here.second_folder()),
                 pledge=PledgeFile(here.pledge),
                 second=here.second(),
+                least_epoch=settings.restored,
             ),
             Identity(
                 anchor=settings.anchor,

@@ -37,12 +37,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``kept_bytes`` is how much it keeps of the attachments of each organisation. ``second`` is
     a folder, best on another disk, to which every commit group is shipped; empty: none.
+    ``restored`` is when the folder was made of a backup, in seconds: no earlier epoch is opened
+    here, so this node's receipts are told from those of the one that it replaces.
     """
 
     node: str
     anchor: str
     kept_bytes: Count = KEPT_BYTES
     second: str = ""
+    restored: Count = 0
 
 
 class State:
@@ -69,8 +72,13 @@ class State:
 
     def second(self) -> ShippedFiles | None:
         """Return the second place, if this node was given one; a relative path is from here."""
+        folder = self.second_folder()
+        return None if folder is None else ShippedFiles(folder)
+
+    def second_folder(self) -> Path | None:
+        """Return the folder of the second place, if this node was given one."""
         name = self.settings().second
-        return ShippedFiles(self.folder / name) if name else None
+        return self.folder / name if name else None
 
     def settings(self) -> Settings:
         """Return the node's name and anchor."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -35,6 +35,23 @@ MAX_LANES = 16
 MAX_CONTAINER_BYTES = 1024 * 1024
 
 Kind = Literal["xk1", "xk1-backup"]
+
+
+class Cost(NamedTuple):
+    """What one try of a passphrase costs, as Argon2id has it."""
+
+    memory_kib: int = MEMORY_KIB
+    passes: int = PASSES
+    lanes: int = LANES
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether it protects, and does no harm to who opens the file."""
+        return (
+            MEMORY_KIB <= self.memory_kib <= MAX_MEMORY_KIB
+            and PASSES <= self.passes <= MAX_PASSES
+            and 1 <= self.lanes <= MAX_LANES
+        )
 
 
 class _Shell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,11 +203,7 @@ def _read(kind: Kind, container: bytes) -> _Shell:
         raise Fault(Code.KEY_FILE, name=shell.holder, expected=kind)
     if shell.sum != _sum(shell):
         raise Fault(Code.KEY_FILE, name=shell.holder, expected="key-container-undamaged")
-    if not (
-        MEMORY_KIB <= shell.memory_kib <= MAX_MEMORY_KIB
-        and PASSES <= shell.passes <= MAX_PASSES
-        and 1 <= shell.lanes <= MAX_LANES
-    ):
+    if not Cost(shell.memory_kib, shell.passes, shell.lanes).is_fair:
         raise Fault(Code.KEY_FILE, name=shell.holder, expected="argon2id-settings")
     return shell
 
@@ -201,12 +214,18 @@ def _sum(shell: _Shell) -> str:
 
 
 def _stretch(shell: _Shell, passphrase: str) -> bytes:
+    cost = Cost(shell.memory_kib, shell.passes, shell.lanes)
+    return stretch(passphrase, unb64(shell.salt), cost, 32)
+
+
+def stretch(passphrase: str, salt: bytes, cost: Cost, length: int) -> bytes:
+    """Return so many bytes that only whoever has the passphrase can work out."""
     # The same accented letters come as one character or as two, as keyboard and system like.
     spelt = unicodedata.normalize("NFC", passphrase)
     return Argon2id(
-        salt=unb64(shell.salt),
-        length=32,
-        iterations=shell.passes,
-        lanes=shell.lanes,
-        memory_cost=shell.memory_kib,
+        salt=salt,
+        length=length,
+        iterations=cost.passes,
+        lanes=cost.lanes,
+        memory_cost=cost.memory_kib,
     ).derive(spelt.encode())

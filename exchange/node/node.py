@@ -61,7 +61,9 @@ class Node(Served):
         self.checkpoints = Checkpointer(
             store, writer, origin_of(settings.node), identity.log, settings
         )
-        self.shipper = None if settings.second is None else Shipper(store, settings.second)
+        self.shipper = None
+        if settings.second is not None:
+            self.shipper = Shipper(store, settings.second, writer.stop_writing)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -96,7 +98,7 @@ class Node(Served):
     async def _begin(self, checkpoint_s: float) -> None:
         if self.shipper is not None:
             # Nothing is written, not even that a writer took over, to a journal cut short.
-            await self.shipper.begin(self.size)
+            await self.shipper.begin(self.size, self.writer.epoch)
         self.writer.follow(self._ring)
         await self.checkpoints.resume()
         self._start("writer", self.writer.run())

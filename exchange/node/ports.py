@@ -261,8 +261,19 @@ class Second(Protocol):
     def groups(self) -> Iterator[Shipped]:
         """Return each group in order, up to the first that cannot be read any more."""
 
+    def claim(self, epoch: int) -> None:
+        """Ship under this epoch from here on.
+
+        Raises:
+            Fault: ``node-replaced``: a later epoch has claimed the place.
+        """
+
     def append(self, groups: Sequence[Shipped]) -> None:
-        """Add groups that follow what is there."""
+        """Add groups that follow what is there.
+
+        Raises:
+            Fault: ``node-replaced``, as ``claim``: nothing was added.
+        """
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from exchange.model import entry as entries
 from exchange.node.ports import Shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from exchange.model.header import Blob
     from exchange.node.ports import GroupRow, Second, Store
@@ -34,26 +34,31 @@ class Lag(NamedTuple):
 class Shipper:
     """Follows the journal; ``wake`` tells it of more, ``run`` ends only when cancelled."""
 
-    def __init__(self, store: Store, second: Second) -> None:
-        """Ship from this journal to there; ``begin`` reads how far that is."""
+    def __init__(self, store: Store, second: Second, replaced: Callable[[Fault], None]) -> None:
+        """Ship from this journal to there; ``begin`` reads how far that is.
+
+        ``replaced`` is called when another copy of this node has taken the place over.
+        """
         self.lag = Lag(0, is_failing=False)
         self._store = store
         self._second = second
         self._shipped = 0
         # Up to where all that was shipped before can be read, once that was looked through.
         self._readable: int | None = None
+        self._replaced = replaced
         self._bell = asyncio.Event()
 
-    async def begin(self, size: int) -> None:
-        """Read how far the second place is, and that the journal is no shorter.
+    async def begin(self, size: int, epoch: int) -> None:
+        """Read how far the second place is, and that the journal is no shorter; take it over.
 
         Raises:
-            Fault: ``journal-behind``: entries that were shipped are not in the journal; or the
-                second place is not there.
+            Fault: ``journal-behind``: entries that were shipped are not in the journal;
+                ``node-replaced``; or the second place is not there.
         """
         shipped = await asyncio.to_thread(self._second.size)
         if shipped > size:
             raise Fault(Code.JOURNAL_BEHIND, expected=shipped, found=size)
+        await asyncio.to_thread(self._second.claim, epoch)
         self._tell(shipped)
         self._bell.set()
 
@@ -81,7 +86,10 @@ class Shipper:
             self._tell(self._shipped)
 
     async def run(self) -> None:
-        """Ship whatever is durable, in order, until cancelled; what fails is tried again."""
+        """Ship whatever is durable, in order, until cancelled; what fails is tried again.
+
+        It ends where another copy of this node took over: nothing more is to be written.
+        """
         looking = asyncio.ensure_future(self._look_through())
         try:
             await self._follow()
@@ -99,6 +107,9 @@ class Shipper:
                 if not self.lag.is_failing:
                     _log.error("second-place", code=fault.code.value, shipped=self._shipped)
                 self._tell(self._shipped, is_failing=True)
+                if fault.code is Code.NODE_REPLACED:
+                    self._replaced(fault)
+                    return
                 self._bell.set()
                 await asyncio.sleep(_RETRY_S)
 

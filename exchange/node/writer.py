@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True):
     second: ports.Second | None = None
     # Where what no front considered is considered; None is the event loop's own executor.
     executor: Executor | None = None
+    # No earlier epoch is opened: a restored node's receipts are not those of the one before.
+    least_epoch: int = 0
 
 
 class _Note(NamedTuple):
@@ -92,7 +94,7 @@ class Writer:
         """Continue a journal from what was read of it (see ``node.opening``)."""
         self.view = view
         self.frontier = Frontier.decode(head.frontier) if head.size else Frontier()
-        self.epoch = head.epoch + 1
+        self.epoch = max(head.epoch + 1, settings.least_epoch)
         self.fault: Fault | None = None
         self._store = store
         self._settings = settings

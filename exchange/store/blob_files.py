@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+KEPT, COUNTED, PURGED = "kept", "counted", "purged"
 _PART = ".part"
 # A plus is in no endpoint's name, so no two share a folder.
 _SLASH = "+"
@@ -51,17 +52,25 @@ class BlobFiles:
     """Meets ``node.ports.Blobs`` on a file system that has hard links."""
 
     def __init__(
-        self, folder: Path, clock_ms: Callable[[], int], allowance: Allowance | None = None
+        self,
+        folder: Path,
+        clock_ms: Callable[[], int],
+        allowance: Allowance | None = None,
+        second: Path | None = None,
     ) -> None:
         """Use this folder; it is made, readable by its owner alone, if it is not there.
+
+        What is purged is marked in ``second`` too, where there is one.
 
         Raises:
             Fault: ``store-failed``.
         """
         self._clock_ms = clock_ms
         self._allowance = allowance or Allowance()
-        self._uploads, self._kept = folder / "uploads", folder / "kept"
-        self._counted, self._purged = folder / "counted", folder / "purged"
+        self._uploads, self._kept = folder / "uploads", folder / KEPT
+        self._counted, self._purged = folder / COUNTED, folder / PURGED
+        # In the second place, so that a backup older than a purge does not undo it.
+        self._marks = None if second is None else second / PURGED
         # By organisation: when its folder last changed, and the sizes that were in it then.
         self._sizes: dict[str, tuple[int, list[int]]] = {}
         # What was read whole and found right, and the state that its file was in then.
@@ -375,6 +384,11 @@ class BlobFiles:
     def _purge(self, digest: str) -> None:
         # First the mark: whoever verifies one now, under its lock, either sees the mark or is
         # seen below. Ended in between, it is shown to nobody, and the next sweep goes on.
+        if self._marks is not None:
+            self._marks.mkdir(mode=0o700, exist_ok=True)
+            (self._marks / digest).touch(mode=0o600)
+            _sync_folder(self._marks)
+            _sync_folder(self._marks.parent)
         (self._purged / digest).touch(mode=0o600)
         _sync_folder(self._purged)
         for own in self._uploads.iterdir():

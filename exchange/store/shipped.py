@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from bisect import bisect_right
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,8 @@ _GENESIS: Final = bytes(32)
 # A file is looked through when it is opened: no longer than this, and one frame (64 MiB).
 FILE_BYTES: Final = 64 * 1024 * 1024
 _SUFFIX: Final = ".groups"
+# Which epoch ships here; a later one takes the place over.
+_EPOCH: Final = "epoch"
 _GROUP: Final = msgspec.msgpack.Decoder(Shipped)
 # An array of four (the MessagePack specification, "array format family").
 _GROUP_BEGINS: Final = re.compile(rb"\x94")
@@ -42,6 +45,39 @@ class ShippedFiles:
         self._folder = folder
         self._turn = threading.Lock()
         self._at: tuple[Path, int, bytes, int] | None = None
+        self._epoch = 0
+
+    def claim(self, epoch: int) -> None:
+        """Ship under this epoch from here on; whoever ships under an earlier one may no more.
+
+        Raises:
+            Fault: ``node-replaced``: a later one has claimed it; or it cannot be written.
+        """
+        with self._turn:
+            self._epoch, self._at = epoch, None
+            if self._must_be_ours() == epoch:
+                return
+            try:
+                young = self._folder / f"{_EPOCH}.new"
+                with young.open("wb") as file:
+                    file.write(b"%d\n" % epoch)
+                    file.flush()
+                    os.fsync(file.fileno())
+                young.replace(self._folder / _EPOCH)
+                sync_folder(self._folder)
+            except OSError as error:
+                raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
+
+    def _must_be_ours(self) -> int:
+        try:
+            found = int((self._folder / _EPOCH).read_bytes())
+        except FileNotFoundError:
+            found = 0
+        except (OSError, ValueError) as error:
+            raise Fault(Code.STORE_FAILED, reason="the second place cannot be read") from error
+        if found > self._epoch:
+            raise Fault(Code.NODE_REPLACED, found=found)
+        return found
 
     def size(self) -> int:
         """Return how many entries were shipped, as the newest file says.
@@ -53,14 +89,20 @@ class ShippedFiles:
         with self._turn:
             return self._end()[3]
 
-    def groups(self) -> Iterator[Shipped]:
+    def groups(self, after: int = 0) -> Iterator[Shipped]:
         """Return each group in order, up to the first that cannot be read.
+
+        Args:
+            after: groups before this entry may be left out, and are where whole files are.
 
         Raises:
             Fault: the folder is not there or cannot be read.
         """
-        size = 0
-        for path in self._paths():
+        paths = self._paths()
+        firsts = [int(path.name.removesuffix(_SUFFIX)) for path in paths]
+        begun = max(bisect_right(firsts, after) - 1, 0)
+        size = firsts[begun] if paths else 0
+        for path in paths[begun:]:
             for group, _, _ in _frames(path):
                 if group.first != size:
                     return
@@ -71,9 +113,10 @@ class ShippedFiles:
         """Add groups that follow what is here; they are durable on return.
 
         Raises:
-            Fault: they do not follow, or cannot be written.
+            Fault: ``node-replaced``; or they do not follow, or cannot be written.
         """
         with self._turn:
+            self._must_be_ours()
             self._append(groups)
 
     def _append(self, groups: Sequence[Shipped]) -> None:

@@ -65,6 +65,9 @@ class Unplugged:
     def size(self) -> int:
         return 0
 
+    def claim(self, epoch: int) -> None:
+        """Anybody may."""
+
     def append(self, groups: Sequence[Shipped]) -> None:
         raise Fault(Code.STORE_FAILED, found=len(groups))
 

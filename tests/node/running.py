@@ -78,6 +78,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     blobs: ports.Blobs | None = None,
     pledge: ports.Pledge | None = None,
     second: ports.Second | None = None,
+    least_epoch: int = 0,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -94,6 +95,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             executor=executor,
             pledge=pledge,
             second=second,
+            least_epoch=least_epoch,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

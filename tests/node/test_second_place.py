@@ -53,6 +53,9 @@ class Failing:
     def groups(self):
         return self.inner.groups()
 
+    def claim(self, epoch):
+        self.inner.claim(epoch)
+
     def append(self, groups):
         if self.is_full:
             raise Fault(Code.STORE_FAILED)
@@ -266,3 +269,43 @@ async def test_a_node_that_only_keeps_books_writes_none(path, pledge, second):
             await node.checkpoints.checkpoint()
         assert node.size == size
         assert [type(each.facts).__name__ for each in await journal(node)][-1] == "Checkpointed"
+
+
+# -- restored elsewhere -----------------------------------------------------------------------
+
+
+async def test_node_that_was_restored_elsewhere_writes_no_more(path, second):
+    async with running(SqliteStore.open(path), second=second) as node:
+        await until(lambda: node.shipped == node.size)
+        taken = ShippedFiles(second._folder)
+        taken.claim(node.writer.epoch + 1)
+        await post(node, world().envelope(to=[WATCH]))
+        await until(lambda: not node.is_ready)
+        with pytest.raises(Fault) as caught:
+            await post(node, world().envelope(to=[WATCH]))
+        assert caught.value.code is Code.NODE_REPLACED
+        # Nothing was added to what belongs to the other one now.
+        assert taken.size() == node.size - 1
+    assert taken.size() == node.size - 1
+
+
+async def test_node_that_was_restored_elsewhere_does_not_start_again(path, second):
+    await write(path, second=second)
+    ShippedFiles(second._folder).claim(7)
+    before = path.read_bytes()
+    assert await code_of_opening(path, second=second) is Code.NODE_REPLACED
+    assert path.read_bytes() == before
+
+
+async def test_second_place_is_the_node_s_again_at_each_start(path, second):
+    await write(path, second=second)
+    size = await write(path, second=second)
+    assert second.size() == size
+    assert (second._folder / "epoch").read_text() == "2\n"
+
+
+async def test_epoch_is_no_earlier_than_what_a_restored_node_is_told(path):
+    async with running(SqliteStore.open(path), least_epoch=1_000) as node:
+        assert node.writer.epoch == 1_000
+    async with running(SqliteStore.open(path), least_epoch=1_000) as node:
+        assert node.writer.epoch == 1_001

@@ -1,0 +1,213 @@
+"""The verbs ``backup`` and ``restore``: a node's state in one encrypted file, and back."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from exchange.cli import output, progress, times, world
+from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable, in_the_way
+
+if TYPE_CHECKING:
+    from exchange.cli.backing.gathering import Told
+    from exchange.cli.backing.reading import Summary
+    from exchange.cli.backing.restoring import Plan
+
+_FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--state", "folder", type=_FOLDER, help="The node's folder.")
+@click.option("--verify", "is_read", is_flag=True, help="Read FILE whole; restore nothing.")
+@click.option("--without-keys", is_flag=True, help="Leave the node's sealed keys out.")
+@verb
+def backup(
+    session: Session, file: Path, folder: Path | None, is_read: bool, without_keys: bool
+) -> None:
+    """Write a node's state into one encrypted FILE, while the node runs; it is read back.
+
+    Journal, attachments, settings, documents, the newest signed checkpoint, and the node's
+    keys, still sealed under their own passphrase. The backup's passphrase is asked for, or
+    comes from EXCHANGE_BACKUP_PASSPHRASE or the file EXCHANGE_BACKUP_PASSPHRASE_FILE names.
+    With --verify FILE is read whole and held to what was signed.
+    """
+    if is_read == (folder is not None):
+        raise Unusable(
+            "Dé --state para hacer un respaldo, o --verify para leerlo.",
+            "Give --state to make a backup, or --verify to read one.",
+        )
+    if folder is None:
+        found = _verified(session, file, None)
+    else:
+        found = _made(session, file, folder, with_keys=not without_keys)
+    if session.as_json:
+        output.show_json({"ok": True, "file": str(file), "backup": found})
+    _tell(session, "Respaldo del nodo", "Backup of the node", found)
+
+
+def _made(session: Session, file: Path, folder: Path, *, with_keys: bool) -> Summary:
+    from exchange.cli.backing.gathering import gather  # noqa: PLC0415
+    from exchange.cli.state import State  # noqa: PLC0415
+    from exchange.client.files import rename_over_nothing, sync_folder  # noqa: PLC0415
+    from exchange.custody.stream import Sealer  # noqa: PLC0415
+
+    output.must_be_new(file)
+    here = State(folder)
+    holder = here.settings().node
+    passphrase = world.backup_passphrase(holder, is_new=True)
+    handle, name = tempfile.mkstemp(".new", f"{file.name}.", file.parent)
+    young = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as made:
+            sealer = Sealer(made, holder, passphrase, world.randomness)
+            gather(here, sealer, _told(session), with_keys=with_keys)
+            sealer.finish()
+            made.flush()
+            os.fsync(handle)
+        # A backup that was never read is a hope.
+        found = _verified(session, young, passphrase)
+        try:
+            rename_over_nothing(young, file)
+        except FileExistsError:
+            in_the_way(file)
+        sync_folder(file.parent)
+    finally:
+        young.unlink(missing_ok=True)
+    return found
+
+
+def _verified(session: Session, file: Path, passphrase: str | None) -> Summary:
+    from exchange.cli.backing.reading import verify  # noqa: PLC0415
+    from exchange.custody.stream import Opener  # noqa: PLC0415
+
+    with file.open("rb") as sealed:
+        opener = Opener(sealed, _asked if passphrase is None else lambda _: passphrase)
+        return verify(opener, progress.counted(session))
+
+
+def _asked(holder: str) -> str:
+    return world.backup_passphrase(holder)
+
+
+def _told(session: Session) -> Told:
+    from exchange.cli.backing.gathering import Told  # noqa: PLC0415
+
+    return Told(progress.counted(session), progress.counted(session))
+
+
+def _tell(session: Session, spanish: str, english: str, found: Summary) -> None:
+    made = times.zulu(found.made)
+    session.say(
+        f"{spanish} {found.node}, respaldado {made}: {found.size} asientos, firmado"
+        f" hasta {found.signed}; {found.attachments} adjuntos, {found.purged} purgados;"
+        + (" con sus claves, selladas." if found.has_keys else " sin sus claves."),
+        f"{english} {found.node}, backed up {made}: {found.size} entries, signed up to"
+        f" {found.signed}; {found.attachments} attachments, {found.purged} purged;"
+        + (" with its keys, sealed." if found.has_keys else " without its keys."),
+    )
+    if found.bodies_missing or found.attachments_missing:
+        session.say(
+            f"FALTAN en el nodo: {found.bodies_missing} cuerpos,"
+            f" {found.attachments_missing} adjuntos.",
+            f"MISSING at the node: {found.bodies_missing} bodies,"
+            f" {found.attachments_missing} attachments.",
+        )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--into",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The node's new folder; nothing is overwritten.",
+)
+@click.option("--second", type=_FOLDER, help="The node's second place: go on with what it has.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A signed checkpoint that was kept elsewhere, as signed.note is.",
+)
+@click.option(
+    "--unwitnessed",
+    is_flag=True,
+    help="Although the second place is lost, or nothing tells how far the node had signed.",
+)
+@verb
+def restore(  # noqa: PLR0913, PLR0917  (one for each option)
+    session: Session,
+    file: Path,
+    folder: Path,
+    second: Path | None,
+    kept: tuple[Path, ...],
+    unwitnessed: bool,
+) -> None:
+    """Restore a node from a backup FILE into a new folder; all of it or nothing.
+
+    Every entry is judged again, every table made anew. The journal must reach as far as the
+    checkpoints that are given and the second place, from which it goes on. What was purged
+    stays purged. The node opens a new epoch; the one that it replaces must not run.
+    """
+    from exchange.cli.backing import restoring  # noqa: PLC0415
+    from exchange.custody.stream import Opener  # noqa: PLC0415
+
+    if folder.exists() and any(folder.iterdir()):
+        in_the_way(folder, "--into")
+    notes = [path.read_bytes() for path in kept]
+    with file.open("rb") as sealed:
+        opener = Opener(sealed, _asked)
+
+        def planned(named: str) -> Plan:
+            place = _second_of(folder, named, second, is_lost=unwitnessed)
+            if place is None and not notes and not unwitnessed:
+                _nothing_to_compare()
+            return restoring.Plan(folder, place, notes)
+
+        restored = restoring.restore(opener, planned, _told(session))
+    if session.as_json:
+        output.show_json({"ok": True, "restored": restored})
+    _tell(session, "Estado del nodo", "State of the node", restored.holds)
+    session.say(
+        f"Restaurado en {folder}: {restored.shipped} asientos más, del segundo lugar;"
+        f" {restored.purged} adjuntos purgados de nuevo; época {restored.epoch}. El nodo que"
+        " reemplaza no debe volver a iniciarse."
+        + ("" if restored.holds.has_keys else " Antes de iniciarlo, ponga node.xk."),
+        f"Restored in {folder}: {restored.shipped} entries more, from the second place;"
+        f" {restored.purged} attachments purged again; epoch {restored.epoch}. The node that it"
+        " replaces must not be started any more."
+        + ("" if restored.holds.has_keys else " Before you start it, put node.xk there."),
+    )
+
+
+def _second_of(folder: Path, named: str, given: Path | None, *, is_lost: bool) -> Path | None:
+    """Return the second place to compare with; the one that the node had is not left out."""
+    place = given or (folder / named if named else None)
+    if place is not None and place.is_dir():
+        return place
+    if place is not None and not is_lost:
+        raise Unusable(
+            f"El nodo tenía un segundo lugar, {named}, y no está: nómbrelo, o diga con"
+            " --unwitnessed que se perdió.",
+            f"The node had a second place, {named}, and it is not there: name it, or say with"
+            " --unwitnessed that it is lost.",
+            "--second",
+        )
+    return None
+
+
+def _nothing_to_compare() -> NoReturn:
+    raise Unusable(
+        "Nada dice hasta dónde había firmado el nodo: dé --checkpoint o --second; sin ellos, lo"
+        " que siguió al respaldo puede perderse sin que se vea (--unwitnessed).",
+        "Nothing tells how far the node had signed: give --checkpoint or --second; without them"
+        " what came after the backup may be lost unseen (--unwitnessed).",
+    )

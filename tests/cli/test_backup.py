@@ -1,0 +1,461 @@
+"""``backup`` and ``restore`` on a real node's folder, taken while the node is at work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from exchange.cli import world
+from exchange.cli.journal_file import opened
+from exchange.cli.serve import log_signers
+from exchange.cli.state import State
+from exchange.custody import container
+from exchange.journal import checkpoint
+from exchange.journal.logkeys import origin_of
+from exchange.model import entry as entries
+from exchange.seal.attachment import CHUNK_BYTES, TAG_BYTES
+from exchange.store.blob_files import BlobFiles
+from exchange.store.shipped import ShippedFiles
+from tests.cli.exercise import PASSPHRASE, ROOT, Exercise
+
+SECRET = {"EXCHANGE_BACKUP_PASSPHRASE": "backup passphrase"}
+CHUNK = CHUNK_BYTES + TAG_BYTES
+
+
+def until(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class Kept:
+    """A node's life: an older backup, a purge, a newer backup under load, then its end."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.older, self.newer = folder / "older.xbk", folder / "newer.xbk"
+        self.made = Exercise(folder / "exercise")
+        self.node, self.second = self.made.place.node, folder / "second"
+        self.second.mkdir()
+        settings = json.loads((self.node / "node.json").read_bytes())
+        settings["second"] = str(self.second)
+        (self.node / "node.json").write_text(json.dumps(settings))
+        self.made.start()
+        self.attached = [self.attach(f"exercise {each}") for each in ("kept", "purged")]
+        assert self.run("backup", self.older, "--state", self.node).code == 0
+        asyncio.run(self.purge(self.attached[1]))
+        self.attached.append(self.attach("exercise later"))
+        self.before, self.during = self.back_up_under_load()
+        until(lambda: self.signed() > max(self.before))
+        assert self.made.stop() == 0
+
+    def run(self, *words, **env):
+        return self.made.run(*map(str, words), **{**SECRET, **env})
+
+    def attach(self, text):
+        path = self.folder / f"{text}.txt"
+        path.write_text(text)
+        index = self.made.post("--attach", str(path))["index"]
+        return self.facts(index).blobs[1].digest
+
+    def facts(self, index, journal=None):
+        with opened(journal or self.node / "journal.db") as source:
+            return entries.decode(source.read(index, 1)[0].entry).facts
+
+    def signed(self):
+        return checkpoint.parse((self.node / "signed.note").read_bytes()).size
+
+    async def purge(self, digest):
+        blobs = BlobFiles(self.node / "blobs", world.clock_ms, second=self.second)
+        await blobs.purge(digest)
+        await blobs.close()
+
+    def back_up_under_load(self):
+        """Post before and while the backup is made; the indexes in the receipts."""
+        before = [self.made.post()["index"] for _ in range(2)]
+        words = ["backup", str(self.newer), "--state", str(self.node)]
+        backup = subprocess.Popen(
+            [sys.executable, "-P", "-m", "exchange", *words],
+            env=self.made.environment(PYTHONPATH=str(ROOT), **SECRET),
+        )
+        during = []
+        while backup.poll() is None:
+            during.append(self.made.post()["index"])
+        assert backup.returncode == 0
+        assert during
+        return before, during
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return Kept(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def second(kept, tmp_path):
+    """A copy of the second place, to do anything to."""
+    return shutil.copytree(kept.second, tmp_path / "second")
+
+
+def entries_of(folder):
+    with opened(folder / "journal.db") as source:
+        return [each.entry for each in source.read(0, source.size())]
+
+
+def restored(kept, file, into, *words):
+    ran = kept.run("restore", file, "--into", into, *words, "--json")
+    assert ran.code == 0, ran.out
+    return ran.json["restored"]
+
+
+def refused(kept, file, into, *words, **env):
+    """The code that it is refused with; nothing is left of the attempt."""
+    ran = kept.run("restore", file, "--into", into, *words, "--json", **env)
+    assert ran.code != 0
+    assert not into.exists()
+    assert [each.name for each in into.parent.iterdir() if "restoring" in each.name] == []
+    return ran.json["error"]
+
+
+def kept_in(folder):
+    return {path.name for path in (folder / "blobs" / "kept").iterdir()}
+
+
+# -- a backup ---------------------------------------------------------------------------------
+
+
+def test_backup_made_under_load_holds_every_receipt_given_before_it_began(kept):
+    said = kept.run("backup", kept.newer, "--verify", "--json").json["backup"]
+    assert said["size"] > max(kept.before)
+    assert (said["bodies_missing"], said["attachments_missing"]) == (0, 0)
+    assert (said["attachments"], said["purged"], said["has_keys"]) == (2, 1, True)
+    # It ends between two groups, and is the beginning of what the node went on with.
+    with opened(kept.node / "journal.db") as source:
+        assert source.group(said["size"]).first == said["size"]
+
+
+def test_backup_is_told_in_both_languages(kept):
+    for lang, word in (("es", "asientos"), ("en", "entries")):
+        ran = kept.run("--lang", lang, "backup", kept.newer, "--verify")
+        assert (ran.code, word in ran.out) == (0, True)
+
+
+def test_backup_is_its_owner_s_alone_and_holds_no_bulletin_or_key_in_the_clear(kept):
+    assert kept.newer.stat().st_mode & 0o077 == 0
+    raw = kept.newer.read_bytes()
+    assert b"pa.senan" not in raw
+    assert (kept.node / "node.xk").read_bytes()[:64] not in raw
+    assert len(list(kept.newer.parent.glob("*.new"))) == 0
+
+
+def test_backup_is_not_written_over_a_file(kept, tmp_path):
+    taken = tmp_path / "taken.xbk"
+    taken.write_bytes(b"exercise")
+    assert kept.run("backup", taken, "--state", kept.node).code == 2
+    assert taken.read_bytes() == b"exercise"
+
+
+def test_backup_asks_for_a_node_or_for_a_file_to_read_and_not_for_both(kept, tmp_path):
+    assert kept.run("backup", tmp_path / "b").code == 2
+    assert kept.run("backup", kept.newer, "--verify", "--state", kept.node).code == 2
+
+
+def altered(kept, tmp_path, statement, *values):
+    node = shutil.copytree(kept.node, tmp_path / "altered")
+    with closing(sqlite3.connect(node / "journal.db")) as connection:
+        assert connection.execute(statement, values).rowcount > 0
+        connection.commit()
+    ran = kept.run("backup", tmp_path / "b.xbk", "--state", node, "--json")
+    assert not list(tmp_path.glob("b.xbk*"))
+    return ran.code, ran.json["error"]["code"]
+
+
+def test_journal_that_was_altered_is_found_out_when_it_is_backed_up(kept, tmp_path):
+    statement = (
+        "UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"late\":false',"
+        " '\"late\":true') AS BLOB) WHERE kind = 'accepted' AND idx < 12"
+    )
+    assert altered(kept, tmp_path, statement) == (3, "backup-differs")
+
+
+def test_journal_behind_what_it_signed_is_not_backed_up(kept, tmp_path):
+    last = kept.signed() - 4
+    found = altered(kept, tmp_path, "DELETE FROM grp WHERE first >= ?", last)
+    assert found == (3, "backup-differs")
+    shutil.rmtree(tmp_path / "altered")
+    found = altered(kept, tmp_path, "DELETE FROM entry WHERE idx >= ?", last)
+    assert found == (3, "journal-behind")
+
+
+def test_attachment_that_went_bad_at_the_node_is_said_to_be_missing(kept, second, tmp_path):
+    node = shutil.copytree(kept.node, tmp_path / "bad")
+    (node / "blobs" / "kept" / kept.attached[0]).write_bytes(b"exercise bad!")
+    backup = tmp_path / "bad.xbk"
+    ran = kept.run("backup", backup, "--state", node, "--json")
+    assert ran.json["backup"]["attachments_missing"] == 1
+    said = restored(kept, backup, tmp_path / "new", "--second", second)["holds"]
+    assert (said["attachments"], said["attachments_missing"]) == (1, 1)
+    assert kept_in(tmp_path / "new") == {kept.attached[2]}
+
+
+# -- restored ---------------------------------------------------------------------------------
+
+
+def test_restored_node_has_all_that_the_node_had_and_goes_on(kept, tmp_path):
+    made = kept.made.copy(tmp_path / "copy")
+    shutil.rmtree(made.place.node)
+    second = shutil.copytree(kept.second, tmp_path / "second")
+    said = restored(kept, kept.newer, made.place.node, "--second", second)
+    assert said["holds"]["size"] == len(entries_of(kept.node))
+    assert entries_of(made.place.node) == entries_of(kept.node)
+    assert kept_in(made.place.node) == {kept.attached[0], kept.attached[2]}
+    before = len(entries_of(kept.node))
+    made.start()
+    index = made.post()["index"]
+    until(lambda: ShippedFiles(second).size() > index)
+    assert made.stop() == 0
+    assert index > before
+    opening = kept.facts(before, made.place.node / "journal.db")
+    assert (opening.epoch, opening.epoch > 1_700_000_000) == (said["epoch"], True)
+    anchor = made.place.founded.anchor
+    words = ("audit", "verify", str(made.place.node / "journal.db"), "--anchor", anchor)
+    ran = made.run(*words, "--json")
+    assert ran.code == 0, ran.out
+    assert made.run("journal", "check", "--state", str(made.place.node)).code == 0
+
+
+def test_node_that_was_replaced_does_not_start_any_more(kept, second, tmp_path):
+    old = shutil.copytree(kept.node, tmp_path / "old")
+    settings = json.loads((old / "node.json").read_bytes())
+    (old / "node.json").write_text(json.dumps({**settings, "second": str(second)}))
+    restored(kept, kept.newer, tmp_path / "new", "--second", second)
+    ran = kept.run("up", "--state", old, "--listen", "127.0.0.1:0", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "node-replaced")
+
+
+def test_older_backup_goes_on_from_the_second_place(kept, second, tmp_path):
+    said = restored(kept, kept.older, tmp_path / "new", "--second", second)
+    assert said["shipped"] == len(entries_of(kept.node)) - kept_size(kept, kept.older)
+    assert entries_of(tmp_path / "new") == entries_of(kept.node)
+    # Attachments are not shipped: the one that came after the backup is gone, and said to be.
+    assert said["holds"]["attachments_missing"] == 1
+    assert (tmp_path / "new" / "signed.note").read_bytes() == newest_note(tmp_path / "new")
+
+
+def kept_size(kept, file):
+    return kept.run("backup", file, "--verify", "--json").json["backup"]["size"]
+
+
+def newest_note(folder):
+    with opened(folder / "journal.db") as source:
+        index = source.newest("checkpoint")
+        return entries.decode(source.read(index, 1)[0].entry).facts.note.encode()
+
+
+def test_what_was_purged_after_the_backup_does_not_come_back(kept, second, tmp_path):
+    said = restored(kept, kept.older, tmp_path / "new", "--second", second)
+    assert (said["purged"], said["holds"]["purged"]) == (1, 1)
+    assert kept_in(tmp_path / "new") == {kept.attached[0]}
+    # Nor when it is uploaded again.
+    assert {path.name for path in (tmp_path / "new" / "blobs" / "purged").iterdir()} == {
+        kept.attached[1]
+    }
+
+
+def test_what_was_purged_before_the_backup_needs_no_second_place_to_stay_away(
+    kept, second, tmp_path
+):
+    shutil.rmtree(second / "purged")
+    restored(kept, kept.newer, tmp_path / "new", "--second", second)
+    assert (tmp_path / "new" / "blobs" / "purged" / kept.attached[1]).exists()
+
+
+def test_keys_may_stay_out_and_are_put_there_by_hand(kept, second, tmp_path):
+    backup = tmp_path / "b.xbk"
+    words = ("backup", backup, "--state", kept.node, "--without-keys", "--json")
+    assert kept.run(*words).json["backup"]["has_keys"] is False
+    new = tmp_path / "new"
+    restored(kept, backup, new, "--second", second)
+    ran = kept.run("up", "--state", new, "--listen", "127.0.0.1:0", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "key-file")
+    assert not (new / "node.xk").exists()
+
+
+def test_keys_come_back_under_their_own_passphrase(kept, second, tmp_path):
+    restored(kept, kept.newer, tmp_path / "new", "--second", second)
+    sealed = (tmp_path / "new" / "node.xk").read_bytes()
+    assert container.unseal(sealed, PASSPHRASE).of("log")
+    assert not (tmp_path / "new" / "session.key").exists()
+
+
+# -- refused ----------------------------------------------------------------------------------
+
+
+SPOILT = {
+    "passphrase": "backup-passphrase",
+    "cut": "backup-cut-short",
+    "bit": "backup-damaged",
+    "swapped": "backup-damaged",
+    "none": "backup-damaged",
+}
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_backup_that_does_not_hold_is_refused_as_what_it_is(
+    kept, second, tmp_path, verb, spoil
+):
+    code = SPOILT[spoil]
+    raw = bytearray(kept.newer.read_bytes())
+    begin = raw.index(b"\n") + 57
+    if spoil == "cut":
+        del raw[len(raw) // 2 :]
+    elif spoil == "bit":
+        raw[len(raw) // 2] ^= 4
+    elif spoil == "swapped":
+        both = raw[begin : begin + 2 * CHUNK]
+        raw[begin : begin + 2 * CHUNK] = both[CHUNK:] + both[:CHUNK]
+    elif spoil == "none":
+        raw = bytearray(b"exercise\n" * 1000)
+    file = tmp_path / "spoilt.xbk"
+    file.write_bytes(raw)
+    env = {"EXCHANGE_BACKUP_PASSPHRASE": "another"} if spoil == "passphrase" else {}
+    if verb == "backup":
+        ran = kept.run("backup", file, "--verify", "--json", **env)
+        assert (ran.code, ran.json["error"]["code"]) == (3, code)
+    else:
+        words = ("--second", second)
+        assert refused(kept, file, tmp_path / "new", *words, **env)["code"] == code
+    # Nobody was shut out for what failed.
+    assert (second / "epoch").read_text() == "1\n"
+
+
+def test_backup_older_than_what_was_signed_is_refused_and_says_what_is_missing(kept, tmp_path):
+    second_is_lost = ("--unwitnessed", "--second", tmp_path / "empty")
+    (tmp_path / "empty").mkdir()
+    note = ("--checkpoint", kept.node / "signed.note")
+    error = refused(kept, kept.older, tmp_path / "new", *second_is_lost, *note)
+    missing = kept.signed() - kept_size(kept, kept.older)
+    assert (error["code"], error["facts"]["missing"]) == ("backup-behind", missing)
+    for lang in ("en", "es"):
+        assert f" {missing} " in error[lang]["what"]
+        assert "--second" in error[lang]["next"]
+
+
+def test_second_place_that_has_less_than_was_signed_is_refused(kept, second, tmp_path):
+    cut(second, kept_size(kept, kept.older) + 3)
+    words = ("--second", second, "--checkpoint", kept.node / "signed.note")
+    assert refused(kept, kept.older, tmp_path / "new", *words)["code"] == "backup-behind"
+
+
+def shipped_anew(folder, groups):
+    """Write a second place as its node would."""
+    for path in folder.glob("*.groups"):
+        path.unlink()
+    place = ShippedFiles(folder)
+    place.claim(1)
+    place.append(groups)
+
+
+def cut(second, size):
+    """Leave so many entries, or a few more."""
+    shipped_anew(second, [each for each in ShippedFiles(second).groups() if each.first < size])
+
+
+def test_second_place_with_a_hole_in_it_is_refused(kept, second, tmp_path):
+    # The newest file holds, and tells of more than can be read up to it.
+    groups = list(ShippedFiles(second).groups())
+    late = tmp_path / "late"
+    late.mkdir()
+    alone = ShippedFiles(late)
+    alone._at = (late / f"{groups[-1].first:015}.groups", 0, bytes(32), groups[-1].first)
+    alone.append(groups[-1:])
+    shipped_anew(second, groups[:-2])
+    for path in late.glob("*.groups"):
+        shutil.move(path, second)
+    error = refused(kept, kept.older, tmp_path / "new", "--second", second)
+    assert error["code"] == "backup-behind"
+
+
+def test_entries_that_nobody_signed_in_the_second_place_are_refused(kept, second, tmp_path):
+    size = kept_size(kept, kept.older)
+    groups = list(ShippedFiles(second).groups())
+    place = next(at for at, each in enumerate(groups) if each.first >= size)
+    # Each entry is judged well; the statement is another group's.
+    statement = groups[0].statement
+    groups[place] = msgspec.structs.replace(groups[place], statement=statement)
+    shipped_anew(second, groups)
+    error = refused(kept, kept.older, tmp_path / "new", "--second", second)
+    assert (error["code"], error["facts"]["found"]) == ("backup-differs", groups[place].first)
+
+
+def signed_note(kept, tmp_path, size, root):
+    secrets = container.unseal((kept.node / "node.xk").read_bytes(), PASSPHRASE)
+    statement = checkpoint.Checkpoint(origin_of("pa"), size, root)
+    path = tmp_path / "other.note"
+    path.write_bytes(checkpoint.sign(statement, log_signers("pa", secrets), world.now()))
+    return path
+
+
+def test_checkpoint_of_another_past_is_refused(kept, second, tmp_path):
+    note = signed_note(kept, tmp_path, 9, bytes(32))
+    words = ("--second", second, "--checkpoint", note)
+    error = refused(kept, kept.newer, tmp_path / "new", *words)
+    assert (error["code"], error["facts"]["found"]) == ("backup-differs", 9)
+
+
+def test_checkpoint_that_the_node_did_not_sign_is_no_checkpoint(kept, second, tmp_path):
+    note = tmp_path / "forged.note"
+    note.write_bytes((kept.node / "signed.note").read_bytes().replace(b"exchange/pa", b"e/us"))
+    words = ("--second", second, "--checkpoint", note)
+    assert refused(kept, kept.newer, tmp_path / "new", *words)["code"] == "bad-checkpoint"
+    note.write_bytes(b"exercise")
+    assert refused(kept, kept.newer, tmp_path / "new", *words)["code"] != ""
+
+
+def test_folder_that_holds_something_is_left_alone(kept, second, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "file").write_bytes(b"exercise")
+    ran = kept.run("restore", kept.newer, "--into", new, "--second", second)
+    assert ran.code == 2
+    assert [path.name for path in new.iterdir()] == ["file"]
+    (new / "file").unlink()
+    restored(kept, kept.newer, new, "--second", second)
+
+
+def test_nothing_is_restored_with_nothing_to_compare_it_with(kept, tmp_path):
+    node = shutil.copytree(kept.node, tmp_path / "node")
+    settings = json.loads((node / "node.json").read_bytes())
+    (node / "node.json").write_text(json.dumps({**settings, "second": ""}))
+    backup = tmp_path / "alone.xbk"
+    assert kept.run("backup", backup, "--state", node).code == 0
+    for lang, word in (("es", "hasta dónde"), ("en", "how far")):
+        ran = kept.run("--lang", lang, "restore", backup, "--into", tmp_path / "new")
+        assert (ran.code, word in ran.err) == (2, True)
+    said = restored(kept, backup, tmp_path / "new", "--checkpoint", node / "signed.note")
+    assert said["signed"] == kept.signed()
+    said = restored(kept, backup, tmp_path / "newer", "--unwitnessed")
+    assert State(tmp_path / "newer").settings().restored == said["epoch"]
+
+
+def test_second_place_that_the_node_had_is_not_left_out_by_a_slip(kept, tmp_path):
+    node = shutil.copytree(kept.node, tmp_path / "node")
+    settings = json.loads((node / "node.json").read_bytes())
+    (node / "node.json").write_text(json.dumps({**settings, "second": "second"}))
+    backup = tmp_path / "lost.xbk"
+    assert kept.run("backup", backup, "--state", node).code == 0
+    note = ("--checkpoint", node / "signed.note")
+    ran = kept.run("restore", backup, "--into", tmp_path / "new", *note)
+    assert (ran.code, "--second" in ran.err) == (2, True)
+    restored(kept, backup, tmp_path / "new", *note, "--unwitnessed")
