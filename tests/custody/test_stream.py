@@ -1,4 +1,4 @@
-"""A sealed file of any length: what was written comes back whole, or not at all, and says why."""
+"""A sealed file of any length: what was written comes back whole, or it says why not."""
 
 from __future__ import annotations
 

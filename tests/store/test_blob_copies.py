@@ -1,4 +1,4 @@
-"""Attachments copied away and brought back: counted as before, and what is purged stays away."""
+"""Attachments copied away and brought back: counted as before, and none that is purged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ async def test_what_is_kept_comes_back_and_counts_for_the_same(files, tmp_path):
     await again.close()
 
 
-async def test_who_it_counts_for_and_how_long_it_is_are_told(files, tmp_path):
+@pytest.mark.usefixtures("files")
+async def test_who_it_counts_for_and_how_long_it_is_are_told(tmp_path):
     found = {copied for copied, _ in map(told, Copies(tmp_path / "blobs").kept())}
     assert found == {
         (digest(ONE), len(ONE), ("pa.senan",)),
@@ -79,7 +80,8 @@ async def test_purge_is_marked_in_the_second_place_before_anything_is_deleted(fi
     assert await files.read(digest(TWO), 0, 100) == TWO
 
 
-async def test_what_was_purged_since_does_not_come_back(files, tmp_path):
+@pytest.mark.usefixtures("files")
+async def test_what_was_purged_since_does_not_come_back(tmp_path):
     copies = brought_back(tmp_path)
     assert copies.purge([digest(ONE), "A" * 43]) == 1
     again = BlobFiles(tmp_path / "back", Clock())
