@@ -114,6 +114,9 @@ class FaultyStore:
     async def counts(self) -> ports.RowCounts:
         return await self._answer(self.inner.counts())
 
+    async def pressing(self, now: int) -> list[ports.PressingRow]:
+        return await self._answer(self.inner.pressing(now))
+
     async def kinds(self, first: int, limit: int) -> list[str]:
         return await self._answer(self.inner.kinds(first, limit))
 

@@ -14,6 +14,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.identity import digest
+from exchange.node.ports import PressingRow
 from exchange.seal import body, jws
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from exchange.journal.tiles import Tile
     from exchange.node.ports import Head, RowCounts
 
-Name = Literal["bodies", "inboxes", "heads", "keys", "kinds", "tiles"]
+Name = Literal["bodies", "inboxes", "heads", "keys", "kinds", "tiles", "pressing"]
 PAGE = 256
 
 
@@ -53,6 +54,9 @@ class Source(Protocol):
 
     def kinds(self, first: int, limit: int) -> Sequence[str]:
         """Return under which kind each entry from index ``first`` on is kept."""
+
+    def pressing(self, now: int) -> Sequence[PressingRow]:
+        """Return all that presses in any inbox, in order of its members."""
 
     def newest(self, kind: str) -> int | None:
         """Return the index of the newest entry of a kind."""
@@ -87,6 +91,8 @@ class Tables:
         self._page: list[tuple[int, Record]] = []
         self._keys = self._places = self._tiles = 0
         self._newest: dict[str, int] = {}
+        # By endpoint and index; never more than was posted within one lifetime of a header.
+        self._pressing: dict[tuple[str, int], PressingRow] = {}
         self._without_body: int | None = None
 
     def add(self, index: int, record: Record) -> None:
@@ -95,6 +101,7 @@ class Tables:
         self._keys += len(record.keys)
         self._places += len(record.owed)
         self._newest[entries.kind_of(record.facts)] = index
+        self._press(index, record)
         if isinstance(record.facts, entries.Accepted | entries.Granted):
             with self._noting("bodies", index):
                 self._body(index, record.facts, record.entry)
@@ -122,6 +129,10 @@ class Tables:
             self._heads(end)
         with self._noting("kinds", None):
             self._compare_newest()
+        # A mirror serves nobody: nothing is told ahead from it.
+        if not end.is_mirror:
+            with self._noting("pressing", None):
+                self._compare_pressing(end.head.taken_ms // 1000)
         with self._noting("keys", None):
             self._count(self._source.counts(), end)
 
@@ -139,6 +150,28 @@ class Tables:
         if end.groups is not None:
             with self._noting("heads", None):
                 _must_be("/groups", end.groups, counts.groups)
+
+    def _press(self, index: int, record: Record) -> None:
+        if (each := record.pressing) is not None:
+            for name in each.endpoints:
+                row = PressingRow(name, each.rank, index, record.facts.taken_ms, each.until)
+                self._pressing[name, index] = row
+        for key in record.seen_to:
+            self._pressing.pop(key, None)
+
+    def _forget_expired(self, now: int) -> None:
+        for key, row in list(self._pressing.items()):
+            if row.until <= now:
+                del self._pressing[key]
+
+    def _compare_pressing(self, now: int) -> None:
+        """Expired rows go when the next one comes: until then they press nobody."""
+        self._forget_expired(now)
+        found, due = set(self._source.pressing(now)), set(self._pressing.values())
+        self.held["pressing"] = len(found & due)
+        if differing := sorted(found ^ due):
+            endpoint, _, index, *_ = differing[0]
+            raise Refusal(Code.BAD_PROOF, "/pressing", name=endpoint, found=index)
 
     def _compare_newest(self) -> None:
         for kind in entries.KINDS:
@@ -170,6 +203,7 @@ class Tables:
         page, self._page = self._page, []
         if not page:
             return
+        self._forget_expired(page[-1][1].facts.taken_ms // 1000)
         wanted = {key: index for index, record in page for key in record.keys}
         with self._noting("keys", page[0][0]):
             found = self._source.find(list(wanted))

@@ -45,6 +45,7 @@ Name = Literal[
     "kinds",
     "tiles",
     "attachments",
+    "pressing",
     "kept",
 ]
 _PAGE = 256

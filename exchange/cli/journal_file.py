@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.errors import Fault
-    from exchange.node.ports import Batch, Head, Outcome, RowCounts, Store
+    from exchange.node.ports import Batch, Head, Outcome, PressingRow, RowCounts, Store
 
 
 class Blocking:
@@ -85,6 +85,10 @@ class Blocking:
     def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept."""
         return self._runner.run(self._store.kinds(first, limit))
+
+    def pressing(self, now: int) -> list[PressingRow]:
+        """Return all that presses in any inbox."""
+        return self._runner.run(self._store.pressing(now))
 
     def newest(self, kind: str) -> int | None:
         """Return the index of the newest entry of a kind."""

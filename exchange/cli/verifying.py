@@ -79,6 +79,10 @@ _CHECKS = {
         ("adjuntos guardados como se firmaron", "attachments kept as they were signed for"),
         ("un adjunto falta o no es el firmado", "an attachment is gone or another"),
     ),
+    "pressing": (
+        ("avisos que apremian, y a quién", "what presses, and whom"),
+        ("algo que apremia falta, sobra o es otro", "what presses is gone or another"),
+    ),
     "kept": (
         ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
         (

@@ -125,6 +125,16 @@ class UrgentRow(msgspec.Struct, frozen=True):
     row: InboxRow
 
 
+class PressingRow(NamedTuple):
+    """That an entry presses in an inbox: when it was taken (ms), and until when (s UTC)."""
+
+    endpoint: str
+    rank: int
+    index: int
+    taken_ms: int
+    until: int
+
+
 class RowCounts(msgspec.Struct, frozen=True):
     """How many rows the derived tables hold.
 
@@ -212,6 +222,9 @@ class Store(Protocol):
 
     async def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept; for audits."""
+
+    async def pressing(self, now: int) -> list[PressingRow]:
+        """Return all that presses in any inbox, in order of its members; for audits."""
 
     async def close(self) -> None:
         """Release everything; what was ``Done`` stays."""

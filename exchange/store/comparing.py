@@ -17,6 +17,11 @@ _SAYS: Final = {
     "key": "SELECT key, idx FROM {0}.key UNION ALL SELECT key, idx FROM {0}.fresh",
     "inbox": "SELECT endpoint, idx, position FROM {0}.inbox",
     "inbox_head": "SELECT endpoint, count FROM {0}.inbox_head",
+    # What has expired goes when the next row comes: until then it is told to nobody.
+    "urgent": (
+        "SELECT endpoint, rank, idx, taken_ms, until FROM {0}.urgent"
+        " WHERE until > (SELECT taken_ms / 1000 FROM {0}.meta)"
+    ),
     "heads": "SELECT snapshot FROM {0}.heads",
     "newest": "SELECT kind, idx FROM {0}.newest",
     "grp": "SELECT first, count, statement FROM {0}.grp",

@@ -149,6 +149,11 @@ class MemoryStore:
         urgent = self._opened().urgent.items()
         return [(rank, taken) for (_, rank, _), (taken, until) in urgent if until > now]
 
+    async def pressing(self, now: int) -> list[ports.PressingRow]:
+        """Return all that presses in any inbox."""
+        urgent = self._opened().urgent.items()
+        return sorted(ports.PressingRow(*key, *told) for key, told in urgent if told[1] > now)
+
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
         return {name: len(inbox) for name, inbox in self._opened().inboxes.items()}

@@ -110,6 +110,16 @@ def waiting(connection: sqlite3.Connection, now: int) -> list[tuple[int, int]]:
     return _rows(connection, statement, (now,), (int, int))
 
 
+def pressing(connection: sqlite3.Connection, now: int) -> list[ports.PressingRow]:
+    """Return all that presses in any inbox, in order of its members."""
+    statement = (
+        "SELECT endpoint, rank, idx, taken_ms, until FROM urgent WHERE until > ?"
+        " ORDER BY endpoint, rank, idx"
+    )
+    rows = _rows(connection, statement, (now,), (str, int, int, int, int))
+    return [ports.PressingRow(*row) for row in rows]
+
+
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many entries each inbox holds."""
     return dict(_rows(connection, "SELECT endpoint, count FROM inbox_head", (), (str, int)))

@@ -159,6 +159,10 @@ class SqliteStore:
         """Return (rank, taken in ms) of all that presses."""
         return await self._read(selecting.waiting, now)
 
+    async def pressing(self, now: int) -> list[ports.PressingRow]:
+        """Return all that presses in any inbox."""
+        return await self._read(selecting.pressing, now)
+
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
         return await self._read(selecting.positions)

@@ -26,6 +26,7 @@ TABLES = [
     "key",
     "inbox",
     "inbox_head",
+    "urgent",
     "heads",
     "newest",
     "grp",

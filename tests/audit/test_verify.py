@@ -24,7 +24,7 @@ from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import Jwk
 from exchange.model.view import View
-from exchange.node.ports import Head, RowCounts
+from exchange.node.ports import Head, PressingRow, RowCounts
 from exchange.store.sqlite import SqliteStore
 from tests import builders
 from tests.builders import WATCH, refers, world
@@ -112,6 +112,10 @@ class Copy:
 
     def kinds(self, first: int, limit: int) -> list[str]:
         return [entries.kind_of(facts_of(each)) for each in self.read(first, limit)]
+
+    def pressing(self, now: int) -> list[PressingRow]:  # noqa: ARG002
+        """All of it is routine."""
+        return []
 
     def newest(self, kind: str) -> int | None:
         found = [n for n, each in enumerate(self.kinds(0, len(self.stored))) if each == kind]
