@@ -170,8 +170,8 @@ class Tables:
         found, due = set(self._source.pressing(now)), set(self._pressing.values())
         self.held["pressing"] = len(found & due)
         if differing := sorted(found ^ due):
-            endpoint, _, index, *_ = differing[0]
-            raise Refusal(Code.BAD_PROOF, "/pressing", name=endpoint, found=index)
+            row = differing[0]
+            raise Refusal(Code.BAD_PROOF, "/pressing", name=row.endpoint, found=row.index)
 
     def _compare_newest(self) -> None:
         for kind in entries.KINDS:

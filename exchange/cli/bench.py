@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="A few seconds, and rough figures.")
+@click.option(
+    "--entries",
+    type=click.IntRange(20_000, 10_000_000),
+    metavar="INTEGER",
+    help="Measure a journal of so many entries instead, against ten thousand.",
+)
 @verb
-def bench(session: Session, quick: bool) -> None:
+def bench(session: Session, quick: bool, entries: int | None) -> None:
     """Measure this machine: bulletins accepted per second, and what each costs.
 
     Founds an exercise in a temporary folder, starts a node on it, and posts bulletins that
-    were sealed and signed beforehand. Ends non-zero when the figures do not count.
+    were sealed and signed beforehand. Ends non-zero when the figures do not count. With
+    --entries a journal is grown by synthetic entries: a million take minutes and a gigabyte.
     """
+    if entries is not None:
+        _grown(session, entries)
+        return
     from exchange.cli.benching import whole  # noqa: PLC0415  (loads half of the system)
 
     plan = whole.QUICK if quick else whole.FULL
@@ -36,6 +46,51 @@ def bench(session: Session, quick: bool) -> None:
         _show(session, result)
     if result.void:
         sys.exit(output.EXIT_REFUSED)
+
+
+def _grown(session: Session, entries: int) -> None:
+    """Measure what a journal of this length costs, and print it beside the limits."""
+    from exchange.cli.benching import growth  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
+        told = _Progress(session).told
+        grown = growth.run(Path(folder), growth.SMALL, entries, told)
+    if session.as_json:
+        output.show_json(grown)
+        return
+    place = 0 if session.lang == "en" else 1
+    heads = {
+        "step": ("processor time", "tiempo de procesador")[place],
+        "small": f"{grown.small} us",
+        "large": f"{grown.large} us",
+        "ratio": ("times", "veces")[place],
+        "limit": ("limit", "límite")[place],
+    }
+    rows = [
+        {
+            "step": _STEPS[cost.name][place],
+            "small": f"{cost.small_us:.0f}",
+            "large": f"{cost.large_us:.0f}",
+            "ratio": f"{cost.ratio:.2f}{'' if cost.is_met else ' !'}",
+            "limit": "" if cost.limit is None else f"{cost.limit:g}",
+        }
+        for cost in grown.costs
+    ]
+    output.table(rows, heads)
+    session.say(
+        f"Asientos sintéticos, sin cuerpos; archivo de {grown.file_mib:.0f} MiB.",
+        f"Synthetic entries, without bodies; a file of {grown.file_mib:.0f} MiB.",
+    )
+
+
+_STEPS = {
+    "append": ("append, an entry in groups of 64", "agregar, un asiento en grupos de 64"),
+    "page": ("inbox page of 256", "página de buzón de 256"),
+    "empty": ("empty poll", "consulta sin novedad"),
+    "opening": ("opening", "abrir"),
+    "inclusion": ("proof of inclusion", "prueba de inclusión"),
+    "consistency": ("proof of consistency", "prueba de consistencia"),
+}
 
 
 class _Progress:
@@ -98,7 +153,7 @@ def _show(session: Session, result: Result) -> None:
             "run": run.name,
             "per_s": f"{run.per_s:.0f}",
             "of_cap": f"{result.of_cap[run.name]:.2f}{_floor(run.name, result)}",
-            "p50": f"{run.p50_ms:.1f}",
+            "p50": f"{run.p50_ms:.1f}{_floor(f'{run.name}_ms', result)}",
             "p99": f"{run.p99_ms:.1f}",
             "node": f"{run.node_cpu_us:.0f}",
             "poster": f"{run.poster_cpu_us:.0f}",
@@ -128,6 +183,21 @@ def _show(session: Session, result: Result) -> None:
         "Memory of the node with its processes (what they share, once): "
         f"{result.idle_mib:.0f} MiB idle{mark}, {result.busy_mib:.0f} MiB after the load.",
     )
+    mark, journal = _floor("subscribers_mib", result), result.journal
+    say(
+        f"{result.subscribers_mib:.0f} MiB{mark} con {result.subscribers} flujos abiertos que "
+        f"nada oyen. Un fsync: {result.fsync_us / 1e3:.2f} ms.",
+        f"{result.subscribers_mib:.0f} MiB{mark} with {result.subscribers} streams open that "
+        f"hear nothing. One fsync: {result.fsync_us / 1e3:.2f} ms.",
+    )
+    say(
+        f"Muerto por SIGKILL con {journal['unanswered']} en curso, y reabierto: se buscó cada "
+        f"uno de los {journal['acknowledged']} recibos en el diario; de los en curso hay "
+        f"{journal['recorded']}.",
+        f"Killed by SIGKILL with {journal['unanswered']} under way, and reopened: each of "
+        f"{journal['acknowledged']} receipts was looked up in the journal, and of those under "
+        f"way {journal['recorded']} are in it.",
+    )
     for reason in result.void:
         say(f"NO VALE: {reason}", f"VOID: {reason}")
 
@@ -151,4 +221,6 @@ def _show_heard(session: Session, result: Result) -> None:
 def _floor(name: str, result: Result) -> str:
     """Mark a figure that does not reach its floor."""
     floor = result.floors.get(name)
-    return "" if floor is None or floor.is_met else f" (< {floor.floor:g})"
+    if floor is None or floor.is_met:
+        return ""
+    return f" ({'<' if floor.found < floor.floor else '>'} {floor.floor:.3g})"

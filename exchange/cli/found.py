@@ -53,6 +53,32 @@ def write_at(
         feeds: what may flow.
         secret: the passphrase of every key container.
     """
+    place, certificate = _write(folder, url, members, feeds, secret)
+    founded = place.founded
+    _write_custodians(folder / CUSTODIANS, founded, secret)
+    home = Home(place.home)
+    for name, secrets in founded.endpoints.items():
+        profile = Profile(name, NODE, url, certificate, founded.anchor)
+        whole = ring.with_storage(secrets, world.randomness)
+        sealed = container.seal(whole, secret, world.randomness)
+        home.add(context_of(name), profile, sealed)
+    return place
+
+
+def write_node(
+    folder: Path, port: int, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+) -> Place:
+    """Write the node's folder alone: the keys of the endpoints stay in memory.
+
+    Each container takes a moment to seal: with a hundred endpoints that is a minute.
+    """
+    return _write(folder, f"https://127.0.0.1:{port}", members, feeds, secret)[0]
+
+
+def _write(
+    folder: Path, url: str, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+) -> tuple[Place, str]:
+    """Found an exercise, write its node's folder, and return the node's certificate too."""
     now, seed = world.now(), world.randomness(32)
     certificate, tls = state.make_certificate(urlsplit(url).hostname or "", seed, now)
     plans = [each for member in members for each in member.endpoints]
@@ -60,14 +86,7 @@ def write_at(
     founder = founding.Founder(world.randomness, now, suites)
     founded = founding.found(founder, members, founding.NodePlan(NODE, url, tls), feeds)
     node = _write_node(folder / "node", founded, certificate, seed, secret)
-    _write_custodians(folder / CUSTODIANS, founded, secret)
-    home = Home(folder / "home")
-    for name, secrets in founded.endpoints.items():
-        profile = Profile(name, NODE, url, certificate, founded.anchor)
-        whole = ring.with_storage(secrets, world.randomness)
-        sealed = container.seal(whole, secret, world.randomness)
-        home.add(context_of(name), profile, sealed)
-    return Place(node, home.folder, founded)
+    return Place(node, folder / "home", founded), certificate
 
 
 def context_of(endpoint: str) -> str:

@@ -125,7 +125,7 @@ class UrgentRow(msgspec.Struct, frozen=True):
     row: InboxRow
 
 
-class PressingRow(NamedTuple):
+class PressingRow(msgspec.Struct, frozen=True, order=True):
     """That an entry presses in an inbox: when it was taken (ms), and until when (s UTC)."""
 
     endpoint: str

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exchange.cli.benching import cap, load, posting, trial, whole
+from exchange.cli.benching import cap, growth, load, posting, trial, whole
 from exchange.cli.benching.posting import Answer
 from exchange.cli.benching.trial import Posted
 from exchange.cli.benching.whole import Plan, Step
@@ -19,7 +19,14 @@ from exchange.seal.suites import SUITES
 from tests.model.test_wire_lines import PROBLEM
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = Plan((Step("warm-up", 2, 1, 4), Step("batch", 2, 5, 20)), 20, 0.05, 2)
+TINY = Plan(
+    (Step("warm-up", 2, 1, 4), Step("batch", 2, 5, 20)),
+    20,
+    0.05,
+    2,
+    subscribers=4,
+    killed=Step("killed", 4, 1, 40),
+)
 
 
 def silent(_: str) -> None:
@@ -48,12 +55,21 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
     ]
     assert all(each["node_event_us"] >= 0 and each["all_ms"] > 0 for each in result["heard"])
     posted = sum(step.count for step in plan.steps) + plan.heard * (len(plan.listeners) + 1)
-    assert result["journal"] == {"accepted": posted, "acknowledged": posted}
+    journal = result["journal"]
+    # All before the kill, some until then, and what was under way when it came.
+    assert posted < journal["acknowledged"] < posted + plan.killed.count
+    assert 0 <= journal["recorded"] <= journal["unanswered"] <= plan.killed.clients
+    assert journal["unanswered"] > 0
+    assert journal["accepted"] == journal["acknowledged"] + journal["recorded"]
+    assert (result["subscribers"], result["subscribers_mib"] > 0) == (plan.subscribers, True)
+    assert result["fsync_us"] > 0
     assert all(
         0 < run["p50_ms"] <= run["p99_ms"] and run["node_cpu_us"] > 0 for run in result["runs"]
     )
     assert set(result["of_cap"]) == {run["name"] for run in result["runs"]}
-    assert set(result["floors"]) == {"post-64", "batch", "idle_mib"}
+    assert set(result["floors"]) == {
+        *("post-64", "batch", "idle_mib", "subscribers_mib", "post-1_ms")
+    }
     assert result["cap"]["per_s"] > 0
     assert set(result["costs"]) == set(SUITES)
     for costs in result["costs"].values():
@@ -72,6 +88,30 @@ def test_an_id_posted_twice_voids_the_run(tmp_path: Path) -> None:
 
     result = whole.run(TINY, tmp_path, silent, double)
     assert any("not accepted" in reason for reason in result.void), result.void
+
+
+def test_node_is_killed_in_mid_load_and_what_it_acknowledged_is_there(tmp_path: Path) -> None:
+    result = whole.run(TINY, tmp_path, silent)
+    assert [each for each in result.void if "not a quiet machine" not in each] == []
+    said = next((tmp_path / "node").glob("said.jsonl")).read_text()
+    # The node that opened what was left ended as it was asked to; the killed one did not.
+    assert said.count('"ready"') == said.count('"stopping"') == 1
+    assert result.journal["unanswered"] > 0
+
+
+def test_receipt_that_the_reopened_journal_lacks_voids_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(folder: Path) -> dict[int, bytes]:
+        found = trial_accepted_in(folder)
+        # One from the first run: of the last ones, some were under way when the node died.
+        del found[min(found)]
+        return found
+
+    trial_accepted_in = trial.accepted_in
+    monkeypatch.setattr(trial, "accepted_in", forgetful)
+    result = whole.run(TINY, tmp_path, silent)
+    assert any("is not what was acknowledged" in each for each in result.void)
 
 
 class Trial:
@@ -131,6 +171,23 @@ def test_one_entry_acknowledged_twice_voids_the_run(real: Trial) -> None:
     assert any("acknowledged twice" in reason for reason in twice)
 
 
+def test_what_got_no_answer_may_be_recorded_once_and_nothing_else(real: Trial) -> None:
+    *rest, last = real.answers
+    (number,) = last.numbers
+
+    def audited(unanswered: frozenset[int], accepted: dict[int, bytes]) -> list[str]:
+        posted = Posted(real.envelopes, rest, unanswered)
+        return trial.audit(posted, accepted, real.view)
+
+    left = dict(real.accepted)
+    assert audited(frozenset({number}), left) == []
+    twice = {**left, max(left) + 1: left[max(left)]}
+    assert audited(frozenset({number}), twice) == ["posted 5, acknowledged 5, in the journal 6"]
+    del left[max(left)]
+    assert audited(frozenset({number}), left) == []
+    assert audited(frozenset(), real.accepted) != []
+
+
 def test_a_refusal_voids_the_run(real: Trial) -> None:
     refused = real.answers[0]._replace(status=422)
     assert "status 422" in real.audit([refused, *real.answers[1:]])[0]
@@ -165,3 +222,30 @@ def test_a_yardstick_that_moved_more_than_15_percent_does_not_count(
 )
 def test_quantile_is_the_nearest_rank(share: float, expected: float) -> None:
     assert trial.quantile([1.0, 2.0, 3.0, 4.0], share) == expected
+
+
+def test_longer_journal_is_measured_against_a_shorter_one(tmp_path: Path) -> None:
+    grown = growth.run(tmp_path, 700, 1500, silent)
+    assert [cost.name for cost in grown.costs] == [
+        *("opening", "page", "empty", "inclusion", "consistency", "append")
+    ]
+    assert all(cost.small_us > 0 and cost.large_us > 0 for cost in grown.costs)
+    assert {cost.name: cost.limit for cost in grown.costs if cost.limit} == growth.LIMITS
+    assert (grown.small, grown.large, grown.file_mib > 0) == (700, 1500, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio", "is_met"),
+    [
+        ("append", 1.5, True),
+        ("append", 1.6, False),
+        ("page", 2.9, True),
+        ("page", 3.1, False),
+        # What is to cost the same may differ by what two measurements of it do.
+        ("empty", 1.2, True),
+        ("empty", 1.3, False),
+        ("inclusion", 9.0, True),
+    ],
+)
+def test_limits_are_those_of_the_design(name: str, ratio: float, is_met: bool) -> None:
+    assert growth._cost(name, 100.0, 100.0 * ratio).is_met is is_met

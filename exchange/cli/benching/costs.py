@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange import resources
@@ -21,6 +24,7 @@ from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from exchange.custody.container import Secrets
     from exchange.model.identity import SuiteId
@@ -96,6 +100,19 @@ def _measure(suite: SuiteId, rounds: int) -> dict[str, float]:
     costs["parse_share"] = costs["parse_us"] / costs["verify_us"]
     costs["header_bytes"], costs["body_bytes"] = len(envelope.header), len(envelope.body)
     return costs
+
+
+def fsync_us(folder: Path, rounds: int) -> float:
+    """Return how long making one page durable takes in a folder: by the clock, the median."""
+    taken = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(rounds):
+            file.write(bytes(4096))
+            file.flush()
+            begun = time.perf_counter()
+            os.fsync(file.fileno())
+            taken.append((time.perf_counter() - begun) * 1e6)
+    return median(taken)
 
 
 def _cost_us(step: Callable[[], object], rounds: int) -> float:

@@ -28,6 +28,8 @@ _ENTRY = b"\nevent: entry\n"
 _BEAT = b"\nevent: beat\n"
 _READ_BYTES = 256 * 1024
 _SILENCE_S = 60.0
+# After an entry that is not there yet: nothing is owed before it.
+_FAR = 2**40
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -158,6 +160,37 @@ def _deliver(
         node_us = (node.cpu_s() - node_s) * 1e6
         own_us = (time.process_time() - own_s) * 1e6
     return _Spent(answers, node_us, own_us, seconds, memory)
+
+
+def idle_mib(
+    node: Running,
+    certificate: str,
+    makers: Mapping[str, Maker],
+    door: Connection,
+    count: int,
+) -> float:
+    """Return the memory of a node that so many streams of events listen to, and none hears.
+
+    Args:
+        node: running.
+        certificate: its own.
+        makers: of the endpoints that listen; each may have sixteen streams.
+        door: a connection that nothing is under way on.
+        count: of streams.
+
+    Raises:
+        Fault: the node hung up or fell silent.
+    """
+    tokens = [trial.open_session(door, Sealer(maker), name) for name, maker in makers.items()]
+    listeners: list[_Listener] = []
+    try:
+        for place in range(count):
+            token = tokens[place % len(tokens)]
+            listeners.append(_Listener(node.port, certificate, token, _FAR))
+        return node.memory_mib()
+    finally:
+        for listener in listeners:
+            listener.connection.close()
 
 
 def _figures(each: Round, spent: _Spent, alone_us: float) -> Heard:

@@ -30,6 +30,10 @@ READERS = tuple(f"us.exercise/desk-{number}" for number in range(20))
 LISTENERS = tuple(
     f"us.{member}/desk-{number}" for member in ("first", "second") for number in range(32)
 )
+# Two thousand streams need more endpoints: each may have sixteen.
+IDLERS = tuple(
+    f"us.{member}/desk-{number}" for member in ("third", "fourth") for number in range(32)
+)
 # Sealing pads it to the smallest bucket, 1 KiB.
 TEXT = b'{"exercise":"EXERCISE / EJERCICIO: bench"}'
 _DAY_S = 86_400
@@ -56,10 +60,12 @@ def found_exercise(folder: Path, passphrase: str) -> Place:
             ("us.exercise", READERS),
             ("us.first", LISTENERS[:32]),
             ("us.second", LISTENERS[32:]),
+            ("us.third", IDLERS[:32]),
+            ("us.fourth", IDLERS[32:]),
         )
     ]
     feeds = [found.feed("maritime", title, ["voi"], members)]
-    return found.write(folder, 0, members, feeds, passphrase)
+    return found.write_node(folder, 0, members, feeds, passphrase)
 
 
 def makers(place: Place) -> list[Maker]:

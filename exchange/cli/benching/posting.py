@@ -139,17 +139,22 @@ class Connection:
         self.tls.close()
 
 
-def drive(work: Sequence[tuple[Connection, Iterable[Request]]], limit_s: float) -> Run:
+def drive(
+    work: Sequence[tuple[Connection, Iterable[Request]]],
+    limit_s: float,
+    answers: list[Answer] | None = None,
+) -> Run:
     """Let each connection post its requests one after another, all at once.
 
     Args:
         work: connections, and what each may take from; two may share one iterator.
         limit_s: after so many seconds no more requests are begun.
+        answers: are added here as they come, for whoever wants them after a fault too.
 
     Raises:
         Fault: the node hung up or fell silent.
     """
-    answers: list[Answer] = []
+    answers = [] if answers is None else answers
     with selectors.DefaultSelector() as selector:
         waiting = deque((connection, iter(requests)) for connection, requests in work)
         begun = time.perf_counter()

@@ -24,7 +24,7 @@ from exchange.seal import jws
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from exchange.cli.benching.load import Sealer
@@ -60,6 +60,10 @@ class Running:
         mine = self.process.pid
         with open(f"/proc/{mine}/task/{mine}/children", "rb") as file:  # noqa: PTH123
             return [mine, *(int(each) for each in file.read().split())]
+
+    def kill(self) -> None:
+        """End the node in the middle of whatever it does; nothing is written or said."""
+        self.process.kill()
 
     def stop(self) -> None:
         """End the node as its operator would, and wait for it."""
@@ -142,6 +146,8 @@ class Posted(NamedTuple):
 
     envelopes: Mapping[int, Envelope]
     answers: Sequence[Answer]
+    # Sent to a node that was killed before it answered: recorded or not, as it happened.
+    unanswered: frozenset[int] = frozenset()
 
 
 def receipts_of(answer: Answer) -> list[Receipt]:
@@ -194,11 +200,21 @@ def audit(posted: Posted, accepted: Mapping[int, bytes], view: View) -> list[str
                 groups.add(bytes(receipt.group))
                 reasons += _unverified(receipt, header, view)
     sent = sum(len(answer.numbers) for answer in posted.answers)
-    if len(by_index) != sent or len(accepted) != sent:
-        reasons.append(
-            f"posted {sent}, acknowledged {len(by_index)}, in the journal {len(accepted)}"
-        )
+    told = len(accepted) - unanswered_in(posted, accepted, by_index)
+    if len(by_index) != sent or told != sent:
+        reasons.append(f"posted {sent}, acknowledged {len(by_index)}, in the journal {told}")
     return reasons
+
+
+def unanswered_in(
+    posted: Posted, accepted: Mapping[int, bytes], answered: Container[int]
+) -> int:
+    """Return how many entries are of what was sent and got no answer; each counts once."""
+    waiting = {posted.envelopes[number].header for number in posted.unanswered}
+    found = {
+        entry.partition(b"\n")[2] for index, entry in accepted.items() if index not in answered
+    }
+    return len(found & waiting)
 
 
 def _unverified(receipt: Receipt, header: bytes, view: View) -> list[str]:

@@ -7,7 +7,7 @@ import multiprocessing
 import platform
 import ssl
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,8 +15,10 @@ import msgspec
 from exchange.cli import state, world
 from exchange.cli.benching import cap, costs, hearing, load, trial
 from exchange.cli.benching.hearing import Heard
+from exchange.cli.benching.killing import post_until_killed
 from exchange.cli.benching.posting import Connection, Request, head
 from exchange.cli.benching.trial import Figures
+from exchange.custody.founding import SUITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     Load = dict[str, list[Envelope]]
 
 # What is asked of every release: shares of ``cap`` at least, and MiB at most.
-FLOORS = {"post-64": 0.30, "batch": 0.50, "idle_mib": 150.0}
+FLOORS = {"post-64": 0.30, "batch": 0.50, "idle_mib": 150.0, "subscribers_mib": 250.0}
+# How many times one sync and one verification a single post may take, of who posts alone.
+IDLE_TIMES = 3
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -54,6 +58,15 @@ class Plan(msgspec.Struct, frozen=True):
     # Bulletins to so many streams of events, and to how many; none where there are none.
     heard: int = 0
     listeners: tuple[int, ...] = ()
+    # Streams that are open and hear nothing.
+    subscribers: int = 0
+    # The last run: the node is killed when half of it was begun.
+    killed: Step = Step("killed", 64, 1, 2000)
+
+    @property
+    def posted(self) -> tuple[Step, ...]:
+        """Every run that posts what was sealed beforehand."""
+        return (*self.steps, self.killed)
 
 
 FULL = Plan(
@@ -69,6 +82,7 @@ FULL = Plan(
     rounds=200,
     heard=20,
     listeners=(10, 100, 1000),
+    subscribers=2000,
 )
 QUICK = Plan(
     (
@@ -83,6 +97,8 @@ QUICK = Plan(
     rounds=20,
     heard=3,
     listeners=(10, 100),
+    subscribers=50,
+    killed=Step("killed", 16, 1, 200),
 )
 WARM_UP = "warm-up"
 
@@ -96,7 +112,11 @@ class Floor(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What ``bench --json`` prints. ``void`` says why the figures do not count, if so."""
+    """What ``bench --json`` prints. ``void`` says why the figures do not count, if so.
+
+    ``journal`` tells what became of all that was posted: ``unanswered`` was under way when the
+    node was killed, and ``recorded`` of it stands in the journal all the same.
+    """
 
     machine: dict[str, str | int]
     cap: dict[str, float]
@@ -105,6 +125,9 @@ class Result(msgspec.Struct, frozen=True):
     of_cap: dict[str, float]
     idle_mib: float
     busy_mib: float
+    subscribers: int
+    subscribers_mib: float
+    fsync_us: float
     costs: dict[str, dict[str, float]]
     floors: dict[str, Floor]
     journal: dict[str, int]
@@ -148,12 +171,18 @@ def run(
             bench.post(node, plan, told)
             if plan.listeners:
                 bench.hear(node, place, plan, told)
+            bench.idle(node, place, plan, told)
+            bench.kill(node, plan, told)
         after = yardstick()
     told("costs ...")
     steps = costs.measure(plan.rounds)
+    bench.fsync_us = costs.fsync_us(place.node, plan.rounds)
     told("journal ...")
+    # A node opens what the killed one left, and ends as it should: that is what is looked at.
+    with trial.running(place.node, passphrase):
+        pass
     accepted = trial.accepted_in(place.node)
-    void = trial.audit(trial.Posted(bench.envelopes, bench.answers), accepted, sealer.view)
+    void = trial.audit(bench.posted(), accepted, sealer.view)
     if cap.apart(before, after) > cap.APART:
         void.append(
             f"cap was {before:.0f}/s before and {after:.0f}/s after: not a quiet machine"
@@ -166,7 +195,7 @@ def _made(
     pool: Executor, makers: Sequence[Maker], plan: Plan, told: Callable[[str], None]
 ) -> dict[str, list[Envelope]]:
     counts: dict[str, int] = {}
-    for step in plan.steps:
+    for step in plan.posted:
         for poster, share in _shares([maker.poster for maker in makers], step).items():
             counts[poster] = counts.get(poster, 0) + share
     total, done = sum(counts.values()), 0
@@ -189,7 +218,9 @@ class _Bench:
         self.heard: list[Heard] = []
         self.answers: list[Answer] = []
         self.envelopes: dict[int, Envelope] = {}
-        self.idle_mib = self.busy_mib = 0.0
+        self.unanswered: frozenset[int] = frozenset()
+        self.idle_mib = self.busy_mib = self.subscribers_mib = self.fsync_us = 0.0
+        self.subscribers = 0
         self._certificate = (place.node / state.CERTIFICATE).read_text(encoding="ascii")
         self._makers = makers
         self._waiting: dict[str, Iterator[tuple[int, Envelope]]] = {}
@@ -202,15 +233,8 @@ class _Bench:
     def post(self, node: Running, plan: Plan, told: Callable[[str], None]) -> None:
         """Do each run of the plan, one after another."""
         self.idle_mib = node.memory_mib()
-        with ExitStack() as stack:
-            most = max(step.clients for step in plan.steps)
-            connections = [Connection(node.port, self._certificate) for _ in range(most)]
-            for each in connections:
-                stack.callback(each.close)
-            tokens = [
-                trial.open_session(connections[0], load.Sealer(maker), maker.poster)
-                for maker in self._makers
-            ]
+        most = max(step.clients for step in plan.steps)
+        with self._connected(node, most) as (connections, tokens):
             for step in plan.steps:
                 told(f"{step.name} ...")
                 work = self._work(connections, tokens, step)
@@ -219,6 +243,50 @@ class _Bench:
                 if step.name != WARM_UP:
                     self.runs.append(figures)
         self.busy_mib = node.memory_mib()
+
+    @contextmanager
+    def _connected(
+        self, node: Running, count: int
+    ) -> Iterator[tuple[list[Connection], list[str]]]:
+        """Open so many connections, and a session for each poster."""
+        with ExitStack() as stack:
+            connections = [Connection(node.port, self._certificate) for _ in range(count)]
+            for each in connections:
+                stack.callback(each.close)
+            yield (
+                connections,
+                [
+                    trial.open_session(connections[0], load.Sealer(maker), maker.poster)
+                    for maker in self._makers
+                ],
+            )
+
+    def kill(self, node: Running, plan: Plan, told: Callable[[str], None]) -> None:
+        """Post once more, and kill the node in the middle of it."""
+        told("killed ...")
+        step = plan.killed
+        with self._connected(node, step.clients) as (connections, tokens):
+            work = self._work(connections, tokens, step)
+            killed = post_until_killed(node.kill, work, step.count // 2, plan.limit_s)
+        self.answers += killed.answers
+        self.unanswered = killed.unanswered
+
+    def posted(self) -> trial.Posted:
+        """Return everything that was sent and answered, and what was not answered."""
+        return trial.Posted(self.envelopes, self.answers, self.unanswered)
+
+    def idle(
+        self, node: Running, place: Place, plan: Plan, told: Callable[[str], None]
+    ) -> None:
+        """Look at the memory of a node that many listen to."""
+        told("subscribers ...")
+        self.subscribers = plan.subscribers
+        names = (*load.LISTENERS, *load.IDLERS)[: plan.subscribers]
+        with self._connected(node, 1) as ((door,), _):
+            makers = {name: load.maker(place, name) for name in names}
+            self.subscribers_mib = hearing.idle_mib(
+                node, self._certificate, makers, door, plan.subscribers
+            )
 
     def hear(
         self, node: Running, place: Place, plan: Plan, told: Callable[[str], None]
@@ -295,8 +363,15 @@ def _result(
         for name, floor in FLOORS.items()
         if name in of_cap
     }
-    idle = FLOORS["idle_mib"]
-    floors["idle_mib"] = Floor(idle, bench.idle_mib, bench.idle_mib <= idle)
+    one_ms = (bench.fsync_us + costs[SUITE]["verify_us"]) / 1e3
+    most = {**FLOORS, "post-1_ms": IDLE_TIMES * one_ms}
+    for name, found in (
+        ("idle_mib", bench.idle_mib),
+        ("subscribers_mib", bench.subscribers_mib),
+        ("post-1_ms", next((run.p50_ms for run in bench.runs if run.clients == 1), 0.0)),
+    ):
+        floors[name] = Floor(most[name], found, found <= most[name])
+    acknowledged = sum(len(answer.numbers) for answer in bench.answers)
     return Result(
         machine={
             "cores": cap.cores(),
@@ -315,11 +390,16 @@ def _result(
         of_cap=of_cap,
         idle_mib=bench.idle_mib,
         busy_mib=bench.busy_mib,
+        subscribers=bench.subscribers,
+        subscribers_mib=bench.subscribers_mib,
+        fsync_us=bench.fsync_us,
         costs=costs,
         floors=floors,
         journal={
             "accepted": accepted,
-            "acknowledged": sum(len(answer.numbers) for answer in bench.answers),
+            "acknowledged": acknowledged,
+            "unanswered": len(bench.unanswered),
+            "recorded": accepted - acknowledged,
         },
         void=void[:20],
     )
