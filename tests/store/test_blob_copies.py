@@ -85,7 +85,7 @@ async def test_what_was_purged_since_does_not_come_back(tmp_path):
     copies = brought_back(tmp_path)
     assert copies.purge([digest(ONE), "A" * 43]) == 1
     again = BlobFiles(tmp_path / "back", Clock())
-    assert await again.size(digest(ONE)) is None
+    assert not await again.is_kept(Blob(digest(ONE), len(ONE)))
     assert not copies.has(digest(ONE))
     counting = (tmp_path / "back" / "counted").glob("*/*")
     assert {path.name for path in counting} == {f"{digest(TWO)}.{len(TWO)}"}
