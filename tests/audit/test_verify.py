@@ -24,11 +24,11 @@ from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import Jwk
 from exchange.model.view import View
-from exchange.node.ports import Head, PressingRow, RowCounts
+from exchange.node.ports import Head, RowCounts
 from exchange.store.sqlite import SqliteStore
 from tests import builders
 from tests.builders import WATCH, refers, world
-from tests.node.running import post, running
+from tests.node.running import Routine, post, running
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def journal(tmp_path_factory):
     return path
 
 
-class Copy:
+class Copy(Routine):
     """A journal's entries and documents, to be altered: a source like any other."""
 
     def __init__(self, path) -> None:
@@ -112,10 +112,6 @@ class Copy:
 
     def kinds(self, first: int, limit: int) -> list[str]:
         return [entries.kind_of(facts_of(each)) for each in self.read(first, limit)]
-
-    def pressing(self, now: int) -> list[PressingRow]:  # noqa: ARG002
-        """All of it is routine."""
-        return []
 
     def newest(self, kind: str) -> int | None:
         found = [n for n, each in enumerate(self.kinds(0, len(self.stored))) if each == kind]

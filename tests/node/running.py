@@ -121,3 +121,10 @@ async def until(predicate: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not predicate():  # noqa: ASYNC110  (of many parts, not all have an event)
             await asyncio.sleep(0.001)
+
+
+class Routine:
+    """A source for audits, all of which is routine: nothing presses anybody."""
+
+    def pressing(self, now: int) -> list[ports.PressingRow]:  # noqa: ARG002
+        return []

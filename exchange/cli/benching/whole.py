@@ -97,8 +97,8 @@ QUICK = Plan(
     rounds=20,
     heard=3,
     listeners=(10, 100),
-    subscribers=50,
-    killed=Step("killed", 16, 1, 200),
+    subscribers=16,
+    killed=Step("killed", 16, 1, 96),
 )
 WARM_UP = "warm-up"
 
