@@ -230,7 +230,7 @@ async def test_older_journal_is_no_reason_to_cut_off_what_stands_behind_damage(
     shutil.copy(path, tmp_path / "older.db")
     await write(path, 3, second=second)
     shutil.copy(tmp_path / "older.db", path)
-    (file,) = second._folder.iterdir()
+    (file,) = second._folder.glob("*.groups")
     raw = bytearray(file.read_bytes())
     raw[100] ^= 1
     file.write_bytes(raw)
