@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 from exchange.audit.groups import Group
@@ -11,7 +13,7 @@ from exchange.audit.verify import Stored
 from exchange.errors import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from exchange.errors import Fault
     from exchange.node.ports import Batch, Head, Outcome, PressingRow, RowCounts, Store
@@ -105,6 +107,25 @@ def opened(file: Path) -> Blocking:
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     return Blocking(SqliteStore.open(file, read_only=True))
+
+
+@contextmanager
+def at_one_moment(file: Path) -> Iterator[Blocking]:
+    """Give a journal's file as it is now: a copy of it, where a node may be writing to it.
+
+    Read while it grows, entries and tables of different moments would contradict each other,
+    and an honest node would look like one that tampers.
+    """
+    from exchange.store.file import copy  # noqa: PLC0415
+
+    if not Path(f"{file}-wal").exists():
+        with opened(file) as source:
+            yield source
+        return
+    with TemporaryDirectory(prefix="exchange-") as folder:
+        copy(file, Path(folder) / file.name)
+        with opened(Path(folder) / file.name) as source:
+            yield source
 
 
 def to_rebuild_from(file: Path) -> Blocking:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exchange.cli import output, progress
-from exchange.cli.journal_file import may_lack_newest, opened, says_nothing_of_it
+from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.usage import Unusable
@@ -132,7 +132,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
 
     promised = _given(anchor, kept)
     try:
-        with opened(file) as source:
+        with at_one_moment(file) as source:
             told = progress.counted(session)
             size = source.size()
             report = Verifier(

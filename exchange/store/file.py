@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -171,6 +171,18 @@ def connect_reader(
         _require_ours(connection, may_be_new=False, or_older=OLDER if may_be_older else ())
         connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         return connection
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a journal as it is at one moment, while it may be written; page by page, unjudged.
+
+    Raises:
+        Fault: it is not a journal of this version, or cannot be read; or no room for the copy.
+    """
+    with faults(), closing(connect_reader(path, is_live=False)) as source:
+        create_private(to)
+        with closing(sqlite3.connect(to)) as target:
+            source.backup(target)
 
 
 def create_private(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -11,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from exchange.cli import output
-from exchange.cli.journal_file import may_lack_newest, says_nothing_of_it
+from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
 from exchange.cli.main import cli
 from exchange.errors import Code, Fault
+from exchange.node import ports
 from exchange.store import file
 from exchange.store.sqlite import SqliteStore
 from tests.store.samples import Scribe
@@ -98,3 +100,26 @@ def test_file_that_is_no_journal_any_more_is_an_alarm_that_says_why(written, lan
 def test_what_keeps_a_file_from_us_is_told_from_what_is_wrong_in_it(reason, is_nothing):
     assert says_nothing_of_it(Fault(Code.STORE_FAILED, reason=reason)) is is_nothing
     assert not says_nothing_of_it(Fault(Code.STORE_FAILED, found=7))
+
+
+async def test_what_is_written_meanwhile_is_not_seen_by_an_audit(tmp_path):
+    path, scribe = tmp_path / "journal.db", Scribe()
+    store = SqliteStore.open(path)
+    await store.append(scribe.bulletins(3), 0)
+    # An audit is no coroutine: it has an event loop of its own.
+    loop = asyncio.get_running_loop()
+
+    def audit():
+        with at_one_moment(path) as source:
+            before = source.counts()
+            more = asyncio.run_coroutine_threadsafe(store.append(scribe.bulletins(2), 3), loop)
+            assert isinstance(more.result(20), ports.Done)
+            assert source.counts() == before
+            return source.size(), len(source.read(0, 100))
+
+    assert set(await asyncio.to_thread(audit)) == {3}
+    await store.close()
+    with_all = await asyncio.to_thread(lambda: SqliteStore.open(path, read_only=True))
+    assert (await with_all.head()).size == 5
+    await with_all.close()
+    assert not list(tmp_path.glob("exchange-*"))
