@@ -90,6 +90,9 @@ class FaultyStore:
     async def waiting(self, now: int) -> list[tuple[int, int]]:
         return await self._answer(self.inner.waiting(now))
 
+    async def chased(self, now: int) -> list[ports.ChasedRow]:
+        return await self._answer(self.inner.chased(now))
+
     async def positions(self) -> dict[str, int]:
         return await self._answer(self.inner.positions())
 

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from exchange.api.routes import NODE
+from exchange.broker import chasing
 from exchange.broker.pressing import RANKS
 from exchange.errors import Code, Refusal
 from exchange.policy import expiry
 from exchange.policy.ageing import overdue_s
+from exchange.policy.chasing import is_active
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exchange.model.view import View
+    from exchange.node.ports import ChasedRow
     from exchange.node.served import Health, Refused
 
 CERTIFICATE_ENDS = web.AppKey("certificate_ends", int)
@@ -42,6 +45,7 @@ async def metrics(request: web.Request) -> web.Response:
         *_kept(await node.blobs.kept()),
         *_expiring(node.view, now),
         *_pressing(node.view, await node.store.waiting(now), now),
+        *_chased(node.view, await node.store.chased(now), now),
     ]
     return web.Response(text="\n".join(lines) + "\n", content_type="text/plain")
 
@@ -117,4 +121,33 @@ def _pressing(view: View, waiting: Sequence[tuple[int, int]], now: int) -> list[
         f"# HELP {past} Of these, past the arrangement's target: alarm on flash over 0.",
         f"# TYPE {past} gauge",
         *(f'{past}{{precedence="{precedence}"}} {over}' for precedence, _, over in told),
+    ]
+
+
+def _chased(view: View, chased: Sequence[ChasedRow], now: int) -> list[str]:
+    """Return how many cancellations and corrections wait for a holder to acknowledge; no names.
+
+    A holder that is suspended can answer nothing: it is counted apart, by the rule's name.
+    """
+    name, past, given_up = "exchange_chased", "exchange_chased_overdue", "exchange_chase_given_up"
+    told, arrangement = [], view.arrangement
+    active = [row for row in chased if is_active(view, row.endpoint)]
+    for rank, precedence in enumerate(chasing.RANKS):
+        taken = [row.taken_ms for row in active if row.rank == rank]
+        over = sum(
+            arrangement is not None
+            and overdue_s(arrangement, precedence, each, now) is not None
+            for each in taken
+        )
+        told.append((precedence, len(taken), over))
+    return [
+        f"# HELP {name} Holders that did not acknowledge a cancellation or correction yet.",
+        f"# TYPE {name} gauge",
+        *(f'{name}{{precedence="{precedence}"}} {count}' for precedence, count, _ in told),
+        f"# HELP {past} Of these, past the arrangement's target: alarm on any.",
+        f"# TYPE {past} gauge",
+        *(f'{past}{{precedence="{precedence}"}} {over}' for precedence, _, over in told),
+        f"# HELP {given_up} Not chased, by a named rule, while it lasts.",
+        f"# TYPE {given_up} gauge",
+        f'{given_up}{{rule="holder-revoked"}} {len(chased) - len(active)}',
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import bearing, holding, keys
+from exchange.broker import bearing, chasing, holding, keys
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -36,6 +36,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from exchange.broker.chasing import Chased
     from exchange.broker.holding import Target
     from exchange.broker.intake import Considered
     from exchange.broker.lookups import Signed
@@ -60,7 +61,8 @@ class Record(NamedTuple):
     """One entry to append, and all that the store keeps beside it in the same commit.
 
     ``pressing`` is how it presses, if it does; ``seen_to`` are (endpoint, index) of earlier
-    ones that do so no more.
+    ones that do so no more. ``chased`` is of whom an acknowledgement is chased; ``over`` are
+    entries of which nobody is chased any more.
     """
 
     facts: Facts
@@ -70,6 +72,8 @@ class Record(NamedTuple):
     blob: tuple[Blob, bytes] | None = None
     pressing: Pressing | None = None
     seen_to: tuple[tuple[str, int], ...] = ()
+    chased: Chased | None = None
+    over: tuple[int, ...] = ()
     # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
     heads: bytes = b""
 
@@ -257,19 +261,19 @@ class Ledger:
             taken_ms=self.taken_ms,
             view=self.view,
         )
-        names = (
-            *own(decision, decision.digest),
-            *held.keys,
-        )
+        names, endpoints = own(decision, decision.digest), [each.endpoint for each in owed]
+        early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
         record = Record(
             facts,
             entries.encode(facts, raw),
-            names,
+            (*names, *held.keys),
             tuple(owed),
             (decision.seen.blob, body),
             # Cancelled before it came, it is nothing to hurry for.
-            None if cancelled else pressing_of(header, [each.endpoint for each in owed]),
+            None if cancelled else pressing_of(header, endpoints),
             dropped_by(header, held),
+            chasing.of(header, endpoints, held, early, find),
+            chasing.over_by(header, held, early),
         )
         return Recorded(self._add(record), is_new=True)
 
@@ -344,8 +348,16 @@ class Ledger:
             keys.granted_to(named, grant.to),
             keys.nth_grant(named, number),
         )
-        blob = (decision.seen.blob, body)
-        return self._keep(facts, raw, names, blob, pressing_of(target.header, [grant.to]))
+        record = Record(
+            facts,
+            entries.encode(facts, raw),
+            names,
+            tuple(facts.owed),
+            (decision.seen.blob, body),
+            pressing_of(target.header, [grant.to]),
+            chased=chasing.of_grant(target, grant.to, stands.corrections),
+        )
+        return Recorded(self._add(record), is_new=True)
 
     def _release(
         self, decision: Countersigned, raw: bytes, find: Callable[[bytes], Found | None]
@@ -374,14 +386,11 @@ class Ledger:
 
     def _keep(
         self,
-        facts: entries.Granted | entries.Released | entries.Noticed,
+        facts: entries.Released | entries.Noticed,
         raw: bytes,
         names: tuple[bytes, ...],
-        blob: tuple[Blob, bytes] | None = None,
-        pressing: Pressing | None = None,
     ) -> Recorded:
-        entry = entries.encode(facts, raw)
-        record = Record(facts, entry, names, tuple(facts.owed), blob, pressing)
+        record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed))
         return Recorded(self._add(record), is_new=True)
 
     def _establish(self, decision: Established, raw: bytes) -> Recorded:

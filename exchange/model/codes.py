@@ -88,8 +88,8 @@ WIRE = (
     "vulnerabilities",
     "zones",
 )
-# Lists of words for people only: labels, phrases, warnings, what was expected.
-SPOKEN = ("expectations", "fields", "indicators", "measures", "phrases")
+# Lists of words for people only: labels, phrases, warnings, what was expected, what became of it.
+SPOKEN = ("chase-ends", "expectations", "fields", "indicators", "measures", "phrases")
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -135,6 +135,18 @@ class PressingRow(msgspec.Struct, frozen=True, order=True):
     until: int
 
 
+class ChasedRow(NamedTuple):
+    """That an endpoint's acknowledgement of an entry is chased.
+
+    Its rank is a place in ``chasing.RANKS``; taken in at ``taken_ms``.
+    """
+
+    endpoint: str
+    index: int
+    rank: int
+    taken_ms: int
+
+
 class RowCounts(msgspec.Struct, frozen=True):
     """How many rows the derived tables hold.
 
@@ -195,6 +207,14 @@ class Store(Protocol):
 
     async def waiting(self, now: int) -> list[tuple[int, int]]:
         """Return rank and taken time (ms) of all that presses in any inbox; for metrics."""
+
+    async def chased(self, now: int) -> list[ChasedRow]:
+        """Return whose acknowledgement of what is chased (``Record.chased``); for metrics.
+
+        Gone are: what its endpoint has seen to (``Record.seen_to``); what a later record says is
+        over (``Record.over``), and all that is about that; and what ends by ``now``. None of
+        what was taken in before there was this table.
+        """
 
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""

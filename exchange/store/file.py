@@ -66,7 +66,7 @@ INSERT INTO meta VALUES (0, 0, 0, x'', 0, x'')
 """
 
 # Also made in a file that was there before this table was: of what it holds already, nothing
-# is told ahead.
+# is told ahead, and nobody is counted as chased.
 # urgent   what presses, by inbox and rank; a row goes with its acknowledgement, or expires
 _URGENT: Final = """
 CREATE TABLE IF NOT EXISTS urgent (
@@ -74,6 +74,16 @@ CREATE TABLE IF NOT EXISTS urgent (
     until INTEGER NOT NULL, PRIMARY KEY (endpoint, rank, idx)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS urgent_until ON urgent (until)
+"""
+# chased   whose acknowledgement of which entry is chased, and what that is about; a row goes
+#          with the acknowledgement, with what it is about, or at the end of retention
+_CHASED: Final = """
+CREATE TABLE IF NOT EXISTS chased (
+    endpoint TEXT, idx INTEGER, target INTEGER NOT NULL, rank INTEGER NOT NULL,
+    taken_ms INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (endpoint, idx)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS chased_idx ON chased (idx);
+CREATE INDEX IF NOT EXISTS chased_target ON chased (target)
 """
 
 
@@ -144,7 +154,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         if is_new:
             _create(connection)
-        for statement in _URGENT.split(";"):
+        for statement in (*_URGENT.split(";"), *_CHASED.split(";")):
             connection.execute(statement)
         if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             raise Fault(Code.STORE_FAILED, reason="a reader holds up the write-ahead log")

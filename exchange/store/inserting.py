@@ -103,6 +103,7 @@ def _insert(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
     _keys(connection, keys, min(FRESH_KEYS, max(FRESH_LEAST, isqrt(_FRESH_ROOT * first))))
     _inboxes(connection, batch, first)
     _urgent(connection, batch, first)
+    _chased(connection, batch, first)
     _rows(
         connection,
         "newest",
@@ -175,6 +176,27 @@ def _urgent(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
     connection.executemany(
         "DELETE FROM urgent WHERE endpoint = ? AND rank IN (0, 1) AND idx = ?",
         [each for record in batch.records for each in record.seen_to],
+    )
+
+
+def _chased(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> None:
+    """One record after the other: what a cancellation ends may have come in the same group."""
+    rows = rules.chased_rows(batch, first)
+    if rows:
+        connection.execute("DELETE FROM chased WHERE until <= ?", (batch.taken_ms // 1000,))
+        _rows(connection, "chased", rows)
+    connection.executemany(
+        "DELETE FROM chased WHERE endpoint = ? AND idx = ?",
+        [each for record in batch.records for each in record.seen_to],
+    )
+    over = [
+        (entry, entry, index)
+        for index, record in enumerate(batch.records, first)
+        for entry in record.over
+    ]
+    connection.executemany(
+        "DELETE FROM chased WHERE (idx = ? OR target = ?) AND idx < ?",
+        over,
     )
 
 

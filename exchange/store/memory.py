@@ -30,6 +30,8 @@ class _Tables:
         self.inboxes: dict[str, list[int]] = {}
         # Endpoint, rank and index of what presses; when it was taken (ms), and until when (s).
         self.urgent: dict[tuple[str, int, int], tuple[int, int]] = {}
+        # Endpoint and index of what is chased; its target, rank, taken (ms), and until (s).
+        self.chased: dict[tuple[str, int], tuple[int, int, int, int]] = {}
         self.newest: dict[str, int] = {}
         self.groups: list[ports.GroupRow] = []
         self.blobs: dict[str, bytes] = {}
@@ -91,6 +93,7 @@ class MemoryStore:
             if record.blob is not None:
                 kept.blobs.setdefault(record.blob[0].digest, record.blob[1])
         self._press(batch, first)
+        self._chase(batch, first)
         kept.rows[0] += b"".join(batch.leaves)
         for tile in batch.tiles:
             row = kept.rows.setdefault(tile.level + 1, bytearray())
@@ -109,6 +112,21 @@ class MemoryStore:
             for endpoint, index in record.seen_to:
                 for rank in range(len(RANKS)):
                     urgent.pop((endpoint, rank, index), None)
+
+    def _chase(self, batch: ports.Batch, first: int) -> None:
+        kept, now = self._tables, batch.taken_ms // 1000
+        if rows := rules.chased_rows(batch, first):
+            kept.chased = {key: row for key, row in kept.chased.items() if row[3] > now}
+            kept.chased.update({(row[0], row[1]): row[2:] for row in rows})
+        for index, record in enumerate(batch.records, first):
+            gone = [
+                key
+                for key, row in kept.chased.items()
+                if key in record.seen_to
+                or (key[1] < index and {key[1], row[0]} & set(record.over))
+            ]
+            for key in gone:
+                del kept.chased[key]
 
     async def read(self, first: int, limit: int) -> list[ports.Row]:
         """Return at most ``limit`` entries from index ``first`` on, in order."""
@@ -153,6 +171,15 @@ class MemoryStore:
         """Return all that presses in any inbox."""
         urgent = self._opened().urgent.items()
         return sorted(ports.PressingRow(*key, *told) for key, told in urgent if told[1] > now)
+
+    async def chased(self, now: int) -> list[ports.ChasedRow]:
+        """Return whose acknowledgement of what is chased."""
+        chased = self._opened().chased.items()
+        return [
+            ports.ChasedRow(endpoint, index, rank, taken_ms)
+            for (endpoint, index), (_, rank, taken_ms, until) in chased
+            if until > now
+        ]
 
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""

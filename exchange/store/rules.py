@@ -95,6 +95,17 @@ def counts_after(batch: Batch, held: Mapping[str, int]) -> dict[str, int]:
     return counts
 
 
+def chased_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int, int]]:
+    """Return (endpoint, index, target, rank, taken in ms, until in s) of what is chased."""
+    return sorted(
+        (endpoint, index, each.chased.target, each.chased.rank, each.facts.taken_ms, until)
+        for index, each in enumerate(batch.records, first)
+        if each.chased is not None
+        for until in (each.chased.until,)
+        for endpoint in each.chased.endpoints
+    )
+
+
 def urgent_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int]]:
     """Return (endpoint, rank, index, taken in ms, until in s) of what presses in a batch."""
     return sorted(

@@ -120,6 +120,13 @@ def pressing(connection: sqlite3.Connection, now: int) -> list[ports.PressingRow
     return [ports.PressingRow(*row) for row in rows]
 
 
+def chased(connection: sqlite3.Connection, now: int) -> list[ports.ChasedRow]:
+    """Return whose acknowledgement of what is chased."""
+    statement = "SELECT endpoint, idx, rank, taken_ms FROM chased WHERE until > ?"
+    rows = _rows(connection, statement, (now,), (str, int, int, int))
+    return [ports.ChasedRow(*row) for row in rows]
+
+
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many entries each inbox holds."""
     return dict(_rows(connection, "SELECT endpoint, count FROM inbox_head", (), (str, int)))

@@ -163,6 +163,10 @@ class SqliteStore:
         """Return all that presses in any inbox."""
         return await self._read(selecting.pressing, now)
 
+    async def chased(self, now: int) -> list[ports.ChasedRow]:
+        """Return whose acknowledgement of what is chased."""
+        return await self._read(selecting.chased, now)
+
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
         return await self._read(selecting.positions)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exchange.cli import state
 from exchange.errors import Code, Fault
@@ -14,6 +15,7 @@ from exchange.store.shipped import ShippedFiles
 from tests import builders
 from tests.api.attached import BLOB, accepted, send
 from tests.api.serving import certificate, serving
+from tests.broker.amending import cancelling, correcting
 from tests.builders import COAST, DAY, MINSA, NOW, OPS, WATCH
 from tests.node.running import Clock, post, until
 from tests.policy.test_expiry import ending
@@ -113,3 +115,41 @@ async def test_flash_that_nobody_acknowledged_is_counted_and_alarmed_once_overdu
         assert await told() == ([1, 1], [1, 0])
         clock.ms += 1200 * 1000
         assert await told() == ([1, 1], [1, 1])
+
+
+def chased(text: str) -> tuple[list[int], list[int], int]:
+    names = ("flash", "immediate", "priority", "routine")
+    counts, over = (
+        [gauge(text, f'exchange_chased{what}{{precedence="{each}"}}') for each in names]
+        for what in ("", "_overdue")
+    )
+    return counts, over, gauge(text, 'exchange_chase_given_up{rule="holder-revoked"}')
+
+
+async def test_corrections_and_cancellations_that_no_holder_acknowledged_are_counted() -> None:
+    clock, world = Clock(), builders.world()
+    async with serving(clock=clock) as door:
+
+        async def told() -> tuple[list[int], list[int], int]:
+            text = (await door.get("/metrics", None)).body.decode()
+            assert WATCH not in text
+            return chased(text)
+
+        sent = world.envelope(to=[WATCH, COAST])
+        await post(door.node, sent)
+        correction = correcting(sent, to=[WATCH], precedence="immediate")
+        await post(door.node, correction)
+        assert await told() == ([0, 2, 0, 0], [0, 0, 0, 0], 0)
+        clock.ms += 1800 * 1000
+        assert await told() == ([0, 2, 0, 0], [0, 2, 0, 0], 0)
+        await post(door.node, world.ack(correction, WATCH, outcome="delivered"))
+        await post(door.node, world.ack(correction, COAST, outcome="unreadable"))
+        assert await told() == ([0, 1, 0, 0], [0, 1, 0, 0], 0)
+        cancellation = cancelling(sent, to=[WATCH], precedence="flash")
+        await post(door.node, cancellation)
+        assert await told() == ([2, 0, 0, 0], [0, 0, 0, 0], 0)
+        suspended = world.amended(COAST, lambda each: replace(each, status="suspended"))
+        assert (await door.post(suspended + b"\n\n", MINSA)).status == 201
+        assert await told() == ([1, 0, 0, 0], [0, 0, 0, 0], 1)
+        await post(door.node, world.ack(cancellation, WATCH))
+        assert await told() == ([0, 0, 0, 0], [0, 0, 0, 0], 1)
