@@ -129,7 +129,11 @@ def _chased(view: View, chased: Sequence[ChasedRow], now: int) -> list[str]:
 
     A holder that is suspended can answer nothing: it is counted apart, by the rule's name.
     """
-    name, past, given_up = "exchange_chased", "exchange_chased_overdue", "exchange_chase_given_up"
+    name, past, given_up = (
+        "exchange_chased",
+        "exchange_chased_overdue",
+        "exchange_chase_given_up",
+    )
     told, arrangement = [], view.arrangement
     active = [row for row in chased if is_active(view, row.endpoint)]
     for rank, precedence in enumerate(chasing.RANKS):

@@ -1,8 +1,8 @@
-"""Whom an entry makes the node chase, and whose chase it ends: a short table beside the inboxes.
+"""Whom an entry makes the node chase, and whose chase it ends: a table beside the inboxes.
 
-The rules are ``policy.chasing``'s; here they are told of as entries come, so that counting what is
+The rules are ``policy.chasing``'s; they are followed as entries come, so that counting what is
 open reads no journal. A row goes with its holder's acknowledgement, when what it tells of is
-withdrawn or moot, and at the end of retention. A suspended holder's row stays: it may come back.
+withdrawn or moot, and at the end of retention. A suspended holder's stays: it may come back.
 """
 
 from __future__ import annotations

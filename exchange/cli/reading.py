@@ -8,12 +8,12 @@ import sys
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
 from exchange import render
-from exchange.cli import ageing, away, choosing, news, output, proving, saving, world
+from exchange.cli import ageing, away, chasing, choosing, news, output, proving, saving, world
 from exchange.cli import bearing as shown
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exchange.client.agency import Agency
+    from exchange.client.chasing import Reminder
     from exchange.client.inbox import Shown
     from exchange.client.proving import Proven
     from exchange.model.objects import Outcome
@@ -64,21 +65,19 @@ def inbox(session: Session, after: int, prove: bool) -> None:
     With --prove it ends with 5 and an alarm where the node withholds, changes or takes back
     anything of it, or shows an old state.
     """
-    found, late, outcome, as_of = asyncio.run(_everything(session, prove=prove))
-    items = [item for item in found if item.index > after]
+    looked = asyncio.run(_everything(session, prove=prove))
+    items, owing = [item for item in looked.items if item.index > after], looked.owing
     marks = bearing.marks(items)
     rows = [
-        ageing.add(
-            _row(item, session, items, marks.get(item.index, [])),
-            late.get(item.index),
-            session,
-        )
+        chasing.add(ageing.add(row, looked.late.get(item.index), session), owing, session)
         for item in items
+        for row in (_row(item, session, items, marks.get(item.index, [])),)
     ]
     if session.as_json:
         endpoint = session.context().profile().endpoint
-        told = {"endpoint": endpoint, "items": rows, **as_of, **proving.told(outcome)}
-        output.show_json(told)
+        told = {"items": rows, "to_acknowledge": [chasing.told(each) for each in owing]}
+        proven = proving.told(looked.outcome)
+        output.show_json({"endpoint": endpoint, **told, **looked.as_of, **proven})
     elif rows:
         heads = _HEADS[session.lang]
         if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE:
@@ -87,22 +86,33 @@ def inbox(session: Session, after: int, prove: bool) -> None:
         output.table(rows, heads)
     else:
         session.say("El buzón está vacío.", "The inbox is empty.")
-    away.conclude(as_of, session)
-    proving.conclude(outcome, session)
+    if not session.as_json:
+        chasing.show(owing, session)
+    away.conclude(looked.as_of, session)
+    proving.conclude(looked.outcome, session)
 
 
-async def _everything(
-    session: Session, *, prove: bool
-) -> tuple[list[Item], dict[int, int], Proven | Refusal | None, dict[str, Any]]:
-    """Return the inbox, what is overdue, what became of proving it, and as of when it is."""
+class _Looked(NamedTuple):
+    """The inbox; what is overdue, and to be acknowledged; how proving went, and as of when."""
+
+    items: list[Item]
+    late: dict[int, int]
+    owing: list[Reminder]
+    outcome: Proven | Refusal | None
+    as_of: dict[str, Any]
+
+
+async def _everything(session: Session, *, prove: bool) -> _Looked:
     async with session.context().agency() as agency:
         if prove:
             # What is held proves nothing of what there is by now: the node must be there.
             items, outcome = await _proven(agency, await agency.everything())
-            return items, ageing.in_inbox(agency, items), outcome, {}
-        known = await agency.known()
-        late = ageing.in_inbox(agency, known.items)
-        return known.items, late, None, away.told(agency, known)
+            as_of: dict[str, Any] = {}
+        else:
+            known = await agency.known()
+            items, outcome, as_of = known.items, None, away.told(agency, known)
+        late, owing = ageing.in_inbox(agency, items), chasing.open_here(agency, items)
+        return _Looked(items, late, owing, outcome, as_of)
 
 
 async def _proven(agency: Agency, items: list[Item]) -> tuple[list[Item], Proven | Refusal]:
@@ -135,23 +145,31 @@ def watch(session: Session, after: int, count: int | None) -> None:
 async def _watch(session: Session, after: int, count: int | None) -> None:
     seen = 0
     async with session.context().agency() as agency:
-        async for item in agency.follow(after, partial(_tell_broken, session, agency.heard_ms)):
-            # What went before is not here to compare with; what its entry names is.
-            marks = bearing.marks([item])
-            row = _row(item, session, [item], marks.get(item.index, []))
-            words = [_AHEAD[session.lang]] if item.ahead else []
-            if isinstance(item, Delivered):
-                words += shown.says_to_do(item, session)
-            told = "state_text" if session.as_json else "state"
-            row[told] = ", ".join(filter(None, [*words, row[told]]))
-            if session.as_json:
-                output.show_json({**row, "ahead": item.ahead})
-            else:
-                names = ("index", "taken", "precedence", "type", "origin", "title", "state")
-                click.echo("  ".join(render.visible(str(row[name])) for name in names))
-            seen += 1
-            if seen == count:
-                return
+        held = {item.index: item for item in (await agency.known()).items}
+        trouble = partial(_tell_broken, session, agency.heard_ms)
+        async with chasing.reminding(session, agency, held):
+            async for item in agency.follow(after, trouble):
+                held.setdefault(item.index, item)
+                _show_arrived(session, item)
+                seen += 1
+                if seen == count:
+                    return
+
+
+def _show_arrived(session: Session, item: Item) -> None:
+    # What went before is not compared with; what its entry names is.
+    marks = bearing.marks([item])
+    row = _row(item, session, [item], marks.get(item.index, []))
+    words = [_AHEAD[session.lang]] if item.ahead else []
+    if isinstance(item, Delivered):
+        words += shown.says_to_do(item, session)
+    told = "state_text" if session.as_json else "state"
+    row[told] = ", ".join(filter(None, [*words, row[told]]))
+    if session.as_json:
+        output.show_json({**row, "ahead": item.ahead})
+    else:
+        names = ("index", "taken", "precedence", "type", "origin", "title", "state")
+        click.echo("  ".join(render.visible(str(row[name])) for name in names))
 
 
 def _tell_broken(
@@ -309,7 +327,8 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
             "--show-text muestra lo que guarda --save DIR.",
             "--show-text shows what --save DIR saves.",
         )
-    item, items, saved, as_of = asyncio.run(_read(session, identity, folder))
+    item, looked, saved = asyncio.run(_read(session, identity, folder))
+    items, owing, as_of = looked.items, looked.owing, looked.as_of
     marks = bearing.marks(items).get(item.index, [])
     if item.bulletin is None:
         if not session.as_json:
@@ -317,6 +336,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
             for words in shown.does(item, items, session):
                 click.echo(f"!!! {words.upper()} !!!", err=True)
             shown.warn(marks, session, err=True)
+            chasing.show(owing, session, err=True)
         raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=identity)
     if session.as_json:
         output.show_json(
@@ -328,6 +348,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
                 "bulletin": saving.without_keys(item.bulletin),
                 "not_understood": item.not_understood,
                 **shown.told(item, items, marks),
+                "to_acknowledge": [chasing.told(each) for each in owing],
                 **({} if folder is None else {"saved": [str(path) for path in saved]}),
                 **as_of,
             }
@@ -336,6 +357,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
         return
     codes = world.codes()
     shown.warn(marks, session)
+    chasing.show(owing, session)
     click.echo(render.heading(item.header, session.lang, codes))
     click.echo()
     click.echo(render.page(item.bulletin, session.lang, codes, unknown=item.not_understood))
@@ -353,11 +375,14 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
 
 async def _read(
     session: Session, identity: str, folder: Path | None
-) -> tuple[Delivered, list[Item], list[Path], dict[str, Any]]:
+) -> tuple[Delivered, _Looked, list[Path]]:
+    """Return a bulletin, what was looked at and concerns it, and where its files were saved."""
     async with session.context().agency() as agency:
         item, known = await find(agency, identity)
         saved = await saving.save_all(session, agency, item, folder)
-        return item, known.items, saved, away.told(agency, known)
+        owing = chasing.about(item, chasing.open_here(agency, known.items))
+        as_of = away.told(agency, known)
+        return item, _Looked(known.items, {}, owing, None, as_of), saved
 
 
 @click.command()

@@ -88,7 +88,7 @@ WIRE = (
     "vulnerabilities",
     "zones",
 )
-# Lists of words for people only: labels, phrases, warnings, what was expected, what became of it.
+# Lists of words for people only: labels, phrases, warnings, what was expected or came of it.
 SPOKEN = ("chase-ends", "expectations", "fields", "indicators", "measures", "phrases")
 
 

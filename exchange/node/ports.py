@@ -135,7 +135,7 @@ class PressingRow(msgspec.Struct, frozen=True, order=True):
     until: int
 
 
-class ChasedRow(NamedTuple):
+class ChasedRow(msgspec.Struct, frozen=True, order=True):
     """That an endpoint's acknowledgement of an entry is chased.
 
     Its rank is a place in ``chasing.RANKS``; taken in at ``taken_ms``.
@@ -211,9 +211,9 @@ class Store(Protocol):
     async def chased(self, now: int) -> list[ChasedRow]:
         """Return whose acknowledgement of what is chased (``Record.chased``); for metrics.
 
-        Gone are: what its endpoint has seen to (``Record.seen_to``); what a later record says is
-        over (``Record.over``), and all that is about that; and what ends by ``now``. None of
-        what was taken in before there was this table.
+        Gone are: what its endpoint has seen to (``Record.seen_to``); what a later record says
+        is over (``Record.over``), and all that is about that; and what ends by ``now``. None
+        of what was taken in before there was this table.
         """
 
     async def positions(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What cancels or corrects is chased: of each holder, until it acknowledges or a rule ends it.
 
-Nothing of this is kept. What the journal holds, the view and the time say all of it, to the node
-that counts, to the originator who waits, and to the holder who is reminded.
+Nothing of this is kept. What the journal holds, the view and the time say all of it: to the
+node that counts, to the originator who waits, and to the holder who is reminded.
 """
 
 from __future__ import annotations

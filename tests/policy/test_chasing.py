@@ -18,9 +18,7 @@ TARGET_S = 600
 
 
 def view(status: str = "active") -> Any:
-    changed = world().amended(
-        WATCH, lambda each: msgspec.structs.replace(each, status=status)
-    )
+    changed = world().amended(WATCH, lambda each: msgspec.structs.replace(each, status=status))
     return world().later(changed) if status != "active" else world().later()
 
 
