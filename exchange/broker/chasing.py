@@ -108,9 +108,10 @@ def over_by(header: Header, held: Bearing, early: Early) -> tuple[int, ...]:
     """Return the entries of which nobody is chased any more, nor of what is about them.
 
     What is cancelled, where it was chased itself, and its corrections: now its cancellation is
-    chased. Of what comes after its cancellation, the corrections that came before it.
+    chased. Of what comes after its cancellation, the corrections that came before it. A second
+    cancellation ends nothing: it takes no key.
     """
     over = [each.index for each in early.corrections] if early.cancelling else []
-    if header.verb == "cancel" and held.target is not None:
+    if header.verb == "cancel" and held.target is not None and held.keys:
         over.append(held.target)
     return tuple(over)

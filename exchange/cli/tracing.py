@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, naming, output, world
+from exchange.cli import ageing, naming, output, timeline
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
-from exchange.client import granting
-from exchange.client.reading import Acked, Granted
-from exchange.errors import Code, Refusal
-from exchange.model import header as headers
-from exchange.model import objects
-from exchange.seal import jws
+from exchange.client import story
+from exchange.client.transport import is_away
+from exchange.errors import Code, ExchangeError, Refusal
+from exchange.model import entry as entries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from exchange.client.outbox import Outbox
-    from exchange.client.reading import Item
+    from exchange.client.agency import Agency
+    from exchange.client.story import GrantTold, Past, Posted, Reason
+    from exchange.model.header import Header
+    from exchange.model.view import View
 
 
 @click.command()
@@ -29,116 +27,151 @@ if TYPE_CHECKING:
 @verb
 def trace(session: Session, identity: str) -> None:
     """Tell what became of a bulletin posted from here, recipient by recipient."""
-    story = asyncio.run(_trace(session, identity))
+    told = asyncio.run(_trace(session, identity))
     if session.as_json:
-        output.show_json(story)
+        output.show_json(told)
         return
-    accepted, index = story["accepted"], story["index"]
-    session.say(
-        f"{story['id']}\naceptado {accepted}, asiento {index}, recibo verificado",
-        f"{story['id']}\naccepted {accepted}, entry {index}, receipt verified",
-    )
-    for each in story["recipients"]:
-        click.echo(f"  {each['endpoint']}")
-        _show_acks(session, each["acknowledgements"])
-        ageing.show(session, each, story["target_s"])
-    for each in story["grants"]:
-        click.echo(f"  {each['endpoint']}  {_told(session, each)}")
-        _show_acks(session, each["acknowledgements"])
-
-
-def _told(session: Session, grant: dict[str, Any]) -> str:
-    by, at, index = grant["granted_by"], grant["at"], grant["index"]
-    if index is None:
-        waits = "en espera de su recibo: exchange outbox --resume"
-        return (
-            f"concedido por {by}, {at}, {waits}"
-            if session.lang == "es"
-            else f"granted by {by}, {at}, waiting for its receipt: exchange outbox --resume"
-        )
-    if session.lang == "es":
-        return f"concedido por {by}, {at}, asiento {index}"
-    return f"granted by {by}, {at}, entry {index}"
-
-
-def _show_acks(session: Session, steps: Sequence[dict[str, Any]]) -> None:
-    for step in steps:
-        said = world.codes().words("ack-outcomes", step["outcome"], session.lang)
-        click.echo(f"    {step['taken']}  {said}  {step['officer'] or ''}".rstrip())
-    if not steps:
-        session.say("    sin acuse todavía", "    no acknowledgement yet")
+    timeline.show(session, told)
 
 
 async def _trace(session: Session, identity: str) -> dict[str, Any]:
-    """Put together the receipt, which the node gives to the poster only, grants and acks."""
     async with session.context().agency() as agency:
-        identity = naming.posted(agency.world.outbox, identity)
-        envelope = agency.world.outbox.envelope(identity)
-        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES) if envelope else None
-        if envelope is None or signed is None or signed.typ != headers.TYP:
-            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
-        receipt, facts = await agency.receipt(identity, envelope)
-        header = headers.decode(signed.payload)
-        # Of this very bulletin: an id alone may be on another's, too.
-        ours = objects.Subject(agency.profile.endpoint, identity, signed.digest)
+        outbox = agency.world.outbox
+        named = naming.posted(outbox, identity)
+        of = story.posted(outbox, named)
+        if of is None:
+            raise Refusal(Code.NOT_FOUND, "/outbox", id=named)
+        of, why = await _asked(agency, of)
+        if of.facts is None:
+            return {**_sealed(of.header), **_waiting(of.header, why)}
         items = await agency.everything()
-        grants = _grants(agency.world.outbox, ours, items)
-        arrangement = agency.trust.newest.agreed()
+        past = story.past(outbox, of, items)
+        grants = list(story.grants(outbox, of, items))
+        told = _Told(past, of.facts, agency.trust.newest, agency.world.now())
+        return {
+            **_sealed(of.header),
+            "index": of.index,
+            "node": agency.profile.node,
+            "accepted": zulu_ms(of.facts.taken_ms),
+            "target_s": told.view.agreed().target_s(of.header.precedence),
+            "steps": [_sealed_step(of.header), _recorded(of, of.facts)],
+            "recipients": [told.recipient(name) for name in of.header.to],
+            "holders": [told.recipient(name) for name in told.others()],
+            "grants": [told.grant(each) for each in grants],
+        }
+
+
+async def _asked(agency: Agency, of: Posted) -> tuple[Posted, Reason | None]:
+    """Return a bulletin with the receipt that its node gives now, or why there is none.
+
+    Raises:
+        Refusal, Fault: the node does not give, or denies, what its receipt here says.
+    """
+    identity = of.header.id
+    envelope = agency.world.outbox.envelope(identity)
+    if envelope is None:
+        raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+    try:
+        receipt, facts = await agency.receipt(identity, envelope)
+    except ExchangeError as error:
+        if of.facts is not None:
+            raise
+        if is_away(error):
+            return of, "node-away"
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return of, "not-recorded"
+    taken = facts if isinstance(facts, entries.Accepted) else None
+    return story.Posted(of.header, of.digest, receipt.index, taken), None
+
+
+def _sealed(header: Header) -> dict[str, Any]:
     return {
-        "id": identity,
-        "index": receipt.index,
-        "node": receipt.node,
-        "accepted": zulu_ms(facts.taken_ms),
+        "id": header.id,
+        "type": header.type,
+        "verb": header.verb,
         "issued": zulu(header.issued),
         "precedence": header.precedence,
-        "target_s": arrangement.target_s(header.precedence),
-        "recipients": [
-            {
-                "endpoint": name,
-                "acknowledgements": acks,
-                **ageing.of_recipient(acks, arrangement, header.precedence, facts.taken_ms),
-            }
-            for name in header.to
-            for acks in [_acks(items, ours, name)]
-        ],
-        "grants": grants,
     }
 
 
-def _grants(
-    outbox: Outbox, ours: objects.Subject, items: Sequence[Item]
-) -> list[dict[str, Any]]:
-    """Return who was let in since: by us, by our receipts; by colleagues, by the inbox."""
-    found = [
-        (made.grant, made.receipt.index if made.receipt else None)
-        for made in granting.made(outbox, ours.header_digest)
-    ]
-    found += [
-        (item.grant, item.index)
-        for item in items
-        if isinstance(item, Granted) and item.grant.of == ours
-    ]
-    return [
-        {
+def _waiting(header: Header, why: Reason | None) -> dict[str, Any]:
+    """Tell of what has no receipt: nobody is known to have it."""
+    waits = {"step": "waiting", "at": None, "reason": why}
+    return {
+        "index": None,
+        "node": None,
+        "accepted": None,
+        "target_s": None,
+        "steps": [_sealed_step(header), waits],
+        "recipients": [
+            {"endpoint": name, "acknowledgements": [], "steps": []} for name in header.to
+        ],
+        "holders": [],
+        "grants": [],
+    }
+
+
+def _sealed_step(header: Header) -> dict[str, Any]:
+    return {"step": "sealed", "at": zulu(header.issued)}
+
+
+def _recorded(of: Posted, facts: entries.Accepted) -> dict[str, Any]:
+    return {"step": "recorded", "at": zulu_ms(facts.taken_ms), "index": of.index}
+
+
+class _Told:
+    """What is told of each holder, at one moment."""
+
+    def __init__(self, past: Past, facts: entries.Accepted, view: View, now: int) -> None:
+        self.view = view
+        self._past, self._facts, self._now = past, facts, now
+
+    def others(self) -> list[str]:
+        """Return to whom it is owed besides its recipients: they hold what it bears on."""
+        known = {*self._past.of.header.to, self._past.of.header.endpoint}
+        return [each.endpoint for each in self._facts.owed if each.endpoint not in known]
+
+    def recipient(self, name: str) -> dict[str, Any]:
+        """Tell of whom it is addressed to, or owed as a holder."""
+        acks = self._acks(name)
+        steps = story.of_address(self._past, name, self.view, self._now)
+        return {
+            "endpoint": name,
+            "acknowledgements": acks,
+            **self._aged(acks, self._facts.taken_ms),
+            "steps": [timeline.values(each) for each in steps],
+        }
+
+    def grant(self, told: GrantTold) -> dict[str, Any]:
+        """Tell of whom it was granted to."""
+        grant, acks = told.grant, self._acks(told.grant.to)
+        steps = story.of_grant(self._past, told, self.view, self._now)
+        return {
             "endpoint": grant.to,
             "granted_by": grant.endpoint,
             "at": zulu(grant.at),
-            "index": index,
-            "acknowledgements": _acks(items, ours, grant.to),
+            "index": told.index,
+            "acknowledgements": acks,
+            **self._aged(acks, told.taken_ms),
+            "steps": [timeline.values(each) for each in steps],
         }
-        for grant, index in found
-    ]
 
+    def _aged(self, acks: list[dict[str, Any]], taken_ms: int | None) -> dict[str, Any]:
+        if taken_ms is None:
+            return {}
+        precedence = self._past.of.header.precedence
+        return ageing.of_recipient(acks, self.view.agreed(), precedence, taken_ms)
 
-def _acks(items: Sequence[Item], ours: objects.Subject, name: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "outcome": item.ack.outcome,
-            "officer": item.ack.officer,
-            "at": zulu(item.ack.at),
-            "taken": zulu_ms(item.taken_ms),
-            "index": item.index,
-        }
-        for item in items
-        if isinstance(item, Acked) and item.ack.of == ours and item.ack.endpoint == name
-    ]
+    def _acks(self, name: str) -> list[dict[str, Any]]:
+        past = self._past
+        return [
+            {
+                "outcome": each.ack.outcome,
+                "officer": each.ack.officer,
+                "at": zulu(each.ack.at),
+                "taken": zulu_ms(each.taken_ms),
+                "index": each.index,
+            }
+            for each in story.acknowledgements(past.items, past.of.subject, name)
+        ]

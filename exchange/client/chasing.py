@@ -117,9 +117,6 @@ def _cancelling(items: Iterable[Item], correction: Delivered) -> Iterable[bool]:
 
 def _with_its_entry(item: Delivered, marks: Sequence[Mark]) -> _Told | None:
     """Return what a bulletin's own entry, or that of its grant, says was done to it before."""
-    # Cancelled since, by what is here: that is to be acknowledged then.
-    if any(each.relation == "cancels" and each.is_here for each in marks):
-        return None
     told = [each for each in item.earlier if each[0] != "supersedes"]
     here = {each.index for each in marks if each.is_here}
     # What a grant names was owed to those who held the bulletin then, so not to us.
@@ -127,4 +124,8 @@ def _with_its_entry(item: Delivered, marks: Sequence[Mark]) -> _Told | None:
     if not named:
         return None
     relation, by = named[0]
-    return relation, by, item.index, item.header.retain_until, False
+    # Cancelled since, by what is here: that is to be acknowledged then.
+    is_moot = relation == "corrects" and any(
+        each.relation == "cancels" and each.is_here for each in marks
+    )
+    return relation, by, item.index, item.header.retain_until, is_moot

@@ -89,7 +89,16 @@ WIRE = (
     "zones",
 )
 # Lists of words for people only: labels, phrases, warnings, what was expected or came of it.
-SPOKEN = ("chase-ends", "expectations", "fields", "indicators", "measures", "phrases")
+SPOKEN = (
+    "chase-ends",
+    "expectations",
+    "fields",
+    "indicators",
+    "measures",
+    "phrases",
+    "trace-reasons",
+    "trace-steps",
+)
 
 
 class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -86,13 +86,13 @@ def test_correction_of_what_is_cancelled_is_not_chased():
     assert last(book, correcting(sent)).chased is None
 
 
-def test_second_cancellation_of_the_same_is_chased_in_place_of_the_first():
+def test_second_cancellation_of_the_same_is_chased_beside_the_first():
     book, sent = Book(), WORLD.envelope()
     last(book, sent)
     last(book, cancelling(sent))
     record = last(book, cancelling(sent))
     assert record.chased is not None
-    assert record.over == (book.base,)
+    assert record.over == ()
 
 
 def test_correction_withdrawn_before_it_came_is_chased_only_of_who_was_not_told():

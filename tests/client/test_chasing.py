@@ -1,4 +1,4 @@
-"""An endpoint is reminded of what was withdrawn or corrected until it acknowledges just that."""
+"""An endpoint is reminded of what was withdrawn or corrected until it acknowledges that."""
 
 from __future__ import annotations
 
@@ -89,6 +89,14 @@ def test_what_its_own_entry_tells_is_acknowledged_with_the_bulletin(relation):
     # What is in this inbox is owed for itself.
     verb = {"cancels": "cancel", "corrects": "correct"}[relation]
     assert told(bearing(3, verb, first), first) == [(3, relation, 3, 5)]
+
+
+def test_second_cancellation_does_not_stand_for_the_first():
+    first = delivered(5, earlier=[("cancels", 3)])
+    assert told(first, bearing(8, "cancel", first)) == [
+        (5, "cancels", 3, 5),
+        (8, "cancels", 8, 5),
+    ]
 
 
 def test_update_that_its_entry_tells_of_is_not_owed():

@@ -1,0 +1,119 @@
+"""A bulletin's way as a person looks at it: plain characters, a line for each step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exchange.cli import ageing, world
+from exchange.cli.times import zulu, zulu_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.cli.main import Session
+    from exchange.client.story import Step
+    from exchange.policy.chasing import Chase
+
+# As wide as a time to the millisecond.
+_WIDTH = len("2026-11-23T18:01:00.123Z")
+
+
+def values(step: Step) -> dict[str, Any]:
+    """Return a step as values; what does not belong to it is left out."""
+    told: dict[str, Any] = {
+        "step": step.step,
+        "at": None if step.at_ms is None else zulu_ms(step.at_ms),
+        "index": step.index,
+        "position": step.position,
+        "outcome": step.outcome,
+        "officer": step.officer,
+        "reason": step.reason,
+        "id": step.id,
+    }
+    # A time that is not known is said to be none.
+    kept = {name: value for name, value in told.items() if value is not None or name == "at"}
+    return kept if step.chase is None else {**kept, "chase": _chase(step.chase)}
+
+
+def _chase(chase: Chase) -> dict[str, Any]:
+    return {
+        "state": "open" if chase.ended is None else chase.ended,
+        "since": zulu_ms(chase.since_ms),
+        "overdue_s": chase.overdue_s,
+        "alarms": chase.alarms,
+        "next_alarm": None if chase.next_alarm is None else zulu(chase.next_alarm),
+    }
+
+
+def show(session: Session, told: dict[str, Any]) -> None:
+    """Print what ``trace`` tells."""
+    click.echo(f"{told['id']}  {told['type'].upper()}")
+    _lines(session, told["steps"])
+    for each in told["recipients"]:
+        _holder(session, each, told["target_s"], "")
+    for each in told["holders"]:
+        holds = (
+            "tiene aquello a lo que se refiere" if session.lang == "es" else "holds its target"
+        )
+        _holder(session, each, told["target_s"], f"  ({holds})")
+    for each in told["grants"]:
+        by = "concedido por" if session.lang == "es" else "granted by"
+        _holder(session, each, told["target_s"], f"  {by} {each['granted_by']}")
+
+
+def _holder(session: Session, each: dict[str, Any], target_s: int | None, how: str) -> None:
+    click.echo(f"\n{each['endpoint']}{how}")
+    _lines(session, each["steps"])
+    if target_s is None:
+        return
+    if not each["acknowledgements"]:
+        session.say("  sin acuse todavía", "  no acknowledgement yet")
+    if "overdue_s" in each:
+        ageing.show(session, each, target_s)
+
+
+def _lines(session: Session, steps: Sequence[dict[str, Any]]) -> None:
+    for step in steps:
+        mark, at = ("*", step["at"]) if step["at"] is not None else ("?", "")
+        click.echo(f"  {mark} {at:<{_WIDTH}}  {_said(session, step)}".rstrip())
+        indent = " " * (_WIDTH + 6)
+        if reason := step.get("reason"):
+            click.echo(indent + world.codes().words("trace-reasons", reason, session.lang))
+        if chase := step.get("chase"):
+            click.echo(_chased(session, chase, indent))
+
+
+def _said(session: Session, step: dict[str, Any]) -> str:
+    spanish, codes = session.lang == "es", world.codes()
+    said = [codes.words("trace-steps", step["step"], session.lang)]
+    if outcome := step.get("outcome"):
+        said[0] += f": {codes.words('ack-outcomes', outcome, session.lang)}"
+    if officer := step.get("officer"):
+        said[0] += f" ({officer})"
+    if (index := step.get("index")) is not None:
+        said.append(f"asiento {index}" if spanish else f"entry {index}")
+    if (position := step.get("position")) is not None:
+        said.append(f"lugar {position} de su buzón" if spanish else f"place {position} there")
+    return ", ".join(said)
+
+
+def _chased(session: Session, chase: dict[str, Any], indent: str) -> str:
+    spanish, since = session.lang == "es", chase["since"]
+    if chase["state"] != "open":
+        ended = world.codes().words("chase-ends", chase["state"], session.lang)
+        return f"{indent}{ended}"
+    alarms, again = chase["alarms"], chase["next_alarm"]
+    words = (
+        f"acuse reclamado desde {since}; alarmas: {alarms}; la próxima: {again}"
+        if spanish
+        else f"acknowledgement chased since {since}; alarms: {alarms}; next: {again}"
+    )
+    if chase["overdue_s"] is None:
+        return indent + words
+    late = ageing.span(chase["overdue_s"], session.lang)
+    loud = (
+        f"SIN ACUSE, vencido hace {late}" if spanish else f"NOT ACKNOWLEDGED, overdue by {late}"
+    )
+    return f"{indent}!!! {loud}: {words} !!!"
