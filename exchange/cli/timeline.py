@@ -34,10 +34,11 @@ def values(step: Step) -> dict[str, Any]:
     }
     # A time that is not known is said to be none.
     kept = {name: value for name, value in told.items() if value is not None or name == "at"}
-    return kept if step.chase is None else {**kept, "chase": _chase(step.chase)}
+    return kept if step.chase is None else {**kept, "chase": chase_values(step.chase)}
 
 
-def _chase(chase: Chase) -> dict[str, Any]:
+def chase_values(chase: Chase) -> dict[str, Any]:
+    """Return how a chase stands as values."""
     return {
         "state": "open" if chase.ended is None else chase.ended,
         "since": zulu_ms(chase.since_ms),
@@ -61,6 +62,23 @@ def show(session: Session, told: dict[str, Any]) -> None:
     for each in told["grants"]:
         by = "concedido por" if session.lang == "es" else "granted by"
         _holder(session, each, told["target_s"], f"  {by} {each['granted_by']}")
+
+
+def show_chased(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Print what nobody has acknowledged yet, by holder; loudly what is overdue."""
+    if not rows:
+        session.say("No se reclama ningún acuse.", "No acknowledgement is being chased.")
+    for row in rows:
+        verb = world.codes().words("verbs", row["verb"], session.lang)
+        click.echo(f"{row['holder']}  {verb}  {_entries(session, row)}  {row['id']}")
+        click.echo(_chased(session, row, "  "))
+
+
+def _entries(session: Session, row: dict[str, Any]) -> str:
+    by, of = row["index"], row["of_index"]
+    if of is None:
+        return f"asiento {by}" if session.lang == "es" else f"entry {by}"
+    return f"asiento {by} > {of}" if session.lang == "es" else f"entry {by} > {of}"
 
 
 def _holder(session: Session, each: dict[str, Any], target_s: int | None, how: str) -> None:

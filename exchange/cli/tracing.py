@@ -23,15 +23,46 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("identity", metavar="ID|ENTRY")
+@click.argument("identity", metavar="[ID|ENTRY]", required=False)
 @verb
-def trace(session: Session, identity: str) -> None:
-    """Tell what became of a bulletin posted from here, recipient by recipient."""
+def trace(session: Session, identity: str | None) -> None:
+    """Tell what became of a bulletin posted from here, recipient by recipient.
+
+    Without an id: whose acknowledgement of which cancellation or correction is chased.
+    """
+    if identity is None:
+        rows = asyncio.run(_chased(session))
+        if session.as_json:
+            output.show_json({"chased": rows})
+            return
+        timeline.show_chased(session, rows)
+        return
     told = asyncio.run(_trace(session, identity))
     if session.as_json:
         output.show_json(told)
         return
     timeline.show(session, told)
+
+
+async def _chased(session: Session) -> list[dict[str, Any]]:
+    async with session.context().agency() as agency:
+        items = await agency.everything()
+        found = story.chased(
+            agency.world.outbox, items, agency.trust.newest, agency.world.now()
+        )
+    return [
+        {
+            "holder": each.holder,
+            "id": each.by.header.id,
+            "index": each.by.index,
+            "verb": each.by.header.verb,
+            "precedence": each.by.header.precedence,
+            "of": each.of.header.id if each.of else None,
+            "of_index": each.of.index if each.of else None,
+            **timeline.chase_values(each.chase),
+        }
+        for each in found
+    ]
 
 
 async def _trace(session: Session, identity: str) -> dict[str, Any]:
@@ -45,7 +76,7 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
         if of.facts is None:
             return {**_sealed(of.header), **_waiting(of.header, why)}
         items = await agency.everything()
-        past = story.past(outbox, of, items)
+        past = story.past(story.every(outbox), of, items)
         grants = list(story.grants(outbox, of, items))
         told = _Told(past, of.facts, agency.trust.newest, agency.world.now())
         return {

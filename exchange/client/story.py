@@ -124,9 +124,14 @@ def posted(outbox: Outbox, identity: str) -> Posted | None:
     return Posted(header, signed.digest, receipt.index, taken)
 
 
-def past(outbox: Outbox, of: Posted, items: Sequence[Item]) -> Past:
+def every(outbox: Outbox) -> list[Posted]:
+    """Return every bulletin of the outbox, oldest first."""
+    named = sorted({*outbox.sent(), *outbox.waiting()})
+    return [each for name in named if (each := posted(outbox, name))]
+
+
+def past(every: Sequence[Posted], of: Posted, items: Sequence[Item]) -> Past:
     """Gather what was done from here to a bulletin, to what did that, and to its target."""
-    every = [each for name in _identities(outbox) if (each := posted(outbox, name))]
     by_digest = {each.digest: each for each in every}
     named = bearing.reference_of(of.header)
     return Past(
@@ -140,10 +145,6 @@ def past(outbox: Outbox, of: Posted, items: Sequence[Item]) -> Past:
         items=items,
         target=by_digest.get(named.header_digest) if named else None,
     )
-
-
-def _identities(outbox: Outbox) -> list[str]:
-    return sorted({*outbox.sent(), *outbox.waiting()})
 
 
 def _bears_on(each: Posted) -> str | None:
@@ -259,6 +260,43 @@ def _own_chase(past: Past, holder: str, view: View, now: int) -> Chase | None:
         is_moot=verb == "correct" and _bears_on(of) in past.withdrawn,
     )
     return chase(known, view, now)
+
+
+class Open(msgspec.Struct, frozen=True):
+    """A chase that goes on: what does something, who is to acknowledge it, and how it stands.
+
+    ``of`` is the bulletin to which it is done; None where that was not posted from here.
+    """
+
+    by: Posted
+    of: Posted | None
+    holder: str
+    chase: Chase
+
+
+def chased(outbox: Outbox, items: Sequence[Item], view: View, now: int) -> list[Open]:
+    """Return every chase that goes on of what was posted from here, the oldest first."""
+    posted, found = every(outbox), {}
+    by_id = {each.header.id: each for each in posted}
+    for of in posted:
+        this = past(posted, of, items)
+        for each in of.facts.owed if of.facts else []:
+            chase = _own_chase(this, each.endpoint, view, now)
+            if chase is not None and chase.ended is None:
+                key = (of.header.id, each.endpoint)
+                found[key] = Open(of, this.target, each.endpoint, chase)
+        for holder, step in _ways(outbox, this, view, now) if this.bearing else []:
+            if step.id and step.chase is not None and step.chase.ended is None:
+                found[step.id, holder] = Open(by_id[step.id], of, holder, step.chase)
+    return sorted(found.values(), key=lambda each: (each.chase.since_ms, each.holder))
+
+
+def _ways(outbox: Outbox, this: Past, view: View, now: int) -> Iterator[tuple[str, Step]]:
+    of = this.of
+    for holder in of.header.to:
+        yield from ((holder, step) for step in of_address(this, holder, view, now))
+    for grant in grants(outbox, of, this.items):
+        yield from ((grant.grant.to, step) for step in of_grant(this, grant, view, now))
 
 
 class GrantTold(msgspec.Struct, frozen=True):

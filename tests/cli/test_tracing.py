@@ -143,6 +143,41 @@ def test_holder_by_grant_is_told_by_header_or_by_its_grant(exercise):
     assert [each["chase"]["state"] for each in done] == ["acknowledged", "acknowledged"]
 
 
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_without_an_id_it_lists_what_is_chased_of_whom(exercise, lang, monkeypatch):
+    sent = posted(exercise)
+    before = posted(exercise, "cor-1.es.toml", "--target", sent["id"])
+    exercise.at(OPS, "grant", sent["id"], "us.jiatfs/desk", "--yes")
+    after = posted(exercise, "cor-1.es.toml", "--target", sent["id"])
+
+    def listed():
+        rows = exercise.at(OPS, "trace", "--json").json["chased"]
+        assert all(row["state"] == "open" for row in rows)
+        return {
+            (row["index"], row["holder"])
+            for row in rows
+            if row["index"] in (before["index"], after["index"])
+        }
+
+    holders = ("us.jiatfs/desk", "us.jiatfs/watch")
+    both = {(each["index"], holder) for each in (before, after) for holder in holders}
+    assert listed() == both
+    exercise.at(WATCH, "ack", str(before["index"]))
+    assert listed() == both - {(before["index"], "us.jiatfs/watch")}
+    out = exercise.at(OPS, "--lang", lang, "trace").out
+    word = {"es": "asiento", "en": "entry"}[lang]
+    assert f"{word} {after['index']} > {sent['index']}" in out
+    assert "!!!" not in out
+    monkeypatch.setattr(trust, "DEFAULT_TARGETS", trust.Targets(0, 0, 0, 0))
+    loud = {"es": "!!! SIN ACUSE", "en": "!!! NOT ACKNOWLEDGED"}[lang]
+    assert loud in exercise.at(OPS, "--lang", lang, "trace").out
+
+
+def test_nothing_chased_is_said_to_be_so(exercise):
+    out = exercise.at(WATCH, "--lang", "en", "trace").out
+    assert out == "No acknowledgement is being chased.\n"
+
+
 def test_update_is_told_and_not_chased(exercise):
     sent = posted(exercise, "voi-1.es.toml")
     update = posted(exercise, "voi-1.es.toml", "--target", sent["id"])

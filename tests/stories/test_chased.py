@@ -70,7 +70,7 @@ class Case:
             outbox, items = sender.world.outbox, await sender.everything()
             of = story.posted(outbox, decoded(envelope.header).id)
             past, view, now = (
-                story.past(outbox, of, items),
+                story.past(story.every(outbox), of, items),
                 sender.trust.newest,
                 sender.world.now(),
             )
