@@ -125,7 +125,5 @@ def _with_its_entry(item: Delivered, marks: Sequence[Mark]) -> _Told | None:
         return None
     relation, by = named[0]
     # Cancelled since, by what is here: that is to be acknowledged then.
-    is_moot = relation == "corrects" and any(
-        each.relation == "cancels" and each.is_here for each in marks
-    )
+    is_moot = any(each.relation == "cancels" and each.is_here for each in marks)
     return relation, by, item.index, item.header.retain_until, is_moot

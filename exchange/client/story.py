@@ -239,9 +239,18 @@ def _borne(  # noqa: PLR0913, PLR0917  (each says something else of it)
         until=past.of.header.retain_until,
         is_acknowledged=_is_seen_to(past.items, subject, holder),
         is_withdrawn=by.digest in past.withdrawn,
-        is_moot=by.header.verb == "correct" and past.of.digest in past.withdrawn,
+        is_moot=_is_moot(past, by, step),
     )
     return msgspec.structs.replace(step, chase=chase(known, view, now))
+
+
+def _is_moot(past: Past, by: Posted, step: Step) -> bool:
+    """Tell whether a cancellation that the holder has in its inbox is chased instead."""
+    if by.header.verb == "cancel" and step.position is not None:
+        return False
+    return any(
+        each.header.verb == "cancel" and each.facts and each is not by for each in past.bearing
+    )
 
 
 def _own_chase(past: Past, holder: str, view: View, now: int) -> Chase | None:

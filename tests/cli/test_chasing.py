@@ -96,6 +96,11 @@ def test_acknowledged_or_cancelled_it_is_chased_no_more(exercise):
     acknowledged = posted(exercise, "cor-1.es.toml", "--target", first["id"])
     moot = posted(exercise, "cor-1.es.toml", "--target", second["id"])
     assert {acknowledged["index"], moot["index"]} <= set(owing(exercise)[0])
+    # Said where it belongs, and nowhere else.
+    (row,) = [row for row in owing(exercise)[1] if row["id"] == first["id"]]
+    assert row["unacknowledged"] == [acknowledged["index"]]
+    told = exercise.at(WATCH, "read", first["id"], "--json").json["to_acknowledge"]
+    assert [each["acknowledge"] for each in told] == [acknowledged["index"]]
     exercise.at(WATCH, "ack", acknowledged["id"], "--outcome", "delivered")
     assert acknowledged["index"] in owing(exercise)[0]
     exercise.at(WATCH, "ack", acknowledged["id"])

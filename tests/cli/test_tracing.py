@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from exchange.cli import tracing
 from exchange.client import story
+from exchange.errors import Refusal
 from exchange.model import trust
 from tests.api.serving import serving
 from tests.builders import decoded, world
@@ -111,7 +113,7 @@ def test_cancelled_ends_the_chase_of_its_correction_by_name(exercise):
     assert step(steps, "cancelled")["chase"]["state"] == "open"
     own = traced(exercise, correction["id"])["recipients"][0]["steps"][0]
     assert own["chase"]["state"] == "target-cancelled"
-    assert "given up: what it corrects was cancelled" in shown(exercise, sent["id"])
+    assert "given up: what it is about was cancelled" in shown(exercise, sent["id"])
     withdrawn = posted(exercise, "can-1.es.toml", "--target", correction["id"])
     steps = traced(exercise, sent["id"])["recipients"][0]["steps"]
     assert step(steps, "corrected")["chase"]["state"] == "withdrawn"
@@ -225,6 +227,10 @@ async def test_what_the_node_has_no_record_of_is_said_to_be_so(tmp_path):
         sender.world.outbox.keep(identity, envelope)
         of = story.posted(sender.world.outbox, identity)
         assert await tracing._asked(sender, of) == (of, "not-recorded")
+        # Where a receipt is held, a node that denies it is not one that never had it.
+        facts: Any = object()
+        with pytest.raises(Refusal, match="not-found"):
+            await tracing._asked(sender, replace(of, facts=facts))
 
 
 def test_each_step_and_reason_has_words_and_no_other_has():

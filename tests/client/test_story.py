@@ -138,6 +138,15 @@ def test_who_learns_by_the_bulletins_entry_acknowledges_with_it(verb):
     assert ended(way(every, first, [acked(first)])[relation]) == "acknowledged"
 
 
+def test_of_what_its_entry_tells_a_later_cancellation_is_chased_instead():
+    first = put(2, early={"cancelled_by": 1})
+    before, later = done(1, "cancel", first, owed=(COAST,)), done(3, "cancel", first)
+    past = story.past([first, before, later], first, [])
+    steps = story.of_address(past, WATCH, world().view, NOW)
+    chases = [(each.index, ended(each)) for each in steps if each.step == "cancelled"]
+    assert chases == [(1, "target-cancelled"), (3, None)]
+
+
 def test_what_the_entry_does_not_name_was_not_told_and_is_not_chased():
     first = put(3, early={"corrected_by": 1})
     second = done(2, "correct", first, owed=(COAST,))
