@@ -97,6 +97,8 @@ def _lines(session: Session, steps: Sequence[dict[str, Any]]) -> None:
         mark, at = ("*", step["at"]) if step["at"] is not None else ("?", "")
         click.echo(f"  {mark} {at:<{_WIDTH}}  {_said(session, step)}".rstrip())
         indent = " " * (_WIDTH + 6)
+        if why := step.get("why"):
+            click.echo(f"{indent}{step['tried']}: {why[session.lang]['what']} [{why['code']}]")
         if reason := step.get("reason"):
             click.echo(indent + world.codes().words("trace-reasons", reason, session.lang))
         if chase := step.get("chase"):

@@ -17,6 +17,7 @@ from exchange.model import entry as entries
 
 if TYPE_CHECKING:
     from exchange.client.agency import Agency
+    from exchange.client.outbox import Waiting
     from exchange.client.story import GrantTold, Past, Posted, Reason
     from exchange.model.header import Header
     from exchange.model.view import View
@@ -71,10 +72,14 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
         named = naming.posted(outbox, identity)
         of = story.posted(outbox, named)
         if of is None:
+            for refused in outbox.refused():
+                if refused.id == named:
+                    # Nothing more became of it: why is all that there is to tell.
+                    raise refused.why.error()
             raise Refusal(Code.NOT_FOUND, "/outbox", id=named)
         of, why = await _asked(agency, of)
         if of.facts is None:
-            return {**_sealed(of.header), **_waiting(of.header, why)}
+            return {**_sealed(of.header), **_waiting(of.header, why, outbox.waits(named))}
         items = await agency.everything()
         past = story.past(story.every(outbox), of, items)
         grants = list(story.grants(outbox, of, items))
@@ -126,9 +131,15 @@ def _sealed(header: Header) -> dict[str, Any]:
     }
 
 
-def _waiting(header: Header, why: Reason | None) -> dict[str, Any]:
+def _waiting(header: Header, why: Reason | None, tried: Waiting | None) -> dict[str, Any]:
     """Tell of what has no receipt: nobody is known to have it."""
-    waits = {"step": "waiting", "at": None, "reason": why}
+    waits: dict[str, Any] = {"step": "waiting", "at": None, "reason": why}
+    if tried is not None:
+        waits["at"] = zulu_ms(tried.since_ms)
+        waits["tries"] = tried.tries
+        waits["tried"] = zulu_ms(tried.tried_ms) if tried.tries else None
+        # What the last attempt came to.
+        waits["why"] = output.problem(tried.why.error()) if tried.why else None
     return {
         "index": None,
         "node": None,

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from exchange.cli import tracing
 from exchange.client import story
-from exchange.errors import Refusal
+from exchange.client.outbox import Outbox
+from exchange.errors import Code, Refusal
 from exchange.model import trust
 from tests.api.serving import serving
-from tests.builders import decoded, world
+from tests.builders import DAY, NOW_MS, decoded, new_id, world
 from tests.cli.exercise import DESK, OPS, WATCH, Exercise
 from tests.client.dealing import agency
 from tests.model.bulletins import CODES
@@ -201,23 +202,45 @@ def test_what_is_shown_are_plain_characters_in_the_chosen_language(exercise, lan
 
 
 def test_what_waits_in_the_outbox_is_traced_with_the_reason_it_waits(exercise):
-    sent = posted(exercise)
-    box = exercise.place.home / "contexts" / OPS / "outbox"
-    (box / f"{sent['id']}.receipt").rename(box / "kept")
-    # The node knows it all the same: the receipt is asked for.
-    assert named(traced(exercise, sent["id"])["steps"]) == ["sealed", "recorded"]
+    exercise.at(OPS, "inbox")
     exercise.stop()
     try:
-        told = traced(exercise, sent["id"])
+        ran = exercise.at(OPS, "post", exercise.draft("szr-1.es.toml"), "--yes", "--json")
+        assert ran.json["queued"]
+        told = traced(exercise, ran.json["id"])
         assert (told["index"], named(told["steps"])) == (None, ["sealed", "waiting"])
-        assert (told["steps"][1]["at"], told["steps"][1]["reason"]) == (None, "node-away")
-        assert [each["endpoint"] for each in told["recipients"]] == ["us.jiatfs/watch"]
-        assert "the node does not answer" in shown(exercise, sent["id"])
-        (box / "kept").rename(box / f"{sent['id']}.receipt")
-        ran = exercise.at(OPS, "trace", sent["id"], "--json")
-        assert (ran.code, ran.json["error"]["code"]) == (3, "node-unreachable")
+        waits = told["steps"][1]
+        assert (waits["reason"], waits["tries"], waits["tried"]) == ("node-away", 0, None)
+        exercise.at(OPS, "outbox", "send")
+        waits = traced(exercise, ran.json["id"])["steps"][1]
+        assert (waits["reason"], waits["tries"]) == ("node-away", 1)
+        assert waits["why"]["code"] == "node-unreachable"
+        assert waits["tried"] >= waits["at"]
+        (recipient,) = told["recipients"]
+        assert (recipient["endpoint"], recipient["steps"]) == ("us.jiatfs/watch", [])
+        out = shown(exercise, ran.json["id"])
+        assert "the node does not answer" in out
+        assert "[node-unreachable]" in out
     finally:
         exercise.start()
+    (waits,) = traced(exercise, ran.json["id"])["steps"][1:]
+    assert waits["reason"] == "not-recorded"
+    exercise.at(OPS, "outbox", "send")
+    assert named(traced(exercise, ran.json["id"])["steps"]) == ["sealed", "recorded"]
+
+
+def test_of_what_the_node_refused_it_tells_why(exercise):
+    sent, identity = posted(exercise), new_id(NOW_MS + 7 * DAY * 1000)
+    with exercise.mail(OPS) as cabinet:
+        box = Outbox(cabinet)
+        receipt = box.receipt(sent["id"])
+        assert receipt is not None
+        box.refuse(
+            identity, Refusal(Code.ENDPOINT_SUSPENDED, "/to/0", name="exercise"), receipt
+        )
+    ran = exercise.at(OPS, "trace", identity, "--json")
+    error = ran.json["error"]
+    assert (ran.code, error["code"], error["at"]) == (1, "endpoint-suspended", "/to/0")
 
 
 async def test_what_the_node_has_no_record_of_is_said_to_be_so(tmp_path):
