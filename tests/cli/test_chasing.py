@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exchange.cli import chasing
+from exchange.cli.home import Home
+from exchange.cli.main import Session
 from exchange.model import trust
+from tests.api.serving import serving
+from tests.broker.amending import correcting
+from tests.builders import WATCH as WATCHER
+from tests.builders import world
 from tests.cli.exercise import OPS, WATCH, Exercise
+from tests.client.dealing import agency
+from tests.node.running import Clock, post
 
 
 @pytest.fixture(scope="module")
@@ -111,29 +118,26 @@ def test_acknowledged_or_cancelled_it_is_chased_no_more(exercise):
     assert told[ending["index"]]["relation"] == "cancels"
 
 
-def test_watch_reminds_again_once_a_target_passes_and_not_before(capsys):
-    item: Any = SimpleNamespace(index=7)
-    chase = SimpleNamespace(overdue_s=None, alarms=0)
-    reminder = SimpleNamespace(item=item, relation="cancels", by=7, target=3, chase=chase)
-    looks = iter([0, 1, 1, 2])
+async def test_watch_reminds_again_once_a_target_passes_and_not_before(tmp_path, capsys):
+    clock, session = Clock(), Session(Home(tmp_path), None, "en")
+    looks, has_looked = iter([1799, 1, 0, 1799, 1]), asyncio.Event()
 
     async def pause(_seconds):
-        try:
-            chase.alarms = next(looks)
-        except StopIteration:
-            await asyncio.Event().wait()
+        """Let so much time pass between two looks, and then none."""
+        for seconds in looks:
+            clock.ms += seconds * 1000
+            return
+        has_looked.set()
+        await asyncio.Event().wait()
 
-    session: Any = SimpleNamespace(lang="en")
-    agency: Any = SimpleNamespace(world=SimpleNamespace(pause=pause))
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(chasing, "open_here", lambda *_: [reminder])
-
-    async def watch():
-        async with chasing.reminding(session, agency, {}):
-            for _ in range(20):
-                await asyncio.sleep(0)
-
-    with monkey.context():
-        asyncio.run(watch())
-    monkey.undo()
-    assert capsys.readouterr().err.count("exchange ack 7 !!!") == 3
+    async with serving(clock=clock) as door:
+        sent = world().envelope(to=[WATCHER])
+        await post(door.node, sent)
+        await post(door.node, correcting(sent, to=[WATCHER], precedence="immediate"))
+        async with agency(door.url, tmp_path, WATCHER, clock) as line:
+            line.world = replace(line.world, pause=pause)
+            held = {item.index: item for item in await line.everything()}
+            async with chasing.reminding(session, line, held):
+                await asyncio.wait_for(has_looked.wait(), 10)
+    # As it begins, and at the target of half an hour and the next.
+    assert capsys.readouterr().err.count("CORRECTED AND NOT ACKNOWLEDGED") == 3
