@@ -181,6 +181,7 @@ def of_grant(past: Past, grant: GrantTold, view: View, now: int) -> list[Step]:
         step="granted",
         at_ms=grant.taken_ms,
         index=grant.index,
+        position=grant.position,
         reason="no-receipt" if grant.index is None else None,
     )
     told = [each for each in past.bearing if each.index in grant.told]
@@ -318,6 +319,8 @@ class GrantTold(msgspec.Struct, frozen=True):
     index: int | None
     taken_ms: int | None
     told: frozenset[int]
+    # In its recipient's inbox; None where a colleague granted it: only that one was told.
+    position: int | None = None
 
 
 def grants(outbox: Outbox, of: Posted, items: Iterable[Item]) -> Iterator[GrantTold]:
@@ -327,7 +330,9 @@ def grants(outbox: Outbox, of: Posted, items: Iterable[Item]) -> Iterator[GrantT
         if made.receipt is not None:
             facts = entries.decode(made.receipt.facts.encode() + b"\n").facts
         told: set[int] = set()
+        position = None
         if isinstance(facts, entries.Granted):
+            position = facts.owed[0].position
             for named in (facts.corrected_by, facts.superseded_by):
                 told |= set(named) if isinstance(named, list) else set()
         yield GrantTold(
@@ -335,6 +340,7 @@ def grants(outbox: Outbox, of: Posted, items: Iterable[Item]) -> Iterator[GrantT
             made.receipt.index if made.receipt else None,
             facts.taken_ms if facts else None,
             frozenset(told),
+            position,
         )
     for item in items:
         if isinstance(item, Granted) and item.grant.of == of.subject:

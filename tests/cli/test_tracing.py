@@ -128,6 +128,11 @@ def test_holder_by_grant_is_told_by_header_or_by_its_grant(exercise):
     exercise.at(OPS, "grant", sent["id"], "us.jiatfs/desk", "--yes")
     after = posted(exercise, "cor-1.es.toml", "--target", sent["id"])
     (grant,) = traced(exercise, sent["id"])["grants"]
+    rows = exercise.at(DESK, "inbox", "--json").json["items"]
+    given = step(grant["steps"], "granted")
+    assert [given["position"]] == [
+        row["position"] for row in rows if row["index"] == given["index"]
+    ]
     done = [each for each in grant["steps"] if each["step"] == "corrected"]
     assert [each["index"] for each in done] == [before["index"], after["index"]]
     assert done[0]["reason"] == "told-by-its-entry"
