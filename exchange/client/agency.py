@@ -237,10 +237,10 @@ class Agency:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
             Fault: ``outcome-unknown``, ``node-unreachable`` or any other that says nothing
                 final of these bytes (``too-many``, say): the envelope is kept, and ``resume``
-                posts the same bytes again. So too where the receipt does not hold.
+                posts the same bytes again. So too where the receipt does not hold. Or
+                ``mail-failed``: another command has been at the same one for long.
         """
-        envelope = await self._poster.seal(prepared, mark, tell)
-        return await self._poster.post(prepared.header.id, envelope, tell)
+        return await self._poster.post(prepared, mark, tell)
 
     async def queue(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> str:
         """Seal and keep, as ``post``, and send nothing: ``resume`` does; return the id."""
@@ -260,7 +260,6 @@ class Agency:
         """Give a bulletin to one more recipient: see ``granting.sign``; then as ``post``."""
         identity, now = self._new_id(), self.world.now()
         envelope = granting.sign(prepared, self.world.kept, self.keys, identity, now)
-        self.world.outbox.keep(identity, envelope)
         return await self.send(identity, envelope)
 
     async def posted(self, mark: str) -> tuple[str, Receipt] | None:
@@ -289,7 +288,7 @@ class Agency:
         return await self._poster.resolve(self.world.outbox, identity, tell)
 
     async def send(self, identity: str, envelope: Envelope) -> Receipt:
-        """Post an envelope that was kept, as it is; keep and return its receipt."""
+        """Keep an envelope, and post it as it is; keep and return its receipt."""
         return await self._poster.send(self.world.outbox, identity, envelope)
 
     async def receipt(self, identity: str, envelope: Envelope) -> tuple[Receipt, Facts]:
@@ -365,8 +364,7 @@ class Agency:
             officer=officer,
         )
         envelope = Envelope(self._signed(acknowledgement, objects.ACK_TYP), b"")
-        box.keep(acknowledgement.id, envelope, mark)
-        return await self._poster.send(box, acknowledgement.id, envelope)
+        return await self._poster.send(box, acknowledgement.id, envelope, mark)
 
     def acknowledged(
         self, item: Delivered, outcome: Outcome, officer: str | None = None

@@ -115,9 +115,11 @@ class Outbox:
 
     def tried(self, identity: str, error: ExchangeError, now_ms: int) -> None:
         """Note what an attempt to get a receipt came to."""
-        before = self.waits(identity)
-        if before is not None:
-            self._wait(Waiting(identity, before.tries + 1, now_ms, Why.of(error)))
+        # At once: what another command settles between the two would wait again.
+        with self._cabinet.change():
+            before = self.waits(identity)
+            if before is not None:
+                self._wait(Waiting(identity, before.tries + 1, now_ms, Why.of(error)))
 
     def settle(self, identity: str, receipt: Receipt) -> None:
         """Keep the receipt: this one is recorded."""

@@ -1,7 +1,8 @@
 """Post what is sealed: kept first, sent as it is, and its receipt held to its promise.
 
 Whatever happens in between, something kept is asked for before it is sent again. Only where the
-node proves that it refused it is anything sealed anew: see ``resealing``.
+node proves that it refused it is anything sealed anew: see ``resealing``. One command at a
+time does any of it to one id, see ``alone``; what another did before is found, not done again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.client import compose, receipts, resealing, resuming
+from exchange.client.alone import alone
 from exchange.client.answers import decoded
 from exchange.client.transport import is_away
 from exchange.client.uploading import is_final
@@ -19,6 +21,8 @@ from exchange.model import objects
 from exchange.seal import jws
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from exchange.client.agency import Agency
     from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
@@ -61,22 +65,30 @@ class Poster:
             self._world.kept.keep(closed, self._agency.keys.openers, ours)
             self._world.outbox.keep(identity, closed.envelope, mark, anew)
 
-    async def post(self, identity: str, envelope: Envelope, tell: Tell) -> Receipt:
-        """Upload what was just sealed for the first time, and send it."""
-        try:
-            await self.upload(envelope, tell)
-        except Refusal as refusal:
-            if not is_final(refusal):
-                self._world.outbox.tried(identity, refusal, self._world.clock_ms())
-                raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
-            # The header was not posted, so nothing of it can be recorded.
-            self._world.kept.destroy(identity)
-            self._world.outbox.discard(identity)
-            raise
-        except Fault as fault:
-            self._world.outbox.tried(identity, fault, self._world.clock_ms())
-            raise
-        return await self.send(self._world.outbox, identity, envelope)
+    async def post(self, prepared: Prepared, mark: str, tell: Tell) -> Receipt:
+        """Seal what was reviewed and keep it, upload what it names, and send it.
+
+        Raises:
+            Refusal, Fault: see ``Agency.post``.
+        """
+        identity, box = prepared.header.id, self._world.outbox
+        # From before it is kept: nobody else ever sent it, when it is discarded.
+        async with self._alone(identity):
+            envelope = await self.seal(prepared, mark, tell)
+            try:
+                await self.upload(envelope, tell)
+            except Refusal as refusal:
+                if not is_final(refusal):
+                    box.tried(identity, refusal, self._world.clock_ms())
+                    raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+                # The header was not posted, so nothing of it can be recorded.
+                self._world.kept.destroy(identity)
+                box.discard(identity)
+                raise
+            except Fault as fault:
+                box.tried(identity, fault, self._world.clock_ms())
+                raise
+            return await self._send(box, identity, envelope)
 
     async def upload(self, envelope: Envelope, tell: Tell) -> None:
         """Upload what a bulletin names; an acknowledgement or a grant names no attachments."""
@@ -86,38 +98,37 @@ class Poster:
 
     # -- sending ------------------------------------------------------------------------------
 
+    def _alone(self, identity: str) -> AbstractAsyncContextManager[None]:
+        return alone(self._world.cabinet, identity, self._world.pause)
+
     async def send(
-        self, box: Outbox, identity: str, envelope: Envelope, *, anew: bool = True
+        self, box: Outbox, identity: str, envelope: Envelope, mark: str = ""
     ) -> Receipt:
-        """Send an envelope that was kept, as it is; keep and return its receipt.
+        """Keep an envelope that names no attachments, and send it; keep and return its receipt.
 
         Args:
-            box: where it was kept.
+            box: where it is kept.
             identity: its id.
-            envelope: as it was kept.
-            anew: seal it once more where the node proves that it refused an old key.
+            envelope: sealed and signed.
+            mark: see ``Outbox.keep``.
 
         Raises:
             Refusal, Fault: see ``Agency.post``.
         """
+        async with self._alone(identity):
+            box.keep(identity, envelope, mark)
+            return await self._send(box, identity, envelope)
+
+    async def _send(
+        self, box: Outbox, identity: str, envelope: Envelope, *, anew: bool = True
+    ) -> Receipt:
+        """Send an envelope that was kept, as it is; ``anew``: seal it once more, if need be."""
         answer = None
         try:
             answer = await self._agency.transport.post("/v1/objects", envelope.framed())
             receipt, _ = await self.verified(answer, envelope.header)
         except Refusal as refusal:
-            # Without proof that it is recorded as refused it may be accepted: it is kept.
-            proof = await self._proved(refusal.receipt, envelope.header)
-            if proof is None:
-                box.tried(identity, refusal, self._world.clock_ms())
-                raise
-            fresh = self._resealed(box, identity, envelope, refusal) if anew else None
-            if fresh is None:
-                self._world.kept.destroy(identity)
-                box.refuse(identity, refusal, proof)
-                raise
-            closed, again = fresh
-            self._keep(identity, closed, "", again)
-            return await self.send(box, identity, closed.envelope, anew=False)
+            return await self._refused(box, identity, envelope, refusal, anew=anew)
         except Fault as fault:
             # Answered, it was taken in as it seems; what that is held to could not be had.
             is_sent = answer is not None and is_away(fault)
@@ -129,21 +140,55 @@ class Poster:
         self._settle(box, identity, envelope, receipt)
         return receipt
 
+    async def _refused(
+        self, box: Outbox, identity: str, envelope: Envelope, refusal: Refusal, *, anew: bool
+    ) -> Receipt:
+        """Seal it once more where the node refused an old key; else forget it, with proof.
+
+        Raises:
+            Refusal: as it was refused.
+            Refusal, Fault: whether the node has it by now could not be had.
+        """
+        proof = await self._proved(refusal.receipt, envelope.header)
+        stored = box.envelope(identity)
+        # Without proof that it is recorded as refused it may be accepted: it is kept. So is
+        # what took its place meanwhile, as a command of an older version knows no lock.
+        if proof is None or stored is None or stored.header != envelope.header:
+            box.tried(identity, refusal, self._world.clock_ms())
+            raise refusal
+        anew = anew and refusal.code in resealing.CALLS_FOR_IT
+        # Refused once, the same bytes may have been accepted since.
+        if anew and (receipt := await self._asked(box, identity, envelope)):
+            return receipt
+        fresh = self._resealed(box, identity, envelope) if anew else None
+        if fresh is None:
+            self._world.kept.destroy(identity)
+            box.refuse(identity, refusal, proof)
+            raise refusal
+        closed, again = fresh
+        self._keep(identity, closed, "", again)
+        return await self._send(box, identity, closed.envelope, anew=False)
+
     async def resolve(self, box: Outbox, identity: str, tell: Tell) -> Receipt:
         """Return the receipt of what has none yet: asked for, else by posting it as it is."""
-        envelope = box.envelope(identity)
-        if envelope is None:
-            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
-        try:
+        async with self._alone(identity):
+            # Whoever held it before us may be done with it.
+            settled = None if box.waits(identity) else box.receipt(identity)
+            if settled is not None:
+                return settled
+            envelope = _unsent(box, identity)
             # Asking costs a few hundred bytes, where posting again costs all of them.
+            receipt = await self._asked(box, identity, envelope)
+            return receipt or await self._again(box, identity, envelope, tell)
+
+    async def _asked(self, box: Outbox, identity: str, envelope: Envelope) -> Receipt | None:
+        """Ask for the receipt of something, and keep it; None: the node does not have it."""
+        try:
             receipt, _ = await self.receipt(identity, envelope)
-        except Refusal as refusal:
-            if refusal.code is not Code.NOT_FOUND:
-                box.tried(identity, refusal, self._world.clock_ms())
-                raise
-            return await self._again(box, identity, envelope, tell)
-        except Fault as fault:
-            box.tried(identity, fault, self._world.clock_ms())
+        except ExchangeError as error:
+            if isinstance(error, Refusal) and error.code is Code.NOT_FOUND:
+                return None
+            box.tried(identity, error, self._world.clock_ms())
             raise
         self._settle(box, identity, envelope, receipt)
         return receipt
@@ -157,7 +202,7 @@ class Poster:
         except ExchangeError as error:
             box.tried(identity, error, self._world.clock_ms())
             raise
-        return await self.send(box, identity, envelope)
+        return await self._send(box, identity, envelope)
 
     async def resume(self, tell: Tell, trouble: Trouble) -> list[Receipt]:
         """Resolve all that waits; see ``resuming.resume``."""
@@ -179,11 +224,11 @@ class Poster:
         box.settle(identity, receipt)
 
     def _resealed(
-        self, box: Outbox, identity: str, envelope: Envelope, refusal: Refusal
+        self, box: Outbox, identity: str, envelope: Envelope
     ) -> tuple[Closed, bytes] | None:
-        """Return it sealed with other keys, where the refusal calls for that."""
+        """Return it sealed with other keys, where there are others."""
         remembered = box.anew(identity)
-        if remembered is None or refusal.code not in resealing.CALLS_FOR_IT:
+        if remembered is None:
             return None
         view, now = self._agency.trust.newest, self._world.now()
         signer, randomness = self._agency.keys.signer, self._world.randomness
@@ -227,3 +272,20 @@ class Poster:
             return None
         is_ours = isinstance(facts, entries.Refused) and facts.caller == self._profile.endpoint
         return receipt if is_ours else None
+
+
+def _unsent(box: Outbox, identity: str) -> Envelope:
+    """Return an envelope as it was kept.
+
+    Raises:
+        Refusal: the node refused it, and why; or ``not-found``: it is not here.
+    """
+    envelope = box.envelope(identity)
+    if envelope is not None:
+        return envelope
+    for each in box.refused():
+        if each.id == identity:
+            refusal = Refusal(Code(each.why.code), each.why.at, **each.why.facts)
+            refusal.receipt = each.receipt
+            raise refusal
+    raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
