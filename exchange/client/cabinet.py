@@ -30,6 +30,8 @@ VERSION: Final = 1
 # How long to wait for another command of the same endpoint, in seconds.
 _BUSY_S: Final = 10.0
 _DAY_S: Final = 86_400
+# Names of SQLite's errors, or how they begin: no free space and no other try mends these.
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 # row   ``seq`` is the order in which they came; ``due`` a day since 1970, where one is set
 # whose the storage key that all of it is sealed under, by a name that tells nothing of it
@@ -288,6 +290,8 @@ class Cabinet:
         except sqlite3.Error as error:
             # SQLite's own name for an error is stable, and never holds content.
             reason = getattr(error, "sqlite_errorname", None) or type(error).__name__
+            if reason.startswith(_DAMAGED):
+                raise Fault(Code.MAIL_DAMAGED, name=f"{FILE} ({reason})") from error
             raise self._failed(reason) from error
 
     def _failed(self, reason: str) -> Fault:

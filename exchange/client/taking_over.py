@@ -6,7 +6,9 @@ again after a kill it finds what is left and does the same: a row that is there 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.client.cabinet import Cabinet
+
+# No header says a later time than 2^53 - 1, which has as many digits.
+_SECONDS: Final = re.compile("[0-9]{1,16}")
 
 
 def take_over(cabinet: Cabinet, folder: Path) -> None:
@@ -63,7 +68,9 @@ def _read(folder: Path, box: Outbox) -> None:
     for path in sorted(folder.glob("*.receipt")):
         _settle(box, path)
     for path in folder.glob("*.mark"):
-        box.lead(path.stem, path.read_text("utf-8"))
+        # A damaged one leads nowhere: what it led to is kept, and waits.
+        with suppress(UnicodeDecodeError):
+            box.lead(path.stem, path.read_text("utf-8"))
 
 
 def _envelope(framed: bytes) -> Envelope:
@@ -83,7 +90,8 @@ def _settle(box: Outbox, path: Path) -> None:
 def _read_keys(folder: Path, kept: KeptKeys) -> None:
     for path in folder.glob("*.key"):
         identity, _, until = path.stem.partition(".")
-        if until.isdecimal() and not kept.has(identity):
+        # Without a time that a header can say, it is nobody's key.
+        if _SECONDS.fullmatch(until) and not kept.has(identity):
             kept.put(identity, int(until), path.read_bytes())
 
 

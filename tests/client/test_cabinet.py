@@ -168,10 +168,20 @@ def test_file_opens_with_any_of_the_keys_and_with_no_other(kept):
 def test_what_is_no_cabinet_is_not_written_to(tmp_path):
     tmp_path.joinpath(FILE).write_bytes(b"no database, and somebody's all the same")
     made = cabinet(tmp_path)
-    assert code_of(made.put, "drawer", "name", b"") is Code.MAIL_FAILED
+    assert code_of(made.put, "drawer", "name", b"") is Code.MAIL_DAMAGED
     assert b"somebody's" in tmp_path.joinpath(FILE).read_bytes()
     made = cabinet(tmp_path / FILE)
     assert code_of(made.put, "drawer", "name", b"") is Code.MAIL_FAILED
+
+
+def test_file_that_is_torn_is_damage_that_no_free_space_mends(kept):
+    for number in range(40):
+        kept.put("drawer", f"{number}", bytes(1000))
+    kept.close()
+    file = kept.folder / FILE
+    data = file.read_bytes()
+    file.write_bytes(data[:4096] + b"x" * (len(data) - 4096))
+    assert code_of(kept.rows, "drawer") is Code.MAIL_DAMAGED
 
 
 def test_other_programs_database_is_not_written_to(tmp_path):

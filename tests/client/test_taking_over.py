@@ -117,6 +117,25 @@ def test_damaged_receipt_is_asked_for_again(older, tmp_path):
         assert older.sent in Outbox(mail).waiting()
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("d" * 43 + ".mark", b"\xff\xfe"),
+        ("01a229f1-2800-7768-b6ef-52555962d008." + "9" * 30 + ".key", b"{}"),
+    ],
+    ids=["mark", "key"],
+)
+def test_damaged_mark_or_key_is_passed_over_and_all_else_taken_over(
+    older, tmp_path, name, data
+):
+    older.write(name, data)
+    with closing(cabinet(tmp_path / "mail")) as mail:
+        take_over(mail, older.folder)
+        older.must_be_in(mail)
+        assert not KeptKeys(mail).has("01a229f1-2800-7768-b6ef-52555962d008")
+    assert not older.folder.exists()
+
+
 def test_folder_with_other_files_keeps_them(older, tmp_path):
     older.write("notes.txt", b"mine")
     with closing(cabinet(tmp_path / "mail")) as mail:
