@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -140,7 +140,8 @@ def _tell(session: Session, spanish: str, english: str, found: Summary) -> None:
 @click.option(
     "--unwitnessed",
     is_flag=True,
-    help="Although the second place is lost, or nothing tells how far the node had signed.",
+    help="Nothing tells how far the node had signed, or this is a rehearsal; without --second"
+    " no second place is used.",
 )
 @verb
 def restore(  # noqa: PLR0913, PLR0917  (one for each option)
@@ -166,10 +167,10 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
     with file.open("rb") as sealed:
         opener = Opener(sealed, _asked)
 
-        def planned(named: str) -> Plan:
-            place = _second_of(folder, named, second, is_lost=unwitnessed)
-            if place is None and not notes and not unwitnessed:
-                _nothing_to_compare()
+        def planned(named: str, size: int) -> Plan:
+            place = _second_of(folder, named, second, is_left_out=unwitnessed)
+            if not notes and not unwitnessed:
+                _must_witness(place, size)
             return restoring.Plan(folder, place, notes)
 
         restored = restoring.restore(opener, planned, _told(session))
@@ -186,14 +187,36 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
         " replaces must not be started any more."
         + ("" if restored.holds.has_keys else " Before you start it, put node.xk there."),
     )
+    if not restored.second:
+        session.say(
+            "No tiene segundo lugar: nada deja fuera al nodo de antes, ni se copia lo que"
+            " escriba. Para uno, póngalo en node.json (second).",
+            "It has no second place: nothing shuts the node before it out, and what it writes is"
+            " shipped nowhere. For one, put it in node.json (second).",
+        )
 
 
-def _second_of(folder: Path, named: str, given: Path | None, *, is_lost: bool) -> Path | None:
-    """Return the second place to compare with; the one that the node had is not left out."""
-    place = given or (folder / named if named else None)
-    if place is not None and place.is_dir():
-        return place
-    if place is not None and not is_lost:
+def _second_of(
+    folder: Path, named: str, given: Path | None, *, is_left_out: bool
+) -> Path | None:
+    """Return the second place to go on with; the one that the node had is not left out.
+
+    With ``is_left_out`` none but the one that is given: a rehearsal shuts no node out.
+    """
+    had = folder / named if named else None
+    if given is not None:
+        if had is not None and had.is_dir() and not had.samefile(given):
+            raise Unusable(
+                f"El segundo lugar del nodo, {named}, está ahí y es otro: dé ese, o llévelo"
+                " antes a otra parte.",
+                f"The node's second place, {named}, is there and is another: give that one, or"
+                " move it elsewhere first.",
+                "--second",
+            )
+        return given
+    if had is None or is_left_out:
+        return None
+    if not had.is_dir():
         raise Unusable(
             f"El nodo tenía un segundo lugar, {named}, y no está: nómbrelo, o diga con"
             " --unwitnessed que se perdió.",
@@ -201,13 +224,28 @@ def _second_of(folder: Path, named: str, given: Path | None, *, is_lost: bool) -
             " --unwitnessed that it is lost.",
             "--second",
         )
-    return None
+    return had
 
 
-def _nothing_to_compare() -> NoReturn:
-    raise Unusable(
-        "Nada dice hasta dónde había firmado el nodo: dé --checkpoint o --second; sin ellos, lo"
-        " que siguió al respaldo puede perderse sin que se vea (--unwitnessed).",
-        "Nothing tells how far the node had signed: give --checkpoint or --second; without them"
-        " what came after the backup may be lost unseen (--unwitnessed).",
-    )
+def _must_witness(place: Path | None, size: int) -> None:
+    """Refuse where nothing tells what came after a backup of so many entries."""
+    from exchange.store.shipped import ShippedFiles  # noqa: PLC0415
+
+    if place is None:
+        raise Unusable(
+            "Nada dice hasta dónde había firmado el nodo: dé --checkpoint o --second; sin"
+            " ellos, lo que siguió al respaldo puede perderse sin que se vea (--unwitnessed).",
+            "Nothing tells how far the node had signed: give --checkpoint or --second; without"
+            " them what came after the backup may be lost unseen (--unwitnessed).",
+        )
+    shipped = ShippedFiles(place).size()
+    if shipped < size:
+        raise Unusable(
+            f"{place} tiene {shipped} asientos y el respaldo {size}: no dice qué siguió al"
+            " respaldo. Dé --checkpoint; sin él, eso puede perderse sin que se vea"
+            " (--unwitnessed).",
+            f"{place} has {shipped} entries and the backup {size}: it does not tell what came"
+            " after the backup. Give --checkpoint; without it that may be lost unseen"
+            " (--unwitnessed).",
+            "--second",
+        )

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.cli.exercise import Exercise
+from tests.cli.kept import Kept
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +15,15 @@ def exercise(tmp_path_factory):
     made.start()
     yield made
     assert made.stop() == 0, made.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
+    """One life of a node, for all tests that leave it as it is."""
+    return Kept(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def second(kept, tmp_path):
+    """A copy of the second place, to do anything to."""
+    return shutil.copytree(kept.second, tmp_path / "second")

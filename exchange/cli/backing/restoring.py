@@ -56,6 +56,7 @@ class Restored(msgspec.Struct, frozen=True):
         signed: entries under the newest checkpoint that it was held to; 0 where none is known.
         purged: attachments that had come back and that a mark took away again.
         epoch: the first that the node opens.
+        second: the second place that it goes on with and has taken over; empty: none.
     """
 
     folder: str
@@ -64,14 +65,16 @@ class Restored(msgspec.Struct, frozen=True):
     signed: int
     purged: int
     epoch: int
+    second: str
 
 
-def restore(opener: Opener, planned: Callable[[str], Plan], told: Told) -> Restored:
+def restore(opener: Opener, planned: Callable[[str, int], Plan], told: Told) -> Restored:
     """Restore into a folder that is not there yet, or empty; all of it or nothing.
 
     Args:
         opener: of the backup.
-        planned: asked, with what the node's settings say of a second place, before any work.
+        planned: asked before any work, with what the node's settings say of a second place
+            and how many entries are in the backup.
         told: hears how far it is.
 
     Raises:
@@ -80,7 +83,7 @@ def restore(opener: Opener, planned: Callable[[str], Plan], told: Told) -> Resto
     """
     reading = Reading(opener)
     files = list(reading.files())
-    plan = planned(_settings(files, reading.head).second)
+    plan = planned(_settings(files, reading.head).second, reading.head.size)
     _must_reach(reading.head.size, plan)
     parent = plan.folder.resolve().parent
     part = Path(tempfile.mkdtemp(prefix=f".{plan.folder.name}.restoring-", dir=parent))
@@ -88,12 +91,15 @@ def restore(opener: Opener, planned: Callable[[str], Plan], told: Told) -> Resto
         for each in files:
             (part / each.name).parent.mkdir(mode=0o700, exist_ok=True)
             write_durably(part / each.name, each.data)
-        restored = _Restoring(reading, plan, State(part), told).run()
-        part.rename(plan.folder)
+        restoring = _Restoring(reading, plan, State(part), told)
+        restored = restoring.run()
+        # Last of all: nobody is shut out for what fails.
+        part = part.rename(plan.folder)
+        sync_folder(parent)
+        restoring.take_over(restored.epoch)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    sync_folder(parent)
     return restored
 
 
@@ -161,6 +167,7 @@ class _Restoring:
             signed=_size_of(newest) if newest else 0,
             purged=purged,
             epoch=epoch,
+            second=self._part.settings().second,
         )
 
     def _attachments(self) -> None:
@@ -220,18 +227,26 @@ class _Restoring:
         return gone
 
     def _settle(self, newest: bytes, epoch: int) -> None:
-        """Write what makes the node another than the one before, and take over from that."""
+        """Write what makes the node another than the one before."""
         if newest:
             write_durably(self._part.pledge, newest)
-        settings = msgspec.structs.replace(self._part.settings(), restored=epoch)
-        if self._plan.second is not None:
-            second = str(self._plan.second.resolve())
-            settings = msgspec.structs.replace(settings, second=second)
+        # Where it goes on with none, it does not take that of the node before, either.
+        second = "" if self._plan.second is None else str(self._plan.second.resolve())
+        settings = self._part.settings()
+        settings = msgspec.structs.replace(settings, restored=epoch, second=second)
         write_durably(self._part.folder / state.SETTINGS, msgspec.json.encode(settings) + b"\n")
         sync_folder(self._part.folder)
+
+    def take_over(self, epoch: int) -> None:
+        """Shut out the node before; whoever is stopped before this does it at its first start.
+
+        Raises:
+            Fault: ``backup-behind``: the node before shipped more meanwhile; ``node-replaced``.
+        """
         if self._second is not None:
+            _must_not_be_behind(self._passing.size, self._second.size())
             self._second.claim(epoch)
-            # What the old node shipped until it was shut out is not here.
+            # What the node before shipped until it was shut out is not here.
             _must_not_be_behind(self._passing.size, self._second.size())
 
 
