@@ -55,7 +55,7 @@ class ShippedFiles:
         """
         with self._turn:
             self._epoch, self._at = epoch, None
-            if self._must_be_ours() == epoch:
+            if self._found() == epoch:
                 return
             try:
                 young = self._folder / f"{_EPOCH}.new"
@@ -68,16 +68,23 @@ class ShippedFiles:
             except OSError as error:
                 raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
 
-    def _must_be_ours(self) -> int:
+    def _found(self) -> int | None:
+        """Return the epoch that ships here, None where none ever did; a later one is refused."""
         try:
             found = int((self._folder / _EPOCH).read_bytes())
         except FileNotFoundError:
-            found = 0
+            return None
         except (OSError, ValueError) as error:
             raise Fault(Code.STORE_FAILED, reason="the second place cannot be read") from error
         if found > self._epoch:
             raise Fault(Code.NODE_REPLACED, found=found)
         return found
+
+    def _must_be_ours(self) -> None:
+        if self._found() != self._epoch:
+            # Another folder by its name: that of the mount, say, when the disk went away.
+            self._at = None
+            raise Fault(Code.STORE_FAILED, reason="the second place is not the one claimed")
 
     def size(self) -> int:
         """Return how many entries were shipped, as the newest file says.
@@ -113,7 +120,8 @@ class ShippedFiles:
         """Add groups that follow what is here; they are durable on return.
 
         Raises:
-            Fault: ``node-replaced``; or they do not follow, or cannot be written.
+            Fault: ``node-replaced``; or they do not follow, or cannot be written, or this is
+                not the place that was claimed.
         """
         with self._turn:
             self._must_be_ours()
@@ -140,8 +148,12 @@ class ShippedFiles:
     def _write(self, path: Path, offset: int, frames: bytearray) -> None:
         try:
             is_new = not path.exists()
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            # What was shipped into is there: one that is not is not begun in its middle.
+            begins = os.O_CREAT if offset == 0 else 0
+            handle = os.open(path, os.O_WRONLY | begins, 0o600)
             with os.fdopen(handle, "wb") as file:
+                if os.fstat(handle).st_size < offset:
+                    raise Fault(Code.STORE_FAILED, reason="the second place is damaged")
                 # What could not be read behind it was never told to be here, or comes again.
                 file.truncate(offset)
                 file.seek(offset)

@@ -264,6 +264,7 @@ def test_second_place_with_a_hole_in_it_is_refused(kept, second, tmp_path):
     late = tmp_path / "late"
     late.mkdir()
     alone = ShippedFiles(late)
+    alone.claim(1)
     alone._at = (late / f"{groups[-1].first:015}.groups", 0, bytes(32), groups[-1].first)
     alone.append(groups[-1:])
     shipped_anew(second, groups[:-2])

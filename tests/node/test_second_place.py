@@ -184,6 +184,25 @@ async def test_second_place_that_fails_holds_nobody_up_and_catches_up(path, seco
         assert not node.shipper.lag.is_failing
 
 
+async def test_second_place_that_goes_away_is_not_told_to_have_what_it_has_not(
+    path, second, tmp_path
+):
+    async with running(SqliteStore.open(path), second=second) as node:
+        await until(lambda: node.shipped == node.size)
+        # As when a disk is pulled: the folder of its mount is left, empty.
+        disk = second._folder.rename(tmp_path / "pulled")
+        second._folder.mkdir()
+        await post(node, world().envelope(to=[WATCH]))
+        await until(lambda: node.shipper.lag.is_failing)
+        assert node.shipped < node.size
+        assert list(second._folder.iterdir()) == []
+        second._folder.rmdir()
+        disk.rename(second._folder)
+        await until(lambda: node.shipped == node.size)
+        assert not node.shipper.lag.is_failing
+        assert sum(len(group.entries) for group in second.groups()) == node.size
+
+
 async def test_node_given_a_second_place_later_ships_all_from_the_first_entry(path, second):
     await write(path, 3)
     size = await write(path, 0, second=second)

@@ -17,6 +17,13 @@ def group(first, count=2):
     return Shipped(first, b"exercise statement", entries, [b"exercise body %d" % first])
 
 
+def ours(folder):
+    """The second place as the process uses it that ships there."""
+    files = ShippedFiles(folder)
+    files.claim(1)
+    return files
+
+
 GROUPS = [group(0), group(2), group(4)]
 
 
@@ -28,8 +35,8 @@ def folder(tmp_path):
 @pytest.fixture
 def whole(folder):
     for each in GROUPS:
-        ShippedFiles(folder).append([each])
-    (path,) = folder.iterdir()
+        ours(folder).append([each])
+    (path,) = folder.glob("*.groups")
     return path
 
 
@@ -44,7 +51,7 @@ def test_groups_come_back_as_they_were_from_any_process(folder):
 
 
 def test_several_groups_are_added_at_once(folder):
-    ShippedFiles(folder).append(GROUPS)
+    ours(folder).append(GROUPS)
     assert read(folder) == GROUPS
 
 
@@ -52,7 +59,7 @@ def test_group_that_does_not_follow_is_refused(folder, whole):
     before = whole.read_bytes()
     for first in (5, 7):
         with pytest.raises(Fault):
-            ShippedFiles(folder).append([group(first)])
+            ours(folder).append([group(first)])
     assert whole.read_bytes() == before
 
 
@@ -62,7 +69,7 @@ def test_what_was_torn_off_comes_again_in_its_place(folder, whole):
     for length in range(first, len(raw)):
         whole.write_bytes(raw[:length])
         assert read(folder) == GROUPS[: length // first]
-    files = ShippedFiles(folder)
+    files = ours(folder)
     assert files.size() == 4
     files.append([group(4)])
     assert whole.read_bytes() == raw
@@ -71,7 +78,7 @@ def test_what_was_torn_off_comes_again_in_its_place(folder, whole):
 def test_what_cannot_be_read_is_gone_once_something_follows(folder, whole):
     raw = whole.read_bytes()
     whole.write_bytes(raw[: 2 * len(raw) // 3] + bytes(4096))
-    ShippedFiles(folder).append(GROUPS[2:])
+    ours(folder).append(GROUPS[2:])
     assert whole.read_bytes() == raw
 
 
@@ -95,7 +102,7 @@ def test_nothing_is_cut_off_behind_a_flipped_bit_with_a_whole_frame_behind_it(fo
         with pytest.raises(Fault, match="damaged"):
             ShippedFiles(folder).size()
         with pytest.raises(Fault, match="damaged"):
-            ShippedFiles(folder).append(GROUPS[place // third :])
+            ours(folder).append(GROUPS[place // third :])
         assert whole.read_bytes() == flipped, place
 
 
@@ -103,10 +110,10 @@ def test_damage_in_an_earlier_file_ends_what_is_read_and_not_what_was_shipped(
     folder, monkeypatch
 ):
     monkeypatch.setattr(shipped, "FILE_BYTES", 1)
-    files = ShippedFiles(folder)
+    files = ours(folder)
     for each in GROUPS:
         files.append([each])
-    earlier = sorted(folder.iterdir())[1]
+    earlier = sorted(folder.glob("*.groups"))[1]
     raw = earlier.read_bytes()
     for damage in (lambda: earlier.write_bytes(raw[:-1] + b"x"), earlier.unlink):
         damage()
@@ -124,30 +131,29 @@ def test_frame_left_out_is_noticed(folder, whole):
 
 def test_a_full_file_is_followed_by_another(folder, monkeypatch):
     monkeypatch.setattr(shipped, "FILE_BYTES", 1)
-    files = ShippedFiles(folder)
+    files = ours(folder)
     files.append(GROUPS[:1])
     files.append(GROUPS[1:])
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.groups"))) == 2
     assert read(folder) == GROUPS
     assert ShippedFiles(folder).size() == 6
-    ShippedFiles(folder).append([group(6)])
+    ours(folder).append([group(6)])
     assert read(folder) == [*GROUPS, group(6)]
 
 
 def test_file_that_is_gone_from_the_middle_ends_what_is_read(folder, monkeypatch):
     monkeypatch.setattr(shipped, "FILE_BYTES", 1)
-    files = ShippedFiles(folder)
+    files = ours(folder)
     for each in GROUPS:
         files.append([each])
-    sorted(folder.iterdir())[1].unlink()
+    sorted(folder.glob("*.groups"))[1].unlink()
     assert read(folder) == GROUPS[:1]
 
 
 def test_what_is_told_to_be_there_was_synced_file_and_folder(folder, monkeypatch):
     synced = []
-    sync = os.fsync
+    files, sync = ours(folder), os.fsync
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(handle) or sync(handle))
-    files = ShippedFiles(folder)
     files.append(GROUPS[:1])
     assert len(synced) == 2
     files.append(GROUPS[1:])
@@ -158,3 +164,36 @@ def test_disk_that_is_not_there_is_not_made_up_for(tmp_path):
     with pytest.raises(Fault):
         ShippedFiles(tmp_path / "unplugged").size()
     assert not (tmp_path / "unplugged").exists()
+
+
+def test_nothing_is_shipped_to_a_folder_that_nobody_claimed(folder, whole):
+    before = whole.read_bytes()
+    files = ours(folder)
+    (folder / "epoch").unlink()
+    for each in (files, ShippedFiles(folder)):
+        with pytest.raises(Fault, match="not the one claimed"):
+            each.append([group(6)])
+    assert (list(folder.iterdir()), whole.read_bytes()) == ([whole], before)
+
+
+def test_epoch_before_ours_is_another_place_too(folder, whole):
+    files = ours(folder)
+    files.claim(5)
+    (folder / "epoch").write_bytes(b"4\n")
+    before = whole.read_bytes()
+    with pytest.raises(Fault, match="not the one claimed"):
+        files.append([group(6)])
+    assert whole.read_bytes() == before
+
+
+def test_file_that_lost_what_was_shipped_is_not_gone_on_with(folder, whole):
+    raw = whole.read_bytes()
+    for damage in (lambda: whole.write_bytes(raw[:-1]), whole.unlink):
+        whole.write_bytes(raw)
+        files = ours(folder)
+        assert files.size() == 6
+        damage()
+        with pytest.raises(Fault, match="second place"):
+            files.append([group(6)])
+        # Neither zeros up to where it was, nor a file that begins in its middle.
+        assert [path.stat().st_size for path in folder.glob("*.groups")] in ([], [len(raw) - 1])
