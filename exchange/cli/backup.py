@@ -161,8 +161,7 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
     from exchange.cli.backing import restoring  # noqa: PLC0415
     from exchange.custody.stream import Opener  # noqa: PLC0415
 
-    if folder.exists() and any(folder.iterdir()):
-        in_the_way(folder, "--into")
+    _must_take_a_name(folder)
     notes = [path.read_bytes() for path in kept]
     with file.open("rb") as sealed:
         opener = Opener(sealed, _asked)
@@ -194,6 +193,18 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
             "It has no second place: nothing shuts the node before it out, and what it writes is"
             " shipped nowhere. For one, put it in node.json (second).",
         )
+
+
+def _must_take_a_name(folder: Path) -> None:
+    """Refuse at once a folder whose name what is restored could not get in the end."""
+    if folder.is_symlink() or folder.is_mount():
+        raise Unusable(
+            f"{folder} es un enlace o un punto de montaje: dé una carpeta dentro de él.",
+            f"{folder} is a link or a mount point: give a folder in it.",
+            "--into",
+        )
+    if folder.exists() and any(folder.iterdir()):
+        in_the_way(folder, "--into")
 
 
 def _second_of(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from exchange.cli.backing import restoring
+from exchange.cli.backing.gathering import Told
 from exchange.cli.state import State
+from exchange.cli.usage import Unusable
+from exchange.custody.stream import Opener
 from exchange.store.shipped import ShippedFiles
-from tests.cli.kept import cut, entries_of, kept_size, restored
+from tests.cli.kept import cut, entries_of, kept_size, refused, restored
 
 
 def backed_up(kept, tmp_path, second):
@@ -86,3 +91,37 @@ def test_rehearsal_leaves_the_second_place_to_the_node_that_runs(kept, second, t
     said = restored(kept, backup, tmp_path / "new")
     assert said["second"] == State(tmp_path / "new").settings().second == str(second)
     assert (second / "epoch").read_text() == f"{said['epoch']}\n"
+
+
+def test_folder_that_could_not_get_its_name_is_refused_before_any_work(kept, second, tmp_path):
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "disk")
+    for into in (link, Path("/")):
+        told = unusable(kept, kept.newer, into, "--second", second)
+        assert ("punto de montaje" in told["es"], "mount point" in told["en"]) == (True, True)
+    assert (second / "epoch").read_text() == "1\n"
+
+
+def test_nobody_is_shut_out_where_the_folder_does_not_get_its_name(kept, second, tmp_path):
+    into = tmp_path / "new"
+
+    def planned(*_):
+        # Somebody takes the name while it works.
+        into.mkdir()
+        (into / "file").write_bytes(b"exercise")
+        return restoring.Plan(into, second, ())
+
+    told = Told(lambda *_: None, lambda *_: None)
+    with kept.newer.open("rb") as sealed, pytest.raises(Unusable, match="exists"):
+        restoring.restore(Opener(sealed, lambda _: "backup passphrase"), planned, told)
+    assert (second / "epoch").read_text() == "1\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "second"}
+    assert [path.name for path in into.iterdir()] == ["file"]
+
+
+def test_nothing_is_restored_where_the_second_place_cannot_be_taken_over(kept, second, tmp_path):
+    (second / "epoch.new").mkdir()
+    error = refused(kept, kept.newer, tmp_path / "new", "--second", second)
+    assert error["code"] == "store-failed"
+    assert (second / "epoch").read_text() == "1\n"

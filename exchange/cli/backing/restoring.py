@@ -20,6 +20,7 @@ from exchange.cli.backing.passing import Passing
 from exchange.cli.backing.reading import Reading, Summary, summary
 from exchange.cli.journal_file import Blocking
 from exchange.cli.state import Settings, State
+from exchange.cli.usage import in_the_way
 from exchange.client.files import sync_folder, write_durably
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint as c2sp
@@ -94,13 +95,23 @@ def restore(opener: Opener, planned: Callable[[str, int], Plan], told: Told) -> 
         restoring = _Restoring(reading, plan, State(part), told)
         restored = restoring.run()
         # Last of all: nobody is shut out for what fails.
-        part = part.rename(plan.folder)
+        part = _named(part, plan.folder)
         sync_folder(parent)
         restoring.take_over(restored.epoch)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return restored
+
+
+def _named(part: Path, folder: Path) -> Path:
+    try:
+        return part.rename(folder)
+    except OSError:
+        if folder.exists():
+            # Something came there meanwhile.
+            in_the_way(folder, "--into")
+        raise
 
 
 def _settings(files: Sequence[File], head: Head) -> Settings:
