@@ -96,6 +96,8 @@ def pin(place: TokenPlace) -> str:
 
 
 def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> str:
+    from exchange.render.visible import visible  # noqa: PLC0415
+
     if variable in os.environ:
         return _text(os.environ[variable], variable)
     if named := os.environ.get(f"{variable}_FILE"):
@@ -103,7 +105,8 @@ def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> 
     if not sys.stdin.isatty():
         raise Fault(Code.NO_SECRET, name=holder, expected=variable)
     try:
-        said = click.prompt(asked, hide_input=True, err=True, confirmation_prompt=is_new)
+        # Who holds a file is read from it before anything tells that it is genuine.
+        said = click.prompt(visible(asked), hide_input=True, err=True, confirmation_prompt=is_new)
     except UnicodeDecodeError:
         raise _no_text(holder) from None
     return _text(said, holder)

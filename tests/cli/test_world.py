@@ -61,3 +61,11 @@ def test_file_of_a_pin_that_cannot_be_read_is_a_fault(tmp_path):
     with pytest.raises(Fault) as fault:
         world.pin(token(f"{PLACE}&pin-source=file:{tmp_path}/absent"))
     assert fault.value.code == Code.KEY_FILE
+
+
+def test_who_holds_a_backup_cannot_write_to_the_terminal_by_a_name(monkeypatch):
+    shown = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.prompt", lambda asked, **_: shown.append(asked) or "secret")
+    assert world.backup_passphrase("pa\x1b]0;owned\x07\u202e") == "secret"
+    assert "Contraseña del respaldo (pa<U+001B>]0;owned<U+0007><U+202E>)" in shown[0]
