@@ -101,6 +101,19 @@ async def test_what_goes_while_it_is_copied_is_left_out(files, tmp_path):
     assert list(kept) == []
 
 
+@pytest.mark.usefixtures("files")
+def test_what_is_no_attachment_is_left_where_it_lies(tmp_path):
+    strays = (".nfs0001", "lost+found", "A" * 42)
+    (tmp_path / "second" / "purged").mkdir()
+    for folder in ("blobs/kept", "blobs/purged", "second/purged"):
+        for name in strays:
+            (tmp_path / folder / name).mkdir()
+    copies = Copies(tmp_path / "blobs")
+    found = {copied.digest for copied, _ in copies.kept()}
+    assert (found, copies.count()) == ({digest(ONE), digest(TWO)}, 2)
+    assert (copies.purged(), marked(tmp_path / "second")) == ([], [])
+
+
 def test_nothing_is_written_over(tmp_path):
     copies = Copies(tmp_path / "back")
     copies.make()
