@@ -8,19 +8,17 @@ the marks: what is named and not kept has a mark, or was lost before.
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Fault
-from exchange.store.blob_files import COUNTED, KEPT, PURGED
+from exchange.store.blob_files import COUNTED, KEPT
+from exchange.store.marks import PURGED, digests_in, mark
 from exchange.store.pledge import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-_DIGEST: Final = re.compile("[A-Za-z0-9_-]{43}")
 
 
 class Copied(NamedTuple):
@@ -42,7 +40,7 @@ class Copies:
     def kept(self) -> Iterator[tuple[Copied, IO[bytes]]]:
         """Return what is kept, each open to be read; what goes meanwhile is left out."""
         members = _names(self._counted)
-        for name in _digests(self._kept):
+        for name in digests_in(self._kept):
             with suppress(FileNotFoundError), (self._kept / name).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 counting = [
@@ -54,11 +52,11 @@ class Copies:
 
     def count(self) -> int:
         """Return how many are kept now."""
-        return len(_digests(self._kept))
+        return len(digests_in(self._kept))
 
     def purged(self) -> list[str]:
         """Return the digests that are marked as purged."""
-        return _digests(self._purged)
+        return digests_in(self._purged)
 
     def has(self, digest: str) -> bool:
         """Tell whether an attachment is kept."""
@@ -112,14 +110,21 @@ def marked(folder: Path) -> Sequence[str]:
         Fault: it cannot be read.
     """
     try:
-        return _digests(folder / PURGED)
+        return digests_in(folder / PURGED)
     except OSError as error:
         raise Fault(Code.STORE_FAILED, reason="the second place cannot be read") from error
 
 
-def _digests(folder: Path) -> list[str]:
-    """Return the names that are digests: what else lies there is somebody else's."""
-    return [name for name in _names(folder) if _DIGEST.fullmatch(name)]
+def mark_there(folder: Path, digests: Sequence[str]) -> None:
+    """Mark in a second place what was purged.
+
+    Raises:
+        Fault: it cannot be written.
+    """
+    try:
+        mark(folder / PURGED, digests)
+    except OSError as error:
+        raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
 
 
 def _names(folder: Path) -> list[str]:

@@ -27,6 +27,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.model.codec import b64
 from exchange.model.identity import member_of
 from exchange.node.ports import Progress
+from exchange.store.marks import PURGED, digests_in, mark
 from exchange.store.quota import Allowance, counted
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-KEPT, COUNTED, PURGED = "kept", "counted", "purged"
+KEPT, COUNTED = "kept", "counted"
 _PART = ".part"
 # A plus is in no endpoint's name, so no two share a folder.
 _SLASH = "+"
@@ -295,6 +296,9 @@ class BlobFiles:
                     if path.stat().st_mtime_ns < since:
                         path.unlink()
         self._go_on_purging()
+        if self._marks is not None:
+            # It may have come later, or be another.
+            mark(self._marks, digests_in(self._purged))
 
     def _go_on_purging(self) -> None:
         """Finish the purges that were cut off."""
@@ -385,10 +389,7 @@ class BlobFiles:
         # First the mark: whoever verifies one now, under its lock, either sees the mark or is
         # seen below. Ended in between, it is shown to nobody, and the next sweep goes on.
         if self._marks is not None:
-            self._marks.mkdir(mode=0o700, exist_ok=True)
-            (self._marks / digest).touch(mode=0o600)
-            _sync_folder(self._marks)
-            _sync_folder(self._marks.parent)
+            mark(self._marks, [digest])
         (self._purged / digest).touch(mode=0o600)
         _sync_folder(self._purged)
         for own in self._uploads.iterdir():

@@ -69,7 +69,7 @@ class ShippedFiles:
                 raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
 
     def _found(self) -> int | None:
-        """Return the epoch that ships here, None where none ever did; a later one is refused."""
+        """Return the epoch that ships here, None where none did; a later one is refused."""
         try:
             found = int((self._folder / _EPOCH).read_bytes())
         except FileNotFoundError:

@@ -19,6 +19,7 @@ from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
 from exchange.seal.attachment import CHUNK_BYTES, TAG_BYTES
+from exchange.store.blob_copies import marked
 from exchange.store.shipped import ShippedFiles
 from tests.cli.exercise import PASSPHRASE
 from tests.cli.kept import (
@@ -178,6 +179,8 @@ def test_what_was_purged_before_the_backup_needs_no_second_place_to_stay_away(
     shutil.rmtree(second / "purged")
     restored(kept, kept.newer, tmp_path / "new", "--second", second)
     assert (tmp_path / "new" / "blobs" / "purged" / kept.attached[1]).exists()
+    # And it is known there from now on, for an older backup.
+    assert marked(second) == [kept.attached[1]]
 
 
 def test_keys_may_stay_out_and_are_put_there_by_hand(kept, second, tmp_path):

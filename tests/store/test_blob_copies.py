@@ -92,6 +92,17 @@ async def test_what_was_purged_since_does_not_come_back(tmp_path):
     await again.close()
 
 
+async def test_second_place_that_comes_later_learns_what_was_purged_before(files, tmp_path):
+    await files.purge(digest(ONE))
+    (tmp_path / "blobs" / "purged" / "stray").touch()
+    (tmp_path / "later").mkdir()
+    again = BlobFiles(tmp_path / "blobs", Clock(), second=tmp_path / "later")
+    await again.sweep()
+    await again.close()
+    assert marked(tmp_path / "later") == [digest(ONE)]
+    assert {path.name for path in (tmp_path / "later" / "purged").iterdir()} == {digest(ONE)}
+
+
 async def test_what_goes_while_it_is_copied_is_left_out(files, tmp_path):
     kept = Copies(tmp_path / "blobs").kept()
     first, _ = next(kept)

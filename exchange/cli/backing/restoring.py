@@ -26,7 +26,7 @@ from exchange.errors import Code, Fault
 from exchange.journal import checkpoint as c2sp
 from exchange.model import entry as entries
 from exchange.model.codec import b64
-from exchange.store.blob_copies import Copied, Copies, marked
+from exchange.store.blob_copies import Copied, Copies, mark_there, marked
 from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
 
@@ -254,8 +254,9 @@ class _Restoring:
         Raises:
             Fault: ``backup-behind``: the node before shipped more meanwhile; ``node-replaced``.
         """
-        if self._second is not None:
+        if self._second is not None and self._plan.second is not None:
             _must_not_be_behind(self._passing.size, self._second.size())
+            mark_there(self._plan.second, self._marks)
             self._second.claim(epoch)
             # What the node before shipped until it was shut out is not here.
             _must_not_be_behind(self._passing.size, self._second.size())
