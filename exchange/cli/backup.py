@@ -190,8 +190,8 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
         session.say(
             "No tiene segundo lugar: nada deja fuera al nodo de antes, ni se copia lo que"
             " escriba. Para uno, póngalo en node.json (second).",
-            "It has no second place: nothing shuts the node before it out, and what it writes is"
-            " shipped nowhere. For one, put it in node.json (second).",
+            "It has no second place: nothing shuts the node before it out, and what it writes"
+            " is shipped nowhere. For one, put it in node.json (second).",
         )
 
 

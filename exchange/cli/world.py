@@ -106,7 +106,9 @@ def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> 
         raise Fault(Code.NO_SECRET, name=holder, expected=variable)
     try:
         # Who holds a file is read from it before anything tells that it is genuine.
-        said = click.prompt(visible(asked), hide_input=True, err=True, confirmation_prompt=is_new)
+        said = click.prompt(
+            visible(asked), hide_input=True, err=True, confirmation_prompt=is_new
+        )
     except UnicodeDecodeError:
         raise _no_text(holder) from None
     return _text(said, holder)

@@ -173,7 +173,7 @@ def test_settings_of_another_node_are_not_restored(whole, tmp_path):
 
 def restored(written, folder):
     with pytest.raises(ExchangeError) as caught:
-        restore(opened(written), lambda _: Plan(folder, None, []), UNTOLD)
+        restore(opened(written), lambda *_: Plan(folder, None, []), UNTOLD)
     return caught.value.code
 
 
@@ -196,6 +196,8 @@ def test_behind_is_told_before_anything_is_unpacked(whole, tmp_path):
     (place, *_) = places(whole, records.Attachment)
     with pytest.raises(Fault) as caught:
         restore(
-            opened(shorter[: place + 1]), lambda _: Plan(tmp_path / "new", None, [note]), UNTOLD
+            opened(shorter[: place + 1]),
+            lambda *_: Plan(tmp_path / "new", None, [note]),
+            UNTOLD,
         )
     assert caught.value.code is Code.BACKUP_BEHIND

@@ -37,6 +37,10 @@ def unusable(kept, backup, into, *words):
     return told
 
 
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
 # -- what tells of what came after the backup -------------------------------------------------
 
 
@@ -79,9 +83,9 @@ def test_second_place_of_the_node_is_not_passed_over_for_another(kept, second, t
 
 def test_rehearsal_leaves_the_second_place_to_the_node_that_runs(kept, second, tmp_path):
     backup = backed_up(kept, tmp_path, second)
-    before = {path.name: path.read_bytes() for path in second.iterdir() if path.is_file()}
+    before = files(second)
     said = restored(kept, backup, tmp_path / "drill", "--unwitnessed")
-    assert {path.name: path.read_bytes() for path in second.iterdir() if path.is_file()} == before
+    assert files(second) == before
     # Nor when it is started.
     assert (said["second"], State(tmp_path / "drill").settings().second) == ("", "")
     for lang, word in (("es", "segundo lugar"), ("en", "no second place")):
@@ -120,7 +124,9 @@ def test_nobody_is_shut_out_where_the_folder_does_not_get_its_name(kept, second,
     assert [path.name for path in into.iterdir()] == ["file"]
 
 
-def test_nothing_is_restored_where_the_second_place_cannot_be_taken_over(kept, second, tmp_path):
+def test_nothing_is_restored_where_the_second_place_cannot_be_taken_over(
+    kept, second, tmp_path
+):
     (second / "epoch.new").mkdir()
     error = refused(kept, kept.newer, tmp_path / "new", "--second", second)
     assert error["code"] == "store-failed"
