@@ -64,7 +64,8 @@ def add(row: dict[str, Any], reminders: Sequence[Reminder], session: Session) ->
         return row
     word = "ACUSE PENDIENTE" if session.lang == "es" else "ACKNOWLEDGE"
     named = f"{word} {', '.join(map(str, owed))}"
-    return {**row, "state": f"{named}, {row['state']}" if row["state"] else named}
+    # What was done to it comes first; below the table it is said loudly.
+    return {**row, "state": f"{row['state']}, {named}" if row["state"] else named}
 
 
 def show(reminders: Sequence[Reminder], session: Session, *, err: bool = False) -> None:
