@@ -17,7 +17,8 @@ from exchange.cli.state import State
 from exchange.custody.stream import Opener, Sealer
 from exchange.errors import Code, ExchangeError, Fault
 from tests.builders import Randomness
-from tests.cli.exercise import Exercise
+from tests.cli.exercise import AUDIT, Exercise
+from tests.cli.kept import until
 
 PASSPHRASE = "backup passphrase"  # noqa: S105
 UNTOLD = Told(lambda *_: None, lambda *_: None)
@@ -32,6 +33,8 @@ def whole(tmp_path_factory):
     (folder / "file.txt").write_text("exercise")
     made.post("--attach", str(folder / "file.txt"))
     made.post()
+    # What is held to a checkpoint needs one: the node signs its first within a second.
+    until(lambda: made.at(AUDIT, "audit", "checkpoint", str(folder / "signed")).code == 0)
     assert made.stop() == 0
     (made.place.node / "blobs" / "purged" / ("A" * 43)).touch()
     file = io.BytesIO()
