@@ -164,6 +164,11 @@ def _show(session: Session, result: Result) -> None:
     ]
     output.table(rows, _HEADS[session.lang])
     _show_heard(session, result)
+    _show_costs(session, result)
+    _show_rest(session, result)
+
+
+def _show_costs(session: Session, result: Result) -> None:
     place = 0 if session.lang == "en" else 1
     costs = [
         {
@@ -176,7 +181,11 @@ def _show(session: Session, result: Result) -> None:
     costs.append({"step": _SHARE[place], **share})
     heads = {suite: f"{suite} us" for suite in result.costs}
     output.table(costs, {"step": "one core" if place == 0 else "un núcleo", **heads})
-    mark = _floor("idle_mib", result)
+
+
+def _show_rest(session: Session, result: Result) -> None:
+    """Print memory, what the kill at the end left, and what voids the run."""
+    say, mark = session.say, _floor("idle_mib", result)
     say(
         "Memoria del nodo con sus procesos (lo que comparten, una vez): "
         f"{result.idle_mib:.0f} MiB en reposo{mark}, {result.busy_mib:.0f} MiB tras la carga.",

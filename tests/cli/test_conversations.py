@@ -62,7 +62,9 @@ def test_a_boarding_without_a_request_is_reported_too(made, tmp_path):
     draft["bulletin"]["content"].pop("target")
     draft["post"]["to"] = ["us.jiatfs/watch"]
     (tmp_path / "brr.json").write_text(json.dumps(draft))
-    posted(made, OPS, "post", str(tmp_path / "brr.json"))
+    result = posted(made, OPS, "post", str(tmp_path / "brr.json"))
+    read = made.at(WATCH, "read", result["id"], "--json").json
+    assert "target" not in read["bulletin"]["content"]
 
 
 @pytest.mark.parametrize(
