@@ -23,8 +23,9 @@ from exchange.custody import container, ring, signers
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from exchange.client.losses import Loss
     from exchange.custody.container import Secrets
     from exchange.custody.signers import Places
     from exchange.policy.expiry import Lapse
@@ -103,6 +104,8 @@ class Context:
         self.name = folder.name
         # As first unlocked: what ``keep`` writes is made of that, whatever is read later.
         self._unlocked: bytes | None = None
+        # Called at once with what was found damaged in the mail, or expired unsent.
+        self.on_loss: Callable[[Loss], None] = lambda _: None
 
     def profile(self) -> Profile:
         """Return who this is, and the node it trusts."""
@@ -252,6 +255,7 @@ class Context:
     def cabinet(self, secrets: Secrets) -> Cabinet:
         """Return what is kept of the mail; close it. What its time is over for goes first."""
         made = Cabinet(self.folder / MAIL, ring.storage(secrets), world.randomness)
+        made.on_loss = self.on_loss
         made.on_open = lambda: taking_over.take_over(made, self.folder / OLD_OUTBOX)
         purging.purge(made, world.clock_ms())
         return made

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from exchange import __version__
-from exchange.cli import expiring, speaking, world
+from exchange.cli import expiring, losing, speaking, world
 from exchange.cli.home import Home, default
 from exchange.cli.output import fail, problem, show_json
 from exchange.cli.usage import Unusable
@@ -139,6 +139,8 @@ class Session:
     def context(self) -> Context:
         """Return the context to work in."""
         self._used = self.home.current(self.chosen)
+        # On stderr, in JSON too: nobody may overlook it, and ``outbox`` lists it for a month.
+        self._used.on_loss = lambda loss: click.echo(losing.line(loss, self.lang), err=True)
         return self._used
 
     def expiring(self) -> list[dict[str, Any]]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange import render
-from exchange.cli import output, world
+from exchange.cli import losing, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
+from exchange.client import losses
 from exchange.client.outbox import Outbox
 from exchange.client.transport import AWAY
 from exchange.errors import Code, Fault, Refusal
@@ -74,8 +75,10 @@ def outbox(
             return
         rows = [*_kept_in(box, "bulletin"), *_kept_in(box.acks, "acknowledgement")]
         refused = [*_refused_in(box, "bulletin"), *_refused_in(box.acks, "acknowledgement")]
+        lost = losses.listed(cabinet)
     if session.as_json:
-        output.show_json({"outbox": rows, "refused": refused})
+        told = {"lost": [losing.told(each) for each in lost]} if lost else {}
+        output.show_json({"outbox": rows, "refused": refused, **told})
         return
     shown = [_shown(row, session) for row in [*rows, *refused]]
     heads = _HEADS[session.lang]
@@ -84,6 +87,8 @@ def outbox(
     output.table(shown, heads)
     if any("next" in row for row in rows):
         click.echo(_SEND[session.lang])
+    for each in lost:
+        click.echo(losing.line(each, session.lang))
 
 
 def _save(session: Session, box: Outbox, identity: str, file: Path) -> None:

@@ -222,7 +222,9 @@ async def _post(session: Session, wanted: _Wanted) -> bool:
         if not wanted.sending:
             confirm(session, "¿Enviar?", "Send?")
         if wanted.queue or prepared.as_of_ms is not None:
-            await agency.queue(prepared, mark, _teller(session))
+            identity = await agency.queue(prepared, mark, _teller(session))
+            if receipt := agency.world.outbox.receipt(identity):
+                return _told_meanwhile(session, agency, mark, receipt, review)
             why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
             _tell_queued(session, agency, mark, None if wanted.queue else why, review)
             return wanted.queue
@@ -241,8 +243,24 @@ async def _send(
             raise
         _tell_queued(session, agency, mark, fault, review)
         return False
+    if agency.world.outbox.receipt(prepared.header.id) is None:
+        return _told_meanwhile(session, agency, mark, receipt, review)
     _tell(session, prepared.header.id, receipt, review)
     agency.world.outbox.forget(mark)
+    return True
+
+
+def _told_meanwhile(
+    session: Session, agency: Agency, mark: str, receipt: Receipt, review: dict[str, Any]
+) -> bool:
+    """Tell of the same draft, posted by another command while this one was at it."""
+    session.say(
+        "Otro mandato envió entretanto este mismo borrador; no se sella otra vez.",
+        "Another command posted this very draft meanwhile; it is not sealed again.",
+    )
+    box = agency.world.outbox
+    _tell(session, box.led(mark) or "", receipt, {**review, "again": True})
+    box.forget(mark)
     return True
 
 
@@ -296,7 +314,7 @@ async def _taken_up(session: Session, agency: Agency, mark: str, *, queue: bool)
         As ``_post``, where this very draft was among it; None where it is still to be sealed.
     """
     box = agency.world.outbox
-    mine = box.marked(mark)
+    mine = agency.begin(mark)
     if queue and mine is not None and box.waits(mine):
         _tell_queued(session, agency, mark, None, {"again": True})
         return True

@@ -31,6 +31,7 @@ from exchange.client import (
     reading,
     resuming,
 )
+from exchange.client.attaching import untold
 from exchange.client.attachments import Attachments
 from exchange.client.bodies import Bodies
 from exchange.client.heard import Heard
@@ -38,7 +39,7 @@ from exchange.client.held import Held
 from exchange.client.inbox import Inbox, Shown
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
-from exchange.client.posting import Poster
+from exchange.client.posting import Meanwhile, Poster
 from exchange.client.proving import Prover
 from exchange.client.transport import Profile, Transport, certificate_digest, is_away
 from exchange.client.trust import TrustLog
@@ -70,10 +71,6 @@ if TYPE_CHECKING:
     from exchange.model.view import View
     from exchange.policy.expiry import Lapse
     from exchange.seal.open import Opener, Unwrapper
-
-
-def _untold(_done: int, _whole: int) -> None:
-    """Tell nobody."""
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -224,7 +221,7 @@ class Agency:
         )
         return msgspec.structs.replace(prepared, as_of_ms=as_of_ms)
 
-    async def post(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> Receipt:
+    async def post(self, prepared: Prepared, mark: str = "", tell: Tell = untold) -> Receipt:
         """Seal, keep, upload what is attached, post; return the receipt, verified.
 
         Args:
@@ -242,10 +239,25 @@ class Agency:
         """
         return await self._poster.post(prepared, mark, tell)
 
-    async def queue(self, prepared: Prepared, mark: str = "", tell: Tell = _untold) -> str:
-        """Seal and keep, as ``post``, and send nothing: ``resume`` does; return the id."""
-        await self._poster.seal(prepared, mark, tell)
+    async def queue(self, prepared: Prepared, mark: str = "", tell: Tell = untold) -> str:
+        """Seal and keep, as ``post``, and send nothing: ``resume`` does; return the id.
+
+        It is that of what another command kept under the same mark since ``begin``, if any.
+        """
+        try:
+            await self._poster.seal(prepared, mark, tell)
+        except Meanwhile as found:
+            return found.identity
         return prepared.header.id
+
+    def begin(self, mark: str) -> str | None:
+        """Return the id of what was kept under a mark and may not have reached its poster.
+
+        Ask first: where another command of this endpoint keeps the same from here on, ``post``
+        takes that one up, and ``queue`` returns its id. Nothing is posted twice.
+        """
+        self._poster.begin(mark)
+        return self.world.outbox.marked(mark)
 
     def _new_id(self) -> str:
         return uuid7(self.world.clock_ms(), self.world.randomness(10))
@@ -271,13 +283,12 @@ class Agency:
         Raises:
             Refusal, Fault: as ``post``.
         """
-        box = self.world.outbox
-        identity = box.marked(mark)
+        box, identity = self.world.outbox, self.begin(mark)
         if identity is None:
             return None
         return identity, box.receipt(identity) or await self.resolve(identity)
 
-    async def resolve(self, identity: str, tell: Tell = _untold) -> Receipt:
+    async def resolve(self, identity: str, tell: Tell = untold) -> Receipt:
         """Return the receipt of what has none yet: asked for, else by posting it as it is.
 
         Uploads go on from where they stand; ``tell`` is as for ``post``.
@@ -301,7 +312,7 @@ class Agency:
         return await self._poster.receipt(identity, envelope)
 
     async def resume(
-        self, tell: Tell = _untold, trouble: resuming.Trouble = resuming.untroubled
+        self, tell: Tell = untold, trouble: resuming.Trouble = resuming.untroubled
     ) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
@@ -351,7 +362,7 @@ class Agency:
         box = self.world.outbox.acks
         mark = reading.ack_mark(item, outcome, officer)
         if identity := box.marked(mark):
-            return box.receipt(identity) or await self._poster.resolve(box, identity, _untold)
+            return box.receipt(identity) or await self._poster.resolve(box, identity, untold)
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self.keys.signer.suite,
@@ -428,7 +439,7 @@ class Agency:
             return Shown(await self.inbox.as_held(), as_of_ms, fault)
 
     async def save(
-        self, item: Delivered, place: int, folder: Path, tell: Tell = _untold
+        self, item: Delivered, place: int, folder: Path, tell: Tell = untold
     ) -> Path:
         """Fetch an attachment of an opened bulletin, and save it; return where it is.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from exchange.client import losses
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import wire
 from exchange.model.identity import digest
@@ -131,7 +132,7 @@ class Bodies:
 
     def _kept(self, drawer: str, name: str) -> bytes | None:
         fresh = self._fresh.get((drawer, name))
-        return fresh[0] if fresh else self._cabinet.get(drawer, name)
+        return fresh[0] if fresh else self._cabinet.get_sound(drawer, name)
 
     def _keep(self, drawer: str, name: str, value: bytes, until: int) -> None:
         self._fresh[drawer, name] = value, until
@@ -141,4 +142,5 @@ class Bodies:
 
 def purge(cabinet: Cabinet, now: int) -> int:
     """Destroy what is no longer to be retained; return how many there were."""
-    return len(cabinet.take_overdue(BODY, now))
+    # By the digest of its text: nothing here tells of which bulletin a damaged one was.
+    return len(losses.take_overdue(cabinet, BODY, now, tuple)[0])

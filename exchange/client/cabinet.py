@@ -16,6 +16,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from exchange.client.files import sync_folder
+from exchange.client.losses import DRAWER as LOSSES
+from exchange.client.losses import Loss
+from exchange.client.losses import keeping as loss_row
 from exchange.client.rowseal import RowSeal
 from exchange.errors import Code, Fault
 
@@ -30,6 +33,8 @@ VERSION: Final = 1
 # How long to wait for another command of the same endpoint, in seconds.
 _BUSY_S: Final = 10.0
 _DAY_S: Final = 86_400
+# Before the name of the drawer of a row that was put aside.
+ASIDE: Final = "aside."
 # Names of SQLite's errors, or how they begin: no free space and no other try mends these.
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -70,6 +75,8 @@ class Cabinet:
         self._opened: tuple[sqlite3.Connection, RowSeal] | None = None
         # Called once, when it is first opened, before anybody else may open it.
         self.on_open: Callable[[], None] = lambda: None
+        # Called at once with what was found damaged, or ran out; it is listed here as well.
+        self.on_loss: Callable[[Loss], None] = lambda _: None
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
@@ -146,9 +153,23 @@ class Cabinet:
         named = self.seal.name(drawer, name)
         with self._faults():
             found = self._connection.execute(
-                "SELECT sealed FROM row WHERE drawer = ? AND name = ?", (drawer, named)
+                "SELECT due, sealed FROM row WHERE drawer = ? AND name = ?", (drawer, named)
             ).fetchone()
-        return None if found is None else self._plain(drawer, named, found[0])[1]
+        return None if found is None else self._plain(drawer, named, *found)[1]
+
+    def get_sound(self, drawer: str, name: str) -> bytes | None:
+        """Return what a row holds; a damaged one is dropped and told of: there is none.
+
+        For what can be had again from elsewhere.
+        """
+        try:
+            return self.get(drawer, name)
+        except Fault as fault:
+            if fault.code is not Code.MAIL_DAMAGED:
+                raise
+        self.drop(drawer, name)
+        self.lose(Loss(drawer, "again"))
+        return None
 
     def has(self, drawer: str, name: str) -> bool:
         """Tell whether there is a row of that name."""
@@ -165,36 +186,104 @@ class Cabinet:
         with self.change(), self._faults():
             self._connection.execute("DELETE FROM row WHERE drawer = ? AND name = ?", key)
 
-    def values(self, drawer: str) -> list[bytes]:
-        """Return what the rows of a drawer hold, in the order in which they came."""
-        return [value for _, value in self.rows(drawer)]
-
     def rows(self, drawer: str) -> list[tuple[int, bytes]]:
         """Return until when each row of a drawer is kept, and what it holds, in their order.
 
         Raises:
             Fault: ``mail-damaged``: one of them; or ``mail-failed``.
         """
-        with self._faults():
-            rows = self._connection.execute(
-                "SELECT name, sealed FROM row WHERE drawer = ? ORDER BY seq", (drawer,)
-            ).fetchall()
-        return [self._plain(drawer, named, sealed) for named, sealed in rows]
+        return [self._plain(drawer, *row) for row in self._all(drawer)]
 
-    def take_overdue(self, drawer: str, now: int) -> list[bytes]:
-        """Delete the rows whose time is over by ``now``, and return what they held."""
+    def sound(self, drawer: str) -> tuple[list[bytes], list[bytes]]:
+        """Return what the undamaged rows of a drawer hold, and how the others are named."""
+        values, damaged = [], []
+        for named, due, sealed in self._all(drawer):
+            try:
+                values.append(self._plain(drawer, named, due, sealed)[1])
+            except Fault:
+                damaged.append(named)
+        return values, damaged
+
+    def _all(self, drawer: str) -> list[tuple[bytes, int | None, bytes]]:
+        with self._faults():
+            return self._connection.execute(
+                "SELECT name, due, sealed FROM row WHERE drawer = ? ORDER BY seq", (drawer,)
+            ).fetchall()
+
+    def put_aside(self, drawer: str, damaged: Sequence[bytes]) -> None:
+        """Take rows out of the way as they are, so that none is lost."""
+        with self.change(), self._faults():
+            self._connection.executemany(
+                "UPDATE OR REPLACE row SET drawer = ? WHERE drawer = ? AND name = ?",
+                [(f"{ASIDE}{drawer}", drawer, named) for named in damaged],
+            )
+
+    def take_overdue(self, drawer: str, now: int) -> tuple[list[bytes], list[bytes]]:
+        """Delete the rows whose time is over by ``now``.
+
+        Returns:
+            What they held; and how those were named that are damaged. They go as well, by the
+            day that stands beside them: one of them keeps no other here past its time.
+        """
         with self._faults():
             rows = self._connection.execute(
-                "SELECT seq, name, sealed FROM row WHERE drawer = ? AND due <= ? ORDER BY seq",
+                "SELECT seq, name, due, sealed FROM row WHERE drawer = ? AND due <= ?"
+                " ORDER BY seq",
                 (drawer, now // _DAY_S),
             ).fetchall()
-        plain = [(seq, *self._plain(drawer, named, sealed)) for seq, named, sealed in rows]
-        over = [(seq, value) for seq, until, value in plain if until <= now]
+        over, values, damaged = [], [], []
+        for seq, named, due, sealed in rows:
+            try:
+                until, value = self._plain(drawer, named, due, sealed)
+            except Fault:
+                damaged.append(named)
+            else:
+                if until > now:
+                    continue
+                values.append(value)
+            over.append((seq,))
         if over:
             with self.change(), self._faults():
-                for seq, _ in over:
-                    self._connection.execute("DELETE FROM row WHERE seq = ?", (seq,))
-        return [value for _, value in over]
+                self._connection.executemany("DELETE FROM row WHERE seq = ?", over)
+        return values, damaged
+
+    def set_days_right(self) -> int:
+        """Have the day beside every row be the one inside its seal; return how many were not.
+
+        The day is how overdue rows are found, and lies in the clear. Somebody who can write
+        to the file could have a row stay by moving it, or go.
+        """
+        wrong = []
+        with self.change(), self._faults():
+            for seq, drawer, named, due, sealed in self._connection.execute(
+                "SELECT seq, drawer, name, due, sealed FROM row"
+            ):
+                # What is damaged otherwise is told of by whoever looks for it.
+                with suppress(ValueError):
+                    day = _day(self.seal.open(drawer, named, sealed)[0])
+                    if day != due:
+                        wrong.append((day, seq))
+            self._connection.executemany("UPDATE row SET due = ? WHERE seq = ?", wrong)
+        return len(wrong)
+
+    def date(self, drawer: str, until: int) -> None:
+        """Have those rows of a drawer go at a time that were to be kept for ever."""
+        with self._faults():
+            rows = self._connection.execute(
+                "SELECT seq, name, sealed FROM row WHERE drawer = ? AND due IS NULL", (drawer,)
+            ).fetchall()
+        for seq, named, sealed in rows:
+            _, value = self._plain(drawer, named, None, sealed)
+            dated = (_day(until), self.seal.seal(drawer, named, value, until), seq)
+            with self.change(), self._faults():
+                self._connection.execute(
+                    "UPDATE row SET due = ?, sealed = ? WHERE seq = ?", dated
+                )
+
+    def lose(self, loss: Loss) -> None:
+        """List what was lost, and tell of it."""
+        self.put(LOSSES, *loss_row(loss, self._randomness))
+        self.on_loss(loss)
 
     def sweep(self) -> None:
         """Empty the log, which still holds what was deleted; later, if others are reading."""
@@ -205,14 +294,19 @@ class Cabinet:
         self, drawer: str, name: str, value: bytes, until: int
     ) -> tuple[str, bytes, int | None, bytes]:
         named = self.seal.name(drawer, name)
-        due = until // _DAY_S if until else None
-        return drawer, named, due, self.seal.seal(drawer, named, value, until)
+        return drawer, named, _day(until), self.seal.seal(drawer, named, value, until)
 
-    def _plain(self, drawer: str, named: bytes, sealed: bytes) -> tuple[int, bytes]:
+    def _plain(
+        self, drawer: str, named: bytes, due: int | None, sealed: bytes
+    ) -> tuple[int, bytes]:
         try:
-            return self.seal.open(drawer, named, sealed)
+            until, value = self.seal.open(drawer, named, sealed)
         except ValueError as error:
             raise Fault(Code.MAIL_DAMAGED, name=FILE, found=drawer) from error
+        # The day in the clear is only to find it by; the seal says until when it is kept.
+        if due != _day(until):
+            raise Fault(Code.MAIL_DAMAGED, name=FILE, found=drawer)
+        return until, value
 
     # -- the file ---------------------------------------------------------------------------
 
@@ -296,6 +390,11 @@ class Cabinet:
 
     def _failed(self, reason: str) -> Fault:
         return Fault(Code.MAIL_FAILED, name=str(self.folder / FILE), found=reason)
+
+
+def _day(until: int) -> int | None:
+    """Return the day on which a row is to go, in days since 1970; None for never."""
+    return until // _DAY_S if until else None
 
 
 def _create(connection: sqlite3.Connection, seal: RowSeal) -> None:

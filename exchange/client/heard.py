@@ -28,5 +28,5 @@ class Heard:
 
     def last_ms(self) -> int | None:
         """Return when it answered last, if it ever did (ms UTC)."""
-        found = self._cabinet.get(_DRAWER, self._realm)
+        found = self._cabinet.get_sound(_DRAWER, self._realm)
         return None if found is None else int(found)

@@ -1,7 +1,8 @@
 """What an endpoint holds of its inbox: on disk, and folded as the node folds what it owes.
 
 From the first item on: a chain says of all items before one, too. What is held is read again
-in its order, so that a row that was lost is fetched anew, with all that comes after it.
+in its order, so that a row that was lost, or is damaged, is fetched anew, with all that comes
+after it.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class Held:
         return self._heads[item.position].after(item.index, leaf)
 
     def _item(self, position: int) -> InboxItem | None:
-        found = self._cabinet.get(_DRAWER, self._name(position))
+        found = self._cabinet.get_sound(_DRAWER, self._name(position))
         if found is None:
             return None
         try:

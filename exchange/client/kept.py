@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client import losses
 from exchange.client.bearing import reference_of
 from exchange.client.cabinet import FILE
+from exchange.client.outbox import Outbox
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import header as headers
 from exchange.seal import body, close, jws
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exchange.client.cabinet import Cabinet
-    from exchange.client.outbox import Outbox
     from exchange.model.header import Header
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing
@@ -147,11 +148,15 @@ class KeptKeys:
                 self.destroy(reference.id)
 
     def destroy_overdue(self, now: int) -> list[str]:
-        """Destroy every key whose time to retain is over; return the ids of their bulletins."""
-        overdue = self._cabinet.take_overdue(_DRAWER, now)
-        if overdue:
+        """Destroy every key whose time to retain is over; return the ids of their bulletins.
+
+        A damaged one is destroyed as well, and told of.
+        """
+        ids = Outbox(self._cabinet).ids
+        overdue, named = losses.take_overdue(self._cabinet, _DRAWER, now, ids)
+        if overdue or named:
             self._cabinet.sweep()
-        return sorted(_row(value).id for value in overdue)
+        return sorted([*(_row(value).id for value in overdue), *named])
 
 
 def _row(value: bytes) -> _Row:

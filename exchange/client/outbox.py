@@ -9,10 +9,12 @@ Large attachments lie beside the file, each sealed under its own key, until ther
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from exchange.client import losses
 from exchange.client.cabinet import FILE
 from exchange.errors import Code, ExchangeError, Fact, Fault
 from exchange.model import header as headers
@@ -22,6 +24,7 @@ from exchange.seal import jws
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from exchange.client.cabinet import Cabinet
@@ -30,6 +33,8 @@ T = TypeVar("T")
 
 # A command that seals files and died is over by then; its files go.
 _SEALING_MS = 86_400_000
+# So is one that began before the mark of what it posts was forgotten.
+_FORGOTTEN_S = 2 * 86_400
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -76,6 +81,12 @@ class _Mark(msgspec.Struct, frozen=True):
 
     id: str
     told: bool = False
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """What every object that is posted says: its id."""
+
+    id: str
 
 
 class Outbox:
@@ -153,27 +164,61 @@ class Outbox:
     def purge(self, now: int) -> int:
         """Destroy the bodies whose time to retain is over; headers and receipts stay.
 
+        What has no receipt by then is not sent any more, and told of as expired. Its header
+        stays: the node may have it all the same, and is asked by it.
+
         Returns:
             How many there were.
         """
         cabinet = self._cabinet
         count = sum(
-            len(cabinet.take_overdue(self._of(what), now)) for what in ("refused", "anew")
+            len(losses.take_overdue(cabinet, self._of(what), now, self.ids)[0])
+            for what in ("refused", "anew", "mark")
         )
         with cabinet.change():
-            over = [value.decode() for value in cabinet.take_overdue(self._of("due"), now)]
+            drawer = self._of("due")
+            values, named = losses.take_overdue(cabinet, drawer, now, self.sent)
+            # A damaged one says until when no more than by the day that stands beside it.
+            over = [*(value.decode() for value in values), *named]
             for identity in over:
-                envelope = self.envelope(identity)
-                if envelope is not None and envelope.body:
-                    framed = envelope._replace(body=b"").framed()
-                    cabinet.put(self._of("sealed"), identity, framed)
-        return count + len(over)
+                self._strip(identity)
+        late = [each for each in self.waiting() if 0 < self._retain_until(each) <= now]
+        for identity in late:
+            self._expire(identity)
+        return count + len(over) + len(late)
+
+    def _strip(self, identity: str) -> None:
+        """Destroy a body; of a damaged envelope, all of it."""
+        drawer = self._of("sealed")
+        try:
+            envelope = self.envelope(identity)
+        except Fault:
+            self._cabinet.drop(drawer, identity)
+            self._cabinet.lose(losses.Loss(drawer, "gone", identity))
+            return
+        if envelope is not None and envelope.body:
+            self._cabinet.put(drawer, identity, envelope._replace(body=b"").framed())
+
+    def _expire(self, identity: str) -> None:
+        with self._cabinet.change():
+            waiting, until = self.waits(identity), self._retain_until(identity)
+            if waiting is None or not until:
+                return  # another command had its receipt meanwhile
+            self._strip(identity)
+            self._cabinet.drop(self._of("waits"), identity)
+            told = losses.Loss(self._of("waits"), "expired", identity, until, waiting.tries)
+            self._cabinet.lose(told)
+        self._let_go(identity)
 
     # -- what is here -------------------------------------------------------------------------
 
     def waiting(self) -> list[str]:
         """Return the ids that have no receipt yet, oldest first."""
-        return sorted(each.id for each in self._decoded("waits", Waiting))
+        values, named = losses.put_aside(self._cabinet, self._of("waits"), self.ids)
+        # Its envelope is whole: it is asked for, as whatever has no receipt.
+        for identity in named:
+            self._wait(Waiting(identity))
+        return sorted([*(_decoded(value, Waiting).id for value in values), *named])
 
     def waits(self, identity: str) -> Waiting | None:
         """Return how something waits, if it does."""
@@ -182,11 +227,22 @@ class Outbox:
 
     def sent(self) -> list[str]:
         """Return the ids that have a receipt, oldest first."""
-        return sorted(value.decode() for value in self._cabinet.values(self._of("sent")))
+        values, named = losses.put_aside(self._cabinet, self._of("sent"), self.ids)
+        for identity in named:
+            self._cabinet.put(self._of("sent"), identity, identity.encode())
+        return sorted([*(value.decode() for value in values), *named])
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids that the envelopes here say: what is damaged may be of one of them."""
+        for value in self._cabinet.sound(self._of("sealed"))[0]:
+            with suppress(ExchangeError, msgspec.MsgspecError, UnicodeDecodeError):
+                signed = jws.read(value.split(b"\n")[0], headers.MAX_HEADER_BYTES)
+                yield msgspec.json.decode(signed.payload, type=_Named).id
 
     def refused(self) -> list[Refused]:
         """Return what was refused, oldest first."""
-        return sorted(self._decoded("refused", Refused), key=lambda each: each.id)
+        values, _ = losses.put_aside(self._cabinet, self._of("refused"), self.ids)
+        return sorted((_decoded(value, Refused) for value in values), key=lambda each: each.id)
 
     def envelope(self, identity: str) -> Envelope | None:
         """Return an envelope as it was posted, if it is here; without its body once purged.
@@ -226,9 +282,10 @@ class Outbox:
         if found is None:
             return None
         led = _decoded(found, _Mark)
-        # One that leads to nothing is of what was never sent, or was refused.
-        drawer = self._of("waits" if led.told else "sealed")
-        return led.id if self._cabinet.has(drawer, led.id) else None
+        # One that leads to neither is of what was never sent, was refused, or expired.
+        drawers = ("waits",) if led.told else ("waits", "receipt")
+        is_there = any(self._cabinet.has(self._of(each), led.id) for each in drawers)
+        return led.id if is_there else None
 
     def lead(self, mark: str, identity: str) -> None:
         """Have a mark lead to what is kept."""
@@ -236,14 +293,29 @@ class Outbox:
 
     def tell(self, mark: str) -> None:
         """Note that the poster knows that this waits: once it went, the same is new again."""
-        identity = self.marked(mark)
-        if identity is not None:
-            told = msgspec.json.encode(_Mark(identity, told=True))
-            self._cabinet.put(self._of("mark"), mark, told)
+        # At once: what another command settles between the two would be found again.
+        with self._cabinet.change():
+            identity = self.marked(mark)
+            if identity is not None:
+                told = msgspec.json.encode(_Mark(identity, told=True))
+                self._cabinet.put(self._of("mark"), mark, told)
 
     def forget(self, mark: str) -> None:
-        """Forget a mark, once its poster has been told: posting the same is new again."""
-        self._cabinet.drop(self._of("mark"), mark)
+        """Have a mark lead nowhere, once its poster was told: posting the same is new again.
+
+        Where it led is known for some days: see ``led``.
+        """
+        with self._cabinet.change():
+            identity = self.led(mark)
+            if identity is not None:
+                told = msgspec.json.encode(_Mark(identity, told=True))
+                until = _made_ms(identity) // 1000 + _FORGOTTEN_S
+                self._cabinet.put(self._of("mark"), mark, told, until)
+
+    def led(self, mark: str) -> str | None:
+        """Return the id that a mark led to last, also of what its poster was told of."""
+        found = self._cabinet.get(self._of("mark"), mark)
+        return None if found is None else _decoded(found, _Mark).id
 
     # -- attachments --------------------------------------------------------------------------
 
@@ -258,8 +330,10 @@ class Outbox:
 
     def clear(self, now_ms: int) -> None:
         """Clear away sealed files that nothing waits for, as a command that died left them."""
-        for value in self._cabinet.values(self._of("files")):
-            identity = value.decode()
+        values, named = losses.put_aside(self._cabinet, self._of("files"), self.ids)
+        for identity in named:
+            self.attach(identity)
+        for identity in [*(value.decode() for value in values), *named]:
             is_kept = self._cabinet.has(self._of("sealed"), identity)
             is_old = now_ms - _made_ms(identity) > _SEALING_MS
             if not self._cabinet.has(self._of("waits"), identity) and (is_kept or is_old):
@@ -284,14 +358,11 @@ class Outbox:
     def _wait(self, waiting: Waiting) -> None:
         self._cabinet.put(self._of("waits"), waiting.id, msgspec.json.encode(waiting))
 
-    def _decoded(self, what: str, kind: type[T]) -> list[T]:
-        return [_decoded(value, kind) for value in self._cabinet.values(self._of(what))]
-
     def _retain_until(self, identity: str) -> int:
-        """Return until when a body is retained; 0 of what has none, or is damaged."""
+        """Return until when a bulletin is retained; 0 of what is none, or is damaged."""
         try:
             envelope = self.envelope(identity)
-            if envelope is None or not envelope.body:
+            if envelope is None:
                 return 0
             signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
             if signed.typ != headers.TYP:

@@ -3,6 +3,7 @@
 Whatever happens in between, something kept is asked for before it is sent again. Only where the
 node proves that it refused it is anything sealed anew: see ``resealing``. One command at a
 time does any of it to one id, see ``alone``; what another did before is found, not done again.
+Under one mark it is kept once: who kept nothing yet takes up what another did meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from exchange.client import compose, receipts, resealing, resuming
 from exchange.client.alone import alone
 from exchange.client.answers import decoded
+from exchange.client.attaching import untold
 from exchange.client.transport import is_away
 from exchange.client.uploading import is_final
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -33,6 +35,15 @@ if TYPE_CHECKING:
     from exchange.seal.close import Closed, Envelope
 
 
+class Meanwhile(Exception):  # noqa: N818  (no error: it is taken up)
+    """Another command kept the same meanwhile, under this id."""
+
+    def __init__(self, identity: str) -> None:
+        """Keep the id."""
+        super().__init__(identity)
+        self.identity = identity
+
+
 class Poster:
     """Takes one endpoint's envelopes to its home node."""
 
@@ -41,11 +52,21 @@ class Poster:
         self._agency = agency
         self._world = agency.world
         self._profile = agency.profile
+        # To where each mark led when its poster began.
+        self._begun: dict[str, str | None] = {}
+
+    def begin(self, mark: str) -> None:
+        """Note where a mark leads, before anything is prepared to be posted under it."""
+        self._begun.setdefault(mark, self._world.outbox.led(mark))
 
     # -- sealing ------------------------------------------------------------------------------
 
     async def seal(self, prepared: Prepared, mark: str, tell: Tell) -> Envelope:
-        """Seal what was reviewed, and keep it; nothing is sent."""
+        """Seal what was reviewed, and keep it; nothing is sent.
+
+        Raises:
+            Meanwhile: the same was kept since ``begin``; this one is dropped.
+        """
         identity, box = prepared.header.id, self._world.outbox
         files = self._agency.attachments
         try:
@@ -56,21 +77,36 @@ class Poster:
             box.discard(identity)
             raise
         anew = resealing.remember(prepared, attached)
-        self._keep(identity, closed, mark, anew)
+        try:
+            self._keep(identity, closed, mark, anew)
+        except Meanwhile:
+            box.discard(identity)
+            raise
         return closed.envelope
 
     def _keep(self, identity: str, closed: Closed, mark: str, anew: bytes) -> None:
         ours = self._agency.trust.newest.endpoints.get(self._profile.endpoint)
         with self._world.cabinet.change():
+            other = self._world.outbox.led(mark) if mark in self._begun else None
+            if other is not None and other != self._begun[mark]:
+                raise Meanwhile(other)
             self._world.kept.keep(closed, self._agency.keys.openers, ours)
             self._world.outbox.keep(identity, closed.envelope, mark, anew)
 
     async def post(self, prepared: Prepared, mark: str, tell: Tell) -> Receipt:
         """Seal what was reviewed and keep it, upload what it names, and send it.
 
+        What another command kept under the same mark since ``begin`` is sent instead.
+
         Raises:
             Refusal, Fault: see ``Agency.post``.
         """
+        try:
+            return await self._post(prepared, mark, tell)
+        except Meanwhile as found:
+            return await self.resolve(self._world.outbox, found.identity, tell)
+
+    async def _post(self, prepared: Prepared, mark: str, tell: Tell) -> Receipt:
         identity, box = prepared.header.id, self._world.outbox
         # From before it is kept: nobody else ever sent it, when it is discarded.
         async with self._alone(identity):
@@ -116,8 +152,14 @@ class Poster:
             Refusal, Fault: see ``Agency.post``.
         """
         async with self._alone(identity):
-            box.keep(identity, envelope, mark)
-            return await self._send(box, identity, envelope)
+            # At once: of two commands that say the same one is kept.
+            with self._world.cabinet.change():
+                other = box.marked(mark) if mark else None
+                if other is None:
+                    box.keep(identity, envelope, mark)
+            if other is None:
+                return await self._send(box, identity, envelope)
+        return await self.resolve(box, other, untold)
 
     async def _send(
         self, box: Outbox, identity: str, envelope: Envelope, *, anew: bool = True
@@ -196,7 +238,8 @@ class Poster:
     async def _again(
         self, box: Outbox, identity: str, envelope: Envelope, tell: Tell
     ) -> Receipt:
-        """Send what the node says it does not have."""
+        """Send what the node says it does not have, unless its text is destroyed by now."""
+        _must_be_whole(envelope)
         try:
             await self.upload(envelope, tell)
         except ExchangeError as error:
@@ -272,6 +315,19 @@ class Poster:
             return None
         is_ours = isinstance(facts, entries.Refused) and facts.caller == self._profile.endpoint
         return receipt if is_ours else None
+
+
+def _must_be_whole(envelope: Envelope) -> None:
+    """Refuse to send a header alone: its time to be retained was over before it had a receipt.
+
+    Raises:
+        Refusal: ``retention-over``.
+    """
+    signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+    if signed.typ == headers.TYP and not envelope.body:
+        raise Refusal(
+            Code.RETENTION_OVER, "/retain_until", id=headers.decode(signed.payload).id
+        )
 
 
 def _unsent(box: Outbox, identity: str) -> Envelope:

@@ -109,7 +109,7 @@ class TrustLog:
         if self._cabinet is None or self._is_recalled:
             return
         self._is_recalled = True
-        while (found := self._cabinet.get(_DRAWER, self._name())) is not None:
+        while (found := self._cabinet.get_sound(_DRAWER, self._name())) is not None:
             try:
                 item = msgspec.json.decode(found, type=wire.TrustItem)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -8,7 +8,9 @@ from contextlib import closing
 
 import pytest
 
+from exchange.client import losses
 from exchange.client.cabinet import FILE, Cabinet
+from exchange.client.losses import Loss
 from exchange.errors import Code, Fault
 from tests.builders import Randomness
 from tests.client.dealing import STORAGE, cabinet
@@ -105,10 +107,10 @@ def test_change_is_all_or_nothing(kept):
 
     with pytest.raises(KeyError):
         broken()
-    assert kept.values("drawer") == [b"0"]
+    assert kept.sound("drawer")[0] == [b"0"]
     with kept.change(), kept.change():
         kept.put("drawer", "one", b"1")
-    assert kept.values("drawer") == [b"0", b"1"]
+    assert kept.sound("drawer")[0] == [b"0", b"1"]
 
 
 def test_rows_stay_in_the_order_in_which_they_came_also_when_written_anew(kept):
@@ -116,7 +118,7 @@ def test_rows_stay_in_the_order_in_which_they_came_also_when_written_anew(kept):
         kept.put("drawer", name, name.encode())
     kept.put("drawer", "b", b"B")
     kept.add("drawer", "a", b"never")
-    assert kept.values("drawer") == [b"B", b"a", b"c"]
+    assert kept.sound("drawer")[0] == [b"B", b"a", b"c"]
 
 
 def test_row_goes_at_its_second_and_leaves_nothing_on_disk(kept):
@@ -125,20 +127,99 @@ def test_row_goes_at_its_second_and_leaves_nothing_on_disk(kept):
     kept.put("drawer", "stays", b"s")
     with rows(kept) as file:
         (sealed,) = file.execute("SELECT sealed FROM row WHERE seq = 1").fetchone()
-    assert kept.take_overdue("drawer", until - 1) == []
-    assert kept.take_overdue("drawer", until) == [b"v" * 9000]
+    assert kept.take_overdue("drawer", until - 1) == ([], [])
+    assert kept.take_overdue("drawer", until) == ([b"v" * 9000], [])
     kept.sweep()
     assert sealed[:64] not in on_disk(kept)
     assert sealed[5000:5064] not in on_disk(kept)
-    assert kept.values("drawer") == [b"s"]
+    assert kept.sound("drawer")[0] == [b"s"]
 
 
-def test_day_in_the_clear_that_was_changed_destroys_nothing_early(kept):
-    kept.put("drawer", "name", b"value", 500 * DAY)
+def moved(kept, day):
     with rows(kept) as file:
-        file.execute("UPDATE row SET due = 1")
-    assert kept.take_overdue("drawer", 2 * DAY) == []
+        file.execute("UPDATE row SET due = ?", (day,))
+
+
+@pytest.mark.parametrize("day", [1, 900, None], ids=["early", "late", "never"])
+def test_day_in_the_clear_that_was_moved_is_damage_until_it_is_put_right(kept, day):
+    kept.put("drawer", "name", b"value", 500 * DAY)
+    moved(kept, day)
+    assert code_of(kept.get, "drawer", "name") is Code.MAIL_DAMAGED
+    assert kept.sound("drawer")[0] == []
+    assert kept.set_days_right() == 1
     assert kept.get("drawer", "name") == b"value"
+    assert kept.set_days_right() == 0
+    assert kept.take_overdue("drawer", 500 * DAY) == ([b"value"], [])
+
+
+def test_row_without_a_time_that_was_given_one_is_damage_and_stays_once_put_right(kept):
+    kept.put("drawer", "name", b"value")
+    moved(kept, 1)
+    assert code_of(kept.get, "drawer", "name") is Code.MAIL_DAMAGED
+    assert kept.set_days_right() == 1
+    assert kept.take_overdue("drawer", 1 << 40) == ([], [])
+
+
+def spoilt(kept, name, drawer="drawer"):
+    with rows(kept) as file:
+        file.execute(
+            "UPDATE row SET sealed = zeroblob(60) WHERE name = ?",
+            (kept.seal.name(drawer, name),),
+        )
+
+
+def test_damaged_row_that_is_overdue_goes_and_keeps_no_other_here(kept):
+    for name in ("one", "two", "three"):
+        kept.put("drawer", name, name.encode(), 5 * DAY)
+    kept.put("drawer", "later", b"later", 9 * DAY)
+    spoilt(kept, "two")
+    spoilt(kept, "later")
+    assert kept.take_overdue("drawer", 6 * DAY) == (
+        [b"one", b"three"],
+        [kept.seal.name("drawer", "two")],
+    )
+    with rows(kept) as file:
+        assert file.execute("SELECT due FROM row").fetchall() == [(9,)]
+
+
+def test_damaged_row_that_can_be_had_again_is_dropped_and_told_of(kept):
+    told = []
+    kept.on_loss = told.append
+    kept.put("drawer", "one", b"1")
+    spoilt(kept, "one")
+    assert kept.get_sound("drawer", "one") is None
+    assert not kept.has("drawer", "one")
+    assert told == losses.listed(kept) == [Loss("drawer", "again")]
+
+
+def test_torn_file_is_no_damaged_row_to_be_dropped(kept):
+    for number in range(40):
+        kept.put("drawer", f"{number}", bytes(1000))
+    kept.close()
+    file = kept.folder / FILE
+    data = file.read_bytes()
+    file.write_bytes(data[:4096] + b"x" * (len(data) - 4096))
+    assert code_of(kept.get_sound, "drawer", "1") is Code.MAIL_DAMAGED
+
+
+def test_what_is_put_aside_stays_as_it_is(kept):
+    kept.put("drawer", "one", b"1")
+    spoilt(kept, "one")
+    kept.put_aside("drawer", kept.sound("drawer")[1])
+    assert kept.sound("drawer") == ([], [])
+    with rows(kept) as file:
+        assert file.execute("SELECT drawer, sealed FROM row").fetchall() == [
+            ("aside.drawer", bytes(60))
+        ]
+
+
+def test_loss_is_listed_for_a_month_from_when_it_is_first_seen(kept):
+    kept.lose(Loss("drawer", "again"))
+    losses.age(kept, 100 * DAY)
+    losses.age(kept, 129 * DAY)
+    assert losses.listed(kept) == [Loss("drawer", "again")]
+    losses.age(kept, 130 * DAY)
+    assert losses.listed(kept) == []
 
 
 def test_every_commit_is_synced_and_what_is_deleted_is_overwritten(kept):
@@ -203,7 +284,7 @@ def test_two_commands_write_one_after_the_other(kept):
     other = Cabinet(kept.folder, [STORAGE], Randomness("other"))
     for number in range(20):
         (kept if number % 2 else other).put("drawer", f"{number}", b"%d" % number)
-    assert len(kept.values("drawer")) == len(other.values("drawer")) == 20
+    assert len(kept.sound("drawer")[0]) == len(other.sound("drawer")[0]) == 20
     other.close()
 
 
@@ -211,4 +292,4 @@ def test_write_that_fails_is_a_fault_and_changes_nothing(kept):
     kept.put("drawer", "name", b"value")
     kept._connection.execute("PRAGMA max_page_count = 8")
     assert code_of(kept.put, "drawer", "more", bytes(1_000_000)) is Code.MAIL_FAILED
-    assert kept.values("drawer") == [b"value"]
+    assert kept.sound("drawer")[0] == [b"value"]

@@ -314,11 +314,12 @@ async def test_what_was_posted_loses_its_body_and_keeps_header_and_receipt(tmp_p
             assert await line.receipt(identity, box.envelope(identity))
 
 
-async def test_purge_leaves_what_still_waits(tmp_path):
+async def test_purge_leaves_what_still_waits_within_its_time(tmp_path):
     async with serving() as door, agency(door.url, tmp_path / "out") as line:
         identity = await line.queue(await line.prepare(draft()))
-        purge(tmp_path / "out", NOW + 31 * DAY)
+        purge(tmp_path / "out", NOW + 30 * DAY - 1)
         assert line.world.outbox.envelope(identity).body
+        assert line.world.outbox.waiting() == [identity]
 
 
 def test_sealed_files_of_a_command_that_died_go_after_a_day(tmp_path):
