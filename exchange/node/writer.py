@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from exchange.seal import jws
 
 MAX_GROUP = 512
+# Of what came, in one group: far below what a backup takes as one record (256 MiB), whatever
+# the entries add (64 KiB each). One arrival is never split, so one over it is alone.
+MAX_GROUP_BYTES = 64 * 1024 * 1024
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
 _RETRY_S = 0.05
@@ -63,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     executor: Executor | None = None
     # No earlier epoch is opened: a restored node's receipts are not those of the one before.
     least_epoch: int = 0
+    group_bytes: int = MAX_GROUP_BYTES
 
 
 class _Note(NamedTuple):
@@ -249,7 +253,8 @@ class Writer:
             await self._work.wait()
         ready, self._carried = self._carried, []
         ready += await self._arrivals.take(MAX_GROUP - len(ready))
-        ready, self._carried = ready[:MAX_GROUP], ready[MAX_GROUP:]
+        end = _fitting(ready[:MAX_GROUP], self._settings.group_bytes)
+        ready, self._carried = ready[:end], ready[end:]
         ready, again = await self._arrivals.fresh(ready, self._taken_ms)
         self._carried = again + self._carried
         return ready
@@ -462,3 +467,13 @@ class Writer:
             done = self._notes.popleft().done
             if not done.done():
                 done.set_exception(fault)
+
+
+def _fitting(ready: Sequence[Pending], most: int) -> int:
+    """Return how many of the first arrivals have at most so many bytes; one at least."""
+    held = 0
+    for place, each in enumerate(ready):
+        held += len(each.arrival.raw) + len(each.arrival.body)
+        if place and held > most:
+            return place
+    return len(ready)

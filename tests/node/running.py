@@ -12,7 +12,7 @@ import msgspec
 from exchange.cli.serve import log_signers, take_in
 from exchange.model import entry as entries
 from exchange.node.node import Identity, Node
-from exchange.node.writer import Settings
+from exchange.node.writer import MAX_GROUP_BYTES, Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
@@ -79,6 +79,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     pledge: ports.Pledge | None = None,
     second: ports.Second | None = None,
     least_epoch: int = 0,
+    group_bytes: int = MAX_GROUP_BYTES,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -96,6 +97,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             pledge=pledge,
             second=second,
             least_epoch=least_epoch,
+            group_bytes=group_bytes,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)
