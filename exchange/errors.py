@@ -139,6 +139,7 @@ class Code(StrEnum):
     BACKUP_BEHIND = "backup-behind"
     BACKUP_DIFFERS = "backup-differs"
     NODE_REPLACED = "node-replaced"
+    SECOND_PLACE_LOST = "second-place-lost"
     OUTCOME_UNKNOWN = "outcome-unknown"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"

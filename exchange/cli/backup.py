@@ -16,6 +16,7 @@ from exchange.cli.usage import Unusable, in_the_way
 if TYPE_CHECKING:
     from exchange.cli.backing.gathering import Told
     from exchange.cli.backing.reading import Summary
+    from exchange.cli.backing.records import Head
     from exchange.cli.backing.restoring import Plan
 
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
@@ -166,10 +167,10 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
     with file.open("rb") as sealed:
         opener = Opener(sealed, _asked)
 
-        def planned(named: str, size: int) -> Plan:
+        def planned(named: str, head: Head) -> Plan:
             place = _second_of(folder, named, second, is_left_out=unwitnessed)
-            if not notes and not unwitnessed:
-                _must_witness(place, size)
+            if not unwitnessed and not restoring.tells_more(notes, head):
+                _must_witness(place, head.size, is_older=bool(notes))
             return restoring.Plan(folder, place, notes)
 
         restored = restoring.restore(opener, planned, _told(session))
@@ -186,6 +187,11 @@ def restore(  # noqa: PLR0913, PLR0917  (one for each option)
         " replaces must not be started any more."
         + ("" if restored.holds.has_keys else " Before you start it, put node.xk there."),
     )
+    for name in restored.cleared:
+        session.say(
+            f"Se retiró {name}, de una restauración interrumpida.",
+            f"Removed {name}, of a restore that was cut off.",
+        )
     if not restored.second:
         session.say(
             "No tiene segundo lugar: nada deja fuera al nodo de antes, ni se copia lo que"
@@ -238,10 +244,23 @@ def _second_of(
     return had
 
 
-def _must_witness(place: Path | None, size: int) -> None:
-    """Refuse where nothing tells what came after a backup of so many entries."""
+def _must_witness(place: Path | None, size: int, *, is_older: bool) -> None:
+    """Refuse where nothing tells what came after a backup of so many entries.
+
+    ``is_older``: checkpoints are given, and none is newer than the one in the backup.
+    """
     from exchange.store.shipped import ShippedFiles  # noqa: PLC0415
 
+    if place is None and is_older:
+        raise Unusable(
+            "El punto de control que se da es anterior al del respaldo mismo: no dice qué"
+            " siguió al respaldo. Dé uno más nuevo, o --second; sin ellos, eso puede perderse"
+            " sin que se vea (--unwitnessed).",
+            "The checkpoint that is given is older than the one in the backup itself: it does"
+            " not tell what came after the backup. Give a newer one, or --second; without them"
+            " that may be lost unseen (--unwitnessed).",
+            "--checkpoint",
+        )
     if place is None:
         raise Unusable(
             "Nada dice hasta dónde había firmado el nodo: dé --checkpoint o --second; sin"

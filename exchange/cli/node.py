@@ -44,9 +44,19 @@ if TYPE_CHECKING:
     help="End as well when standard input ends: "
     "for a program that starts a node and may be killed.",
 )
+@click.option(
+    "--second-anew",
+    is_flag=True,
+    help="The second place is empty because it is lost: ship all to it again.",
+)
 @verb
-def up(
-    session: Session, folder: Path, listen: str, checkpoint_every: float, until_eof: bool
+def up(  # noqa: PLR0913, PLR0917  (one for each option)
+    session: Session,
+    folder: Path,
+    listen: str,
+    checkpoint_every: float,
+    until_eof: bool,
+    second_anew: bool,
 ) -> None:
     """Run a node on its folder until it is told to stop."""
     from exchange.cli.serve import How, run  # noqa: PLC0415
@@ -64,7 +74,7 @@ def up(
         session.say(f"Nodo en {listen}", f"Node at {listen}")
 
     how = How((host, int(port)), checkpoint_every, until_eof=until_eof)
-    run(State(folder), how, say)
+    run(State(folder, second_is_new=second_anew), how, say)
 
 
 @click.command()

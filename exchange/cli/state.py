@@ -19,7 +19,7 @@ from exchange.cli.home import unsealed, write_private
 from exchange.errors import Code, Fault
 from exchange.model.identity import Count, digest
 from exchange.store.quota import KEPT_BYTES
-from exchange.store.shipped import ShippedFiles
+from exchange.store.shipped import Known, ShippedFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, SESSION_KEY, TRUST = "journal.db", "session.key", "trust"
 BLOBS, SIGNED = "blobs", "signed.note"
+# Which second place was shipped to last.
+SHIPPED_TO = "shipped-to"
 _TEN_YEARS = dt.timedelta(days=3650)
 
 
@@ -51,9 +53,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class State:
     """One node on this machine."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use this folder."""
+    def __init__(self, folder: Path, *, second_is_new: bool = False) -> None:
+        """Use this folder; ``second_is_new``: an empty second place is begun anew."""
         self.folder = folder
+        self._second_is_new = second_is_new
 
     @property
     def journal(self) -> Path:
@@ -73,7 +76,11 @@ class State:
     def second(self) -> ShippedFiles | None:
         """Return the second place, if this node was given one; a relative path is from here."""
         folder = self.second_folder()
-        return None if folder is None else ShippedFiles(folder)
+        if folder is None:
+            return None
+        name = self.settings().second
+        known = Known(self.folder / SHIPPED_TO, name, is_new=self._second_is_new)
+        return ShippedFiles(folder, known)
 
     def second_folder(self) -> Path | None:
         """Return the folder of the second place, if this node was given one."""

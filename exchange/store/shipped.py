@@ -13,7 +13,7 @@ import re
 import threading
 from bisect import bisect_right
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -37,12 +37,28 @@ _GROUP: Final = msgspec.msgpack.Decoder(Shipped)
 _GROUP_BEGINS: Final = re.compile(rb"\x94")
 
 
+class Known(NamedTuple):
+    """What is remembered elsewhere of a second place: that this node shipped to it.
+
+    ``name`` is the place as the node was told of it; ``file`` holds the name of the last one
+    that was claimed. ``is_new``: an operator says that it is begun anew.
+    """
+
+    file: Path
+    name: str
+    is_new: bool = False
+
+
 class ShippedFiles:
     """Meets ``node.ports.Second``. One process writes."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use this folder, which exists: a disk that is not there is not made up for."""
+    def __init__(self, folder: Path, known: Known | None = None) -> None:
+        """Use this folder, which exists: a disk that is not there is not made up for.
+
+        With ``known`` an empty one is not, either: see ``claim``.
+        """
         self._folder = folder
+        self._known = known
         self._turn = threading.Lock()
         self._at: tuple[Path, int, bytes, int] | None = None
         self._epoch = 0
@@ -51,22 +67,41 @@ class ShippedFiles:
         """Ship under this epoch from here on; whoever ships under an earlier one may no more.
 
         Raises:
-            Fault: ``node-replaced``: a later one has claimed it; or it cannot be written.
+            Fault: ``node-replaced``: a later one has claimed it; ``second-place-lost``: we
+                shipped to it, and nobody ever did; or it cannot be written.
         """
         with self._turn:
             self._epoch, self._at = epoch, None
-            if self._found() == epoch:
-                return
-            try:
-                young = self._folder / f"{_EPOCH}.new"
-                with young.open("wb") as file:
-                    file.write(b"%d\n" % epoch)
-                    file.flush()
-                    os.fsync(file.fileno())
-                young.replace(self._folder / _EPOCH)
-                sync_folder(self._folder)
-            except OSError as error:
-                raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
+            found = self._found()
+            self._must_be_known(found)
+            if found != epoch:
+                self._write_epoch(epoch)
+            self._remember()
+
+    def _must_be_known(self, found: int | None) -> None:
+        """Refuse an empty folder where there was a second place: its disk is not mounted, say.
+
+        What would be shipped there lies on the disk of the journal, and under the mount later.
+        """
+        known = self._known
+        if found is not None or known is None or known.is_new:
+            return
+        if _read_name(known.file) == known.name:
+            raise Fault(Code.SECOND_PLACE_LOST, name=str(self._folder))
+
+    def _remember(self) -> None:
+        if self._known is None or _read_name(self._known.file) == self._known.name:
+            return
+        try:
+            _write_durably(self._known.file, f"{self._known.name}\n".encode())
+        except OSError as error:
+            raise Fault(Code.STORE_FAILED, reason="no second place can be noted") from error
+
+    def _write_epoch(self, epoch: int) -> None:
+        try:
+            _write_durably(self._folder / _EPOCH, b"%d\n" % epoch)
+        except OSError as error:
+            raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
 
     def _found(self) -> int | None:
         """Return the epoch that ships here, None where none did; a later one is refused."""
@@ -195,6 +230,25 @@ class ShippedFiles:
 
     def _named(self, first: int) -> Path:
         return self._folder / f"{first:015}{_SUFFIX}"
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    young = path.with_name(f"{path.name}.new")
+    with young.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    young.replace(path)
+    sync_folder(path.parent)
+
+
+def _read_name(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8").removesuffix("\n")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(Code.STORE_FAILED, reason="no second place is known") from error
 
 
 def _framed(group: Shipped, chain: bytes) -> tuple[bytes, bytes]:

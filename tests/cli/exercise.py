@@ -114,9 +114,10 @@ class Exercise:
             **more,
         }
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Start the node, and return when it takes bulletins."""
-        words = ["up", "--state", str(self.place.node), "--listen", f"127.0.0.1:{self.port}"]
+        listen = ["--listen", f"127.0.0.1:{self.port}", *more]
+        words = ["up", "--state", str(self.place.node), *listen]
         with self.log.open("ab") as log:
             before = log.tell()
             self.node = subprocess.Popen(

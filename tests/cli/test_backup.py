@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import msgspec
@@ -21,8 +26,9 @@ from exchange.model import entry as entries
 from exchange.seal.attachment import CHUNK_BYTES, TAG_BYTES
 from exchange.store.blob_copies import marked
 from exchange.store.shipped import ShippedFiles
-from tests.cli.exercise import PASSPHRASE
+from tests.cli.exercise import PASSPHRASE, ROOT
 from tests.cli.kept import (
+    SECRET,
     cut,
     entries_of,
     kept_in,
@@ -137,6 +143,16 @@ def test_restored_node_has_all_that_the_node_had_and_goes_on(kept, tmp_path):
     ran = made.run(*words, "--json")
     assert ran.code == 0, ran.out
     assert made.run("journal", "check", "--state", str(made.place.node)).code == 0
+
+
+def test_restored_node_knows_the_second_place_that_it_took_over(kept, second, tmp_path):
+    new = tmp_path / "new"
+    restored(kept, kept.newer, new, "--second", second)
+    assert (new / "shipped-to").read_text() == f"{second}\n"
+    shutil.rmtree(second)
+    second.mkdir()
+    ran = kept.run("up", "--state", new, "--listen", "127.0.0.1:0", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "second-place-lost")
 
 
 def test_node_that_was_replaced_does_not_start_any_more(kept, second, tmp_path):
@@ -339,6 +355,85 @@ def test_nothing_is_restored_with_nothing_to_compare_it_with(kept, tmp_path):
     assert said["signed"] == kept.signed()
     said = restored(kept, backup, tmp_path / "newer", "--unwitnessed")
     assert State(tmp_path / "newer").settings().restored == said["epoch"]
+
+
+def alone(kept, tmp_path):
+    """A backup of the node as if it never had a second place."""
+    node = shutil.copytree(kept.node, tmp_path / "node")
+    settings = json.loads((node / "node.json").read_bytes())
+    (node / "node.json").write_text(json.dumps({**settings, "second": ""}))
+    backup = tmp_path / "alone.xbk"
+    assert kept.run("backup", backup, "--state", node).code == 0
+    return backup
+
+
+def test_checkpoint_older_than_the_backup_s_own_tells_nothing(kept, second, tmp_path):
+    backup, older = alone(kept, tmp_path), tmp_path / "older.note"
+    with opened(kept.node / "journal.db") as source:
+        notes = [
+            facts.note.encode()
+            for each in source.read(0, source.size())
+            if isinstance(facts := entries.decode(each.entry).facts, entries.Checkpointed)
+        ]
+    older.write_bytes(notes[0])
+    assert checkpoint.parse(notes[0]).size < kept.signed()
+    words = ("restore", backup, "--into", tmp_path / "new", "--checkpoint", older)
+    for lang, word in (("es", "es anterior al del respaldo"), ("en", "is older than the one")):
+        ran = kept.run("--lang", lang, *words)
+        assert (ran.code, word in ran.err) == (2, True)
+    assert not (tmp_path / "new").exists()
+    # The second place may still tell; one that has less does not, whatever note is given.
+    restored(kept, backup, tmp_path / "by-second", "--second", second, "--checkpoint", older)
+    (tmp_path / "empty").mkdir()
+    ran = kept.run(*words, "--second", tmp_path / "empty")
+    assert (ran.code, "--checkpoint" in ran.err) == (2, True)
+    restored(kept, backup, tmp_path / "new", "--checkpoint", older, "--unwitnessed")
+    newest = ("--checkpoint", older, "--checkpoint", kept.node / "signed.note")
+    restored(kept, backup, tmp_path / "newer", *newest)
+
+
+def test_what_a_restore_that_was_cut_off_left_is_removed_by_the_next(kept, second, tmp_path):
+    left, held = tmp_path / ".new.restoring-left", tmp_path / ".new.restoring-held"
+    others = tmp_path / ".newer.restoring-left"
+    for each in (left, held, others):
+        each.mkdir()
+        (each / "journal.db").write_bytes(b"exercise")
+    (tmp_path / ".new.restoring-link").symlink_to(others)
+    handle = os.open(held, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        said = restored(kept, kept.newer, tmp_path / "new", "--second", second)
+    finally:
+        os.close(handle)
+    assert said["cleared"] == [left.name]
+    assert [each.exists() for each in (left, held, others)] == [False, True, True]
+    shutil.rmtree(tmp_path / "new")
+    ran = kept.run("--lang", "en", "restore", kept.newer, "--into", tmp_path / "new",
+                   "--second", second)  # fmt: skip
+    assert (ran.code, f"Removed {held.name}" in ran.out) == (0, True)
+
+
+def test_killed_restore_leaves_what_the_next_one_removes(kept, second, tmp_path):
+    new = tmp_path / "new"
+    words = map(str, ["restore", kept.newer, "--into", new, "--second", second])
+    killed = subprocess.Popen(
+        [sys.executable, "-P", "-c", DYING, *words],
+        env=kept.made.environment(PYTHONPATH=str(ROOT), **SECRET),
+    )
+    assert killed.wait(60) == -signal.SIGKILL
+    (left,) = [each.name for each in tmp_path.iterdir() if "restoring" in each.name]
+    assert restored(kept, kept.newer, tmp_path / "new", "--second", second)["cleared"] == [left]
+    assert [each.name for each in tmp_path.iterdir() if "restoring" in each.name] == []
+
+
+# Killed where the journal is about to be read.
+DYING = """
+import os, signal
+from exchange.cli.main import run
+from exchange.cli.backing import restoring
+restoring._Restoring._compare = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+run()
+"""
 
 
 def test_second_place_that_the_node_had_is_not_left_out_by_a_slip(kept, tmp_path):

@@ -140,6 +140,24 @@ def until(holds):
         time.sleep(0.05)
 
 
+def test_node_whose_second_place_is_not_mounted_starts_only_when_it_is_said_to_be_lost(
+    stopped, tmp_path
+):
+    made = stopped.copy(tmp_path / "exercise")
+    second = made.place.node / "second"
+    second.rename(tmp_path / "disk")
+    second.mkdir()
+    up = ("up", "--state", str(made.place.node), "--listen", "127.0.0.1:0")
+    for lang, word in (("es", "Monte el disco"), ("en", "Mount the disk")):
+        ran = made.run("--lang", lang, *up)
+        assert (ran.code, word in ran.err, "--second-anew" in ran.err) == (3, True, True)
+    assert list(second.iterdir()) == []
+    made.start("--second-anew")
+    assert made.stop() == 0
+    code, said = told(made, made.place.node, "status")
+    assert (code, said["lag"]) == (0, 0)
+
+
 def test_node_with_an_older_journal_does_not_start_and_says_what_to_do(tmp_path):
     made = Exercise(tmp_path / "exercise")
     node = made.place.node

@@ -186,6 +186,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "backup-behind",
         "backup-differs",
         "node-replaced",
+        "second-place-lost",
         "outcome-unknown",
         "clock",
         "unavailable",

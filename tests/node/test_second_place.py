@@ -10,7 +10,7 @@ from exchange.errors import Code, Fault
 from exchange.journal.checkpoint import parse
 from exchange.store import shipped
 from exchange.store.pledge import PledgeFile
-from exchange.store.shipped import ShippedFiles
+from exchange.store.shipped import Known, ShippedFiles
 from exchange.store.sqlite import SqliteStore
 from tests.builders import WATCH, world
 from tests.node.running import journal, post, running, until
@@ -321,6 +321,63 @@ async def test_second_place_is_the_node_s_again_at_each_start(path, second):
     size = await write(path, second=second)
     assert second.size() == size
     assert (second._folder / "epoch").read_text() == "2\n"
+
+
+def known_to(tmp_path, name="second", **changes):
+    """The second place of that name, of a node that remembers to which one it shipped."""
+    place = tmp_path / name
+    place.mkdir(exist_ok=True)
+    return ShippedFiles(place, Known(tmp_path / "shipped-to", name, **changes))
+
+
+async def test_second_place_that_is_empty_all_at_once_is_not_begun_anew(path, tmp_path):
+    size = await write(path, second=known_to(tmp_path))
+    (tmp_path / "second").rename(tmp_path / "disk")
+    before = path.read_bytes()
+    # As the mount point is without its disk; what else lies there does not make it ours.
+    for litter in ("lost+found", "purged"):
+        second = known_to(tmp_path)
+        (tmp_path / "second" / litter).mkdir()
+        assert await code_of_opening(path, second=second) is Code.SECOND_PLACE_LOST
+    assert path.read_bytes() == before
+    assert {each.name for each in (tmp_path / "second").iterdir()} == {"lost+found", "purged"}
+    shutil.rmtree(tmp_path / "second")
+    (tmp_path / "disk").rename(tmp_path / "second")
+    assert await write(path, second=known_to(tmp_path)) > size
+
+
+async def test_second_place_is_begun_anew_when_an_operator_says_so_once(path, tmp_path):
+    await write(path, second=known_to(tmp_path))
+    shutil.rmtree(tmp_path / "second")
+    size = await write(path, second=known_to(tmp_path, is_new=True))
+    assert known_to(tmp_path).size() == size
+    await write(path, second=known_to(tmp_path))
+    shutil.rmtree(tmp_path / "second")
+    assert await code_of_opening(path, second=known_to(tmp_path)) is Code.SECOND_PLACE_LOST
+
+
+async def test_another_second_place_is_begun_at_its_name_and_known_from_then_on(path, tmp_path):
+    await write(path, second=known_to(tmp_path))
+    await write(path, second=known_to(tmp_path, "other"))
+    shutil.rmtree(tmp_path / "other")
+    second = known_to(tmp_path, "other")
+    assert await code_of_opening(path, second=second) is Code.SECOND_PLACE_LOST
+
+
+async def test_second_place_of_a_node_that_remembered_none_is_known_from_its_next_start(
+    path, second, tmp_path
+):
+    await write(path, second=second)
+    await write(path, second=known_to(tmp_path))
+    shutil.rmtree(tmp_path / "second")
+    assert await code_of_opening(path, second=known_to(tmp_path)) is Code.SECOND_PLACE_LOST
+
+
+async def test_what_cannot_be_read_of_a_second_place_is_no_reason_to_begin_one(path, tmp_path):
+    second = known_to(tmp_path)
+    (tmp_path / "shipped-to").write_bytes(b"\xff")
+    assert await code_of_opening(path, second=second) is Code.STORE_FAILED
+    assert list((tmp_path / "second").iterdir()) == []
 
 
 async def test_epoch_is_no_earlier_than_what_a_restored_node_is_told(path):

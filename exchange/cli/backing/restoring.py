@@ -7,15 +7,14 @@ then all of it is held to what was signed. The folder gets its name only after t
 from __future__ import annotations
 
 import shutil
-import tempfile
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from exchange.audit.rebuild import Rebuilder
 from exchange.cli import state, world
+from exchange.cli.backing import scratch
 from exchange.cli.backing.passing import Passing
 from exchange.cli.backing.reading import Reading, Summary, summary
 from exchange.cli.journal_file import Blocking
@@ -27,11 +26,12 @@ from exchange.journal import checkpoint as c2sp
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.store.blob_copies import Copied, Copies, mark_there, marked
-from exchange.store.shipped import ShippedFiles
+from exchange.store.shipped import Known, ShippedFiles
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from exchange.cli.backing.gathering import Told
     from exchange.cli.backing.records import File, Head
@@ -58,6 +58,7 @@ class Restored(msgspec.Struct, frozen=True):
         purged: attachments that had come back and that a mark took away again.
         epoch: the first that the node opens.
         second: the second place that it goes on with and has taken over; empty: none.
+        cleared: what a restore into the same folder that was cut off had left; removed.
     """
 
     folder: str
@@ -67,15 +68,16 @@ class Restored(msgspec.Struct, frozen=True):
     purged: int
     epoch: int
     second: str
+    cleared: list[str] = []
 
 
-def restore(opener: Opener, planned: Callable[[str, int], Plan], told: Told) -> Restored:
+def restore(opener: Opener, planned: Callable[[str, Head], Plan], told: Told) -> Restored:
     """Restore into a folder that is not there yet, or empty; all of it or nothing.
 
     Args:
         opener: of the backup.
         planned: asked before any work, with what the node's settings say of a second place
-            and how many entries are in the backup.
+            and with the backup's head.
         told: hears how far it is.
 
     Raises:
@@ -84,24 +86,34 @@ def restore(opener: Opener, planned: Callable[[str, int], Plan], told: Told) -> 
     """
     reading = Reading(opener)
     files = list(reading.files())
-    plan = planned(_settings(files, reading.head).second, reading.head.size)
+    plan = planned(_settings(files, reading.head).second, reading.head)
     _must_reach(reading.head.size, plan)
     parent = plan.folder.resolve().parent
-    part = Path(tempfile.mkdtemp(prefix=f".{plan.folder.name}.restoring-", dir=parent))
-    try:
+    cleared = scratch.clear(plan.folder)
+    with scratch.beside(plan.folder) as part:
         for each in files:
             (part / each.name).parent.mkdir(mode=0o700, exist_ok=True)
             write_durably(part / each.name, each.data)
         restoring = _Restoring(reading, plan, State(part), told)
         restored = restoring.run()
         # Last of all: nobody is shut out for what fails.
-        part = _named(part, plan.folder)
-        sync_folder(parent)
-        restoring.take_over(restored.epoch)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    return restored
+        folder = _named(part, plan.folder)
+        try:
+            sync_folder(parent)
+            restoring.take_over(restored.epoch)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return msgspec.structs.replace(restored, cleared=cleared)
+
+
+def tells_more(notes: Sequence[bytes], head: Head) -> bool:
+    """Tell whether one of these checkpoints may tell of what came after a backup.
+
+    One that is older than the backup's own tells of nothing that is not in it.
+    """
+    signed = _size_of(head.note) if head.note else 0
+    return any(_size_of(note) >= signed for note in notes)
 
 
 def _named(part: Path, folder: Path) -> Path:
@@ -149,7 +161,7 @@ def _must_not_be_behind(found: int, expected: int) -> None:
 class _Restoring:
     def __init__(self, reading: Reading, plan: Plan, part: State, told: Told) -> None:
         self._reading, self._plan, self._part, self._told = reading, plan, part, told
-        self._second = None if plan.second is None else ShippedFiles(plan.second)
+        self._second = None if plan.second is None else _second(plan.folder, plan.second)
         self._copies = Copies(part.blobs)
         self._here: set[str] = set()
         self._count = 0
@@ -260,6 +272,12 @@ class _Restoring:
             self._second.claim(epoch)
             # What the node before shipped until it was shut out is not here.
             _must_not_be_behind(self._passing.size, self._second.size())
+
+
+def _second(folder: Path, place: Path) -> ShippedFiles:
+    """Return a second place that the restored node will know as its own once it is claimed."""
+    known = Known(folder / state.SHIPPED_TO, str(place.resolve()), is_new=True)
+    return ShippedFiles(place, known)
 
 
 def _newest(target: Blocking) -> bytes:
