@@ -14,7 +14,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.identity import digest
-from exchange.node.ports import PressingRow
+from exchange.node.ports import ChasedRow, PressingRow
 from exchange.seal import body, jws
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exchange.journal.tiles import Tile
     from exchange.node.ports import Head, RowCounts
 
-Name = Literal["bodies", "inboxes", "heads", "keys", "kinds", "tiles", "pressing"]
+Name = Literal["bodies", "inboxes", "heads", "keys", "kinds", "tiles", "pressing", "chased"]
 PAGE = 256
 
 
@@ -57,6 +57,9 @@ class Source(Protocol):
 
     def pressing(self, now: int) -> Sequence[PressingRow]:
         """Return all that presses in any inbox, in order of its members."""
+
+    def chased(self, now: int) -> Sequence[ChasedRow]:
+        """Return whose acknowledgement of what is chased."""
 
     def newest(self, kind: str) -> int | None:
         """Return the index of the newest entry of a kind."""
@@ -93,6 +96,9 @@ class Tables:
         self._newest: dict[str, int] = {}
         # By endpoint and index; never more than was posted within one lifetime of a header.
         self._pressing: dict[tuple[str, int], PressingRow] = {}
+        # By the entry that is chased and of whom; as many as are open or retained.
+        self._chased: dict[int, dict[str, ChasedRow]] = {}
+        self._about: dict[int, set[int]] = {}
         self._without_body: int | None = None
 
     def add(self, index: int, record: Record) -> None:
@@ -102,6 +108,7 @@ class Tables:
         self._places += len(record.owed)
         self._newest[entries.kind_of(record.facts)] = index
         self._press(index, record)
+        self._chase(index, record)
         if isinstance(record.facts, entries.Accepted | entries.Granted):
             with self._noting("bodies", index):
                 self._body(index, record.facts, record.entry)
@@ -131,8 +138,11 @@ class Tables:
             self._compare_newest()
         # A mirror serves nobody: nothing is told ahead from it.
         if not end.is_mirror:
+            now = end.head.taken_ms // 1000
             with self._noting("pressing", None):
-                self._compare_pressing(end.head.taken_ms // 1000)
+                self._compare_pressing(now)
+            with self._noting("chased", None):
+                self._compare_chased(now)
         with self._noting("keys", None):
             self._count(self._source.counts(), end)
 
@@ -158,6 +168,29 @@ class Tables:
                 self._pressing[name, index] = row
         for key in record.seen_to:
             self._pressing.pop(key, None)
+
+    def _chase(self, index: int, record: Record) -> None:
+        """Follow whom an entry makes the node chase, and of whom it does so no more."""
+        for endpoint, of in record.seen_to:
+            self._chased.get(of, {}).pop(endpoint, None)
+        for of in record.over:
+            for each in (of, *self._about.pop(of, ())):
+                self._chased.pop(each, None)
+        if (chased := record.chased) is not None:
+            self._about.setdefault(chased.target, set()).add(index)
+            taken_ms = record.facts.taken_ms
+            for name in chased.endpoints:
+                row = ChasedRow(name, index, chased.rank, taken_ms, chased.target, chased.until)
+                self._chased.setdefault(index, {})[name] = row
+
+    def _compare_chased(self, now: int) -> None:
+        """As with what presses, rows whose time is over go when the next one comes."""
+        rows = (row for rows in self._chased.values() for row in rows.values())
+        found, due = set(self._source.chased(now)), {row for row in rows if row.until > now}
+        self.held["chased"] = len(found & due)
+        if differing := sorted(found ^ due):
+            row = differing[0]
+            raise Refusal(Code.BAD_PROOF, "/chased", name=row.endpoint, found=row.index)
 
     def _forget_expired(self, now: int) -> None:
         for key, row in list(self._pressing.items()):

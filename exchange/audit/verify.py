@@ -46,6 +46,7 @@ Name = Literal[
     "tiles",
     "attachments",
     "pressing",
+    "chased",
     "kept",
 ]
 _PAGE = 256

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exchange.errors import Fault
-    from exchange.node.ports import Batch, Head, Outcome, PressingRow, RowCounts, Store
+    from exchange.node.ports import (
+        Batch,
+        ChasedRow,
+        Head,
+        Outcome,
+        PressingRow,
+        RowCounts,
+        Store,
+    )
 
 
 class Blocking:
@@ -91,6 +99,10 @@ class Blocking:
     def pressing(self, now: int) -> list[PressingRow]:
         """Return all that presses in any inbox."""
         return self._runner.run(self._store.pressing(now))
+
+    def chased(self, now: int) -> list[ChasedRow]:
+        """Return whose acknowledgement of what is chased."""
+        return self._runner.run(self._store.chased(now))
 
     def newest(self, kind: str) -> int | None:
         """Return the index of the newest entry of a kind."""

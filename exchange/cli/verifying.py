@@ -83,6 +83,10 @@ _CHECKS = {
         ("avisos que apremian, y a quién", "what presses, and whom"),
         ("algo que apremia falta, sobra o es otro", "what presses is gone or another"),
     ),
+    "chased": (
+        ("acuses que se reclaman, y a quién", "acknowledgements chased, and of whom"),
+        ("un acuse que se reclama falta o es otro", "what is chased is gone or another"),
+    ),
     "kept": (
         ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
         (

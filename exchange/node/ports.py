@@ -138,13 +138,16 @@ class PressingRow(msgspec.Struct, frozen=True, order=True):
 class ChasedRow(msgspec.Struct, frozen=True, order=True):
     """That an endpoint's acknowledgement of an entry is chased.
 
-    Its rank is a place in ``chasing.RANKS``; taken in at ``taken_ms``.
+    Its rank is a place in ``chasing.RANKS``; taken in at ``taken_ms``, and chased until then
+    (seconds UTC) at the latest. ``target`` is the entry that it is about; -1: none here.
     """
 
     endpoint: str
     index: int
     rank: int
     taken_ms: int
+    target: int
+    until: int
 
 
 class RowCounts(msgspec.Struct, frozen=True):

@@ -22,6 +22,10 @@ _SAYS: Final = {
         "SELECT endpoint, rank, idx, taken_ms, until FROM {0}.urgent"
         " WHERE until > (SELECT taken_ms / 1000 FROM {0}.meta)"
     ),
+    "chased": (
+        "SELECT endpoint, idx, target, rank, taken_ms, until FROM {0}.chased"
+        " WHERE until > (SELECT taken_ms / 1000 FROM {0}.meta)"
+    ),
     "heads": "SELECT snapshot FROM {0}.heads",
     "newest": "SELECT kind, idx FROM {0}.newest",
     "grp": "SELECT first, count, statement FROM {0}.grp",

@@ -176,8 +176,8 @@ class MemoryStore:
         """Return whose acknowledgement of what is chased."""
         chased = self._opened().chased.items()
         return [
-            ports.ChasedRow(endpoint, index, rank, taken_ms)
-            for (endpoint, index), (_, rank, taken_ms, until) in chased
+            ports.ChasedRow(endpoint, index, rank, taken_ms, target, until)
+            for (endpoint, index), (target, rank, taken_ms, until) in chased
             if until > now
         ]
 

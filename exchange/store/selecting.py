@@ -122,8 +122,10 @@ def pressing(connection: sqlite3.Connection, now: int) -> list[ports.PressingRow
 
 def chased(connection: sqlite3.Connection, now: int) -> list[ports.ChasedRow]:
     """Return whose acknowledgement of what is chased."""
-    statement = "SELECT endpoint, idx, rank, taken_ms FROM chased WHERE until > ?"
-    rows = _rows(connection, statement, (now,), (str, int, int, int))
+    statement = (
+        "SELECT endpoint, idx, rank, taken_ms, target, until FROM chased WHERE until > ?"
+    )
+    rows = _rows(connection, statement, (now,), (str, int, int, int, int, int))
     return [ports.ChasedRow(*row) for row in rows]
 
 

@@ -27,6 +27,7 @@ TABLES = [
     "inbox",
     "inbox_head",
     "urgent",
+    "chased",
     "heads",
     "newest",
     "grp",

@@ -80,7 +80,7 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
     monkeypatch.setattr(tables, "PAGE", page)
     report = altered()
     assert report.ok
-    assert [check.number for check in report.checks] == list(range(1, 14))
+    assert [check.number for check in report.checks] == list(range(1, 15))
     documents = len(world().documents)
     found = held(report)
     # Two bulletins; three places in inboxes of readers, one of the author, and every document.
@@ -125,6 +125,7 @@ UPDATE heads SET snapshot = CAST(replace(snapshot, 'us.uscg/ops",2', 'us.uscg/op
         ("INSERT INTO newest VALUES ('zork', 3)", "kinds"),
         ("INSERT INTO hashes VALUES ((1 << 48), zeroblob(32))", "tiles"),
         ("DELETE FROM heads", "heads"),
+        ("DELETE FROM chased", "chased"),
         (ONE_LESS, "heads"),
     ],
 )  # fmt: skip
@@ -195,6 +196,7 @@ COLUMNS = {
     "inbox_head": ["endpoint", "count"],
     "heads": ["snapshot"],
     "newest": ["kind", "idx"],
+    "chased": ["endpoint", "idx", "target", "rank", "taken_ms", "until"],
     "blob": ["id", "digest", "bytes"],
     "grp": ["first", "count", "statement"],
     "meta": ["epoch", "taken_ms", "frontier", "fresh", "swept"],
@@ -286,6 +288,7 @@ def test_node_s_file_may_lack_neither(altered, statement, check):
 
 
 EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "heads", "grp", "blob", "newest"]
+EMPTIED += ["chased"]
 NO_TREE = MemoryHashes().frontier.encode().hex()
 
 
@@ -322,7 +325,7 @@ def test_checkpoints_of_any_age_are_a_beginning_of_the_journal(altered, journal)
     for note in journal[1]:
         report = altered(kept=note)
         assert report.ok
-        assert (report.checks[-1].number, report.checks[-1].name) == (14, "kept")
+        assert (report.checks[-1].number, report.checks[-1].name) == (15, "kept")
     sizes = [altered(kept=note).checks[-1].held for note in journal[1]]
     assert sizes == sorted(set(sizes))
 

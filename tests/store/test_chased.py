@@ -30,8 +30,8 @@ async def test_what_is_chased_is_told_of_each_holder(store):
     plain = scribe.accepted("plain", DESK)
     await store.append(scribe.batch(plain, chased(scribe, "cancels", DESK, COLON, rank=3)), 0)
     assert sorted(await store.chased(NOW)) == [
-        ChasedRow(COLON, 1, 3, TAKEN_MS),
-        ChasedRow(DESK, 1, 3, TAKEN_MS),
+        ChasedRow(COLON, 1, 3, TAKEN_MS, NO_TARGET, LATER),
+        ChasedRow(DESK, 1, 3, TAKEN_MS, NO_TARGET, LATER),
     ]
 
 
