@@ -15,7 +15,7 @@ from exchange.model.header import Precedence
 from exchange.policy.chasing import CHASED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from exchange.broker.bearing import Bearing, Standing
     from exchange.broker.holding import Find, Target
@@ -40,7 +40,7 @@ class Chased(NamedTuple):
 
 
 def of(
-    header: Header, owed: Iterable[str], held: Bearing, early: Early, find: Find
+    header: Header, owed: Sequence[str], held: Bearing, early: Early, find: Find
 ) -> Chased | None:
     """Return whom a new bulletin makes the node chase, if anybody.
 
@@ -80,19 +80,22 @@ def early(cancelling: Target | None, stands: Standing | None) -> Early:
     return Early(cancelling, stands.corrections if stands else [])
 
 
-def _told_with(header: Header, owed: Iterable[str], early: Early) -> Chased | None:
+def _told_with(header: Header, owed: Sequence[str], early: Early) -> Chased | None:
     """Chase whoever learns of a cancellation or correction by the bulletin's own entry.
 
     It was here first, and is owed to others; these acknowledge it with the bulletin.
     """
-    named = early.cancelling or next(iter(early.corrections), None)
-    if named is None:
+    named = [early.cancelling] if early.cancelling else early.corrections
+    # Who was owed some of them and not all learns of the others here, too.
+    lacking = [(each, [name for name in owed if name not in each.owed]) for each in named]
+    endpoints = {name for _, names in lacking for name in names}
+    if not endpoints:
         return None
     return Chased(
-        RANKS.index(named.header.precedence),
+        min(RANKS.index(each.header.precedence) for each, names in lacking if names),
         header.retain_until,
         NO_TARGET,
-        tuple(each for each in owed if each not in named.owed),
+        tuple(each for each in owed if each in endpoints),
     )
 
 

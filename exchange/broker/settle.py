@@ -257,6 +257,7 @@ class Ledger:
             cancelled_by=cancelled.index if cancelled else None,
             corrected_by=_first(stands.corrections if stands else []),
             superseded_by=_first(stands.updates if stands else []),
+            corrected_also_by=_all(stands.corrections[1:] if stands else []),
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,

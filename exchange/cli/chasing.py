@@ -57,7 +57,9 @@ def told(each: Reminder) -> dict[str, Any]:
 
 def add(row: dict[str, Any], reminders: Sequence[Reminder], session: Session) -> dict[str, Any]:
     """Return a row of the inbox that says which entries about it are to be acknowledged."""
-    owed = [each.item.index for each in reminders if row["index"] in each.concerns]
+    # One acknowledgement is for all that the entry of a bulletin names.
+    here = [each.item.index for each in reminders if row["index"] in each.concerns]
+    owed = list(dict.fromkeys(here))
     if session.as_json:
         return {**row, "unacknowledged": owed}
     if not owed:

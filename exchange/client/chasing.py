@@ -67,20 +67,18 @@ def reminders(
             told = _by_itself(item, items, marks, endpoint)
         else:
             told = None
-        told = told or _with_its_entry(item, marks.get(item.index, ()))
-        if told is None:
-            continue
-        relation, by, target, until, is_moot = told
-        known = Known(
-            holder=endpoint,
-            precedence=item.header.precedence,
-            taken_ms=item.taken_ms,
-            until=until,
-            is_moot=is_moot,
-        )
-        stands = chase(known, view, now)
-        if stands.ended is None:
-            found.append(Reminder(item, relation, by, target, stands))
+        all_told = [told] if told else _with_its_entry(item, marks.get(item.index, ()))
+        for relation, by, target, until, is_moot in all_told:
+            known = Known(
+                holder=endpoint,
+                precedence=item.header.precedence,
+                taken_ms=item.taken_ms,
+                until=until,
+                is_moot=is_moot,
+            )
+            stands = chase(known, view, now)
+            if stands.ended is None:
+                found.append(Reminder(item, relation, by, target, stands))
     return found
 
 
@@ -115,15 +113,15 @@ def _cancelling(items: Iterable[Item], correction: Delivered) -> Iterable[bool]:
             )
 
 
-def _with_its_entry(item: Delivered, marks: Sequence[Mark]) -> _Told | None:
-    """Return what a bulletin's own entry, or that of its grant, says was done to it before."""
+def _with_its_entry(item: Delivered, marks: Sequence[Mark]) -> list[_Told]:
+    """Return all that a bulletin's own entry, or its grant's, says was done to it before."""
     told = [each for each in item.earlier if each[0] != "supersedes"]
     here = {each.index for each in marks if each.is_here}
     # What a grant names was owed to those who held the bulletin then, so not to us.
     named = told if item.grant else [each for each in told if each[1] not in here]
-    if not named:
-        return None
-    relation, by = named[0]
+    # What is withdrawn need not be corrected.
+    withdrawn = [each for each in named if each[0] == "cancels"]
     # Cancelled since, by what is here: that is to be acknowledged then.
     is_moot = any(each.relation == "cancels" and each.is_here for each in marks)
-    return relation, by, item.index, item.header.retain_until, is_moot
+    until = item.header.retain_until
+    return [(relation, by, item.index, until, is_moot) for relation, by in withdrawn or named]

@@ -250,12 +250,17 @@ def _must_be_owed(item: InboxItem, facts: _WithOwed, endpoint: str) -> None:
 
 
 def _earlier(facts: entries.Accepted) -> list[tuple[Relation, int]]:
+    """Return what bore on a bulletin before it came."""
     told: tuple[tuple[Relation, int | msgspec.UnsetType | None], ...] = (
         ("cancels", facts.cancelled_by),
         ("corrects", facts.corrected_by),
         ("supersedes", facts.superseded_by),
     )
-    return [(relation, index) for relation, index in told if isinstance(index, int)]
+    also = facts.corrected_also_by
+    return [
+        *((relation, index) for relation, index in told if isinstance(index, int)),
+        *(("corrects", index) for index in (also if isinstance(also, list) else [])),
+    ]
 
 
 def _standing(facts: entries.Granted) -> list[tuple[Relation, int]]:

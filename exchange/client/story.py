@@ -171,8 +171,10 @@ def of_address(past: Past, holder: str, view: View, now: int) -> list[Step]:
 
 
 def _named_by(facts: entries.Accepted) -> set[int]:
-    named = (facts.cancelled_by, facts.corrected_by, facts.superseded_by)
-    return {each for each in named if isinstance(each, int)}
+    named, also = (facts.cancelled_by, facts.corrected_by, facts.superseded_by), set()
+    if isinstance(facts.corrected_also_by, list):
+        also = set(facts.corrected_also_by)
+    return also | {each for each in named if isinstance(each, int)}
 
 
 def of_grant(past: Past, grant: GrantTold, view: View, now: int) -> list[Step]:

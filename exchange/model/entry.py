@@ -59,6 +59,7 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     ``target`` is the entry of the bulletin it cancels, corrects or supersedes, when that is
     here already; ``cancelled_by``, ``corrected_by`` and ``superseded_by`` are each the first
     entry that did so to this one before it came, and of the latter two the first that stands.
+    ``corrected_also_by`` are the other corrections that stood then, in the journal's order.
     """
 
     digest: Digest
@@ -71,6 +72,7 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     # Left out, not null, where there is none: entries written before these existed stay valid.
     corrected_by: Count | msgspec.UnsetType = msgspec.UNSET
     superseded_by: Count | msgspec.UnsetType = msgspec.UNSET
+    corrected_also_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Acknowledged(_Facts, frozen=True, tag="acknowledged"):

@@ -69,7 +69,7 @@ def test_what_bears_on_a_bulletin_before_it_is_told_with_it(
     amend: Any, link: str, in_one_group: bool
 ) -> None:
     book, target = Book(), WORLD.envelope()
-    # The second that comes early takes no key twice: the target names the first.
+    # The target names the first; of corrections the others as well, each says something else.
     arrivals = [WORLD.arrival(each) for each in (amend(target), amend(target), target)]
     if in_one_group:
         book.post(*arrivals)
@@ -79,7 +79,8 @@ def test_what_bears_on_a_bulletin_before_it_is_told_with_it(
     told = facts(book, book.base + 2)
     links = {"corrected_by": msgspec.UNSET, "superseded_by": msgspec.UNSET, link: book.base}
     assert {name: getattr(told, name) for name in links} == links
-    assert told.cancelled_by is None
+    also = [book.base + 1] if link == "corrected_by" else msgspec.UNSET
+    assert (told.cancelled_by, told.corrected_also_by) == (None, also)
 
 
 MISNAMED = [("cancels", cancelling), ("corrects", correcting), ("supersedes", updating)]

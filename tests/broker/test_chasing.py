@@ -55,6 +55,23 @@ def test_who_learns_of_it_by_the_late_targets_entry_is_chased_by_that_one():
         assert last(book, sent).chased == Chased(1, KEPT, NO_TARGET, (WATCH,))
 
 
+def test_who_has_one_early_correction_and_not_the_other_is_chased_by_the_late_target():
+    book, sent = Book(), WORLD.envelope(to=[WATCH, COAST], retain_until=KEPT)
+    last(book, correcting(sent, to=[WATCH, COAST], precedence="flash"))
+    last(book, correcting(sent, to=[COAST], precedence="priority"))
+    assert last(book, sent).chased == Chased(2, KEPT, NO_TARGET, (WATCH,))
+    # Who was owed all of them is chased by each of those alone.
+    book, sent = Book(), WORLD.envelope(to=[WATCH, COAST], retain_until=KEPT)
+    for _ in range(2):
+        last(book, correcting(sent, to=[WATCH, COAST]))
+    assert last(book, sent).chased is None
+    # What is cancelled besides is not corrected any more.
+    book, sent = Book(), WORLD.envelope(to=[WATCH, COAST], retain_until=KEPT)
+    last(book, correcting(sent, to=[COAST], precedence="flash"))
+    last(book, cancelling(sent, to=[WATCH, COAST], precedence="routine"))
+    assert last(book, sent).chased is None
+
+
 def test_who_is_granted_what_was_corrected_is_chased_by_the_grant():
     book, sent = Book(), WORLD.closed(to=[WATCH], retain_until=KEPT)
     last(book, sent.envelope)

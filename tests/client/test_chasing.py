@@ -91,6 +91,19 @@ def test_what_its_own_entry_tells_is_acknowledged_with_the_bulletin(relation):
     assert told(bearing(3, verb, first), first) == [(3, relation, 3, 5)]
 
 
+def test_all_corrections_that_its_entry_tells_of_are_said_and_those_here_by_themselves():
+    first = delivered(5, earlier=[("corrects", 2), ("corrects", 3), ("corrects", 4)])
+    assert [each[2] for each in told(first)] == [2, 3, 4]
+    here = bearing(3, "correct", first)
+    assert told(here, first) == [
+        (3, "corrects", 3, 5),
+        (5, "corrects", 2, 5),
+        (5, "corrects", 4, 5),
+    ]
+    withdrawn = delivered(5, earlier=[("cancels", 1), ("corrects", 2)])
+    assert told(withdrawn) == [(5, "cancels", 1, 5)]
+
+
 def test_of_what_its_entry_tells_a_cancellation_that_is_here_is_owed_instead():
     first = delivered(5, earlier=[("cancels", 3)])
     assert told(first, bearing(8, "cancel", first)) == [(8, "cancels", 8, 5)]

@@ -154,6 +154,17 @@ def test_what_the_entry_does_not_name_was_not_told_and_is_not_chased():
     assert (step.reason, step.chase) == ("not-told", None)
 
 
+def test_every_correction_that_the_entry_names_is_chased_of_who_was_told_by_it():
+    first = put(3, early={"corrected_by": 1, "corrected_also_by": [2]})
+    early = [done(index, "correct", first, owed=(COAST,)) for index in (1, 2)]
+    past = story.past([first, *early], first, [])
+    steps = [each for each in story.of_address(past, WATCH, world().view, NOW) if each.id]
+    assert [(each.index, each.reason, ended(each)) for each in steps] == [
+        (1, "told-by-its-entry", None),
+        (2, "told-by-its-entry", None),
+    ]
+
+
 def test_withdrawn_and_moot_are_by_name_both_in_its_own_story_and_in_its_targets():
     first = put(1)
     after = done(2, "correct", first)
