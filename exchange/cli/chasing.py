@@ -34,8 +34,18 @@ def about(item: Delivered, reminders: Sequence[Reminder]) -> list[Reminder]:
     return [each for each in reminders if item.index in each.concerns]
 
 
-def _in_order(held: Mapping[int, Item]) -> list[Item]:
-    return [held[index] for index in sorted(held)]
+class _Open:
+    """What is still to be acknowledged of an inbox that grows: only what is new is read."""
+
+    def __init__(self, agency: Agency, held: Mapping[int, Item]) -> None:
+        self._agency, self._held = agency, held
+        self._seen = seen.SeenTo(agency.world.outbox.acks)
+        self._followed = chasing.Followed()
+
+    def now(self) -> list[Reminder]:
+        agency, items = self._agency, self._followed.take(self._held)
+        done, view, now = self._seen.digests(), agency.trust.newest, agency.world.now()
+        return chasing.reminders(items, agency.profile.endpoint, done, view, now)
 
 
 def told(each: Reminder) -> dict[str, Any]:
@@ -105,9 +115,10 @@ async def reminding(
     ``held``, the inbox by index, may grow meanwhile; acknowledgements of other commands on this
     machine are seen.
     """
-    begun = open_here(agency, _in_order(held))
+    still_open = _Open(agency, held)
+    begun = still_open.now()
     show(begun, session, err=True)
-    task = asyncio.create_task(_remind(session, agency, held, begun))
+    task = asyncio.create_task(_remind(session, agency, still_open, begun))
     try:
         yield
     finally:
@@ -121,14 +132,14 @@ _LOOK_S = 30.0
 
 
 async def _remind(
-    session: Session, agency: Agency, held: Mapping[int, Item], begun: Sequence[Reminder]
+    session: Session, agency: Agency, still_open: _Open, begun: Sequence[Reminder]
 ) -> None:
     counts = {each.item.index: each.chase.alarms for each in begun}
     while True:
         await agency.world.pause(_LOOK_S)
         due = [
             each
-            for each in open_here(agency, _in_order(held))
+            for each in still_open.now()
             if each.chase.alarms > counts.get(each.item.index, 0)
         ]
         counts |= {each.item.index: each.chase.alarms for each in due}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, naming, output, timeline
+from exchange.cli import ageing, away, naming, output, timeline
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.client import story
@@ -16,6 +17,8 @@ from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import entry as entries
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exchange.client.agency import Agency
     from exchange.client.outbox import Waiting
     from exchange.client.story import GrantTold, Past, Posted, Reason
@@ -32,26 +35,26 @@ def trace(session: Session, identity: str | None) -> None:
     Without an id: whose acknowledgement of which cancellation or correction is chased.
     """
     if identity is None:
-        rows = asyncio.run(_chased(session))
-        if session.as_json:
-            output.show_json({"chased": rows})
-            return
-        timeline.show_chased(session, rows)
-        return
-    told = asyncio.run(_trace(session, identity))
+        told = asyncio.run(_chased(session))
+        show: Callable[[], None] = partial(timeline.show_chased, session, told["chased"])
+    else:
+        told = asyncio.run(_trace(session, identity))
+        show = partial(timeline.show, session, told)
     if session.as_json:
         output.show_json(told)
-        return
-    timeline.show(session, told)
+    else:
+        show()
+    away.conclude({"as_of": told["as_of"]} if "as_of" in told else {}, session)
 
 
-async def _chased(session: Session) -> list[dict[str, Any]]:
+async def _chased(session: Session) -> dict[str, Any]:
     async with session.context().agency() as agency:
-        items = await agency.everything()
+        shown = await agency.known()
         found = story.chased(
-            agency.world.outbox, items, agency.trust.newest, agency.world.now()
+            agency.world.outbox, shown.items, agency.trust.newest, agency.world.now()
         )
-    return [
+        as_of = away.told(agency, shown)
+    rows = [
         {
             "holder": each.holder,
             "id": each.by.header.id,
@@ -64,6 +67,7 @@ async def _chased(session: Session) -> list[dict[str, Any]]:
         }
         for each in found
     ]
+    return {"chased": rows, **as_of}
 
 
 async def _trace(session: Session, identity: str) -> dict[str, Any]:
@@ -80,7 +84,8 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
         of, why = await _asked(agency, of)
         if of.facts is None:
             return {**_sealed(of.header), **_waiting(of.header, why, outbox.waits(named))}
-        items = await agency.everything()
+        shown = await agency.known()
+        items = shown.items
         past = story.past(story.every(outbox), of, items)
         grants = list(story.grants(outbox, of, items))
         told = _Told(past, of.facts, agency.trust.newest, agency.world.now())
@@ -94,11 +99,14 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
             "recipients": [told.recipient(name) for name in of.header.to],
             "holders": [told.recipient(name) for name in told.others()],
             "grants": [told.grant(each) for each in grants],
+            **away.told(agency, shown),
         }
 
 
 async def _asked(agency: Agency, of: Posted) -> tuple[Posted, Reason | None]:
     """Return a bulletin with the receipt that its node gives now, or why there is none.
+
+    While the node is away the receipt that is kept here has to do: it was verified.
 
     Raises:
         Refusal, Fault: the node does not give, or denies, what its receipt here says.
@@ -110,10 +118,10 @@ async def _asked(agency: Agency, of: Posted) -> tuple[Posted, Reason | None]:
     try:
         receipt, facts = await agency.receipt(identity, envelope)
     except ExchangeError as error:
-        if of.facts is not None:
-            raise
         if is_away(error):
             return of, "node-away"
+        if of.facts is not None:
+            raise
         if error.code is not Code.NOT_FOUND:
             raise
         return of, "not-recorded"

@@ -19,16 +19,30 @@ if TYPE_CHECKING:
 
 def seen_to(acks: Outbox) -> set[str]:
     """Return the header digests of what was acknowledged from here, as somebody sees to it."""
-    found = set()
-    for identity in (*acks.waiting(), *acks.sent()):
-        envelope = acks.envelope(identity)
-        if envelope is None:
-            continue
-        signed = jws.read(envelope.header, objects.MAX_OBJECT_BYTES)
-        ack = objects.decode_acknowledgement(signed.payload)
-        if is_seen_to(ack.outcome):
-            found.add(ack.of.header_digest)
-    return found
+    return SeenTo(acks).digests()
+
+
+class SeenTo:
+    """What was acknowledged from here, for whoever asks again: each is read once."""
+
+    def __init__(self, acks: Outbox) -> None:
+        """Read an outbox of acknowledgements, that of other commands on this machine, too."""
+        self._acks = acks
+        self._read: set[str] = set()
+        self._found: set[str] = set()
+
+    def digests(self) -> set[str]:
+        """Return the header digests of what somebody saw to."""
+        for identity in {*self._acks.waiting(), *self._acks.sent()} - self._read:
+            self._read.add(identity)
+            envelope = self._acks.envelope(identity)
+            if envelope is None:
+                continue
+            signed = jws.read(envelope.header, objects.MAX_OBJECT_BYTES)
+            ack = objects.decode_acknowledgement(signed.payload)
+            if is_seen_to(ack.outcome):
+                self._found.add(ack.of.header_digest)
+        return self._found
 
 
 def overdue(

@@ -15,7 +15,7 @@ from exchange.client.reading import Delivered
 from exchange.policy.chasing import CHASED, Chase, Known, chase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from exchange.client.bearing import Mark
     from exchange.client.reading import Item
@@ -47,13 +47,49 @@ class Reminder(msgspec.Struct, frozen=True):
         return tuple(sorted(places))
 
 
+class Followed:
+    """The part of an inbox that reminders are made of, for whoever follows it as it grows.
+
+    What cancels or corrects, what that names, and what tells of such by its own entry: a few of
+    many thousands. Each item is looked at once, and again when another took its place.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._looked_at: dict[int, Item] = {}
+        self._bearing: dict[int, Item] = {}
+        self._places: dict[str, set[int]] = {}
+        self._named: set[str] = set()
+
+    def take(self, held: Mapping[int, Item]) -> list[Item]:
+        """Look at what is new of an inbox; return what bears on anything in it, in order."""
+        for index, item in held.items():
+            if self._looked_at.get(index) is not item:
+                self._looked_at[index] = item
+                if isinstance(item, Delivered):
+                    self._look_at(index, item)
+        # As it is now: one that was locked may have opened since.
+        self._bearing = {index: held[index] for index in self._bearing if index in held}
+        return [self._bearing[index] for index in sorted(self._bearing)]
+
+    def _look_at(self, index: int, item: Delivered) -> None:
+        self._places.setdefault(item.digest, set()).add(index)
+        places = set()
+        if item.header.verb in CHASED or item.earlier or item.digest in self._named:
+            places.add(index)
+        if item.header.verb in CHASED and (reference := bearing.reference_of(item.header)):
+            self._named.add(reference.header_digest)
+            places |= self._places.get(reference.header_digest, set())
+        self._bearing.update((each, self._looked_at[each]) for each in places)
+
+
 def reminders(
     items: Sequence[Item], endpoint: str, seen: Collection[str], view: View, now: int
 ) -> list[Reminder]:
     """Return what is still to be acknowledged of all that cancels or corrects, in order.
 
     Args:
-        items: the whole inbox.
+        items: the whole inbox, or what ``Followed`` took of it.
         endpoint: whose inbox it is.
         seen: digests of what was acknowledged from here, from ``ageing.seen_to``.
         view: in force.

@@ -58,9 +58,8 @@ class Copy(Routine):
     def __init__(self, path) -> None:
         with Blocking(SqliteStore.open(path, read_only=True)) as source:
             self.stored = list(source.read(0, 1000))
-            self.blobs = {
-                named: source.blob(named) for named in map(blob_of, self.stored) if named
-            }
+            self.blobs = {n: source.blob(n) for n in map(blob_of, self.stored) if n}
+            self.chases = source.chased(0)
             self.groups = [source.group(each.index) for each in self.stored]
 
     def read(self, first: int, limit: int) -> list[Stored]:

@@ -18,6 +18,7 @@ def made(tmp_path_factory):
     exercise = Exercise(tmp_path_factory.mktemp("away") / "exercise")
     exercise.start()
     exercise.ids = [exercise.post()["id"] for _ in range(2)]
+    assert exercise.at(WATCH, "ack", exercise.ids[0]).code == 0
     exercise.before = exercise.at(WATCH, "inbox", "--json").json["items"]
     assert exercise.at(OPS, "inbox").code == 0
     yield exercise
@@ -59,6 +60,28 @@ def test_held_bulletin_is_read_and_marked(away):
     assert ran.json["as_of"]
     ran = away.at(WATCH, "--lang", "en", "read", away.ids[0])
     assert (ran.code, "GAVIOTA" in ran.out, "as of" in ran.err) == (7, True, True)
+
+
+def test_trace_tells_what_is_known_here_and_that_there_may_be_more(away):
+    ran = away.at(OPS, "trace", away.ids[0], "--json")
+    assert (ran.code, ran.json["as_of"]["why"]["code"]) == (
+        output.EXIT_AWAY,
+        "node-unreachable",
+    )
+    assert [each["step"] for each in ran.json["steps"]] == ["sealed", "recorded"]
+    (to,) = ran.json["recipients"]
+    # The acknowledgement that was heard before is told; and the whole as of when.
+    assert to["endpoint"] == "us.jiatfs/watch"
+    assert [each["outcome"] for each in to["acknowledgements"]] == ["opened"]
+    for lang, said in (("es", "puede faltar algo"), ("en", "there may be more")):
+        ran = away.at(OPS, "--lang", lang, "trace", away.ids[0])
+        assert (ran.code, said in ran.err, away.ids[0] in ran.out) == (7, True, True)
+
+
+def test_what_is_chased_is_told_as_far_as_it_is_known_here(away):
+    ran = away.at(OPS, "trace", "--json")
+    assert (ran.code, ran.json["chased"]) == (output.EXIT_AWAY, [])
+    assert ran.json["as_of"]["heard"].endswith("Z")
 
 
 def test_nothing_is_proved_by_what_is_held(away):
@@ -173,8 +196,8 @@ def test_acknowledgement_waits_and_is_sent(made):
     assert again.code == output.EXIT_AWAY
     made.start()
     rows = made.at(WATCH, "outbox", "send", "--json").json["outbox"]
-    (row,) = [row for row in rows if row["kind"] == "acknowledgement"]
-    (acked,) = [
+    _, row = [row for row in rows if row["kind"] == "acknowledgement"]
+    _, acked = [
         each
         for each in made.at(OPS, "inbox", "--json").json["items"]
         if each["kind"] == "acknowledgement"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.client.chasing import reminders
+from exchange.client.chasing import Followed, reminders
 from tests.builders import DAY, NOW, NOW_MS, OPS, WATCH, world
 from tests.client.test_bearing import bearing, delivered
 
@@ -129,3 +129,50 @@ def test_at_which_rows_it_is_said():
     assert each.concerns == (5, 7)
     (alone,) = reminders(items[1:], WATCH, (), world().view, NOW)
     assert alone.concerns == (7,)
+
+
+def test_what_is_followed_reminds_of_the_same_as_the_whole_inbox_whenever_it_is_asked():
+    first, second, third = (delivered(index, to=[WATCH]) for index in (10, 11, 12))
+    early = delivered(20, earlier=[("corrects", 3), ("supersedes", 4)])
+    others = [delivered(index) for index in range(30, 60)]
+    correction = bearing(13, "correct", second)
+    came = [
+        bearing(9, "correct", first),  # before its target
+        first,
+        second,
+        third,
+        correction,
+        bearing(14, "cancel", correction),
+        granted(delivered(15, earlier=[("corrects", 13)])),
+        early,
+        *others[:15],
+        bearing(61, "cancel", others[20]),
+        bearing(62, "cancel", early),
+        bearing(63, "update", third),
+        *others[15:],
+    ]
+    followed, held = Followed(), {}
+    for item in came:
+        held[item.index] = item
+        everything = [held[index] for index in sorted(held)]
+        kept = followed.take(held)
+        assert told(*kept) == told(*everything)
+    assert len(told(*kept)) == 5
+    # Of what nobody does anything to, nothing is kept; and what takes a place is taken.
+    assert {each.index for each in kept} == {9, 10, 11, 13, 14, 15, 20, 50, 61, 62}
+    held[9] = msgspec.structs.replace(held[9], ahead=True)
+    assert followed.take(held)[0].ahead
+
+
+def test_item_that_was_looked_at_is_not_looked_at_again(monkeypatch):
+    followed, looked_at = Followed(), []
+    look_at = Followed._look_at
+    monkeypatch.setattr(
+        Followed, "_look_at", lambda *each: (looked_at.append(each[1]), look_at(*each))
+    )
+    held = {index: delivered(index) for index in range(5)}
+    followed.take(held)
+    held[7] = delivered(7)
+    followed.take(held)
+    followed.take(held)
+    assert looked_at == [0, 1, 2, 3, 4, 7]

@@ -128,5 +128,10 @@ async def until(predicate: Callable[[], bool]) -> None:
 class Routine:
     """A source for audits, all of which is routine: nothing presses anybody."""
 
+    chases: Sequence[ports.ChasedRow] = ()
+
     def pressing(self, now: int) -> list[ports.PressingRow]:  # noqa: ARG002
         return []
+
+    def chased(self, now: int) -> list[ports.ChasedRow]:
+        return [each for each in self.chases if each.until > now]
