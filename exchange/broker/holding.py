@@ -116,15 +116,13 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
     if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
-    # Until then its content is kept; from then on it is to be nowhere.
-    if now >= found.header.retain_until:
-        raise Refusal(Code.EXPIRED, "/of", found=found.header.retain_until)
     if grant.to in found.header.to or find(keys.granted_to(of.header_digest, grant.to)):
         raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
     # One suite a bulletin: a key of another could open nothing.
     if view.endpoints[grant.to].keys[kid].jwk.alg != SUITES[found.header.suite].wrap:
         raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=grant.to)
-    rules.may_be_granted(found.header, view.standing(grant.endpoint), grant.to, view)
+    given = rules.Given(grant.endpoint)
+    rules.decide("grant", found.header, view, now, recipient=grant.to, at="/to", given=given)
     return found
 
 

@@ -14,8 +14,12 @@ from exchange.model import objects
 from exchange.model import trust as trusts
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
+from exchange.model.trust import Arrangement
 from exchange.model.view import trust_name
-from exchange.policy import rules
+from exchange.policy import releasing, rules
+from exchange.policy import sealed as came
+from exchange.policy.ageing import is_late
+from exchange.policy.book import must_cohere
 from exchange.seal import body, jws, trust
 from exchange.seal.suites import SUITES
 
@@ -199,10 +203,10 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
         raise Refusal(Code.SIZE_MISMATCH, "/body/size", expected=header.body.size)
     if seen.blob.digest != header.body.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/body/digest", expected=header.body.digest)
-    owed = rules.recipients(header, view)
-    rules.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
-    rules.admit(header, standing, view, now)
-    late = rules.is_late(header, view, now)
+    rules.decide("accept", header, view, now)
+    owed = [view.endpoints[name] for name in header.to]
+    came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
+    late = is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
 
 
@@ -256,7 +260,7 @@ def grant(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> 
         raise Refusal(Code.SIZE_MISMATCH, "/wrap/size", expected=granted.wrap.size)
     if seen.blob.digest != granted.wrap.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/wrap/digest", expected=granted.wrap.digest)
-    rules.wrap(seen.wraps[0], rules.known_recipient(granted.to, view, "/to"), now)
+    came.wrap(seen.wraps[0], rules.known_recipient(granted.to, view, "/to"), now)
     _must_be_past(granted.at, view, now)
     return Conferred(granted, signed.digest, seen)
 
@@ -273,7 +277,7 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     if caller not in (released.endpoint, released.of.endpoint):
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=released.endpoint)
     jws.verify_by(signed, standing, now)
-    rules.may_release(released, standing)
+    releasing.may_release(released, standing)
     view.standing(released.of.endpoint, "/of/endpoint")
     _must_be_past(released.at, view, now)
     return Countersigned(released, signed.digest)
@@ -303,6 +307,8 @@ def _trust(arrival: Arrival, typ: str, view: View, now: int) -> Established:
 def trust_document(raw: bytes, view: View, now: int) -> Established:
     """Return a trust document that may take effect next; see ``seal.trust.judge``."""
     document = trust.judge(raw, view, now)
+    if isinstance(document, Arrangement):
+        must_cohere(document)
     return Established(document, trust_name(document), Blob(digest(raw), len(raw)))
 
 

@@ -29,7 +29,7 @@ from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import MAX_RECIPIENTS, Blob
 from exchange.model.identity import digest
-from exchange.policy import rules
+from exchange.policy import sealed
 from exchange.policy.ageing import is_seen_to
 from exchange.seal import jws
 
@@ -240,7 +240,7 @@ class Ledger:
         uploaded: Collection[Blob],
     ) -> Recorded:
         header = decision.header
-        rules.attached(header, uploaded)
+        sealed.attached(header, uploaded)
         held = bearing.bear(header, find)
         owed = self._owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:

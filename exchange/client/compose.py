@@ -116,14 +116,14 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review = _Review(in_spite)
-    readers, left_out = _readers(draft, view, standing, now, review)
+    header = _header(draft, bulletin, standing, view, now)
+    readers, left_out = _readers(draft, header, view, now, review)
     with review:
         bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
-    header = _header(draft, bulletin, standing, view, now)
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
     # The node would refuse the same; its author should hear it before anything is sealed.
     with review:
-        rules.admit(header, standing, view, now)
+        rules.decide("accept", header, view, now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)
@@ -206,21 +206,20 @@ def _own(target: Target, member: str) -> Target:
 
 
 def _readers(
-    draft: Draft, view: View, author: Standing, now: int, review: _Review
+    draft: Draft, header: Header, view: View, now: int, review: _Review
 ) -> tuple[list[Reader], list[LeftOut]]:
-    alg = SUITES[author.endpoint.suite].wrap
-    feed, releasable = draft.post.feed, draft.post.marking.releasable_to
+    alg, feed = SUITES[header.suite].wrap, header.feed
     found: dict[str, Reader] = {}
     left_out: list[LeftOut] = []
     withheld: list[LeftOut] = []
     for place, name in enumerate(draft.post.to):
         with review:
-            rules.may_receive(name, feed, releasable, view, f"/post/to/{place}")
+            rules.may_receive(header, view, now, name, f"/post/to/{place}")
         found[name] = reader(name, view, "named", alg, now)
     for name in view.subscribers(feed):
-        if name != author.endpoint.id and name not in found:
+        if name != header.endpoint and name not in found:
             try:
-                rules.may_receive(name, feed, releasable, view, "/post/feed")
+                rules.may_receive(header, view, now, name, "/post/feed")
             except Refusal as refusal:
                 # As its author wished: told only where nobody is left.
                 withheld.append(LeftOut(name, refusal))

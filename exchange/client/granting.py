@@ -65,11 +65,10 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     if signed is None or signed.typ != headers.TYP:
         raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
     header = headers.decode(signed.payload)
-    if now >= header.retain_until:
-        raise Refusal(Code.EXPIRED, "/of", found=header.retain_until)
     if endpoint in header.to:
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
-    rules.may_be_granted(header, view.standing(header.endpoint), endpoint, view)
+    given = rules.Given(header.endpoint)
+    rules.decide("grant", header, view, now, recipient=endpoint, at="/to", given=given)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
     return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))

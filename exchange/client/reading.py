@@ -18,7 +18,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin.strangers import Unknown
 from exchange.model.identity import digest, member_of
-from exchange.policy import rules
+from exchange.policy import releasing, rules, sealed
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices
 from exchange.seal.open import check_grant, granted_wrap, open_body
@@ -319,7 +319,7 @@ def _released(
 ) -> Released:
     signed = _read(raw, objects.RELEASE_TYP, facts.digest)
     release = objects.decode_release(signed.payload)
-    rules.may_release(release, _must_be_signed(release, signed, view, facts))
+    releasing.may_release(release, _must_be_signed(release, signed, view, facts))
     _must_be_owed(item, facts, endpoint)
     return Released(item.position, item.index, facts.taken_ms, release)
 
@@ -423,7 +423,7 @@ def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
         for place, name in enumerate(header.to)
     ]
     seen = bodies.look(body, header.suite)
-    rules.wraps(seen.wraps, owed, SUITES[header.suite].wrap, item.accepted_ms // 1000)
+    sealed.wraps(seen.wraps, owed, SUITES[header.suite].wrap, item.accepted_ms // 1000)
 
 
 def attestable(item: Delivered) -> tuple[Outcome, ...]:

@@ -13,7 +13,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import codec
-from exchange.model.header import Precedence
+from exchange.model.header import Handling, Precedence, Status, Tlp
 from exchange.model.identity import (
     Count,
     Digest,
@@ -66,14 +66,21 @@ class Root(_Document, frozen=True, tag="root"):
     nations: dict[Nation, Custodians]
 
 
-class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A topic: the types it carries, and the members that may post and read."""
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A topic: the types it carries, and the members that may post and read.
+
+    ``statuses``, ``tlp`` and ``handling`` bound what it carries; each that is left out bounds
+    nothing. An empty ``handling``: it carries nothing with a handling code.
+    """
 
     name: Word
     title: Label
     types: list[str]
     post: list[MemberId]
     read: list[MemberId]
+    statuses: Annotated[list[Status], msgspec.Meta(min_length=1, max_length=3)] | None = None
+    tlp: Annotated[list[Tlp], msgspec.Meta(min_length=1, max_length=5)] | None = None
+    handling: Annotated[list[Handling], msgspec.Meta(max_length=4)] | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,12 +104,76 @@ class Targets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 DEFAULT_TARGETS = Targets(600, 1800, 10_800, 86_400)
 
 
+# A member, for all of its endpoints, or one endpoint.
+Holder = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z]{2}\.[a-z0-9]{1,30}(/[a-z0-9][a-z0-9-]{0,30})?$")
+]
+# Something that a header says. Closed: a mark that nothing can bear would bind nobody.
+Mark = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(tlp:(red|amber|amber\+strict|green|clear)|handling:h[0-3]"
+        r"|declares:(must-purge|persons|protected-person)|originator-control:yes"
+        r"|status:(actual|exercise|test)|precedence:(flash|immediate|priority|routine)"
+        r"|type:[a-z]{3}|feed:[a-z0-9][a-z0-9.+-]{0,47}|regime:[a-z0-9][a-z0-9.+-]{0,47})$"
+    ),
+]
+
+
+class CategoryValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One value of a category: what a header bears it by, and who holds it."""
+
+    name: Word
+    marks: Annotated[list[Mark], msgspec.Meta(min_length=1, max_length=32)]
+    holders: Annotated[list[Holder], msgspec.Meta(max_length=1024)]
+
+
+class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may be shown what bears its values: who holds all of them, or at least one.
+
+    Source: STANAG 4774, categories of type RESTRICTIVE and PERMISSIVE.
+    """
+
+    name: Word
+    title: Label
+    kind: Literal["restrictive", "permissive"]
+    values: Annotated[list[CategoryValue], msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many bulletins at once, and then one every so many milliseconds."""
+
+    burst: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+    every_ms: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
+
+
+class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an endpoint, and all of its member's endpoints together, may post.
+
+    The last two are for FLASH and for cancellations, which never wait for the rest.
+    """
+
+    endpoint: Budget
+    member: Budget
+    urgent_endpoint: Budget
+    urgent_member: Budget
+
+
+class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The most bytes of a sealed body, of one sealed attachment, of all of a bulletin's."""
+
+    body: Count
+    attachment: Count
+    attachments: Count
+
+
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
     """What the nations agreed may flow. Both sign.
 
     ``exercise`` says that it was agreed for an exercise: authors are warned before they post
     what is marked as a real event. Left out where it is false. Without ``targets``, as in what
-    was signed before there were any, ``DEFAULT_TARGETS`` hold.
+    was signed before there were any, ``DEFAULT_TARGETS`` hold; without ``budgets`` or
+    ``sizes``, those of ``policy``; without ``categories`` there are none.
     """
 
     name: Label
@@ -114,6 +185,11 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     quorum: Literal["none"]
     exercise: bool = False
     targets: Targets | None = None
+    categories: Annotated[list[Category], msgspec.Meta(min_length=1, max_length=64)] | None = (
+        None
+    )
+    budgets: Budgets | None = None
+    sizes: Sizes | None = None
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

@@ -11,6 +11,7 @@ import msgspec
 from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
+from exchange.policy import rules
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class Sessions:
             raise Refusal(Code.BAD_SESSION, "/nonce") from None
         standing = _proven(signed, request, view, now)
         here = view.nodes.get(self._node)
-        if here is None or standing.member.nation not in here.serves:
-            raise Refusal(Code.NOT_HOME, "/node", name=request.endpoint)
+        serves = here.serves if here is not None else ()
+        rules.must_be_home(standing.member.nation, serves, request.endpoint, "/node")
         expires = now + TOKEN_LIFETIME_S
         kids = [claim.kid for claim in signed.claims]
         claims = _Claims(

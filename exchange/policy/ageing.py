@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exchange.model.header import Precedence
+    from exchange.model.header import Header, Precedence
     from exchange.model.objects import Outcome
     from exchange.model.trust import Arrangement
+    from exchange.model.view import View
 
 
 def is_seen_to(outcome: Outcome) -> bool:
@@ -28,3 +29,8 @@ def overdue_s(
     """
     late_s = now - taken_ms // 1000 - arrangement.target_s(precedence)
     return late_s if late_s >= 0 else None
+
+
+def is_late(header: Header, view: View, now: int) -> bool:
+    """Tell whether a bulletin took longer to arrive than the arrangement calls usual."""
+    return now - header.issued > view.agreed().limits.late_s

@@ -1,76 +1,252 @@
-"""Whether a bulletin may pass: each rule raises the refusal it stands for, or says nothing."""
+"""Whether a bulletin may pass: one function over one table of rules, in one order.
+
+``docs/policy.md`` is the table for people; somebody who has never seen this file must be able
+to reach every verdict from it. Each rule names what it permits; what no rule permits is refused
+by the rule that asked. A bulletin is judged as such, and then once for each recipient.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from exchange.errors import Code, Refusal
 from exchange.model.header import BEARING, RELATION_OF
+from exchange.model.identity import member_of
+from exchange.policy import limits
+from exchange.policy.book import book
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
-    from exchange.model.header import Blob, Header, Verb
-    from exchange.model.objects import Release
-    from exchange.model.trust import Limits
+    from exchange.model.header import Header, Verb
     from exchange.model.view import Standing, View
+    from exchange.policy.book import Book, Borne
+    from exchange.policy.limits import Rate
+
+    Rule = Callable[["Asked"], None]
+    RecipientRule = Callable[["Asked", "To"], None]
+
+# What is asked: may it be taken in; given to one more; shown, now; taken from the other nation.
+Act = Literal["accept", "grant", "deliver", "ingress"]
 
 # The types that bind a verb; every other type is new or an update of its own kind.
 VERB_OF: dict[str, Verb] = {"cor": "correct", "can": "cancel", "rpy": "reply", "brp": "reply"}
 
+# What may be passed on by another than its originator, to anybody; and within its own member.
+FREELY: Final = ("green", "clear")
+WITHIN: Final = ("amber", "amber+strict")
 
-def admit(header: Header, standing: Standing, view: View, now: int) -> None:
-    """Apply what the arrangement says of the bulletin itself.
+# Refusals at delivery that say of one bulletin that it is not shown to this endpoint, now.
+WITHHELD: Final = frozenset(
+    {
+        *(Code.UNKNOWN_FEED, Code.RETENTION_OVER, Code.NOT_A_RECIPIENT, Code.MAY_NOT_READ),
+        *(Code.NOT_RELEASABLE, Code.ORIGINATOR_CONTROL, Code.TLP_ONWARD),
+        *(Code.CATEGORY_NOT_HELD, Code.NO_CATEGORY_HELD),
+    }
+)
+
+
+class Given(NamedTuple):
+    """By whom one not in ``to`` was given a bulletin, and whether its originator consented."""
+
+    by: str
+    consent: bool = False
+
+
+class Asked(NamedTuple):
+    """One question: everything that rules look at."""
+
+    act: Act
+    header: Header
+    view: View
+    book: Book
+    now: int
+    given: Given | None
+    here: Collection[str]
+    rate: Rate | None
+    borne: tuple[Borne, ...]
+
+
+class To(NamedTuple):
+    """One recipient: its name, its place, and its standing once that is known."""
+
+    name: str
+    at: str
+    standing: Standing
+
+
+def decide(  # noqa: PLR0913  (each by its name: these are the columns of the table)
+    act: Act,
+    header: Header,
+    view: View,
+    now: int,
+    *,
+    recipient: str | None = None,
+    at: str = "",
+    given: Given | None = None,
+    here: Collection[str] = (),
+    rate: Rate | None = None,
+) -> None:
+    """Decide on one bulletin; see the table in ``docs/policy.md``.
 
     Args:
-        header: verified.
-        standing: its author.
-        view: the trust documents in force.
-        now: taken time, seconds UTC.
+        act: what is asked.
+        header: verified, but for ``ingress``: that one is verified under its home's view.
+        view: the trust documents in force here.
+        now: seconds UTC: the taken time, or of a delivery the time of it.
+        recipient: the one endpoint that is asked about; None, for ``accept`` alone: each in
+            ``to``.
+        at: JSON pointer of that recipient, where it is not of ``to``.
+        given: of ``grant``, and of ``deliver`` and ``ingress`` to one who was granted it.
+        here: of ``ingress``: the nations that this node serves.
+        rate: of ``accept`` at the door: the budgets that it is to be taken of.
 
     Raises:
-        Refusal: the first rule that it breaks.
+        Refusal: by the first rule that does not permit it.
     """
-    _posting(header, standing, view)
-    _kind(header)
-    _times(header, view.agreed().limits, now)
-    if header.schema not in view.agreed().schemas:
-        raise Refusal(Code.SCHEMA_NOT_KNOWN, "/schema", found=header.schema)
-    if header.regime is not None and header.regime not in view.agreed().regimes:
-        raise Refusal(Code.WRONG_VALUE, "/regime", found=header.regime)
-    _trust_point(header, view)
-    _protected(header)
+    agreed = book(view)
+    asked = Asked(act, header, view, agreed, now, given, here, rate, agreed.borne(header))
+    for rule in ON_BULLETIN[act]:
+        rule(asked)
+    if recipient is not None:
+        _judge(asked, recipient, at)
+        return
+    if act != "accept":
+        message = "only what is accepted is judged for all of its recipients at once"
+        raise ValueError(message)
+    for place, name in enumerate(header.to):
+        _judge(asked, name, f"/to/{place}")
 
 
-def attached(header: Header, held: Collection[Blob]) -> None:
-    """Hold a header to what its author uploaded: each attachment is here, whole and verified.
-
-    Args:
-        header: verified.
-        held: which of its attachments are here, by digest and size: a fact from outside.
+def may_receive(header: Header, view: View, now: int, recipient: str, at: str) -> None:
+    """Hold one recipient to the rules, of what is about to be written.
 
     Raises:
-        Refusal: ``missing-blob``, naming the first that is not.
+        Refusal: it may not be sent this.
     """
-    for place, blob in enumerate(header.attachments):
-        if blob not in held:
-            raise Refusal(Code.MISSING_BLOB, f"/attachments/{place}", digest=blob.digest)
+    agreed = book(view)
+    asked = Asked("accept", header, view, agreed, now, None, (), None, agreed.borne(header))
+    _feed(asked)
+    _judge(asked, recipient, at)
 
 
-def is_late(header: Header, view: View, now: int) -> bool:
-    """Tell whether a bulletin took longer to arrive than the arrangement calls usual."""
-    return now - header.issued > view.agreed().limits.late_s
+def known_recipient(endpoint: str, view: View, at: str) -> Standing:
+    """Return an active endpoint of the directory.
+
+    Raises:
+        Refusal: ``unknown-recipient`` or ``endpoint-suspended``.
+    """
+    try:
+        return view.standing(endpoint, at)
+    except Refusal as refusal:
+        if refusal.code is Code.UNKNOWN_ENDPOINT:
+            raise Refusal(Code.UNKNOWN_RECIPIENT, at, name=endpoint) from None
+        raise
 
 
-def _posting(header: Header, standing: Standing, view: View) -> None:
-    feed = view.feed(header.feed)
-    if header.type not in feed.types:
-        raise Refusal(Code.TYPE_NOT_ON_FEED, "/type", found=header.type, name=feed.name)
-    if standing.member.member not in feed.post or "poster" not in standing.endpoint.roles:
-        raise Refusal(Code.MAY_NOT_POST, "/feed", name=feed.name)
+def must_be_home(nation: str, here: Collection[str], name: str, at: str) -> None:
+    """Hold an endpoint to a node of its own nation.
+
+    Raises:
+        Refusal: ``not-home``.
+    """
+    if nation not in here:
+        raise Refusal(Code.NOT_HOME, at, name=name)
 
 
-def _kind(header: Header) -> None:
+def _judge(asked: Asked, name: str, at: str) -> None:
+    # One who asks for what it would be shown is told what is wrong with itself, as at the door.
+    if asked.act == "deliver":
+        standing = asked.view.standing(name, at)
+    else:
+        standing = known_recipient(name, asked.view, at)
+    to = To(name, at, standing)
+    for rule in ON_RECIPIENT[asked.act]:
+        rule(asked, to)
+
+
+# -- of the bulletin ------------------------------------------------------------------------
+
+
+def _rate(asked: Asked) -> None:
+    if asked.rate is not None:
+        header = asked.header
+        urgent = limits.is_urgent(header.precedence, header.verb)
+        limits.spend(asked.rate, limits.budgets_of(asked.book.agreed, urgent=urgent))
+
+
+def _author(asked: Asked) -> None:
+    asked.view.standing(asked.header.endpoint, "/endpoint")
+
+
+def _foreign(asked: Asked) -> None:
+    # What our own endpoints post comes to our own door.
+    nation = asked.header.origin.partition(".")[0]
+    if nation in asked.here:
+        raise Refusal(Code.NOT_HOME, "/endpoint", name=asked.header.endpoint)
+
+
+def _feed(asked: Asked) -> None:
+    asked.book.feed(asked.header.feed, "/of" if asked.act == "grant" else "/feed")
+
+
+def _type(asked: Asked) -> None:
+    header, terms = asked.header, asked.book.feeds[asked.header.feed]
+    if header.type not in terms.types:
+        raise Refusal(Code.TYPE_NOT_ON_FEED, "/type", found=header.type, name=terms.name)
+
+
+def _post(asked: Asked) -> None:
+    _may_post(asked, asked.header.endpoint, "/feed")
+
+
+def _post_by_member(asked: Asked) -> None:
+    # Its endpoint's role is of its own nation's directory, and judged there.
+    terms = asked.book.feeds[asked.header.feed]
+    if asked.header.origin not in terms.post:
+        raise Refusal(Code.MAY_NOT_POST, "/feed", name=terms.name)
+
+
+def _granter(asked: Asked) -> None:
+    if asked.given is None:
+        raise Refusal(Code.MAY_NOT_POST, "/endpoint", name=asked.header.feed)
+    asked.view.standing(asked.given.by, "/endpoint")
+
+
+def _post_by_granter(asked: Asked) -> None:
+    if asked.given is not None:
+        _may_post(asked, asked.given.by, "/endpoint")
+
+
+def _may_post(asked: Asked, endpoint: str, at: str) -> None:
+    standing, terms = asked.view.standing(endpoint), asked.book.feeds[asked.header.feed]
+    if standing.member.member not in terms.post or "poster" not in standing.endpoint.roles:
+        raise Refusal(Code.MAY_NOT_POST, at, name=terms.name)
+
+
+def _status(asked: Asked) -> None:
+    header, terms = asked.header, asked.book.feeds[asked.header.feed]
+    if header.status not in terms.statuses:
+        raise Refusal(Code.STATUS_NOT_ON_FEED, "/status", found=header.status, name=terms.name)
+
+
+def _tlp(asked: Asked) -> None:
+    tlp, terms = asked.header.marking.tlp, asked.book.feeds[asked.header.feed]
+    if tlp not in terms.tlp:
+        raise Refusal(Code.MARKING_NOT_ON_FEED, "/marking/tlp", found=tlp, name=terms.name)
+
+
+def _handling(asked: Asked) -> None:
+    terms = asked.book.feeds[asked.header.feed]
+    for place, code in enumerate(asked.header.marking.handling):
+        if code not in terms.handling:
+            at = f"/marking/handling/{place}"
+            raise Refusal(Code.MARKING_NOT_ON_FEED, at, found=code, name=terms.name)
+
+
+def _kind(asked: Asked) -> None:
+    header = asked.header
     expected = VERB_OF.get(header.type)
     if expected is None and header.verb not in ("new", "update"):
         raise Refusal(Code.VERB_TYPE_MISMATCH, "/verb", expected="new", found=header.verb)
@@ -84,148 +260,159 @@ def _kind(header: Header) -> None:
         raise Refusal(Code.WRONG_VALUE, "/refs", expected="one-target")
 
 
-def _times(header: Header, limits: Limits, now: int) -> None:
-    if header.issued > now + limits.skew_s:
-        raise Refusal(Code.NOT_YET_ISSUED, "/issued", limit=limits.skew_s)
+def _times(asked: Asked) -> None:
+    header, skew_s = asked.header, asked.book.limits.skew_s
+    if header.issued > asked.now + skew_s:
+        raise Refusal(Code.NOT_YET_ISSUED, "/issued", limit=skew_s)
     # Expiry is judged here, at the moment of receipt, and never again at reading.
-    if header.expires <= now:
+    if header.expires <= asked.now:
         raise Refusal(Code.EXPIRED, "/expires", found=header.expires)
+
+
+def _lifetime(asked: Asked) -> None:
+    header, limit = asked.header, asked.book.limits.lifetime_s
     lifetime = header.expires - header.issued
-    if not 0 < lifetime <= limits.lifetime_s:
-        raise Refusal(Code.LIFETIME, "/expires", limit=limits.lifetime_s, found=lifetime)
+    if not 0 < lifetime <= limit:
+        raise Refusal(Code.LIFETIME, "/expires", limit=limit, found=lifetime)
     if header.retain_until < header.expires:
         raise Refusal(Code.LIFETIME, "/retain_until", found=header.retain_until)
 
 
-def _trust_point(header: Header, view: View) -> None:
+def _retained(asked: Asked) -> None:
+    # Until then its content is kept; from then on it is to be nowhere.
+    until = asked.header.retain_until
+    if asked.now < until:
+        return
+    if asked.act == "grant":
+        raise Refusal(Code.EXPIRED, "/of", found=until)
+    day = datetime.fromtimestamp(until, UTC).date().isoformat()
+    raise Refusal(Code.RETENTION_OVER, "/retain_until", day=day)
+
+
+def _schema(asked: Asked) -> None:
+    if asked.header.schema not in asked.book.schemas:
+        raise Refusal(Code.SCHEMA_NOT_KNOWN, "/schema", found=asked.header.schema)
+
+
+def _regime(asked: Asked) -> None:
+    regime = asked.header.regime
+    if regime is not None and regime not in asked.book.regimes:
+        raise Refusal(Code.WRONG_VALUE, "/regime", found=regime)
+
+
+def _trust_point(asked: Asked) -> None:
     # A sender whose trust inbox differs from ours was shown another history: refuse, loudly.
-    place = header.trust.position
+    place, view = asked.header.trust.position, asked.view
     # Nobody can seal before having seen the root: position 0 would be of any history.
-    if place < 1 or place > view.position or view.heads[place] != header.trust.head:
+    if place < 1 or place > view.position or view.heads[place] != asked.header.trust.head:
         raise Refusal(Code.TRUST_INVALID, "/trust", found=place, limit=view.position)
 
 
-def _protected(header: Header) -> None:
-    if "protected-person" in header.declares and header.marking.tlp not in (
-        "red",
-        "amber+strict",
-    ):
-        raise Refusal(Code.PROTECTED_PERSONS, "/marking/tlp", found=header.marking.tlp)
-    if "persons" in header.declares and header.marking.tlp in ("green", "clear"):
-        raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=header.marking.tlp)
+def _sizes(asked: Asked) -> None:
+    header, most = asked.header, asked.book.sizes
+    if header.body.size > most.body:
+        found = header.body.size
+        raise Refusal(Code.OVERSIZED, "/body/size", limit=most.body, found=found)
+    total = 0
+    for place, blob in enumerate(header.attachments):
+        if blob.size > most.attachment:
+            at = f"/attachments/{place}/size"
+            raise Refusal(Code.OVERSIZED, at, limit=most.attachment, found=blob.size)
+        total += blob.size
+    if total > most.attachments:
+        raise Refusal(Code.OVERSIZED, "/attachments", limit=most.attachments, found=total)
 
 
-def recipients(header: Header, view: View) -> list[Standing]:
-    """Return those named in ``to``, once each of them may have this bulletin.
-
-    Raises:
-        Refusal: the first recipient that may not, by place.
-    """
-    return [
-        may_receive(endpoint, header.feed, header.marking.releasable_to, view, f"/to/{place}")
-        for place, endpoint in enumerate(header.to)
-    ]
+def _protected(asked: Asked) -> None:
+    declares, tlp = asked.header.declares, asked.header.marking.tlp
+    if "protected-person" in declares and tlp not in ("red", "amber+strict"):
+        raise Refusal(Code.PROTECTED_PERSONS, "/marking/tlp", found=tlp)
+    if "persons" in declares and tlp in FREELY:
+        raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=tlp)
 
 
-def may_receive(
-    endpoint: str, feed: str, releasable_to: Collection[str], view: View, at: str
-) -> Standing:
-    """Return a recipient that may have a bulletin of this feed and releasability.
+# -- of one recipient -----------------------------------------------------------------------
 
-    Raises:
-        Refusal: unknown, suspended, no reader, not on the feed, or not releasable to it.
-    """
-    standing = known_recipient(endpoint, view, at)
-    readers = view.feed(feed).read
+
+def _addressed(asked: Asked, to: To) -> None:
+    if to.name not in asked.header.to and asked.given is None:
+        raise Refusal(Code.NOT_A_RECIPIENT, to.at, name=to.name)
+
+
+def _home(asked: Asked, to: To) -> None:
+    must_be_home(to.standing.member.nation, asked.here, to.name, to.at)
+
+
+def _read(asked: Asked, to: To) -> None:
+    readers, standing = asked.book.feeds[asked.header.feed].read, to.standing
     if standing.member.member not in readers or "reader" not in standing.endpoint.roles:
-        raise Refusal(Code.MAY_NOT_READ, at, name=endpoint)
-    if standing.alpha3 not in releasable_to:
-        raise Refusal(Code.NOT_RELEASABLE, at, name=endpoint)
-    return standing
+        raise Refusal(Code.MAY_NOT_READ, to.at, name=to.name)
 
 
-def known_recipient(endpoint: str, view: View, at: str) -> Standing:
-    """Return an active endpoint of the directory.
-
-    Raises:
-        Refusal: unknown or suspended.
-    """
-    standing = view.endpoints.get(endpoint)
-    if standing is None:
-        raise Refusal(Code.UNKNOWN_RECIPIENT, at, name=endpoint)
-    if not standing.is_active:
-        raise Refusal(Code.ENDPOINT_SUSPENDED, at, name=endpoint)
-    return standing
+def _releasable(asked: Asked, to: To) -> None:
+    if to.standing.alpha3 not in asked.header.marking.releasable_to:
+        raise Refusal(Code.NOT_RELEASABLE, to.at, name=to.name)
 
 
-def may_be_granted(header: Header, granter: Standing, endpoint: str, view: View) -> None:
-    """Hold a grant to what the arrangement says of the bulletin, as if it were posted now.
-
-    Raises:
-        Refusal: its granter may not post on the feed, or the recipient may not receive from it.
-    """
-    feed = view.feed(header.feed, "/of")
-    if granter.member.member not in feed.post or "poster" not in granter.endpoint.roles:
-        raise Refusal(Code.MAY_NOT_POST, "/endpoint", name=feed.name)
-    may_receive(endpoint, header.feed, header.marking.releasable_to, view, "/to")
-
-
-def may_release(release: Release, standing: Standing) -> None:
-    """Hold a release to its releaser: of the author's member, with the role, not the author.
-
-    Raises:
-        Refusal: ``own-release``, ``origin-mismatch`` or ``missing-role``.
-    """
-    author = release.of.endpoint
-    if author == release.endpoint:
-        raise Refusal(Code.OWN_RELEASE, "/of/endpoint", name=author)
-    if author.partition("/")[0] != standing.member.member:
-        raise Refusal(Code.ORIGIN_MISMATCH, "/of/endpoint", expected=standing.member.member)
-    if "releaser" not in standing.endpoint.roles:
-        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="releaser")
+def _onward(asked: Asked, to: To) -> None:
+    """Passed on by its originator's member, it is released anew; by another, by its marking."""
+    given, marking = asked.given, asked.header.marking
+    if given is None or to.name in asked.header.to:
+        return
+    giver = member_of(given.by)
+    if giver == asked.header.origin or given.consent:
+        return
+    if marking.originator_control or "h2" in marking.handling:
+        raise Refusal(Code.ORIGINATOR_CONTROL, to.at, name=to.name)
+    within = marking.tlp in WITHIN and member_of(to.name) == giver
+    if marking.tlp not in FREELY and not within:
+        raise Refusal(Code.TLP_ONWARD, to.at, name=to.name, found=marking.tlp)
 
 
-def wrap(kid: str, standing: Standing, now: int) -> None:
-    """Hold one more wrapped key to its recipient: a key of theirs, for this, valid now.
-
-    Raises:
-        Refusal: ``wraps-mismatch``, or ``recipient-key-unfit`` naming the recipient.
-    """
-    if kid not in standing.keys:
-        raise Refusal(Code.WRAPS_MISMATCH, "/body/header/kid", kid=kid)
-    if not _is_fit(kid, standing, now):
-        raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=standing.endpoint.id)
+def _restrictive(asked: Asked, to: To) -> None:
+    for category in asked.borne:
+        if not category.is_permissive:
+            for value, holders in category.values:
+                if not _holds(to, holders):
+                    named = f"{category.name}/{value}"
+                    raise Refusal(Code.CATEGORY_NOT_HELD, to.at, name=to.name, expected=named)
 
 
-def _is_fit(kid: str, standing: Standing, now: int) -> bool:
-    key = standing.keys[kid]
-    return key.use == "enc" and key.since <= now < key.until
+def _permissive(asked: Asked, to: To) -> None:
+    for category in asked.borne:
+        if category.is_permissive and not any(
+            _holds(to, holders) for _, holders in category.values
+        ):
+            raise Refusal(Code.NO_CATEGORY_HELD, to.at, name=to.name, expected=category.name)
 
 
-def wraps(seen: Sequence[str], owed: Sequence[Standing], alg: str, now: int) -> None:
-    """Hold the wrapped keys to the recipients: one valid key each, and no key besides.
+def _holds(to: To, holders: frozenset[str]) -> bool:
+    return to.name in holders or to.standing.member.member in holders
 
-    Args:
-        seen: thumbprints of the keys that the body is wrapped to.
-        owed: its recipients.
-        alg: how the sender's suite wraps: a key of another could open nothing.
-        now: taken time, seconds UTC.
 
-    Raises:
-        Refusal: ``wraps-mismatch``, or ``recipient-key-unfit`` naming the recipient.
-    """
-    left = set(seen)
-    for place, standing in enumerate(owed):
-        mine = left & standing.keys.keys()
-        fit = {
-            kid
-            for kid in mine
-            if _is_fit(kid, standing, now) and standing.keys[kid].jwk.alg == alg
-        }
-        if mine and not fit:
-            raise Refusal(Code.RECIPIENT_KEY_UNFIT, f"/to/{place}", name=standing.endpoint.id)
-        if len(mine) != 1:
-            raise Refusal(Code.WRAPS_MISMATCH, f"/to/{place}", name=standing.endpoint.id)
-        left -= mine
-    if left:
-        raise Refusal(Code.WRAPS_MISMATCH, "/body/recipients", kid=min(left))
+# -- which, for what, in which order --------------------------------------------------------
+
+_CARRIED: Final[tuple[Rule, ...]] = (_status, _tlp, _handling, _kind)
+_SAID: Final[tuple[Rule, ...]] = (_schema, _regime)
+
+ON_BULLETIN: Mapping[Act, tuple[Rule, ...]] = {
+    "accept": (
+        *(_rate, _author, _feed, _type, _post, *_CARRIED, _times, _lifetime, *_SAID),
+        *(_trust_point, _sizes, _protected),
+    ),
+    "grant": (_granter, _feed, _post_by_granter, _retained),
+    "deliver": (_feed, _retained),
+    "ingress": (
+        *(_foreign, _feed, _type, _post_by_member, *_CARRIED, _lifetime, _retained, *_SAID),
+        *(_sizes, _protected),
+    ),
+}
+_READS: Final[tuple[RecipientRule, ...]] = (_read, _releasable)
+_CATEGORIES: Final[tuple[RecipientRule, ...]] = (_restrictive, _permissive)
+
+ON_RECIPIENT: Mapping[Act, tuple[RecipientRule, ...]] = {
+    "accept": (*_READS, *_CATEGORIES),
+    "grant": (*_READS, _onward, *_CATEGORIES),
+    "deliver": (_addressed, *_READS, _onward, *_CATEGORIES),
+    "ingress": (_addressed, _home, *_READS, _onward, *_CATEGORIES),
+}

@@ -9,7 +9,7 @@ from exchange.client import resealing
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model.trust import EndpointKey
-from exchange.policy import rules
+from exchange.policy import sealed
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner, new_opening, new_signing
 from tests.api.serving import serving
@@ -263,7 +263,7 @@ async def test_refusal_that_no_other_key_would_mend_seals_nothing_anew(tmp_path,
 
     async with serving() as door:
         identity = await queued(door.url, tmp_path / "box")
-        monkeypatch.setattr(rules, "wraps", offended)
+        monkeypatch.setattr(sealed, "wraps", offended)
         async with agency(door.url, tmp_path / "box") as line:
             with pytest.raises(Refusal) as caught:
                 await line.resume()

@@ -16,7 +16,7 @@ from exchange.broker.settle import Ledger
 from exchange.cli import main, serve
 from exchange.node import ports
 from exchange.node.ports import Shipped
-from exchange.policy import rules
+from exchange.policy import sealed
 from exchange.store import inserting, selecting
 from exchange.store.blob_files import BlobFiles
 from exchange.store.shipped import ShippedFiles
@@ -75,7 +75,7 @@ def no_dedupe() -> None:
 @fault
 def recipients_unchecked() -> None:
     """A bulletin may be sealed to others than it is addressed to."""
-    rules.wraps = lambda *_: None
+    sealed.wraps = lambda *_: None
 
 
 @fault

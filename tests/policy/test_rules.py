@@ -11,7 +11,8 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob, Marking, Reference
-from exchange.policy import rules
+from exchange.policy import rules, sealed
+from exchange.policy.ageing import is_late
 from tests import builders
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH
 from tests.vectors import deciding
@@ -40,7 +41,7 @@ def code(now: int = NOW, **changes: Any) -> Code | None:
     """What the rules say of a header; nothing is sealed for it."""
     header = WORLD.header(**changes)
     try:
-        rules.admit(header, WORLD.view.endpoints[header.endpoint], WORLD.view, now)
+        rules.decide("accept", header, WORLD.view, now)
     except Refusal as refusal:
         return refusal.code
     return None
@@ -69,7 +70,7 @@ def test_times_hold_to_the_second(changes: dict[str, int], expected: Code | None
 @pytest.mark.parametrize(("age", "late"), [(HOUR, False), (HOUR + 1, True)])
 def test_late_is_later_than_the_arrangement_s_hour(age: int, late: bool) -> None:
     header = WORLD.header(issued=NOW - age)
-    assert rules.is_late(header, WORLD.view, NOW) is late
+    assert is_late(header, WORLD.view, NOW) is late
     book = builders.Book()
     book.post(WORLD.arrival(WORLD.envelope(header)))
     facts = entries.decode(book.entries[0]).facts
@@ -118,7 +119,7 @@ def test_verb_type_and_reference_go_together(
     ],
 )
 def test_reply_answers(verb: Any, rels: list[str], expected: Code | None) -> None:
-    told = {"type": "rpy", "feed": "requests", "verb": verb}
+    told = {"type": "rpy", "feed": "requests", "verb": verb, "to": [WATCH]}
     assert code(**told, refs=[ref(rel) for rel in rels]) == expected
 
 
@@ -143,7 +144,9 @@ def test_protected_persons_are_handled_narrowly(
 
 def receives(endpoint: str, feed: str, releasable_to: list[str]) -> Code | None:
     try:
-        rules.may_receive(endpoint, feed, releasable_to, WORLD.view, "/to/0")
+        marking = Marking("amber", releasable_to, [], originator_control=False)
+        header = WORLD.header(feed=feed, marking=marking)
+        rules.may_receive(header, WORLD.view, NOW, endpoint, "/to/0")
     except Refusal as refusal:
         return refusal.code
     return None
@@ -171,7 +174,7 @@ def test_audience_fails_closed(
 def test_wraps_are_one_valid_key_for_each_recipient() -> None:
     owed = [WORLD.view.endpoints[each] for each in (WATCH, COAST)]
     keys = [WORLD.key(each).kid for each in (WATCH, COAST)]
-    rules.wraps(keys, owed, "HPKE-9-KE", NOW)
+    sealed.wraps(keys, owed, "HPKE-9-KE", NOW)
     signing = WORLD.signers[COAST].keys[0].kid
     for seen, expected, at in (
         ([keys[0]], Code.WRAPS_MISMATCH, "/to/1"),
@@ -182,14 +185,14 @@ def test_wraps_are_one_valid_key_for_each_recipient() -> None:
         ([*keys, signing], Code.WRAPS_MISMATCH, "/to/1"),
     ):
         with pytest.raises(Refusal) as refusal:
-            rules.wraps(seen, owed, "HPKE-9-KE", NOW)
+            sealed.wraps(seen, owed, "HPKE-9-KE", NOW)
         assert (refusal.value.code, refusal.value.at) == (expected, at)
 
 
 def test_key_of_another_suite_is_no_key_to_wrap_to() -> None:
     """Its owner could open nothing with it."""
     with pytest.raises(Refusal) as refusal:
-        rules.wraps([WORLD.key(WATCH).kid], [WORLD.view.endpoints[WATCH]], "HPKE-13-KE", NOW)
+        sealed.wraps([WORLD.key(WATCH).kid], [WORLD.view.endpoints[WATCH]], "HPKE-13-KE", NOW)
     assert (refusal.value.code, refusal.value.at) == (Code.RECIPIENT_KEY_UNFIT, "/to/0")
     assert refusal.value.facts["name"] == WATCH
 
@@ -208,11 +211,11 @@ def test_trust_point_may_lie_behind_and_must_be_of_our_history() -> None:
 def test_attachments_must_all_be_here_by_digest_and_size() -> None:
     one, two = Blob("A" * 43, 1), Blob("B" * 43, 2)
     header = WORLD.header(attachments=[one, two])
-    rules.attached(header, {one, two, Blob("C" * 43, 3)})
-    rules.attached(WORLD.header(), ())
+    sealed.attached(header, {one, two, Blob("C" * 43, 3)})
+    sealed.attached(WORLD.header(), ())
     for held, place in ((set(), 0), ({one}, 1), ({two}, 0), ({one, Blob("B" * 43, 3)}, 1)):
         with pytest.raises(Refusal) as refusal:
-            rules.attached(header, held)
+            sealed.attached(header, held)
         assert refusal.value.code == Code.MISSING_BLOB
         assert refusal.value.at == f"/attachments/{place}"
         assert refusal.value.facts == {"digest": header.attachments[place].digest}
@@ -224,5 +227,5 @@ def test_rules_follow_the_arrangement_in_force() -> None:
     view = WORLD.later(WORLD.rearranged(limits=limits, schemas=["2.0"]))
     header = WORLD.header()
     with pytest.raises(Refusal) as refusal:
-        rules.admit(header, view.endpoints[OPS], view, NOW)
+        rules.decide("accept", header, view, NOW)
     assert refusal.value.code == Code.LIFETIME

@@ -1,0 +1,176 @@
+"""The arrangement, ready to be asked: its lists as sets, made once and not at each bulletin."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
+
+from exchange.errors import Code, Refusal
+from exchange.model.header import Handling, Status, Tlp
+from exchange.policy.limits import DEFAULT_SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exchange.model.header import Header
+    from exchange.model.trust import Arrangement, Category, Feed, Limits, Sizes
+    from exchange.model.view import View
+
+# Views of late that share one arrangement share one book.
+_KEPT: Final = 8
+
+
+class Terms(NamedTuple):
+    """What a feed carries, and who may post and read."""
+
+    name: str
+    types: frozenset[str]
+    post: frozenset[str]
+    read: frozenset[str]
+    statuses: frozenset[str]
+    tlp: frozenset[str]
+    handling: frozenset[str]
+
+
+class Borne(NamedTuple):
+    """A category, and of its values those that a bulletin bears: each with its holders."""
+
+    name: str
+    is_permissive: bool
+    values: tuple[tuple[str, frozenset[str]], ...]
+
+
+class Book:
+    """What an arrangement says, as rules ask for it."""
+
+    def __init__(self, agreed: Arrangement) -> None:
+        """Read an arrangement."""
+        self.feeds = {feed.name: _terms(feed) for feed in agreed.feeds}
+        self.schemas = frozenset(agreed.schemas)
+        self.regimes = frozenset(agreed.regimes)
+        self.limits: Limits = agreed.limits
+        self.sizes: Sizes = agreed.sizes or DEFAULT_SIZES
+        self.agreed = agreed
+        self._categories = [_Category(each) for each in agreed.categories or ()]
+
+    def feed(self, name: str, at: str) -> Terms:
+        """Return what holds for a feed.
+
+        Raises:
+            Refusal: ``unknown-feed``.
+        """
+        terms = self.feeds.get(name)
+        if terms is None:
+            raise Refusal(Code.UNKNOWN_FEED, at, name=name)
+        return terms
+
+    def borne(self, header: Header) -> tuple[Borne, ...]:
+        """Return the categories of which a bulletin bears values, in their order."""
+        if not self._categories:
+            return ()
+        marks = frozenset(marks_of(header))
+        found = (each.borne(marks) for each in self._categories)
+        return tuple(each for each in found if each.values)
+
+
+class _Category:
+    def __init__(self, category: Category) -> None:
+        self._name = category.name
+        self._is_permissive = category.kind == "permissive"
+        self._values = [
+            (each.name, frozenset(each.marks), frozenset(each.holders))
+            for each in category.values
+        ]
+
+    def borne(self, marks: frozenset[str]) -> Borne:
+        values = tuple(
+            (name, holders) for name, by, holders in self._values if not marks.isdisjoint(by)
+        )
+        return Borne(self._name, self._is_permissive, values)
+
+
+def marks_of(header: Header) -> Iterable[str]:
+    """Return what a header says, each as an arrangement's category names it."""
+    marking = header.marking
+    yield f"tlp:{marking.tlp}"
+    yield f"status:{header.status}"
+    yield f"precedence:{header.precedence}"
+    yield f"type:{header.type}"
+    yield f"feed:{header.feed}"
+    for handling in marking.handling:
+        yield f"handling:{handling}"
+    for declared in header.declares:
+        yield f"declares:{declared}"
+    if marking.originator_control:
+        yield "originator-control:yes"
+    if header.regime is not None:
+        yield f"regime:{header.regime}"
+
+
+def _terms(feed: Feed) -> Terms:
+    return Terms(
+        feed.name,
+        frozenset(feed.types),
+        frozenset(feed.post),
+        frozenset(feed.read),
+        frozenset(get_args(Status) if feed.statuses is None else feed.statuses),
+        frozenset(get_args(Tlp) if feed.tlp is None else feed.tlp),
+        frozenset(get_args(Handling) if feed.handling is None else feed.handling),
+    )
+
+
+class _Itself:
+    """An arrangement as a key: the same object, whatever it says."""
+
+    def __init__(self, agreed: Arrangement) -> None:
+        self.agreed = agreed
+
+    def __hash__(self) -> int:
+        return id(self.agreed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.agreed is self.agreed
+
+
+@lru_cache(_KEPT)
+def _book(itself: _Itself) -> Book:
+    return Book(itself.agreed)
+
+
+def book(view: View) -> Book:
+    """Return what the arrangement in force says.
+
+    Raises:
+        Refusal: ``trust-invalid``: there is none, and nothing flows before there is one.
+    """
+    return _book(_Itself(view.agreed()))
+
+
+def must_cohere(agreed: Arrangement) -> None:
+    """Hold an arrangement to itself: what names something that is not there would bind nobody.
+
+    Raises:
+        Refusal: ``wrong-value``, with its place: a name that comes twice, or a category of a
+            feed, type or regime that the arrangement does not have.
+    """
+    _once((feed.name for feed in agreed.feeds), "/feeds")
+    types = {f"type:{each}" for feed in agreed.feeds for each in feed.types}
+    known = {f"feed:{feed.name}" for feed in agreed.feeds} | types
+    known |= {f"regime:{each}" for each in agreed.regimes}
+    _once((each.name for each in agreed.categories or ()), "/categories")
+    for place, category in enumerate(agreed.categories or ()):
+        at = f"/categories/{place}/values"
+        _once((value.name for value in category.values), at)
+        for number, value in enumerate(category.values):
+            for which, mark in enumerate(value.marks):
+                if mark.startswith(("feed:", "type:", "regime:")) and mark not in known:
+                    where = f"{at}/{number}/marks/{which}"
+                    raise Refusal(Code.WRONG_VALUE, where, found=mark)
+
+
+def _once(names: Iterable[str], at: str) -> None:
+    seen: set[str] = set()
+    for place, name in enumerate(names):
+        if name in seen:
+            raise Refusal(Code.WRONG_VALUE, f"{at}/{place}/name", found=name)
+        seen.add(name)

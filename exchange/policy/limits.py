@@ -1,0 +1,78 @@
+"""Budgets: how many bulletins an endpoint and its member may post, and when to come again.
+
+Each budget is one number, the time by which what was taken so far is paid off at one bulletin
+every ``every_ms``. Who is ahead of that by no more than ``burst`` may post.
+
+Source: the generic cell rate algorithm, ITU-T I.371, annex A (virtual scheduling).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exchange.errors import Code, Refusal
+from exchange.model.trust import Budget, Budgets, Sizes
+
+if TYPE_CHECKING:
+    from exchange.model.header import Precedence, Verb
+    from exchange.model.trust import Arrangement
+
+# Of an arrangement that names none: far above what people write, and what a program that ran
+# wild reaches within the minute. What one endpoint may post is never all that its member may.
+DEFAULT_BUDGETS: Final = Budgets(
+    endpoint=Budget(burst=250_000, every_ms=2),
+    member=Budget(burst=500_000, every_ms=1),
+    urgent_endpoint=Budget(burst=20_000, every_ms=20),
+    urgent_member=Budget(burst=40_000, every_ms=10),
+)
+# What a node takes at all: an arrangement that names more changes nothing at the door.
+DEFAULT_SIZES: Final = Sizes(
+    body=512 * 1024, attachment=129 * 1024 * 1024, attachments=16 * 129 * 1024 * 1024
+)
+
+
+class Spent(NamedTuple):
+    """What was spent so far of an endpoint's budget and of its member's: times in ms UTC."""
+
+    endpoint: int = 0
+    member: int = 0
+
+
+class Rate(NamedTuple):
+    """Of which budgets a bulletin is to be taken, and when (ms UTC)."""
+
+    now_ms: int
+    spent: Spent
+
+
+def is_urgent(precedence: Precedence, verb: Verb) -> bool:
+    """Tell whether a bulletin goes by the budgets apart: nobody's flood may hold it up."""
+    return precedence == "flash" or verb == "cancel"
+
+
+def budgets_of(arrangement: Arrangement, *, urgent: bool) -> tuple[Budget, Budget]:
+    """Return the budgets in force: of an endpoint, and of its member."""
+    agreed = arrangement.budgets or DEFAULT_BUDGETS
+    if urgent:
+        return agreed.urgent_endpoint, agreed.urgent_member
+    return agreed.endpoint, agreed.member
+
+
+def spend(rate: Rate, budgets: tuple[Budget, Budget]) -> Spent:
+    """Return what is spent once one more bulletin is taken; of neither, if not of both.
+
+    Raises:
+        Refusal: ``too-many``, with ``wait``: after so many seconds there is room for it.
+    """
+    now_ms, spent = rate
+    waits = [
+        paid_at - now_ms - (budget.burst - 1) * budget.every_ms
+        for budget, paid_at in zip(budgets, spent, strict=True)
+    ]
+    if (longest := max(waits)) > 0:
+        short = budgets[waits.index(longest)]
+        raise Refusal(Code.TOO_MANY, limit=short.burst, wait=-(-longest // 1000))
+    mine, ours = budgets
+    return Spent(
+        max(spent.endpoint, now_ms) + mine.every_ms, max(spent.member, now_ms) + ours.every_ms
+    )
