@@ -18,13 +18,14 @@ from aiohttp import web
 
 from exchange.api import bounds, framing
 from exchange.api.asked import number, required
-from exchange.api.routes import CALLER, NODE
+from exchange.api.routes import CALLER, NODE, must_stand
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import wire
 from exchange.model.header import Blob
 from exchange.node import owed
 
 if TYPE_CHECKING:
+    from exchange.node.owed import Owed
     from exchange.node.ports import Progress
     from exchange.node.served import Served
 
@@ -49,8 +50,8 @@ async def upload(request: web.Request) -> web.Response:
     # Begun, or refused, before any of it is read.
     come = await node.blobs.append(endpoint, blob, required(request, "offset", 0), b"")
     async for piece in framing.pieces(request, blob.size - come.offset):
-        # Who was suspended meanwhile goes no further.
-        node.view.standing(endpoint, "")
+        # Who was suspended meanwhile, or lost its key, goes no further.
+        must_stand(request)
         come = await node.blobs.append(endpoint, blob, come.offset, piece)
     if come.offset == blob.size:
         come = await node.blobs.finish(endpoint, blob)
@@ -85,6 +86,9 @@ async def blob(request: web.Request) -> web.StreamResponse:
     digest, index = request.match_info["digest"], number(request, "index", -1, 0)
     offset = number(request, "offset", 0, 0)
     named = await owed.blobs(node.store, endpoint, index)
+    if named is None:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    named.owed.must_be_shown(node.view, node.now())
     if digest in named.kept:
         data = await node.store.blob(digest)
         _must_be_within(offset, None if data is None else len(data))
@@ -95,7 +99,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
         raise Refusal(Code.NOT_FOUND, "/digest")
     _must_be_within(offset, wanted.size)
     with bounds.taken(request, wire.STREAM_BYTES):
-        return await _streamed(request, node, (endpoint, digest), range(offset, wanted.size))
+        return await _streamed(request, named.owed, digest, range(offset, wanted.size))
 
 
 async def _is_kept(node: Served, wanted: Blob) -> bool:
@@ -119,16 +123,17 @@ def _must_be_within(offset: int, size: int | None) -> None:
 
 
 async def _streamed(
-    request: web.Request, node: Served, whose: tuple[str, str], span: range
+    request: web.Request, due: Owed, digest: str, span: range
 ) -> web.StreamResponse:
     """Send a span of a kept blob; what goes wrong on the way ends the connection, no less."""
-    endpoint, digest = whose
+    node = request.app[NODE]
     response = web.StreamResponse(headers={"Content-Type": _BYTES})
     response.content_length = len(span)
     await response.prepare(request)
     try:
         for at in range(span.start, span.stop, _PIECE_BYTES):
-            node.view.standing(endpoint, "")
+            must_stand(request)
+            due.must_be_shown(node.view, node.now())
             wanted = min(_PIECE_BYTES, span.stop - at)
             piece = await node.blobs.read(digest, at, wanted)
             if len(piece) != wanted:

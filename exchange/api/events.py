@@ -16,7 +16,7 @@ from aiohttp import web
 
 from exchange.api import problems
 from exchange.api.asked import number, pressed
-from exchange.api.routes import CALLER, CODES, NODE
+from exchange.api.routes import CALLER, CODES, NODE, must_stand
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import events, wire
 from exchange.node.ring import NOTHING_PRESSED, Cursors
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.node.ring import Listener
-    from exchange.node.served import Served
 
 STREAMS: web.AppKey[Streams] = web.AppKey("streams")
 
@@ -100,18 +99,13 @@ async def _tell(request: web.Request, response: web.StreamResponse, listener: Li
             told = events.told("beat", events.Beat(node.inbox_total(listener.endpoint)))
             is_due = False
         # Asked before every write, and when a new view wakes us: suspension bites at once.
-        _must_stand(node, request)
+        must_stand(request)
         if told:
             async with asyncio.timeout(_STALLED_S):
                 await response.write(told)
         else:
             is_due = not await listener.wait(events.BEAT_S) or is_due
     await response.write_eof()
-
-
-def _must_stand(node: Served, request: web.Request) -> None:
-    """Hold a listener to what every request is held to: endpoint, keys and token as of now."""
-    node.sessions.caller(request.headers.get("Authorization"), node.view, node.now())
 
 
 async def _end(

@@ -15,8 +15,10 @@ from exchange.node import owed
 async def granted(request: web.Request) -> web.Response:
     """Return the bulletin's entry that a grant in the caller's inbox gives it."""
     index = number(request, "index", -1, 0)
-    row = await owed.granted(request.app[NODE].store, request[CALLER].endpoint.id, index)
-    if row is None:
+    node = request.app[NODE]
+    found = await owed.granted(node.store, request[CALLER].endpoint.id, index)
+    if found is None:
         raise Refusal(Code.NOT_FOUND, "/index")
-    answer = wire.JournalItem(row.index, row.entry.decode())
+    found.owed.must_be_shown(node.view, node.now())
+    answer = wire.JournalItem(found.row.index, found.row.entry.decode())
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")

@@ -162,6 +162,15 @@ class Recorded(Exception):  # noqa: N818  (carries an answer; it is not an error
 # -- reading ------------------------------------------------------------------------------
 
 
+def must_stand(request: web.Request) -> None:
+    """Hold a caller, again, to what every request begins with: endpoint, keys and token.
+
+    Before each page, event and piece: what ends a session bites at the next delivery.
+    """
+    node = request.app[NODE]
+    node.sessions.caller(request.headers.get("Authorization"), node.view, node.now())
+
+
 async def inbox(request: web.Request) -> web.Response:
     """Return what is owed to the caller after a cursor; wait for it if asked to."""
     node, endpoint = request.app[NODE], request[CALLER].endpoint.id
@@ -178,8 +187,8 @@ async def inbox(request: web.Request) -> web.Response:
     ahead: list[wire.AheadItem] = []
     if (told := pressed(request)) and (len(rows) == limit or len(fitting) < len(rows)):
         ahead = await _ahead(node, endpoint, [max(at, fitting[-1].index) for at in told])
-    # Who was suspended while waiting gets nothing.
-    node.view.standing(endpoint, "")
+    # Who was suspended while waiting, or lost its key, gets nothing.
+    must_stand(request)
     items = [wire.InboxItem(row.position, row.index, row.entry.decode()) for row in fitting]
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total

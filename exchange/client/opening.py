@@ -10,6 +10,7 @@ import msgspec
 from exchange.client import reading
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.policy.rules import WITHHELD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,9 @@ def _of_the_item(error: ExchangeError) -> ExchangeError:
         return error
     if error.code is Code.NOT_UNDERSTOOD:
         # Of a newer node: it may be about this item alone, and is no reason to attest anything.
+        return Fault(error.code, error.at, **error.facts)
+    if error.code in WITHHELD:
+        # What the arrangement does not permit now, it may permit again: too early to attest.
         return Fault(error.code, error.at, **error.facts)
     if error.code is not Code.NOT_FOUND:
         raise error

@@ -1,6 +1,7 @@
 """What an endpoint may fetch by what is owed to it: an entry opens its own blobs, no others.
 
-A grant opens its wrapped key and, to the one it is for, the bulletin that it grants.
+A grant opens its wrapped key and, to the one it is for, the bulletin that it grants. That an
+entry is owed never changes; whether what it names is shown is decided anew each time.
 """
 
 from __future__ import annotations
@@ -9,57 +10,105 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Fault
 from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.policy import rules
+from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from exchange.model.header import Blob
+    from exchange.model.entry import Entry
+    from exchange.model.header import Blob, Header
+    from exchange.model.view import View
     from exchange.node.ports import Row, Store
+
+
+class Owed(NamedTuple):
+    """A bulletin that one endpoint is owed, and by whose grant, if by one."""
+
+    endpoint: str
+    header: Header
+    given: rules.Given | None = None
+
+    def must_be_shown(self, view: View, now: int) -> None:
+        """Decide whether its endpoint is to be shown it, now.
+
+        Raises:
+            Refusal: by the first rule that does not permit it.
+        """
+        rules.decide(
+            "deliver", self.header, view, now, recipient=self.endpoint, given=self.given
+        )
 
 
 class Named(NamedTuple):
     """What an entry names: digests of what lies in the journal's file, and attachments."""
 
-    kept: frozenset[str] = frozenset()
-    attached: frozenset[Blob] = frozenset()
+    owed: Owed
+    kept: frozenset[str]
+    attached: frozenset[Blob]
 
 
-async def blobs(store: Store, endpoint: str, index: int) -> Named:
-    """Return what an entry owed to this endpoint names; nothing if it is not owed.
+class Granted(NamedTuple):
+    """A bulletin that was granted: its row, and the digest of the wrapped key."""
+
+    owed: Owed
+    row: Row
+    wrap: str
+
+
+async def blobs(store: Store, endpoint: str, index: int) -> Named | None:
+    """Return what an entry owed to this endpoint names; None if it is not owed, or no bulletin.
 
     Sealed to others, a bulletin whose correction one holds is still not one's own.
     """
-    facts = await _owed(store, endpoint, index)
-    if isinstance(facts, entries.Accepted):
-        return _named(facts)
-    row = await granted(store, endpoint, index)
-    if not isinstance(facts, entries.Granted) or row is None:
-        return Named()
-    given = entries.decode(row.entry).facts
-    named = _named(given) if isinstance(given, entries.Accepted) else Named()
-    return Named(named.kept | {facts.wrap.digest}, named.attached)
+    entry = await _entry(store, endpoint, index)
+    if entry is None:
+        return None
+    if isinstance(entry.facts, entries.Accepted):
+        return _named(entry.facts, Owed(endpoint, _header(entry)))
+    given = await granted(store, endpoint, index)
+    if given is None:
+        return None
+    facts = entries.decode(given.row.entry).facts
+    if not isinstance(facts, entries.Accepted):
+        raise Fault(Code.STORE_FAILED, found=given.row.index)
+    named = _named(facts, given.owed)
+    return named._replace(kept=named.kept | {given.wrap})
 
 
-async def granted(store: Store, endpoint: str, index: int) -> Row | None:
-    """Return the bulletin's entry that a grant at ``index`` gives to this endpoint, if any.
+async def granted(store: Store, endpoint: str, index: int) -> Granted | None:
+    """Return the bulletin that a grant at ``index`` gives to this endpoint, if any.
 
     Raises:
         Fault: the store does not answer, or holds a grant of nothing.
     """
-    facts = await _owed(store, endpoint, index)
+    entry = await _entry(store, endpoint, index)
     # The posting endpoint is owed a colleague's grant as news; it opens nothing.
-    if not isinstance(facts, entries.Granted) or facts.owed[0].endpoint != endpoint:
+    if (
+        entry is None
+        or not isinstance(entry.facts, entries.Granted)
+        or entry.facts.owed[0].endpoint != endpoint
+    ):
         return None
-    found = await store.read(facts.of, 1)
+    found = await store.read(entry.facts.of, 1)
     if not found:
-        raise Fault(Code.STORE_FAILED, found=facts.of)
-    return found[0]
+        raise Fault(Code.STORE_FAILED, found=entry.facts.of)
+    signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
+    by = rules.Given(objects.decode_grant(signed.payload).endpoint)
+    header = _header(entries.decode(found[0].entry))
+    return Granted(Owed(endpoint, header, by), found[0], entry.facts.wrap.digest)
 
 
-def _named(facts: entries.Accepted) -> Named:
+def _header(entry: Entry) -> Header:
+    return headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+
+
+def _named(facts: entries.Accepted, owed: Owed) -> Named:
     # The first is the body; attachments follow.
     body, *attached = facts.blobs
-    return Named(frozenset({body.digest}), frozenset(attached))
+    return Named(owed, frozenset({body.digest}), frozenset(attached))
 
 
-async def _owed(store: Store, endpoint: str, index: int) -> entries.Facts | None:
+async def _entry(store: Store, endpoint: str, index: int) -> Entry | None:
     rows = await store.inbox(endpoint, index - 1, 1)
-    return entries.decode(rows[0].entry).facts if rows and rows[0].index == index else None
+    return entries.decode(rows[0].entry) if rows and rows[0].index == index else None
