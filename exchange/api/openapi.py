@@ -58,6 +58,12 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }
 
+_RETRY = {
+    "description": "with too-many by a budget: whole seconds until there is room again",
+    "required": False,
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 
 def describe() -> dict[str, Any]:
     """Return the description; a route without an answer here is a ``KeyError`` in the tests."""
@@ -100,6 +106,7 @@ def _operation(
             str(status): {"description": "as asked", "content": content},
             "default": {
                 "description": "a refusal or fault, in Spanish and English",
+                "headers": {"Retry-After": _RETRY},
                 "content": {wire.PROBLEM_TYPE: {"schema": by_struct[wire.Problem]}},
             },
         },

@@ -37,6 +37,11 @@ def problem(error: ExchangeError, codes: Codes, receipt: Receipt | None = None) 
 
 def response(document: Problem) -> web.Response:
     """Return a problem as an HTTP answer."""
+    # When to come again, for clients that look no further.
+    wait = document.facts.get("wait")
     return web.Response(
-        body=msgspec.json.encode(document), status=document.status, content_type=PROBLEM_TYPE
+        body=msgspec.json.encode(document),
+        status=document.status,
+        content_type=PROBLEM_TYPE,
+        headers=None if wait is None else {"Retry-After": str(wait)},
     )

@@ -106,9 +106,10 @@ async def session(request: web.Request) -> web.Response:
 
 async def post_object(request: web.Request) -> web.Response:
     """Post one object; the status says what became of it."""
-    node, caller = request.app[NODE], request[CALLER].endpoint.id
+    node, caller = request.app[NODE], request[CALLER]
     raw, body = (await _framed(request, 1))[0]
-    answer = await node.submit(caller, raw, body)
+    node.budgets.take(raw, caller, node.view, node.clock_ms())
+    answer = await node.submit(caller.endpoint.id, raw, body)
     if answer.refusal is not None:
         document = problems.problem(answer.refusal, request.app[CODES], answer.receipt)
         return problems.response(document)
@@ -118,14 +119,28 @@ async def post_object(request: web.Request) -> web.Response:
 async def post_batch(request: web.Request) -> web.Response:
     """Post many objects; each stands alone, and each has its line in the answer, in order."""
     node, caller = request.app[NODE], request[CALLER].endpoint.id
-    answers = await node.submit_all(caller, await _framed(request))
+    pairs = await _framed(request)
+    over = [_over_budget(request, raw) for raw, _ in pairs]
+    within = [pair for pair, refusal in zip(pairs, over, strict=True) if refusal is None]
+    taken = iter(await node.submit_all(caller, within) if within else ())
+    answers = [next(taken) if refusal is None else refusal for refusal in over]
     codes = request.app[CODES]
     lines = wire.encode_lines(_answered(answer, codes) for answer in answers)
     return web.Response(body=lines, content_type=wire.LINES_TYPE)
 
 
-def _answered(answer: Answer | Fault, codes: Codes) -> wire.Answered:
-    if isinstance(answer, Fault):
+def _over_budget(request: web.Request, raw: bytes) -> Refusal | None:
+    node = request.app[NODE]
+    try:
+        node.budgets.take(raw, request[CALLER], node.view, node.clock_ms())
+    except Refusal as refusal:
+        node.refused[refusal.code.value, request.path] += 1
+        return refusal.with_traceback(None)
+    return None
+
+
+def _answered(answer: Answer | Refusal | Fault, codes: Codes) -> wire.Answered:
+    if isinstance(answer, Refusal | Fault):
         return wire.Answered(problem=problems.problem(answer, codes))
     if answer.refusal is None:
         return wire.Answered(receipt=answer.receipt)

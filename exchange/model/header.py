@@ -117,7 +117,33 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # Characters of ``commit`` in each suite: SHA-256, or SHA-384.
 _COMMIT_SIZES: dict[SuiteId, int] = {"xb1-h": 43, "xb1-c": 64, "xb1-ch": 64}
 _HEADER = msgspec.json.Decoder(Header)
+
+
+class _Outer(msgspec.Struct):
+    payload: str
+
+
+class _Urgency(msgspec.Struct):
+    precedence: Precedence
+    verb: Verb
+
+
+_OUTER = msgspec.json.Decoder(_Outer)
+_URGENCY = msgspec.json.Decoder(_Urgency)
 _FIXED = len(Header.__struct_fields__) + len(Marking.__struct_fields__) + 2 + 2
+
+
+def urgency(raw: bytes) -> tuple[Precedence, Verb] | None:
+    """Return the precedence and verb that a signed header claims; None of any other object.
+
+    A glance, before anything is checked: what ``decode`` takes says the same, and nothing else
+    says either.
+    """
+    try:
+        said = _URGENCY.decode(codec.unb64(_OUTER.decode(raw).payload))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refusal):
+        return None
+    return said.precedence, said.verb
 
 
 def decode(payload: bytes) -> Header:

@@ -12,6 +12,7 @@ import msgspec
 
 from exchange.errors import Fault, Refusal
 from exchange.node import groups
+from exchange.node.budgets import Budgets
 from exchange.node.heads import Heads
 from exchange.node.inboxes import Inboxes
 from exchange.node.ring import Ring
@@ -66,6 +67,7 @@ class Served(ABC):
         self.inboxes = Inboxes(kept.store)
         self.heads = Heads(kept.store)
         self.ring = Ring(kept.store)
+        self.budgets = Budgets()
         self.refused: Refused = Counter()
 
     @property

@@ -14,7 +14,7 @@ from exchange.store.blob_files import BlobFiles
 from exchange.store.blob_memory import MemoryBlobs
 from tests.api.attached import BLOB, DATA, SMALL, accepted, send, told, where
 from tests.api.serving import Door, serving
-from tests.builders import MINSA, NOW_MS, OPS, WATCH, suspended, world
+from tests.builders import MINSA, NOW_MS, OPS, WATCH, keyless, suspended, world
 from tests.node.running import Clock, post, until
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ async def test_connection_that_hangs_keeps_nobody_from_going_on():
         assert (await accepted(door, BLOB)).status == 201
 
 
-async def test_who_is_suspended_on_the_way_goes_no_further():
+@pytest.mark.parametrize("ending", [suspended, keyless])
+async def test_who_is_suspended_or_loses_its_keys_on_the_way_goes_no_further(ending):
     async with serving() as door:
         reader, writer = await door.connect()
         head = (
@@ -84,11 +85,11 @@ async def test_who_is_suspended_on_the_way_goes_no_further():
         )
         writer.write(head.encode() + DATA[:1_000])
         await stands(door, 1_000)
-        amended = world().amended(OPS, suspended)
+        amended = world().amended(OPS, ending)
         assert (await post(door.node, amended, MINSA)).refusal is None
         writer.write(DATA[1_000:2_000])
         answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
-        assert b"403" in answer
+        assert (b"403" if ending is suspended else b"422") in answer
         writer.close()
         progress = await door.node.blobs.progress(OPS, BLOB)
         assert progress.offset == 1_000
@@ -125,9 +126,10 @@ async def _download_interrupted(change: Any) -> None:
             await asyncio.wait_for(got, 10)
 
 
-async def test_download_ends_when_its_reader_is_suspended():
+@pytest.mark.parametrize("ending", [suspended, keyless])
+async def test_download_ends_when_its_reader_is_suspended_or_loses_its_keys(ending):
     async def change(door: Door) -> None:
-        amended = world().amended(WATCH, suspended)
+        amended = world().amended(WATCH, ending)
         assert (await post(door.node, amended, MINSA)).refusal is None
 
     await _download_interrupted(change)

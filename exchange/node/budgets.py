@@ -1,0 +1,44 @@
+"""What was spent of the budgets: kept at the door, before anything posted is looked at.
+
+Each front keeps its own: a caller that goes to all of them has as many times the budget as
+there are fronts. Nothing is refused that the arrangement allows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.model import header as headers
+from exchange.policy import limits
+from exchange.policy.limits import Rate, Spent
+
+if TYPE_CHECKING:
+    from exchange.model.view import Standing, View
+
+
+class Budgets:
+    """How much endpoints and members have spent. Used in the event loop's thread only."""
+
+    def __init__(self) -> None:
+        """Begin with nothing spent."""
+        # By whether it is urgent, and by name: an endpoint's has a slash, a member's has none.
+        self._spent: dict[tuple[bool, str], int] = {}
+
+    def take(self, raw: bytes, caller: Standing, view: View, now_ms: int) -> None:
+        """Take what is posted off the budgets of its caller; only bulletins cost anything.
+
+        It goes by what the bulletin says of itself, verified or not: that is the caller's own.
+
+        Raises:
+            Refusal: ``too-many``, saying when to come again. It is not recorded: a record of
+                each would be what budgets protect from.
+        """
+        said = headers.urgency(raw)
+        if said is None or view.arrangement is None:
+            return
+        urgent = limits.is_urgent(*said)
+        mine, ours = (urgent, caller.endpoint.id), (urgent, caller.member.member)
+        spent = Spent(self._spent.get(mine, 0), self._spent.get(ours, 0))
+        budgets = limits.budgets_of(view.arrangement, urgent=urgent)
+        after = limits.spend(Rate(now_ms, spent), budgets)
+        self._spent[mine], self._spent[ours] = after
