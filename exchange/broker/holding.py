@@ -122,7 +122,7 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     if view.endpoints[grant.to].keys[kid].jwk.alg != SUITES[found.header.suite].wrap:
         raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=grant.to)
     given = rules.Given(grant.endpoint)
-    rules.decide("grant", found.header, view, now, recipient=grant.to, at="/to", given=given)
+    rules.decide("grant", found.header, view, now, recipient=grant.to, given=given)
     return found
 
 

@@ -68,7 +68,7 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     if endpoint in header.to:
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     given = rules.Given(header.endpoint)
-    rules.decide("grant", header, view, now, recipient=endpoint, at="/to", given=given)
+    rules.decide("grant", header, view, now, recipient=endpoint, given=given)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
     return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))

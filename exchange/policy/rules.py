@@ -83,7 +83,6 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
     now: int,
     *,
     recipient: str | None = None,
-    at: str = "",
     given: Given | None = None,
     here: Collection[str] = (),
     rate: Rate | None = None,
@@ -95,9 +94,7 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
         header: verified, but for ``ingress``: that one is verified under its home's view.
         view: the trust documents in force here.
         now: seconds UTC: the taken time, or of a delivery the time of it.
-        recipient: the one endpoint that is asked about; None, for ``accept`` alone: each in
-            ``to``.
-        at: JSON pointer of that recipient, where it is not of ``to``.
+        recipient: the one endpoint that is asked about; None for ``accept``: each in ``to``.
         given: of ``grant``, and of ``deliver`` and ``ingress`` to one who was granted it.
         here: of ``ingress``: the nations that this node serves.
         rate: of ``accept`` at the door: the budgets that it is to be taken of.
@@ -109,12 +106,12 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
     asked = Asked(act, header, view, agreed, now, given, here, rate, agreed.borne(header))
     for rule in ON_BULLETIN[act]:
         rule(asked)
-    if recipient is not None:
-        _judge(asked, recipient, at)
-        return
-    if act != "accept":
-        message = "only what is accepted is judged for all of its recipients at once"
+    if (recipient is None) != (act == "accept"):
+        message = "what is accepted is judged for all in ``to``, anything else for one"
         raise ValueError(message)
+    if recipient is not None:
+        _judge(asked, recipient, _place(asked, recipient))
+        return
     for place, name in enumerate(header.to):
         _judge(asked, name, f"/to/{place}")
 
@@ -153,6 +150,15 @@ def must_be_home(nation: str, here: Collection[str], name: str, at: str) -> None
     """
     if nation not in here:
         raise Refusal(Code.NOT_HOME, at, name=name)
+
+
+def _place(asked: Asked, name: str) -> str:
+    """Return the JSON pointer of the one who is asked about: of who asks for itself, none."""
+    if asked.act == "deliver":
+        return ""
+    if asked.act == "ingress" and name in asked.header.to:
+        return f"/to/{asked.header.to.index(name)}"
+    return "/to"
 
 
 def _judge(asked: Asked, name: str, at: str) -> None:

@@ -1,0 +1,439 @@
+"""Made-up questions to policy: ``python -m tests.policy.cases --seed 1 --count 100000``.
+
+JSON lines as ``docs/policy.md`` tells. A case begins as something that would pass, and is
+changed in up to three places: on a rule's very edge, where it has one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from exchange.cli.world import picks
+from tests.policy import worlds
+from tests.policy.worlds import Dice, Json
+
+NOW = 1_796_000_000
+WORLDS = 170
+_VERB_OF = {"cor": "correct", "can": "cancel", "rpy": "reply", "brp": "reply"}
+_REL_OF = {
+    "update": "supersedes",
+    "correct": "corrects",
+    "cancel": "cancels",
+    "reply": "answers",
+}
+ACTS = ("accept", "accept", "grant", "deliver", "ingress")
+
+Change = Callable[[Dice, Json, Json], None]
+CHANGES: list[tuple[str, Change]] = []
+
+
+def lines(seed: int, count: int) -> Iterator[Json]:
+    """Worlds first, then cases."""
+    dice = Dice(picks(seed))
+    made = [worlds.make(dice, number) for number in range(WORLDS)]
+    return chain(made, (case(dice, dice.one(made), number) for number in range(count)))
+
+
+def case(dice: Dice, world: Json, number: int) -> Json:
+    """One question under a world."""
+    asked = _passing(dice, world, dice.one(ACTS))
+    fit = [change for act, change in CHANGES if act in ("", asked["act"])]
+    for _ in range(dice.one((0, 0, 1, 1, 1, 1, 2, 3))):
+        dice.one(fit)(dice, asked, world)
+    asked["header"]["to"] = sorted(set(asked["header"]["to"]))
+    return {"case": number, "world": world["world"], **asked}
+
+
+# -- what would pass, but for categories ------------------------------------------------------
+
+
+def _passing(dice: Dice, world: Json, act: str) -> Json:
+    agreed, directory = world["arrangement"] or _NOTHING, world["directory"]
+    feed = dice.one(agreed["feeds"])
+    here = dice.one((["pa"], ["us"]))
+    may_post = [
+        each
+        for each in directory
+        if each["member"] in feed["post"] and "poster" in each["roles"] and _is_active(each)
+    ]
+    if act == "ingress":
+        may_post = [each for each in may_post if each["nation"] not in here]
+    author = dice.one(may_post or directory)
+    may_read = [
+        each
+        for each in directory
+        if each["member"] in feed["read"] and "reader" in each["roles"] and _is_active(each)
+    ] or directory
+    header = _header(dice, agreed, feed, author)
+    header["trust"] = _newest(world)
+    header["to"] = [dice.one(may_read)["endpoint"] for _ in range(1 + dice.below(3))]
+    asked = {
+        "act": act,
+        "now": NOW,
+        "header": header,
+        "recipient": None,
+        "given": None,
+        "here": here if act == "ingress" else [],
+        "rate": None,
+    }
+    if act == "ingress":
+        ours = [each for each in may_read if each["nation"] in here] or may_read
+        asked["recipient"] = dice.one(ours)["endpoint"]
+        header["to"].append(asked["recipient"])
+    elif act != "accept":
+        asked["recipient"] = dice.one(may_read)["endpoint"]
+        if act == "deliver":
+            header["to"].append(asked["recipient"])
+    if act == "grant" or (act == "deliver" and dice.chance(40)):
+        _given(dice, asked, world)
+        if asked["recipient"] in header["to"] and dice.chance(90):
+            header["to"] = [each for each in header["to"] if each != asked["recipient"]]
+            header["to"] = header["to"] or [author["endpoint"]]
+    if act == "accept" and dice.chance(40):
+        asked["rate"] = {
+            "now_ms": NOW * 1000 + dice.below(1000),
+            "endpoint": dice.one((0, NOW * 1000 - 1, NOW * 1000 + 500)),
+            "member": dice.one((0, NOW * 1000 - 1, NOW * 1000 + 500)),
+        }
+    return asked
+
+
+_NOTHING: Json = {
+    "schemas": ["1.0"],
+    "regimes": [],
+    "limits": {"lifetime_s": 3600, "skew_s": 0},
+    "feeds": [
+        {"name": "maritime", "types": ["voi"], "post": ["pa.senan"], "read": ["us.uscg"]}
+    ],
+}
+
+
+def _is_active(endpoint: Json) -> bool:
+    return bool(endpoint["status"] == "active")
+
+
+def _newest(world: Json) -> Json:
+    place = len(world["heads"]) - 1
+    return {"position": place, "head": world["heads"][place]}
+
+
+def _header(dice: Dice, agreed: Json, feed: Json, author: Json) -> Json:
+    type_ = dice.one(feed["types"])
+    verb = _VERB_OF.get(type_) or dice.one(("new", "new", "update"))
+    tlp = dice.one(feed.get("tlp", worlds.TLP))
+    issued = NOW - dice.one((0, 60, 3000))
+    lifetime = 3100 + dice.below(agreed["limits"]["lifetime_s"] - 3100)
+    fine = ["must-purge"] if tlp in ("green", "clear") else ["must-purge", "persons"]
+    strict = tlp in ("red", "amber+strict")
+    return {
+        "origin": author["member"],
+        "endpoint": author["endpoint"],
+        "type": type_,
+        "schema": dice.one(agreed["schemas"]),
+        "verb": verb,
+        "status": dice.one(feed.get("statuses", worlds.STATUSES)),
+        "feed": feed["name"],
+        "to": [],
+        "marking": {
+            "tlp": tlp,
+            "releasable_to": ["PAN", "USA"],
+            "handling": dice.some(feed.get("handling", worlds.HANDLING)),
+            "originator_control": dice.chance(25),
+        },
+        "declares": dice.some([*fine, "protected-person"] if strict else fine),
+        "precedence": dice.one(worlds.PRECEDENCES),
+        "issued": issued,
+        "expires": issued + lifetime,
+        "retain_until": issued + lifetime + dice.one((0, 1, 86_400)),
+        "regime": dice.one([None, *agreed["regimes"]]),
+        "refs": [{"rel": _REL_OF[verb]}] if verb in _REL_OF else [],
+        "body": {"size": 900 + dice.below(4000)},
+        "attachments": [{"size": 1 + dice.below(4000)} for _ in range(dice.below(3))],
+    }
+
+
+def _given(dice: Dice, asked: Json, world: Json) -> None:
+    header = asked["header"]
+    colleagues = [
+        each["endpoint"] for each in world["directory"] if each["member"] == header["origin"]
+    ]
+    others = [each["endpoint"] for each in world["directory"]]
+    by = dice.one((header["endpoint"], dice.one(colleagues), dice.one(others)))
+    asked["given"] = {"by": by, "consent": dice.chance(20)}
+
+
+# -- what is changed --------------------------------------------------------------------------
+
+
+def change(*acts: str) -> Callable[[Change], Change]:
+    def add(made: Change) -> Change:
+        CHANGES.extend((act, made) for act in acts or ("",))
+        return made
+
+    return add
+
+
+@change()
+def feed_(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["feed"] = dice.one((*worlds.FEEDS, "air"))
+
+
+@change("accept", "ingress")
+def type_(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["type"] = dice.one(worlds.TYPES)
+
+
+@change("accept", "ingress")
+def verb(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["verb"] = dice.one(("new", "update", "correct", "cancel", "reply"))
+
+
+@change("accept", "ingress")
+def refs(dice: Dice, asked: Json, _: Json) -> None:
+    rels = ("supersedes", "corrects", "cancels", "answers")
+    asked["header"]["refs"] = [{"rel": dice.one(rels)} for _ in range(dice.below(4))]
+
+
+@change("accept", "ingress")
+def second_target(_: Dice, asked: Json, __: Json) -> None:
+    asked["header"]["refs"] = asked["header"]["refs"] * 2
+
+
+@change("accept", "ingress")
+def status(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["status"] = dice.one(worlds.STATUSES)
+
+
+@change()
+def tlp(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["marking"]["tlp"] = dice.one(worlds.TLP)
+
+
+@change()
+def handling(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["marking"]["handling"] = dice.some(worlds.HANDLING)
+
+
+@change()
+def originator_control(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["marking"]["originator_control"] = dice.chance(50)
+
+
+@change()
+def releasable(dice: Dice, asked: Json, _: Json) -> None:
+    nations = dice.some(("FRA", "PAN", "USA"), 1)
+    asked["header"]["marking"]["releasable_to"] = nations
+
+
+@change("accept", "ingress")
+def declares(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["declares"] = dice.some(worlds.DECLARATIONS)
+
+
+@change("accept", "ingress")
+def schema(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["schema"] = dice.one(("1.0", "1.1", "2.0", "9.9"))
+
+
+@change("accept", "ingress")
+def regime(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["regime"] = dice.one((None, *worlds.REGIMES, "unheard-of"))
+
+
+@change("accept", "ingress")
+def lifetime(dice: Dice, asked: Json, world: Json) -> None:
+    header, limit = asked["header"], (world["arrangement"] or _NOTHING)["limits"]["lifetime_s"]
+    header["expires"] = header["issued"] + dice.one((-1, 0, 1, limit, limit + 1))
+    header["retain_until"] = header["expires"] + dice.one((-1, 0, 1))
+
+
+@change()
+def retained(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["retain_until"] = dice.one(
+        (NOW - 1, NOW, NOW + 1, asked["header"]["expires"], asked["header"]["expires"] - 1)
+    )
+
+
+@change("accept")
+def expired(dice: Dice, asked: Json, _: Json) -> None:
+    header = asked["header"]
+    header["expires"] = NOW + dice.one((-1, 0, 1))
+    header["issued"] = header["expires"] - 60
+    header["retain_until"] = header["expires"] + 60
+
+
+@change("accept")
+def early(dice: Dice, asked: Json, world: Json) -> None:
+    header, skew = asked["header"], (world["arrangement"] or _NOTHING)["limits"]["skew_s"]
+    header["issued"] = NOW + skew + dice.one((-1, 0, 1))
+    header["expires"] = header["issued"] + 600
+    header["retain_until"] = header["expires"]
+
+
+@change("accept")
+def trust_point(dice: Dice, asked: Json, world: Json) -> None:
+    heads = world["heads"]
+    position = dice.below(len(heads) + 2)
+    head = heads[min(position, len(heads) - 1)] if dice.chance(70) else "head-of-another"
+    asked["header"]["trust"] = {"position": position, "head": head}
+
+
+@change("accept", "ingress")
+def body(dice: Dice, asked: Json, _: Json) -> None:
+    asked["header"]["body"]["size"] = dice.one((0, 5000, 5001, 524_288, 524_289))
+
+
+@change("accept", "ingress")
+def attachments(dice: Dice, asked: Json, _: Json) -> None:
+    most = dice.one(((9000, 12_000), (135_266_304, 2_164_260_864)))
+    one, all_ = most
+    asked["header"]["attachments"] = [
+        {"size": each}
+        for each in dice.one(
+            (
+                (one,),
+                (1, one + 1),
+                (one, all_ - one),
+                (one, 1, all_ - one),
+                (one,) * 16,
+                (all_ // 16 + 1,) * 16,
+            )
+        )
+    ]
+
+
+@change()
+def author(dice: Dice, asked: Json, world: Json) -> None:
+    each = dice.one(world["directory"])
+    asked["header"].update(origin=each["member"], endpoint=each["endpoint"])
+
+
+@change("ingress")
+def late(dice: Dice, asked: Json, _: Json) -> None:
+    """It expired on its way over the border, and may be past its retention as well."""
+    times = (NOW - 600, NOW - dice.below(3), NOW + dice.one((-1, 0, 1)))
+    asked["header"].update(zip(("issued", "expires", "retain_until"), times, strict=True))
+
+
+@change("accept", "grant", "deliver", "ingress")
+def stranger(dice: Dice, asked: Json, _: Json) -> None:
+    """Some endpoint that is in no directory, in one of the places where one is named."""
+    name = dice.one(("pa.senan/nadie", "us.uscg/nobody", "pa.nadie/ops"))
+    match asked["act"]:
+        case "accept" if dice.chance(50):
+            asked["header"].update(origin=name.partition("/")[0], endpoint=name)
+        case "accept":
+            asked["header"]["to"].append(name)
+        case "grant" if dice.chance(50):
+            asked["given"]["by"] = name
+        case _:
+            asked["recipient"] = name
+
+
+@change("accept")
+def recipients(dice: Dice, asked: Json, world: Json) -> None:
+    chosen = [dice.one(world["directory"])["endpoint"] for _ in range(1 + dice.below(3))]
+    asked["header"]["to"] = chosen
+
+
+@change("grant", "deliver", "ingress")
+def recipient(dice: Dice, asked: Json, world: Json) -> None:
+    asked["recipient"] = dice.one(world["directory"])["endpoint"]
+    if dice.chance(50):
+        asked["header"]["to"].append(asked["recipient"])
+
+
+@change("grant", "deliver", "ingress")
+def given(dice: Dice, asked: Json, world: Json) -> None:
+    _given(dice, asked, world)
+    if dice.chance(60):
+        left = [each for each in asked["header"]["to"] if each != asked["recipient"]]
+        asked["header"]["to"] = left or [asked["header"]["endpoint"]]
+
+
+@change("deliver", "ingress")
+def not_given(_: Dice, asked: Json, __: Json) -> None:
+    asked["given"] = None
+
+
+@change("grant", "deliver", "ingress")
+def passed_on(dice: Dice, asked: Json, world: Json) -> None:
+    """By another member, to a colleague or to anybody."""
+    others = [
+        each for each in world["directory"] if each["member"] != asked["header"]["origin"]
+    ]
+    by = dice.one(others)
+    mine = [each for each in world["directory"] if each["member"] == by["member"]]
+    asked["given"] = {"by": by["endpoint"], "consent": dice.chance(30)}
+    asked["recipient"] = dice.one(mine if dice.chance(50) else world["directory"])["endpoint"]
+    left = [each for each in asked["header"]["to"] if each != asked["recipient"]]
+    asked["header"]["to"] = left or [asked["header"]["endpoint"]]
+    if dice.chance(50):
+        asked["header"]["marking"]["originator_control"] = False
+        asked["header"]["marking"]["handling"] = dice.some(("h0", "h1"))
+
+
+@change("ingress")
+def here(dice: Dice, asked: Json, _: Json) -> None:
+    asked["here"] = dice.one((["pa"], ["us"], ["pa", "us"], []))
+
+
+@change("ingress")
+def suspended_(dice: Dice, asked: Json, world: Json) -> None:
+    off = [each["endpoint"] for each in world["directory"] if not _is_active(each)]
+    asked["recipient"] = dice.one([*off, "pa.senan/nadie"])
+    asked["header"]["to"].append(asked["recipient"])
+
+
+@change("accept", "grant", "deliver")
+def suspended(dice: Dice, asked: Json, world: Json) -> None:
+    off = [each["endpoint"] for each in world["directory"] if not _is_active(each)]
+    if not off:
+        return
+    name = dice.one(off)
+    match asked["act"]:
+        case "accept" if dice.chance(50):
+            asked["header"].update(origin=name.partition("/")[0], endpoint=name)
+        case "accept":
+            asked["header"]["to"].append(name)
+        case "grant" if dice.chance(50):
+            asked["given"]["by"] = name
+        case _:
+            asked["recipient"] = name
+
+
+@change("accept")
+def rate(dice: Dice, asked: Json, world: Json) -> None:
+    """At the edge of one of the budgets, or over it."""
+    agreed = (world["arrangement"] or {}).get("budgets")
+    now_ms = NOW * 1000 + dice.below(1000)
+    asked["rate"] = {"now_ms": now_ms, "endpoint": 0, "member": 0}
+    if agreed is None:
+        agreed = {
+            "endpoint": {"burst": 250_000, "every_ms": 2},
+            "member": {"burst": 500_000, "every_ms": 1},
+            "urgent_endpoint": {"burst": 20_000, "every_ms": 20},
+            "urgent_member": {"burst": 40_000, "every_ms": 10},
+        }
+    for name in dice.some(("endpoint", "member"), 1):
+        budget = agreed[dice.one((name, f"urgent_{name}"))]
+        room = (budget["burst"] - 1) * budget["every_ms"]
+        asked["rate"][name] = now_ms + room + dice.one((-1000, -1, 0, 1, 999, 1000, 1001, 5000))
+
+
+def main() -> None:
+    """Write worlds and cases."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=100_000)
+    given_ = parser.parse_args()
+    for line in lines(given_.seed, given_.count):
+        sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Faults to plant in the rules, each for as long as its context lasts.
+
+An oracle that agrees with any of them was not asked enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from exchange.model.identity import member_of
+from exchange.policy import book, limits, rules
+
+Fault = Callable[[], AbstractContextManager[None]]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(plant: Callable[[], Iterator[None]]) -> Callable[[], AbstractContextManager[None]]:
+    made = contextmanager(plant)
+    FAULTS[plant.__name__.replace("_", "-")] = made
+    return made
+
+
+@contextmanager
+def instead(table: Any, rule: Callable[..., None], *others: Any) -> Iterator[None]:
+    """Put other rules in the place of one, for whatever it is asked."""
+    changed = {
+        act: tuple(new for each in rows for new in (others if each is rule else (each,)))
+        for act, rows in table.items()
+    }
+    with patch.dict(table, changed):
+        yield
+
+
+@fault
+def suspended_recipients() -> Iterator[None]:
+    """A recipient that is suspended may have it."""
+
+    def known(endpoint: str, view: Any, at: str) -> Any:
+        found = view.endpoints.get(endpoint)
+        return found if found is not None else whole(endpoint, view, at)
+
+    whole = rules.known_recipient
+    with patch.object(rules, "known_recipient", known):
+        yield
+
+
+@fault
+def releasable_to_authors_nation() -> Iterator[None]:
+    """Releasability is asked of the author's nation, not of the recipient's."""
+
+    def wrong(asked: Any, to: Any) -> None:
+        nation = {"pa": "PAN", "us": "USA"}[asked.header.origin[:2]]
+        if nation not in asked.header.marking.releasable_to:
+            whole(asked, to)
+
+    whole = rules._releasable
+    with instead(rules.ON_RECIPIENT, whole, wrong):
+        yield
+
+
+@fault
+def first_recipient_only() -> Iterator[None]:
+    """Nobody but the first in ``to`` is judged."""
+
+    def wrong(asked: Any, name: str, at: str) -> None:
+        if asked.act != "accept" or at == "/to/0":
+            whole(asked, name, at)
+
+    whole = rules._judge
+    with patch.object(rules, "_judge", wrong):
+        yield
+
+
+@fault
+def restrictive_as_permissive() -> Iterator[None]:
+    """One value of a restrictive category is taken to be enough."""
+
+    def wrong(asked: Any, to: Any) -> None:
+        for each in asked.borne:
+            if not any(rules._holds(to, holders) for _, holders in each.values):
+                whole(asked, to)
+
+    whole = rules._restrictive
+    with instead(rules.ON_RECIPIENT, whole, wrong):
+        yield
+
+
+@fault
+def one_permissive_category_for_all() -> Iterator[None]:
+    """A value of one permissive category opens the others as well."""
+
+    def wrong(asked: Any, to: Any) -> None:
+        values = (each.values for each in asked.borne if each.is_permissive)
+        if not any(rules._holds(to, holders) for some in values for _, holders in some):
+            whole(asked, to)
+
+    whole = rules._permissive
+    with instead(rules.ON_RECIPIENT, whole, wrong):
+        yield
+
+
+@fault
+def consent_forgotten_by_colleagues() -> Iterator[None]:
+    """Originator control ends at a colleague of who holds it."""
+
+    def wrong(asked: Any, to: Any) -> None:
+        given = asked.given
+        if given is None or member_of(given.by) != member_of(to.name):
+            whole(asked, to)
+
+    whole = rules._onward
+    with instead(rules.ON_RECIPIENT, whole, wrong):
+        yield
+
+
+@fault
+def expired_a_second_late() -> Iterator[None]:
+    """What expires at this very second is still taken."""
+
+    def wrong(asked: Any) -> None:
+        header = asked.header
+        if header.expires == asked.now:
+            header = msgspec.structs.replace(header, expires=header.expires + 1)
+        whole(asked._replace(header=header))
+
+    whole = rules._times
+    with instead(rules.ON_BULLETIN, whole, wrong):
+        yield
+
+
+@fault
+def flash_in_one_budget() -> Iterator[None]:
+    """FLASH and cancellations go by the same budgets as the rest."""
+    with patch.object(limits, "is_urgent", lambda *_: False):
+        yield
+
+
+@fault
+def poster_by_member_alone() -> Iterator[None]:
+    """Any endpoint of a member that may post may."""
+
+    def wrong(asked: Any) -> None:
+        if asked.header.origin not in asked.book.feeds[asked.header.feed].post:
+            whole(asked)
+
+    whole = rules._post
+    with instead(rules.ON_BULLETIN, whole, wrong):
+        yield
+
+
+@fault
+def kind_before_handling() -> Iterator[None]:
+    """Two rules stand in another order: something is refused for another reason."""
+    with (
+        instead(rules.ON_BULLETIN, rules._kind),
+        instead(rules.ON_BULLETIN, rules._handling, rules._kind, rules._handling),
+    ):
+        yield
+
+
+@fault
+def marks_of_no_declaration() -> Iterator[None]:
+    """What a header declares bears no category."""
+
+    def wrong(header: Any) -> Any:
+        return (each for each in whole(header) if not each.startswith("declares:"))
+
+    whole = book.marks_of
+    with patch.object(book, "marks_of", wrong):
+        yield
