@@ -122,6 +122,10 @@ _COSTS = {
     "sign_us": ("sign a header", "firmar un encabezado"),
     "admit_us": ("consider one bulletin", "considerar un boletín"),
     "verify_us": ("  of it, verifying", "  de ello, verificar"),
+    "policy_us": (
+        "  of it, policy and directory: 5 recipients, 5,000 endpoints, categories",
+        "  de ello, reglas y directorio: 5 destinatarios, 5000 puntos de enlace, categorías",
+    ),
     "parse_us": ("  of it, strict parsing", "  de ello, lectura estricta"),
     "digest_us": ("  of it, digests", "  de ello, resúmenes"),
     "seal_1_us": ("seal and sign to 1", "sellar y firmar para 1"),
@@ -173,7 +177,10 @@ def _show_costs(session: Session, result: Result) -> None:
     costs = [
         {
             "step": words[place],
-            **{suite: f"{of[name]:.0f}" for suite, of in result.costs.items()},
+            **{
+                suite: f"{of[name]:.0f}{_floor(name, result)}"
+                for suite, of in result.costs.items()
+            },
         }
         for name, words in _COSTS.items()
     ]

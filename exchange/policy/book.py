@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Views of late that share one arrangement share one book.
 _KEPT: Final = 8
+# Most bulletins say what one of the last so many said: which categories they bear is kept.
+_SAYINGS: Final = 1024
 
 
 class Terms(NamedTuple):
@@ -30,6 +32,20 @@ class Terms(NamedTuple):
     statuses: frozenset[str]
     tlp: frozenset[str]
     handling: frozenset[str]
+
+
+class Said(NamedTuple):
+    """Of a header, what an arrangement's categories may name."""
+
+    tlp: str
+    status: str
+    precedence: str
+    type: str
+    feed: str
+    regime: str | None
+    handling: tuple[str, ...]
+    declares: tuple[str, ...]
+    originator_control: bool
 
 
 class Borne(NamedTuple):
@@ -52,6 +68,7 @@ class Book:
         self.sizes: Sizes = agreed.sizes or DEFAULT_SIZES
         self.agreed = agreed
         self._categories = [_Category(each) for each in agreed.categories or ()]
+        self._borne = lru_cache(_SAYINGS)(self._find)
 
     def feed(self, name: str, at: str) -> Terms:
         """Return what holds for a feed.
@@ -68,7 +85,23 @@ class Book:
         """Return the categories of which a bulletin bears values, in their order."""
         if not self._categories:
             return ()
-        marks = frozenset(marks_of(header))
+        marking = header.marking
+        return self._borne(
+            Said(
+                marking.tlp,
+                header.status,
+                header.precedence,
+                header.type,
+                header.feed,
+                header.regime,
+                tuple(marking.handling),
+                tuple(header.declares),
+                marking.originator_control,
+            )
+        )
+
+    def _find(self, said: Said) -> tuple[Borne, ...]:
+        marks = frozenset(marks_of(said))
         found = (each.borne(marks) for each in self._categories)
         return tuple(each for each in found if each.values)
 
@@ -89,22 +122,21 @@ class _Category:
         return Borne(self._name, self._is_permissive, values)
 
 
-def marks_of(header: Header) -> Iterable[str]:
+def marks_of(said: Said) -> Iterable[str]:
     """Return what a header says, each as an arrangement's category names it."""
-    marking = header.marking
-    yield f"tlp:{marking.tlp}"
-    yield f"status:{header.status}"
-    yield f"precedence:{header.precedence}"
-    yield f"type:{header.type}"
-    yield f"feed:{header.feed}"
-    for handling in marking.handling:
+    yield f"tlp:{said.tlp}"
+    yield f"status:{said.status}"
+    yield f"precedence:{said.precedence}"
+    yield f"type:{said.type}"
+    yield f"feed:{said.feed}"
+    for handling in said.handling:
         yield f"handling:{handling}"
-    for declared in header.declares:
+    for declared in said.declares:
         yield f"declares:{declared}"
-    if marking.originator_control:
+    if said.originator_control:
         yield "originator-control:yes"
-    if header.regime is not None:
-        yield f"regime:{header.regime}"
+    if said.regime is not None:
+        yield f"regime:{said.regime}"
 
 
 def _terms(feed: Feed) -> Terms:

@@ -377,23 +377,24 @@ def _onward(asked: Asked, to: To) -> None:
 
 def _restrictive(asked: Asked, to: To) -> None:
     for category in asked.borne:
-        if not category.is_permissive:
-            for value, holders in category.values:
-                if not _holds(to, holders):
-                    named = f"{category.name}/{value}"
-                    raise Refusal(Code.CATEGORY_NOT_HELD, to.at, name=to.name, expected=named)
+        if category.is_permissive:
+            continue
+        for value, holders in category.values:
+            if to.name not in holders and to.standing.member.member not in holders:
+                named = f"{category.name}/{value}"
+                raise Refusal(Code.CATEGORY_NOT_HELD, to.at, name=to.name, expected=named)
 
 
 def _permissive(asked: Asked, to: To) -> None:
     for category in asked.borne:
-        if category.is_permissive and not any(
-            _holds(to, holders) for _, holders in category.values
-        ):
-            raise Refusal(Code.NO_CATEGORY_HELD, to.at, name=to.name, expected=category.name)
-
-
-def _holds(to: To, holders: frozenset[str]) -> bool:
-    return to.name in holders or to.standing.member.member in holders
+        if not category.is_permissive:
+            continue
+        for _, holders in category.values:
+            if to.name in holders or to.standing.member.member in holders:
+                break
+        else:
+            named = category.name
+            raise Refusal(Code.NO_CATEGORY_HELD, to.at, name=to.name, expected=named)
 
 
 # -- which, for what, in which order --------------------------------------------------------

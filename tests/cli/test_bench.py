@@ -68,12 +68,13 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
     )
     assert set(result["of_cap"]) == {run["name"] for run in result["runs"]}
     assert set(result["floors"]) == {
-        *("post-64", "batch", "idle_mib", "subscribers_mib", "post-1_ms")
+        *("post-64", "batch", "idle_mib", "subscribers_mib", "post-1_ms", "policy_us")
     }
     assert result["cap"]["per_s"] > 0
     assert set(result["costs"]) == set(SUITES)
     for costs in result["costs"].values():
         assert {"sign_us", "admit_us", "verify_us", "open_us", "decode_us"} <= set(costs)
+        assert 0 < costs["policy_us"] < costs["verify_us"]
         assert {"seal_1_us", "seal_5_us", "seal_20_us"} <= set(costs)
         assert 0 < costs["parse_share"] < 1
     # A busy machine voids a run, and says so; nothing else may.

@@ -6,7 +6,9 @@ import os
 import tempfile
 import time
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
 
 from exchange import resources
 from exchange.broker.intake import Arrival, consider
@@ -16,7 +18,11 @@ from exchange.custody import founding
 from exchange.custody.founding import EndpointPlan, MemberPlan, NodePlan
 from exchange.model import bulletin as bulletins
 from exchange.model import header as headers
+from exchange.model.header import TrustPoint
 from exchange.model.identity import digest
+from exchange.model.trust import Category, CategoryValue
+from exchange.policy import limits, rules
+from exchange.policy.limits import Rate, Spent
 from exchange.seal import body, jws
 from exchange.seal.close import close
 from exchange.seal.open import SoftwareOpener, open_body
@@ -29,6 +35,11 @@ if TYPE_CHECKING:
     from exchange.custody.container import Secrets
     from exchange.model.identity import SuiteId
     from exchange.model.trust import Label
+    from exchange.model.view import View
+
+
+# How many endpoints the directory holds under which policy is measured.
+_ENDPOINTS = 5000
 
 
 def measure(rounds: int) -> dict[str, dict[str, float]]:
@@ -85,10 +96,22 @@ def _measure(suite: SuiteId, rounds: int) -> dict[str, float]:
         again = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
         return headers.decode(again.payload), body.look(envelope.body, suite)
 
+    large, head = _large(view), sealer.header(READERS[:5])
+    point = TrustPoint(large.position, large.heads[-1])
+    asked = msgspec.structs.replace(head, trust=point)
+    rate = Rate(arrival.taken_ms, Spent())
+
+    def police() -> object:
+        # What considering asks of directory and arrangement, and what the door asks of budgets.
+        large.signatory(asked.origin, asked.endpoint, asked.suite)
+        rules.decide("accept", asked, large, maker.now, rate=rate)
+        return [large.endpoints[name] for name in asked.to]
+
     steps: dict[str, Callable[[], object]] = {
         "sign_us": lambda: jws.sign(signed.payload, headers.TYP, [signer]),
         "admit_us": lambda: consider(arrival, view),
         "verify_us": lambda: jws.verify_by(signed, standing, maker.now),
+        "policy_us": police,
         "read_us": read,
         "digest_us": lambda: (digest(envelope.header), digest(envelope.body)),
         **{f"seal_{count}_us": seal(count) for count in (1, 5, 20)},
@@ -100,6 +123,24 @@ def _measure(suite: SuiteId, rounds: int) -> dict[str, float]:
     costs["parse_share"] = costs["parse_us"] / costs["verify_us"]
     costs["header_bytes"], costs["body_bytes"] = len(envelope.header), len(envelope.body)
     return costs
+
+
+def _large(view: View) -> View:
+    """Return a view of 5,000 endpoints, under an arrangement that says all that it may say."""
+    some = next(iter(view.endpoints.values()))
+    others = {f"pa.exercise/{number}": some for number in range(_ENDPOINTS)}
+    kinds: tuple[Literal["restrictive", "permissive"], ...] = ("restrictive", "permissive")
+    marks, title = ["tlp:amber", "handling:h2"], view.agreed().name
+    values = [CategoryValue(f"value-{n}", marks, ["us.exercise"]) for n in range(4)]
+    agreed = msgspec.structs.replace(
+        view.agreed(),
+        categories=[Category(kind, title, kind, values) for kind in kinds],
+        budgets=limits.DEFAULT_BUDGETS,
+        sizes=limits.DEFAULT_SIZES,
+    )
+    return msgspec.structs.replace(
+        view, arrangement=agreed, endpoints={**others, **view.endpoints}
+    )
 
 
 def fsync_us(folder: Path, rounds: int) -> float:
