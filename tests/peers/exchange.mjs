@@ -177,8 +177,9 @@ function custodians(claims, { suite, nations }, nation) {
   return theirs.flatMap(({ mine }) => mine);
 }
 function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
-  const document = json(payload), { kind, nation, exercise, targets } = document, told = payload.toString();
-  const extra = kind === "arrangement" ? [exercise === true && "exercise", targets && "targets"] : [];
+  const document = json(payload), { kind, nation, exercise } = document, told = payload.toString();
+  const agreed = ["targets", "categories", "budgets", "sizes"].filter((each) => document[each]);
+  const extra = kind === "arrangement" ? [exercise === true && "exercise", ...agreed] : [];
   const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].filter(Boolean);
   must(Object.keys(document).join(" ") === names.join(" ") && JSON.stringify(document) === told, "malformed");
   must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");

@@ -39,6 +39,7 @@ LET_IN = {
         "encryption-key-of-another-algorithm",
     ),
     *("encryption-key-of-wrong-length", "endpoint-of-another-member", "endpoint-twice"),
+    "larger-than-agreed",
     *("id-not-version-7", "key-of-another-algorithm", "key-of-another-member"),
     *("key-of-both-kinds", "key-of-two-endpoints", "key-of-wrong-length", "negative-time"),
     *("node-log-keys", "recipient-suspended", "regime-of-no-name", "subscription-unsorted"),
