@@ -74,7 +74,6 @@ __all__ = [
     "decoded",
     "digest",
     "feeds",
-    "keyless",
     "members",
     "new_id",
     "objects",
@@ -403,15 +402,6 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
 
 def suspended(endpoint: Endpoint) -> Endpoint:
     return msgspec.structs.replace(endpoint, status="suspended")
-
-
-def keyless(endpoint: Endpoint) -> Endpoint:
-    """None of its signing keys is valid any more."""
-    keys = [
-        msgspec.structs.replace(key, until=NOW) if key.use == "sig" else key
-        for key in endpoint.keys
-    ]
-    return msgspec.structs.replace(endpoint, keys=keys)
 
 
 def releaser(endpoint: Endpoint) -> Endpoint:

@@ -20,12 +20,13 @@ from exchange.client.transport import pinned
 from exchange.model import objects, wire
 from exchange.node.sessions import TOKEN_LIFETIME_S, _Claims
 from tests import builders
-from tests.builders import OPS, world
+from tests.builders import NOW, OPS, world
 from tests.node.running import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from exchange.model.trust import Endpoint
     from exchange.node.node import Node
 
 
@@ -131,6 +132,15 @@ async def serve(node: Node) -> AsyncIterator[Door]:
 async def serving(*args: Any, **options: Any) -> AsyncIterator[Door]:
     async with running(*args, **options) as node, serve(node) as door:
         yield door
+
+
+def keyless(endpoint: Endpoint) -> Endpoint:
+    """None of its signing keys is valid any more."""
+    keys = [
+        msgspec.structs.replace(key, until=NOW) if key.use == "sig" else key
+        for key in endpoint.keys
+    ]
+    return msgspec.structs.replace(endpoint, keys=keys)
 
 
 def session_request(nonce: str, now: int, by: str = OPS, **changes: Any) -> bytes:

@@ -13,8 +13,8 @@ from exchange.model.header import Blob
 from exchange.store.blob_files import BlobFiles
 from exchange.store.blob_memory import MemoryBlobs
 from tests.api.attached import BLOB, DATA, SMALL, accepted, send, told, where
-from tests.api.serving import Door, serving
-from tests.builders import MINSA, NOW_MS, OPS, WATCH, keyless, suspended, world
+from tests.api.serving import Door, keyless, serving
+from tests.builders import MINSA, NOW_MS, OPS, WATCH, suspended, world
 from tests.node.running import Clock, post, until
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from exchange.model.identity import digest
 from exchange.model.trust import Category, CategoryValue
 from tests.api.attached import BLOB, accepted, send
 from tests.api.listening import listening
-from tests.api.serving import Door, serving
+from tests.api.serving import Door, keyless, serving
 from tests.api.test_blobs_interrupted import Slow
 from tests.builders import (
     COAST,
@@ -23,7 +23,6 @@ from tests.builders import (
     WATCH,
     WATCH_DESK,
     feeds,
-    keyless,
     refers,
     world,
 )
