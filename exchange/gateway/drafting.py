@@ -116,7 +116,8 @@ class _Writer:
         yield self._about(member)
         if value is None:
             absent = self._codes.phrase("missing", self._lang)
-            yield f"# {absent}: {member.name} = {self._sample(member)}"
+            # Blank, so that a line of which only the # was taken away is refused.
+            yield f"# {absent}: {member.name} = {self._blank(member)}  # {self._sample(member)}"
         else:
             yield f"{member.name} = {_toml(member.shape, value, f'{at}/{member.name}')}"
 
@@ -126,17 +127,22 @@ class _Writer:
         meaning = f" {word.meaning.in_(self._lang)}" if word.meaning else ""
         return f"# {word.in_(self._lang)}{unit}.{meaning}"
 
+    def _blank(self, member: Member) -> str:
+        if members.is_text(member.shape):
+            return f'{{ lang = "{self._lang}", text = "" }}'
+        return '[""]' if member.shape.kind == "list" else '""'
+
     def _sample(self, member: Member) -> str:
         form = member.shape
-        if members.is_text(form):
-            words = _text(self._codes.phrase("sample", self._lang))
-            return f'{{ lang = "{self._lang}", text = {words} }}'
         inner = form.items[0] if form.kind == "list" else form
         listed = inner.codes or _POST_LISTS.get(member.name, "")
         example = self._word(member).example
         if listed and example is None:
             return " | ".join(_text(code) for code in self._codes.lists[listed])
-        return json.dumps(example, ensure_ascii=False)
+        if example is None:
+            return self._word(member).in_(self._lang)
+        written = json.dumps(example, ensure_ascii=False)
+        return self._codes.phrase("for-instance", self._lang).format(example=written)
 
     def _word(self, member: Member) -> Word:
         return self._codes.lists["fields"][member.name]

@@ -17,7 +17,7 @@ from exchange.model import header
 from exchange.model.bulletin import decoding, kinds, lexical, shape, template_text
 from exchange.model.bulletin.blocks import Target
 from exchange.model.bulletin.words import SCHEMA
-from exchange.model.codes import LANGUAGES, Codes, Lang
+from exchange.model.codes import Codes, Lang
 from exchange.model.identity import EndpointId, Word
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -55,14 +55,12 @@ _FEEDS = {
     **dict.fromkeys(("ocn", "crm"), "crime"),
     **dict.fromkeys(("opn", "dcf"), "operations"),
 }
-# What a type's template says instead of the example that the field has elsewhere.
+# What a type's template says for itself: there is no other answer.
 _SAMPLES = {
     "brq": [("# regime = ", "regime = ")],
-    "brp": [('type = "rfi"', 'type = "brq"')],
-    "brr": [('type = "rfi"', 'type = "brq"')],
-    "con": [('type = "rfi"', 'type = "szr"')],
-    "dcf": [('type = "rfi"', 'type = "dcf"')],
-    "mig": [("n = 1\n", "n = 12\n")] * 2,
+    "brp": [('type = ""', 'type = "brq"')],
+    "brr": [('type = ""', 'type = "brq"')],
+    "rpy": [('type = ""', 'type = "rfi"')],
 }
 # The header spells these codes out; here is which list has their words.
 _LISTS = {
@@ -149,28 +147,25 @@ def complete(
             that is known only when posting.
 
     Raises:
-        Refusal: what is wrong; ``at`` is a pointer into the draft, under ``/bulletin``. So too
-            where a template's own words were left standing (``placeholder``).
+        Refusal: what is wrong; ``at`` is a pointer into the draft, under ``/bulletin``. First
+            whatever a template left blank and nobody wrote (``placeholder``).
     """
     values: dict[str, Any] = {"schema": SCHEMA, "id": id, "origin": origin}
     values |= dict.fromkeys(_NULLS) | draft.bulletin
     content = values.get("content")
     values.setdefault("declares", _declared(content))
-    if isinstance(content, dict):
-        if target is not None:
-            values["content"] = content | {"target": msgspec.to_builtins(target)}
-        if values["due"] is None:
-            # What a request asks for by a time is due by that time: the node can enforce it.
-            values["due"] = content.get("reply_by")
+    if isinstance(content, dict) and target is not None:
+        values["content"] = content | {"target": msgspec.to_builtins(target)}
+    _must_be_written(values)
+    if isinstance(content, dict) and values["due"] is None:
+        # What a request asks for by a time is due by that time: the node can enforce it.
+        values["due"] = content.get("reply_by")
     try:
         bulletin = decoding.decode(_compact(values), codes)
     except Refusal as refusal:
         raise Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts) from None
     if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:
         raise Refusal(Code.VERB_TYPE_MISMATCH, "/post/verb")
-    samples = [codes.phrase("sample", lang) for lang in LANGUAGES]
-    for at in _untouched(draft.bulletin, "/bulletin", samples):
-        raise Refusal(Code.PLACEHOLDER, at)
     return bulletin
 
 
@@ -199,11 +194,22 @@ def _people(value: Any) -> Iterator[dict[str, Any]]:
             yield from _people(inner)
 
 
-def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
-    """Yield where words of the template still stand, alone or among others."""
-    if isinstance(value, str):
-        if any(sample in value for sample in samples):
-            yield at
+def _must_be_written(values: dict[str, Any]) -> None:
+    """Refuse a draft in which something is blank: the first place, and how many more are."""
+    blank = list(_blank(values, ""))
+    if not blank:
+        return
+    kind = values.get("type")
+    form = shape.at(shape.of(kind), blank[0]) if kind in kinds.TYPES else None
+    more: dict[str, Fact] = {"more": len(blank) - 1} if blank[1:] else {}
+    facts = decoding.expected(form) | more
+    raise Refusal(Code.PLACEHOLDER, f"/bulletin{blank[0]}", **facts)
+
+
+def _blank(value: Any, at: str) -> Iterator[str]:
+    """Yield where nothing is written: no member of the language is an empty text."""
+    if value == template_text.BLANK:
+        yield at
         return
     members: Iterable[tuple[object, Any]] = ()
     if isinstance(value, dict):
@@ -211,7 +217,7 @@ def _untouched(value: Any, at: str, samples: list[str]) -> Iterator[str]:
     elif isinstance(value, list):
         members = enumerate(value)
     for name, inner in members:
-        yield from _untouched(inner, f"{at}/{lexical.escape(str(name))}", samples)
+        yield from _blank(inner, f"{at}/{lexical.escape(str(name))}")
 
 
 def is_report(draft: Draft) -> bool:
@@ -296,9 +302,9 @@ def seconds(duration: str) -> int:
 
 
 def template(type: str, lang: Lang, codes: Codes) -> str:  # noqa: A002
-    """Return a commented draft in TOML, marked exercise; once edited it passes ``complete``.
+    """Return a commented draft in TOML, marked exercise; once written it passes ``complete``.
 
-    Where text is wanted, words of its own stand, which ``complete`` refuses.
+    What its author must say is blank, and ``complete`` refuses a blank.
 
     Raises:
         Refusal: ``wrong-value``: there is no such type.

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import tomllib
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import Code, Refusal
 from exchange.model import draft
-from exchange.model.bulletin import TYPES
+from exchange.model.bulletin import TYPES, shape
 from exchange.model.bulletin.blocks import Target
 from exchange.model.codes import LANGUAGES
-from tests.model.bulletins import CODES, FOLDER, INDEX, NAMES, drafted, example
+from tests.model.bulletins import CODES, FOLDER, INDEX, NAMES, drafted, example, put
 
 ID = "0192f3a0-0000-7000-8000-0000000000aa"
 DIGEST = "A" * 43
@@ -58,47 +60,127 @@ def test_json_says_the_same_as_toml(name):
     assert draft.read_draft(as_json(text), toml=False) == read(text)
 
 
+# Where the example that a field has elsewhere does not fit.
+OF_TYPE = {"con": {"type": "szr"}, "dcf": {"type": "dcf"}, "mig": {"n": 12}}
+
+
+def written(text):
+    """A template with something in every blank: each field's own example, as JSON."""
+    values = tomllib.loads(text)
+    kind = values["bulletin"]["type"]
+    return filled(values, shape.of(kind), "", OF_TYPE.get(kind, {}))
+
+
+def filled(value, form, at, own, name=""):
+    if isinstance(value, dict):
+        return {key: filled(v, form, f"{at}/{key}", own, key) for key, v in value.items()}
+    if isinstance(value, list) and value != [""]:
+        return [filled(v, form, f"{at}/{n}", own, name) for n, v in enumerate(value)]
+    if value not in ("", [""]):
+        return value
+    if name == "text":
+        return "EJERCICIO / EXERCISE"
+    if name == "coordinates":
+        return -7.5
+    known = shape.at(form, at.removeprefix("/bulletin"))
+    example = copy.deepcopy(own.get(name, CODES.lists["fields"][name].example))
+    if example is None:
+        example = next(iter(CODES.lists[known.codes]))
+    return example
+
+
+def completed(values, **more):
+    post = msgspec.convert(values["post"], draft.Post)
+    made = draft.Draft(post, values["bulletin"])
+    return draft.complete(made, id=ID, origin="pa.senan", codes=CODES, **more)
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("code", sorted(TYPES))
-def test_a_template_that_was_edited_passes_its_check(code, lang):
-    text = edited(draft.template(code, lang, CODES))
-    bulletin = complete(text)
+def test_a_template_in_which_every_blank_is_written_passes_its_check(code, lang):
+    values = written(draft.template(code, lang, CODES))
+    bulletin = completed(values)
     assert bulletin.type == code
-    assert read(text).post.status == "exercise"
+    assert values["post"]["status"] == "exercise"
     assert bulletin.title.lang == lang
-
-
-def edited(text):
-    """A template in which something was written wherever text is wanted."""
-    for lang in LANGUAGES:
-        text = text.replace(CODES.phrase("sample", lang), "EJERCICIO / EXERCISE")
-    return text
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("code", sorted(TYPES))
 def test_a_template_that_was_left_as_it_is_is_refused(code, lang):
-    assert refused(draft.template(code, lang, CODES)) == ("placeholder", "/bulletin/title/text")
+    for status in ("exercise", "test", "actual"):
+        text = draft.template(code, lang, CODES).replace('"exercise"', f'"{status}"')
+        assert read(text).post.status == status
+        said, at = refused(text)
+        assert (said, at.partition("/content")[0]) == ("placeholder", "/bulletin/observed")
+
+
+def blanks(value, at=""):
+    inside = enumerate(value) if isinstance(value, list) else ()
+    for key, inner in value.items() if isinstance(value, dict) else inside:
+        yield from blanks(inner, f"{at}/{key}")
+    if value == "":
+        yield at
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize(
-    ("place", "at"),
-    [
-        ("purpose", "/bulletin/content/purpose/text"),
-        ("question", "/bulletin/content/questions/0/question/text"),
-    ],
-)
-def test_words_of_a_template_are_found_wherever_they_still_stand(lang, place, at):
-    text = draft.template("rfi", "es", CODES)
-    for more in ("", " Lancha azul."):
-        lines = [
-            line if line.startswith(f"{place} = ") else edited(line)
-            for line in text.splitlines()
-        ]
-        sample = CODES.phrase("sample", "es")
-        told = "\n".join(lines).replace(sample, CODES.phrase("sample", lang) + more)
-        assert refused(told) == ("placeholder", at)
+@pytest.mark.parametrize("code", sorted(TYPES))
+def test_whatever_one_blank_of_a_template_is_left_it_is_found_there(code, lang):
+    text = draft.template(code, lang, CODES)
+    places = list(blanks(tomllib.loads(text)))
+    assert len(places) > 5
+    for at in places:
+        with pytest.raises(Refusal) as found:
+            completed(put(written(text), at, ""))
+        assert (found.value.code.value, found.value.at) == ("placeholder", at)
+
+
+@pytest.mark.parametrize("code", sorted(TYPES))
+def test_nothing_a_template_writes_for_its_author_is_a_fact(code):
+    """Of the content there stand languages, numbers in order, names for use within, targets."""
+    given = {"lang", "n", "ref", "acknowledgement"}
+    for at, value in leaves(tomllib.loads(draft.template(code, "en", CODES))["bulletin"]):
+        name = at.rsplit("/", 1)[-1]
+        is_form = at == "/type" or at.endswith(("/target/type", "/geometry/type"))
+        assert value == "" or name in given or is_form, at
+
+
+def leaves(value, at=""):
+    if isinstance(value, dict | list):
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in inside:
+            yield from leaves(inner, f"{at}/{key}")
+    else:
+        yield at, value
+
+
+def test_a_blank_says_what_belongs_there_and_how_many_more_there_are():
+    values = written(draft.template("szr", "en", CODES))
+    with pytest.raises(Refusal) as found:
+        completed(put(values, "/bulletin/content/modality", ""))
+    assert found.value.facts == {"expected": "code", "list": "modalities"}
+    with pytest.raises(Refusal) as found:
+        completed(put(values, "/bulletin/content/drugs/0/drug", ""))
+    assert found.value.facts == {"expected": "code", "list": "modalities", "more": 1}
+
+
+def test_a_line_that_was_only_uncommented_is_refused():
+    for code in sorted(TYPES):
+        text = draft.template(code, "es", CODES)
+        for line in text.splitlines():
+            if line.startswith("# ") and " = " in line and not line.startswith("# ref = "):
+                [(_, value)] = tomllib.loads(line[2:]).items()
+                assert list(blanks({"it": value})), line
+
+
+def test_a_target_that_the_command_names_need_not_be_written_in_a_template():
+    values = written(draft.template("rpy", "en", CODES))
+    values["bulletin"]["content"]["target"] = {"id": "", "origin": "", "type": "rfi"}
+    target = Target("0192f3a0-0000-7000-8000-0000000000bb", "us.jiatfs", "rfi", DIGEST)
+    assert completed(values, target=target).content.target == target
+    with pytest.raises(Refusal) as found:
+        completed(values)
+    assert found.value.at == "/bulletin/content/target/id"
 
 
 def test_every_commented_key_of_a_template_is_valid_when_uncommented():
@@ -107,8 +189,8 @@ def test_every_commented_key_of_a_template_is_valid_when_uncommented():
     assert len(keys) > 15
     for key in keys:
         assert tomllib.loads(key)
-    text = edited(text.replace("# imo = ", "imo = ").replace("# eta = ", "eta = "))
-    bulletin = complete(text)
+    text = text.replace("# imo = ", "imo = ").replace("# eta = ", "eta = ")
+    bulletin = completed(written(text))
     assert bulletin.content.vessel.imo == "0123450"
     assert bulletin.content.eta is not None
 

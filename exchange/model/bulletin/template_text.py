@@ -1,4 +1,8 @@
-"""A draft's template: every comment in it comes from the shapes, labels and code lists."""
+"""A draft's template: every comment in it comes from the shapes, labels and code lists.
+
+What the author must say is left blank (``""``): an example that stands where an answer belongs
+is sent as one, and nothing in the language is an empty text.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
 _SHOWN_CODES = 24
 _WIDTH = 96
 _FILLED = ("schema", "id", "origin", "attachments")
-_SAMPLE_POINT = '{ type = "Point", coordinates = [-79.53, 8.5] }'
+BLANK = ""
+_BLANK_POINT = '{ type = "Point", coordinates = ["", ""] }'
+# What a template decides by itself: names and numbers that mean nothing outside the bulletin.
+_GIVEN = ("ref", "acknowledgement")
 
 
 def template(post: Shape, bulletin: Shape, lang: Lang, codes: Codes) -> str:
@@ -27,7 +34,7 @@ def template(post: Shape, bulletin: Shape, lang: Lang, codes: Codes) -> str:
         f"# {codes.phrase('draft-head', lang)}",
         f"# {codes.phrase('draft-check', lang)}",
         "",
-        *writer.table(post, "post", live=True),
+        *_Writer(lang, codes, is_posting=True).table(post, "post", live=True),
         "",
         *writer.bulletin(bulletin),
     ]
@@ -48,9 +55,11 @@ def _is_key(line: str) -> bool:
 class _Writer:
     """Writes shapes as TOML tables; what is optional is written as a comment."""
 
-    def __init__(self, lang: Lang, codes: Codes) -> None:
+    def __init__(self, lang: Lang, codes: Codes, *, is_posting: bool = False) -> None:
         self._lang = lang
         self._codes = codes
+        # How a draft is to be sent has defaults that are narrow, and marked an exercise.
+        self._is_posting = is_posting
 
     def bulletin(self, form: Shape) -> Iterator[str]:
         members = tuple(member for member in form.members if member.name not in _FILLED)
@@ -97,8 +106,9 @@ class _Writer:
         yield from self._about(member.name, optional=not self._needed(member))
         form = member.shape
         yield from self._allowed(member.name, form)
-        line = f"{member.name} = {self._value(member.name, form)}"
-        yield line if live and self._shown(member) else f"# {line}"
+        is_live = live and self._shown(member)
+        value = self._value(member.name, form, is_given=is_live and self._is_posting)
+        yield f"{'' if is_live else '# '}{member.name} = {value}"
 
     def _about(self, name: str, *, optional: bool = False) -> Iterator[str]:
         word = self._codes.lists["fields"][name]
@@ -111,6 +121,7 @@ class _Writer:
     def _allowed(self, name: str, form: Shape) -> Iterator[str]:
         inner = form.items[0] if form.kind == "list" else form
         if not inner.codes:
+            yield from self._instance(name, form)
             return
         words = self._codes.lists[inner.codes]
         phrase = "some-of" if form.kind == "list" else "one-of"
@@ -120,6 +131,16 @@ class _Writer:
         if len(words) > _SHOWN_CODES:
             more = self._codes.phrase("more-codes", self._lang)
             yield f"#     … {more.format(n=len(words), list=inner.codes)}"
+
+    def _instance(self, name: str, form: Shape) -> Iterator[str]:
+        """Show how a value is written, beside its place and never in it."""
+        example = "[-79.53, 8.5]" if form.kind == "choice" else self._word(name).example
+        if example is None or example == [] or form.kind == "boolean":
+            return
+        # TOML has times of its own, without quotes.
+        is_bare = form.kind in ("time", "choice")
+        written = str(example) if is_bare else _toml(example)
+        yield f"#   {self._codes.phrase('for-instance', self._lang).format(example=written)}"
 
     def _examples(self, name: str) -> list[str]:
         example = self._word(name).example
@@ -135,26 +156,19 @@ class _Writer:
     def _shown(self, member: Member) -> bool:
         return self._needed(member) or self._word(member.name).shown
 
-    def _value(self, name: str, form: Shape) -> str:
+    def _value(self, name: str, form: Shape, *, is_given: bool = False) -> str:
         if form.kind == "struct":
             return self._inline(form)
         if form.kind == "choice":
-            return _SAMPLE_POINT
+            return _BLANK_POINT
         if form.kind == "list" and form.items[0].kind == "struct":
             return f"[{self._inline(form.items[0])}]"
-        example = self._example(name, form)
-        # TOML has times of its own, without quotes.
-        return str(example) if form.kind == "time" else _toml(example)
-
-    def _example(self, name: str, form: Shape) -> Any:
-        example = self._word(name).example
         if name == "lang":
-            return self._lang
-        if example is None and name == "text":
-            return self._codes.phrase("sample", self._lang)
-        if example is None and form.codes:
-            return next(iter(self._codes.lists[form.codes]))
-        return example
+            return _quoted(self._lang)
+        is_numbered = form.limits.get("ge") == 1 and form.kind == "integer"
+        if is_given or is_numbered or name in _GIVEN:
+            return _toml(self._word(name).example)
+        return _toml([BLANK] if form.kind == "list" else BLANK)
 
     def _inline(self, form: Shape) -> str:
         parts = (
