@@ -183,6 +183,24 @@ def test_answer_wanted_by_a_time_that_is_past_is_warned_of(name, due, at):
         assert [(each.code, each.at) for each in found] == [(code, at) for code in codes]
 
 
+@pytest.mark.parametrize(
+    ("name", "pointer", "codes"),
+    [
+        ("brp-1", "/content/valid_until", ["over-before-issue"]),
+        ("dcf-1", "/content/window/end", ["over-before-issue"]),
+        ("opn-1", "/content/period/end", ["over-before-issue"]),
+        # What has ended is told after it ended.
+        ("opn-2", "/content/period/end", []),
+    ],
+)
+def test_what_was_over_before_it_was_issued_is_warned_of(name, pointer, codes):
+    values = put(plain(name), pointer, "2026-11-25T15:19:59Z")
+    if pointer.endswith("/end"):
+        values = put(values, pointer.replace("/end", "/start"), "2026-11-01T00:00:00Z")
+    found = indicators(decode(json.dumps(values).encode(), CODES), CODES, NOW)
+    assert [(each.code, each.at) for each in found] == [(code, pointer) for code in codes]
+
+
 SEEN = "/content/seen/at"
 WHERE = "/content/seen/place/geometry"
 

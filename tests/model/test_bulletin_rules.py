@@ -9,6 +9,7 @@ import pytest
 from exchange import resources
 from exchange.model.bulletin import rules
 from tests.model.bulletins import CODES, plain, put, said, verdict
+from tests.model.contradictory import CONTRADICTIONS
 
 OTHER = "0192f3a0-0000-7000-8000-0000000000ff"
 POLYGON = [[[0, 0], [1, 0], [1, 1], [0, 0]]]
@@ -235,6 +236,7 @@ BREAKS = {
         ...,
         "/content/drugs/0/quantity/basis",
     ),
+    **CONTRADICTIONS,
 }
 
 

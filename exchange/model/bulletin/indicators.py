@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.model.bulletin import blocks, boarding, operational, shape
+from exchange.model.bulletin import blocks, boarding, operational, operations, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,8 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     Codes: ``flag-mmsi`` (the MMSI's prefix is another flag's), ``eta-before-seen``,
     ``port-unknown`` (well-formed, but not in our list of ports), ``date-far`` (years from its
     issue), ``after-issue`` (said to have happened, and later than its issue),
-    ``due-before-issue`` (nobody can answer by then),
+    ``due-before-issue`` (nobody can answer by then), ``over-before-issue`` (an authorization, a
+    window or a plan that had ended when it was issued),
     ``position-swapped`` and ``position-hemisphere`` (outside the region, and inside it with
     latitude and longitude, or east and west, exchanged).
 
@@ -99,6 +100,18 @@ def _struct(value: object, at: str, look: _Look) -> Iterator[Indicator]:
         case boarding.BoardingResult():
             yield from _happened(value.ended_at, f"{at}/ended_at", look)
         case _:
+            yield from _ends(value, at, look)
+
+
+def _ends(value: object, at: str, look: _Look) -> Iterator[Indicator]:
+    match value:
+        case boarding.BoardingReply(valid_until=until) if until is not None:
+            yield from _over(until, f"{at}/valid_until", look)
+        case operations.Deconfliction(deconfliction_step="open"):
+            yield from _over(value.window.end, f"{at}/window/end", look)
+        case operations.JointOperation(phase="proposed" | "planned"):
+            yield from _over(value.period.end, f"{at}/period/end", look)
+        case _:
             pass
 
 
@@ -116,6 +129,11 @@ def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator
     ahead = 0 if when is None else when.timestamp() - look.issued
     if _SKEW_S < ahead <= look.years * _YEAR_S:
         yield Indicator("after-issue", at, {})
+
+
+def _over(when: datetime, at: str, look: _Look) -> Iterator[Indicator]:
+    if -look.years * _YEAR_S <= when.timestamp() - look.issued < 0:
+        yield Indicator("over-before-issue", at, {})
 
 
 def _due(bulletin: Bulletin, issued: int) -> Iterator[Indicator]:

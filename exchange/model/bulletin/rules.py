@@ -15,6 +15,7 @@ from exchange.model.bulletin import (
     amendments,
     blocks,
     case_rules,
+    contradictions,
     kinds,
     operational,
     people_rules,
@@ -37,6 +38,7 @@ _SHARED = (
     "ascending",
     "change",
     "change-pointer",
+    "code-once",
     "due-is-reply-by",
     "ground",
     "must-purge-declared",
@@ -60,7 +62,8 @@ _SHARED = (
     "vessel-described",
     "weighed-beside-packages",
 )
-RULES = tuple(sorted({*_SHARED, *FORMS, *case_rules.RULES, *people_rules.RULES}))
+_THEMES = (case_rules, contradictions, people_rules)
+RULES = tuple(sorted({*_SHARED, *FORMS, *(rule for theme in _THEMES for rule in theme.RULES)}))
 # A file is sealed to its bulletin's id: a correction brings its own.
 _ANYTHING = shapes.Shape("any")
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
@@ -110,6 +113,8 @@ def _around(unknown: Sequence[str]) -> frozenset[str]:
 def _walk(shape: Shape, value: Any, at: str, look: _Look) -> None:
     if shape.kind == "list":
         item = shape.items[0]
+        if item.codes:
+            must(len(set(value)) == len(value), at, "code-once")
         for number, inner in enumerate(value):
             _walk(item, inner, f"{at}/{number}", look)
     elif shape.kind in ("struct", "choice"):
@@ -124,9 +129,19 @@ def _members(value: Any, at: str, look: _Look) -> None:
         inner = getattr(value, name)
         if inner is not None:
             _walk(shape, inner, f"{at}/{name}", look)
-    rule = _OF_STRUCT.get(struct)
-    if rule is not None and (at not in look.around or struct in people_rules.OF_STRUCT):
-        rule(value, at)
+    guard = people_rules.OF_STRUCT.get(struct)
+    if guard is not None:
+        guard(value, at)
+    if at not in look.around:
+        for rule in _joining(struct):
+            rule(value, at)
+
+
+@cache
+def _joining(struct: type) -> list[Callable[[Any, str], None]]:
+    """Return the rules that join members of a struct, but those that guard people."""
+    found = (_OF_STRUCT, case_rules.OF_STRUCT, contradictions.OF_STRUCT)
+    return [rules[struct] for rules in found if struct in rules]
 
 
 @cache
@@ -247,8 +262,6 @@ _OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     amendments.Correction: _correction,
     records.ResponseTime: _response,
     records.Dialogue: _dialogue,
-    **case_rules.OF_STRUCT,
-    **people_rules.OF_STRUCT,
 }
 
 
