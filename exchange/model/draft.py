@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from exchange.errors import Code, Fact, Refusal
 from exchange.model import header
-from exchange.model.bulletin import decoding, kinds, lexical, shape, template_text
+from exchange.model.bulletin import decoding, kinds, lexical, misfits, shape, template_text
 from exchange.model.bulletin.blocks import Target
 from exchange.model.bulletin.words import SCHEMA
 from exchange.model.codes import Codes, Lang
@@ -202,7 +202,7 @@ def _must_be_written(values: dict[str, Any]) -> None:
     kind = values.get("type")
     form = shape.at(shape.of(kind), blank[0]) if kind in kinds.TYPES else None
     more: dict[str, Fact] = {"more": len(blank) - 1} if blank[1:] else {}
-    facts = decoding.expected(form) | more
+    facts = misfits.expected(form) | more
     raise Refusal(Code.PLACEHOLDER, f"/bulletin{blank[0]}", **facts)
 
 
@@ -345,7 +345,7 @@ def _post(values: dict[str, Any]) -> Post:
     try:
         post = msgspec.convert(values, Post)
     except msgspec.ValidationError as error:
-        refusal = decoding.refusal(str(error), lambda at: shape.at(_shape(), at))
+        refusal = misfits.refusal(str(error), lambda at: shape.at(_shape(), at))
         raise Refusal(refusal.code, f"/post{refusal.at}", **refusal.facts) from None
     if not _DURATION.fullmatch(post.expires):
         _moment(post.expires)

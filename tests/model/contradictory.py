@@ -5,12 +5,18 @@ from __future__ import annotations
 SPOT = {"geometry": {"type": "Point", "coordinates": [-79.5, 6.5]}}
 FLAT = [[0, 0], [1, 1], [2, 2], [0, 0]]
 CONTRADICTIONS = {
+    "change-possible": (
+        "cor-1",
+        "/content/changes/0/after",
+        ...,
+        "/content/changes/0/after",
+    ),
     "area-extent": ("opn-2", "/content/area", SPOT, "/content/area"),
     "beam-within-length": ("voi-1", "/content/vessel/beam_m", 11.6, "/content/vessel/beam_m"),
     "change-once": (
         "cor-1",
-        "/content/changes/2/pointer",
-        "/content/drugs/0/quantity/value",
+        "/content/changes/0",
+        {"pointer": "/content/drugs/0/purity_pct", "before": 78.0},
         "/content/changes/2/pointer",
     ),
     "code-once": (

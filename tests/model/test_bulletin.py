@@ -148,10 +148,11 @@ def test_a_correction_of_something_else_is_refused(pointer, value, at):
 
 
 def test_a_corrected_bulletin_is_checked_like_any_other():
-    correction = changed("cor-1", "/content/changes/0/after", "sugar")
+    # Only together with its drug is a quantity known to be in a unit that it never comes in.
+    correction = changed("cor-1", "/content/changes/1/after/unit", "{plant}")
     with pytest.raises(Refusal) as refused:
         corrected(example("szr-1"), correction, CODES)
-    assert refused.value.at == "/content/drugs/0/drug"
+    assert refused.value.at == "/content/drugs/0/quantity/unit"
 
 
 def test_no_example_looks_odd():

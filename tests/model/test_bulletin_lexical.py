@@ -38,7 +38,8 @@ def test_depth_32_is_read_and_33_is_not():
     for _ in range(27):
         deep = [deep]
     # top, content, changes, change: 4 levels, and the list of changes is one of them.
-    assert verdict(put(values, "/content/changes/0/before", deep)) is None
+    told = ("wrong-type", "/content/changes/0/before")
+    assert said(put(values, "/content/changes/0/before", deep)) == told
     assert said(put(values, "/content/changes/0/before", [[deep]])) == ("too-deep", "")
 
 

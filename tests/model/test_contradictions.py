@@ -20,8 +20,15 @@ HONEST = {
     ],
     "beam-within-length": [("voi-1", "/content/vessel/beam_m", 11.5)],
     "change-once": [
-        ("cor-1", "/content/changes/2/pointer", "/content/drugs/0/logos"),
-        ("cor-1", "/content/changes/2/pointer", "/content/drugs/1/drug"),
+        ("cor-1", "/content/changes/2/pointer", "/content/drugs/1/purity_pct"),
+    ],
+    "change-possible": [
+        ("cor-1", "/content/changes/2", {"pointer": "/content/cash", "before": []}),
+        (
+            "cor-1",
+            "/content/changes/2",
+            {"pointer": "/content/cash", "after": [{"amount": 5, "currency": "USD"}]},
+        ),
     ],
     "code-once": [
         ("szr-2", "/content/route/transit_ports", ["PACTB", "PABLB", "PACTB"]),

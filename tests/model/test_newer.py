@@ -177,3 +177,69 @@ def test_nothing_that_is_changed_is_a_traceback(name):
             except Refusal:
                 continue
             assert page(found.bulletin, "es", CODES, unknown=found.unknown)
+
+
+def correcting(name, *changed):
+    target = plain(name)
+    values = plain("cor-1") | {"declares": ["persons", "protected-person"]}
+    values["id"] = "0192f3a0-0000-7000-8000-0000000000fe"
+    values["content"]["target"] = {key: target[key] for key in ("id", "origin", "type")}
+    values["content"]["changes"] = [
+        dict(zip(("pointer", "before", "after"), each, strict=True)) for each in changed
+    ]
+    return values
+
+
+def test_a_correction_of_what_a_newer_version_added_is_read_in_part():
+    person = plain("smg-1")["content"]["persons"][1]
+    values = correcting(
+        "smg-1",
+        ("/content/weather", 3, 4),
+        ("/content/persons/1", person, {**person, "eye_colour": "x", "birth_date": "2011"}),
+        ("/content/stages/0", {"name": "A"}, {"name": "B", "zone": "orbit"}),
+    )
+    found = read(newer(values))
+    assert [(each.at, each.value) for each in found.unknown] == [
+        ("/content/changes/0/pointer", "/content/weather"),
+        ("/content/changes/1/after/eye_colour", "x"),
+        ("/content/changes/2/after/zone", "orbit"),
+    ]
+    assert found.bulletin.content.changes[1].after["eye_colour"] == "x"
+    for lang in LANGUAGES:
+        assert page(found.bulletin, lang, CODES, unknown=found.unknown)
+    # Of our own version each of them is wrong.
+    for change in values["content"]["changes"]:
+        with pytest.raises(Refusal):
+            decode(json.dumps(correcting("smg-1", tuple(change.values()))).encode(), CODES)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"suspicion": None, "person_role": "suspect"}, "after/suspicion"),
+        ({"nationality": None}, "after/nationality"),
+    ],
+)
+def test_people_in_a_correction_of_a_newer_version_are_guarded_as_ever(change, told):
+    person = plain("smg-1")["content"]["persons"][1]
+    after = {**person, **change, "eye_colour": "x"}
+    values = correcting("smg-1", ("/content/persons/1", person, after))
+    assert refused(newer(values)) == (Code.WRONG_VALUE, f"/content/changes/0/{told}")
+
+
+def test_the_content_as_a_whole_is_not_corrected_in_any_version():
+    content = plain("smg-1")["content"]
+    values = correcting("smg-1", ("/content", content, {**content, "weather": 1}))
+    assert refused(newer(values)) == (Code.WRONG_VALUE, "/content/changes/0/pointer")
+
+
+def test_what_a_newer_version_may_keep_by_what_it_added_is_passed_over():
+    network = plain("ocn-1")
+    network["content"]["ledgers"] = [{"ref": "z9"}]
+    network["content"]["links"][0]["to_ref"] = "z9"
+    account = plain("ocn-1")
+    account["content"]["accounts"][0] = {"ref": "a1", "clabe": "032180000118359719"}
+    flow = plain("mig-1")
+    flow["content"]["flow"].append({**flow["content"]["flow"][0], "age_group": "young"})
+    for values in (network, account, flow):
+        assert read(newer(values)).unknown

@@ -44,14 +44,22 @@ def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "")
     if "persons" in bulletin.declares and marking.tlp in _NOT_FOR_PEOPLE:
         raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=marking.tlp)
     for at, person in persons(bulletin):
+        _must_not_go_home(person, marking)
+        if "/before" in at:
+            # What a correction takes back held when it was written, if at all.
+            continue
         within = 0 < person.review_by.timestamp() - issued <= MAX_REVIEW_S
         must(within, f"{under}{at}/review_by", "review-within")
         if _is_minor(person, issued):
             told = "minor" in person.protections
             must(told, f"{under}{at}/protections", "protection-told")
-        if "asylum-seeker" in person.protections:
-            for home in _homes(person) & set(marking.releasable_to):
-                raise Refusal(Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to", found=home)
+
+
+def _must_not_go_home(person: Person, marking: Marking) -> None:
+    if "asylum-seeker" not in person.protections:
+        return
+    for home in sorted(_homes(person) & set(marking.releasable_to)):
+        raise Refusal(Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to", found=home)
 
 
 def _must_be_narrow(marking: Marking) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exchange.model.bulletin.kinds import AnyBulletin, Cor
     from exchange.model.codes import Codes
 
-_WHOLE = ("quantity", "grading")
+_WHOLE = ("quantity", "grading", "geometry")
 _FIXED = ("schema", "id", "origin", "type", "attachments")
 
 
@@ -33,7 +33,7 @@ def changes(before: AnyBulletin, after: AnyBulletin) -> list[Change]:
     """Return the members that differ, deepest first named: what a correction carries.
 
     Lists of equal length are compared item by item; otherwise the list changed as a whole, and
-    so do a quantity and a grading, whose parts mean nothing alone.
+    so do a quantity, a grading and a geometry, whose parts mean nothing alone.
     """
     old, new = plain(before), plain(after)
     for name in _FIXED:

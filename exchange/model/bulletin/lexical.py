@@ -210,6 +210,11 @@ def _leaves(tree: Any) -> Iterator[tuple[str, str, Any]]:
             yield at, name, value
 
 
+def is_line(text: str) -> bool:
+    """Tell whether a string that is no prose is spelled as one: no control character."""
+    return _CONTROL.search(text) is None
+
+
 def _check_names(at: str, members: dict[str, Any]) -> None:
     if any(_CONTROL.search(name) for name in members):
         raise Refusal(Code.CONTROL_CHARACTER, at)

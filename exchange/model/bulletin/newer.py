@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import decoding, lexical, rules, shape
+from exchange.model.bulletin import corrections, lexical, misfits, rules, shape
+from exchange.model.bulletin.amendments import Correction
 from exchange.model.bulletin.kinds import TYPES, AnyBulletin, OfNewerType
 from exchange.model.bulletin.strangers import Unknown, strangers
 from exchange.model.bulletin.words import SCHEMA
@@ -76,7 +77,9 @@ def decode(data: bytes, codes: Codes, schema: str) -> Newer:
     try:
         bulletin: AnyBulletin = msgspec.convert(values, AnyBulletin)
     except msgspec.ValidationError as error:
-        raise decoding.refusal(str(error), lambda at: shape.at(form, at)) from None
+        raise misfits.refusal(str(error), lambda at: shape.at(form, at)) from None
+    if isinstance(bulletin.content, Correction):
+        found += corrections.strange(bulletin.content, codes)
     rules.check_known(bulletin, codes, [each.at for each in found])
     return Newer(version, bulletin, unknown + found)
 

@@ -16,6 +16,7 @@ from exchange.model.bulletin import (
     blocks,
     case_rules,
     contradictions,
+    corrections,
     kinds,
     operational,
     people_rules,
@@ -38,6 +39,7 @@ _SHARED = (
     "ascending",
     "change",
     "change-pointer",
+    "change-possible",
     "code-once",
     "due-is-reply-by",
     "ground",
@@ -62,11 +64,8 @@ _SHARED = (
     "vessel-described",
     "weighed-beside-packages",
 )
-_THEMES = (case_rules, contradictions, people_rules)
+_THEMES = (case_rules, people_rules, contradictions)
 RULES = tuple(sorted({*_SHARED, *FORMS, *(rule for theme in _THEMES for rule in theme.RULES)}))
-# A file is sealed to its bulletin's id: a correction brings its own.
-_ANYTHING = shapes.Shape("any")
-_FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
 
 
 def check(bulletin: kinds.Bulletin, codes: Codes) -> None:
@@ -85,14 +84,16 @@ def check_known(bulletin: kinds.AnyBulletin, codes: Codes, unknown: Sequence[str
         bulletin: decoded.
         codes: the code lists.
         unknown: JSON pointers of codes and members that are not known here. A code there is
-            passed over, and so is the rule of a struct that holds one, unless it guards people.
+            passed over, and so are the rules of a struct that holds one; never a guard.
 
     Raises:
         Refusal: as ``check``.
     """
     look = _Look(codes, frozenset(unknown), _around(unknown))
     _walk(shapes.of_struct(type(bulletin)), bulletin, "", look)
-    _bulletin(bulletin, codes)
+    if isinstance(bulletin.content, amendments.Correction):
+        _told(bulletin.content, look)
+    _bulletin(bulletin)
 
 
 class _Look(NamedTuple):
@@ -100,6 +101,8 @@ class _Look(NamedTuple):
     unknown: frozenset[str]
     # Wherever something unknown stands inside.
     around: frozenset[str]
+    # Whether members are held to what they say together.
+    joins: bool = True
 
 
 def _around(unknown: Sequence[str]) -> frozenset[str]:
@@ -129,10 +132,10 @@ def _members(value: Any, at: str, look: _Look) -> None:
         inner = getattr(value, name)
         if inner is not None:
             _walk(shape, inner, f"{at}/{name}", look)
-    guard = people_rules.OF_STRUCT.get(struct)
+    guard = people_rules.GUARDS.get(struct)
     if guard is not None:
         guard(value, at)
-    if at not in look.around:
+    if look.joins and at not in look.around:
         for rule in _joining(struct):
             rule(value, at)
 
@@ -140,7 +143,7 @@ def _members(value: Any, at: str, look: _Look) -> None:
 @cache
 def _joining(struct: type) -> list[Callable[[Any, str], None]]:
     """Return the rules that join members of a struct, but those that guard people."""
-    found = (_OF_STRUCT, case_rules.OF_STRUCT, contradictions.OF_STRUCT)
+    found = (_OF_STRUCT, *(theme.OF_STRUCT for theme in _THEMES))
     return [rules[struct] for rules in found if struct in rules]
 
 
@@ -226,17 +229,22 @@ def _answer(answer: requests.Answer, at: str) -> None:
 
 
 def _correction(content: amendments.Correction, at: str) -> None:
-    kind = content.target.type
-    must(kind != "can", f"{at}/target/type", "target-not-a-cancellation")
+    must(content.target.type != "can", f"{at}/target/type", "target-not-a-cancellation")
     for number, change in enumerate(content.changes):
-        place = f"{at}/changes/{number}"
-        must(change.before != change.after, place, "change")
-        first = shapes.steps(change.pointer)[0]
-        # A type of a newer version cannot be looked into. A key is no fact, and would be told
-        # to whoever may read the correction.
-        form = shapes.at(shapes.of(kind), change.pointer) if kind in kinds.TYPES else _ANYTHING
-        known = form is not None and form.form != "secret"
-        must(first not in _FIXED and known, f"{place}/pointer", "change-pointer")
+        must(change.before != change.after, f"{at}/changes/{number}", "change")
+
+
+def _told(content: amendments.Correction, look: _Look) -> None:
+    """Hold what a correction tells to the type it corrects, as if it stood there."""
+    for place in range(len(content.changes)):
+        corrections.check_place(content, place, look.unknown)
+    for side in corrections.sides(content):
+        value = corrections.read(side, look.unknown, look.codes)
+        if side.form is not None:
+            # What was said before was accepted once, perhaps before there was a rule.
+            _walk(side.form, value, side.at, look._replace(joins=not side.is_past))
+            if content.target.type == "mig" and side.pointer.endswith("/n"):
+                people_rules.shown_cell(value, side.at)
 
 
 def _response(response: records.ResponseTime, at: str) -> None:
@@ -265,7 +273,7 @@ _OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
 }
 
 
-def _bulletin(bulletin: kinds.AnyBulletin, codes: Codes) -> None:
+def _bulletin(bulletin: kinds.AnyBulletin) -> None:
     sorted_set = all(first < second for first, second in pairwise(bulletin.declares))
     must(sorted_set, "/declares", "sorted-set")
     if isinstance(bulletin, kinds.Rfi | kinds.Brq | kinds.Con):
@@ -279,4 +287,4 @@ def _bulletin(bulletin: kinds.AnyBulletin, codes: Codes) -> None:
     target = getattr(bulletin.content, "target", None)
     if target is not None:
         must(target.id != bulletin.id, "/content/target/id", "target-not-itself")
-    people_rules.check(bulletin, codes)
+    people_rules.check(bulletin)
