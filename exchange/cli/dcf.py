@@ -35,7 +35,8 @@ def dcf() -> None:
     """Compare subjects with another agency without saying which they are.
 
     SUBJECTS is a text file with one of them a line, kind first: `imo 9074729`. Kinds: imo mmsi
-    vessel person document vin plate phone imei account address operation. It stays here.
+    vessel person document vin chassis plate phone imei account address operation. A document
+    goes by its number without check digit. The file stays here.
     """
 
 
@@ -69,7 +70,7 @@ def tokens_(session: Session, window: str, subjects: Path, out: Path) -> None:
     found = tokens.tokens(content.window_key, _subjects(subjects))
     check = tokens.key_check(content.window_key)
     said = {"deconfliction_step": "subjects", "tokens": list(found), "key_check": check}
-    _write(session, out, _following(item, said))
+    _write(session, out, _following(item, said, session))
 
 
 @dcf.command("match")
@@ -98,7 +99,7 @@ def match(
             "deconfliction_step": "answer",
             "deconfliction_answer": "conflict" if both else "clear",
         }
-        _keep(answer, _following(item, said))
+        _keep(answer, _following(item, said, session))
     if session.as_json:
         rows = [{"kind": kind, "value": value} for kind, value in both]
         file = None if answer is None else str(answer)
@@ -136,8 +137,11 @@ async def _of_inbox(session: Session, identity: str) -> tuple[Delivered, Any]:
     return item, item.bulletin.content
 
 
-def _following(item: Delivered, said: dict[str, Any]) -> drafts.Draft:
-    """Return a draft that follows a bulletin: its window, cells, contact to be put right."""
+def _following(item: Delivered, said: dict[str, Any], session: Session) -> drafts.Draft:
+    """Return a draft that follows a bulletin: its window, cells, contact to be put right.
+
+    It goes to the same participants.
+    """
     before = msgspec.to_builtins(item.bulletin)
     content = {name: before["content"][name] for name in ("window", "cells", "contact")}
     header = item.header
@@ -154,7 +158,7 @@ def _following(item: Delivered, said: dict[str, Any]) -> drafts.Draft:
         marking=header.marking,
         expires="72h",
         retain="365d",
-        to=[header.endpoint],
+        to=sorted({*header.to, header.endpoint} - {session.context().profile().endpoint}),
     )
     return drafts.Draft(
         post, {"type": "dcf", "title": before["title"], "content": {**content, **said}}
@@ -216,4 +220,6 @@ def _subjects(path: Path) -> list[tuple[Kind, str]]:
         if kind not in tokens.KINDS or not value.strip():
             raise Refusal(Code.WRONG_VALUE, "", expected="subject", line=number)
         found.append((kind, value))
+    if not found:
+        raise Refusal(Code.WRONG_VALUE, "", expected="some-subject")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -15,6 +15,11 @@ from exchange.cli.main import Session, verb
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin.varying import vary
+from exchange.model.codec import b64
+from exchange.seal.tokens import KEY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # By their own times the examples are of this moment.
 _EXAMPLES_AT = dt.datetime(2026, 11, 25, 15, 10, tzinfo=dt.UTC)
@@ -45,6 +50,10 @@ def draft(session: Session, type_: str, is_random: bool, seed: int | None) -> No
         click.echo(text, nl=False)
 
 
+def _bytes(pick: Callable[[int], int]) -> bytes:
+    return bytes(pick(256) for _ in range(KEY_BYTES))
+
+
 def invented(type_: str, seed: int | None, now: int) -> dict[str, Any]:
     """Return a valid draft of an exercise, as JSON values.
 
@@ -68,4 +77,8 @@ def invented(type_: str, seed: int | None, now: int) -> dict[str, Any]:
     made = vary(values, codes, pick, later)
     for each in ("schema", "id", "origin", "attachments"):
         made.pop(each, None)
+    if "window_key" in made["content"]:
+        # The example's is public: under it, anybody could try every subject.
+        key = world.randomness(KEY_BYTES) if seed is None else _bytes(pick)
+        made["content"]["window_key"] = b64(key)
     return {"post": msgspec.to_builtins(read.post), "bulletin": made}

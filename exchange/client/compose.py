@@ -89,7 +89,8 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
 ) -> Prepared:
     """Return what would be sealed and who could read it; nothing is sent.
 
-    The feed's subscribers are added to the recipients that the draft names. A subscriber to
+    The feed's subscribers are added to the recipients that the draft names, but not of a
+    deconfliction: it goes to those alone who are named, its participants. A subscriber to
     whom it may not be released is left out, and so, by name, is one that has no valid key:
     else whoever lets a key expire would silence a whole feed. A recipient named outright is
     refused in either case.
@@ -216,7 +217,9 @@ def _readers(
         with review:
             rules.may_receive(header, view, now, name, f"/post/to/{place}")
         found[name] = reader(name, view, "named", alg, now)
-    for name in view.subscribers(feed):
+    # Whoever has a window's key can try every subject: it goes to nobody by default.
+    is_narrow = draft.bulletin.get("type") == "dcf"
+    for name in () if is_narrow else view.subscribers(feed):
         if name != header.endpoint and name not in found:
             try:
                 rules.may_receive(header, view, now, name, "/post/feed")
@@ -228,6 +231,8 @@ def _readers(
                 found[name] = reader(name, view, "subscribed", alg, now)
             except Refusal as refusal:
                 left_out.append(LeftOut(name, refusal))
+    if not found and is_narrow:
+        raise Refusal(Code.NO_READERS, "/post/to", name=feed, expected="participants")
     if not found:
         raise _nobody(feed, withheld, left_out)
     return [found[name] for name in sorted(found)], left_out

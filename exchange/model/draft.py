@@ -61,6 +61,7 @@ _SAMPLES = {
     "brp": [('type = ""', 'type = "brq"')],
     "brr": [('type = ""', 'type = "brq"')],
     "rpy": [('type = ""', 'type = "rfi"')],
+    "dcf": [("# to = ", "to = ")],
 }
 # The header spells these codes out; here is which list has their words.
 _LISTS = {
@@ -342,6 +343,8 @@ def _member_with_list(member: shape.Member) -> shape.Member:
 
 
 def _post(values: dict[str, Any]) -> Post:
+    for at in _blank(values, "/post"):
+        raise Refusal(Code.PLACEHOLDER, at)
     try:
         post = msgspec.convert(values, Post)
     except msgspec.ValidationError as error:

@@ -176,7 +176,8 @@ class Exercise:
         text = resources.read(f"v1/examples/{name}").decode()
         for feed in ("requests", "dialogue", "migration", "crime", "operations"):
             text = text.replace(f'feed = "{feed}"', 'feed = "maritime"')
-        text = text.replace("[post]\n", '[post]\nto = ["us.jiatfs/watch"]\n', 1)
+        if "\nto = " not in text:
+            text = text.replace("[post]\n", '[post]\nto = ["us.jiatfs/watch"]\n', 1)
         for old, new in changes.items():
             text = text.replace(old, new)
         path = self.folder / name

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tests.cli.exercise import OPS, WATCH, Exercise
+from tests.cli.exercise import AUDIT, OPS, WATCH, Exercise
 
 OURS = "imo 9074729\n# a comment\n\nvessel Exercise Pelícan\n"
 THEIRS = "vessel EXERCISE PELICAN\nplate EX 0001\nperson EXERCISE ONE\n"
@@ -41,6 +41,42 @@ def test_a_window_has_a_key_of_its_own_that_only_its_owner_may_read(case):
     assert content["deconfliction_step"] == "open"
     assert content["window_key"] != "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
     assert stat.S_IMODE(window.stat().st_mode) == 0o600
+
+
+def test_it_goes_to_its_participants_and_to_nobody_else_on_the_feed(case):
+    made, folder, _, _ = case
+    window = json.loads((folder / "window.json").read_text())
+    assert window["post"]["to"] == ["us.jiatfs/watch"]
+    subjects = json.loads((folder / "subjects.json").read_text())
+    assert subjects["post"]["to"] == ["pa.senan/ops"]
+    assert made.at(AUDIT, "inbox", "--json").json["items"] == []
+    for author, name, reader in (
+        (OPS, "window.json", "us.jiatfs/watch"),
+        (WATCH, "subjects.json", "pa.senan/ops"),
+    ):
+        told = made.at(author, "check", str(folder / name), "--json").json["readers"]
+        assert [each["endpoint"] for each in told] == [reader]
+    bare = folder / "bare.json"
+    del window["post"]["to"]
+    bare.write_text(json.dumps(window))
+    error = made.at(OPS, "check", str(bare), "--json").json["error"]
+    assert (error["code"], error["at"]) == ("no-readers", "/post/to")
+    for lang, told in (("es", "los participantes"), ("en", "the participants")):
+        assert told in made.run("--lang", lang, "--context", OPS, "check", str(bare)).err
+
+
+def test_no_answer_is_made_of_no_subjects(case):
+    made, folder, posted, said = case
+    (folder / "none").write_text("# nothing\n")
+    none, out = str(folder / "none"), str(folder / "no.json")
+    window = ["--window", str(folder / "window.json")]
+    for who, words in (
+        (OPS, ["match", said["id"], none, "--answer", out, *window]),
+        (WATCH, ["tokens", posted["id"], none, out]),
+    ):
+        error = made.at(who, "dcf", *words, "--json").json["error"]
+        assert error["facts"] == {"expected": "some-subject"}
+    assert not (folder / "no.json").exists()
 
 
 def test_subjects_are_named_by_token_alone(case):

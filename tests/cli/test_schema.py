@@ -88,3 +88,14 @@ def test_an_exercise_made_up_from_a_seed_passes_its_check(tmp_path, code):
     assert (ran.exit_code, json.loads(ran.stdout)["type"]) == (0, code)
     assert json.loads(first)["post"]["status"] == "exercise"
     assert run("draft", code, "--random").stdout != run("draft", code, "--random").stdout
+
+
+def test_a_window_made_up_has_a_key_of_its_own():
+    public = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    words = [["--seed", str(seed)] for seed in range(8)] + [["--random"]] * 8
+    made = [json.loads(run("draft", "dcf", *each).stdout) for each in words]
+    keys = [each["bulletin"]["content"].get("window_key") for each in made]
+    own = [key for key in keys if key is not None]
+    assert len(own) > 2
+    assert public not in own
+    assert len(set(own)) == len(own)

@@ -15,6 +15,7 @@ class Vehicle(Block, frozen=True):
     """A road vehicle as it was described."""
 
     vin: w.Vin | None = None
+    chassis: w.Chassis | None = None
     plate: w.Line | None = None
     plate_country: w.Country | None = None
     make: w.Line | None = None

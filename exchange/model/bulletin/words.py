@@ -99,6 +99,12 @@ CheckDigit = Annotated[str, Meta(pattern=r"^[0-9]$", extra={"form": "check-digit
 Ref = Annotated[str, Meta(pattern=r"^[a-z][0-9]{1,4}$", extra={"form": "ref"})]
 Phone = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$", extra={"form": "phone"})]
 Vin = Annotated[str, Meta(pattern=r"^[A-HJ-NPR-Z0-9]{17}$", extra={"form": "vin"})]
+# Of what has no VIN: made before 1981, or a trailer, a machine. One of 17 characters is a VIN,
+# and must not pass with a slip in it as a number that nobody can check.
+Chassis = Annotated[
+    str,
+    Meta(pattern=r"^([A-Z0-9-]{4,16}|[A-Z0-9-]{18,20})$", extra={"form": "chassis"}),
+]
 HullId = Annotated[str, Meta(pattern=r"^([A-Z]{2}-)?[A-Z0-9]{12}$", extra={"form": "hull-id"})]
 Imei = Annotated[str, Meta(pattern=r"^[0-9]{15}$", extra={"form": "imei"})]
 Iban = Annotated[
@@ -110,7 +116,7 @@ Bic = Annotated[
 Aba = Annotated[str, Meta(pattern=r"^[0-9]{9}$", extra={"form": "aba"})]
 Lei = Annotated[str, Meta(pattern=r"^[A-Z0-9]{18}[0-9]{2}$", extra={"form": "lei"})]
 LedgerAddress = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9]{20,100}$", extra={"form": "ledger-address"})
+    str, Meta(pattern=r"^[A-Za-z0-9]{20,120}$", extra={"form": "ledger-address"})
 ]
 # Geohash: three characters are some 150 km across, six are 1 km.
 Cell = Annotated[str, Meta(pattern=r"^[0-9b-hjkmnp-z]{3,6}$", extra={"form": "cell"})]
