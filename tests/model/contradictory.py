@@ -32,6 +32,12 @@ CONTRADICTIONS = {
         "/content/proposed_to",
     ),
     "counted-once": ("sta-2", "/content/counts/1/type", "voi", "/content/counts"),
+    "estimated-not-exact": (
+        "szr-1",
+        "/content/drugs/0/quantity/qualifier",
+        "exact",
+        "/content/drugs/0/quantity/qualifier",
+    ),
     "extent": (
         "voi-1",
         "/content/seen/place/geometry",

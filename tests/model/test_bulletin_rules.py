@@ -31,6 +31,13 @@ BREAKS = {
         },
         "/content/changes/0/pointer",
     ),
+    "boarded-vessel": ("brr-1", "/content/target", ..., "/content/vessel"),
+    "visible": (
+        "voi-1",
+        "/content/suspicion/text",
+        "\u200b\u2060",
+        "/content/suspicion/text",
+    ),
     "handover-told": ("brr-2", "/content/handover", ..., "/content/handover"),
     "notice-role": (
         "crm-2",
@@ -361,6 +368,50 @@ def test_known_good_imo_numbers_pass(number):
 def test_the_known_good_container_number_passes():
     at = "/content/containers/0/container_number"
     assert verdict(put(plain("szr-2"), at, "CSQU3054383")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer", "value"),
+    [
+        ("brr-1", "/content/vessel", {"flag": "PAN"}),
+        ("brr-2", "/content/disposition", "sunk"),
+        ("crm-2", "/content/vehicle", {"plate": "EX 0001"}),
+        ("crm-2", "/content/imei", "490154203237518"),
+        ("mig-1", "/content/vulnerable/1/n", 0),
+        (
+            "szr-2",
+            "/content/drugs/0/quantity",
+            {"qualifier": "exact", "count": "official", "value": 900, "unit": "{tbl}"},
+        ),
+        ("voi-1", "/content/vessel/name", "\u6d77\u9dd7"),
+        ("voi-1", "/content/suspicion/text", "?"),
+        ("crm-1", "/content/vehicle/chassis", "EX-12345"),
+    ],
+)
+def test_what_is_honest_is_not_refused(name, pointer, value):
+    assert verdict(put(plain(name), pointer, value)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "pointer", "value", "rule"),
+    [
+        ("crm-1", "/content/imei", "490154203237518", "notice-subject"),
+        ("szr-2", "/content/drugs/0/quantity/basis", ..., "weighed-beside-packages"),
+        (
+            "szr-2",
+            "/content/drugs/0/quantity",
+            {"qualifier": "exact", "count": "official", "value": 9, "unit": "kg"},
+            "official-weighed",
+        ),
+        ("voi-1", "/title/text", "\u3164\u2800", "visible"),
+        ("voi-1", "/content/vessel/name", "\u00ad\u200b", "visible"),
+        ("crm-1", "/content/vehicle/chassis", "1M8GDM9AXKP042789", "chassis"),
+    ],
+)
+def test_what_only_looks_honest_is_refused(name, pointer, value, rule):
+    refusal = verdict(put(plain(name), pointer, value))
+    assert refusal is not None
+    assert refusal.facts["expected"] == rule
 
 
 @pytest.mark.parametrize("data", [b"[]", b"1", b"null", b'"x"'])

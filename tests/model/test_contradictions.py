@@ -50,6 +50,10 @@ HONEST = {
         ("szr-1", "/content/arrested/1/age_band", "unknown"),
         ("sta-2", "/content/published/0/year", 2014),
     ],
+    "estimated-not-exact": [
+        ("szr-1", "/content/drugs/0/quantity/qualifier", "at-least"),
+        ("szr-2", "/content/drugs/0/quantity/qualifier", "estimate"),
+    ],
     "extent": [
         (
             "voi-1",

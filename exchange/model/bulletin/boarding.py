@@ -71,7 +71,10 @@ class Handover(Block, frozen=True):
 
 
 class BoardingResult(Block, frozen=True):
-    """What was found and done, perhaps without a request. People are counted, never named."""
+    """What was found and done, perhaps without a request: then it says which vessel.
+
+    People are counted, never named.
+    """
 
     boarded_at: w.Time
     ended_at: w.Time
@@ -82,6 +85,7 @@ class BoardingResult(Block, frozen=True):
     findings: Text
     disposition: w.Disposition
     target: Target | None = None
+    vessel: Vessel | None = None
     aboard: Annotated[list[Headcount], Meta(max_length=200)] = field(default_factory=list)
     force_account: Text | None = None
     damage: Text | None = None

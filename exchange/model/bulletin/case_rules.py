@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RULES = (
+    "boarded-vessel",
     "boarding-conditions",
     "boarding-nationality",
     "boarding-times",
@@ -43,8 +44,11 @@ def _reply(content: boarding.BoardingReply, at: str) -> None:
 def _result(content: boarding.BoardingResult, at: str) -> None:
     asked = content.target is None or content.target.type == "brq"
     must(asked, f"{at}/target/type", "target-brq")
-    given = content.disposition == "handed-over"
-    must(given == (content.handover is not None), f"{at}/handover", "handover-told")
+    # A vessel may be sunk or let go while persons or evidence are handed over.
+    told = content.disposition != "handed-over" or content.handover is not None
+    must(told, f"{at}/handover", "handover-told")
+    known = content.target is not None or content.vessel is not None
+    must(known, f"{at}/vessel", "boarded-vessel")
     must(content.boarded_at <= content.ended_at, f"{at}/ended_at", "boarding-times")
     used = content.force != "none"
     must(used == (content.force_account is not None), f"{at}/force_account", "force-account")

@@ -31,6 +31,7 @@ RULES = (
     "change-once",
     "consent-recipients",
     "counted-once",
+    "estimated-not-exact",
     "extent",
     "handover-after-boarding",
     "link-ends",
@@ -100,8 +101,14 @@ _NO_TABLET = frozenset(
         *("cocaine-base", "cocaine-crack", "opium"),
     }
 )
+_WEIGHTS = frozenset({"g", "kg", "t"})
 # Groups that come in no such unit; by weight comes every one.
 _NOT_IN = {"L": _SOLID, "{plant}": _NO_PLANT, "{tbl}": _NO_TABLET}
+
+
+def _quantity(quantity: blocks.Quantity, at: str) -> None:
+    is_guess = quantity.basis == "estimated" and quantity.qualifier == "exact"
+    must(not is_guess, f"{at}/qualifier", "estimated-not-exact")
 
 
 def _of_drug(drug: str, quantity: blocks.Quantity, at: str) -> None:
@@ -117,6 +124,11 @@ def _drug(seized: operational.DrugSeized, at: str) -> None:
     quantity = seized.quantity
     _of_drug(seized.drug, quantity, f"{at}/quantity")
     _more(quantity.value, f"{at}/quantity/value")
+    is_weight = quantity.unit in _WEIGHTS and quantity.count == "official"
+    # Who does not say how it was weighed may have multiplied packages.
+    must(
+        not is_weight or quantity.basis is not None, f"{at}/quantity/basis", "official-weighed"
+    )
     if quantity.value is None:
         _more(quantity.packages, f"{at}/quantity/packages")
 
@@ -280,6 +292,7 @@ OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     blocks.LineString: _line,
     blocks.Polygon: _polygon,
     blocks.Vessel: _vessel,
+    blocks.Quantity: _quantity,
     operational.DrugSeized: _drug,
     operational.Seizure: _seizure,
     boarding.BoardingRequest: _request,

@@ -182,7 +182,9 @@ def _notice(content: wanted.CommonCrime, at: str) -> None:
         is_given = getattr(content, name) is not None
         # A vessel may be known by her hull number alone.
         is_given = is_given or (name == "vessel" and content.hull_id is not None)
-        must(is_given == (name == about), f"{at}/{name}", "notice-subject")
+        # Somebody is looked for with what they have; a thing alone.
+        beside = about == "person" and is_given
+        must(beside or is_given == (name == about), f"{at}/{name}", "notice-subject")
     if content.person is not None:
         fits = content.person.person_role == _ROLES.get(content.notice_class)
         must(fits, f"{at}/person/person_role", "notice-role")

@@ -6,6 +6,7 @@ Each rule refuses with ``wrong-value`` and the name of what was expected. Those 
 
 from __future__ import annotations
 
+import unicodedata
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,10 +63,18 @@ _SHARED = (
     "translation-language",
     "unit-with-value",
     "vessel-described",
+    "visible",
     "weighed-beside-packages",
 )
 _THEMES = (case_rules, people_rules, contradictions)
 RULES = tuple(sorted({*_SHARED, *FORMS, *(rule for theme in _THEMES for rule in theme.RULES)}))
+
+
+# Forms of what people write. Letters, digits, punctuation and symbols are seen; some letters of
+# Hangul and the empty cell of Braille only fill a place.
+_WRITTEN = frozenset({"line", "prose"})
+_SEEN = frozenset("LNPS")
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 def check(bulletin: kinds.Bulletin, codes: Codes) -> None:
@@ -157,7 +166,8 @@ def _looked_at(struct: type) -> list[tuple[str, Shape]]:
 def _has_rules(shape: Shape) -> bool:
     if shape.kind == "list":
         return _has_rules(shape.items[0])
-    return shape.kind in ("struct", "choice") or bool(shape.codes) or shape.form in FORMS
+    is_checked = shape.form in FORMS or shape.form in _WRITTEN
+    return shape.kind in ("struct", "choice") or bool(shape.codes) or is_checked
 
 
 def _scalar(shape: Shape, value: Any, at: str, look: _Look) -> None:
@@ -165,8 +175,15 @@ def _scalar(shape: Shape, value: Any, at: str, look: _Look) -> None:
         if at in look.unknown:
             return
         raise Refusal(Code.WRONG_VALUE, at, expected="code", list=shape.codes, found=value[:48])
+    if shape.form in _WRITTEN:
+        must(_is_visible(value), at, "visible")
     if shape.form in FORMS and not FORMS[shape.form](value):
         refuse(at, shape.form)
+
+
+def _is_visible(text: str) -> bool:
+    """Tell whether there is anything in a text that a reader sees."""
+    return any(unicodedata.category(each)[0] in _SEEN and each not in _FILLERS for each in text)
 
 
 def _text(text: blocks.Text, at: str) -> None:
