@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -40,16 +40,21 @@ def done_to(marks: Sequence[Mark], session: Session) -> list[str]:
 
 # What a bulletin is in a word, for programs: the first of these that holds.
 STATES = ("locked", "cancelled", "superseded", "corrected", "open")
-_STATE_OF: dict[Relation, str] = {
+_STATE_OF: dict[Relation, Literal["cancelled", "superseded", "corrected"]] = {
     "cancels": "cancelled",
     "corrects": "corrected",
     "supersedes": "superseded",
 }
 
 
+def done(mark: Mark) -> Literal["cancelled", "superseded", "corrected"]:
+    """Return what one mark does to a bulletin, in one of ``STATES``."""
+    return _STATE_OF[mark.relation]
+
+
 def state(item: Delivered, marks: Sequence[Mark]) -> str:
     """Return what a bulletin is, in one of ``STATES``."""
-    holds = {_STATE_OF[each.relation] for each in marks} | {"open"}
+    holds = {"open", *(done(each) for each in marks)}
     if item.locked:
         holds.add("locked")
     return next(word for word in STATES if word in holds)

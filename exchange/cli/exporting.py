@@ -25,7 +25,7 @@ from exchange.model.identity import uuid7
 
 if TYPE_CHECKING:
     from exchange.client.reading import Delivered, Item
-    from exchange.gateway import Cover, Format, Sharing, Source
+    from exchange.gateway import Bearing, Cover, Format, Sharing, Source
     from exchange.model.bulletin import Bulletin
 
 _OUT = click.option(
@@ -74,6 +74,7 @@ def export(session: Session, what: str, to: Format, sharing: Sharing, out: Path 
         "type": opened.bulletin.type,
         "to": to,
         "marking": gateway.banner(opened.cover),
+        "bears": opened.cover.bears,
         "draft": is_draft,
         "bytes": len(data),
         "lost": msgspec.to_builtins(gateway.lost(opened.bulletin, to)),
@@ -92,6 +93,12 @@ def _say(session: Session, told: dict[str, Any]) -> None:
             "This is a draft: nobody has signed or sent it.",
         )
     _warn(session, f"Marca: {told['marking']}", f"Marking: {told['marking']}")
+    if "review-overdue" in told["bears"]:
+        _warn(
+            session,
+            "REVISIÓN VENCIDA: ya debía haberse decidido si las personas siguen nombradas.",
+            "REVIEW OVERDUE: whether people stay named was to be decided by now.",
+        )
     for each in told["lost"]:
         _warn(session, f"No se lleva: {each['es']}", f"Not carried: {each['en']}")
     if count := told["disarmed"]:
@@ -154,8 +161,15 @@ def _drafted(file: Path, sharing: Sharing) -> _Opened:
 def _of_inbox(session: Session, identity: str, sharing: Sharing) -> _Opened:
     item, items = asyncio.run(_found(session, identity))
     # That it was cancelled or corrected since must not get lost on the way out.
-    shown.warn(bearing.marks(items).get(item.index, []), session, err=True)
-    return _Opened(whole(item), gateway.of_header(item.header, sharing))
+    marks = bearing.marks(items).get(item.index, [])
+    shown.warn(marks, session, err=True)
+    bulletin = whole(item)
+    bears: list[Bearing] = [shown.done(each) for each in marks]
+    if bulletins.overdue(bulletin, world.now()):
+        bears.append("review-overdue")
+    return _Opened(
+        bulletin, gateway.of_header(item.header, sharing, list(dict.fromkeys(bears)))
+    )
 
 
 def whole(item: Delivered) -> Bulletin:

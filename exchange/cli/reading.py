@@ -32,6 +32,7 @@ from exchange.client.reading import (
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects
+from exchange.model.bulletin import overdue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -232,6 +233,7 @@ def _told(item: Item, session: Session) -> dict[str, Any]:
                 "title": _title(item, session),
                 "state": "",
                 "late": item.late,
+                "review_overdue": is_review_overdue(item),
                 "attachments": len(header.attachments),
                 "id": header.id,
                 "granted_by": item.grant.endpoint if item.grant else None,
@@ -270,6 +272,11 @@ def _told(item: Item, session: Session) -> dict[str, Any]:
             }
 
 
+def is_review_overdue(item: Delivered) -> bool:
+    """Tell whether somebody is named beyond the day of their review."""
+    return item.bulletin is not None and bool(overdue(item.bulletin, world.now()))
+
+
 def _when(taken_ms: int, session: Session) -> str:
     """Return a time to the millisecond for programs, to the second for people."""
     return zulu_ms(taken_ms) if session.as_json else zulu(taken_ms // 1000)
@@ -296,6 +303,8 @@ def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     if item.grant:
         words.append("concedido" if spanish else "granted")
     words += standing
+    if is_review_overdue(item):
+        words.append("REVISIÓN VENCIDA" if spanish else "REVIEW OVERDUE")
     if item.late:
         words.append("tardío" if spanish else "late")
     if count := len(item.header.attachments):
@@ -347,6 +356,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
                 "header": item.header,
                 "bulletin": saving.without_keys(item.bulletin),
                 "not_understood": item.not_understood,
+                "review_overdue": overdue(item.bulletin, world.now()),
                 **shown.told(item, items, marks),
                 "to_acknowledge": [chasing.told(each) for each in owing],
                 **({} if folder is None else {"saved": [str(path) for path in saved]}),
@@ -360,7 +370,11 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
     chasing.show(owing, session)
     click.echo(render.heading(item.header, session.lang, codes))
     click.echo()
-    click.echo(render.page(item.bulletin, session.lang, codes, unknown=item.not_understood))
+    click.echo(
+        render.page(
+            item.bulletin, session.lang, codes, unknown=item.not_understood, now=world.now()
+        )
+    )
     shown.show(item, items, session)
     if item.grant:
         by, since = item.grant.endpoint, zulu(item.grant.at)

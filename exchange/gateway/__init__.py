@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from exchange.errors import Code, Refusal
 from exchange.gateway import cap, drafting, geojson, members, misp, stix, stix_reading, tables
-from exchange.gateway.cover import SHARINGS, Cover, Sharing, banner, of_draft, of_header
+from exchange.gateway.cover import (
+    SHARINGS,
+    Bearing,
+    Cover,
+    Sharing,
+    banner,
+    of_draft,
+    of_header,
+)
 from exchange.gateway.losses import lost
 from exchange.gateway.taking import FORMATS, Format, admit, takes
 
@@ -24,6 +32,7 @@ __all__ = [
     "IMPORTED",
     "SHARINGS",
     "SOURCES",
+    "Bearing",
     "Cover",
     "Format",
     "Imported",

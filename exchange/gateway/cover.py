@@ -11,7 +11,7 @@ from exchange.model import draft as drafts
 from exchange.model.header import Marking, Precedence, Reference, Status, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from exchange.model.bulletin import Bulletin
     from exchange.model.codes import Codes, Lang
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 
 Sharing = Literal["organisation", "community", "connected", "all"]
+# What was done to a bulletin since, as far as is known here, and what of it is overdue.
+Bearing = Literal["cancelled", "superseded", "corrected", "review-overdue"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
 
 
 class Cover(msgspec.Struct, frozen=True):
     """The part of a header that other systems are told; times are integer seconds UTC.
 
-    ``sharing`` is how far who exports it lets it travel where a format asks (MISP).
+    ``sharing`` is how far who exports it lets it travel where a format asks (MISP). ``bears``
+    is what was done to it since: it leads every marking.
     """
 
     endpoint: str
@@ -38,9 +41,12 @@ class Cover(msgspec.Struct, frozen=True):
     expires: int
     refs: list[Reference]
     sharing: Sharing = "organisation"
+    bears: list[Bearing] = []
 
 
-def of_header(header: Header, sharing: Sharing = "organisation") -> Cover:
+def of_header(
+    header: Header, sharing: Sharing = "organisation", bears: Sequence[Bearing] = ()
+) -> Cover:
     """Return the cover of a bulletin that was posted."""
     return Cover(
         endpoint=header.endpoint,
@@ -52,6 +58,7 @@ def of_header(header: Header, sharing: Sharing = "organisation") -> Cover:
         expires=header.expires,
         refs=header.refs,
         sharing=sharing,
+        bears=list(bears),
     )
 
 
@@ -79,10 +86,12 @@ def of_draft(
 def banner(cover: Cover) -> str:
     """Return status and marking as one line of codes that reads the same in both languages.
 
-    For instance ``EXERCISE // TLP:AMBER // REL TO PAN, USA // H2 // ORCON``.
+    For instance ``EXERCISE // TLP:AMBER // REL TO PAN, USA // H2 // ORCON``; one that was taken
+    back begins with ``CANCELLED``.
     """
     marking = cover.marking
     parts = [
+        *(each.upper().replace("-", " ") for each in cover.bears),
         cover.status.upper() if cover.status != "actual" else "",
         f"TLP:{marking.tlp.upper()}",
         f"REL TO {', '.join(marking.releasable_to)}",
@@ -90,6 +99,14 @@ def banner(cover: Cover) -> str:
         "ORCON" if marking.originator_control else "",
     ]
     return " // ".join(part for part in parts if part)
+
+
+_SINCE: dict[Bearing, str] = {
+    "cancelled": "bears-cancelled",
+    "superseded": "bears-superseded",
+    "corrected": "bears-corrected",
+    "review-overdue": "bears-review-overdue",
+}
 
 
 def statement(cover: Cover, lang: Lang, codes: Codes) -> str:
@@ -104,7 +121,8 @@ def statement(cover: Cover, lang: Lang, codes: Codes) -> str:
         ("originator_control", control),
     )
     named = [(codes.words("fields", name, lang), words) for name, words in facts]
-    return "\n".join(f"{label}: {words}" for label, words in named if words)
+    since = [codes.phrase(_SINCE[each], lang) for each in cover.bears]
+    return "\n".join([*since, *(f"{label}: {words}" for label, words in named if words)])
 
 
 def _all(name: str, found: Iterable[str], lang: Lang, codes: Codes) -> str:

@@ -85,6 +85,8 @@ def _about(cover: Cover, lang: Lang, codes: Codes) -> dict[str, Any]:
         "verb": cover.verb,
         "precedence": cover.precedence,
         "precedence.label": codes.words("precedence", cover.precedence, lang),
+        "bears": cover.bears,
+        "refs": [{"rel": ref.rel, "id": ref.id} for ref in cover.refs],
         "issued": moment(cover.issued),
         "expires": moment(cover.expires),
     }

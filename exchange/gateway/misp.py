@@ -259,6 +259,7 @@ def _tags(bulletin: Bulletin, cover: Cover) -> Iterator[str]:
         yield f'exchange:handling="{code}"'
     yield f'exchange:originator-control="{str(marking.originator_control).lower()}"'
     yield f'exchange:status="{cover.status}"'
+    yield from (f'exchange:bears="{each}"' for each in cover.bears)
     yield f'exchange:precedence="{cover.precedence}"'
     yield f'exchange:type="{bulletin.type}"'
     if bulletin.grading is not None:

@@ -97,6 +97,7 @@ class Bundle:
             "verb": cover.verb,
             "endpoint": cover.endpoint,
             "expires": moment(cover.expires),
+            **({"bears": cover.bears} if cover.bears else {}),
         }
         self.objects += [
             _organization(self.originator, origin, "organization", self._markings),

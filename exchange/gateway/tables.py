@@ -76,8 +76,15 @@ def count_disarmed(data: bytes) -> int:
 
 def _about(type_: str, cover: Cover) -> dict[str, str]:
     marking = cover.marking
+    refs = {
+        f"{_COVER}refs.{place}.{name}": told
+        for place, ref in enumerate(cover.refs, 1)
+        for name, told in (("rel", ref.rel), ("id", ref.id))
+    }
+    bears = {f"{_COVER}bears": " ".join(cover.bears)} if cover.bears else {}
     return {
         "type": type_,
+        **bears,
         f"{_COVER}status": cover.status,
         f"{_COVER}precedence": cover.precedence,
         f"{_COVER}verb": cover.verb,
@@ -88,6 +95,7 @@ def _about(type_: str, cover: Cover) -> dict[str, str]:
         f"{_COVER}marking.releasable_to": " ".join(marking.releasable_to),
         f"{_COVER}marking.handling": " ".join(marking.handling),
         f"{_COVER}marking.originator_control": _cell(marking.originator_control),
+        **refs,
     }
 
 

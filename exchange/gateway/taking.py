@@ -76,6 +76,9 @@ def _admit_event(bulletin: Bulletin, cover: Cover) -> None:
 
 def _admit_alert(bulletin: Bulletin, cover: Cover) -> None:
     marking = cover.marking
+    for each in ("cancelled", "superseded"):
+        # An alert goes on by itself: nobody is warned of what no longer holds.
+        _must(each not in cover.bears, "", "cap", each)
     _must(marking.tlp in _MAY_ALERT, "/marking/tlp", "cap", marking.tlp)
     _must(not marking.originator_control, _CONTROL, "cap", "originator-control")
     _must("h2" not in marking.handling, "/marking/handling", "cap", "h2")

@@ -13,7 +13,9 @@ import msgspec
 from exchange.model.bulletin import blocks, kinds, migration
 from exchange.model.bulletin import shape as shapes
 from exchange.model.bulletin.amendments import Change
+from exchange.model.bulletin.audience import overdue
 from exchange.render import values
+from exchange.render.referents import referents
 from exchange.render.visible import lines, visible
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ WIDTH = 88
 _KEY = re.compile(r'"[A-Za-z0-9_-]{43}"')
 _LABEL = 28
 _STEP = 2
+# Members that speak of something else in the bulletin.
+_ENDS = ("from_ref", "to_ref")
 _FIRST = ("id", "origin", "observed", "due", "regime", "declares", "grading")
 _ORDER = (*_FIRST, "content", "remarks", "attachments")
 
@@ -43,12 +47,14 @@ _ONE_LINE: dict[type, Callable[[Any, Lang, Codes], str]] = {
 }
 
 
-def page(
+def page(  # noqa: PLR0913  (time arrives as an argument too)
     bulletin: AnyBulletin,
     lang: Lang,
     codes: Codes,
     width: int = WIDTH,
     unknown: Sequence[Unknown] = (),
+    *,
+    now: int | None = None,
 ) -> str:
     """Return a bulletin as text.
 
@@ -58,6 +64,7 @@ def page(
         codes: the code lists.
         width: columns, at least 40.
         unknown: what of it is not known here; shown after the rest, as it stands.
+        now: seconds UTC; marks reviews of people that are overdue. None marks none.
 
     Returns:
         Lines of at most ``width`` columns where words allow it, without trailing line feed.
@@ -66,12 +73,16 @@ def page(
     """
     form = shapes.of_struct(type(bulletin))
     plain = msgspec.to_builtins(bulletin)
-    writer = Writer(lang, codes, width, kinds.TYPES)
+    writer = Writer(lang, codes, width, kinds.TYPES, now)
+    writer.names = referents(plain["content"], lang, codes)
     kind = codes.words("types", bulletin.type, lang)
     head = f"{bulletin.type.upper()} — {kind}"
     rows = [head, "=" * min(len(head), width)]
     if unknown:
         rows += [f"!!! {codes.phrase('read-in-part', lang)} !!!", ""]
+    if now is not None and (late := overdue(bulletin, now)):
+        told = codes.phrase("review-overdue", lang).format(n=len(late), by=bulletin.origin)
+        rows += [f"!!! {told} !!!", ""]
     rows += writer.text(plain["title"], 0)
     rows.append("")
     for name in _ORDER:
@@ -130,8 +141,16 @@ class Writer:
     """Writes members as rows: a label, then its value, then what is inside it."""
 
     def __init__(
-        self, lang: Lang, codes: Codes, width: int, types: dict[str, type[Bulletin]]
+        self,
+        lang: Lang,
+        codes: Codes,
+        width: int,
+        types: dict[str, type[Bulletin]],
+        now: int | None = None,
     ) -> None:
+        self._now = now
+        # What the references inside a bulletin stand for.
+        self.names: dict[str, str] = {}
         self._lang = lang
         self._codes = codes
         self._width = width
@@ -257,7 +276,12 @@ class Writer:
             return lines(str(value))
         word = self._codes.word("fields", name)
         unit = None if word is None else word.unit
-        return [values.scalar(form, value, unit, self._lang, self._codes)]
+        told = values.scalar(form, value, unit, self._lang, self._codes)
+        if name in _ENDS and (meant := self.names.get(str(value))):
+            told = f"{meant} ({told})"
+        if name == "review_by" and self._now is not None and values.is_past(value, self._now):
+            told = f"{told} !!! {self._codes.phrase('overdue', self._lang)} !!!"
+        return [told]
 
     def text(self, value: dict[str, Any], indent: int) -> Iterator[str]:
         """Write free text without a label."""

@@ -25,6 +25,14 @@ def moment(when: datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S}Z ({group})"
 
 
+def is_past(text: str, now: int) -> bool:
+    """Tell whether a time is before another, in seconds UTC; what is no time is not."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp() < now
+    except ValueError:
+        return False
+
+
 def number(value: float) -> str:
     """Return a number with comma between thousands and point before the fraction.
 

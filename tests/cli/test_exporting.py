@@ -85,6 +85,13 @@ def test_a_bulletin_that_was_cancelled_is_exported_with_a_warning(exercise):
     told = exercise.at(WATCH, "export", made, "--to", "csv")
     assert told.code == 0
     assert "CANCEL" in told.err.upper()
+    rows = list(csv.DictReader(io.StringIO(told.out, newline="")))
+    assert {row["marking"].split(" // ")[0] for row in rows} == {"CANCELLED"}
+    for to in ("geojson", "stix", "misp"):
+        answer = exercise.at(WATCH, "export", made, "--to", to, "--json").json
+        assert answer["bears"] == ["cancelled"]
+        assert "cancelled" in answer["document"]
+        assert answer["marking"].startswith("CANCELLED // EXERCISE")
 
 
 @pytest.mark.parametrize(

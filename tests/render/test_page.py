@@ -6,9 +6,10 @@ import json
 import re
 import unicodedata
 
+import msgspec
 import pytest
 
-from exchange.model.bulletin import corrected, decode, shape
+from exchange.model.bulletin import Cor, corrected, decode, overdue, shape
 from exchange.model.bulletin.amendments import Change
 from exchange.model.bulletin.blocks import Text
 from exchange.model.codes import LANGUAGES
@@ -121,10 +122,15 @@ def test_a_correction_shows_field_before_and_after_in_words():
     assert "(no consta)" in text
 
 
+def undecoded(name, pointer, value):
+    """What decoding refuses today, and a newer version may know."""
+    return msgspec.convert(put(plain(name), pointer, value), Cor)
+
+
 def test_a_quoted_value_that_does_not_fit_is_shown_as_json():
-    bulletin = changed("cor-1", "/content/changes/0/before", {"odd": "\u202e[]"})
+    bulletin = undecoded("cor-1", "/content/changes/0/before", {"odd": "\u202e[]"})
     assert '{"odd": "<U+202E>[]"}' in page(bulletin, "es", CODES)
-    bulletin = changed("cor-1", "/content/changes/2/after", "many")
+    bulletin = undecoded("cor-1", "/content/changes/2/after", "many")
     assert '"many"' in page(bulletin, "es", CODES)
 
 
@@ -262,5 +268,65 @@ def test_a_cell_without_a_number_is_said_to_be_small(lang, told):
 def test_a_windows_key_is_never_shown(lang):
     key = plain("dcf-1")["content"]["window_key"]
     assert key not in page(example("dcf-1"), lang, CODES)
-    quoted = changed("cor-1", "/content/changes/0/before", key)
+    quoted = undecoded("cor-1", "/content/changes/0/before", key)
     assert key not in page(quoted, lang, CODES)
+
+
+REVIEW = 1_858_032_000  # 2028-11-17, a day before the review in ocn-1
+
+
+@pytest.mark.parametrize(
+    ("lang", "banner", "word"),
+    [
+        ("es", "!!! REVISIÓN VENCIDA (1)", "VENCIDA !!!"),
+        ("en", "!!! REVIEW OVERDUE (1)", "OVERDUE !!!"),
+    ],
+)
+def test_who_is_named_beyond_their_review_is_marked_loudly(lang, banner, word):
+    bulletin = example("ocn-1")
+    late = page(bulletin, lang, CODES, 200, now=REVIEW + 2 * 86_400)
+    assert banner in late.splitlines()[2]
+    assert "pa.senan" in late.splitlines()[2]
+    [row] = [line for line in late.splitlines() if "2028-11-18" in line]
+    assert row.endswith(f"!!! {word}")
+    for now in (REVIEW, None):
+        assert "!!!" not in page(bulletin, lang, CODES, 200, now=now)
+
+
+def test_a_review_that_a_correction_moves_is_not_overdue_for_what_it_was():
+    person = plain("ocn-1")["content"]["persons"][0]
+    values = plain("cor-1") | {"declares": ["persons"]}
+    values["content"]["target"] |= {"type": "ocn"}
+    after = {**person, "review_by": "2030-01-01T00:00:00Z"}
+    values["content"]["changes"] = [
+        {"pointer": "/content/persons/0", "before": person, "after": after}
+    ]
+    bulletin = decode(json.dumps(values).encode(), CODES)
+    assert overdue(bulletin, REVIEW + 2 * 86_400) == []
+    assert overdue(bulletin, 1_900_000_000) == ["/content/changes/0/after/review_by"]
+
+
+@pytest.mark.parametrize(
+    ("lang", "told"),
+    [
+        ("es", "Depósito de 800 m² junto al puerto (b1)"),
+        ("en", "Warehouse of 800 m² beside the port (b1)"),
+    ],
+)
+def test_what_a_reference_stands_for_is_said_in_words(lang, told):
+    shown = page(example("ocn-1"), lang, CODES, 200)
+    for each in ("PERSON ONE EXERCISE (p1)", "EXERCISE CARGO SA (o1)", told):
+        assert each in shown
+    assert "Bitcoin 1BoatSLRHtKNngkdXEeobR76b53LETtpyT (w1)" in shown
+    # Where it is listed, it is a name of the bulletin's own.
+    assert re.search(r"Refer[a-z]+: +p1$", shown, re.MULTILINE)
+
+
+def test_somebody_without_a_name_is_called_by_an_alias_and_text_is_kept_short():
+    values = plain("smg-1")
+    alias = values["content"]["persons"][0]["aliases"][0]
+    assert f"{alias} (p1)" in page(example("smg-1"), "es", CODES, 200)
+    values = plain("ocn-1")
+    values["content"]["properties"][0]["description"]["text"] = "a\u202e\n" + "b" * 100
+    shown = page(decode(json.dumps(values).encode(), CODES), "es", CODES, 300)
+    assert re.search(r"a<U\+202E> ?b{40,60}… \(b1\)", shown)

@@ -6,6 +6,7 @@ checks, in that order.
 """
 
 from exchange.model.bulletin.audience import check as check_audience
+from exchange.model.bulletin.audience import overdue
 from exchange.model.bulletin.decoding import decode, encode
 from exchange.model.bulletin.difference import changes, corrected, unfounded
 from exchange.model.bulletin.indicators import Indicator, indicators
@@ -77,6 +78,7 @@ __all__ = [
     "decode_newer",
     "encode",
     "indicators",
+    "overdue",
     "repeated",
     "unfounded",
 ]

@@ -55,6 +55,20 @@ def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "")
             must(told, f"{under}{at}/protections", "protection-told")
 
 
+def overdue(bulletin: AnyBulletin, now: int) -> list[str]:
+    """Return the JSON pointers of reviews whose day is past: who stays named is not decided.
+
+    Args:
+        bulletin: decoded; of a correction, what it takes back does not count.
+        now: seconds UTC.
+    """
+    return [
+        f"{at}/review_by"
+        for at, person in persons(bulletin)
+        if "/before" not in at and person.review_by.timestamp() < now
+    ]
+
+
 def _must_not_go_home(person: Person, marking: Marking) -> None:
     if "asylum-seeker" not in person.protections:
         return
