@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange import resources
+from exchange import render, resources
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import TYPES, shape
+from exchange.model.bulletin import TYPES, misfits, shape
 from exchange.model.bulletin.evolution import Difference, differences
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ def _rows(form: Shape, at: str, session: Session) -> Iterator[dict[str, str]]:
 def _kind(member: Member, session: Session) -> str:
     form = member.shape
     inner = form.items[0] if form.kind == "list" else form
-    if inner.codes:
-        return f"codes/{inner.codes}.json"
-    name = inner.form or {"choice": "geometry", "struct": "object"}.get(inner.kind, inner.kind)
-    name = "text" if inner.kind == "struct" and inner.member("text") else name
-    many = {"en": "list of ", "es": "lista de "}[session.lang] if form.kind == "list" else ""
-    return f"{many}{name}"
+    # A text is written as one; its translations are for whoever makes one.
+    is_text = inner.kind == "struct" and inner.member("text") is not None
+    facts = {"expected": "prose"} if is_text else misfits.expected(inner)
+    words = render.expected(facts, session.lang, world.codes())
+    many = {"en": "list, each ", "es": "lista, cada uno "}[session.lang]
+    return f"{many}{words}" if form.kind == "list" else words
 
 
 @schema.command("diff")

@@ -5,6 +5,7 @@ from exchange.render.page import heading, page
 from exchange.render.refusal import (
     Problem,
     RefusalTexts,
+    expected,
     indicator,
     refusal,
     refusal_text,
@@ -16,6 +17,7 @@ __all__ = [
     "RefusalTexts",
     "claim",
     "diff",
+    "expected",
     "heading",
     "indicator",
     "lines",

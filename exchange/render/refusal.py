@@ -59,8 +59,8 @@ def refusal(error: ExchangeError, lang: Lang, texts: Codes) -> Problem:
     entry = texts.refusals[error.code.value]
     said: Explanation = entry.en if lang == "en" else entry.es
     what = [_fill(said.what, error.facts)]
-    if expected := _expected(error.facts, lang, texts):
-        what.append(texts.phrase("expected", lang).format(expected=expected))
+    if wanted := expected(error.facts, lang, texts):
+        what.append(texts.phrase("expected", lang).format(expected=wanted))
     found = error.facts.get("found")
     if found is not None and "{found}" not in said.what:
         shown = visible(str(found))
@@ -104,11 +104,12 @@ def _where(at: str, lang: Lang, codes: Codes) -> str:
     return f"{writer.path(at)} ({visible(at)})"
 
 
-def _expected(facts: Mapping[str, Fact], lang: Lang, codes: Codes) -> str:
-    expected = facts.get("expected")
-    if expected is None:
+def expected(facts: Mapping[str, Fact], lang: Lang, codes: Codes) -> str:
+    """Return what was expected, in words; nothing where the facts do not say."""
+    wanted = facts.get("expected")
+    if wanted is None:
         return ""
-    return _fill(codes.words("expectations", str(expected).strip("`"), lang), facts)
+    return _fill(codes.words("expectations", str(wanted).strip("`"), lang), facts)
 
 
 def _fill(text: str, facts: Mapping[str, Fact]) -> str:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from exchange import resources
 from exchange.cli.main import cli
-from exchange.model.bulletin import TYPES
+from exchange.model.bulletin import TYPES, shape
 
 
 def run(*words):
@@ -24,6 +24,12 @@ def edited(tmp_path, change):
     return str(path)
 
 
+RAW = {
+    *("text", "integer", "number", "boolean", "time", "object", "geometry", "list of object"),
+    *(form.form for code in TYPES for form in shape.every(shape.of(code)) if form.form),
+}
+
+
 @pytest.mark.parametrize("code", sorted(TYPES))
 def test_the_schema_of_every_type_is_shown_in_words_and_as_json(code):
     for lang, word in (("es", "Contenido"), ("en", "Content")):
@@ -31,6 +37,10 @@ def test_the_schema_of_every_type_is_shown_in_words_and_as_json(code):
         assert ran.exit_code == 0
         assert word in ran.stdout
         assert "title*" in ran.stdout
+        # Nothing of the schema's own spelling: no form, kind or file is named.
+        kinds = {line.rstrip().split("  ")[-1].strip() for line in ran.stdout.splitlines()}
+        assert len(kinds) > 5
+        assert not kinds & RAW
     said = json.loads(run("schema", "show", code, "--json").stdout)
     assert said == json.loads(resources.read(f"v1/{code}.schema.json"))
 
