@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from exchange.errors import Code, Refusal
@@ -69,9 +70,11 @@ def _lacking(form: Shape, value: dict[str, Any], at: str) -> Iterator[str]:
                 yield f"{at}/{member.name}"
         elif inner.kind == "struct" and isinstance(found, dict):
             yield from _lacking(inner, found, f"{at}/{member.name}")
-        elif inner.kind == "list" and inner.items[0].kind == "struct":
+        elif inner.kind == "list" and isinstance(found, list):
             for place, one in enumerate(found):
-                yield from _lacking(inner.items[0], one, f"{at}/{member.name}/{place}")
+                # What is of another kind is refused where it is written.
+                if inner.items[0].kind == "struct" and isinstance(one, dict):
+                    yield from _lacking(inner.items[0], one, f"{at}/{member.name}/{place}")
 
 
 class _Writer:
@@ -168,9 +171,20 @@ def _toml(form: Shape, value: Any, at: str) -> str:
             raise Refusal(Code.WRONG_TYPE, at, expected="list")
         items = (_toml(form.items[0], one, f"{at}/{n}") for n, one in enumerate(value))
         return f"[{', '.join(items)}]"
-    if form.kind == "time" and isinstance(value, str) and re.fullmatch(TIME_PATTERN, value):
+    if form.kind == "time" and isinstance(value, str) and _is_time(value):
         return value
     return _inline(value, at)
+
+
+def _is_time(text: str) -> bool:
+    """Tell whether a time may stand without quotes: TOML would not take one that is none."""
+    if not re.fullmatch(TIME_PATTERN, text):
+        return False
+    try:
+        datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        return False
+    return True
 
 
 def _inline(value: Any, at: str) -> str:

@@ -166,7 +166,10 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
         steps = [] if of == _TOP else _steps(of, number)
         for name, cell in row.items():
             is_item = name == _VALUE and of != _TOP
-            _put(bulletin, form, [*steps, *([] if is_item else name.split("."))], cell)
+            inner = [] if is_item else name.split(".")
+            # Places in lists are said by rows: a column that has one is none of ours.
+            if not any(step.isdecimal() for step in inner):
+                _put(bulletin, form, [*steps, *inner], cell)
     return {"post": post, "bulletin": _whole(bulletin)}
 
 
@@ -227,7 +230,10 @@ def _put(bulletin: dict[str, Any], form: Shape, steps: list[str], cell: str) -> 
     """Put a cell where its path leads; one that leads to no member is left aside."""
     at = "/".join(["", *steps])
     there = shapes.at(form, at)
-    if there is None or not members.is_leaf(there):
+    if there is None or there.kind not in _LEAVES:
+        return
+    if any(_is_choice(form, steps[:end]) for end in range(1, len(steps))):
+        # A geometry stands in one cell.
         return
     value = _value(there, cell, f"/bulletin{at}")
     here: Any = bulletin
@@ -262,6 +268,11 @@ def _value(form: Shape, cell: str, at: str) -> Any:
     return msgspec.json.decode(cell) if form.kind == "choice" else value
 
 
+def _is_choice(form: Shape, steps: list[str]) -> bool:
+    above = shapes.at(form, "/".join(["", *steps]))
+    return above is not None and above.kind == "choice"
+
+
 _TYPES: dict[str, Any] = {
     "boolean": bool,
     "integer": int,
@@ -269,3 +280,4 @@ _TYPES: dict[str, Any] = {
     "choice": blocks.Geometry,
     "any": Any,
 }
+_LEAVES = frozenset({"text", "time", *_TYPES})

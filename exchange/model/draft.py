@@ -24,6 +24,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
 _MAX_INTEGER = 2**53
+# Longer than anything is kept, and no time that comes of it is beyond the calendar's end.
+_MAX_DURATION_S = 100 * 366 * 86_400
 # TOML's strings and comments, each to its end or as far as it goes: every start is a match, so
 # one scan is enough. Up to two quotes may stand before the three that end a string.
 _NOT_A_KEY = re.compile(
@@ -350,8 +352,11 @@ def _post(values: dict[str, Any]) -> Post:
     except msgspec.ValidationError as error:
         refusal = misfits.refusal(str(error), lambda at: shape.at(_shape(), at))
         raise Refusal(refusal.code, f"/post{refusal.at}", **refusal.facts) from None
-    if not _DURATION.fullmatch(post.expires):
-        _moment(post.expires)
+    for name, told in (("expires", post.expires), ("retain", post.retain)):
+        if not _DURATION.fullmatch(told):
+            _moment(told)
+        elif seconds(told) > _MAX_DURATION_S:
+            raise Refusal(Code.WRONG_VALUE, f"/post/{name}", expected="duration")
     return post
 
 

@@ -274,3 +274,50 @@ def test_any_cell_gives_a_draft_or_a_refusal(cell, row):
     except Refusal:
         return
     tomllib.loads(made.draft)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "content.seen.place.geometry.coordinates",
+        "content.vessel.former_names.500000000",
+        "content.vessel.former_names.0",
+        "post.refs.1.id",
+        "x.0",
+    ],
+)
+def test_a_column_that_is_no_member_is_left_aside(column):
+    cells = ("[1, 2]", "1", "x")
+    for cell in cells:
+        data = f'row,type,content.notice,{column}\r\nbulletin,voi,lookout,"{cell}"\r\n'
+        made = gateway.imported(data.encode(), "csv", "voi", "en", CODES)
+        values = tomllib.loads(made.draft)["bulletin"]["content"]
+        assert values == {"notice": "lookout", "vessel": {}}
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        {"lang": "en", "text": "x", "translations": [1]},
+        {"lang": "en", "text": "x", "translations": 1},
+        {"lang": "en", "text": "x", "translations": [[{}]]},
+    ],
+)
+def test_translations_of_another_kind_give_a_draft_or_a_refusal(title):
+    made = json.loads(exported("voi-1", "stix"))
+    (report,) = [each for each in made["objects"] if each["type"] == "report"]
+    (told,) = report["extensions"].values()
+    told["bulletin"]["title"] = title
+    try:
+        draft = imported(json.dumps(made).encode()).draft
+    except Refusal as refusal:
+        assert refusal.code.value == "wrong-type"  # noqa: PT017
+        return
+    tomllib.loads(draft)
+
+
+@pytest.mark.parametrize("when", ["2026-99-99T00:00:00Z", "2026-02-30T00:00:00Z"])
+def test_a_day_that_does_not_exist_still_gives_a_draft_that_can_be_read(when):
+    data = f"row,type,observed\r\nbulletin,voi,{when}\r\n"
+    draft = gateway.imported(data.encode(), "csv", "voi", "en", CODES).draft
+    assert tomllib.loads(draft)["bulletin"]["observed"] == when

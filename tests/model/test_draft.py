@@ -262,6 +262,8 @@ def test_a_time_must_be_whole_and_say_its_offset(written, told):
             ("wrong-value", "/post/expires"),
         ),
         ('retain = "365d"', 'retain = "1y"', ("wrong-value", "/post/retain")),
+        ('retain = "365d"', 'retain = "5300w"', ("wrong-value", "/post/retain")),
+        ('expires = "72h"', 'expires = "999999999w"', ("wrong-value", "/post/expires")),
         (
             'feed = "maritime"',
             'feed = "maritime"\nverb = "cancel"',

@@ -109,3 +109,23 @@ def test_another_kind_of_geometry_breaks_a_reader():
     after["$defs"]["Place"]["properties"]["geometry"]["anyOf"][0]["oneOf"] = [*forms, forms[0]]
     (found,) = differences(document(), after)
     assert (found.kind, found.at) == ("form-changed", "/content/place/geometry")
+
+
+@pytest.mark.parametrize("value", [..., False, [{"type": "string"}], True])
+def test_items_that_are_taken_away_or_of_another_form_break_a_reader(value):
+    path = "$defs/Vessel/properties/former_names"
+    before = document()
+    here = before["$defs"]["Vessel"]["properties"]["former_names"]
+    assert isinstance(here["items"], dict)
+    after = changed(f"{path}/items", value)
+    found = differences(before, after)
+    assert [each.is_allowed for each in found] == [False]
+    assert not differences(after, before)[0].is_allowed
+
+
+@pytest.mark.parametrize("branch", [{"type": "string"}, {}])
+def test_another_branch_of_what_may_be_null_breaks_a_reader(branch):
+    path = f"{PLACE}/zone/anyOf"
+    wider = [*document()["$defs"]["Place"]["properties"]["zone"]["anyOf"], branch]
+    assert any(not each.is_allowed for each in differences(document(), changed(path, wider)))
+    assert any(not each.is_allowed for each in differences(changed(path, wider), document()))

@@ -45,3 +45,10 @@ def test_over_many_every_kind_of_change_is_made():
     assert {len(each.get("drugs", [])) for each in seizures} > {1}
     assert any("arrested" not in each or not each["arrested"] for each in seizures)
     assert len({each["event"] for each in seizures}) > 3
+
+
+def test_figures_quoted_from_a_public_source_are_never_made_up():
+    pick = picks(5)
+    quoted = plain("sta-2")["content"]["published"]
+    for _ in range(40):
+        assert vary(plain("sta-2"), CODES, pick)["content"]["published"] == quoted

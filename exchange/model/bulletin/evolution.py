@@ -27,6 +27,7 @@ Kind = Literal[
 # What a minor version may do; the rest breaks partners.
 ALLOWED: frozenset[Kind] = frozenset({"member-added", "code-added"})
 _LOWER = ("minimum", "minLength", "minItems")
+_NULL = {"type": "null"}
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 # Compared one by one, or of no consequence; every other keyword must be the same.
 _LOOKED_INTO = frozenset(
@@ -75,7 +76,7 @@ class _Comparison:
     def _form(self, value: dict[str, Any], side: int) -> dict[str, Any]:
         """Return a schema itself, where it is referred to or may be null."""
         if "anyOf" in value:
-            forms = [form for form in value["anyOf"] if form != {"type": "null"}]
+            forms = [form for form in value["anyOf"] if form != _NULL]
             return self._form(forms[0], side)
         if "$ref" in value:
             name = str(value["$ref"]).removeprefix("#/$defs/")
@@ -94,17 +95,20 @@ class _Comparison:
         yield from _bounds(old, new, at)
         yield from self._members(old, new, at)
         yield from self._choices(old.get("oneOf", []), new.get("oneOf", []), at)
-        if (
-            "items" in old
-            and isinstance(old["items"], dict)
-            and isinstance(new.get("items"), dict)
-        ):
-            yield from self.of(old["items"], new["items"], f"{at}/*")
+        was, now = old.get("items"), new.get("items")
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from self.of(was, now, f"{at}/*")
+        elif was != now:
+            yield Difference("form-changed", f"{at}/*", was, now)
 
     def _nullable(self, before: Any, after: Any, at: str) -> Iterator[Difference]:
         was, now = ("anyOf" in side for side in (before, after))
         if was != now:
             yield Difference("bound-narrower" if was else "form-changed", at, was, now)
+        for side in (before, after):
+            # Of ours each is something or null: whatever else it is, nobody can tell here.
+            if "anyOf" in side and (len(side["anyOf"]) != 2 or _NULL not in side["anyOf"]):
+                yield Difference("form-changed", at, None, side["anyOf"])
 
     def _members(
         self, old: dict[str, Any], new: dict[str, Any], at: str

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     # Its holder, its key there, its shape, whether it must stay.
     _Place = tuple[Any, Any, Shape, bool]
 
-# Members that stay: who speaks, of what, and in which version.
-_FIXED = frozenset({"schema", "id", "origin", "type", "declares", "target"})
+# Members that stay: who speaks, of what, and in which version; and figures that are quoted from
+# a source that everybody can look up.
+_FIXED = frozenset({"schema", "id", "origin", "type", "declares", "target", "published"})
 _TRIES = 20
 _DIGITS = "0123456789"
 
