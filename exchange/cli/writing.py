@@ -18,7 +18,7 @@ from exchange.cli.main import Session, verb
 from exchange.cli.outboxing import warn
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
-from exchange.cli.usage import unreadable
+from exchange.cli.usage import Unusable, unreadable
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault
@@ -63,6 +63,11 @@ _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
 @verb
 def check(session: Session, file: Path, target: str | None, offline: bool) -> None:
     """Validate a draft, and say who would be able to read it. Sends nothing."""
+    if offline and target is not None:
+        raise Unusable(
+            "--target pregunta al nodo: no va con --offline.",
+            "--target asks the node: it does not go with --offline.",
+        )
     read = _read(file)
     if offline or not session.home.names():
         _check_alone(session, read)

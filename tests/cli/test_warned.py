@@ -73,3 +73,10 @@ def test_template_left_as_it_is_is_refused_and_names_the_place(exercise, words):
         ran = exercise.at(OPS, "--lang", lang, *words, str(path))
         assert (ran.code, ran.out, said in ran.err) == (1, "", True)
     assert exercise.at(OPS, "outbox", "--json").json == before
+
+
+def test_a_target_is_not_ignored_in_silence_where_no_node_is_asked(exercise):
+    draft = exercise.draft("rpy-1.es.toml")
+    for lang, said in (("es", "no va con --offline"), ("en", "does not go with --offline")):
+        ran = exercise.run("--lang", lang, "check", "--offline", "--target", "1", draft)
+        assert (ran.code, said in ran.err) == (2, True)

@@ -34,7 +34,10 @@ HONEST = {
         ("szr-2", "/content/route/transit_ports", ["PACTB", "PABLB", "PACTB"]),
         ("szr-1", "/content/drugs/0/logos", ["EXERCISE STAR", "EXERCISE STAR"]),
     ],
-    "consent-recipients": [("con-1", "/content/proposed_to", ["pa.mp", "pa.senan"])],
+    "consent-recipients": [
+        ("con-1", "/content/proposed_to", ["pa.mp", "pa.senan"]),
+        ("con-1", "/content/proposed_to", ["int.interpol", "cr.sp"]),
+    ],
     "counted-once": [
         (
             "sta-2",

@@ -48,7 +48,7 @@ class ReleaseConsent(Block, frozen=True):
 
     consent_step: w.ConsentStep
     target: Target
-    proposed_to: Annotated[list[w.Member], Meta(min_length=1, max_length=20)]
+    proposed_to: Annotated[list[w.ThirdParty], Meta(min_length=1, max_length=20)]
     purpose: Text
     reply_by: w.Time | None = None
     consent: w.Consent | None = None

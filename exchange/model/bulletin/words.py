@@ -25,6 +25,12 @@ Id = Annotated[
     ),
 ]
 Member = Annotated[str, Meta(pattern=r"^[a-z]{2}\.[a-z0-9]{1,30}$", extra={"form": "member"})]
+# Who is no member may be proposed as a reader: an agency of another nation, or under ``int`` an
+# organization of many, such as int.interpol.
+ThirdParty = Annotated[
+    str,
+    Meta(pattern=r"^([a-z]{2}|int)\.[a-z0-9]{1,30}$", extra={"form": "third-party"}),
+]
 HeaderDigest = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$", extra={"form": "header-digest"})
 ]
