@@ -74,7 +74,11 @@ def invented(type_: str, seed: int | None, now: int) -> dict[str, Any]:
     example = drafts.complete(read, id=known["id"], origin=known["origin"], codes=codes)
     values = json.loads(bulletins.encode(example))
     later = dt.datetime.fromtimestamp(now - now % 60, dt.UTC) - _EXAMPLES_AT
-    made = vary(values, codes, pick, later)
+
+    def hold(made: bulletins.Bulletin) -> None:
+        bulletins.check_audience(made, read.post.marking, now)
+
+    made = vary(values, codes, pick, later, hold=hold)
     for each in ("schema", "id", "origin", "attachments"):
         made.pop(each, None)
     if "window_key" in made["content"]:

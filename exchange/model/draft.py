@@ -159,10 +159,15 @@ def complete(
     values.setdefault("declares", _declared(content))
     if isinstance(content, dict) and target is not None:
         values["content"] = content | {"target": msgspec.to_builtins(target)}
-    _must_be_written(values)
+    # In the order in which it is written.
+    _must_be_written(draft.bulletin | {"content": values.get("content")})
     if isinstance(content, dict) and values["due"] is None:
         # What a request asks for by a time is due by that time: the node can enforce it.
         values["due"] = content.get("reply_by")
+    if values["observed"] is None:
+        # Else nobody could tell how long it took from then to its issue.
+        values["observed"] = kinds.seen_at(str(values.get("type")), content)
+    values["declares"] = _sorted(values["declares"])
     try:
         bulletin = decoding.decode(_compact(values), codes)
     except Refusal as refusal:
@@ -170,6 +175,11 @@ def complete(
     if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:
         raise Refusal(Code.VERB_TYPE_MISMATCH, "/post/verb")
     return bulletin
+
+
+def _sorted(declares: Any) -> Any:
+    is_set = isinstance(declares, list) and all(isinstance(each, str) for each in declares)
+    return sorted(declares) if is_set else declares
 
 
 def _declared(content: Any) -> list[str]:

@@ -68,7 +68,7 @@ def test_template_left_as_it_is_is_refused_and_names_the_place(exercise, words):
     path.write_text(exercise.run("draft", "rfi").out, "utf-8")
     before = exercise.at(OPS, "outbox", "--json").json
     error = exercise.at(OPS, *words, str(path), "--json").json["error"]
-    assert (error["code"], error["at"]) == ("placeholder", "/bulletin/observed")
+    assert (error["code"], error["at"]) == ("placeholder", "/bulletin/title/text")
     for lang, said in (("es", "aún no hay nada escrito"), ("en", "is written here yet")):
         ran = exercise.at(OPS, "--lang", lang, *words, str(path))
         assert (ran.code, ran.out, said in ran.err) == (1, "", True)

@@ -202,6 +202,30 @@ def test_what_was_over_before_it_was_issued_is_warned_of(name, pointer, codes):
     assert [(each.code, each.at) for each in found] == [(code, pointer) for code in codes]
 
 
+@pytest.mark.parametrize(
+    ("name", "observed", "codes"),
+    [
+        ("szr-1", "2026-11-22T09:00:00Z", ["observed-apart"]),
+        ("szr-1", "2026-11-24T23:40:00Z", []),
+        ("brr-1", "2026-11-01T00:00:00Z", ["observed-apart"]),
+        ("rfi-1", "2026-11-01T00:00:00Z", []),
+    ],
+)
+def test_two_times_for_one_event_are_warned_of(name, observed, codes):
+    found = indicators(changed(name, "/observed", observed), CODES, NOW)
+    assert [(each.code, each.at) for each in found] == [(code, "/observed") for code in codes]
+
+
+def test_a_network_of_which_nothing_is_listed_is_warned_of():
+    values = plain("ocn-2")
+    for name in ("persons", "organizations", "accounts", "wallets", "links", "transfers"):
+        values["content"].pop(name, None)
+    values["content"].pop("properties", None)
+    values["declares"] = []
+    found = indicators(decode(json.dumps(values).encode(), CODES), CODES, NOW)
+    assert [(each.code, each.at) for each in found] == [("network-bare", "/content")]
+
+
 SEEN = "/content/seen/at"
 WHERE = "/content/seen/place/geometry"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 import tomllib
 
 import msgspec
@@ -112,8 +113,9 @@ def test_a_template_that_was_left_as_it_is_is_refused(code, lang):
     for status in ("exercise", "test", "actual"):
         text = draft.template(code, lang, CODES).replace('"exercise"', f'"{status}"')
         assert f'status = "{status}"' in text
-        first = "/post/to/0" if code == "dcf" else "/bulletin/observed"
-        assert refused(text) == ("placeholder", first)
+        first = {"dcf": "/post/to/0", "brq": "/bulletin/regime"}
+        told = ("placeholder", first.get(code, "/bulletin/title/text"))
+        assert refused(text) == told
 
 
 def blanks(value, at=""):
@@ -424,3 +426,36 @@ def test_dots_in_prose_are_no_depth(value) -> None:
     with pytest.raises(Refusal) as refusal:
         read(f"x = {value}\n")
     assert refusal.value.code == Code.MISSING_MEMBER
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("voi-1.es", "2026-11-23T18:01:00Z"),
+        ("szr-1.es", "2026-11-24T09:40:00Z"),
+        ("brq-1.es", "2026-11-25T02:10:00Z"),
+        ("brr-1.es", "2026-11-25T07:45:00Z"),
+    ],
+)
+def test_when_it_was_observed_is_filled_in_from_what_the_content_says(name, said):
+    text = (FOLDER / f"{name}.toml").read_text()
+    without = re.sub(r"^observed = .*\n", "", text, flags=re.MULTILINE)
+    assert without != text
+    assert f"{complete(without).observed:%Y-%m-%dT%H:%M:%SZ}" == said
+    other = without.replace("[bulletin]\n", "[bulletin]\nobserved = 2026-11-01T00:00:00Z\n")
+    assert f"{complete(other).observed:%Y-%m-%dT%H:%M:%SZ}" == "2026-11-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("name", ["dlg-1.es", "mig-1.es", "rfi-1.es"])
+def test_what_does_not_say_when_it_was_observed_is_left_so(name):
+    text = (FOLDER / f"{name}.toml").read_text()
+    without = re.sub(r"^observed = .*\n", "", text, flags=re.MULTILINE)
+    assert complete(without).observed is None
+
+
+def test_declarations_may_be_written_in_any_order():
+    text = (FOLDER / "smg-1.es.toml").read_text()
+    text = text.replace(
+        "[bulletin]\n", '[bulletin]\ndeclares = ["protected-person", "persons"]\n', 1
+    )
+    assert complete(text).declares == ["persons", "protected-person"]

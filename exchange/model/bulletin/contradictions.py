@@ -19,6 +19,7 @@ from exchange.model.bulletin import (
     operations,
     records,
     requests,
+    wanted,
 )
 from exchange.model.bulletin.demands import must
 
@@ -77,7 +78,15 @@ def _area(ring: list[blocks.Position]) -> float:
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise(apart)) / 2
 
 
+def _vehicle(vehicle: wanted.Vehicle, at: str) -> None:
+    known = (vehicle.vin, vehicle.chassis, vehicle.plate, vehicle.make, vehicle.model)
+    # Nobody stops every white car.
+    must(any(each is not None for each in known), at, "vehicle-described")
+
+
 def _vessel(vessel: blocks.Vessel, at: str) -> None:
+    for name in ("length_m", "beam_m", "gross_tonnage"):
+        _more(getattr(vessel, name), f"{at}/{name}")
     length, beam = vessel.length_m, vessel.beam_m
     fits = length is None or beam is None or beam <= length
     must(fits, f"{at}/beam_m", "beam-within-length")
@@ -292,6 +301,7 @@ OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     blocks.LineString: _line,
     blocks.Polygon: _polygon,
     blocks.Vessel: _vessel,
+    wanted.Vehicle: _vehicle,
     blocks.Quantity: _quantity,
     operational.DrugSeized: _drug,
     operational.Seizure: _seizure,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.model.bulletin import blocks, boarding, operational, operations, shape
+from exchange.model.bulletin import (
+    blocks,
+    boarding,
+    networks,
+    operational,
+    operations,
+    shape,
+)
+from exchange.model.bulletin.kinds import Voi, seen_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from exchange.errors import Fact
     from exchange.model.bulletin.kinds import Bulletin
@@ -23,6 +31,7 @@ _YEARS = {"sta": 20, "dlg": 20, "smg": 20, "ocn": 20, "crm": 20}
 _YEARS_OF_REPORTS = 2
 # Clocks differ: what was seen a moment after issue is not odd.
 _SKEW_S = 300
+_DAY_S = 86_400
 # Where bulletins of these two nations are about: both coasts of the Americas, in degrees.
 _WEST, _EAST, _SOUTH, _NORTH = -130.0, -30.0, -60.0, 60.0
 
@@ -48,7 +57,8 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     ``port-unknown`` (well-formed, but not in our list of ports), ``date-far`` (years from its
     issue), ``after-issue`` (said to have happened, and later than its issue),
     ``due-before-issue`` (nobody can answer by then), ``over-before-issue`` (an authorization, a
-    window or a plan that had ended when it was issued),
+    window or a plan that had ended when it was issued), ``observed-apart`` (over a day from
+    when the content says it happened), ``network-bare`` (nobody and nothing of it is listed),
     ``position-swapped`` and ``position-hemisphere`` (outside the region, and inside it with
     latitude and longitude, or east and west, exchanged).
 
@@ -60,6 +70,7 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     look = _Look(codes, issued, _YEARS.get(bulletin.type, _YEARS_OF_REPORTS))
     return [
         *_happened(bulletin.observed, "/observed", look),
+        *_apart(bulletin, look),
         *_due(bulletin, issued),
         *_walk(shape.of(bulletin.type), bulletin, "", look),
     ]
@@ -88,6 +99,8 @@ def _struct(value: object, at: str, look: _Look) -> Iterator[Indicator]:
     match value:
         case blocks.Vessel():
             yield from _flag(value, at, look.codes)
+        case networks.CrimeNetwork():
+            yield from _network(value, at)
         case blocks.Place():
             yield from _geometry(value.geometry, f"{at}/geometry/coordinates")
         case operational.VesselOfInterest(seen=seen, eta=eta):
@@ -134,6 +147,26 @@ def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator
 def _over(when: datetime, at: str, look: _Look) -> Iterator[Indicator]:
     if -look.years * _YEAR_S <= when.timestamp() - look.issued < 0:
         yield Indicator("over-before-issue", at, {})
+
+
+def _apart(bulletin: Bulletin, look: _Look) -> Iterator[Indicator]:
+    seen = seen_at(bulletin.type, msgspec.to_builtins(bulletin.content))
+    if bulletin.observed is None or not isinstance(seen, str):
+        return
+    when = datetime.strptime(seen, "%Y-%m-%dT%H:%M:%S%z")
+    # A lookout may be for a vessel that was last seen long ago.
+    is_lookout = isinstance(bulletin, Voi) and bulletin.content.notice == "lookout"
+    # One that lies ahead is told as that.
+    is_ahead = max(bulletin.observed, when).timestamp() - look.issued > _SKEW_S
+    apart_s = abs((bulletin.observed - when).total_seconds())
+    if _DAY_S < apart_s <= look.years * _YEAR_S and not (is_lookout or is_ahead):
+        yield Indicator("observed-apart", "/observed", {})
+
+
+def _network(network: networks.CrimeNetwork, at: str) -> Iterator[Indicator]:
+    named = (network.persons, network.organizations, network.accounts, network.wallets)
+    if not any((*named, network.properties)):
+        yield Indicator("network-bare", at, {})
 
 
 def _due(bulletin: Bulletin, issued: int) -> Iterator[Indicator]:

@@ -6,7 +6,7 @@ schema, template and page follow from the struct.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
@@ -245,6 +245,24 @@ VERBS: dict[str, tuple[Verb, ...]] = {
     "rpy": ("reply",),
     "brp": ("reply",),
 }
+
+
+# Where a report says in its content when it was seen to happen.
+_SEEN: dict[str, tuple[str, ...]] = {
+    "voi": ("seen", "at"),
+    "brq": ("seen", "at"),
+    "brr": ("boarded_at",),
+    "szr": ("seized_at",),
+}
+
+
+def seen_at(type_: str, content: Any) -> Any:
+    """Return when a report says that it happened, as JSON says it; None if it does not."""
+    if type_ not in _SEEN:
+        return None
+    for step in _SEEN[type_]:
+        content = content.get(step) if isinstance(content, dict) else None
+    return content
 
 
 def repeated(bulletin: AnyBulletin) -> dict[str, str | int | list[str] | None]:

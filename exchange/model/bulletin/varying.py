@@ -19,6 +19,7 @@ from exchange.model.bulletin.decoding import decode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from exchange.model.bulletin.kinds import Bulletin
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
 
@@ -33,12 +34,14 @@ _TRIES = 20
 _DIGITS = "0123456789"
 
 
-def vary(
+def vary(  # noqa: PLR0913  (the world arrives as arguments)
     values: dict[str, Any],
     codes: Codes,
     pick: Pick,
     later: timedelta = timedelta(),
+    *,
     changes: int = 24,
+    hold: Callable[[Bulletin], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Return another valid bulletin of the same type.
 
@@ -48,6 +51,7 @@ def vary(
         pick: returns a number from 0 up to, not including, its argument.
         later: by how much every time in it is moved: all alike, so that their order stays.
         changes: how many are tried.
+        hold: what else it is held to; raises ``Refusal``.
     """
     found: dict[str, Any] = _moved(values, later)
     form = shape.of(found["type"])
@@ -55,14 +59,14 @@ def vary(
         tried = copy.deepcopy(found)
         places = list(_places(form, tried))
         _change(places[pick(len(places))], codes, pick)
-        if _holds(tried, codes):
+        if _holds(tried, codes, hold):
             found = tried
     return found
 
 
-def _holds(values: dict[str, Any], codes: Codes) -> bool:
+def _holds(values: dict[str, Any], codes: Codes, hold: Callable[[Bulletin], None]) -> bool:
     try:
-        decode(json.dumps(values, ensure_ascii=False).encode(), codes)
+        hold(decode(json.dumps(values, ensure_ascii=False).encode(), codes))
     except Refusal:
         return False
     return True
