@@ -291,7 +291,10 @@ class Writer:
         shown, notes = str(value["text"]), []
         original = str(value["lang"])
         if original != self._lang:
-            found = [one for one in value.get("translations", []) if one["lang"] == self._lang]
+            # A quoted value may have null where a list is meant.
+            found = [
+                one for one in value.get("translations") or [] if one["lang"] == self._lang
+            ]
             if found:
                 shown = str(found[0]["text"])
                 notes.append(self._translation(found[0]))

@@ -204,3 +204,9 @@ def test_what_a_bulletin_answers_stays_when_another_is_made_up():
     target = plain("rpy-1")["content"]["target"]
     for _ in range(20):
         assert vary(plain("rpy-1"), CODES, pick)["content"]["target"] == target
+
+
+def test_a_vulnerability_is_counted_once():
+    values = plain("mig-1")
+    values["content"]["vulnerable"][0] = {"vulnerability": "ill-or-injured", "n": 5}
+    assert told(values) == ("/content/vulnerable", "cell-once")

@@ -132,6 +132,9 @@ def test_a_quoted_value_that_does_not_fit_is_shown_as_json():
     assert '{"odd": "<U+202E>[]"}' in page(bulletin, "es", CODES)
     bulletin = undecoded("cor-1", "/content/changes/2/after", "many")
     assert '"many"' in page(bulletin, "es", CODES)
+    text = {"lang": "en", "text": "as it was", "translations": None}
+    values = put(plain("cor-1"), "/content/changes/0", {"pointer": "/title", "before": text})
+    assert "as it was" in page(msgspec.convert(values, Cor), "es", CODES)
 
 
 def test_the_difference_of_two_versions_is_field_before_after():
