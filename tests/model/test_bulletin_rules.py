@@ -396,6 +396,8 @@ def test_what_is_honest_is_not_refused(name, pointer, value):
     ("name", "pointer", "value", "rule"),
     [
         ("crm-1", "/content/imei", "490154203237518", "notice-subject"),
+        ("brp-1", "/content/target/type", "rfi", "target-brq"),
+        ("brp-1", "/content/actions_authorised", [], "boarding-valid"),
         ("szr-2", "/content/drugs/0/quantity/basis", ..., "weighed-beside-packages"),
         (
             "szr-2",
