@@ -60,6 +60,7 @@ def test_consent_is_asked_for_and_answered(made):
 def test_a_boarding_without_a_request_is_reported_too(made, tmp_path):
     draft = json.loads(made.at(OPS, "draft", "brr", "--seed", "1").out)
     draft["bulletin"]["content"].pop("target")
+    draft["bulletin"]["content"]["vessel"] = {"vessel_type": "go-fast"}
     draft["post"]["to"] = ["us.jiatfs/watch"]
     (tmp_path / "brr.json").write_text(json.dumps(draft))
     result = posted(made, OPS, "post", str(tmp_path / "brr.json"))
