@@ -162,17 +162,17 @@ def test_cancelled_correction_leaves_nothing():
     assert (held.after, held.unfounded[0].found) == (None, None)
 
 
-def test_corrected_correction_leaves_what_it_should_have():
+def test_correction_whose_words_were_corrected_still_does_what_it_did():
     def mended(one):
         of = plain("cor-1")["id"]
         values = plain("cor-2")
         values["content"]["target"] |= {"id": of, "origin": "pa.senan", "type": "cor"}
-        change = {"pointer": "/content/changes/0/after", "before": 60.0, "after": 61.0}
+        was = one.bulletin.title.text
+        change = {"pointer": "/title/text", "before": was, "after": "EXERCISE"}
         values["content"]["changes"] = [change]
         return [bearing(3, "correct", one, decode(json.dumps(values).encode(), CODES))]
 
-    held = again(seizure(), done=mended)
-    assert (held.after, held.unfounded[0].found) == (None, 61.0)
+    assert again(seizure(), done=mended).after.content.drugs[0].purity_pct == 79.0
 
 
 def test_first_correction_is_held_to_the_bulletin_as_it_was_before_the_second():
