@@ -14,8 +14,8 @@ from exchange.errors import Code, Refusal
 from exchange.gateway.cover import statement
 from exchange.model.codes import LANGUAGES
 from exchange.model.header import Reference
-from tests.gateway.handed import CODES, WIDE, cover
-from tests.model.bulletins import example
+from tests.gateway.handed import WIDE, cover
+from tests.model.bulletins import CODES, example
 
 ALL = ["cancelled", "superseded", "corrected", "review-overdue"]
 TARGET = "0192f3a0-0000-7000-8000-0000000000aa"
