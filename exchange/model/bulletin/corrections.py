@@ -6,8 +6,9 @@ and is held to what belongs there.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import blocks, misfits, shape
@@ -23,73 +24,82 @@ if TYPE_CHECKING:
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
 
-_PERSON = re.compile(r"/content/(persons/[0-9]+|person)(?=/|\Z)")
-_PERSONS = "/content/persons"
 # A file is sealed to its bulletin's id: a correction brings its own.
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
 # Their parts mean nothing alone, and rules join them.
-_WHOLE = (blocks.Quantity, blocks.Grading)
+_WHOLE = (blocks.Quantity, blocks.Grading, Person)
 
 
 class Side(NamedTuple):
-    """One value that a correction tells: where it stands, of which member, what belongs there.
+    """One value that a correction tells: where it stands, and the change that it is a side of.
 
+    ``form`` is what belongs at the place that it corrects, ``holder`` what that is a member or
+    an item of; both None where there is no such place, or none that is known here.
     ``is_past`` is whether it is what the bulletin said before.
     """
 
     at: str
-    pointer: str
+    change: Change
+    holder: Shape | None
     form: Shape | None
     value: Any
     is_past: bool
+
+    def typed(self) -> Any:
+        """Return the value as what belongs at its place, without members that are not known.
+
+        Raises:
+            Refusal: it is not of that type, or no such place is known.
+        """
+        if self.form is None:
+            refuse(self.at, "change-pointer")
+        return _typed(self.form, self.value, self.at)
+
+
+def _typed(form: Shape, value: Any, at: str) -> Any:
+    return misfits.converted(form, known(form, value), at, lambda inner: shape.at(form, inner))
 
 
 def sides(correction: Correction) -> Iterator[Side]:
     """Yield each value that a correction tells; nothing of what was not given."""
     for place, change in enumerate(correction.changes):
-        form = _form(correction, change)
+        holder, form = _forms(correction.target.type, change.pointer)
         for name in ("before", "after"):
             value = getattr(change, name)
             if value is not None:
                 at = f"/content/changes/{place}/{name}"
-                yield Side(at, change.pointer, form, value, name == "before")
+                yield Side(at, change, holder, form, value, name == "before")
 
 
-def _form(correction: Correction, change: Change) -> Shape | None:
-    kind = correction.target.type
-    return shape.at(shape.of(kind), change.pointer) if kind in TYPES else None
+def _forms(kind: str, pointer: str) -> tuple[Shape | None, Shape | None]:
+    """Return what is known of a place in a type: what holds it, and what belongs there."""
+    if kind not in TYPES:
+        return None, None
+    holder, _, last = pointer.rpartition("/")
+    found = shape.at(shape.of(kind), holder)
+    return found, None if found is None else shape.at(found, f"/{last}")
 
 
-def is_person(pointer: str) -> bool:
-    """Tell whether a pointer leads to somebody: corrected as a whole, or not at all."""
-    return _PERSON.fullmatch(pointer) is not None
+def is_apart(form: Shape) -> bool:
+    """Tell whether what is inside a place is corrected by itself, or only as a whole."""
+    return form.struct not in _WHOLE and form.kind not in ("choice", "pair")
 
 
-def persons(correction: Correction) -> Iterator[tuple[str, Person]]:
-    """Yield everybody that a correction names.
+def as_written(kind: str, pointer: str, value: Any) -> Any:
+    """Return a value as its bulletin would write it: without what says nothing.
 
-    Raises:
-        Refusal: a person is told in part, or is none.
+    Args:
+        kind: the bulletin's type.
+        pointer: the value's place.
+        value: any; one that does not belong there is returned as it is.
     """
-    for side in sides(correction):
-        found = _PERSON.match(side.pointer)
-        if found is not None:
-            whole = found.end() == len(side.pointer)
-            must(whole, f"{side.at.rpartition('/')[0]}/pointer", "change-whole-person")
-            yield side.at, _person(side.value, side.at)
-        elif side.pointer == _PERSONS:
-            listed = side.value if isinstance(side.value, list) else [side.value]
-            for place, each in enumerate(listed):
-                yield f"{side.at}/{place}", _person(each, f"{side.at}/{place}")
-
-
-def _person(value: Any, at: str) -> Person:
-    form = shape.of_struct(Person)
+    _, form = _forms(kind, pointer)
+    if form is None or value is None:
+        return value
     try:
-        found: Person = misfits.converted(form, known(form, value), at, lambda _: None)
+        return msgspec.to_builtins(_typed(form, value, ""))
     except Refusal:
-        raise Refusal(Code.WRONG_VALUE, at, expected="change-whole-person") from None
-    return found
+        return value
 
 
 def known(form: Shape, value: Any) -> Any:
@@ -113,7 +123,7 @@ def strange(correction: Correction, codes: Codes) -> Iterator[Unknown]:
     if correction.target.type not in TYPES:
         return
     for place, change in enumerate(correction.changes):
-        if _form(correction, change) is None:
+        if _forms(correction.target.type, change.pointer)[1] is None:
             yield Unknown(f"/content/changes/{place}/pointer", change.pointer)
     for side in sides(correction):
         if side.form is not None:
@@ -136,15 +146,17 @@ def check_place(correction: Correction, place: int, unknown: frozenset[str]) -> 
     # The content as a whole would bring in whoever and whatever is in it.
     fits = steps[0] not in _FIXED and steps != ["content"]
     must(fits, f"{at}/pointer", "change-pointer")
-    if correction.target.type not in TYPES or f"{at}/pointer" in unknown:
+    if correction.target.type not in TYPES:
         # Of a newer version: its own reader will look.
         return
     holder = form = shape.of(correction.target.type)
     for step in steps:
-        is_apart = form.struct not in _WHOLE and form.kind not in ("choice", "pair")
-        inner = shape.at(form, f"/{step}") if is_apart else None
+        whole = "change-whole-person" if form.struct is Person else "change-pointer"
+        must(is_apart(form), f"{at}/pointer", whole)
+        inner = shape.at(form, f"/{step}")
         if inner is None:
-            refuse(f"{at}/pointer", "change-pointer")
+            must(f"{at}/pointer" in unknown, f"{at}/pointer", "change-pointer")
+            return
         holder, form = form, inner
     must(all(_is_open(each) for each in shape.every(form)), f"{at}/pointer", "change-pointer")
     member = holder.member(steps[-1])
@@ -160,21 +172,17 @@ def _is_open(form: Shape) -> bool:
 
 
 def read(side: Side, unknown: frozenset[str], codes: Codes) -> Any:
-    """Return what a correction tells as what belongs at its place; None where none is known.
+    """Return what a correction tells as what belongs at its place.
 
     Args:
-        side: one of ``sides``.
+        side: one of ``sides``, of a place that is known.
         unknown: JSON pointers of what is of a newer version.
         codes: the code lists.
 
     Raises:
-        Refusal: it is not of that type.
+        Refusal: it is not of that type, or has a member that this has not.
     """
-    form = side.form
-    if form is None:
-        return None
-    for each in strangers(form, side.value, side.at, codes):
+    for each in strangers(side.form, side.value, side.at, codes) if side.form else ():
         if not each.is_code and each.at not in unknown:
             raise Refusal(Code.UNKNOWN_MEMBER, each.at, name=each.at.rsplit("/", 1)[-1][:64])
-    value = known(form, side.value)
-    return misfits.converted(form, value, side.at, lambda at: shape.at(form, at))
+    return side.typed()

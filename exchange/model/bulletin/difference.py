@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.errors import Code, Refusal
+from exchange.model.bulletin import corrections, shape
 from exchange.model.bulletin.amendments import Change
-from exchange.model.bulletin.corrections import is_person
 from exchange.model.bulletin.decoding import decode
 from exchange.model.bulletin.shape import steps
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.model.bulletin.kinds import AnyBulletin, Cor
+    from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
 
-_WHOLE = ("quantity", "grading", "geometry")
 _FIXED = ("schema", "id", "origin", "type", "attachments")
 
 
@@ -33,25 +33,31 @@ def changes(before: AnyBulletin, after: AnyBulletin) -> list[Change]:
     """Return the members that differ, deepest first named: what a correction carries.
 
     Lists of equal length are compared item by item; otherwise the list changed as a whole, and
-    so do a quantity, a grading and a geometry, whose parts mean nothing alone.
+    so does a person and whatever else a correction tells only as a whole.
     """
     old, new = plain(before), plain(after)
     for name in _FIXED:
         old.pop(name, None)
         new.pop(name, None)
-    return [Change(at, was, now) for at, was, now in _differ("", old, new)]
+    form = shape.of_struct(type(before))
+    return [Change(at, was, now) for at, was, now in _differ(form, "", old, new)]
 
 
-def _differ(at: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+def _differ(form: Shape, at: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if old == new and type(old) is type(new):
         return
-    apart = isinstance(old, dict) and isinstance(new, dict)
-    if apart and at.rsplit("/", 1)[-1] not in _WHOLE and not is_person(at):
-        for name in [*old, *(name for name in new if name not in old)]:
-            yield from _differ(f"{at}/{name}", old.get(name), new.get(name))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+    if isinstance(old, dict) and isinstance(new, dict) and corrections.is_apart(form):
+        for member in form.members:
+            was, now = old.get(member.name), new.get(member.name)
+            yield from _differ(member.shape, f"{at}/{member.name}", was, now)
+    elif (
+        isinstance(old, list)
+        and isinstance(new, list)
+        and len(old) == len(new)
+        and form.kind == "list"
+    ):
         for number, (was, now) in enumerate(zip(old, new, strict=True)):
-            yield from _differ(f"{at}/{number}", was, now)
+            yield from _differ(form.items[0], f"{at}/{number}", was, now)
     elif old != new:
         yield at, old, new
 
@@ -72,7 +78,7 @@ def corrected(bulletin: AnyBulletin, correction: Cor, codes: Codes) -> AnyBullet
         raise Refusal(Code.TARGET_MISMATCH, "/content/target")
     values = copy.deepcopy(plain(bulletin))
     for number, change in enumerate(correction.content.changes):
-        if not _apply(values, change):
+        if not _apply(bulletin.type, values, change):
             raise Refusal(Code.TARGET_MISMATCH, f"/content/changes/{number}")
     return decode(msgspec.json.encode(values), codes)
 
@@ -84,17 +90,18 @@ def unfounded(bulletin: AnyBulletin, correction: Cor) -> list[tuple[Change, Any]
         said: Any = values
         for step in steps(change.pointer):
             said = _child(said, step)
-        if not _apply(values, change):
+        if not _apply(bulletin.type, values, change):
             found.append((change, said))
     return found
 
 
-def _apply(values: dict[str, Any], change: Change) -> bool:
+def _apply(kind: str, values: dict[str, Any], change: Change) -> bool:
     *path, last = steps(change.pointer)
     here: Any = values
     for step in path:
         here = _child(here, step)
-    if not isinstance(here, dict | list) or _child(here, last) != change.before:
+    before = corrections.as_written(kind, change.pointer, change.before)
+    if not isinstance(here, dict | list) or _child(here, last) != before:
         return False
     if isinstance(here, list):
         if not _is_index(here, last):
@@ -112,7 +119,7 @@ _NULLABLE = frozenset({"observed", "due", "regime", "grading", "remarks"})
 
 
 def _is_index(values: list[Any], step: str) -> bool:
-    return step.isascii() and step.isdecimal() and int(step) < len(values)
+    return shape.is_index(step) and int(step) < len(values)
 
 
 def _child(value: Any, step: str) -> Any:

@@ -86,18 +86,26 @@ def converted(form: Shape, value: Any, at: str, within: Callable[[str], Shape | 
     Raises:
         Refusal: ``wrong-type``, ``wrong-value``, ``missing-member`` or ``unknown-member``.
     """
-    if isinstance(value, str):
-        is_prose = form.form == "prose"
-        is_spelt = form.kind != "time" or _TIME.fullmatch(value) is not None
-        if not is_spelt or (not is_prose and not lexical.is_line(value)):
-            raise Refusal(Code.WRONG_VALUE, at, **expected(form))
-    if form.kind == "integer" and type(value) is not int:
-        raise Refusal(Code.WRONG_TYPE, at, **expected(form))
+    _check_spelling(form, value, at)
     try:
         return msgspec.convert(value, _type(form))
     except msgspec.ValidationError as error:
         found = refusal(str(error), within)
     raise Refusal(found.code, f"{at}{found.at}", **found.facts)
+
+
+def _check_spelling(form: Shape, value: Any, at: str) -> None:
+    """Refuse what is not spelled as what belongs there, where no member's name tells it."""
+    if isinstance(value, list) and form.kind == "list":
+        for place, each in enumerate(value):
+            _check_spelling(form.items[0], each, f"{at}/{place}")
+    elif isinstance(value, str):
+        is_prose = form.form == "prose"
+        is_spelt = form.kind != "time" or _TIME.fullmatch(value) is not None
+        if not is_spelt or (not is_prose and not lexical.is_line(value)):
+            raise Refusal(Code.WRONG_VALUE, at, **expected(form))
+    elif form.kind == "integer" and type(value) is not int:
+        raise Refusal(Code.WRONG_TYPE, at, **expected(form))
 
 
 _SCALARS: dict[str, Any] = {

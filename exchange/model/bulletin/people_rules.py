@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from exchange.model.bulletin import (
@@ -10,6 +11,7 @@ from exchange.model.bulletin import (
     migration,
     networks,
     people,
+    shape,
     wanted,
 )
 from exchange.model.bulletin.checkdigits import ledger_address, mrz
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exchange.model.bulletin.kinds import AnyBulletin
+    from exchange.model.bulletin.shape import Shape
 
 RULES = (
     "change-whole-person",
@@ -61,16 +64,37 @@ def persons(bulletin: AnyBulletin) -> Iterator[tuple[str, people.Person]]:
     What a correction says of a person names them too, as it was and as it is.
 
     Raises:
-        Refusal: a correction's person is none, or is told in part.
+        Refusal: what a correction tells is not of the type of its place.
     """
-    content = bulletin.content
-    if isinstance(content, networks.CrimeNetwork):
-        for place, person in enumerate(content.persons):
-            yield f"/content/persons/{place}", person
-    elif isinstance(content, wanted.CommonCrime) and content.person is not None:
-        yield "/content/person", content.person
-    elif isinstance(content, amendments.Correction):
-        yield from corrections.persons(content)
+    if isinstance(bulletin.content, amendments.Correction):
+        for side in corrections.sides(bulletin.content):
+            if side.form is not None and _may_name(side.form):
+                yield from _named(side.form, side.typed(), side.at)
+    else:
+        yield from _named(shape.of_struct(type(bulletin)), bulletin, "")
+
+
+def _named(form: Shape, value: Any, at: str) -> Iterator[tuple[str, people.Person]]:
+    if isinstance(value, people.Person):
+        yield at, value
+    elif form.kind == "list":
+        for place, each in enumerate(value):
+            yield from _named(form.items[0], each, f"{at}/{place}")
+    else:
+        for name, inner in _holders(type(value)):
+            if (held := getattr(value, name)) is not None:
+                yield from _named(inner, held, f"{at}/{name}")
+
+
+@cache
+def _holders(struct: type) -> list[tuple[str, Shape]]:
+    """Return the members of a struct in which somebody may be named, by name."""
+    members = shape.of_struct(struct).members
+    return [(each.name, each.shape) for each in members if _may_name(each.shape)]
+
+
+def _may_name(form: Shape) -> bool:
+    return any(each.struct is people.Person for each in shape.every(form))
 
 
 def check(bulletin: AnyBulletin) -> None:
@@ -149,13 +173,13 @@ def _link(link: networks.Link, at: str) -> None:
     must(start is None or end is None or start < end, f"{at}/valid_until", "valid-period")
 
 
-def shown_cell(n: int | None, at: str) -> None:
-    """Refuse a number of people so small that it points at them; nought points at nobody."""
+def _shown(n: int | None, at: str) -> None:
+    # So small a number points at people; nought points at nobody.
     must(n is None or n == 0 or n >= SMALLEST_CELL, at, "small-cell")
 
 
 def _cell(cell: migration.FlowCell | migration.VulnerableCount, at: str) -> None:
-    shown_cell(cell.n, f"{at}/n")
+    _shown(cell.n, f"{at}/n")
 
 
 def _flow(content: migration.MigrationFlow, at: str) -> None:
@@ -214,6 +238,11 @@ GUARDS: dict[type, Callable[[Any, str], None]] = {
     networks.Wallet: _wallet,
     migration.FlowCell: _cell,
     migration.VulnerableCount: _cell,
+}
+# The same of one member, which a correction tells without what is beside it.
+OF_MEMBER: dict[tuple[type | None, str], Callable[[Any, str], None]] = {
+    (migration.FlowCell, "n"): _shown,
+    (migration.VulnerableCount, "n"): _shown,
 }
 OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     networks.CrimeNetwork: _network,

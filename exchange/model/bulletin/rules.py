@@ -256,12 +256,15 @@ def _told(content: amendments.Correction, look: _Look) -> None:
     for place in range(len(content.changes)):
         corrections.check_place(content, place, look.unknown)
     for side in corrections.sides(content):
+        if side.form is None or side.holder is None:
+            continue
         value = corrections.read(side, look.unknown, look.codes)
-        if side.form is not None:
-            # What was said before was accepted once, perhaps before there was a rule.
-            _walk(side.form, value, side.at, look._replace(joins=not side.is_past))
-            if content.target.type == "mig" and side.pointer.endswith("/n"):
-                people_rules.shown_cell(value, side.at)
+        # What was said before was accepted once, perhaps before there was a rule.
+        _walk(side.form, value, side.at, look._replace(joins=not side.is_past))
+        name = side.change.pointer.rpartition("/")[2]
+        guard = people_rules.OF_MEMBER.get((side.holder.struct, name))
+        if guard is not None:
+            guard(value, side.at)
 
 
 def _response(response: records.ResponseTime, at: str) -> None:

@@ -173,6 +173,9 @@ def _step(shape: Shape, step: str) -> Shape | None:
     if shape.kind == "choice":
         found = (_step(item, step) for item in shape.items)
         return next((item for item in found if item is not None), None)
-    if shape.kind in ("list", "pair") and step.isdecimal() and step.isascii():
-        return shape.items[0]
-    return None
+    return shape.items[0] if shape.kind in ("list", "pair") and is_index(step) else None
+
+
+def is_index(step: str) -> bool:
+    """Tell whether a step of a JSON pointer is a place in a list, which has one spelling."""
+    return step.isascii() and step.isdecimal() and (step == "0" or step[0] != "0")
