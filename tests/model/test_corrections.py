@@ -8,25 +8,15 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import changes, check_audience, decode
-from tests.model.bulletins import CODES, drafted, example, plain, put, said
+from exchange.model.bulletin import changes, check_audience, corrected, decode
+from exchange.model.bulletin.people_rules import persons
+from tests.model.bulletins import CODES, drafted, example, plain, put, said, verdict
+from tests.model.correcting import correcting
 
 NOW = 1795620000
-OTHER = "0192f3a0-0000-7000-8000-0000000000fe"
 ILL = {"vulnerability": "ill-or-injured", "n": 3}
 PACKED = {"qualifier": "exact", "count": "field", "packages": 40}
 NARROW = drafted("smg-1.es.toml").post.marking
-
-
-def correcting(name, *changed, declares=("persons", "protected-person")):
-    """A correction of an example, with these changes."""
-    target = plain(name)
-    values = plain("cor-1") | {"id": OTHER, "declares": list(declares)}
-    values["content"]["target"] = {name: target[name] for name in ("id", "origin", "type")}
-    values["content"]["changes"] = [
-        dict(zip(("pointer", "before", "after"), each, strict=True)) for each in changed
-    ]
-    return values
 
 
 def person(**more):
@@ -135,6 +125,11 @@ def test_what_the_bulletin_itself_may_not_say_its_correction_may_not(name, chang
         ),
         ("cor-1", ("/content/changes/0/after", None, person()), "wrong-value", "pointer"),
         ("cor-1", ("/content/changes", [], [{}]), "wrong-value", "pointer"),
+        ("voi-1", ("/content/vessel/former_names/01", "A", "B"), "wrong-value", "pointer"),
+        ("smg-1", ("/content/persons/1/ref", "p2", "p3"), "wrong-value", "pointer"),
+        ("voi-1", ("/content/vessel/former_names", [], ["A\nB"]), "wrong-value", "after/0"),
+        ("voi-1", ("/content/vessel/former_names", [], [None]), "wrong-type", "after/0"),
+        ("smg-1", ("/content/persons/1", person(), None), "wrong-value", "after"),
     ],
 )
 def test_what_could_not_stand_in_a_bulletin_does_not_stand_in_a_correction(
@@ -226,3 +221,37 @@ def test_the_difference_of_two_versions_names_a_person_whole():
     assert change.after["surname"] == "OTHER"
     corrects = correcting("smg-1", (change.pointer, change.before, change.after))
     assert decode(json.dumps(corrects).encode(), CODES)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"lang": "en", "text": "A", "translations": []},
+        {"lang": "en", "text": "A", "translations": [], "weather": None},
+    ],
+)
+def test_what_says_nothing_makes_no_difference_to_what_was_said_before(before):
+    values = put(plain("szr-1"), "/remarks", {"lang": "en", "text": "A"})
+    target = decode(json.dumps(values).encode(), CODES)
+    correction = correcting("szr-1", ("/remarks", before, {"lang": "en", "text": "B"}))
+    refused = verdict(correction)
+    if "weather" in before:
+        assert refused.code is Code.UNKNOWN_MEMBER
+        return
+    made = corrected(target, decode(json.dumps(correction).encode(), CODES), CODES)
+    assert made.remarks.text == "B"
+
+
+def test_nobody_is_named_where_a_type_has_no_place_for_it_nor_missed_where_it_has():
+    named = {"/content/persons/0", "/content/persons/1"}
+    assert {at for at, _ in persons(example("smg-1"))} == named
+    assert [at for at, _ in persons(example("crm-2"))] == ["/content/person"]
+    assert list(persons(example("voi-1"))) == []
+    values = correcting("smg-1", ("/content/persons", [person()], [person(), person()]))
+    told = decode(json.dumps(values).encode(), CODES)
+    at = "/content/changes/0"
+    assert [each for each, _ in persons(told)] == [
+        f"{at}/before/0",
+        f"{at}/after/0",
+        f"{at}/after/1",
+    ]

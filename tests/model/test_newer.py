@@ -13,6 +13,7 @@ from exchange.model.bulletin.strangers import Unknown
 from exchange.model.codes import LANGUAGES
 from exchange.render import page
 from tests.model.bulletins import CODES, NAMES, example, plain, put
+from tests.model.correcting import correcting
 from tests.model.test_bulletin_schemas import places
 
 
@@ -177,17 +178,6 @@ def test_nothing_that_is_changed_is_a_traceback(name):
             except Refusal:
                 continue
             assert page(found.bulletin, "es", CODES, unknown=found.unknown)
-
-
-def correcting(name, *changed):
-    target = plain(name)
-    values = plain("cor-1") | {"declares": ["persons", "protected-person"]}
-    values["id"] = "0192f3a0-0000-7000-8000-0000000000fe"
-    values["content"]["target"] = {key: target[key] for key in ("id", "origin", "type")}
-    values["content"]["changes"] = [
-        dict(zip(("pointer", "before", "after"), each, strict=True)) for each in changed
-    ]
-    return values
 
 
 def test_a_correction_of_what_a_newer_version_added_is_read_in_part():
