@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from exchange.client import (
+    amending,
     attaching,
     compose,
     following,
@@ -204,6 +205,8 @@ class Agency:
     ) -> Prepared:
         """Return what would be sealed and who could read it. See ``compose.prepare``.
 
+        A correction of what is held here is applied to it first, and refused as its readers
+        would.
         The files in ``attach`` are looked at, and sealed when it is posted. Where the node is
         away it is prepared by the trust documents that are held, and says as of when.
         """
@@ -219,7 +222,21 @@ class Agency:
             files=attaching.look(attach),
             in_spite=in_spite,
         )
+        if prepared.header.verb == "correct":
+            prepared = await self._held_to_target(prepared, in_spite)
         return msgspec.structs.replace(prepared, as_of_ms=as_of_ms)
+
+    async def _held_to_target(self, prepared: Prepared, in_spite: bool) -> Prepared:
+        world, keys = self.world, self.keys
+        ours = amending.posted(
+            prepared.header, world.outbox, world.kept, keys.openers, world.codes
+        )
+        # Nobody is asked: a correction is not to wait for what a node may keep back.
+        held = [*ours, *await self.inbox.as_held()]
+        objection = amending.objection(prepared, held, world.codes)
+        if objection is not None and not in_spite:
+            raise objection
+        return msgspec.structs.replace(prepared, objection=prepared.objection or objection)
 
     async def post(self, prepared: Prepared, mark: str = "", tell: Tell = untold) -> Receipt:
         """Seal, keep, upload what is attached, post; return the receipt, verified.

@@ -123,7 +123,8 @@ def corrections(item: Delivered, items: Sequence[Item]) -> list[Delivered]:
 def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | None:
     """Hold a correction to what it corrects; None where one of the two cannot be read here.
 
-    So too where it does not match and an earlier correction, which may be why, is not here.
+    So too where it does not match and an earlier correction, which may be why, is not here or
+    cannot be read here whole.
     """
     target = target_of(correction, items)
     if target is None or not isinstance(correction.bulletin, Cor) or target.bulletin is None:
@@ -143,6 +144,9 @@ def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | N
     is_missing = any(
         each.relation == "corrects" and not each.is_here and each.index < correction.accepted
         for each in marks(items).get(target.index, [])
+    )
+    is_missing = is_missing or any(
+        each.bulletin is None or each.not_understood for each in order[1:]
     )
     return None if held.after is None and is_missing else held
 

@@ -19,7 +19,7 @@ from exchange.client.outbox import Outbox
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import header as headers
 from exchange.seal import body, close, jws
-from exchange.seal.open import content_key
+from exchange.seal.open import content_key, open_body
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Header
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing
-    from exchange.seal.close import Closed
+    from exchange.seal.close import Closed, Envelope
     from exchange.seal.open import Opener, Unwrapper
 
 _DRAWER = "content-key"
@@ -92,16 +92,32 @@ class KeptKeys:
         """
         self.destroy_overdue(now)
         info = body.wrap_info(body.context(header), header.suite)
+        try:
+            return content_key([self._wrap(header)], info, openers)
+        except Refusal as refusal:
+            if refusal.code in (Code.KEY_DESTROYED, Code.CONTENT_KEY_GONE):
+                raise
+            raise Fault(Code.KEY_FILE, name=header.id) from refusal
+
+    def text(self, sealed: Envelope, header: Header, openers: Sequence[Unwrapper]) -> bytes:
+        """Return the text of a bulletin that we posted.
+
+        Args:
+            sealed: as it was posted.
+            header: its own, decoded.
+            openers: our keys, present and past.
+
+        Raises:
+            Refusal: its key or its body is gone, or what was kept does not open it.
+            Fault: ``mail-damaged``.
+        """
+        return open_body(header, sealed.body, openers, self._wrap(header)).text
+
+    def _wrap(self, header: Header) -> body.Wrap:
         found = self._cabinet.get(_DRAWER, header.id)
         if found is None:
             raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
-        try:
-            wrap = body.parse_wrap(_row(found).wrapped, header.suite)
-            return content_key([wrap], info, openers)
-        except Refusal as refusal:
-            if refusal.code is Code.KEY_DESTROYED:
-                raise
-            raise Fault(Code.KEY_FILE, name=header.id) from refusal
+        return body.parse_wrap(_row(found).wrapped, header.suite)
 
     def wrapped(self) -> Iterator[tuple[str, int, str]]:
         """Yield each bulletin's id, until when its key is kept, and the key that opens it.

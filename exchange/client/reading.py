@@ -396,7 +396,8 @@ def unseal(
         item = msgspec.structs.replace(item, opened=opened)
         bulletin, unknown = _read_text(opened.text, codes, item.header.schema)
         check_repeated(item.header, bulletin)
-        bulletins.check_audience(bulletin, item.header.marking, item.header.issued)
+        marking, issued = item.header.marking, item.header.issued
+        bulletins.check_audience(bulletin, marking, issued, unknown=unknown)
     except Refusal as refusal:
         return msgspec.structs.replace(item, locked=refusal)
     return msgspec.structs.replace(item, bulletin=bulletin, not_understood=unknown)

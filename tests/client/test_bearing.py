@@ -10,7 +10,7 @@ import pytest
 from exchange.client.bearing import MAX_CORRECTIONS, Mark, hold, marks
 from exchange.client.reading import Delivered
 from exchange.errors import Code
-from exchange.model.bulletin import decode
+from exchange.model.bulletin import Unknown, decode
 from exchange.model.header import RELATION_OF, Reference
 from exchange.model.identity import digest
 from tests.builders import COAST, new_id, world
@@ -173,6 +173,25 @@ def test_correction_whose_words_were_corrected_still_does_what_it_did():
         return [bearing(3, "correct", one, decode(json.dumps(values).encode(), CODES))]
 
     assert again(seizure(), done=mended).after.content.drugs[0].purity_pct == 79.0
+
+
+@pytest.mark.parametrize("how", ["locked", "in part"])
+def test_correction_that_follows_one_that_cannot_be_read_is_said_to_be_unchecked(how):
+    def unread(one):
+        if how == "locked":
+            return msgspec.structs.replace(one, bulletin=None)
+        unknown = [Unknown("/content/changes/1/pointer", "/content/weather")]
+        said = correction(("/remarks", {"lang": "en", "text": "A"}, None))
+        return msgspec.structs.replace(one, bulletin=said, not_understood=unknown)
+
+    first = seizure()
+    one = bearing(2, "correct", first, correction((PURITY, None, 60.0)))
+    two = bearing(4, "correct", first, correction((PURITY, 60.0, 79.0)))
+    assert hold(two, [first, one, two], CODES).after
+    assert hold(two, [first, unread(one), two], CODES) is None
+    # What holds in spite of it holds.
+    lone = bearing(4, "correct", first, correction((PURITY, None, 79.0)))
+    assert hold(lone, [first, unread(one), lone], CODES).after
 
 
 def test_first_correction_is_held_to_the_bulletin_as_it_was_before_the_second():

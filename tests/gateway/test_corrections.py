@@ -1,4 +1,4 @@
-"""Whatever a correction tells is shown and carried, or refused: nothing of it is a traceback."""
+"""Whatever a correction tells is shown and carried or refused: never a traceback."""
 
 from __future__ import annotations
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import OfNewerType, decode, decode_newer, encode
+from exchange.model.bulletin import (
+    OfNewerType,
+    check_audience,
+    decode,
+    decode_newer,
+    encode,
+)
 from exchange.model.bulletin.newer import is_newer
 from exchange.model.bulletin.strangers import Unknown
 from exchange.model.codes import LANGUAGES
 from exchange.render import page
-from tests.model.bulletins import CODES, NAMES, example, plain, put
+from tests.model.bulletins import CODES, NAMES, drafted, example, plain, put
 from tests.model.correcting import correcting
 from tests.model.test_bulletin_schemas import places
+
+NOW = 1795620000
 
 
 def newer(values, **members):
@@ -215,6 +224,42 @@ def test_people_in_a_correction_of_a_newer_version_are_guarded_as_ever(change, t
     after = {**person, **change, "eye_colour": "x"}
     values = correcting("smg-1", ("/content/persons/1", person, after))
     assert refused(newer(values)) == (Code.WRONG_VALUE, f"/content/changes/0/{told}")
+
+
+def hidden(where, somebody):
+    """A bulletin of a newer version that names somebody where we know of no place for it."""
+    if where == "member":
+        return plain("smg-1") | {"victims": [somebody]}
+    if where == "type":
+        return put(plain("voi-1"), "/type", "wld") | {"content": {"led_by": {"who": somebody}}}
+    values = correcting("smg-1", ("/content/victims/0", None, somebody))
+    if where == "correction of a type":
+        values["content"]["target"]["type"] = "wld"
+    return values
+
+
+@pytest.mark.parametrize("where", ["member", "type", "correction", "correction of a type"])
+def test_whoever_a_newer_version_names_is_guarded_wherever_that_is(where):
+    somebody = plain("smg-1")["content"]["persons"][1] | {"eye_colour": "x"}
+    everybody = ["persons", "protected-person"]
+    values = hidden(where, somebody) | {"declares": everybody}
+    found = read(newer(values))
+    narrow = drafted("smg-1.es.toml").post.marking
+    assert check_audience(found.bulletin, narrow, NOW, unknown=found.unknown) is None
+    wide = msgspec.structs.replace(narrow, releasable_to=["PAN", "VEN"])
+    with pytest.raises(Refusal) as caught:
+        check_audience(found.bulletin, wide, NOW, unknown=found.unknown)
+    assert caught.value.code is Code.ASYLUM_TO_ORIGIN
+    for declares in ([], ["persons"]):
+        assert refused(newer(values | {"declares": declares})) == (
+            Code.WRONG_VALUE,
+            "/declares",
+        )
+    unnamed = {**somebody, "surname": None, "given_names": None, "aliases": []}
+    values = hidden(where, unnamed) | {"declares": everybody}
+    with pytest.raises(Refusal) as caught:
+        read(newer(values))
+    assert caught.value.facts["expected"] == "person-named"
 
 
 def test_the_content_as_a_whole_is_not_corrected_in_any_version():

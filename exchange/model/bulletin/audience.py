@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin.demands import must
+from exchange.model.bulletin.kinds import Cor
 from exchange.model.bulletin.people_rules import persons
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.model.bulletin.kinds import AnyBulletin
     from exchange.model.bulletin.people import Person
+    from exchange.model.bulletin.strangers import Unknown
     from exchange.model.header import Marking
 
 # 28 CFR 23.20(h): what is kept of a person is reviewed within five years.
@@ -25,7 +29,13 @@ _NOT_FOR_PEOPLE = ("green", "clear")
 _NARROW = ("red", "amber+strict")
 
 
-def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "") -> None:
+def check(
+    bulletin: AnyBulletin,
+    marking: Marking,
+    issued: int,
+    under: str = "",
+    unknown: Sequence[Unknown] = (),
+) -> None:
     """Hold a bulletin that names people to its marking.
 
     Args:
@@ -33,6 +43,7 @@ def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "")
         marking: its header's, or its draft's.
         issued: seconds UTC.
         under: where the bulletin is, for the pointers told: ``/bulletin`` in a draft.
+        unknown: what of it is of a newer version.
 
     Raises:
         Refusal: ``persons-audience``, ``protected-persons`` or ``asylum-to-origin``, at the
@@ -43,9 +54,9 @@ def check(bulletin: AnyBulletin, marking: Marking, issued: int, under: str = "")
         _must_be_narrow(marking)
     if "persons" in bulletin.declares and marking.tlp in _NOT_FOR_PEOPLE:
         raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=marking.tlp)
-    for at, person in persons(bulletin):
+    for at, person in persons(bulletin, unknown):
         _must_not_go_home(person, marking)
-        if "/before" in at:
+        if isinstance(bulletin, Cor) and at.split("/")[4:5] == ["before"]:
             # What a correction takes back held when it was written, if at all.
             continue
         within = 0 < person.review_by.timestamp() - issued <= MAX_REVIEW_S

@@ -6,7 +6,7 @@ and is held to what belongs there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from exchange.model.bulletin.amendments import Change, Correction
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
+
+T = TypeVar("T")
 
 # A file is sealed to its bulletin's id: a correction brings its own.
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
@@ -100,6 +102,17 @@ def as_written(kind: str, pointer: str, value: Any) -> Any:
         return msgspec.to_builtins(_typed(form, value, ""))
     except Refusal:
         return value
+
+
+def reads_as(struct: type[T], value: Any) -> T | None:
+    """Return any value as a struct, without members that it has not; None where it is none."""
+    kind: type = struct
+    form = shape.of_struct(kind)
+    try:
+        found = _typed(form, value, "") if isinstance(value, dict) else None
+    except Refusal:
+        return None
+    return found if isinstance(found, struct) else None
 
 
 def known(form: Shape, value: Any) -> Any:

@@ -80,7 +80,7 @@ def decode(data: bytes, codes: Codes, schema: str) -> Newer:
         raise misfits.refusal(str(error), lambda at: shape.at(form, at)) from None
     if isinstance(bulletin.content, Correction):
         found += corrections.strange(bulletin.content, codes)
-    rules.check_known(bulletin, codes, [each.at for each in found])
+    rules.check_known(bulletin, codes, unknown + found)
     return Newer(version, bulletin, unknown + found)
 
 

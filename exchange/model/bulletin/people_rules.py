@@ -19,10 +19,11 @@ from exchange.model.bulletin.demands import must
 from exchange.model.bulletin.migration import SMALLEST_CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exchange.model.bulletin.kinds import AnyBulletin
     from exchange.model.bulletin.shape import Shape
+    from exchange.model.bulletin.strangers import Unknown
 
 RULES = (
     "change-whole-person",
@@ -58,10 +59,13 @@ _WITHOUT_PICTURES = frozenset({"mig", "smg"})
 _READABLE = frozenset({"application/geo+json", "application/pdf", "text/csv", "text/plain"})
 
 
-def persons(bulletin: AnyBulletin) -> Iterator[tuple[str, people.Person]]:
+def persons(
+    bulletin: AnyBulletin, unknown: Iterable[Unknown] = ()
+) -> Iterator[tuple[str, people.Person]]:
     """Yield everybody a bulletin names, with the JSON pointer of each.
 
-    What a correction says of a person names them too, as it was and as it is.
+    What a correction says of a person names them too, as it was and as it is; and so does what
+    is ``unknown`` here, of a newer version, wherever it reads as a person.
 
     Raises:
         Refusal: what a correction tells is not of the type of its place.
@@ -72,6 +76,31 @@ def persons(bulletin: AnyBulletin) -> Iterator[tuple[str, people.Person]]:
                 yield from _named(side.form, side.typed(), side.at)
     else:
         yield from _named(shape.of_struct(type(bulletin)), bulletin, "")
+    yield from _apart(bulletin, unknown)
+
+
+def _apart(
+    bulletin: AnyBulletin, unknown: Iterable[Unknown]
+) -> Iterator[tuple[str, people.Person]]:
+    """Yield whoever stands where a newer version has a place, and we know of none."""
+    for each in unknown:
+        yield from _somebody(each.value, each.at)
+    if isinstance(bulletin.content, amendments.Correction):
+        for side in corrections.sides(bulletin.content):
+            if side.form is None:
+                yield from _somebody(side.value, side.at)
+
+
+def _somebody(value: Any, at: str) -> Iterator[tuple[str, people.Person]]:
+    person = corrections.reads_as(people.Person, value)
+    if person is not None:
+        yield at, person
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _somebody(inner, f"{at}/{name}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _somebody(inner, f"{at}/{place}")
 
 
 def _named(form: Shape, value: Any, at: str) -> Iterator[tuple[str, people.Person]]:
@@ -81,7 +110,8 @@ def _named(form: Shape, value: Any, at: str) -> Iterator[tuple[str, people.Perso
         for place, each in enumerate(value):
             yield from _named(form.items[0], each, f"{at}/{place}")
     else:
-        for name, inner in _holders(type(value)):
+        struct: type = type(value)
+        for name, inner in _holders(struct):
             if (held := getattr(value, name)) is not None:
                 yield from _named(inner, held, f"{at}/{name}")
 
@@ -97,17 +127,26 @@ def _may_name(form: Shape) -> bool:
     return any(each.struct is people.Person for each in shape.every(form))
 
 
-def check(bulletin: AnyBulletin) -> None:
+def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
     """Hold a whole bulletin to the rules on people.
+
+    Args:
+        bulletin: decoded.
+        unknown: what of it is of a newer version: whoever is there is guarded all the same.
 
     Raises:
         Refusal: see ``rules.check``.
     """
-    named = list(persons(bulletin))
+    named = list(persons(bulletin, unknown))
+    apart = list(_apart(bulletin, unknown))
+    for at, person in apart:
+        _person(person, at)
     must(not named or "persons" in bulletin.declares, "/declares", "persons-declared")
     guarded = [(at, person) for at, person in named if person.protections]
     for at, person in guarded:
-        must(_may_protect(bulletin), f"{at}/protections", "protected-elsewhere")
+        # A newer version may name them elsewhere; for every other rule it is as ever.
+        may = (at, person) in apart or _may_protect(bulletin)
+        must(may, f"{at}/protections", "protected-elsewhere")
         is_asylum = "asylum-seeker" in person.protections
         known = person.nationality not in (None, UNKNOWN) or not is_asylum
         must(known, f"{at}/nationality", "asylum-nationality")

@@ -29,9 +29,10 @@ from exchange.model.bulletin.checkdigits import FORMS
 from exchange.model.bulletin.demands import ascending, must, numbered, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from exchange.model.bulletin.shape import Shape
+    from exchange.model.bulletin.strangers import Unknown
     from exchange.model.codes import Codes
 
 # What only decoding checks: a JSON Schema accepts these, a conforming reader does not.
@@ -86,23 +87,25 @@ def check(bulletin: kinds.Bulletin, codes: Codes) -> None:
     check_known(bulletin, codes, [])
 
 
-def check_known(bulletin: kinds.AnyBulletin, codes: Codes, unknown: Sequence[str]) -> None:
+def check_known(bulletin: kinds.AnyBulletin, codes: Codes, unknown: Sequence[Unknown]) -> None:
     """Hold what is known of a bulletin against the code lists and the rules.
 
     Args:
         bulletin: decoded.
         codes: the code lists.
-        unknown: JSON pointers of codes and members that are not known here. A code there is
-            passed over, and so are the rules of a struct that holds one; never a guard.
+        unknown: codes and members of a newer version. Such a code is passed over, and so are
+            the rules of a struct that holds one; never a guard.
 
     Raises:
         Refusal: as ``check``.
     """
-    look = _Look(codes, frozenset(unknown), _around(unknown))
+    at = frozenset(each.at for each in unknown)
+    look = _Look(codes, at, _around(at))
     _walk(shapes.of_struct(type(bulletin)), bulletin, "", look)
     if isinstance(bulletin.content, amendments.Correction):
         _told(bulletin.content, look)
     _bulletin(bulletin)
+    people_rules.check(bulletin, unknown)
 
 
 class _Look(NamedTuple):
@@ -114,7 +117,7 @@ class _Look(NamedTuple):
     joins: bool = True
 
 
-def _around(unknown: Sequence[str]) -> frozenset[str]:
+def _around(unknown: Iterable[str]) -> frozenset[str]:
     found: set[str] = set()
     for at in unknown:
         steps = at.split("/")
@@ -307,4 +310,3 @@ def _bulletin(bulletin: kinds.AnyBulletin) -> None:
     target = getattr(bulletin.content, "target", None)
     if target is not None:
         must(target.id != bulletin.id, "/content/target/id", "target-not-itself")
-    people_rules.check(bulletin)

@@ -1,0 +1,98 @@
+"""A correction about to be sent, held to what it corrects where that is here.
+
+What joins a corrected place with others can be judged on the whole bulletin alone: a total that
+gives a hidden cell away is told to everybody once it is sent, whoever refuses it then.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exchange.client import bearing, story
+from exchange.client.reading import Delivered
+from exchange.errors import Code, Fault, Refusal
+from exchange.model.bulletin import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from exchange.client.compose import Prepared
+    from exchange.client.kept import KeptKeys
+    from exchange.client.outbox import Outbox
+    from exchange.client.reading import Item
+    from exchange.client.story import Posted
+    from exchange.model.bulletin import Bulletin
+    from exchange.model.codes import Codes
+    from exchange.model.header import Header
+    from exchange.seal.open import Unwrapper
+
+# Greater than every index: what has no receipt yet comes after all that has.
+_NOT_YET = 1 << 62
+
+
+def posted(
+    correction: Header,
+    outbox: Outbox,
+    kept: KeptKeys,
+    openers: Sequence[Unwrapper],
+    codes: Codes,
+) -> Iterator[Delivered]:
+    """Yield what was posted from here, as if it had come back.
+
+    What the correction is of is opened, and so are all corrections; but not where the key or
+    the body is gone.
+    """
+    of = bearing.reference_of(correction)
+    for place, each in enumerate(story.every(outbox)):
+        index = _NOT_YET + place if each.index is None else each.index
+        is_wanted = each.header.verb == "correct" or (of and each.digest == of.header_digest)
+        text = None
+        # What is gone or damaged here cannot be judged by; its readers will judge.
+        with suppress(Refusal, Fault):
+            text = _text(each, outbox, kept, openers, codes) if is_wanted else None
+        yield _item(each.header, each.digest, index, text)
+
+
+def _text(
+    each: Posted, outbox: Outbox, kept: KeptKeys, openers: Sequence[Unwrapper], codes: Codes
+) -> Bulletin | None:
+    envelope = outbox.envelope(each.header.id)
+    if envelope is None:
+        return None
+    return decode(kept.text(envelope, each.header, openers), codes)
+
+
+def _item(header: Header, digest: str, index: int, bulletin: Bulletin | None) -> Delivered:
+    return Delivered(
+        position=0,
+        index=index,
+        taken_ms=0,
+        header=header,
+        digest=digest,
+        late=False,
+        target=None,
+        accepted=index,
+        accepted_ms=0,
+        bulletin=bulletin,
+    )
+
+
+def objection(prepared: Prepared, held: Iterable[Item], codes: Codes) -> Refusal | None:
+    """Return why a correction could not be applied to what it corrects, as far as we see.
+
+    Args:
+        prepared: about to be sealed.
+        held: what was posted from here, and what came.
+        codes: the code lists.
+
+    Returns:
+        None where it can be, or where what it corrects is not here; else what every reader
+        would be told, with ``at`` under ``/bulletin``.
+    """
+    said = _item(prepared.header, "", 2 * _NOT_YET, prepared.bulletin)
+    found = bearing.hold(said, [*held, said], codes)
+    refusal = found.refusal if found is not None else None
+    if refusal is None or refusal.code is Code.OVERSIZED:
+        return None
+    return Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts)

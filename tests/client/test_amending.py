@@ -1,0 +1,85 @@
+"""A correction is applied before it is sent, and refused as its readers would refuse it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from exchange import resources
+from exchange.client.story import every
+from exchange.errors import Code, Refusal
+from exchange.model.bulletin.blocks import Target
+from exchange.model.draft import read_draft
+from tests.api.serving import serving
+from tests.builders import WATCH
+from tests.client.dealing import draft
+from tests.client.granting import line, read
+
+PURITY = "/content/drugs/0/purity_pct"
+KIND = "/content/drugs/0/drug"
+
+
+def bulletin(name):
+    return read_draft(resources.read(f"v1/examples/{name}"), toml=True).bulletin
+
+
+def correcting(*changed):
+    said = copy.deepcopy(bulletin("cor-1.es.toml"))
+    del said["content"]["target"]
+    told = [dict(zip(("pointer", "before", "after"), each, strict=True)) for each in changed]
+    for each in told:
+        if each["before"] is None:
+            del each["before"]
+    said["content"]["changes"] = told
+    return draft(said)
+
+
+async def sent(sender, said, target=None):
+    """Post a draft; return it as what a correction is of."""
+    prepared = await sender.prepare(said, target)
+    await sender.post(prepared)
+    header = prepared.header
+    (posted,) = [each for each in every(sender.world.outbox) if each.header.id == header.id]
+    return Target(header.id, header.origin, header.type, posted.digest)
+
+
+async def refused(sender, said, target):
+    with pytest.raises(Refusal) as caught:
+        await sender.prepare(said, target)
+    return caught.value.code, caught.value.at
+
+
+async def test_correction_is_held_to_what_was_posted_and_to_what_corrected_it_since(tmp_path):
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        target = await sent(sender, draft(bulletin("szr-1.es.toml")))
+        at = "/bulletin/content/changes"
+        lie = correcting((KIND, "cocaine-not-specified", "heroin"), (PURITY, 12.5, 79.0))
+        assert await refused(sender, lie, target) == (Code.TARGET_MISMATCH, f"{at}/1")
+        first = correcting((PURITY, None, 60.0))
+        await sent(sender, first, target)
+        assert await refused(sender, first, target) == (Code.TARGET_MISMATCH, f"{at}/0")
+        assert await sent(sender, correcting((PURITY, 60.0, 79.0)), target)
+        assert len(await read(door.url, tmp_path, WATCH)) == 3
+
+
+async def test_what_only_the_whole_can_show_is_refused_before_it_is_told(tmp_path):
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        target = await sent(sender, draft(bulletin("szr-1.es.toml")))
+        # Alone each is a drug and a time; together with what stands beside it, it is wrong.
+        seized = bulletin("szr-1.es.toml")["content"]["custody"][0]["at"]
+        late = "2027-01-01T00:00:00Z"
+        told = correcting(("/content/custody/0/at", seized, late))
+        code, at = await refused(sender, told, target)
+        assert (code, at) == (Code.WRONG_VALUE, "/bulletin/content/custody")
+        shown = await sender.prepare(told, target, in_spite=True)
+        assert shown.objection.at == at
+
+
+async def test_correction_of_what_is_not_here_is_left_to_its_readers(tmp_path):
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        target = await sent(sender, draft(bulletin("szr-1.es.toml")))
+        lie = correcting((PURITY, 12.5, 79.0))
+        assert await refused(sender, lie, target)
+        sender.world.kept.destroy(target.id)
+        assert (await sender.prepare(lie, target)).objection is None
