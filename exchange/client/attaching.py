@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 1024 * 1024
 OTHER_TYPE = "application/octet-stream"
-# By the end of its name and no more: nothing is opened by it, and the reader is told so.
+# By the end of its name, unless the file begins as something else does: nothing is opened by
+# it, and the reader is told so.
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".geojson": "application/geo+json",
@@ -40,6 +42,27 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
     ".zip": "application/zip",
 }
+_FILM = "video/mp4"
+# How pictures, sounds, films and archives begin: whatever its name says, none is a text.
+_BEGINNINGS = (
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"\x89PNG"), "image/png"),
+    (re.compile(rb"II\*\0|MM\0\*"), "image/tiff"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
+    (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"ID3"), "audio/mpeg"),
+    # Of one family: films, and the pictures of telephones.
+    (re.compile(rb".{4}ftyp", re.DOTALL), _FILM),
+    (re.compile(rb"PK\x03\x04"), "application/zip"),
+    # GIF, BMP, Matroska, Ogg, FLAC, AMR, gzip, 7z.
+    (
+        re.compile(
+            rb"GIF8|BM.{4}\0{4}|\x1aE\xdf\xa3|OggS|fLaC|#!AMR|\x1f\x8b|7z\xbc\xaf", re.DOTALL
+        ),
+        OTHER_TYPE,
+    ),
+)
+_BEGINNING_BYTES = 16
 # Stands where a digest and a key will; never leaves this machine.
 _NOT_YET = "A" * 43
 
@@ -69,7 +92,7 @@ class Attached(msgspec.Struct, frozen=True):
 
 
 def look(paths: Sequence[Path]) -> list[File]:
-    """Look at files to be attached; nothing of them is read.
+    """Look at files to be attached, and how each begins.
 
     Raises:
         Refusal: ``too-many``, or ``oversized``, by place.
@@ -87,13 +110,24 @@ def _looked_at(path: Path, at: str) -> File:
             raise Fault(Code.STORE_FAILED, at, found="folder")
         # A name that is no text could not be told to anybody.
         path.name.encode()
+        with path.open("rb") as opened:
+            begins = opened.read(_BEGINNING_BYTES)
     except UnicodeEncodeError:
         raise Refusal(Code.WRONG_VALUE, f"{at}/name", expected="line") from None
     except OSError as error:
         raise Fault(Code.STORE_FAILED, at, found=type(error).__name__) from error
     if size > MAX_ATTACHMENT_BYTES:
         raise Refusal(Code.OVERSIZED, at, limit=MAX_ATTACHMENT_BYTES, found=size)
-    return File(path, path.name, MEDIA_TYPES.get(path.suffix.lower(), OTHER_TYPE), size)
+    return File(path, path.name, _media_type(path, begins), size)
+
+
+def _media_type(path: Path, begins: bytes) -> str:
+    said = MEDIA_TYPES.get(path.suffix.lower(), OTHER_TYPE)
+    found = next((kind for how, kind in _BEGINNINGS if how.match(begins)), said)
+    if said in (found, OTHER_TYPE):
+        return said
+    # A telephone's picture begins as a film, and is none.
+    return OTHER_TYPE if found == _FILM else found
 
 
 def seal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)

@@ -56,7 +56,7 @@ def check(
         raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=marking.tlp)
     for at, person in persons(bulletin, unknown):
         _must_not_go_home(person, marking)
-        if isinstance(bulletin, Cor) and at.split("/")[4:5] == ["before"]:
+        if _is_past(bulletin, at):
             # What a correction takes back held when it was written, if at all.
             continue
         within = 0 < person.review_by.timestamp() - issued <= MAX_REVIEW_S
@@ -76,8 +76,12 @@ def overdue(bulletin: AnyBulletin, now: int) -> list[str]:
     return [
         f"{at}/review_by"
         for at, person in persons(bulletin)
-        if "/before" not in at and person.review_by.timestamp() < now
+        if not _is_past(bulletin, at) and person.review_by.timestamp() < now
     ]
+
+
+def _is_past(bulletin: AnyBulletin, at: str) -> bool:
+    return isinstance(bulletin, Cor) and at.split("/")[4:5] == ["before"]
 
 
 def _must_not_go_home(person: Person, marking: Marking) -> None:
