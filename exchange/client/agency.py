@@ -228,9 +228,8 @@ class Agency:
 
     async def _held_to_target(self, prepared: Prepared, in_spite: bool) -> Prepared:
         world, keys = self.world, self.keys
-        ours = amending.posted(
-            prepared.header, world.outbox, world.kept, keys.openers, world.codes
-        )
+        own = amending.Own(world.outbox, world.kept, keys.openers, world.now())
+        ours = amending.posted(prepared.header, own, world.codes)
         # Nobody is asked: a correction is not to wait for what a node may keep back.
         held = [*ours, *await self.inbox.as_held()]
         objection = amending.objection(prepared, held, world.codes)

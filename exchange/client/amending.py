@@ -7,7 +7,7 @@ gives a hidden cell away is told to everybody once it is sent, whoever refuses i
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.client import bearing, story
 from exchange.client.reading import Delivered
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Item
-    from exchange.client.story import Posted
     from exchange.model.bulletin import Bulletin
     from exchange.model.codes import Codes
     from exchange.model.header import Header
@@ -31,36 +30,37 @@ if TYPE_CHECKING:
 _NOT_YET = 1 << 62
 
 
-def posted(
-    correction: Header,
-    outbox: Outbox,
-    kept: KeptKeys,
-    openers: Sequence[Unwrapper],
-    codes: Codes,
-) -> Iterator[Delivered]:
+class Own(NamedTuple):
+    """What was posted from here, and what opens it; ``now`` in seconds UTC."""
+
+    outbox: Outbox
+    kept: KeptKeys
+    openers: Sequence[Unwrapper]
+    now: int
+
+
+def posted(correction: Header, own: Own, codes: Codes) -> Iterator[Delivered]:
     """Yield what was posted from here, as if it had come back.
 
     What the correction is of is opened, and so are all corrections; but not where the key or
     the body is gone.
     """
     of = bearing.reference_of(correction)
-    for place, each in enumerate(story.every(outbox)):
+    for place, each in enumerate(story.every(own.outbox)):
         index = _NOT_YET + place if each.index is None else each.index
         is_wanted = each.header.verb == "correct" or (of and each.digest == of.header_digest)
         text = None
         # What is gone or damaged here cannot be judged by; its readers will judge.
         with suppress(Refusal, Fault):
-            text = _text(each, outbox, kept, openers, codes) if is_wanted else None
+            text = _text(each.header, own, codes) if is_wanted else None
         yield _item(each.header, each.digest, index, text)
 
 
-def _text(
-    each: Posted, outbox: Outbox, kept: KeptKeys, openers: Sequence[Unwrapper], codes: Codes
-) -> Bulletin | None:
-    envelope = outbox.envelope(each.header.id)
+def _text(header: Header, own: Own, codes: Codes) -> Bulletin | None:
+    envelope = own.outbox.envelope(header.id)
     if envelope is None:
         return None
-    return decode(kept.text(envelope, each.header, openers), codes)
+    return decode(own.kept.text(envelope, header, own.openers, own.now), codes)
 
 
 def _item(header: Header, digest: str, index: int, bulletin: Bulletin | None) -> Delivered:

@@ -99,18 +99,22 @@ class KeptKeys:
                 raise
             raise Fault(Code.KEY_FILE, name=header.id) from refusal
 
-    def text(self, sealed: Envelope, header: Header, openers: Sequence[Unwrapper]) -> bytes:
+    def text(
+        self, sealed: Envelope, header: Header, openers: Sequence[Unwrapper], now: int
+    ) -> bytes:
         """Return the text of a bulletin that we posted.
 
         Args:
             sealed: as it was posted.
             header: its own, decoded.
             openers: our keys, present and past.
+            now: seconds UTC: what is overdue is destroyed first.
 
         Raises:
             Refusal: its key or its body is gone, or what was kept does not open it.
             Fault: ``mail-damaged``.
         """
+        self.destroy_overdue(now)
         return open_body(header, sealed.body, openers, self._wrap(header)).text
 
     def _wrap(self, header: Header) -> body.Wrap:

@@ -9,6 +9,7 @@ import pytest
 
 from exchange.cli import bearing as shown
 from exchange.client.bearing import Mark
+from exchange.client.kept import KeptKeys
 from exchange.errors import Code, Refusal
 from exchange.model.header import Relation
 from tests.cli.exercise import OPS, WATCH
@@ -100,9 +101,16 @@ def test_corrected_bulletin_shows_what_became_of_it(exercise, seizure, corrected
 )
 def test_correction_that_does_not_match_is_said_to_loudly(exercise, lang, loud, says):
     target = posted(exercise, "szr-1.es.toml")
-    wrong = posted(
-        exercise, "cor-1.es.toml", "--target", target["id"], **{"value = 850": "value = 900"}
-    )
+    lie = {"value = 850": "value = 900"}
+    draft = exercise.draft("cor-1.es.toml", **lie)
+    # Its author is told before anything is sent, where what it corrects can be opened.
+    for verb in (("check",), ("post", "--yes")):
+        ran = exercise.at(OPS, verb[0], draft, "--target", target["id"], "--json", *verb[1:])
+        assert (ran.code, ran.json["error"]["code"]) == (1, "target-mismatch")
+        assert ran.json["error"]["at"] == "/bulletin/content/changes/1"
+    with exercise.mail(OPS, purge=False) as cabinet:
+        KeptKeys(cabinet).destroy(target["id"])
+    wrong = posted(exercise, "cor-1.es.toml", "--target", target["id"], **lie)
     shown = read(exercise, wrong["id"], lang)
     assert loud in shown
     assert says in shown

@@ -7,14 +7,16 @@ import copy
 import pytest
 
 from exchange import resources
+from exchange.client.amending import Own, posted
 from exchange.client.story import every
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin.blocks import Target
 from exchange.model.draft import read_draft
 from tests.api.serving import serving
-from tests.builders import WATCH
+from tests.builders import DAY, NOW, WATCH
 from tests.client.dealing import draft
 from tests.client.granting import line, read
+from tests.model.bulletins import CODES
 
 PURITY = "/content/drugs/0/purity_pct"
 KIND = "/content/drugs/0/drug"
@@ -40,8 +42,8 @@ async def sent(sender, said, target=None):
     prepared = await sender.prepare(said, target)
     await sender.post(prepared)
     header = prepared.header
-    (posted,) = [each for each in every(sender.world.outbox) if each.header.id == header.id]
-    return Target(header.id, header.origin, header.type, posted.digest)
+    (found,) = [each for each in every(sender.world.outbox) if each.header.id == header.id]
+    return Target(header.id, header.origin, header.type, found.digest)
 
 
 async def refused(sender, said, target):
@@ -74,6 +76,17 @@ async def test_what_only_the_whole_can_show_is_refused_before_it_is_told(tmp_pat
         assert (code, at) == (Code.WRONG_VALUE, "/bulletin/content/custody")
         shown = await sender.prepare(told, target, in_spite=True)
         assert shown.objection.at == at
+
+
+async def test_nothing_is_opened_after_its_time_to_be_kept(tmp_path):
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        target = await sent(sender, draft(bulletin("szr-1.es.toml")))
+        own = Own(sender.world.outbox, sender.world.kept, sender.keys.openers, NOW)
+        header = (await sender.prepare(correcting((PURITY, None, 79.0)), target)).header
+        assert [each.bulletin is not None for each in posted(header, own, CODES)] == [True]
+        late = own._replace(now=NOW + 31 * DAY)
+        assert [each.bulletin for each in posted(header, late, CODES)] == [None]
+        assert not sender.world.kept.has(target.id)
 
 
 async def test_correction_of_what_is_not_here_is_left_to_its_readers(tmp_path):

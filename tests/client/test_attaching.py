@@ -16,7 +16,7 @@ FILM = b"\0\0\0\x18ftypisom\0\0\2\0"
     [
         ("foto.jpg", JPEG, "image/jpeg"),
         ("acta.pdf", b"%PDF-1.7\n", "application/pdf"),
-        ("notas.txt", "Lancha avistada, BM y GIF".encode(), "text/plain"),
+        ("notas.txt", b"Lancha avistada, BM y GIF", "text/plain"),
         ("BM.csv", b"BM;7\nGI;8\nPK;3\nII;4\n", "text/csv"),
         ("vacia.csv", b"", "text/csv"),
         ("tabla.csv", "año;n\n".encode("cp1252"), "text/csv"),

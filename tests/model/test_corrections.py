@@ -126,6 +126,7 @@ def test_what_the_bulletin_itself_may_not_say_its_correction_may_not(name, chang
         ("cor-1", ("/content/changes/0/after", None, person()), "wrong-value", "pointer"),
         ("cor-1", ("/content/changes", [], [{}]), "wrong-value", "pointer"),
         ("voi-1", ("/content/vessel/former_names/01", "A", "B"), "wrong-value", "pointer"),
+        ("szr-1", ("/grading/reliability", "b", "a"), "wrong-value", "pointer"),
         ("smg-1", ("/content/persons/1/ref", "p2", "p3"), "wrong-value", "pointer"),
         ("voi-1", ("/content/vessel/former_names", [], ["A\nB"]), "wrong-value", "after/0"),
         ("voi-1", ("/content/vessel/former_names", [], [None]), "wrong-type", "after/0"),

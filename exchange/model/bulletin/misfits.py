@@ -104,8 +104,6 @@ def _check_spelling(form: Shape, value: Any, at: str) -> None:
         is_spelt = form.kind != "time" or _TIME.fullmatch(value) is not None
         if not is_spelt or (not is_prose and not lexical.is_line(value)):
             raise Refusal(Code.WRONG_VALUE, at, **expected(form))
-    elif form.kind == "integer" and type(value) is not int:
-        raise Refusal(Code.WRONG_TYPE, at, **expected(form))
 
 
 _SCALARS: dict[str, Any] = {
