@@ -230,6 +230,9 @@ def hidden(where, somebody):
     """A bulletin of a newer version that names somebody where we know of no place for it."""
     if where == "member":
         return plain("smg-1") | {"victims": [somebody]}
+    if where == "behind another":
+        adult = {**plain("smg-1")["content"]["persons"][0], "children": [somebody]}
+        return plain("smg-1") | {"victims": [adult]}
     if where == "type":
         return put(plain("voi-1"), "/type", "wld") | {"content": {"led_by": {"who": somebody}}}
     values = correcting("smg-1", ("/content/victims/0", None, somebody))
@@ -238,7 +241,9 @@ def hidden(where, somebody):
     return values
 
 
-@pytest.mark.parametrize("where", ["member", "type", "correction", "correction of a type"])
+@pytest.mark.parametrize(
+    "where", ["member", "behind another", "type", "correction", "correction of a type"]
+)
 def test_whoever_a_newer_version_names_is_guarded_wherever_that_is(where):
     somebody = plain("smg-1")["content"]["persons"][1] | {"eye_colour": "x"}
     everybody = ["persons", "protected-person"]

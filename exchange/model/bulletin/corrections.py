@@ -6,6 +6,7 @@ and is held to what belongs there.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -73,6 +74,8 @@ def sides(correction: Correction) -> Iterator[Side]:
                 yield Side(at, change, holder, form, value, name == "before")
 
 
+# Whoever writes corrections chooses the pointers: what is remembered of them is bounded.
+@lru_cache(maxsize=1024)
 def _forms(kind: str, pointer: str) -> tuple[Shape | None, Shape | None]:
     """Return what is known of a place in a type: what holds it, and what belongs there."""
     if kind not in TYPES:

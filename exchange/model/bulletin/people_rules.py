@@ -95,7 +95,7 @@ def _somebody(value: Any, at: str) -> Iterator[tuple[str, people.Person]]:
     person = corrections.reads_as(people.Person, value)
     if person is not None:
         yield at, person
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for name, inner in value.items():
             yield from _somebody(inner, f"{at}/{name}")
     elif isinstance(value, list):
