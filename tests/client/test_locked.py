@@ -58,6 +58,27 @@ def told_to_many():
     return world().envelope(header, told)
 
 
+def sent_home():
+    """Who fled from here, in a member that only a newer version has."""
+    fled = {
+        "ref": "p1",
+        "person_role": "witness",
+        "review_by": "2027-02-20T00:00:00Z",
+        "surname": "EXERCISE",
+        "nationality": "PAN",
+        "protections": ["asylum-seeker"],
+    }
+    declares = ["persons", "protected-person"]
+    header, told = text(schema="1.1", declares=declares, witnesses=[fled])
+    marking = msgspec.structs.replace(
+        header.marking, tlp="red", originator_control=True, handling=["h2"]
+    )
+    header = msgspec.structs.replace(
+        header, schema="1.1", marking=marking, declares=declares, to=[WATCH]
+    )
+    return world().envelope(header, told)
+
+
 def text_with(**changes):
     header, told = text(**changes)
     return world().envelope(msgspec.structs.replace(header, to=[WATCH]), told)
@@ -108,6 +129,7 @@ LOCKED = {
         told_to_many,
         (Code.PROTECTED_PERSONS, "schema-invalid"),
     ),
+    "who fled, told where from": (sent_home, (Code.ASYLUM_TO_ORIGIN, "schema-invalid")),
     "a newer major version": (newer_text, (Code.SCHEMA_NOT_KNOWN, "unreadable")),
     "another context": (
         lambda: opening.other_context(world()),
