@@ -203,9 +203,12 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
         raise Refusal(Code.SIZE_MISMATCH, "/body/size", expected=header.body.size)
     if seen.blob.digest != header.body.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/body/digest", expected=header.body.digest)
-    rules.decide("accept", header, view, now)
-    owed = [view.endpoints[name] for name in header.to]
+    owed = [
+        rules.known_recipient(name, view, f"/to/{place}")
+        for place, name in enumerate(header.to)
+    ]
     came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
+    rules.decide("accept", header, view, now)
     late = is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
 

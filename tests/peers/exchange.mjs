@@ -41,6 +41,7 @@ const MEMBERS = {
   root: "suite nations", arrangement: "name suites schemas feeds regimes limits quorum",
   member: "member nation title endpoints", node: "node nation serves url tls receipts log",
 };
+const AGREED = ["exercise", "targets", "categories", "budgets", "sizes"];   // each left out unless agreed
 const algorithmsOf = (suite) => SUITES[suite].signatures.map(([alg]) => alg);
 const kidOf = (jwk) => digest(thumbprintOf(jwk));
 export function read(raw, limit) {
@@ -177,13 +178,12 @@ function custodians(claims, { suite, nations }, nation) {
   return theirs.flatMap(({ mine }) => mine);
 }
 function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
-  const document = json(payload), { kind, nation, exercise } = document, told = payload.toString();
-  const agreed = ["targets", "categories", "budgets", "sizes"].filter((each) => document[each]);
-  const extra = kind === "arrangement" ? [exercise === true && "exercise", ...agreed] : [];
-  const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].filter(Boolean);
+  const document = json(payload), { kind, nation } = document, told = payload.toString();
+  const extra = kind !== "arrangement" ? [] : AGREED.filter((each) => document[each]);
+  const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra];
   must(Object.keys(document).join(" ") === names.join(" ") && JSON.stringify(document) === told, "malformed");
   must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");
-  must(root || named === anchor, "trust-invalid");
+  must((document.exercise ?? true) === true, "wrong-type"); must(root || named === anchor, "trust-invalid");
   const terms = kind === "root" ? [root ?? document, document] : [root];
   const theirs = terms.flatMap((each) => Object.keys(each.nations)
     .flatMap((who) => ((nation ?? who) === who ? custodians(claims, each, who) : [])));
@@ -220,8 +220,7 @@ export async function connect(profile, keys, now) {
   const agent = new https.Agent({ ca: profile.certificate, minVersion, checkServerIdentity });
   const { endpoint, node, anchor } = profile, origin = endpoint.split("/")[0];
   const here = { ...profile, keys, pin, agent, by: { v: "xb1", suite: keys.suite, origin, endpoint } };
-  const challenge = await ask(here, "GET", "/v1/nonce");
-  must(challenge.node === node, "bad-session");
+  const challenge = await ask(here, "GET", "/v1/nonce"); must(challenge.node === node, "bad-session");
   const request = sign({ ...here.by, ...challenge, issued: now }, "xb-session+jws", keys);
   const { token } = await ask(here, "POST", "/v1/session", request);
   return { ...here, token, views: [nothing(anchor)] };
