@@ -6,10 +6,8 @@ signatures cost milliseconds each. A world is never changed: what differs is ano
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from hashlib import sha256, shake_256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +15,6 @@ import msgspec
 from exchange.broker.intake import Admitted, Arrival, Considered, consider
 from exchange.broker.lookups import lookups
 from exchange.broker.settle import Found, Ledger, Settled
-from exchange.cli.state import make_certificate
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
     EndpointPlan,
@@ -30,14 +27,39 @@ from exchange.custody.founding import (
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
-from exchange.model.identity import Jwk, Nation, SuiteId, digest, uuid7
-from exchange.model.trust import Arrangement, Document, Endpoint, Member
+from exchange.model.identity import Jwk, Nation, SuiteId, digest
+from exchange.model.metadata import Root, Targets
+from exchange.model.trust import Arrangement, Document, Endpoint, Member, Node
 from exchange.model.view import View
-from exchange.seal import jws, notices, trust
+from exchange.seal import jws, notices, trust, trust_making, trust_online
 from exchange.seal.close import UNSEALED, Closed, Envelope, close_with_key, wrap
+from exchange.seal.jws import Signer
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SoftwareSigner
 from exchange.seal.suites import SUITES, suite_of
+from tests.given import (
+    AUDIT,
+    COAST,
+    DAY,
+    DESK,
+    ENDPOINTS,
+    FOUNDED,
+    HOUR,
+    MINSA,
+    NOW,
+    NOW_MS,
+    TEXT,
+    TIMELY_S,
+    TLS_MADE,
+    TLS_SEED,
+    WATCH,
+    WATCH_DESK,
+    Randomness,
+    certificate,
+    new_id,
+    releaser,
+    suspended,
+)
 from tests.looking import OPS, author, decoded, unpadded
 from tests.nations import ALL, feeds, members
 
@@ -47,6 +69,7 @@ __all__ = [
     "COAST",
     "DAY",
     "DESK",
+    "ENDPOINTS",
     "FOUNDED",
     "HOUR",
     "MINSA",
@@ -54,6 +77,8 @@ __all__ = [
     "NOW_MS",
     "OPS",
     "TEXT",
+    "TLS_MADE",
+    "TLS_SEED",
     "WATCH",
     "WATCH_DESK",
     "Arrival",
@@ -71,6 +96,7 @@ __all__ = [
     "admitted",
     "arrangement",
     "author",
+    "certificate",
     "decoded",
     "digest",
     "feeds",
@@ -85,42 +111,6 @@ __all__ = [
     "unpadded",
     "world",
 ]
-
-NOW = 1_796_000_000  # seconds UTC, in November 2026
-NOW_MS = NOW * 1000
-FOUNDED = NOW - 86_400
-HOUR = 3600
-DAY = 86_400
-TEXT = '{"exercise":"EJERCICIO: lancha rápida al sur de Punta Mala"}'.encode()
-
-DESK = "pa.senan/desk"  # reads, and may not post
-MINSA = "pa.minsa/ops"  # may not post on maritime; the operator who brings trust documents
-WATCH = "us.jiatfs/watch"
-WATCH_DESK = "us.jiatfs/desk"  # reads; in most tests a late recipient
-COAST = "us.uscg/ops"
-AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
-ENDPOINTS = (OPS, DESK, MINSA, WATCH, "us.jiatfs/desk", COAST, AUDIT, "pa.contraloria/audit")
-
-TLS_SEED = b"exercise TLS key, 32 bytes long."
-TLS_MADE = 1_750_000_000  # good from 2025 on, for ten years of the machine's own clock
-
-_serial = itertools.count()
-
-
-class Randomness:
-    """Reproducible bytes: SHAKE256 over a seed and a counter."""
-
-    def __init__(self, seed: str) -> None:
-        self._seed = seed.encode()
-        self._count = itertools.count()
-
-    def __call__(self, size: int) -> bytes:
-        return shake_256(self._seed + b"\0%d" % next(self._count)).digest(size)
-
-
-def new_id(at_ms: int = NOW_MS) -> str:
-    """An id that no other object of this run has."""
-    return uuid7(at_ms, sha256(b"%d" % next(_serial)).digest()[:10])
 
 
 class World(NamedTuple):
@@ -309,13 +299,34 @@ class World(NamedTuple):
 
     def member(self, name: str) -> Member:
         """A member's document in force."""
-        return next(
-            each.member for each in self.view.endpoints.values() if each.member.member == name
-        )
+        return self.view.endpoints.documents[name]
 
-    def signed(self, document: Document, nations: Sequence[Nation] = ("pa", "us")) -> bytes:
-        """A trust document signed by all custodians of these nations."""
-        return self.founder.signed(document, nations)
+    def root(self, **changes: Any) -> Root:
+        """The root after the one in force: the same people, once more."""
+        root = self.founder.root(self.view.online, self.view.version_of("root") + 1)
+        return msgspec.structs.replace(root, **changes)
+
+    def signed(
+        self, what: Document | Root | Targets, nations: Sequence[Nation] = ("pa", "us")
+    ) -> bytes:
+        """The bundle that brings this, signed by all custodians of these nations."""
+        return self.signed_by(what, *self.founder.signers(nations))
+
+    def signed_by(self, what: Document | Root | Targets, *signers: Signer) -> bytes:
+        """The bundle that brings this, signed by these, in this order."""
+        made, files = self.made(what)
+        return trust_making.signed(made, files, signers)
+
+    def made(self, what: Document | Root | Targets) -> tuple[Root | Targets, list[bytes]]:
+        """The metadata that brings this, to be signed, and its files."""
+        match what:
+            case Arrangement():
+                return trust_making.rearranged(self.view, what, self.founder.expires)
+            case Member() | Node():
+                own, until = what.nation, self.founder.expires
+                return trust_making.of_nation(self.view, own, [what], until)
+            case _:
+                return what, []
 
     def amended(self, endpoint: str, change: Callable[[Endpoint], Endpoint]) -> bytes:
         """The next version of a member's document, one endpoint of it changed."""
@@ -334,6 +345,15 @@ class World(NamedTuple):
         before = arrangement(feeds(), FOUNDED, 2, self.founder.suites)
         return self.signed(msgspec.structs.replace(before, **changes))
 
+    def stamped(self, now: int = NOW, lifetime_s: int = trust_online.LIFETIME_S) -> bytes:
+        """The node's next snapshot and timestamp."""
+        signer = SoftwareSigner.of(self.node.of("sign"))
+        return trust_online.make("pa", self.view, signer, now, lifetime_s)
+
+    def after(self, *documents: bytes, now: int = NOW) -> World:
+        """The world with these trust documents in force."""
+        return self._replace(view=self.later(*documents, now=now))
+
     def later(self, *documents: bytes, now: int = NOW) -> View:
         """The view after more trust documents, each verified."""
         view = self.view
@@ -344,12 +364,6 @@ class World(NamedTuple):
     @property
     def arrangement(self) -> Arrangement:
         return self.view.agreed()
-
-
-@cache
-def certificate() -> tuple[str, str]:
-    """The node's certificate (PEM), made once for a test run, and its digest."""
-    return make_certificate("127.0.0.1", TLS_SEED, TLS_MADE)
 
 
 @cache
@@ -378,13 +392,14 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
         for plan in members()
     ]
     node = NodePlan("pa", "https://localhost:8443", certificate()[1], founder.suites[0])
-    founded = found(founder, plans, node, feeds())
+    founded = found(founder, plans, node, feeds(), TIMELY_S)
+    documents = [*founded.documents, founded.stamp]
     view = View(anchor=founded.anchor)
-    for index, document in enumerate(founded.documents):
+    for index, document in enumerate(documents):
         view = trust.apply(document, view, index, FOUNDED)
     return World(
         founded.anchor,
-        founded.documents,
+        documents,
         view,
         founder,
         founded.endpoints,
@@ -398,14 +413,6 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
             for name, secrets in founded.endpoints.items()
         },
     )
-
-
-def suspended(endpoint: Endpoint) -> Endpoint:
-    return msgspec.structs.replace(endpoint, status="suspended")
-
-
-def releaser(endpoint: Endpoint) -> Endpoint:
-    return msgspec.structs.replace(endpoint, roles=[*endpoint.roles, "releaser"])
 
 
 def subject(of: Envelope) -> objects.Subject:
@@ -469,8 +476,7 @@ class Book:
                 assert key not in self.known, "a key leads to one entry, for ever"
                 self.known[key] = Found(index, record.entry)
         for established, index in ledger.established:
-            document, blob = established.document, established.blob
-            self.view = self.view.with_document(document, blob.digest, index)
+            self.view = self.view.after(established.change, index)
         self.positions.update(ledger.positions)
         self.taken_ms = ledger.taken_ms
 

@@ -1,4 +1,8 @@
-"""How objects travel in a request: ``object LF body LF``, repeated. Their bytes hold no LF."""
+"""How objects travel in a request: ``object LF body LF``, repeated. Their bytes hold no LF.
+
+But for trust metadata with its files, each on a line: such a bundle is posted by itself, with
+an empty body.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
+from exchange.model.metadata import BEGINS
 from exchange.model.wire import MAX_PAIRS, MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
@@ -27,6 +32,8 @@ def pairs(request: bytes, most: int = MAX_PAIRS) -> list[tuple[bytes, bytes]]:
     Raises:
         Refusal: ``bad-framing``: cut off, no pair, or more than ``most`` of them.
     """
+    if most == 1 and request.startswith(BEGINS) and request.endswith(b"\n\n"):
+        return [(request[:-2], b"")]
     # Split no further than that: 16 MiB of line feeds would be a list of 128 MiB.
     lines = request.split(b"\n", 2 * most + 1)
     count = len(lines) - 1 if len(lines) <= 2 * most + 1 else request.count(b"\n")

@@ -234,11 +234,15 @@ async def trust(request: web.Request) -> web.Response:
     node = request.app[NODE]
     after, total = number(request, "after", -1, -1), node.inbox_total(TRUST_INBOX)
     rows = await node.store.inbox(TRUST_INBOX, after, 64)
-    items = []
+    items: list[wire.TrustItem] = []
+    size = 0
     for row in rows:
         facts = entries.decode(row.entry).facts
         if not isinstance(facts, entries.Trust):
             raise Fault(Code.STORE_FAILED, found=row.index)
+        size += facts.document.size
+        if items and size > wire.MAX_PAGE_BYTES:
+            break
         raw = await _blob(node, facts.document.digest)
         items.append(
             wire.TrustItem(

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
-from exchange.model import objects
-from exchange.model import trust as trusts
+from exchange.model import metadata, objects
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
 from exchange.model.trust import Arrangement
-from exchange.model.view import trust_name
 from exchange.policy import releasing, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late
@@ -24,10 +22,13 @@ from exchange.seal import body, jws, trust
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from exchange.model.objects import Acknowledgement, Grant, Release, Subscription
-    from exchange.model.trust import Document
-    from exchange.model.view import View
+    from exchange.model.objects import Acknowledgement, Grant, Release
+    from exchange.model.view import Change, View
     from exchange.seal.body import Seen
+
+
+# Of whatever JWS it is; each kind has its own limit besides.
+MAX_READ_BYTES = 256 * 1024
 
 
 class Arrival(NamedTuple):
@@ -74,8 +75,7 @@ class Countersigned(NamedTuple):
 class Established(NamedTuple):
     """A trust document that may take effect next."""
 
-    document: Document | Subscription
-    name: str
+    change: Change
     blob: Blob
 
 
@@ -106,9 +106,12 @@ class Sealed(NamedTuple):
 
 
 class Read(NamedTuple):
-    """An arrival as it was read; nothing in it is verified yet."""
+    """An arrival as it was read; nothing in it is verified yet.
 
-    signed: jws.Signed
+    ``signed`` is None of TUF metadata, which is no JWS; ``seal.trust`` reads it.
+    """
+
+    signed: jws.Signed | None
     sealed: Sealed | None
     wrapped: body.Wrapped | None = None
 
@@ -147,7 +150,11 @@ def decline(arrival: Arrival, refusal: Refusal, view: View) -> Considered:
 
 
 def _read(arrival: Arrival) -> Read:
-    signed = jws.read(arrival.raw, trusts.MAX_TRUST_BYTES)
+    if arrival.raw.startswith(metadata.BEGINS):
+        if arrival.body:
+            raise Refusal(Code.BAD_FRAMING, "/body")
+        return Read(None, None)
+    signed = jws.read(arrival.raw, MAX_READ_BYTES)
     if signed.typ == headers.TYP:
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
@@ -167,6 +174,8 @@ def _read(arrival: Arrival) -> Read:
 
 def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
     signed, now = found.signed, arrival.taken_ms // 1000
+    if signed is None:
+        return _metadata(arrival, view, now)
     if found.sealed is not None:
         return bulletin(signed, found.sealed, arrival.caller, view, now)
     if found.wrapped is not None:
@@ -175,8 +184,8 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
         return acknowledgement(signed, arrival.caller, view, now)
     if signed.typ == objects.RELEASE_TYP:
         return release(signed, arrival.caller, view, now)
-    if signed.typ in (trusts.TYP, objects.SUBSCRIPTION_TYP):
-        return _trust(arrival, signed.typ, view, now)
+    if signed.typ == objects.SUBSCRIPTION_TYP:
+        return _subscription(arrival, view, now)
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
 
 
@@ -199,6 +208,7 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
     if header.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=header.endpoint)
     jws.verify_by(signed, standing, now)
+    view.must_hold(standing.member.nation, now, "/endpoint")
     if seen.blob.size != header.body.size:
         raise Refusal(Code.SIZE_MISMATCH, "/body/size", expected=header.body.size)
     if seen.blob.digest != header.body.digest:
@@ -209,6 +219,8 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
     ]
     came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
     rules.decide("accept", header, view, now)
+    for place, each in enumerate(owed):
+        view.must_hold(each.member.nation, now, f"/to/{place}")
     late = is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
 
@@ -259,11 +271,14 @@ def grant(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> 
     if granted.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=granted.endpoint)
     jws.verify_by(signed, standing, now)
+    view.must_hold(standing.member.nation, now, "/endpoint")
     if seen.blob.size != granted.wrap.size:
         raise Refusal(Code.SIZE_MISMATCH, "/wrap/size", expected=granted.wrap.size)
     if seen.blob.digest != granted.wrap.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/wrap/digest", expected=granted.wrap.digest)
-    came.wrap(seen.wraps[0], rules.known_recipient(granted.to, view, "/to"), now)
+    reader = rules.known_recipient(granted.to, view, "/to")
+    view.must_hold(reader.member.nation, now, "/to")
+    came.wrap(seen.wraps[0], reader, now)
     _must_be_past(granted.at, view, now)
     return Conferred(granted, signed.digest, seen)
 
@@ -280,6 +295,7 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     if caller not in (released.endpoint, released.of.endpoint):
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=released.endpoint)
     jws.verify_by(signed, standing, now)
+    view.must_hold(standing.member.nation, now, "/endpoint")
     releasing.may_release(released, standing)
     view.standing(released.of.endpoint, "/of/endpoint")
     _must_be_past(released.at, view, now)
@@ -292,27 +308,39 @@ def _must_be_past(at: int, view: View, now: int) -> None:
         raise Refusal(Code.NOT_YET_ISSUED, "/at", limit=skew_s)
 
 
-def _trust(arrival: Arrival, typ: str, view: View, now: int) -> Established:
+def _metadata(arrival: Arrival, view: View, now: int) -> Established:
     # The node's own operator brings the first documents, before there is any endpoint. The role
     # is asked first: judging a large document is work that not everybody may cause.
     is_operator = (
         not arrival.caller or "operator" in view.standing(arrival.caller).endpoint.roles
     )
-    if typ == trusts.TYP and not is_operator:
+    if not is_operator:
         raise Refusal(Code.MISSING_ROLE, "", name="operator")
+    return trust_document(arrival.raw, view, now)
+
+
+def _subscription(arrival: Arrival, view: View, now: int) -> Established:
     established = trust_document(arrival.raw, view, now)
-    document = established.document
-    if isinstance(document, objects.Subscription) and document.endpoint != arrival.caller:
-        raise Refusal(Code.NOT_YOURS, "/endpoint", name=document.endpoint)
+    endpoint = established.change.name.removeprefix("subscriptions/")
+    if endpoint != arrival.caller:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=endpoint)
     return established
 
 
 def trust_document(raw: bytes, view: View, now: int) -> Established:
     """Return a trust document that may take effect next; see ``seal.trust.judge``."""
-    document = trust.judge(raw, view, now)
-    if isinstance(document, Arrangement):
-        must_cohere(document)
-    return Established(document, trust_name(document), Blob(digest(raw), len(raw)))
+    change = trust.judge(raw, view, now)
+    for place, document in enumerate(change.documents):
+        if isinstance(document, Arrangement):
+            _must_cohere(document, f"/files/{place}")
+    return Established(change, Blob(digest(raw), len(raw)))
+
+
+def _must_cohere(arrangement: Arrangement, at: str) -> None:
+    try:
+        must_cohere(arrangement)
+    except Refusal as refusal:
+        raise Refusal(refusal.code, f"{at}{refusal.at}", **refusal.facts) from None
 
 
 def _must_be(signed: jws.Signed, typ: str, limit: int) -> None:

@@ -128,8 +128,8 @@ def _first(considered: Considered) -> list[bytes]:
                 keys.by_digest(release.of.header_digest),
                 *holding.lookups(release.of.header_digest),
             ]
-        case Established(document, name, blob):
-            return [keys.by_digest(blob.digest), keys.trust(name, document.version)]
+        case Established(change, blob):
+            return [keys.by_digest(blob.digest), keys.trust(change.name, change.version)]
         case Declined(_, digest):
             return [keys.by_digest(digest)]
 

@@ -228,8 +228,7 @@ class Replayer:
             self._by_key[key] = self.size
         self.positions.update(ledger.positions)
         for established, index in ledger.established:
-            document, blob = established.document, established.blob
-            self.view = self.view.with_document(document, blob.digest, index)
+            self.view = self.view.after(established.change, index)
         self._taken_ms = ledger.taken_ms
         entry = heads.step(leaf_hash(record.entry), record.facts)
         self._unfolded.append((entry, self.view))

@@ -397,8 +397,8 @@ class Ledger:
     def _establish(self, decision: Established, raw: bytes) -> Recorded:
         place = self._owe([TRUST_INBOX])
         facts = entries.Trust(
-            name=decision.name,
-            version=decision.document.version,
+            name=decision.change.name,
+            version=decision.change.version,
             position=place[0].position,
             document=decision.blob,
             salt=self.salt(),
@@ -407,7 +407,7 @@ class Ledger:
         )
         names = (
             keys.by_digest(decision.blob.digest),
-            keys.trust(decision.name, decision.document.version),
+            keys.trust(decision.change.name, decision.change.version),
         )
         record = Record(facts, entries.encode(facts), names, tuple(place), (decision.blob, raw))
         index = self._add(record)

@@ -105,7 +105,7 @@ def _write_node(
     secrets = msgspec.structs.replace(founded.node, keys=keys)
     write_private(folder / state.KEYS, container.seal(secrets, secret, world.randomness))
     for number, document in enumerate(founded.documents):
-        (folder / state.TRUST / f"{number:04}.jws").write_bytes(document)
+        (folder / state.TRUST / f"{number:04}.trust").write_bytes(document)
     return folder
 
 

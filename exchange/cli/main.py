@@ -33,6 +33,7 @@ VERBS = {
     "doctor": "exchange.cli.node:doctor",
     "context": "exchange.cli.settings:context",
     "keys": "exchange.cli.keys:keys",
+    "arrangement": "exchange.cli.arrangement:arrangement",
     "feeds": "exchange.cli.settings:feeds",
     "subscribe": "exchange.cli.settings:subscribe",
     "draft": "exchange.cli.drafting:draft",

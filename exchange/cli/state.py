@@ -117,7 +117,7 @@ class State:
 
     def documents(self) -> list[bytes]:
         """Return the trust documents that lie here to be taken in, in order of their names."""
-        return [path.read_bytes() for path in sorted((self.folder / TRUST).glob("*.jws"))]
+        return [path.read_bytes() for path in sorted((self.folder / TRUST).glob("*.trust"))]
 
 
 def make_certificate(host: str, seed: bytes, now: int) -> tuple[str, str]:

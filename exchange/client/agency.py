@@ -211,6 +211,7 @@ class Agency:
         away it is prepared by the trust documents that are held, and says as of when.
         """
         view, as_of_ms = await self.known_view()
+        view.must_be_timely(self.profile.node, self.world.now())
         prepared = compose.prepare(
             draft,
             view,
@@ -282,6 +283,7 @@ class Agency:
         """Return what would be granted and to whom. See ``granting.prepare``."""
         view, _ = await self.known_view()
         now = self.world.now()
+        view.must_be_timely(self.profile.node, now)
         return granting.prepare(self.world.outbox, identity, endpoint, view, now)
 
     async def grant(self, prepared: Granting) -> Receipt:
@@ -343,7 +345,7 @@ class Agency:
     async def subscribe(self, feeds: Sequence[str]) -> Receipt:
         """Sign and post this endpoint's choice of feeds, in place of the one before."""
         view = await self.view()
-        before = view.versions.get(f"subscriptions/{self.profile.endpoint}", 0)
+        before = view.version_of(f"subscriptions/{self.profile.endpoint}")
         subscription = objects.Subscription(
             v="xb1",
             suite=self.keys.signer.suite,

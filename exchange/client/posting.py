@@ -276,6 +276,7 @@ class Poster:
         view, now = self._agency.trust.newest, self._world.now()
         signer, randomness = self._agency.keys.signer, self._world.randomness
         try:
+            view.must_be_timely(self._profile.node, now)
             return resealing.reseal(remembered, envelope, view, signer, now, randomness)
         except Refusal:
             # As it was refused, so it is told: its author has to look at it again.

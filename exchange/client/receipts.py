@@ -9,8 +9,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash, verify_path
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import objects
-from exchange.model import trust as trusted
+from exchange.model import metadata, objects
 from exchange.model.codec import unb64
 from exchange.seal import jws, trust
 
@@ -120,7 +119,12 @@ def must_be_taken_in(facts: Facts, posted: bytes) -> None:
     """
     if isinstance(facts, entries.Refused):
         raise Refusal(Code.BAD_PROOF, "/facts", found=facts.code)
-    signed = jws.read(posted, trusted.MAX_TRUST_BYTES)
+    if posted.startswith(metadata.BEGINS):
+        if not isinstance(facts, entries.Trust):
+            raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+        # To everybody, so to nobody by name.
+        return
+    signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
     recorded.must_be_its_kind(facts, signed.typ)
     owed = getattr(facts, "owed", [])
     left_out = _named(signed) - {each.endpoint for each in owed}

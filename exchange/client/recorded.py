@@ -8,11 +8,9 @@ from __future__ import annotations
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import objects
-from exchange.model import trust as documents
+from exchange.model import metadata, objects
 from exchange.model.entry import Facts
 from exchange.model.identity import digest
-from exchange.model.view import trust_name
 from exchange.seal import jws
 
 _KINDS: dict[str, type[Facts]] = {
@@ -21,7 +19,6 @@ _KINDS: dict[str, type[Facts]] = {
     objects.GRANT_TYP: entries.Granted,
     objects.RELEASE_TYP: entries.Released,
     objects.SUBSCRIPTION_TYP: entries.Trust,
-    documents.TYP: entries.Trust,
 }
 
 
@@ -50,7 +47,10 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
         case _:
             # The proof of another object: said of the whole, as frozen vectors do.
             _must(facts.digest == digest(posted), "")
-    signed = jws.read(posted, documents.MAX_TRUST_BYTES)
+    if isinstance(facts, entries.Trust) and posted.startswith(metadata.BEGINS):
+        _must((facts.name, facts.version) == _named(posted), "/facts/name")
+        return b""
+    signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
     must_be_its_kind(facts, signed.typ)
     match facts:
         case entries.Accepted():
@@ -59,12 +59,8 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
         case entries.Granted():
             _must(facts.wrap == objects.decode_grant(signed.payload).wrap, "/facts/wrap")
         case entries.Trust():
-            document = (
-                objects.decode_subscription(signed.payload)
-                if signed.typ == objects.SUBSCRIPTION_TYP
-                else documents.decode(signed.payload)
-            )
-            named = (trust_name(document), document.version)
+            chosen = objects.decode_subscription(signed.payload)
+            named = (f"subscriptions/{chosen.endpoint}", chosen.version)
             _must((facts.name, facts.version) == named, "/facts/name")
             return b""
         case _:
@@ -80,6 +76,17 @@ def must_be_its_kind(facts: Facts, typ: str) -> None:
     """
     if typ not in _KINDS or not isinstance(facts, _KINDS[typ]):
         raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
+
+
+def _named(bundle: bytes) -> tuple[str, int]:
+    """Return name and version of what custodians signed; a node posts no timestamp here."""
+    match metadata.read(bundle).file.signed:
+        case metadata.Root(version=version):
+            return "root", version
+        case metadata.Targets() as targets:
+            return targets.role, targets.version
+        case _:
+            raise Refusal(Code.BAD_PROOF, "/facts/name")
 
 
 def _must(holds: bool, at: str) -> None:

@@ -58,6 +58,11 @@ class TrustLog:
         """The view in force, as far as it was fetched."""
         return self._known[-1].view
 
+    @property
+    def views(self) -> list[View]:
+        """Every view there has been, from the anchor alone to the one in force."""
+        return [known.view for known in self._known]
+
     def before(self, index: int) -> Known:
         """Return what was in force when the journal entry at ``index`` was made."""
         return next(

@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.custody.container import Secrets
-from exchange.model import trust
 from exchange.model.identity import Signatory, digest
+from exchange.model.metadata import info
 from exchange.model.trust import (
     Arrangement,
-    Custodians,
     Endpoint,
     EndpointKey,
     Feed,
     Limits,
     Member,
     Node,
-    Root,
+    encode,
 )
-from exchange.seal import jws
+from exchange.model.view import Custodians, View
+from exchange.seal import trust, trust_making, trust_online
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import (
     SEED_BYTES,
@@ -34,13 +34,18 @@ from exchange.seal.software import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from exchange.model.identity import Nation, SuiteId
+    from exchange.model.metadata import Root, Targets
     from exchange.model.trust import Document, Label, Role
+    from exchange.seal.jws import Signer
 
 SUITE: SuiteId = "xb1-h"  # what is founded by unless another is named
 _YEAR_S = 365 * 86_400
+# A little longer than the keys of an exercise: what ends first is what is trained for.
+LIFETIME_S = 400 * 86_400
+_BUNDLE_BYTES = 900_000
 # Each nation's documents take two custodians, as the real arrangement will.
 CUSTODIANS = 2
 
@@ -82,6 +87,8 @@ class Founded(NamedTuple):
 
     anchor: str
     documents: list[bytes]
+    # The node's first snapshot and timestamp: it makes its own when it finds none.
+    stamp: bytes
     custodians: dict[str, Secrets]
     endpoints: dict[str, Secrets]
     node: Secrets
@@ -95,14 +102,17 @@ class Founder:
         randomness: Callable[[int], bytes],
         now: int,
         suites: Sequence[SuiteId] = (SUITE,),
+        lifetime_s: int = LIFETIME_S,
     ) -> None:
         """Begin with fresh custodians of both nations, who sign by the first of these suites.
 
-        Every endpoint receives by each of the suites, whichever its own is.
+        Every endpoint receives by each of the suites, whichever its own is. What custodians
+        sign is good for ``lifetime_s``.
         """
         self._randomness = randomness
-        self._now = now
+        self.now = now
         self.suites = tuple(suites)
+        self.expires = now + lifetime_s
         self.custodian_secrets: dict[Nation, list[Secrets]] = {
             nation: [
                 self._custodian(f"{nation}-custodian-{number + 1}")
@@ -118,33 +128,61 @@ class Founder:
     def _custodian(self, name: str) -> Secrets:
         return Secrets(name, {"sign": new_signing(self.suites[0], self._randomness)})
 
-    def root(self, version: int = 1) -> Root:
-        """Return the anchor: the custodians of each nation."""
-        return Root(
-            v="xb1",
-            version=version,
-            issued=self._now,
-            suite=self.suites[0],
-            nations={
-                nation: Custodians(
-                    CUSTODIANS,
-                    [Signatory(name, list(each.keys)) for name, each in signers.items()],
-                )
-                for nation, signers in self.custodians.items()
-            },
-        )
+    @property
+    def circles(self) -> dict[Nation, Custodians]:
+        """The custodians of each nation: the same people for every role."""
+        return {
+            nation: Custodians(
+                CUSTODIANS,
+                tuple(Signatory(name, list(each.keys)) for name, each in signers.items()),
+            )
+            for nation, signers in self.custodians.items()
+        }
 
-    def signed(self, document: Document, nations: Sequence[Nation] = ("pa", "us")) -> bytes:
-        """Return a document signed by all custodians of these nations."""
-        signers = [each for nation in nations for each in self.custodians[nation].values()]
-        return jws.sign(trust.encode(document), trust.TYP, signers)
+    def root(self, nodes: Mapping[str, Signatory], version: int = 1) -> Root:
+        """Return the anchor: the custodians of each nation, and the nodes' keys."""
+        return trust_making.root(version, self.expires, self.circles, nodes)
+
+    def signers(self, nations: Sequence[Nation] = ("pa", "us")) -> list[Signer]:
+        """Return all custodians of these nations, in the order in which they sign."""
+        return [each for nation in nations for each in self.custodians[nation].values()]
+
+    def signed(
+        self,
+        made: Root | Targets,
+        files: Sequence[bytes] = (),
+        nations: Sequence[Nation] = ("pa", "us"),
+    ) -> bytes:
+        """Return metadata with its files, signed by all custodians of these nations."""
+        return trust_making.signed(made, files, self.signers(nations))
+
+    def rearranged(self, view: View, after: Arrangement) -> bytes:
+        """Return the next version of the arrangement's bundle."""
+        if "targets" in view.files:
+            return self.signed(*trust_making.rearranged(view, after, self.expires))
+        circles: dict[str, Mapping[Nation, Custodians]] = {
+            nation: {nation: circle} for nation, circle in self.circles.items()
+        }
+        raw = encode(after)
+        return self.signed(trust_making.top(1, self.expires, info(raw), circles), [raw])
+
+    def of_nation(
+        self,
+        view: View,
+        nation: Nation,
+        documents: Sequence[Document],
+        by: Sequence[Nation] | None = None,
+    ) -> bytes:
+        """Return a nation's next bundle, with these members and nodes as they shall be."""
+        made, files = trust_making.of_nation(view, nation, documents, self.expires)
+        return self.signed(made, files, [nation] if by is None else by)
 
     def member(self, plan: MemberPlan, secrets: dict[str, Secrets], version: int = 1) -> Member:
         """Return a member's document over endpoints whose keys exist."""
         return Member(
             v="xb1",
             version=version,
-            issued=self._now,
+            issued=self.now,
             member=plan.member,
             nation=plan.nation,
             title=plan.title,
@@ -152,13 +190,13 @@ class Founder:
         )
 
     def _endpoint(self, plan: EndpointPlan, secrets: Secrets) -> Endpoint:
-        until = self._now + _YEAR_S
+        until = self.now + _YEAR_S
         keys = [
-            EndpointKey("sig", load(secret)[0], self._now, until)
+            EndpointKey("sig", load(secret)[0], self.now, until)
             for secret in secrets.of("sign")
         ]
         keys += [
-            EndpointKey("enc", SoftwareOpener(secret).key, self._now, until)
+            EndpointKey("enc", SoftwareOpener(secret).key, self.now, until)
             for secret in secrets.of("open")
         ]
         return Endpoint(plan.id, plan.title, "active", plan.suite, list(plan.roles), keys)
@@ -168,7 +206,7 @@ class Founder:
         return Node(
             v="xb1",
             version=version,
-            issued=self._now,
+            issued=self.now,
             node=plan.name,
             nation="pa" if plan.name.startswith("pa") else "us",
             serves=["pa", "us"],
@@ -192,7 +230,11 @@ class Founder:
 
 
 def found(
-    founder: Founder, members: Sequence[MemberPlan], node: NodePlan, feeds: Sequence[Feed]
+    founder: Founder,
+    members: Sequence[MemberPlan],
+    node: NodePlan,
+    feeds: Sequence[Feed],
+    timely_s: int = trust_online.LIFETIME_S,
 ) -> Founded:
     """Make everybody's keys, and the documents that begin an exchange, in order.
 
@@ -201,6 +243,7 @@ def found(
         members: the agencies and their endpoints.
         node: the one node that serves both nations.
         feeds: what the arrangement lets flow.
+        timely_s: for how long the node's first timestamp is good.
     """
     secrets = {
         plan.id: founder.new_endpoint(plan.id, plan.suite)
@@ -209,19 +252,45 @@ def found(
     }
     node_secrets = founder.new_node(node.name, node.suite)
     node_document = founder.node(node, node_secrets)
-    root = founder.signed(founder.root())
-    documents = [
-        root,
-        founder.signed(arrangement(feeds, founder.root().issued, suites=founder.suites)),
-        founder.signed(node_document, [node_document.nation]),
-        *(founder.signed(founder.member(each, secrets), [each.nation]) for each in members),
-    ]
+    documents = [founder.signed(founder.root({node.name: node_document.receipts}))]
+    view = View(anchor=digest(documents[0]))
+    now = founder.now
+
+    def add(made: bytes) -> None:
+        nonlocal view
+        view = trust.apply(made, view, len(documents), now, is_known=True)
+        documents.append(made)
+
+    view = trust.apply(documents[0], view, 0, now, is_known=True)
+    add(founder.rearranged(view, arrangement(feeds, now, suites=founder.suites)))
+    for nation in _nations():
+        listed: list[Document] = [
+            founder.member(each, secrets) for each in members if each.nation == nation
+        ]
+        listed += [node_document] if node_document.nation == nation else []
+        for part in _parts(listed):
+            add(founder.of_nation(view, nation, part))
+    signer = SoftwareSigner.of(node_secrets.of("sign"))
+    stamp = trust_online.make(node.name, view, signer, now, timely_s)
     everyone = {
         each.holder: each
         for secrets_of in founder.custodian_secrets.values()
         for each in secrets_of
     }
-    return Founded(digest(root), documents, everyone, secrets, node_secrets)
+    return Founded(digest(documents[0]), documents, stamp, everyone, secrets, node_secrets)
+
+
+def _parts(documents: Sequence[Document]) -> list[list[Document]]:
+    """Return documents in as many bundles as it takes for each to be let in."""
+    parts: list[list[Document]] = [[]]
+    size = 0
+    for each in documents:
+        size += len(encode(each))
+        if size > _BUNDLE_BYTES and parts[-1]:
+            parts.append([])
+            size = len(encode(each))
+        parts[-1].append(each)
+    return parts
 
 
 def arrangement(

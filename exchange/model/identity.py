@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -31,7 +30,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Nation = Literal["pa", "us"]
 SuiteId = Literal["xb1-h", "xb1-c", "xb1-ch"]
 
-ALPHA3: dict[str, str] = {"pa": "PAN", "us": "USA"}
+ALPHA3: dict[Nation, str] = {"pa": "PAN", "us": "USA"}
 
 
 def member_of(endpoint: str) -> str:
@@ -67,7 +66,7 @@ class Jwk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
                 members = {"crv": self.crv, "kty": self.kty, "x": self.x, "y": self.y}
             case "AKP":
                 members = {"alg": self.alg, "kty": self.kty, "pub": self.pub}
-        return digest(json.dumps(members, separators=(",", ":")).encode())
+        return digest(msgspec.json.encode(members))
 
 
 class Signatory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

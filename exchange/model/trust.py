@@ -1,7 +1,7 @@
-"""The trust documents: who the nations are, what they agreed, their members and their nodes.
+"""The trust documents: what the nations agreed, their members and their nodes.
 
-Each is a JWS of typ ``xb-trust+jws`` whose payload is one of the structs below. A later format
-may carry them (see the decision on trust documents); what they say stays.
+Each is a target file of TUF metadata, which says its digest and who signed (see
+``model.metadata`` and the decision on it). Here is what they say.
 """
 
 from __future__ import annotations
@@ -27,14 +27,10 @@ from exchange.model.identity import (
     Word,
 )
 
-TYP = "xb-trust+jws"
+# Of one document, and of one metadata file.
 MAX_TRUST_BYTES = 256 * 1024
 
 Role = Literal["poster", "reader", "releaser", "auditor", "operator"]
-Name = Annotated[
-    str,
-    msgspec.Meta(pattern=r"^(root|arrangement|members/[a-z0-9.]+|nodes/[a-z0-9-]+)$"),
-]
 
 
 class Label(TypedDict):
@@ -50,20 +46,6 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     v: Literal["xb1"]
     version: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
     issued: Seconds
-
-
-class Custodians(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A nation's people who sign trust documents, and how many of them it takes: never one."""
-
-    threshold: Annotated[int, msgspec.Meta(ge=2, le=16)]
-    signatories: Annotated[list[Signatory], msgspec.Meta(min_length=1, max_length=16)]
-
-
-class Root(_Document, frozen=True, tag="root"):
-    """The anchor: the custodians of each nation. Changed only by both, on old and new."""
-
-    suite: SuiteId
-    nations: dict[Nation, Custodians]
 
 
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -250,20 +232,23 @@ class Node(_Document, frozen=True, tag="node"):
     log: list[Jwk]
 
 
-Document = Root | Arrangement | Member | Node
+Document = Arrangement | Member | Node
 
 
 def name_of(document: Document) -> str:
-    """Return the name under which the journal records a document and its versions."""
+    """Return the name under which a document and its versions are known: its path's stem."""
     match document:
-        case Root():
-            return "root"
         case Arrangement():
             return "arrangement"
         case Member():
             return f"members/{document.member}"
         case Node():
             return f"nodes/{document.node}"
+
+
+def path_of(document: Document) -> str:
+    """Return the path of a document's target file."""
+    return f"{name_of(document)}.json"
 
 
 _CONTROL = re.compile(rb'(?<!\\)(?:\\\\)*\\[^"\\]')
@@ -285,7 +270,7 @@ def decode(payload: bytes) -> Document:
         raise Refusal(Code.MALFORMED, expected="compact-json")
     # In that spelling only control characters are escaped beside quote and backslash. A name
     # could end in a line feed, since the $ of a pattern matches before one.
-    if _CONTROL.search(payload):
+    if b"\\" in payload and _CONTROL.search(payload):
         raise Refusal(Code.CONTROL_CHARACTER)
     return document
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model.codec import b64, unb64
-from exchange.model.identity import ALPHA3
+from exchange.model.identity import ALPHA3, member_of
 from exchange.model.objects import Subscription
-from exchange.model.trust import Arrangement, Document, Member, Node, Root, name_of
+from exchange.model.trust import Arrangement, Document, Member, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from exchange.model.identity import Nation, Signatory
     from exchange.model.trust import Endpoint, EndpointKey, Feed
 
 # Head of an empty trust inbox.
@@ -63,22 +66,175 @@ class Standing(NamedTuple):
         return key
 
 
+class Heads:
+    """The chain over the trust inbox: ``heads[n]`` covers its first n documents.
+
+    Each view has its own length of one list that they share, so that thousands of views, which
+    an agency keeps, take the memory of one.
+    """
+
+    def __init__(self, heads: Sequence[str] = (NO_HEAD,)) -> None:
+        """Begin with these."""
+        self._shared, self._length = list(heads), len(heads)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: int) -> str:
+        if not -self._length <= place < self._length:
+            raise IndexError(place)
+        return self._shared[place % self._length]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Heads) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shared[: self._length])
+
+    def after(self, named: str) -> Heads:
+        """Return the chain after one more document, by its digest."""
+        longer = Heads(())
+        # Where another branch has gone on from here, this one goes its own way.
+        is_free = len(self._shared) == self._length
+        longer._shared = self._shared if is_free else self._shared[: self._length]
+        longer._shared.append(chain(self[-1], named))
+        longer._length = self._length + 1
+        return longer
+
+
+class Directory(Mapping[str, "Standing"]):
+    """Every endpoint by its name, kept by member: a change copies one level only."""
+
+    def __init__(
+        self,
+        members: Mapping[str, dict[str, Standing]] | None = None,
+        documents: Mapping[str, Member] | None = None,
+    ) -> None:
+        """Hold these members' endpoints and documents; a member may have no endpoint."""
+        self.members = members or {}
+        self.documents = documents or {}
+        self._kids: Mapping[str, frozenset[str]] = {}
+
+    def __getitem__(self, name: str) -> Standing:
+        return self.members[member_of(name)][name]
+
+    def __iter__(self) -> Iterator[str]:
+        for endpoints in self.members.values():
+            yield from endpoints
+
+    def __len__(self) -> int:
+        return sum(map(len, self.members.values()))
+
+    def with_member(self, member: Member) -> Directory:
+        """Return the directory with a member as this document has it."""
+        endpoints = {
+            each.id: Standing(member, each, {key.jwk.kid: key for key in each.keys})
+            for each in member.endpoints
+        }
+        name = member.member
+        after = Directory({**self.members, name: endpoints}, {**self.documents, name: member})
+        kids = frozenset(kid for each in endpoints.values() for kid in each.keys)
+        after._kids = {**self._kids, name: kids}
+        return after
+
+    def owners(self, kids: AbstractSet[str], but: str) -> Iterator[tuple[str, str]]:
+        """Yield each of these keys that another member than ``but`` has enrolled, and whose."""
+        for name, endpoints in self.members.items():
+            if name == but or self._kids[name].isdisjoint(kids):
+                continue
+            for standing in endpoints.values():
+                for kid in standing.keys.keys() & kids:
+                    yield kid, standing.endpoint.id
+
+
+class Choices(Mapping[str, Subscription]):
+    """Every subscription by its endpoint, kept by member, as ``Directory`` is."""
+
+    def __init__(self, members: Mapping[str, dict[str, Subscription]] | None = None) -> None:
+        """Hold these."""
+        self._members = members or {}
+
+    def __getitem__(self, name: str) -> Subscription:
+        return self._members[member_of(name)][name]
+
+    def __iter__(self) -> Iterator[str]:
+        for chosen in self._members.values():
+            yield from chosen
+
+    def __len__(self) -> int:
+        return sum(map(len, self._members.values()))
+
+    def after(self, chosen: Subscription) -> Choices:
+        """Return the choices with one more in place of the one before."""
+        member = member_of(chosen.endpoint)
+        mine = {**self._members.get(member, {}), chosen.endpoint: chosen}
+        return Choices({**self._members, member: mine})
+
+
+class Custodians(NamedTuple):
+    """A nation's people who sign a role, and how many of them it takes: never one."""
+
+    threshold: int
+    signatories: tuple[Signatory, ...]
+
+
+class InForce(NamedTuple):
+    """A metadata file in force: which version, since which entry, until when, and who signed.
+
+    ``signed`` is what ``tuf.api.metadata`` made of it. ``expires`` is the first second in which
+    it holds no more. ``signed_by`` are custodians, or the node.
+    """
+
+    name: str
+    version: int
+    expires: int
+    digest: str
+    size: int
+    signed_by: tuple[str, ...]
+    signed: Any
+    entry: int = -1
+
+
+class Change(NamedTuple):
+    """What one trust entry changes: the documents that are new, and the metadata they are in.
+
+    ``digest`` is that of the entry's blob. ``custodians`` and ``nodes`` are those that the
+    metadata names, where it names any.
+    """
+
+    name: str
+    version: int
+    digest: str
+    files: tuple[InForce, ...] = ()
+    documents: tuple[Document | Subscription, ...] = ()
+    custodians: Mapping[str, Mapping[Nation, Custodians]] = {}
+    nodes: Mapping[str, Signatory] | None = None
+    # What is in force no more: of nodes that the root has taken off, or given new keys.
+    over: tuple[str, ...] = ()
+
+
 class View(msgspec.Struct, frozen=True):
     """The trust documents in force after the journal entry at ``index`` (-1: none yet).
 
     ``heads`` is the chain over the trust inbox: ``heads[n]`` covers its first n documents.
+    ``files`` are the metadata in force: ``root``, ``targets``, ``pa``, ``us``, and of each node
+    ``snapshots/NODE`` and ``timestamps/NODE``. ``custodians`` are those of the first four, and
+    ``online`` the nodes that the root lists, with the keys that they sign timestamps by.
     Immutable: a view that was handed out never changes under its holder.
     """
 
     anchor: str
     index: int = -1
-    heads: tuple[str, ...] = (NO_HEAD,)
-    versions: dict[str, int] = {}
-    root: Root | None = None
+    heads: Heads = msgspec.field(default_factory=Heads)
+    files: Mapping[str, InForce] = {}
+    custodians: Mapping[str, Mapping[Nation, Custodians]] = {}
+    online: Mapping[str, Signatory] = {}
     arrangement: Arrangement | None = None
     nodes: dict[str, Node] = {}
-    endpoints: dict[str, Standing] = {}
-    subscriptions: dict[str, Subscription] = {}
+    endpoints: Directory = msgspec.field(default_factory=Directory)
+    subscriptions: Choices = msgspec.field(default_factory=Choices)
 
     @property
     def position(self) -> int:
@@ -178,37 +334,77 @@ class View(msgspec.Struct, frozen=True):
             and standing.member.member in readers
         )
 
-    def with_document(self, document: Document | Subscription, named: str, index: int) -> View:
-        """Return the view after one more trust document; ``named`` is its digest.
+    def version_of(self, name: str) -> int:
+        """Return the version in force of a metadata file, document or subscription; 0: none."""
+        if name in self.files:
+            return self.files[name].version
+        kind, _, which = name.partition("/")
+        match kind:
+            case "arrangement":
+                found: Document | Subscription | None = self.arrangement
+            case "nodes":
+                found = self.nodes.get(which)
+            case "members":
+                found = self.member(which)
+            case _:
+                found = self.subscriptions.get(which)
+        return found.version if found else 0
+
+    def member(self, name: str) -> Member | None:
+        """Return a member's document in force, if there is one."""
+        return self.endpoints.documents.get(name)
+
+    def must_hold(self, nation: Nation, now: int, at: str) -> None:
+        """Hold what vouches for a nation's endpoints to its time.
 
         Raises:
-            Refusal: ``stale-version``: versions count up by one.
+            Refusal: ``trust-expired``, naming the role that its custodians must renew.
         """
-        name = trust_name(document)
-        expected = self.versions.get(name, 0) + 1
-        if document.version != expected:
-            raise Refusal(
-                Code.STALE_VERSION, "/version", expected=expected, found=document.version
-            )
-        changed = msgspec.structs.replace(
+        for name in ("root", "targets", nation):
+            file = self.files.get(name)
+            if file is not None and now >= file.expires:
+                raise Refusal(Code.TRUST_EXPIRED, at, name=name, until=_day(file.expires))
+
+    def must_be_timely(self, node: str, now: int) -> None:
+        """Hold what was heard of a node's trust documents to the time its timestamp gives it.
+
+        Raises:
+            Refusal: ``trust-stale``: who shows none, or an old one, may keep back a newer view.
+        """
+        file = self.files.get(f"timestamps/{node}")
+        if file is None or now >= file.expires:
+            until = "" if file is None else _day(file.expires)
+            raise Refusal(Code.TRUST_STALE, "/trust", name=node, until=until)
+
+    def after(self, change: Change, index: int) -> View:
+        """Return the view once a change, judged under this one, is the entry at ``index``."""
+        files = {name: file for name, file in self.files.items() if name not in change.over}
+        files.update((file.name, file._replace(entry=index)) for file in change.files)
+        online = self.online if change.nodes is None else change.nodes
+        view = msgspec.structs.replace(
             self,
             index=index,
-            heads=(*self.heads, chain(self.heads[-1], named)),
-            versions={**self.versions, name: document.version},
+            heads=self.heads.after(change.digest),
+            files=files,
+            custodians={**self.custodians, **change.custodians},
+            online=online,
         )
+        for document in change.documents:
+            view = view.with_document(document)
+        return view
+
+    def with_document(self, document: Document | Subscription) -> View:
+        """Return the view with one more document, whose entry is still to come."""
         replace = msgspec.structs.replace
         match document:
-            case Root():
-                return replace(changed, root=document)
             case Arrangement():
-                return replace(changed, arrangement=document)
+                return replace(self, arrangement=document)
             case Node():
-                return replace(changed, nodes={**self.nodes, document.node: document})
+                return replace(self, nodes={**self.nodes, document.node: document})
             case Member():
-                return replace(changed, endpoints=_with_member(self.endpoints, document))
+                return replace(self, endpoints=self.endpoints.with_member(document))
             case Subscription():
-                chosen = {**self.subscriptions, document.endpoint: document}
-                return replace(changed, subscriptions=chosen)
+                return replace(self, subscriptions=self.subscriptions.after(document))
 
 
 def _unfit(keys: Sequence[EndpointKey], now: int) -> dict[str, str]:
@@ -222,25 +418,6 @@ def _day(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
-def trust_name(document: Document | Subscription) -> str:
-    """Return the name that a document's versions are counted under."""
-    if isinstance(document, Subscription):
-        return f"subscriptions/{document.endpoint}"
-    return name_of(document)
-
-
 def chain(head: str, named: str) -> str:
     """Return the head of the trust inbox after a document with this digest."""
     return b64(sha256(unb64(head) + unb64(named)).digest())
-
-
-def _with_member(endpoints: dict[str, Standing], member: Member) -> dict[str, Standing]:
-    others = {
-        name: standing
-        for name, standing in endpoints.items()
-        if standing.member.member != member.member
-    }
-    for endpoint in member.endpoints:
-        keys = {key.jwk.kid: key for key in endpoint.keys}
-        others[endpoint.id] = Standing(member, endpoint, keys)
-    return others

@@ -19,6 +19,7 @@ from exchange.node.ports import Kept
 from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
 from exchange.node.shipping import Shipper
+from exchange.node.stamping import Stamper
 from exchange.node.writer import Settings, Writer
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Node(Served):
         self.checkpoints = Checkpointer(
             store, writer, origin_of(settings.node), identity.log, settings
         )
+        self.stamper = Stamper(writer, settings, self.submit)
         self.shipper = None
         if settings.second is not None:
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
@@ -78,7 +80,8 @@ class Node(Served):
                 are the blobs in ``settings``.
             settings: name, keys, clock and randomness.
             identity: anchor, log keys and session key.
-            checkpoint_s: seconds between two checkpoints; 0 makes none by itself.
+            checkpoint_s: seconds between two checkpoints; 0 makes none by itself, and no
+                timestamps either.
 
         Raises:
             Fault: the journal cannot be trusted or written; nothing is served.
@@ -112,6 +115,8 @@ class Node(Served):
             self._start("second-place", self.shipper.run())
         if checkpoint_s > 0:
             self._start("checkpoints", self.checkpoints.run(checkpoint_s))
+            self.writer.follow(self.stamper.follow)
+            self._start("timestamps", self.stamper.run())
 
     @property
     def is_ready(self) -> bool:

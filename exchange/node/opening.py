@@ -69,7 +69,10 @@ async def open_writer(store: Store, settings: Settings, anchor: str, log: Log) -
 
 
 async def fold(store: Store, view: View) -> View:
-    """Return the view after every trust entry of the journal, each verified anew."""
+    """Return the view after every trust entry of the journal, each verified anew.
+
+    Only whether keys are weak is not looked at again: these very bytes were let in once.
+    """
     after = -1
     while rows := await store.inbox(TRUST_INBOX, after, _PAGE):
         for row in rows:
@@ -82,7 +85,7 @@ async def fold(store: Store, view: View) -> View:
             raw = await store.blob(facts.document.digest)
             if raw is None or digest(raw) != facts.document.digest:
                 raise Fault(Code.STORE_FAILED, found=row.index)
-            view = trust.apply(raw, view, row.index, facts.taken_ms // 1000)
+            view = trust.apply(raw, view, row.index, facts.taken_ms // 1000, is_known=True)
             after = row.index
     return view
 

@@ -406,8 +406,7 @@ class Writer:
     def _advance(self, ready: groups.Ready) -> None:
         ledger = ready.ledger
         for established, index in ledger.established:
-            document, blob = established.document, established.blob
-            self.view = self.view.with_document(document, blob.digest, index)
+            self.view = self.view.after(established.change, index)
         self._positions.update(ledger.positions)
         self._taken_ms = ledger.taken_ms
         self.frontier = ready.frontier

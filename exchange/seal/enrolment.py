@@ -153,9 +153,12 @@ def _check_not_known(enrolment: Enrolment, view: View) -> None:
 def _of_nodes_and_custodians(view: View) -> Iterator[Jwk]:
     for node in view.nodes.values():
         yield from (*node.receipts.keys, *node.log)
-    for custodians in view.root.nations.values() if view.root else ():
-        for signatory in custodians.signatories:
-            yield from signatory.keys
+    for signatory in view.online.values():
+        yield from signatory.keys
+    for circles in view.custodians.values():
+        for circle in circles.values():
+            for signatory in circle.signatories:
+                yield from signatory.keys
 
 
 def _check_replaced(enrolment: Enrolment, standing: Standing | None) -> None:

@@ -1,71 +1,111 @@
 """Trust documents: signed by those who must, and folded one by one into the view in force.
 
 Node, agency and auditor each fold the same documents with this code and trust nobody's word
-for the result.
+for the result. The metadata is TUF's: ``tuf.api.metadata`` reads it and verifies, at the time
+of the entry; what is demanded beyond TUF stands in ``seal.trust_roles``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from exchange.errors import Code, Refusal
-from exchange.model import objects, trust
+from exchange.model import metadata, objects
 from exchange.model.identity import ALPHA3, digest
-from exchange.model.trust import Arrangement, Member, Node, Root
-from exchange.seal import jws
-from exchange.seal.suites import (
-    ML_DSA_44,
-    SUITES,
-    check_signature_key,
-    check_wrap_key,
-    suite_of,
-)
+from exchange.model.metadata import Root, Snapshot, Targets, Timestamp
+from exchange.model.view import Change, InForce, View
+from exchange.seal import jws, trust_files, trust_online, trust_roles
+from exchange.seal.trust_files import suite_of_node
+from exchange.seal.trust_keys import named
+from exchange.seal.trust_roles import Mandate, mandate, parsed, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from exchange.model.identity import Jwk, Nation, Signatory, SuiteId
-    from exchange.model.objects import Subscription
+    from tuf.api.metadata import Metadata
+
+    from exchange.model.identity import Nation
+    from exchange.model.metadata import Bundle, Named
     from exchange.model.trust import Document
-    from exchange.model.view import View
+
+__all__ = ["apply", "follow", "judge", "paths_of", "place_of", "suite_of_node"]
 
 
-def judge(raw: bytes, view: View, now: int) -> Document | Subscription:
-    """Return a trust document that may take effect next, under the view in force.
+def judge(raw: bytes, view: View, now: int, *, is_known: bool = False) -> Change:
+    """Return what a trust document changes, if it may take effect next under a view.
 
     Args:
-        raw: the document as received.
+        raw: the bundle or subscription as received.
         view: what is in force.
         now: taken time, seconds UTC.
+        is_known: see ``apply``.
 
     Raises:
-        Refusal: unsigned by those who must, malformed, not the next version, or a first root
-            that is not the anchor.
+        Refusal: unsigned by those who must, malformed, expired, not the next version, or a
+            first root that is not the anchor.
     """
-    signed = jws.read(raw, trust.MAX_TRUST_BYTES)
-    if signed.typ == objects.SUBSCRIPTION_TYP:
-        document: Document | Subscription = _subscription(signed, view, now)
-    elif signed.typ == trust.TYP:
-        document = trust.decode(signed.payload)
-        is_anchor = isinstance(document, Root) and signed.digest == view.anchor
-        if view.root is None and not is_anchor:
-            raise Refusal(Code.TRUST_INVALID, "", name="anchor")
-        verify(signed, document, view.root)
-        if isinstance(document, Member):
-            _check_not_taken(document, view)
-    else:
-        raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
-    view.with_document(document, signed.digest, view.index)
-    return document
+    if not raw.startswith(metadata.BEGINS):
+        signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
+        if signed.typ != objects.SUBSCRIPTION_TYP:
+            at = "/signatures/0/protected"
+            raise Refusal(Code.UNKNOWN_OBJECT, at, found=signed.typ[:48])
+        return _subscription(signed, view, now)
+    bundle, whole = metadata.read(raw), digest(raw)
+    read = bundle.file.signed
+    if ("root" not in view.files) and not (isinstance(read, Root) and whole == view.anchor):
+        raise Refusal(Code.TRUST_INVALID, "", name="anchor")
+    came = _Came(bundle, whole, view, now, is_known)
+    match read:
+        case Root():
+            return _root(came, read)
+        case Targets():
+            return _targets(came, read)
+        case Timestamp():
+            return trust_online.judge(bundle, read, view, now)
+        case Snapshot():
+            # It comes with its timestamp, or means nothing.
+            raise Refusal(Code.TRUST_INVALID, "/signed/_type", name="snapshot")
 
 
-def apply(raw: bytes, view: View, index: int, now: int) -> View:
-    """Return the view after a trust entry at ``index``, verified anew."""
-    return view.with_document(judge(raw, view, now), digest(raw), index)
+def apply(raw: bytes, view: View, index: int, now: int, *, is_known: bool = False) -> View:
+    """Return the view after a trust entry at ``index``, verified anew.
+
+    ``is_known`` says that these bytes were let in before, as an entry of one's own journal
+    under a signed tree: keys are not looked at for weakness again, which is a fact of the key
+    and most of the work. Signatures are verified all the same.
+    """
+    return view.after(judge(raw, view, now, is_known=is_known), index)
 
 
-def _subscription(signed: jws.Signed, view: View, now: int) -> Subscription:
-    """Return an endpoint's signed choice of feeds, once it may read each of them."""
+def follow(bundles: Iterable[bytes], anchor: str, now: int) -> View:
+    """Return the view after these files, which do not tell when they were taken in.
+
+    As a TUF client does, what was replaced since may have run out long ago; ask the view
+    whether what is in force holds (``must_hold``).
+    """
+    view = View(anchor=anchor)
+    for index, raw in enumerate(bundles):
+        taken = now
+        if raw.startswith(metadata.BEGINS):
+            taken = min(now, metadata.read(raw).file.signed.expires_s - 1)
+        view = apply(raw, view, index, taken)
+    return view
+
+
+class _Came(NamedTuple):
+    """A bundle that came: its digest, what was in force, when, and whether it is known."""
+
+    bundle: Bundle
+    digest: str
+    view: View
+    now: int
+    is_known: bool
+
+
+def _subscription(signed: jws.Signed, view: View, now: int) -> Change:
+    """Judge an endpoint's signed choice of feeds: it may read each of them."""
     chosen = objects.decode_subscription(signed.payload)
     standing = view.signatory(chosen.origin, chosen.endpoint, chosen.suite)
     jws.verify_by(signed, standing, now)
@@ -74,213 +114,183 @@ def _subscription(signed: jws.Signed, view: View, now: int) -> Subscription:
     for place, feed in enumerate(chosen.feeds):
         if standing.member.member not in view.feed(feed).read:
             raise Refusal(Code.MAY_NOT_READ, f"/feeds/{place}", name=feed)
-    return chosen
+    name = f"subscriptions/{chosen.endpoint}"
+    expected = view.version_of(name) + 1
+    if chosen.version != expected:
+        raise Refusal(Code.STALE_VERSION, "/version", expected=expected, found=chosen.version)
+    return Change(name, chosen.version, signed.digest, documents=(chosen,))
 
 
-def verify(signed: jws.Signed, document: Document, root: Root | None) -> None:
-    """Verify a trust document under the root in force.
-
-    A root is signed by both nations, on the old root's terms and its own; an arrangement by
-    both; a member or node by the nation it belongs to.
-
-    Raises:
-        Refusal: ``trust-not-signed``, a bad signature, or a key unfit to be enrolled.
-    """
-    _check_keys(document)
-    match document:
-        case Root():
-            judged = list(filter(None, (root, document)))
-            known = [_signed_by(signed, terms, terms.nations.keys()) for terms in judged]
-        case Arrangement():
-            known = [_signed_by(signed, _in_force(root), _in_force(root).nations.keys())]
-        case Member() | Node():
-            known = [_signed_by(signed, _in_force(root), [document.nation])]
-    # Nobody looked at a signature that is nobody's: it would make other bytes of one document.
-    for claim in signed.claims:
-        if not any(claim in each for each in known):
-            raise Refusal(Code.TRUST_NOT_SIGNED, claim.at, kid=claim.kid[:64])
-    _check_order(signed, filter(None, (root, document if isinstance(document, Root) else None)))
-
-
-def place_of(keys: Iterable[Jwk], root: Root) -> int:
-    """Return the place of a custodian's signatures among those of a document; others last."""
-    kids = tuple(key.kid for key in keys)
-    groups = _groups([root])
-    return groups.index(kids) if kids in groups else len(groups)
-
-
-def _groups(roots: Iterable[Root]) -> list[tuple[str, ...]]:
-    """Return each custodian's keys, in the order of the roots that list them."""
-    return [
-        tuple(key.kid for key in signatory.keys)
-        for root in roots
-        for custodians in root.nations.values()
-        for signatory in custodians.signatories
-    ]
-
-
-def _check_order(signed: jws.Signed, roots: Iterable[Root]) -> None:
-    """Refuse a custodian's signatures that come again, or before those of an earlier one.
-
-    Whoever brings a document would otherwise choose its bytes, and with them the chain's head.
-    """
-    due = iter(dict.fromkeys(_groups(roots)))
-    claims = signed.claims
-    while claims:
-        kids = tuple(claim.kid for claim in claims)
-        mine = next((group for group in due if kids[: len(group)] == group), None)
-        if mine is None:
-            raise Refusal(Code.TRUST_NOT_SIGNED, claims[0].at, kid=claims[0].kid[:64])
-        claims = claims[len(mine) :]
-
-
-def _in_force(root: Root | None) -> Root:
-    if root is None:
-        raise Refusal(Code.TRUST_INVALID, "", name="root")
-    return root
-
-
-def _signed_by(signed: jws.Signed, root: Root, nations: Iterable[Nation]) -> set[jws.Claim]:
-    """Count distinct custodians of each nation; every one of their signatures must hold.
-
-    Returns:
-        The signatures that are theirs.
-    """
-    size = len(SUITES[root.suite].signatures)
-    groups = [signed.claims[i : i + size] for i in range(0, len(signed.claims), size)]
-    theirs: set[jws.Claim] = set()
-    for nation in nations:
-        custodians = root.nations.get(nation)
-        if custodians is None:
-            raise Refusal(Code.TRUST_NOT_SIGNED, "/signatures", name=nation)
-        found = set()
-        for group in groups:
-            for signatory in custodians.signatories:
-                if _verify_group(group, signatory, root):
-                    found.add(signatory.name)
-                    theirs.update(group)
-        if len(found) < custodians.threshold:
-            raise Refusal(
-                Code.TRUST_NOT_SIGNED,
-                "/signatures",
-                name=nation,
-                expected=custodians.threshold,
-                found=len(found),
-            )
-    return theirs
-
-
-def _verify_group(group: Sequence[jws.Claim], signatory: Signatory, root: Root) -> bool:
-    """Tell whether these are this signatory's signatures; if so, they must hold."""
-    by_kid = {key.kid: key for key in signatory.keys}
-    if any(claim.kid not in by_kid for claim in group):
-        return False
-
-    def key_of(claim: jws.Claim) -> Jwk:
-        return by_kid[claim.kid]
-
-    jws.verify(group, root.suite, key_of)
-    return True
-
-
-def _check_keys(document: Document) -> None:
-    """Refuse weak and malformed keys, and names that do not belong together."""
-    match document:
-        case Root():
-            _check_root(document)
-        case Arrangement():
-            return
-        case Node():
-            _check_node(document)
-        case Member():
-            _check_member(document)
-
-
-def _check_node(node: Node) -> None:
-    # The name says whose it is, so neither nation can replace the other's node.
-    if node.node.partition("-")[0] != node.nation:
-        raise Refusal(Code.TRUST_INVALID, "/node", name=node.node)
-    check_signatory(node.receipts, suite_of_node(node), "/receipts")
-    if [key.alg for key in node.log] != ["Ed25519", ML_DSA_44.name]:
-        raise Refusal(Code.TRUST_INVALID, "/log", expected="Ed25519, ML-DSA-44")
-    for place, key in enumerate(node.log):
-        check_signature_key(key, f"/log/{place}")
-
-
-def suite_of_node(node: Node) -> SuiteId:
-    """Return the suite that a node signs by: that of the keys which its document lists.
-
-    Whoever took it from the signed statement instead would let a signature be left out.
+def next_version(name: str, found: int, view: View) -> None:
+    """Hold a file to the version after the one in force: neither an old one, nor a leap.
 
     Raises:
-        Refusal: ``trust-invalid``: they are the keys of no suite.
+        Refusal: ``stale-version``.
     """
-    suite = suite_of([key.alg for key in node.receipts.keys])
-    if suite is None:
-        raise Refusal(Code.TRUST_INVALID, "/receipts/keys", name=node.receipts.name)
-    return suite.id
+    expected = view.version_of(name) + 1
+    if found != expected:
+        at = "/signed/version"
+        raise Refusal(Code.STALE_VERSION, at, expected=expected, found=found)
 
 
-def _check_root(root: Root) -> None:
-    """Both nations, enough custodians each, and nobody counted twice."""
-    if root.nations.keys() != ALPHA3.keys():
-        raise Refusal(Code.TRUST_INVALID, "/nations", expected=", ".join(ALPHA3))
-    for nation, custodians in root.nations.items():
-        for place, signatory in enumerate(custodians.signatories):
-            at = f"/nations/{nation}/signatories/{place}"
-            check_signatory(signatory, root.suite, at)
-        if len({each.name for each in custodians.signatories}) < custodians.threshold:
-            raise Refusal(Code.TRUST_INVALID, f"/nations/{nation}/threshold")
-    kids = [
-        key.kid
-        for custodians in root.nations.values()
-        for signatory in custodians.signatories
-        for key in signatory.keys
-    ]
-    if len(set(kids)) != len(kids):
-        raise Refusal(Code.TRUST_INVALID, "/nations")
+def _in_force(
+    name: str, bundle: Bundle, file: Metadata[Any], signed_by: tuple[str, ...]
+) -> InForce:
+    read = bundle.file.signed
+    raw = bundle.raw
+    named = metadata.info(raw).hashes.sha256
+    return InForce(name, read.version, read.expires_s, named, len(raw), signed_by, file.signed)
 
 
-def _check_not_taken(member: Member, view: View) -> None:
-    """Refuse a key that another member enrolled: whoever seals to both would be refused."""
-    taken = {
-        kid
-        for standing in view.endpoints.values()
-        if standing.member.member != member.member
-        for kid in standing.keys
+# -- the root ---------------------------------------------------------------------------------
+
+
+def _root(came: _Came, read: Root) -> Change:
+    """Judge a root: signed by both nations, on the old root's terms and its own."""
+    at, roles, view = "/signed/roles", read.roles, came.view
+    if came.bundle.lines or not read.consistent_snapshot:
+        raise Refusal(Code.TRUST_INVALID, "/files")
+    next_version("root", read.version, view)
+    told: dict[str, Mapping[Nation, Any]] = {
+        name: trust_roles.custodians(
+            role, read.keys, list(ALPHA3), f"{at}/{name}", is_known=came.is_known
+        )
+        for name, role in (("root", roles.root), ("targets", roles.targets))
     }
-    for place, endpoint in enumerate(member.endpoints):
-        for number, key in enumerate(endpoint.keys):
-            if key.jwk.kid in taken:
-                where = f"/endpoints/{place}/keys/{number}/jwk"
-                raise Refusal(Code.TRUST_INVALID, where, kid=key.jwk.kid)
+    nodes = trust_roles.online(
+        roles.timestamp, read.keys, f"{at}/timestamp", is_known=came.is_known
+    )
+    if roles.snapshot != roles.timestamp:
+        raise Refusal(Code.TRUST_INVALID, f"{at}/snapshot")
+    listed = (roles.root, roles.targets, roles.timestamp)
+    trust_roles.check_no_others(read.keys, listed, "/signed")
+    _check_apart(told, nodes)
+    file = parsed(came.bundle.raw, "root", came.now)
+    terms = [mandate(file.signed, "root", roles.root)]
+    if before := view.files.get("root"):
+        terms.insert(0, _mandate_in_force(before, "root", view.custodians["root"]))
+    signed_by = trust_roles.check_signed(file, metadata.signed_bytes(came.bundle.raw), terms)
+    # As TUF has it (5.3.11): who signs by new keys begins anew, whatever the old ones signed.
+    gone = [name for name, each in view.online.items() if nodes.get(name) != each]
+    return Change(
+        "root",
+        read.version,
+        came.digest,
+        (_in_force("root", came.bundle, file, signed_by),),
+        custodians=told,
+        nodes=nodes,
+        over=tuple(f"{kind}/{name}" for name in gone for kind in ("snapshots", "timestamps")),
+    )
 
 
-def check_signatory(signatory: Signatory, suite: SuiteId, at: str) -> None:
-    """Refuse a signatory whose keys are not the suite's, in order, each of them fit."""
-    if [key.alg for key in signatory.keys] != [a.name for a in SUITES[suite].signatures]:
-        raise Refusal(Code.TRUST_INVALID, f"{at}/keys", name=signatory.name)
-    for place, key in enumerate(signatory.keys):
-        check_signature_key(key, f"{at}/keys/{place}")
+def _check_apart(told: Mapping[str, Mapping[Nation, Any]], nodes: Mapping[str, Any]) -> None:
+    """Refuse a key of two owners: of both nations, or of a custodian and a node."""
+    owners: dict[str, str] = {}
+    for role in told.values():
+        for nation, circle in role.items():
+            for each in circle.signatories:
+                for key in each.keys:
+                    if owners.setdefault(key.kid, nation) != nation:
+                        raise Refusal(Code.TRUST_INVALID, "/signed/roles", name=each.name)
+    for node in nodes.values():
+        for key in node.keys:
+            if key.kid in owners:
+                raise Refusal(Code.TRUST_INVALID, "/signed/roles/timestamp", name=node.name)
 
 
-def _check_member(member: Member) -> None:
-    if not member.member.startswith(f"{member.nation}."):
-        raise Refusal(Code.TRUST_INVALID, "/nation", name=member.member)
-    ids: set[str] = set()
-    kids: set[str] = set()
-    for place, endpoint in enumerate(member.endpoints):
-        at = f"/endpoints/{place}"
-        if not endpoint.id.startswith(f"{member.member}/") or endpoint.id in ids:
-            raise Refusal(Code.TRUST_INVALID, f"{at}/id", name=endpoint.id)
-        ids.add(endpoint.id)
-        for number, key in enumerate(endpoint.keys):
-            where = f"{at}/keys/{number}/jwk"
-            if key.use == "sig":
-                check_signature_key(key.jwk, where)
-            else:
-                # Of any suite: who receives from several has a key for each.
-                check_wrap_key(key.jwk, where)
-            if key.jwk.kid in kids:
-                raise Refusal(Code.TRUST_INVALID, where, kid=key.jwk.kid)
-            kids.add(key.jwk.kid)
+def _mandate_in_force(file: InForce, role: str, circles: Mapping[Nation, Any]) -> Mandate:
+    groups: dict[str, tuple[list[Named], int]] = {
+        nation: ([named(each.name, each.keys) for each in circle.signatories], circle.threshold)
+        for nation, circle in circles.items()
+    }
+    return Mandate(file.signed, role, groups)
+
+
+# -- targets, and each nation's ---------------------------------------------------------------
+
+
+def paths_of(nation: Nation) -> list[str]:
+    """Return the patterns of what a nation signs alone."""
+    return [f"members/{nation}.*", f"nodes/{nation}.json", f"nodes/{nation}-*"]
+
+
+def _targets(came: _Came, read: Targets) -> Change:
+    """Judge the arrangement's file (both nations sign), or a nation's own (it alone does)."""
+    view, role = came.view, read.role
+    delegator = "root" if role == "targets" else "targets"
+    above = view.files.get(delegator)
+    if above is None:
+        raise Refusal(Code.TRUST_INVALID, "", name=delegator)
+    next_version(role, read.version, view)
+    told: dict[str, Mapping[Nation, Any]] = {}
+    nation = None
+    if read.nation is msgspec.UNSET:
+        told = _delegated(read, is_known=came.is_known)
+    else:
+        nation = read.nation
+        if read.delegations is not msgspec.UNSET:
+            raise Refusal(Code.TRUST_INVALID, "/signed/delegations")
+    file = parsed(came.bundle.raw, role, came.now)
+    terms = _mandate_in_force(above, role, view.custodians[role])
+    signed_by = trust_roles.check_signed(file, metadata.signed_bytes(came.bundle.raw), [terms])
+    _check_listed(read, file, above, view)
+    documents = _documents(came, read, nation)
+    held = _in_force(role, came.bundle, file, signed_by)
+    return Change(role, read.version, came.digest, (held,), documents, told)
+
+
+def _delegated(read: Targets, *, is_known: bool) -> dict[str, Mapping[Nation, Any]]:
+    """Return who signs each nation's role; the top level names exactly these two."""
+    at = "/signed/delegations"
+    if read.delegations is msgspec.UNSET:
+        raise Refusal(Code.MISSING_MEMBER, at)
+    roles, keys = read.delegations.roles, read.delegations.keys
+    if [role.name for role in roles] != list(ALPHA3):
+        raise Refusal(Code.TRUST_INVALID, f"{at}/roles", expected=", ".join(ALPHA3))
+    told: dict[str, Mapping[Nation, Any]] = {}
+    for place, role in enumerate(roles):
+        where = f"{at}/roles/{place}"
+        if role.paths != paths_of(role.name) or not role.terminating:
+            raise Refusal(Code.TRUST_INVALID, f"{where}/paths")
+        told[role.name] = trust_roles.custodians(
+            role, keys, [role.name], where, is_known=is_known
+        )
+    trust_roles.check_no_others(keys, roles, at)
+    return told
+
+
+def _check_listed(read: Targets, file: Metadata[Any], above: InForce, view: View) -> None:
+    """Hold a file to the paths that it may list; what was listed once stays."""
+    if read.role == "targets":
+        strange = set(read.targets) ^ {metadata.ARRANGEMENT}
+    else:
+        role = above.signed.get_delegated_role(read.role)
+        strange = {path for path in read.targets if not role.is_delegated_path(path)}
+    before = view.files.get(read.role)
+    strange |= set(before.signed.targets if before else ()) - set(file.signed.targets)
+    if strange:
+        raise Refusal(Code.TRUST_INVALID, "/signed/targets", name=min(strange))
+
+
+def _documents(came: _Came, read: Targets, nation: Nation | None) -> tuple[Document, ...]:
+    """Return the target files that a bundle brings: those newly listed, each as listed."""
+    view, lines = came.view, came.bundle.lines
+    before = view.files.get(read.role)
+    known = before.signed.targets if before else {}
+    fresh = [
+        (path, told)
+        for path, told in read.targets.items()
+        if path not in known or known[path].hashes["sha256"] != told.hashes.sha256
+    ]
+    if len(fresh) != len(lines):
+        raise Refusal(Code.TRUST_MIXED, "/files", expected=len(fresh), found=len(lines))
+    found: list[Document] = []
+    for place, ((path, told), raw) in enumerate(zip(fresh, lines, strict=True)):
+        at = f"/files/{place}"
+        if metadata.info(raw) != told:
+            raise Refusal(Code.TRUST_MIXED, at, name=path)
+        document = trust_files.check(raw, path, view, at, nation=nation, is_known=came.is_known)
+        found.append(document)
+        # Two members of one bundle could share a key, too.
+        view = view.with_document(document)
+    return tuple(found)

@@ -158,7 +158,7 @@ def test_record_of_no_kind_or_without_end_is_refused_before_it_is_held(whole, le
 
 
 @pytest.mark.parametrize(
-    "name", ["../node.json", "trust/../../x.jws", "trust/a/b.jws", "/etc/x", "session.key"]
+    "name", ["../node.json", "trust/../../x.trust", "trust/a/b.trust", "/etc/x", "session.key"]
 )
 def test_file_leads_nowhere_but_into_the_folder(whole, name):
     assert refused(altered(whole, records.File, name=name)) is Code.BACKUP_DAMAGED

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from exchange.cli import expiring, output, writing
+from exchange.cli import world as world_cli
 from exchange.cli.home import Home
 from exchange.cli.main import Session
 from exchange.custody import signers
-from exchange.model import trust
 from exchange.policy.expiry import Lapse
-from exchange.seal import jws
+from exchange.seal import trust, trust_making
 from tests.builders import COAST, DAY, NOW, world
 from tests.cli.exercise import AUDIT, OPS, WATCH, Exercise
 from tests.client.test_unfit import prepare
@@ -28,17 +27,13 @@ class Directory:
 
     def __init__(self, made: Exercise) -> None:
         self.made = made
-        self.versions: dict[str, bytes] = {}
+        self.bundles = list(made.place.founded.documents)
 
     def end(self, endpoint: str, use: str, until: int) -> None:
         """Have an endpoint's keys of a use end then, and hand the document in."""
-        member = endpoint.partition("/")[0]
-        raw = self.versions.get(member) or next(
-            raw for raw in self.made.place.founded.documents if member.encode() in payload(raw)
-            and b'"kind":"member"' in payload(raw)
-        )  # fmt: skip
-        before = trust.decode(payload(raw))
-        assert isinstance(before, trust.Member)
+        founded, now = self.made.place.founded, world_cli.now()
+        view = trust.follow(self.bundles, founded.anchor, now)
+        before = view.standing(endpoint).member
         after = msgspec.structs.replace(
             before,
             version=before.version + 1,
@@ -47,22 +42,18 @@ class Directory:
                 for each in before.endpoints
             ],
         )
-        custodians = self.made.place.founded.custodians
         by = [
             signers.software(secrets.of("sign"))
-            for name, secrets in custodians.items()
+            for name, secrets in founded.custodians.items()
             if name.startswith(before.nation)
         ]
-        document = jws.sign(trust.encode(after), trust.TYP, by)
-        path = self.made.folder / "member.jws"
+        metadata, files = trust_making.of_nation(view, before.nation, [after], now + 90 * DAY)
+        document = trust_making.signed(metadata, files, by)
+        path = self.made.folder / "member.trust"
         path.write_bytes(document)
         ran = self.made.at(OPS, "keys", "publish", str(path), "--json")
         assert ran.code == 0, ran.out
-        self.versions[member] = document
-
-
-def payload(raw):
-    return jws.read(raw, trust.MAX_TRUST_BYTES).payload
+        self.bundles.append(document)
 
 
 def ended(endpoint, use, until):
@@ -79,7 +70,7 @@ def made(tmp_path_factory):
     made = Exercise(tmp_path_factory.mktemp("expiring"))
     made.start()
     assert made.at(AUDIT, "--lang", "en", "inbox").err == ""
-    now = int(time.time())  # noqa: TID251  (the node's own clock)
+    now = world_cli.now()
     directory = Directory(made)
     directory.end("us.jiatfs/watch", "sig", now + 6 * DAY + 3600)
     directory.end("us.jiatfs/audit", "enc", now - 5)
@@ -125,9 +116,9 @@ def test_doctor_advises_before_a_key_ends_and_is_not_well_after(made):
 def test_sender_is_told_whose_key_is_unfit_before_anything_is_sealed(made):
     spare = made.copy_context(OPS)
     before = made.at(spare, "outbox", "--json").json
-    now = int(time.time())  # noqa: TID251  (the node's own clock)
+    now = world_cli.now()
     directory = Directory(made)
-    directory.versions["us.jiatfs"] = (made.folder / "member.jws").read_bytes()
+    directory.bundles.append((made.folder / "member.trust").read_bytes())
     directory.end("us.jiatfs/watch", "enc", now - 5)
     for words in (["check"], ["post", "--dry-run"], ["post", "--yes"]):
         ran = made.at(spare, words[0], made.draft(), *words[1:], "--json")

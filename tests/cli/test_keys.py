@@ -40,13 +40,13 @@ def custodians(made, nation):
 
 
 def admit(made, request, nation, *more):
-    out = made.folder / "member.jws"
+    out = made.folder / "member.trust"
     words = ["admit", request, *custodians(made, nation), "--out", out, "--yes", *more]
     return made.at(OPS, "keys", *map(str, words), "--json")
 
 
 def publish(made):
-    return made.at(OPS, "keys", "publish", str(made.folder / "member.jws"), "--json")
+    return made.at(OPS, "keys", "publish", str(made.folder / "member.trust"), "--json")
 
 
 def held(made, context=WATCH):
@@ -157,7 +157,7 @@ def test_signing_keys_rotate_and_whoever_comes_late_is_not_locked_out(tmp_path):
 def test_one_custodian_of_two_is_not_enough_and_nothing_is_written(rotated, tmp_path):
     spare = rotated.copy_context(WATCH)
     asked = rotated.at(spare, "keys", "rotate", "--json").json
-    out = tmp_path / "member.jws"
+    out = tmp_path / "member.trust"
     words = ["admit", asked["request"], *custodians(rotated, "us")[:2], "--out", out, "--yes"]
     ran = rotated.at(OPS, "keys", *map(str, words), "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "trust-not-signed")
@@ -173,10 +173,10 @@ def test_custodians_need_no_node(rotated, tmp_path):
     asked = rotated.at(spare, "keys", "rotate", "--json").json
     trust = tmp_path / "trust"
     trust.mkdir()
-    for path in (rotated.place.node / "trust").glob("*.jws"):
+    for path in (rotated.place.node / "trust").glob("*.trust"):
         (trust / path.name).write_bytes(path.read_bytes())
-    (trust / "9999.jws").write_bytes((rotated.folder / "member.jws").read_bytes())
-    out = tmp_path / "next.jws"
+    (trust / "9999.trust").write_bytes((rotated.folder / "member.trust").read_bytes())
+    out = tmp_path / "next.trust"
     offline = ["--trust", trust, "--anchor", rotated.place.founded.anchor]
     words = [asked["request"], *custodians(rotated, "us"), *offline, "--out", out, "--yes"]
     ran = rotated.run("keys", "admit", *map(str, words), "--json", EXCHANGE_HOME=str(tmp_path))
@@ -189,7 +189,7 @@ def test_forged_request_is_refused(rotated, tmp_path):
     signature = request["signatures"][0]["signature"]
     spoilt = ("B" if signature[0] == "A" else "A") + signature[1:]
     request["signatures"][0]["signature"] = spoilt
-    forged = tmp_path / "forged.jws"
+    forged = tmp_path / "forged.trust"
     forged.write_text(json.dumps(request, separators=(",", ":")))
     ran = admit(rotated, str(forged), "us")
     assert (ran.code, ran.json["error"]["code"]) == (1, "bad-signature")
@@ -197,7 +197,7 @@ def test_forged_request_is_refused(rotated, tmp_path):
 
 def test_nobody_signs_unasked(rotated):
     asked = rotated.at(rotated.copy_context(WATCH), "keys", "rotate", "--json").json
-    out = rotated.folder / "never.jws"
+    out = rotated.folder / "never.trust"
     words = [asked["request"], *custodians(rotated, "us"), "--out", out]
     for lang, said in (("es", "Nadie puede confirmar"), ("en", "Nobody is here")):
         ran = rotated.at(OPS, "--lang", lang, "keys", "admit", *map(str, words))
@@ -209,7 +209,7 @@ def test_nobody_signs_unasked(rotated):
 def test_nobody_is_asked_about_what_json_did_not_show(rotated, tmp_path):
     """At a terminal too: what would be signed, destroyed, granted or sent was not shown."""
     asked = rotated.at(rotated.copy_context(WATCH), "keys", "rotate", "--json").json
-    out = tmp_path / "member.jws"
+    out = tmp_path / "member.trust"
     admitting = [asked["request"], *custodians(rotated, "us"), "--out", out, "--json"]
     (old,) = rotated.asked["replaces"]
     env = rotated.environment()
@@ -243,7 +243,7 @@ def test_new_endpoint_is_listed_with_what_custodians_say_of_it(rotated, tmp_path
 
 
 def test_only_an_operator_hands_documents_in(rotated):
-    document = str(rotated.folder / "member.jws")
+    document = str(rotated.folder / "member.trust")
     ran = rotated.at(WATCH, "keys", "publish", document, "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "missing-role")
 

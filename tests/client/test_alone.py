@@ -275,7 +275,8 @@ async def test_bytes_that_were_refused_and_accepted_since_are_not_sealed_anew(tm
                 assert answer.status != 201
                 before = world().member("us.jiatfs")
                 again = msgspec.structs.replace(before, version=before.version + 2)
-                await post(door.node, world().signed(again, [before.nation]), MINSA)
+                then = world().after(world().amended(WATCH, rotated))
+                await post(door.node, then.signed(again, [before.nation]), MINSA)
                 await post(door.node, envelope, OPS)
             return answer
 

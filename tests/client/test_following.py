@@ -315,7 +315,7 @@ def cut(items, place):
     "change",
     [
         lambda items: cut(items, 0),
-        lambda items: cut(items, 4),
+        lambda items: cut(items, 3),
         lambda items: items[:-1],
         lambda items: [*items[:3], items[4], items[3], *items[5:]],
         lambda items: [*items, items[-1]],
@@ -343,7 +343,7 @@ async def test_altered_trust_document_is_refused(tmp_path):
         def changed(path, value):
             if path == "/v1/trust":
                 for item in value["items"]:
-                    if item["name"] == "members/us.uscg":
+                    if item["name"] == "us":
                         item["document"] = item["document"].replace("A", "B", 1)
             return value
 

@@ -167,11 +167,11 @@ async def test_receipt_is_had_again_after_the_node_changed_its_keys(tmp_path):
             NodePlan("pa", "https://localhost:8443", certificate()[1]), secrets
         )
         document = msgspec.structs.replace(document, version=2)
-        await post(door.node, founder.signed(document, ["pa"]), MINSA)
+        await post(door.node, world().signed(document, ["pa"]), MINSA)
         (identity,) = line.world.outbox.sent()
         lost(line, identity)
         assert await line.resume() == [receipt]
-        assert line.trust.newest.versions["nodes/pa"] == 2
+        assert line.trust.newest.version_of("nodes/pa") == 2
 
 
 async def test_node_that_is_away_ends_the_resuming(tmp_path):

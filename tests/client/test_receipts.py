@@ -14,11 +14,9 @@ from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import objects
-from exchange.model import trust as documents
 from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import digest
-from exchange.model.view import trust_name
 from exchange.seal import jws
 from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
@@ -140,7 +138,7 @@ def test_another_nodes_statement_does_not_pass_for_this_ones(group):
     founder, secrets = world().founder, world().founder.new_node("us")
     plan = NodePlan("us", "https://localhost:9443", "A" * 43)
     document = founder.node(plan, secrets)
-    view = world().later(founder.signed(document, ["us"]), now=FOUNDED)
+    view = world().later(world().signed(document, ["us"]), now=FOUNDED)
     payload = jws.read(bytes(receipt.group), 9999).payload
     raw = msgspec.Raw(jws.sign(payload, RECEIPT, [SoftwareSigner.of(secrets.of("sign"))]))
     forged = changed(receipt, group=raw)
@@ -178,7 +176,7 @@ def changed_hands(receipt):
     secrets = world().founder.new_node("pa")
     plan = NodePlan("pa", "https://localhost:8443", "A" * 43)
     node = msgspec.structs.replace(world().founder.node(plan, secrets), version=2)
-    later = world().later(world().founder.signed(node, ["pa"]))
+    later = world().later(world().signed(node, ["pa"]))
     index = statement.first + statement.count
     return secrets, msgspec.structs.replace(later, index=index)
 
@@ -371,7 +369,7 @@ def test_grant_is_of_the_wrapped_key_that_was_posted():
 def test_trust_document_is_recorded_under_its_own_name_and_version(change):
     posted = world().amended(builders.COAST, builders.suspended)
     facts = entries.Trust(
-        name="members/us.coast",
+        name="us",
         version=2,
         position=9,
         document=Blob(digest(posted), len(posted)),
@@ -379,8 +377,6 @@ def test_trust_document_is_recorded_under_its_own_name_and_version(change):
         taken_ms=1,
         view=0,
     )
-    document = documents.decode(jws.read(posted, documents.MAX_TRUST_BYTES).payload)
-    facts = msgspec.structs.replace(facts, name=trust_name(document))
     receipts.verify(signed_for(line_of(facts), posted, b""), posted, world().view)
     other = msgspec.structs.replace(facts, **change)
     assert refusal_of(signed_for(line_of(other), posted, b""), posted) is Code.BAD_PROOF

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from exchange.model.trust import Root
 from exchange.seal.software import load
 from tests import builders
 
@@ -11,19 +10,17 @@ WORLD = builders.world()
 
 def test_same_randomness_makes_the_same_keys() -> None:
     first, second = (builders.Founder(builders.Randomness("x"), 0) for _ in range(2))
-    assert first.root() == second.root()
-    assert first.root() != builders.Founder(builders.Randomness("y"), 0).root()
+    assert first.circles == second.circles
+    assert first.circles != builders.Founder(builders.Randomness("y"), 0).circles
 
 
 def test_each_nation_takes_two_custodians() -> None:
-    root = WORLD.view.root
-    assert isinstance(root, Root)
-    assert {
-        name: (each.threshold, len(each.signatories)) for name, each in root.nations.items()
-    } == {
-        "pa": (2, 2),
-        "us": (2, 2),
+    counts = {
+        role: {name: (each.threshold, len(each.signatories)) for name, each in circles.items()}
+        for role, circles in WORLD.view.custodians.items()
     }
+    both = {"pa": (2, 2), "us": (2, 2)}
+    assert counts == {"root": both, "targets": both, "pa": {"pa": (2, 2)}, "us": {"us": (2, 2)}}
 
 
 def test_directory_holds_the_public_half_of_everybody_s_keys() -> None:

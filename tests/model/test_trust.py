@@ -8,25 +8,37 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tuf.api.metadata import Metadata
 
 from exchange.errors import Code, Refusal
-from exchange.model import trust
+from exchange.model import metadata, trust
 from exchange.model.codec import b64, unb64
 from exchange.model.identity import digest
 from exchange.model.view import NO_HEAD, View
 from tests import builders
 from tests.builders import COAST, DAY, FOUNDED, NOW, OPS, WATCH, suspended
 from tests.vectors.changes import keys_from
-from tests.vectors.forging import payload_of
 
 WORLD = builders.world()
 WRAP = "HPKE-9-KE"
 
 
-@pytest.mark.parametrize("raw", WORLD.documents, ids=range(len(WORLD.documents)))
+BUNDLES = [metadata.read(raw) for raw in WORLD.documents]
+FILES = [line for bundle in BUNDLES[:-1] for line in bundle.lines]
+MEMBER = FILES[-1]
+
+
+@pytest.mark.parametrize("raw", FILES, ids=range(len(FILES)))
 def test_document_comes_back(raw: bytes) -> None:
-    payload = payload_of(raw)
-    assert trust.encode(trust.decode(payload)) == payload
+    assert trust.encode(trust.decode(raw)) == raw
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=range(len(BUNDLES)))
+def test_metadata_comes_back_and_tuf_signs_the_same_bytes(bundle) -> None:
+    assert metadata.encode(bundle.file) == bundle.raw
+    theirs = Metadata.from_bytes(bundle.raw)
+    assert theirs.to_bytes() == bundle.raw
+    assert theirs.signed_bytes == metadata.signed_bytes(bundle.raw)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,7 @@ def test_document_comes_back(raw: bytes) -> None:
 )
 def test_document_has_one_spelling(change) -> None:
     with pytest.raises(Refusal) as refusal:
-        trust.decode(change(payload_of(WORLD.documents[-1])))
+        trust.decode(change(MEMBER))
     assert refusal.value.code == Code.MALFORMED
 
 
@@ -67,7 +79,7 @@ def test_title_may_hold_quotes_and_no_control_character() -> None:
 
 
 def test_title_s_language_cannot_spell_a_place() -> None:
-    payload = payload_of(WORLD.documents[-1]).replace(b'"es"', b'"x` - at `$.canary"', 1)
+    payload = MEMBER.replace(b'"es"', b'"x` - at `$.canary"', 1)
     with pytest.raises(Refusal) as refusal:
         trust.decode(payload)
     assert "canary" not in refusal.value.at
@@ -82,12 +94,16 @@ def test_any_payload_is_refused(raw: bytes) -> None:
 
 
 def test_names_under_which_versions_count() -> None:
-    assert list(WORLD.view.versions) == [
-        "root",
-        "arrangement",
-        "nodes/pa",
-        *(f"members/{plan.member}" for plan in builders.members()),
+    names = [
+        *("root", "targets", "pa", "us", "snapshots/pa", "timestamps/pa"),
+        *("arrangement", "nodes/pa", "members/pa.senan", "members/us.oig"),
     ]
+    assert [WORLD.view.version_of(name) for name in names] == [1] * len(names)
+    others = ["nodes/us", "members/pa.nadie", f"subscriptions/{WATCH}", "timestamps/us"]
+    assert [WORLD.view.version_of(name) for name in others] == [0] * len(others)
+    view = WORLD.later(WORLD.subscription(), WORLD.amended(COAST, suspended))
+    changed = [f"subscriptions/{WATCH}", "us", "members/us.uscg", "pa", "members/us.jiatfs"]
+    assert [view.version_of(name) for name in changed] == [1, 2, 2, 1, 1]
 
 
 def test_heads_chain_over_the_trust_inbox() -> None:
@@ -105,7 +121,15 @@ def test_view_that_was_handed_out_never_changes() -> None:
     after = WORLD.later(WORLD.amended(COAST, suspended), WORLD.subscription())
     assert {name: str(value) for name, value in before.items()} == kept
     assert after.index == WORLD.view.index + 2
-    assert (after.position, WORLD.view.position) == (11, 9)
+    assert (after.position, WORLD.view.position) == (7, 5)
+
+
+def test_two_ways_on_from_one_view_do_not_meet() -> None:
+    one, other = (WORLD.later(WORLD.subscription(each)) for each in (WATCH, COAST))
+    assert one.heads != other.heads
+    assert list(one.heads)[:-1] == list(other.heads)[:-1] == list(WORLD.view.heads)
+    with pytest.raises(IndexError):
+        WORLD.view.heads[WORLD.view.position + 1]
 
 
 def test_endpoint_left_out_of_the_next_version_is_gone() -> None:
@@ -203,13 +227,24 @@ def test_anchor_is_the_digest_of_the_first_root() -> None:
     [
         (b'"threshold":2', b'"threshold":1', Code.WRONG_VALUE),
         (b'"version":1', b'"version":9007199254740992', Code.WRONG_VALUE),
+        (b'"version":1', b'"version":1,"version":1', Code.MALFORMED),
+        (b'"expires":"2', b'"expires":"9', Code.WRONG_VALUE),
+        (b"-01T", b"-41T", Code.WRONG_VALUE),
+        (b'"_type":"root"', b'"_type":"mirrors"', Code.WRONG_VALUE),
+        (b"custodian-1", b"custodian-1\\n", Code.CONTROL_CHARACTER),
+        (b"custodian-1", "custodián-1".encode(), Code.WRONG_VALUE),
+        (b"custodian-1", b"custodi\xe1n", Code.NOT_UTF8),
+        (b'"keyid"', b'"keyring"', Code.UNKNOWN_MEMBER),
     ],
 )
 def test_root_out_of_bounds_is_refused(before, after, code) -> None:
-    payload = trust.encode(WORLD.founder.root(1))
-    assert before in payload
+    raw = WORLD.documents[0]
+    if before == b"-01T":
+        before = raw[(at := raw.index(b'"expires":"') + 18) : at + 4]
+        after = b"-41" + before[3:]
+    assert before in raw
     with pytest.raises(Refusal) as refusal:
-        trust.decode(payload.replace(before, after))
+        metadata.read_file(raw.replace(before, after, 1))
     assert refusal.value.code == code
 
 

@@ -19,12 +19,12 @@ import pytest_asyncio
 from exchange.broker import intake
 from exchange.cli import serve, state, world
 from exchange.errors import Code, Fault, Refusal
-from exchange.model import objects, trust, wire
+from exchange.model import objects, wire
 from exchange.node import frames
 from exchange.node import fronts as fronts_module
 from exchange.node.fronts import Fronts
 from exchange.node.node import Node
-from exchange.seal import jws
+from exchange.seal import trust_making
 from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
 from tests.builders import decoded
@@ -104,12 +104,14 @@ def suspended(exercise, endpoint):
             for each in member.endpoints
         ],
     )
+    expires = exercise.view.files[member.nation].expires
     signers = [
         SoftwareSigner("xb1-h", secrets.of("sign"))
         for name, secrets in exercise.founded.custodians.items()
         if name.startswith(member.nation)
     ]
-    return jws.sign(trust.encode(after), trust.TYP, signers)
+    made, files = trust_making.of_nation(exercise.view, member.nation, [after], expires)
+    return trust_making.signed(made, files, signers)
 
 
 def sockets(pid):

@@ -134,7 +134,7 @@ async def test_altered_trust_document_is_not_opened(tmp_path):
     path = tmp_path / "journal.db"
     await written(path)
     # Validly signed, and another: which of two a nation signed is not for a file to say.
-    other = world().founder.signed(world().view.nodes["pa"], ["pa"])
+    other = world().signed(world().view.nodes["pa"], ["pa"])
     alter(path, "UPDATE blob SET bytes = ? WHERE id = 3", other)
     assert await code_of_opening(path) is Code.STORE_FAILED
 

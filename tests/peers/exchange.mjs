@@ -3,6 +3,7 @@
 import { X509Certificate, randomBytes } from "node:crypto";
 import https from "node:https";
 import { SUITES, hashing, publicOf, thumbprintOf } from "./suites.mjs";
+import { fold } from "./trust.mjs";
 
 // --- bytes (1)
 export const refuse = (code) => { throw Object.assign(new Error(code), { code, isRefusal: true }); };
@@ -10,9 +11,9 @@ export const must = (holds, code) => holds || refuse(code);
 const sha256 = hashing("sha256");
 export const b64 = (bytes) => Buffer.from(bytes).toString("base64url");
 export const digest = (...parts) => b64(sha256(...parts));
-const unb64 = (told, bytes = Buffer.from(told, "base64url")) =>
+export const unb64 = (told, bytes = Buffer.from(told, "base64url")) =>
   must(b64(bytes) === told, "bad-base64") && bytes;
-function json(raw) {
+export function json(raw) {
   must(Buffer.from(raw.toString()).equals(raw), "not-utf-8");
   try { return JSON.parse(raw); } catch { return refuse("malformed"); }
 }
@@ -38,10 +39,7 @@ const MEMBERS = {
   "xb-ack+jws": "v suite id origin endpoint of outcome at officer",
   "xb-subscription+jws": "v suite origin endpoint version feeds issued",
   "xb-receipt+jws": "v suite node epoch first count root",
-  root: "suite nations", arrangement: "name suites schemas feeds regimes limits quorum",
-  member: "member nation title endpoints", node: "node nation serves url tls receipts log",
 };
-const AGREED = ["exercise", "targets", "categories", "budgets", "sizes"];   // each left out unless agreed
 const algorithmsOf = (suite) => SUITES[suite].signatures.map(([alg]) => alg);
 const kidOf = (jwk) => digest(thumbprintOf(jwk));
 export function read(raw, limit) {
@@ -143,7 +141,9 @@ export async function open(header, raw, keys) {
 }
 
 // --- trust (8)
-export const nothing = (anchor) => ({ index: -1, taken: 0, heads: ["A".repeat(43)], documents: {}, anchor });
+const NO_HEADS = ["A".repeat(43)];
+export const nothing = (anchor) =>
+  ({ index: -1, taken: 0, heads: NO_HEADS, documents: {}, files: {}, anchor });
 export const all = (view, kind) => Object.values(view.documents).filter((each) => each.kind === kind);
 export const endpointsOf = (view) => all(view, "member").flatMap(({ endpoints, member }) =>
   endpoints.map((each) => ({ ...each, member })));
@@ -166,43 +166,6 @@ export function headerOf(signed, view, now) {
   verifyBy(signed, header, view, now);
   return must(at.position >= 1 && view.heads[at.position] === at.head, "trust-invalid") && header;
 }
-function custodians(claims, { suite, nations }, nation) {
-  const size = SUITES[suite].signatures.length, { threshold, signatories } = nations[nation];
-  const theirs = signatories.map(({ name, keys }) => {
-    const keyOf = ({ kid }) => keys.find((jwk) => kidOf(jwk) === kid);
-    const groups = claims.filter((_, i) => i % size === 0).map((_, i) => claims.slice(i * size, ++i * size));
-    const mine = groups.filter((group) => group.every(keyOf));
-    return { name, mine: mine.flatMap((group) => verify(group, suite, keyOf)) };
-  }).filter(({ mine }) => mine.length);
-  must(new Set(theirs.map(({ name }) => name)).size >= threshold, "trust-not-signed");
-  return theirs.flatMap(({ mine }) => mine);
-}
-function documentOf({ payload, claims, digest: named }, { anchor, documents: { root } }) {
-  const document = json(payload), { kind, nation } = document, told = payload.toString();
-  const extra = kind !== "arrangement" ? [] : AGREED.filter((each) => document[each]);
-  const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra];
-  must(Object.keys(document).join(" ") === names.join(" ") && JSON.stringify(document) === told, "malformed");
-  must(!/\\[^"\\]/.test(told.replaceAll("\\\\", "")), "control-character");
-  must((document.exercise ?? true) === true, "wrong-type"); must(root || named === anchor, "trust-invalid");
-  const terms = kind === "root" ? [root ?? document, document] : [root];
-  const theirs = terms.flatMap((each) => Object.keys(each.nations)
-    .flatMap((who) => ((nation ?? who) === who ? custodians(claims, each, who) : [])));
-  const once = [...new Set(theirs)], areOnce = new Set(claims.map(({ kid }) => kid)).size === claims.length;
-  must(areOnce && claims.every((claim, i) => claim === once[i]), "trust-not-signed");   // in order
-  const own = { member: /^(..)\./, node: /^(..)(?:$|-)/ }[kind];
-  return must(!own || own.exec(document[kind])?.[1] === nation, "trust-invalid") && document;
-}
-export function fold(view, raw, index, taken) {
-  const signed = read(raw, 262144), isTrust = signed.typ === "xb-trust+jws";
-  const document = isTrust ? documentOf(signed, view) : payloadOf(signed, "xb-subscription+jws");
-  if (!isTrust) verifyBy(signed, document, view, Math.floor(taken / 1000));
-  const { kind = "subscription", version, member, node, endpoint } = document;
-  const name = [kind, member, node, endpoint].filter(Boolean).join(" ");
-  must(version === (view.documents[name]?.version ?? 0) + 1, "stale-version");
-  const heads = [...view.heads, digest(unb64(view.heads.at(-1)), unb64(signed.digest))];
-  return { ...view, index, taken, heads, documents: { ...view.documents, [name]: { kind, ...document } } };
-}
-
 // --- the node (6, 7)
 function ask({ url, agent, token }, method, path, data, decode = JSON.parse) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};

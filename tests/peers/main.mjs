@@ -6,6 +6,7 @@ import {
   all, connect, endpointsOf, inbox, must, post, refuse, seal, seconds, sign, trust,
 } from "./exchange.mjs";
 import { SUITES } from "./suites.mjs";
+import { isTimely } from "./trust.mjs";
 
 const uuid7 = (ms) =>
   `${ms.toString(16).padStart(12, "0").replace(/^.{8}/, "$&-")}-7${randomUUID().slice(15)}`;
@@ -13,6 +14,7 @@ const uuid7 = (ms) =>
 // A draft is {header, bulletin}: what a person decides. The rest follows.
 async function send(here, { header: chosen, bulletin }, ms) {
   const view = await trust(here), now = Math.floor(ms / 1000), id = uuid7(ms), { heads } = view;
+  must(isTimely(view, here.node, now), "trust-stale");
   const { feeds } = view.documents.arrangement, { type, schema, regime, declares } = bulletin;
   const feed = feeds.find(({ name }) => name === chosen.feed) ?? refuse("unknown-feed");
   const choices = all(view, "subscription").filter((each) => each.feeds.includes(feed.name));

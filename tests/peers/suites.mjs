@@ -41,6 +41,9 @@ export const SUITES = {
   },
 };
 
+// One of each name, whatever the suite.
+export const ALGORITHMS = Object.fromEntries(Object.values(SUITES).flatMap(({ signatures }) => signatures));
+
 const bytes = (told) => Buffer.from(told, "base64url");
 export const publicOf = ({ kty, x, y, pub }) => (kty === "AKP" ? bytes(pub)
   : kty === "EC" ? Buffer.concat([Buffer.from([4]), bytes(x), bytes(y)]) : bytes(x));

@@ -29,7 +29,7 @@ STRUCTS = [
     objects.SessionRequest,
     objects.GroupStatement,
 ]
-DOCUMENTS = [trust.Root, trust.Arrangement, trust.Member, trust.Node]
+DOCUMENTS = [trust.Arrangement, trust.Member, trust.Node]
 LIMITS = {
     "a signed header": header.MAX_HEADER_BYTES,
     "another object": objects.MAX_OBJECT_BYTES,

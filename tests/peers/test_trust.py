@@ -41,9 +41,7 @@ def verdicts(peer):
     return asked
 
 
-@pytest.mark.parametrize(
-    "raw", [WORLD.rearranged(), WORLD.signed(WORLD.founder.root(2)), renewed()]
-)
+@pytest.mark.parametrize("raw", [WORLD.rearranged(), WORLD.signed(WORLD.root()), renewed()])
 def test_signatures_in_any_order_but_the_one_are_refused(verdicts, raw):
     whole = range(len(by_custodian(raw)))
     orders = [*itertools.permutations(range(4)), *((*range(4), twice) for twice in range(4))]

@@ -14,7 +14,7 @@ from tests.peers.javascript import needs_packages, opening
 pytestmark = needs_packages
 
 # The objects it reads; another, well signed or not, it does not know.
-KNOWN = {"xb-header+jws", "xb-ack+jws", "xb-subscription+jws", "xb-trust+jws"}
+KNOWN = {"xb-header+jws", "xb-ack+jws", "xb-subscription+jws", "tuf"}
 
 # What it is seen to refuse by itself. Other codes are rules of the arrangement, the order and
 # keys to be enrolled: a node applies them, and tells a client in a problem document.
@@ -24,6 +24,7 @@ REFUSED = {
     *("key-not-valid", "malformed", "missing-blob", "missing-member", "not-a-recipient"),
     *("not-utf-8", "origin-mismatch", "oversized", "signature-count", "signature-order"),
     *("size-mismatch", "stale-version", "suite-not-allowed", "trust-invalid"),
+    *("trust-expired", "trust-mixed"),
     *("trust-not-signed", "unknown-endpoint", "unknown-key", "unknown-member"),
     *("unknown-object", "wraps-mismatch", "wrong-value"),
 }
@@ -46,6 +47,7 @@ LET_IN = {
     *("recipient-not-sealed-to", "sealed-to-another", "sealed-to-one-more"),
     *("sealed-twice-to-one", "two-cancelled-at-once"),
     *("wrong-type-bool", "wrong-type-float", "wrong-type-null"),
+    *("recipient-of-expired-role", "sender-of-expired-role"),
     *("wrong-type-text", "commit-of-sha-256", "commit-of-sha-384", "coordinate-missing"),
     *("coordinate-short", "key-of-no-curve", "wrap-key-of-no-suite", "wrap-key-short"),
 }

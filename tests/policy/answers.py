@@ -17,8 +17,9 @@ import msgspec
 
 from exchange.errors import Refusal
 from exchange.model.header import Header
+from exchange.model.identity import member_of
 from exchange.model.trust import Arrangement, Endpoint, Label, Member
-from exchange.model.view import Standing, View
+from exchange.model.view import Directory, Heads, Standing, View
 from exchange.policy import rules
 from exchange.policy.limits import Rate, Spent
 from tests.policy import planted
@@ -41,11 +42,15 @@ _OF_DOCUMENT = {"v": "xb1", "version": 1, "issued": 0}
 def view(world: Json) -> View:
     """The documents in force, as a node holds them."""
     agreed = world["arrangement"]
+    members: dict[str, dict[str, Standing]] = {}
+    for each in world["directory"]:
+        name = each["endpoint"]
+        members.setdefault(member_of(name), {})[name] = _standing(each)
     return View(
         anchor="",
-        heads=tuple(world["heads"]),
+        heads=Heads(world["heads"]),
         arrangement=None if agreed is None else _arrangement(agreed),
-        endpoints={each["endpoint"]: _standing(each) for each in world["directory"]},
+        endpoints=Directory(members),
     )
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from exchange.broker.intake import Admitted, Arrival, Considered, Declined, consider
 from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
+from exchange.model import metadata
 from exchange.model.header import MAX_HEADER_BYTES
+from exchange.model.metadata import Targets
 from exchange.model.trust import MAX_TRUST_BYTES
 from exchange.seal import jws
 from tests import builders
@@ -22,6 +25,7 @@ from tests.vectors import changes, checking, forging, reading
 from tests.vectors.case import Case, Posted, answer, posted
 from tests.vectors.changes import keys_from
 from tests.vectors.forging import BOTH
+from tests.vectors.listing import again
 
 WORLD = builders.world()
 CASES = [*reading.READING, *checking.SUITE, *checking.KEYS, *checking.BODY]
@@ -178,11 +182,23 @@ def test_spliced_body_is_refused_unless_it_is_the_same(body: bytes) -> None:
     assert isinstance(considered.decision, Admitted) == (body == ENVELOPE.body)
 
 
-@given(_spliced(forging.payload_of(WORLD.documents[-1])))
+@given(_spliced(WORLD.made(again(WORLD))[1][0]))
 def test_spliced_trust_document_is_one_decision(payload: bytes) -> None:
-    signers = list(WORLD.founder.custodians["us"].values())
-    raw = jws.sign(payload, "xb-trust+jws", signers)
-    assert isinstance(decided(Arrival("", raw, b"", NOW * 1000)).decision, Declined)
+    raw = _listed(payload)
+    assert isinstance(decided(Arrival("", raw, b"", NOW * 1000)).decision, Declined) == (
+        payload != WORLD.made(again(WORLD))[1][0]
+    )
+
+
+def _listed(payload: bytes) -> bytes:
+    """Metadata of Panama that lists these bytes as its member's file, signed as it then is."""
+    made, _ = WORLD.made(again(WORLD))
+    assert isinstance(made, Targets)
+    if not payload:
+        return b""
+    told = {**made.targets, "members/pa.senan.json": metadata.info(payload)}
+    made = msgspec.structs.replace(made, targets=told)
+    return WORLD.founder.signed(made, [payload], ["pa"])
 
 
 HEAVY = {

@@ -9,21 +9,21 @@ import pytest
 
 from exchange.broker.settle import Rejected
 from exchange.errors import Code, Refusal
-from exchange.model.codec import unb64
 from exchange.model.identity import Nation, Signatory
-from exchange.model.trust import TYP as TRUST_TYP
-from exchange.model.trust import encode as encode_trust
-from exchange.model.view import View
-from exchange.seal import jws, trust
+from exchange.model.metadata import Root, read_file
+from exchange.model.view import Custodians, View
+from exchange.seal import jws, trust, trust_making
 from tests import builders
 from tests.builders import COAST, FOUNDED, MINSA, NOW, OPS
-from tests.vectors import forging, trusting
+from tests.vectors import trusting
 from tests.vectors.case import Case, answer, posted
+from tests.vectors.listing import LISTING
+from tests.vectors.trusting import rearrangement, respelled
 
 WORLD = builders.world()
 
 
-@pytest.mark.parametrize("case", trusting.TRUST, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", trusting.TRUST + LISTING, ids=lambda case: case.name)
 def test_is_refused(case: Case) -> None:
     made = posted(case, WORLD)
     settled, _ = answer(made, WORLD.later(*made.documents))
@@ -45,12 +45,14 @@ def test_first_document_is_the_root_that_the_anchor_names() -> None:
     for other in WORLD.documents[1:]:
         assert judged(other, nothing) == Code.TRUST_INVALID
     usurper = builders.Founder(builders.Randomness("usurper"), FOUNDED)
-    assert judged(usurper.signed(usurper.root()), nothing) == Code.TRUST_INVALID
+    root = usurper.signed(usurper.root(WORLD.view.online))
+    assert judged(root, nothing) == Code.TRUST_INVALID
 
 
 def test_anchor_covers_the_signatures_too() -> None:
     """The same root signed again is another document: an anchor names bytes."""
-    again = WORLD.founder.signed(WORLD.founder.root())
+    again = WORLD.founder.signed(WORLD.founder.root(WORLD.view.online))
+    assert read_file(again).signed == read_file(WORLD.documents[0]).signed
     assert judged(again, View(anchor=WORLD.anchor)) == Code.TRUST_INVALID
 
 
@@ -62,49 +64,47 @@ def successor() -> builders.Founder:
     return builders.Founder(builders.Randomness("successor"), FOUNDED)
 
 
+def all_of(founder: builders.Founder) -> list[jws.Signer]:
+    return founder.signers()
+
+
+def succeeded(*signers: jws.Signer) -> bytes:
+    """The next root, all of its custodians new."""
+    return trust_making.signed(successor().root(WORLD.view.online, 2), [], signers)
+
+
 def test_custodians_change_when_old_and_new_of_both_nations_sign() -> None:
     after = successor()
-    root = after.root(2)
-    signers = [
-        signer
-        for founder in (WORLD.founder, after)
-        for nation in founder.custodians.values()
-        for signer in nation.values()
-    ]
-    raw = jws.sign(encode_trust(root), "xb-trust+jws", signers)
-    view = WORLD.later(raw)
-    assert view.root == root
-    # From here on the new ones sign, and the old ones do not.
-    member = msgspec.structs.replace(WORLD.member("pa.senan"), version=2)
-    assert judged(after.signed(member, ["pa"]), view) is None
-    assert judged(WORLD.signed(member, ["pa"]), view) == Code.TRUST_NOT_SIGNED
+    view = WORLD.later(succeeded(*all_of(WORLD.founder), *all_of(after)))
+    assert view.custodians["root"] == after.circles
+    # From here on the new ones sign the arrangement, and the old ones do not.
+    then, theirs = WORLD._replace(view=view), rearrangement(WORLD)
+    assert judged(then.signed_by(theirs, *all_of(after)), view) is None
+    assert judged(then.signed_by(theirs, *all_of(WORLD.founder)), view) == (
+        Code.TRUST_NOT_SIGNED
+    )
+    # Each nation's own role is as the arrangement's file has it, until that is signed anew.
+    assert judged(WORLD.amended(OPS, builders.suspended), view) is None
 
 
 @pytest.mark.parametrize("left_out", range(8))
 def test_custodians_do_not_change_when_one_of_the_eight_is_missing(left_out: int) -> None:
-    after = successor()
-    signers = [
-        signer
-        for founder in (WORLD.founder, after)
-        for nation in founder.custodians.values()
-        for signer in nation.values()
-    ]
+    signers = [*all_of(WORLD.founder), *all_of(successor())]
     del signers[left_out]
-    raw = jws.sign(encode_trust(after.root(2)), "xb-trust+jws", signers)
-    assert judged(raw, WORLD.view) == Code.TRUST_NOT_SIGNED
+    assert judged(succeeded(*signers), WORLD.view) == Code.TRUST_NOT_SIGNED
 
 
 @pytest.mark.parametrize("nations", [["pa"], ["us"]])
 def test_neither_nation_alone_changes_what_both_agreed(nations) -> None:
-    arrangement = builders.arrangement(builders.feeds(), FOUNDED, 2)
-    assert judged(WORLD.signed(arrangement, nations), WORLD.view) == Code.TRUST_NOT_SIGNED
-    root = WORLD.founder.root(2)
-    assert judged(WORLD.signed(root, nations), WORLD.view) == Code.TRUST_NOT_SIGNED
+    assert (
+        judged(WORLD.signed(rearrangement(WORLD), nations), WORLD.view) == Code.TRUST_NOT_SIGNED
+    )
+    assert judged(WORLD.signed(WORLD.root(), nations), WORLD.view) == Code.TRUST_NOT_SIGNED
 
 
 def test_both_nations_change_what_both_agreed() -> None:
     assert judged(WORLD.rearranged(), WORLD.view) is None
-    assert judged(WORLD.signed(WORLD.founder.root(2)), WORLD.view) is None
+    assert judged(WORLD.signed(WORLD.root()), WORLD.view) is None
 
 
 def test_either_nation_alone_changes_its_own_member_and_nothing_of_the_other() -> None:
@@ -119,27 +119,31 @@ def test_halves_of_two_custodians_are_not_one() -> None:
     """One custodian's classical signature with another's post-quantum one."""
     member = msgspec.structs.replace(WORLD.member("pa.senan"), version=2)
     raw = WORLD.signed(member, ["pa"])
-    mixed = forging.altered(
+    mixed = respelled(
         raw, lambda told: told.update(signatures=[told["signatures"][i] for i in (0, 3, 2, 1)])
     )
     assert judged(mixed, WORLD.view) == Code.TRUST_NOT_SIGNED
 
 
+def with_people(nation: Nation, *people: Signatory) -> Root:
+    """The next root, in which a nation has these custodians."""
+    circles = WORLD.founder.circles
+    circles[nation] = Custodians(circles[nation].threshold, people)
+    return trust_making.root(2, WORLD.founder.expires, circles, WORLD.view.online)
+
+
 def test_custodian_of_two_names_is_refused() -> None:
-    root = WORLD.founder.root(2)
-    first = root.nations["pa"].signatories[0]
-    doubled = msgspec.structs.replace(
-        root.nations["pa"], signatories=[first, Signatory("pa-alias", first.keys)]
-    )
-    twice = msgspec.structs.replace(root, nations={**root.nations, "pa": doubled})
+    first = WORLD.founder.circles["pa"].signatories[0]
+    twice = with_people("pa", first, Signatory("pa-alias", first.keys))
     assert judged(WORLD.signed(twice), WORLD.view) == Code.TRUST_INVALID
 
 
 def test_member_keeps_its_own_keys_in_its_next_version() -> None:
     assert judged(WORLD.amended(OPS, builders.suspended), WORLD.view) is None
     moved = WORLD.later(WORLD.amended(OPS, builders.suspended))
-    same = msgspec.structs.replace(WORLD.member("pa.senan"), version=3)
-    assert judged(WORLD.signed(same, ["pa"]), moved) is None
+    then = WORLD._replace(view=moved)
+    same = msgspec.structs.replace(then.member("pa.senan"), version=3)
+    assert judged(then.signed(same, ["pa"]), moved) is None
 
 
 def test_suspended_operator_brings_nothing() -> None:
@@ -172,18 +176,14 @@ def test_log_keys_are_one_of_each_kind_and_fit() -> None:
 
 
 def test_custodian_with_a_weak_key_is_refused() -> None:
-    root = WORLD.founder.root(2)
-    first, second = root.nations["us"].signatories
+    first, second = WORLD.founder.circles["us"].signatories
     weak = msgspec.structs.replace(first.keys[0], x="AQ" + "A" * 41)
     for keys, code in (
         ([weak, first.keys[1]], Code.WEAK_KEY),
         ([first.keys[1], first.keys[0]], Code.TRUST_INVALID),
         (first.keys[:1], Code.TRUST_INVALID),
     ):
-        theirs = msgspec.structs.replace(
-            root.nations["us"], signatories=[Signatory(first.name, keys), second]
-        )
-        bad = msgspec.structs.replace(root, nations={**root.nations, "us": theirs})
+        bad = with_people("us", Signatory(first.name, keys), second)
         assert judged(WORLD.signed(bad), WORLD.view) == code
 
 
@@ -194,25 +194,27 @@ def test_view_is_folded_by_the_same_rules() -> None:
 
 
 def test_signature_that_is_no_custodian_s_is_refused_and_not_passed_over() -> None:
-    member = encode_trust(msgspec.structs.replace(WORLD.member("pa.senan"), version=2))
-    arrangement = encode_trust(builders.arrangement(builders.feeds(), FOUNDED, 2))
-    root = encode_trust(WORLD.founder.root(2))
-    pa, us = (list(each.values()) for each in WORLD.founder.custodians.values())
-    for payload, signers in ((member, pa), (arrangement, pa + us), (root, pa + us)):
-        assert judged(jws.sign(payload, TRUST_TYP, signers), WORLD.view) is None
+    member = msgspec.structs.replace(WORLD.member("pa.senan"), version=2)
+    pa, us = (WORLD.founder.signers([nation]) for nation in ("pa", "us"))
+    for what, signers in (
+        (member, pa),
+        (rearrangement(WORLD), pa + us),
+        (WORLD.root(), pa + us),
+    ):
+        assert judged(WORLD.signed_by(what, *signers), WORLD.view) is None
         extra = [*signers, WORLD.signers[OPS]]
-        assert judged(jws.sign(payload, TRUST_TYP, extra), WORLD.view) == Code.TRUST_NOT_SIGNED
+        assert judged(WORLD.signed_by(what, *extra), WORLD.view) == Code.TRUST_NOT_SIGNED
 
 
 def by_custodian(raw: bytes) -> list[list[dict[str, str]]]:
-    told = json.loads(raw)["signatures"]
+    told = json.loads(raw.split(b"\n")[0])["signatures"]
     return [told[at : at + 2] for at in range(0, len(told), 2)]
 
 
 def regrouped(raw: bytes, order: list[int]) -> bytes:
     groups = by_custodian(raw)
     chosen = [each for place in order for each in groups[place]]
-    return forging.altered(raw, lambda told: told.update(signatures=chosen))
+    return respelled(raw, lambda told: told.update(signatures=chosen))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def regrouped(raw: bytes, order: list[int]) -> bytes:
 )
 def test_document_has_one_spelling_of_its_signatures(order, at) -> None:
     """Each of these holds: but who brings a document would choose its digest."""
-    for raw in (WORLD.rearranged(), WORLD.signed(WORLD.founder.root(2))):
+    for raw in (WORLD.rearranged(), WORLD.signed(WORLD.root())):
         told = regrouped(raw, order)
         if at is None:
             assert judged(told, WORLD.view) is None
@@ -238,15 +240,9 @@ def test_document_has_one_spelling_of_its_signatures(order, at) -> None:
         assert (refusal.value.code, refusal.value.at) == (Code.TRUST_NOT_SIGNED, at)
 
 
-def all_of(founder: builders.Founder) -> list[jws.Signer]:
-    return [signer for nation in founder.custodians.values() for signer in nation.values()]
-
-
 def renewed() -> bytes:
     """The next root, all of its custodians new, signed by the old ones and by them."""
-    after = successor()
-    signers = [*all_of(WORLD.founder), *all_of(after)]
-    return jws.sign(encode_trust(after.root(2)), TRUST_TYP, signers)
+    return succeeded(*all_of(WORLD.founder), *all_of(successor()))
 
 
 def test_old_custodians_sign_before_new_ones() -> None:
@@ -258,17 +254,11 @@ def test_old_custodians_sign_before_new_ones() -> None:
 
 def with_a_third() -> tuple[bytes, bytes]:
     """A root with a third custodian of Panama, and the next arrangement signed by all five."""
-    (third, *_), root = all_of(successor()), WORLD.founder.root(2)
-    pa = root.nations["pa"]
-    listed = Signatory(name="pa-third", keys=list(third.keys))
-    more = msgspec.structs.replace(pa, signatories=[*pa.signatories, listed])
-    root = msgspec.structs.replace(root, nations={**root.nations, "pa": more})
+    third, pa = all_of(successor())[0], WORLD.founder.circles["pa"]
+    root = with_people("pa", *pa.signatories, Signatory("pa-third", list(third.keys)))
     old = all_of(WORLD.founder)
-    arrangement = unb64(json.loads(WORLD.rearranged())["payload"])
-    return (
-        jws.sign(encode_trust(root), TRUST_TYP, [*old, third]),
-        jws.sign(arrangement, TRUST_TYP, [*old[:2], third, *old[2:]]),
-    )
+    five = [*old[:2], third, *old[2:]]
+    return WORLD.signed_by(root, *old, third), WORLD.signed_by(rearrangement(WORLD), *five)
 
 
 def test_signature_beyond_the_threshold_may_be_left_out_and_the_first_to_come_stays() -> None:
@@ -276,7 +266,8 @@ def test_signature_beyond_the_threshold_may_be_left_out_and_the_first_to_come_st
     root, arrangement = with_a_third()
     view = WORLD.later(root)
     shorter = regrouped(arrangement, [0, 1, 3, 4])
-    assert json.loads(shorter)["payload"] == json.loads(arrangement)["payload"]
+    told = [read_file(each.split(b"\n")[0]).signed for each in (shorter, arrangement)]
+    assert told[0] == told[1]
     for first, second in ((arrangement, shorter), (shorter, arrangement)):
         after = trust.apply(first, view, view.index + 1, NOW)
         assert judged(second, after) == Code.STALE_VERSION
@@ -287,15 +278,12 @@ def test_signature_beyond_the_threshold_may_be_left_out_and_the_first_to_come_st
 
 def test_custodian_of_both_roots_signs_once() -> None:
     """Who stays is counted on both terms, by one group, in its old place."""
-    after, root = successor(), WORLD.founder.root(2)
-    kept = root.nations["us"]
-    mixed = msgspec.structs.replace(
-        root, nations={"pa": after.root(2).nations["pa"], "us": kept}
-    )
-    pa, us = (list(each.values()) for each in WORLD.founder.custodians.values())
-    new = list(after.custodians["pa"].values())
-    payload = encode_trust(mixed)
-    assert judged(jws.sign(payload, TRUST_TYP, [*pa, *us, *new]), WORLD.view) is None
+    after, circles = successor(), WORLD.founder.circles
+    circles["pa"] = after.circles["pa"]
+    root = trust_making.root(2, WORLD.founder.expires, circles, WORLD.view.online)
+    pa, us = (WORLD.founder.signers([nation]) for nation in ("pa", "us"))
+    new = after.signers(["pa"])
+    assert judged(WORLD.signed_by(root, *pa, *us, *new), WORLD.view) is None
     for order in ([*pa, *us, *new, *us], [*pa, *new, *us]):
-        told = jws.sign(payload, TRUST_TYP, order)
+        told = WORLD.signed_by(root, *order)
         assert judged(told, WORLD.view) == Code.TRUST_NOT_SIGNED

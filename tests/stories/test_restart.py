@@ -135,7 +135,7 @@ def test_node_whose_folder_was_altered_does_not_start(exercise, what):
     elif what == "certificate":
         (folder / "certificate.pem").write_text("none")
     else:
-        (folder / "trust" / "9999.jws").write_bytes(b"no document")
+        (folder / "trust" / "9999.trust").write_bytes(b"no document")
     started = up_again(exercise)
     assert started.returncode in {1, 3}, started
     assert json.loads(started.stdout)["error"]["code"]

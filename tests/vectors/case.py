@@ -6,19 +6,36 @@ were written down once as the frozen vectors of ``schemas/v1/vectors``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+import msgspec
 
 from exchange.broker.intake import Arrival
 from exchange.broker.settle import Recorded, Settled
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
 from exchange.model.header import MAX_HEADER_BYTES, Blob
-from exchange.model.view import View
-from exchange.seal import jws
+from exchange.model.view import Heads, View
+from exchange.seal import jws, trust
 from exchange.seal.close import Envelope
 from exchange.seal.open import Opened, Opener, open_body
 from tests.builders import Book, World
+
+
+def founded(told: Mapping[str, Any]) -> View:
+    """The view of a world as it was written down.
+
+    Where it tells ``heads``, these were the trust inbox's when the envelopes were sealed, when
+    its documents were no TUF metadata yet; what the documents say is the same.
+    """
+    view = View(anchor=told["anchor"])
+    for index, document in enumerate(told["documents"]):
+        view = trust.apply(document.encode(), view, index, told["founded"])
+    if "heads" not in told:
+        return view
+    heads = told["heads"]
+    return msgspec.structs.replace(view, index=len(heads) - 2, heads=Heads(heads))
 
 
 class Posted(NamedTuple):

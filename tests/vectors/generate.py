@@ -26,20 +26,19 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.model.codec import b64
-from exchange.model.view import View
-from exchange.seal import trust
 from tests import builders
 from tests.vectors import (
     checking,
     deciding,
     granting,
+    listing,
     opening,
     reading,
     stating,
     suiting,
     trusting,
 )
-from tests.vectors.case import Case, Opening, Posted, answer, opened, posted
+from tests.vectors.case import Case, Opening, Posted, answer, founded, opened, posted
 
 HERE = Path(__file__).parent
 VECTORS = resources.schemas() / "v1/vectors"
@@ -136,7 +135,7 @@ def cases() -> Iterable[tuple[str, Case]]:
         yield "accept", case
     tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
     tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
-    tables += [granting.GRANTS, granting.RELEASES]
+    tables += [granting.GRANTS, granting.RELEASES, listing.LISTING]
     for table in tables:
         for case in table:
             yield "refuse", case
@@ -192,10 +191,7 @@ def frozen(shelf: Shelf) -> builders.World:
         return world
     told = json.loads(path.read_text("utf-8"))
     documents = [document.encode() for document in told["documents"]]
-    view = View(anchor=told["anchor"])
-    for index, document in enumerate(documents):
-        view = trust.apply(document, view, index, told["founded"])
-    return world._replace(anchor=told["anchor"], documents=documents, view=view)
+    return world._replace(anchor=told["anchor"], documents=documents, view=founded(told))
 
 
 def fill(shelf: Shelf) -> int:

@@ -31,7 +31,7 @@ _OF_TWO_SIGNATURES = {
     *("typ-swapped", "acknowledgement-forged", "custodian-signature-stripped"),
     *("key-of-another-member", "encryption-key-of-wrong-length", "key-of-both-kinds"),
     *("encryption-key-of-another-algorithm", "subscription-forged"),
-    "member-by-the-other-nation-too",
+    *("member-by-the-other-nation-too", "custodian-counted-twice"),
 }
 _OF_X25519 = {"weak-signing-key", "weak-encryption-key"}
 NOT_OF: dict[SuiteId, set[str]] = {
@@ -106,7 +106,7 @@ def _wrap_key(place: int, change: Callable[[bytes], bytes]) -> Callable[[World],
 
 
 def _es384_keys() -> list[Case]:
-    at, change = "/endpoints/0/keys/0/jwk", with_key
+    at, change = "/files/0/endpoints/0/keys/0/jwk", with_key
     zero, top = b64(bytes(48)), b64(b"\xff" * 48)
     return [
         _key("point-off-the-curve", "a point that is not on P-384", Code.WEAK_KEY, at,
@@ -120,10 +120,10 @@ def _es384_keys() -> list[Case]:
         _key("key-of-no-curve", "an EC key without crv", Code.WRONG_VALUE, f"{at}/alg",
              lambda _: change(0, crv=None)),
         _key("point-half-off-the-curve", "an encryption key whose P-384 half is no point",
-             Code.WEAK_KEY, "/endpoints/0/keys/2/jwk",
+             Code.WEAK_KEY, "/files/0/endpoints/0/keys/2/jwk",
              _wrap_key(2, lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]))),
         _key("point-half-compressed", "an encryption key whose P-384 half is compressed",
-             Code.WEAK_KEY, "/endpoints/0/keys/2/jwk",
+             Code.WEAK_KEY, "/files/0/endpoints/0/keys/2/jwk",
              _wrap_key(2, lambda raw: raw[:1568] + b"\x02" + raw[1569:])),
     ]  # fmt: skip
 
@@ -142,7 +142,7 @@ def _t_of_one(size: int) -> Callable[[bytes], bytes]:
 
 def _open_keys(place: int, size: int) -> list[Case]:
     """Lattice keys that need no secret: ML-DSA's stands before the encryption key."""
-    wrap, sign = (f"/endpoints/0/keys/{each}/jwk" for each in (place, place - 1))
+    wrap, sign = (f"/files/0/endpoints/0/keys/{each}/jwk" for each in (place, place - 1))
     return [
         _key("anybody-signs", "an ML-DSA key under which anybody can sign", Code.WEAK_KEY, sign,
              lambda w: with_key(place - 1, pub=_one_of_t1(w.signers[OPS].keys[-1]))),
@@ -157,7 +157,7 @@ def _second_spelling(raw: bytes) -> bytes:
 
 
 def _lattice_keys(place: int) -> list[Case]:
-    at = f"/endpoints/0/keys/{place}/jwk"
+    at = f"/files/0/endpoints/0/keys/{place}/jwk"
     return [
         *_open_keys(place, 1568),
         _key("lattice-not-reduced", "an ML-KEM key whose coefficients are not reduced",
@@ -205,7 +205,7 @@ SPECIAL: dict[SuiteId, list[Case]] = {
         _committing("commit-of-sha-384", "384 bits of commitment, where the suite has 256", 64),
         *_open_keys(2, 1184),
         _key("x25519-spelled-again", "an X25519 half with bit 255: one key, two names",
-             Code.WEAK_KEY, "/endpoints/0/keys/2/jwk", _wrap_key(2, _second_spelling)),
+             Code.WEAK_KEY, "/files/0/endpoints/0/keys/2/jwk", _wrap_key(2, _second_spelling)),
     ],
     "xb1-c": [
         *_sized(),

@@ -10,9 +10,8 @@ import pytest
 
 from exchange.errors import Code
 from exchange.model.view import View
-from exchange.seal import trust
 from tests import builders
-from tests.vectors import stating
+from tests.vectors import case, stating
 from tests.vectors.case import Statement
 
 FILES = sorted(stating.FOLDER.glob("*.json"))
@@ -32,11 +31,7 @@ ANSWERED = {
 
 @cache
 def founded() -> View:
-    world = json.loads((stating.FOLDER.parent / "world.json").read_text("utf-8"))
-    view = View(anchor=world["anchor"])
-    for index, document in enumerate(world["documents"]):
-        view = trust.apply(document.encode(), view, index, world["founded"])
-    return view
+    return case.founded(json.loads((stating.FOLDER.parent / "world.json").read_text("utf-8")))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

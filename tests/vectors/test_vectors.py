@@ -26,6 +26,7 @@ from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SecretKey
 from exchange.seal.suites import SUITES
 from tests.builders import Book, decoded
+from tests.vectors import case
 from tests.vectors.case import Posted, answer, opened
 from tests.vectors.generate import SHELVES, VECTORS, Shelf
 
@@ -66,7 +67,7 @@ ANSWERED = {
     ),
     *(Code.TRUST_NOT_SIGNED, Code.TRUST_INVALID, Code.PROTECTED_PERSONS, Code.NOT_YOURS),
     *(Code.MISSING_ROLE, Code.TARGET_UNKNOWN, Code.TARGET_CANCELLED, Code.ALREADY_HELD),
-    Code.OWN_RELEASE,
+    *(Code.OWN_RELEASE, Code.TRUST_EXPIRED, Code.TRUST_MIXED),
 }
 
 
@@ -87,11 +88,7 @@ def raw(told: Any) -> bytes:
 
 @cache
 def founded(known: str = "world.json") -> View:
-    world = read(VECTORS / known)
-    view = View(anchor=world["anchor"])
-    for index, document in enumerate(world["documents"]):
-        view = trust.apply(document.encode(), view, index, world["founded"])
-    return view
+    return case.founded(read(VECTORS / known))
 
 
 def arrival(told: Mapping[str, Any]) -> Arrival:

@@ -8,16 +8,15 @@ from typing import Any
 import msgspec
 
 from exchange.errors import Code
+from exchange.model import metadata
 from exchange.model.codec import b64
 from exchange.model.identity import Jwk, Nation
-from exchange.model.trust import TYP as TRUST_TYP
-from exchange.model.trust import Endpoint, Member, Root
-from exchange.model.trust import encode as encode_trust
-from exchange.seal import jws
+from exchange.model.metadata import Targets
+from exchange.model.trust import Arrangement, Endpoint, Member
+from exchange.model.view import Custodians
+from exchange.seal import trust_making
 from tests import builders
 from tests.builders import (
-    AUDIT,
-    COAST,
     FOUNDED,
     MINSA,
     OPS,
@@ -27,6 +26,7 @@ from tests.builders import (
 )
 from tests.vectors import forging
 from tests.vectors.case import Case, Posted
+from tests.vectors.choosing import SUBSCRIPTIONS
 
 
 def trusted(world: World, raw: bytes, caller: str = MINSA) -> Any:
@@ -44,7 +44,8 @@ def _member(change: Callable[[Member], Member]) -> Callable[[World], bytes]:
     def make(world: World) -> bytes:
         before = world.member("pa.senan")
         after = change(msgspec.structs.replace(before, version=2))
-        return world.signed(after, ["pa"])
+        made, files = trust_making.of_nation(world.view, "pa", [after], world.founder.expires)
+        return world.founder.signed(made, files, ["pa"])
 
     return make
 
@@ -65,56 +66,72 @@ def with_key(place: int, **changes: Any) -> Callable[[Endpoint], Endpoint]:
     return change
 
 
-def _root(change: Callable[[Root], Root], *nations: Any) -> Callable[[World], bytes]:
+def _rooted(
+    change: Callable[[dict[Nation, Custodians]], dict[Nation, Custodians]], *nations: Any
+) -> Callable[[World], bytes]:
+    """The next root, its custodians changed."""
+
     def make(world: World) -> bytes:
-        root = change(world.founder.root(2))
+        circles = change(world.founder.circles)
+        root = trust_making.root(2, world.founder.expires, circles, world.view.online)
         return world.signed(root, nations or ("pa", "us"))
 
     return make
 
 
-def by_custodians(world: World, document: Any, *names: tuple[Nation, int]) -> bytes:
+def by_custodians(world: World, what: Any, *names: tuple[Nation, int]) -> bytes:
     """A document signed by these custodians, by nation and number."""
     signers = [list(world.founder.custodians[nation].values())[n] for nation, n in names]
-    return jws.sign(encode_trust(document), TRUST_TYP, signers)
+    return world.signed_by(what, *signers)
+
+
+def rearrangement(world: World, **changes: Any) -> Arrangement:
+    """The next arrangement, which says what the first one does."""
+    before = builders.arrangement(builders.feeds(), FOUNDED, 2, world.founder.suites)
+    return msgspec.structs.replace(before, **changes)
 
 
 def _arranged(*names: tuple[Nation, int]) -> Callable[[World], bytes]:
-    return lambda world: by_custodians(
-        world, builders.arrangement(builders.feeds(), FOUNDED, 2), *names
-    )
+    return lambda world: by_custodians(world, rearrangement(world), *names)
 
 
-def _nations(**changes: Any) -> Callable[[Root], Root]:
-    def change(root: Root) -> Root:
-        nations = {
-            name: msgspec.structs.replace(each, **changes.get(name, {}))
-            for name, each in root.nations.items()
-        }
-        return msgspec.structs.replace(root, nations=nations)
+def _people(**changes: Any) -> Callable[[dict[Nation, Custodians]], dict[Nation, Custodians]]:
+    def change(circles: dict[Nation, Custodians]) -> dict[Nation, Custodians]:
+        return {name: each._replace(**changes.get(name, {})) for name, each in circles.items()}
 
     return change
 
 
-def _shared_custodian(root: Root) -> Root:
+def _shared_custodian(circles: dict[Nation, Custodians]) -> dict[Nation, Custodians]:
     """The United States name Panama's first custodian as one of theirs."""
-    lent = msgspec.structs.replace(root.nations["pa"].signatories[0], name="us-lent")
-    theirs = [root.nations["us"].signatories[0], lent]
-    return _nations(us={"signatories": theirs})(root)
+    lent = msgspec.structs.replace(circles["pa"].signatories[0], name="us-lent")
+    theirs = (circles["us"].signatories[0], lent)
+    return _people(us={"signatories": theirs})(circles)
 
 
-def _one_name(root: Root) -> Root:
+def _one_name(circles: dict[Nation, Custodians]) -> dict[Nation, Custodians]:
     """Two key pairs under one custodian's name."""
-    both = [
-        msgspec.structs.replace(each, name="pa-one") for each in root.nations["pa"].signatories
-    ]
-    return _nations(pa={"signatories": both})(root)
+    both = tuple(
+        msgspec.structs.replace(each, name="pa-one") for each in circles["pa"].signatories
+    )
+    return _people(pa={"signatories": both})(circles)
 
 
 def _node(**changes: Any) -> Callable[[World], bytes]:
     def make(world: World) -> bytes:
         node = msgspec.structs.replace(world.view.nodes["pa"], version=2, **changes)
-        return world.signed(node, [changes.get("nation", "pa")])
+        made, files = trust_making.of_nation(world.view, "pa", [node], world.founder.expires)
+        return world.founder.signed(made, files, ["pa"])
+
+    return make
+
+
+def reversioned(**changes: Any) -> Callable[[World], bytes]:
+    """The next arrangement, in a file whose members are changed."""
+
+    def make(world: World) -> bytes:
+        made, files = world.made(rearrangement(world))
+        return world.founder.signed(msgspec.structs.replace(made, **changes), files)
 
     return make
 
@@ -123,9 +140,9 @@ def _taken_key(world: World) -> Callable[[Endpoint], Endpoint]:
     return with_key(2, pub=world.key(WATCH).pub)
 
 
-def _usurped(_world: World) -> bytes:
+def _usurped(world: World) -> bytes:
     usurper = builders.Founder(builders.Randomness("usurper"), FOUNDED)
-    return usurper.signed(usurper.root(2))
+    return usurper.signed(usurper.root(world.view.online, 2))
 
 
 TRUST = [
@@ -154,7 +171,7 @@ TRUST = [
         "custodian-counted-twice",
         "an arrangement signed twice by the same custodian",
         Code.TRUST_NOT_SIGNED,
-        "/signatures",
+        "/signatures/6",
         brought(_arranged(("pa", 0), ("pa", 1), ("us", 0), ("us", 0))),
     ),
     Case(
@@ -172,7 +189,7 @@ TRUST = [
         "member-by-the-other-nation",
         "a member of Panama signed by the United States",
         Code.TRUST_NOT_SIGNED,
-        "/signatures",
+        "/signatures/0",
         brought(
             lambda w: w.signed(msgspec.structs.replace(w.member("pa.senan"), version=2), ["us"])
         ),
@@ -182,7 +199,7 @@ TRUST = [
         "a new root signed by one nation",
         Code.TRUST_NOT_SIGNED,
         "/signatures",
-        brought(_root(lambda root: root, "us")),
+        brought(_rooted(lambda circles: circles, "us")),
     ),
     Case(
         "root-by-new-custodians-only",
@@ -197,12 +214,11 @@ TRUST = [
         Code.BAD_SIGNATURE,
         "/signatures/3",
         brought(
-            lambda w: forging.altered(
+            lambda w: respelled(
                 w.rearranged(),
                 lambda told: told["signatures"][3].update(
-                    signature="A" + told["signatures"][3]["signature"][1:]
-                    if told["signatures"][3]["signature"][0] != "A"
-                    else "B" + told["signatures"][3]["signature"][1:]
+                    sig=f"{int(told['signatures'][3]['sig'][0], 16) ^ 1:x}"
+                    + told["signatures"][3]["sig"][1:]
                 ),
             )
         ),
@@ -212,98 +228,99 @@ TRUST = [
         "the last custodian's post-quantum signature left out",
         Code.SIGNATURE_COUNT,
         "/signatures",
-        brought(
-            lambda w: forging.altered(w.rearranged(), lambda told: told["signatures"].pop())
-        ),
+        brought(lambda w: respelled(w.rearranged(), lambda told: told["signatures"].pop())),
     ),
     Case(
         "version-again",
         "a version that is in force already, in other bytes",
         Code.STALE_VERSION,
-        "/version",
-        brought(lambda w: w.rearranged(version=1)),
+        "/signed/version",
+        brought(reversioned(version=1)),
     ),
     Case(
         "version-gap",
         "a version that skips one",
         Code.STALE_VERSION,
-        "/version",
-        brought(lambda w: w.rearranged(version=3)),
+        "/signed/version",
+        brought(reversioned(version=3)),
+    ),
+    Case(
+        "file-version-gap",
+        "a member's file that skips a version, in a metadata file that does not",
+        Code.STALE_VERSION,
+        "/files/0/version",
+        brought(
+            lambda w: w.signed(msgspec.structs.replace(w.member("pa.senan"), version=3), ["pa"])
+        ),
     ),
     Case(
         "version-of-old",
         "the first arrangement again, after a second one",
         Code.STALE_VERSION,
-        "/version",
-        lambda w: Posted(trusted(w, w.rearranged(version=1)), (w.rearranged(),)),
+        "/signed/version",
+        lambda w: Posted(trusted(w, w.documents[1]), (w.rearranged(),)),
     ),
     Case(
         "root-of-one-nation",
         "a root that leaves one nation out",
         Code.TRUST_INVALID,
-        "/nations",
-        brought(
-            _root(lambda r: msgspec.structs.replace(r, nations={"pa": r.nations["pa"]}), "pa")
-        ),
+        "/signed/roles/root/custodians",
+        brought(_rooted(lambda circles: {"pa": circles["pa"]}, "pa")),
     ),
     Case(
         "custodian-of-both-nations",
         "a custodian's keys in both nations",
         Code.TRUST_INVALID,
-        "/nations",
-        brought(_root(_shared_custodian)),
+        "/signed/roles/root/keyids",
+        brought(_rooted(_shared_custodian)),
     ),
     Case(
         "threshold-never-met",
         "a threshold over the number of custodians",
         Code.TRUST_INVALID,
-        "/nations/pa/threshold",
-        brought(_root(_nations(pa={"threshold": 3}))),
+        "/signed/roles/root/custodians/pa/threshold",
+        brought(_rooted(_people(pa={"threshold": 3}))),
     ),
     Case(
         "threshold-met-by-one",
         "two key pairs under one name, for a threshold of two",
         Code.TRUST_INVALID,
-        "/nations/pa/threshold",
-        brought(_root(_one_name)),
+        "/signed/roles/root/custodians/pa/threshold",
+        brought(_rooted(_one_name)),
     ),
     Case(
         "node-of-the-other-nation",
         "the United States name a node of Panama's",
         Code.TRUST_INVALID,
-        "/node",
+        "/files/0/node",
         brought(_node(nation="us")),
     ),
     Case(
         "node-log-keys",
         "a node whose log has one key",
         Code.TRUST_INVALID,
-        "/log",
+        "/files/0/log",
         brought(_node(log=[])),
     ),
     Case(
         "member-under-the-other-nation",
         "a member of Panama that says it is of the United States",
         Code.TRUST_INVALID,
-        "/nation",
-        brought(
-            lambda w: w.signed(
-                msgspec.structs.replace(w.member("pa.senan"), version=2, nation="us"), ["us"]
-            )
-        ),
+        "/files/0/nation",
+        brought(_member(lambda member: msgspec.structs.replace(member, nation="us"))),
     ),
     Case(
         "endpoint-of-another-member",
         "an endpoint of another member in a member's document",
         Code.TRUST_INVALID,
-        "/endpoints/0/id",
+        "/files/0/endpoints/0/id",
         brought(_endpoint(lambda each: msgspec.structs.replace(each, id="pa.minsa/ops"))),
     ),
     Case(
         "endpoint-twice",
         "an endpoint twice in a member's document",
         Code.TRUST_INVALID,
-        "/endpoints/2/id",
+        "/files/0/endpoints/2/id",
         brought(
             _member(
                 lambda m: msgspec.structs.replace(m, endpoints=[*m.endpoints, m.endpoints[0]])
@@ -314,7 +331,7 @@ TRUST = [
         "key-of-two-endpoints",
         "a key enrolled for two endpoints of a member",
         Code.TRUST_INVALID,
-        "/endpoints/1/keys/0/jwk",
+        "/files/0/endpoints/1/keys/0/jwk",
         brought(
             _member(
                 lambda m: msgspec.structs.replace(
@@ -332,77 +349,77 @@ TRUST = [
         "another nation's encryption key enrolled as one's own: it would block whoever "
         "seals to both",
         Code.TRUST_INVALID,
-        "/endpoints/0/keys/2/jwk",
+        "/files/0/endpoints/0/keys/2/jwk",
         brought(lambda w: w.amended(OPS, _taken_key(w))),
     ),
     Case(
         "weak-signing-key",
         "an Ed25519 key of small order, under which one signature fits every message",
         Code.WEAK_KEY,
-        "/endpoints/0/keys/0/jwk",
+        "/files/0/endpoints/0/keys/0/jwk",
         brought(_endpoint(with_key(0, x="AQ" + "A" * 41))),
     ),
     Case(
         "weak-encryption-key",
         "an X25519 half of small order: anybody could unwrap that half",
         Code.WEAK_KEY,
-        "/endpoints/0/keys/2/jwk",
+        "/files/0/endpoints/0/keys/2/jwk",
         brought(lambda w: w.amended(OPS, with_key(2, pub=_flat(w.key(OPS))))),
     ),
     Case(
         "key-of-wrong-length",
         "a signing key cut short",
         Code.WRONG_VALUE,
-        "/endpoints/0/keys/1/jwk",
+        "/files/0/endpoints/0/keys/1/jwk",
         brought(_endpoint(with_key(1, pub="AAAA"))),
     ),
     Case(
         "encryption-key-of-wrong-length",
         "an encryption key cut short",
         Code.WRONG_VALUE,
-        "/endpoints/0/keys/2/jwk",
+        "/files/0/endpoints/0/keys/2/jwk",
         brought(_endpoint(with_key(2, pub="AAAA"))),
     ),
     Case(
         "key-of-another-algorithm",
         "a signing key of an algorithm that is in no suite",
         Code.WRONG_VALUE,
-        "/endpoints/0/keys/1/jwk/alg",
+        "/files/0/endpoints/0/keys/1/jwk/alg",
         brought(_endpoint(with_key(1, alg="ES256"))),
     ),
     Case(
         "encryption-key-of-another-algorithm",
         "an encryption key of an algorithm that is not the suite's",
         Code.WRONG_VALUE,
-        "/endpoints/0/keys/2/jwk/alg",
+        "/files/0/endpoints/0/keys/2/jwk/alg",
         brought(_endpoint(with_key(2, alg="HPKE-0-KE"))),
     ),
     Case(
         "key-of-both-kinds",
         "a key that also holds another key's member, which its thumbprint does not cover",
         Code.UNKNOWN_MEMBER,
-        "/endpoints/0/keys/0/jwk",
+        "/files/0/endpoints/0/keys/0/jwk",
         brought(_endpoint(with_key(0, pub="AAAA"))),
     ),
     Case(
         "document-in-another-spelling",
         "a trust document with a blank: it has one spelling",
         Code.MALFORMED,
-        "",
+        "/files/0",
         brought(lambda w: _respelled(w, lambda raw: raw.replace(b"{", b"{ ", 1))),
     ),
     Case(
         "document-of-no-kind",
         "a trust document of a kind that there is not",
         Code.WRONG_VALUE,
-        "/kind",
+        "/files/0/kind",
         brought(lambda w: _respelled(w, lambda raw: raw.replace(b'"member"', b'"other"', 1))),
     ),
     Case(
         "document-not-utf-8",
         "a trust document with bytes of Latin-1",
         Code.NOT_UTF8,
-        "",
+        "/files/0",
         brought(
             lambda w: _respelled(w, lambda raw: raw.replace(b"EXERCISE", b"EX\xc9RCITO", 1))
         ),
@@ -411,65 +428,10 @@ TRUST = [
         "document-with-control-character",
         "an endpoint whose name ends in a line feed",
         Code.CONTROL_CHARACTER,
-        "",
+        "/files/0",
         brought(_endpoint(lambda each: msgspec.structs.replace(each, id="pa.senan/ops\n"))),
     ),
-    Case(
-        "subscription-beyond-entitlement",
-        "a subscription to a feed that the member may not read",
-        Code.MAY_NOT_READ,
-        "/feeds/1",
-        lambda w: w.subscription(COAST, ["maritime", "requests"]),
-    ),
-    Case(
-        "subscription-of-no-reader",
-        "a subscription of an endpoint without the reader's role",
-        Code.MISSING_ROLE,
-        "/endpoint",
-        lambda w: w.subscription(AUDIT),
-    ),
-    Case(
-        "subscription-to-no-feed",
-        "a subscription to a feed that there is not",
-        Code.UNKNOWN_FEED,
-        "/feed",
-        lambda w: w.subscription(COAST, ["air"]),
-    ),
-    Case(
-        "subscription-unsorted",
-        "a subscription to a feed twice",
-        Code.WRONG_VALUE,
-        "/feeds",
-        lambda w: w.subscription(WATCH, ["maritime", "maritime"]),
-    ),
-    Case(
-        "subscription-of-another",
-        "another endpoint's subscription",
-        Code.NOT_YOURS,
-        "/endpoint",
-        lambda w: w.arrival(w.subscription(COAST), caller=WATCH),
-    ),
-    Case(
-        "subscription-version-gap",
-        "a subscription that skips a version",
-        Code.STALE_VERSION,
-        "/version",
-        lambda w: w.subscription(version=2),
-    ),
-    Case(
-        "subscription-forged",
-        "a subscription signed by another endpoint",
-        Code.UNKNOWN_KEY,
-        "/signatures/0",
-        lambda w: w.arrival(
-            forging.signed(
-                w,
-                forging.payload_of(w.subscription()),
-                ((COAST, 0), (COAST, 1)),
-                typ=builders.objects.SUBSCRIPTION_TYP,
-            )
-        ),
-    ),
+    *SUBSCRIPTIONS,
 ]
 
 
@@ -480,7 +442,16 @@ def _flat(jwk: Jwk) -> str:
 
 
 def _respelled(world: World, change: Callable[[bytes], bytes]) -> bytes:
-    before = world.member("pa.senan")
-    payload = encode_trust(msgspec.structs.replace(before, version=2))
-    signers = list(world.founder.custodians["pa"].values())
-    return jws.sign(change(payload), TRUST_TYP, signers)
+    """The next file of pa.senan in other bytes, listed as it then is."""
+    after = msgspec.structs.replace(world.member("pa.senan"), version=2)
+    made, (raw,) = world.made(after)
+    assert isinstance(made, Targets)
+    told = {**made.targets, "members/pa.senan.json": metadata.info(change(raw))}
+    made = msgspec.structs.replace(made, targets=told)
+    return world.founder.signed(made, [change(raw)], ["pa"])
+
+
+def respelled(bundle: bytes, change: Callable[[Any], Any]) -> bytes:
+    """A bundle whose metadata file ``change`` was let loose on."""
+    raw, *files = bundle.split(b"\n")
+    return metadata.join(forging.altered(raw, change), files)

@@ -80,7 +80,7 @@ def files(here: State, *, with_keys: bool) -> list[str]:
     The session key is not among them: callers open new sessions, and a token that the old node
     gave is no good at the new one.
     """
-    trust = sorted(path.name for path in (here.folder / state.TRUST).glob("*.jws"))
+    trust = sorted(path.name for path in (here.folder / state.TRUST).glob("*.trust"))
     names = [state.SETTINGS, state.CERTIFICATE, *(f"{state.TRUST}/{each}" for each in trust)]
     return [*names, state.KEYS] if with_keys else names
 

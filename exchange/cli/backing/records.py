@@ -48,7 +48,7 @@ class Head(_Record, frozen=True, tag="head"):
 Name = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(node\.json|node\.xk|certificate\.pem|trust/[^/\x00]{1,250}\.jws)\Z"
+        pattern=r"^(node\.json|node\.xk|certificate\.pem|trust/[^/\x00]{1,250}\.trust)\Z"
     ),
 ]
 

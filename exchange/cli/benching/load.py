@@ -76,7 +76,13 @@ def makers(place: Place) -> list[Maker]:
 def maker(place: Place, name: str) -> Maker:
     """Return the maker of one endpoint."""
     founded = place.founded
-    return Maker(founded.anchor, founded.documents, name, founded.endpoints[name], world.now())
+    return Maker(
+        founded.anchor,
+        founded.documents,
+        name,
+        founded.endpoints[name],
+        world.now(),
+    )
 
 
 def make(

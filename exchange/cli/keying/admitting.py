@@ -19,14 +19,17 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.model import trust as trusts
 from exchange.model.identity import digest
 from exchange.model.trust import Endpoint, Member, Role
-from exchange.model.view import View
-from exchange.seal import enrolment, jws, trust
+from exchange.seal import enrolment, trust, trust_making
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.model.objects import Enrolment
+    from exchange.model.view import Custodians, View
     from exchange.seal.jws import Signer
+
+# Half a year: custodians meet twice in one.
+GOOD_FOR_DAYS = 183
 
 _REQUEST = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -63,7 +66,7 @@ class Described(NamedTuple):
     "--trust",
     "folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The trust documents in force, *.jws in their order; else the node is asked.",
+    help="The trust documents in force, *.trust in their order; else the node is asked.",
 )
 @click.option("--anchor", help="Digest of the first root; needed with --trust.")
 @click.option(
@@ -73,6 +76,14 @@ class Described(NamedTuple):
     show_default=True,
     metavar="DAYS",
     help="How long a replaced key stays valid beside the new one.",
+)
+@click.option(
+    "--good-for-days",
+    type=click.IntRange(1, 400),
+    default=GOOD_FOR_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="When the nation's directory runs out, unless it is signed anew before.",
 )
 @click.option("--anew", is_flag=True, help="The endpoint lost its keys: vouched for otherwise.")
 @click.option("--title-es", help="A new endpoint's name in Spanish.")
@@ -100,6 +111,7 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     folder: Path | None,
     anchor: str | None,
     overlap_days: int,
+    good_for_days: int,
     anew: bool,
     title_es: str | None,
     title_en: str | None,
@@ -128,13 +140,18 @@ def admit(  # noqa: PLR0913  (the options of the verb)
         _show(session, checked, digest(raw), rows)
     if not yes:
         confirm(session, "¿Firmar?", "Sign?")
-    document = jws.sign(trusts.encode(after), trusts.TYP, _signers(custodians, view))
+    made, files = trust_making.of_nation(
+        view, after.nation, [after], now + good_for_days * ring.DAY_S
+    )
+    signers = _signers(custodians, view.custodians[after.nation][after.nation])
+    document = trust_making.signed(made, files, signers)
     # What does not hold is not written: too few custodians, say, or another nation's.
     trust.judge(document, view, now)
     write_private(out, document)
     if session.as_json:
         told = {"name": trusts.name_of(after), "version": after.version, "file": str(out)}
         told |= {"endpoint": checked.endpoint, "digest": digest(raw)}
+        told |= {"role": made.role, "role_version": made.version, "expires": made.expires}
         output.show_json({**told, "keys": rows})
     session.say(
         f"{trusts.name_of(after)}, versión {after.version}, en {out}."
@@ -148,10 +165,8 @@ def _view(session: Session, folder: Path | None, anchor: str | None) -> View:
     """Return the trust documents in force: from files, or from the node through a context."""
     if folder is None or anchor is None:
         return asyncio.run(_view_of_node(session))
-    view = View(anchor=anchor)
-    for index, path in enumerate(sorted(folder.glob("*.jws"))):
-        view = trust.apply(path.read_bytes().strip(), view, index, world.now())
-    return view
+    paths = sorted(folder.glob("*.trust"))
+    return trust.follow((path.read_bytes().strip() for path in paths), anchor, world.now())
 
 
 async def _view_of_node(session: Session) -> View:
@@ -161,20 +176,19 @@ async def _view_of_node(session: Session) -> View:
 
 def _member(view: View, request: Enrolment) -> Member:
     """Return the member's document in force."""
-    for standing in view.endpoints.values():
-        if standing.member.member == request.origin:
-            return standing.member
-    raise Refusal(Code.UNKNOWN_ENDPOINT, "/origin", name=request.origin)
+    found = view.member(request.origin)
+    if found is None:
+        raise Refusal(Code.UNKNOWN_ENDPOINT, "/origin", name=request.origin)
+    return found
 
 
-def _signers(custodians: Sequence[Path], view: View) -> list[Signer]:
-    """Return the custodians' signers in the order of the root, however they were named."""
+def _signers(custodians: Sequence[Path], circle: Custodians) -> list[Signer]:
+    """Return the custodians' signers in the order of their role, however they were named."""
     found: list[Signer] = []
     for path in custodians:
         secrets = unsealed(path, path.stem)
         found.append(signers.software(secrets.of(ring.SIGN)))
-    root = view.root
-    return found if root is None else sorted(found, key=lambda s: trust.place_of(s.keys, root))
+    return sorted(found, key=lambda s: trust.place_of(s.keys, circle))
 
 
 def _changes(before: Member, after: Member, request: Enrolment) -> list[dict[str, Any]]:

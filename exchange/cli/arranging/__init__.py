@@ -1,0 +1,1 @@
+"""The verbs below ``exchange arrangement``, by what they tell of it."""

@@ -1,0 +1,195 @@
+"""``arrangement show``, ``diff`` and ``verify``: what is in force, since when, and by whom."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from exchange.cli import output, world
+from exchange.cli.arranging import comparing
+from exchange.cli.main import Session, verb
+from exchange.cli.times import zulu
+from exchange.cli.usage import Unusable
+from exchange.errors import Refusal
+from exchange.model.codes import LANGUAGES
+from exchange.model.identity import ALPHA3
+from exchange.model.metadata import BEGINS, read
+from exchange.model.view import View
+from exchange.seal import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exchange.model.view import InForce
+
+_HEADS = {
+    "en": {"name": "what", "version": "version", "entry": "since entry", "until": "until",
+           "state": "state", "signed_by": "signed by"},
+    "es": {"name": "qué", "version": "versión", "entry": "desde el asiento", "until": "hasta",
+           "state": "estado", "signed_by": "firmado por"},
+}  # fmt: skip
+_STATES = {
+    "en": {"in-force": "in force", "expired": "expired"},
+    "es": {"in-force": "vigente", "expired": "vencido"},
+}
+_FOLDER = click.option(
+    "--trust",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The trust documents as files, *.trust in their order; else the node is asked.",
+)
+_ANCHOR = click.option("--anchor", help="Digest of the first root; needed with --trust.")
+
+
+class _Views(NamedTuple):
+    """Every view there has been, oldest first; and the node whose timestamps count, if any."""
+
+    views: Sequence[View]
+    node: str | None
+
+    def after(self, entry: int | None) -> View:
+        """Return what was in force once an entry was there; the newest unless told."""
+        if entry is None:
+            return self.views[-1]
+        return next(view for view in reversed(self.views) if view.index <= entry)
+
+
+def _views(session: Session, folder: Path | None, anchor: str | None) -> _Views:
+    if (folder is None) != (anchor is None):
+        raise Unusable("--trust y --anchor van juntos.", "--trust and --anchor go together.")
+    if folder is None or anchor is None:
+        return asyncio.run(_of_node(session))
+    views, now = [View(anchor=anchor)], world.now()
+    for index, path in enumerate(sorted(folder.glob("*.trust"))):
+        raw = path.read_bytes().strip()
+        is_bundle = raw.startswith(BEGINS)
+        taken = min(now, read(raw).file.signed.expires_s - 1) if is_bundle else now
+        views.append(trust.apply(raw, views[-1], index, taken))
+    return _Views(views, None)
+
+
+async def _of_node(session: Session) -> _Views:
+    async with session.context().agency() as agency:
+        await agency.view()
+        return _Views(agency.trust.views, agency.profile.node)
+
+
+def _row(file: InForce, now: int) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "version": file.version,
+        "entry": file.entry,
+        "until": zulu(file.expires),
+        "state": "in-force" if now < file.expires else "expired",
+        "signed_by": list(file.signed_by),
+        "sha256": file.digest,
+        "size": file.size,
+    }
+
+
+@click.command()
+@click.option(
+    "--entry",
+    type=click.IntRange(0),
+    metavar="N",
+    help="As it was when this entry was decided: which agreement let it in.",
+)
+@_FOLDER
+@_ANCHOR
+@verb
+def show(session: Session, entry: int | None, folder: Path | None, anchor: str | None) -> None:
+    """Show what is in force: which version of each file, since when, until when, by whom."""
+    found, now = _views(session, folder, anchor), world.now()
+    # An entry is decided under what was there before it.
+    view = found.after(None if entry is None else entry - 1)
+    rows = [_row(file, now) for file in view.files.values()]
+    if session.as_json:
+        told = {"anchor": view.anchor, "index": view.index, "files": rows}
+        told |= {"members": len(view.endpoints.documents), "endpoints": len(view.endpoints)}
+        output.show_json(told)
+        return
+    if entry is not None:
+        session.say(
+            f"El asiento {entry} se decidió según los documentos del asiento {view.index}.",
+            f"Entry {entry} was decided under the documents of entry {view.index}.",
+        )
+    if view.arrangement is not None:
+        session.say(view.arrangement.name["es"], view.arrangement.name["en"])
+    words = _STATES[session.lang]
+    shown = [
+        {**row, "state": words[row["state"]], "signed_by": ", ".join(row["signed_by"])}
+        for row in rows
+    ]
+    output.table(shown, _HEADS[session.lang])
+
+
+@click.command()
+@click.argument("before", type=click.IntRange(-1))
+@click.argument("after", type=click.IntRange(0), required=False)
+@_FOLDER
+@_ANCHOR
+@verb
+def diff(
+    session: Session, before: int, after: int | None, folder: Path | None, anchor: str | None
+) -> None:
+    """Say what changed since entry BEFORE, until entry AFTER or now, in words."""
+    found = _views(session, folder, anchor)
+    first, last = found.after(before), found.after(after)
+    told = list(comparing.changes(first, last))
+    if session.as_json:
+        rows = [
+            {**each._asdict(), **{lang: comparing.line(each, lang) for lang in LANGUAGES}}
+            for each in told
+        ]
+        output.show_json({"before": first.index, "after": last.index, "changes": rows})
+        return
+    for each in told:
+        click.echo(comparing.line(each, session.lang))
+    if not told:
+        session.say("Nada cambió.", "Nothing changed.")
+
+
+@click.command()
+@_FOLDER
+@_ANCHOR
+@verb
+def verify(session: Session, folder: Path | None, anchor: str | None) -> None:
+    """Verify every trust document from the anchor on, and that what is in force still holds."""
+    found, now = _views(session, folder, anchor), world.now()
+    view, problems = found.views[-1], []
+    for nation in ALPHA3:
+        problems += _refusal(partial(view.must_hold, nation, now, "/trust"))
+    if found.node is not None:
+        problems += _refusal(partial(view.must_be_timely, found.node, now))
+    once = list({(each.code, str(each.facts)): each for each in problems}.values())
+    if session.as_json:
+        told = {"ok": not once, "anchor": view.anchor, "documents": view.position}
+        output.show_json({**told, "problems": [output.problem(each) for each in once]})
+    elif once:
+        for each in once:
+            session.say(*_said(each))
+    else:
+        session.say(
+            f"{view.position} documentos verificados desde el ancla; todo lo vigente vale.",
+            f"{view.position} documents verified from the anchor; all that is in force holds.",
+        )
+    if once:
+        sys.exit(output.EXIT_REFUSED)
+
+
+def _refusal(check: Callable[[], None]) -> list[Refusal]:
+    try:
+        check()
+    except Refusal as refusal:
+        return [refusal]
+    return []
+
+
+def _said(refusal: Refusal) -> tuple[str, str]:
+    told = output.problem(refusal)
+    return str(told["es"]["what"]), str(told["en"]["what"])

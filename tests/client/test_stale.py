@@ -1,0 +1,83 @@
+"""Nothing is sealed under trust documents that are older than the node's timestamp allows."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.errors import Code, Refusal
+from exchange.model import wire
+from tests.api.serving import serving
+from tests.builders import HOUR, MINSA, NOW, OPS, suspended, world
+from tests.client.dealing import agency, draft, lied_to
+from tests.node.running import Clock, post
+
+FOUNDING = world().documents[:-1]
+
+
+async def refused(call):
+    with pytest.raises(Refusal) as caught:
+        await call
+    return caught.value.code
+
+
+async def test_nothing_is_sealed_once_the_timestamp_is_over_and_again_after_a_new_one(tmp_path):
+    clock = Clock()
+    there = world()
+    async with (
+        serving(documents=FOUNDING, clock=clock) as door,
+        agency(door.url, tmp_path, OPS, clock=clock) as line,
+    ):
+        before = there._replace(view=door.node.view)
+        assert await refused(line.prepare(draft())) is Code.TRUST_STALE  # there is none at all
+        await post(door.node, before.stamped(NOW, HOUR), "")
+        clock.ms += (HOUR - 1) * 1000
+        await line.post(await line.prepare(draft()))
+        clock.ms += 1000
+        assert await refused(line.prepare(draft())) is Code.TRUST_STALE
+        assert await refused(line.prepare_grant("any", OPS)) is Code.TRUST_STALE
+        again = there._replace(view=door.node.view).stamped(NOW, 2 * HOUR)
+        await post(door.node, again, "")
+        await line.prepare(draft())
+
+
+async def test_node_that_keeps_back_what_is_newer_is_believed_for_a_while_only(tmp_path):
+    clock = Clock()
+    async with lied_to() as (door, liar, url):
+        there = world()._replace(view=door.node.view)
+        await post(door.node, there.stamped(NOW, HOUR), "")
+        held = door.node.view.position
+        await post(door.node, world().amended(OPS, suspended), MINSA)
+
+        def frozen(path, value):
+            if path == "/v1/trust":
+                value["items"] = [each for each in value["items"] if each["position"] < held]
+                value["total"] = held
+            return value
+
+        liar.change = frozen
+        async with agency(url, tmp_path, "us.jiatfs/watch", clock=clock) as line:
+            assert (await line.view()).position == held
+            (await line.view()).must_be_timely("pa", NOW + HOUR - 1)
+            with pytest.raises(Refusal) as caught:
+                (await line.view()).must_be_timely("pa", NOW + HOUR)
+            assert caught.value.code is Code.TRUST_STALE
+            clock.ms += HOUR * 1000
+            assert await refused(line.prepare(draft())) is Code.TRUST_STALE
+
+
+async def test_page_of_trust_documents_is_bounded_and_all_of_them_come(tmp_path, monkeypatch):
+    sizes = []
+
+    def seen(path, value):
+        if path == "/v1/trust":
+            sizes.append(len(value["items"]))
+        return value
+
+    monkeypatch.setattr(wire, "MAX_PAGE_BYTES", 50_000)  # one of the founding's, hardly two
+    async with lied_to() as (_, liar, url):
+        liar.change = seen
+        async with agency(url, tmp_path, "us.jiatfs/watch") as line:
+            assert (await line.view()).position == len(world().documents)
+    assert sum(sizes) == len(world().documents)
+    assert max(sizes) < len(world().documents)
+    assert min(sizes) > 0

@@ -1,0 +1,191 @@
+"""What metadata may say of who signs, and a node by itself: each rule alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from exchange.errors import Code, Refusal
+from exchange.model import metadata
+from exchange.model.identity import Signatory
+from exchange.model.metadata import Key, KeyValue, MetaInfo, Online, Root, Targets
+from exchange.model.view import View
+from exchange.seal import es384, trust, trust_keys, trust_making
+from tests import builders
+from tests.builders import NOW, OPS, SoftwareSigner, World
+from tests.vectors.trusting import rearrangement, respelled
+
+WORLD = builders.world()
+PA = SoftwareSigner.of(WORLD.node.of("sign"))
+replace = msgspec.structs.replace
+
+
+def judged(raw: bytes, view: View = WORLD.view) -> tuple[Code, str]:
+    with pytest.raises(Refusal) as refusal:
+        trust.judge(raw, view, NOW)
+    return refusal.value.code, refusal.value.at
+
+
+def root(**changes: Any) -> bytes:
+    return WORLD.signed(WORLD.root(**changes))
+
+
+def test_key_that_nobody_has_is_refused() -> None:
+    key = trust_keys.key_of(WORLD.signers[OPS].keys[0])
+    keys = {**WORLD.root().keys, key.keyid: key}
+    assert judged(root(keys=keys)) == (Code.TRUST_INVALID, "/signed/keys")
+
+
+def test_snapshot_and_timestamp_are_of_the_same_nodes() -> None:
+    roles = replace(WORLD.root().roles, snapshot=Online([], [], 1))
+    assert judged(root(roles=roles)) == (Code.TRUST_INVALID, "/signed/roles/snapshot")
+
+
+def test_node_has_no_custodian_s_key() -> None:
+    custodian = WORLD.founder.circles["pa"].signatories[0]
+    made = trust_making.root(2, WORLD.founder.expires, WORLD.founder.circles, {"pa": custodian})
+    assert judged(WORLD.signed(made)) == (Code.TRUST_INVALID, "/signed/roles/timestamp")
+
+
+def top() -> Targets:
+    made, _ = WORLD.made(rearrangement(WORLD))
+    assert isinstance(made, Targets)
+    return made
+
+
+def delegating(roles: Any) -> bytes:
+    made, files = WORLD.made(rearrangement(WORLD))
+    told = top().delegations
+    assert told is not msgspec.UNSET
+    delegations = replace(told, roles=roles)
+    return WORLD.founder.signed(replace(made, delegations=delegations), files)
+
+
+def test_nation_signs_its_own_names_and_no_other() -> None:
+    told = top().delegations
+    assert told is not msgspec.UNSET
+    pa, us = told.roles
+    at = "/signed/delegations/roles"
+    wide = delegating([replace(pa, paths=["members/*"]), us])
+    assert judged(wide) == (Code.TRUST_INVALID, f"{at}/0/paths")
+    passing = delegating([replace(pa, terminating=False), us])
+    assert judged(passing) == (Code.TRUST_INVALID, f"{at}/0/paths")
+    for roles in ([us, pa], [pa], [pa, us, us]):
+        assert judged(delegating(roles)) == (Code.TRUST_INVALID, at)
+
+
+def test_nation_delegates_to_nobody() -> None:
+    made, files = trust_making.of_nation(WORLD.view, "pa", [], WORLD.founder.expires)
+    made = replace(made, delegations=top().delegations)
+    raw = WORLD.founder.signed(made, files, ["pa"])
+    assert judged(raw) == (Code.TRUST_INVALID, "/signed/delegations")
+
+
+def spelled_otherwise(change: Any) -> bytes:
+    """A root with its first key under another spelling or name, everywhere."""
+    made = WORLD.root()
+    keyid, key = next(iter(made.keys.items()))
+    fresh, other = change(keyid, key)
+    told = metadata.encode(replace(made, keys={**made.keys, keyid: other})).decode()
+    decoded = msgspec.json.decode(told.replace(keyid, fresh), type=Root)
+    keys = dict(sorted(decoded.keys.items()))
+    return WORLD.signed(replace(decoded, keys=keys))
+
+
+def test_key_has_one_spelling_and_one_name() -> None:
+    def renamed(_: str, key: Key) -> tuple[str, Key]:
+        return "0" * 64, key
+
+    def respelt(_: str, key: Key) -> tuple[str, Key]:
+        text = key.keyval.public
+        other = replace(key, keyval=KeyValue(text.replace("\n-", "\n\n-", 1)))
+        other = other if other != key else replace(key, keyval=KeyValue(text.upper()))
+        return other.keyid, other
+
+    for change in (renamed, respelt):
+        assert judged(spelled_otherwise(change)) == (Code.WRONG_VALUE, "/signed/keys")
+
+
+def test_ecdsa_signature_has_one_spelling() -> None:
+    world = builders.world("xb1-ch")
+
+    def mirrored(told: Any) -> None:
+        r, s = decode_dss_signature(bytes.fromhex(told["signatures"][0]["sig"]))
+        told["signatures"][0]["sig"] = encode_dss_signature(r, es384.ORDER - s).hex()
+
+    raw = respelled(world.amended(OPS, builders.suspended), mirrored)
+    assert judged(raw, world.view) == (Code.BAD_SIGNATURE, "/signatures/0")
+
+
+# -- nodes -------------------------------------------------------------------------------------
+
+
+def with_nodes(**nodes: Signatory) -> World:
+    made = trust_making.root(2, WORLD.founder.expires, WORLD.founder.circles, nodes)
+    return WORLD.after(WORLD.signed(made))
+
+
+def other_node() -> tuple[Signatory, SoftwareSigner]:
+    secrets = builders.Founder(builders.Randomness("other node"), NOW).new_node("us")
+    signer = SoftwareSigner.of(secrets.of("sign"))
+    return Signatory("us-receipts", list(signer.keys)), signer
+
+
+def test_node_with_other_keys_begins_anew_and_one_that_keeps_them_does_not() -> None:
+    ours = WORLD.view.online["pa"]
+    theirs, _ = other_node()
+    for kind in ("timestamps/pa", "snapshots/pa"):
+        assert with_nodes(pa=ours, us=theirs).view.version_of(kind) == 1
+        assert with_nodes(pa=theirs).view.version_of(kind) == 0
+
+
+def changed(**told: Any) -> bytes:
+    """A timestamp that says something else of its snapshot than is so."""
+    raw, snapshot = WORLD.stamped().split(b"\n")
+    read = metadata.read_file(raw).signed
+    assert isinstance(read, metadata.Timestamp)
+    meta: dict[Any, MetaInfo] = {
+        name: replace(each, **told) for name, each in read.meta.items()
+    }
+    return metadata.join(trust_keys.sign(replace(read, meta=meta), [PA]), [snapshot])
+
+
+def test_timestamp_names_the_version_of_its_snapshot() -> None:
+    assert judged(changed(version=9)) == (
+        Code.TRUST_MIXED,
+        "/signed/meta/snapshot.json/version",
+    )
+
+
+def test_snapshot_does_not_skip_a_version() -> None:
+    raw, line = WORLD.stamped().split(b"\n")
+    stamp, snapshot = (metadata.read_file(each).signed for each in (raw, line))
+    assert isinstance(stamp, metadata.Timestamp)
+    ahead = trust_keys.sign(replace(snapshot, version=9), [PA])
+    info = metadata.info(ahead)
+    stamp = replace(stamp, meta={"snapshot.json": MetaInfo(info.hashes, info.length, 9)})
+    bundle = metadata.join(trust_keys.sign(stamp, [PA]), [ahead])
+    assert judged(bundle) == (Code.STALE_VERSION, "/files/0/signed/version")
+
+
+def test_one_node_does_not_vouch_for_the_snapshot_of_another() -> None:
+    theirs, signer = other_node()
+    both = with_nodes(pa=WORLD.view.online["pa"], us=theirs)
+    raw, line = both.stamped().split(b"\n")
+    stamp, snapshot = (metadata.read_file(each).signed for each in (raw, line))
+    assert isinstance(stamp, metadata.Timestamp)
+    foreign = trust_keys.sign(snapshot, [signer])
+    info = metadata.info(foreign)
+    version = snapshot.version
+    stamp = replace(stamp, meta={"snapshot.json": MetaInfo(info.hashes, info.length, version)})
+    bundle = metadata.join(trust_keys.sign(stamp, [PA]), [foreign])
+    assert judged(bundle, both.view) == (Code.TRUST_MIXED, "/files/0/signatures")
+    assert trust.judge(both.stamped(), both.view, NOW).name == "timestamps/pa"
+    assert json.loads(raw)["signed"]["_type"] == "timestamp"
