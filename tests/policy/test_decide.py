@@ -335,7 +335,8 @@ def test_grant_by_nobody_is_refused():
 def test_arrangement_that_names_what_is_not_there_is_refused_at_the_door(changes, at):
     made = builders.Book()
     (settled,) = made.post(WORLD.arrival(WORLD.rearranged(**changes), MINSA))
-    assert (settled.refusal.code, settled.refusal.at) == (Code.WRONG_VALUE, at)
+    told = (settled.refusal.code, settled.refusal.at)
+    assert told == (Code.WRONG_VALUE, f"/files/0{at}")
     assert made.view.arrangement == WORLD.arrangement
 
 
