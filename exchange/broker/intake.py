@@ -16,7 +16,7 @@ from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
 from exchange.model.trust import Arrangement
 from exchange.model.view import trust_name
-from exchange.policy import releasing, rules
+from exchange.policy import releasing, retention, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late
 from exchange.policy.book import must_cohere
@@ -206,6 +206,7 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
     rules.decide("accept", header, view, now)
     owed = [view.endpoints[name] for name in header.to]
     came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
+    retention.admit(header, view.agreed(), now)
     late = is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
 
