@@ -122,6 +122,8 @@ class Code(StrEnum):
     # The record itself.
     BAD_CHECKPOINT = "bad-checkpoint"
     BAD_PROOF = "bad-proof"
+    PURGE_OVERDUE = "purge-overdue"
+    NOT_PURGED = "not-purged"
     MIRROR_MISMATCH = "mirror-mismatch"
     INBOX_GAP = "inbox-gap"
     ITEM_WITHHELD = "item-withheld"

@@ -24,7 +24,13 @@ from exchange.seal import body, jws, trust
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from exchange.model.objects import Acknowledgement, Grant, Release, Subscription
+    from exchange.model.objects import (
+        Acknowledgement,
+        Confirmation,
+        Grant,
+        Release,
+        Subscription,
+    )
     from exchange.model.trust import Document
     from exchange.model.view import View
     from exchange.seal.body import Seen
@@ -71,6 +77,13 @@ class Countersigned(NamedTuple):
     digest: str
 
 
+class Upheld(NamedTuple):
+    """A confirmation that its originator did sign; its bulletin is settled later."""
+
+    confirmation: Confirmation
+    digest: str
+
+
 class Established(NamedTuple):
     """A trust document that may take effect next."""
 
@@ -87,7 +100,7 @@ class Declined(NamedTuple):
     size: int
 
 
-Decision = Admitted | Attested | Conferred | Countersigned | Established | Declined
+Decision = Admitted | Attested | Conferred | Countersigned | Upheld | Established | Declined
 
 
 class Considered(NamedTuple):
@@ -175,6 +188,8 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
         return acknowledgement(signed, arrival.caller, view, now)
     if signed.typ == objects.RELEASE_TYP:
         return release(signed, arrival.caller, view, now)
+    if signed.typ == objects.CONFIRMATION_TYP:
+        return confirmation(signed, arrival.caller, view, now)
     if signed.typ in (trusts.TYP, objects.SUBSCRIPTION_TYP):
         return _trust(arrival, signed.typ, view, now)
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
@@ -282,6 +297,24 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     view.standing(released.of.endpoint, "/of/endpoint")
     _must_be_past(released.at, view, now)
     return Countersigned(released, signed.digest)
+
+
+def confirmation(signed: jws.Signed, caller: str, view: View, now: int) -> Upheld:
+    """Hold a confirmation to its signer, who posts for the bulletin's member.
+
+    Raises:
+        Refusal: the first check that fails.
+    """
+    _must_be(signed, objects.CONFIRMATION_TYP, objects.MAX_OBJECT_BYTES)
+    confirmed = objects.decode_confirmation(signed.payload)
+    standing = view.signatory(confirmed.origin, confirmed.endpoint, confirmed.suite)
+    if confirmed.endpoint != caller:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=confirmed.endpoint)
+    jws.verify_by(signed, standing, now)
+    if "poster" not in standing.endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="poster")
+    _must_be_past(confirmed.at, view, now)
+    return Upheld(confirmed, signed.digest)
 
 
 def _must_be_past(at: int, view: View, now: int) -> None:

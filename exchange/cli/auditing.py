@@ -115,21 +115,44 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             told = f"{header.type} {header.verb} {header.id} > {owed}"
             return {"who": header.endpoint, "told": told}
         case (
-            entries.Acknowledged() | entries.Granted() | entries.Released() | entries.Noticed()
+            entries.Acknowledged()
+            | entries.Granted()
+            | entries.Released()
+            | entries.Noticed()
+            | entries.Confirmed()
         ) as facts:
             return _about_another(facts, entry.object)
-        case entries.Refused() as facts:
-            return {"who": facts.caller, "told": f"{facts.code} {facts.at}".strip()}
-        case entries.Trust() as facts:
-            return {"who": "", "told": f"{facts.name} v{facts.version}"}
-        case entries.EpochOpened() as facts:
-            return {"who": facts.node, "told": f"epoch {facts.epoch}"}
-        case entries.Checkpointed() | entries.InboxHeads() as facts:
-            return {"who": "", "told": f"size {facts.size}"}
+        case _:
+            return _of_the_node(entry.facts)
+
+
+def _of_the_node(facts: entries.Facts) -> dict[str, str]:
+    """Tell of an entry that the node made itself."""
+    who = told = ""
+    match facts:
+        case entries.PurgeOrdered():
+            told = f"{facts.cause} {facts.rule or ''}".strip() + f" ({facts.of})"
+        case entries.Purged():
+            told = f"{len(facts.digests)} ({' '.join(map(str, facts.orders))})"
+        case entries.Refused():
+            who, told = facts.caller, f"{facts.code} {facts.at}".strip()
+        case entries.Trust():
+            told = f"{facts.name} v{facts.version}"
+        case entries.EpochOpened():
+            who, told = facts.node, f"epoch {facts.epoch}"
+        case entries.Checkpointed() | entries.InboxHeads():
+            told = f"size {facts.size}"
+        case _:
+            pass
+    return {"who": who, "told": told}
 
 
 def _about_another(
-    facts: entries.Acknowledged | entries.Granted | entries.Released | entries.Noticed,
+    facts: entries.Acknowledged
+    | entries.Granted
+    | entries.Released
+    | entries.Noticed
+    | entries.Confirmed,
     raw: bytes,
 ) -> dict[str, str]:
     from exchange.model import objects  # noqa: PLC0415
@@ -147,6 +170,9 @@ def _about_another(
         case entries.Released():
             release = objects.decode_release(payload)
             return {"who": release.endpoint, "told": f"{release.of.id}{at}"}
+        case entries.Confirmed():
+            confirmed = objects.decode_confirmation(payload)
+            return {"who": confirmed.endpoint, "told": f"{confirmed.of.id}{at}"}
         case entries.Noticed():
             notice = objects.decode_notice(payload)
             said = " ".join(filter(None, (notice.about, notice.recipient, notice.code)))

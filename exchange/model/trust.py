@@ -191,8 +191,8 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     ``exercise`` says that it was agreed for an exercise: authors are warned before they post
     what is marked as a real event. Left out where it is false. Without ``targets``, as in what
     was signed before there were any, ``DEFAULT_TARGETS`` hold; without ``budgets`` or
-    ``sizes``, those of ``policy``; without ``categories`` there are none. Without ``retention`` each bulletin is
-    kept as long as its header says.
+    ``sizes``, those of ``policy``; without ``categories`` there are none. Without ``retention``
+    each bulletin is kept as long as its header says.
     """
 
     name: Label

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.audit.groups import Group
 from exchange.audit.verify import Report, Stored, Verifier
+from exchange.broker.due import Due
 from exchange.broker.heads import Inboxes
 from exchange.broker.replay import Replayer
 from exchange.broker.settle import Record
@@ -122,6 +123,9 @@ class Copy(Routine):
 
     def snapshot(self) -> bytes:
         return self.replayed()[0].heads
+
+    def due(self) -> list[Due]:
+        return list(self.replayed()[0].due.values())
 
     def records(self) -> list[tuple[int, Record]]:
         return self.replayed()[1]
@@ -468,7 +472,7 @@ def jwk_of(seed: str) -> Jwk:
 def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
     told = Report(
         ok=True, anchored=True, anchor="", size=9, replayed=9, attested=0, covered=6,
-        mirror=not grouped, root="", checks=[], purged=0, attached=2,
+        mirror=not grouped, root="", checks=[], purged=0, erased=0, orders=0, attached=2,
         uncovered=uncovered, grouped=grouped, bodies=grouped, attachments=grouped or None,
     )  # fmt: skip
     line = verifying._checked_en(told)
