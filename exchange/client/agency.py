@@ -415,7 +415,8 @@ class Agency:
 
     def _ours(self) -> opening.Ours:
         opens = [*self.keys.openers, *self.keys.destroyed]
-        return opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
+        endpoint, codes = self.profile.endpoint, self.world.codes
+        return opening.Ours(endpoint, opens, self.trust, codes, self.inbox.orders)
 
     async def follow(
         self, after: int = -1, trouble: Trouble = following.untroubled
