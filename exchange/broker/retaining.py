@@ -5,7 +5,7 @@ Each is concluded from a row of what is due (``broker.due``); replay comes to th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from exchange.broker import due, holding, keys
 from exchange.broker.chasing import NO_TARGET, RANKS, Chased
@@ -13,15 +13,13 @@ from exchange.broker.due import Due
 from exchange.broker.settle import Record
 from exchange.model import entry as entries
 from exchange.model.identity import digest
+from exchange.policy.chasing import FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exchange.broker.holding import Find, Target
     from exchange.broker.settle import Found, Ledger
-
-# Whoever holds what is to be destroyed is chased until it says that it is, however late.
-FOREVER: Final = 2**53 - 1
 
 
 class Doomed(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import listing, output, progress
+from exchange.cli import erasures, listing, output, progress
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu_ms
 from exchange.cli.verifying import verify
@@ -19,6 +19,7 @@ from exchange.model import wire
 if TYPE_CHECKING:
     pass
 
+_ALL = 2**53
 _NUMBER = click.IntRange(min=0)
 
 
@@ -69,14 +70,24 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
 )
 @click.option("--first", default=0, type=_NUMBER, help="From this entry on.")
 @click.option("--limit", default=1000, type=_NUMBER, show_default=True, help="At most so many.")
+@click.option(
+    "--purged",
+    is_flag=True,
+    help="What was erased: when, by which rule, and who attested it. Reads all entries.",
+)
 @verb
-def log(session: Session, file: Path | None, first: int, limit: int) -> None:
+def log(session: Session, file: Path | None, first: int, limit: int, purged: bool) -> None:
     """List journal entries: of FILE, or of the node (which needs the auditor's role)."""
+    if purged:
+        first, limit = 0, _ALL
     found = (
         listing.of_file(file, first, limit)
         if file
         else asyncio.run(_of_node(session, first, limit))
     )
+    if purged:
+        erasures.show(session, erasures.found(found))
+        return
     rows = [_row(index, raw) for index, raw in found]
     if session.as_json:
         output.show_json({"entries": rows})

@@ -1,4 +1,4 @@
-"""A holder destroys what was ordered to be purged, says so, and is not told to by a node's lie."""
+"""A holder destroys what was ordered to be purged, says so, and obeys no lie of a node."""
 
 from __future__ import annotations
 
