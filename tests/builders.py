@@ -263,20 +263,6 @@ class World(NamedTuple):
         )
         return self.sign(msgspec.structs.replace(release, **changes), objects.RELEASE_TYP, by)
 
-    def confirmation(self, of: Envelope, by: str = OPS, /, **changes: Any) -> bytes:
-        """A signed confirmation of an envelope."""
-        confirmed = objects.Confirmation(
-            v="xb1",
-            suite=self.suite(by),
-            id=new_id(),
-            origin=by.partition("/")[0],
-            endpoint=by,
-            of=subject(of),
-            at=NOW,
-        )
-        changed = msgspec.structs.replace(confirmed, **changes)
-        return self.sign(changed, objects.CONFIRMATION_TYP, by)
-
     def notice(self, of: Envelope, **changes: Any) -> bytes:
         """A notice about an envelope, signed by the node."""
         secrets = self.node.of("sign")

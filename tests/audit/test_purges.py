@@ -31,6 +31,7 @@ from exchange.store.kept_files import KeptFiles
 from exchange.store.sqlite import SqliteStore
 from tests.broker.amending import cancelling
 from tests.builders import DAY, MINSA, NOW, NOW_MS, OPS, world
+from tests.confirmed import confirmation
 from tests.node.running import Clock, post, running
 from tests.node.test_retaining import ASKED, RULE
 
@@ -66,7 +67,7 @@ class Written:
             await node.retainer.step()
             clock.ms = (NOW + 5 * DAY) * 1000
             await node.retainer.step()
-            await post(node, w.confirmation(self.kept, at=NOW + 5 * DAY))
+            await post(node, confirmation(w, self.kept, at=NOW + 5 * DAY))
             clock.ms = (NOW + 7 * DAY) * 1000
             await node.retainer.step()
             await post(node, w.ack(self.gone.envelope, outcome="purged", at=NOW + 7 * DAY))

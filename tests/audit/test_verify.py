@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.audit.groups import Group
 from exchange.audit.verify import Report, Stored, Verifier
-from exchange.broker.due import Due
 from exchange.broker.heads import Inboxes
 from exchange.broker.replay import Replayer
 from exchange.broker.settle import Record
@@ -123,9 +122,6 @@ class Copy(Routine):
 
     def snapshot(self) -> bytes:
         return self.replayed()[0].heads
-
-    def due(self) -> list[Due]:
-        return list(self.replayed()[0].due.values())
 
     def records(self) -> list[tuple[int, Record]]:
         return self.replayed()[1]

@@ -19,6 +19,7 @@ from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
 from tests.broker.amending import cancelling, correcting
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH, WATCH_DESK, world
+from tests.confirmed import confirmation
 from tests.node.running import Clock, journal, post, running
 
 LABEL: Any = {"es": "EJERCICIO", "en": "EXERCISE"}
@@ -258,7 +259,7 @@ async def test_answer_in_time_keeps_it_and_it_is_asked_again_unless_cancelled(tm
         case.clock.ms = at * 1000
         usual = {"issued": at, "expires": at + HOUR, "retain_until": at + 50 * DAY}
         made = {
-            "confirm": lambda: world().confirmation(sent, at=at),
+            "confirm": lambda: confirmation(world(), sent, at=at),
             "correct": lambda: correcting(sent, **usual),
             "cancel": lambda: cancelling(sent, **usual),
         }[answer]()

@@ -11,7 +11,6 @@ import msgspec
 from exchange.errors import Code
 from exchange.model.header import Marking, Reference, TrustPoint
 from exchange.model.identity import digest
-from exchange.model.trust import Label, Retention
 from exchange.seal.close import Envelope
 from tests import builders
 from tests.builders import (
@@ -38,15 +37,6 @@ NOBODY = Reference("corrects", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)
 
 def _with(**changes: Any) -> Callable[[World], Envelope]:
     return lambda world: world.envelope(**changes)
-
-
-def _retained(until: int) -> Callable[[World], Posted]:
-    """A bulletin to be retained until then, where twenty days are agreed for its type."""
-    label: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
-    rule = Retention("voi-20-days", label, 20 * DAY, types=["voi"])
-    return _after(
-        lambda world: world.rearranged(retention=[rule]), issued=NOW - 60, retain_until=until
-    )
 
 
 def _marked(**changes: Any) -> Marking:
@@ -216,13 +206,6 @@ POLICY = [
         Code.LIFETIME,
         "/retain_until",
         _with(retain_until=NOW + DAY - 1),
-    ),
-    Case(
-        "retained-longer-than-agreed",
-        "to be kept one second longer than the rule for its type allows",
-        Code.RETENTION_TOO_LONG,
-        "/retain_until",
-        _retained(NOW + 20 * DAY + 1),
     ),
     Case(
         "schema-of-no-version",
@@ -451,13 +434,6 @@ ACCEPT = [
         _with(
             issued=NOW + 300, expires=NOW + 300 + 90 * DAY, retain_until=NOW + 300 + 90 * DAY
         ),
-    ),
-    Case(
-        "retained-as-long-as-agreed",
-        "to be kept to the last second that the rule for its type allows",
-        None,
-        "",
-        _retained(NOW + 20 * DAY),
     ),
     Case(
         "all-members-set",

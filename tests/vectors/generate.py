@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,10 +32,12 @@ from exchange.seal import trust
 from tests import builders
 from tests.vectors import (
     checking,
+    confirming,
     deciding,
     granting,
     opening,
     reading,
+    retaining,
     stating,
     suiting,
     trusting,
@@ -132,11 +135,13 @@ def write(path: Path, told: object) -> None:
 
 
 def cases() -> Iterable[tuple[str, Case]]:
-    for case in (*deciding.ACCEPT, *granting.ACCEPT):
+    accepted = (deciding.ACCEPT, granting.ACCEPT, confirming.ACCEPT, retaining.ACCEPT)
+    for case in chain(*accepted):
         yield "accept", case
     tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
     tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
     tables += [granting.GRANTS, granting.RELEASES]
+    tables += [confirming.CONFIRMATIONS, retaining.REFUSE]
     for table in tables:
         for case in table:
             yield "refuse", case
