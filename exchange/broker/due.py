@@ -51,6 +51,9 @@ class Change(NamedTuple):
     undue: tuple[tuple[int, int], ...] = ()
 
 
+_NOTHING: Final = Change()
+
+
 def of_bulletin(
     header: Header, index: int, taken: int, view: View, cancelling: Target | None
 ) -> tuple[Due, ...]:
@@ -66,10 +69,12 @@ def of_bulletin(
     if cancelling is not None and "must-purge" in cancelling.header.declares:
         return (_withdrawn(index, taken, view),)
     agreed = view.agreed()
+    if not agreed.retention:
+        return (Due(index, PURGE, header.retain_until, "header", "", view.index),)
     term = retention.term(header, agreed, taken)
     cause = "rule" if term.rule else "header"
     ends = Due(index, PURGE, term.until, cause, term.rule, view.index)
-    rule = retention.review(header, agreed) if agreed.retention and not cancelling else None
+    rule = None if cancelling else retention.review(header, agreed)
     if rule is None or rule.review_s is None:
         return (ends,)
     return (ends, Due(index, REVIEW, taken + rule.review_s, "", rule.name, view.index))
@@ -81,11 +86,14 @@ def _withdrawn(index: int, taken: int, view: View) -> Due:
 
 def borne(header: Header, held: Bearing, taken: int, view: View, find: Find) -> Change:
     """Return what a cancellation or correction changes of what comes due of its target."""
-    reference, index = target_of(header), held.target
-    if reference is None or index is None or header.verb not in ("cancel", "correct"):
-        return Change()
+    index = held.target
+    if index is None or header.verb not in ("cancel", "correct"):
+        return _NOTHING
+    reference = target_of(header)
+    if reference is None:
+        return _NOTHING
     if find(keys.purge(reference.header_digest)) is not None:
-        return Change()
+        return _NOTHING
     if header.verb == "cancel":
         purge = "must-purge" in header.declares
         due = (_withdrawn(index, taken, view),) if purge else ()
@@ -94,7 +102,7 @@ def borne(header: Header, held: Bearing, taken: int, view: View, find: Find) -> 
     target = read(found) if found else None
     named = (header.origin, reference.header_digest, reference.id)
     if target is None or find(keys.bearing("cancels", *named)) is not None:
-        return Change()
+        return _NOTHING
     return answered(target, taken, view)
 
 

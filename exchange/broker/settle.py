@@ -272,6 +272,9 @@ class Ledger:
         )
         names, endpoints = own(decision, decision.digest), [each.endpoint for each in owed]
         early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
+        now, view = self.taken_ms // 1000, self.in_force
+        ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
+        changed = due.borne(header, held, now, view, find)
         record = Record(
             facts,
             entries.encode(facts, raw),
@@ -283,11 +286,9 @@ class Ledger:
             dropped_by(header, held),
             chasing.of(header, endpoints, held, early, find),
             chasing.over_by(header, held, early),
+            due=(*ends, *changed.due),
+            undue=changed.undue,
         )
-        now, view = self.taken_ms // 1000, self.in_force
-        changed = due.borne(header, held, now, view, find)
-        ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
-        record = record._replace(due=(*ends, *changed.due), undue=changed.undue)
         return Recorded(self.add(record), is_new=True)
 
     def _acknowledge(
