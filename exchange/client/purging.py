@@ -17,7 +17,7 @@ from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.reading import Delivered, PurgeOrdered
 from exchange.client.transport import is_away
-from exchange.errors import Code, Fault, Refusal
+from exchange.errors import Code, ExchangeError, Refusal
 from exchange.policy import retention
 
 if TYPE_CHECKING:
@@ -181,13 +181,14 @@ def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
 async def attest(agency: Agency, items: Sequence[Item]) -> int:
     """Destroy what is to be purged, and say so to its originator, signed; once for each.
 
-    Where the node is away, what is to be said waits in the outbox.
+    Where the node is away, what is to be said waits in the outbox. What it does not take is
+    said again the next time: nobody's inbox is to be hidden by that.
 
     Returns:
         How many were attested now.
 
     Raises:
-        Refusal, Fault: the node refuses it; the mail cannot be written.
+        Fault: ``mail-failed``, ``mail-damaged``: what was to be destroyed may be here still.
     """
     acks, count = agency.world.outbox.acks, 0
     for item in carry_out(agency.world.cabinet, items, agency.trust):
@@ -196,9 +197,9 @@ async def attest(agency: Agency, items: Sequence[Item]) -> int:
             continue
         try:
             await agency.acknowledge(item, "purged")
-        except Fault as fault:
-            if not is_away(fault):
-                raise
-            return count
+        except ExchangeError as error:
+            if is_away(error):
+                break
+            continue
         count += 1
     return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -108,3 +109,10 @@ def test_audit_of_the_node_s_own_file_holds_and_tells_how_much_was_purged(case):
     ran = case.run("audit", "verify", str(case.place.node / "journal.db"), "--json")
     # Without an anchor it ends so.
     assert (ran.code, ran.json["orders"], ran.json["erased"]) == (6, 1, 1)
+
+
+def test_order_is_shown_as_it_arrives(case):
+    count = len(row(case)[0])
+    ran = case.at(WATCH, "watch", "--count", str(count), "--json")
+    kinds = [json.loads(line)["kind"] for line in ran.out.splitlines()]
+    assert kinds.count("purge") == 1
