@@ -63,6 +63,7 @@ class Code(StrEnum):
     SCHEMA_INVALID = "schema-invalid"
     CONTENT_KEY_GONE = "content-key-gone"
     RETENTION_OVER = "retention-over"
+    PURGED = "purged"
 
     # The arrangement or the directory does not allow it.
     UNKNOWN_ENDPOINT = "unknown-endpoint"
@@ -90,6 +91,7 @@ class Code(StrEnum):
     NOT_YET_ISSUED = "not-yet-issued"
     EXPIRED = "expired"
     LIFETIME = "lifetime"
+    RETENTION_TOO_LONG = "retention-too-long"
     TARGET_MISMATCH = "target-mismatch"
     TARGET_CANCELLED = "target-cancelled"
     TARGET_UNKNOWN = "target-unknown"
@@ -123,6 +125,8 @@ class Code(StrEnum):
     # The record itself.
     BAD_CHECKPOINT = "bad-checkpoint"
     BAD_PROOF = "bad-proof"
+    PURGE_OVERDUE = "purge-overdue"
+    NOT_PURGED = "not-purged"
     MIRROR_MISMATCH = "mirror-mismatch"
     INBOX_GAP = "inbox-gap"
     ITEM_WITHHELD = "item-withheld"

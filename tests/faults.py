@@ -12,6 +12,7 @@ from exchange.node import ports
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from exchange.broker.due import Due
     from exchange.broker.settle import Found
 
 T = TypeVar("T")
@@ -92,6 +93,18 @@ class FaultyStore:
 
     async def chased(self, now: int) -> list[ports.ChasedRow]:
         return await self._answer(self.inner.chased(now))
+
+    async def due(self, what: int, now: int, limit: int) -> list[Due]:
+        return await self._answer(self.inner.due(what, now, limit))
+
+    async def all_due(self) -> list[Due]:
+        return await self._answer(self.inner.all_due())
+
+    async def still_named(self, digests: Sequence[str]) -> frozenset[str]:
+        return await self._answer(self.inner.still_named(digests))
+
+    async def scrub(self) -> bool:
+        return await self._answer(self.inner.scrub())
 
     async def positions(self) -> dict[str, int]:
         return await self._answer(self.inner.positions())

@@ -91,15 +91,29 @@ async def blob(request: web.Request) -> web.StreamResponse:
     named.owed.must_be_shown(node.view, node.now())
     if digest in named.kept:
         data = await node.store.blob(digest)
+        if data is None:
+            await _must_not_be_purged(node, named.of)
         _must_be_within(offset, None if data is None else len(data))
         return web.Response(body=(data or b"")[offset:], content_type=_BYTES)
     wanted = next((each for each in named.attached if each.digest == digest), None)
-    # Purged and not owed are one answer.
-    if wanted is None or not await _is_kept(node, wanted):
+    if wanted is None:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    if not await _is_kept(node, wanted):
+        await _must_not_be_purged(node, named.of)
         raise Refusal(Code.NOT_FOUND, "/digest")
     _must_be_within(offset, wanted.size)
     with bounds.taken(request, wire.STREAM_BYTES):
         return await _streamed(request, named.owed, digest, range(offset, wanted.size))
+
+
+async def _must_not_be_purged(node: Served, header_digest: str) -> None:
+    """Say to who is owed it that it is gone, when and by which rule.
+
+    Raises:
+        Refusal: ``purged``.
+    """
+    if (refusal := await owed.purged(node.store, header_digest)) is not None:
+        raise refusal
 
 
 async def _is_kept(node: Served, wanted: Blob) -> bool:

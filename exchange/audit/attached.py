@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from exchange.model.header import Blob
 
@@ -31,7 +31,7 @@ class Attached:
 
     Attributes:
         held: so many are as they were signed for.
-        purged: so many are said to be purged, and are gone.
+        purged: so many are said to be purged, and are gone; each was ordered, or ``failed``.
         failed: the first entry of which one is not so, and why.
     """
 
@@ -41,6 +41,8 @@ class Attached:
         self.failed: tuple[int, ExchangeError] | None = None
         self._files = files
         self._named: set[Blob] = set()
+        # Of what is marked as purged, the entries that name it.
+        self._gone: dict[Blob, list[int]] = {}
 
     @property
     def named(self) -> int:
@@ -50,21 +52,37 @@ class Attached:
     def add(self, index: int, blobs: Sequence[Blob]) -> None:
         """Tell of an accepted entry: its body, then its attachments."""
         for place, blob in enumerate(blobs[1:], 1):
+            if blob in self._gone:
+                self._gone[blob].append(index)
             if blob in self._named:
                 continue
             self._named.add(blob)
             if self._files is None:
                 continue
             try:
-                self._look(self._files, blob, f"/blobs/{place}")
+                if not self._look(self._files, blob, f"/blobs/{place}"):
+                    self._gone[blob] = [index]
             except (Fault, Refusal) as error:
                 self.failed = self.failed or (index, error)
 
-    def _look(self, files: Files, blob: Blob, at: str) -> None:
+    def finish(self, ordered: Collection[int]) -> None:
+        """Hold what is gone to the orders: each entry that names it is of one."""
+        self.purged = len(self._gone)
+        for blob, indexes in self._gone.items():
+            for index in indexes:
+                if index not in ordered:
+                    error = Refusal(Code.MISSING_BLOB, "/blobs", digest=blob.digest)
+                    self.failed = self.failed or (index, error)
+
+    def has(self, digest: str) -> bool:
+        """Tell whether bytes of a name are there, as far as can be seen."""
+        return self._files is not None and self._files.look(digest) is not None
+
+    def _look(self, files: Files, blob: Blob, at: str) -> bool:
+        """Look at one; return False where it is gone and marked as purged."""
         found = files.look(blob.digest)
         if found is None and files.is_purged(blob.digest):
-            self.purged += 1
-            return
+            return False
         if found is None:
             raise Refusal(Code.MISSING_BLOB, at, digest=blob.digest)
         if found.size != blob.size:
@@ -72,3 +90,4 @@ class Attached:
         if found.digest != blob.digest:
             raise Refusal(Code.DIGEST_MISMATCH, at, expected=blob.digest)
         self.held += 1
+        return True

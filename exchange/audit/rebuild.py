@@ -88,7 +88,9 @@ class Rebuilder:
         self._replayer = Replayer(View(anchor=anchor), self._entry_at, self._blobs.get)
         self._hashes = MemoryHashes()
         self._young: list[bytes] = []
-        self._written = self._epoch = self._missing = 0
+        self._written = self._epoch = 0
+        # Entries whose body was not to be had, and was not ordered to be purged, so far.
+        self._missing: set[int] = set()
         self._node = ""
         self._group: Group | None = None
         self._signed = Groups(lambda _: self._group, is_mirror=False)
@@ -115,7 +117,7 @@ class Rebuilder:
             self._must_be_signed()
         except Refusal as refusal:
             return self._ended(refusal)
-        return Rebuilt(self._written, self._missing)
+        return Rebuilt(self._written, len(self._missing))
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the first ``size`` entries that were written."""
@@ -127,7 +129,7 @@ class Rebuilder:
         first = self._written + len(self._young) if signed is None else signed[0]
         if self._signed.unsigned is not None:
             first = self._signed.unsigned
-        return Rebuilt(self._written, self._missing, first, why.code.value, why.at)
+        return Rebuilt(self._written, len(self._missing), first, why.code.value, why.at)
 
     def _batch(self, group: Shipped) -> Batch:
         self._blobs.clear()
@@ -160,14 +162,18 @@ class Rebuilder:
             raise Refusal(error.code, error.at, **error.facts)
 
     def _record(self, raw: bytes) -> Record:
+        index = self._replayer.size
         record = self._replayer.step(raw).record
         self._young.append(raw)
         if isinstance(record.facts, entries.EpochOpened):
             self._node, self._epoch = record.facts.node, record.facts.epoch
+        if isinstance(record.facts, entries.PurgeOrdered):
+            self._missing -= {record.facts.of, *record.facts.grants}
         for blob in named(raw):
             data = self._blobs.get(blob.digest)
             # Purged, or never shipped: its entry stands all the same.
-            self._missing += data is None
+            if data is None:
+                self._missing.add(index)
             record = record._replace(blob=None if data is None else (blob, data))
         return record
 

@@ -18,13 +18,16 @@ from exchange.node.ports import ChasedRow, PressingRow
 from exchange.seal import body, jws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from exchange.broker.due import Due
     from exchange.broker.settle import Record
     from exchange.journal.tiles import Tile
     from exchange.node.ports import Head, RowCounts
 
-Name = Literal["bodies", "inboxes", "heads", "keys", "kinds", "tiles", "pressing", "chased"]
+Name = Literal[
+    "bodies", "inboxes", "heads", "keys", "kinds", "tiles", "pressing", "chased", "due"
+]
 PAGE = 256
 
 
@@ -61,6 +64,9 @@ class Source(Protocol):
     def chased(self, now: int) -> Sequence[ChasedRow]:
         """Return whose acknowledgement of what is chased."""
 
+    def due(self) -> Sequence[Due]:
+        """Return all that comes due, in order of its members."""
+
     def newest(self, kind: str) -> int | None:
         """Return the index of the newest entry of a kind."""
 
@@ -78,12 +84,16 @@ class End(NamedTuple):
     snapshot: bytes
     # A mirror has neither bodies nor statements, and its head is of the copying.
     is_mirror: bool
+    due: Collection[Due]
+    # Entries whose bodies and wrapped keys were ordered to be purged.
+    ordered: Collection[int]
 
 
 class Tables:
     """Follows a journal that replays; ``held`` counts what was found right, by check.
 
-    ``failed`` has the first entry and reason of each check that did not hold.
+    ``failed`` has the first entry and reason of each check that did not hold; ``purged`` counts
+    bodies and wrapped keys that are gone as it was ordered.
     """
 
     def __init__(self, source: Source) -> None:
@@ -99,7 +109,8 @@ class Tables:
         # By the entry that is chased and of whom; as many as are open or retained.
         self._chased: dict[int, dict[str, ChasedRow]] = {}
         self._about: dict[int, set[int]] = {}
-        self._without_body: int | None = None
+        self._without_body: list[int] = []
+        self.purged = 0
 
     def add(self, index: int, record: Record) -> None:
         """Tell of the next entry, with the keys and places that judging it gave."""
@@ -129,9 +140,11 @@ class Tables:
         self._compare()
         if end is None:
             return
-        if self._without_body is not None and (not end.is_mirror or self.held["bodies"]):
-            missing = Refusal(Code.MISSING_BLOB, "/blobs/0", found=self._without_body)
-            self.failed.setdefault("bodies", (self._without_body, missing))
+        lost = [index for index in self._without_body if index not in end.ordered]
+        self.purged = 0 if end.is_mirror else len(self._without_body) - len(lost)
+        if lost and (not end.is_mirror or self.held["bodies"]):
+            missing = Refusal(Code.MISSING_BLOB, "/blobs/0", found=lost[0])
+            self.failed.setdefault("bodies", (lost[0], missing))
         with self._noting("heads", None):
             self._heads(end)
         with self._noting("kinds", None):
@@ -143,6 +156,8 @@ class Tables:
                 self._compare_pressing(now)
             with self._noting("chased", None):
                 self._compare_chased(now)
+            with self._noting("due", None):
+                self._compare_due(end.due)
         with self._noting("keys", None):
             self._count(self._source.counts(), end)
 
@@ -206,6 +221,12 @@ class Tables:
             row = differing[0]
             raise Refusal(Code.BAD_PROOF, "/pressing", name=row.endpoint, found=row.index)
 
+    def _compare_due(self, expected: Collection[Due]) -> None:
+        found, honest = set(self._source.due()), set(expected)
+        self.held["due"] = len(found & honest)
+        if differing := sorted(found ^ honest):
+            raise Refusal(Code.BAD_PROOF, "/due", found=differing[0].index)
+
     def _compare_newest(self) -> None:
         for kind in entries.KINDS:
             if (found := self._source.newest(kind)) != self._newest.get(kind):
@@ -221,8 +242,8 @@ class Tables:
             named, at, wraps = facts.wrap, "/wrap", [facts.kid]
         raw = self._source.blob(named.digest)
         if raw is None:
-            # In a mirror they all are; which it is shows only at the end.
-            self._without_body = index if self._without_body is None else self._without_body
+            # In a mirror they all are, and others were purged: what it is shows at the end.
+            self._without_body.append(index)
             return
         if len(raw) != named.size:
             raise Refusal(Code.SIZE_MISMATCH, at, expected=named.size, found=len(raw))

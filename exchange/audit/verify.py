@@ -15,6 +15,7 @@ import msgspec
 
 from exchange.audit import attached, forms, tables
 from exchange.audit.groups import Group, Groups, Place
+from exchange.audit.purges import Purges
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
@@ -28,7 +29,7 @@ from exchange.model.view import View
 from exchange.node.ports import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 # In this order; a report numbers them from 1.
 Name = Literal[
@@ -47,6 +48,8 @@ Name = Literal[
     "attachments",
     "pressing",
     "chased",
+    "due",
+    "purges",
     "kept",
 ]
 _PAGE = 256
@@ -102,7 +105,9 @@ class Report(msgspec.Struct, frozen=True):
         attached: different attachments that entries name.
         attachments: of these, how many are kept as they were signed for; None: the folder was
             not there, or not named, and they were not looked at.
-        purged: of these, how many are gone and said to have been purged.
+        purged: of these, how many are gone and said to have been purged, as was ordered.
+        erased: bodies and wrapped keys that are gone, as was ordered; 0 for a mirror.
+        orders: purges that were ordered.
         root: of all entries found, in base64url.
     """
 
@@ -120,6 +125,8 @@ class Report(msgspec.Struct, frozen=True):
     attached: int
     attachments: int | None
     purged: int
+    erased: int
+    orders: int
     root: str
     checks: list[Check]
 
@@ -160,6 +167,7 @@ class Verifier:
         self._is_mirror = is_mirror
         self._tables = tables.Tables(source)
         self._attached = attached.Attached(files)
+        self._purges = Purges()
         # What was not there to be looked at makes no check.
         given: dict[Name, object] = {"kept": kept, "attachments": files}
         self._skipped = {name for name, brought in given.items() if brought is None}
@@ -192,6 +200,8 @@ class Verifier:
         self._check_notes()
         self._check_groups()
         self._check_tables()
+        self._check_purges()
+        self._attached.finish(self._purges.ordered)
         self._held["attachments"] = self._attached.held
         if self._attached.failed is not None:
             self._fail("attachments", *self._attached.failed)
@@ -246,6 +256,7 @@ class Verifier:
         self._tables.add(stored.index, replayed.record)
         if isinstance(facts, entries.Accepted):
             self._attached.add(stored.index, facts.blobs)
+        self._purges.add(stored.index, facts)
         self._taken_ms = facts.taken_ms
         if self._replayer.view is not before:
             # Who was struck off meanwhile may still have been told no.
@@ -274,12 +285,57 @@ class Verifier:
         is_whole = not self._failed.keys() & {"readable", "replay"}
         is_signed = self._groups.unsigned is None and self._groups.first is None
         groups, replayer = self._groups.count if is_signed else None, self._replayer
-        end = tables.End(head, replayer.positions, groups, replayer.heads, self._is_mirror)
+        end = tables.End(
+            head,
+            replayer.positions,
+            groups,
+            replayer.heads,
+            self._is_mirror,
+            replayer.due.values(),
+            self._purges.ordered,
+        )
         self._tables.finish(end if is_whole else None)
         for name, held in self._tables.held.items():
             self._held[name] = held
             if name in self._tables.failed:
                 self._fail(name, *self._tables.failed[name])
+
+    def _check_purges(self) -> None:
+        """Hold orders to their time, and what is said to be gone to what is there."""
+        purges = self._purges
+        self._held["purges"] = purges.done
+        try:
+            purges.check_time(self._taken_ms)
+            purges.check_gone(self._has, self._named)
+        except (Fault, Refusal) as error:
+            first = error.facts.get("found")
+            self._fail("purges", first if isinstance(first, int) else None, error)
+
+    def _has(self, digest: str) -> bool:
+        return self._source.blob(digest) is not None or self._attached.has(digest)
+
+    def _named(self, digests: Iterable[str]) -> Mapping[str, int]:
+        """Return which of these something names that stays. Seldom asked: it reads it all."""
+        wanted, found = set(digests), dict[str, int]()
+        for stored in self._entries_again():
+            facts = entries.decode(stored.entry).facts
+            if stored.index in self._purges.ordered:
+                continue
+            match facts:
+                case entries.Accepted(blobs=blobs):
+                    named = {each.digest for each in blobs}
+                case entries.Granted(wrap=wrap):
+                    named = {wrap.digest}
+                case _:
+                    continue
+            found.update(dict.fromkeys(named & wanted, stored.index))
+        return found
+
+    def _entries_again(self) -> Iterator[Stored]:
+        first = 0
+        while page := self._source.read(first, _PAGE):
+            yield from page
+            first += len(page)
 
     def _check_kept(self, raw: bytes) -> None:
         """Hold the journal to a checkpoint of it that was kept where its keeper has no hand."""
@@ -362,6 +418,8 @@ class Verifier:
             attached=self._attached.named,
             attachments=None if "attachments" in self._skipped else self._attached.held,
             purged=self._attached.purged,
+            erased=self._tables.purged,
+            orders=self._purges.orders,
             root=b64(self._hashes.frontier.root()),
             checks=checks,
         )

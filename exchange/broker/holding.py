@@ -57,15 +57,16 @@ def grantees(header_digest: str, find: Find) -> list[str]:
 
 def grants(header_digest: str, find: Find) -> list[tuple[str, int]]:
     """Return to whom a bulletin was granted, each with the index of the grant, in order."""
-    return [(_recipient(found.entry), found.index) for found in _grants(header_digest, find)]
+    return [(_recipient(found.entry), found.index) for found in granted_in(header_digest, find)]
 
 
 def next_number(header_digest: str, find: Find) -> int:
     """Return the number of a bulletin's next grant."""
-    return sum(1 for _ in _grants(header_digest, find))
+    return sum(1 for _ in granted_in(header_digest, find))
 
 
-def _grants(header_digest: str, find: Find) -> Iterator[Found]:
+def granted_in(header_digest: str, find: Find) -> Iterator[Found]:
+    """Yield the entries in which a bulletin was granted, in order."""
     for key in lookups(header_digest):
         found = find(key)
         if found is None:
@@ -116,6 +117,7 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
     if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
+    must_not_be_purged(of.header_digest, find)
     if grant.to in found.header.to or find(keys.granted_to(of.header_digest, grant.to)):
         raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
     # One suite a bulletin: a key of another could open nothing.
@@ -124,6 +126,16 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     given = rules.Given(grant.endpoint)
     rules.decide("grant", found.header, view, now, recipient=grant.to, given=given)
     return found
+
+
+def must_not_be_purged(header_digest: str, find: Find) -> None:
+    """Hold what is done to a bulletin to its being kept.
+
+    Raises:
+        Refusal: ``purged``: that was ordered.
+    """
+    if ordered := find(keys.purge(header_digest)):
+        raise Refusal(Code.PURGED, "/of", found=ordered.index)
 
 
 def target_of(header: Header) -> Reference | None:

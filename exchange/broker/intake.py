@@ -14,7 +14,7 @@ from exchange.model import metadata, objects
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
 from exchange.model.trust import Arrangement
-from exchange.policy import releasing, rules
+from exchange.policy import releasing, retention, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late
 from exchange.policy.book import must_cohere
@@ -22,7 +22,9 @@ from exchange.seal import body, jws, trust
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from exchange.model.objects import Acknowledgement, Grant, Release
+    from collections.abc import Callable
+
+    from exchange.model.objects import Acknowledgement, Confirmation, Grant, Release
     from exchange.model.view import Change, View
     from exchange.seal.body import Seen
 
@@ -72,6 +74,13 @@ class Countersigned(NamedTuple):
     digest: str
 
 
+class Upheld(NamedTuple):
+    """A confirmation that its originator did sign; its bulletin is settled later."""
+
+    confirmation: Confirmation
+    digest: str
+
+
 class Established(NamedTuple):
     """A trust document that may take effect next."""
 
@@ -87,7 +96,7 @@ class Declined(NamedTuple):
     size: int
 
 
-Decision = Admitted | Attested | Conferred | Countersigned | Established | Declined
+Decision = Admitted | Attested | Conferred | Countersigned | Upheld | Established | Declined
 
 
 class Considered(NamedTuple):
@@ -180,12 +189,10 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
         return bulletin(signed, found.sealed, arrival.caller, view, now)
     if found.wrapped is not None:
         return _grant(signed, found.wrapped, arrival.caller, view, now)
-    if signed.typ == objects.ACK_TYP:
-        return acknowledgement(signed, arrival.caller, view, now)
-    if signed.typ == objects.RELEASE_TYP:
-        return release(signed, arrival.caller, view, now)
     if signed.typ == objects.SUBSCRIPTION_TYP:
         return _subscription(arrival, view, now)
+    if bare := _BARE.get(signed.typ):
+        return bare(signed, arrival.caller, view, now)
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
 
 
@@ -221,6 +228,7 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
     rules.decide("accept", header, view, now)
     for place, each in enumerate(owed):
         view.must_hold(each.member.nation, now, f"/to/{place}")
+    retention.admit(header, view.agreed(), now)
     late = is_late(header, view, now)
     return Admitted(header, signed.digest, seen, tuple(header.to), late)
 
@@ -302,6 +310,24 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     return Countersigned(released, signed.digest)
 
 
+def confirmation(signed: jws.Signed, caller: str, view: View, now: int) -> Upheld:
+    """Hold a confirmation to its signer, who posts for the bulletin's member.
+
+    Raises:
+        Refusal: the first check that fails.
+    """
+    _must_be(signed, objects.CONFIRMATION_TYP, objects.MAX_OBJECT_BYTES)
+    confirmed = objects.decode_confirmation(signed.payload)
+    standing = view.signatory(confirmed.origin, confirmed.endpoint, confirmed.suite)
+    if confirmed.endpoint != caller:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=confirmed.endpoint)
+    jws.verify_by(signed, standing, now)
+    if "poster" not in standing.endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="poster")
+    _must_be_past(confirmed.at, view, now)
+    return Upheld(confirmed, signed.digest)
+
+
 def _must_be_past(at: int, view: View, now: int) -> None:
     skew_s = view.agreed().limits.skew_s
     if at > now + skew_s:
@@ -349,3 +375,11 @@ def _must_be(signed: jws.Signed, typ: str, limit: int) -> None:
         raise Refusal(Code.OVERSIZED, limit=limit, found=signed.size)
     if signed.typ != typ:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
+
+
+# Objects that come alone, without a second half.
+_BARE: dict[str, Callable[[jws.Signed, str, View, int], Decision]] = {
+    objects.ACK_TYP: acknowledgement,
+    objects.RELEASE_TYP: release,
+    objects.CONFIRMATION_TYP: confirmation,
+}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exchange.model.header import Header, Relation
-    from exchange.model.objects import Acknowledgement, Grant, Release
+    from exchange.model.objects import Acknowledgement, Confirmation, Grant, Release
 
 
 # A bulletin's names are asked for when it is looked up, when it is settled, and when kept.
@@ -23,7 +23,9 @@ def bulletin(typ: str, origin: str, endpoint: str, identity: str) -> bytes:
     return _named("id", typ, origin, endpoint, identity)
 
 
-def of_header(typ: str, header: Header | Acknowledgement | Grant | Release) -> bytes:
+def of_header(
+    typ: str, header: Header | Acknowledgement | Grant | Release | Confirmation
+) -> bytes:
     """Return the idempotency key of a header, or of an object that has an id as it has."""
     return bulletin(typ, header.origin, header.endpoint, header.id)
 
@@ -72,6 +74,11 @@ def granted_to(header_digest: str, endpoint: str) -> bytes:
 def nth_grant(header_digest: str, number: int) -> bytes:
     """Return the key of a header's grant by its number, from 0: how all of them are found."""
     return _named("grant", header_digest, str(number))
+
+
+def purge(header_digest: str) -> bytes:
+    """Return the key of the one order to purge a bulletin, by the digest of its header."""
+    return _named("purge", header_digest)
 
 
 def trust(name: str, version: int) -> bytes:

@@ -16,6 +16,7 @@ from exchange.broker.intake import (
     Countersigned,
     Declined,
     Established,
+    Upheld,
 )
 from exchange.errors import Refusal
 from exchange.model import header as headers
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.broker.settle import Found
     from exchange.model.header import Blob
 
-Signed = Admitted | Attested | Conferred | Countersigned
+Signed = Admitted | Attested | Conferred | Countersigned | Upheld
 
 
 def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
@@ -43,6 +44,8 @@ def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
             identity = keys.of_header(objects.GRANT_TYP, grant)
         case Countersigned(release):
             identity = keys.of_header(objects.RELEASE_TYP, release)
+        case Upheld(confirmation):
+            identity = keys.of_header(objects.CONFIRMATION_TYP, confirmation)
     return keys.by_digest(digest), identity
 
 
@@ -89,49 +92,60 @@ def _follow(considered: Considered, find: Find) -> None:
             if target is not None:
                 stands = bearing.standing(target.header, target.digest, find)
                 bearing.widest(target, stands, find)
-        case Attested() | Countersigned() | Established() | Declined():
+        case Attested() | Countersigned() | Upheld() | Established() | Declined():
             pass
 
 
 def _first(considered: Considered) -> list[bytes]:
-    match considered.decision:
+    decision = considered.decision
+    if isinstance(decision, Established):
+        change = decision.change
+        named = keys.trust(change.name, change.version)
+        return [keys.by_digest(decision.blob.digest), named]
+    if isinstance(decision, Declined):
+        return [keys.by_digest(decision.digest)]
+    return [*own(decision, decision.digest), *_about(decision)]
+
+
+def _about(decision: Signed) -> list[bytes]:
+    match decision:
         case Admitted(header, digest):
-            wanted = [
-                *own(considered.decision, digest),
-                *bearing.early(header, digest),
-            ]
+            wanted = bearing.early(header, digest)
             if target := holding.target_of(header):
                 # The second that bears on one target must find the first: a key is taken once.
                 wanted += [
                     keys.by_digest(target.header_digest),
+                    keys.purge(target.header_digest),
                     *bearing.of_target(header, target),
                     *holding.lookups(target.header_digest),
                 ]
             return wanted
-        case Attested(ack, digest):
+        case Attested(ack):
             return [
-                *own(considered.decision, digest),
                 keys.by_digest(ack.of.header_digest),
                 keys.granted_to(ack.of.header_digest, ack.endpoint),
+                *([keys.purge(ack.of.header_digest)] if ack.outcome == "purged" else []),
             ]
-        case Conferred(grant, digest):
+        case Conferred(grant):
             return [
-                *own(considered.decision, digest),
                 keys.by_digest(grant.of.header_digest),
+                keys.purge(grant.of.header_digest),
                 keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
                 keys.granted_to(grant.of.header_digest, grant.to),
                 *holding.lookups(grant.of.header_digest),
             ]
-        case Countersigned(release, digest):
+        case Countersigned(release):
             return [
-                *own(considered.decision, digest),
                 keys.by_digest(release.of.header_digest),
                 *holding.lookups(release.of.header_digest),
             ]
-        case Established(change, blob):
-            return [keys.by_digest(blob.digest), keys.trust(change.name, change.version)]
-        case Declined(_, digest):
-            return [keys.by_digest(digest)]
+        case Upheld(confirmation):
+            of, origin = confirmation.of, confirmation.origin
+            return [
+                keys.by_digest(of.header_digest),
+                keys.purge(of.header_digest),
+                keys.bearing("cancels", origin, of.header_digest, of.id),
+            ]
 
 
 def attachments(considered: Considered) -> list[Blob]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import heads, intake
+from exchange.broker import due, heads, holding, intake, retaining
 from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record
@@ -26,6 +26,8 @@ from exchange.seal.body import Seen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exchange.broker.due import Due
+    from exchange.broker.holding import Target
     from exchange.broker.intake import Decision
     from exchange.model.entry import Entry, Facts
     from exchange.model.view import View
@@ -57,6 +59,9 @@ class Replayer:
         self.positions: dict[str, int] = {}
         # What a store keeps of the inbox heads under the newest checkpoint; empty before one.
         self.heads = b""
+        # What comes due, by entry and purpose; and what each order that is not done is of.
+        self.due: dict[tuple[int, int], Due] = {}
+        self._doomed: dict[int, frozenset[str]] = {}
         self._taken_ms = 0
         self._by_key: dict[bytes, int] = {}
         # Heads cover entries up to some place before them: what came since the last checkpoint
@@ -91,16 +96,14 @@ class Replayer:
         decision = self._decision(entry)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
-        if isinstance(facts, entries.Noticed):
-            self._notify(ledger, facts, entry.object)
-        elif decision is None:
-            ledger.taken_ms = facts.taken_ms
-            ledger.append(facts, entry.object)
-        else:
+        if decision is not None:
             raw_object = entry.object
             if isinstance(facts, entries.Trust):
                 raw_object = self._trusted(facts)
             self._settle(ledger, facts, decision, raw_object)
+        else:
+            ledger.taken_ms = facts.taken_ms
+            self._enter(ledger, facts, entry.object)
         record = ledger.records[0]
         self._compare(record.facts, facts)
         if record.entry != raw:
@@ -109,7 +112,8 @@ class Replayer:
         if isinstance(facts, entries.Checkpointed):
             # Whoever writes a store anew from this has the heads to serve and to go on from.
             record = record._replace(heads=self.heads)
-        is_judged = decision is not None or isinstance(facts, entries.InboxHeads)
+        own = entries.InboxHeads | entries.PurgeOrdered | entries.Purged
+        is_judged = decision is not None or isinstance(facts, own)
         return Replayed(record, is_judged)
 
     def _decision(self, entry: Entry) -> Decision | None:
@@ -123,7 +127,12 @@ class Replayer:
                 header = headers.decode(signed.payload)
                 sealed = intake.Sealed(header, Seen(facts.blobs[0], facts.wraps))
                 return intake.bulletin(signed, sealed, header.endpoint, self.view, now)
-            case entries.Acknowledged() | entries.Granted() | entries.Released():
+            case (
+                entries.Acknowledged()
+                | entries.Granted()
+                | entries.Released()
+                | entries.Confirmed()
+            ):
                 return self._about_another(facts, entry.object)
             case entries.Trust():
                 # Whose session brought it is not in the record; who signed it is what counts.
@@ -132,6 +141,8 @@ class Replayer:
                 return None
             case (
                 entries.Refused()
+                | entries.PurgeOrdered()
+                | entries.Purged()
                 | entries.EpochOpened()
                 | entries.Checkpointed()
                 | entries.InboxHeads()
@@ -141,7 +152,9 @@ class Replayer:
                 return None
 
     def _about_another(
-        self, facts: entries.Acknowledged | entries.Granted | entries.Released, raw: bytes
+        self,
+        facts: entries.Acknowledged | entries.Granted | entries.Released | entries.Confirmed,
+        raw: bytes,
     ) -> Decision:
         signed, now = jws.read(raw, objects.MAX_OBJECT_BYTES), facts.taken_ms // 1000
         match facts:
@@ -152,6 +165,8 @@ class Replayer:
                 return intake.grant(signed, seen, poster(signed), self.view, now)
             case entries.Released():
                 return intake.release(signed, poster(signed), self.view, now)
+            case entries.Confirmed():
+                return intake.confirmation(signed, poster(signed), self.view, now)
 
     def _trusted(self, facts: entries.Trust) -> bytes:
         raw = self._document(facts.document.digest)
@@ -176,15 +191,66 @@ class Replayer:
             entry, self._folded_view = self._unfolded.popleft()
             self._inboxes.fold(entry)
 
+    def _enter(self, ledger: Ledger, facts: Facts, raw: bytes) -> None:
+        """Conclude again what a node entered by itself; the rest is taken as it is."""
+        match facts:
+            case entries.Noticed():
+                self._notify(ledger, facts, raw)
+            case entries.PurgeOrdered():
+                self._order(ledger, facts)
+            case entries.Purged():
+                self._attest(ledger, facts)
+            case _:
+                ledger.append(facts, raw)
+
+    def _order(self, ledger: Ledger, facts: entries.PurgeOrdered) -> None:
+        """Hold an order to what is due."""
+        what = due.SILENCE if facts.cause == "silence" else due.PURGE
+        row = self._due(facts.of, what)
+        target = self._bulletin(facts.of)
+        if retaining.order(ledger, row, target, self._find) is None:
+            raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
+        granted = list(holding.granted_in(target.digest, self._find))
+        kept, attached = retaining.doomed(target, granted)
+        self._doomed[self.size] = frozenset((*kept, *attached))
+
+    def _attest(self, ledger: Ledger, facts: entries.Purged) -> None:
+        """Hold what a node says it did to what was ordered. What is gone, others look at."""
+        ordered: set[str] = set()
+        for each in facts.orders:
+            self._due(each, due.ORDER, "/orders")
+            ordered |= self._doomed.pop(each)
+        if not ordered >= set(facts.digests):
+            raise Refusal(Code.BAD_PROOF, "/digests", found=self.size)
+        retaining.attest(ledger, facts.orders, facts.digests)
+
+    def _due(self, index: int, what: int, at: str = "/of") -> Due:
+        row = self.due.get((index, what))
+        if row is None:
+            raise Refusal(Code.BAD_PROOF, at, found=self.size)
+        return row
+
+    def _bulletin(self, index: int) -> Target:
+        target = holding.read(Found(index, self._entry_at(index)))
+        if target is None:
+            raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
+        return target
+
     def _notify(self, ledger: Ledger, facts: entries.Noticed, raw: bytes) -> None:
-        """Hold a notice to its node's signature; why it was given is not judged here."""
+        """Hold a notice to its node's signature; why it was given is judged of a review."""
         notice = notices.verify(raw, self.view)
         if facts.of is not None and (
             facts.of >= self.size or self._digest_at(facts.of) != notice.of.header_digest
         ):
             raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
-        ledger.taken_ms = facts.taken_ms
-        ledger.notify(raw, facts.of, [owed.endpoint for owed in facts.owed])
+        if notice.about == "review":
+            row = self._due(-1 if facts.of is None else facts.of, due.REVIEW)
+            target = self._bulletin(row.index)
+            is_named = notice.code == row.rule
+            if not is_named or retaining.review(ledger, row, target, raw) is None:
+                raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
+            return
+        retaining.notify(ledger, raw, facts.of, [owed.endpoint for owed in facts.owed])
 
     def _digest_at(self, index: int) -> str:
         facts = entries.decode(self._entry_at(index)).facts
@@ -226,6 +292,9 @@ class Replayer:
     def _advance(self, ledger: Ledger, record: Record) -> None:
         for key in record.keys:
             self._by_key[key] = self.size
+        for gone in record.undue:
+            self.due.pop(gone, None)
+        self.due.update(((row.index, row.what), row) for row in record.due)
         self.positions.update(ledger.positions)
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import bearing, chasing, holding, keys
+from exchange.broker import bearing, chasing, due, holding, keys
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -18,6 +18,7 @@ from exchange.broker.intake import (
     Countersigned,
     Declined,
     Established,
+    Upheld,
 )
 from exchange.broker.lookups import own
 from exchange.broker.posters import is_poster
@@ -28,7 +29,6 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import MAX_RECIPIENTS, Blob
-from exchange.model.identity import digest
 from exchange.policy import sealed
 from exchange.policy.ageing import is_seen_to
 from exchange.seal import jws
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from exchange.broker.chasing import Chased
+    from exchange.broker.due import Due
     from exchange.broker.holding import Target
     from exchange.broker.intake import Considered
     from exchange.broker.lookups import Signed
@@ -62,7 +63,9 @@ class Record(NamedTuple):
 
     ``pressing`` is how it presses, if it does; ``seen_to`` are (endpoint, index) of earlier
     ones that do so no more. ``chased`` is of whom an acknowledgement is chased; ``over`` are
-    entries of which nobody is chased any more.
+    entries of which nobody is chased any more. ``due`` are rows of what comes due, ``undue``
+    the keys of those that do no more; ``gone`` are digests of which the entry is the end, but
+    for other bulletins that name them too.
     """
 
     facts: Facts
@@ -76,6 +79,9 @@ class Record(NamedTuple):
     over: tuple[int, ...] = ()
     # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
     heads: bytes = b""
+    due: tuple[Due, ...] = ()
+    undue: tuple[tuple[int, int], ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -115,7 +121,7 @@ class Ledger:
         self.taken_ms = taken_ms
         self.view = view.index
         # What is settled was considered under this very view, else it must go back.
-        self._in_force = view
+        self.in_force = view
         self.records: list[Record] = []
         self.established: list[tuple[Established, int]] = []
         self._base = positions
@@ -169,11 +175,15 @@ class Ledger:
 
     def append(self, facts: Facts, signed: bytes = b"", heads: bytes = b"") -> int:
         """Add a bookkeeping entry, and return its index."""
-        return self._add(Record(facts, entries.encode(facts, signed), heads=heads))
+        return self.add(Record(facts, entries.encode(facts, signed), heads=heads))
 
     def salt(self) -> str:
         """Return a fresh salt, as entries spell it."""
         return b64(self._salt())
+
+    def finder(self, known: Mapping[bytes, Found | None]) -> Callable[[bytes], Found | None]:
+        """Return what finds an entry by a key: in this group, or among what was looked up."""
+        return lambda key: self._fresh.get(key) or known.get(key)
 
     def _place(
         self,
@@ -183,11 +193,7 @@ class Ledger:
         uploaded: Collection[Blob],
     ) -> Settled:
         caller, raw, body = arrival
-        decision = considered.decision
-
-        def find(key: bytes) -> Found | None:
-            return self._fresh.get(key) or known.get(key)
-
+        decision, find = considered.decision, self.finder(known)
         match decision:
             case Declined():
                 before = find(keys.by_digest(decision.digest))
@@ -222,6 +228,8 @@ class Ledger:
                 return self._confer(decision, raw, body, find)
             case Countersigned():
                 return self._release(decision, raw, find)
+            case Upheld():
+                return self._uphold(decision, raw, find)
 
     @staticmethod
     def _once(same_bytes: Found | None, same_id: Found | None) -> Recorded | None:
@@ -242,7 +250,7 @@ class Ledger:
         header = decision.header
         sealed.attached(header, uploaded)
         held = bearing.bear(header, find)
-        owed = self._owe([*decision.owed, *held.holders])
+        owed = self.owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
         cancelled = find(bearing.early(header, decision.digest)[0])
@@ -264,6 +272,9 @@ class Ledger:
         )
         names, endpoints = own(decision, decision.digest), [each.endpoint for each in owed]
         early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
+        now, view = self.taken_ms // 1000, self.in_force
+        ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
+        changed = due.borne(header, held, now, view, find)
         record = Record(
             facts,
             entries.encode(facts, raw),
@@ -275,8 +286,10 @@ class Ledger:
             dropped_by(header, held),
             chasing.of(header, endpoints, held, early, find),
             chasing.over_by(header, held, early),
+            due=(*ends, *changed.due),
+            undue=changed.undue,
         )
-        return Recorded(self._add(record), is_new=True)
+        return Recorded(self.add(record), is_new=True)
 
     def _acknowledge(
         self, decision: Attested, raw: bytes, find: Callable[[bytes], Found | None]
@@ -300,20 +313,23 @@ class Ledger:
         facts = entries.Acknowledged(
             digest=decision.digest,
             of=found.index,
-            owed=self._owe([header.endpoint]),
+            owed=self.owe([header.endpoint]),
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,
         )
         names = own(decision, decision.digest)
         at = [each.index for each in (found, granted) if each is not None]
+        # Where its purge was ordered, that is what is chased, until just this is said.
+        if ack.outcome == "purged" and (ordered := find(keys.purge(ack.of.header_digest))):
+            at.append(ordered.index)
         seen_to = (
             tuple((ack.endpoint, index) for index in at) if is_seen_to(ack.outcome) else ()
         )
         record = Record(
             facts, entries.encode(facts, raw), names, tuple(facts.owed), seen_to=seen_to
         )
-        return Recorded(self._add(record), is_new=True)
+        return Recorded(self.add(record), is_new=True)
 
     def _confer(
         self,
@@ -324,7 +340,7 @@ class Ledger:
     ) -> Recorded:
         grant, named = decision.grant, decision.grant.of.header_digest
         kid, now = decision.seen.wraps[0], self.taken_ms // 1000
-        target = holding.granted(grant, kid, self._in_force, now, find)
+        target = holding.granted(grant, kid, self.in_force, now, find)
         number = holding.next_number(named, find)
         stands = bearing.standing(target.header, named, find)
         # What cancels it or what bears on it, to as many recipients of its own, must still fit
@@ -339,10 +355,10 @@ class Ledger:
             wrap=decision.seen.blob,
             kid=kid,
             # To the granter nothing is owed: it has its receipt.
-            owed=self._owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
+            owed=self.owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
             corrected_by=_all(stands.corrections),
             superseded_by=_all(stands.updates),
-            **self._common(),
+            **self.common(),
         )
         names = (
             *own(decision, decision.digest),
@@ -358,7 +374,7 @@ class Ledger:
             pressing_of(target.header, [grant.to]),
             chased=chasing.of_grant(target, grant.to, stands.corrections),
         )
-        return Recorded(self._add(record), is_new=True)
+        return Recorded(self.add(record), is_new=True)
 
     def _release(
         self, decision: Countersigned, raw: bytes, find: Callable[[bytes], Found | None]
@@ -369,33 +385,50 @@ class Ledger:
         facts = entries.Released(
             digest=decision.digest,
             of=target.index if target else None,
-            owed=self._owe([release.of.endpoint, *holders]),
-            **self._common(),
+            owed=self.owe([release.of.endpoint, *holders]),
+            **self.common(),
         )
-        return self._keep(facts, raw, own(decision, decision.digest))
+        return self.keep(facts, raw, own(decision, decision.digest))
 
-    def notify(self, raw: bytes, of: int | None, endpoints: Sequence[str]) -> Recorded:
-        """Append a notice that this node signed, owed to these endpoints."""
-        named = digest(raw)
-        facts = entries.Noticed(
-            digest=named, of=of, owed=self._owe(endpoints), **self._common()
+    def _uphold(
+        self, decision: Upheld, raw: bytes, find: Callable[[bytes], Found | None]
+    ) -> Recorded:
+        confirmed, of = decision.confirmation, decision.confirmation.of
+        target = holding.target(of, confirmed.origin, find)
+        if target is None:
+            raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
+        named = (confirmed.origin, of.header_digest, of.id)
+        if cancelled := find(keys.bearing("cancels", *named)):
+            raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
+        holding.must_not_be_purged(of.header_digest, find)
+        facts = entries.Confirmed(
+            digest=decision.digest,
+            of=target.index,
+            owed=self.owe({of.endpoint} - {confirmed.endpoint}),
+            **self.common(),
         )
-        return self._keep(facts, raw, (keys.by_digest(named),))
+        changed = due.answered(target, self.taken_ms // 1000, self.in_force)
+        return self.keep(facts, raw, own(decision, decision.digest), changed)
 
-    def _common(self) -> dict[str, Any]:
+    def common(self) -> dict[str, Any]:
+        """Return what the facts of every entry have."""
         return {"salt": self.salt(), "taken_ms": self.taken_ms, "view": self.view}
 
-    def _keep(
+    def keep(
         self,
-        facts: entries.Released | entries.Noticed,
+        facts: entries.Released | entries.Noticed | entries.Confirmed,
         raw: bytes,
         names: tuple[bytes, ...],
+        changed: due.Change | None = None,
     ) -> Recorded:
+        """Add an entry of which the store keeps no more than its keys and places."""
         record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed))
-        return Recorded(self._add(record), is_new=True)
+        if changed is not None:
+            record = record._replace(due=changed.due, undue=changed.undue)
+        return Recorded(self.add(record), is_new=True)
 
     def _establish(self, decision: Established, raw: bytes) -> Recorded:
-        place = self._owe([TRUST_INBOX])
+        place = self.owe([TRUST_INBOX])
         facts = entries.Trust(
             name=decision.change.name,
             version=decision.change.version,
@@ -410,7 +443,7 @@ class Ledger:
             keys.trust(decision.change.name, decision.change.version),
         )
         record = Record(facts, entries.encode(facts), names, tuple(place), (decision.blob, raw))
-        index = self._add(record)
+        index = self.add(record)
         self.established.append((decision, index))
         # What was considered under the view before this entry must be considered again.
         self.view = index
@@ -427,15 +460,17 @@ class Ledger:
             taken_ms=self.taken_ms,
             view=self.view,
         )
-        return Rejected(decision.refusal, self._add(Record(facts, entries.encode(facts))))
+        return Rejected(decision.refusal, self.add(Record(facts, entries.encode(facts))))
 
-    def _owe(self, endpoints: Iterable[str]) -> list[entries.Owed]:
+    def owe(self, endpoints: Iterable[str]) -> list[entries.Owed]:
+        """Return the next places in these inboxes."""
         return [
             entries.Owed(each, self._positions.get(each, self._base.get(each, 0)))
             for each in dict.fromkeys(endpoints)
         ]
 
-    def _add(self, record: Record) -> int:
+    def add(self, record: Record) -> int:
+        """Add an entry, and return its index."""
         index = self.next_index
         self.records.append(record)
         for owed in record.owed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import listing, output, progress
+from exchange.cli import erasures, listing, output, progress
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu_ms
 from exchange.cli.verifying import verify
@@ -19,6 +19,7 @@ from exchange.model import wire
 if TYPE_CHECKING:
     pass
 
+_ALL = 2**53
 _NUMBER = click.IntRange(min=0)
 
 
@@ -69,14 +70,24 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
 )
 @click.option("--first", default=0, type=_NUMBER, help="From this entry on.")
 @click.option("--limit", default=1000, type=_NUMBER, show_default=True, help="At most so many.")
+@click.option(
+    "--purged",
+    is_flag=True,
+    help="What was erased: when, by which rule, and who attested it. Reads all entries.",
+)
 @verb
-def log(session: Session, file: Path | None, first: int, limit: int) -> None:
+def log(session: Session, file: Path | None, first: int, limit: int, purged: bool) -> None:
     """List journal entries: of FILE, or of the node (which needs the auditor's role)."""
+    if purged:
+        first, limit = 0, _ALL
     found = (
         listing.of_file(file, first, limit)
         if file
         else asyncio.run(_of_node(session, first, limit))
     )
+    if purged:
+        erasures.show(session, erasures.found(found))
+        return
     rows = [_row(index, raw) for index, raw in found]
     if session.as_json:
         output.show_json({"entries": rows})
@@ -115,21 +126,44 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             told = f"{header.type} {header.verb} {header.id} > {owed}"
             return {"who": header.endpoint, "told": told}
         case (
-            entries.Acknowledged() | entries.Granted() | entries.Released() | entries.Noticed()
+            entries.Acknowledged()
+            | entries.Granted()
+            | entries.Released()
+            | entries.Noticed()
+            | entries.Confirmed()
         ) as facts:
             return _about_another(facts, entry.object)
-        case entries.Refused() as facts:
-            return {"who": facts.caller, "told": f"{facts.code} {facts.at}".strip()}
-        case entries.Trust() as facts:
-            return {"who": "", "told": f"{facts.name} v{facts.version}"}
-        case entries.EpochOpened() as facts:
-            return {"who": facts.node, "told": f"epoch {facts.epoch}"}
-        case entries.Checkpointed() | entries.InboxHeads() as facts:
-            return {"who": "", "told": f"size {facts.size}"}
+        case _:
+            return _of_the_node(entry.facts)
+
+
+def _of_the_node(facts: entries.Facts) -> dict[str, str]:
+    """Tell of an entry that the node made itself."""
+    who = told = ""
+    match facts:
+        case entries.PurgeOrdered():
+            told = f"{facts.cause} {facts.rule or ''}".strip() + f" ({facts.of})"
+        case entries.Purged():
+            told = f"{len(facts.digests)} ({' '.join(map(str, facts.orders))})"
+        case entries.Refused():
+            who, told = facts.caller, f"{facts.code} {facts.at}".strip()
+        case entries.Trust():
+            told = f"{facts.name} v{facts.version}"
+        case entries.EpochOpened():
+            who, told = facts.node, f"epoch {facts.epoch}"
+        case entries.Checkpointed() | entries.InboxHeads():
+            told = f"size {facts.size}"
+        case _:
+            pass
+    return {"who": who, "told": told}
 
 
 def _about_another(
-    facts: entries.Acknowledged | entries.Granted | entries.Released | entries.Noticed,
+    facts: entries.Acknowledged
+    | entries.Granted
+    | entries.Released
+    | entries.Noticed
+    | entries.Confirmed,
     raw: bytes,
 ) -> dict[str, str]:
     from exchange.model import objects  # noqa: PLC0415
@@ -147,6 +181,9 @@ def _about_another(
         case entries.Released():
             release = objects.decode_release(payload)
             return {"who": release.endpoint, "told": f"{release.of.id}{at}"}
+        case entries.Confirmed():
+            confirmed = objects.decode_confirmation(payload)
+            return {"who": confirmed.endpoint, "told": f"{confirmed.of.id}{at}"}
         case entries.Noticed():
             notice = objects.decode_notice(payload)
             said = " ".join(filter(None, (notice.about, notice.recipient, notice.code)))

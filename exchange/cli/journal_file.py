@@ -15,6 +15,7 @@ from exchange.errors import Code
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from exchange.broker.due import Due
     from exchange.errors import Fault
     from exchange.node.ports import (
         Batch,
@@ -103,6 +104,10 @@ class Blocking:
     def chased(self, now: int) -> list[ChasedRow]:
         """Return whose acknowledgement of what is chased."""
         return self._runner.run(self._store.chased(now))
+
+    def due(self) -> list[Due]:
+        """Return all that comes due."""
+        return self._runner.run(self._store.all_due())
 
     def newest(self, kind: str) -> int | None:
         """Return the index of the newest entry of a kind."""

@@ -41,6 +41,7 @@ VERBS = {
     "post": "exchange.cli.writing:post",
     "reply": "exchange.cli.writing:reply",
     "grant": "exchange.cli.granting:grant",
+    "confirm": "exchange.cli.confirming:confirm",
     "outbox": "exchange.cli.outboxing:outbox",
     "inbox": "exchange.cli.reading:inbox",
     "watch": "exchange.cli.reading:watch",

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from exchange import render
 from exchange.cli import world
-from exchange.client.reading import Granted, Noticed, Released
+from exchange.client.reading import Confirmed, Granted, Noticed, PurgeOrdered, Released
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from exchange.cli.main import Session
     from exchange.model.objects import Notice
 
-News = Granted | Released | Noticed
+News = Granted | Released | Noticed | Confirmed | PurgeOrdered
 
 
 def row(item: News, session: Session, taken: str) -> dict[str, Any]:
@@ -47,6 +47,35 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "origin": release.endpoint,
                 "title": f"Salida autorizada{by}" if spanish else f"Released{by}",
                 "id": release.of.id,
+            }
+        case Confirmed(confirmation=confirmation):
+            return {
+                **common,
+                "kind": "confirmation",
+                "type": "confirm",
+                "origin": confirmation.endpoint,
+                "title": "Confirmado: sigue vigente"
+                if spanish
+                else "Confirmed: it still holds",
+                "id": confirmation.of.id,
+            }
+        case PurgeOrdered(of=of, cause=cause, rule=rule):
+            why = world.codes().words("purge-causes", cause, session.lang)
+            named = f"{why} ({rule})" if rule else why
+            return {
+                **common,
+                "kind": "purge",
+                "type": "purge",
+                "origin": "",
+                "title": (
+                    f"Se ordenó purgar el asiento {of}: {named}"
+                    if spanish
+                    else f"Entry {of} was ordered to be purged: {named}"
+                ),
+                "of": of,
+                "cause": cause,
+                "rule": rule,
+                "id": "",
             }
         case Noticed(notice=notice):
             return {

@@ -18,14 +18,16 @@ from exchange.cli import bearing as shown
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.usage import Unusable
-from exchange.client import bearing
+from exchange.client import bearing, purging
 from exchange.client.reading import (
     Acked,
+    Confirmed,
     Delivered,
     Granted,
     Item,
     Locked,
     Noticed,
+    PurgeOrdered,
     Released,
     attestable,
 )
@@ -112,6 +114,8 @@ async def _everything(session: Session, *, prove: bool) -> _Looked:
         else:
             known = await agency.known()
             items, outcome, as_of = known.items, None, away.told(agency, known)
+        # Said in the row of the order; what is destroyed here is attested at once.
+        await purging.attest(agency, items)
         late, owing = ageing.in_inbox(agency, items), chasing.open_here(agency, items)
         return _Looked(items, late, owing, outcome, as_of)
 
@@ -152,6 +156,8 @@ async def _watch(session: Session, after: int, count: int | None) -> None:
             async for item in agency.follow(after, trouble):
                 held.setdefault(item.index, item)
                 _show_arrived(session, item)
+                if isinstance(item, PurgeOrdered):
+                    await purging.attest(agency, await agency.everything())
                 seen += 1
                 if seen == count:
                     return
@@ -254,7 +260,7 @@ def _told(item: Item, session: Session) -> dict[str, Any]:
                 "state": "",
                 "id": ack.of.id,
             }
-        case Granted() | Released() | Noticed():
+        case Granted() | Released() | Noticed() | Confirmed() | PurgeOrdered():
             return news.row(item, session, _when(item.taken_ms, session))
         case Locked(locked=locked):
             return {

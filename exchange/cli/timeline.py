@@ -31,6 +31,8 @@ def values(step: Step) -> dict[str, Any]:
         "officer": step.officer,
         "reason": step.reason,
         "id": step.id,
+        "cause": step.cause,
+        "rule": step.rule,
     }
     # A time that is not known is said to be none.
     kept = {name: value for name, value in told.items() if value is not None or name == "at"}
@@ -69,7 +71,10 @@ def show_chased(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         session.say("No se reclama ningún acuse.", "No acknowledgement is being chased.")
     for row in rows:
-        verb = world.codes().words("verbs", row["verb"], session.lang)
+        if row["verb"] == "purge":
+            verb = "purga" if session.lang == "es" else "purge"
+        else:
+            verb = world.codes().words("verbs", row["verb"], session.lang)
         click.echo(f"{row['holder']}  {verb}  {_entries(session, row)}  {row['id']}")
         click.echo(_chased(session, row, "  "))
 
@@ -110,6 +115,10 @@ def _said(session: Session, step: dict[str, Any]) -> str:
     said = [codes.words("trace-steps", step["step"], session.lang)]
     if outcome := step.get("outcome"):
         said[0] += f": {codes.words('ack-outcomes', outcome, session.lang)}"
+    if cause := step.get("cause"):
+        said[0] += f": {codes.words('purge-causes', cause, session.lang)}"
+    if rule := step.get("rule"):
+        said[0] += f" ({rule})"
     if officer := step.get("officer"):
         said[0] += f" ({officer})"
     if (index := step.get("index")) is not None:

@@ -58,8 +58,8 @@ async def _chased(session: Session) -> dict[str, Any]:
         {
             "holder": each.holder,
             "id": each.by.header.id,
-            "index": each.by.index,
-            "verb": each.by.header.verb,
+            "index": each.by.index if each.order is None else each.order,
+            "verb": each.by.header.verb if each.order is None else "purge",
             "precedence": each.by.header.precedence,
             "of": each.of.header.id if each.of else None,
             "of_index": each.of.index if each.of else None,

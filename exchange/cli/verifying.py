@@ -87,6 +87,14 @@ _CHECKS = {
         ("acuses que se reclaman, y a quién", "acknowledgements chased, and of whom"),
         ("un acuse que se reclama falta o es otro", "what is chased is gone or another"),
     ),
+    "due": (
+        ("plazos de lo que vence", "terms of what comes due"),
+        ("un plazo falta, sobra o es otro", "a term is gone, too many or another"),
+    ),
+    "purges": (
+        ("purgas hechas como se ordenaron", "purges carried out as ordered"),
+        ("una purga no se cumplió como se ordenó", "a purge was not carried out as ordered"),
+    ),
     "kept": (
         ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
         (
@@ -241,6 +249,14 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
             f"SIN ANCLA: coherente solo consigo mismo; su propia ancla es {report.anchor}"
             if spanish
             else f"UNANCHORED: consistent with itself only; its own anchor is {report.anchor}"
+        )
+    if report.orders:
+        yield (
+            f"{report.orders} purgas ordenadas; {report.erased} cuerpos y llaves destruidos,"
+            f" {report.bodies} conservados"
+            if spanish
+            else f"{report.orders} purges ordered; {report.erased} bodies and keys destroyed,"
+            f" {report.bodies} kept"
         )
     if report.purged:
         yield (

@@ -31,6 +31,7 @@ from exchange.client import (
     opening,
     reading,
     resuming,
+    story,
 )
 from exchange.client.attaching import untold
 from exchange.client.attachments import Attachments
@@ -292,6 +293,27 @@ class Agency:
         envelope = granting.sign(prepared, self.world.kept, self.keys, identity, now)
         return await self.send(identity, envelope)
 
+    def confirmation(self, identity: str) -> tuple[str, Envelope]:
+        """Return a signed confirmation that a bulletin posted from here still holds; its id.
+
+        Raises:
+            Refusal: ``not-found``: nothing of that id was posted from here.
+        """
+        of = story.posted(self.world.outbox, identity)
+        if of is None:
+            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+        confirmation = objects.Confirmation(
+            v="xb1",
+            suite=self.keys.signer.suite,
+            id=self._new_id(),
+            origin=self.profile.member,
+            endpoint=self.profile.endpoint,
+            of=of.subject,
+            at=self.world.now(),
+        )
+        signed = self._signed(confirmation, objects.CONFIRMATION_TYP)
+        return confirmation.id, Envelope(signed, b"")
+
     async def posted(self, mark: str) -> tuple[str, Receipt] | None:
         """Return the id and receipt of what was posted under a mark, if anything was.
 
@@ -417,7 +439,8 @@ class Agency:
 
     def _ours(self) -> opening.Ours:
         opens = [*self.keys.openers, *self.keys.destroyed]
-        return opening.Ours(self.profile.endpoint, opens, self.trust, self.world.codes)
+        endpoint, codes = self.profile.endpoint, self.world.codes
+        return opening.Ours(endpoint, opens, self.trust, codes, self.inbox.orders)
 
     async def follow(
         self, after: int = -1, trouble: Trouble = following.untroubled

@@ -144,3 +144,11 @@ def purge(cabinet: Cabinet, now: int) -> int:
     """Destroy what is no longer to be retained; return how many there were."""
     # By the digest of its text: nothing here tells of which bulletin a damaged one was.
     return len(losses.take_overdue(cabinet, BODY, now, tuple)[0])
+
+
+def destroy(cabinet: Cabinet, named: str) -> int:
+    """Destroy what is kept under a digest; return how many there were."""
+    is_there = cabinet.has(BODY, named)
+    if is_there:
+        cabinet.drop(BODY, named)
+    return int(is_there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin import Indicator
 from exchange.model.header import Declaration, Header, TrustPoint
-from exchange.policy import rules
+from exchange.policy import retention, rules
 from exchange.seal.close import UNSEALED, Closed, close_with_key
 from exchange.seal.suites import SUITES
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from exchange.model.bulletin import Bulletin
     from exchange.model.bulletin.blocks import Attachment, Target
     from exchange.model.codes import Codes
-    from exchange.model.draft import Draft
+    from exchange.model.draft import Draft, Post
     from exchange.model.identity import Jwk
     from exchange.model.trust import Label
     from exchange.model.view import Standing, View
@@ -125,10 +126,15 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     # The node would refuse the same; its author should hear it before anything is sealed.
     with review:
         rules.decide("accept", header, view, now)
+        retention.admit(header, view.agreed(), now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)
-    warnings = [*_status(header, view), *bulletins.indicators(bulletin, codes, now)]
+    warnings = [
+        *_status(header, view),
+        *_shortened(draft.post, header, view),
+        *bulletins.indicators(bulletin, codes, now),
+    ]
     return Prepared(
         header, bulletin, readers, left_out, list(files), review.objection, warnings
     )
@@ -140,12 +146,23 @@ def _status(header: Header, view: View) -> Iterator[Indicator]:
         yield Indicator("actual-in-exercise", "/post/status", {})
 
 
+def _shortened(post: Post, header: Header, view: View) -> Iterator[Indicator]:
+    """Say that a bulletin is kept for less than its author wrote, and by which rule."""
+    if header.retain_until < drafts.retain_until(post, header.issued):
+        longest = retention.longest(header, view.agreed())
+        if longest is not None:
+            day = datetime.fromtimestamp(header.retain_until, UTC).date().isoformat()
+            yield Indicator(
+                "retention-shortened", "/post/retain", {"name": longest.name, "day": day}
+            )
+
+
 def _header(
     draft: Draft, bulletin: Bulletin, standing: Standing, view: View, now: int
 ) -> Header:
     """Return the header of a bulletin, still without recipients and what sealing fills in."""
     post, said = draft.post, bulletins.repeated(bulletin)
-    return Header(
+    header = Header(
         v="xb1",
         suite=standing.endpoint.suite,
         id=bulletin.id,
@@ -176,6 +193,11 @@ def _header(
         attachments=[],
         trust=TrustPoint(view.position, view.heads[-1]),
     )
+    # No longer than a rule lets it be kept; but a bulletin that holds is kept.
+    longest = retention.longest(header, view.agreed())
+    until = header.retain_until if longest is None else now + longest.keep_s
+    kept = max(min(header.retain_until, until), header.expires)
+    return msgspec.structs.replace(header, retain_until=kept)
 
 
 def _with_files(bulletin: Bulletin, told: list[Attachment]) -> Bulletin:

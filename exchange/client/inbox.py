@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.client import opening, reading
+from exchange.client import opening, purging, reading
 from exchange.model import wire
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Inbox:
         self._ours = ours
         # When the last item that came was taken in.
         self._since_ms = 0
+        # What was to be purged when the inbox was looked at last.
+        self.orders = purging.Orders()
 
     async def _fetched(self) -> int:
         """Hold the next page, held to its promise, and return how many items it had.
@@ -111,6 +113,8 @@ class Inbox:
     async def _opened(self, *, ask: bool) -> list[Item]:
         ours, now = self._ours(), self._agency.world.now()
         items = reading.verify_all(self.held.items(), ours.endpoint, ours.trust)
+        self.orders = purging.orders(items)
+        ours = ours._replace(orders=self.orders)
         self._bodies.may_ask = ask
         try:
             return [await opening.opened(item, ours, self._bodies, now) for item in items]

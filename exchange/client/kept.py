@@ -138,9 +138,15 @@ class KeptKeys:
 
     def destroy(self, identity: str) -> None:
         """Destroy the key of one bulletin."""
-        if self.has(identity):
-            self._cabinet.drop(_DRAWER, identity)
+        if self.drop(identity):
             self._cabinet.sweep()
+
+    def drop(self, identity: str) -> bool:
+        """Delete the key of one bulletin, if it is here; the log is to be swept then."""
+        is_here = self.has(identity)
+        if is_here:
+            self._cabinet.drop(_DRAWER, identity)
+        return is_here
 
     def destroy_cancelled(self, posted: bytes, outbox: Outbox) -> None:
         """Destroy the key of what a bulletin of ours cancels: nothing of it is granted.

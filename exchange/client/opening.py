@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import reading
+from exchange.client import purging, reading, unsealing
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.policy.rules import WITHHELD
@@ -29,6 +29,7 @@ class Ours(NamedTuple):
     openers: Sequence[Unwrapper]
     trust: TrustLog
     codes: Codes
+    orders: purging.Orders = purging.Orders()
 
 
 async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
@@ -48,6 +49,9 @@ async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
         item = await _granted(item, ours, bodies)
     if not isinstance(item, reading.Delivered):
         return item
+    if (stub := purging.stub(item, ours.orders, ours.trust)) is not None:
+        # First: also who holds its header alone is to say that it holds nothing of it.
+        return msgspec.structs.replace(item, locked=stub)
     if item.grant is None and ours.endpoint not in item.header.to:
         # Owed to us as a holder of what it corrects, but sealed to others.
         return msgspec.structs.replace(item, locked=Refusal(Code.NOT_A_RECIPIENT, "/to"))
@@ -56,6 +60,11 @@ async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
         day = datetime.fromtimestamp(until, UTC).date().isoformat()
         over = Refusal(Code.RETENTION_OVER, "/retain_until", day=day)
         return msgspec.structs.replace(item, locked=over)
+    return await _unsealed(item, ours, bodies)
+
+
+async def _unsealed(item: reading.Delivered, ours: Ours, bodies: Bodies) -> Item:
+    until = item.header.retain_until
     try:
         body = await bodies.blob(item.header.body.digest, item.index, until)
         wrap = b""
@@ -67,7 +76,7 @@ async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
             return msgspec.structs.replace(item, locked=error)
         # Bytes that the node cannot give lock this item; they do not block the next one.
         return msgspec.structs.replace(item, locked=_of_the_item(error))
-    return reading.unseal(item, (body, wrap), ours.openers, ours.trust, ours.codes)
+    return unsealing.unseal(item, (body, wrap), ours.openers, ours.trust, ours.codes)
 
 
 async def _granted(item: reading.Granted, ours: Ours, bodies: Bodies) -> Item:
@@ -99,6 +108,9 @@ def _of_the_item(error: ExchangeError) -> ExchangeError:
     if error.code in WITHHELD:
         # What the arrangement does not permit now, it may permit again: too early to attest.
         return Fault(error.code, error.at, **error.facts)
+    if error.code is Code.PURGED:
+        # The node's word, which nothing here bears out: it is shown, and nothing is attested.
+        return Refusal(Code.PURGED, "/digest", **error.facts)
     if error.code is not Code.NOT_FOUND:
         raise error
     return error

@@ -210,6 +210,18 @@ class Outbox:
             self._cabinet.lose(told)
         self._let_go(identity)
 
+    def drop_body(self, identity: str) -> int:
+        """Destroy the body of one that was sent; return how many there were."""
+        try:
+            envelope = self.envelope(identity)
+        except Fault:
+            self._strip(identity)
+            return 1
+        if envelope is None or not envelope.body:
+            return 0
+        self._strip(identity)
+        return 1
+
     # -- what is here -------------------------------------------------------------------------
 
     def waiting(self) -> list[str]:

@@ -2,18 +2,36 @@
 
 Bodies, content keys and texts go. What stays: headers, acknowledgements, receipts and proofs,
 of which a chain and a journal are made that others hold us to.
+
+A node's order to purge is its word alone: it is followed where what is held here says the same.
+Else a node could make all who hold something destroy it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exchange.client import bodies, losses
+from exchange.client import bearing, bodies, losses, story
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
+from exchange.client.reading import Delivered, PurgeOrdered
+from exchange.client.transport import is_away
+from exchange.errors import Code, ExchangeError, Refusal
+from exchange.policy import retention
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exchange.client.agency import Agency
     from exchange.client.cabinet import Cabinet
+    from exchange.client.reading import Item
+    from exchange.client.trust import TrustLog
+    from exchange.model.header import Header
+
+
+# Says of a stub that an order was held to what is known here; no node can say it.
+STUB: Final = "/purge-ordered"
 
 
 _CHECKED, _DAY_S = "checked", 86_400
@@ -42,3 +60,146 @@ def _check_days(cabinet: Cabinet, now: int) -> None:
     if cabinet.get_sound(_CHECKED, "") != today:
         cabinet.set_days_right()
         cabinet.put(_CHECKED, "", today)
+
+
+class Orders(NamedTuple):
+    """Orders by the entry of their bulletin, and digests of what was withdrawn to be purged."""
+
+    by_entry: Mapping[int, PurgeOrdered] = {}
+    withdrawn: frozenset[str] = frozenset()
+
+
+def orders(items: Sequence[Item]) -> Orders:
+    """Return the orders in an inbox, and what in it says that they are right."""
+    withdrawn = {
+        reference.header_digest
+        for item in items
+        if isinstance(item, Delivered) and "must-purge" in item.header.declares
+        if (reference := bearing.reference_of(item.header)) and reference.rel == "cancels"
+    }
+    found = {item.of: item for item in items if isinstance(item, PurgeOrdered)}
+    return Orders(found, frozenset(withdrawn))
+
+
+class Taken(NamedTuple):
+    """A bulletin as it was taken in: its header, where, when, and whether it was withdrawn."""
+
+    header: Header
+    entry: int
+    taken: int
+    is_withdrawn: bool
+
+
+def holds(order: PurgeOrdered, of: Taken, trust: TrustLog) -> bool:
+    """Tell whether a bulletin is to be purged, by all that is known here of it."""
+    agreed, at = trust.before(of.entry).view.agreed(), order.taken_ms // 1000
+    match order.cause:
+        case "cancelled":
+            return of.is_withdrawn
+        case "silence":
+            rules = trust.before(order.index).view.agreed().retention
+            rule = next((each for each in rules if each.name == order.rule), None)
+            if rule is None or rule.review_s is None or rule.silence_s is None:
+                return False
+            least = of.taken + rule.review_s + rule.silence_s
+            return retention.applies(rule, of.header) and at >= least
+        case "header" | "rule":
+            return at >= retention.term(of.header, agreed, of.taken).until
+
+
+def stub(item: Delivered, told: Orders, trust: TrustLog) -> Refusal | None:
+    """Return what is shown in the place of a bulletin that is to be purged; None of others."""
+    order = told.by_entry.get(item.accepted)
+    if order is None:
+        return None
+    # A cancellation that came before it is known by its entry alone.
+    is_withdrawn = item.digest in told.withdrawn or any(
+        relation == "cancels" for relation, _ in item.earlier
+    )
+    of = Taken(item.header, item.accepted, item.accepted_ms // 1000, is_withdrawn)
+    if not holds(order, of, trust):
+        return None
+    day = datetime.fromtimestamp(order.taken_ms // 1000, UTC).date().isoformat()
+    named = {"name": order.rule} if order.rule else {}
+    return Refusal(Code.PURGED, STUB, day=day, **named)
+
+
+def is_purged(item: Item) -> bool:
+    """Tell whether an item is a stub."""
+    return (
+        isinstance(item, Delivered)
+        and item.locked is not None
+        and (item.locked.code, item.locked.at) == (Code.PURGED, STUB)
+    )
+
+
+def carry_out(cabinet: Cabinet, items: Sequence[Item], trust: TrustLog) -> list[Delivered]:
+    """Destroy what is held of all whose purge was ordered; return what came to this endpoint.
+
+    Sealed bodies, wrapped keys and content keys go, of what came and of what was posted.
+
+    Raises:
+        Fault: ``mail-failed``, ``mail-damaged``.
+    """
+    gone = [item for item in items if isinstance(item, Delivered) and is_purged(item)]
+    with cabinet.change():
+        count = sum(bodies.destroy(cabinet, name) for item in gone for name in _named(item))
+        count += _posted(cabinet, orders(items), trust)
+    if count:
+        cabinet.sweep()
+    return gone
+
+
+def _named(item: Delivered) -> list[str]:
+    wraps = [item.grant.wrap.digest] if item.grant else []
+    return [item.header.body.digest, *wraps]
+
+
+def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
+    """Destroy content keys and bodies of what was posted from here, and is to be purged."""
+    if not told.by_entry:
+        return 0
+    box, keys, count = Outbox(cabinet), KeptKeys(cabinet), 0
+    every = story.every(box)
+    withdrawn = {
+        reference.header_digest
+        for each in every
+        if "must-purge" in each.header.declares
+        if (reference := bearing.reference_of(each.header)) and reference.rel == "cancels"
+    }
+    for each in every:
+        order = told.by_entry.get(-1 if each.index is None else each.index)
+        if order is None or each.facts is None or each.index is None:
+            continue
+        is_withdrawn = each.digest in withdrawn
+        taken = each.facts.taken_ms // 1000
+        if holds(order, Taken(each.header, each.index, taken, is_withdrawn), trust):
+            count += keys.drop(each.header.id) + box.drop_body(each.header.id)
+    return count
+
+
+async def attest(agency: Agency, items: Sequence[Item]) -> int:
+    """Destroy what is to be purged, and say so to its originator, signed; once for each.
+
+    Where the node is away, what is to be said waits in the outbox. What it does not take is
+    said again the next time: nobody's inbox is to be hidden by that.
+
+    Returns:
+        How many were attested now.
+
+    Raises:
+        Fault: ``mail-failed``, ``mail-damaged``: what was to be destroyed may be here still.
+    """
+    acks, count = agency.world.outbox.acks, 0
+    for item in carry_out(agency.world.cabinet, items, agency.trust):
+        identity = agency.acknowledged(item, "purged")
+        if identity is not None and acks.receipt(identity) is not None:
+            continue
+        try:
+            await agency.acknowledge(item, "purged")
+        except ExchangeError as error:
+            if is_away(error):
+                break
+            continue
+        count += 1
+    return count

@@ -12,30 +12,32 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.errors import Code, ExchangeError, Fault, Refusal
-from exchange.model import bulletin as bulletins
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin.strangers import Unknown
 from exchange.model.identity import digest, member_of
-from exchange.policy import releasing, rules, sealed
-from exchange.seal import body as bodies
+from exchange.policy import releasing
 from exchange.seal import jws, notices
-from exchange.seal.open import check_grant, granted_wrap, open_body
-from exchange.seal.open_attachment import must_match
-from exchange.seal.suites import SUITES
+from exchange.seal.open import check_grant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.trust import TrustLog
     from exchange.model.bulletin import AnyBulletin
-    from exchange.model.codes import Codes
     from exchange.model.header import Header, Relation
-    from exchange.model.objects import Acknowledgement, Grant, Notice, Outcome, Release
+    from exchange.model.objects import (
+        Acknowledgement,
+        Confirmation,
+        Grant,
+        Notice,
+        Outcome,
+        Release,
+    )
     from exchange.model.view import Standing, View
     from exchange.model.wire import InboxItem
-    from exchange.seal.open import Opened, Unwrapper
+    from exchange.seal.open import Opened
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -113,6 +115,31 @@ class Noticed(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
+class Confirmed(msgspec.Struct, frozen=True):
+    """A colleague's confirmation that a bulletin of ours still holds."""
+
+    position: int
+    index: int
+    taken_ms: int
+    confirmation: Confirmation
+    ahead: bool = False
+
+
+class PurgeOrdered(msgspec.Struct, frozen=True):
+    """A node's word that the bulletin of the entry ``of`` is to be destroyed, and why.
+
+    Nobody signed it: see ``client.purging`` for what it is held to.
+    """
+
+    position: int
+    index: int
+    taken_ms: int
+    of: int
+    cause: entries.Cause
+    rule: str | None
+    ahead: bool = False
+
+
 class Locked(msgspec.Struct, frozen=True):
     """Something in the inbox that does not verify, or is not understood: its place, and why."""
 
@@ -122,7 +149,7 @@ class Locked(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
-Item = Delivered | Acked | Granted | Released | Noticed | Locked
+Item = Delivered | Acked | Granted | Released | Noticed | Confirmed | PurgeOrdered | Locked
 
 
 def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -> Item:
@@ -147,21 +174,34 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -
             raise Refusal(  # noqa: TRY301
                 Code.TRUST_INVALID, "/taken_ms", found=entry.facts.taken_ms
             )
-        match entry.facts:
-            case entries.Accepted():
-                return _delivered(item, entry.facts, entry.object, endpoint, view)
-            case entries.Acknowledged():
-                return _acked(item, entry.facts, entry.object, endpoint, view)
-            case entries.Granted():
-                return _granted(item, entry.facts, entry.object, endpoint, view)
-            case entries.Released():
-                return _released(item, entry.facts, entry.object, endpoint, view)
-            case entries.Noticed():
-                return _noticed(item, entry.facts, entry.object, endpoint, view)
-            case _:
-                raise Refusal(Code.UNKNOWN_OBJECT, "/kind")  # noqa: TRY301
+        return _item(item, entry, endpoint, view)
     except Refusal as refusal:
         return Locked(item.position, item.index, refusal)
+
+
+def _item(item: InboxItem, entry: entries.Entry, endpoint: str, view: View) -> Item:
+    facts, raw = entry.facts, entry.object
+    found: Item
+    match facts:
+        case entries.Accepted():
+            found = _delivered(item, facts, raw, endpoint, view)
+        case entries.Acknowledged():
+            found = _acked(item, facts, raw, endpoint, view)
+        case entries.Granted():
+            found = _granted(item, facts, raw, endpoint, view)
+        case entries.Released():
+            found = _released(item, facts, raw, endpoint, view)
+        case entries.Noticed():
+            found = _noticed(item, facts, raw, endpoint, view)
+        case entries.Confirmed():
+            found = _confirmed(item, facts, raw, endpoint, view)
+        case entries.PurgeOrdered():
+            _must_be_owed(item, facts, endpoint)
+            told = (facts.taken_ms, facts.of, facts.cause, facts.rule)
+            found = PurgeOrdered(item.position, item.index, *told)
+        case _:
+            raise Refusal(Code.UNKNOWN_OBJECT, "/kind")
+    return found
 
 
 def verify_all(
@@ -223,7 +263,7 @@ def _read(raw: bytes, typ: str, named: str) -> jws.Signed:
 
 
 def _must_be_signed(
-    said: Header | Acknowledgement | Grant | Release,
+    said: Header | Acknowledgement | Grant | Release | Confirmation,
     signed: jws.Signed,
     view: View,
     facts: _WithOwed,
@@ -240,6 +280,8 @@ _WithOwed = (
     | entries.Granted
     | entries.Released
     | entries.Noticed
+    | entries.Confirmed
+    | entries.PurgeOrdered
 )
 
 
@@ -333,6 +375,18 @@ def _noticed(
     return Noticed(item.position, item.index, facts.taken_ms, notice)
 
 
+def _confirmed(
+    item: InboxItem, facts: entries.Confirmed, raw: bytes, endpoint: str, view: View
+) -> Confirmed:
+    signed = _read(raw, objects.CONFIRMATION_TYP, facts.digest)
+    confirmed = objects.decode_confirmation(signed.payload)
+    _must_be_signed(confirmed, signed, view, facts)
+    if member_of(confirmed.of.endpoint) != confirmed.origin:
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=confirmed.of.id)
+    _must_be_owed(item, facts, endpoint)
+    return Confirmed(item.position, item.index, facts.taken_ms, confirmed)
+
+
 def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
     """Return the bulletin that was granted to us, verified as if it had come itself.
 
@@ -372,61 +426,6 @@ def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
     )
 
 
-def unseal(
-    item: Delivered,
-    sealed: tuple[bytes, bytes],
-    openers: Sequence[Unwrapper],
-    trust: TrustLog,
-    codes: Codes,
-) -> Delivered:
-    """Return a delivered bulletin opened, or locked with the reason.
-
-    Args:
-        item: verified.
-        sealed: the body as fetched; and the wrapped key of its grant, empty without one.
-        openers: our keys, present and past.
-        trust: every view that there has been up to now.
-        codes: the code lists that its content is checked against.
-    """
-    body, wrap = sealed
-    try:
-        granted = granted_wrap(item.grant, item.header, wrap) if item.grant else None
-        opened = open_body(item.header, body, openers, granted)
-        _check_wraps(item, body, trust)
-        item = msgspec.structs.replace(item, opened=opened)
-        bulletin, unknown = _read_text(opened.text, codes, item.header.schema)
-        check_repeated(item.header, bulletin)
-        marking, issued = item.header.marking, item.header.issued
-        bulletins.check_audience(bulletin, marking, issued, unknown=unknown)
-    except Refusal as refusal:
-        return msgspec.structs.replace(item, locked=refusal)
-    return msgspec.structs.replace(item, bulletin=bulletin, not_understood=unknown)
-
-
-def _read_text(text: bytes, codes: Codes, schema: str) -> tuple[AnyBulletin, list[Unknown]]:
-    """Return a bulletin, and what of it is not known here: of a newer version there may be."""
-    try:
-        read = bulletins.Newer(bulletins.SCHEMA, bulletins.decode(text, codes), [])
-    except Refusal as refusal:
-        if refusal.code is not Code.SCHEMA_NOT_KNOWN:
-            raise
-        read = bulletins.decode_newer(text, codes, schema)
-    if read.schema != schema:
-        raise Refusal(Code.HEADER_BODY_MISMATCH, "/schema", found=read.schema)
-    return read.bulletin, read.unknown
-
-
-def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
-    """Count for ourselves who else can open it: those it names, and nobody besides."""
-    view, header = trust.before(item.accepted).view, item.header
-    owed = [
-        rules.known_recipient(name, view, f"/to/{place}")
-        for place, name in enumerate(header.to)
-    ]
-    seen = bodies.look(body, header.suite)
-    sealed.wraps(seen.wraps, owed, SUITES[header.suite].wrap, item.accepted_ms // 1000)
-
-
 def attestable(item: Delivered) -> tuple[Outcome, ...]:
     """Return what a recipient can attest of a bulletin, first what it can by looking at it.
 
@@ -439,7 +438,7 @@ def attestable(item: Delivered) -> tuple[Outcome, ...]:
         return ("opened", "actioned", "partial", "delivered", "purged")
     if isinstance(item.locked, Fault):
         raise item.locked
-    if item.locked.code is Code.RETENTION_OVER:
+    if item.locked.code in (Code.RETENTION_OVER, Code.PURGED):
         return ("purged", "delivered")
     # A text of a newer version may hold well: it is this program that cannot read it.
     is_old = item.locked.code is Code.SCHEMA_NOT_KNOWN
@@ -459,18 +458,6 @@ def _speaks_by_its_header(item: Delivered) -> bool:
         and item.locked is not None
         and (item.locked.code, item.locked.at) == (Code.NOT_A_RECIPIENT, "/to")
     )
-
-
-def check_repeated(header: Header, bulletin: AnyBulletin) -> None:
-    """Hold a bulletin to what its header says of it in the clear.
-
-    Raises:
-        Refusal: ``header-body-mismatch``, naming the member.
-    """
-    for name, value in bulletins.repeated(bulletin).items():
-        if getattr(header, name) != value:
-            raise Refusal(Code.HEADER_BODY_MISMATCH, f"/{name}")
-    must_match(header.attachments, bulletin.attachments)
 
 
 def must_be_gapless(items: Sequence[Item | InboxItem], first: int | None, after: int) -> None:

@@ -18,6 +18,7 @@ _KINDS: dict[str, type[Facts]] = {
     objects.ACK_TYP: entries.Acknowledged,
     objects.GRANT_TYP: entries.Granted,
     objects.RELEASE_TYP: entries.Released,
+    objects.CONFIRMATION_TYP: entries.Confirmed,
     objects.SUBSCRIPTION_TYP: entries.Trust,
 }
 
@@ -31,6 +32,8 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
     match facts:
         case (
             entries.Noticed()
+            | entries.PurgeOrdered()
+            | entries.Purged()
             | entries.EpochOpened()
             | entries.Checkpointed()
             | entries.InboxHeads()

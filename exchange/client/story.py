@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from exchange.client import bearing, granting
-from exchange.client.reading import Acked, Granted
+from exchange.client.reading import Acked, Granted, PurgeOrdered
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.header import Header
 from exchange.policy.ageing import is_seen_to
-from exchange.policy.chasing import CHASED, Chase, Known, chase
+from exchange.policy.chasing import CHASED, FOREVER, Chase, Known, chase
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ Name = Literal[
     "cancelled",
     "corrected",
     "superseded",
+    "purge-ordered",
 ]
 Reason = Literal[
     "node-away",
@@ -74,6 +75,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason | None = None
     id: str | None = None
     chase: Chase | None = None
+    # Of an order to purge: why, and by which rule of the arrangement.
+    cause: entries.Cause | None = None
+    rule: str | None = None
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -200,11 +204,37 @@ def _since(past: Past, holder: str, told: Sequence[Posted], view: View, now: int
         *map(_acknowledged, acks),
         *(_borne(past, each, holder, told, view, now) for each in past.bearing),
     ]
+    steps += _purged(past, holder, view, now)
     steps.sort(key=lambda each: (each.at_ms is None, each.at_ms or 0))
     if not acks:
         # A node keeps no record of who fetched what, and so nobody can be told.
         steps.append(Step(step="fetched", reason="fetching-not-recorded"))
     return steps
+
+
+def _purged(past: Past, holder: str, view: View, now: int) -> Iterator[Step]:
+    """Return that its purge was ordered, and whether a holder attested that it is destroyed."""
+    for item in past.items:
+        if not isinstance(item, PurgeOrdered) or item.of != past.of.index:
+            continue
+        known = Known(
+            holder=holder,
+            precedence="routine",
+            taken_ms=item.taken_ms,
+            until=FOREVER,
+            is_acknowledged=any(
+                each.ack.outcome == "purged" and each.taken_ms >= item.taken_ms
+                for each in acknowledgements(past.items, past.of.subject, holder)
+            ),
+        )
+        yield Step(
+            step="purge-ordered",
+            at_ms=item.taken_ms,
+            index=item.index,
+            cause=item.cause,
+            rule=item.rule,
+            chase=chase(known, view, now),
+        )
 
 
 def _acknowledged(each: Acked) -> Step:
@@ -277,18 +307,21 @@ def _own_chase(past: Past, holder: str, view: View, now: int) -> Chase | None:
 class Open(msgspec.Struct, frozen=True):
     """A chase that goes on: what does something, who is to acknowledge it, and how it stands.
 
-    ``of`` is the bulletin to which it is done; None where that was not posted from here.
+    ``of`` is the bulletin to which it is done; None where that was not posted from here. Of an
+    order to purge both are that bulletin, and ``order`` is its entry.
     """
 
     by: Posted
     of: Posted | None
     holder: str
     chase: Chase
+    order: int | None = None
 
 
 def chased(outbox: Outbox, items: Sequence[Item], view: View, now: int) -> list[Open]:
     """Return every chase that goes on of what was posted from here, the oldest first."""
-    posted, found = every(outbox), {}
+    posted = every(outbox)
+    found: dict[tuple[str, ...], Open] = {}
     by_id = {each.header.id: each for each in posted}
     for of in posted:
         this = past(posted, of, items)
@@ -297,9 +330,15 @@ def chased(outbox: Outbox, items: Sequence[Item], view: View, now: int) -> list[
             if chase is not None and chase.ended is None:
                 key = (of.header.id, each.endpoint)
                 found[key] = Open(of, this.target, each.endpoint, chase)
-        for holder, step in _ways(outbox, this, view, now) if this.bearing else []:
-            if step.id and step.chase is not None and step.chase.ended is None:
+        is_told = this.bearing or any(isinstance(each, PurgeOrdered) for each in items)
+        for holder, step in _ways(outbox, this, view, now) if is_told else []:
+            if step.chase is None or step.chase.ended is not None:
+                continue
+            if step.id:
                 found[step.id, holder] = Open(by_id[step.id], of, holder, step.chase)
+            elif step.step == "purge-ordered":
+                told = Open(of, of, holder, step.chase, step.index)
+                found["purge", of.header.id, holder] = told
     return sorted(found.values(), key=lambda each: (each.chase.since_ms, each.holder))
 
 

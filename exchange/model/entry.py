@@ -7,7 +7,7 @@ any language splits an entry at its first one. Ciphertext is never in it.
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -120,6 +120,45 @@ class Noticed(_Facts, frozen=True, tag="notice"):
     owed: list[Owed]
 
 
+class Confirmed(_Facts, frozen=True, tag="confirmed"):
+    """A confirmation that a bulletin still holds; owed to its author, where another gave it."""
+
+    digest: Digest
+    of: Count
+    owed: list[Owed]
+
+
+# Why something is purged: its header's time is over; that which a rule of the arrangement
+# gives; its originator did not answer a review; or withdrew it to be destroyed.
+Cause = Literal["header", "rule", "silence", "cancelled"]
+
+
+class PurgeOrdered(_Facts, frozen=True, tag="purge-ordered"):
+    """A bulletin is to be destroyed, with the wrapped keys of its grants, wherever it is held.
+
+    Owed to its author, its recipients and those it was granted to. ``agreed`` is the trust
+    entry up to which the arrangement was read that says so, or that was in force when the
+    cancellation came; ``rule`` is the rule's name there, null where none was asked.
+    """
+
+    of: Count
+    grants: list[Count]
+    cause: Cause
+    rule: Word | None
+    agreed: Index
+    owed: list[Owed]
+
+
+class Purged(_Facts, frozen=True, tag="purged"):
+    """This node did what these entries order: of what the digests name it keeps no bytes.
+
+    What another bulletin names as well, and is not to be destroyed yet, is not among them.
+    """
+
+    orders: list[Count]
+    digests: list[Digest]
+
+
 class Refused(_Facts, frozen=True, tag="refused"):
     """A caller with a valid token was told no. The bytes are not kept: they may be content."""
 
@@ -172,6 +211,9 @@ Facts = (
     | Granted
     | Released
     | Noticed
+    | Confirmed
+    | PurgeOrdered
+    | Purged
     | Refused
     | Trust
     | EpochOpened
@@ -216,9 +258,11 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
     match facts:
         case Accepted() | Acknowledged() | Granted() | Released() | Noticed():
             return tuple(facts.owed)
+        case Confirmed() | PurgeOrdered():
+            return tuple(facts.owed)
         case Trust():
             return (Owed(TRUST_INBOX, facts.position),)
-        case Refused() | EpochOpened() | Checkpointed() | InboxHeads():
+        case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
             return ()
 
 

@@ -1,6 +1,6 @@
 """The small signed objects beside the header, each with its closed payload.
 
-By endpoints: acknowledgement, grant, release, subscription, session, enrolment.
+By endpoints: acknowledgement, grant, release, confirmation, subscription, session, enrolment.
 By nodes: receipt, notice.
 """
 
@@ -29,6 +29,7 @@ from exchange.model.trust import EndpointKey
 ACK_TYP = "xb-ack+jws"
 GRANT_TYP = "xb-grant+jws"
 RELEASE_TYP = "xb-release+jws"
+CONFIRMATION_TYP = "xb-confirm+jws"
 NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
@@ -43,8 +44,9 @@ Outcome = Literal[
     "delivered", "opened", "actioned", "schema-invalid", "partial", "unreadable", "purged"
 ]
 Officer = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
-# What a node tells of a bulletin that it took in: refused abroad, deemed answered, or late.
-News = Literal["refused", "deemed", "late"]
+# What a node tells of a bulletin that it took in: refused abroad, deemed answered, late, or to
+# be looked at again by who sent it.
+News = Literal["refused", "deemed", "late", "review"]
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,11 +102,24 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     officer: Officer | None
 
 
+class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The originator to its node: this bulletin still holds, and is still needed."""
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    of: Subject
+    at: Seconds
+
+
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node to those concerned: what became of a bulletin, by no endpoint's doing.
 
     ``about`` says which kind of news. Refused abroad: for which ``recipient``, and by which
-    refusal's ``code``. Deemed answered: the ``code`` of the outcome. Late: neither.
+    refusal's ``code``. Deemed answered: the ``code`` of the outcome. Late: neither. To be
+    reviewed: the rule of the arrangement that says so, as ``code``.
     """
 
     v: Literal["xb1"]
@@ -189,6 +204,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
 _GRANT = msgspec.json.Decoder(Grant)
 _RELEASE = msgspec.json.Decoder(Release)
+_CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
@@ -209,6 +225,11 @@ def decode_grant(payload: bytes) -> Grant:
 def decode_release(payload: bytes) -> Release:
     """Decode a release's payload, or refuse it."""
     return codec.decode_closed(payload, _RELEASE, lambda _: 8 + 3)
+
+
+def decode_confirmation(payload: bytes) -> Confirmation:
+    """Decode a confirmation's payload, or refuse it."""
+    return codec.decode_closed(payload, _CONFIRMATION, lambda _: 7 + 3)
 
 
 def decode_notice(payload: bytes) -> Notice:

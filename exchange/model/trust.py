@@ -13,7 +13,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import codec
-from exchange.model.header import Handling, Precedence, Status, Tlp
+from exchange.model.header import Declaration, Handling, Precedence, Status, Tlp
 from exchange.model.identity import (
     Count,
     Digest,
@@ -149,13 +149,32 @@ class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attachments: Count
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How long bulletins of some types, or that declare something, are kept at most (seconds).
+
+    Counted from when a node takes one in; ``name`` is what its purge names. Without ``types``
+    it is for all of them; with ``declares``, for those that declare one of these. ``review_s``
+    after it was taken in, or confirmed, its originator is asked whether it still holds; after
+    ``silence_s`` without an answer it is purged.
+    """
+
+    name: Word
+    title: Label
+    keep_s: Annotated[int, msgspec.Meta(ge=1, le=2**32)]
+    types: list[str] = []
+    declares: list[Declaration] = []
+    review_s: Annotated[int, msgspec.Meta(ge=1, le=2**32)] | None = None
+    silence_s: Annotated[int, msgspec.Meta(ge=1, le=2**32)] | None = None
+
+
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
     """What the nations agreed may flow. Both sign.
 
     ``exercise`` says that it was agreed for an exercise: authors are warned before they post
     what is marked as a real event. Left out where it is false. Without ``targets``, as in what
     was signed before there were any, ``DEFAULT_TARGETS`` hold; without ``budgets`` or
-    ``sizes``, those of ``policy``; without ``categories`` there are none.
+    ``sizes``, those of ``policy``; without ``categories`` there are none. Without ``retention``
+    each bulletin is kept as long as its header says.
     """
 
     name: Label
@@ -172,6 +191,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     )
     budgets: Budgets | None = None
     sizes: Sizes | None = None
+    retention: list[Retention] = []
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

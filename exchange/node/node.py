@@ -16,6 +16,7 @@ from exchange.node import attachments
 from exchange.node.checkpoints import Checkpointer
 from exchange.node.opening import Log, open_writer
 from exchange.node.ports import Kept
+from exchange.node.retaining import Retainer
 from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
 from exchange.node.shipping import Shipper
@@ -66,6 +67,7 @@ class Node(Served):
         self.shipper = None
         if settings.second is not None:
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
+        self.retainer = Retainer(kept, writer, settings, self.shipper)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -80,8 +82,8 @@ class Node(Served):
                 are the blobs in ``settings``.
             settings: name, keys, clock and randomness.
             identity: anchor, log keys and session key.
-            checkpoint_s: seconds between two checkpoints; 0 makes none by itself, and no
-                timestamps either.
+            checkpoint_s: seconds between two checkpoints, and between two looks for what is to
+                be purged; 0 does neither by itself, and makes no timestamps either.
 
         Raises:
             Fault: the journal cannot be trusted or written; nothing is served.
@@ -117,6 +119,7 @@ class Node(Served):
             self._start("checkpoints", self.checkpoints.run(checkpoint_s))
             self.writer.follow(self.stamper.follow)
             self._start("timestamps", self.stamper.run())
+            self._start("retention", self.retainer.run(checkpoint_s))
 
     @property
     def is_ready(self) -> bool:

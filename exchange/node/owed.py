@@ -6,9 +6,11 @@ entry is owed never changes; whether what it names is shown is decided anew each
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.errors import Code, Fault
+from exchange.broker import keys
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
@@ -41,11 +43,15 @@ class Owed(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What an entry names: digests of what lies in the journal's file, and attachments."""
+    """What an entry names: digests of what lies in the journal's file, and attachments.
+
+    ``of`` is the digest of the bulletin's header, by which an order to purge it is found.
+    """
 
     owed: Owed
     kept: frozenset[str]
     attached: frozenset[Blob]
+    of: str
 
 
 class Granted(NamedTuple):
@@ -74,6 +80,18 @@ async def blobs(store: Store, endpoint: str, index: int) -> Named | None:
         raise Fault(Code.STORE_FAILED, found=given.row.index)
     named = _named(facts, given.owed)
     return named._replace(kept=named.kept | {given.wrap})
+
+
+async def purged(store: Store, header_digest: str) -> Refusal | None:
+    """Return what is said of a bulletin's bytes once their purge was ordered: when, and why."""
+    key = keys.purge(header_digest)
+    found = (await store.find([key])).get(key)
+    facts = entries.decode(found.entry).facts if found else None
+    if not isinstance(facts, entries.PurgeOrdered):
+        return None
+    day = datetime.fromtimestamp(facts.taken_ms // 1000, UTC).date().isoformat()
+    named = {"name": facts.rule} if facts.rule else {}
+    return Refusal(Code.PURGED, "/digest", day=day, **named)
 
 
 async def granted(store: Store, endpoint: str, index: int) -> Granted | None:
@@ -106,7 +124,7 @@ def _header(entry: Entry) -> Header:
 def _named(facts: entries.Accepted, owed: Owed) -> Named:
     # The first is the body; attachments follow.
     body, *attached = facts.blobs
-    return Named(owed, frozenset({body.digest}), frozenset(attached))
+    return Named(owed, frozenset({body.digest}), frozenset(attached), facts.digest)
 
 
 async def _entry(store: Store, endpoint: str, index: int) -> Entry | None:

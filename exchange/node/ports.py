@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
+    from exchange.broker.due import Due
     from exchange.broker.settle import Found, Record
     from exchange.model.header import Blob
 
@@ -219,6 +220,25 @@ class Store(Protocol):
         of what was taken in before there was this table.
         """
 
+    async def due(self, what: int, now: int, limit: int) -> list[Due]:
+        """Return what is due for one purpose (``broker.due``) by ``now``, seconds UTC.
+
+        The oldest first, at most ``limit``; the cost does not grow with the journal.
+        """
+
+    async def all_due(self) -> list[Due]:
+        """Return all that comes due, in order of its members; for audits."""
+
+    async def still_named(self, digests: Sequence[str]) -> frozenset[str]:
+        """Return which of these digests an entry names that is not to be purged.
+
+        Of bodies and wrapped keys, that is which of them are here: what no such entry names any
+        more goes with the append that says so (``Record.gone``).
+        """
+
+    async def scrub(self) -> bool:
+        """Leave nothing, in the file or beside it, of what was deleted; False: not just now."""
+
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""
 
@@ -309,6 +329,13 @@ class Second(Protocol):
 
         Raises:
             Fault: ``node-replaced``, as ``claim``: nothing was added.
+        """
+
+    def purge(self, indexes: Sequence[int], digests: Collection[str]) -> None:
+        """Destroy these blobs, which entries at these indexes name; all else stays.
+
+        Raises:
+            Fault: ``node-replaced``, as ``claim``: nothing was destroyed.
         """
 
 

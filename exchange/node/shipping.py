@@ -12,7 +12,7 @@ from exchange.model import entry as entries
 from exchange.node.ports import Shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from exchange.model.header import Blob
     from exchange.node.ports import GroupRow, Second, Store
@@ -47,6 +47,8 @@ class Shipper:
         self._readable: int | None = None
         self._replaced = replaced
         self._bell = asyncio.Event()
+        # Nothing is purged between reading what is to be shipped and shipping it.
+        self._turn = asyncio.Lock()
 
     async def begin(self, size: int, epoch: int) -> None:
         """Read how far the second place is, and that the journal is no shorter; take it over.
@@ -124,10 +126,26 @@ class Shipper:
             _log.error("second-place", code=fault.code.value, shipped=self._shipped)
 
     async def _ship(self) -> None:
-        while groups := await self._next():
-            await asyncio.to_thread(self._second.append, groups)
-            last = groups[-1]
-            self._tell(last.first + len(last.entries))
+        while await self._ship_next():
+            pass
+
+    async def _ship_next(self) -> bool:
+        async with self._turn:
+            groups = await self._next()
+            if groups:
+                await asyncio.to_thread(self._second.append, groups)
+                last = groups[-1]
+                self._tell(last.first + len(last.entries))
+        return bool(groups)
+
+    async def purge(self, indexes: Sequence[int], digests: Collection[str]) -> None:
+        """Destroy what was purged here in the second place too; what is not shipped never is.
+
+        Raises:
+            Fault: it cannot be done there now.
+        """
+        async with self._turn:
+            await asyncio.to_thread(self._second.purge, indexes, digests)
 
     async def _next(self) -> list[Shipped]:
         """Return the groups that come next, as many as are synced together."""

@@ -11,7 +11,7 @@ answer is durable; with a ``Fault`` when nothing was recorded.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,14 +27,17 @@ from exchange.node import attachments, groups, ports
 from exchange.node.arrivals import Arrivals, Pending
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.considering import Threads, broken
+from exchange.node.notes import Notes
 from exchange.node.served import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
+    from exchange.broker.holding import Find
     from exchange.model.entry import Facts
     from exchange.model.view import View
+    from exchange.node.notes import Wanted
     from exchange.seal import jws
 
 MAX_GROUP = 512
@@ -67,12 +70,6 @@ class Settings(msgspec.Struct, frozen=True):
     # No earlier epoch is opened: a restored node's receipts are not those of the one before.
     least_epoch: int = 0
     group_bytes: int = MAX_GROUP_BYTES
-
-
-class _Note(NamedTuple):
-    make: Callable[[settle.Ledger], Facts]
-    done: asyncio.Future[int]
-    heads: bytes
 
 
 class Considered(NamedTuple):
@@ -110,8 +107,9 @@ class Writer:
         # Given to the store, which has not said what became of it.
         self._in_flight: list[Pending] = []
         self._carried: list[Pending] = []
-        self._notes: deque[_Note] = deque()
-        self._noted: list[tuple[_Note, int]] = []
+        self._notes = Notes()
+        # Held while what a group names is kept and recorded: nothing of that is purged then.
+        self.keeping = asyncio.Lock()
         self._work = asyncio.Event()
         self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
         self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
@@ -161,7 +159,7 @@ class Writer:
             come: what was not considered (None), or under another view, is considered here.
             reply: called in the event loop, once for each, with its number.
         """
-        latest_ms = self._stamp() + MAX_JUMP_MS
+        latest_ms = self.stamp() + MAX_JUMP_MS
         if any(each.arrival.taken_ms > latest_ms for each in come):
             # The front's clock and ours have parted: one of them is wrong.
             self.stop_writing(Fault(Code.CLOCK, found=latest_ms))
@@ -176,7 +174,8 @@ class Writer:
         self._open.update(pending)
         self._arrivals.put_considered(pending)
 
-    def _stamp(self) -> int:
+    def stamp(self) -> int:
+        """Return the time that goes into the journal now, in milliseconds UTC."""
         try:
             return self._clock.stamp()
         except Fault as fault:
@@ -205,7 +204,7 @@ class Writer:
         reply: Callable[[Answer | Fault], None],
         declined: Refusal | None = None,
     ) -> None:
-        arrival = intake.Arrival(caller, raw, body, self._stamp())
+        arrival = intake.Arrival(caller, raw, body, self.stamp())
         if (fault := self._full(1)) is not None:
             reply(fault)
             return
@@ -225,12 +224,30 @@ class Writer:
             make: returns its facts.
             heads: the snapshot of inbox heads to keep from then on, if it is another.
         """
+
+        def made(ledger: settle.Ledger, _: Find) -> int:
+            return ledger.append(make(ledger), heads=heads)
+
+        index = await self.enter(made)
+        assert index is not None  # noqa: S101  (it was made)
+        return index
+
+    async def enter(
+        self,
+        make: Callable[[settle.Ledger, Find], int | None],
+        wanted: Wanted = lambda _: [],
+    ) -> int | None:
+        """Append something of the node's own; return its index, or None where it was not made.
+
+        Args:
+            make: adds to the ledger, with what was looked up, or does not.
+            wanted: returns the keys that are still to be looked up, as ``lookups`` does.
+        """
         if self.fault is not None:
             raise self.fault
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._notes.append(_Note(make, done, heads))
+        note = self._notes.put(make, wanted)
         self._work.set()
-        return await done
+        return await note.done
 
     async def run(self) -> None:
         """Write until cancelled. A fault that cannot be resolved stops all writing."""
@@ -269,39 +286,55 @@ class Writer:
             self._positions,
             lambda: self._settings.randomness(entries.SALT_BYTES),
         )
+        self._notes.take()
         try:
             known = await self._known(pending)
             await self._look_for_attachments(pending)
             if not pending and self._arrivals.is_empty:
                 # Nobody waits with an earlier stamp, so bookkeeping may carry the time it is.
-                ledger.taken_ms = self._stamp()
-            self._settle_notes(ledger)
+                ledger.taken_ms = self.stamp()
+            self._notes.settle(ledger, known)
             settled = self._settle(pending, known, ledger)
             if not ledger.records:
+                self._notes.tell()
                 await self._answer(settled, None)
                 return
-            by = (self._settings.node, self._settings.signer)
             named = attachments.named(
                 [(each.arrival.caller, result) for each, result in settled], ledger
             )
+        except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
+            self._break_off(pending, error)
+            return
+        async with self.keeping if named else nullcontext():
+            await self._commit(pending, settled, named, ledger)
+
+    def _break_off(self, pending: list[Pending], error: Exception) -> None:
+        fault = error if isinstance(error, Fault) else broken("group", error)
+        self._give_up([each for each in pending if each not in self._carried], fault)
+
+    async def _commit(
+        self,
+        pending: list[Pending],
+        settled: list[tuple[Pending, settle.Settled]],
+        named: attachments.Named,
+        ledger: settle.Ledger,
+    ) -> None:
+        try:
+            by = (self._settings.node, self._settings.signer)
             failed, fault = await attachments.keep(self._settings.blobs, named)
             if fault is not None:
                 self._put_aside(settled, failed, fault)
                 return
             ready = await groups.prepare(self._store, ledger, self.frontier, self.epoch, by)
         except Exception as error:  # noqa: BLE001  (nothing of it was handed to the store)
-            fault = error if isinstance(error, Fault) else broken("group", error)
-            self._give_up([each for each in pending if each not in self._carried], fault)
+            self._break_off(pending, error)
             return
         self._in_flight = [each for each, _ in settled]
         outcome, is_in_doubt = await self._append(ready.batch)
         match outcome:
             case ports.Done():
                 self._advance(ready)
-                for note, index in self._noted:
-                    if not note.done.done():
-                        note.done.set_result(index)
-                self._noted = []
+                self._notes.tell()
                 await self._answer(settled, ready)
                 await attachments.let_go(self._settings.blobs, named)
             case ports.Refused():
@@ -325,15 +358,17 @@ class Writer:
         for each in theirs:
             self._reply(each, fault)
         # The node's own notes are made again: a poster's doings are no trouble of its disk.
-        self._notes.extendleft(note for note, _ in reversed(self._noted))
-        self._noted = []
+        self._notes.again()
         rest = [each for each, _ in settled if each not in theirs]
         self._carried = rest + self._carried
 
     async def _known(self, pending: list[Pending]) -> dict[bytes, settle.Found | None]:
-        considered = [each.considered for each in pending if each.considered is not None]
+        asking: list[Wanted] = [
+            partial(lookups, each.considered) for each in pending if each.considered is not None
+        ]
+        asking += self._notes.asking()
         known: dict[bytes, settle.Found | None] = {}
-        while wanted := [key for each in considered for key in lookups(each, known)]:
+        while wanted := [key for asks in asking for key in asks(known)]:
             found = await self._store.find(wanted)
             known.update((key, found.get(key)) for key in wanted)
         return known
@@ -344,14 +379,6 @@ class Writer:
                 each.held = await attachments.held(
                     self._settings.blobs, each.arrival.caller, each.considered
                 )
-
-    def _settle_notes(self, ledger: settle.Ledger) -> None:
-        while self._notes:
-            note = self._notes.popleft()
-            # Whoever asked for it may be gone: then it is not written.
-            if not note.done.done():
-                self._noted.append((note, ledger.next_index))
-                ledger.append(note.make(ledger), heads=note.heads)
 
     def _settle(
         self,
@@ -449,10 +476,7 @@ class Writer:
         """Tell those of a group, and whoever noted something in it, that it was not written."""
         for each in pending:
             self._reply(each, fault)
-        for note, _ in self._noted:
-            if not note.done.done():
-                note.done.set_exception(fault)
-        self._noted = []
+        self._notes.give_up(fault)
 
     def _stop(self, fault: Fault) -> None:
         """Answer everybody who still waits, and whoever comes later."""
@@ -462,10 +486,7 @@ class Writer:
         self._give_up(list(self._open), fault)
         self._arrivals.clear()
         self._carried = []
-        while self._notes:
-            done = self._notes.popleft().done
-            if not done.done():
-                done.set_exception(fault)
+        self._notes.stop(fault)
 
 
 def _fitting(ready: Sequence[Pending], most: int) -> int:

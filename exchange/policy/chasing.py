@@ -26,6 +26,9 @@ Ending = Literal[
     "acknowledged", "withdrawn", "target-cancelled", "retention-over", "holder-revoked"
 ]
 
+# Until when whoever holds what is to be destroyed is chased: until it says so, however late.
+FOREVER: Final = 2**53 - 1
+
 # Alarms come at least so far apart (seconds), whatever the arrangement's target.
 LEAST_S: Final = 60
 

@@ -17,6 +17,7 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
     "acknowledgement": (objects.Acknowledgement, "Acknowledgement / Acuse"),
     "grant": (objects.Grant, "Grant / Concesión"),
     "release": (objects.Release, "Release / Autorización de salida"),
+    "confirmation": (objects.Confirmation, "Confirmation / Confirmación"),
     "notice": (objects.Notice, "Notice / Aviso"),
     "subscription": (objects.Subscription, "Subscription / Suscripción"),
     "session": (objects.SessionRequest, "Session request / Solicitud de sesión"),

@@ -27,6 +27,8 @@ _SAYS: Final = {
         " WHERE until > (SELECT taken_ms / 1000 FROM {0}.meta)"
     ),
     "heads": "SELECT snapshot FROM {0}.heads",
+    "due": "SELECT idx, what, at, cause, rule, agreed FROM {0}.due",
+    "named": "SELECT digest, live FROM {0}.named",
     "newest": "SELECT kind, idx FROM {0}.newest",
     "grp": "SELECT first, count, statement FROM {0}.grp",
     "blob": "SELECT digest, bytes FROM {0}.blob",

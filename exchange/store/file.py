@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 # In the file's header: whose it is, and of which version (sqlite.org/pragma.html).
 APPLICATION_ID: Final = int.from_bytes(b"xb1j")
-VERSION: Final = 5
-# Its entries, statements and blobs are kept as they are now; its keys are others, so it serves
-# nothing any more but to rebuild a journal from.
-OLDER: Final = (3, 4)
+VERSION: Final = 6
+# Its entries, statements and blobs are kept as they are now; its keys are others, or nothing in
+# it says what comes due: it serves nothing any more but to rebuild a journal from.
+OLDER: Final = (3, 4, 5)
 
 PAGE_BYTES: Final = 16384
 # Pages in the log (4 MiB) before they are copied into the file. With 1000 it cost the same,
@@ -43,6 +43,8 @@ BUSY_S: Final = 5.0
 # fresh    keys on their way to table ``key``, see ``inserting``; a key is in one of the two
 # newest   the newest entry of each kind: nobody scans for it
 # heads    the newest snapshot of inbox heads (``journal.heads``): in one piece, of one moment
+# due      what comes due of which entry, when and why: ``broker.due``
+# named    blobs that more than one entry names, and any attachment: how many still do
 # inbox    one tree serves the cursor (an index) and proves by its order that places are gapless
 _TABLES: Final = """
 CREATE TABLE entry (idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, bytes BLOB NOT NULL);
@@ -55,6 +57,12 @@ CREATE TABLE inbox (
 CREATE TABLE inbox_head (endpoint TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE heads (id INTEGER PRIMARY KEY CHECK (id = 0), snapshot BLOB NOT NULL);
 CREATE TABLE newest (kind TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE due (
+    idx INTEGER, what INTEGER, at INTEGER NOT NULL, cause TEXT NOT NULL, rule TEXT NOT NULL,
+    agreed INTEGER NOT NULL, PRIMARY KEY (idx, what)
+) WITHOUT ROWID;
+CREATE INDEX due_at ON due (what, at);
+CREATE TABLE named (digest TEXT PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE blob (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL);
 CREATE TABLE grp (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, statement BLOB NOT NULL);
 CREATE TABLE meta (
@@ -193,6 +201,19 @@ def copy(path: Path, to: Path) -> None:
         create_private(to)
         with closing(sqlite3.connect(to)) as target:
             source.backup(target)
+
+
+def scrub(connection: sqlite3.Connection) -> bool:
+    """Leave nothing in the log of what was deleted; return False where a reader is in the way.
+
+    Nobody is waited for: the writing connection has more to do.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+    return not is_busy
 
 
 def create_private(path: Path) -> None:

@@ -12,9 +12,12 @@ to the large one a stretch of neighbours at a time.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from functools import cache
 from math import isqrt
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from exchange.model.entry import kind_of
 from exchange.node import ports
@@ -22,9 +25,11 @@ from exchange.store import rules, selecting
 from exchange.store.file import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-# Rows in one statement. Four columns stay under the 999 parameters of any SQLite.
+    from exchange.broker.due import Due
+
+# Rows in one statement. Seven columns stay under the 999 parameters of any SQLite.
 ROWS: Final = 128
 # Keys that stay in the small table (0.7 MB). At two million keys this took a group of 64 from
 # 119 to 93 us an entry, one of 512 from 96 to 68 us (CPU). And how many leave it at once.
@@ -92,18 +97,13 @@ def _insert(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
         [(index, kind, each.entry) for kind, (index, each) in zip(kinds, records, strict=True)],
     )
     _rows(connection, "hashes", _runs(batch, first))
-    _rows(
-        connection,
-        "blob (digest, bytes)",
-        ((each.blob[0].digest, each.blob[1]) for each in batch.records if each.blob),
-        # Named by its digest: under the same name it is the same bytes.
-        " ON CONFLICT (digest) DO NOTHING",
-    )
+    _blobs(connection, batch)
     keys = sorted((key, index) for index, each in records for key in each.keys)
     _keys(connection, keys, min(FRESH_KEYS, max(FRESH_LEAST, isqrt(_FRESH_ROOT * first))))
     _inboxes(connection, batch, first)
     _urgent(connection, batch, first)
     _chased(connection, batch, first)
+    _due(connection, batch)
     _rows(
         connection,
         "newest",
@@ -200,6 +200,77 @@ def _chased(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
     )
 
 
+def _blobs(connection: sqlite3.Connection, batch: ports.Batch) -> None:
+    """Keep what a batch brings, and count what is named more than once; see ``_purge``."""
+    blobs = rules.blobs_of(batch)
+    (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM blob").fetchone()
+    # Named by its digest: under the same name it is the same bytes.
+    new = _rows(connection, "blob (digest, bytes)", blobs, " ON CONFLICT (digest) DO NOTHING")
+    if new != len(blobs):
+        _count(connection, Counter(digest for digest, _ in blobs), newest)
+    attached = Counter(rules.attached_in(batch))
+    _name(connection, [(digest, times, times) for digest, times in attached.items()])
+
+
+def _count(connection: sqlite3.Connection, named: Counter[str], newest: int) -> None:
+    """Count blobs that were there before, up to row ``newest``, or are named twice at once."""
+    rows = []
+    for digest, times in named.items():
+        before = connection.execute(
+            "SELECT count(*) FROM blob WHERE digest = ? AND id <= ?", (digest, newest)
+        ).fetchone()[0]
+        if before + times > 1:
+            rows.append((digest, before + times, times))
+    _name(connection, rows)
+
+
+def _name(connection: sqlite3.Connection, rows: list[tuple[str, int, int]]) -> None:
+    """Count a digest's names: so many where none were counted, else so many more."""
+    connection.executemany(
+        "INSERT INTO named VALUES (?1, ?2) ON CONFLICT (digest) DO UPDATE SET live = live + ?3",
+        rows,
+    )
+
+
+def _due(connection: sqlite3.Connection, batch: ports.Batch) -> None:
+    """One record after the other: what one puts there, the next may take away."""
+    if any(record.undue for record in batch.records):
+        for record in batch.records:
+            connection.executemany("DELETE FROM due WHERE idx = ? AND what = ?", record.undue)
+            _put_due(connection, record.due)
+            _purge(connection, record.gone)
+        return
+    _put_due(connection, [row for record in batch.records for row in record.due])
+
+
+def _put_due(connection: sqlite3.Connection, due: Sequence[Due]) -> None:
+    rows = [(each.index, each.what, *msgspec.structs.astuple(each)[2:]) for each in due]
+    _rows(
+        connection,
+        "due",
+        rows,
+        " ON CONFLICT (idx, what) DO UPDATE SET at = excluded.at, cause = excluded.cause,"
+        " rule = excluded.rule, agreed = excluded.agreed",
+    )
+
+
+def _purge(connection: sqlite3.Connection, digests: Sequence[str]) -> None:
+    """Let go of what an entry names; what nobody else names is overwritten here and now.
+
+    The log still has it: see ``file.scrub``.
+    """
+    if not digests:
+        return
+    connection.execute("PRAGMA secure_delete = ON")
+    for digest in digests:
+        fewer = "UPDATE named SET live = live - 1 WHERE digest = ? AND live > 1"
+        if connection.execute(fewer, (digest,)).rowcount:
+            continue
+        connection.execute("DELETE FROM named WHERE digest = ?", (digest,))
+        connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
+    connection.execute("PRAGMA secure_delete = OFF")
+
+
 def _runs(batch: ports.Batch, first: int) -> list[tuple[int, bytes]]:
     """Return the new ends of the tree's rows; one run for each row, however many hashes."""
     runs = {0: (first, b"".join(batch.leaves))}
@@ -216,12 +287,15 @@ def _rows(
     table: str,
     rows: Iterable[tuple[object, ...]],
     clause: str = "",
-) -> None:
-    waiting = list(rows)
+) -> int:
+    """Insert rows, and return how many there are of them now."""
+    waiting, count = list(rows), 0
     for at in range(0, len(waiting), ROWS):
         part = waiting[at : at + ROWS]
         values = [value for row in part for value in row]
-        connection.execute(_statement(table, len(part[0]), len(part), clause), values)
+        statement = _statement(table, len(part[0]), len(part), clause)
+        count += connection.execute(statement, values).rowcount
+    return count
 
 
 @cache

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from exchange.broker.pressing import RANKS
 from exchange.broker.settle import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES
-from exchange.model.entry import decode, kind_of
+from exchange.model.entry import Accepted, decode, kind_of
 from exchange.node import ports
 from exchange.store import rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from exchange.broker.due import Due
+    from exchange.broker.settle import Record
 
 
 class _Tables:
@@ -35,6 +39,9 @@ class _Tables:
         self.newest: dict[str, int] = {}
         self.groups: list[ports.GroupRow] = []
         self.blobs: dict[str, bytes] = {}
+        self.due: dict[tuple[int, int], Due] = {}
+        # How many entries name a blob and are not to be purged.
+        self.live: Counter[str] = Counter()
 
 
 class MemoryStore:
@@ -92,6 +99,7 @@ class MemoryStore:
             kept.heads = record.heads or kept.heads
             if record.blob is not None:
                 kept.blobs.setdefault(record.blob[0].digest, record.blob[1])
+            self._keep_due(record)
         self._press(batch, first)
         self._chase(batch, first)
         kept.rows[0] += b"".join(batch.leaves)
@@ -101,6 +109,21 @@ class MemoryStore:
         kept.groups.append(ports.GroupRow(first, len(batch.records), batch.statement))
         kept.epoch, kept.taken_ms = batch.epoch, batch.taken_ms
         kept.frontier = batch.frontier
+
+    def _keep_due(self, record: Record) -> None:
+        kept = self._tables
+        for gone in record.undue:
+            kept.due.pop(gone, None)
+        kept.due.update({(row.index, row.what): row for row in record.due})
+        if isinstance(record.facts, Accepted):
+            kept.live.update(blob.digest for blob in record.facts.blobs[1:])
+        if record.blob is not None:
+            kept.live[record.blob[0].digest] += 1
+        for digest in record.gone:
+            kept.live[digest] -= 1
+            if kept.live[digest] <= 0:
+                del kept.live[digest]
+                kept.blobs.pop(digest, None)
 
     def _press(self, batch: ports.Batch, first: int) -> None:
         urgent, now = self._tables.urgent, batch.taken_ms // 1000
@@ -180,6 +203,24 @@ class MemoryStore:
             for (endpoint, index), (target, rank, taken_ms, until) in chased
             if until > now
         ]
+
+    async def due(self, what: int, now: int, limit: int) -> list[Due]:
+        """Return what is due by now for one purpose, the oldest first."""
+        rows = [row for row in self._opened().due.values() if row.what == what]
+        over = sorted((row.at, row.index, row) for row in rows if row.at <= now)
+        return [row for _, _, row in over][: max(limit, 0)]
+
+    async def all_due(self) -> list[Due]:
+        """Return all that comes due, in order of its members."""
+        return sorted(self._opened().due.values())
+
+    async def still_named(self, digests: Sequence[str]) -> frozenset[str]:
+        """Return which of these digests an entry names that is not to be purged."""
+        return frozenset(digests) & self._opened().live.keys()
+
+    async def scrub(self) -> bool:
+        """Leave nothing of what was deleted: there is nothing here that outlives it."""
+        return True
 
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from exchange.journal.tiles import MAX_LEVEL, TILE_WIDTH
 from exchange.journal.tree import HASH_BYTES
+from exchange.model.entry import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +105,21 @@ def chased_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int,
         for until in (each.chased.until,)
         for endpoint in each.chased.endpoints
     )
+
+
+def blobs_of(batch: Batch) -> list[tuple[str, bytes]]:
+    """Return the blobs that a batch brings, by digest."""
+    return [(each.blob[0].digest, each.blob[1]) for each in batch.records if each.blob]
+
+
+def attached_in(batch: Batch) -> list[str]:
+    """Return the attachments that a batch names, each as often as it does."""
+    return [
+        blob.digest
+        for each in batch.records
+        if isinstance(each.facts, Accepted)
+        for blob in each.facts.blobs[1:]
+    ]
 
 
 def urgent_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from exchange.broker.due import Due
 from exchange.broker.settle import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES, split
@@ -26,6 +27,8 @@ ROW_SHIFT: Final = 48
 # Types of the columns of a row.
 _INTEGER: Final = (int,)
 _BYTES: Final = (bytes,)
+_DUE: Final = (int, int, int, str, str, int)
+_NAMED: Final = (str, int)
 
 
 @contextmanager
@@ -127,6 +130,32 @@ def chased(connection: sqlite3.Connection, now: int) -> list[ports.ChasedRow]:
     )
     rows = _rows(connection, statement, (now,), (str, int, int, int, int, int))
     return [ports.ChasedRow(*row) for row in rows]
+
+
+def due(connection: sqlite3.Connection, what: int, now: int, limit: int) -> list[Due]:
+    """Return what is due by now for one purpose, the oldest first."""
+    statement = (
+        "SELECT idx, what, at, cause, rule, agreed FROM due WHERE what = ? AND at <= ?"
+        " ORDER BY at, idx LIMIT ?"
+    )
+    return [Due(*row) for row in _rows(connection, statement, (what, now, limit), _DUE)]
+
+
+def all_due(connection: sqlite3.Connection) -> list[Due]:
+    """Return all that comes due, in order of its members."""
+    statement = "SELECT idx, what, at, cause, rule, agreed FROM due ORDER BY idx, what"
+    return [Due(*row) for row in _rows(connection, statement, (), _DUE)]
+
+
+def still_named(connection: sqlite3.Connection, digests: Sequence[str]) -> frozenset[str]:
+    """Return which of these digests an entry names that is not to be purged."""
+    with snapshot(connection):
+        kept = _listed(
+            connection, "SELECT digest, 1 FROM blob WHERE digest IN", digests, _NAMED
+        )
+        counted = "SELECT digest, live FROM named WHERE digest IN"
+        found = [*kept, *_listed(connection, counted, digests, _NAMED)]
+    return frozenset(digest for digest, _ in found)
 
 
 def positions(connection: sqlite3.Connection) -> dict[str, int]:

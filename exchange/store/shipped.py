@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from exchange.errors import Code, Fault
+from exchange.model.identity import digest
 from exchange.node.ports import Shipped
 from exchange.store.pledge import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
 _HEAD: Final = 4 + 32
@@ -197,6 +198,48 @@ class ShippedFiles:
                 os.fsync(handle)
             if is_new:
                 sync_folder(self._folder)
+        except OSError as error:
+            raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
+
+    def purge(self, indexes: Sequence[int], digests: Collection[str]) -> None:
+        """Destroy blobs that entries at these indexes name: their files are written anew.
+
+        Raises:
+            Fault: ``node-replaced``; a file is damaged; or it cannot be written.
+        """
+        with self._turn:
+            self._must_be_ours()
+            paths = self._paths()
+            firsts = [int(path.name.removesuffix(_SUFFIX)) for path in paths]
+            # What comes after the last file was not shipped yet.
+            touched = {max(bisect_right(firsts, index) - 1, 0) for index in indexes}
+            for place in sorted(touched) if paths else ():
+                self._write_without(paths[place], frozenset(digests))
+
+    def _write_without(self, path: Path, digests: frozenset[str]) -> None:
+        """Write a file anew, where it has one of these blobs; each frame is chained anew."""
+        young, end = path.with_name(f"{path.name}.purging"), 0
+        chain, found = _GENESIS, False
+        try:
+            with young.open("wb") as file:
+                for group, _, end in _frames(path):  # noqa: B007  (the last one is meant)
+                    left = [each for each in group.blobs if digest(each) not in digests]
+                    found = found or len(left) < len(group.blobs)
+                    chain, frame = _framed(
+                        Shipped(group.first, group.statement, group.entries, left), chain
+                    )
+                    file.write(frame)
+                file.flush()
+                os.fchmod(file.fileno(), 0o600)
+                os.fsync(file.fileno())
+            if _has_more(path, end, -1):
+                raise Fault(Code.STORE_FAILED, reason="the second place is damaged")
+            if found:
+                young.replace(path)
+                self._at = None
+            else:
+                young.unlink()
+            sync_folder(self._folder)
         except OSError as error:
             raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
 
+    from exchange.broker.due import Due
     from exchange.broker.settle import Found
 
 P = ParamSpec("P")
@@ -166,6 +167,33 @@ class SqliteStore:
     async def chased(self, now: int) -> list[ports.ChasedRow]:
         """Return whose acknowledgement of what is chased."""
         return await self._read(selecting.chased, now)
+
+    async def due(self, what: int, now: int, limit: int) -> list[Due]:
+        """Return what is due by now for one purpose, the oldest first."""
+        return await self._read(selecting.due, what, now, limit)
+
+    async def all_due(self) -> list[Due]:
+        """Return all that comes due, in order of its members."""
+        return await self._read(selecting.all_due)
+
+    async def still_named(self, digests: Sequence[str]) -> frozenset[str]:
+        """Return which of these digests an entry names that is not to be purged."""
+        return await self._read(selecting.still_named, digests)
+
+    async def scrub(self) -> bool:
+        """Leave nothing in the file, or beside it, of what was deleted, if that can be now."""
+        if self._is_closed or self._lock is None:
+            raise Fault(Code.STORE_FAILED, reason="the store is closed or only read")
+        if self._writing is None:
+            return self._scrub()
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._scrub)
+
+    def _scrub(self) -> bool:
+        """Runs in the one thread that writes."""
+        if self._writer is None:
+            return False
+        with file.faults():
+            return file.scrub(self._writer)
 
     async def positions(self) -> dict[str, int]:
         """Return how many entries each inbox holds; inboxes without any are absent."""

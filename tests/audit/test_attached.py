@@ -105,12 +105,19 @@ def test_one_that_is_lost_or_altered_is_tampering_and_named_with_its_first_entry
         assert said in verified(folder, lang=lang)[1]
 
 
-def test_one_that_was_purged_is_counted_and_no_tampering(folder: Path) -> None:
+def test_one_that_is_marked_as_purged_and_was_not_ordered_to_be_is_an_alarm(
+    folder: Path, written: tuple[Path, list[int]]
+) -> None:
     name = BLOBS[0].digest
     (folder / "blobs" / "kept" / name).unlink()
     (folder / "blobs" / "purged" / name).touch()
-    code, told, _ = report(folder)
-    assert (code, told["attachments"], told["purged"]) == (0, 2, 1)
+    code, told, check = report(folder)
+    assert (code, told["attachments"], told["purged"]) == (5, 2, 1)
+    assert (check["first"], check["code"], check["at"]) == (
+        written[1][0],
+        "missing-blob",
+        "/blobs",
+    )
     assert "1 of 3 attachments are marked as purged" in verified(folder)[1]
     assert "1 de 3 adjuntos constan como purgados" in verified(folder, lang="es")[1]
 

@@ -29,6 +29,8 @@ TABLES = [
     "urgent",
     "chased",
     "heads",
+    "due",
+    "named",
     "newest",
     "grp",
     "blob",

@@ -80,7 +80,7 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
     monkeypatch.setattr(tables, "PAGE", page)
     report = altered()
     assert report.ok
-    assert [check.number for check in report.checks] == list(range(1, 15))
+    assert [check.number for check in report.checks] == list(range(1, 17))
     documents = len(world().documents)
     found = held(report)
     # Two bulletins; three places in inboxes of readers, one of the author, and every document.
@@ -288,7 +288,7 @@ def test_node_s_file_may_lack_neither(altered, statement, check):
 
 
 EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "heads", "grp", "blob", "newest"]
-EMPTIED += ["chased"]
+EMPTIED += ["chased", "due"]
 NO_TREE = MemoryHashes().frontier.encode().hex()
 
 
@@ -325,7 +325,7 @@ def test_checkpoints_of_any_age_are_a_beginning_of_the_journal(altered, journal)
     for note in journal[1]:
         report = altered(kept=note)
         assert report.ok
-        assert (report.checks[-1].number, report.checks[-1].name) == (15, "kept")
+        assert (report.checks[-1].number, report.checks[-1].name) == (17, "kept")
     sizes = [altered(kept=note).checks[-1].held for note in journal[1]]
     assert sizes == sorted(set(sizes))
 

@@ -468,7 +468,7 @@ def jwk_of(seed: str) -> Jwk:
 def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
     told = Report(
         ok=True, anchored=True, anchor="", size=9, replayed=9, attested=0, covered=6,
-        mirror=not grouped, root="", checks=[], purged=0, attached=2,
+        mirror=not grouped, root="", checks=[], purged=0, erased=0, orders=0, attached=2,
         uncovered=uncovered, grouped=grouped, bodies=grouped, attachments=grouped or None,
     )  # fmt: skip
     line = verifying._checked_en(told)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.broker import holding
+from exchange.broker import holding, retaining
 from exchange.broker.replay import Replayer
 from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
@@ -392,7 +392,7 @@ def record() -> tuple[Book, dict[str, bytes]]:
         book.post(arrival)
     ledger = book.ledger()
     of = len(w.documents) + 1
-    ledger.notify(w.notice(closed.envelope), of, [OPS, WATCH])
+    retaining.notify(ledger, w.notice(closed.envelope), of, [OPS, WATCH])
     book.commit(ledger)
     return book, documents
 

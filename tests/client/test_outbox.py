@@ -225,10 +225,10 @@ async def test_refusals_receipt_does_not_pass_for_acceptance(tmp_path):
 async def test_receipt_must_say_that_every_recipient_is_owed(tmp_path, monkeypatch):
     from exchange.broker.settle import Ledger  # noqa: PLC0415
 
-    owe = Ledger._owe
+    owe = Ledger.owe
     # A node that accepts, and keeps the bulletin from its recipient.
     monkeypatch.setattr(
-        Ledger, "_owe", lambda self, them: owe(self, [each for each in them if each != WATCH])
+        Ledger, "owe", lambda self, them: owe(self, [each for each in them if each != WATCH])
     )
     async with serving() as door, agency(door.url, tmp_path / "box") as line:
         with pytest.raises(Fault) as caught:

@@ -85,9 +85,11 @@ class Journal:
             self.by_key.update({key: each.index for key, each in found.items()})
 
     async def _look_for_blobs(self, store: SqliteStore) -> None:
-        for index, entry in enumerate(self.entries):
-            facts = entries.decode(entry).facts
-            if isinstance(facts, entries.Accepted):
+        told = [entries.decode(entry).facts for entry in self.entries]
+        # What was ordered to be purged is not lost.
+        purged = {each.of for each in told if isinstance(each, entries.PurgeOrdered)}
+        for index, facts in enumerate(told):
+            if isinstance(facts, entries.Accepted) and index not in purged:
                 body = await store.blob(facts.blobs[0].digest)
                 found = [body, *(self._attached(blob) for blob in facts.blobs[1:])]
                 names = [None if each is None else digest(each) for each in found]

@@ -102,11 +102,11 @@ def inbox_row_lost() -> None:
 
     def forgetful(
         connection: sqlite3.Connection, table: str, rows: Any, clause: str = ""
-    ) -> None:
+    ) -> int:
         rows = list(rows)
         if table == "inbox" and len(rows) > 3:
             del rows[1]
-        write(connection, table, rows, clause)
+        return write(connection, table, rows, clause)
 
     inserting._rows = forgetful
 
@@ -130,11 +130,11 @@ def blob_lost() -> None:
 
     def forgetful(
         connection: sqlite3.Connection, table: str, rows: Any, clause: str = ""
-    ) -> None:
+    ) -> int:
         rows = list(rows)
         if table.startswith("blob") and len(rows) > 3:
             del rows[1]
-        write(connection, table, rows, clause)
+        return write(connection, table, rows, clause)
 
     inserting._rows = forgetful
 

@@ -169,12 +169,13 @@ def test_every_refusal_is_told_whole_in_both_languages():
 
 def test_statuses_are_those_of_the_kind_of_refusal():
     status = {code: text.http for code, text in CODES.refusals.items()}
-    assert set(status.values()) == {400, 401, 403, 404, 409, 413, 422, 429, 500, 503}
+    assert set(status.values()) == {400, 401, 403, 404, 409, 410, 413, 422, 429, 500, 503}
     assert status["oversized"] == 413
     assert status["no-token"] == status["bad-token"] == status["bad-session"] == 401
     assert status["may-not-post"] == status["not-yours"] == status["missing-role"] == 403
     assert status["not-found"] == 404
     assert status["id-reused"] == status["stale-version"] == 409
+    assert status["purged"] == 410
     assert status["too-many"] == 429
     assert status["internal"] == 500
     faults = {

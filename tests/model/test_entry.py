@@ -39,6 +39,11 @@ ALL: list[entries.Facts] = [
     ),
     entries.Released(digest="A" * 43, of=None, owed=[entries.Owed(OPS, 0)], **COMMON),
     entries.Noticed(digest="A" * 43, of=1, owed=[entries.Owed(OPS, 0)], **COMMON),
+    entries.Confirmed(digest="A" * 43, of=1, owed=[], **COMMON),
+    entries.PurgeOrdered(
+        of=1, grants=[2], cause="rule", rule="voi", agreed=0, owed=[], **COMMON
+    ),
+    entries.Purged(orders=[3], digests=["A" * 43], **COMMON),
     REFUSED,
     entries.Trust(name="root", version=1, position=0, document=Blob("A" * 43, 1), **COMMON),
     entries.EpochOpened(node="pa", epoch=1, **COMMON),

@@ -130,6 +130,10 @@ class Routine:
 
     chases: Sequence[ports.ChasedRow] = ()
 
+    def due(self: Any) -> list[Any]:
+        """What its entries, replayed, say comes due."""
+        return list(self.replayed()[0].due.values())
+
     def pressing(self, now: int) -> list[ports.PressingRow]:  # noqa: ARG002
         return []
 

@@ -325,7 +325,7 @@ async def test_broken_settling_answers_one_and_spares_the_others(monkeypatch):
 
 
 async def test_half_settled_ledger_is_thrown_away(monkeypatch):
-    add, poison = settle.Ledger._add, world().envelope()
+    add, poison = settle.Ledger.add, world().envelope()
 
     def breaks(self, record):
         index = add(self, record)
@@ -333,7 +333,7 @@ async def test_half_settled_ledger_is_thrown_away(monkeypatch):
             raise KeyError
         return index
 
-    monkeypatch.setattr(settle.Ledger, "_add", breaks)
+    monkeypatch.setattr(settle.Ledger, "add", breaks)
     async with running() as node:
         assert await faults_of([post(node, poison)]) == [Code.INTERNAL]
         assert node.writer.size == BASE

@@ -59,7 +59,7 @@ function signedBy({ signatures, payload }, terms) {
 const circlesOf = ({ custodians }) => Object.values(custodians);
 function documentOf(raw, path, nation, version) {
   const document = json(raw), { kind, exercise } = document, told = raw.toString();
-  const agreed = ["targets", "categories", "budgets", "sizes"].filter((each) => document[each]);
+  const agreed = ["targets", "categories", "budgets", "sizes", "retention"].filter((each) => document[each]);
   const extra = kind === "arrangement" ? [exercise === true && "exercise", ...agreed] : [];
   const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].filter(Boolean);
   must(Object.keys(document).join(" ") === names.join(" ") && JSON.stringify(document) === told, "malformed");

@@ -15,14 +15,16 @@ from exchange.policy import rules, sealed
 from exchange.policy.ageing import is_late
 from tests import builders
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH
-from tests.vectors import deciding
+from tests.vectors import deciding, retaining
 from tests.vectors.case import Case, answer, posted
 
 WORLD = builders.world()
 LIFETIME = WORLD.arrangement.limits.lifetime_s
 
 
-@pytest.mark.parametrize("case", deciding.POLICY, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*deciding.POLICY, *retaining.REFUSE], ids=lambda case: case.name
+)
 def test_is_refused(case: Case) -> None:
     made = posted(case, WORLD)
     settled, _ = answer(made, WORLD.later(*made.documents))
@@ -30,7 +32,9 @@ def test_is_refused(case: Case) -> None:
     assert (settled.refusal.code, settled.refusal.at) == (case.code, case.at)
 
 
-@pytest.mark.parametrize("case", deciding.ACCEPT, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*deciding.ACCEPT, *retaining.ACCEPT], ids=lambda case: case.name
+)
 def test_is_let_in(case: Case) -> None:
     made = posted(case, WORLD)
     settled, book = answer(made, WORLD.later(*made.documents))

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,11 +30,13 @@ from exchange.model.codec import b64
 from tests import builders
 from tests.vectors import (
     checking,
+    confirming,
     deciding,
     granting,
     listing,
     opening,
     reading,
+    retaining,
     stating,
     suiting,
     trusting,
@@ -131,11 +134,13 @@ def write(path: Path, told: object) -> None:
 
 
 def cases() -> Iterable[tuple[str, Case]]:
-    for case in (*deciding.ACCEPT, *granting.ACCEPT):
+    accepted = (deciding.ACCEPT, granting.ACCEPT, confirming.ACCEPT, retaining.ACCEPT)
+    for case in chain(*accepted):
         yield "accept", case
     tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
     tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
     tables += [granting.GRANTS, granting.RELEASES, listing.LISTING]
+    tables += [confirming.CONFIRMATIONS, retaining.REFUSE]
     for table in tables:
         for case in table:
             yield "refuse", case

@@ -59,6 +59,7 @@ ANSWERED = {
     *(Code.REFERENCE_MISSING, Code.SCHEMA_NOT_KNOWN, Code.NOT_YET_ISSUED, Code.EXPIRED),
     *(
         Code.LIFETIME,
+        Code.RETENTION_TOO_LONG,
         Code.TARGET_MISMATCH,
         Code.TARGET_CANCELLED,
         Code.NOT_OWED,

@@ -37,13 +37,19 @@ class Passing:
             has: tells whether an attachment went by.
         """
         self.frontier = Frontier()
-        # Bodies that an entry names and that did not come with it; attachments likewise.
-        self.bodies_missing = 0
+        # Entries that name a body that did not come with it, and was not ordered to be purged.
+        self._bodyless: set[int] = set()
+        # Attachments likewise, by digest; purged ones among them.
         self.attachments_missing: set[str] = set()
         self._node, self._note, self._has = node, note, has
         self._view = View(anchor=anchor)
         self._signed = c2sp.parse(note).size if note else 0
         self._root_at_signed = b""
+
+    @property
+    def bodies_missing(self) -> int:
+        """How many bodies and wrapped keys are not there, and were not ordered to be purged."""
+        return len(self._bodyless)
 
     @property
     def size(self) -> int:
@@ -71,7 +77,10 @@ class Passing:
 
     def _look_at(self, index: int, raw: bytes, beside: Mapping[str, bytes]) -> None:
         facts = entries.decode(raw).facts
-        self.bodies_missing += sum(blob.digest not in beside for blob in named(raw))
+        if any(blob.digest not in beside for blob in named(raw)):
+            self._bodyless.add(index)
+        if isinstance(facts, entries.PurgeOrdered):
+            self._bodyless -= {facts.of, *facts.grants}
         if isinstance(facts, entries.Accepted):
             attached = (blob.digest for blob in facts.blobs[1:])
             self.attachments_missing |= {each for each in attached if not self._has(each)}

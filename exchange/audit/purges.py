@@ -1,0 +1,87 @@
+"""Purges, held to their orders: nothing goes without one, and each is carried out in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from exchange.model.entry import Facts
+
+# So long after its order something may still be there (ms): a day, as the second place may be
+# away, or the node.
+IN_TIME_MS: Final = 86_400_000
+
+
+class _Gone(NamedTuple):
+    """What a node says that it keeps no bytes of, and in which entry."""
+
+    at: int
+    digests: list[str]
+
+
+class Purges:
+    """Follows a journal.
+
+    Attributes:
+        orders: so many were given.
+        ordered: entries of bulletins and grants that were ordered to be purged, with the order.
+        done: so many orders were carried out, as the node says.
+    """
+
+    def __init__(self) -> None:
+        """Begin before entry 0."""
+        self.ordered: dict[int, int] = {}
+        self.orders = self.done = 0
+        self._open: dict[int, int] = {}
+        self._gone: list[_Gone] = []
+
+    def add(self, index: int, facts: Facts) -> None:
+        """Tell of the next entry, which replayed."""
+        match facts:
+            case entries.PurgeOrdered():
+                self.orders += 1
+                self._open[index] = facts.taken_ms
+                self.ordered.update(dict.fromkeys((facts.of, *facts.grants), index))
+            case entries.Purged():
+                self.done += len(facts.orders)
+                for each in facts.orders:
+                    self._open.pop(each, None)
+                self._gone.append(_Gone(index, facts.digests))
+            case _:
+                pass
+
+    def check_time(self, now_ms: int) -> None:
+        """Hold orders to their time.
+
+        Raises:
+            Refusal: ``purge-overdue``, at the first that is not done.
+        """
+        for index, taken_ms in self._open.items():
+            if now_ms - taken_ms > IN_TIME_MS:
+                raise Refusal(Code.PURGE_OVERDUE, "/orders", found=index)
+
+    def check_gone(
+        self, has: Callable[[str], bool], named: Callable[[Iterable[str]], Mapping[str, int]]
+    ) -> None:
+        """Hold what a node says is gone to what is there.
+
+        Args:
+            has: tells whether bytes of a digest are there.
+            named: returns which of these digests an entry names that is not ordered to be
+                purged, and the first that does.
+
+        Raises:
+            Refusal: ``not-purged``: it is there all the same.
+        """
+        here = [(each.at, name) for each in self._gone for name in each.digests if has(name)]
+        if not here:
+            return
+        again = named({name for _, name in here})
+        for index, name in here:
+            if name not in again:
+                raise Refusal(Code.NOT_PURGED, "/digests", digest=name, found=index)

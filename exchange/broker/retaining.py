@@ -1,0 +1,119 @@
+"""What a node itself enters of retention: reviews, orders to purge, and that they were done.
+
+Each is concluded from a row of what is due (``broker.due``); replay comes to the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from exchange.broker import due, holding, keys
+from exchange.broker.chasing import NO_TARGET, RANKS, Chased
+from exchange.broker.due import Due
+from exchange.broker.settle import Record
+from exchange.model import entry as entries
+from exchange.model.identity import digest
+from exchange.policy.chasing import FOREVER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exchange.broker.holding import Find, Target
+    from exchange.broker.settle import Found, Ledger
+
+
+class Doomed(NamedTuple):
+    """What an order is of: bodies and wrapped keys beside the journal, and attachments."""
+
+    kept: tuple[str, ...]
+    attached: tuple[str, ...]
+
+
+def wanted(header_digest: str, known: Mapping[bytes, Found | None]) -> list[bytes]:
+    """Return the keys to be looked up before an order; call it again until there are none."""
+    first, *others = holding.lookups(header_digest)
+    missing = [key for key in (keys.purge(header_digest), first) if key not in known]
+    if missing or known[first] is None:
+        return missing
+    return [key for key in others if key not in known]
+
+
+def order(ledger: Ledger, row: Due, target: Target, find: Find) -> int | None:
+    """Enter that a bulletin is to be purged; None where it is too early, or was ordered before.
+
+    Args:
+        ledger: of the group.
+        row: what is due, and why.
+        target: the bulletin.
+        find: returns the entry that a key leads to, of those in ``wanted``.
+    """
+    now = ledger.taken_ms // 1000
+    if now < row.at or find(keys.purge(target.digest)) is not None:
+        return None
+    granted = list(holding.granted_in(target.digest, find))
+    holders = [*target.owed, *holding.grantees(target.digest, find)]
+    author = target.header.endpoint
+    facts = entries.PurgeOrdered(
+        of=target.index,
+        grants=[each.index for each in granted],
+        cause=cast("entries.Cause", row.cause),
+        rule=row.rule or None,
+        agreed=row.agreed,
+        owed=ledger.owe([author, *holders]),
+        **ledger.common(),
+    )
+    # Of its author's own machine nothing is attested.
+    told = tuple(dict.fromkeys(each for each in holders if each != author))
+    record = Record(
+        facts,
+        entries.encode(facts),
+        (keys.purge(target.digest),),
+        tuple(facts.owed),
+        chased=Chased(RANKS.index("routine"), FOREVER, NO_TARGET, told),
+        due=(Due(ledger.next_index, due.ORDER, now),),
+        undue=tuple((target.index, what) for what in (due.PURGE, due.REVIEW, due.SILENCE)),
+        gone=(*doomed(target, granted).kept, *doomed(target, granted).attached),
+    )
+    return ledger.add(record)
+
+
+def doomed(target: Target, granted: Sequence[Found]) -> Doomed:
+    """Return what a bulletin and its grants name, and nobody is to keep."""
+    body, *attached = [target.header.body, *target.header.attachments]
+    wraps = [
+        facts.wrap.digest
+        for each in granted
+        if isinstance(facts := entries.decode(each.entry).facts, entries.Granted)
+    ]
+    return Doomed((body.digest, *wraps), tuple(each.digest for each in attached))
+
+
+def attest(ledger: Ledger, orders: Sequence[int], digests: Sequence[str]) -> int:
+    """Enter that orders were carried out, and of what no bytes are kept."""
+    facts = entries.Purged(
+        orders=sorted(orders), digests=sorted(set(digests)), **ledger.common()
+    )
+    undue = tuple((each, due.ORDER) for each in facts.orders)
+    return ledger.add(Record(facts, entries.encode(facts), undue=undue))
+
+
+def notify(
+    ledger: Ledger,
+    raw: bytes,
+    of: int | None,
+    endpoints: Sequence[str],
+    changed: due.Change | None = None,
+) -> int:
+    """Enter a notice that this node signed, owed to these endpoints."""
+    named = digest(raw)
+    facts = entries.Noticed(digest=named, of=of, owed=ledger.owe(endpoints), **ledger.common())
+    return ledger.keep(facts, raw, (keys.by_digest(named),), changed).index
+
+
+def review(ledger: Ledger, row: Due, target: Target, raw: bytes) -> int | None:
+    """Enter that a bulletin's author was asked whether it holds; None where it is too early."""
+    now = ledger.taken_ms // 1000
+    if now < row.at:
+        return None
+    changed = due.asked(row, target, now, ledger.in_force)
+    return notify(ledger, raw, target.index, [target.header.endpoint], changed)

@@ -1,0 +1,94 @@
+"""Open a bulletin that is sealed to us, and hold its text to its header and to its readers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.model import bulletin as bulletins
+from exchange.policy import rules
+from exchange.policy import sealed as came
+from exchange.seal import body as bodies
+from exchange.seal.open import granted_wrap, open_body
+from exchange.seal.open_attachment import must_match
+from exchange.seal.suites import SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.client.reading import Delivered
+    from exchange.client.trust import TrustLog
+    from exchange.model.bulletin import AnyBulletin
+    from exchange.model.bulletin.strangers import Unknown
+    from exchange.model.codes import Codes
+    from exchange.model.header import Header
+    from exchange.seal.open import Unwrapper
+
+
+def unseal(
+    item: Delivered,
+    sealed: tuple[bytes, bytes],
+    openers: Sequence[Unwrapper],
+    trust: TrustLog,
+    codes: Codes,
+) -> Delivered:
+    """Return a delivered bulletin opened, or locked with the reason.
+
+    Args:
+        item: verified.
+        sealed: the body as fetched; and the wrapped key of its grant, empty without one.
+        openers: our keys, present and past.
+        trust: every view that there has been up to now.
+        codes: the code lists that its content is checked against.
+    """
+    body, wrap = sealed
+    try:
+        granted = granted_wrap(item.grant, item.header, wrap) if item.grant else None
+        opened = open_body(item.header, body, openers, granted)
+        _check_wraps(item, body, trust)
+        item = msgspec.structs.replace(item, opened=opened)
+        bulletin, unknown = _read_text(opened.text, codes, item.header.schema)
+        check_repeated(item.header, bulletin)
+        marking, issued = item.header.marking, item.header.issued
+        bulletins.check_audience(bulletin, marking, issued, unknown=unknown)
+    except Refusal as refusal:
+        return msgspec.structs.replace(item, locked=refusal)
+    return msgspec.structs.replace(item, bulletin=bulletin, not_understood=unknown)
+
+
+def _read_text(text: bytes, codes: Codes, schema: str) -> tuple[AnyBulletin, list[Unknown]]:
+    """Return a bulletin, and what of it is not known here: of a newer version there may be."""
+    try:
+        read = bulletins.Newer(bulletins.SCHEMA, bulletins.decode(text, codes), [])
+    except Refusal as refusal:
+        if refusal.code is not Code.SCHEMA_NOT_KNOWN:
+            raise
+        read = bulletins.decode_newer(text, codes, schema)
+    if read.schema != schema:
+        raise Refusal(Code.HEADER_BODY_MISMATCH, "/schema", found=read.schema)
+    return read.bulletin, read.unknown
+
+
+def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
+    """Count for ourselves who else can open it: those it names, and nobody besides."""
+    view, header = trust.before(item.accepted).view, item.header
+    owed = [
+        rules.known_recipient(name, view, f"/to/{place}")
+        for place, name in enumerate(header.to)
+    ]
+    seen = bodies.look(body, header.suite)
+    came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, item.accepted_ms // 1000)
+
+
+def check_repeated(header: Header, bulletin: AnyBulletin) -> None:
+    """Hold a bulletin to what its header says of it in the clear.
+
+    Raises:
+        Refusal: ``header-body-mismatch``, naming the member.
+    """
+    for name, value in bulletins.repeated(bulletin).items():
+        if getattr(header, name) != value:
+            raise Refusal(Code.HEADER_BODY_MISMATCH, f"/{name}")
+    must_match(header.attachments, bulletin.attachments)

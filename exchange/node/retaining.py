@@ -1,0 +1,201 @@
+"""Purge what is over: ordered in the journal, then done in every place, then attested there.
+
+    due > [purge-ordered entry: body and wrapped keys go with that commit] > log scrubbed,
+    second place, attachments > [purged entry]
+
+Whoever dies in between is gone on with at the next start: an order that is not attested is done
+again, and that does no harm. A step does a bounded piece of work, beside that of the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+
+from exchange.broker import due, holding, retaining
+from exchange.broker.settle import Found
+from exchange.errors import Code, ExchangeError, Fault
+from exchange.model import entry as entries
+from exchange.model import objects
+from exchange.model.identity import uuid7
+from exchange.seal import notices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.broker.due import Due
+    from exchange.broker.holding import Find, Target
+    from exchange.broker.settle import Ledger
+    from exchange.node.ports import Kept
+    from exchange.node.shipping import Shipper
+    from exchange.node.writer import Settings, Writer
+
+# In one step: orders; bytes of bodies that are overwritten in one commit, beside which others'
+# arrivals wait; reviews, each of which is signed; and orders that are carried out.
+MOST_ORDERS: Final = 32
+MOST_BYTES: Final = 1024 * 1024
+MOST_REVIEWS: Final = 8
+MOST_DONE: Final = 32
+
+_log = structlog.get_logger("exchange.node")
+
+
+class _Ordered(NamedTuple):
+    """An order in the journal: its own entry, those that it is of, and what they name."""
+
+    at: int
+    indexes: tuple[int, ...]
+    doomed: retaining.Doomed
+
+
+class Retainer:
+    """Looks after what is due; ``step`` does the next piece of it."""
+
+    def __init__(
+        self, kept: Kept, writer: Writer, settings: Settings, shipper: Shipper | None
+    ) -> None:
+        """Prepare; nothing is done before the first step."""
+        self._store, self._blobs = kept
+        self._writer = writer
+        self._settings = settings
+        self._shipper = shipper
+
+    async def run(self, interval_s: float) -> None:
+        """Take a step once an interval, until cancelled; what fails is tried again then."""
+        while True:
+            try:
+                await self.step()
+            except ExchangeError as error:
+                _log.error("retention", code=error.code.value)
+            await asyncio.sleep(interval_s)
+
+    async def step(self) -> None:
+        """Order what is due, ask who is to be asked, and carry out what was ordered.
+
+        Raises:
+            Fault: something of it could not be done now.
+        """
+        now = self._writer.stamp() // 1000
+        for what in (due.PURGE, due.SILENCE):
+            await self._order(await self._store.due(what, now, MOST_ORDERS))
+        await self._review(await self._store.due(due.REVIEW, now, MOST_REVIEWS))
+        await self._carry_out(await self._store.due(due.ORDER, now, MOST_DONE))
+
+    # -- ordering -----------------------------------------------------------------------------
+
+    async def _order(self, rows: Sequence[Due]) -> None:
+        targets: list[tuple[Due, Target]] = []
+        size = 0
+        for row in rows:
+            target = await self._target(row.index)
+            size += target.header.body.size
+            if targets and size > MOST_BYTES:
+                break
+            targets.append((row, target))
+        # At once, so that they come into one group.
+        made = await asyncio.gather(
+            *(
+                self._writer.enter(
+                    partial(_ordered, row, target),
+                    partial(retaining.wanted, target.digest),
+                )
+                for row, target in targets
+            )
+        )
+        if count := sum(index is not None for index in made):
+            _log.info("purge-ordered", count=count)
+
+    async def _target(self, index: int) -> Target:
+        target = holding.read(Found(index, await self._entry(index)))
+        if target is None:
+            raise Fault(Code.STORE_FAILED, reason="no bulletin is due", found=index)
+        return target
+
+    async def _entry(self, index: int) -> bytes:
+        rows = await self._store.read(index, 1)
+        if not rows or rows[0].index != index:
+            raise Fault(Code.STORE_FAILED, reason="nothing is due", found=index)
+        return rows[0].entry
+
+    # -- asking -------------------------------------------------------------------------------
+
+    async def _review(self, rows: Sequence[Due]) -> None:
+        for row in rows:
+            target = await self._target(row.index)
+            raw = await asyncio.to_thread(self._notice, row, target)
+
+            def made(
+                ledger: Ledger, _: Find, row: Due = row, to: Target = target, raw: bytes = raw
+            ) -> int | None:
+                return retaining.review(ledger, row, to, raw)
+
+            await self._writer.enter(made)
+
+    def _notice(self, row: Due, target: Target) -> bytes:
+        header, settings = target.header, self._settings
+        now_ms = settings.clock_ms()
+        notice = objects.Notice(
+            v="xb1",
+            suite=settings.signer.suite,
+            id=uuid7(now_ms, settings.randomness(10)),
+            node=settings.node,
+            of=objects.Subject(header.endpoint, header.id, target.digest),
+            about="review",
+            recipient=None,
+            code=row.rule,
+            at=now_ms // 1000,
+        )
+        return notices.sign(notice, settings.signer)
+
+    # -- carrying out -------------------------------------------------------------------------
+
+    async def _carry_out(self, rows: Sequence[Due]) -> None:
+        if not rows:
+            return
+        ordered = [each for row in rows if (each := await self._without_attached(row.index))]
+        if not ordered or not await self._store.scrub():
+            # A reader was in the way: soon it is not.
+            return
+        named = {name for each in ordered for name in each.doomed.kept}
+        if self._shipper is not None:
+            indexes = [index for each in ordered for index in each.indexes]
+            left = await self._store.still_named(sorted(named))
+            await self._shipper.purge(indexes, named - left)
+        every = sorted({*named, *(name for each in ordered for name in each.doomed.attached)})
+        gone = frozenset(every) - await self._store.still_named(every)
+        orders = [each.at for each in ordered]
+        await self._writer.enter(lambda to, _: retaining.attest(to, orders, sorted(gone)))
+        _log.info("purged", orders=len(orders), blobs=len(gone))
+
+    async def _read(self, index: int) -> _Ordered:
+        facts = entries.decode(await self._entry(index)).facts
+        if not isinstance(facts, entries.PurgeOrdered):
+            raise Fault(Code.STORE_FAILED, reason="no order is due", found=index)
+        granted = [Found(each, await self._entry(each)) for each in facts.grants]
+        doomed = retaining.doomed(await self._target(facts.of), granted)
+        return _Ordered(index, (facts.of, *facts.grants), doomed)
+
+    async def _without_attached(self, index: int) -> _Ordered | None:
+        """Return an order whose attachments are gone; None where one cannot be purged now."""
+        ordered = await self._read(index)
+        try:
+            await self._purge_attached(ordered.doomed.attached)
+        except Fault as fault:
+            # Others are not to wait for it.
+            _log.error("retention", code=fault.code.value, order=index)
+            return None
+        return ordered
+
+    async def _purge_attached(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            # Nobody records one meanwhile that is about to go.
+            async with self._writer.keeping:
+                if digest not in await self._store.still_named([digest]):
+                    await self._blobs.purge(digest)
+
+
+def _ordered(row: Due, target: Target, ledger: Ledger, find: Find) -> int | None:
+    return retaining.order(ledger, row, target, find)

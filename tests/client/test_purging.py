@@ -1,0 +1,202 @@
+"""A holder destroys what was ordered to be purged, says so, and obeys no lie of a node."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from exchange.client import purging
+from exchange.client.purging import Orders, Taken
+from exchange.client.reading import Delivered, PurgeOrdered, attestable
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model.identity import digest
+from tests.api.serving import serving
+from tests.broker.amending import cancelling
+from tests.builders import COAST, DAY, MINSA, NOW, OPS, WATCH, WATCH_DESK, decoded, world
+from tests.client.dealing import agency
+from tests.node.running import Clock
+from tests.node.test_retaining import ASKED, RULE
+
+
+class Case:
+    """A node behind its door, and its callers' machines."""
+
+    def __init__(self, door, folder, clock):
+        self.door, self.clock, self._folder = door, clock, folder
+
+    def line(self, endpoint):
+        folder = self._folder / endpoint.replace("/", "-")
+        return agency(self.door.url, folder, endpoint, self.clock)
+
+    async def send(self, closed):
+        """The originator posts, and keeps the content key."""
+        envelope, identity = closed.envelope, decoded(closed.envelope.header).id
+        async with self.line(OPS) as sender:
+            ours = (await sender.view()).endpoints[OPS]
+            sender.world.kept.keep(closed, sender.keys.openers, ours)
+            sender.world.outbox.keep(identity, envelope)
+            return (await sender.send(identity, envelope)).index
+
+    async def look(self, endpoint):
+        """A holder looks at its inbox, as its commands do; the bulletins, and what was said."""
+        async with self.line(endpoint) as holder:
+            items = await holder.everything()
+            said = await purging.attest(holder, items)
+        return [item for item in items if isinstance(item, Delivered)], said
+
+    async def purge(self, seconds):
+        self.clock.ms = seconds * 1000
+        await self.door.node.retainer.step()
+
+    async def chased(self):
+        rows = await self.door.node.store.chased(NOW)
+        return sorted(each.endpoint for each in rows)
+
+    def holds(self, endpoint, closed):
+        """What is in an endpoint's cabinet of a bulletin: its body, its content key."""
+        line = self.line(endpoint)
+        header = decoded(closed.envelope.header)
+        cabinet = line.world.cabinet
+        try:
+            kept = line.world.outbox.envelope(header.id)
+            return (
+                cabinet.has("body", header.body.digest) or bool(kept and kept.body),
+                line.world.kept.has(header.id),
+            )
+        finally:
+            cabinet.close()
+
+
+@asynccontextmanager
+async def a_case(folder, *rules):
+    clock = Clock()
+    async with serving(clock=clock) as door:
+        if rules:
+            raw = world().rearranged(retention=list(rules))
+            assert (await door.post(raw + b"\n\n", MINSA)).status == 201
+        yield Case(door, folder, clock)
+
+
+async def test_holders_destroy_what_is_ordered_and_attest_it_once(tmp_path):
+    async with a_case(tmp_path, RULE) as case:
+        sent = world().closed(issued=NOW, retain_until=NOW + 7 * DAY, to=[WATCH, COAST])
+        await case.send(sent)
+        (item,), _ = await case.look(WATCH)
+        assert (item.opened is not None, case.holds(WATCH, sent)) == (True, (True, False))
+        assert case.holds(OPS, sent) == (True, True)
+        await case.purge(NOW + 7 * DAY)
+        assert await case.chased() == [WATCH, COAST]
+        (item,), said = await case.look(WATCH)
+        assert (item.locked.code, item.locked.facts["name"]) == (Code.PURGED, "voi-week")
+        assert attestable(item)[0] == "purged"
+        assert (said, case.holds(WATCH, sent)) == (1, (False, False))
+        assert await case.chased() == [COAST]
+        assert (await case.look(WATCH))[1] == 0
+        # Who never fetched it attests all the same; its author destroys, and says nothing.
+        assert (await case.look(COAST))[1] == 1
+        assert await case.chased() == []
+        assert (await case.look(OPS))[1] == 0
+        assert case.holds(OPS, sent) == (False, False)
+
+
+async def test_withdrawal_to_be_destroyed_reaches_who_was_granted_it(tmp_path):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH])
+        await case.send(sent)
+        assert (await case.door.post(world().grant(sent).framed())).status == 201
+        for holder in (WATCH, WATCH_DESK):
+            (item,), _ = await case.look(holder)
+            assert item.opened is not None
+        cancel = cancelling(sent.envelope, declares=["must-purge"], to=[WATCH])
+        assert (await case.door.post(cancel.framed())).status == 201
+        await case.purge(NOW)
+        for holder in (WATCH, WATCH_DESK):
+            items, said = await case.look(holder)
+            assert [each.locked.code for each in items if each.locked].count(Code.PURGED) == 1
+            assert (said, case.holds(holder, sent)) == (1, (False, False))
+
+
+async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path):
+    async with a_case(tmp_path, RULE) as case:
+        sent = world().closed(issued=NOW, retain_until=NOW + 7 * DAY, to=[WATCH])
+        index = await case.send(sent)
+        await case.look(WATCH)
+
+        def lie(ledger, _):
+            from exchange.broker.settle import Record  # noqa: PLC0415
+
+            facts = entries.PurgeOrdered(
+                of=index,
+                grants=[],
+                cause="rule",
+                rule="voi-week",
+                agreed=0,
+                owed=ledger.owe([OPS, WATCH]),
+                **ledger.common(),
+            )
+            record = Record(facts, entries.encode(facts), owed=tuple(facts.owed))
+            return ledger.add(record)
+
+        await case.door.node.writer.enter(lie)
+        (item,), said = await case.look(WATCH)
+        assert (item.opened is not None, said, case.holds(WATCH, sent)) == (
+            True,
+            0,
+            (True, False),
+        )
+        assert (await case.look(OPS))[1] == 0
+        assert case.holds(OPS, sent) == (True, True)
+
+
+async def test_reading_what_was_purged_is_answered_as_that_to_who_is_owed_it(tmp_path):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH])
+        index = await case.send(sent)
+        cancel = cancelling(sent.envelope, declares=["must-purge"], to=[WATCH])
+        assert (await case.door.post(cancel.framed())).status == 201
+        await case.purge(NOW)
+        path = f"/v1/blobs/{digest(sent.envelope.body)}?index={index}"
+        said = await case.door.get(path, WATCH)
+        assert (said.status, msgspec.json.decode(said.body)["code"]) == (410, "purged")
+        # To others nothing is said.
+        assert (await case.door.get(path, COAST)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("cause", "at", "withdrawn", "expected"),
+    [
+        ("rule", NOW + 7 * DAY, False, True),
+        ("rule", NOW + 7 * DAY - 1, False, False),
+        ("header", NOW + 7 * DAY - 1, False, False),
+        ("cancelled", NOW, True, True),
+        ("cancelled", NOW + 9 * DAY, False, False),
+        ("silence", NOW + 7 * DAY, False, True),
+        ("silence", NOW + 7 * DAY - 1, False, False),
+    ],
+)
+async def test_order_is_held_to_what_is_known_here(tmp_path, cause, at, withdrawn, expected):
+    silent = msgspec.structs.replace(ASKED, name="asked")
+    async with a_case(tmp_path, RULE, silent) as case, case.line(WATCH) as holder:
+        await holder.view()
+        index = case.door.node.size
+        header = world().header(issued=NOW, retain_until=NOW + 7 * DAY)
+        name = "asked" if cause == "silence" else "voi-week"
+        order = PurgeOrdered(0, index + 1, at * 1000, index, cause, name)
+        of = Taken(header, index, NOW, withdrawn)
+        assert purging.holds(order, of, holder.trust) == expected
+        if cause == "silence":
+            unknown = msgspec.structs.replace(order, rule="none-such")
+            assert not purging.holds(unknown, of, holder.trust)
+
+
+async def test_node_s_word_alone_that_something_was_purged_makes_nobody_attest(tmp_path):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH])
+        await case.send(sent)
+        (item,), _ = await case.look(WATCH)
+        told = msgspec.structs.replace(item, locked=Refusal(Code.PURGED, "/digest"))
+        assert not purging.is_purged(told)
+        assert purging.stub(item, Orders(), None) is None
