@@ -100,7 +100,8 @@ async def test_purge_names_the_rule_and_the_arrangement_in_force_when_it_was_tak
         sent = world().envelope(issued=NOW, retain_until=NOW + 7 * DAY)
         index = await case.post(sent)
         shorter = msgspec.structs.replace(RULE, name="voi-day", keep_s=DAY + 1)
-        again = world().rearranged(retention=[shorter], version=3)
+        before = world().after(world().rearranged(retention=[RULE]))
+        again = before.rearranged(retention=[shorter], version=3)
         await case.post(again, MINSA)
         await case.at(NOW + 7 * DAY - 1)
         assert await case.told(entries.PurgeOrdered) == []
