@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
+from exchange.journal import quorum
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model import trust as trusts
@@ -305,10 +306,15 @@ def _trust(arrival: Arrival, typ: str, view: View, now: int) -> Established:
 
 
 def trust_document(raw: bytes, view: View, now: int) -> Established:
-    """Return a trust document that may take effect next; see ``seal.trust.judge``."""
+    """Return a trust document that may take effect next; see ``seal.trust.judge``.
+
+    Raises:
+        Refusal: as there; or the witnesses of an arrangement are not spelled as they must be.
+    """
     document = trust.judge(raw, view, now)
     if isinstance(document, Arrangement):
         must_cohere(document)
+        quorum.of(document)
     return Established(document, trust_name(document), Blob(digest(raw), len(raw)))
 
 
