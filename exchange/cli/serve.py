@@ -169,7 +169,7 @@ async def _until_told(
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     if how.until_eof:
-        _call_at_eof(asyncio.get_running_loop(), stop.set)
+        call_at_eof(asyncio.get_running_loop(), stop.set)
     host = how.address[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server(how.address, family=family, backlog=_BACKLOG) as listening:
@@ -181,7 +181,7 @@ async def _until_told(
         _log.info("stopping", node=node.name, size=node.size)
 
 
-def _call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+def call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
     """Have ``end`` called in the loop when standard input ends; what is in it means nothing."""
 
     def wait() -> None:

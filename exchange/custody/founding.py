@@ -21,6 +21,7 @@ from exchange.model.trust import (
     Member,
     Node,
     Root,
+    Witnesses,
 )
 from exchange.seal import jws
 from exchange.seal.open import SoftwareOpener
@@ -192,7 +193,11 @@ class Founder:
 
 
 def found(
-    founder: Founder, members: Sequence[MemberPlan], node: NodePlan, feeds: Sequence[Feed]
+    founder: Founder,
+    members: Sequence[MemberPlan],
+    node: NodePlan,
+    feeds: Sequence[Feed],
+    witnesses: Witnesses | None = None,
 ) -> Founded:
     """Make everybody's keys, and the documents that begin an exchange, in order.
 
@@ -201,6 +206,7 @@ def found(
         members: the agencies and their endpoints.
         node: the one node that serves both nations.
         feeds: what the arrangement lets flow.
+        witnesses: who must cosign the node's checkpoints; None: nobody.
     """
     secrets = {
         plan.id: founder.new_endpoint(plan.id, plan.suite)
@@ -210,9 +216,12 @@ def found(
     node_secrets = founder.new_node(node.name, node.suite)
     node_document = founder.node(node, node_secrets)
     root = founder.signed(founder.root())
+    agreed = arrangement(
+        feeds, founder.root().issued, suites=founder.suites, witnesses=witnesses
+    )
     documents = [
         root,
-        founder.signed(arrangement(feeds, founder.root().issued, suites=founder.suites)),
+        founder.signed(agreed),
         founder.signed(node_document, [node_document.nation]),
         *(founder.signed(founder.member(each, secrets), [each.nation]) for each in members),
     ]
@@ -229,6 +238,7 @@ def arrangement(
     now: int,
     version: int = 1,
     suites: Sequence[SuiteId] = (SUITE,),
+    witnesses: Witnesses | None = None,
 ) -> Arrangement:
     """Return an exercise's arrangement over these feeds."""
     return Arrangement(
@@ -244,8 +254,9 @@ def arrangement(
         feeds=list(feeds),
         regimes=["salas-becker"],
         limits=Limits(lifetime_s=90 * 86_400, skew_s=300, late_s=3600),
-        quorum="none",
+        quorum="none" if witnesses is None else "witnesses",
         exercise=True,
+        witnesses=witnesses,
     )
 
 

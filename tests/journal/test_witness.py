@@ -1,47 +1,27 @@
 """The answers of a witness, by the standard's examples and by a log that lies."""
 
 import struct
-from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as cp
 from exchange.journal import forks, witness
-from exchange.journal.checkpoint import Checkpoint
 from exchange.journal.proofs import consistency_proof, prefix_of, root_at
-from exchange.journal.tiles import MemoryHashes
 from exchange.journal.witness import Cosign, Remembered, Turned
-
-ORIGIN = "exercise.example/journal"
-NOW = 1_795_000_000
-SIGNERS = [
-    cp.ed25519_signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32)))),
-    cp.ml_dsa_44_signer(ORIGIN, MLDSA44PrivateKey.from_seed_bytes(bytes(range(1, 33)))),
-]
-KEYS = tuple(each.key for each in SIGNERS)
-LOGS = {ORIGIN: KEYS}
-OWN = cp.ml_dsa_44_signer("exercise.example/w", MLDSA44PrivateKey.from_seed_bytes(b"w" * 32))
-
-
-def leaves(word, count):
-    return [sha256(f"{word} {n}".encode()).digest() for n in range(count)]
-
-
-HONEST = MemoryHashes(leaves("exercise", 40))
-# It goes on from the honest one's first 10 entries, and then tells of another past.
-FORKED = MemoryHashes(leaves("exercise", 10) + leaves("other", 40))
-
-
-def signed(size, journal=HONEST, at=NOW, signers=SIGNERS):
-    return cp.sign(Checkpoint(ORIGIN, size, root_at(size, journal)), signers, at)
-
-
-def asked(old, size, journal=HONEST, path=None, at=NOW):
-    proof = consistency_proof(old, size, journal) if path is None else path
-    return witness.request(old, proof, signed(size, journal, at))
+from tests.node.witnessed import (
+    FORKED,
+    HONEST,
+    KEYS,
+    LOGS,
+    NOW,
+    ORIGIN,
+    OWN,
+    SIGNERS,
+    asked,
+    signed,
+)
 
 
 def remembered(size, at=NOW):
