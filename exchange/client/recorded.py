@@ -12,6 +12,7 @@ from exchange.model import objects
 from exchange.model import trust as documents
 from exchange.model.entry import Facts
 from exchange.model.identity import digest
+from exchange.model.objects import Receipt
 from exchange.model.view import trust_name
 from exchange.seal import jws
 
@@ -23,6 +24,16 @@ _KINDS: dict[str, type[Facts]] = {
     objects.SUBSCRIPTION_TYP: entries.Trust,
     documents.TYP: entries.Trust,
 }
+
+
+def entry_of(receipt: Receipt, posted: bytes) -> bytes:
+    """Return the entry that a receipt is for, from what was posted.
+
+    Raises:
+        Refusal: ``bad-proof``: it is not of this object.
+    """
+    line = receipt.facts.encode() + b"\n"
+    return line + object_in(entries.decode(line).facts, posted)
 
 
 def object_in(facts: Facts, posted: bytes) -> bytes:

@@ -207,6 +207,9 @@ class Checkpointer:
 
     async def _signed_again(self) -> bytes | None:
         """Say once a minute that the newest checkpoint still is the newest."""
+        if self._writer.fault is not None:
+            # Who may write no more has nothing to say of the journal either.
+            return self.newest
         if self.newest is not None and self._clock_ms() // 1000 >= self._signed_s + AGAIN_S:
             note = await self._sign(c2sp.parse(self.newest))
             if self._pledge is not None:

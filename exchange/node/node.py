@@ -204,6 +204,7 @@ class Node(Served):
         self.ring.grew(self.size, grown)
         if any(isinstance(each.facts, entries.Trust) for each in records):
             self.ring.wake()
+            self.witnessing.rearranged()
         if self.shipper is not None:
             self.shipper.wake()
 

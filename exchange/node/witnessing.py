@@ -108,16 +108,17 @@ class Witnessing:
     @property
     def policy(self) -> Policy | None:
         """Who must cosign, by the arrangement in force; None: nobody."""
+        return self._policy
+
+    def rearranged(self) -> None:
+        """Look who must vouch from now on: trust documents came in."""
         arrangement = self._writer.view.arrangement
-        if arrangement is not self._read_of:
-            if self._read_of is not None:
-                # Others have to vouch from now on.
-                self._since = self._clock_ms() // 1000
+        if arrangement is not None and arrangement is not self._read_of:
             self._read_of = arrangement
             # What stands in the journal was held to this when it was taken in.
-            self._policy = quorum.of(arrangement) if arrangement else None
-            self._since = max(self._since, arrangement.issued if arrangement else 0)
-        return self._policy
+            self._policy = quorum.of(arrangement)
+            self._since = self._clock_ms() // 1000
+            self._bell.set()
 
     def age_s(self, now: int) -> int | None:
         """Return for how long no quorum has vouched; None where none must."""
@@ -172,7 +173,10 @@ class Witnessing:
         Raises:
             Fault: ``journal-behind``, ``journal-forked``: it was, by our own signature.
         """
-        self._since = max(self._since, first_ms // 1000)
+        self.rearranged()
+        # Whoever was to vouch before this start was to since these.
+        issued = self._read_of.issued if self._read_of else 0
+        self._since = max(first_ms // 1000, issued)
         if newest is not None:
             # It may not be cosigned yet.
             self.wake(newest)
@@ -233,8 +237,9 @@ class Witnessing:
         now = asyncio.get_running_loop().time()
         rests = [each.not_before - now for each in self._witnesses.values() if each.rest_s]
         with suppress(TimeoutError):
-            seconds = max(min([_LOOK_S, *rests]), 0.01)
-            await asyncio.wait_for(self._bell.wait(), seconds)
+            # Not ``wait_for``, which can swallow that this was cancelled as the bell rang.
+            async with asyncio.timeout(max(min([_LOOK_S, *rests]), 0.01)):
+                await self._bell.wait()
         self._bell.clear()
 
     async def _round(self, courier: Courier, policy: Policy, note: bytes) -> None:
@@ -328,7 +333,7 @@ class Witnessing:
         all_of_it = self._given.setdefault(size, {})
         all_of_it[name] = given
         at = policy.met_at({each: found.time for each, found in all_of_it.items()})
-        if at is None or size < self.size or at <= self.at:
+        if at is None or (size, at) <= (self.size, self.at):
             return
         whole = c2sp.attach(note, [each.line for each in all_of_it.values()])
         self.note, self.size, self.at = whole, size, at
