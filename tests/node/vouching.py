@@ -14,7 +14,7 @@ from exchange.journal.logkeys import origin_of
 from exchange.model.trust import ACCEPT_ALL, WhenUnwitnessed, Witnesses
 from exchange.node.witness import Witness
 from exchange.store.witnessed import WitnessFiles
-from tests.builders import world
+from tests.builders import NOW, world
 from tests.node.running import Clock, running
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def agreed(
 
 
 def documents(witnesses: Witnesses | None = None) -> list[bytes]:
-    again = world().rearranged(quorum="witnesses", witnesses=witnesses or agreed())
+    again = world().rearranged(quorum="witnesses", witnesses=witnesses or agreed(), issued=NOW)
     return [*world().documents, again]
 
 
