@@ -157,6 +157,9 @@ class Witnessing:
                 line = Line(each.key.name, each.key.key_id, signature)
                 lines.append(line.encode().decode().removesuffix("\n"))
                 names.add(each.name)
+        if not policy.is_met_by(names):
+            # Another was agreed on meanwhile.
+            return msgspec.UNSET
         fits = sum(len(line.encode()) for line in lines) <= _MOST_BYTES
         return entries.Cosigned(self.size, lines) if fits else msgspec.UNSET
 
