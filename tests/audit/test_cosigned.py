@@ -120,15 +120,17 @@ def test_a_kept_checkpoint_that_nobody_cosigned_counts_for_nothing(kept):
     assert (found.ok, found.cosigned) == (True, 2)
 
 
-def test_a_journal_that_lost_a_cosignature_is_found_out(kept):
+@pytest.mark.parametrize("changed", ["fewer", "longer"])
+def test_a_journal_that_lies_of_its_cosignatures_is_found_out(kept, changed):
     copy = Copy(kept[0])
     at, facts = [
         (each.index, found)
         for each in copy.stored
         if isinstance(found := entries.decode(each.entry).facts, entries.Checkpointed)
     ][-1]
-    fewer = msgspec.structs.replace(facts.cosigned, lines=facts.cosigned.lines[:1])
-    entry = entries.encode(msgspec.structs.replace(facts, cosigned=fewer))
+    lie = {"fewer": {"lines": facts.cosigned.lines[:1]}, "longer": {"size": 1_000_000}}
+    cosigned = msgspec.structs.replace(facts.cosigned, **lie[changed])
+    entry = entries.encode(msgspec.structs.replace(facts, cosigned=cosigned))
     copy.stored[at] = Stored(at, entry, leaf_hash(entry))
     found = Verifier(copy, world().anchor, lambda _: None).run()
     assert ("cosigned", at) in {(each.name, each.first) for each in found.checks if not each.ok}

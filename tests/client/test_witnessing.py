@@ -222,6 +222,27 @@ async def test_a_receipt_becomes_a_proof_under_a_cosigned_checkpoint(tmp_path):
     await road.close()
 
 
+async def test_a_proof_of_another_entry_is_refused(tmp_path):
+    async with vouching(tmp_path, endpoint=OPS) as ((door, liar, author, _), _):
+        await author.view()
+        envelope = world().envelope()
+        receipt = await author.send("posted", envelope)
+        await door.node.checkpoints.checkpoint()
+        await cosigned(door.node)
+        assert await author.witnessed(receipt, envelope.header)
+
+        def other(path, value):
+            if path != "/v1/proof":
+                return value
+            index = f"index {value['index']}"
+            return {**value, "proof": value["proof"].replace(index, index + "0", 1)}
+
+        liar.change = other
+        with pytest.raises(Refusal) as caught:
+            await author.witnessed(receipt, envelope.header)
+        assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/index")
+
+
 async def test_a_proof_and_a_checkpoint_are_of_the_newest_unless_asked_otherwise(tmp_path):
     clock = Clock()
     road = Road(tmp_path / "road", clock)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint as cp
 from exchange.model import entry as entries
 from exchange.model.trust import WhenUnwitnessed
+from exchange.model.view import View
 from exchange.node.checkpoints import AGAIN_S
+from exchange.node.witnessing import _Given
 from exchange.store.memory import MemoryStore
 from exchange.store.pledge import PledgeFile
 from exchange.store.witnessed import WitnessFiles
 from tests.broker.amending import cancelling
-from tests.builders import NOW, world
+from tests.builders import MINSA, NOW, world
 from tests.node.running import Clock, journal, post, until
 from tests.node.vouching import (
     LIMIT_S,
@@ -183,6 +187,30 @@ async def test_a_cosignature_of_another_time_counts_for_nothing(tmp_path, away_s
     await road.close()
 
 
+async def test_a_checkpoint_that_our_keys_did_not_sign_stops_nothing(tmp_path):
+    async with vouched(tmp_path, witnesses=agreed(["w1"])) as (node, road):
+        longer = cp.sign(cp.Checkpoint(ORIGIN, 99, bytes(32)), [SIGNERS["w1"]], NOW)
+        road.lie = lambda *_: (409, b"99\n")
+        road.shows = longer
+        with capture_logs() as told:
+            await node.checkpoints.checkpoint()
+            await until(lambda: any(each.get("code") == "unavailable" for each in told))
+        assert "bad-checkpoint" in {each.get("code") for each in told}
+        assert node.is_ready
+
+
+async def test_a_quorum_that_comes_late_takes_no_newer_one_s_place(tmp_path):
+    async with vouched(tmp_path, witnesses=agreed(["w1"])) as (node, _):
+        first = await node.checkpoints.checkpoint()
+        await until(lambda: node.witnessing.size == cp.parse(first).size)
+        await post(node, world().envelope())
+        size = await checkpointed(node)
+        policy = node.witnessing.policy
+        line = cp.sign_line(cp.parse(first), SIGNERS["w1"], NOW + 5)
+        await node.witnessing._take(policy, first, "w1", _Given(line, NOW + 5))
+        assert node.witnessing.size == size
+
+
 # -- set back and forked ----------------------------------------------------------------------
 
 
@@ -286,6 +314,40 @@ async def test_past_the_limit_a_bulletin_is_taken_in_and_marked(tmp_path, second
         assert answer.refusal is None
         facts = entries.decode(answer.receipt.facts.encode() + b"\n").facts
         assert (facts.unwitnessed is True) == bool(is_marked)
+        assert await replayed(node) == node.size
+
+
+async def replayed(node):
+    """Judge every entry again, as an auditor does; how many hold."""
+    rows = await node.store.read(0, 100_000)
+    blobs = {
+        each.document.digest: await node.store.blob(each.document.digest)
+        for row in rows
+        if isinstance(each := entries.decode(row.entry).facts, entries.Trust)
+    }
+    replayer = Replayer(View(anchor=world().anchor), lambda n: rows[n].entry, blobs.get)
+    for row in rows:
+        replayer.step(row.entry)
+    return replayer.size
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["witness w1 nonsense", "quorum w1"],
+        [f"witness w1 {SIGNERS['w1'].key}", "quorum w2"],
+        [f"witness w1 {SIGNERS['w1'].key}", "quorum none"],
+    ],
+)
+async def test_an_arrangement_whose_witnesses_cannot_be_read_does_not_take_effect(
+    tmp_path, lines
+):
+    witnesses = msgspec.structs.replace(agreed(), policy=lines)
+    bad = world().rearranged(quorum="witnesses", witnesses=witnesses)
+    async with vouched(tmp_path, documents=world().documents) as (node, _):
+        refused = (await post(node, bad, caller=MINSA)).refusal
+        assert refused.code in {Code.MALFORMED, Code.TRUST_INVALID}
+        assert node.view.agreed().quorum == "none"
 
 
 async def test_past_the_limit_what_the_arrangement_declines_is_declined_by_precedence(tmp_path):
@@ -308,6 +370,7 @@ async def test_past_the_limit_what_the_arrangement_declines_is_declined_by_prece
         # What cancels takes effect by its header, and does not wait.
         cancel = cancelling(first, precedence="routine", **usual)
         assert (await post(node, cancel)).refusal is None
+        assert await replayed(node) == node.size
         assert (await post(node, world().ack(first))).refusal is None
 
 

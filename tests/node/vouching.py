@@ -47,6 +47,7 @@ class Road:
         self.asked: list[tuple[str, int]] = []
         self.recalls: dict[str, WitnessFiles] = {}
         self.witnesses: dict[str, Witness] = {}
+        self.shows: bytes | None = None
         self.lie: Callable[[str, int, bytes], tuple[int, bytes]] | None = None
         for name in NAMES:
             (folder / name).mkdir(parents=True)
@@ -75,6 +76,8 @@ class Road:
 
     async def remembered(self, named: Named, note: bytes) -> bytes | None:
         answer = await self._reached(named).remembered(note)
+        if self.shows is not None:
+            return self.shows
         return answer.body if answer.status == 200 else None
 
 
