@@ -237,7 +237,7 @@ async def _post(session: Session, wanted: _Wanted) -> bool:
         if wanted.queue or prepared.as_of_ms is not None:
             identity = await agency.queue(prepared, mark, _teller(session))
             if receipt := agency.world.outbox.receipt(identity):
-                return _told_meanwhile(session, agency, mark, receipt, review)
+                return await _told_meanwhile(session, agency, mark, receipt, review)
             why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
             _tell_queued(session, agency, mark, None if wanted.queue else why, review)
             return wanted.queue
