@@ -81,6 +81,7 @@ class Code(StrEnum):
     TLP_ONWARD = "tlp-onward"
     CATEGORY_NOT_HELD = "category-not-held"
     NO_CATEGORY_HELD = "no-category-held"
+    UNWITNESSED = "unwitnessed"
     UNKNOWN_RECIPIENT = "unknown-recipient"
     NO_READERS = "no-readers"
     RECIPIENT_KEY_UNFIT = "recipient-key-unfit"
@@ -133,6 +134,8 @@ class Code(StrEnum):
     CHAIN_DIFFERS = "chain-differs"
     STALE_HEAD = "stale-head"
     HEAD_WENT_BACK = "head-went-back"
+    JOURNAL_FORKED = "journal-forked"
+    STALE_WITNESS = "stale-witness"
 
     # Another system's format cannot carry it, or has nothing for us.
     FORMAT_LACKS_TYPE = "format-lacks-type"
@@ -144,6 +147,7 @@ class Code(StrEnum):
     STORE_FAILED = "store-failed"
     JOURNAL_IN_USE = "journal-in-use"
     JOURNAL_BEHIND = "journal-behind"
+    WITNESS_BEHIND = "witness-behind"
     ATTACHMENT_DAMAGED = "attachment-damaged"
     JOURNAL_VERSION = "journal-version"
     BACKUP_DAMAGED = "backup-damaged"

@@ -391,8 +391,9 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
         )
         for plan in members()
     ]
-    node = NodePlan("pa", "https://localhost:8443", certificate()[1], founder.suites[0])
-    founded = found(founder, plans, node, feeds(), TIMELY_S)
+    url, pin = "https://localhost:8443", certificate()[1]
+    node = NodePlan("pa", url, pin, founder.suites[0], TIMELY_S)
+    founded = found(founder, plans, node, feeds())
     documents = [*founded.documents, founded.stamp]
     view = View(anchor=founded.anchor)
     for index, document in enumerate(documents):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -35,16 +35,37 @@ async def heads(request: web.Request) -> web.Response:
     note, found = await node.heads.under(newest)
     size, at = parse(note).size, found.snapshot.at
     own, trust = _told(found.tree, endpoint), _told(found.tree, TRUST_INBOX)
-    path, grown = await with_hashes(node.store, partial(_proofs, at, size, since))
-    proof = TlogProof(index=at, path=tuple(path), note=note).encode().decode()
-    answer = wire.Heads(proof, found.entry.decode(), own, trust, [b64(step) for step in grown])
+    cosigned = node.cosigned
+    if cosigned is not None and parse(cosigned).size > size:
+        # Whoever told of it tells of the newest in the same breath; it is shown then.
+        cosigned = None
+    vouched = size if cosigned is None else parse(cosigned).size
+    proofs = await with_hashes(node.store, partial(_proofs, at, size, since, vouched))
+    answer = wire.Heads(
+        TlogProof(index=at, path=tuple(proofs.path), note=note).encode().decode(),
+        found.entry.decode(),
+        own,
+        trust,
+        [b64(step) for step in proofs.grown],
+        (cosigned or b"").decode(),
+        [b64(step) for step in proofs.witnessed],
+    )
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
-def _proofs(at: int, size: int, since: int, hashes: Hashes) -> tuple[list[bytes], list[bytes]]:
+class _Proofs(NamedTuple):
+    """That the heads are under a checkpoint, and that it goes on from what was seen before."""
+
+    path: list[bytes]
+    grown: list[bytes]
+    witnessed: list[bytes]
+
+
+def _proofs(at: int, size: int, since: int, vouched: int, hashes: Hashes) -> _Proofs:
     # Who has seen a longer journal than this is told no proof: there is none.
     grown = consistency_proof(since, size, hashes) if since <= size else []
-    return inclusion_proof(at, size, hashes), grown
+    witnessed = consistency_proof(vouched, size, hashes)
+    return _Proofs(inclusion_proof(at, size, hashes), grown, witnessed)
 
 
 def _told(tree: HeadsMap, name: str) -> wire.OwnHead:

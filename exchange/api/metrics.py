@@ -37,6 +37,7 @@ async def metrics(request: web.Request) -> web.Response:
         "# TYPE exchange_epoch gauge",
         f"exchange_epoch {health.epoch}",
         *_shipped(health),
+        *_unwitnessed(health),
         *_refused(refused := await node.all_refused()),
         *_damaged(refused),
         "# HELP exchange_certificate_expiry_seconds Until the TLS certificate ends.",
@@ -58,6 +59,18 @@ def _shipped(health: Health) -> list[str]:
         "# HELP exchange_second_place_lag_entries Durable, not yet in the second place.",
         "# TYPE exchange_second_place_lag_entries gauge",
         f"exchange_second_place_lag_entries {max(health.size - health.shipped, 0)}",
+    ]
+
+
+def _unwitnessed(health: Health) -> list[str]:
+    """Return for how long no quorum has vouched; nothing where none must."""
+    if health.unwitnessed_s is None:
+        return []
+    name = "exchange_unwitnessed_seconds"
+    return [
+        f"# HELP {name} Since a quorum of witnesses vouched: warn over 120.",
+        f"# TYPE {name} gauge",
+        f"{name} {health.unwitnessed_s}",
     ]
 
 

@@ -53,7 +53,8 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "/v1/uploads/{digest}": [("size", 1, None, None)],
     "PATCH /v1/uploads/{digest}": [("size", 1, None, None), ("offset", 0, None, None)],
     "/v1/granted": [("index", 0, None, None)],
-    "/v1/proof": [("index", 0, None, None)],
+    "/v1/checkpoint": [("cosigned", 0, 1, 0)],
+    "/v1/proof": [("index", 0, None, None), ("cosigned", 0, 1, 0)],
     "/v1/heads": [("since", 0, None, 0)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }

@@ -80,6 +80,7 @@ async def _health(node: Served) -> wire.Health:
         node=node.name,
         ready=health.is_ready,
         quorum=arrangement.quorum if arrangement else "none",
+        unwitnessed_s=health.unwitnessed_s,
     )
 
 
@@ -280,11 +281,16 @@ async def receipt(request: web.Request) -> web.Response:
 
 
 async def checkpoint(request: web.Request) -> web.Response:
-    """Return the newest checkpoint, a C2SP signed note."""
-    note = request.app[NODE].newest
+    """Return the newest checkpoint, a C2SP signed note; or the newest one that is cosigned."""
+    note = _note(request)
     if note is None:
         raise Refusal(Code.NOT_FOUND)
     return web.Response(body=note, content_type="text/plain", charset="utf-8")
+
+
+def _note(request: web.Request) -> bytes | None:
+    node = request.app[NODE]
+    return node.cosigned if number(request, "cosigned", 0, 0, 1) else node.newest
 
 
 async def tile(request: web.Request) -> web.Response:
@@ -316,10 +322,10 @@ def _tile_named(path: str) -> tuple[int, int, int]:
 
 
 async def proof(request: web.Request) -> web.Response:
-    """Return the proof that an entry is under the newest checkpoint, to whom it is owed."""
+    """Return the proof that an entry is under a checkpoint, to whom the entry is owed."""
     node, standing = request.app[NODE], request[CALLER]
     index = number(request, "index", -1, 0)
-    note = node.newest
+    note = _note(request)
     if note is None or index >= (size := parse_checkpoint(note).size):
         raise Refusal(Code.NOT_FOUND, "/index")
     await _must_concern(node, standing, index)

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 import msgspec
 
 from exchange.audit import attached, forms, tables
+from exchange.audit.cosigned import Witnessed
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
+from exchange.journal import quorum
 from exchange.journal.logkeys import PREFIX, log_keys
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
@@ -51,6 +53,7 @@ Name = Literal[
     "due",
     "purges",
     "kept",
+    "cosigned",
 ]
 _PAGE = 256
 
@@ -108,6 +111,11 @@ class Report(msgspec.Struct, frozen=True):
         purged: of these, how many are gone and said to have been purged, as was ordered.
         erased: bodies and wrapped keys that are gone, as was ordered; 0 for a mirror.
         orders: purges that were ordered.
+        quorum: whether the arrangement in force at the end asks for witnesses.
+        cosigned: checkpoints that a quorum of witnesses cosigned, as the journal itself holds
+            and as the one that was kept elsewhere shows.
+        witnessed: how many entries the newest of them is of; 0 for none.
+        witnessed_at: as of when its quorum vouches, in seconds UTC.
         root: of all entries found, in base64url.
     """
 
@@ -129,6 +137,10 @@ class Report(msgspec.Struct, frozen=True):
     orders: int
     root: str
     checks: list[Check]
+    quorum: str = quorum.NONE
+    cosigned: int = 0
+    witnessed: int = 0
+    witnessed_at: int | None = None
 
 
 class _Note(NamedTuple):
@@ -178,6 +190,7 @@ class Verifier:
         self._hashes = MemoryHashes()
         self._groups = Groups(source.group, is_mirror=is_mirror)
         self._notes: list[_Note] = []
+        self._witnessed = Witnessed()
         # One journal is one node; its name and epoch as it last said them.
         self._node, self._epoch = "", 0
         self._endpoints: set[str] = set()
@@ -207,6 +220,9 @@ class Verifier:
             self._fail("attachments", *self._attached.failed)
         if self._kept is not None:
             self._check_kept(self._kept)
+        self._held["cosigned"] = self._witnessed.count
+        if not (self._witnessed.count or "cosigned" in self._failed):
+            self._skipped.add("cosigned")
         covered = self._held["covered"]
         if not covered:
             # Nobody signed any of it: nothing of it can be held against anybody.
@@ -347,6 +363,7 @@ class Verifier:
             self._is_node(node.node, Refusal(Code.BAD_CHECKPOINT, "/note", name=node.node))
             found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint
             self._must_contain(found)
+            self._witnessed.add_note(raw, self._replayer.view, origin)
         except Refusal as refusal:
             self._fail("kept", None, refusal)
         else:
@@ -367,8 +384,23 @@ class Verifier:
             except Refusal as refusal:
                 self._fail("checkpoints", note.place, refusal)
                 continue
+            self._check_cosigned(note)
             self._held["checkpoints"] += 1
             self._held["covered"] = max(self._held["covered"], note.facts.size)
+
+    def _check_cosigned(self, note: _Note) -> None:
+        """Hold what stands beside a checkpoint, of an earlier one, to the witnesses' keys."""
+        index, facts, view = note
+        told = facts.cosigned
+        if isinstance(told, msgspec.UnsetType):
+            return
+        try:
+            if told.size > facts.size:
+                raise Refusal(Code.BAD_CHECKPOINT, "/cosigned/size", found=told.size)  # noqa: TRY301
+            origin = c2sp.parse(facts.note.encode()).origin
+            self._witnessed.add(told, view, origin, lambda size: root_at(size, self._hashes))
+        except Refusal as refusal:
+            self._fail("cosigned", index, refusal)
 
     def _check_note(self, note: _Note) -> None:
         index, facts, view = note
@@ -395,6 +427,7 @@ class Verifier:
 
     def _report(self) -> Report:
         size, covered = self._held["readable"], self._held["covered"]
+        arrangement = self._replayer.view.arrangement
         checks = []
         names = [each for each in get_args(Name) if each not in self._skipped]
         for number, name in enumerate(names, 1):
@@ -420,6 +453,10 @@ class Verifier:
             purged=self._attached.purged,
             erased=self._tables.purged,
             orders=self._purges.orders,
+            quorum=arrangement.quorum if arrangement else quorum.NONE,
+            cosigned=self._witnessed.count,
+            witnessed=self._witnessed.size,
+            witnessed_at=self._witnessed.at,
             root=b64(self._hashes.frontier.root()),
             checks=checks,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
+from exchange.journal import quorum
 from exchange.model import header as headers
 from exchange.model import metadata, objects
 from exchange.model.header import Blob, Header
@@ -354,7 +355,12 @@ def _subscription(arrival: Arrival, view: View, now: int) -> Established:
 
 
 def trust_document(raw: bytes, view: View, now: int) -> Established:
-    """Return a trust document that may take effect next; see ``seal.trust.judge``."""
+    """Return a trust document that may take effect next; see ``seal.trust.judge``.
+
+    Raises:
+        Refusal: as there; or an arrangement names what it does not hold, or its witnesses are
+            not spelled as they must be.
+    """
     change = trust.judge(raw, view, now)
     for place, document in enumerate(change.documents):
         if isinstance(document, Arrangement):
@@ -365,6 +371,7 @@ def trust_document(raw: bytes, view: View, now: int) -> Established:
 def _must_cohere(arrangement: Arrangement, at: str) -> None:
     try:
         must_cohere(arrangement)
+        quorum.of(arrangement)
     except Refusal as refusal:
         raise Refusal(refusal.code, f"{at}{refusal.at}", **refusal.facts) from None
 

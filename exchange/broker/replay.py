@@ -89,6 +89,9 @@ class Replayer:
             self.positions,
             lambda: unb64(facts.salt),
         )
+        if isinstance(facts, entries.Accepted) and facts.unwitnessed is True:
+            # How long it was is not in the record; that it was too long is, and what follows.
+            ledger.unwitnessed_s = 1
         if facts.taken_ms < self._taken_ms:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:

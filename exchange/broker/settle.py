@@ -29,7 +29,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import MAX_RECIPIENTS, Blob
-from exchange.policy import sealed
+from exchange.policy import sealed, witnessing
 from exchange.policy.ageing import is_seen_to
 from exchange.seal import jws
 
@@ -128,6 +128,8 @@ class Ledger:
         self._positions: dict[str, int] = {}
         self._fresh: dict[bytes, Found] = {}
         self._salt = salt
+        # For how long no quorum of witnesses has vouched, where that is past the limit.
+        self.unwitnessed_s = 0
 
     @property
     def next_index(self) -> int:
@@ -249,6 +251,7 @@ class Ledger:
     ) -> Recorded:
         header = decision.header
         sealed.attached(header, uploaded)
+        is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
         held = bearing.bear(header, find)
         owed = self.owe([*decision.owed, *held.holders])
         if len(owed) > MAX_OWED:
@@ -266,6 +269,7 @@ class Ledger:
             corrected_by=_first(stands.corrections if stands else []),
             superseded_by=_first(stands.updates if stands else []),
             corrected_also_by=_all(stands.corrections[1:] if stands else []),
+            unwitnessed=True if is_marked else msgspec.UNSET,
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,

@@ -192,11 +192,14 @@ def _about_another(
 
 @audit.command("checkpoint")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--cosigned", is_flag=True, help="The newest that a quorum of witnesses cosigned."
+)
 @verb
-def checkpoint(session: Session, file: Path) -> None:
+def checkpoint(session: Session, file: Path, cosigned: bool) -> None:
     """Save the node's newest signed checkpoint in FILE, for `audit verify --checkpoint`."""
     output.must_be_new(file)
-    raw, size = asyncio.run(_checkpoint(session))
+    raw, size = asyncio.run(_checkpoint(session, cosigned=cosigned))
     output.write_new(file, raw)
     if session.as_json:
         output.show_json({"file": str(file), "size": size})
@@ -206,15 +209,19 @@ def checkpoint(session: Session, file: Path) -> None:
     )
 
 
-async def _checkpoint(session: Session) -> tuple[bytes, int]:
+async def _checkpoint(session: Session, *, cosigned: bool) -> tuple[bytes, int]:
+    from exchange.client import witnessing  # noqa: PLC0415
     from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
     from exchange.journal.logkeys import log_keys, origin_of  # noqa: PLC0415
 
     async with session.context().agency() as agency:
-        raw = await agency.transport.get("/v1/checkpoint")
-        node = (await agency.view()).nodes[agency.profile.node]
-    required = log_keys(node)
-    verified = c2sp.verify(raw, origin=origin_of(node.node), required=required)
+        raw = await agency.transport.get("/v1/checkpoint", cosigned=int(cosigned))
+        view = await agency.view()
+    node = view.nodes[agency.profile.node]
+    origin, required = origin_of(node.node), log_keys(node)
+    verified = c2sp.verify(raw, origin=origin, required=required)
+    if cosigned and witnessing.cosigned(raw, view, origin, required) is None:
+        raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
     return raw, verified.checkpoint.size
 
 

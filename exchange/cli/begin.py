@@ -13,9 +13,12 @@ import click
 from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
+from exchange.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from exchange.model.trust import Witnesses
 
 # What ``found`` writes into the folder.
 _PARTS = ("node", "custodians", "home")
@@ -24,8 +27,14 @@ _PARTS = ("node", "custodians", "home")
 @click.command("found")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--url", required=True, help="Where the node will answer: https://HOST:PORT.")
+@click.option(
+    "--witnesses",
+    "policy",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Who must cosign the journal: witnesses and quorum, as C2SP tlog-policy has it.",
+)
 @verb
-def found(session: Session, folder: Path, url: str) -> None:
+def found(session: Session, folder: Path, url: str, policy: Path | None) -> None:
     """Found an EXERCISE in FOLDER: a node's folder, and one context for each endpoint.
 
     All keys are made in one place, under one passphrase: right for an exercise, and for nothing
@@ -34,12 +43,13 @@ def found(session: Session, folder: Path, url: str) -> None:
     from exchange.cli import exercise  # noqa: PLC0415
     from exchange.cli import found as founding  # noqa: PLC0415
 
-    place_of_node = _address(url)
+    place_of_node = address(url)
     _want_empty(folder)
+    witnesses = None if policy is None else _agreed(policy)
     secret = world.passphrase(str(folder), is_new=True)
     with _whole_or_nothing(folder):
         place = founding.write_at(
-            folder, place_of_node, exercise.MEMBERS, exercise.feeds(), secret
+            folder, place_of_node, exercise.MEMBERS, exercise.feeds(), secret, witnesses
         )
     anchor = place.founded.anchor
     if session.as_json:
@@ -58,7 +68,29 @@ def found(session: Session, folder: Path, url: str) -> None:
     )
 
 
-def _address(url: str) -> str:
+def _agreed(policy: Path) -> Witnesses:
+    """Return what the arrangement will say of witnesses: these, and the usual limits."""
+    from exchange.journal import quorum  # noqa: PLC0415
+    from exchange.model.trust import ACCEPT_ALL, DEFAULT_UNWITNESSED_S, Witnesses  # noqa: PLC0415
+
+    try:
+        text = policy.read_text(encoding="utf-8")
+        is_one = quorum.parse(text).quorum != quorum.NONE
+    except (UnicodeDecodeError, Refusal):
+        is_one = False
+    if not is_one:
+        raise Unusable(
+            f"{policy} no es una política de testigos con su quórum (C2SP tlog-policy).",
+            f"{policy} is no policy of witnesses with its quorum (C2SP tlog-policy).",
+            "--witnesses",
+        )
+    # What says nothing is not signed: comments, blank lines, tabs.
+    plain = [" ".join(line.split()) for line in text.split("\n")]
+    lines = [line for line in plain if line and not line.startswith("#")]
+    return Witnesses(lines, DEFAULT_UNWITNESSED_S, ACCEPT_ALL)
+
+
+def address(url: str) -> str:
     """Return the address without a closing slash."""
     try:
         parts = urlsplit(url)

@@ -27,6 +27,8 @@ from exchange.errors import Code, Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.cli.demo_attack import Attack
+    from exchange.model.trust import Witnesses
 
 PASSPHRASE_BYTES = 16
 _READY_S = 20
@@ -44,8 +46,15 @@ _READY_S = 20
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Folder of drafts to tell the case with, instead of those that came along.",
 )
+@click.option(
+    "--attack",
+    type=click.Choice(["fork", "rollback"]),
+    help="Instead of the case, attack a node that has a witness, and see who notices.",
+)
 @verb
-def demo(session: Session, once: bool, keep: Path | None, inputs: Path | None) -> None:
+def demo(
+    session: Session, once: bool, keep: Path | None, inputs: Path | None, attack: Attack | None
+) -> None:
     """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
     source = inputs or resources.schemas() / "v1" / "examples"
     demo_inputs.look_at(source)
@@ -55,6 +64,9 @@ def demo(session: Session, once: bool, keep: Path | None, inputs: Path | None) -
     )
     with _folder(keep) as folder:
         drafts = Drafts(source, folder / "drafts", None if inputs else world.now())
+        if attack is not None:
+            _attack(session, folder, drafts, attack)
+            return
         stage = _founded(folder, drafts, session)
         with running(folder / "node", stage.port, stage.environment):
             play(stage)
@@ -80,13 +92,37 @@ def _summary(stage: Stage, *, is_kept: bool, goes_on: bool) -> dict[str, Any]:
     }
 
 
-def _founded(folder: Path, drafts: Drafts, session: Session) -> Stage:
+def _attack(session: Session, folder: Path, drafts: Drafts, kind: Attack) -> None:
+    from exchange.cli import demo_attack  # noqa: PLC0415
+
+    secret, port = world.randomness(PASSPHRASE_BYTES).hex(), free_port()
+    witness = folder / "witness"
+    witnesses = demo_attack.found(witness, port, secret)
+    stage = _founded(folder, drafts, session, secret, witnesses)
+    environment = stage.environment
+    servers = demo_attack.Servers(
+        lambda: running(folder / "node", stage.port, environment),
+        lambda: running(witness, port, environment, "witness", "up"),
+    )
+    demo_attack.play(stage, servers, kind)
+    if session.as_json:
+        output.show_json({"attack": kind, "told": stage.told, "folder": str(folder)})
+
+
+def _founded(
+    folder: Path,
+    drafts: Drafts,
+    session: Session,
+    secret: str = "",
+    witnesses: Witnesses | None = None,
+) -> Stage:
     session.say(
         "1. Se fundan el arreglo, las agencias y sus claves (firmas y sobres poscuánticos).",
         "1. The arrangement, the agencies and their keys (post-quantum) are founded.",
     )
-    port, secret = free_port(), world.randomness(PASSPHRASE_BYTES).hex()
-    place = found.write(folder, port, exercise.MEMBERS, exercise.feeds(), secret)
+    port, secret = free_port(), secret or world.randomness(PASSPHRASE_BYTES).hex()
+    members, feeds = exercise.MEMBERS, exercise.feeds()
+    place = found.write(folder, port, members, feeds, secret, witnesses)
     # The passphrase lies beside the keys: right for an exercise, and for nothing else.
     write_private(folder / "passphrase", f"{secret}\n".encode())
     environment = {
@@ -120,8 +156,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(state: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
-    """Run a node as a process of its own; end it by its own id.
+def running(state: Path, port: int, environment: dict[str, str], *words: str) -> Iterator[None]:
+    """Run a node, or what ``words`` name, as a process of its own; end it by its own id.
 
     It ends as well when this process does, however that comes about: then the pipe that it has
     for its standard input is at its end.
@@ -130,7 +166,8 @@ def running(state: Path, port: int, environment: dict[str, str]) -> Iterator[Non
         Fault: ``unavailable``: it did not come up; its diary says why.
     """
     diary = state / "diary.log"
-    command = ["up", "--state", str(state), "--listen", f"127.0.0.1:{port}", "--until-eof"]
+    listen = f"127.0.0.1:{port}"
+    command = [*(words or ["up"]), "--state", str(state), "--listen", listen, "--until-eof"]
     with (
         diary.open("ab") as out,
         subprocess.Popen(  # noqa: S603  (ourselves)

@@ -11,7 +11,7 @@ from exchange.cli import state, world
 from exchange.cli.home import Home, write_private
 from exchange.client.transport import Profile
 from exchange.custody import container, founding, ring
-from exchange.model.trust import Feed
+from exchange.model.trust import Feed, Witnesses
 from exchange.seal.software import SecretKey
 
 if TYPE_CHECKING:
@@ -34,15 +34,25 @@ class Place(NamedTuple):
     founded: Founded
 
 
-def write(
-    folder: Path, port: int, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+def write(  # noqa: PLR0913, PLR0917  (as below)
+    folder: Path,
+    port: int,
+    members: Sequence[MemberPlan],
+    feeds: Sequence[Feed],
+    secret: str,
+    witnesses: Witnesses | None = None,
 ) -> Place:
     """Found an exercise whose node will answer at a port of loopback; see ``write_at``."""
-    return write_at(folder, f"https://127.0.0.1:{port}", members, feeds, secret)
+    return write_at(folder, f"https://127.0.0.1:{port}", members, feeds, secret, witnesses)
 
 
-def write_at(
-    folder: Path, url: str, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+def write_at(  # noqa: PLR0913, PLR0917  (all that an exercise is founded on)
+    folder: Path,
+    url: str,
+    members: Sequence[MemberPlan],
+    feeds: Sequence[Feed],
+    secret: str,
+    witnesses: Witnesses | None = None,
 ) -> Place:
     """Found an exercise and write it: everything is there to start the node and post.
 
@@ -52,8 +62,9 @@ def write_at(
         members: the agencies.
         feeds: what may flow.
         secret: the passphrase of every key container.
+        witnesses: who must cosign the node's checkpoints; None: nobody.
     """
-    place, certificate = _write(folder, url, members, feeds, secret)
+    place, certificate = _write(folder, url, members, feeds, secret, witnesses)
     founded = place.founded
     _write_custodians(folder / CUSTODIANS, founded, secret)
     home = Home(place.home)
@@ -75,8 +86,13 @@ def write_node(
     return _write(folder, f"https://127.0.0.1:{port}", members, feeds, secret)[0]
 
 
-def _write(
-    folder: Path, url: str, members: Sequence[MemberPlan], feeds: Sequence[Feed], secret: str
+def _write(  # noqa: PLR0913, PLR0917  (as above)
+    folder: Path,
+    url: str,
+    members: Sequence[MemberPlan],
+    feeds: Sequence[Feed],
+    secret: str,
+    witnesses: Witnesses | None = None,
 ) -> tuple[Place, str]:
     """Found an exercise, write its node's folder, and return the node's certificate too."""
     now, seed = world.now(), world.randomness(32)
@@ -84,7 +100,8 @@ def _write(
     plans = [each for member in members for each in member.endpoints]
     suites = tuple(dict.fromkeys([founding.SUITE, *(each.suite for each in plans)]))
     founder = founding.Founder(world.randomness, now, suites)
-    founded = founding.found(founder, members, founding.NodePlan(NODE, url, tls), feeds)
+    node_plan = founding.NodePlan(NODE, url, tls)
+    founded = founding.found(founder, members, node_plan, feeds, witnesses)
     node = _write_node(folder / "node", founded, certificate, seed, secret)
     return Place(node, folder / "home", founded), certificate
 

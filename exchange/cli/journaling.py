@@ -109,6 +109,26 @@ def _readable(second: ShippedFiles, size: int, tell: Callable[[int, int], None])
         return _Second(readable, readable + 1)
 
 
+@journal.command("keys")
+@_STATE
+@verb
+def keys(session: Session, folder: Path) -> None:
+    """Print the journal's public keys, as a witness lists them (C2SP tlog-policy).
+
+    Needs the passphrase: what is printed are the keys that this node signs with.
+    """
+    from exchange.cli.serve import log_signers  # noqa: PLC0415
+
+    here = _state(folder)
+    signers = log_signers(here.settings().node, here.secrets())
+    lines = [f"log {signer.key}" for signer in signers]
+    if session.as_json:
+        output.show_json({"log": signers[0].key.name, "lines": lines})
+        return
+    for line in lines:
+        click.echo(line)
+
+
 @journal.command()
 @_STATE
 @verb

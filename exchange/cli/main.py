@@ -56,6 +56,7 @@ VERBS = {
     "inspect": "exchange.cli.looking:inspect",
     "audit": "exchange.cli.auditing:audit",
     "journal": "exchange.cli.journaling:journal",
+    "witness": "exchange.cli.witnessing:witness",
     "backup": "exchange.cli.backup:backup",
     "restore": "exchange.cli.backup:restore",
     "bench": "exchange.cli.bench:bench",

@@ -62,6 +62,17 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
     from exchange.cli.serve import How, run  # noqa: PLC0415
     from exchange.cli.state import State  # noqa: PLC0415
 
+    address = address_of(listen)
+
+    def say() -> None:
+        session.say(f"Nodo en {listen}", f"Node at {listen}")
+
+    how = How(address, checkpoint_every, until_eof=until_eof)
+    run(State(folder, second_is_new=second_anew), how, say)
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """Return host and port of an address to answer at."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) < 65536:
         raise Unusable(
@@ -69,12 +80,7 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
             f"{listen} is not of the form HOST:PORT, as 127.0.0.1:8443 is.",
             "--listen",
         )
-
-    def say() -> None:
-        session.say(f"Nodo en {listen}", f"Node at {listen}")
-
-    how = How((host, int(port)), checkpoint_every, until_eof=until_eof)
-    run(State(folder, second_is_new=second_anew), how, say)
+    return host, int(port)
 
 
 @click.command()

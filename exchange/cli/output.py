@@ -38,6 +38,8 @@ ALARMS = frozenset(
         Code.CHAIN_DIFFERS,
         Code.STALE_HEAD,
         Code.HEAD_WENT_BACK,
+        Code.JOURNAL_FORKED,
+        Code.STALE_WITNESS,
     }
 )
 

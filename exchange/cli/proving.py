@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange import render
-from exchange.cli import output, world
+from exchange.cli import output, witnessed, world
 from exchange.cli.times import zulu
 from exchange.client.proving import Proven
 from exchange.errors import Refusal
@@ -48,14 +48,15 @@ def conclude(outcome: Outcome, session: Session) -> None:
 def line(proven: Proven) -> tuple[str, str]:
     """Return what is proved, in Spanish and in English."""
     when = zulu(proven.signed)
+    vouched = witnessed.line(proven.quorum, witnessed.values(proven.witnessed))
     spanish = (
         f"Nada falta: los {proven.count} elementos que se le deben entre los primeros "
         f"{proven.covered} asientos están aquí, y los {proven.trust} documentos de confianza; "
-        f"punto de control de {proven.size} asientos, firmado {when}."
+        f"punto de control de {proven.size} asientos, firmado {when}.\n{vouched[0]}"
     )
     english = (
         f"Nothing is missing: all {proven.count} items owed to you among the first "
         f"{proven.covered} entries are here, and all {proven.trust} trust documents; "
-        f"checkpoint of {proven.size} entries, signed {when}."
+        f"checkpoint of {proven.size} entries, signed {when}.\n{vouched[1]}"
     )
     return spanish, english

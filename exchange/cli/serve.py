@@ -21,6 +21,7 @@ from exchange.cli import state, world
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
+from exchange.link.courier import Courier
 from exchange.node.accepting import Acceptor
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
@@ -96,36 +97,41 @@ async def opened(
     secrets = here.secrets()
     session_key = here.session_key(world.randomness(32))
     with ThreadPoolExecutor(2, thread_name_prefix="consider") as executor:
-        node = await Node.open(
-            SqliteStore.open(here.journal, has_threads=has_threads),
-            Settings(
-                node=settings.node,
-                signer=SoftwareSigner.of(secrets.of("sign")),
-                clock_ms=world.clock_ms,
-                monotonic_ms=world.monotonic_ms,
-                randomness=world.randomness,
-                executor=executor,
-                blobs=BlobFiles(here.blobs, world.clock_ms, allowance, here.second_folder()),
-                pledge=PledgeFile(here.pledge),
-                second=here.second(),
-                least_epoch=settings.restored,
-            ),
-            Identity(
-                anchor=settings.anchor,
-                log=log_signers(settings.node, secrets),
-                session_key=session_key,
-            ),
-            checkpoint_s,
-        )
-        try:
-            await take_in(node, here.documents())
-            certificate, tls = here.certificate(), secrets.of("tls")[0].seed
-            # Found out here, where somebody is told: a front could only end.
-            state.server_context(certificate, tls)
-            journal, kept = str(here.journal), settings.kept_bytes
-            yield node, Secrets(journal, session_key, certificate, tls, kept)
-        finally:
-            await node.close()
+        async with Courier() as courier:
+            node = await Node.open(
+                SqliteStore.open(here.journal, has_threads=has_threads),
+                Settings(
+                    node=settings.node,
+                    signer=SoftwareSigner.of(secrets.of("sign")),
+                    clock_ms=world.clock_ms,
+                    monotonic_ms=world.monotonic_ms,
+                    randomness=world.randomness,
+                    executor=executor,
+                    blobs=BlobFiles(
+                        here.blobs, world.clock_ms, allowance, here.second_folder()
+                    ),
+                    pledge=PledgeFile(here.pledge),
+                    cosigned=PledgeFile(here.cosigned),
+                    courier=courier,
+                    second=here.second(),
+                    least_epoch=settings.restored,
+                ),
+                Identity(
+                    anchor=settings.anchor,
+                    log=log_signers(settings.node, secrets),
+                    session_key=session_key,
+                ),
+                checkpoint_s,
+            )
+            try:
+                await take_in(node, here.documents())
+                certificate, tls = here.certificate(), secrets.of("tls")[0].seed
+                # Found out here, where somebody is told: a front could only end.
+                state.server_context(certificate, tls)
+                journal, kept = str(here.journal), settings.kept_bytes
+                yield node, Secrets(journal, session_key, certificate, tls, kept)
+            finally:
+                await node.close()
 
 
 def _fronts() -> int:
@@ -169,7 +175,7 @@ async def _until_told(
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     if how.until_eof:
-        _call_at_eof(asyncio.get_running_loop(), stop.set)
+        call_at_eof(asyncio.get_running_loop(), stop.set)
     host = how.address[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server(how.address, family=family, backlog=_BACKLOG) as listening:
@@ -181,7 +187,7 @@ async def _until_told(
         _log.info("stopping", node=node.name, size=node.size)
 
 
-def _call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+def call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
     """Have ``end`` called in the loop when standard input ends; what is in it means nothing."""
 
     def wait() -> None:

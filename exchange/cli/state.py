@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, SESSION_KEY, TRUST = "journal.db", "session.key", "trust"
-BLOBS, SIGNED = "blobs", "signed.note"
+BLOBS, SIGNED, COSIGNED = "blobs", "signed.note", "cosigned.note"
 # Which second place was shipped to last.
 SHIPPED_TO = "shipped-to"
 _TEN_YEARS = dt.timedelta(days=3650)
@@ -72,6 +72,11 @@ class State:
     def pledge(self) -> Path:
         """Where the newest checkpoint is kept apart from the journal."""
         return self.folder / SIGNED
+
+    @property
+    def cosigned(self) -> Path:
+        """Where the newest checkpoint that a quorum of witnesses cosigned is kept."""
+        return self.folder / COSIGNED
 
     def second(self) -> ShippedFiles | None:
         """Return the second place, if this node was given one; a relative path is from here."""

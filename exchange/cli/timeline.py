@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, world
+from exchange.cli import ageing, witnessed, world
 from exchange.cli.times import zulu, zulu_ms
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def show(session: Session, told: dict[str, Any]) -> None:
     """Print what ``trace`` tells."""
     click.echo(f"{told['id']}  {told['type'].upper()}")
     _lines(session, told["steps"])
+    if "quorum" in told:
+        witnessed.say(session, told)
     for each in told["recipients"]:
         _holder(session, each, told["target_s"], "")
     for each in told["holders"]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, away, naming, output, timeline
+from exchange.cli import ageing, away, naming, output, timeline, witnessed
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.client import story
@@ -81,7 +81,7 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
                     # Nothing more became of it: why is all that there is to tell.
                     raise refused.why.error()
             raise Refusal(Code.NOT_FOUND, "/outbox", id=named)
-        of, why = await _asked(agency, of)
+        of, why, vouched = await _asked(agency, of)
         if of.facts is None:
             return {**_sealed(of.header), **_waiting(of.header, why, outbox.waits(named))}
         shown = await agency.known()
@@ -95,6 +95,7 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
             "node": agency.profile.node,
             "accepted": zulu_ms(of.facts.taken_ms),
             "target_s": told.view.agreed().target_s(of.header.precedence),
+            **vouched,
             "steps": [_sealed_step(of.header), _recorded(of, of.facts)],
             "recipients": [told.recipient(name) for name in of.header.to],
             "holders": [told.recipient(name) for name in told.others()],
@@ -103,10 +104,11 @@ async def _trace(session: Session, identity: str) -> dict[str, Any]:
         }
 
 
-async def _asked(agency: Agency, of: Posted) -> tuple[Posted, Reason | None]:
+async def _asked(agency: Agency, of: Posted) -> tuple[Posted, Reason | None, dict[str, Any]]:
     """Return a bulletin with the receipt that its node gives now, or why there is none.
 
     While the node is away the receipt that is kept here has to do: it was verified.
+    And who vouches for it, beside the node.
 
     Raises:
         Refusal, Fault: the node does not give, or denies, what its receipt here says.
@@ -119,14 +121,15 @@ async def _asked(agency: Agency, of: Posted) -> tuple[Posted, Reason | None]:
         receipt, facts = await agency.receipt(identity, envelope)
     except ExchangeError as error:
         if is_away(error):
-            return of, "node-away"
+            return of, "node-away", {}
         if of.facts is not None:
             raise
         if error.code is not Code.NOT_FOUND:
             raise
-        return of, "not-recorded"
+        return of, "not-recorded", {}
     taken = facts if isinstance(facts, entries.Accepted) else None
-    return story.Posted(of.header, of.digest, receipt.index, taken), None
+    vouched = await witnessed.of_receipt(agency, receipt, envelope.header)
+    return story.Posted(of.header, of.digest, receipt.index, taken), None, vouched
 
 
 def _sealed(header: Header) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from exchange.cli import output, progress
 from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
+from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
 from exchange.errors import Fault, Refusal
 
@@ -101,6 +102,10 @@ _CHECKS = {
             "no es el diario del punto guardado aparte: cortado, bifurcado o de otro nodo",
             "not the journal of the checkpoint kept elsewhere: cut off, forked, another node's",
         ),
+    ),
+    "cosigned": (
+        ("puntos de control con quórum de testigos", "checkpoints with a quorum of witnesses"),
+        ("una cofirma no vale, o no hay quórum", "a cosignature does not hold, or no quorum"),
     ),
 }  # fmt: skip
 
@@ -264,11 +269,34 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
             if spanish
             else f"{report.purged} of {report.attached} attachments are marked as purged"
         )
+    yield _witnessed(report, spanish=spanish)
     if report.ok:
         yield _checked_es(report) if spanish else _checked_en(report)
     else:
         yield "ALTERADO." if spanish else "TAMPERED."
     yield from _hints(report, spanish=spanish)
+
+
+def _witnessed(report: Report, *, spanish: bool) -> str:
+    """Say who vouches for it besides its node, and up to where."""
+    if report.witnessed_at is not None:
+        size, when = report.witnessed, zulu(report.witnessed_at)
+        return (
+            f"testigos: quórum hasta {size} asientos, a las {when}"
+            if spanish
+            else f"witnesses: a quorum up to {size} entries, as of {when}"
+        )
+    if report.quorum == "none":
+        return (
+            "testigos: ninguno, según el arreglo (quorum none)"
+            if spanish
+            else "witnesses: none, by the arrangement (quorum none)"
+        )
+    return (
+        "testigos: ninguno hasta ahora, y el arreglo pide quórum"
+        if spanish
+        else "witnesses: none so far, and the arrangement asks for a quorum"
+    )
 
 
 def _hints(report: Report, *, spanish: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import away, output, world
+from exchange.cli import away, output, witnessed, world
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.outboxing import warn
@@ -82,6 +82,12 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @_DRY
 @_QUEUE
 @_YES
+@click.option(
+    "--witnessed",
+    "witnessed_too",
+    is_flag=True,
+    help="Wait, up to 30 seconds, until witnesses vouch for the receipt.",
+)
 @verb
 def post(  # noqa: PLR0913  (one for each option)
     session: Session,
@@ -92,13 +98,14 @@ def post(  # noqa: PLR0913  (one for each option)
     dry_run: bool,
     queue: bool,
     yes: bool,
+    witnessed_too: bool,
 ) -> None:
     """Seal and post a draft, after showing exactly who will be able to read it.
 
     While the node is away it is sealed and waits (exit code 7): `outbox send` sends it.
     """
     sending = None if dry_run else yes
-    _run(session, _Wanted(_read(file), target, attach, sending, queue))
+    _run(session, _Wanted(_read(file), target, attach, sending, queue, witnessed_too))
 
 
 @click.command()
@@ -128,7 +135,7 @@ class _Wanted(NamedTuple):
     """What is to be sealed, and how far it goes.
 
     ``sending`` is None where nothing is sent, and True where no question is asked; ``queue``
-    has it wait in the outbox.
+    has it wait in the outbox. ``witnessed`` waits for whoever vouches for its receipt.
     """
 
     draft: Draft
@@ -136,6 +143,7 @@ class _Wanted(NamedTuple):
     attach: Sequence[Path] = ()
     sending: bool | None = None
     queue: bool = False
+    witnessed: bool = False
 
     def mark(self) -> str:
         """Return what tells it from everything else that is posted."""
@@ -212,7 +220,7 @@ async def _post(session: Session, wanted: _Wanted) -> bool:
     mark = wanted.mark()
     async with session.context().agency() as agency:
         if wanted.sending is not None:
-            taken = await _taken_up(session, agency, mark, queue=wanted.queue)
+            taken = await _taken_up(session, agency, mark, wanted)
             if taken is not None:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None
@@ -229,17 +237,18 @@ async def _post(session: Session, wanted: _Wanted) -> bool:
         if wanted.queue or prepared.as_of_ms is not None:
             identity = await agency.queue(prepared, mark, _teller(session))
             if receipt := agency.world.outbox.receipt(identity):
-                return _told_meanwhile(session, agency, mark, receipt, review)
+                return await _told_meanwhile(session, agency, mark, receipt, review)
             why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
             _tell_queued(session, agency, mark, None if wanted.queue else why, review)
             return wanted.queue
-        return await _send(session, agency, prepared, mark, review)
+        return await _send(session, agency, prepared, mark, wait=wanted.witnessed)
 
 
 async def _send(
-    session: Session, agency: Agency, prepared: Prepared, mark: str, review: dict[str, Any]
+    session: Session, agency: Agency, prepared: Prepared, mark: str, *, wait: bool
 ) -> bool:
     """Seal and post what was reviewed; return as ``_post``."""
+    review = _review(session, prepared)
     try:
         with named(prepared.header.id):
             receipt = await agency.post(prepared, mark, _teller(session))
@@ -249,13 +258,13 @@ async def _send(
         _tell_queued(session, agency, mark, fault, review)
         return False
     if agency.world.outbox.receipt(prepared.header.id) is None:
-        return _told_meanwhile(session, agency, mark, receipt, review)
-    _tell(session, prepared.header.id, receipt, review)
+        return await _told_meanwhile(session, agency, mark, receipt, review)
+    await _tell(session, agency, (prepared.header.id, receipt), review, wait=wait)
     agency.world.outbox.forget(mark)
     return True
 
 
-def _told_meanwhile(
+async def _told_meanwhile(
     session: Session, agency: Agency, mark: str, receipt: Receipt, review: dict[str, Any]
 ) -> bool:
     """Tell of the same draft, posted by another command while this one was at it."""
@@ -264,7 +273,8 @@ def _told_meanwhile(
         "Another command posted this very draft meanwhile; it is not sealed again.",
     )
     box = agency.world.outbox
-    _tell(session, box.led(mark) or "", receipt, {**review, "again": True})
+    posted, again = (box.led(mark) or "", receipt), {**review, "again": True}
+    await _tell(session, agency, posted, again, wait=False)
     box.forget(mark)
     return True
 
@@ -293,14 +303,28 @@ def _tell_queued(
     box.tell(mark)
 
 
-def _tell(session: Session, identity: str, receipt: Receipt, more: dict[str, Any]) -> None:
-    if session.as_json:
-        told = {"sent": True, "id": identity, "index": receipt.index, "node": receipt.node}
-        output.show_json({**more, **told})
+async def _tell(
+    session: Session,
+    agency: Agency,
+    posted: tuple[str, Receipt],
+    more: dict[str, Any],
+    *,
+    wait: bool,
+) -> None:
+    identity, receipt = posted
     session.say(
         f"Recibo: {identity} es el asiento {receipt.index} del nodo {receipt.node}.",
         f"Receipt: {identity} is entry {receipt.index} of node {receipt.node}.",
     )
+    vouched = witnessed.unasked(agency, receipt)
+    if wait and (envelope := agency.world.outbox.envelope(identity)):
+        header = envelope.header
+        vouched = await witnessed.of_receipt(agency, receipt, header, wait=True)
+    if session.as_json:
+        told = {"sent": True, "id": identity, "index": receipt.index, "node": receipt.node}
+        output.show_json({**more, **told, **vouched})
+    else:
+        witnessed.say(session, vouched)
 
 
 def _file_mark(path: Path) -> tuple[str, str]:
@@ -312,13 +336,15 @@ def _file_mark(path: Path) -> tuple[str, str]:
         raise unreadable(path, error, "--attach") from error
 
 
-async def _taken_up(session: Session, agency: Agency, mark: str, *, queue: bool) -> bool | None:
+async def _taken_up(
+    session: Session, agency: Agency, mark: str, wanted: _Wanted
+) -> bool | None:
     """Resolve what was left without an answer.
 
     Returns:
         As ``_post``, where this very draft was among it; None where it is still to be sealed.
     """
-    box = agency.world.outbox
+    box, queue = agency.world.outbox, wanted.queue
     mine = agency.begin(mark)
     if queue and mine is not None and box.waits(mine):
         _tell_queued(session, agency, mark, None, {"again": True})
@@ -350,7 +376,7 @@ async def _taken_up(session: Session, agency: Agency, mark: str, *, queue: bool)
         "Este mismo borrador ya se envió; no se sella otra vez.",
         "This very draft was posted already; it is not sealed again.",
     )
-    _tell(session, *posted, {"again": True})
+    await _tell(session, agency, posted, {"again": True}, wait=wanted.witnessed)
     box.forget(mark)
     return True
 

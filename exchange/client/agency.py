@@ -30,8 +30,10 @@ from exchange.client import (
     granting,
     opening,
     reading,
+    recorded,
     resuming,
     story,
+    witnessing,
 )
 from exchange.client.attaching import untold
 from exchange.client.attachments import Attachments
@@ -46,6 +48,7 @@ from exchange.client.proving import Prover
 from exchange.client.transport import Profile, Transport, certificate_digest, is_away
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal.tree import leaf_hash
 from exchange.model import objects
 from exchange.model.identity import uuid7
 from exchange.policy.expiry import lapses
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from exchange.client.proving import Proven
     from exchange.client.reading import Delivered, Item
     from exchange.client.seen import SeenHead
+    from exchange.client.witnessing import Vouched
     from exchange.model.bulletin.blocks import Target
     from exchange.model.codes import Codes
     from exchange.model.draft import Draft
@@ -350,6 +354,24 @@ class Agency:
             Fault: it does not hold.
         """
         return await self._poster.receipt(identity, envelope)
+
+    async def witnessed(self, receipt: Receipt, posted: bytes) -> Vouched | None:
+        """Return which quorum of witnesses vouches for a receipt's entry, if one does yet.
+
+        Args:
+            receipt: verified, of our home node.
+            posted: the object that was posted, byte for byte.
+
+        Raises:
+            Refusal: what the node shows for it does not hold.
+            Fault: it does not answer.
+        """
+        view = self.trust.newest
+        entry = recorded.entry_of(receipt, posted)
+        node = view.nodes[self.profile.node]
+        return await witnessing.of_entry(
+            self.transport, receipt.index, leaf_hash(entry), node, view
+        )
 
     async def resume(
         self, tell: Tell = untold, trouble: resuming.Trouble = resuming.untroubled

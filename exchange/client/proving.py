@@ -2,8 +2,9 @@
 
 What is proved, and from what. The checkpoint is signed by the node's log keys, and recent. The
 inbox-heads entry is under it. This endpoint's head has its one place in that entry's map. Count
-and chain are those of the items that are here, by our own folding. And the journal goes on from
-the one that was seen last. What a head covers ends at its entry; what came since is not judged.
+and chain are those of the items that are here, by our own folding. The journal goes on from the
+one that was seen last, and, where the arrangement asks for witnesses, from the newest that a
+quorum of them cosigned. What a head covers ends at its entry; what came since is not judged.
 
 A node that leaves an item out of head and inbox alike is not found out here, by its victim
 alone: it is by auditors, who fold the same heads from all entries, and by the item's receipt.
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from exchange.client import witnessing
 from exchange.client.seen import Seen
+from exchange.client.witnessing import Vouched
 from exchange.errors import Code, Refusal
-from exchange.journal import bundle, heads
+from exchange.journal import bundle, forks, heads
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.heads import InboxHead, Place
 from exchange.journal.logkeys import log_keys, origin_of
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from exchange.client.seen import SeenHead
     from exchange.client.transport import Profile, Transport
     from exchange.client.trust import TrustLog
+    from exchange.errors import Fact
+    from exchange.journal.forks import Evidence
+    from exchange.journal.note import VerifierKey
     from exchange.model.view import View
     from exchange.model.wire import Heads, OwnHead
 
@@ -54,6 +60,8 @@ class Proven(msgspec.Struct, frozen=True):
         entry: index of the inbox-heads entry.
         size: of the checkpoint that it is under.
         signed: when the node signed that last, in seconds UTC.
+        quorum: whether witnesses must vouch for the journal, by the arrangement.
+        witnessed: who did, and as of when; None where none must, or none has yet.
     """
 
     endpoint: str
@@ -64,6 +72,8 @@ class Proven(msgspec.Struct, frozen=True):
     entry: int
     size: int
     signed: int
+    quorum: str = "none"
+    witnessed: Vouched | None = None
 
 
 class Prover:
@@ -93,8 +103,9 @@ class Prover:
 
         Raises:
             Refusal: an alarm: ``inbox-gap``, ``item-withheld``, ``chain-differs``,
-                ``stale-head`` or ``head-went-back``; or what the node told does not hold:
-                ``bad-checkpoint``, ``bad-proof``; or ``not-found``: there is no checkpoint yet.
+                ``stale-head``, ``head-went-back``, ``journal-forked`` or ``stale-witness``; or
+                what the node told does not hold: ``bad-checkpoint``, ``bad-proof``; or
+                ``not-found``: there is no checkpoint yet.
             Fault: the node does not answer; or ``head-memory``, ``file``: see ``SeenHead``.
         """
         profile, held = self._profile, self._inbox.held
@@ -104,7 +115,9 @@ class Prover:
         # Asked for after the heads: a document that came in between would seem withheld.
         view = await refresh()
         told = verify(answer, profile.endpoint, profile.node, self._trust)
-        _must_go_on(told, answer.consistency, seen)
+        accuse = memory.accuse if memory else _unkept
+        _must_go_on(told, answer.consistency, seen, accuse)
+        vouched = _vouched(answer, told, view, accuse)
         await self._inbox.fill(told.own.count)
         _must_hold_on(held, seen)
         if memory is not None:
@@ -112,7 +125,8 @@ class Prover:
             memory.keep(_to_remember(told, profile))
         _must_be_fresh(told, view, now())
         _must_be("/own", told.own, held.before(told.facts.size))
-        return _proven(told, profile)
+        witnessing.must_be_recent(vouched, view, now())
+        return _proven(told, profile, view, vouched)
 
 
 class Told(NamedTuple):
@@ -124,6 +138,9 @@ class Told(NamedTuple):
     signed: int
     own: InboxHead
     trust: InboxHead
+    note: bytes
+    origin: str
+    log: list[VerifierKey]
 
 
 def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
@@ -142,7 +159,7 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
     facts = entries.decode(entry).facts
     if not isinstance(facts, entries.InboxHeads):
         raise Refusal(Code.BAD_PROOF, "/entry", found=entries.kind_of(facts))
-    checkpoint, signed = _signed(proof, leaf_hash(entry), node, trust)
+    checkpoint, signed, log = _signed(proof, leaf_hash(entry), node, trust)
     if facts.size > proof.index:
         raise Refusal(Code.BAD_PROOF, "/entry/size", found=facts.size)
     here = trust.head_before(facts.size).count
@@ -154,13 +171,14 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
     root = unb64(facts.root)
     own = _placed(answer.own, endpoint, known, root)
     documents = _placed(answer.trust, TRUST_INBOX, known, root)
-    return Told(facts, proof.index, checkpoint, signed, own, documents)
+    origin = origin_of(node)
+    return Told(facts, proof.index, checkpoint, signed, own, documents, proof.note, origin, log)
 
 
 def _signed(
     proof: bundle.TlogProof, leaf: bytes, node: str, trust: TrustLog
-) -> tuple[c2sp.Checkpoint, int]:
-    """Return the checkpoint that an entry is under, and when it was signed last."""
+) -> tuple[c2sp.Checkpoint, int, list[VerifierKey]]:
+    """Return the checkpoint that an entry is under, when it was signed, and by which keys."""
     size = c2sp.parse(proof.note).size
     # A log's keys may have changed since; what is dated anew is signed with those in force.
     views = [trust.newest, trust.before(size).view]
@@ -173,7 +191,7 @@ def _signed(
         except Refusal as refusal:
             refused = refusal
             continue
-        return found.checkpoint, found.at(keys[1]) or 0
+        return found.checkpoint, found.at(keys[1]) or 0, keys
     raise refused
 
 
@@ -184,7 +202,9 @@ def _placed(told: OwnHead, name: str, known: list[str], root: bytes) -> InboxHea
     return head
 
 
-def _must_go_on(told: Told, consistency: list[str], seen: Seen | None) -> None:
+def _must_go_on(
+    told: Told, consistency: list[str], seen: Seen | None, accuse: Callable[[Evidence], str]
+) -> None:
     """Hold a checkpoint to the one that was seen last: as long at least, and of the same past.
 
     Raises:
@@ -193,15 +213,51 @@ def _must_go_on(told: Told, consistency: list[str], seen: Seen | None) -> None:
     if seen is None:
         return
     size, root = told.checkpoint.size, told.checkpoint.root
+    path = [unb64(step) for step in consistency]
+
+    def went_back(at: str) -> Refusal:
+        facts: dict[str, Fact] = {"expected": seen.size, "found": size}
+        if seen.note:
+            facts["evidence"] = accuse(forks.of(seen.note.encode(), told.note, path))
+        return Refusal(Code.HEAD_WENT_BACK, at, **facts)
+
     if size < seen.size:
-        raise Refusal(Code.HEAD_WENT_BACK, "/size", expected=seen.size, found=size)
+        raise went_back("/size")
     if told.own.count < seen.count:
         raise Refusal(Code.HEAD_WENT_BACK, "/own")
-    path = [unb64(step) for step in consistency]
     try:
         verify_consistency(seen.size, size, path, unb64(seen.root), root)
     except Refusal as refusal:
-        raise Refusal(Code.HEAD_WENT_BACK, "/root", expected=seen.size, found=size) from refusal
+        raise went_back("/root") from refusal
+
+
+def _vouched(
+    answer: Heads, told: Told, view: View, accuse: Callable[[Evidence], str]
+) -> Vouched | None:
+    """Return who vouches for the journal that is shown here; None where nobody must, or does.
+
+    Raises:
+        Refusal: ``journal-forked``: they vouch for another; or ``bad-checkpoint``,
+            ``bad-proof``: what the node says of it does not hold.
+    """
+    if not answer.cosigned:
+        return None
+    note = answer.cosigned.encode()
+    found = witnessing.cosigned(note, view, told.origin, told.log)
+    if found is None:
+        return None
+    checkpoint, vouched = found
+    if checkpoint.size > told.checkpoint.size:
+        raise Refusal(Code.BAD_PROOF, "/cosigned", found=checkpoint.size)
+    path = [unb64(step) for step in answer.witnessed]
+    shown = (told.checkpoint, told.note)
+    witnessing.must_be_one_journal((checkpoint, note), shown, path, accuse)
+    return vouched
+
+
+def _unkept(_: Evidence) -> str:
+    """Keep nothing: who remembers nothing has nowhere to."""
+    return ""
 
 
 def _must_be_fresh(told: Told, view: View, now: int) -> None:
@@ -235,10 +291,11 @@ def _to_remember(told: Told, profile: Profile) -> Seen:
     """Return what the next checkpoint must go on from."""
     size, root = told.checkpoint.size, b64(told.checkpoint.root)
     own = told.own
-    return Seen(profile.anchor, profile.node, size, root, own.count, b64(own.chain))
+    note = told.note.decode()
+    return Seen(profile.anchor, profile.node, size, root, own.count, b64(own.chain), note)
 
 
-def _proven(told: Told, profile: Profile) -> Proven:
+def _proven(told: Told, profile: Profile, view: View, vouched: Vouched | None) -> Proven:
     return Proven(
         endpoint=profile.endpoint,
         node=profile.node,
@@ -248,6 +305,8 @@ def _proven(told: Told, profile: Profile) -> Proven:
         entry=told.entry,
         size=told.checkpoint.size,
         signed=told.signed,
+        quorum=view.agreed().quorum,
+        witnessed=vouched,
     )
 
 

@@ -11,6 +11,7 @@ from exchange.model import header as headers
 from exchange.model import metadata, objects
 from exchange.model.entry import Facts
 from exchange.model.identity import digest
+from exchange.model.objects import Receipt
 from exchange.seal import jws
 
 _KINDS: dict[str, type[Facts]] = {
@@ -21,6 +22,16 @@ _KINDS: dict[str, type[Facts]] = {
     objects.CONFIRMATION_TYP: entries.Confirmed,
     objects.SUBSCRIPTION_TYP: entries.Trust,
 }
+
+
+def entry_of(receipt: Receipt, posted: bytes) -> bytes:
+    """Return the entry that a receipt is for, from what was posted.
+
+    Raises:
+        Refusal: ``bad-proof``: it is not of this object.
+    """
+    line = receipt.facts.encode() + b"\n"
+    return line + object_in(entries.decode(line).facts, posted)
 
 
 def object_in(facts: Facts, posted: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """The newest checkpoint that was verified, on disk, and what the inbox held under it.
 
-A node cannot go back behind it later, nor go on from another past.
+A node cannot go back behind it later, nor go on from another past. What shows that it tried is
+kept beside it, in ``evidence/``.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client.files import write_durably
 from exchange.client.remembered import Remembered
-from exchange.errors import Code
-from exchange.model.identity import Count, Digest, Word
+from exchange.errors import Code, Fault
+from exchange.model.identity import Count, Digest, Word, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from exchange.journal.forks import Evidence
+
+EVIDENCE = "evidence"
 
 
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +32,8 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: Digest
     count: Count
     chain: Digest
+    # As the node signed it; empty in what was remembered before this was kept.
+    note: str = ""
 
 
 class SeenHead:
@@ -34,6 +42,7 @@ class SeenHead:
     def __init__(self, path: Path) -> None:
         """Use this file; it is made when the first checkpoint was verified."""
         self._file = Remembered(path, Seen, Code.HEAD_MEMORY)
+        self._evidence = path.with_name(EVIDENCE)
 
     def read(self, anchor: str, node: str) -> Seen | None:
         """Return what was seen of this node under this anchor, if anything.
@@ -51,3 +60,19 @@ class SeenHead:
             Fault: ``file``: it cannot be written.
         """
         self._file.keep(seen)
+
+    def accuse(self, evidence: Evidence) -> str:
+        """Keep two checkpoints of a node that cannot both be of one journal; return where.
+
+        Raises:
+            Fault: ``file``: it cannot be written.
+        """
+        raw = evidence.encode()
+        path = self._evidence / f"{digest(raw)}.evidence"
+        try:
+            self._evidence.mkdir(mode=0o700, exist_ok=True)
+            if not path.exists():
+                write_durably(path, raw)
+        except OSError as error:
+            raise Fault(Code.FILE, name=str(path), found=type(error).__name__) from error
+        return str(path)

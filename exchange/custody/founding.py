@@ -19,6 +19,7 @@ from exchange.model.trust import (
     Limits,
     Member,
     Node,
+    Witnesses,
     encode,
 )
 from exchange.model.view import Custodians, View
@@ -74,12 +75,16 @@ class MemberPlan(NamedTuple):
 
 
 class NodePlan(NamedTuple):
-    """The node to found: its name, where it answers, its certificate's digest, its suite."""
+    """The node to found: its name, where it answers, its certificate's digest, its suite.
+
+    ``timely_s`` is for how long its first timestamp is good.
+    """
 
     name: str
     url: str
     tls: str
     suite: SuiteId = SUITE
+    timely_s: int = trust_online.LIFETIME_S
 
 
 class Founded(NamedTuple):
@@ -234,7 +239,7 @@ def found(
     members: Sequence[MemberPlan],
     node: NodePlan,
     feeds: Sequence[Feed],
-    timely_s: int = trust_online.LIFETIME_S,
+    witnesses: Witnesses | None = None,
 ) -> Founded:
     """Make everybody's keys, and the documents that begin an exchange, in order.
 
@@ -243,7 +248,7 @@ def found(
         members: the agencies and their endpoints.
         node: the one node that serves both nations.
         feeds: what the arrangement lets flow.
-        timely_s: for how long the node's first timestamp is good.
+        witnesses: who must cosign the node's checkpoints; None: nobody.
     """
     secrets = {
         plan.id: founder.new_endpoint(plan.id, plan.suite)
@@ -262,7 +267,8 @@ def found(
         documents.append(made)
 
     view = trust.apply(documents[0], view, 0, now, is_known=True)
-    add(founder.rearranged(view, arrangement(feeds, now, suites=founder.suites)))
+    agreed = arrangement(feeds, now, suites=founder.suites, witnesses=witnesses)
+    add(founder.rearranged(view, agreed))
     for nation in _nations():
         listed: list[Document] = [
             founder.member(each, secrets) for each in members if each.nation == nation
@@ -271,7 +277,7 @@ def found(
         for part in _parts(listed):
             add(founder.of_nation(view, nation, part))
     signer = SoftwareSigner.of(node_secrets.of("sign"))
-    stamp = trust_online.make(node.name, view, signer, now, timely_s)
+    stamp = trust_online.make(node.name, view, signer, now, node.timely_s)
     everyone = {
         each.holder: each
         for secrets_of in founder.custodian_secrets.values()
@@ -298,6 +304,7 @@ def arrangement(
     now: int,
     version: int = 1,
     suites: Sequence[SuiteId] = (SUITE,),
+    witnesses: Witnesses | None = None,
 ) -> Arrangement:
     """Return an exercise's arrangement over these feeds."""
     return Arrangement(
@@ -313,8 +320,9 @@ def arrangement(
         feeds=list(feeds),
         regimes=["salas-becker"],
         limits=Limits(lifetime_s=90 * 86_400, skew_s=300, late_s=3600),
-        quorum="none",
+        quorum="none" if witnesses is None else "witnesses",
         exercise=True,
+        witnesses=witnesses,
     )
 
 

@@ -5,5 +5,8 @@
 ``proofs``      inclusion and consistency, made from tiles, checked without them
 ``note``        signed notes, verifier keys, signature lines (C2SP signed-note)
 ``checkpoint``  size and root, signed by the log, cosigned by witnesses (C2SP tlog-cosignature)
+``quorum``      which witnesses must have cosigned (C2SP tlog-policy)
+``witness``     what a witness says of a checkpoint it is asked to cosign (C2SP tlog-witness)
+``forks``       two checkpoints that no honest log signs, for anybody to check
 ``bundle``      one entry's inclusion proof with its checkpoint as one text (C2SP tlog-proof)
 """

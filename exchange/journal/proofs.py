@@ -168,17 +168,40 @@ def verify_consistency(
         known = EMPTY_ROOT if old == 0 else new_root
         if path or old_root != known or (new == 0 and new_root != EMPTY_ROOT):
             raise refusal
-    elif not path or _replay(old, new, path, old_root) != (old_root, new_root):
+    elif not path or _replay(old, new, _whole(old, path, old_root)) != (old_root, new_root):
         raise refusal
 
 
-def _replay(
-    old: int, new: int, path: Sequence[bytes], old_root: bytes
-) -> tuple[bytes, bytes] | None:
+def _whole(old: int, path: Sequence[bytes], old_root: bytes) -> list[bytes]:
+    """Return a proof's path from its first node on."""
+    # A power of two: the old root is itself a node of the new tree, and is not told.
+    return [old_root, *path] if old & (old - 1) == 0 else list(path)
+
+
+def prefix_of(old: int, new: int, path: Sequence[bytes], new_root: bytes) -> bytes | None:
+    """Return the root over the first ``old`` entries of the journal under ``new_root``.
+
+    There is only one that a path can lead to, so whoever signed another one for that size has
+    told of two pasts.
+
+    Args:
+        old: size of the beginning, at least 1.
+        new: size of the whole, greater.
+        path: a consistency proof; where ``old`` is a power of two, with the root before it.
+        new_root: 32 bytes.
+
+    Returns:
+        32 bytes; None when the path does not lead from anything there to ``new_root``.
+    """
+    if not 0 < old < new <= MAX_SIZE or not path:
+        return None
+    refuse_misshapen(path)
+    found = _replay(old, new, path)
+    return found[0] if found is not None and found[1] == new_root else None
+
+
+def _replay(old: int, new: int, steps: Sequence[bytes]) -> tuple[bytes, bytes] | None:
     """Return the old and the new root the path leads to; None when its length is wrong."""
-    steps = list(path)
-    if old & (old - 1) == 0:  # a power of two: the old root is itself a node of the new tree
-        steps.insert(0, old_root)
     node, last = old - 1, new - 1
     while node & 1:
         node >>= 1

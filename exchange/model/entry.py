@@ -60,6 +60,9 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     here already; ``cancelled_by``, ``corrected_by`` and ``superseded_by`` are each the first
     entry that did so to this one before it came, and of the latter two the first that stands.
     ``corrected_also_by`` are the other corrections that stood then, in the journal's order.
+
+    ``unwitnessed``, true or left out: no quorum of witnesses had vouched for this journal for
+    longer than the arrangement allows.
     """
 
     digest: Digest
@@ -73,6 +76,7 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     corrected_by: Count | msgspec.UnsetType = msgspec.UNSET
     superseded_by: Count | msgspec.UnsetType = msgspec.UNSET
     corrected_also_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
+    unwitnessed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Acknowledged(_Facts, frozen=True, tag="acknowledged"):
@@ -185,11 +189,23 @@ class EpochOpened(_Facts, frozen=True, tag="epoch-opened"):
     epoch: Count
 
 
+class Cosigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What witnesses signed of an earlier checkpoint: how long that was, and their lines."""
+
+    size: Count
+    lines: list[str]
+
+
 class Checkpointed(_Facts, frozen=True, tag="checkpoint"):
-    """A signed checkpoint of the entries before this one, as a C2SP note."""
+    """A signed checkpoint of the entries before this one, as a C2SP note.
+
+    ``cosigned`` is the newest quorum that vouched for an earlier one since the last such
+    entry; left out where there is none.
+    """
 
     size: Count
     note: str
+    cosigned: Cosigned | msgspec.UnsetType = msgspec.UNSET
 
 
 class InboxHeads(_Facts, frozen=True, tag="inbox-heads"):

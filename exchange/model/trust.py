@@ -30,6 +30,8 @@ from exchange.model.identity import (
 # Of one document, and of one metadata file.
 MAX_TRUST_BYTES = 256 * 1024
 
+# One line of a witness policy; what it says is read elsewhere.
+PolicyLine = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Role = Literal["poster", "reader", "releaser", "auditor", "operator"]
 
 
@@ -167,8 +169,45 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     silence_s: Annotated[int, msgspec.Meta(ge=1, le=2**32)] | None = None
 
 
+Unwitnessed = Literal["accept", "decline"]
+
+
+class WhenUnwitnessed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of a new bulletin past the limit, by precedence.
+
+    ``accept``: it is taken in and marked ``unwitnessed``; ``decline``: it is refused. What
+    cancels is always taken, and so is all that is no bulletin.
+    """
+
+    flash: Unwitnessed
+    immediate: Unwitnessed
+    priority: Unwitnessed
+    routine: Unwitnessed
+
+
+class Witnesses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who must cosign each node's checkpoints, and what holds while they do not.
+
+    ``policy`` are the lines of a C2SP tlog-policy: its witnesses, groups and quorum. Their keys
+    are held to what a key must be where a document is judged (``journal.quorum``).
+    ``limit_s`` is how old the newest quorum may be before ``past_limit`` holds.
+    """
+
+    policy: Annotated[list[PolicyLine], msgspec.Meta(min_length=2, max_length=96)]
+    limit_s: Annotated[int, msgspec.Meta(ge=300, le=30 * 86_400)]
+    past_limit: WhenUnwitnessed
+
+
+# What nations agree on who name no other: four hours, and everything taken in and marked.
+DEFAULT_UNWITNESSED_S = 4 * 3600
+ACCEPT_ALL = WhenUnwitnessed("accept", "accept", "accept", "accept")
+
+
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
     """What the nations agreed may flow. Both sign.
+
+    ``quorum`` says whether checkpoints must be cosigned: ``none``, or by ``witnesses``, which
+    are left out where there are none.
 
     ``exercise`` says that it was agreed for an exercise: authors are warned before they post
     what is marked as a real event. Left out where it is false. Without ``targets``, as in what
@@ -183,7 +222,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     feeds: list[Feed]
     regimes: list[Word]
     limits: Limits
-    quorum: Literal["none"]
+    quorum: Literal["none", "witnesses"]
     exercise: bool = False
     targets: Targets | None = None
     categories: Annotated[list[Category], msgspec.Meta(min_length=1, max_length=64)] | None = (
@@ -192,6 +231,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     budgets: Budgets | None = None
     sizes: Sizes | None = None
     retention: list[Retention] = []
+    witnesses: Witnesses | None = None
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

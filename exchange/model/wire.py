@@ -224,7 +224,10 @@ class JournalPage(msgspec.Struct, frozen=True):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """That an entry is under the newest checkpoint: a C2SP tlog-proof, as text."""
+    """That an entry is under a checkpoint, which is in it: a C2SP tlog-proof, as text.
+
+    Of the newest; or, where that was asked for, of the newest that a quorum cosigned.
+    """
 
     index: Count
     size: Count
@@ -245,6 +248,8 @@ class Heads(msgspec.Struct, frozen=True):
 
     ``proof`` is the C2SP tlog-proof of the inbox-heads ``entry``, with the checkpoint in it;
     ``consistency`` leads there from the size that was asked about, lowest level first.
+    ``cosigned`` is the newest checkpoint that a quorum of witnesses cosigned, empty where there
+    is none; ``witnessed`` leads from its size to that of the checkpoint in ``proof``.
     """
 
     proof: str
@@ -252,11 +257,18 @@ class Heads(msgspec.Struct, frozen=True):
     own: OwnHead
     trust: OwnHead
     consistency: list[Digest]
+    cosigned: str = ""
+    witnessed: list[Digest] = []
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the node is, for anybody who asks: how much it has taken in is not for strangers."""
+    """How the node is, for anybody who asks: how much it has taken in is not for strangers.
+
+    ``unwitnessed_s`` is for how long no quorum of witnesses has vouched for its journal; null
+    where none must.
+    """
 
     node: Word
     ready: bool
     quorum: str
+    unwitnessed_s: Count | None = None

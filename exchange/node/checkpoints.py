@@ -13,11 +13,13 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import structlog
 
 from exchange.broker.heads import Inboxes, step
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
+from exchange.journal.note import SignatureType, parse_note, split_timestamp
 from exchange.journal.proofs import frontier_at
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
@@ -26,7 +28,7 @@ from exchange.node import heads
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exchange.broker.settle import Ledger
     from exchange.model.entry import Facts
@@ -76,6 +78,12 @@ class Checkpointer:
         self._covered = 0
         self._news_at = -1
         self._signed_s = 0
+        # Heard by whoever has it cosigned; and what was cosigned of an earlier one, if it is
+        # news (``Witnessing.lines``).
+        self.signed: Callable[[bytes], None] = lambda _: None
+        self.cosigned: Callable[[], entries.Cosigned | msgspec.UnsetType] = lambda: (
+            msgspec.UNSET
+        )
         # Its inbox-heads entry is written, and its checkpoint is not.
         self._begun: _Begun | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -101,9 +109,24 @@ class Checkpointer:
             self._inboxes = Inboxes(self._covered, stored.snapshot.inboxes())
             # What that checkpoint covers was compared with its root at opening.
             self._read = await with_hashes(self._store, partial(frontier_at, self._covered))
-        if self._pledge is not None and await self._pledge.newest() is None:
+        await self._take_up_pledge(self.newest)
+
+    async def _take_up_pledge(self, newest: bytes) -> None:
+        """Go on from the time that was signed last, which may be later than any entry's."""
+        kept = None if self._pledge is None else await self._pledge.newest()
+        if kept is not None:
+            self._signed_s = max(self._signed_s, self._dated(kept))
+        elif self._pledge is not None:
             # Written before there was a place for it, or by a journal just rebuilt.
-            await self._pledge.keep(self.newest)
+            await self._pledge.keep(newest)
+
+    def _dated(self, note: bytes) -> int:
+        """Return when we signed a checkpoint, seconds UTC; it was verified at opening."""
+        for key in (signer.key for signer in self._signers):
+            signature = parse_note(note).by(key)
+            if key.type is SignatureType.ML_DSA_44 and signature is not None:
+                return split_timestamp(key, signature)[0]
+        return 0
 
     async def run(self, interval_s: float) -> None:
         """Checkpoint when there is news, at most once an interval, until cancelled.
@@ -153,10 +176,14 @@ class Checkpointer:
             await self._pledge.keep(note)
 
         def made(ledger: Ledger) -> Facts:
-            return entries.Checkpointed(size=size, note=note.decode(), **_common(ledger))
+            cosigned = self.cosigned()
+            return entries.Checkpointed(
+                size=size, note=note.decode(), cosigned=cosigned, **_common(ledger)
+            )
 
         await self._writer.note(made, begun.snapshot)
         self._covered, self.newest = begun.covered, note
+        self.signed(note)
         return note
 
     async def _record_heads(self, view: View) -> bytes:
@@ -180,12 +207,20 @@ class Checkpointer:
 
     async def _signed_again(self) -> bytes | None:
         """Say once a minute that the newest checkpoint still is the newest."""
+        if self._writer.fault is not None:
+            # Who may write no more has nothing to say of the journal either.
+            return self.newest
         if self.newest is not None and self._clock_ms() // 1000 >= self._signed_s + AGAIN_S:
-            self.newest = await self._sign(c2sp.parse(self.newest))
+            note = await self._sign(c2sp.parse(self.newest))
+            if self._pledge is not None:
+                await self._pledge.keep(note)
+            self.newest = note
+            self.signed(note)
         return self.newest
 
     async def _sign(self, statement: c2sp.Checkpoint) -> bytes:
-        now = self._clock_ms() // 1000
+        # Never before the time that was signed last: a shorter journal dated later convicts.
+        now = max(self._clock_ms() // 1000, self._signed_s)
         note = await asyncio.to_thread(c2sp.sign, statement, self._signers, now)
         self._signed_s = now
         return note

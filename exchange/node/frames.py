@@ -204,6 +204,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=0):
     size: int
     totals: dict[str, int]
     newest: bytes | None
+    cosigned: bytes | None = None
 
 
 class News(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -213,6 +214,7 @@ class News(msgspec.Struct, frozen=True, array_like=True, tag=1):
     totals: dict[str, int]
     newest: bytes | None
     view: bytes | None
+    cosigned: bytes | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
@@ -248,6 +250,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag=3):
     epoch: int
     shipped: int | None
     refused: Counts
+    unwitnessed_s: int | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag=4):

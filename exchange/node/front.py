@@ -66,6 +66,7 @@ class Front(Served):
         self._size = hello.size
         self._totals = dict(hello.totals)
         self._newest = hello.newest
+        self._cosigned = hello.cosigned
         self._stamps = stamps
         self._fault: Fault | None = None
         self._waiting: deque[_Waiting] = deque()
@@ -90,6 +91,11 @@ class Front(Served):
     def newest(self) -> bytes | None:
         """The newest checkpoint, if there is one."""
         return self._newest
+
+    @property
+    def cosigned(self) -> bytes | None:
+        """The newest checkpoint that a quorum of witnesses cosigned, if there is one."""
+        return self._cosigned
 
     def inbox_total(self, endpoint: str) -> int:
         """Return how many durable entries an inbox holds."""
@@ -170,9 +176,10 @@ class Front(Served):
     def hear(self, message: frames.FromWriter) -> None:
         """Take in one message; ``Hello`` and ``Stop`` are the process's own concern."""
         match message:
-            case frames.News(size, totals, newest, view):
+            case frames.News(size, totals, newest, view, cosigned):
                 self._size = size
                 self._newest = newest or self._newest
+                self._cosigned = cosigned or self._cosigned
                 if view is not None:
                     self._view = pickle.loads(view)  # noqa: S301  (from the node's own process)
                 self._totals.update(totals)
@@ -214,7 +221,7 @@ class Front(Served):
     async def health(self) -> Health:
         """See ``Served``: asked of the writer, so that a front alone is never ready."""
         told = await self._status()
-        return Health(told.is_ready, told.size, told.epoch, told.shipped)
+        return Health(told.is_ready, told.size, told.epoch, told.shipped, told.unwitnessed_s)
 
     async def all_refused(self) -> Refused:
         """See ``Served``; what other fronts refused comes a second late."""

@@ -223,6 +223,7 @@ class Fronts:
             Fault: one of them does not get up.
         """
         self._node.writer.follow(self._tell)
+        self._node.witnessing.follow(self._tell_cosigned)
         self._fronts = [_Front(self._command, self) for _ in range(self._count)]
         for front in self._fronts:
             await front.greet(self._hello)
@@ -290,6 +291,13 @@ class Fronts:
             for front in self._fronts:
                 front.wire.say(frames.News(self._node.size, {}, self._note, None))
 
+    def _tell_cosigned(self) -> None:
+        """Tell of a checkpoint that was cosigned, and of the newest, which may be that one."""
+        self._note = self._node.newest
+        news = frames.News(self._node.size, {}, self._note, None, self._node.cosigned)
+        for front in self._fronts:
+            front.wire.say(news)
+
     def _hello(self) -> frames.Hello:
         node, secrets = self._node, self._secrets
         return frames.Hello(
@@ -303,6 +311,7 @@ class Fronts:
             node.size,
             node.writer.totals(),
             node.newest,
+            node.cosigned,
         )
 
     def _tell(self, records: Sequence[Record]) -> None:
@@ -350,7 +359,8 @@ class Fronts:
         node = self._node
         refused = [(*which, count) for which, count in node.refused.items()]
         size, epoch = node.size, node.writer.epoch
-        return frames.Status(ticket, node.is_ready, size, epoch, node.shipped, refused)
+        age = node.unwitnessed_s
+        return frames.Status(ticket, node.is_ready, size, epoch, node.shipped, refused, age)
 
     def count(self, refused: frames.Counts) -> None:
         """Add up what fronts refused."""

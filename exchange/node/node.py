@@ -21,6 +21,7 @@ from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
 from exchange.node.shipping import Shipper
 from exchange.node.stamping import Stamper
+from exchange.node.witnessing import Witnessing
 from exchange.node.writer import Settings, Writer
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Identity(msgspec.Struct, frozen=True):
     session_key: bytes
 
 
+def log_of(settings: Settings, identity: Identity) -> Log:
+    """Return under which name and keys a node signs its checkpoints."""
+    return Log(origin_of(settings.node), [signer.key for signer in identity.log])
+
+
 class Node(Served):
     """Open it, use its parts, close it. ``take`` is the one door in."""
 
@@ -64,6 +70,13 @@ class Node(Served):
             store, writer, origin_of(settings.node), identity.log, settings
         )
         self.stamper = Stamper(writer, settings, self.submit)
+        self.witnessing = Witnessing(
+            store, writer, log_of(settings, identity), settings.clock_ms, settings.cosigned
+        )
+        writer.past_limit_s = self.witnessing.past_limit_s
+        self.checkpoints.signed = self.witnessing.wake
+        self.checkpoints.cosigned = self.witnessing.news
+        self._courier = settings.courier
         self.shipper = None
         if settings.second is not None:
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
@@ -89,8 +102,7 @@ class Node(Served):
             Fault: the journal cannot be trusted or written; nothing is served.
         """
         try:
-            keys = [signer.key for signer in identity.log]
-            log = Log(origin_of(settings.node), keys)
+            log = log_of(settings, identity)
             writer = await open_writer(store, settings, identity.anchor, log)
             node = cls(store, settings, identity, writer)
             await node._begin(checkpoint_s)
@@ -106,6 +118,8 @@ class Node(Served):
             await self.shipper.begin(self.size, self.writer.epoch)
         self.writer.follow(self._ring)
         await self.checkpoints.resume()
+        # Nor to one that witnesses know to have been longer, or another.
+        await self.witnessing.begin(self._courier, self.newest, await self._first_ms())
         self._start("writer", self.writer.run())
         try:
             await self.writer.note(self._epoch_opened)
@@ -115,11 +129,17 @@ class Node(Served):
         self._start("uploads", self._sweep())
         if self.shipper is not None:
             self._start("second-place", self.shipper.run())
+        if self._courier is not None:
+            self._start("witnesses", self.witnessing.run(self._courier))
         if checkpoint_s > 0:
             self._start("checkpoints", self.checkpoints.run(checkpoint_s))
             self.writer.follow(self.stamper.follow)
             self._start("timestamps", self.stamper.run())
             self._start("retention", self.retainer.run(checkpoint_s))
+
+    async def _first_ms(self) -> int:
+        rows = await self.store.read(0, 1)
+        return entries.decode(rows[0].entry).facts.taken_ms if rows else self.clock_ms()
 
     @property
     def is_ready(self) -> bool:
@@ -147,6 +167,16 @@ class Node(Served):
         return self.checkpoints.newest
 
     @property
+    def cosigned(self) -> bytes | None:
+        """The newest checkpoint that a quorum of witnesses cosigned, if there is one."""
+        return self.witnessing.note
+
+    @property
+    def unwitnessed_s(self) -> int | None:
+        """For how long no quorum of witnesses has vouched; None where none must."""
+        return self.witnessing.age_s(self.now())
+
+    @property
     def shipped(self) -> int | None:
         """How many entries are in the second place; None where there is none."""
         return None if self.shipper is None else self.shipper.lag.shipped
@@ -169,7 +199,8 @@ class Node(Served):
 
     async def health(self) -> Health:
         """See ``Served``."""
-        return Health(self.is_ready, self.size, self.writer.epoch, self.shipped)
+        epoch = self.writer.epoch
+        return Health(self.is_ready, self.size, epoch, self.shipped, self.unwitnessed_s)
 
     async def all_refused(self) -> Refused:
         """See ``Served``."""
@@ -181,6 +212,7 @@ class Node(Served):
         self.ring.grew(self.size, grown)
         if any(isinstance(each.facts, entries.Trust) for each in records):
             self.ring.wake()
+            self.witnessing.rearranged()
         if self.shipper is not None:
             self.shipper.wake()
 

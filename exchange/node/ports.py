@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from exchange.broker.due import Due
     from exchange.broker.settle import Found, Record
+    from exchange.journal.forks import Evidence
+    from exchange.journal.quorum import Witness
+    from exchange.journal.witness import Remembered
     from exchange.model.header import Blob
 
 
@@ -301,6 +304,50 @@ class Pledge(Protocol):
 
     async def keep(self, note: bytes) -> None:
         """Keep a checkpoint in place of the one before."""
+
+
+class Recall(Protocol):
+    """What a witness remembers of each log. One process at a time has it."""
+
+    async def newest(self, origin: str) -> Remembered | None:
+        """Return what was cosigned last of a log; None before anything was."""
+
+    async def advance(self, origin: str, before: Remembered | None, after: Remembered) -> None:
+        """Remember this in place of what was, at one stroke; durable on return.
+
+        Raises:
+            Fault: it is not what was, or cannot be written: nothing may be signed.
+        """
+
+    async def keep(self, evidence: Evidence, *, convicts: bool) -> str | None:
+        """Keep two checkpoints, durably; return under which name, if there was room."""
+
+    async def convicted(self) -> int:
+        """Return how many pieces of evidence there are."""
+
+    async def sizes(self) -> dict[str, int]:
+        """Return how long each log was when it was cosigned last."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+class Courier(Protocol):
+    """Carries what a node asks of a witness. May be slow; is bounded in time and size."""
+
+    async def add(self, witness: Witness, request: bytes) -> tuple[int, bytes]:
+        """Return the status and body of a witness's answer to a checkpoint.
+
+        Raises:
+            Fault: it did not answer.
+        """
+
+    async def remembered(self, witness: Witness, note: bytes) -> bytes | None:
+        """Return the newest checkpoint of our log that a witness cosigned, if any.
+
+        Raises:
+            Fault: it did not answer.
+        """
 
 
 class Second(Protocol):

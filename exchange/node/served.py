@@ -41,12 +41,14 @@ class Health(msgspec.Struct, frozen=True):
     """How the node is: whether it takes bulletins, its journal's size, its writer's epoch.
 
     ``shipped`` is how many entries are in the second place; None where there is none.
+    ``unwitnessed_s`` is for how long no quorum of witnesses has vouched; None where none must.
     """
 
     is_ready: bool
     size: int
     epoch: int
     shipped: int | None = None
+    unwitnessed_s: int | None = None
 
 
 class Served(ABC):
@@ -84,6 +86,11 @@ class Served(ABC):
     @abstractmethod
     def newest(self) -> bytes | None:
         """The newest checkpoint, if there is one."""
+
+    @property
+    @abstractmethod
+    def cosigned(self) -> bytes | None:
+        """The newest checkpoint that a quorum of witnesses cosigned, if there is one."""
 
     @abstractmethod
     def inbox_total(self, endpoint: str) -> int:

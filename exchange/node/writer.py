@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True):
     blobs: ports.Blobs
     # Where the newest checkpoint is kept apart from the journal; None: in simulations only.
     pledge: ports.Pledge | None = None
+    # Where the newest checkpoint that a quorum of witnesses cosigned is kept; and who brings
+    # checkpoints to them. None: in simulations only.
+    cosigned: ports.Pledge | None = None
+    courier: ports.Courier | None = None
     # Where commit groups are shipped, if anywhere.
     second: ports.Second | None = None
     # Where what no front considered is considered; None is the event loop's own executor.
@@ -113,6 +117,8 @@ class Writer:
         self._work = asyncio.Event()
         self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
         self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
+        # For how long no quorum vouched, where that is past the limit (``Witnessing``).
+        self.past_limit_s: Callable[[int], int] = lambda _: 0
 
     @property
     def size(self) -> int:
@@ -287,6 +293,7 @@ class Writer:
             lambda: self._settings.randomness(entries.SALT_BYTES),
         )
         self._notes.take()
+        ledger.unwitnessed_s = self.past_limit_s(self._settings.clock_ms() // 1000)
         try:
             known = await self._known(pending)
             await self._look_for_attachments(pending)

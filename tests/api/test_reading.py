@@ -159,7 +159,7 @@ async def test_journal_is_read_by_auditors_and_holds_no_ciphertext():
 async def test_health_tells_no_more_than_it_says(path):
     async with serving() as door:
         said = (await door.get(path, None)).json
-        assert set(said) == {"node", "ready", "quorum"}
+        assert set(said) == {"node", "ready", "quorum", "unwitnessed_s"}
         assert said["ready"]
 
 

@@ -26,7 +26,7 @@ from exchange.custody import ring
 from exchange.custody.founding import SUITE, EndpointPlan, MemberPlan
 from exchange.model.bulletin import TYPES
 from exchange.model.identity import SuiteId
-from exchange.model.trust import Label, Role
+from exchange.model.trust import Label, Role, Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,7 @@ class Exercise:
         ops: SuiteId = SUITE,
         watch: SuiteId = SUITE,
         feeds: tuple[str, ...] = ("maritime",),
+        witnesses: Witnesses | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -82,7 +83,7 @@ class Exercise:
         ]
         types = list(TYPES)
         listed = [found.feed(name, _LABEL, types, members) for name in feeds]
-        self.place = found.write(folder, self.port, members, listed, PASSPHRASE)
+        self.place = found.write(folder, self.port, members, listed, PASSPHRASE, witnesses)
         self.node: subprocess.Popen[bytes] | None = None
         self.log = folder / "node.log"
         # Opened once: stretching the passphrase takes as long as a command.

@@ -254,7 +254,7 @@ async def test_what_the_node_has_no_record_of_is_said_to_be_so(tmp_path):
         identity = decoded(envelope.header).id
         sender.world.outbox.keep(identity, envelope)
         of = story.posted(sender.world.outbox, identity)
-        assert await tracing._asked(sender, of) == (of, "not-recorded")
+        assert await tracing._asked(sender, of) == (of, "not-recorded", {})
         # Where a receipt is held, a node that denies it is not one that never had it.
         facts: Any = object()
         with pytest.raises(Refusal, match="not-found"):

@@ -29,7 +29,7 @@ class Scene(NamedTuple):
 
 @asynccontextmanager
 async def scene(tmp_path, endpoint=WATCH, store=None, **options: Any):
-    clock = Clock()
+    clock = options.pop("clock", None) or Clock()
     async with serving(store, clock=clock, **options) as door:
         liar = Liar(door)
         async with (

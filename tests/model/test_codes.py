@@ -182,6 +182,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "store-failed",
         "journal-in-use",
         "journal-behind",
+        "witness-behind",
         "attachment-damaged",
         "backup-damaged",
         "backup-cut-short",

@@ -80,6 +80,9 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     second: ports.Second | None = None,
     least_epoch: int = 0,
     group_bytes: int = MAX_GROUP_BYTES,
+    cosigned: ports.Pledge | None = None,
+    courier: ports.Courier | None = None,
+    randomness: str = "node",
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -91,13 +94,15 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             clock_ms=clock,
             # Moved with the other one, unless a test is about their parting.
             monotonic_ms=monotonic or clock,
-            randomness=builders.Randomness("node"),
+            randomness=builders.Randomness(randomness),
             blobs=MemoryBlobs(clock) if blobs is None else blobs,
             executor=executor,
             pledge=pledge,
             second=second,
             least_epoch=least_epoch,
             group_bytes=group_bytes,
+            cosigned=cosigned,
+            courier=courier,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

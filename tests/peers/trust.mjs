@@ -3,6 +3,7 @@ import { digest, json, must, payloadOf, read, refuse, unb64, verifyBy } from "./
 import { ALGORITHMS, hashing } from "./suites.mjs";
 
 const [sha256, sha512] = ["sha256", "sha512"].map(hashing), hex = (bytes) => sha256(bytes).toString("hex");
+const AGREED = ["targets", "categories", "budgets", "sizes", "retention", "witnesses"];
 const MEMBERS = {
   arrangement: "name suites schemas feeds regimes limits quorum",
   member: "member nation title endpoints", node: "node nation serves url tls receipts log",
@@ -59,7 +60,7 @@ function signedBy({ signatures, payload }, terms) {
 const circlesOf = ({ custodians }) => Object.values(custodians);
 function documentOf(raw, path, nation, version) {
   const document = json(raw), { kind, exercise } = document, told = raw.toString();
-  const agreed = ["targets", "categories", "budgets", "sizes", "retention"].filter((each) => document[each]);
+  const agreed = AGREED.filter((each) => document[each]);
   const extra = kind === "arrangement" ? [exercise === true && "exercise", ...agreed] : [];
   const names = ["kind v version issued", MEMBERS[kind] ?? refuse("wrong-value"), ...extra].filter(Boolean);
   must(Object.keys(document).join(" ") === names.join(" ") && JSON.stringify(document) === told, "malformed");

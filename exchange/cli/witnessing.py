@@ -1,0 +1,202 @@
+"""The verb ``witness``: found one, run it, say how far it is; check evidence against a log."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exchange.cli import output, world
+from exchange.cli.main import Session, group, verb
+from exchange.cli.usage import Unusable
+from exchange.errors import Refusal
+
+if TYPE_CHECKING:
+    from exchange.cli.witness_state import WitnessState
+
+_STATE = click.option(
+    "--state",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The witness's folder.",
+)
+_NAME = re.compile(r"[a-z0-9][a-z0-9./-]{0,62}")
+_PROVED = {
+    "forked": (
+        "BIFURCADO: dos raíces de un mismo tamaño",
+        "FORKED: two roots of one size",
+    ),
+    "rewritten": (
+        "REESCRITO: el más largo tiene otro pasado que el más corto",
+        "REWRITTEN: the longer one has another past than the shorter",
+    ),
+    "rolled-back": (
+        "RETROCEDIDO: el más corto tiene fecha posterior",
+        "ROLLED BACK: the shorter one is dated later",
+    ),
+}  # fmt: skip
+
+
+@group
+def witness() -> None:
+    """Cosign other nodes' journals, and keep what convicts one that tells two pasts."""
+
+
+@witness.command("found")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", required=True, help="What it signs under, such as us/witness.")
+@click.option("--url", required=True, help="Where it will answer: https://HOST:PORT.")
+@verb
+def found(session: Session, folder: Path, name: str, url: str) -> None:
+    """Make a witness in FOLDER with fresh keys, and print its line for a witness policy."""
+    from exchange.cli import witness_state  # noqa: PLC0415
+    from exchange.cli.begin import address  # noqa: PLC0415
+
+    if not _NAME.fullmatch(name):
+        raise Unusable(
+            f"{name}: hasta 63 de a-z, 0-9, punto, barra y guion.",
+            f"{name}: up to 63 of a-z, 0-9, dot, slash and hyphen.",
+            "--name",
+        )
+    where = address(url)
+    if folder.exists() and any(folder.iterdir()):
+        raise Unusable(f"{folder} no está vacía.", f"{folder} is not empty.", "FOLDER")
+    secret = world.passphrase(str(folder), is_new=True)
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        line = witness_state.found(folder, name, where, secret)
+    except BaseException:
+        # Whole or nothing, so that one can try again.
+        for each in folder.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        if is_new:
+            folder.rmdir()
+        raise
+    if session.as_json:
+        output.show_json({"witness": name, "folder": str(folder), "policy": line})
+    session.say(
+        f"Testigo {name} en {folder}. Los diarios que atiende: {folder}/logs.policy.\n"
+        f"Su línea para la política de testigos del arreglo:\n{line}",
+        f"Witness {name} in {folder}. The logs that it serves: {folder}/logs.policy.\n"
+        f"Its line for the arrangement's witness policy:\n{line}",
+    )
+
+
+@witness.command("up")
+@_STATE
+@click.option(
+    "--listen",
+    default="127.0.0.1:8444",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address to answer at.",
+)
+@click.option(
+    "--until-eof",
+    is_flag=True,
+    help="End as well when standard input ends: "
+    "for a program that starts a witness and may be killed.",
+)
+@verb
+def up(session: Session, folder: Path, listen: str, until_eof: bool) -> None:
+    """Run a witness on its folder until it is told to stop."""
+    from exchange.cli.node import address_of  # noqa: PLC0415
+    from exchange.cli.serve import How  # noqa: PLC0415
+    from exchange.cli.witness_serve import run  # noqa: PLC0415
+
+    def say() -> None:
+        session.say(f"Testigo en {listen}", f"Witness at {listen}")
+
+    run(_state(folder), How(address_of(listen), 0, until_eof=until_eof), say)
+
+
+@witness.command("status")
+@_STATE
+@verb
+def status(session: Session, folder: Path) -> None:
+    """Say how far each log was cosigned, and which evidence there is; ends with 5 on any.
+
+    The witness must not run: ask its /metrics instead.
+    """
+    told = asyncio.run(_status(_state(folder)))
+    if session.as_json:
+        output.show_json(told)
+    else:
+        spanish = {"log": "diario", "size": "asientos", "cosigned": "cofirmado"}
+        english = {"log": "log", "size": "entries", "cosigned": "cosigned"}
+        output.table(told["logs"], spanish if session.lang == "es" else english)
+    for each in told["evidence"]:
+        session.say(f"EVIDENCIA: {each}", f"EVIDENCE: {each}")
+    if told["evidence"]:
+        sys.exit(output.EXIT_TAMPERED)
+
+
+async def _status(here: WitnessState) -> dict[str, Any]:
+    from exchange.cli.times import zulu  # noqa: PLC0415
+    from exchange.store.witnessed import EVIDENCE, WitnessFiles  # noqa: PLC0415
+
+    recall = WitnessFiles.open(here.memory)
+    try:
+        rows = []
+        for origin in sorted(await recall.sizes()):
+            kept = await recall.newest(origin)
+            if kept is not None:
+                when = zulu(kept.cosigned_s)
+                rows.append({"log": origin, "size": kept.size, "cosigned": when})
+        evidence = sorted(map(str, (here.memory / EVIDENCE).glob("*.evidence")))
+        return {"logs": rows, "evidence": evidence}
+    finally:
+        await recall.close()
+
+
+@witness.command("check")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--logs",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The log's keys, as `exchange journal keys` prints them.",
+)
+@verb
+def check(session: Session, file: Path, logs: Path) -> None:
+    """Check evidence offline: what FILE proves against a log, by that log's own signatures.
+
+    Ends with 5 when it convicts the log, with 1 when it proves nothing.
+    """
+    from exchange.cli.witness_state import logs_in  # noqa: PLC0415
+    from exchange.journal import checkpoint, forks  # noqa: PLC0415
+
+    known = logs_in(logs)
+    evidence = forks.read(file.read_bytes()[: forks.MAX_BYTES + 1])
+    short, long = checkpoint.parse(evidence.shorter), checkpoint.parse(evidence.longer)
+    kind = forks.check(
+        evidence, short.origin, known.get(short.origin) or _unknown(short.origin)
+    )
+    if session.as_json:
+        told = {"log": short.origin, "proves": kind, "sizes": [short.size, long.size]}
+        output.show_json(told)
+    spanish, english = _PROVED[kind]
+    session.say(
+        f"{spanish}. {short.origin} firmó ambos: {short.size} y {long.size} asientos.",
+        f"{english}. {short.origin} signed both: {short.size} and {long.size} entries.",
+    )
+    sys.exit(output.EXIT_TAMPERED)
+
+
+def _unknown(origin: str) -> Any:
+    from exchange.errors import Code  # noqa: PLC0415
+
+    raise Refusal(Code.BAD_CHECKPOINT, "", name=origin[:64])
+
+
+def _state(folder: Path) -> WitnessState:
+    from exchange.cli.witness_state import WitnessState  # noqa: PLC0415
+
+    return WitnessState(folder)

@@ -1,0 +1,146 @@
+"""Who else vouches for the node's journal: cosignatures held to the arrangement's quorum.
+
+A checkpoint that only the node signed can be shown to one endpoint alone. One that witnesses
+cosigned is the only one of its size, and they cosign no other past. So what is shown is held to
+the newest cosigned checkpoint: it must go on from that, and that must not be old.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+from exchange.journal import bundle, forks, quorum
+from exchange.journal import checkpoint as c2sp
+from exchange.journal.logkeys import log_keys, origin_of
+from exchange.journal.proofs import verify_consistency
+from exchange.model import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exchange.client.transport import Transport
+    from exchange.journal.forks import Evidence
+    from exchange.journal.note import VerifierKey
+    from exchange.model.trust import Node
+    from exchange.model.view import View
+
+
+class Vouched(msgspec.Struct, frozen=True):
+    """A quorum cosigned a checkpoint.
+
+    Attributes:
+        size: how many entries it is of.
+        at: as of when the quorum vouches, in seconds UTC.
+        by: the witnesses whose cosignatures hold, by their names in the arrangement.
+    """
+
+    size: int
+    at: int
+    by: list[str]
+
+
+def cosigned(
+    note: bytes, view: View, origin: str, log: Sequence[VerifierKey]
+) -> tuple[c2sp.Checkpoint, Vouched] | None:
+    """Return a checkpoint and who cosigned it; None where that is no quorum.
+
+    Args:
+        note: as the node showed it.
+        view: its arrangement says who must cosign.
+        origin: of the node's journal.
+        log: the node's own keys, which must have signed.
+
+    Raises:
+        Refusal: ``bad-checkpoint``: it is not signed as it says.
+    """
+    policy = quorum.of(view.agreed())
+    if policy is None:
+        return None
+    known = [each.key for each in policy.witnesses]
+    found = c2sp.verify(note, origin=origin, required=log, known=known)
+    at_each = {each.name: found.at(each.key) for each in policy.witnesses}
+    times = {name: time for name, time in at_each.items() if time}
+    at = policy.met_at(times)
+    if at is None:
+        return None
+    return found.checkpoint, Vouched(found.checkpoint.size, at, sorted(times))
+
+
+def must_be_one_journal(
+    vouched: tuple[c2sp.Checkpoint, bytes],
+    shown: tuple[c2sp.Checkpoint, bytes],
+    path: Sequence[bytes],
+    accuse: Callable[[Evidence], str],
+) -> None:
+    """Hold what is shown here to what a quorum of witnesses has seen.
+
+    Args:
+        vouched: the cosigned checkpoint, and as signed.
+        shown: the newest checkpoint that this endpoint is shown, and as signed.
+        path: leads from the one to the other.
+        accuse: keeps two checkpoints that cannot both be of one journal; returns where.
+
+    Raises:
+        Refusal: ``journal-forked``.
+    """
+    old, new = vouched[0], shown[0]
+    try:
+        verify_consistency(old.size, new.size, path, old.root, new.root)
+    except Refusal as refusal:
+        kept = accuse(forks.of(vouched[1], shown[1], path))
+        raise Refusal(
+            Code.JOURNAL_FORKED, "/cosigned", found=old.size, evidence=kept
+        ) from refusal
+
+
+def must_be_recent(vouched: Vouched | None, view: View, now: int) -> None:
+    """Hold the newest quorum to the time that the arrangement allows.
+
+    Raises:
+        Refusal: ``stale-witness``: too long ago, or too far ahead to mean anything.
+    """
+    agreed, skew_s = view.agreed(), view.agreed().limits.skew_s
+    if agreed.witnesses is None:
+        return
+    # Where none ever vouched, somebody should have since it was agreed on.
+    at = agreed.issued if vouched is None else vouched.at
+    limit_s = agreed.witnesses.limit_s + skew_s
+    if now - at > limit_s or at > now + skew_s:
+        raise Refusal(Code.STALE_WITNESS, "/cosigned", found=now - at, limit=limit_s)
+
+
+async def of_entry(
+    transport: Transport, index: int, leaf: bytes, node: Node, view: View
+) -> Vouched | None:
+    """Return who vouches for an entry, by its proof under a cosigned checkpoint.
+
+    Args:
+        transport: to the node.
+        index: of the entry.
+        leaf: its leaf hash, 32 bytes, from the bytes that are held here.
+        node: whose journal it is in.
+        view: its arrangement says who must cosign.
+
+    Returns:
+        None where no quorum has vouched for so long a journal yet.
+
+    Raises:
+        Refusal: ``bad-proof``, ``bad-checkpoint``; or what the node answers.
+        Fault: the node does not answer.
+    """
+    try:
+        answer = await transport.get_as(wire.Proof, "/v1/proof", index=index, cosigned=1)
+    except Refusal as refusal:
+        if refusal.code is Code.NOT_FOUND:
+            return None
+        raise
+    proof = bundle.parse(answer.proof.encode())
+    if proof.index != index:
+        raise Refusal(Code.BAD_PROOF, "/index", expected=index, found=proof.index)
+    origin, log = origin_of(node.node), log_keys(node)
+    bundle.verify_proof(proof, leaf, origin=origin, required=log)
+    found = cosigned(proof.note, view, origin, log)
+    return None if found is None else found[1]

@@ -1,0 +1,1 @@
+"""Between sovereigns: what crosses from one nation's machines to another's, over HTTPS."""

@@ -1,0 +1,399 @@
+"""Have each checkpoint cosigned by the witnesses that were agreed on, off the commit path.
+
+    signed > [asked of every witness] > verified > quorum > kept > shown
+
+A witness that does not answer is asked again, ever less often. One that knows of a longer
+journal, or of another, is asked for the checkpoint: if it is signed by our own keys, then this
+journal was set back or has been forked, and nothing more is written to it. Its word alone stops
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import structlog
+
+from exchange.errors import Code, Fault, Refusal
+from exchange.journal import checkpoint as c2sp
+from exchange.journal import quorum, witness
+from exchange.journal.note import Line, parse_note
+from exchange.journal.proofs import consistency_proof, root_at
+from exchange.model import entry as entries
+from exchange.node.stored import with_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.journal.checkpoint import Checkpoint
+    from exchange.journal.quorum import Policy, Witness
+    from exchange.model.trust import Arrangement
+    from exchange.node.opening import Log
+    from exchange.node.ports import Courier, Pledge, Store
+    from exchange.node.writer import Writer
+
+# From this age on the operator is warned; a healthy link takes two seconds.
+WARN_S = 120
+# A cosignature's time may differ from our clock by so much: one of the two is wrong.
+_SKEW_S = 120
+_REST_S, _LONGEST_REST_S = 1.0, 60.0
+_LOOK_S = 15.0
+# Before anything is written at a start, witnesses are asked for so long.
+_BEGIN_S = 5.0
+_TRIES = 3
+# Of cosignatures in one entry of the journal: a dozen witnesses.
+_MOST_BYTES = 40 * 1024
+
+_log = structlog.get_logger("exchange.node")
+
+
+class _Given(NamedTuple):
+    """A cosignature that holds, and its time in seconds UTC."""
+
+    line: Line
+    time: int
+
+
+class _Standing:
+    """One witness as this node sees it."""
+
+    def __init__(self) -> None:
+        self.size = 0  # of our journal, as it said last
+        self.note = b""  # what it cosigned last
+        self.rest_s = 0.0
+        self.not_before = 0.0
+        self.task: asyncio.Task[None] | None = None
+
+    def failed(self, now: float) -> None:
+        self.rest_s = min(max(2 * self.rest_s, _REST_S), _LONGEST_REST_S)
+        self.not_before = now + self.rest_s
+
+
+class Witnessing:
+    """Follows the checkpoints; ``wake`` tells it of a new one, ``run`` ends when cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        log: Log,
+        clock_ms: Callable[[], int],
+        kept: Pledge | None,
+    ) -> None:
+        """Follow this journal; ``kept`` is where the newest cosigned checkpoint is kept."""
+        self.note: bytes | None = None
+        self.size = 0
+        self.at = 0
+        self._store = store
+        self._writer = writer
+        self._log = log
+        self._clock_ms = clock_ms
+        self._kept = kept
+        self._newest: bytes | None = None
+        self._bell = asyncio.Event()
+        self._read_of: Arrangement | None = None
+        self._policy: Policy | None = None
+        self._witnesses: dict[str, _Standing] = {}
+        self._given: dict[int, dict[str, _Given]] = {}
+        self._since = 0
+        self._is_warned = False
+        # Of which size the journal has the cosignatures already.
+        self._told = 0
+        self._followers: list[Callable[[], None]] = []
+
+    @property
+    def policy(self) -> Policy | None:
+        """Who must cosign, by the arrangement in force; None: nobody."""
+        return self._policy
+
+    def rearranged(self) -> None:
+        """Look who must vouch from now on: trust documents came in."""
+        arrangement = self._writer.view.arrangement
+        if arrangement is not None and arrangement is not self._read_of:
+            self._read_of = arrangement
+            # What stands in the journal was held to this when it was taken in.
+            self._policy = quorum.of(arrangement)
+            self._since = self._clock_ms() // 1000
+            self._bell.set()
+
+    def age_s(self, now: int) -> int | None:
+        """Return for how long no quorum has vouched; None where none must."""
+        if self.policy is None:
+            return None
+        return max(now - max(self.at, self._since), 0)
+
+    def past_limit_s(self, now: int) -> int:
+        """Return the age where it is over what the arrangement allows; else 0."""
+        age, arrangement = self.age_s(now), self._writer.view.arrangement
+        agreed = arrangement.witnesses if arrangement else None
+        return age if age is not None and agreed and age > agreed.limit_s else 0
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Call ``follower`` in the event loop whenever a quorum has vouched anew."""
+        self._followers.append(follower)
+
+    def wake(self, note: bytes) -> None:
+        """Hear of a checkpoint that was signed."""
+        self._newest = note
+        self._bell.set()
+
+    def news(self) -> entries.Cosigned | msgspec.UnsetType:
+        """Return the newest quorum's cosignatures, once, for the journal.
+
+        No more than are needed for a quorum, and none that would not fit into an entry.
+        """
+        policy, note = self.policy, self.note
+        if policy is None or note is None or self.size == self._told:
+            return msgspec.UNSET
+        self._told = self.size
+        parsed, lines, names = parse_note(note), list[str](), set[str]()
+        for each in policy.witnesses:
+            signature = parsed.by(each.key)
+            if signature is not None and not policy.is_met_by(names):
+                line = Line(each.key.name, each.key.key_id, signature)
+                lines.append(line.encode().decode().removesuffix("\n"))
+                names.add(each.name)
+        if not policy.is_met_by(names):
+            # Another was agreed on meanwhile.
+            return msgspec.UNSET
+        fits = sum(len(line.encode()) for line in lines) <= _MOST_BYTES
+        return entries.Cosigned(self.size, lines) if fits else msgspec.UNSET
+
+    # -- beginning ----------------------------------------------------------------------
+
+    async def begin(self, courier: Courier | None, newest: bytes | None, first_ms: int) -> None:
+        """Go on from what was kept; ask the witnesses whether this journal was set back.
+
+        Args:
+            courier: reaches them; None: they are not asked.
+            newest: the newest checkpoint of the journal.
+            first_ms: when its first entry was taken in.
+
+        Raises:
+            Fault: ``journal-behind``, ``journal-forked``: it was, by our own signature.
+        """
+        self.rearranged()
+        # Whoever was to vouch before this start was to since these.
+        issued = self._read_of.issued if self._read_of else 0
+        self._since = max(first_ms // 1000, issued)
+        if newest is not None:
+            # It may not be cosigned yet.
+            self.wake(newest)
+        policy = self.policy
+        await self._resume(policy)
+        if policy is None or courier is None or newest is None:
+            return
+        asked = [self._compare(courier, each, newest) for each in policy.witnesses]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BEGIN_S):
+                # All of them, also after one failed: the last one may be the one that knows.
+                found = await asyncio.gather(*asked, return_exceptions=True)
+                for each in found:
+                    if isinstance(each, Fault) and each.code in _STOPPING:
+                        raise each
+
+    async def _resume(self, policy: Policy | None) -> None:
+        note = None if self._kept is None else await self._kept.newest()
+        if note is None or policy is None:
+            return
+        try:
+            found = self._verified(note, policy)
+            head = found.checkpoint
+            is_ours = head.size <= self._writer.size and head.root == await with_hashes(
+                self._store, partial(root_at, head.size)
+            )
+        except Refusal:
+            is_ours = False
+        if not is_ours:
+            _log.warning("cosigned", reason="kept of another journal or policy")
+            return
+        times = _times(found, policy)
+        self.note, self.size, self.at = note, head.size, policy.met_at(times) or 0
+
+    def _verified(self, note: bytes, policy: Policy) -> c2sp.Verified:
+        known = [each.key for each in policy.witnesses]
+        return c2sp.verify(note, origin=self._log.origin, required=self._log.keys, known=known)
+
+    # -- asking -------------------------------------------------------------------------
+
+    async def run(self, courier: Courier) -> None:
+        """Have each new checkpoint cosigned, until cancelled."""
+        try:
+            while True:
+                await self._wait()
+                self._warn()
+                policy, note = self.policy, self._newest
+                if policy is not None and note is not None:
+                    await self._round(courier, policy, note)
+        finally:
+            tasks = [each.task for each in self._witnesses.values() if each.task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait(self) -> None:
+        """Wait for a new checkpoint, or until a witness that failed may be asked again."""
+        now = asyncio.get_running_loop().time()
+        rests = [each.not_before - now for each in self._witnesses.values() if each.rest_s]
+        with suppress(TimeoutError):
+            # Not ``wait_for``, which can swallow that this was cancelled as the bell rang.
+            async with asyncio.timeout(max(min([_LOOK_S, *rests]), 0.01)):
+                await self._bell.wait()
+        self._bell.clear()
+
+    async def _round(self, courier: Courier, policy: Policy, note: bytes) -> None:
+        """Ask all who may be asked of one checkpoint, until the quorum or the last answered.
+
+        Of one and the same: two slow witnesses that each took the newest would never meet.
+        """
+        now, asked = asyncio.get_running_loop().time(), set()
+        for each in policy.witnesses:
+            standing = self._witnesses.setdefault(each.name, _Standing())
+            is_due = standing.note != note and standing.not_before <= now
+            if is_due and (standing.task is None or standing.task.done()):
+                work = self._ask(courier, policy, each, note)
+                standing.task = asyncio.create_task(work, name=f"witness {each.name}")
+                asked.add(standing.task)
+        size = c2sp.parse(note).size
+        while asked and not self._has_quorum(policy, size):
+            _, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+
+    def _has_quorum(self, policy: Policy, size: int) -> bool:
+        return policy.is_met_by(self._given.get(size, {}).keys())
+
+    async def _ask(self, courier: Courier, policy: Policy, named: Witness, note: bytes) -> None:
+        standing = self._witnesses[named.name]
+        try:
+            given = await self._cosignature(courier, named, note)
+        except (Fault, Refusal) as error:
+            standing.failed(asyncio.get_running_loop().time())
+            _log.warning(
+                "witness", witness=named.name, code=error.code.value, rest_s=standing.rest_s
+            )
+            if error.code in _STOPPING:
+                _log.critical(error.code.value, witness=named.name, **error.facts)
+                self._writer.stop_writing(Fault(error.code, error.at, **error.facts))
+            return
+        standing.rest_s, standing.not_before, standing.note = 0.0, 0.0, note
+        await self._take(policy, note, named.name, given)
+
+    async def _cosignature(self, courier: Courier, named: Witness, note: bytes) -> _Given:
+        """Return one witness's cosignature; a 409 tells from where it must be led on.
+
+        Raises:
+            Fault, Refusal: it gives none.
+        """
+        standing, head = self._witnesses[named.name], c2sp.parse(note)
+        for _ in range(_TRIES):
+            old = standing.size
+            status, body = await courier.add(named, await self._request(old, head, note))
+            if status == witness.OK:
+                standing.size = head.size
+                return self._held(named, note, body)
+            if status == witness.CONFLICT:
+                standing.size = _size_in(body)
+                await self._remind(courier, named, standing)
+                if standing.size <= head.size and standing.size != old:
+                    continue
+            await self._compare(courier, named, note)
+            raise Fault(Code.UNAVAILABLE, name=named.name, found=status)
+        raise Fault(Code.UNAVAILABLE, name=named.name, limit=_TRIES)
+
+    async def _request(self, old: int, head: Checkpoint, note: bytes) -> bytes:
+        path = []
+        if 0 < old <= head.size:
+            path = await with_hashes(self._store, partial(consistency_proof, old, head.size))
+        return witness.request(min(old, head.size), path, note).encode()
+
+    async def _remind(self, courier: Courier, named: Witness, standing: _Standing) -> None:
+        """Show a witness that was set back what it signed, before it is asked for more."""
+        note = self.note
+        if note is None or standing.size >= self.size or not parse_note(note).by(named.key):
+            return
+        _log.critical("witness-behind", witness=named.name, size=standing.size)
+        status, body = await courier.add(named, witness.request(0, [], note).encode())
+        if status == witness.CONFLICT:
+            standing.size = _size_in(body)
+
+    def _held(self, named: Witness, note: bytes, body: bytes) -> _Given:
+        """Hold an answer to the witness's key, and its time to our clock."""
+        head, key = note.partition(b"\n\n")[0] + b"\n\n", named.key
+        signature = parse_note(head + body).by(key)
+        line = Line(key.name, key.key_id, signature or b"")
+        required = [*self._log.keys, key]
+        whole = c2sp.attach(note, [line])
+        time = c2sp.verify(whole, origin=self._log.origin, required=required).at(key)
+        if time is None or abs(time - self._clock_ms() // 1000) > _SKEW_S:
+            raise Fault(Code.CLOCK, name=named.name, found=time or 0)
+        return _Given(line, time)
+
+    async def _take(self, policy: Policy, note: bytes, name: str, given: _Given) -> None:
+        size = c2sp.parse(note).size
+        all_of_it = self._given.setdefault(size, {})
+        all_of_it[name] = given
+        at = policy.met_at({each: found.time for each, found in all_of_it.items()})
+        if at is None or (size, at) <= (self.size, self.at):
+            return
+        whole = c2sp.attach(note, [each.line for each in all_of_it.values()])
+        self.note, self.size, self.at = whole, size, at
+        self._given = {each: found for each, found in self._given.items() if each >= size}
+        for follower in self._followers:
+            follower()
+        if self._kept is not None:
+            try:
+                await self._kept.keep(whole)
+            except Fault as fault:
+                # It is shown all the same: after a restart the next one takes its place.
+                _log.error("cosigned", code=fault.code.value)
+
+    async def _compare(self, courier: Courier, named: Witness, note: bytes) -> None:
+        """Hold this journal to the checkpoint of it that a witness cosigned last.
+
+        Raises:
+            Fault: ``journal-behind`` or ``journal-forked``, by our own signature; or it does
+                not answer.
+        """
+        kept = await courier.remembered(named, note)
+        if kept is None:
+            return
+        try:
+            found = c2sp.verify(kept, origin=self._log.origin, required=self._log.keys)
+        except Refusal:
+            # Not signed by us: it proves nothing about our journal.
+            _log.error("witness", witness=named.name, code=Code.BAD_CHECKPOINT.value)
+            return
+        head, size = found.checkpoint, self._writer.size
+        if head.size > size:
+            raise Fault(Code.JOURNAL_BEHIND, expected=head.size, found=size)
+        if await with_hashes(self._store, partial(root_at, head.size)) != head.root:
+            raise Fault(Code.JOURNAL_FORKED, found=head.size)
+
+    def _warn(self) -> None:
+        """Say once when nobody has vouched for long, and once when somebody does again."""
+        age = self.age_s(self._clock_ms() // 1000)
+        is_old = age is not None and age > WARN_S
+        if is_old and not self._is_warned:
+            _log.warning("unwitnessed", seconds=age)
+        if self._is_warned and not is_old:
+            _log.info("witnessed", seconds=age)
+        self._is_warned = is_old
+
+
+# By our own signature the journal is not what it was: nothing more may be written to it.
+_STOPPING = frozenset({Code.JOURNAL_BEHIND, Code.JOURNAL_FORKED})
+
+
+def _times(found: c2sp.Verified, policy: Policy) -> dict[str, int]:
+    times = {each.name: found.at(each.key) for each in policy.witnesses}
+    return {name: time for name, time in times.items() if time}
+
+
+def _size_in(body: bytes) -> int:
+    try:
+        return c2sp.read_decimal(body.decode("ascii").removesuffix("\n"))
+    except ValueError as error:
+        raise Refusal(Code.MALFORMED, object="tlog-size") from error

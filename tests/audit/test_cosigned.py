@@ -1,0 +1,136 @@
+"""Cosignatures in a journal's file, counted and held to the quorum, offline."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from exchange.audit.cosigned import Witnessed
+from exchange.audit.verify import Stored, Verifier
+from exchange.cli.journal_file import Blocking
+from exchange.errors import Code, Refusal
+from exchange.journal import checkpoint as cp
+from exchange.journal.tree import leaf_hash, root_of
+from exchange.model import entry as entries
+from exchange.store.sqlite import SqliteStore
+from tests.audit.test_verify import Copy
+from tests.builders import NOW, world
+from tests.node.running import Clock, post, until
+from tests.node.vouching import LOG, NAMES, ORIGIN, SIGNERS, Road, documents, vouched
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A journal of three checkpoints, each cosigned, and the newest cosigned one."""
+    folder = tmp_path_factory.mktemp("cosigned")
+    path = folder / "journal.db"
+
+    async def write():
+        road = Road(folder / "road", Clock())
+        async with vouched(folder, road=road, store=SqliteStore.open(path)) as (node, _):
+            for _ in range(3):
+                await post(node, world().envelope())
+                size = cp.parse(await node.checkpoints.checkpoint()).size
+                await until(lambda size=size: node.witnessing.size == size)
+            note = node.cosigned
+        await road.close()
+        return note
+
+    return path, asyncio.run(write())
+
+
+def report(path, note=None):
+    with Blocking(SqliteStore.open(path, read_only=True)) as source:
+        return Verifier(source, world().anchor, lambda _: None, note).run()
+
+
+def test_cosigned_checkpoints_are_counted(kept):
+    path, note = kept
+    found = report(path)
+    assert (found.ok, found.quorum, found.cosigned) == (True, "witnesses", 2)
+    # The newest one's cosignatures come with the next: they are in the file kept beside.
+    size = cp.parse(note).size
+    assert 0 < found.witnessed < size
+    whole = report(path, note)
+    assert (whole.ok, whole.cosigned, whole.witnessed) == (True, 3, size)
+    assert whole.witnessed_at == NOW
+
+
+# -- what stands in an entry ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told(kept):
+    """What the journal's last checkpoint says was cosigned, and the roots of its entries."""
+    with Blocking(SqliteStore.open(kept[0], read_only=True)) as source:
+        stored = list(source.read(0, 1000))
+    facts = [entries.decode(each.entry).facts for each in stored]
+    last = [each for each in facts if isinstance(each, entries.Checkpointed)][-1]
+    leaves = [leaf_hash(each.entry) for each in stored]
+    return last.cosigned, lambda size: root_of(leaves[:size])
+
+
+def view():
+    return world().later(documents()[-1])
+
+
+def line(name, size, root):
+    made = cp.sign_line(cp.Checkpoint(ORIGIN, size, root), SIGNERS[name], NOW)
+    return made.encode().decode().removesuffix("\n")
+
+
+def test_what_a_quorum_cosigned_holds(told):
+    cosigned, root = told
+    witnessed = Witnessed()
+    witnessed.add(cosigned, view(), ORIGIN, root)
+    assert (witnessed.count, witnessed.size, witnessed.at) == (1, cosigned.size, NOW)
+
+
+def test_what_does_not_hold_is_refused(told):
+    cosigned, root = told
+    size = cosigned.size
+    other = [line(name, size, bytes(32)) for name in NAMES]
+    for changed in (
+        {"lines": cosigned.lines[:1]},  # one of two
+        {"lines": []},
+        {"lines": ["nonsense"]},
+        {"lines": other},  # of another root
+        {"lines": [cosigned.lines[0], other[1]]},
+        {"size": size - 1},
+    ):
+        with pytest.raises(Refusal) as caught:
+            Witnessed().add(msgspec.structs.replace(cosigned, **changed), view(), ORIGIN, root)
+        assert caught.value.code is Code.BAD_CHECKPOINT
+    with pytest.raises(Refusal):
+        Witnessed().add(cosigned, view(), "exchange/us", root)
+    with pytest.raises(Refusal):
+        # Nobody agreed on witnesses there.
+        Witnessed().add(cosigned, world().view, ORIGIN, root)
+
+
+def test_a_kept_checkpoint_that_nobody_cosigned_counts_for_nothing(kept):
+    plain = cp.sign(cp.parse(kept[1]), LOG, NOW)
+    witnessed = Witnessed()
+    witnessed.add_note(plain, view(), ORIGIN)
+    witnessed.add_note(kept[1], world().view, ORIGIN)
+    assert witnessed.count == 0
+    found = report(kept[0], plain)
+    assert (found.ok, found.cosigned) == (True, 2)
+
+
+@pytest.mark.parametrize("changed", ["fewer", "longer"])
+def test_a_journal_that_lies_of_its_cosignatures_is_found_out(kept, changed):
+    copy = Copy(kept[0])
+    at, facts = [
+        (each.index, found)
+        for each in copy.stored
+        if isinstance(found := entries.decode(each.entry).facts, entries.Checkpointed)
+    ][-1]
+    lie = {"fewer": {"lines": facts.cosigned.lines[:1]}, "longer": {"size": 1_000_000}}
+    cosigned = msgspec.structs.replace(facts.cosigned, **lie[changed])
+    entry = entries.encode(msgspec.structs.replace(facts, cosigned=cosigned))
+    copy.stored[at] = Stored(at, entry, leaf_hash(entry))
+    found = Verifier(copy, world().anchor, lambda _: None).run()
+    assert ("cosigned", at) in {(each.name, each.first) for each in found.checks if not each.ok}
