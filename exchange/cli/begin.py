@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from exchange.cli import output, world
+from exchange.cli import fingerprint, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import Refusal
@@ -54,7 +54,8 @@ def found(session: Session, folder: Path, url: str, policy: Path | None) -> None
     anchor = place.founded.anchor
     if session.as_json:
         shown = {"node": str(place.node), "home": str(place.home), "anchor": anchor}
-        output.show_json({**shown, "endpoints": sorted(place.founded.endpoints)})
+        more = {"words": fingerprint.spoken(anchor)}
+        output.show_json({**shown, **more, "endpoints": sorted(place.founded.endpoints)})
     this, first = world.called(), founding.context_of(min(place.founded.endpoints))
     session.say(
         f"EJERCICIO fundado en {folder}. Ancla: {anchor}\n"
@@ -66,6 +67,7 @@ def found(session: Session, folder: Path, url: str, policy: Path | None) -> None
         f"Agencies: export EXCHANGE_HOME={place.home}; {this} context (lists), "
         f"{this} context {first} (chooses)",
     )
+    fingerprint.show(session, "El ancla en palabras:", "The anchor in words:", anchor)
 
 
 def _agreed(policy: Path) -> Witnesses:

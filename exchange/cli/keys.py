@@ -7,14 +7,15 @@ from exchange.cli.keying.ending import destroy
 from exchange.cli.keying.keeping import backup
 from exchange.cli.keying.making import new, rotate
 from exchange.cli.keying.restoring import restore
+from exchange.cli.keying.sharing import share, unshare
 from exchange.cli.keying.showing import show
 from exchange.cli.main import group
 
 
 @group
 def keys() -> None:
-    """Keys of this endpoint: make, show, rotate, back up, restore, destroy; and list them."""
+    """Keys of this endpoint: make, show, rotate, back up, share, restore, destroy, list."""
 
 
-for each in (new, show, rotate, backup, restore, destroy, admit, publish):
+for each in (new, show, rotate, backup, restore, share, unshare, destroy, admit, publish):
     keys.add_command(each)

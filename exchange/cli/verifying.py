@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from exchange.cli import output, progress
+from exchange.cli import fingerprint, output, progress
 from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from exchange.store.kept_files import KeptFiles
 
 EXIT_UNANCHORED = 6
-_ANCHOR = re.compile(r"[A-Za-z0-9_-]{43}")
 
 # What each check says when it holds, and when it does not.
 _CHECKS = {
@@ -112,7 +110,11 @@ _CHECKS = {
 
 @click.command("verify")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--anchor", help="Digest of the first root, as the custodians read it aloud.")
+@click.option(
+    "--anchor",
+    type=fingerprint.Digest(),
+    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
+)
 @click.option(
     "--checkpoint",
     "kept",
@@ -147,7 +149,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     """
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
-    promised = _given(anchor, kept)
+    promised = _given(kept)
     try:
         with at_one_moment(file) as source:
             told = progress.counted(session)
@@ -201,16 +203,10 @@ def _files(file: Path, blobs: Path | None, *, is_mirror: bool) -> KeptFiles | No
     return None if blobs is None else KeptFiles(blobs)
 
 
-def _given(anchor: str | None, kept: Path | None) -> bytes | None:
+def _given(kept: Path | None) -> bytes | None:
     """Return the checkpoint that was kept; what was given and is neither is no tampering."""
     from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
 
-    if anchor is not None and not _ANCHOR.fullmatch(anchor):
-        raise Unusable(
-            f"{anchor[:64]}: no son 43 caracteres de base64url.",
-            f"{anchor[:64]}: not 43 characters of base64url.",
-            "--anchor",
-        )
     promised = kept.read_bytes() if kept else None
     if promised is not None:
         try:

@@ -34,7 +34,7 @@ MAX_LANES = 16
 # A destroyed key takes some 140 bytes: rotated monthly in three suites, two centuries of them.
 MAX_CONTAINER_BYTES = 1024 * 1024
 
-Kind = Literal["xk1", "xk1-backup"]
+Kind = Literal["xk1", "xk1-backup", "xk1-shared"]
 
 
 class Cost(NamedTuple):

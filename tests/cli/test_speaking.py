@@ -154,7 +154,7 @@ def test_usage_error_is_json_where_json_is_wanted(words):
         (
             ["audit", "verify", __file__, "--anchor", "x"],
             "Valor no válido para --anchor: x: no son 43 caracteres",
-            "Invalid value for --anchor: x: not 43 characters",
+            "Invalid value for --anchor: x: neither 43 characters",
         ),
         (["read", "x", "--show-text"], "muestra lo que guarda --save", "shows what --save"),
         (["keys", "destroy"], "Diga KID, o --due", "Say KID, or --due"),

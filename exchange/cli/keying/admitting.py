@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
-from exchange.cli import output, world
+from exchange.cli import fingerprint, output, world
 from exchange.cli.asking import confirm
 from exchange.cli.home import unsealed, write_private
 from exchange.cli.main import Session, verb
@@ -68,7 +68,11 @@ class Described(NamedTuple):
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="The trust documents in force, *.trust in their order; else the node is asked.",
 )
-@click.option("--anchor", help="Digest of the first root; needed with --trust.")
+@click.option(
+    "--anchor",
+    type=fingerprint.Digest(),
+    help="Digest of the first root, or its 24 words; needed with --trust.",
+)
 @click.option(
     "--overlap-days",
     type=click.IntRange(0, 366),
@@ -152,6 +156,7 @@ def admit(  # noqa: PLR0913  (the options of the verb)
         told = {"name": trusts.name_of(after), "version": after.version, "file": str(out)}
         told |= {"endpoint": checked.endpoint, "digest": digest(raw)}
         told |= {"role": made.role, "role_version": made.version, "expires": made.expires}
+        told |= {"words": fingerprint.spoken(digest(raw))}
         output.show_json({**told, "keys": rows})
     session.say(
         f"{trusts.name_of(after)}, versión {after.version}, en {out}."
@@ -234,7 +239,12 @@ def _show(
     session: Session, request: Enrolment, named: str, rows: Sequence[dict[str, Any]]
 ) -> None:
     words = _WORDS[session.lang]
-    click.echo(f"{request.endpoint}: {named}")
+    fingerprint.show(
+        session,
+        f"{request.endpoint}: huella de la solicitud, para cotejarla de viva voz:",
+        f"{request.endpoint}: fingerprint of the request, to be compared by voice:",
+        named,
+    )
     shown = [{**row, "change": words[row["change"]], "use": words[row["use"]]} for row in rows]
     output.table(shown, _HEADS[session.lang])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
-from exchange.cli import output, world
+from exchange.cli import fingerprint, output, world
 from exchange.cli.home import KEYS, PLACES, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
@@ -171,7 +171,8 @@ def new(  # noqa: PLR0913  (the options of the verb)
         named = _write(wanted, ring.request(enrolment, [fresh.signer]))
     if session.as_json:
         asked = {"request": str(wanted) if wanted else None, "digest": named}
-        output.show_json({"holder": holder, "file": str(file), **asked})
+        words = {"words": fingerprint.spoken(named)} if named else {}
+        output.show_json({"holder": holder, "file": str(file), **asked, **words})
     session.say(f"Claves nuevas en {file}", f"New keys in {file}")
     if named:
         _tell_digest(session, named)
@@ -322,9 +323,11 @@ def _write(path: Path, request: bytes) -> str:
 
 
 def _tell_digest(session: Session, named: str) -> None:
-    session.say(
-        f"Huella de la solicitud, para cotejarla de viva voz con los custodios: {named}",
-        f"Digest of the request, to be compared with the custodians by voice: {named}",
+    fingerprint.show(
+        session,
+        "Huella de la solicitud, para cotejarla de viva voz con los custodios:",
+        "Fingerprint of the request, to be compared with the custodians by voice:",
+        named,
     )
 
 
@@ -336,7 +339,7 @@ def _tell_asked(session: Session, enrolment: Enrolment, path: Path, named: str) 
         ]
         told = {"endpoint": enrolment.endpoint, "step": "asked", "request": str(path)}
         more = {"digest": named, "keys": asked, "replaces": enrolment.replaces}
-        output.show_json({**told, **more})
+        output.show_json({**told, **more, "words": fingerprint.spoken(named)})
     session.say(
         f"Solicitud de {len(enrolment.keys)} claves en {path}. Entréguela a los custodios de su"
         " nación («exchange keys admit»); cuando figure, repita «exchange keys rotate».",
