@@ -193,7 +193,8 @@ class _Copy:
             Refusal: it is not signed by this journal's node; or ``mirror-mismatch``.
         """
         origin = c2sp.parse(note).origin
-        node = self._replayer.view.nodes.get(origin.removeprefix(PREFIX))
+        size = c2sp.parse(note).size
+        node = self._replayer.view.node_before(origin.removeprefix(PREFIX), size)
         if node is None or not origin.startswith(PREFIX):
             raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])
         signed = c2sp.verify(note, origin=origin, required=log_keys(node)).checkpoint

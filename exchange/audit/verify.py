@@ -19,8 +19,8 @@ from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.journal import bundle, quorum
 from exchange.journal import checkpoint as c2sp
-from exchange.journal import quorum
 from exchange.journal.logkeys import PREFIX, log_keys
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
@@ -32,6 +32,8 @@ from exchange.node.ports import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from exchange.model.trust import Node
 
 # In this order; a report numbers them from 1.
 Name = Literal[
@@ -356,18 +358,31 @@ class Verifier:
     def _check_kept(self, raw: bytes) -> None:
         """Hold the journal to a checkpoint of it that was kept where its keeper has no hand."""
         try:
+            proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
+            raw = raw if proof is None else proof.note
             origin = c2sp.parse(raw).origin
-            node = self._replayer.view.nodes.get(origin.removeprefix(PREFIX))
+            # Its keys are those listed before its last entry: later ones sign another past.
+            size = c2sp.parse(raw).size
+            node = self._replayer.view.node_before(origin.removeprefix(PREFIX), size)
             if node is None or not origin.startswith(PREFIX):
                 raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])  # noqa: TRY301
             self._is_node(node.node, Refusal(Code.BAD_CHECKPOINT, "/note", name=node.node))
             found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint
             self._must_contain(found)
             self._witnessed.add_note(raw, self._replayer.view, origin)
+            if proof is not None:
+                self._must_prove(proof, node)
         except Refusal as refusal:
             self._fail("kept", None, refusal)
         else:
             self._held["kept"] = found.size
+
+    def _must_prove(self, proof: bundle.TlogProof, node: Node) -> None:
+        """Hold the entry that is here to a proof of it that was kept."""
+        if proof.index >= self._hashes.frontier.size:
+            raise Refusal(Code.BAD_PROOF, "/index", found=proof.index)
+        leaf, origin = leaf_hash(self._entry_at(proof.index)), PREFIX + node.node
+        bundle.verify_proof(proof, leaf, origin=origin, required=log_keys(node))
 
     def _must_contain(self, kept: c2sp.Checkpoint) -> None:
         size = self._hashes.frontier.size
@@ -409,7 +424,7 @@ class Verifier:
         name = origin.removeprefix(PREFIX)
         self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=origin))
         # Its keys are those of that time: later ones could sign another past.
-        node = view.nodes.get(name)
+        node = view.node_before(name, facts.size)
         if node is None or not origin.startswith(PREFIX):
             raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin)
         found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint

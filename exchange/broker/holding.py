@@ -37,12 +37,13 @@ MAX_BEARING = 64
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A bulletin that another object is about: entry, header and its digest, to whom owed."""
+    """A bulletin that another object is about: its entry, whom it is owed and sealed to."""
 
     index: int
     header: Header
     digest: str
     owed: tuple[str, ...]
+    wraps: tuple[str, ...] = ()
 
 
 def lookups(header_digest: str) -> list[bytes]:
@@ -118,7 +119,7 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     must_not_be_purged(of.header_digest, find)
-    if grant.to in found.header.to or find(keys.granted_to(of.header_digest, grant.to)):
+    if can_open(found, grant.to, kid, view, now, find):
         raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
     # One suite a bulletin: a key of another could open nothing.
     if view.endpoints[grant.to].keys[kid].jwk.alg != SUITES[found.header.suite].wrap:
@@ -136,6 +137,28 @@ def must_not_be_purged(header_digest: str, find: Find) -> None:
     """
     if ordered := find(keys.purge(header_digest)):
         raise Refusal(Code.PURGED, "/of", found=ordered.index)
+
+
+def can_open(  # noqa: PLR0913, PLR0917  (each is part of the question)
+    bulletin: Target, endpoint: str, kid: str, view: View, now: int, find: Find
+) -> bool:
+    """Tell whether an endpoint holds a bulletin, wrapped to a key that it is known to have.
+
+    One whose keys were lost holds what nobody opens. It may be granted the bulletin again once
+    none of those keys is valid any more, each time with another key.
+    """
+    wraps = set(bulletin.wraps) if endpoint in bulletin.header.to else set()
+    if found := find(keys.granted_to(bulletin.digest, endpoint)):
+        facts = entries.decode(found.entry).facts
+        wraps |= {facts.kid} if isinstance(facts, entries.Granted) else set()
+    listed = view.endpoints[endpoint].keys
+    has_valid = any(key in listed and listed[key].until > now for key in wraps)
+    # A key in the container of its owner alone may still be good when its time is over.
+    return (
+        has_valid
+        or kid in wraps
+        or bool(find(keys.granted_with(bulletin.digest, endpoint, kid)))
+    )
 
 
 def target_of(header: Header) -> Reference | None:
@@ -194,4 +217,4 @@ def read(found: Found) -> Target | None:
         return None
     header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
     owed = tuple(each.endpoint for each in entry.facts.owed)
-    return Target(found.index, header, entry.facts.digest, owed)
+    return Target(found.index, header, entry.facts.digest, owed, tuple(entry.facts.wraps))

@@ -67,8 +67,13 @@ def _after(number: int) -> tuple[str, ...]:
 
 
 def granted_to(header_digest: str, endpoint: str) -> bytes:
-    """Return the key of the one grant of a header to an endpoint."""
+    """Return the key of the first grant of a header to an endpoint."""
     return _named("granted-to", header_digest, endpoint)
+
+
+def granted_with(header_digest: str, endpoint: str, kid: str) -> bytes:
+    """Return the key of the one grant of a header to an endpoint that a key of it opens."""
+    return _named("granted-with", header_digest, endpoint, kid)
 
 
 def nth_grant(header_digest: str, number: int) -> bytes:
@@ -84,3 +89,14 @@ def purge(header_digest: str) -> bytes:
 def trust(name: str, version: int) -> bytes:
     """Return the key of one version of a trust document."""
     return _named("trust", name, str(version))
+
+
+def of_trust(name: str, version: int, digest: str) -> tuple[bytes, ...]:
+    """Return the keys of a trust document: by its digest, and as that version of its name.
+
+    A node's timestamps count from 1 again once it signs by new keys, so their versions name
+    none of them for ever; that each is the next is for the view to say.
+    """
+    if name.startswith("timestamps/"):
+        return (by_digest(digest),)
+    return (by_digest(digest), trust(name, version))

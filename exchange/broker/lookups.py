@@ -100,8 +100,7 @@ def _first(considered: Considered) -> list[bytes]:
     decision = considered.decision
     if isinstance(decision, Established):
         change = decision.change
-        named = keys.trust(change.name, change.version)
-        return [keys.by_digest(decision.blob.digest), named]
+        return [*keys.of_trust(change.name, change.version, decision.blob.digest)]
     if isinstance(decision, Declined):
         return [keys.by_digest(decision.digest)]
     return [*own(decision, decision.digest), *_about(decision)]
@@ -127,11 +126,13 @@ def _about(decision: Signed) -> list[bytes]:
                 *([keys.purge(ack.of.header_digest)] if ack.outcome == "purged" else []),
             ]
         case Conferred(grant):
+            (kid,) = decision.seen.wraps
             return [
                 keys.by_digest(grant.of.header_digest),
                 keys.purge(grant.of.header_digest),
                 keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
                 keys.granted_to(grant.of.header_digest, grant.to),
+                keys.granted_with(grant.of.header_digest, grant.to, kid),
                 *holding.lookups(grant.of.header_digest),
             ]
         case Countersigned(release):

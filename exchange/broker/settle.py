@@ -364,9 +364,13 @@ class Ledger:
             superseded_by=_all(stands.updates),
             **self.common(),
         )
+        first = keys.granted_to(named, grant.to)
+        # Again after a lost key: what it is to see to, it was told of with the bulletin.
+        is_again = grant.to in target.header.to or find(first) is not None
         names = (
             *own(decision, decision.digest),
-            keys.granted_to(named, grant.to),
+            *(() if find(first) else (first,)),
+            keys.granted_with(named, grant.to, kid),
             keys.nth_grant(named, number),
         )
         record = Record(
@@ -375,8 +379,8 @@ class Ledger:
             names,
             tuple(facts.owed),
             (decision.seen.blob, body),
-            pressing_of(target.header, [grant.to]),
-            chased=chasing.of_grant(target, grant.to, stands.corrections),
+            None if is_again else pressing_of(target.header, [grant.to]),
+            chased=None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
         )
         return Recorded(self.add(record), is_new=True)
 
@@ -442,10 +446,8 @@ class Ledger:
             taken_ms=self.taken_ms,
             view=self.view,
         )
-        names = (
-            keys.by_digest(decision.blob.digest),
-            keys.trust(decision.change.name, decision.change.version),
-        )
+        change = decision.change
+        names = keys.of_trust(change.name, change.version, decision.blob.digest)
         record = Record(facts, entries.encode(facts), names, tuple(place), (decision.blob, raw))
         index = self.add(record)
         self.established.append((decision, index))

@@ -217,7 +217,9 @@ async def _checkpoint(session: Session, *, cosigned: bool) -> tuple[bytes, int]:
     async with session.context().agency() as agency:
         raw = await agency.transport.get("/v1/checkpoint", cosigned=int(cosigned))
         view = await agency.view()
-    node = view.nodes[agency.profile.node]
+    node = view.node_before(agency.profile.node, c2sp.parse(raw).size)
+    if node is None:
+        raise Refusal(Code.BAD_CHECKPOINT, "/note", name=agency.profile.node)
     origin, required = origin_of(node.node), log_keys(node)
     verified = c2sp.verify(raw, origin=origin, required=required)
     if cosigned and witnessing.cosigned(raw, view, origin, required) is None:
@@ -255,8 +257,8 @@ async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
         answer = await agency.transport.get_as(wire.Proof, "/v1/proof", index=index)
         raw = await listing.one(agency, index)
         view = await agency.view()
-        node = view.nodes.get(agency.profile.node)
     found = bundle.parse(answer.proof.encode())
+    node = view.node_before(agency.profile.node, checkpoint.parse(found.note).size)
     origin = origin_of(agency.profile.node)
     if node is None or found.index != index:
         raise Refusal(Code.BAD_PROOF, "/index", found=found.index)

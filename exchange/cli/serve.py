@@ -18,6 +18,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from exchange.cli import state, world
+from exchange.custody import signers
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
@@ -26,7 +27,6 @@ from exchange.node.accepting import Acceptor
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
 from exchange.node.writer import Settings
-from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_files import BlobFiles
 from exchange.store.pledge import PledgeFile
 from exchange.store.quota import Allowance
@@ -102,7 +102,10 @@ async def opened(
                 SqliteStore.open(here.journal, has_threads=has_threads),
                 Settings(
                     node=settings.node,
-                    signer=SoftwareSigner.of(secrets.of("sign")),
+                    signer=signers.software(secrets.of("sign")),
+                    next_signer=signers.software(secrets.of("sign-next"))
+                    if "sign-next" in secrets.keys
+                    else None,
                     clock_ms=world.clock_ms,
                     monotonic_ms=world.monotonic_ms,
                     randomness=world.randomness,
@@ -120,6 +123,9 @@ async def opened(
                     anchor=settings.anchor,
                     log=log_signers(settings.node, secrets),
                     session_key=session_key,
+                    next_log=log_signers(settings.node, secrets, "log-next")
+                    if "log-next" in secrets.keys
+                    else (),
                 ),
                 checkpoint_s,
             )
@@ -215,9 +221,11 @@ async def take_in(node: Node, documents: Sequence[bytes]) -> None:
             raise answer.refusal
 
 
-def log_signers(node: str, secrets: container.Secrets) -> list[checkpoint.Signer]:
+def log_signers(
+    node: str, secrets: container.Secrets, purpose: str = "log"
+) -> list[checkpoint.Signer]:
     """Return the two keys that sign a node's checkpoints, under the journal's name."""
-    first, second = secrets.of("log")
+    first, second = secrets.of(purpose)
     origin = origin_of(node)
     return [
         checkpoint.ed25519_signer(

@@ -17,7 +17,7 @@ from exchange.model import objects
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
 from exchange.policy import rules
-from exchange.seal import jws
+from exchange.seal import body, jws
 from exchange.seal.close import Envelope, wrap
 from exchange.seal.suites import SUITES
 
@@ -62,16 +62,29 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     """
     envelope = outbox.envelope(identity)
     signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES) if envelope else None
-    if signed is None or signed.typ != headers.TYP:
+    if envelope is None or signed is None or signed.typ != headers.TYP:
         raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
     header = headers.decode(signed.payload)
-    if endpoint in header.to:
+    if endpoint in header.to and _opens(envelope, header, endpoint, view, now):
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     given = rules.Given(header.endpoint)
     rules.decide("grant", header, view, now, recipient=endpoint, given=given)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
     return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))
+
+
+def _opens(envelope: Envelope, header: Header, endpoint: str, view: View, now: int) -> bool:
+    """Tell whether a recipient still has a valid key that the bulletin was sealed to.
+
+    If not, it lost them, or let them end: it may be granted the bulletin under its new key.
+    """
+    if not envelope.body:
+        # Purged at its time: that it is over, the rules say.
+        return False
+    listed = view.standing(endpoint, "/to").keys
+    wraps = body.look(envelope.body, header.suite).wraps
+    return any(kid in listed and listed[kid].until > now for kid in wraps)
 
 
 def sign(granting: Granting, kept: KeptKeys, keys: Keys, identity: str, now: int) -> Envelope:

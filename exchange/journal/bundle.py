@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
+# What every proof begins with, and no checkpoint of ours does.
+FIRST_LINE: Final = f"{_FIRST_LINE}\n".encode()
 _MAX_PATH: Final = 63
 _MAX_BYTES: Final = 2 * MAX_NOTE_BYTES
 

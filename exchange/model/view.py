@@ -222,6 +222,7 @@ class View(msgspec.Struct, frozen=True):
     ``files`` are the metadata in force: ``root``, ``targets``, ``pa``, ``us``, and of each node
     ``snapshots/NODE`` and ``timestamps/NODE``. ``custodians`` are those of the first four, and
     ``online`` the nodes that the root lists, with the keys that they sign timestamps by.
+    ``tenures`` are all documents that a node had, each with the entry since which.
     Immutable: a view that was handed out never changes under its holder.
     """
 
@@ -233,6 +234,7 @@ class View(msgspec.Struct, frozen=True):
     online: Mapping[str, Signatory] = {}
     arrangement: Arrangement | None = None
     nodes: dict[str, Node] = {}
+    tenures: dict[str, tuple[tuple[int, Node], ...]] = {}
     endpoints: Directory = msgspec.field(default_factory=Directory)
     subscriptions: Choices = msgspec.field(default_factory=Choices)
 
@@ -391,7 +393,24 @@ class View(msgspec.Struct, frozen=True):
         )
         for document in change.documents:
             view = view.with_document(document)
+            if isinstance(document, Node):
+                named = document.node
+                so_far = (*view.tenures.get(named, ()), (index, document))
+                view = msgspec.structs.replace(view, tenures={**view.tenures, named: so_far})
         return view
+
+    def node_before(self, name: str, size: int) -> Node | None:
+        """Return what a node's document said before the entry at ``size``.
+
+        By its keys a checkpoint of so many entries is signed, and by no others: a node's keys
+        are handed over by the entry that lists new ones.
+        """
+        found = None
+        for index, document in self.tenures.get(name, ()):
+            # Before the first one is in force, nothing is signed but by its keys.
+            if found is None or index < size:
+                found = document
+        return found
 
     def with_document(self, document: Document | Subscription) -> View:
         """Return the view with one more document, whose entry is still to come."""

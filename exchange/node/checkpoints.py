@@ -59,10 +59,18 @@ class Checkpointer:
         store: Store,
         writer: Writer,
         origin: str,
-        signers: Sequence[c2sp.Signer],
+        signers: Callable[[View, int], Sequence[c2sp.Signer]],
         settings: Settings,
     ) -> None:
-        """Begin without a checkpoint; ``resume`` reads the newest one."""
+        """Begin without a checkpoint; ``resume`` reads the newest one.
+
+        Args:
+            store: holds the journal.
+            writer: of the journal.
+            origin: the journal's name in its checkpoints.
+            signers: returns who signs one of a size, under a view.
+            settings: of the node.
+        """
         self._pledge = settings.pledge
         self.newest: bytes | None = None
         self.is_sound = True
@@ -122,7 +130,8 @@ class Checkpointer:
 
     def _dated(self, note: bytes) -> int:
         """Return when we signed a checkpoint, seconds UTC; it was verified at opening."""
-        for key in (signer.key for signer in self._signers):
+        size = c2sp.parse(note).size
+        for key in (each.key for each in self._signers(self._writer.view, size)):
             signature = parse_note(note).by(key)
             if key.type is SignatureType.ML_DSA_44 and signature is not None:
                 return split_timestamp(key, signature)[0]
@@ -221,7 +230,8 @@ class Checkpointer:
     async def _sign(self, statement: c2sp.Checkpoint) -> bytes:
         # Never before the time that was signed last: a shorter journal dated later convicts.
         now = max(self._clock_ms() // 1000, self._signed_s)
-        note = await asyncio.to_thread(c2sp.sign, statement, self._signers, now)
+        signers = self._signers(self._writer.view, statement.size)
+        note = await asyncio.to_thread(c2sp.sign, statement, signers, now)
         self._signed_s = now
         return note
 

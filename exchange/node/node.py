@@ -48,11 +48,8 @@ class Identity(msgspec.Struct, frozen=True):
     anchor: str
     log: Sequence[Signer]
     session_key: bytes
-
-
-def log_of(settings: Settings, identity: Identity) -> Log:
-    """Return under which name and keys a node signs its checkpoints."""
-    return Log(origin_of(settings.node), [signer.key for signer in identity.log])
+    # Keys that the directory is to list instead, from some entry on.
+    next_log: Sequence[Signer] = ()
 
 
 class Node(Served):
@@ -66,13 +63,14 @@ class Node(Served):
         kept = Kept(store, settings.blobs)
         super().__init__(settings.node, kept, sessions, settings.clock_ms)
         self.writer = writer
+        rings = writer.rings
         self.checkpoints = Checkpointer(
-            store, writer, origin_of(settings.node), identity.log, settings
+            store, writer, origin_of(settings.node), rings.log_signers, settings
         )
         self.stamper = Stamper(writer, settings, self.submit)
-        self.witnessing = Witnessing(
-            store, writer, log_of(settings, identity), settings.clock_ms, settings.cosigned
-        )
+        ours = [signer.key for signer in identity.log]
+        log = Log(settings.node, lambda: writer.view, ours)
+        self.witnessing = Witnessing(store, writer, log, settings.clock_ms, settings.cosigned)
         writer.past_limit_s = self.witnessing.past_limit_s
         self.checkpoints.signed = self.witnessing.wake
         self.checkpoints.cosigned = self.witnessing.news
@@ -102,8 +100,8 @@ class Node(Served):
             Fault: the journal cannot be trusted or written; nothing is served.
         """
         try:
-            log = log_of(settings, identity)
-            writer = await open_writer(store, settings, identity.anchor, log)
+            logs = [each for each in (identity.log, identity.next_log) if each]
+            writer = await open_writer(store, settings, identity.anchor, logs)
             node = cls(store, settings, identity, writer)
             await node._begin(checkpoint_s)
         except BaseException:

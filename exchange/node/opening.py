@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as checkpoints
+from exchange.journal.logkeys import log_keys, origin_of
 from exchange.journal.proofs import root_at
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.model.view import View
+from exchange.node.handover import Rings
 from exchange.node.stored import with_hashes
 from exchange.node.writer import Writer
 from exchange.seal import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from exchange.journal.checkpoint import Signer
     from exchange.journal.note import VerifierKey
     from exchange.node.ports import Head, Pledge, Store
     from exchange.node.writer import Settings
@@ -30,33 +33,56 @@ _PAGE = 256
 
 
 class Log(NamedTuple):
-    """A journal's name in its checkpoints, and the keys that must have signed each."""
+    """A journal's name in its checkpoints, and the keys that must have signed each, by size.
 
-    origin: str
-    keys: Sequence[VerifierKey]
+    ``ours`` are those that we can sign with: where none was ever listed, these must have.
+    """
+
+    node: str
+    view: Callable[[], View]
+    ours: Sequence[VerifierKey]
+
+    @property
+    def origin(self) -> str:
+        """Its name in its checkpoints."""
+        return origin_of(self.node)
+
+    def keys_of(self, note: bytes) -> Sequence[VerifierKey]:
+        """Return the keys that must have signed a checkpoint of its size."""
+        listed = self.view().node_before(self.node, checkpoints.parse(note).size)
+        return self.ours if listed is None else log_keys(listed)
+
+    def read(self, note: bytes) -> checkpoints.Checkpoint:
+        """Return what a checkpoint says, once the keys of its size signed it."""
+        keys = self.keys_of(note)
+        return checkpoints.verify(note, origin=self.origin, required=keys).checkpoint
 
 
-async def open_writer(store: Store, settings: Settings, anchor: str, log: Log) -> Writer:
+async def open_writer(
+    store: Store, settings: Settings, anchor: str, logs: Sequence[Sequence[Signer]]
+) -> Writer:
     """Return a writer that continues the journal in ``store``.
 
     Args:
         store: holds the journal, or nothing yet.
         settings: the node's name, signer, clock and randomness.
         anchor: digest of the first root, as the operator was told it by the custodians.
-        log: under which name and keys this node signs its checkpoints.
+        logs: who signs its checkpoints: by the keys that it has, and by those to come.
 
     Raises:
         Fault: the journal is shorter than what was signed, altered, under another anchor, or
             ahead of the clock. Nothing is served from such a journal.
     """
     head = await store.head()
-    pledged = await _pledged(settings.pledge, head, log)
     if head.taken_ms > settings.clock_ms() + _CLOCK_TOLERANCE_MS:
         raise Fault(Code.CLOCK, found=head.taken_ms)
     positions = await store.positions()
     try:
-        await _check_signed(store, head, log, pledged)
         view = await fold(store, View(anchor=anchor))
+        log = Log(settings.node, lambda: view, [signer.key for signer in logs[0]])
+        pledged = await _pledged(settings.pledge, head, log)
+        await _check_signed(store, head, log, pledged)
+        rings = _rings(settings, logs, view, head.size)
     except (ValueError, LookupError, TypeError) as error:
         # One table of the store does not fit another.
         raise Fault(Code.STORE_FAILED, found=head.size) from error
@@ -65,7 +91,24 @@ async def open_writer(store: Store, settings: Settings, anchor: str, log: Log) -
         raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
     if view.position != positions.get(TRUST_INBOX, 0):
         raise Fault(Code.STORE_FAILED, expected=positions.get(TRUST_INBOX, 0))
-    return Writer(store, settings, view, head, positions)
+    return Writer(store, settings, view, head, positions, rings)
+
+
+def _rings(
+    settings: Settings, logs: Sequence[Sequence[Signer]], view: View, size: int
+) -> Rings:
+    """Return the node's keys, once the directory lists some of them, or no such node.
+
+    Raises:
+        Refusal: ``bad-checkpoint``: nobody would believe what is signed with these.
+    """
+    receipts = [each for each in (settings.signer, settings.next_signer) if each]
+    rings = Rings(settings.node, receipts, logs)
+    listed = view.node_before(settings.node, size)
+    keys = [signer.key for signer in rings.log_signers(view, size)]
+    if listed is not None and keys != log_keys(listed):
+        raise Refusal(Code.BAD_CHECKPOINT, "/note", name=settings.node)
+    return rings
 
 
 async def fold(store: Store, view: View) -> View:
@@ -96,7 +139,7 @@ async def _pledged(pledge: Pledge | None, head: Head, log: Log) -> list[tuple[in
     if note is None:
         return []
     try:
-        kept = checkpoints.verify(note, origin=log.origin, required=log.keys).checkpoint
+        kept = log.read(note)
     except Refusal as refusal:
         raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
     if kept.size > head.size:
@@ -115,7 +158,7 @@ async def _check_signed(
         facts = entries.decode(signed.entry).facts
         if isinstance(facts, entries.Checkpointed):
             note = facts.note.encode()
-            promised = checkpoints.verify(note, origin=log.origin, required=log.keys).checkpoint
+            promised = log.read(note)
             expected.append((promised.size, promised.root))
     for size, root in expected:
         if size > head.size or await with_hashes(store, partial(root_at, size)) != root:

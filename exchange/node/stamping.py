@@ -41,7 +41,7 @@ class Stamper:
     ) -> None:
         """Begin; ``run`` does it by itself, ``stamp`` once."""
         self._writer = writer
-        self._node, self._signer = settings.node, settings.signer
+        self._node = settings.node
         self._clock_ms = settings.clock_ms
         self._submit = submit
         self._changed = asyncio.Event()
@@ -67,13 +67,13 @@ class Stamper:
         view, now = self._writer.view, self._clock_ms() // 1000
         if view.index == self._failed_at or not trust_online.is_due(self._node, view, now):
             return False
-        listed = view.online.get(self._node)
-        if listed is None or listed.keys != list(self._signer.keys):
+        listed, signer = view.online.get(self._node), self._writer.rings.signer(view)
+        if listed is None or listed.keys != list(signer.keys):
             # The root knows other keys of ours: nobody would believe what we sign.
             _log.error("not-listed", part="timestamp", node=self._node)
             self._failed_at = view.index
             return False
-        raw = trust_online.make(self._node, view, self._signer, now)
+        raw = trust_online.make(self._node, view, signer, now)
         answer = await self._submit("", raw, b"")
         if answer.refusal is not None and self._writer.view.index == view.index:
             # Had something else come in meanwhile, that would be why; so it is not.

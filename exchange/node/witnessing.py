@@ -216,7 +216,9 @@ class Witnessing:
 
     def _verified(self, note: bytes, policy: Policy) -> c2sp.Verified:
         known = [each.key for each in policy.witnesses]
-        return c2sp.verify(note, origin=self._log.origin, required=self._log.keys, known=known)
+        return c2sp.verify(
+            note, origin=self._log.origin, required=self._log.keys_of(note), known=known
+        )
 
     # -- asking -------------------------------------------------------------------------
 
@@ -324,7 +326,7 @@ class Witnessing:
         head, key = note.partition(b"\n\n")[0] + b"\n\n", named.key
         signature = parse_note(head + body).by(key)
         line = Line(key.name, key.key_id, signature or b"")
-        required = [*self._log.keys, key]
+        required = [*self._log.keys_of(note), key]
         whole = c2sp.attach(note, [line])
         time = c2sp.verify(whole, origin=self._log.origin, required=required).at(key)
         if time is None or abs(time - self._clock_ms() // 1000) > _SKEW_S:
@@ -361,7 +363,7 @@ class Witnessing:
         if kept is None:
             return
         try:
-            found = c2sp.verify(kept, origin=self._log.origin, required=self._log.keys)
+            found = c2sp.verify(kept, origin=self._log.origin, required=self._log.keys_of(kept))
         except Refusal:
             # Not signed by us: it proves nothing about our journal.
             _log.error("witness", witness=named.name, code=Code.BAD_CHECKPOINT.value)

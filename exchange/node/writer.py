@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from exchange.broker.holding import Find
     from exchange.model.entry import Facts
     from exchange.model.view import View
+    from exchange.node.handover import Rings
     from exchange.node.notes import Wanted
     from exchange.seal import jws
 
@@ -71,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True):
     second: ports.Second | None = None
     # Where what no front considered is considered; None is the event loop's own executor.
     executor: Executor | None = None
+    # Whose keys the directory is to list instead of the signer's, from some entry on.
+    next_signer: jws.Signer | None = None
     # No earlier epoch is opened: a restored node's receipts are not those of the one before.
     least_epoch: int = 0
     group_bytes: int = MAX_GROUP_BYTES
@@ -88,16 +91,18 @@ class Considered(NamedTuple):
 class Writer:
     """See the module. One per journal; ``run`` ends only when cancelled or fenced off."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (what was read of a journal)
         self,
         store: ports.Store,
         settings: Settings,
         view: View,
         head: ports.Head,
         positions: dict[str, int],
+        rings: Rings,
     ) -> None:
         """Continue a journal from what was read of it (see ``node.opening``)."""
         self.view = view
+        self.rings = rings
         self.frontier = Frontier.decode(head.frontier) if head.size else Frontier()
         self.epoch = max(head.epoch + 1, settings.least_epoch)
         self.fault: Fault | None = None
@@ -327,7 +332,7 @@ class Writer:
         ledger: settle.Ledger,
     ) -> None:
         try:
-            by = (self._settings.node, self._settings.signer)
+            by = (self._settings.node, self.rings.signer(self.view))
             failed, fault = await attachments.keep(self._settings.blobs, named)
             if fault is not None:
                 self._put_aside(settled, failed, fault)

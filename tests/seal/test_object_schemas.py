@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from exchange import resources
 from exchange.errors import Refusal
-from exchange.model import header, objects
+from exchange.model import header, metadata, objects
 from exchange.model.codec import unb64
 from exchange.model.trust import EndpointKey
 from exchange.seal import body, jws, schemas
@@ -201,6 +201,8 @@ def test_every_accepted_vector_follows_the_schema_of_its_object() -> None:
     for verdict, case in generate.cases():
         if verdict == "accept":
             raw = vector(f"{case.name}.json")["object"].encode()
+            if raw.startswith(metadata.BEGINS):
+                continue
             validator("signed").validate(json.loads(raw))
             signed = jws.read(raw, 256 * 1024)
             if signed.typ in by_typ:

@@ -119,11 +119,11 @@ class Passing:
         Raises:
             Fault: ``backup-differs``: the journal knows no such node; or ``bad-checkpoint``.
         """
-        node = self._view.nodes.get(self._node)
-        if node is None:
-            raise Fault(Code.BACKUP_DIFFERS, name=self._node)
         origin = origin_of(self._node)
         try:
+            node = self._view.node_before(self._node, c2sp.parse(note).size)
+            if node is None:
+                raise Fault(Code.BACKUP_DIFFERS, name=self._node)
             return c2sp.verify(note, origin=origin, required=log_keys(node)).checkpoint
         except Refusal as refusal:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
