@@ -34,6 +34,7 @@ VERBS = {
     "context": "exchange.cli.settings:context",
     "keys": "exchange.cli.keys:keys",
     "arrangement": "exchange.cli.arrangement:arrangement",
+    "incident": "exchange.cli.incident:incident",
     "feeds": "exchange.cli.settings:feeds",
     "subscribe": "exchange.cli.settings:subscribe",
     "draft": "exchange.cli.drafting:draft",

@@ -119,7 +119,7 @@ _CHECKS = {
     "--checkpoint",
     "kept",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A checkpoint that was kept elsewhere: the journal must still contain it.",
+    help="A checkpoint, or proof of an entry, that was kept elsewhere: it must still hold.",
 )
 @click.option(
     "--mirror",
@@ -205,12 +205,14 @@ def _files(file: Path, blobs: Path | None, *, is_mirror: bool) -> KeptFiles | No
 
 def _given(kept: Path | None) -> bytes | None:
     """Return the checkpoint that was kept; what was given and is neither is no tampering."""
+    from exchange.journal import bundle  # noqa: PLC0415
     from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
 
     promised = kept.read_bytes() if kept else None
     if promised is not None:
         try:
-            c2sp.parse(promised)
+            is_proof = promised.startswith(bundle.FIRST_LINE)
+            c2sp.parse(bundle.parse(promised).note if is_proof else promised)
         except Refusal as refusal:
             code = refusal.code.value
             raise Unusable(

@@ -115,7 +115,7 @@ def read_draft(data: bytes, *, toml: bool) -> Draft:
     Raises:
         Refusal: what is wrong, and the JSON pointer of where.
     """
-    values = _toml(data) if toml else _json(data)
+    values = read_toml(data) if toml else _json(data)
     if not isinstance(values, dict):
         raise Refusal(Code.WRONG_TYPE, "", expected="object")
     for name in ("post", "bulletin"):
@@ -390,7 +390,12 @@ def _json(data: bytes) -> Any:
         raise Refusal(Code.MALFORMED, expected="integer") from None
 
 
-def _toml(data: bytes) -> Any:
+def read_toml(data: bytes) -> Any:
+    """Return TOML as JSON's values; a time as its one spelling in UTC.
+
+    Raises:
+        Refusal: it is none, or too large or deep; with the line.
+    """
     if len(data) > lexical.MAX_BYTES:
         raise Refusal(Code.OVERSIZED, limit=lexical.MAX_BYTES, found=len(data))
     text = lexical.text_of(data)

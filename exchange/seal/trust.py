@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.model.metadata import Bundle, Named
     from exchange.model.trust import Document
 
-__all__ = ["apply", "follow", "judge", "paths_of", "place_of", "suite_of_node"]
+__all__ = ["apply", "follow", "foresee", "judge", "paths_of", "place_of", "suite_of_node"]
 
 
 def judge(raw: bytes, view: View, now: int, *, is_known: bool = False) -> Change:
@@ -53,10 +53,31 @@ def judge(raw: bytes, view: View, now: int, *, is_known: bool = False) -> Change
             raise Refusal(Code.UNKNOWN_OBJECT, at, found=signed.typ[:48])
         return _subscription(signed, view, now)
     bundle, whole = metadata.read(raw), digest(raw)
-    read = bundle.file.signed
-    if ("root" not in view.files) and not (isinstance(read, Root) and whole == view.anchor):
+    is_root = isinstance(bundle.file.signed, Root)
+    if ("root" not in view.files) and not (is_root and whole == view.anchor):
         raise Refusal(Code.TRUST_INVALID, "", name="anchor")
-    came = _Came(bundle, whole, view, now, is_known)
+    return _change(_Came(bundle, whole, view, now, is_known))
+
+
+def foresee(raw: bytes, view: View, now: int) -> Change:
+    """Return what metadata would change once it is signed; its signatures are not looked at.
+
+    For custodians, who are shown it and asked to sign. Nothing that comes from elsewhere is
+    ever taken in by this.
+
+    Raises:
+        Refusal: what ``judge`` would refuse it with, however it were signed.
+    """
+    bundle = metadata.read(raw)
+    is_root = isinstance(bundle.file.signed, Root)
+    if "root" not in view.files and not is_root:
+        raise Refusal(Code.TRUST_INVALID, "", name="root")
+    return _change(_Came(bundle, digest(raw), view, now, is_known=False, is_signed=False))
+
+
+def _change(came: _Came) -> Change:
+    bundle, view, now = came.bundle, came.view, came.now
+    read = bundle.file.signed
     match read:
         case Root():
             return _root(came, read)
@@ -102,6 +123,14 @@ class _Came(NamedTuple):
     view: View
     now: int
     is_known: bool
+    is_signed: bool = True
+
+    def signed_by(self, file: Metadata[Any], terms: list[Mandate]) -> tuple[str, ...]:
+        """Verify the signatures on each of these terms, and return who signed."""
+        if not self.is_signed:
+            return ()
+        payload = metadata.signed_bytes(self.bundle.raw)
+        return trust_roles.check_signed(file, payload, terms)
 
 
 def _subscription(signed: jws.Signed, view: View, now: int) -> Change:
@@ -169,7 +198,7 @@ def _root(came: _Came, read: Root) -> Change:
     terms = [mandate(file.signed, "root", roles.root)]
     if before := view.files.get("root"):
         terms.insert(0, _mandate_in_force(before, "root", view.custodians["root"]))
-    signed_by = trust_roles.check_signed(file, metadata.signed_bytes(came.bundle.raw), terms)
+    signed_by = came.signed_by(file, terms)
     # As TUF has it (5.3.11): who signs by new keys begins anew, whatever the old ones signed.
     gone = [name for name, each in view.online.items() if nodes.get(name) != each]
     return Change(
@@ -232,7 +261,7 @@ def _targets(came: _Came, read: Targets) -> Change:
             raise Refusal(Code.TRUST_INVALID, "/signed/delegations")
     file = parsed(came.bundle.raw, role, came.now)
     terms = _mandate_in_force(above, role, view.custodians[role])
-    signed_by = trust_roles.check_signed(file, metadata.signed_bytes(came.bundle.raw), [terms])
+    signed_by = came.signed_by(file, [terms])
     _check_listed(read, file, above, view)
     documents = _documents(came, read, nation)
     held = _in_force(role, came.bundle, file, signed_by)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from hashlib import sha512
 from typing import TYPE_CHECKING
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
@@ -79,7 +80,7 @@ def _jwk_of(key: Key) -> Jwk | None:
         else:
             jwk = _of_pem(key.keyval.public)
         return jwk if key_of(jwk) == key else None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return None
 
 

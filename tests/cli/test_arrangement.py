@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from exchange.cli import world as cli_world
-from exchange.cli.arranging.comparing import WORDS, Change, changes, line
-from exchange.model.trust import Targets
 from exchange.seal import trust, trust_making
 from tests import builders
-from tests.builders import COAST, DAY, FOUNDED, NOW, OPS, WATCH
+from tests.builders import DAY, OPS
 from tests.cli.exercise import OPS as OPS_CONTEXT
 from tests.cli.exercise import Exercise
 from tests.cli.test_keys import admit, publish
-from tests.vectors.changes import keys_from
-from tests.vectors.trusting import rearrangement
 
 WORLD = builders.world()
 
@@ -67,11 +62,13 @@ def test_which_agreement_let_an_entry_in_has_one_answer(made):
     ]
     assert versions == [1, 2]
     said = told(made, "diff", str(index))["changes"]
-    kinds = {(each["kind"], each["name"]) for each in said}
-    assert {("renewed", "pa"), ("key-added", OPS), ("key-dates", OPS)} <= kinds
-    assert told(made, "diff", str(now["index"]))["changes"] == []
+    renewed, *keys = said["en"]
+    assert renewed.startswith("Panama (pa): version 1 → 2")
+    assert all(OPS in each for each in keys if "endpoints" in each)
+    assert any("until: was" in each for each in keys)
+    assert told(made, "diff", str(now["index"]))["changes"] == {"es": [], "en": []}
     text = made.at(OPS_CONTEXT, "--lang", "en", "arrangement", "diff", str(index)).out
-    assert "pa: version 1 becomes 2" in text
+    assert "Panama (pa): version 1 → 2" in text
     text = made.at(
         OPS_CONTEXT, "--lang", "es", "arrangement", "show", "--entry", str(index)
     ).out
@@ -111,78 +108,3 @@ def test_what_ran_out_is_told_and_ends_with_a_refusal(made, tmp_path):
     ran = made.run(*[*words[:1], "show", *words[2:]], "--json")
     states = {row["name"]: row["state"] for row in ran.json["files"]}
     assert (states["pa"], states["us"]) == ("expired", "in-force")
-
-
-# -- in words ----------------------------------------------------------------------------------
-
-
-def kinds(*documents, there=WORLD):
-    return {each.kind for each in changes(there.view, there.later(*documents))}
-
-
-def test_every_kind_of_change_is_found_and_has_words_in_both_languages():
-    def changed(**told):
-        return WORLD.amended(OPS, lambda each: msgspec.structs.replace(each, **told))
-
-    circles = WORLD.founder.circles
-    successor = builders.Founder(builders.Randomness("successor"), FOUNDED)
-    third = tuple(
-        msgspec.structs.replace(each, name=f"new-{each.name}")
-        for each in successor.circles["pa"].signatories
-    )
-    people = (*circles["pa"].signatories, third[0])
-    more = {**circles, "pa": circles["pa"]._replace(signatories=people)}
-    fewer = {**circles, "pa": circles["pa"]._replace(signatories=third)}
-    until, online = WORLD.founder.expires, WORLD.view.online
-    signers = WORLD.founder.signers()
-    added = WORLD.signed_by(
-        trust_making.root(2, until, more, online), *signers, successor.signers(["pa"])[0]
-    )
-    gone = WORLD.signed_by(
-        trust_making.root(2, until, fewer, online), *signers, *successor.signers(["pa"])
-    )
-    then = WORLD.after(added)
-    tight = {**more, "pa": more["pa"]._replace(threshold=3)}
-    strict = then.signed_by(
-        trust_making.root(3, until, tight, online),
-        *signers[:2], successor.signers(["pa"])[0], *signers[2:],
-    )  # fmt: skip
-    feeds = builders.feeds()
-    node = msgspec.structs.replace(WORLD.view.nodes["pa"], version=2, url="https://other")
-    us = msgspec.structs.replace(
-        node, version=1, node="us", nation="us", receipts=WORLD.view.nodes["pa"].receipts
-    )
-    member = msgspec.structs.replace(WORLD.member("us.jiatfs"), version=2)
-    shorter = msgspec.structs.replace(member, endpoints=member.endpoints[:1])
-    found = (
-        kinds(added)
-        | kinds(gone)
-        | kinds(strict, there=then)
-        | kinds(WORLD.rearranged(feeds=feeds[:1], targets=Targets(1, 2, 3, 4)))
-        | kinds(WORLD.rearranged(feeds=[msgspec.structs.replace(feeds[0], read=["us.uscg"])]))
-        | kinds(
-            WORLD.rearranged(feeds=feeds[1:]),
-        )
-        | kinds(WORLD.signed(node, ["pa"]))
-        | kinds(WORLD.signed(us, ["us"]))
-        | kinds(WORLD.signed(shorter, ["us"]))
-        | kinds(changed(status="suspended"))
-        | kinds(changed(roles=["reader"]))
-        | kinds(changed(keys=[]))
-        | kinds(WORLD.amended(OPS, keys_from("sig", 0, FOUNDED, NOW + DAY)))
-        | kinds(WORLD.subscription(COAST))
-    )
-    back = WORLD.after(WORLD.signed(shorter, ["us"]), WORLD.rearranged(feeds=feeds[:1]))
-    again = msgspec.structs.replace(member, version=3)
-    found |= kinds(back.signed(again, ["us"]), there=back)
-    full = rearrangement(WORLD, version=3)
-    found |= kinds(back.signed(full), there=back)
-    assert found == WORDS.keys()
-    for kind in WORDS:
-        for lang in ("es", "en"):
-            assert "{" not in line(_any(kind), lang)
-    assert WATCH in {each.name for each in changes(builders.View(anchor="x"), WORLD.view)}
-
-
-def _any(kind):
-    return Change(kind, "nombre", "", "después")

@@ -1,1 +1,1 @@
-"""The verbs below ``exchange arrangement``, by what they tell of it."""
+"""The verbs below ``exchange arrangement``: what custodians do, by files that travel."""

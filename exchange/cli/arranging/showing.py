@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from exchange.cli import output, world
-from exchange.cli.arranging import comparing
+from exchange.cli import fingerprint, output, world
+from exchange.cli.arranging import folder as folders
+from exchange.cli.arranging import telling
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
-from exchange.cli.usage import Unusable
+from exchange.cli.usage import Unusable, unreadable
+from exchange.custody import proposal
 from exchange.errors import Refusal
-from exchange.model.codes import LANGUAGES
 from exchange.model.identity import ALPHA3
 from exchange.model.metadata import BEGINS, read
 from exchange.model.view import View
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from exchange.model.view import InForce
 
+_ENTRY = re.compile(r"-?[0-9]+")
+_WARN_DAYS, _DAY_S = 90, 86_400
 _HEADS = {
     "en": {"name": "what", "version": "version", "entry": "since entry", "until": "until",
            "state": "state", "signed_by": "signed by"},
@@ -43,7 +47,11 @@ _FOLDER = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="The trust documents as files, *.trust in their order; else the node is asked.",
 )
-_ANCHOR = click.option("--anchor", help="Digest of the first root; needed with --trust.")
+_ANCHOR = click.option(
+    "--anchor",
+    type=fingerprint.Digest(),
+    help="Digest of the first root, or its 24 words; needed with --trust.",
+)
 
 
 class _Views(NamedTuple):
@@ -111,7 +119,7 @@ def show(session: Session, entry: int | None, folder: Path | None, anchor: str |
     if session.as_json:
         told = {"anchor": view.anchor, "index": view.index, "files": rows}
         told |= {"members": len(view.endpoints.documents), "endpoints": len(view.endpoints)}
-        output.show_json(told)
+        output.show_json({**told, "words": fingerprint.spoken(view.anchor)})
         return
     if entry is not None:
         session.say(
@@ -126,32 +134,62 @@ def show(session: Session, entry: int | None, folder: Path | None, anchor: str |
         for row in rows
     ]
     output.table(shown, _HEADS[session.lang])
+    fingerprint.show(session, "Ancla:", "Anchor:", view.anchor)
+    _warn(session, view, now)
+
+
+def _warn(session: Session, view: View, now: int) -> None:
+    """Say what custodians must renew soon: nothing new flows under what has ended."""
+    for role in proposal.ROLES:
+        file = view.files.get(role)
+        days = (file.expires - now) // _DAY_S if file else _WARN_DAYS
+        if days < _WARN_DAYS:
+            session.say(
+                f"{role}: quedan {days} días; exchange arrangement propose --refresh {role}",
+                f"{role}: {days} days left; exchange arrangement propose --refresh {role}",
+            )
 
 
 @click.command()
-@click.argument("before", type=click.IntRange(-1))
+@click.argument("before", metavar="BEFORE|PROPOSAL")
 @click.argument("after", type=click.IntRange(0), required=False)
 @_FOLDER
 @_ANCHOR
 @verb
 def diff(
-    session: Session, before: int, after: int | None, folder: Path | None, anchor: str | None
+    session: Session, before: str, after: int | None, folder: Path | None, anchor: str | None
 ) -> None:
-    """Say what changed since entry BEFORE, until entry AFTER or now, in words."""
-    found = _views(session, folder, anchor)
-    first, last = found.after(before), found.after(after)
-    told = list(comparing.changes(first, last))
-    if session.as_json:
-        rows = [
-            {**each._asdict(), **{lang: comparing.line(each, lang) for lang in LANGUAGES}}
-            for each in told
-        ]
-        output.show_json({"before": first.index, "after": last.index, "changes": rows})
+    """Say in words what changed since entry BEFORE, until entry AFTER or now.
+
+    Or what a PROPOSAL, a file, would change: in both languages, before anybody signs it.
+    """
+    if not _ENTRY.fullmatch(before):
+        _review(session, Path(before), folder, anchor)
         return
-    for each in told:
-        click.echo(comparing.line(each, session.lang))
-    if not told:
+    found = _views(session, folder, anchor)
+    first, last = found.after(int(before)), found.after(after)
+    told = telling.differences(first, last)
+    if session.as_json:
+        output.show_json({"before": first.index, "after": last.index, "changes": told})
+        return
+    for line in told[session.lang]:
+        click.echo(line)
+    if not told[session.lang]:
         session.say("Nada cambió.", "Nothing changed.")
+
+
+def _review(session: Session, path: Path, folder: Path | None, anchor: str | None) -> None:
+    """Show what a proposal would change, and its fingerprint."""
+    try:
+        made = proposal.read(path.read_bytes())
+    except OSError as error:
+        raise unreadable(path, error, "PROPOSAL") from error
+    now = world.now()
+    if folder is None:
+        view = _views(session, None, None).views[-1]
+    else:
+        view = folders.read(folder, anchor, now).view
+    telling.show(session, made, proposal.steps(made, view, now), {})
 
 
 @click.command()

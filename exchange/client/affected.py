@@ -1,0 +1,132 @@
+"""Which bulletins a lost key or a shut-out endpoint bears on, and who must be told of each.
+
+What was sealed to a key may be read by whoever found it: its originator must know. What was
+signed by it may be from somebody else: everybody it went to must know. Headers tell both;
+nothing is opened here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from exchange.errors import Refusal
+from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from exchange.client.outbox import Outbox
+
+Why = Literal["sealed-to", "signed-by"]
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """What was lost: one key by its thumbprint, or an endpoint with all that it has."""
+
+    endpoint: str
+    kid: str | None = None
+
+
+class Affected(msgspec.Struct, frozen=True):
+    """A bulletin, or a grant of one, that it bears on; ``tell`` must be told."""
+
+    index: int
+    id: str
+    type: str
+    origin: str
+    why: list[Why]
+    tell: list[str]
+    retain_until: int | None
+
+
+def of_entry(index: int, raw: bytes, lost: Lost) -> Affected | None:
+    """Return what a journal entry shows to be affected; None where it is not.
+
+    Args:
+        index: the entry's.
+        raw: its bytes.
+        lost: the key or endpoint.
+    """
+    try:
+        entry = entries.decode(raw)
+        match entry.facts:
+            case entries.Accepted():
+                return _bulletin(index, entry.facts, entry.object, lost)
+            case entries.Granted():
+                return _grant(index, entry.facts, entry.object, lost)
+            case _:
+                return None
+    except Refusal:
+        # Not an entry that this version reads: `audit verify` tells of those.
+        return None
+
+
+def _bulletin(
+    index: int, facts: entries.Accepted, posted: bytes, lost: Lost
+) -> Affected | None:
+    signed = jws.read(posted, headers.MAX_HEADER_BYTES)
+    header = headers.decode(signed.payload)
+    kids = {claim.kid for claim in signed.claims}
+    is_sealed = lost.kid in facts.wraps if lost.kid else lost.endpoint in header.to
+    is_signed = lost.kid in kids if lost.kid else lost.endpoint == header.endpoint
+    if not is_sealed and not is_signed:
+        return None
+    told = ({header.endpoint} if is_sealed else set()) | (
+        set(header.to) if is_signed else set()
+    )
+    return Affected(
+        index,
+        header.id,
+        header.type,
+        header.endpoint,
+        _why(is_sealed=is_sealed, is_signed=is_signed),
+        sorted(told - {lost.endpoint}),
+        header.retain_until,
+    )
+
+
+def _why(*, is_sealed: bool, is_signed: bool) -> list[Why]:
+    why: list[Why] = ["sealed-to"] if is_sealed else []
+    return [*why, "signed-by"] if is_signed else why
+
+
+def _grant(index: int, facts: entries.Granted, posted: bytes, lost: Lost) -> Affected | None:
+    signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
+    grant = objects.decode_grant(signed.payload)
+    kids = {claim.kid for claim in signed.claims}
+    is_sealed = lost.kid == facts.kid if lost.kid else lost.endpoint == grant.to
+    is_signed = lost.kid in kids if lost.kid else lost.endpoint == grant.endpoint
+    if not is_sealed and not is_signed:
+        return None
+    told = ({grant.endpoint} if is_sealed else set()) | ({grant.to} if is_signed else set())
+    why = _why(is_sealed=is_sealed, is_signed=is_signed)
+    tell = sorted(told - {lost.endpoint})
+    return Affected(index, grant.of.id, "grant", grant.endpoint, why, tell, None)
+
+
+def of_outbox(outbox: Outbox, lost: Lost) -> Iterator[Affected]:
+    """Yield what was posted from here and is affected, as its receipts show."""
+    for identity in outbox.sent():
+        receipt, envelope = outbox.receipt(identity), outbox.envelope(identity)
+        if receipt is None or envelope is None:
+            continue
+        raw = receipt.facts.encode() + b"\n" + envelope.header
+        found = of_entry(receipt.index, raw, lost)
+        if found is not None:
+            yield found
+
+
+def by_person(affected: Iterable[Affected]) -> dict[str, list[str]]:
+    """Return who must be told, each with the ids of what they must be told of."""
+    found: dict[str, list[str]] = {}
+    for each in affected:
+        for endpoint in each.tell:
+            mine = found.setdefault(endpoint, [])
+            if each.id not in mine:
+                mine.append(each.id)
+    return dict(sorted(found.items()))

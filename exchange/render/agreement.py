@@ -1,0 +1,270 @@
+"""What changes from one state of the trust documents to another, in words.
+
+Everything that differs is told, whatever it is called: documents are compared as trees, and the
+table below only says how a member is called in each language. So nothing that is agreed later
+can change unsaid because nobody thought of it here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exchange.render.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from exchange.model.codes import Lang
+    from exchange.model.view import Custodians, View
+
+    Tree = Mapping[str, "Tree"] | list[str] | str
+
+# What makes a document another version of itself, and is told of its file.
+_APART = frozenset({"v", "kind", "version", "issued"})
+# By which member the items of a list are told apart.
+_NAMES = ("id", "name", "member", "node", "jwk")
+_DATES = frozenset({"since", "until"})
+_PATH = " > "
+_DAY_S = 86_400
+
+_WORDS: dict[str, tuple[str, str]] = {
+    "alg": ("algoritmo", "algorithm"),
+    "arrangement": ("arreglo", "arrangement"),
+    "custodians": ("custodios", "custodians"),
+    "endpoints": ("puntos de enlace", "endpoints"),
+    "exercise": ("es un ejercicio", "is an exercise"),
+    "expires": ("válido hasta", "good until"),
+    "feeds": ("canales", "feeds"),
+    "flash": ("flash", "flash"),
+    "immediate": ("inmediata", "immediate"),
+    "keys": ("claves", "keys"),
+    "late_s": ("se considera tardío tras", "counts as late after"),
+    "lifetime_s": ("vida más larga de un boletín", "longest life of a bulletin"),
+    "limits": ("límites", "limits"),
+    "log": ("claves del diario", "log keys"),
+    "members": ("agencias", "members"),
+    "name": ("nombre", "name"),
+    "nation": ("nación", "nation"),
+    "nodes": ("nodos", "nodes"),
+    "online": ("claves de los nodos para sellar la hora", "nodes' keys to timestamp by"),
+    "post": ("publican", "may post"),
+    "priority": ("prioritaria", "priority"),
+    "quorum": ("testigos requeridos", "witnesses required"),
+    "read": ("leen", "may read"),
+    "receipts": ("claves de los recibos", "receipt keys"),
+    "regimes": ("regímenes de consentimiento", "consent regimes"),
+    "roles": ("funciones", "roles"),
+    "routine": ("rutina", "routine"),
+    "schemas": ("esquemas", "schemas"),
+    "serves": ("sirve a", "serves"),
+    "signatories": ("firmantes", "signatories"),
+    "since": ("desde", "from"),
+    "skew_s": ("diferencia de relojes tolerada", "tolerated difference of clocks"),
+    "status": ("estado", "status"),
+    "subscriptions": ("suscripciones", "subscriptions"),
+    "suite": ("conjunto de algoritmos", "suite"),
+    "suites": ("conjuntos de algoritmos", "suites"),
+    "targets": ("plazos de acuse", "targets to acknowledge"),
+    "threshold": ("firmas necesarias", "signatures needed"),
+    "title": ("título", "title"),
+    "tls": ("certificado (huella)", "certificate (digest)"),
+    "types": ("tipos", "types"),
+    "until": ("hasta", "until"),
+    "url": ("dirección", "address"),
+    "use": ("uso", "use"),
+    "active": ("activo", "active"),
+    "suspended": ("suspendido", "suspended"),
+    "sig": ("firma", "signs"),
+    "enc": ("abre", "opens"),
+    "none": ("ninguno", "none"),
+    "true": ("sí", "yes"),
+    "false": ("no", "no"),
+    "pa": ("Panamá", "Panama"),
+    "us": ("Estados Unidos", "United States"),
+    "root": ("raíz", "root"),
+}
+_SAID = {
+    "es": ("nuevo", "se quita", "antes {before}, ahora {after}", "se añade {items}",
+           "se quita {items}", "cambia el orden", "versión"),
+    "en": ("new", "removed", "was {before}, now {after}", "{items} added",
+           "{items} removed", "order changes", "version"),
+}  # fmt: skip
+
+
+def changes(before: View, after: View, lang: Lang) -> list[str]:
+    """Return a line for each thing that differs, in the order of the documents.
+
+    Args:
+        before: the trust documents in force.
+        after: as they would be.
+        lang: the reader's.
+    """
+    lines = [_file(role, before, after, lang) for role in after.files]
+    told = [line for line in lines if line]
+    return [*told, *_differences(tree(before), tree(after), (), lang)]
+
+
+def _file(role: str, before: View, after: View, lang: Lang) -> str:
+    old, new = before.files.get(role), after.files.get(role)
+    if new is None or (old is not None and old.version == new.version):
+        return ""
+    was = f"{old.version} → " if old else ""
+    until = _word("expires", lang)
+    name = role if role == "targets" else _word(role, lang)
+    # The file's own name beside it: it is what TUF calls the role.
+    named = name if name == role else f"{name} ({role})"
+    return f"{named}: {_SAID[lang][6]} {was}{new.version}, {until} {_date(new.expires)}"
+
+
+def tree(view: View) -> Tree:
+    """Return everything that people agreed on in a view, by name."""
+    found: dict[str, Tree] = {
+        "custodians": _custodians(view),
+        "online": {name: [key.kid for key in each.keys] for name, each in view.online.items()},
+        "nodes": {name: _tree(each) for name, each in view.nodes.items()},
+        "members": {name: _tree(each) for name, each in view.endpoints.documents.items()},
+        "subscriptions": {name: list(each.feeds) for name, each in view.subscriptions.items()},
+    }
+    if view.arrangement is not None:
+        found["arrangement"] = _tree(view.arrangement)
+    return found
+
+
+def _custodians(view: View) -> Tree:
+    """Return each role's custodians; those of all roles at once where they are the same."""
+    roles = {role: _circles(circles) for role, circles in view.custodians.items()}
+    merged: dict[str, Tree] = {}
+    for circles in roles.values():
+        merged.update(circles)
+    if all(circle == merged[n] for each in roles.values() for n, circle in each.items()):
+        return merged
+    return {role: dict(circles) for role, circles in roles.items()}
+
+
+def _circles(circles: Mapping[Any, Custodians]) -> dict[str, Tree]:
+    return {
+        nation: {
+            "threshold": str(circle.threshold),
+            **{each.name: [key.kid for key in each.keys] for each in circle.signatories},
+        }
+        for nation, circle in circles.items()
+    }
+
+
+def _tree(document: msgspec.Struct) -> Tree:
+    kept = {
+        name: getattr(document, name)
+        for name in document.__struct_fields__
+        if name not in _APART
+    }
+    return {name: _of(name, value) for name, value in kept.items()}
+
+
+def _of(name: str, value: Any) -> Tree:
+    """Return a value as a tree; lists of things become things by name."""
+    if isinstance(value, msgspec.Struct):
+        if hasattr(value, "kid"):
+            return str(value.kid)
+        fields = value.__struct_fields__
+        return {each: _of(each, getattr(value, each)) for each in fields}
+    if isinstance(value, dict):
+        return {each: _of(each, inner) for each, inner in value.items()}
+    if isinstance(value, list):
+        return _of_list(value)
+    return "-" if value is None else _scalar(name, value)
+
+
+def _scalar(name: str, value: Any) -> str:
+    if name in _DATES:
+        return _date(value)
+    if name.endswith("_s") and isinstance(value, int):
+        days, rest = divmod(value, _DAY_S)
+        return f"{value} s" if rest else f"{value} s ({days} d)"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of_list(value: list[Any]) -> Tree:
+    if not value or not isinstance(value[0], msgspec.Struct):
+        return [str(each) for each in value]
+    if hasattr(value[0], "kid"):
+        return [each.kid for each in value]
+    found: dict[str, Tree] = {}
+    for each in value:
+        name = _name_of(each)
+        # A second one of a name must not hide behind the first.
+        found[name if name not in found else f"{name} #{len(found) + 1}"] = _of(name, each)
+    return found
+
+
+def _name_of(item: msgspec.Struct) -> str:
+    name = next(getattr(item, each) for each in _NAMES if hasattr(item, each))
+    return str(getattr(name, "kid", name))
+
+
+def _differences(
+    old: Tree | None, new: Tree | None, path: tuple[str, ...], lang: Lang
+) -> Iterator[str]:
+    """Yield a line for each place at which two trees differ."""
+    if old == new:
+        return
+    fresh, gone, changed = _SAID[lang][:3]
+    where = _PATH.join(_word(each, lang) for each in path)
+    if isinstance(old, dict) or isinstance(new, dict):
+        before, after = _members(old), _members(new)
+        if new is None:
+            yield f"{where}: {gone}"
+            return
+        if old is None and path:
+            yield f"{where}: {fresh}"
+        for name in [*after, *(each for each in before if each not in after)]:
+            # A thing that is told by its name need not say it again.
+            if old is None and path and after[name] == path[-1]:
+                continue
+            yield from _differences(before.get(name), after.get(name), (*path, name), lang)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _of_lists(old, new, where, lang)
+    elif new is None:
+        yield f"{where}: {gone}"
+    elif old is None:
+        yield f"{where}: {_value(new, lang)}"
+    else:
+        told = changed.format(before=_value(old, lang), after=_value(new, lang))
+        yield f"{where}: {told}"
+
+
+def _members(found: Tree | None) -> Mapping[str, Tree]:
+    return found if isinstance(found, dict) else {}
+
+
+def _of_lists(old: list[str], new: list[str], where: str, lang: Lang) -> Iterator[str]:
+    _, _, _, added, removed, order, _ = _SAID[lang]
+    more = [each for each in new if each not in old]
+    less = [each for each in old if each not in new]
+    if less:
+        yield f"{where}: {removed.format(items=_values(less, lang))}"
+    if more:
+        yield f"{where}: {added.format(items=_values(more, lang))}"
+    if not more and not less:
+        yield f"{where}: {order}: {_values(new, lang)}"
+
+
+def _values(items: list[str], lang: Lang) -> str:
+    return ", ".join(_value(each, lang) for each in items)
+
+
+def _value(found: Tree, lang: Lang) -> str:
+    if isinstance(found, list):
+        return _values(found, lang) or "-"
+    return _word(str(found), lang)
+
+
+def _word(name: str, lang: Lang) -> str:
+    words = _WORDS.get(name)
+    return visible(name) if words is None else words[0 if lang == "es" else 1]
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

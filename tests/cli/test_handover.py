@@ -1,0 +1,122 @@
+"""A node's keys are handed over, by its old ones and custodians; nothing old is lost."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import pytest
+
+from exchange.cli.state import State
+from exchange.custody import cards, container, ring
+from exchange.model.identity import Signatory
+from exchange.seal.software import SoftwareSigner, new_signing
+from tests.cli.exercise import OPS, PASSPHRASE, Exercise
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An exercise with a proof from before its node's keys were handed over, and one after."""
+    made = Exercise(tmp_path_factory.mktemp("handover"))
+    made.start()
+    made.state, made.trust = str(made.place.node), str(made.place.node / "trust")
+    made.early = str(made.folder / "early.tlog-proof")
+    made.early_index = made.post()["index"]
+    does(made, "audit", "proof", str(made.early_index), "--out", made.early)
+    made.asked = hand_over(made, "one.card")
+    assert made.stop() == 0, made.log.read_text()
+    # Now it knows both; the directory lists the old ones.
+    made.start()
+    made.between = made.post()["index"]
+    made.changes = list_it(made, "one.card")
+    made.late = str(made.folder / "late.tlog-proof")
+    made.late_index = made.post()["index"]
+    yield made
+    assert made.stop() == 0, made.log.read_text()
+
+
+def does(made, *words, context=OPS):
+    ran = made.at(context, *words, "--json")
+    assert ran.code == 0, (words, ran.out, ran.err)
+    return ran.json
+
+
+def hand_over(made, card):
+    where = ("--trust", made.trust, "--card", str(made.folder / card))
+    return does(made, "arrangement", "hand-over", made.state, *where)
+
+
+def list_it(made, card):
+    """Custodians of both nations sign: the root says who stamps, the nation's file the rest."""
+    proposal = str(made.folder / f"{card}.proposal")
+    where = ("--trust", made.trust)
+    what = ("--node", str(made.folder / card))
+    told = does(made, "arrangement", "propose", proposal, *where, *what)
+    signed = []
+    for keys in sorted((made.folder / "custodians").glob("*.xk")):
+        signed.append(f"{proposal}.{keys.stem}")
+        out = ("--keys", str(keys), "--out", signed[-1], "--yes")
+        does(made, "arrangement", "sign", proposal, *where, *out)
+    for file in does(made, "arrangement", "approve", proposal, *signed, *where)["files"]:
+        does(made, "keys", "publish", file)
+    return told
+
+
+def verified(made, proof):
+    journal = str(made.place.node / "journal.db")
+    anchor = made.place.founded.anchor
+    ran = made.run("audit", "verify", journal, "--anchor", anchor, "--checkpoint", proof)
+    return ran.code
+
+
+def test_root_and_the_nations_own_file_list_the_new_keys(made):
+    assert sorted(made.changes["signers"]) == ["pa", "root"]
+    view = does(made, "arrangement", "show")
+    assert {row["name"]: row["version"] for row in view["files"]}["root"] == 2
+
+
+def test_proof_from_before_the_hand_over_verifies_offline_after_it(made):
+    assert verified(made, made.early) == 0
+
+
+def test_proof_from_after_it_verifies_too_and_an_altered_one_does_not(made):
+    does(made, "audit", "proof", str(made.late_index), "--out", made.late)
+    assert verified(made, made.late) == 0
+    raw = made.folder.joinpath("late.tlog-proof").read_bytes()
+    other = made.folder / "other.tlog-proof"
+    index = f"index {made.late_index}\n".encode()
+    other.write_bytes(raw.replace(index, f"index {made.between}\n".encode()))
+    assert verified(made, str(other)) == 5
+
+
+def test_once_listed_the_new_keys_are_taken_into_use_and_the_old_ones_are_gone(made):
+    assert made.asked["step"] == "asked"
+    before = State(made.place.node)
+    old = container.unseal((before.folder / "node.xk").read_bytes(), PASSPHRASE)
+    assert hand_over(made, "two.card")["step"] == "in-use"
+    assert not (made.folder / "two.card").exists()
+    new = container.unseal((before.folder / "node.xk").read_bytes(), PASSPHRASE)
+    assert new.of(ring.SIGN) == old.of(ring.SIGN_NEXT)
+    assert (ring.SIGN_NEXT in new.keys, "log-next" in new.keys) == (False, False)
+    assert new.of("tls") == old.of("tls")
+    assert made.stop() == 0
+    made.start()
+    made.post()
+    assert verified(made, made.early) == 0
+
+
+def test_card_that_the_listed_keys_did_not_sign_hands_nothing_over(made, tmp_path):
+    """Whoever makes keys in a node's name must be the node, or custodians vouch for it."""
+    shown = cards.read((made.folder / "one.card").read_bytes().strip())
+    stranger = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    receipts = Signatory(shown.node.receipts.name, list(stranger.keys))
+    node = msgspec.structs.replace(shown.node, receipts=receipts)
+    forged = msgspec.structs.replace(shown, node=node)
+    card = tmp_path / "forged.card"
+    propose = ("arrangement", "propose", str(tmp_path / "p"), "--trust", made.trust)
+    propose += ("--node", str(card), "--json")
+    for before, code in ((None, "signature-count"), (stranger, "unknown-key")):
+        card.write_bytes(cards.sign(forged, stranger, before))
+        ran = made.at(OPS, *propose)
+        assert (ran.code, ran.json["error"]["code"]) == (1, code)
+    assert made.at(OPS, *propose, "--anew").code == 0
