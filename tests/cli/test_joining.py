@@ -1,0 +1,129 @@
+"""From trust documents to a node and a context: only where keys are the very same."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from exchange.cli.state import CERTIFICATE, SETTINGS, State
+from exchange.custody import cards
+from exchange.custody.proposing import Wanted
+from tests.cli.test_sharing import run
+from tests.custody.ceremony import NAMES, Delegations, arrangement, new_node
+
+URL = ("--url", "https://127.0.0.1:1")
+
+
+def init(folder, name="pa"):
+    where = ("--state", folder / name, "--card", folder / f"{name}.card")
+    return run("arrangement", "init", "node", name, *URL, *where, "--json")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A node's folder with its card, and trust documents that list it."""
+    folder = tmp_path_factory.mktemp("joining")
+    assert init(folder).code == 0
+    card = cards.read((folder / "pa.card").read_bytes().strip())
+    delegations = Delegations()
+    wanted = Wanted(delegations.cards(), arrangement=arrangement(), nodes=[card.node])
+    delegations.take(wanted, NAMES)
+    (folder / "trust").mkdir()
+    for place, raw in enumerate(delegations.bundles):
+        (folder / "trust" / f"{place:04}.trust").write_bytes(raw)
+    (folder / "anchor").write_text(delegations.view.anchor)
+    return folder
+
+
+@pytest.fixture
+def state(made, tmp_path):
+    return shutil.copytree(made / "pa", tmp_path / "pa")
+
+
+def install(made, state, trust=None, anchor=None):
+    anchor = anchor or (made / "anchor").read_text()
+    where = ("--trust", trust or made / "trust", "--anchor", anchor)
+    return run("arrangement", "install", state, *where, "--json")
+
+
+def code(ran):
+    assert ran.code != 0, ran.out
+    return ran.json["error"]["code"]
+
+
+def test_node_starts_from_the_documents_that_list_its_keys(made, state):
+    assert install(made, state).code == 0
+    assert State(state).settings().anchor == (made / "anchor").read_text()
+    assert len(State(state).documents()) == 4
+    # And nothing is installed over it.
+    assert install(made, state).code == 2
+
+
+def test_another_anchor_installs_nothing(made, state):
+    assert code(install(made, state, anchor="A" * 43)) == "trust-invalid"
+    assert not (state / SETTINGS).exists()
+
+
+def test_node_with_other_keys_than_the_listed_ones_is_not_installed(made, tmp_path):
+    assert init(tmp_path).code == 0
+    assert code(install(made, tmp_path / "pa")) == "key-file"
+
+
+def test_node_that_no_document_lists_is_not_installed(made, tmp_path):
+    assert init(tmp_path, "us").code == 0
+    assert code(install(made, tmp_path / "us")) == "trust-invalid"
+
+
+def test_node_with_another_certificate_is_not_installed(made, state):
+    (state / CERTIFICATE).write_text(new_node().certificate)
+    assert code(install(made, state)) == "digest-mismatch"
+
+
+def test_folder_without_documents_installs_nothing(made, state, tmp_path):
+    (tmp_path / "none").mkdir()
+    assert install(made, state, trust=tmp_path / "none").code == 2
+
+
+def test_altered_document_installs_nothing(made, state, tmp_path):
+    trust = shutil.copytree(made / "trust", tmp_path / "trust")
+    last = trust / "0003.trust"
+    last.write_bytes(last.read_bytes().replace(b'"version":1', b'"version":2'))
+    assert code(install(made, state, trust=trust)) in {"stale-version", "bad-signature"}
+
+
+def test_node_and_custodian_are_named_by_their_nation(tmp_path):
+    assert init(tmp_path, "mx").code == 2
+    where = ("--keys", tmp_path / "k", "--card", tmp_path / "c")
+    for name in ("pa", "mx-custodian-1"):
+        assert run("arrangement", "init", "custodian", name, *where).code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_endpoint_that_is_not_listed_makes_no_context(made, tmp_path):
+    keys = tmp_path / "keys.xk"
+    assert run("keys", "new", "pa.senan/ops", keys, "--json").code == 0
+    where = ("--trust", made / "trust", "--anchor", (made / "anchor").read_text())
+    home = {"EXCHANGE_PASSPHRASE": "new", "EXCHANGE_HOME": str(tmp_path / "home")}
+    join = ("arrangement", "join", keys, *where, "--node", made / "pa.card", "--json")
+    assert code(run(*join, env=home)) == "unknown-endpoint"
+    assert not (tmp_path / "home").exists()
+
+
+def test_custodians_card_is_no_nodes_and_the_other_way_round(made, tmp_path):
+    out = tmp_path / "p"
+    propose = ("arrangement", "propose", out, "--trust", made / "trust")
+    assert run(*propose, "--custodian", made / "pa.card", "--json").code == 2
+    assert not out.exists()
+
+
+def test_draft_that_gives_what_the_proposal_gives_is_refused(made, tmp_path):
+    draft = tmp_path / "draft.toml"
+    draft.write_text("version = 7\n")
+    propose = ("arrangement", "propose", tmp_path / "p", "--trust", made / "trust")
+    ran = run(*propose, "--arrangement", draft, "--json")
+    assert (code(ran), ran.json["error"]["at"]) == ("unknown-member", "/version")
+    draft.write_text("exercise = 'yes'\n")
+    assert run(*propose, "--arrangement", draft, "--json").code == 1
+    draft.write_text("= 1")
+    assert code(run(*propose, "--arrangement", draft, "--json")) == "malformed"
