@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from exchange.cli.state import CERTIFICATE, SETTINGS, State
+from exchange.cli.state import CERTIFICATE, SETTINGS, TRUST, State
 from exchange.custody import cards
 from exchange.custody.proposing import Wanted
 from tests.cli.test_sharing import run
@@ -56,8 +56,11 @@ def test_node_starts_from_the_documents_that_list_its_keys(made, state):
     assert install(made, state).code == 0
     assert State(state).settings().anchor == (made / "anchor").read_text()
     assert len(State(state).documents()) == 4
-    # And nothing is installed over it.
+    # And nothing is installed over it, whatever of it is left.
     assert install(made, state).code == 2
+    shutil.rmtree(state / TRUST)
+    assert install(made, state).code == 2
+    assert not (state / TRUST).exists()
 
 
 def test_another_anchor_installs_nothing(made, state):

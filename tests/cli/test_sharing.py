@@ -120,8 +120,8 @@ def test_nothing_is_written_over(safe, tmp_path):
     assert run("keys", "share", kept, "--out", safe / "first", "--json", env=OLD).code == 2
     out = tmp_path / "there.xk"
     out.write_bytes(b"mine")
-    sheet = ["--sheet", pages(safe / "second")[0]]
-    assert run("keys", "unshare", file(safe / "second"), *sheet, "--out", out).code == 2
+    both = [word for page in pages(safe / "second")[:2] for word in ("--sheet", page)]
+    assert run("keys", "unshare", file(safe / "second"), *both, "--out", out).code == 2
     assert out.read_bytes() == b"mine"
 
 
