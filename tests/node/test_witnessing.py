@@ -224,7 +224,7 @@ async def grown(tmp_path, road):
     async with vouched(tmp_path, road=road, store=store.reopen(), documents=[]) as (node, _):
         for _ in range(5):
             await post(node, world().envelope())
-        # From a size that is a power of two a proof leaves the old root out and convicts nobody.
+        # A proof from a size that is a power of two leaves the old root out: it convicts none.
         while (await checkpointed(node)).bit_count() == 1:
             await post(node, world().envelope())
     return back
