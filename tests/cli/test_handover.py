@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import msgspec
 import pytest
@@ -13,32 +14,48 @@ from exchange.model.identity import Signatory
 from exchange.seal.software import SoftwareSigner, new_signing
 from tests.cli.exercise import OPS, PASSPHRASE, Exercise
 
+# Some thirty commands, most of which stretch a passphrase.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """An exercise with a proof from before its node's keys were handed over, and one after."""
     made = Exercise(tmp_path_factory.mktemp("handover"))
-    made.start()
-    made.state, made.trust = str(made.place.node), str(made.place.node / "trust")
-    made.early = str(made.folder / "early.tlog-proof")
-    made.early_index = made.post()["index"]
-    does(made, "audit", "proof", str(made.early_index), "--out", made.early)
-    made.asked = hand_over(made, "one.card")
-    assert made.stop() == 0, made.log.read_text()
-    # Now it knows both; the directory lists the old ones.
-    made.start()
-    made.between = made.post()["index"]
-    made.changes = list_it(made, "one.card")
-    made.late = str(made.folder / "late.tlog-proof")
-    made.late_index = made.post()["index"]
-    yield made
-    assert made.stop() == 0, made.log.read_text()
+    try:
+        made.start()
+        made.state, made.trust = str(made.place.node), str(made.place.node / "trust")
+        made.early = str(made.folder / "early.tlog-proof")
+        made.early_index = made.post()["index"]
+        proved(made, made.early_index, made.early)
+        made.asked = hand_over(made, "one.card")
+        assert made.stop() == 0, made.log.read_text()
+        # Now it knows both; the directory lists the old ones.
+        made.start()
+        made.between = made.post()["index"]
+        made.changes = list_it(made, "one.card")
+        made.late = str(made.folder / "late.tlog-proof")
+        made.late_index = made.post()["index"]
+        yield made
+    finally:
+        assert made.stop() == 0, made.log.read_text()
 
 
 def does(made, *words, context=OPS):
     ran = made.at(context, *words, "--json")
     assert ran.code == 0, (words, ran.out, ran.err)
     return ran.json
+
+
+def proved(made, index, out):
+    """Keep a proof of an entry, once a checkpoint covers it."""
+    for _ in range(100):
+        ran = made.at(OPS, "audit", "proof", str(index), "--out", out, "--json")
+        if ran.code == 0:
+            return
+        assert ran.json["error"]["code"] == "not-found", ran.out
+        time.sleep(0.1)
+    raise AssertionError(index)
 
 
 def hand_over(made, card):
@@ -80,7 +97,7 @@ def test_proof_from_before_the_hand_over_verifies_offline_after_it(made):
 
 
 def test_proof_from_after_it_verifies_too_and_an_altered_one_does_not(made):
-    does(made, "audit", "proof", str(made.late_index), "--out", made.late)
+    proved(made, made.late_index, made.late)
     assert verified(made, made.late) == 0
     raw = made.folder.joinpath("late.tlog-proof").read_bytes()
     other = made.folder / "other.tlog-proof"
