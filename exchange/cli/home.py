@@ -13,12 +13,13 @@ import msgspec
 
 from exchange.cli import world
 from exchange.client import cabinet, purging, taking_over
-from exchange.client.agency import Agency, Keys, World
+from exchange.client.agency import Agency
 from exchange.client.cabinet import Cabinet
 from exchange.client.files import write_durably
 from exchange.client.memory import Memory
 from exchange.client.seen import SeenHead
 from exchange.client.transport import Profile
+from exchange.client.world import Keys, World
 from exchange.custody import container, ring, signers
 from exchange.errors import Code, Fault, Refusal
 

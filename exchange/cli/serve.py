@@ -26,7 +26,7 @@ from exchange.link.courier import Courier
 from exchange.node.accepting import Acceptor
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
-from exchange.node.writer import Settings
+from exchange.node.settings import Settings
 from exchange.store.blob_files import BlobFiles
 from exchange.store.pledge import PledgeFile
 from exchange.store.quota import Allowance

@@ -16,7 +16,6 @@ async with Agency(profile, keys, world) as agency:
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
@@ -41,8 +40,6 @@ from exchange.client.bodies import Bodies
 from exchange.client.heard import Heard
 from exchange.client.held import Held
 from exchange.client.inbox import Inbox, Shown
-from exchange.client.kept import KeptKeys
-from exchange.client.outbox import Outbox
 from exchange.client.posting import Meanwhile, Poster
 from exchange.client.proving import Prover
 from exchange.client.transport import Profile, Transport, certificate_digest, is_away
@@ -56,69 +53,23 @@ from exchange.seal import jws
 from exchange.seal.close import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
     from exchange.client.attaching import Tell
-    from exchange.client.cabinet import Cabinet
     from exchange.client.compose import Prepared
     from exchange.client.following import Trouble
     from exchange.client.granting import Granting
-    from exchange.client.memory import Memory
     from exchange.client.proving import Proven
     from exchange.client.reading import Delivered, Item
-    from exchange.client.seen import SeenHead
     from exchange.client.witnessing import Vouched
+    from exchange.client.world import Keys, World
     from exchange.model.bulletin.blocks import Target
-    from exchange.model.codes import Codes
     from exchange.model.draft import Draft
     from exchange.model.entry import Facts
     from exchange.model.objects import Outcome, Receipt
     from exchange.model.view import View
     from exchange.policy.expiry import Lapse
-    from exchange.seal.open import Opener, Unwrapper
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """What the endpoint signs with, and what it opens with (present and past keys).
-
-    ``destroyed`` open nothing any more, and say so of what was sealed to them.
-    """
-
-    signer: jws.Signer
-    openers: Sequence[Opener]
-    destroyed: Sequence[Unwrapper] = ()
-
-
-class World(msgspec.Struct, frozen=True):
-    """Time in ms, randomness, code lists, and where mail is kept: passed in, never found.
-
-    ``memory`` is how far the trust log was seen; without it a rollback goes unnoticed.
-    """
-
-    clock_ms: Callable[[], int]
-    randomness: Callable[[int], bytes]
-    codes: Codes
-    cabinet: Cabinet
-    memory: Memory | None = None
-    # The newest checkpoint that was seen; without it a node may go back unnoticed.
-    seen: SeenHead | None = None
-    # Waits for so many seconds, between two attempts over a link that breaks.
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-    @property
-    def outbox(self) -> Outbox:
-        """What was posted, and what waits to be."""
-        return Outbox(self.cabinet)
-
-    @property
-    def kept(self) -> KeptKeys:
-        """The content keys of what was posted."""
-        return KeptKeys(self.cabinet)
-
-    def now(self) -> int:
-        """Return the time in seconds UTC."""
-        return self.clock_ms() // 1000
 
 
 class Agency:

@@ -24,10 +24,10 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exchange.client.agency import Keys
     from exchange.client.compose import Reader
     from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
+    from exchange.client.world import Keys
     from exchange.model.objects import Grant, Receipt
     from exchange.model.view import View
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from exchange.model.entry import Facts
     from exchange.model.view import View
     from exchange.node.ports import Row, Store
-    from exchange.node.writer import Settings, Writer
+    from exchange.node.settings import Settings
+    from exchange.node.writer import Writer
 
 _PAGE = 512
 # When nothing is new, the newest checkpoint is signed again as often as this.

@@ -19,10 +19,11 @@ from exchange.node.ports import Kept
 from exchange.node.retaining import Retainer
 from exchange.node.served import Health, Refused, Served
 from exchange.node.sessions import Sessions
+from exchange.node.settings import Settings
 from exchange.node.shipping import Shipper
 from exchange.node.stamping import Stamper
 from exchange.node.witnessing import Witnessing
-from exchange.node.writer import Settings, Writer
+from exchange.node.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence

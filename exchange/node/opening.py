@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exchange.journal.checkpoint import Signer
     from exchange.journal.note import VerifierKey
     from exchange.node.ports import Head, Pledge, Store
-    from exchange.node.writer import Settings
+    from exchange.node.settings import Settings
 
 # A journal whose newest entry is this far ahead of our clock was written by a better clock.
 _CLOCK_TOLERANCE_MS = 5_000

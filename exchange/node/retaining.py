@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from exchange.broker.holding import Find, Target
     from exchange.broker.settle import Ledger
     from exchange.node.ports import Kept
+    from exchange.node.settings import Settings
     from exchange.node.shipping import Shipper
-    from exchange.node.writer import Settings, Writer
+    from exchange.node.writer import Writer
 
 # In one step: orders; bytes of bodies that are overwritten in one commit, beside which others'
 # arrivals wait; reviews, each of which is signed; and orders that are carried out.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from exchange.broker.settle import Record
     from exchange.node.served import Answer
-    from exchange.node.writer import Settings, Writer
+    from exchange.node.settings import Settings
+    from exchange.node.writer import Writer
 
 # How often an idle node looks whether its timestamp is old.
 _LOOK_S = 600

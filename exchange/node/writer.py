@@ -15,7 +15,6 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 import structlog
 
 from exchange.broker import intake, settle
@@ -32,51 +31,20 @@ from exchange.node.served import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Executor
 
     from exchange.broker.holding import Find
     from exchange.model.entry import Facts
     from exchange.model.view import View
     from exchange.node.handover import Rings
     from exchange.node.notes import Wanted
-    from exchange.seal import jws
+    from exchange.node.settings import Settings
 
 MAX_GROUP = 512
-# Of what came, in one group: far below what a backup takes as one record (256 MiB), whatever
-# the entries add (64 KiB each). One arrival is never split, so one over it is alone.
-MAX_GROUP_BYTES = 64 * 1024 * 1024
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
 _RETRY_S = 0.05
 
 _log = structlog.get_logger("exchange.node")
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What the writer is told of the world: its name, keys, time and randomness."""
-
-    node: str
-    signer: jws.Signer
-    clock_ms: Callable[[], int]
-    # A clock that nobody sets, to tell when the other one jumps; without it, nothing does.
-    monotonic_ms: Callable[[], int]
-    randomness: Callable[[int], bytes]
-    blobs: ports.Blobs
-    # Where the newest checkpoint is kept apart from the journal; None: in simulations only.
-    pledge: ports.Pledge | None = None
-    # Where the newest checkpoint that a quorum of witnesses cosigned is kept; and who brings
-    # checkpoints to them. None: in simulations only.
-    cosigned: ports.Pledge | None = None
-    courier: ports.Courier | None = None
-    # Where commit groups are shipped, if anywhere.
-    second: ports.Second | None = None
-    # Where what no front considered is considered; None is the event loop's own executor.
-    executor: Executor | None = None
-    # Whose keys the directory is to list instead of the signer's, from some entry on.
-    next_signer: jws.Signer | None = None
-    # No earlier epoch is opened: a restored node's receipts are not those of the one before.
-    least_epoch: int = 0
-    group_bytes: int = MAX_GROUP_BYTES
 
 
 class Considered(NamedTuple):

@@ -12,9 +12,10 @@ from aiohttp import web
 from exchange import resources
 from exchange.cli import state
 from exchange.cli import world as cli_world
-from exchange.client.agency import Agency, Keys, World
+from exchange.client.agency import Agency
 from exchange.client.cabinet import Cabinet
 from exchange.client.transport import Profile
+from exchange.client.world import Keys, World
 from exchange.model.draft import read_draft
 from tests.api.serving import certificate, serving
 from tests.builders import NOW_MS, OPS, TLS_SEED, Randomness, world

@@ -9,9 +9,10 @@ import msgspec
 
 from exchange import resources
 from exchange.cli import found, world
-from exchange.client.agency import Agency, Keys, World
+from exchange.client.agency import Agency
 from exchange.client.cabinet import Cabinet
 from exchange.client.transport import Profile
+from exchange.client.world import Keys, World
 from exchange.errors import Code, Fault
 from exchange.model.draft import Draft, read_draft
 from exchange.model.objects import Receipt

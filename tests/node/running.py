@@ -12,7 +12,7 @@ import msgspec
 from exchange.cli.serve import log_signers, take_in
 from exchange.model import entry as entries
 from exchange.node.node import Identity, Node
-from exchange.node.writer import MAX_GROUP_BYTES, Settings
+from exchange.node.settings import MAX_GROUP_BYTES, Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore

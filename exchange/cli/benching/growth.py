@@ -34,8 +34,8 @@ from exchange.model.header import Blob
 from exchange.model.identity import digest
 from exchange.node.node import Identity, Node
 from exchange.node.ports import Batch, Done, TileRoot
+from exchange.node.settings import Settings
 from exchange.node.stored import with_hashes
-from exchange.node.writer import Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_files import BlobFiles
 from exchange.store.pledge import PledgeFile
