@@ -34,7 +34,11 @@ async def of_receipt(
         Refusal: what the node shows for it does not hold.
     """
     vouched = None
-    if agency.trust.newest.agreed().quorum != "none":
+    if agency.trust.newest.arrangement is None:
+        # What was posted before was found here, and nothing else had to be asked.
+        with suppress(Fault):
+            await agency.view()
+    if _quorum(agency) not in ("none", None):
         deadline = agency.world.clock_ms() + (_WAIT_MS if wait else 0)
         with suppress(Fault):
             vouched = await agency.witnessed(receipt, posted)
@@ -48,8 +52,12 @@ def unasked(agency: Agency, receipt: Receipt) -> dict[str, Any]:
     """Return what a receipt says of itself: whether somebody must vouch, and could."""
     facts = entries.decode(receipt.facts.encode() + b"\n").facts
     marked = isinstance(facts, entries.Accepted) and facts.unwitnessed is True
-    quorum = agency.trust.newest.agreed().quorum
-    return {"quorum": quorum, "unwitnessed": marked, "witnessed": None}
+    return {"quorum": _quorum(agency), "unwitnessed": marked, "witnessed": None}
+
+
+def _quorum(agency: Agency) -> str | None:
+    arrangement = agency.trust.newest.arrangement
+    return None if arrangement is None else arrangement.quorum
 
 
 def values(vouched: Vouched | None) -> dict[str, Any] | None:

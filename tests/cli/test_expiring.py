@@ -71,7 +71,7 @@ def made(tmp_path_factory):
     made.start()
     assert made.at(AUDIT, "--lang", "en", "inbox").err == ""
     now = world_cli.now()
-    directory = Directory(made)
+    directory = made.directory = Directory(made)
     directory.end("us.jiatfs/watch", "sig", now + 6 * DAY + 3600)
     directory.end("us.jiatfs/audit", "enc", now - 5)
     yield made
@@ -117,9 +117,7 @@ def test_sender_is_told_whose_key_is_unfit_before_anything_is_sealed(made):
     spare = made.copy_context(OPS)
     before = made.at(spare, "outbox", "--json").json
     now = world_cli.now()
-    directory = Directory(made)
-    directory.bundles.append((made.folder / "member.trust").read_bytes())
-    directory.end("us.jiatfs/watch", "enc", now - 5)
+    made.directory.end("us.jiatfs/watch", "enc", now - 5)
     for words in (["check"], ["post", "--dry-run"], ["post", "--yes"]):
         ran = made.at(spare, words[0], made.draft(), *words[1:], "--json")
         error = ran.json["error"]

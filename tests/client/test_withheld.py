@@ -16,19 +16,22 @@ from tests.client.dealing import agency, draft, forget_bodies
 from tests.node.running import post
 
 
-def needs(*holders: str, version: int = 2) -> bytes:
+def needs(*holders: str, after: bytes = b"") -> bytes:
     """An arrangement by which a priority bulletin is for these alone."""
     label: Any = {"es": "EJERCICIO", "en": "EXERCISE"}
     value = CategoryValue("priority", ["feed:maritime"], list(holders))
     category = Category("need", label, "restrictive", [value])
-    return world().rearranged(categories=[category], version=version)
+    if not after:
+        return world().rearranged(categories=[category])
+    return world().after(after).rearranged(categories=[category], version=3)
 
 
 async def test_withheld_item_is_locked_blocks_nothing_and_opens_when_it_may_be_shown(tmp_path):
     async with serving() as door, agency(door.url, tmp_path / "watch", WATCH) as line:
         async with agency(door.url, tmp_path / "sender") as sender:
             await sender.post(await sender.prepare(draft()))
-        assert (await post(door.node, needs("us.uscg"), MINSA)).refusal is None
+        before = needs("us.uscg")
+        assert (await post(door.node, before, MINSA)).refusal is None
         (item,) = await line.everything()
         assert isinstance(item, Delivered)
         assert item.bulletin is None
@@ -40,7 +43,8 @@ async def test_withheld_item_is_locked_blocks_nothing_and_opens_when_it_may_be_s
         with pytest.raises(Fault) as caught:
             attestable(item)
         assert caught.value.code is Code.CATEGORY_NOT_HELD
-        await post(door.node, needs("us.uscg", WATCH, version=3), MINSA)
+        again = needs("us.uscg", WATCH, after=before)
+        assert (await post(door.node, again, MINSA)).refusal is None
         forget_bodies(line)
         (item,) = await line.everything()
         assert item.bulletin is not None
