@@ -28,6 +28,8 @@ from tests.vectors import forging
 from tests.vectors.case import Case, Posted
 from tests.vectors.choosing import SUBSCRIPTIONS
 
+_ROOT = "/signed/roles/root"
+
 
 def trusted(world: World, raw: bytes, caller: str = MINSA) -> Any:
     """A trust document brought by an operator."""
@@ -264,28 +266,28 @@ TRUST = [
         "root-of-one-nation",
         "a root that leaves one nation out",
         Code.TRUST_INVALID,
-        "/signed/roles/root/custodians",
+        f"{_ROOT}/custodians",
         brought(_rooted(lambda circles: {"pa": circles["pa"]}, "pa")),
     ),
     Case(
         "custodian-of-both-nations",
         "a custodian's keys in both nations",
         Code.TRUST_INVALID,
-        "/signed/roles/root/keyids",
+        f"{_ROOT}/keyids",
         brought(_rooted(_shared_custodian)),
     ),
     Case(
         "threshold-never-met",
         "a threshold over the number of custodians",
         Code.TRUST_INVALID,
-        "/signed/roles/root/custodians/pa/threshold",
+        f"{_ROOT}/custodians/pa/threshold",
         brought(_rooted(_people(pa={"threshold": 3}))),
     ),
     Case(
         "threshold-met-by-one",
         "two key pairs under one name, for a threshold of two",
         Code.TRUST_INVALID,
-        "/signed/roles/root/custodians/pa/threshold",
+        f"{_ROOT}/custodians/pa/threshold",
         brought(_rooted(_one_name)),
     ),
     Case(
