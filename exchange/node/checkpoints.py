@@ -176,6 +176,22 @@ class Checkpointer:
         self._begun = None
         return note
 
+    async def shown(self) -> bytes:
+        """Return a checkpoint that proves whose journal this is, and says nothing new.
+
+        It is the newest; of a journal that has none, one of what is durable, kept nowhere and
+        dated like its newest entry: a copy from before the first one must be asked about too,
+        and a shorter journal under a later date would convict whoever only restored it.
+        """
+        if self.newest is not None:
+            return self.newest
+        edge = self._writer.frontier
+        (row,) = await self._store.read(edge.size - 1, 1)
+        statement = c2sp.Checkpoint(self._origin, edge.size, edge.root())
+        signers = self._signers(self._writer.view, edge.size)
+        taken_s = entries.decode(row.entry).facts.taken_ms // 1000
+        return await asyncio.to_thread(c2sp.sign, statement, signers, taken_s)
+
     async def _finish(self, begun: _Begun) -> bytes:
         """Sign and keep what was begun; where that fails it is gone on with, not begun anew."""
         size, root = begun.target.size, begun.target.root()

@@ -117,8 +117,12 @@ class Node(Served):
             await self.shipper.begin(self.size, self.writer.epoch)
         self.writer.follow(self._ring)
         await self.checkpoints.resume()
+        if self.newest is not None:
+            # It may not be cosigned yet.
+            self.witnessing.wake(self.newest)
         # Nor to one that witnesses know to have been longer, or another.
-        await self.witnessing.begin(self._courier, self.newest, await self._first_ms())
+        shown = self.checkpoints.shown
+        await self.witnessing.begin(self._courier, shown, await self._first_ms())
         self._start("writer", self.writer.run())
         try:
             await self.writer.note(self._epoch_opened)

@@ -27,7 +27,7 @@ from exchange.model import entry as entries
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from exchange.journal.checkpoint import Checkpoint
     from exchange.journal.quorum import Policy, Witness
@@ -165,12 +165,14 @@ class Witnessing:
 
     # -- beginning ----------------------------------------------------------------------
 
-    async def begin(self, courier: Courier | None, newest: bytes | None, first_ms: int) -> None:
+    async def begin(
+        self, courier: Courier | None, shown: Callable[[], Awaitable[bytes]], first_ms: int
+    ) -> None:
         """Go on from what was kept; ask the witnesses whether this journal was set back.
 
         Args:
             courier: reaches them; None: they are not asked.
-            newest: the newest checkpoint of the journal.
+            shown: makes a checkpoint of the journal, by which they know who asks.
             first_ms: when its first entry was taken in.
 
         Raises:
@@ -180,14 +182,12 @@ class Witnessing:
         # Whoever was to vouch before this start was to since these.
         issued = self._read_of.issued if self._read_of else 0
         self._since = max(first_ms // 1000, issued)
-        if newest is not None:
-            # It may not be cosigned yet.
-            self.wake(newest)
         policy = self.policy
         await self._resume(policy)
-        if policy is None or courier is None or newest is None:
+        if policy is None or courier is None:
             return
-        asked = [self._compare(courier, each, newest) for each in policy.witnesses]
+        note = await shown()
+        asked = [self._compare(courier, each, note) for each in policy.witnesses]
         with suppress(TimeoutError):
             async with asyncio.timeout(_BEGIN_S):
                 # All of them, also after one failed: the last one may be the one that knows.

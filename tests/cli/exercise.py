@@ -145,13 +145,31 @@ class Exercise:
         return code
 
     def run(self, *words: str, stdin: str | bytes | None = None, **env: str) -> Ran:
-        """Run a command in this process."""
+        """Run a command in this process; ``up``, which may run for ever, in one of its own."""
+        if "up" in words:
+            return self._apart(*words, **env)
         environment = {**dict.fromkeys(os.environ), **self.environment(**env)}
         unset = {k: v for k, v in environment.items() if v is None or v}
         result = CliRunner().invoke(cli, words, env=unset, input=stdin)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
+
+    def _apart(self, *words: str, **env: str) -> Ran:
+        """Run a node that is not to start; one that did is ended, and fails the test."""
+        try:
+            ran = subprocess.run(
+                [sys.executable, "-P", "-m", "exchange", *words],
+                env=self.environment(PYTHONPATH=str(ROOT), **env),
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as ended:
+            raise AssertionError(ended.stderr) from ended
+        return Ran(ran.returncode, ran.stdout, ran.stderr)
 
     def at(self, context: str, *words: str, **options: Any) -> Ran:
         return self.run("--context", context, *words, **options)

@@ -41,6 +41,10 @@ def verified(note):
     return cp.verify(note, origin=ORIGIN, required=required)
 
 
+def verified_by_us(note):
+    return cp.verify(note, origin=ORIGIN, required=[each.key for each in LOG])
+
+
 async def checkpointed(node):
     """Make a checkpoint, and wait until it is cosigned; its size."""
     size = cp.parse(await node.checkpoints.checkpoint()).size
@@ -240,6 +244,33 @@ async def test_a_journal_that_was_set_back_is_not_opened(tmp_path):
     assert caught.value.code is Code.JOURNAL_BEHIND
     # Nothing was written, not even that a writer took over.
     assert (await back.reopen().head()).size == size
+    await road.close()
+
+
+async def test_a_journal_set_back_to_before_its_first_checkpoint_is_not_opened(tmp_path):
+    road, clock = Road(tmp_path / "road", Clock()), Clock()
+    store = MemoryStore()
+    async with vouched(tmp_path, road=road, clock=clock, store=store) as (node, _):
+        await post(node, world().envelope())
+        back = store.reopen()
+        back._tables = copy.deepcopy(store._tables)
+        await checkpointed(node)
+        newest = node.checkpoints.newest
+    clock.ms += 3_600_000
+    shown, remembered = [], road.remembered
+
+    async def seen(named, note):
+        shown.append(note)
+        return await remembered(named, note)
+
+    road.remembered = seen
+    with pytest.raises(Fault) as caught:
+        async with vouched(tmp_path, road=road, clock=clock, store=back, documents=[]):
+            raise AssertionError
+    assert caught.value.code is Code.JOURNAL_BEHIND
+    # What was shown to ask with is dated before what was signed later: it convicts nobody.
+    dates = [verified_by_us(each).at(LOG[1].key) for each in (shown[0], newest)]
+    assert dates[0] <= dates[1] < clock.ms // 1000
     await road.close()
 
 
