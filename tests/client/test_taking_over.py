@@ -163,7 +163,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from exchange.client.taking_over import take_over
-from tests.cli import dying
+from tests.crash import dying
 from tests.client.dealing import cabinet
 
 def run(at, here):

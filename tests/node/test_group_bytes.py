@@ -6,7 +6,7 @@ import asyncio
 
 from exchange.cli.backing import records
 from exchange.model import header as headers
-from exchange.node import writer
+from exchange.node import settings, writer
 from exchange.seal import body
 from exchange.store.memory import MemoryStore
 from tests.builders import world
@@ -40,5 +40,5 @@ def test_group_of_the_largest_arrivals_fits_into_one_record_of_a_backup():
     assert (
         writer.MAX_GROUP * largest
         > records._MAX_RECORD_BYTES
-        > 2 * (writer.MAX_GROUP_BYTES + largest + entries_beside)
+        > 2 * (settings.MAX_GROUP_BYTES + largest + entries_beside)
     )

@@ -1,6 +1,6 @@
 """The rules next to an oracle that knows ``docs/policy.md`` and nothing else.
 
-``./run test -n 0 -s tests/oracle`` prints how many verdicts each planted fault changes.
+``./run oracle -s`` prints how many verdicts each planted fault changes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PIECE_BYTES: Final = 1024 * 1024
 # Digests in one record.
 MARKS: Final = 4096
-# A commit group is far below this (``node.writer.MAX_GROUP_BYTES``). Bounds what is held.
+# A commit group is far below this (``node.settings.MAX_GROUP_BYTES``). Bounds what is held.
 _MAX_RECORD_BYTES: Final = 256 * 1024 * 1024
 _LENGTH_BYTES: Final = 4
 
