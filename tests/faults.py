@@ -97,6 +97,9 @@ class FaultyStore:
     async def due(self, what: int, now: int, limit: int) -> list[Due]:
         return await self._answer(self.inner.due(what, now, limit))
 
+    async def is_due(self, row: Due) -> bool:
+        return await self._answer(self.inner.is_due(row))
+
     async def all_due(self) -> list[Due]:
         return await self._answer(self.inner.all_due())
 

@@ -18,10 +18,10 @@ IN_TIME_MS: Final = 86_400_000
 
 
 class _Gone(NamedTuple):
-    """What a node says that it keeps no bytes of, and in which entry."""
+    """What orders were of that a node says it carried out, and in which entry it says so."""
 
     at: int
-    digests: list[str]
+    digests: frozenset[str]
 
 
 class Purges:
@@ -38,20 +38,24 @@ class Purges:
         self.ordered: dict[int, int] = {}
         self.orders = self.done = 0
         self._open: dict[int, int] = {}
+        self._doomed: dict[int, frozenset[str]] = {}
         self._gone: list[_Gone] = []
 
-    def add(self, index: int, facts: Facts) -> None:
-        """Tell of the next entry, which replayed."""
+    def add(self, index: int, facts: Facts, doomed: frozenset[str] = frozenset()) -> None:
+        """Tell of the next entry, which replayed; of an order, also what it is of."""
         match facts:
             case entries.PurgeOrdered():
                 self.orders += 1
                 self._open[index] = facts.taken_ms
+                self._doomed[index] = doomed
                 self.ordered.update(dict.fromkeys((facts.of, *facts.grants), index))
             case entries.Purged():
                 self.done += len(facts.orders)
                 for each in facts.orders:
                     self._open.pop(each, None)
-                self._gone.append(_Gone(index, facts.digests))
+                # Not what it lists: who lists nothing would have carried out everything.
+                gone = [self._doomed.pop(each, frozenset()) for each in facts.orders]
+                self._gone.append(_Gone(index, frozenset().union(*gone)))
             case _:
                 pass
 
@@ -68,7 +72,7 @@ class Purges:
     def check_gone(
         self, has: Callable[[str], bool], named: Callable[[Iterable[str]], Mapping[str, int]]
     ) -> None:
-        """Hold what a node says is gone to what is there.
+        """Hold what was ordered, and carried out as a node says, to what is there.
 
         Args:
             has: tells whether bytes of a digest are there.

@@ -274,7 +274,8 @@ class Verifier:
         self._tables.add(stored.index, replayed.record)
         if isinstance(facts, entries.Accepted):
             self._attached.add(stored.index, facts.blobs)
-        self._purges.add(stored.index, facts)
+        doomed = self._replayer.doomed.get(stored.index, frozenset())
+        self._purges.add(stored.index, facts, doomed)
         self._taken_ms = facts.taken_ms
         if self._replayer.view is not before:
             # Who was struck off meanwhile may still have been told no.

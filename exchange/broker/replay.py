@@ -61,7 +61,7 @@ class Replayer:
         self.heads = b""
         # What comes due, by entry and purpose; and what each order that is not done is of.
         self.due: dict[tuple[int, int], Due] = {}
-        self._doomed: dict[int, frozenset[str]] = {}
+        self.doomed: dict[int, frozenset[str]] = {}
         self._taken_ms = 0
         self._by_key: dict[bytes, int] = {}
         # Heads cover entries up to some place before them: what came since the last checkpoint
@@ -215,14 +215,16 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
         granted = list(holding.granted_in(target.digest, self._find))
         kept, attached = retaining.doomed(target, granted)
-        self._doomed[self.size] = frozenset((*kept, *attached))
+        self.doomed[self.size] = frozenset((*kept, *attached))
 
     def _attest(self, ledger: Ledger, facts: entries.Purged) -> None:
         """Hold what a node says it did to what was ordered. What is gone, others look at."""
+        if facts.orders != sorted(set(facts.orders)):
+            raise Refusal(Code.BAD_PROOF, "/orders", found=self.size)
         ordered: set[str] = set()
         for each in facts.orders:
             self._due(each, due.ORDER, "/orders")
-            ordered |= self._doomed.pop(each)
+            ordered |= self.doomed.pop(each)
         if not ordered >= set(facts.digests):
             raise Refusal(Code.BAD_PROOF, "/digests", found=self.size)
         retaining.attest(ledger, facts.orders, facts.digests)

@@ -113,7 +113,7 @@ class Inbox:
     async def _opened(self, *, ask: bool) -> list[Item]:
         ours, now = self._ours(), self._agency.world.now()
         items = reading.verify_all(self.held.items(), ours.endpoint, ours.trust)
-        self.orders = purging.orders(items)
+        self.orders = purging.orders(items, now)
         ours = ours._replace(orders=self.orders)
         self._bodies.may_ask = ask
         try:

@@ -10,7 +10,7 @@ Else a node could make all who hold something destroy it.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 from exchange.client import bearing, bodies, losses, story
 from exchange.client.kept import KeptKeys
@@ -69,16 +69,25 @@ class Orders(NamedTuple):
     withdrawn: frozenset[str] = frozenset()
 
 
-def orders(items: Sequence[Item]) -> Orders:
-    """Return the orders in an inbox, and what in it says that they are right."""
+def orders(items: Sequence[Item], now: int) -> Orders:
+    """Return the orders in an inbox, and what in it says that they are right.
+
+    One that is dated later than ``now`` (seconds UTC, by our own clock) is none yet: with the
+    time of its order a node could make anything due.
+    """
     withdrawn = {
         reference.header_digest
         for item in items
         if isinstance(item, Delivered) and "must-purge" in item.header.declares
         if (reference := bearing.reference_of(item.header)) and reference.rel == "cancels"
     }
-    found = {item.of: item for item in items if isinstance(item, PurgeOrdered)}
+    found = {item.of: item for item in items if is_order(item, now)}
     return Orders(found, frozenset(withdrawn))
+
+
+def is_order(item: Item, now: int) -> TypeGuard[PurgeOrdered]:
+    """Tell whether an item is an order to purge, and not one of a time still to come."""
+    return isinstance(item, PurgeOrdered) and item.taken_ms // 1000 <= now
 
 
 class Taken(NamedTuple):
@@ -133,7 +142,9 @@ def is_purged(item: Item) -> bool:
     )
 
 
-def carry_out(cabinet: Cabinet, items: Sequence[Item], trust: TrustLog) -> list[Delivered]:
+def carry_out(
+    cabinet: Cabinet, items: Sequence[Item], trust: TrustLog, now: int
+) -> list[Delivered]:
     """Destroy what is held of all whose purge was ordered; return what came to this endpoint.
 
     Sealed bodies, wrapped keys and content keys go, of what came and of what was posted.
@@ -144,7 +155,7 @@ def carry_out(cabinet: Cabinet, items: Sequence[Item], trust: TrustLog) -> list[
     gone = [item for item in items if isinstance(item, Delivered) and is_purged(item)]
     with cabinet.change():
         count = sum(bodies.destroy(cabinet, name) for item in gone for name in _named(item))
-        count += _posted(cabinet, orders(items), trust)
+        count += _posted(cabinet, orders(items, now), trust)
     if count:
         cabinet.sweep()
     return gone
@@ -190,8 +201,9 @@ async def attest(agency: Agency, items: Sequence[Item]) -> int:
     Raises:
         Fault: ``mail-failed``, ``mail-damaged``: what was to be destroyed may be here still.
     """
-    acks, count = agency.world.outbox.acks, 0
-    for item in carry_out(agency.world.cabinet, items, agency.trust):
+    world, count = agency.world, 0
+    acks = world.outbox.acks
+    for item in carry_out(world.cabinet, items, agency.trust, world.now()):
         identity = agency.acknowledged(item, "purged")
         if identity is not None and acks.receipt(identity) is not None:
             continue

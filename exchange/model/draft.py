@@ -213,7 +213,7 @@ def _must_be_written(values: dict[str, Any]) -> None:
     if not blank:
         return
     kind = values.get("type")
-    form = shape.at(shape.of(kind), blank[0]) if kind in kinds.TYPES else None
+    form = shape.at(shape.of(kind), blank[0]) if str(kind) in kinds.TYPES else None
     more: dict[str, Fact] = {"more": len(blank) - 1} if blank[1:] else {}
     facts = misfits.expected(form) | more
     raise Refusal(Code.PLACEHOLDER, f"/bulletin{blank[0]}", **facts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import settle
 
 if TYPE_CHECKING:
+    from exchange.broker.due import Due
     from exchange.broker.holding import Find
     from exchange.errors import Fault
 
@@ -19,11 +20,15 @@ Wanted = Callable[[Known], list[bytes]]
 
 
 class Note(NamedTuple):
-    """What is to be looked up; what makes an entry with that, or none; and who waits for it."""
+    """What is to be looked up; what makes an entry with that, or none; and who waits for it.
+
+    ``row`` is what it is made for: where that does not stand any more, nothing is made.
+    """
 
     make: Callable[[settle.Ledger, Find], int | None]
     wanted: Wanted
     done: asyncio.Future[int | None]
+    row: Due | None
 
 
 class Notes:
@@ -39,10 +44,15 @@ class Notes:
         """Tell whether any waits."""
         return bool(self._waiting)
 
-    def put(self, make: Callable[[settle.Ledger, Find], int | None], wanted: Wanted) -> Note:
+    def put(
+        self,
+        make: Callable[[settle.Ledger, Find], int | None],
+        wanted: Wanted,
+        row: Due | None = None,
+    ) -> Note:
         """Have one wait for the next group."""
         done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        note = Note(make, wanted, done)
+        note = Note(make, wanted, done, row)
         self._waiting.append(note)
         return note
 
@@ -50,6 +60,16 @@ class Notes:
         """Begin a group; what comes later is of the next one: nothing is looked up for it."""
         self._taken = [(note, None) for note in self._waiting]
         self._waiting.clear()
+
+    async def drop_stale(self, stands: Callable[[Due], Awaitable[bool]]) -> None:
+        """Drop those that are made for what is due no more: an entry came in between."""
+        left = []
+        for note, index in self._taken:
+            if note.row is None or await stands(note.row):
+                left.append((note, index))
+            elif not note.done.done():
+                note.done.set_result(None)
+        self._taken = left
 
     def asking(self) -> list[Wanted]:
         """Return what tells the keys that the group's notes need."""

@@ -229,6 +229,9 @@ class Store(Protocol):
         The oldest first, at most ``limit``; the cost does not grow with the journal.
         """
 
+    async def is_due(self, row: Due) -> bool:
+        """Tell whether a row of what comes due stands as it is."""
+
     async def all_due(self) -> list[Due]:
         """Return all that comes due, in order of its members; for audits."""
 

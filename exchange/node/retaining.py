@@ -102,6 +102,7 @@ class Retainer:
                 self._writer.enter(
                     partial(_ordered, row, target),
                     partial(retaining.wanted, target.digest),
+                    row,
                 )
                 for row, target in targets
             )
@@ -133,7 +134,7 @@ class Retainer:
             ) -> int | None:
                 return retaining.review(ledger, row, to, raw)
 
-            await self._writer.enter(made)
+            await self._writer.enter(made, row=row)
 
     def _notice(self, row: Due, target: Target) -> bytes:
         header, settings = target.header, self._settings

@@ -32,6 +32,7 @@ from exchange.node.served import Answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from exchange.broker.due import Due
     from exchange.broker.holding import Find
     from exchange.model.entry import Facts
     from exchange.model.view import View
@@ -215,16 +216,18 @@ class Writer:
         self,
         make: Callable[[settle.Ledger, Find], int | None],
         wanted: Wanted = lambda _: [],
+        row: Due | None = None,
     ) -> int | None:
         """Append something of the node's own; return its index, or None where it was not made.
 
         Args:
             make: adds to the ledger, with what was looked up, or does not.
             wanted: returns the keys that are still to be looked up, as ``lookups`` does.
+            row: what it is made for; nothing is made where that is not due any more.
         """
         if self.fault is not None:
             raise self.fault
-        note = self._notes.put(make, wanted)
+        note = self._notes.put(make, wanted, row)
         self._work.set()
         return await note.done
 
@@ -268,6 +271,8 @@ class Writer:
         self._notes.take()
         ledger.unwitnessed_s = self.past_limit_s(self._settings.clock_ms() // 1000)
         try:
+            # All that came before is durable: what the store says now holds for this group.
+            await self._notes.drop_stale(self._store.is_due)
             known = await self._known(pending)
             await self._look_for_attachments(pending)
             if not pending and self._arrivals.is_empty:

@@ -189,6 +189,7 @@ def must_cohere(agreed: Arrangement) -> None:
     types = {f"type:{each}" for feed in agreed.feeds for each in feed.types}
     known = {f"feed:{feed.name}" for feed in agreed.feeds} | types
     known |= {f"regime:{each}" for each in agreed.regimes}
+    _once((each.name for each in agreed.retention), "/retention")
     _once((each.name for each in agreed.categories or ()), "/categories")
     for place, category in enumerate(agreed.categories or ()):
         at = f"/categories/{place}/values"

@@ -210,6 +210,10 @@ class MemoryStore:
         over = sorted((row.at, row.index, row) for row in rows if row.at <= now)
         return [row for _, _, row in over][: max(limit, 0)]
 
+    async def is_due(self, row: Due) -> bool:
+        """Tell whether a row of what comes due stands as it is."""
+        return self._opened().due.get((row.index, row.what)) == row
+
     async def all_due(self) -> list[Due]:
         """Return all that comes due, in order of its members."""
         return sorted(self._opened().due.values())

@@ -141,6 +141,13 @@ def due(connection: sqlite3.Connection, what: int, now: int, limit: int) -> list
     return [Due(*row) for row in _rows(connection, statement, (what, now, limit), _DUE)]
 
 
+def is_due(connection: sqlite3.Connection, row: Due) -> bool:
+    """Tell whether a row of what comes due stands as it is."""
+    statement = "SELECT idx, what, at, cause, rule, agreed FROM due WHERE idx = ? AND what = ?"
+    found = _rows(connection, statement, (row.index, row.what), _DUE)
+    return [Due(*each) for each in found] == [row]
+
+
 def all_due(connection: sqlite3.Connection) -> list[Due]:
     """Return all that comes due, in order of its members."""
     statement = "SELECT idx, what, at, cause, rule, agreed FROM due ORDER BY idx, what"

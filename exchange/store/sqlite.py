@@ -172,6 +172,10 @@ class SqliteStore:
         """Return what is due by now for one purpose, the oldest first."""
         return await self._read(selecting.due, what, now, limit)
 
+    async def is_due(self, row: Due) -> bool:
+        """Tell whether a row of what comes due stands as it is."""
+        return await self._read(selecting.is_due, row)
+
     async def all_due(self) -> list[Due]:
         """Return all that comes due, in order of its members."""
         return await self._read(selecting.all_due)

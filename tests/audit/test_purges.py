@@ -199,10 +199,34 @@ def test_order_that_is_not_due_is_found(folder: Path, changes: Any, at: str) -> 
     [
         ({"orders": [3]}, "/orders"),
         ({"digests": ["A" * 43]}, "/digests"),
+        ({"orders": []}, "/digests"),
     ],
 )
 def test_purge_without_an_order_is_found(folder: Path, changes: Any, at: str) -> None:
     assert altered(folder, entries.Purged, **changes).at == at
+
+
+def test_purge_of_one_order_twice_is_found(folder: Path) -> None:
+    with opened(folder / "journal.db") as source:
+        stored = [entries.decode(each.entry) for each in source.read(0, 1000)]
+    last = [each.facts for each in stored if isinstance(each.facts, entries.Purged)][-1]
+    assert altered(folder, entries.Purged, orders=last.orders * 2).at == "/orders"
+
+
+def test_what_a_node_does_not_list_as_gone_is_held_to_its_order_all_the_same() -> None:
+    common: Any = {"salt": "A" * 22, "taken_ms": NOW_MS, "view": 3}
+    purges, kept = Purges(), "A" * 43
+    order = entries.PurgeOrdered(
+        of=1, grants=[], cause="header", rule=None, agreed=3, owed=[], **common
+    )
+    purges.add(7, order, frozenset({kept}))
+    purges.check_gone(lambda _: True, lambda _: {})
+    purges.add(8, entries.Purged(orders=[7], digests=[], **common))
+    purges.check_gone(lambda _: False, lambda _: {})
+    purges.check_gone(lambda _: True, lambda _: {kept: 5})
+    with pytest.raises(Refusal) as refusal:
+        purges.check_gone(lambda name: name == kept, lambda _: {})
+    assert (refusal.value.code, refusal.value.facts["found"]) == (Code.NOT_PURGED, 8)
 
 
 @pytest.mark.parametrize("changes", [{"of": None}, {"of": 3}, {"taken_ms": NOW_MS + 1000}])

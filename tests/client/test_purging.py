@@ -119,7 +119,8 @@ async def test_withdrawal_to_be_destroyed_reaches_who_was_granted_it(tmp_path):
             assert (said, case.holds(holder, sent)) == (1, (False, False))
 
 
-async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path):
+@pytest.mark.parametrize("ahead", [0, 7 * DAY])
+async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path, ahead):
     async with a_case(tmp_path, RULE) as case:
         sent = world().closed(issued=NOW, retain_until=NOW + 7 * DAY, to=[WATCH])
         index = await case.send(sent)
@@ -135,7 +136,7 @@ async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path):
                 rule="voi-week",
                 agreed=0,
                 owed=ledger.owe([OPS, WATCH]),
-                **ledger.common(),
+                **(ledger.common() | {"taken_ms": ledger.taken_ms + ahead * 1000}),
             )
             record = Record(facts, entries.encode(facts), owed=tuple(facts.owed))
             return ledger.add(record)

@@ -118,6 +118,14 @@ def test_a_template_that_was_left_as_it_is_is_refused(code, lang):
         assert refused(text) == told
 
 
+@pytest.mark.parametrize("kind", [[], {}, 7, None])
+def test_a_type_that_is_no_word_is_refused_beside_a_blank_too(kind):
+    values = tomllib.loads(draft.template("voi", "en", CODES))
+    values["bulletin"]["type"] = kind
+    with pytest.raises(Refusal):
+        completed(values)
+
+
 def blanks(value, at=""):
     inside = enumerate(value) if isinstance(value, list) else ()
     for key, inner in value.items() if isinstance(value, dict) else inside:

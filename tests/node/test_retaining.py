@@ -319,3 +319,45 @@ async def test_where_the_second_place_fails_nothing_is_attested_until_it_is_back
         epoch.write_bytes(raw)
         await case.node.retainer.step()
         assert len(await case.told(entries.Purged)) == 1
+
+
+class Between:
+    """A store in front of which something happens once what is due was read."""
+
+    def __init__(self, inner, what, happens):
+        self._inner, self._what, self._happens = inner, what, happens
+
+    async def due(self, what, now, limit):
+        rows = await self._inner.due(what, now, limit)
+        if what == self._what and rows:
+            await self._happens()
+        return rows
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize("what", [due.REVIEW, due.SILENCE])
+async def test_what_is_confirmed_as_the_node_looks_is_neither_asked_about_nor_purged(
+    tmp_path, what
+):
+    async with a_case(tmp_path, ASKED) as case:
+        sent = world().envelope(issued=NOW, retain_until=NOW + 30 * DAY)
+        index = await case.post(sent)
+        if what == due.SILENCE:
+            await case.at(NOW + 5 * DAY)
+        late = NOW + (8 if what == due.SILENCE else 5) * DAY
+
+        async def confirmed():
+            await case.post(confirmation(world(), sent, at=late))
+
+        case.clock.ms = late * 1000
+        before = len(await case.told(entries.Noticed))
+        case.node.retainer._store = Between(case.node.store, what, confirmed)
+        await case.node.retainer.step()
+        assert len(await case.told(entries.Confirmed)) == 1
+        assert len(await case.told(entries.Noticed)) == before
+        assert await case.told(entries.PurgeOrdered) == []
+        rows = [row for row in await case.node.store.all_due() if row.index == index]
+        assert {row.what for row in rows} == {due.PURGE, due.REVIEW}
+        assert await case.blob(digest(sent.body)) is not None

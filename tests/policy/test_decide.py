@@ -20,6 +20,7 @@ from tests.builders import COAST, DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK,
 
 WORLD = builders.world()
 LABEL: Any = {"es": "EJERCICIO", "en": "EXERCISE"}
+WEEK = trust.Retention("week", LABEL, 7 * DAY)
 
 
 def agreed(**changes: Any) -> View:
@@ -308,6 +309,7 @@ def test_grant_by_nobody_is_refused():
     [
         ({"feeds": [feeds()[0], feeds()[1], feeds()[0]]}, "/feeds/2/name"),
         ({"categories": [category("permissive", AMBER, [])] * 2}, "/categories/1/name"),
+        ({"retention": [WEEK, WEEK]}, "/retention/1/name"),
         (
             {"categories": [category("permissive", [*AMBER, "feed:air"], [])]},
             "/categories/0/values/0/marks/1",
