@@ -25,7 +25,7 @@ from exchange.store import rules, selecting
 from exchange.store.file import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from exchange.broker.due import Due
 
@@ -206,16 +206,26 @@ def _blobs(connection: sqlite3.Connection, batch: ports.Batch) -> None:
     (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM blob").fetchone()
     # Named by its digest: under the same name it is the same bytes.
     new = _rows(connection, "blob (digest, bytes)", blobs, " ON CONFLICT (digest) DO NOTHING")
-    if new != len(blobs):
-        _count(connection, Counter(digest for digest, _ in blobs), newest)
-    attached = Counter(rules.attached_in(batch))
-    _name(connection, [(digest, times, times) for digest, times in attached.items()])
+    bodies = Counter(digest for digest, _ in blobs)
+    counted = selecting.counted(connection, list(bodies))
+    if new != len(blobs) or counted:
+        _count(connection, bodies, newest, counted)
+    for digest, times in Counter(rules.attached_in(batch)).items():
+        # The same bytes may be a body that was named once, which is not counted yet.
+        _name(connection, [(digest, times + selecting.has_blob(connection, digest), times)])
 
 
-def _count(connection: sqlite3.Connection, named: Counter[str], newest: int) -> None:
-    """Count blobs that were there before, up to row ``newest``, or are named twice at once."""
-    rows = []
+def _count(
+    connection: sqlite3.Connection, named: Counter[str], newest: int, counted: Collection[str]
+) -> None:
+    """Count blobs that were there before, up to row ``newest``, or are named twice at once.
+
+    And those that are counted already, as somebody's attachment.
+    """
+    rows = [(digest, 0, times) for digest, times in named.items() if digest in counted]
     for digest, times in named.items():
+        if digest in counted:
+            continue
         before = connection.execute(
             "SELECT count(*) FROM blob WHERE digest = ? AND id <= ?", (digest, newest)
         ).fetchone()[0]

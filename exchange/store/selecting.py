@@ -165,6 +165,20 @@ def still_named(connection: sqlite3.Connection, digests: Sequence[str]) -> froze
     return frozenset(digest for digest, _ in found)
 
 
+def counted(connection: sqlite3.Connection, digests: Sequence[str]) -> frozenset[str]:
+    """Return which of these digests have a count of the entries that name them."""
+    found = _listed(
+        connection, "SELECT digest, live FROM named WHERE digest IN", digests, _NAMED
+    )
+    return frozenset(digest for digest, _ in found)
+
+
+def has_blob(connection: sqlite3.Connection, digest: str) -> bool:
+    """Tell whether bytes of a digest are kept beside the journal."""
+    statement = "SELECT 1 FROM blob WHERE digest = ?"
+    return connection.execute(statement, (digest,)).fetchone() is not None
+
+
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many entries each inbox holds."""
     return dict(_rows(connection, "SELECT endpoint, count FROM inbox_head", (), (str, int)))

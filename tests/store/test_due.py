@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from exchange.broker.due import ORDER, PURGE, REVIEW, Due
@@ -87,19 +88,48 @@ async def test_blob_that_two_entries_name_goes_with_the_second(store, together):
     assert await store.scrub()
 
 
+def attaching(record, blob):
+    """The same record, which names an attachment too."""
+    facts = msgspec.structs.replace(record.facts, blobs=[*record.facts.blobs, blob])
+    return record._replace(facts=facts)
+
+
+# Whoever has the bytes of a body can attach them to something of his own that ends tomorrow.
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("order", ["body first", "attachment first"])
+async def test_body_that_another_entry_attaches_goes_with_the_last_that_names_it(
+    store, order, times, together
+):
+    scribe, body = Scribe(), b"exercise body of one, attached by another"
+    blob = Blob(digest(body), len(body))
+    names = [f"attaching {n}" for n in range(times)]
+    names.insert(0 if order == "body first" else times, "body")
+    records = [
+        scribe.accepted(name, DESK, blob=body)
+        if name == "body"
+        else attaching(scribe.accepted(name, DESK), blob)
+        for name in names
+    ]
+    if together:
+        await store.append(scribe.batch(*records), 0)
+    else:
+        for size, record in enumerate(records):
+            await store.append(scribe.batch(record), size)
+    for left in range(times, -1, -1):
+        over = scribe.accepted(f"order {left}", DESK)._replace(
+            gone=(blob.digest,), undue=((5, PURGE),)
+        )
+        await store.append(scribe.batch(over), scribe.size - 1)
+        assert await store.still_named([blob.digest]) == ({blob.digest} if left else set())
+        assert await store.blob(blob.digest) == (body if left else None)
+
+
 async def test_attachment_is_named_until_the_last_entry_that_names_it_goes(store):
     scribe, blob = Scribe(), Blob("A" * 43, 9)
 
     def naming(name):
-        record = scribe.accepted(name, DESK)
-        facts = record.facts
-        changed = type(facts)(
-            **{
-                **{each: getattr(facts, each) for each in facts.__struct_fields__},
-                "blobs": [*facts.blobs, blob],
-            }
-        )
-        return record._replace(facts=changed)
+        return attaching(scribe.accepted(name, DESK), blob)
 
     await store.append(scribe.batch(naming("one"), naming("two")), 0)
     for left in ({blob.digest}, set()):
