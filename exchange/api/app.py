@@ -94,7 +94,12 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             authorization = request.headers.get("Authorization")
             request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
         with bounds.taken(request, bounds.room_of(request)):
-            return await handler(request)
+            answer = await handler(request)
+        if request.method == "GET" and CALLER in request and not answer.prepared:
+            # Who was suspended meanwhile, or lost its key, gets nothing. What was posted is
+            # recorded, and its poster is told so whatever became of it since.
+            routes.must_stand(request)
+        return answer
     except routes.Recorded as recorded:
         return _problem(request, recorded.refusal, recorded.answer.receipt)
     except ExchangeError as error:

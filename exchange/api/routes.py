@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -181,7 +182,7 @@ class Recorded(Exception):  # noqa: N818  (carries an answer; it is not an error
 def must_stand(request: web.Request) -> None:
     """Hold a caller, again, to what every request begins with: endpoint, keys and token.
 
-    Before each page, event and piece: what ends a session bites at the next delivery.
+    Before each answer, event and piece: what ends a session bites at the next delivery.
     """
     node = request.app[NODE]
     node.sessions.caller(request.headers.get("Authorization"), node.view, node.now())
@@ -198,13 +199,12 @@ async def inbox(request: web.Request) -> web.Response:
     wait_s = number(request, "wait", 0, 0, wire.MAX_WAIT_S)
     # Asked before reading: of what is committed meanwhile nobody can say it was left out.
     total = node.inbox_total(endpoint)
-    rows = await node.inboxes.read(endpoint, after, limit, wait_s)
+    stands = partial(must_stand, request)
+    rows = await node.inboxes.read(endpoint, after, limit, wait_s, stands)
     fitting = _fitting(rows)
     ahead: list[wire.AheadItem] = []
     if (told := pressed(request)) and (len(rows) == limit or len(fitting) < len(rows)):
         ahead = await _ahead(node, endpoint, [max(at, fitting[-1].index) for at in told])
-    # Who was suspended while waiting, or lost its key, gets nothing.
-    must_stand(request)
     items = [wire.InboxItem(row.position, row.index, row.entry.decode()) for row in fitting]
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total

@@ -167,7 +167,9 @@ class Agency:
         away it is prepared by the trust documents that are held, and says as of when.
         """
         view, as_of_ms = await self.known_view()
-        view.must_be_timely(self.profile.node, self.world.now())
+        # A cancellation is not kept back: it goes to who read more than it says.
+        if draft.bulletin.get("type") != "can":
+            view.must_be_timely(self.profile.node, self.world.now())
         prepared = compose.prepare(
             draft,
             view,

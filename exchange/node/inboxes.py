@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from exchange.node.ports import InboxRow, Store
 
@@ -26,8 +26,17 @@ class Inboxes:
             if bell is not None:
                 bell.set()
 
+    def wake(self) -> None:
+        """Let everybody who waits look again whether it still may: who may has changed."""
+        self.ring(list(self._bells))
+
     async def read(
-        self, endpoint: str, after: int, limit: int, wait_s: float
+        self,
+        endpoint: str,
+        after: int,
+        limit: int,
+        wait_s: float,
+        must_stand: Callable[[], None] = lambda: None,
     ) -> list[InboxRow]:
         """Return an inbox's entries after a cursor; wait for the first of them if need be.
 
@@ -36,14 +45,18 @@ class Inboxes:
             after: index of the last entry already had; -1 for none.
             limit: at most so many.
             wait_s: how long to wait when there is nothing yet, in seconds.
+            must_stand: asked whenever the wait is woken; what it raises ends the wait.
         """
-        # The bell is hung before looking: what is committed in between rings it.
-        bell = self._bells.setdefault(endpoint, asyncio.Event())
-        rows = await self._store.inbox(endpoint, after, limit)
-        if rows or wait_s <= 0:
-            return rows
-        try:
-            await asyncio.wait_for(bell.wait(), wait_s)
-        except TimeoutError:
-            return []
-        return await self._store.inbox(endpoint, after, limit)
+        until = asyncio.get_running_loop().time() + wait_s
+        while True:
+            # The bell is hung before looking: what is committed in between rings it.
+            bell = self._bells.setdefault(endpoint, asyncio.Event())
+            rows = await self._store.inbox(endpoint, after, limit)
+            if rows or wait_s <= 0:
+                return rows
+            try:
+                async with asyncio.timeout_at(until):
+                    await bell.wait()
+            except TimeoutError:
+                return []
+            must_stand()

@@ -16,6 +16,7 @@ from tests.builders import (
     WATCH,
     Book,
     new_id,
+    refers,
     suspended,
     world,
 )
@@ -23,6 +24,7 @@ from tests.vectors.listing import expiring
 
 WORLD = world()
 THEN = NOW + HOUR
+replace = msgspec.structs.replace
 
 
 def told(settled):
@@ -66,6 +68,37 @@ def test_grant_and_release_are_refused_as_a_bulletin_is():
     made = book("pa")
     release = WORLD.arrival(WORLD.release(closed.envelope, at=THEN), OPS, at=THEN)
     assert told(posted(made, release)) == (Code.TRUST_EXPIRED, "/endpoint", "pa")
+
+
+def cancelling(of, **changes):
+    refs = refers("cancels", of)
+    envelope = WORLD.envelope(type="can", verb="cancel", refs=refs, expires=THEN + HOUR, **changes)
+    return WORLD.arrival(envelope, at=THEN)
+
+
+def test_cancellation_is_taken_whatever_ran_out_and_a_correction_is_not():
+    made, envelope = book("pa", "us"), WORLD.envelope()
+    assert isinstance(posted(made, WORLD.arrival(envelope)), Recorded)
+    refs = refers("corrects", envelope)
+    correction = WORLD.envelope(type="cor", verb="correct", refs=refs)
+    settled = posted(made, WORLD.arrival(correction, at=THEN))
+    assert told(settled) == (Code.TRUST_EXPIRED, "/endpoint", "pa")
+    assert isinstance(posted(made, cancelling(envelope)), Recorded)
+
+
+def test_cancellation_by_a_key_that_is_over_or_a_suspended_author_is_refused_all_the_same():
+    def over(endpoint):
+        keys = [replace(key, until=THEN) for key in endpoint.keys]
+        return replace(endpoint, keys=keys)
+
+    for change, code in ((over, Code.KEY_NOT_VALID), (suspended, Code.ENDPOINT_SUSPENDED)):
+        made, envelope = book("us"), WORLD.envelope()
+        assert isinstance(posted(made, WORLD.arrival(envelope)), Recorded)
+        there = WORLD._replace(view=made.view)
+        assert isinstance(posted(made, there.arrival(there.amended(OPS, change), MINSA)), Recorded)
+        settled = posted(made, cancelling(envelope))
+        assert isinstance(settled, Rejected)
+        assert settled.refusal.code is code
 
 
 def test_acknowledgement_of_what_was_let_in_is_still_taken():

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import pytest
 
+from exchange.client import story
 from exchange.errors import Code, Refusal
 from exchange.model import wire
 from tests.api.serving import serving
 from tests.builders import HOUR, MINSA, NOW, OPS, suspended, world
 from tests.client.dealing import agency, draft, lied_to
+from tests.model.bulletins import drafted
 from tests.node.running import Clock, post
 
 FOUNDING = world().documents[:-1]
+
+
+def cancelling(target, outbox):
+    """The draft that cancels what was posted from here."""
+    (subject,) = [
+        each.subject for each in story.every(outbox) if each.header.id == target.id
+    ]
+    made = drafted("can-2.en.toml")
+    named = {
+        "id": target.id,
+        "origin": target.origin,
+        "type": target.type,
+        "header_digest": subject.header_digest,
+    }
+    content = {**made.bulletin["content"], "target": named}
+    return draft({**made.bulletin, "content": content})
 
 
 async def refused(call):
@@ -32,8 +50,13 @@ async def test_nothing_is_sealed_once_the_timestamp_is_over_and_again_after_a_ne
         await post(door.node, before.stamped(NOW, HOUR), "")
         clock.ms += (HOUR - 1) * 1000
         await line.post(await line.prepare(draft()))
+        sent = await line.prepare(draft())
+        index = (await line.post(sent)).index
         clock.ms += 1000
         assert await refused(line.prepare(draft())) is Code.TRUST_STALE
+        # What takes back goes out all the same.
+        withdrawal = await line.prepare(cancelling(sent.header, line.world.outbox))
+        assert (await line.post(withdrawal)).index > index
         assert await refused(line.prepare_grant("any", OPS)) is Code.TRUST_STALE
         again = there._replace(view=door.node.view).stamped(NOW, 2 * HOUR)
         await post(door.node, again, "")

@@ -212,13 +212,17 @@ async def test_front_that_talks_nonsense_is_replaced(founded):
 async def test_suspension_reaches_every_front_at_once_also_who_waits_there(tmp_path):
     exercise = Exercise(tmp_path)
     async with serving(exercise) as served, served.to(ECHO) as echo:
+        # Callers are dealt out in turn, and who waits keeps its connection: four at each.
         polls = [
-            asyncio.ensure_future(echo.get("/v1/inbox", after=99, wait=1)) for _ in range(8)
+            asyncio.ensure_future(echo.get("/v1/inbox", after=99, wait=wire.MAX_WAIT_S)) for _ in range(8)
         ]
+        await echo.get("/v1/inbox")
         await served.node.submit("", suspended(exercise, ECHO), b"")
-        found = await asyncio.gather(
-            *polls, *(echo.get("/v1/inbox") for _ in range(8)), return_exceptions=True
-        )
+        # Nothing comes for it meanwhile: the suspension itself ends the waiting.
+        async with asyncio.timeout(WAIT_S):
+            found = await asyncio.gather(
+                *polls, *(echo.get("/v1/inbox") for _ in range(8)), return_exceptions=True
+            )
         assert {str(getattr(each, "code", each)) for each in found} == {"endpoint-suspended"}
 
 
