@@ -93,13 +93,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             node = request.app[NODE]
             authorization = request.headers.get("Authorization")
             request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
-        with bounds.taken(request, bounds.room_of(request)):
-            answer = await handler(request)
-        if request.method == "GET" and CALLER in request and not answer.prepared:
-            # Who was suspended meanwhile, or lost its key, gets nothing. What was posted is
-            # recorded, and its poster is told so whatever became of it since.
-            routes.must_stand(request)
-        return answer
+        return await _handled(request, handler)
     except routes.Recorded as recorded:
         return _problem(request, recorded.refusal, recorded.answer.receipt)
     except ExchangeError as error:
@@ -111,6 +105,17 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         # The type and the place, never the message: it may quote what was posted.
         _log.error("broken", error=type(error).__name__, route=_route(request))
         return _problem(request, Fault(Code.INTERNAL), None)
+
+
+async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Have a request answered, and give the answer to who may still have it."""
+    with bounds.taken(request, bounds.room_of(request)):
+        answer = await handler(request)
+    if request.method == "GET" and CALLER in request and not answer.prepared:
+        # Who was suspended meanwhile, or lost its key, gets nothing. What was posted is
+        # recorded, and its poster is told so whatever became of it since.
+        routes.must_stand(request)
+    return answer
 
 
 def _is_open(request: web.Request) -> bool:

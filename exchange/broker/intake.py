@@ -14,8 +14,9 @@ from exchange.model import header as headers
 from exchange.model import metadata, objects
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
+from exchange.model.objects import Subscription
 from exchange.model.trust import Arrangement
-from exchange.policy import releasing, retention, rules
+from exchange.policy import choices, releasing, retention, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late
 from exchange.policy.book import must_cohere
@@ -362,12 +363,14 @@ def trust_document(raw: bytes, view: View, now: int) -> Established:
 
     Raises:
         Refusal: as there; or an arrangement names what it does not hold, or its witnesses are
-            not spelled as they must be.
+            not spelled as they must be; or a choice is beyond what its endpoint may read.
     """
     change = trust.judge(raw, view, now)
     for place, document in enumerate(change.documents):
         if isinstance(document, Arrangement):
             _must_cohere(document, f"/files/{place}")
+        if isinstance(document, Subscription):
+            choices.decide(document.endpoint, document.feeds, view)
     return Established(change, Blob(digest(raw), len(raw)))
 
 

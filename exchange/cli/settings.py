@@ -11,6 +11,7 @@ from exchange.cli import output, world
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
 from exchange.errors import Code, Fault
+from exchange.policy import choices
 
 if TYPE_CHECKING:
     from exchange.model.view import View
@@ -69,7 +70,7 @@ def feeds(session: Session) -> None:
             "may_post": member in feed.post,
             "may_read": member in feed.read,
             "subscribed": feed.name in subscribed,
-            "subscribers": view.subscribers(feed.name),
+            "subscribers": choices.subscribers(feed.name, view),
         }
         for feed in listed
     ]
@@ -147,9 +148,8 @@ async def _subscribe(
     """Subscribe; return which feeds that ended, and the entry."""
     async with session.context().agency() as agency:
         view = await agency.view()
-        for place, name in enumerate(chosen):
-            # Nobody is asked about what the node would refuse.
-            view.feed(name, f"/feeds/{place}")
+        # Nobody is asked about what the node would refuse.
+        choices.decide(agency.profile.endpoint, sorted(set(chosen)), view)
         mine = view.subscriptions.get(agency.profile.endpoint)
         ended = sorted(set(mine.feeds if mine else ()) - set(chosen))
         if ended and not unasked:

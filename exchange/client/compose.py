@@ -13,7 +13,7 @@ from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin import Indicator
 from exchange.model.header import Declaration, Header, TrustPoint
-from exchange.policy import retention, rules
+from exchange.policy import choices, retention, rules
 from exchange.seal.close import UNSEALED, Closed, close_with_key
 from exchange.seal.suites import SUITES
 
@@ -241,7 +241,7 @@ def _readers(
         found[name] = reader(name, view, "named", alg, now)
     # Whoever has a window's key can try every subject: it goes to nobody by default.
     is_narrow = draft.bulletin.get("type") == "dcf"
-    for name in () if is_narrow else view.subscribers(feed):
+    for name in () if is_narrow else choices.subscribers(feed, view):
         if name != header.endpoint and name not in found:
             try:
                 rules.may_receive(header, view, now, name, "/post/feed")

@@ -243,10 +243,6 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
             "routine": targets.routine,
         }[precedence]
 
-    def feed(self, name: str) -> Feed | None:
-        """Return the feed of that name, if it was agreed."""
-        return next((feed for feed in self.feeds if feed.name == name), None)
-
 
 class EndpointKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A public key and when it may be used; ``until`` is the first second it may not."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exchange.model.identity import Nation, Signatory
-    from exchange.model.trust import Endpoint, EndpointKey, Feed
+    from exchange.model.trust import Endpoint, EndpointKey
 
 # Head of an empty trust inbox.
 NO_HEAD = b64(bytes(32))
@@ -286,13 +286,6 @@ class View(msgspec.Struct, frozen=True):
             raise Refusal(Code.TRUST_INVALID, "/trust", name="arrangement")
         return self.arrangement
 
-    def feed(self, name: str, at: str = "/feed") -> Feed:
-        """Return a feed of the arrangement, or refuse."""
-        feed = self.agreed().feed(name)
-        if feed is None:
-            raise Refusal(Code.UNKNOWN_FEED, at, name=name)
-        return feed
-
     def sealing_key(self, endpoint: str, alg: str, now: int, at: str = "/to") -> EndpointKey:
         """Return the newest encryption key of an endpoint that is valid now.
 
@@ -322,19 +315,6 @@ class View(msgspec.Struct, frozen=True):
         if not fit:
             raise Refusal(Code.RECIPIENT_KEY_UNFIT, at, name=endpoint, **_unfit(keys, now))
         return max(fit, key=lambda key: key.since)
-
-    def subscribers(self, feed: str) -> list[str]:
-        """Return the endpoints that subscribe to a feed and may read it, sorted."""
-        readers = set(self.feed(feed).read)
-        return sorted(
-            name
-            for name, subscription in self.subscriptions.items()
-            if feed in subscription.feeds
-            and (standing := self.endpoints.get(name)) is not None
-            and standing.is_active
-            and "reader" in standing.endpoint.roles
-            and standing.member.member in readers
-        )
 
     def version_of(self, name: str) -> int:
         """Return the version in force of a metadata file, document or subscription; 0: none."""

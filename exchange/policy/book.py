@@ -100,6 +100,11 @@ class Book:
             )
         )
 
+    def on_feed(self, name: str) -> tuple[Borne, ...]:
+        """Return the restrictive categories of which all that is on a feed bears values."""
+        found = (each.borne(frozenset({f"feed:{name}"})) for each in self._categories)
+        return tuple(each for each in found if each.values and not each.is_permissive)
+
     def _find(self, said: Said) -> tuple[Borne, ...]:
         marks = frozenset(marks_of(said))
         found = (each.borne(marks) for each in self._categories)

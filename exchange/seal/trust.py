@@ -134,15 +134,10 @@ class _Came(NamedTuple):
 
 
 def _subscription(signed: jws.Signed, view: View, now: int) -> Change:
-    """Judge an endpoint's signed choice of feeds: it may read each of them."""
+    """Judge an endpoint's signed choice of feeds; whether it may is a rule of policy."""
     chosen = objects.decode_subscription(signed.payload)
     standing = view.signatory(chosen.origin, chosen.endpoint, chosen.suite)
     jws.verify_by(signed, standing, now)
-    if "reader" not in standing.endpoint.roles:
-        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="reader")
-    for place, feed in enumerate(chosen.feeds):
-        if standing.member.member not in view.feed(feed).read:
-            raise Refusal(Code.MAY_NOT_READ, f"/feeds/{place}", name=feed)
     name = f"subscriptions/{chosen.endpoint}"
     expected = view.version_of(name) + 1
     if chosen.version != expected:

@@ -10,6 +10,7 @@ import pytest
 from exchange.client import receipts
 from exchange.model import entry as entries
 from exchange.model.objects import Receipt
+from exchange.policy import choices
 from exchange.store.memory import MemoryStore
 from tests.api.serving import serving
 from tests.builders import COAST, MINSA, OPS, WATCH, decoded, suspended, unpadded, world
@@ -155,7 +156,7 @@ async def test_acknowledgement_and_subscription_come_through_the_same_door():
             assert (await door.post(framed(raw), by)).body == said.body
         page = (await door.get("/v1/inbox", OPS)).json
         assert [item["position"] for item in page["items"]] == [0]
-        assert door.node.writer.view.subscribers("maritime") == [WATCH]
+        assert choices.subscribers("maritime", door.node.writer.view) == [WATCH]
 
 
 async def test_acknowledgement_of_what_was_not_owed_is_refused():

@@ -1,4 +1,4 @@
-"""Suspended, or without its keys, an endpoint gets nothing more, whatever it was at just then."""
+"""Suspended, or without its keys, an endpoint gets nothing more, whatever it was at."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ def test_grant_and_release_are_refused_as_a_bulletin_is():
 
 def cancelling(of, **changes):
     refs = refers("cancels", of)
-    envelope = WORLD.envelope(type="can", verb="cancel", refs=refs, expires=THEN + HOUR, **changes)
+    usual = {"type": "can", "verb": "cancel", "refs": refs, "expires": THEN + HOUR}
+    envelope = WORLD.envelope(**{**usual, **changes})
     return WORLD.arrival(envelope, at=THEN)
 
 
@@ -95,7 +96,8 @@ def test_cancellation_by_a_key_that_is_over_or_a_suspended_author_is_refused_all
         made, envelope = book("us"), WORLD.envelope()
         assert isinstance(posted(made, WORLD.arrival(envelope)), Recorded)
         there = WORLD._replace(view=made.view)
-        assert isinstance(posted(made, there.arrival(there.amended(OPS, change), MINSA)), Recorded)
+        amended = there.arrival(there.amended(OPS, change), MINSA)
+        assert isinstance(posted(made, amended), Recorded)
         settled = posted(made, cancelling(envelope))
         assert isinstance(settled, Rejected)
         assert settled.refusal.code is code

@@ -15,6 +15,7 @@ from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import digest
 from exchange.model.view import View
+from exchange.policy import choices
 from tests import builders
 from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, Book, refers
 
@@ -85,6 +86,18 @@ def test_journal_replays_to_the_same_bytes(journal: Journal) -> None:
         "granted",
     ]
     assert audited(journal) == len(kinds) - 1
+
+
+def test_choice_that_a_node_let_in_beyond_entitlement_is_found(monkeypatch) -> None:
+    made, w = Journal(), builders.world()
+    for document in w.documents:
+        made.post(document, "")
+    with monkeypatch.context() as lax:
+        lax.setattr(choices, "decide", lambda *_: None)
+        made.post(w.subscription(COAST, ["maritime", "requests"]))
+    with pytest.raises(Refusal) as refused:
+        audited(made)
+    assert (refused.value.code, refused.value.at) == (Code.MAY_NOT_READ, "/feeds/1")
 
 
 def _facts(place: int, **changes: Any) -> Callable[[int, bytes], bytes]:

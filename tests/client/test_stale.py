@@ -18,9 +18,7 @@ FOUNDING = world().documents[:-1]
 
 def cancelling(target, outbox):
     """The draft that cancels what was posted from here."""
-    (subject,) = [
-        each.subject for each in story.every(outbox) if each.header.id == target.id
-    ]
+    (subject,) = [each.subject for each in story.every(outbox) if each.header.id == target.id]
     made = drafted("can-2.en.toml")
     named = {
         "id": target.id,

@@ -197,26 +197,6 @@ def test_recipient_without_a_fit_key_is_a_refusal_that_names_it(
     assert refusal.value.facts.get("expected") == expected
 
 
-def test_subscribers_are_those_who_may_still_read() -> None:
-    asked = [WORLD.subscription(), WORLD.subscription(COAST)]
-    view = WORLD.later(*asked)
-    assert view.subscribers("maritime") == [WATCH, COAST]
-    assert view.subscribers("requests") == []
-    assert WORLD.later(*asked, WORLD.amended(COAST, suspended)).subscribers("maritime") == [
-        WATCH
-    ]
-    narrower = [
-        msgspec.structs.replace(feed, read=["us.uscg"]) if feed.name == "maritime" else feed
-        for feed in builders.feeds()
-    ]
-    assert WORLD.later(*asked, WORLD.rearranged(feeds=narrower)).subscribers("maritime") == [
-        COAST
-    ]
-    roleless = WORLD.amended(COAST, lambda e: msgspec.structs.replace(e, roles=["poster"]))
-    assert WORLD.later(*asked, roleless).subscribers("maritime") == [WATCH]
-    none = WORLD.subscription(COAST, [], version=2)
-    assert WORLD.later(*asked, none).subscribers("maritime") == [WATCH]
-
 
 def test_anchor_is_the_digest_of_the_first_root() -> None:
     assert WORLD.anchor == digest(WORLD.documents[0])

@@ -214,7 +214,8 @@ async def test_suspension_reaches_every_front_at_once_also_who_waits_there(tmp_p
     async with serving(exercise) as served, served.to(ECHO) as echo:
         # Callers are dealt out in turn, and who waits keeps its connection: four at each.
         polls = [
-            asyncio.ensure_future(echo.get("/v1/inbox", after=99, wait=wire.MAX_WAIT_S)) for _ in range(8)
+            asyncio.ensure_future(echo.get("/v1/inbox", after=99, wait=wire.MAX_WAIT_S))
+            for _ in range(8)
         ]
         await echo.get("/v1/inbox")
         await served.node.submit("", suspended(exercise, ECHO), b"")

@@ -345,11 +345,41 @@ def is_true(mark: str, header: Json) -> bool:
     return word in MARKS[what](header)
 
 
+# --- rules of a choice of feeds ---------------------------------------------------------------
+
+
+def choice_demands(q: Question) -> Iterator[Demand]:
+    """Say every demand on a choice, rules S1 to S6."""
+    yield from arrangement(q)  # S1
+    yield from in_force(q, q.case["recipient"])  # S2
+    row, chosen = q.row(q.case["recipient"]), q.case["feeds"]
+    yield not chosen or "reader" in row["roles"], "missing-role", "/endpoint"  # S3
+    for n, name in enumerate(chosen):
+        at = f"/feeds/{n}"
+        found = named(q.arrangement["feeds"], "name", name)
+        yield found is not None, "unknown-feed", at  # S4
+        yield row["member"] in found["read"], "may-not-read", at  # S5
+        yield holds_all_of_feed(q, row, name), "category-not-held", at  # S6
+
+
+def holds_all_of_feed(q: Question, row: Json, feed_name: str) -> bool:
+    return all(
+        row["endpoint"] in value["holders"] or row["member"] in value["holders"]
+        for category in q.arrangement.get("categories", [])
+        if category["kind"] == "restrictive"
+        for value in category["values"]
+        if f"feed:{feed_name}" in value["marks"]
+    )
+
+
 # --- the answer -------------------------------------------------------------------------------
 
 
 def demands(q: Question) -> Iterator[Demand]:
     """Say every demand of the table that the act has to meet, in order."""
+    if q.act == "subscribe":
+        yield from choice_demands(q)
+        return
     for acts, rule in BULLETIN:
         if q.act in acts.split():
             yield from rule(q)
@@ -364,7 +394,7 @@ def judge(case: Json) -> Json:
     Returns:
         ``verdict``, ``code``, ``at``, and ``wait`` in seconds (``None`` but for ``too-many``).
     """
-    if case["act"] not in {"accept", "grant", "deliver", "ingress"}:
+    if case["act"] not in {"accept", "grant", "deliver", "ingress", "subscribe"}:
         raise ValueError(case["act"])
     q = Question(case)
     for is_met, code, at in demands(q):

@@ -20,7 +20,7 @@ from exchange.model.header import Header
 from exchange.model.identity import member_of
 from exchange.model.trust import Arrangement, Endpoint, Label, Member
 from exchange.model.view import Directory, Heads, Standing, View
-from exchange.policy import rules
+from exchange.policy import choices, rules
 from exchange.policy.limits import Rate, Spent
 from tests.policy import planted
 from tests.policy.worlds import Json
@@ -105,8 +105,8 @@ class Question:
     """One case, made ready, to be asked more than once."""
 
     def __init__(self, case: Json, under: View) -> None:
-        self.case, self._view, self._header = case["case"], under, _header(case["header"])
-        self._said = case
+        self.case, self._view, self._said = case["case"], under, case
+        self._header = None if case["header"] is None else _header(case["header"])
         rate, given = case["rate"], case["given"]
         spent = rate and Spent(rate["endpoint"], rate["member"])
         self._rate = rate and Rate(rate["now_ms"], spent)
@@ -114,18 +114,8 @@ class Question:
 
     def answer(self) -> Json:
         """The verdict, as ``docs/policy.md`` tells it."""
-        said: Any = self._said
         try:
-            rules.decide(
-                said["act"],
-                self._header,
-                self._view,
-                said["now"],
-                recipient=said["recipient"],
-                given=self._given,
-                here=said["here"],
-                rate=self._rate,
-            )
+            self._ask(self._said)
         except Refusal as refusal:
             return {
                 "case": self.case,
@@ -141,6 +131,21 @@ class Question:
             "at": None,
             "wait": None,
         }
+
+    def _ask(self, said: Any) -> None:
+        if self._header is None:
+            choices.decide(said["recipient"], said["feeds"], self._view)
+            return
+        rules.decide(
+            said["act"],
+            self._header,
+            self._view,
+            said["now"],
+            recipient=said["recipient"],
+            given=self._given,
+            here=said["here"],
+            rate=self._rate,
+        )
 
 
 def questions(lines: Iterable[Json]) -> Iterator[Question]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from exchange.cli.world import picks
-from tests.policy import worlds
+from tests.policy import choosing, worlds
 from tests.policy.worlds import Dice, Json
 
 NOW = 1_796_000_000
@@ -25,7 +25,7 @@ _REL_OF = {
     "cancel": "cancels",
     "reply": "answers",
 }
-ACTS = ("accept", "accept", "grant", "deliver", "ingress")
+ACTS = ("accept", "accept", "grant", "deliver", "ingress", "subscribe")
 
 Change = Callable[[Dice, Json, Json], None]
 CHANGES: list[tuple[str, Change]] = []
@@ -40,7 +40,10 @@ def lines(seed: int, count: int) -> Iterator[Json]:
 
 def case(dice: Dice, world: Json, number: int) -> Json:
     """One question under a world."""
-    asked = _passing(dice, world, dice.one(ACTS))
+    act = dice.one(ACTS)
+    if act == "subscribe":
+        return {"case": number, "world": world["world"], **choosing.asked(dice, world, NOW)}
+    asked = _passing(dice, world, act)
     fit = [change for act, change in CHANGES if act in ("", asked["act"])]
     for _ in range(dice.one((0, 0, 1, 1, 1, 1, 2, 3))):
         dice.one(fit)(dice, asked, world)

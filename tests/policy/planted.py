@@ -13,7 +13,7 @@ from unittest.mock import patch
 import msgspec
 
 from exchange.model.identity import member_of
-from exchange.policy import book, limits, rules
+from exchange.policy import book, choices, limits, rules
 
 Fault = Callable[[], AbstractContextManager[None]]
 FAULTS: dict[str, Fault] = {}
@@ -176,4 +176,24 @@ def marks_of_no_declaration() -> Iterator[None]:
 
     whole = book.Book.borne
     with patch.object(book.Book, "borne", wrong):
+        yield
+
+
+@fault
+def choice_judged_by_its_first_feed() -> Iterator[None]:
+    """Who is entitled to the first feed that it chooses is taken to be so to all."""
+
+    def wrong(endpoint: str, feeds: Any, view: Any) -> None:
+        whole(endpoint, feeds[:1], view)
+
+    whole = choices.decide
+    with patch.object(choices, "decide", wrong):
+        yield
+
+
+@fault
+def feed_s_category_forgotten_in_choices() -> Iterator[None]:
+    """Whoever a feed's own category keeps from all that is on it may choose it."""
+    rest = tuple(each for each in choices.ON_FEED if each is not choices._restrictive)
+    with patch.object(choices, "ON_FEED", rest):
         yield

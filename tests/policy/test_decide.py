@@ -14,7 +14,6 @@ from exchange.model.trust import Budget, Budgets, Category, CategoryValue, Sizes
 from exchange.model.view import View
 from exchange.policy import book, rules
 from exchange.policy.rules import Given
-from exchange.seal import trust as sealed_trust
 from tests import builders
 from tests.builders import COAST, DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, feeds
 
@@ -358,23 +357,3 @@ def test_sets_are_made_once_for_an_arrangement_whatever_else_changes():
     assert book.book(agreed(schemas=["2.0"])) is not first
     # By what it is, not by where it lies: another of the same words is another.
     assert book.book(agreed()) is not first
-
-
-# -- subscriptions ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("endpoint", builders.ENDPOINTS)
-@pytest.mark.parametrize("feed", feeds(), ids=lambda feed: feed.name)
-def test_one_may_subscribe_to_what_one_may_be_sent_and_to_nothing_else(endpoint, feed):
-    """Seal judges a subscription, since it is a trust document: by the same rule, held here."""
-    header = WORLD.header(feed=feed.name)
-    try:
-        rules.may_receive(header, WORLD.view, NOW, endpoint, "")
-    except Refusal:
-        with pytest.raises(Refusal) as refused:
-            sealed_trust.judge(WORLD.subscription(endpoint, [feed.name]), WORLD.view, NOW)
-        assert refused.value.code in {Code.MAY_NOT_READ, Code.MISSING_ROLE}
-        return
-    chosen = WORLD.subscription(endpoint, [feed.name])
-    view = sealed_trust.apply(chosen, WORLD.view, WORLD.view.index + 1, NOW)
-    assert view.subscribers(feed.name) == [endpoint]

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from exchange.errors import Code
+from exchange.model.trust import Category, CategoryValue
 from tests import builders
-from tests.builders import AUDIT, COAST, WATCH
+from tests.builders import AUDIT, COAST, WATCH, World
 from tests.vectors import forging
-from tests.vectors.case import Case
+from tests.vectors.case import Case, Posted
+
+
+def _closed(world: World) -> bytes:
+    """An arrangement that keeps what is on a feed to one agency."""
+    label: Any = {"es": "EJERCICIO", "en": "EXERCISE"}
+    value = CategoryValue("maritime", ["feed:maritime"], ["pa.senan"])
+    return world.rearranged(categories=[Category("need", label, "restrictive", [value])])
+
 
 SUBSCRIPTIONS = [
+    Case(
+        "subscription-category-not-held",
+        "a subscription to a feed of which every bulletin bears a category that it lacks",
+        Code.CATEGORY_NOT_HELD,
+        "/feeds/0",
+        lambda w: Posted(w.arrival(w.subscription()), (_closed(w),)),
+    ),
     Case(
         "subscription-beyond-entitlement",
         "a subscription to a feed that the member may not read",
@@ -27,7 +45,7 @@ SUBSCRIPTIONS = [
         "subscription-to-no-feed",
         "a subscription to a feed that there is not",
         Code.UNKNOWN_FEED,
-        "/feed",
+        "/feeds/0",
         lambda w: w.subscription(COAST, ["air"]),
     ),
     Case(

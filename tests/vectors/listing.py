@@ -18,6 +18,7 @@ from tests.builders import (
     OPS,
     SoftwareSigner,
     World,
+    refers,
     suspended,
 )
 from tests.vectors.case import Case, Posted
@@ -229,7 +230,28 @@ LISTING = [
 ]
 
 
+def cancelled_in_spite(world: World) -> Posted:
+    """A cancellation that comes when both nations' files, good for a moment, have run out."""
+    target, then = world.envelope(), NOW + 1
+    nations: tuple[Nation, ...] = ("pa", "us")
+    ends = [trusted(world, expiring(world, nation, then)) for nation in nations]
+    refs = refers("cancels", target)
+    cancellation = world.envelope(type="can", verb="cancel", refs=refs)
+    return Posted(world.arrival(cancellation, at=then), (), (world.arrival(target), *ends))
+
+
 def _later(world: World, nation: Nation, make: Callable[[World], Any]) -> Posted:
     """What comes when a nation's file, good for a moment, has run out."""
     short = expiring(world, nation, NOW + 1)
     return Posted(world.arrival(make(world), at=NOW + 1), (), (trusted(world, short),))
+
+
+ACCEPT = [
+    Case(
+        "cancellation-of-expired-role",
+        "a cancellation, though the custodians of both nations let their files run out",
+        None,
+        "",
+        cancelled_in_spite,
+    ),
+]
