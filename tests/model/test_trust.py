@@ -197,7 +197,6 @@ def test_recipient_without_a_fit_key_is_a_refusal_that_names_it(
     assert refusal.value.facts.get("expected") == expected
 
 
-
 def test_anchor_is_the_digest_of_the_first_root() -> None:
     assert WORLD.anchor == digest(WORLD.documents[0])
 
