@@ -69,6 +69,11 @@ def is_entitled(endpoint: str, feed: str, view: View) -> bool:
     return True
 
 
+def entitled(endpoint: str, feeds: Sequence[str], view: View) -> list[str]:
+    """Return those of some feeds that an endpoint may choose, in their order."""
+    return [feed for feed in feeds if is_entitled(endpoint, feed, view)]
+
+
 def _role(choice: Choice) -> None:
     # To choose nothing any more is open to who reads no more.
     if choice.feeds and "reader" not in choice.standing.endpoint.roles:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.exercise import WATCH, Exercise
+from exchange.model.bulletin import TYPES
+from tests.cli.exercise import AUDIT, DESK, WATCH, Exercise
 
 BOTH = ["maritime", "requests"]
 
@@ -49,6 +50,46 @@ def test_what_ends_is_told(both):
 def test_none_was_asked_for_and_asks_nothing(both):
     assert both.at(WATCH, "subscribe", "--none", "--json").json["ended"] == BOTH
     assert subscribed(both) == []
+
+
+def test_one_is_ended_and_the_others_stay(both):
+    told = both.at(WATCH, "unsubscribe", "maritime", "--json").json
+    assert (told["feeds"], told["ended"]) == (["requests"], ["maritime"])
+    assert subscribed(both) == ["requests"]
+    again = both.at(WATCH, "unsubscribe", "requests", "maritime", "--json")
+    error = again.json["error"]
+    assert (again.code, error["code"], error["at"]) == (1, "not-found", "/feeds/1")
+    assert subscribed(both) == ["requests"]
+    for lang, said in (("es", "Suscrito a: (ninguno)"), ("en", "Subscribed to: (none)")):
+        assert both.at(WATCH, "subscribe", "requests").code == 0
+        ran = both.run("--lang", lang, "--context", WATCH, "unsubscribe", "requests")
+        assert (ran.code, said in ran.out) == (0, True)
+
+
+def test_feeds_say_what_they_carry_who_posts_and_reads_and_what_is_chosen(both):
+    assert both.at(WATCH, "subscribe", "maritime", "--yes").code == 0
+    maritime, requests = both.at(WATCH, "feeds", "--json").json["feeds"]
+    assert maritime["types"] == sorted(TYPES)
+    assert maritime["post"] == maritime["read"] == ["pa.senan", "us.jiatfs"]
+    said = ("may_post", "may_read", "subscribed")
+    assert [maritime[name] for name in said] == [True, True, True]
+    assert [requests[name] for name in said] == [True, True, False]
+    assert maritime["subscribers"] == ["us.jiatfs/watch"]
+    desk = both.at(DESK, "feeds", "--json").json["feeds"][0]
+    assert [desk[name] for name in said] == [False, True, False]
+    audit = both.at(AUDIT, "feeds", "--json").json["feeds"][0]
+    assert [audit[name] for name in said] == [False, False, False]
+    for lang, heads in (
+        ("es", ("envían", "leen", "sí")),
+        ("en", ("posted by", "read by", "yes")),
+    ):
+        out = both.run("--lang", lang, "--context", WATCH, "feeds").out
+        assert all(head in out for head in (*heads, "pa.senan"))
+
+
+def test_choice_beyond_entitlement_is_refused_before_anything_is_signed(both):
+    ran = both.at(AUDIT, "subscribe", "maritime", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "missing-role")
 
 
 def test_unknown_feed_is_refused_before_anybody_is_asked(both):

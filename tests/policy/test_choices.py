@@ -101,6 +101,14 @@ def test_subscribers_are_those_who_are_entitled_now():
     assert refused.value.code is Code.UNKNOWN_FEED
 
 
+def test_of_what_was_chosen_that_is_left_which_may_still_be():
+    before = ["maritime", "requests"]
+    assert choices.entitled(WATCH, before, WORLD.view) == before
+    view = WORLD.later(closed("restrictive", COAST))
+    assert choices.entitled(WATCH, before, view) == ["requests"]
+    assert choices.entitled(COAST, [*before, "air"], view) == ["maritime"]
+
+
 @pytest.mark.parametrize(
     ("endpoint", "chosen", "document", "code", "at"),
     [
