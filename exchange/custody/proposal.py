@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 ROLES = ("root", "targets", *ALPHA3)
 MAX_PROPOSAL_BYTES = 16 * 1024 * 1024
-_MAX_PARTS = 16
 # Stands where signatures will: what is read is held to the same spelling as what is signed.
 _UNSIGNED = b'{"signatures":[{"keyid":"' + b"0" * 64 + b'","sig":"00"}],"signed":'
 
@@ -44,7 +43,7 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: Base
     issued: Seconds
     parts: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=metadata.MAX_FILES + 1)]],
-                     msgspec.Meta(min_length=1, max_length=_MAX_PARTS)]  # fmt: skip
+                     msgspec.Meta(min_length=1, max_length=len(ROLES))]  # fmt: skip
 
 
 class Part(NamedTuple):
@@ -154,16 +153,21 @@ def steps(proposal: Proposal, view: View, now: int) -> list[Step]:
 
     Raises:
         Refusal: ``proposal-stale``: it goes on from other documents, older ones or another
-            arrangement's; or what the documents themselves would be refused with.
+            arrangement's; ``trust-invalid``: a role twice, or out of order; or what the
+            documents themselves would be refused with.
     """
     must_be(proposal.base, view)
-    found = []
+    found, left = [], iter(ROLES)
     for place, part in enumerate(proposal.parts):
         try:
             change = trust.foresee(part.unsigned(), view, now)
         except Refusal as refusal:
             at = f"/parts/{place}{refusal.at}"
             raise Refusal(refusal.code, at, **refusal.facts) from None
+        # Two parts of one role could hide what the first does: the second undoes it, all sign
+        # both, and only the first is handed in.
+        if part.role not in left:
+            raise Refusal(Code.TRUST_INVALID, f"/parts/{place}", name=part.role)
         after = view.after(change, view.index + 1)
         found.append(Step(part, view, after, _signatories(part.role, view, after)))
         view = after

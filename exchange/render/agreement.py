@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from exchange.model.identity import ALPHA3
 from exchange.render.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from exchange.model.codes import Lang
+    from exchange.model.identity import Nation
     from exchange.model.view import Custodians, View
 
     Tree = Mapping[str, "Tree"] | list[str] | str
+    Circles = Mapping[str, Mapping[Nation, Custodians]]
 
 # What makes a document another version of itself, and is told of its file.
 _APART = frozenset({"v", "kind", "version", "issued"})
@@ -88,9 +91,9 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 _SAID = {
     "es": ("nuevo", "se quita", "antes {before}, ahora {after}", "se añade {items}",
-           "se quita {items}", "cambia el orden", "versión"),
+           "se quita {items}", "cambia el orden", "versión", "firma"),
     "en": ("new", "removed", "was {before}, now {after}", "{items} added",
-           "{items} removed", "order changes", "version"),
+           "{items} removed", "order changes", "version", "signs"),
 }  # fmt: skip
 
 
@@ -104,7 +107,9 @@ def changes(before: View, after: View, lang: Lang) -> list[str]:
     """
     lines = [_file(role, before, after, lang) for role in after.files]
     told = [line for line in lines if line]
-    return [*told, *_differences(tree(before), tree(after), (), lang)]
+    old, new = _tree_of(before), _tree_of(after)
+    old["custodians"], new["custodians"] = _custodians(before, after, lang)
+    return [*told, *_differences(old, new, (), lang)]
 
 
 def _file(role: str, before: View, after: View, lang: Lang) -> str:
@@ -119,10 +124,10 @@ def _file(role: str, before: View, after: View, lang: Lang) -> str:
     return f"{named}: {_SAID[lang][6]} {was}{new.version}, {until} {_date(new.expires)}"
 
 
-def tree(view: View) -> Tree:
-    """Return everything that people agreed on in a view, by name."""
+def _tree_of(view: View) -> dict[str, Tree]:
+    """Return everything that people agreed on in a view, by name, but who signs."""
     found: dict[str, Tree] = {
-        "custodians": _custodians(view),
+        "custodians": {},
         "online": {name: [key.kid for key in each.keys] for name, each in view.online.items()},
         "nodes": {name: _tree(each) for name, each in view.nodes.items()},
         "members": {name: _tree(each) for name, each in view.endpoints.documents.items()},
@@ -133,25 +138,47 @@ def tree(view: View) -> Tree:
     return found
 
 
-def _custodians(view: View) -> Tree:
-    """Return each role's custodians; those of all roles at once where they are the same."""
-    roles = {role: _circles(circles) for role, circles in view.custodians.items()}
-    merged: dict[str, Tree] = {}
-    for circles in roles.values():
-        merged.update(circles)
-    if all(circle == merged[n] for each in roles.values() for n, circle in each.items()):
-        return merged
-    return {role: dict(circles) for role, circles in roles.items()}
+def _custodians(before: View, after: View, lang: Lang) -> tuple[Tree, Tree]:
+    """Return who signs, before and after, by nation: once for all files where that is the same.
+
+    Where some of a nation's files get other people than the rest, each group of files is told
+    by their names. A file that was not there before is compared with who signs the root: it is
+    news only if it gets others.
+    """
+    old: dict[str, Tree] = {}
+    new: dict[str, Tree] = {}
+    for nation in ALPHA3:
+        pairs = _pairs(before.custodians, after.custodians, nation)
+        for was, now in pairs.values():
+            alike = [role for role, pair in pairs.items() if pair == (was, now)]
+            name = _signs(nation, alike if len(alike) < len(pairs) else [], lang)
+            old |= {name: _circle(was)} if was else {}
+            new |= {name: _circle(now)} if now else {}
+    return old, new
 
 
-def _circles(circles: Mapping[Any, Custodians]) -> dict[str, Tree]:
-    return {
-        nation: {
-            "threshold": str(circle.threshold),
-            **{each.name: [key.kid for key in each.keys] for each in circle.signatories},
-        }
-        for nation, circle in circles.items()
-    }
+def _pairs(
+    before: Circles, after: Circles, nation: Nation
+) -> dict[str, tuple[Custodians | None, Custodians | None]]:
+    """Return a nation's people before and after, of each role that it signs."""
+    found = {}
+    for role in {**before, **after}:
+        now = after.get(role, {}).get(nation)
+        was = before.get(role, before.get("root", {}) if now else {}).get(nation)
+        if was or now:
+            found[role] = was, now
+    return found
+
+
+def _signs(nation: Nation, roles: Sequence[str], lang: Lang) -> str:
+    """Return how a nation's people are called who sign these files; none: all of them."""
+    name = _word(nation, lang)
+    return f"{name} ({_SAID[lang][7]} {', '.join(roles)})" if roles else name
+
+
+def _circle(circle: Custodians) -> Tree:
+    people = {each.name: [key.kid for key in each.keys] for each in circle.signatories}
+    return {"threshold": str(circle.threshold), **people}
 
 
 def _tree(document: msgspec.Struct) -> Tree:
@@ -240,7 +267,7 @@ def _members(found: Tree | None) -> Mapping[str, Tree]:
 
 
 def _of_lists(old: list[str], new: list[str], where: str, lang: Lang) -> Iterator[str]:
-    _, _, _, added, removed, order, _ = _SAID[lang]
+    added, removed, order = _SAID[lang][3:6]
     more = [each for each in new if each not in old]
     less = [each for each in old if each not in new]
     if less:

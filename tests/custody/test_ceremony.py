@@ -8,12 +8,15 @@ from itertools import permutations
 import msgspec
 import pytest
 
+from exchange.cli.arranging import telling
 from exchange.custody import cards, consent, proposal, proposing
+from exchange.custody.proposal import Part
 from exchange.custody.proposing import Wanted
 from exchange.errors import Code, Refusal
+from exchange.model import metadata
 from exchange.model.identity import digest
 from exchange.model.view import View
-from exchange.seal import jws, trust
+from exchange.seal import jws, trust, trust_making
 from exchange.seal.software import SoftwareSigner, new_signing
 from tests.custody.ceremony import (
     DAY_S,
@@ -186,12 +189,44 @@ def test_what_a_node_would_refuse_is_refused_before_anybody_signs(made):
     raw = part.files[0].replace(b"pa.senan", b"us.senan")
     spelled = part.spelled.replace(
         part.read.targets["members/pa.senan.json"].hashes.sha256.encode(),
-        proposal.metadata.info(raw).hashes.sha256.encode(),
+        metadata.info(raw).hashes.sha256.encode(),
     )
     forged = proposed._replace(parts=[part._replace(spelled=spelled, files=[raw])])
     refusal = refused(made.steps, forged)
     assert refusal.code is Code.TRUST_INVALID
     assert refusal.at.startswith("/parts/0/files/0")
+
+
+def test_role_stands_once_in_a_proposal_so_that_no_part_hides_between_two(made):
+    """Made with other words and made as before: told from end to end, nothing changes."""
+    agreed, view, parts = made.view.agreed(), made.view, []
+    for skew in (9999, agreed.limits.skew_s):
+        version = view.version_of("arrangement") + 1
+        limits = msgspec.structs.replace(agreed.limits, skew_s=skew)
+        after = msgspec.structs.replace(agreed, version=version, limits=limits)
+        top, files = trust_making.rearranged(view, after, UNTIL)
+        parts.append(Part(metadata.encode(top), files))
+        view = view.after(trust.foresee(parts[-1].unsigned(), view, NOW), view.index + 1)
+    base = proposal.base_of(made.view)
+    hidden = proposal.read(proposal.encode(base, NOW, parts))
+    refusal = refused(made.steps, hidden)
+    assert (refusal.code, refusal.at) == (Code.TRUST_INVALID, "/parts/1")
+
+
+def test_roles_stand_in_their_order(made):
+    proposed = made.propose(proposing.renewal(["pa", "us"]))
+    turned = proposed._replace(parts=proposed.parts[::-1])
+    refusal = refused(made.steps, turned)
+    assert (refusal.code, refusal.at) == (Code.TRUST_INVALID, "/parts/1")
+
+
+def test_changes_are_told_part_by_part_with_the_file_that_makes_them(made):
+    wanted = Wanted(members=[member("pa.senan")], renew=["root", "us"])
+    told = telling.changes(made.steps(made.propose(wanted)))["en"]
+    heads = ("root:", "Panama (pa):", "United States (us):")
+    root, pa, us = (told.index(next(x for x in told if x.startswith(head))) for head in heads)
+    assert root < pa < us == len(told) - 1
+    assert {"pa.senan" in line for line in told[pa + 1 : us]} == {True}
 
 
 def test_expired_proposal_is_refused(made):

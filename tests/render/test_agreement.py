@@ -126,12 +126,27 @@ def test_custodians_are_told_once_where_all_roles_have_the_same():
     assert sum("pa-custodian-1" in line for line in lines) == 1
 
 
-def test_role_that_is_given_other_custodians_is_told_apart():
+def test_role_that_is_given_other_custodians_is_told_apart_and_the_rest_is_not():
     before = view(custodians=circles("root", "targets", "pa"))
     mixed = {**circles("root", "targets"), **circles("pa", name="pa-stranger")}
-    assert any("pa-stranger" in line for line in told(view(custodians=mixed), before))
+    assert told(view(custodians=mixed), before) == [
+        f"custodians > Panama (signs pa) > pa-stranger: {JWK.kid}",
+        "custodians > Panama (signs pa) > pa-custodian-1: removed",
+    ]
+    both = {**circles("pa"), **circles("root", "targets", name="pa-other")}
+    lines = told(view(custodians=both), before)
+    assert lines[0] == f"custodians > Panama (signs root, targets) > pa-other: {JWK.kid}"
     lower = view(custodians=circles("root", "targets", "pa", threshold=3))
-    assert "custodians > Panama > signatures needed: was 2, now 3" in told(lower, before)
+    assert told(lower, before) == ["custodians > Panama > signatures needed: was 2, now 3"]
+
+
+def test_role_that_begins_is_news_only_where_others_sign_it_than_the_root():
+    before = view(custodians=circles("root", "targets"))
+    same = {**before.custodians, **circles("pa")}
+    assert told(view(custodians=same), before) == []
+    other = {**before.custodians, **circles("pa", name="pa-stranger")}
+    lines = told(view(custodians=other), before)
+    assert lines[0] == f"custodians > Panama (signs pa) > pa-stranger: {JWK.kid}"
 
 
 def test_text_that_a_terminal_would_obey_is_shown_as_what_it_is():

@@ -26,8 +26,9 @@ _TITLES: dict[Lang, tuple[str, str, str, str]] = {
 
 
 def changes(steps: Sequence[Step]) -> dict[Lang, list[str]]:
-    """Return what a proposal changes, in words of each language."""
-    return differences(steps[0].before, steps[-1].after)
+    """Return what a proposal changes, part by part, in words of each language."""
+    told = [differences(step.before, step.after) for step in steps]
+    return {lang: [line for each in told for line in each[lang]] for lang in LANGUAGES}
 
 
 def differences(before: View, after: View) -> dict[Lang, list[str]]:
