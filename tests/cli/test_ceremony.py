@@ -66,7 +66,11 @@ class Ceremony:
         self.count += 1
         name = f"{self.count}.proposal"
         by = by or self.secretary
-        return name, by.does("arrangement", "propose", name, "--trust", "trust", *what)
+        return name, by.does("arrangement", "propose", name, *self.trusting(), *what)
+
+    def trusting(self):
+        """The folder that goes round, and the anchor from one's own paper, once there is one."""
+        return ("--trust", "trust", *(("--anchor", self.anchor) if self.anchor else ()))
 
     def sign(self, name, who, by=None):
         """A custodian looks at a proposal on a machine of their own, and signs."""
@@ -75,7 +79,7 @@ class Ceremony:
         if by is not person and (by.folder / "trust").exists():
             by.give(person, "trust")
         out = f"{name}.{who}"
-        where = ("--keys", "keys.xk", "--trust", "trust", "--out", out, "--yes")
+        where = ("--keys", "keys.xk", *self.trusting(), "--out", out, "--yes")
         told = person.does("arrangement", "sign", name, *where)
         self.bring(person, by, out)
         return told
@@ -83,7 +87,7 @@ class Ceremony:
     def approve(self, name, who, by=None):
         by = by or self.secretary
         signed = [f"{name}.{each}" for each in who]
-        return by.does("arrangement", "approve", name, *signed, "--trust", "trust")
+        return by.does("arrangement", "approve", name, *signed, *self.trusting())
 
     def agree(self, *what, who, by=None):
         name, _ = self.propose(*what, by=by)
@@ -188,6 +192,14 @@ def test_everybody_saw_and_signed_the_same_fingerprint(played):
             assert said == " ".join(words.said(played.proposed["proposal"], lang))
 
 
+def test_what_was_signed_after_the_founding_goes_on_from_the_anchor_on_each_ones_paper(played):
+    assert {told["anchor"] for told in played.signed.values()} == {None}
+    name, told = played.propose("--refresh", "us")
+    assert told["anchor"] == played.founded["anchor"]
+    assert told["anchor_words"]["es"] == played.anchor
+    assert played.sign(name, US[0])["anchor"] == played.founded["anchor"]
+
+
 def test_each_custodian_signed_what_is_theirs(played):
     for name, told in played.signed.items():
         assert (told["custodian"], told["signed"]) == (name, ["root", "targets", name[:2]])
@@ -205,7 +217,7 @@ def test_minutes_are_the_same_bytes_on_every_machine_and_say_who_signed(played):
         played.secretary.give(person, *signed) if person is not played.secretary else None
         when = ("--place", "Ciudad de Panamá", "--date", "2026-11-26")
         out = f"minutes-{len(made)}.md"
-        words_of = ("--trust", "trust", *when, "--out", out)
+        words_of = (*played.trusting(), *when, "--out", out)
         person.does("arrangement", "minutes", name, *order, *words_of)
         made.append(person.read(out))
     assert made[0] == made[1]
@@ -231,7 +243,7 @@ def test_nothing_is_written_over(played):
         ("propose", name, "--refresh", "all"),
         ("sign", name, "--keys", "keys.xk", "--out", f"{name}.{PA[0]}", "--yes"),
     ):
-        ran = played.secretary.run("arrangement", *command, "--trust", "trust")
+        ran = played.secretary.run("arrangement", *command, *played.trusting())
         assert ran.code == 2, ran.out
     before = sorted((played.secretary.folder / "trust").iterdir())
     again = played.approve(name, EVERYBODY)
@@ -246,7 +258,7 @@ def test_half_yearly_refresh_is_one_command_and_the_same_content(played):
     at_once(lambda each: played.sign(name, each), EVERYBODY)
     # Not approved here: other tests go on from what is in force.
     signed = [f"{name}.{each}" for each in EVERYBODY]
-    partial = ("arrangement", "approve", name, *signed[1:], "--trust", "trust")
+    partial = ("arrangement", "approve", name, *signed[1:], *played.trusting())
     assert played.secretary.refused(*partial) == "consent-missing"
 
 
@@ -269,7 +281,7 @@ def test_custodian_of_the_other_nation_and_a_stale_proposal_are_refused(played):
     name, _ = played.propose("--refresh", "us")
     played.people[PA[1]].folder.joinpath(name).write_bytes(played.secretary.read(name))
     played.secretary.give(played.people[PA[1]], "trust")
-    where = ("--keys", "keys.xk", "--trust", "trust", "--out", "x.signature", "--yes")
+    where = ("--keys", "keys.xk", *played.trusting(), "--out", "x.signature", "--yes")
     sign = ("arrangement", "sign", name, *where)
     assert played.people[PA[1]].refused(*sign) == "not-a-custodian"
     old = ("arrangement", "sign", played.founding, *where)
@@ -287,8 +299,8 @@ def test_signature_file_that_was_altered_is_refused(played):
         raw[:place] + (b"0" if raw[place : place + 1] != b"0" else b"1") + raw[place + 1 :]
     )
     (played.secretary.folder / "altered").write_bytes(altered)
-    approve = ("arrangement", "approve", name, "altered", f"{name}.{US[1]}", "--trust", "trust")
-    assert played.secretary.refused(*approve) == "bad-signature"
+    approve = ("arrangement", "approve", name, "altered", f"{name}.{US[1]}")
+    assert played.secretary.refused(*approve, *played.trusting()) == "bad-signature"
 
 
 def test_endpoint_that_custodians_suspend_is_shut_out_by_the_running_node(played):

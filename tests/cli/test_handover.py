@@ -66,7 +66,7 @@ def hand_over(made, card):
 def list_it(made, card):
     """Custodians of both nations sign: the root says who stamps, the nation's file the rest."""
     proposal = str(made.folder / f"{card}.proposal")
-    where = ("--trust", made.trust)
+    where = ("--trust", made.trust, "--anchor", made.place.founded.anchor)
     what = ("--node", str(made.folder / card))
     told = does(made, "arrangement", "propose", proposal, *where, *what)
     signed = []
@@ -131,7 +131,7 @@ def test_card_that_the_listed_keys_did_not_sign_hands_nothing_over(made, tmp_pat
     forged = msgspec.structs.replace(shown, node=node)
     card = tmp_path / "forged.card"
     propose = ("arrangement", "propose", str(tmp_path / "p"), "--trust", made.trust)
-    propose += ("--node", str(card), "--json")
+    propose += ("--anchor", made.place.founded.anchor, "--node", str(card), "--json")
     for before, code in ((None, "signature-count"), (stranger, "unknown-key")):
         card.write_bytes(cards.sign(forged, stranger, before))
         ran = made.at(OPS, *propose)

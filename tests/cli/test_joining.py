@@ -115,7 +115,8 @@ def test_endpoint_that_is_not_listed_makes_no_context(made, tmp_path):
 
 def test_custodians_card_is_no_nodes_and_the_other_way_round(made, tmp_path):
     out = tmp_path / "p"
-    propose = ("arrangement", "propose", out, "--trust", made / "trust")
+    trust = ("--trust", made / "trust", "--anchor", (made / "anchor").read_text())
+    propose = ("arrangement", "propose", out, *trust)
     assert run(*propose, "--custodian", made / "pa.card", "--json").code == 2
     assert not out.exists()
 
@@ -123,7 +124,8 @@ def test_custodians_card_is_no_nodes_and_the_other_way_round(made, tmp_path):
 def test_draft_that_gives_what_the_proposal_gives_is_refused(made, tmp_path):
     draft = tmp_path / "draft.toml"
     draft.write_text("version = 7\n")
-    propose = ("arrangement", "propose", tmp_path / "p", "--trust", made / "trust")
+    trust = ("--trust", made / "trust", "--anchor", (made / "anchor").read_text())
+    propose = ("arrangement", "propose", tmp_path / "p", *trust)
     ran = run(*propose, "--arrangement", draft, "--json")
     assert (code(ran), ran.json["error"]["at"]) == ("unknown-member", "/version")
     draft.write_text("exercise = 'yes'\n")

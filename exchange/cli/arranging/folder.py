@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from exchange.custody.proposal import Base
+    from exchange.custody.proposal import Base, Proposal
 
 SUFFIX = ".trust"
 
@@ -28,7 +28,6 @@ class Kept(NamedTuple):
 
     bundles: list[bytes]
     views: list[View]
-    is_anchored: bool
 
     @property
     def view(self) -> View:
@@ -53,30 +52,46 @@ class Kept(NamedTuple):
         raise Refusal(Code.PROPOSAL_STALE, "/base")
 
 
-def read(folder: Path, anchor: str | None, now: int) -> Kept:
-    """Return what a folder of trust documents says, verified.
+def read(
+    folder: Path, anchor: str | None, now: int, *, founded_by: Proposal | None = None
+) -> Kept:
+    """Return what a folder of trust documents says, verified from the anchor on.
+
+    Whoever brings a folder could have made it, of documents that custodians of his own signed:
+    no document is believed without the anchor, which people heard.
 
     Args:
         folder: with files ``*.trust``, in the order of their names; may be missing.
-        anchor: what the first root must be; None: the folder is taken at its word.
+        anchor: what the first root must be; None: there is none yet, nor any document.
         now: seconds UTC.
+        founded_by: a proposal that is looked at; if it is a founding, what lies in the folder
+            can only have come of it, and nothing is believed of that.
 
     Raises:
+        Unusable: an anchor and no document, or the other way round.
         Refusal: a document does not follow from those before it.
     """
     bundles = [path.read_bytes() for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    if anchor is not None:
+        _must_hold_some(bundles, folder)
+    elif bundles and not (founded_by and founded_by.is_founding):
+        raise Unusable(
+            f"{folder} ya tiene documentos: --anchor, como se oyó, dice cuáles deben ser.",
+            f"{folder} has documents already: --anchor, as heard, says which they must be.",
+            "--anchor",
+        )
     return fold(bundles, anchor, now)
 
 
 def fold(bundles: list[bytes], anchor: str | None, now: int) -> Kept:
-    """Return the same of bundles, in their order."""
+    """Return the same of bundles, in their order; None: the first is taken at its word."""
     first = digest(bundles[0]) if bundles else ""
     views = [View(anchor=anchor if anchor and bundles else first)]
     for place, bundle in enumerate(bundles):
         # What has ended since was good when the next was signed; that it has ended is told.
         then = min(now, _read(bundle).expires_s - 1)
         views.append(trust.apply(bundle, views[-1], place, then))
-    return Kept(bundles, views, anchor is not None)
+    return Kept(bundles, views)
 
 
 def _read(bundle: bytes) -> Root | Targets:
@@ -87,9 +102,8 @@ def _read(bundle: bytes) -> Root | Targets:
     return read
 
 
-def must_hold_some(kept: Kept, folder: Path) -> None:
-    """Refuse a folder without any trust document."""
-    if not kept.bundles:
+def _must_hold_some(bundles: Sequence[bytes], folder: Path) -> None:
+    if not bundles:
         raise Unusable(
             f"{folder} no tiene documentos de confianza (*{SUFFIX}).",
             f"{folder} has no trust documents (*{SUFFIX}).",

@@ -50,7 +50,6 @@ def install(session: Session, folder_of_node: Path, kept: Path, anchor: str) -> 
     here = state.State(folder_of_node)
     now = world.now()
     known = folder.read(kept, anchor, now)
-    folder.must_hold_some(known, kept)
     settings = folder_of_node / state.SETTINGS
     if settings.exists():
         in_the_way(settings, "STATE")
@@ -142,8 +141,9 @@ def fetch(session: Session, out: Path) -> None:
     if out.exists():
         in_the_way(out, "--out")
     bundles = asyncio.run(_fetched(session))
+    # Before anything is written: what lies there is carried to those who sign.
+    known = folder.fold(bundles, session.context().profile().anchor, world.now())
     folder.write(out, 0, bundles)
-    known = folder.read(out, session.context().profile().anchor, world.now())
     if session.as_json:
         told = {"folder": str(out), "anchor": known.anchor}
         output.show_json({**told, "documents": len(bundles)})

@@ -34,7 +34,9 @@ TRUST = click.option(
     help="The folder of trust documents in force; for a founding an empty one, or none.",
 )
 ANCHOR = click.option(
-    "--anchor", type=Digest(), help="Digest of the first root, or its 24 words."
+    "--anchor",
+    type=Digest(),
+    help="Digest of the first root, or its 24 words, as heard; only a founding has none.",
 )
 
 

@@ -14,6 +14,7 @@ from exchange.cli.arranging.signing import CONSENTS, PROPOSAL, together
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
+from exchange.custody import proposal
 from exchange.model.identity import digest
 from exchange.render.visible import visible
 
@@ -106,8 +107,9 @@ def minutes(  # noqa: PLR0913  (the options of the verb)
             raise Unusable(
                 f"{visible(text)}: una línea de texto.", f"{visible(text)}: one line of text."
             )
-    known = folder.read(kept, anchor, world.now())
-    whole = together(known, proposed, signed, None)
+    made = proposal.read(proposed.read_bytes())
+    known = folder.read(kept, anchor, world.now(), founded_by=made)
+    whole = together(known, made, signed, None)
     raw = "\n".join(_page(whole, _Told(place, day))).encode() + b"\n"
     output.write_new(out, raw)
     if session.as_json:

@@ -186,9 +186,9 @@ def _review(session: Session, path: Path, folder: Path | None, anchor: str | Non
         raise unreadable(path, error, "PROPOSAL") from error
     now = world.now()
     if folder is None:
-        view = _views(session, None, None).views[-1]
+        view = _views(session, None, anchor).views[-1]
     else:
-        view = folders.read(folder, anchor, now).view
+        view = folders.read(folder, anchor, now, founded_by=made).view
     telling.show(session, made, proposal.steps(made, view, now), {})
 
 

@@ -56,12 +56,13 @@ def sign(  # noqa: PLR0913  (the options of the verb)
     """Look at a PROPOSAL on one's own machine, and sign what is one's own to sign of it.
 
     What changes is shown in both languages, and the fingerprint in words: compare it with the
-    others by voice before the answer. The proposal must go on from the documents in --trust.
+    others by voice before the answer. The proposal must go on from the documents in --trust,
+    and they from the --anchor on one's own paper, which stands on the page.
     """
     output.must_be_new(out)
     now = world.now()
-    known = folder.read(kept, anchor, now)
     made = proposal.read(proposed.read_bytes())
+    known = folder.read(kept, anchor, now, founded_by=made)
     steps = proposal.steps(made, known.view, now)
     if not session.as_json:
         telling.show(session, made, steps, {})
@@ -93,16 +94,15 @@ class Together(NamedTuple):
     place: int
 
 
-def together(kept: Kept, proposed: Path, signed: Sequence[Path], now: int | None) -> Together:
+def together(kept: Kept, made: Proposal, signed: Sequence[Path], now: int | None) -> Together:
     """Put a proposal and signature files together, from where in the folder it goes on.
 
     Args:
         kept: the trust documents, with or without those that the proposal brought.
-        proposed: its file.
+        made: the proposal.
         signed: the signature files, in any order.
         now: seconds UTC; None: when it was proposed, so that the same files tell the same.
     """
-    made = proposal.read(proposed.read_bytes())
     then = made.issued if now is None else now
     place = kept.at(made.base)
     steps = proposal.steps(made, kept.views[place], then)
@@ -124,8 +124,9 @@ def approve(
     The last check: everything is judged as a node will judge it. Nothing is written unless all
     is there, nor over anything; said again of the same files, it changes nothing.
     """
-    known = folder.read(kept, anchor, world.now())
-    whole = together(known, proposed, signed, world.now())
+    read = proposal.read(proposed.read_bytes())
+    known = folder.read(kept, anchor, world.now(), founded_by=read)
+    whole = together(known, read, signed, world.now())
     there = known.bundles[whole.place :]
     made = whole.agreed.bundles
     if there and there[: len(made)] != made[: len(there)]:

@@ -23,6 +23,8 @@ _TITLES: dict[Lang, tuple[str, str, str, str]] = {
     "en": ("WHAT CHANGES", "(nothing but how long it is good)", "WHO SIGNS",
            "of {nation}: {names}"),
 }  # fmt: skip
+_ANCHOR = "ANCLA DEL ARREGLO VIGENTE / ANCHOR OF THE ARRANGEMENT IN FORCE"
+_FOUNDING = "FUNDACIÓN: AÚN NO HAY ANCLA / FOUNDING: THERE IS NO ANCHOR YET"
 
 
 def changes(steps: Sequence[Step]) -> dict[Lang, list[str]]:
@@ -59,8 +61,11 @@ def page(proposal: Proposal, steps: Sequence[Step]) -> list[str]:
             ]
             lines.append(f"  {role}: {'; '.join(names)}")
         lines.append("")
+    anchor = proposal.base.anchor
     return [
         *lines,
+        *([_FOUNDING] if anchor is None else [_ANCHOR, *fingerprint.lines(anchor)]),
+        "",
         "HUELLA DE LA PROPUESTA / FINGERPRINT OF THE PROPOSAL",
         *fingerprint.lines(proposal.digest),
     ]
@@ -68,9 +73,12 @@ def page(proposal: Proposal, steps: Sequence[Step]) -> list[str]:
 
 def facts(proposal: Proposal, steps: Sequence[Step]) -> dict[str, Any]:
     """Return the same for programs."""
+    anchor = proposal.base.anchor
     return {
         "proposal": proposal.digest,
         "words": fingerprint.spoken(proposal.digest),
+        "anchor": anchor,
+        "anchor_words": anchor and fingerprint.spoken(anchor),
         "changes": changes(steps),
         "signers": signers(steps),
     }
