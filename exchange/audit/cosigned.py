@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
-from exchange.journal import quorum
-from exchange.journal.checkpoint import Checkpoint, verify
+from exchange.journal import terms
+from exchange.journal.checkpoint import Checkpoint
+from exchange.journal.logkeys import origin_of
 from exchange.journal.note import parse_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exchange.journal.checkpoint import Verified
+    from exchange.journal.terms import Terms
     from exchange.model.entry import Cosigned
     from exchange.model.view import View
 
@@ -25,47 +28,46 @@ class Witnessed:
         self.size = 0
         self.at: int | None = None
 
-    def add(
-        self, told: Cosigned, view: View, origin: str, root: Callable[[int], bytes]
-    ) -> None:
+    def add(self, told: Cosigned, view: View, node: str, root: Callable[[int], bytes]) -> None:
         """Hold what the journal says was cosigned to the tree as recomputed.
 
         Args:
             told: cosignatures of an earlier checkpoint.
             view: in force where they stand.
-            origin: of the journal.
+            node: whose journal it is.
             root: returns the root of the first so many entries.
 
         Raises:
             Refusal: ``bad-checkpoint``: one does not hold, or they are no quorum.
         """
-        head = Checkpoint(origin, told.size, root(told.size)).body()
+        head = Checkpoint(origin_of(node), told.size, root(told.size))
         lines = "".join(f"{line}\n" for line in told.lines).encode()
-        self._count(parse_note(head + b"\n" + lines).encode(), view, origin)
+        note = parse_note(head.body() + b"\n" + lines).encode()
+        needed = terms.of(note, node, view)
+        witnesses = needed.policy.witnesses if needed.policy else ()
+        there = [each.key for each in witnesses if parse_note(note).by(each.key)]
+        if not there:
+            raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
+        # The log's own signatures stand with the earlier checkpoint, and were held to its keys.
+        self._count(needed._replace(log=there).verify(note), needed)
 
-    def add_note(self, note: bytes, view: View, origin: str) -> None:
+    def add_kept(self, found: Verified, needed: Terms) -> None:
         """Count a checkpoint that was kept elsewhere, where witnesses cosigned it.
 
-        Raises:
-            Refusal: ``bad-checkpoint``: a cosignature does not hold.
-        """
-        policy = quorum.of(view.agreed())
-        if policy is None:
-            return
-        parsed = parse_note(note)
-        if any(parsed.by(each.key) for each in policy.witnesses):
-            self._count(note, view, origin)
+        Args:
+            found: as verified.
+            needed: what one of its size needs.
 
-    def _count(self, note: bytes, view: View, origin: str) -> None:
-        policy = quorum.of(view.agreed())
-        parsed = parse_note(note)
-        there = [] if policy is None else [w for w in policy.witnesses if parsed.by(w.key)]
-        if policy is None or not there:
-            raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
-        found = verify(note, origin=origin, required=[each.key for each in there])
-        at = policy.met_at({each.name: found.at(each.key) or 0 for each in there})
+        Raises:
+            Refusal: ``bad-checkpoint``: those who cosigned are no quorum.
+        """
+        if needed.times(found):
+            self._count(found, needed)
+
+    def _count(self, found: Verified, needed: Terms) -> None:
+        size, at = found.checkpoint.size, needed.met_at(found)
         if at is None:
-            raise Refusal(Code.BAD_CHECKPOINT, "/cosigned", found=found.checkpoint.size)
+            raise Refusal(Code.BAD_CHECKPOINT, "/cosigned", found=size)
         self.count += 1
-        if (found.checkpoint.size, at) > (self.size, self.at or 0):
-            self.size, self.at = found.checkpoint.size, at
+        if (size, at) > (self.size, self.at or 0):
+            self.size, self.at = size, at

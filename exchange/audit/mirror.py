@@ -8,7 +8,7 @@ from exchange.audit import forms
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
-from exchange.journal.logkeys import PREFIX, log_keys
+from exchange.journal import terms
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
@@ -192,12 +192,8 @@ class _Copy:
         Raises:
             Refusal: it is not signed by this journal's node; or ``mirror-mismatch``.
         """
-        origin = c2sp.parse(note).origin
-        size = c2sp.parse(note).size
-        node = self._replayer.view.node_before(origin.removeprefix(PREFIX), size)
-        if node is None or not origin.startswith(PREFIX):
-            raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])
-        signed = c2sp.verify(note, origin=origin, required=log_keys(node)).checkpoint
+        needed = terms.of(note, terms.node_of(note), self._replayer.view)
+        signed = needed.verify(note).checkpoint
         if root_at(signed.size, self._hashes) != signed.root:
             raise Refusal(Code.MIRROR_MISMATCH, "/root", found=signed.size)
 

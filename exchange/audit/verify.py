@@ -19,9 +19,8 @@ from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
-from exchange.journal import bundle, quorum
+from exchange.journal import bundle, quorum, terms
 from exchange.journal import checkpoint as c2sp
-from exchange.journal.logkeys import PREFIX, log_keys
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
@@ -33,7 +32,6 @@ from exchange.node.ports import Head
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from exchange.model.trust import Node
 
 # In this order; a report numbers them from 1.
 Name = Literal[
@@ -361,29 +359,25 @@ class Verifier:
         try:
             proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
             raw = raw if proof is None else proof.note
-            origin = c2sp.parse(raw).origin
-            # Its keys are those listed before its last entry: later ones sign another past.
-            size = c2sp.parse(raw).size
-            node = self._replayer.view.node_before(origin.removeprefix(PREFIX), size)
-            if node is None or not origin.startswith(PREFIX):
-                raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin[:64])  # noqa: TRY301
-            self._is_node(node.node, Refusal(Code.BAD_CHECKPOINT, "/note", name=node.node))
-            found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint
+            name = terms.node_of(raw)
+            needed = terms.of(raw, name, self._replayer.view)
+            self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
+            verified = needed.verify(raw)
+            found = verified.checkpoint
             self._must_contain(found)
-            self._witnessed.add_note(raw, self._replayer.view, origin)
+            self._witnessed.add_kept(verified, needed)
             if proof is not None:
-                self._must_prove(proof, node)
+                self._must_prove(proof, needed)
         except Refusal as refusal:
             self._fail("kept", None, refusal)
         else:
             self._held["kept"] = found.size
 
-    def _must_prove(self, proof: bundle.TlogProof, node: Node) -> None:
+    def _must_prove(self, proof: bundle.TlogProof, needed: terms.Terms) -> None:
         """Hold the entry that is here to a proof of it that was kept."""
         if proof.index >= self._hashes.frontier.size:
             raise Refusal(Code.BAD_PROOF, "/index", found=proof.index)
-        leaf, origin = leaf_hash(self._entry_at(proof.index)), PREFIX + node.node
-        bundle.verify_proof(proof, leaf, origin=origin, required=log_keys(node))
+        needed.prove(proof, leaf_hash(self._entry_at(proof.index)))
 
     def _must_contain(self, kept: c2sp.Checkpoint) -> None:
         size = self._hashes.frontier.size
@@ -413,22 +407,18 @@ class Verifier:
         try:
             if told.size > facts.size:
                 raise Refusal(Code.BAD_CHECKPOINT, "/cosigned/size", found=told.size)  # noqa: TRY301
-            origin = c2sp.parse(facts.note.encode()).origin
-            self._witnessed.add(told, view, origin, lambda size: root_at(size, self._hashes))
+            name = terms.node_of(facts.note.encode())
+            self._witnessed.add(told, view, name, lambda size: root_at(size, self._hashes))
         except Refusal as refusal:
             self._fail("cosigned", index, refusal)
 
     def _check_note(self, note: _Note) -> None:
         index, facts, view = note
         raw = facts.note.encode()
-        origin = c2sp.parse(raw).origin
-        name = origin.removeprefix(PREFIX)
-        self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=origin))
+        name = terms.node_of(raw)
+        self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
         # Its keys are those of that time: later ones could sign another past.
-        node = view.node_before(name, facts.size)
-        if node is None or not origin.startswith(PREFIX):
-            raise Refusal(Code.BAD_CHECKPOINT, "/note", name=origin)
-        found = c2sp.verify(raw, origin=origin, required=log_keys(node)).checkpoint
+        found = terms.of(raw, name, view).verify(raw).checkpoint
         # A checkpoint covers what stood before it, never itself.
         if found.size != facts.size or found.size > index:
             raise Refusal(Code.BAD_CHECKPOINT, "/size", found=found.size)

@@ -210,19 +210,14 @@ def checkpoint(session: Session, file: Path, cosigned: bool) -> None:
 
 
 async def _checkpoint(session: Session, *, cosigned: bool) -> tuple[bytes, int]:
-    from exchange.client import witnessing  # noqa: PLC0415
-    from exchange.journal import checkpoint as c2sp  # noqa: PLC0415
-    from exchange.journal.logkeys import log_keys, origin_of  # noqa: PLC0415
+    from exchange.journal import terms  # noqa: PLC0415
 
     async with session.context().agency() as agency:
         raw = await agency.transport.get("/v1/checkpoint", cosigned=int(cosigned))
         view = await agency.view()
-    node = view.node_before(agency.profile.node, c2sp.parse(raw).size)
-    if node is None:
-        raise Refusal(Code.BAD_CHECKPOINT, "/note", name=agency.profile.node)
-    origin, required = origin_of(node.node), log_keys(node)
-    verified = c2sp.verify(raw, origin=origin, required=required)
-    if cosigned and witnessing.cosigned(raw, view, origin, required) is None:
+    needed = terms.of(raw, agency.profile.node, view)
+    verified = needed.verify(raw)
+    if cosigned and needed.met_at(verified) is None:
         raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
     return raw, verified.checkpoint.size
 
@@ -249,8 +244,7 @@ def proof(session: Session, index: int, out: Path | None) -> None:
 
 
 async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
-    from exchange.journal import bundle, checkpoint  # noqa: PLC0415
-    from exchange.journal.logkeys import log_keys, origin_of  # noqa: PLC0415
+    from exchange.journal import bundle, terms  # noqa: PLC0415
     from exchange.journal.tree import leaf_hash  # noqa: PLC0415
 
     async with session.context().agency() as agency:
@@ -258,11 +252,9 @@ async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
         raw = await listing.one(agency, index)
         view = await agency.view()
     found = bundle.parse(answer.proof.encode())
-    node = view.node_before(agency.profile.node, checkpoint.parse(found.note).size)
-    origin = origin_of(agency.profile.node)
-    if node is None or found.index != index:
+    if found.index != index:
         raise Refusal(Code.BAD_PROOF, "/index", found=found.index)
-    bundle.verify_proof(found, leaf_hash(raw), origin=origin, required=log_keys(node))
-    size = checkpoint.parse(found.note).size
-    told = {"index": index, "size": size, "origin": origin, "steps": len(found.path)}
+    needed = terms.of(found.note, agency.profile.node, view)
+    head = needed.prove(found, leaf_hash(raw)).checkpoint
+    told = {"index": index, "size": head.size, "origin": head.origin, "steps": len(found.path)}
     return told, answer.proof

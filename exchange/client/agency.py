@@ -321,10 +321,8 @@ class Agency:
         """
         view = self.trust.newest
         entry = recorded.entry_of(receipt, posted)
-        node = view.nodes[self.profile.node]
-        return await witnessing.of_entry(
-            self.transport, receipt.index, leaf_hash(entry), node, view
-        )
+        node, leaf = self.profile.node, leaf_hash(entry)
+        return await witnessing.of_entry(self.transport, receipt.index, leaf, node, view)
 
     async def resume(
         self, tell: Tell = untold, trouble: resuming.Trouble = resuming.untroubled

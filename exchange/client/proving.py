@@ -20,10 +20,8 @@ from exchange.client import witnessing
 from exchange.client.seen import Seen
 from exchange.client.witnessing import Vouched
 from exchange.errors import Code, Refusal
-from exchange.journal import bundle, forks, heads
-from exchange.journal import checkpoint as c2sp
+from exchange.journal import bundle, forks, heads, terms
 from exchange.journal.heads import InboxHead, Place
-from exchange.journal.logkeys import log_keys, origin_of
 from exchange.journal.proofs import verify_consistency
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -40,8 +38,8 @@ if TYPE_CHECKING:
     from exchange.client.transport import Profile, Transport
     from exchange.client.trust import TrustLog
     from exchange.errors import Fact
+    from exchange.journal import checkpoint as c2sp
     from exchange.journal.forks import Evidence
-    from exchange.journal.note import VerifierKey
     from exchange.model.view import View
     from exchange.model.wire import Heads, OwnHead
 
@@ -117,7 +115,7 @@ class Prover:
         told = verify(answer, profile.endpoint, profile.node, self._trust)
         accuse = memory.accuse if memory else _unkept
         _must_go_on(told, answer.consistency, seen, accuse)
-        vouched = _vouched(answer, told, view, accuse)
+        vouched = _vouched(answer, told, profile.node, view, accuse)
         await self._inbox.fill(told.own.count)
         _must_hold_on(held, seen)
         if memory is not None:
@@ -139,8 +137,6 @@ class Told(NamedTuple):
     own: InboxHead
     trust: InboxHead
     note: bytes
-    origin: str
-    log: list[VerifierKey]
 
 
 def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
@@ -159,7 +155,9 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
     facts = entries.decode(entry).facts
     if not isinstance(facts, entries.InboxHeads):
         raise Refusal(Code.BAD_PROOF, "/entry", found=entries.kind_of(facts))
-    checkpoint, signed, log = _signed(proof, leaf_hash(entry), node, trust)
+    needed = terms.of(proof.note, node, trust.newest)
+    found = needed.prove(proof, leaf_hash(entry))
+    checkpoint, signed = found.checkpoint, found.at(needed.log[1]) or 0
     if facts.size > proof.index:
         raise Refusal(Code.BAD_PROOF, "/entry/size", found=facts.size)
     here = trust.head_before(facts.size).count
@@ -171,28 +169,7 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
     root = unb64(facts.root)
     own = _placed(answer.own, endpoint, known, root)
     documents = _placed(answer.trust, TRUST_INBOX, known, root)
-    origin = origin_of(node)
-    return Told(facts, proof.index, checkpoint, signed, own, documents, proof.note, origin, log)
-
-
-def _signed(
-    proof: bundle.TlogProof, leaf: bytes, node: str, trust: TrustLog
-) -> tuple[c2sp.Checkpoint, int, list[VerifierKey]]:
-    """Return the checkpoint that an entry is under, when it was signed, and by which keys."""
-    size = c2sp.parse(proof.note).size
-    # A log's keys may have changed since; what is dated anew is signed with those in force.
-    views = [trust.newest, trust.before(size).view]
-    known = [view.nodes[node] for view in views if node in view.nodes]
-    if not known:
-        raise Refusal(Code.BAD_CHECKPOINT, "/note", name=node)
-    for keys in map(log_keys, known):
-        try:
-            found = bundle.verify_proof(proof, leaf, origin=origin_of(node), required=keys)
-        except Refusal as refusal:
-            refused = refusal
-            continue
-        return found.checkpoint, found.at(keys[1]) or 0, keys
-    raise refused
+    return Told(facts, proof.index, checkpoint, signed, own, documents, proof.note)
 
 
 def _placed(told: OwnHead, name: str, known: list[str], root: bytes) -> InboxHead:
@@ -232,7 +209,7 @@ def _must_go_on(
 
 
 def _vouched(
-    answer: Heads, told: Told, view: View, accuse: Callable[[Evidence], str]
+    answer: Heads, told: Told, node: str, view: View, accuse: Callable[[Evidence], str]
 ) -> Vouched | None:
     """Return who vouches for the journal that is shown here; None where nobody must, or does.
 
@@ -243,7 +220,7 @@ def _vouched(
     if not answer.cosigned:
         return None
     note = answer.cosigned.encode()
-    found = witnessing.cosigned(note, view, told.origin, told.log)
+    found = witnessing.cosigned(note, node, view)
     if found is None:
         return None
     checkpoint, vouched = found

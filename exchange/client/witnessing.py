@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.errors import Code, Refusal
-from exchange.journal import bundle, forks, quorum
-from exchange.journal import checkpoint as c2sp
-from exchange.journal.logkeys import log_keys, origin_of
+from exchange.journal import bundle, forks, quorum, terms
 from exchange.journal.proofs import verify_consistency
 from exchange.model import wire
 
@@ -22,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exchange.client.transport import Transport
+    from exchange.journal import checkpoint as c2sp
     from exchange.journal.forks import Evidence
-    from exchange.journal.note import VerifierKey
-    from exchange.model.trust import Node
+    from exchange.journal.terms import Terms
     from exchange.model.view import View
 
 
@@ -42,31 +40,28 @@ class Vouched(msgspec.Struct, frozen=True):
     by: list[str]
 
 
-def cosigned(
-    note: bytes, view: View, origin: str, log: Sequence[VerifierKey]
-) -> tuple[c2sp.Checkpoint, Vouched] | None:
+def cosigned(note: bytes, node: str, view: View) -> tuple[c2sp.Checkpoint, Vouched] | None:
     """Return a checkpoint and who cosigned it; None where that is no quorum.
 
     Args:
         note: as the node showed it.
-        view: its arrangement says who must cosign.
-        origin: of the node's journal.
-        log: the node's own keys, which must have signed.
+        node: whose journal it is of.
+        view: the newest there is: it knows who was to sign and to cosign so many entries.
 
     Raises:
         Refusal: ``bad-checkpoint``: it is not signed as it says.
     """
-    policy = quorum.of(view.agreed())
-    if policy is None:
-        return None
-    known = [each.key for each in policy.witnesses]
-    found = c2sp.verify(note, origin=origin, required=log, known=known)
-    at_each = {each.name: found.at(each.key) for each in policy.witnesses}
-    times = {name: time for name, time in at_each.items() if time}
-    at = policy.met_at(times)
+    needed = terms.of(note, node, view)
+    found = needed.verify(note)
+    vouched = _by_quorum(found, needed)
+    return None if vouched is None else (found.checkpoint, vouched)
+
+
+def _by_quorum(found: c2sp.Verified, needed: Terms) -> Vouched | None:
+    at = needed.met_at(found)
     if at is None:
         return None
-    return found.checkpoint, Vouched(found.checkpoint.size, at, sorted(times))
+    return Vouched(found.checkpoint.size, at, sorted(needed.times(found)))
 
 
 def must_be_one_journal(
@@ -105,15 +100,25 @@ def must_be_recent(vouched: Vouched | None, view: View, now: int) -> None:
     agreed, skew_s = view.agreed(), view.agreed().limits.skew_s
     if agreed.witnesses is None:
         return
-    # Where none ever vouched, somebody should have since it was agreed on.
-    at = agreed.issued if vouched is None else vouched.at
+    at = vouched.at if vouched and _is_by_those_in_force(vouched, view) else agreed.issued
     limit_s = agreed.witnesses.limit_s + skew_s
     if now - at > limit_s or at > now + skew_s:
         raise Refusal(Code.STALE_WITNESS, "/cosigned", found=now - at, limit=limit_s)
 
 
+def _is_by_those_in_force(vouched: Vouched, view: View) -> bool:
+    """Tell whether those who vouched are to vouch now.
+
+    Otherwise, as where none ever did, somebody should have since it was agreed on: who was
+    replaced could go on dating what is old.
+    """
+    then, now = view.agreed_before(vouched.size), quorum.of(view.agreed())
+    before = quorum.of(then) if then else None
+    return bool(before and now and before.rule == now.rule)
+
+
 async def of_entry(
-    transport: Transport, index: int, leaf: bytes, node: Node, view: View
+    transport: Transport, index: int, leaf: bytes, node: str, view: View
 ) -> Vouched | None:
     """Return who vouches for an entry, by its proof under a cosigned checkpoint.
 
@@ -122,7 +127,7 @@ async def of_entry(
         index: of the entry.
         leaf: its leaf hash, 32 bytes, from the bytes that are held here.
         node: whose journal it is in.
-        view: its arrangement says who must cosign.
+        view: the newest there is: it knows who was to sign and to cosign so many entries.
 
     Returns:
         None where no quorum has vouched for so long a journal yet.
@@ -140,7 +145,5 @@ async def of_entry(
     proof = bundle.parse(answer.proof.encode())
     if proof.index != index:
         raise Refusal(Code.BAD_PROOF, "/index", expected=index, found=proof.index)
-    origin, log = origin_of(node.node), log_keys(node)
-    bundle.verify_proof(proof, leaf, origin=origin, required=log)
-    found = cosigned(proof.note, view, origin, log)
-    return None if found is None else found[1]
+    needed = terms.of(proof.note, node, view)
+    return _by_quorum(needed.prove(proof, leaf), needed)

@@ -59,6 +59,11 @@ class Policy(NamedTuple):
     groups: Mapping[str, Group]
     quorum: str
 
+    @property
+    def rule(self) -> tuple[object, ...]:
+        """All of it but addresses: the same cosignatures meet two policies of one rule."""
+        return self.quorum, self.groups, [(each.name, each.key) for each in self.witnesses]
+
     def is_met_by(self, names: Collection[str]) -> bool:
         """Tell whether cosignatures of these witnesses are the quorum."""
         return self.quorum == NONE or self._has_witnessed(self.quorum, names)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from exchange.model.identity import Nation, Signatory
     from exchange.model.trust import Endpoint, EndpointKey
+
+T = TypeVar("T")
 
 # Head of an empty trust inbox.
 NO_HEAD = b64(bytes(32))
@@ -222,7 +224,8 @@ class View(msgspec.Struct, frozen=True):
     ``files`` are the metadata in force: ``root``, ``targets``, ``pa``, ``us``, and of each node
     ``snapshots/NODE`` and ``timestamps/NODE``. ``custodians`` are those of the first four, and
     ``online`` the nodes that the root lists, with the keys that they sign timestamps by.
-    ``tenures`` are all documents that a node had, each with the entry since which.
+    ``tenures`` are all documents that a node had, ``agreements`` all arrangements that there
+    were, each with the entry since which.
     Immutable: a view that was handed out never changes under its holder.
     """
 
@@ -235,6 +238,7 @@ class View(msgspec.Struct, frozen=True):
     arrangement: Arrangement | None = None
     nodes: dict[str, Node] = {}
     tenures: dict[str, tuple[tuple[int, Node], ...]] = {}
+    agreements: tuple[tuple[int, Arrangement], ...] = ()
     endpoints: Directory = msgspec.field(default_factory=Directory)
     subscriptions: Choices = msgspec.field(default_factory=Choices)
 
@@ -372,11 +376,7 @@ class View(msgspec.Struct, frozen=True):
             online=online,
         )
         for document in change.documents:
-            view = view.with_document(document)
-            if isinstance(document, Node):
-                named = document.node
-                so_far = (*view.tenures.get(named, ()), (index, document))
-                view = msgspec.structs.replace(view, tenures={**view.tenures, named: so_far})
+            view = _remembering(view.with_document(document), document, index)
         return view
 
     def node_before(self, name: str, size: int) -> Node | None:
@@ -385,12 +385,15 @@ class View(msgspec.Struct, frozen=True):
         By its keys a checkpoint of so many entries is signed, and by no others: a node's keys
         are handed over by the entry that lists new ones.
         """
-        found = None
-        for index, document in self.tenures.get(name, ()):
-            # Before the first one is in force, nothing is signed but by its keys.
-            if found is None or index < size:
-                found = document
-        return found
+        # Before the first one is in force, nothing is signed but by its keys.
+        return _before(self.tenures.get(name, ()), size)
+
+    def agreed_before(self, size: int) -> Arrangement | None:
+        """Return the arrangement that was in force before the entry at ``size``.
+
+        It says who must vouch for a checkpoint of so many entries, whoever is to vouch later.
+        """
+        return _before(self.agreements, size)
 
     def with_document(self, document: Document | Subscription) -> View:
         """Return the view with one more document, whose entry is still to come."""
@@ -404,6 +407,28 @@ class View(msgspec.Struct, frozen=True):
                 return replace(self, endpoints=self.endpoints.with_member(document))
             case Subscription():
                 return replace(self, subscriptions=self.subscriptions.after(document))
+
+
+def _remembering(view: View, document: Document | Subscription, index: int) -> View:
+    """Return a view that knows since when a document is in force, where that matters later."""
+    replace = msgspec.structs.replace
+    match document:
+        case Arrangement():
+            return replace(view, agreements=(*view.agreements, (index, document)))
+        case Node():
+            so_far = (*view.tenures.get(document.node, ()), (index, document))
+            return replace(view, tenures={**view.tenures, document.node: so_far})
+        case _:
+            return view
+
+
+def _before(tenures: Sequence[tuple[int, T]], size: int) -> T | None:
+    """Return which of these was in force before an index; the first where none was yet."""
+    found = None
+    for index, document in tenures:
+        if found is None or index < size:
+            found = document
+    return found
 
 
 def _unfit(keys: Sequence[EndpointKey], now: int) -> dict[str, str]:

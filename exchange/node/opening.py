@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as checkpoints
+from exchange.journal import terms
 from exchange.journal.logkeys import log_keys, origin_of
 from exchange.journal.proofs import root_at
+from exchange.journal.terms import Terms
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
 from exchange.model.identity import digest
@@ -47,15 +49,16 @@ class Log(NamedTuple):
         """Its name in its checkpoints."""
         return origin_of(self.node)
 
-    def keys_of(self, note: bytes) -> Sequence[VerifierKey]:
-        """Return the keys that must have signed a checkpoint of its size."""
-        listed = self.view().node_before(self.node, checkpoints.parse(note).size)
-        return self.ours if listed is None else log_keys(listed)
+    def terms(self, note: bytes) -> Terms:
+        """Return what a checkpoint of its size needs."""
+        view = self.view()
+        if self.node in view.nodes:
+            return terms.of(note, self.node, view)
+        return Terms(self.origin, self.ours, None)
 
     def read(self, note: bytes) -> checkpoints.Checkpoint:
         """Return what a checkpoint says, once the keys of its size signed it."""
-        keys = self.keys_of(note)
-        return checkpoints.verify(note, origin=self.origin, required=keys).checkpoint
+        return self.terms(note).verify(note).checkpoint
 
 
 async def open_writer(

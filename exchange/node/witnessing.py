@@ -146,7 +146,8 @@ class Witnessing:
 
         No more than are needed for a quorum, and none that would not fit into an entry.
         """
-        policy, note = self.policy, self.note
+        note = self.note
+        policy = self._policy_of(note)
         if policy is None or note is None or self.size == self._told:
             return msgspec.UNSET
         self._told = self.size
@@ -157,9 +158,6 @@ class Witnessing:
                 line = Line(each.key.name, each.key.key_id, signature)
                 lines.append(line.encode().decode().removesuffix("\n"))
                 names.add(each.name)
-        if not policy.is_met_by(names):
-            # Another was agreed on meanwhile.
-            return msgspec.UNSET
         fits = sum(len(line.encode()) for line in lines) <= _MOST_BYTES
         return entries.Cosigned(self.size, lines) if fits else msgspec.UNSET
 
@@ -183,7 +181,7 @@ class Witnessing:
         issued = self._read_of.issued if self._read_of else 0
         self._since = max(first_ms // 1000, issued)
         policy = self.policy
-        await self._resume(policy)
+        await self._resume()
         if policy is None or courier is None:
             return
         note = await shown()
@@ -196,29 +194,27 @@ class Witnessing:
                     if isinstance(each, Fault) and each.code in _STOPPING:
                         raise each
 
-    async def _resume(self, policy: Policy | None) -> None:
+    async def _resume(self) -> None:
         note = None if self._kept is None else await self._kept.newest()
-        if note is None or policy is None:
+        if note is None:
             return
         try:
-            found = self._verified(note, policy)
-            head = found.checkpoint
+            needed = self._log.terms(note)
+            found = needed.verify(note)
+            head, at = found.checkpoint, needed.met_at(found)
             is_ours = head.size <= self._writer.size and head.root == await with_hashes(
                 self._store, partial(root_at, head.size)
             )
         except Refusal:
             is_ours = False
-        if not is_ours:
+        if not is_ours or at is None:
             _log.warning("cosigned", reason="kept of another journal or policy")
             return
-        times = _times(found, policy)
-        self.note, self.size, self.at = note, head.size, policy.met_at(times) or 0
+        self.note, self.size, self.at = note, head.size, at
 
-    def _verified(self, note: bytes, policy: Policy) -> c2sp.Verified:
-        known = [each.key for each in policy.witnesses]
-        return c2sp.verify(
-            note, origin=self._log.origin, required=self._log.keys_of(note), known=known
-        )
+    def _policy_of(self, note: bytes | None) -> Policy | None:
+        """Return who must cosign a checkpoint of its size."""
+        return None if note is None else self._log.terms(note).policy
 
     # -- asking -------------------------------------------------------------------------
 
@@ -228,7 +224,8 @@ class Witnessing:
             while True:
                 await self._wait()
                 self._warn()
-                policy, note = self.policy, self._newest
+                note = self._newest
+                policy = self._policy_of(note)
                 if policy is not None and note is not None:
                     await self._round(courier, policy, note)
         finally:
@@ -326,9 +323,10 @@ class Witnessing:
         head, key = note.partition(b"\n\n")[0] + b"\n\n", named.key
         signature = parse_note(head + body).by(key)
         line = Line(key.name, key.key_id, signature or b"")
-        required = [*self._log.keys_of(note), key]
+        needed = self._log.terms(note)
+        required = [*needed.log, key]
         whole = c2sp.attach(note, [line])
-        time = c2sp.verify(whole, origin=self._log.origin, required=required).at(key)
+        time = c2sp.verify(whole, origin=needed.origin, required=required).at(key)
         if time is None or abs(time - self._clock_ms() // 1000) > _SKEW_S:
             raise Fault(Code.CLOCK, name=named.name, found=time or 0)
         return _Given(line, time)
@@ -363,7 +361,7 @@ class Witnessing:
         if kept is None:
             return
         try:
-            found = c2sp.verify(kept, origin=self._log.origin, required=self._log.keys_of(kept))
+            found = self._log.terms(kept).verify(kept)
         except Refusal:
             # Not signed by us: it proves nothing about our journal.
             _log.error("witness", witness=named.name, code=Code.BAD_CHECKPOINT.value)
@@ -387,11 +385,6 @@ class Witnessing:
 
 # By our own signature the journal is not what it was: nothing more may be written to it.
 _STOPPING = frozenset({Code.JOURNAL_BEHIND, Code.JOURNAL_FORKED})
-
-
-def _times(found: c2sp.Verified, policy: Policy) -> dict[str, int]:
-    times = {each.name: found.at(each.key) for each in policy.witnesses}
-    return {name: time for name, time in times.items() if time}
 
 
 def _size_in(body: bytes) -> int:

@@ -12,13 +12,24 @@ from exchange.audit.verify import Stored, Verifier
 from exchange.cli.journal_file import Blocking
 from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as cp
+from exchange.journal import terms
 from exchange.journal.tree import leaf_hash, root_of
 from exchange.model import entry as entries
 from exchange.store.sqlite import SqliteStore
 from tests.audit.test_verify import Copy
-from tests.builders import NOW, world
+from tests.builders import MINSA, NOW, world
 from tests.node.running import Clock, post, until
-from tests.node.vouching import LOG, NAMES, ORIGIN, SIGNERS, Road, documents, vouched
+from tests.node.vouching import (
+    LOG,
+    NAMES,
+    ORIGIN,
+    SIGNERS,
+    Road,
+    documents,
+    replaced,
+    signer,
+    vouched,
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +95,7 @@ def line(name, size, root):
 def test_what_a_quorum_cosigned_holds(told):
     cosigned, root = told
     witnessed = Witnessed()
-    witnessed.add(cosigned, view(), ORIGIN, root)
+    witnessed.add(cosigned, view(), "pa", root)
     assert (witnessed.count, witnessed.size, witnessed.at) == (1, cosigned.size, NOW)
 
 
@@ -101,20 +112,21 @@ def test_what_does_not_hold_is_refused(told):
         {"size": size - 1},
     ):
         with pytest.raises(Refusal) as caught:
-            Witnessed().add(msgspec.structs.replace(cosigned, **changed), view(), ORIGIN, root)
+            Witnessed().add(msgspec.structs.replace(cosigned, **changed), view(), "pa", root)
         assert caught.value.code is Code.BAD_CHECKPOINT
     with pytest.raises(Refusal):
-        Witnessed().add(cosigned, view(), "exchange/us", root)
+        Witnessed().add(cosigned, view(), "us", root)
     with pytest.raises(Refusal):
         # Nobody agreed on witnesses there.
-        Witnessed().add(cosigned, world().view, ORIGIN, root)
+        Witnessed().add(cosigned, world().view, "pa", root)
 
 
 def test_a_kept_checkpoint_that_nobody_cosigned_counts_for_nothing(kept):
     plain = cp.sign(cp.parse(kept[1]), LOG, NOW)
     witnessed = Witnessed()
-    witnessed.add_note(plain, view(), ORIGIN)
-    witnessed.add_note(kept[1], world().view, ORIGIN)
+    for note, known in ((plain, view()), (kept[1], world().view)):
+        needed = terms.of(note, "pa", known)
+        witnessed.add_kept(needed.verify(note), needed)
     assert witnessed.count == 0
     found = report(kept[0], plain)
     assert (found.ok, found.cosigned) == (True, 2)
@@ -134,3 +146,51 @@ def test_a_journal_that_lies_of_its_cosignatures_is_found_out(kept, changed):
     copy.stored[at] = Stored(at, entry, leaf_hash(entry))
     found = Verifier(copy, world().anchor, lambda _: None).run()
     assert ("cosigned", at) in {(each.name, each.first) for each in found.checks if not each.ok}
+
+
+# -- witnesses that were replaced ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[("w1", "w3"), ("w3", "w4")], ids=["one", "both"])
+def after(request, tmp_path_factory):
+    """A journal whose witnesses were replaced, a proof from before and one from after."""
+    folder = tmp_path_factory.mktemp("replaced")
+    path = folder / "journal.db"
+
+    async def write():
+        road = Road(folder / "road", Clock(), ("w1", "w2", "w3", "w4"))
+        async with vouched(folder, road=road, store=SqliteStore.open(path)) as (node, _):
+
+            async def cosigned():
+                await post(node, world().envelope())
+                size = cp.parse(await node.checkpoints.checkpoint()).size
+                await until(lambda: node.witnessing.size == size)
+                return node.cosigned
+
+            notes = [await cosigned()]
+            answer = await post(node, replaced(node.view, request.param), MINSA)
+            assert answer.refusal is None
+            notes += [await cosigned(), await cosigned()]
+        await road.close()
+        return notes
+
+    return path, *asyncio.run(write())[::2]
+
+
+def test_a_proof_from_before_its_witnesses_were_replaced_holds_and_counts(after):
+    path, old, new = after
+    for note in (old, new):
+        found = report(path, note)
+        # Of three checkpoints the first and the second stand in the journal, cosigned.
+        assert (found.ok, found.cosigned) == (True, 3), found.checks
+    assert report(path, new).witnessed == cp.parse(new).size
+
+
+@pytest.mark.parametrize("names", [("w1", "w3"), ("w2",), ("w2", "w3", "w4")])
+def test_a_quorum_under_no_policy_that_was_in_force_at_that_size_is_refused(after, names):
+    path, old, _ = after
+    body = cp.parse(old)
+    lines = [cp.sign_line(body, signer(name), NOW) for name in names]
+    found = report(path, cp.attach(cp.sign(body, LOG, NOW), lines))
+    failed = {(each.name, each.code, each.at) for each in found.checks if not each.ok}
+    assert failed == {("kept", "bad-checkpoint", "/cosigned")}

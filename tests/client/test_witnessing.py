@@ -14,6 +14,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as cp
 from exchange.journal import forks
 from exchange.model import wire
+from exchange.seal import trust
 from exchange.store.memory import MemoryStore
 from tests.api.serving import serving
 from tests.builders import NOW, OPS, WATCH, world
@@ -21,7 +22,18 @@ from tests.client.dealing import agency
 from tests.client.proving import SKEW_S, alarm, reader, scene, sent
 from tests.client.test_proving_lies import heads
 from tests.node.running import Clock, post, until
-from tests.node.vouching import LIMIT_S, LOG, LOGS, NAMES, ORIGIN, SIGNERS, Road, documents
+from tests.node.test_handover import NEW_LOG, NEW_SIGNER, hand_over
+from tests.node.vouching import (
+    LIMIT_S,
+    LOG,
+    LOGS,
+    NAMES,
+    ORIGIN,
+    SIGNERS,
+    Road,
+    documents,
+    replaced,
+)
 
 
 @asynccontextmanager
@@ -150,6 +162,91 @@ def test_a_quorum_of_the_future_vouches_for_nothing():
             assert caught.value.code is Code.STALE_WITNESS
         else:
             witnessing.must_be_recent(vouched, view, NOW)
+
+
+# -- a node that handed over its keys, and witnesses that were replaced --------------------
+
+
+BOTH_RINGS = {"next_signer": NEW_SIGNER, "next_log": NEW_LOG}
+
+
+async def test_a_hand_over_while_the_witnesses_are_away_is_no_alarm(tmp_path):
+    async with vouching(tmp_path, **BOTH_RINGS) as ((door, _, line, _), road):
+        await sent(door)
+        await cosigned(door.node)
+        before = await line.prove()
+        road.closed = set(NAMES)
+        await hand_over(door.node)
+        await sent(door)
+        proven = await line.prove()
+        assert proven.size > before.size
+        # By the old keys, as is right for so many entries.
+        assert proven.witnessed == before.witnessed
+
+
+async def test_a_receipt_from_before_a_hand_over_is_vouched_for_after_it(tmp_path):
+    async with vouching(tmp_path, endpoint=OPS, **BOTH_RINGS) as ((door, _, author, _), road):
+        await author.view()
+        envelope = world().envelope()
+        receipt = await author.send("posted", envelope)
+        size = cp.parse(await door.node.checkpoints.checkpoint()).size
+        await cosigned(door.node)
+        road.closed = set(NAMES)
+        await hand_over(door.node)
+        await sent(door)
+        await author.view()
+        vouched = await author.witnessed(receipt, envelope.header)
+        assert vouched == witnessing.Vouched(size, NOW, ["w1", "w2"])
+
+
+@pytest.mark.parametrize("is_handed_over", [False, True])
+async def test_a_checkpoint_by_keys_that_are_not_those_of_its_size_is_refused(
+    tmp_path, is_handed_over
+):
+    """Those that are over sign nothing that came after, and the new ones nothing before."""
+    async with scene(tmp_path, **BOTH_RINGS) as (door, liar, line, _):
+        await sent(door)
+        right, wrong = LOG, NEW_LOG
+        kept = []
+        if is_handed_over:
+            await hand_over(door.node)
+            await sent(door)
+            right, wrong = NEW_LOG, LOG
+        await line.prove()
+
+        def resigned(value):
+            head, _, note = value["proof"].partition("\n\n")
+            body = cp.parse(note.encode())
+            kept.append(cp.verify(note.encode(), origin=ORIGIN, required=keys(right)))
+            return {**value, "proof": f"{head}\n\n{cp.sign(body, wrong, NOW).decode()}"}
+
+        liar.change = heads(resigned)
+        if not is_handed_over:
+            # What is shown is of before; the reader knows the new keys all the same.
+            answer = resigned((await door.get("/v1/heads?since=0", WATCH)).json)
+            liar.change = heads(lambda _: answer)
+            await hand_over(door.node)
+        await alarm(line, Code.BAD_CHECKPOINT, "")
+        assert kept
+
+
+def keys(signers):
+    return [each.key for each in signers]
+
+
+def test_those_who_were_replaced_vouch_for_what_was_but_keep_nothing_fresh():
+    """Whoever has their keys could go on dating the last checkpoint that was theirs."""
+    before = world().later(documents()[-1])
+    then = trust.apply(replaced(before, ["w1", "w3"]), before, before.index + 1, NOW)
+    now = NOW + LIMIT_S + SKEW_S + 1
+    for size, is_alarm in ((then.index, True), (then.index + 1, False)):
+        vouched = witnessing.Vouched(size, now, ["w1", "w2"])
+        if is_alarm:
+            with pytest.raises(Refusal) as caught:
+                witnessing.must_be_recent(vouched, then, now)
+            assert caught.value.code is Code.STALE_WITNESS
+        else:
+            witnessing.must_be_recent(vouched, then, now)
 
 
 # -- a node that shows one reader another journal -----------------------------------------

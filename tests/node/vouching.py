@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from exchange.cli.serve import log_signers
@@ -13,6 +14,7 @@ from exchange.journal import checkpoint as cp
 from exchange.journal.logkeys import origin_of
 from exchange.model.trust import ACCEPT_ALL, WhenUnwitnessed, Witnesses
 from exchange.node.witness import Witness
+from exchange.seal import trust_making
 from exchange.store.witnessed import WitnessFiles
 from tests.builders import NOW, world
 from tests.node.running import Clock, running
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.journal.quorum import Witness as Named
+    from exchange.model.view import View
     from exchange.node.node import Node
 
 ORIGIN = origin_of("pa")
@@ -38,10 +41,22 @@ NAMES = ("w1", "w2")
 SIGNERS = {name: signer(name) for name in NAMES}
 
 
+def replaced(view: View, names: Sequence[str]) -> bytes:
+    """What both nations sign so that these are the witnesses from then on."""
+    before = view.agreed()
+    after = msgspec.structs.replace(
+        before, version=before.version + 1, witnesses=agreed(names), issued=NOW
+    )
+    made, files = trust_making.rearranged(view, after, world().founder.expires)
+    return trust_making.signed(made, files, world().founder.signers())
+
+
 class Road:
     """Meets ``ports.Courier``: straight to witnesses of this process, as long as it is open."""
 
-    def __init__(self, folder: Path, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], int], names: Sequence[str] = NAMES
+    ) -> None:
         self.folder, self.clock = folder, clock
         self.closed: set[str] = set()
         self.asked: list[tuple[str, int]] = []
@@ -49,14 +64,14 @@ class Road:
         self.witnesses: dict[str, Witness] = {}
         self.shows: bytes | None = None
         self.lie: Callable[[str, int, bytes], tuple[int, bytes]] | None = None
-        for name in NAMES:
+        for name in names:
             (folder / name).mkdir(parents=True)
             WitnessFiles.found(folder / name)
             self.open(name)
 
     def open(self, name: str) -> None:
         self.recalls[name] = WitnessFiles.open(self.folder / name)
-        self.witnesses[name] = Witness(LOGS, SIGNERS[name], self.recalls[name], self.clock)
+        self.witnesses[name] = Witness(LOGS, signer(name), self.recalls[name], self.clock)
 
     async def close(self) -> None:
         for each in self.recalls.values():
@@ -87,7 +102,7 @@ def agreed(
     limit_s: int = LIMIT_S,
     past: WhenUnwitnessed = ACCEPT_ALL,
 ) -> Witnesses:
-    lines = [f"witness {name} {SIGNERS[name].key} https://127.0.0.1:1" for name in names]
+    lines = [f"witness {name} {signer(name).key} https://127.0.0.1:1" for name in names]
     group = f"group quorum {rule} {' '.join(names)}"
     return Witnesses([*lines, group, "quorum quorum"], limit_s, past)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Fault, Refusal
-from exchange.journal import checkpoint as c2sp
-from exchange.journal.logkeys import log_keys, origin_of
+from exchange.journal import terms
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
 from exchange.model.identity import digest
@@ -21,6 +20,7 @@ from exchange.seal import trust
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from exchange.journal import checkpoint as c2sp
     from exchange.node.ports import Shipped
 
 
@@ -119,11 +119,9 @@ class Passing:
         Raises:
             Fault: ``backup-differs``: the journal knows no such node; or ``bad-checkpoint``.
         """
-        origin = origin_of(self._node)
+        if self._node not in self._view.nodes:
+            raise Fault(Code.BACKUP_DIFFERS, name=self._node)
         try:
-            node = self._view.node_before(self._node, c2sp.parse(note).size)
-            if node is None:
-                raise Fault(Code.BACKUP_DIFFERS, name=self._node)
-            return c2sp.verify(note, origin=origin, required=log_keys(node)).checkpoint
+            return terms.of(note, self._node, self._view).verify(note).checkpoint
         except Refusal as refusal:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
