@@ -92,14 +92,14 @@ async def blob(request: web.Request) -> web.StreamResponse:
     if digest in named.kept:
         data = await node.store.blob(digest)
         if data is None:
-            await _must_not_be_purged(node, named.of)
+            await _must_not_be_purged(node, named.owed.of)
         _must_be_within(offset, None if data is None else len(data))
         return web.Response(body=(data or b"")[offset:], content_type=_BYTES)
     wanted = next((each for each in named.attached if each.digest == digest), None)
     if wanted is None:
         raise Refusal(Code.NOT_FOUND, "/digest")
     if not await _is_kept(node, wanted):
-        await _must_not_be_purged(node, named.of)
+        await _must_not_be_purged(node, named.owed.of)
         raise Refusal(Code.NOT_FOUND, "/digest")
     _must_be_within(offset, wanted.size)
     with bounds.taken(request, wire.STREAM_BYTES):
@@ -147,6 +147,7 @@ async def _streamed(
     try:
         for at in range(span.start, span.stop, _PIECE_BYTES):
             must_stand(request)
+            due = await due.of_now(node.store)
             due.must_be_shown(node.view, node.now())
             wanted = min(_PIECE_BYTES, span.stop - at)
             piece = await node.blobs.read(digest, at, wanted)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.broker import keys
+from exchange.broker import consents, keys
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.header import BEARING, RELATION_OF
+from exchange.model.identity import member_of
 from exchange.policy import rules
 from exchange.seal import jws
 from exchange.seal.suites import SUITES
@@ -99,8 +100,18 @@ def target(of: Subject, origin: str, find: Find) -> Target | None:
     return named
 
 
-def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
+def is_holder(bulletin: Target, endpoint: str, find: Find) -> bool:
+    """Tell whether a bulletin was sealed to an endpoint, or granted to it."""
+    is_granted = find(keys.granted_to(bulletin.digest, endpoint)) is not None
+    return is_granted or endpoint in bulletin.header.to
+
+
+def granted(
+    grant: Grant, kid: str, view: View, now: int, find: Find
+) -> tuple[Target, int | None]:
     """Return the bulletin that a grant gives, once it may be given to that recipient.
+
+    With it the entry of the originator's consent, where one of another member gives it by that.
 
     Args:
         grant: verified.
@@ -112,11 +123,14 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     Raises:
         Refusal: the first rule that it breaks.
     """
-    of = grant.of
-    found = target(of, grant.origin, find)
+    of, origin = grant.of, member_of(grant.of.endpoint)
+    found = target(of, origin, find)
     if found is None:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
-    if cancelled := find(keys.bearing("cancels", grant.origin, of.header_digest, of.id)):
+    is_passed_on = grant.origin != origin
+    if is_passed_on and not is_holder(found, grant.endpoint, find):
+        raise Refusal(Code.NOT_A_RECIPIENT, "/endpoint", name=grant.endpoint)
+    if cancelled := find(keys.bearing("cancels", origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     must_not_be_purged(of.header_digest, find)
     if can_open(found, grant.to, kid, view, now, find):
@@ -124,9 +138,12 @@ def granted(grant: Grant, kid: str, view: View, now: int, find: Find) -> Target:
     # One suite a bulletin: a key of another could open nothing.
     if view.endpoints[grant.to].keys[kid].jwk.alg != SUITES[found.header.suite].wrap:
         raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=grant.to)
-    given = rules.Given(grant.endpoint)
+    said = None
+    if is_passed_on:
+        said = consents.newest(of.header_digest, grant.endpoint, grant.to, find)
+    given = rules.Given(grant.endpoint, now, said[1] if said else None)
     rules.decide("grant", found.header, view, now, recipient=grant.to, given=given)
-    return found
+    return found, said[0] if said else None
 
 
 def must_not_be_purged(header_digest: str, find: Find) -> None:

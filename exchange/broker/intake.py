@@ -26,7 +26,7 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exchange.model.objects import Acknowledgement, Confirmation, Grant, Release
+    from exchange.model.objects import Acknowledgement, Confirmation, Consent, Grant, Release
     from exchange.model.view import Change, View
     from exchange.seal.body import Seen
 
@@ -83,6 +83,13 @@ class Upheld(NamedTuple):
     digest: str
 
 
+class Permitted(NamedTuple):
+    """A consent, or its withdrawal, that its originator did sign; the rest is settled later."""
+
+    consent: Consent
+    digest: str
+
+
 class Established(NamedTuple):
     """A trust document that may take effect next."""
 
@@ -98,7 +105,8 @@ class Declined(NamedTuple):
     size: int
 
 
-Decision = Admitted | Attested | Conferred | Countersigned | Upheld | Established | Declined
+Signed = Admitted | Attested | Conferred | Countersigned | Upheld | Permitted
+Decision = Signed | Established | Declined
 
 
 class Considered(NamedTuple):
@@ -333,6 +341,29 @@ def confirmation(signed: jws.Signed, caller: str, view: View, now: int) -> Uphel
     return Upheld(confirmed, signed.digest)
 
 
+def consent(signed: jws.Signed, caller: str, view: View, now: int) -> Permitted:
+    """Hold a consent, or its withdrawal, to its signer, who posts for the bulletin's member.
+
+    Raises:
+        Refusal: the first check that fails.
+    """
+    _must_be(signed, objects.CONSENT_TYP, objects.MAX_OBJECT_BYTES)
+    given = objects.decode_consent(signed.payload)
+    standing = view.signatory(given.origin, given.endpoint, given.suite)
+    if given.endpoint != caller:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=given.endpoint)
+    jws.verify_by(signed, standing, now)
+    if "poster" not in standing.endpoint.roles:
+        raise Refusal(Code.MISSING_ROLE, "/endpoint", name="poster")
+    # Withdrawn it may be of whomever, and whatever became of its nation's documents.
+    if given.until is not None:
+        view.must_hold(standing.member.nation, now, "/endpoint")
+        for at, name in (("/by", given.by), ("/to", given.to)):
+            view.must_hold(rules.known_recipient(name, view, at).member.nation, now, at)
+    _must_be_past(given.at, view, now)
+    return Permitted(given, signed.digest)
+
+
 def _must_be_past(at: int, view: View, now: int) -> None:
     skew_s = view.agreed().limits.skew_s
     if at > now + skew_s:
@@ -395,4 +426,5 @@ _BARE: dict[str, Callable[[jws.Signed, str, View, int], Decision]] = {
     objects.ACK_TYP: acknowledgement,
     objects.RELEASE_TYP: release,
     objects.CONFIRMATION_TYP: confirmation,
+    objects.CONSENT_TYP: consent,
 }

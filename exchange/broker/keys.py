@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exchange.model.header import Header, Relation
-    from exchange.model.objects import Acknowledgement, Confirmation, Grant, Release
+    from exchange.model.objects import Acknowledgement, Confirmation, Consent, Grant, Release
 
 
 # A bulletin's names are asked for when it is looked up, when it is settled, and when kept.
@@ -24,7 +24,7 @@ def bulletin(typ: str, origin: str, endpoint: str, identity: str) -> bytes:
 
 
 def of_header(
-    typ: str, header: Header | Acknowledgement | Grant | Release | Confirmation
+    typ: str, header: Header | Acknowledgement | Grant | Release | Confirmation | Consent
 ) -> bytes:
     """Return the idempotency key of a header, or of an object that has an id as it has."""
     return bulletin(typ, header.origin, header.endpoint, header.id)
@@ -79,6 +79,16 @@ def granted_with(header_digest: str, endpoint: str, kid: str) -> bytes:
 def nth_grant(header_digest: str, number: int) -> bytes:
     """Return the key of a header's grant by its number, from 0: how all of them are found."""
     return _named("grant", header_digest, str(number))
+
+
+def consent(header_digest: str, by: str, to: str, number: int) -> bytes:
+    """Return the key of what is said of one giving a bulletin to another, by number, from 0."""
+    return _named("consent", header_digest, by, to, str(number))
+
+
+def controlled(blob_digest: str) -> bytes:
+    """Return the key of the first bulletin under originator control that names a ciphertext."""
+    return _named("controlled", blob_digest)
 
 
 def purge(header_digest: str) -> bytes:

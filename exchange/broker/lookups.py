@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exchange.broker import bearing, holding, keys
+from exchange.broker import bearing, citing, consents, holding, keys
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -16,21 +16,21 @@ from exchange.broker.intake import (
     Countersigned,
     Declined,
     Established,
+    Permitted,
     Upheld,
 )
 from exchange.errors import Refusal
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.identity import member_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exchange.broker.holding import Find
-    from exchange.broker.intake import Considered
+    from exchange.broker.intake import Considered, Signed
     from exchange.broker.settle import Found
     from exchange.model.header import Blob
-
-Signed = Admitted | Attested | Conferred | Countersigned | Upheld
 
 
 def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
@@ -46,6 +46,8 @@ def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
             identity = keys.of_header(objects.RELEASE_TYP, release)
         case Upheld(confirmation):
             identity = keys.of_header(objects.CONFIRMATION_TYP, confirmation)
+        case Permitted(consent):
+            identity = keys.of_header(objects.CONSENT_TYP, consent)
     return keys.by_digest(digest), identity
 
 
@@ -86,13 +88,17 @@ def _follow(considered: Considered, find: Find) -> None:
     match considered.decision:
         case Admitted(header, digest):
             bearing.come_early(header, digest, find)
-            bearing.bear(header, find)
+            held = bearing.bear(header, find)
+            citing.must_stay_within(header, [*header.to, *held.holders], 0, find)
         case Conferred(grant):
-            target = holding.target(grant.of, grant.origin, find)
+            target = holding.target(grant.of, member_of(grant.of.endpoint), find)
             if target is not None:
+                citing.must_stay_within(target.header, [grant.to], 0, find)
                 stands = bearing.standing(target.header, target.digest, find)
                 bearing.widest(target, stands, find)
-        case Attested() | Countersigned() | Upheld() | Established() | Declined():
+        case Attested() | Countersigned() | Upheld() | Permitted():
+            pass
+        case Established() | Declined():
             pass
 
 
@@ -109,7 +115,7 @@ def _first(considered: Considered) -> list[bytes]:
 def _about(decision: Signed) -> list[bytes]:
     match decision:
         case Admitted(header, digest):
-            wanted = bearing.early(header, digest)
+            wanted = [*bearing.early(header, digest), *citing.lookups(header)]
             if target := holding.target_of(header):
                 # The second that bears on one target must find the first: a key is taken once.
                 wanted += [
@@ -127,10 +133,14 @@ def _about(decision: Signed) -> list[bytes]:
             ]
         case Conferred(grant):
             (kid,) = decision.seen.wraps
+            origin = member_of(grant.of.endpoint)
+            passed = (grant.of.header_digest, grant.endpoint)
             return [
                 keys.by_digest(grant.of.header_digest),
                 keys.purge(grant.of.header_digest),
-                keys.bearing("cancels", grant.origin, grant.of.header_digest, grant.of.id),
+                keys.bearing("cancels", origin, grant.of.header_digest, grant.of.id),
+                *([] if origin == grant.origin else consents.lookups(*passed, grant.to)),
+                *([] if origin == grant.origin else [keys.granted_to(*passed)]),
                 keys.granted_to(grant.of.header_digest, grant.to),
                 keys.granted_with(grant.of.header_digest, grant.to, kid),
                 *holding.lookups(grant.of.header_digest),
@@ -146,6 +156,15 @@ def _about(decision: Signed) -> list[bytes]:
                 keys.by_digest(of.header_digest),
                 keys.purge(of.header_digest),
                 keys.bearing("cancels", origin, of.header_digest, of.id),
+            ]
+        case Permitted(consent):
+            of = consent.of
+            return [
+                keys.by_digest(of.header_digest),
+                keys.purge(of.header_digest),
+                keys.bearing("cancels", consent.origin, of.header_digest, of.id),
+                keys.granted_to(of.header_digest, consent.by),
+                *consents.lookups(of.header_digest, consent.by, consent.to),
             ]
 
 

@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     from exchange.model.view import View
 
 
+_AboutAnother = (
+    entries.Acknowledged
+    | entries.Granted
+    | entries.Released
+    | entries.Confirmed
+    | entries.Consented
+)
+
+
 class Replayed(NamedTuple):
     """One entry, judged again: what a store would keep of it, and whether it was judged."""
 
@@ -135,6 +144,7 @@ class Replayer:
                 | entries.Granted()
                 | entries.Released()
                 | entries.Confirmed()
+                | entries.Consented()
             ):
                 return self._about_another(facts, entry.object)
             case entries.Trust():
@@ -156,7 +166,7 @@ class Replayer:
 
     def _about_another(
         self,
-        facts: entries.Acknowledged | entries.Granted | entries.Released | entries.Confirmed,
+        facts: _AboutAnother,
         raw: bytes,
     ) -> Decision:
         signed, now = jws.read(raw, objects.MAX_OBJECT_BYTES), facts.taken_ms // 1000
@@ -170,6 +180,8 @@ class Replayer:
                 return intake.release(signed, poster(signed), self.view, now)
             case entries.Confirmed():
                 return intake.confirmation(signed, poster(signed), self.view, now)
+            case entries.Consented():
+                return intake.consent(signed, poster(signed), self.view, now)
 
     def _trusted(self, facts: entries.Trust) -> bytes:
         raw = self._document(facts.document.digest)

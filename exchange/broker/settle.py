@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import bearing, chasing, due, holding, keys
+from exchange.broker import bearing, chasing, citing, confirming, consenting, due, holding, keys
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -18,6 +18,7 @@ from exchange.broker.intake import (
     Countersigned,
     Declined,
     Established,
+    Permitted,
     Upheld,
 )
 from exchange.broker.lookups import own
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
     from exchange.broker.chasing import Chased
     from exchange.broker.due import Due
     from exchange.broker.holding import Target
-    from exchange.broker.intake import Considered
-    from exchange.broker.lookups import Signed
+    from exchange.broker.intake import Considered, Signed
     from exchange.model.entry import Facts
     from exchange.model.view import View
 
@@ -231,7 +231,9 @@ class Ledger:
             case Countersigned():
                 return self._release(decision, raw, find)
             case Upheld():
-                return self._uphold(decision, raw, find)
+                return confirming.settle(self, decision, raw, find)
+            case Permitted():
+                return consenting.settle(self, decision, raw, find)
 
     @staticmethod
     def _once(same_bytes: Found | None, same_id: Found | None) -> Recorded | None:
@@ -253,7 +255,9 @@ class Ledger:
         sealed.attached(header, uploaded)
         is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
         held = bearing.bear(header, find)
-        owed = self.owe([*decision.owed, *held.holders])
+        told = dict.fromkeys((*decision.owed, *held.holders))
+        citing.must_stay_within(header, told, self.taken_ms // 1000, find)
+        owed = self.owe(told)
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
         cancelled = find(bearing.early(header, decision.digest)[0])
@@ -282,7 +286,7 @@ class Ledger:
         record = Record(
             facts,
             entries.encode(facts, raw),
-            (*names, *held.keys),
+            (*names, *held.keys, *citing.kept(header, find)),
             tuple(owed),
             (decision.seen.blob, body),
             # Cancelled before it came, it is nothing to hurry for.
@@ -344,7 +348,8 @@ class Ledger:
     ) -> Recorded:
         grant, named = decision.grant, decision.grant.of.header_digest
         kid, now = decision.seen.wraps[0], self.taken_ms // 1000
-        target = holding.granted(grant, kid, self.in_force, now, find)
+        target, consent = holding.granted(grant, kid, self.in_force, now, find)
+        citing.must_stay_within(target.header, [grant.to], now, find, "/to")
         number = holding.next_number(named, find)
         stands = bearing.standing(target.header, named, find)
         # What cancels it or what bears on it, to as many recipients of its own, must still fit
@@ -362,6 +367,7 @@ class Ledger:
             owed=self.owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
             corrected_by=_all(stands.corrections),
             superseded_by=_all(stands.updates),
+            consent=msgspec.UNSET if consent is None else consent,
             **self.common(),
         )
         first = keys.granted_to(named, grant.to)
@@ -398,33 +404,13 @@ class Ledger:
         )
         return self.keep(facts, raw, own(decision, decision.digest))
 
-    def _uphold(
-        self, decision: Upheld, raw: bytes, find: Callable[[bytes], Found | None]
-    ) -> Recorded:
-        confirmed, of = decision.confirmation, decision.confirmation.of
-        target = holding.target(of, confirmed.origin, find)
-        if target is None:
-            raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
-        named = (confirmed.origin, of.header_digest, of.id)
-        if cancelled := find(keys.bearing("cancels", *named)):
-            raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
-        holding.must_not_be_purged(of.header_digest, find)
-        facts = entries.Confirmed(
-            digest=decision.digest,
-            of=target.index,
-            owed=self.owe({of.endpoint} - {confirmed.endpoint}),
-            **self.common(),
-        )
-        changed = due.answered(target, self.taken_ms // 1000, self.in_force)
-        return self.keep(facts, raw, own(decision, decision.digest), changed)
-
     def common(self) -> dict[str, Any]:
         """Return what the facts of every entry have."""
         return {"salt": self.salt(), "taken_ms": self.taken_ms, "view": self.view}
 
     def keep(
         self,
-        facts: entries.Released | entries.Noticed | entries.Confirmed,
+        facts: entries.Released | entries.Noticed | entries.Confirmed | entries.Consented,
         raw: bytes,
         names: tuple[bytes, ...],
         changed: due.Change | None = None,

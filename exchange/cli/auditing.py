@@ -10,7 +10,7 @@ import click
 
 from exchange.cli import erasures, listing, output, progress
 from exchange.cli.main import Session, group, verb
-from exchange.cli.times import zulu_ms
+from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.verifying import verify
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
@@ -131,6 +131,7 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             | entries.Released()
             | entries.Noticed()
             | entries.Confirmed()
+            | entries.Consented()
         ) as facts:
             return _about_another(facts, entry.object)
         case _:
@@ -163,7 +164,8 @@ def _about_another(
     | entries.Granted
     | entries.Released
     | entries.Noticed
-    | entries.Confirmed,
+    | entries.Confirmed
+    | entries.Consented,
     raw: bytes,
 ) -> dict[str, str]:
     from exchange.model import objects  # noqa: PLC0415
@@ -184,6 +186,11 @@ def _about_another(
         case entries.Confirmed():
             confirmed = objects.decode_confirmation(payload)
             return {"who": confirmed.endpoint, "told": f"{confirmed.of.id}{at}"}
+        case entries.Consented():
+            consent = objects.decode_consent(payload)
+            until = "withdrawn" if consent.until is None else zulu(consent.until)
+            passed = f"{consent.of.id}{at} > {consent.by} > {consent.to} {until}"
+            return {"who": consent.endpoint, "told": passed}
         case entries.Noticed():
             notice = objects.decode_notice(payload)
             said = " ".join(filter(None, (notice.about, notice.recipient, notice.code)))

@@ -67,7 +67,7 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     header = headers.decode(signed.payload)
     if endpoint in header.to and _opens(envelope, header, endpoint, view, now):
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
-    given = rules.Given(header.endpoint)
+    given = rules.Given(header.endpoint, now)
     rules.decide("grant", header, view, now, recipient=endpoint, given=given)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)

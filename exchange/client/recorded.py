@@ -20,6 +20,7 @@ _KINDS: dict[str, type[Facts]] = {
     objects.GRANT_TYP: entries.Granted,
     objects.RELEASE_TYP: entries.Released,
     objects.CONFIRMATION_TYP: entries.Confirmed,
+    objects.CONSENT_TYP: entries.Consented,
     objects.SUBSCRIPTION_TYP: entries.Trust,
 }
 

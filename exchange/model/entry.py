@@ -103,6 +103,8 @@ class Granted(_Facts, frozen=True, tag="granted"):
     owed: list[Owed]
     corrected_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
     superseded_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
+    # The entry of the originator's consent, where another member's endpoint gives it by one.
+    consent: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Released(_Facts, frozen=True, tag="released"):
@@ -126,6 +128,17 @@ class Noticed(_Facts, frozen=True, tag="notice"):
 
 class Confirmed(_Facts, frozen=True, tag="confirmed"):
     """A confirmation that a bulletin still holds; owed to its author, where another gave it."""
+
+    digest: Digest
+    of: Count
+    owed: list[Owed]
+
+
+class Consented(_Facts, frozen=True, tag="consented"):
+    """A consent to pass a bulletin on, or its withdrawal, with the entry of that bulletin.
+
+    Owed to who may give it and to who may receive it; to its author, where a colleague said so.
+    """
 
     digest: Digest
     of: Count
@@ -228,6 +241,7 @@ Facts = (
     | Released
     | Noticed
     | Confirmed
+    | Consented
     | PurgeOrdered
     | Purged
     | Refused
@@ -274,7 +288,7 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
     match facts:
         case Accepted() | Acknowledged() | Granted() | Released() | Noticed():
             return tuple(facts.owed)
-        case Confirmed() | PurgeOrdered():
+        case Confirmed() | Consented() | PurgeOrdered():
             return tuple(facts.owed)
         case Trust():
             return (Owed(TRUST_INBOX, facts.position),)

@@ -1,6 +1,7 @@
 """The small signed objects beside the header, each with its closed payload.
 
-By endpoints: acknowledgement, grant, release, confirmation, subscription, session, enrolment.
+By endpoints: acknowledgement, grant, release, confirmation, consent, subscription, session,
+enrolment.
 By nodes: receipt, notice.
 """
 
@@ -23,6 +24,7 @@ from exchange.model.identity import (
     SuiteId,
     Uuid7,
     Word,
+    member_of,
 )
 from exchange.model.trust import EndpointKey
 
@@ -30,6 +32,7 @@ ACK_TYP = "xb-ack+jws"
 GRANT_TYP = "xb-grant+jws"
 RELEASE_TYP = "xb-release+jws"
 CONFIRMATION_TYP = "xb-confirm+jws"
+CONSENT_TYP = "xb-consent+jws"
 NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
@@ -111,6 +114,25 @@ class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: MemberId
     endpoint: EndpointId
     of: Subject
+    at: Seconds
+
+
+class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The originator to who holds a bulletin: ``by`` may give it to ``to``.
+
+    Until then, in seconds UTC; where ``until`` is null not any more: it is withdrawn. What is
+    said last of a bulletin, a giver and a recipient takes the place of what was said before.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    of: Subject
+    by: EndpointId
+    to: EndpointId
+    until: Seconds | None
     at: Seconds
 
 
@@ -205,6 +227,7 @@ _ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
 _GRANT = msgspec.json.Decoder(Grant)
 _RELEASE = msgspec.json.Decoder(Release)
 _CONFIRMATION = msgspec.json.Decoder(Confirmation)
+_CONSENT = msgspec.json.Decoder(Consent)
 _NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
@@ -230,6 +253,16 @@ def decode_release(payload: bytes) -> Release:
 def decode_confirmation(payload: bytes) -> Confirmation:
     """Decode a confirmation's payload, or refuse it."""
     return codec.decode_closed(payload, _CONFIRMATION, lambda _: 7 + 3)
+
+
+def decode_consent(payload: bytes) -> Consent:
+    """Decode a consent's payload, or refuse it: nobody gives to itself, or its own member's."""
+    consent = codec.decode_closed(payload, _CONSENT, lambda _: 10 + 3)
+    if member_of(consent.by) == consent.origin:
+        raise Refusal(Code.WRONG_VALUE, "/by", found=consent.by)
+    if consent.to == consent.by:
+        raise Refusal(Code.WRONG_VALUE, "/to", found=consent.to)
+    return consent
 
 
 def decode_notice(payload: bytes) -> Notice:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import keys
+from exchange.broker import consents, keys
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.identity import member_of
 from exchange.policy import rules
 from exchange.seal import jws
 
@@ -25,11 +26,26 @@ if TYPE_CHECKING:
 
 
 class Owed(NamedTuple):
-    """A bulletin that one endpoint is owed, and by whose grant, if by one."""
+    """A bulletin that one endpoint is owed, by header's digest; by whose grant, if by one."""
 
     endpoint: str
     header: Header
+    of: str
     given: rules.Given | None = None
+
+    async def of_now(self, store: Store) -> Owed:
+        """Return the same with what its originator says by now of passing it on.
+
+        Raises:
+            Fault: the store does not answer.
+        """
+        given = self.given
+        if given is None or member_of(given.by) == self.header.origin:
+            return self
+        wanted = consents.lookups(self.of, given.by, self.endpoint)
+        found = await store.find(wanted)
+        said = consents.newest(self.of, given.by, self.endpoint, found.get)
+        return self._replace(given=given._replace(consent=said[1] if said else None))
 
     def must_be_shown(self, view: View, now: int) -> None:
         """Decide whether its endpoint is to be shown it, now.
@@ -43,15 +59,11 @@ class Owed(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What an entry names: digests of what lies in the journal's file, and attachments.
-
-    ``of`` is the digest of the bulletin's header, by which an order to purge it is found.
-    """
+    """What an entry names: digests of what lies in the journal's file, and attachments."""
 
     owed: Owed
     kept: frozenset[str]
     attached: frozenset[Blob]
-    of: str
 
 
 class Granted(NamedTuple):
@@ -71,7 +83,7 @@ async def blobs(store: Store, endpoint: str, index: int) -> Named | None:
     if entry is None:
         return None
     if isinstance(entry.facts, entries.Accepted):
-        return _named(entry.facts, Owed(endpoint, _header(entry)))
+        return _named(entry.facts, Owed(endpoint, _header(entry), entry.facts.digest))
     given = await granted(store, endpoint, index)
     if given is None:
         return None
@@ -112,9 +124,11 @@ async def granted(store: Store, endpoint: str, index: int) -> Granted | None:
     if not found:
         raise Fault(Code.STORE_FAILED, found=entry.facts.of)
     signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
-    by = rules.Given(objects.decode_grant(signed.payload).endpoint)
+    grant, taken = objects.decode_grant(signed.payload), entry.facts.taken_ms // 1000
+    by = rules.Given(grant.endpoint, taken)
     header = _header(entries.decode(found[0].entry))
-    return Granted(Owed(endpoint, header, by), found[0], entry.facts.wrap.digest)
+    due = Owed(endpoint, header, grant.of.header_digest, by)
+    return Granted(await due.of_now(store), found[0], entry.facts.wrap.digest)
 
 
 def _header(entry: Entry) -> Header:
@@ -124,7 +138,7 @@ def _header(entry: Entry) -> Header:
 def _named(facts: entries.Accepted, owed: Owed) -> Named:
     # The first is the body; attachments follow.
     body, *attached = facts.blobs
-    return Named(owed, frozenset({body.digest}), frozenset(attached), facts.digest)
+    return Named(owed, frozenset({body.digest}), frozenset(attached))
 
 
 async def _entry(store: Store, endpoint: str, index: int) -> Entry | None:

@@ -42,16 +42,24 @@ WITHHELD: Final = frozenset(
     {
         *(Code.UNKNOWN_FEED, Code.RETENTION_OVER, Code.NOT_A_RECIPIENT, Code.MAY_NOT_READ),
         *(Code.NOT_RELEASABLE, Code.ORIGINATOR_CONTROL, Code.TLP_ONWARD),
+        *(Code.CONSENT_WITHDRAWN, Code.CONSENT_OVER),
         *(Code.CATEGORY_NOT_HELD, Code.NO_CATEGORY_HELD),
     }
 )
 
 
+class Consent(NamedTuple):
+    """What its originator said last of one giver and one recipient: until when; None: never."""
+
+    until: int | None
+
+
 class Given(NamedTuple):
-    """By whom one not in ``to`` was given a bulletin, and whether its originator consented."""
+    """By whom one not in ``to`` is given a bulletin, when (s UTC), and with what consent."""
 
     by: str
-    consent: bool = False
+    at: int
+    consent: Consent | None = None
 
 
 class Asked(NamedTuple):
@@ -362,17 +370,37 @@ def _releasable(asked: Asked, to: To) -> None:
 
 def _onward(asked: Asked, to: To) -> None:
     """Passed on by its originator's member, it is released anew; by another, by its marking."""
-    given, marking = asked.given, asked.header.marking
-    if given is None or to.name in asked.header.to:
+    given, header = asked.given, asked.header
+    if given is None or to.name in header.to or member_of(given.by) == header.origin:
         return
-    giver = member_of(given.by)
-    if giver == asked.header.origin or given.consent:
-        return
-    if marking.originator_control or "h2" in marking.handling:
+    tlp, is_controlled = header.marking.tlp, under_control(header)
+    within = tlp in WITHIN and member_of(to.name) == member_of(given.by)
+    is_held = tlp not in FREELY and not within
+    if given.consent is not None:
+        if is_controlled or is_held:
+            must_consent(given.consent, given.at, to.at, to.name)
+    elif is_controlled:
         raise Refusal(Code.ORIGINATOR_CONTROL, to.at, name=to.name)
-    within = marking.tlp in WITHIN and member_of(to.name) == giver
-    if marking.tlp not in FREELY and not within:
-        raise Refusal(Code.TLP_ONWARD, to.at, name=to.name, found=marking.tlp)
+    elif is_held:
+        raise Refusal(Code.TLP_ONWARD, to.at, name=to.name, found=tlp)
+
+
+def under_control(header: Header) -> bool:
+    """Tell whether nobody but its originator passes a bulletin on, whatever its TLP is."""
+    return header.marking.originator_control or "h2" in header.marking.handling
+
+
+def must_consent(consent: Consent, when: int, at: str, name: str) -> None:
+    """Hold what is given to the originator's last word: its end, or that it was withdrawn.
+
+    Raises:
+        Refusal: ``consent-withdrawn`` or ``consent-over``.
+    """
+    if consent.until is None:
+        raise Refusal(Code.CONSENT_WITHDRAWN, at, name=name)
+    if when >= consent.until:
+        day = datetime.fromtimestamp(consent.until, UTC).date().isoformat()
+        raise Refusal(Code.CONSENT_OVER, at, name=name, day=day)
 
 
 def _restrictive(asked: Asked, to: To) -> None:

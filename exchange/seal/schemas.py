@@ -18,6 +18,7 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
     "grant": (objects.Grant, "Grant / Concesión"),
     "release": (objects.Release, "Release / Autorización de salida"),
     "confirmation": (objects.Confirmation, "Confirmation / Confirmación"),
+    "consent": (objects.Consent, "Consent / Consentimiento"),
     "notice": (objects.Notice, "Notice / Aviso"),
     "subscription": (objects.Subscription, "Subscription / Suscripción"),
     "session": (objects.SessionRequest, "Session request / Solicitud de sesión"),

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 # In the file's header: whose it is, and of which version (sqlite.org/pragma.html).
 APPLICATION_ID: Final = int.from_bytes(b"xb1j")
-VERSION: Final = 6
+VERSION: Final = 7
 # Its entries, statements and blobs are kept as they are now; its keys are others, or nothing in
 # it says what comes due: it serves nothing any more but to rebuild a journal from.
-OLDER: Final = (3, 4, 5)
+OLDER: Final = (3, 4, 5, 6)
 
 PAGE_BYTES: Final = 16384
 # Pages in the log (4 MiB) before they are copied into the file. With 1000 it cost the same,

@@ -26,6 +26,7 @@ from tests.builders import (
     refers,
     world,
 )
+from tests.consented import consent, controlled, withdrawn
 from tests.node.running import Clock, post, until
 
 
@@ -121,6 +122,64 @@ async def test_what_was_granted_is_withheld_as_well():
         await change(door, world().rearranged(**category("restrictive", WATCH)))
         for path in paths:
             assert (await door.get(path, WATCH_DESK)).code == "category-not-held"
+
+
+@asynccontextmanager
+async def passed_on(clock: Clock | None = None) -> Any:
+    """A bulletin under control that a recipient passed on, by consent."""
+    blobs = Slow()
+    async with serving(blobs=blobs, clock=clock or Clock()) as door:
+        await send(door)
+        closed = controlled(world(), attachments=[BLOB])
+        grant = world().grant(closed, WATCH_DESK, COAST)
+        for each in (closed.envelope, consent(world(), closed.envelope)):
+            assert (await post(door.node, each)).refusal is None
+        index = (await post(door.node, grant)).receipt.index
+        paths = [
+            f"/v1/granted?index={index}",
+            f"/v1/blobs/{digest(closed.envelope.body)}?index={index}",
+            f"/v1/blobs/{digest(grant.body)}?index={index}",
+            f"/v1/blobs/{BLOB.digest}?index={index}",
+        ]
+        yield door, closed.envelope, paths, blobs
+
+
+async def test_what_was_passed_on_by_consent_is_shown_until_that_is_withdrawn():
+    async with passed_on() as (door, envelope, paths, blobs):
+        blobs.go_on.set()
+        for path in paths:
+            assert (await door.get(path, WATCH_DESK)).status == 200
+        await post(door.node, withdrawn(world(), envelope))
+        for path in paths:
+            said = await door.get(path, WATCH_DESK)
+            assert (said.status, said.code) == (422, "consent-withdrawn")
+        # Who was sent it goes on reading, and so does who has a consent anew.
+        index = paths[0].partition("=")[2]
+        assert (await door.get(body(envelope, int(index) - 2), COAST)).status == 200
+        await post(door.node, consent(world(), envelope))
+        for path in paths:
+            assert (await door.get(path, WATCH_DESK)).status == 200
+
+
+async def test_what_was_passed_on_in_time_is_shown_when_the_consent_is_over():
+    clock = Clock()
+    async with passed_on(clock) as (door, _, paths, blobs):
+        blobs.go_on.set()
+        door._tokens.clear()
+        clock.ms = (NOW + DAY) * 1000
+        for path in paths:
+            assert (await door.get(path, WATCH_DESK)).status == 200
+
+
+async def test_attachment_ends_at_the_piece_after_its_consent_is_withdrawn():
+    async with passed_on() as (door, envelope, paths, blobs):
+        got = asyncio.ensure_future(door.get(paths[-1], WATCH_DESK))
+        async with asyncio.timeout(10):
+            await blobs.read_once.wait()
+        await post(door.node, withdrawn(world(), envelope))
+        blobs.go_on.set()
+        with pytest.raises(Exception, match=r"not completed|closed|reset|payload|Disconnected"):
+            await asyncio.wait_for(got, 10)
 
 
 async def test_grant_to_who_holds_no_category_is_refused():

@@ -134,12 +134,16 @@ def test_grant_of_another_bulletin_than_named_is_refused(
     assert refusal(posted(book, world().grant(closed, of=of))) == expected
 
 
-def test_grant_of_another_members_bulletin_is_refused(closed: Closed) -> None:
+def test_another_members_bulletin_is_granted_no_further_than_its_marking_lets_it_go(
+    closed: Closed,
+) -> None:
     book = journal(closed.envelope)
     assert refusal(posted(book, world().grant(closed, WATCH_DESK, COAST))) == (
-        Code.TARGET_MISMATCH,
-        "/of",
+        Code.TLP_ONWARD,
+        "/to",
     )
+    # Amber stays with the organization of who holds it.
+    assert isinstance(posted(book, world().grant(closed, WATCH_DESK, WATCH)), Recorded)
 
 
 def test_grant_of_an_acknowledgement_is_refused(closed: Closed) -> None:

@@ -40,6 +40,7 @@ ALL: list[entries.Facts] = [
     entries.Released(digest="A" * 43, of=None, owed=[entries.Owed(OPS, 0)], **COMMON),
     entries.Noticed(digest="A" * 43, of=1, owed=[entries.Owed(OPS, 0)], **COMMON),
     entries.Confirmed(digest="A" * 43, of=1, owed=[], **COMMON),
+    entries.Consented(digest="A" * 43, of=1, owed=[entries.Owed(OPS, 0)], **COMMON),
     entries.PurgeOrdered(
         of=1, grants=[2], cause="rule", rule="voi", agreed=0, owed=[], **COMMON
     ),

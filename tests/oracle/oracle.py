@@ -297,9 +297,14 @@ def recipient_demands(q: Question, recipient: str) -> Iterator[Demand]:
     is_releasable = CODES_OF_NATIONS[row["nation"]] in q.marking["releasable_to"]
     yield is_releasable, "not-releasable", at  # 23
     if q.act != "accept" and is_onward(q, recipient):  # 24, 25
-        is_held = q.marking["originator_control"] or "h2" in q.marking["handling"]
-        yield not is_held, "originator-control", at
-        yield may_go_onward(q, recipient), "tlp-onward", at
+        consent = q.case["given"]["consent"]
+        by_control = q.marking["originator_control"] or "h2" in q.marking["handling"]
+        by_tlp = not may_go_onward(q, recipient)
+        yield not by_control or consent is not None, "originator-control", at
+        yield not by_tlp or consent is not None, "tlp-onward", at
+        if by_control or by_tlp:
+            yield consent["until"] is not None, "consent-withdrawn", at
+            yield q.case["given"]["at"] < consent["until"], "consent-over", at
     yield holds(q, row, "restrictive", all), "category-not-held", at  # 26
     yield holds(q, row, "permissive", any), "no-category-held", at  # 27
 
@@ -310,7 +315,6 @@ def is_onward(q: Question, recipient: str) -> bool:
         given is not None
         and recipient not in q.header["to"]
         and member_of(given["by"]) != q.header["origin"]
-        and not given["consent"]
     )
 
 

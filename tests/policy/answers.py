@@ -110,7 +110,9 @@ class Question:
         rate, given = case["rate"], case["given"]
         spent = rate and Spent(rate["endpoint"], rate["member"])
         self._rate = rate and Rate(rate["now_ms"], spent)
-        self._given = given and rules.Given(given["by"], given["consent"])
+        consent = given and given["consent"]
+        said = consent and rules.Consent(consent["until"])
+        self._given = given and rules.Given(given["by"], given["at"], said)
 
     def answer(self) -> Json:
         """The verdict, as ``docs/policy.md`` tells it."""

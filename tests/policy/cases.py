@@ -166,7 +166,15 @@ def _given(dice: Dice, asked: Json, world: Json) -> None:
     ]
     others = [each["endpoint"] for each in world["directory"]]
     by = dice.one((header["endpoint"], dice.one(colleagues), dice.one(others)))
-    asked["given"] = {"by": by, "consent": dice.chance(20)}
+    asked["given"] = _by(dice, asked, by, 20)
+
+
+def _by(dice: Dice, asked: Json, by: str, percent: int) -> Json:
+    """Given by somebody; of which the originator said something in so many of a hundred."""
+    at = asked["now"] if asked["act"] == "grant" else NOW - dice.one((0, 1, 600))
+    untils = (None, at - 1, at, at + 1, at + 1, at + 600, at + 600, NOW - 1)
+    consent = {"until": dice.one(untils)} if dice.chance(percent) else None
+    return {"by": by, "at": at, "consent": consent}
 
 
 # -- what is changed --------------------------------------------------------------------------
@@ -371,7 +379,7 @@ def passed_on(dice: Dice, asked: Json, world: Json) -> None:
     ]
     by = dice.one(others)
     mine = [each for each in world["directory"] if each["member"] == by["member"]]
-    asked["given"] = {"by": by["endpoint"], "consent": dice.chance(30)}
+    asked["given"] = _by(dice, asked, by["endpoint"], 50)
     asked["recipient"] = dice.one(mine if dice.chance(50) else world["directory"])["endpoint"]
     left = [each for each in asked["header"]["to"] if each != asked["recipient"]]
     asked["header"]["to"] = left or [asked["header"]["endpoint"]]

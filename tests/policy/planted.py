@@ -122,6 +122,56 @@ def consent_forgotten_by_colleagues() -> Iterator[None]:
         yield
 
 
+def _consenting(wrong: Callable[[Any, int], tuple[Any, int]]) -> Iterator[None]:
+    """The originator's word, and when it counts, are taken for others."""
+
+    def must(consent: Any, when: int, *place: str) -> None:
+        whole(*wrong(consent, when), *place)
+
+    whole = rules.must_consent
+    with patch.object(rules, "must_consent", must):
+        yield
+
+
+@fault
+def consent_never_withdrawn() -> Iterator[None]:
+    """What was consented to once is consented to."""
+    yield from _consenting(
+        lambda consent, when: (
+            rules.Consent(when + 1) if consent.until is None else consent,
+            when,
+        )
+    )
+
+
+@fault
+def consent_a_second_longer() -> Iterator[None]:
+    """What is given at the very second at which consent ends is still given by it."""
+    yield from _consenting(lambda consent, when: (consent, when - 1))
+
+
+@fault
+def consent_of_anybody_for_ever() -> Iterator[None]:
+    """That there was a word is enough, whatever it said."""
+    with patch.object(rules, "must_consent", lambda *_: None):
+        yield
+
+
+@fault
+def consent_judged_where_none_is_asked_for() -> Iterator[None]:
+    """What the marking lets go freely is held by a consent that is over."""
+
+    def wrong(asked: Any, to: Any) -> None:
+        given = asked.given
+        if given is not None and given.consent and to.name not in asked.header.to:
+            rules.must_consent(given.consent, given.at, to.at, to.name)
+        whole(asked, to)
+
+    whole = rules._onward
+    with instead(rules.ON_RECIPIENT, whole, wrong):
+        yield
+
+
 @fault
 def expired_a_second_late() -> Iterator[None]:
     """What expires at this very second is still taken."""

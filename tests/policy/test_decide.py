@@ -13,7 +13,7 @@ from exchange.model.header import Blob, Marking
 from exchange.model.trust import Budget, Budgets, Category, CategoryValue, Sizes
 from exchange.model.view import View
 from exchange.policy import book, rules
-from exchange.policy.rules import Given
+from exchange.policy.rules import Consent, Given
 from tests import builders
 from tests.builders import COAST, DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, feeds
 
@@ -201,10 +201,12 @@ def test_every_category_is_asked_on_its_own():
 # -- passing on ------------------------------------------------------------------------------
 
 
-def passed_on(header: Any, by: str, consent: bool = False, to: str = WATCH_DESK) -> Any:
-    changed = {"to": [WATCH], **header}
+def passed_on(
+    header: Any, by: str, consent: Consent | None = None, to: str = WATCH_DESK
+) -> Any:
+    changed, given = {"to": [WATCH], **header}, Given(by, NOW, consent)
     found = [
-        said(act, WORLD.view, changed, recipient=to, given=Given(by, consent), here=["us"])
+        said(act, WORLD.view, changed, recipient=to, given=given, here=["us"])
         for act in ("grant", "deliver", "ingress")
     ]
     codes = [each and each[0] for each in found]
@@ -234,12 +236,44 @@ def test_what_another_holder_gives_is_bound_by_its_marking(header, outside, with
     assert passed_on(header, WATCH) == within
     # Its originator's member may give it to anybody, and whoever has its consent.
     assert passed_on(header, OPS) is None
-    assert passed_on(header, COAST, consent=True) is None
+    assert passed_on(header, COAST, Consent(NOW + 1)) is None
 
 
 def test_consent_changes_no_marking():
-    header = marked("green", to=["PAN"])
-    assert passed_on(header, COAST, consent=True) == "not-releasable"
+    header = marked("red", "h2", to=["PAN"])
+    assert passed_on(header, COAST, Consent(NOW + 1)) == "not-releasable"
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [
+        (NOW + 1, None),
+        (NOW, "consent-over"),
+        (NOW - 1, "consent-over"),
+        (None, "consent-withdrawn"),
+    ],
+)
+@pytest.mark.parametrize(
+    "held", [marked("green", "h2"), marked("clear", control=True), marked("red")]
+)
+def test_consent_holds_until_its_end_and_until_it_is_withdrawn(held, until, expected):
+    assert passed_on(held, COAST, Consent(until)) == expected
+    # What needs none is not held up by one that is over; nor is who was sent it.
+    assert passed_on(marked("green"), COAST, Consent(until)) is None
+    assert passed_on({**held, "to": [WATCH, WATCH_DESK]}, COAST, Consent(until)) is None
+    assert passed_on(held, OPS, Consent(until)) is None
+
+
+def test_what_was_given_in_time_stays_given_and_a_withdrawal_bites_at_once():
+    header, before = {"to": [WATCH], **marked("red")}, NOW - 60
+
+    def shown(consent: Consent) -> Any:
+        given = Given(COAST, before, consent)
+        return said("deliver", WORLD.view, header, recipient=WATCH_DESK, given=given)
+
+    assert shown(Consent(before + 1)) is None
+    assert shown(Consent(before)) == ("consent-over", "")
+    assert shown(Consent(None)) == ("consent-withdrawn", "")
 
 
 # -- delivery and the other nation -----------------------------------------------------------

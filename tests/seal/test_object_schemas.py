@@ -70,6 +70,7 @@ READ: dict[str, tuple[Callable[[], Any], Callable[[bytes], Any]]] = {
     "grant": (lambda: payload("grant.json"), objects.decode_grant),
     "release": (lambda: payload("release.json"), objects.decode_release),
     "confirmation": (lambda: payload("confirmation.json"), objects.decode_confirmation),
+    "consent": (lambda: payload("consent.json"), objects.decode_consent),
     "notice": (lambda: payload("notice-refused.json"), objects.decode_notice),
     "subscription": (lambda: payload("subscription.json"), objects.decode_subscription),
     "session": (lambda: payload("session.json"), objects.decode_session),

@@ -31,6 +31,7 @@ from tests import builders
 from tests.vectors import (
     checking,
     confirming,
+    consenting,
     deciding,
     granting,
     listing,
@@ -135,13 +136,13 @@ def write(path: Path, told: object) -> None:
 
 def cases() -> Iterable[tuple[str, Case]]:
     accepted = [deciding.ACCEPT, granting.ACCEPT, confirming.ACCEPT, retaining.ACCEPT]
-    accepted += [listing.ACCEPT]
+    accepted += [listing.ACCEPT, consenting.ACCEPT]
     for case in chain(*accepted):
         yield "accept", case
     tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
     tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
     tables += [granting.GRANTS, granting.RELEASES, listing.LISTING]
-    tables += [confirming.CONFIRMATIONS, retaining.REFUSE]
+    tables += [confirming.CONFIRMATIONS, retaining.REFUSE, consenting.REFUSE]
     for table in tables:
         for case in table:
             yield "refuse", case

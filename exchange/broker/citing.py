@@ -1,0 +1,101 @@
+"""What is under another's control is not cited to who may not have it, as far as a node sees.
+
+It sees a reference to its header, and its ciphertext named as an attachment. What is quoted
+inside a sealed text, or sealed anew, no node can see: ``docs/policy.md`` says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.broker import consents, holding, keys
+from exchange.errors import Code, Refusal
+from exchange.model.identity import member_of
+from exchange.policy import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from exchange.broker.holding import Find, Target
+    from exchange.model.header import Header
+
+
+def lookups(header: Header) -> list[bytes]:
+    """Return the keys of what a bulletin cites, and those by which it may be cited itself."""
+    return [
+        *(keys.by_digest(each.header_digest) for each in header.refs),
+        *(keys.controlled(each.digest) for each in header.attachments),
+        *(keys.controlled(each) for each in _sealed(header)),
+    ]
+
+
+def kept(header: Header, find: Find) -> list[bytes]:
+    """Return the keys by which the ciphertext of what is under control will be found.
+
+    Named before by another bulletin under control, it is found as that one's for ever.
+    """
+    named = (keys.controlled(each) for each in _sealed(header))
+    return [key for key in named if find(key) is None]
+
+
+def _sealed(header: Header) -> Sequence[str]:
+    if not rules.under_control(header):
+        return ()
+    blobs = (header.body, *header.attachments)
+    return tuple(dict.fromkeys(each.digest for each in blobs))
+
+
+def must_stay_within(
+    header: Header, recipients: Collection[str], now: int, find: Find, at: str = ""
+) -> None:
+    """Hold what a bulletin cites of others to the audience that their originators gave it.
+
+    Args:
+        header: of the bulletin that cites.
+        recipients: who is to have that.
+        now: taken time, seconds UTC.
+        find: returns the entry that a key leads to.
+        at: the place to be told instead of that of the citation.
+
+    Raises:
+        Refusal: ``originator-control``, or why a consent does not hold.
+    """
+    for place, cited, knowing in _cited(header, find):
+        known = {*knowing, *_known(cited, recipients, find)}
+        others = [each for each in recipients if each not in known]
+        # Of all, before any is refused: who looks up beforehand is to ask for all at once.
+        said = [consents.newest(cited.digest, header.endpoint, each, find) for each in others]
+        for name, consent in zip(others, said, strict=True):
+            if consent is None:
+                raise Refusal(Code.ORIGINATOR_CONTROL, at or place, name=name)
+            rules.must_consent(consent[1], now, at or place, name)
+
+
+def _known(cited: Target, names: Collection[str], find: Find) -> list[str]:
+    """Return who of these wrote what is cited, or holds it."""
+    origin = cited.header.origin
+    return [
+        each
+        for each in names
+        if member_of(each) == origin or holding.is_holder(cited, each, find)
+    ]
+
+
+def _cited(header: Header, find: Find) -> Iterator[tuple[str, Target, Collection[str]]]:
+    """Yield what is cited of others and is under their control: where, and who knows of it."""
+    for place, each in enumerate(header.refs):
+        cited = _of_another(keys.by_digest(each.header_digest), header, find)
+        if cited is not None:
+            yield f"/refs/{place}", cited, cited.owed
+    for place, blob in enumerate(header.attachments):
+        cited = _of_another(keys.controlled(blob.digest), header, find)
+        if cited is not None:
+            yield f"/attachments/{place}", cited, cited.header.to
+
+
+def _of_another(key: bytes, header: Header, find: Find) -> Target | None:
+    found = find(key)
+    cited = holding.read(found) if found else None
+    if cited is None or cited.header.origin == header.origin:
+        return None
+    return cited if rules.under_control(cited.header) else None
