@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal import checkpoint as c2sp
 from exchange.journal import terms
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
@@ -20,7 +21,6 @@ from exchange.seal import trust
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exchange.journal import checkpoint as c2sp
     from exchange.node.ports import Shipped
 
 
