@@ -75,7 +75,11 @@ def bear(header: Header, find: Find) -> Bearing:
     found = find(keys.by_digest(named))
     told: tuple[str, ...] = ()
     if found is not None:
-        told = tuple(holding.holders(holding.held_to(found, header, reference), find))
+        target = holding.held_to(found, header, reference)
+        told = tuple(holding.holders(target, find))
+        if rel == "cancels" and target.header.endpoint != header.endpoint:
+            # A colleague's: its author is to destroy it, and obeys nobody's word but this.
+            told = (*told, target.header.endpoint)
     full = (rel, header.origin, named, reference.id, header.type)
     cancelling = keys.bearing("cancels", *full[1:])
     if rel == "supersedes" and (cancelled := find(cancelling)):
@@ -141,9 +145,10 @@ def come_early(header: Header, header_digest: str, find: Find) -> Standing | Non
 
 
 def widest(target: Target, stands: Standing, find: Find) -> int:
-    """Return to how many what cancels a bulletin, or what bears on it, would be owed."""
+    """Return to how many what cancels a bulletin, or what bears on it, may be owed."""
     concerned = (target, *stands.corrections, *stands.updates)
-    return max(len(holding.holders(each, find)) for each in concerned)
+    # One more: its author, where a colleague cancels it.
+    return max(len(holding.holders(each, find)) for each in concerned) + 1
 
 
 class _Node(NamedTuple):

@@ -172,7 +172,7 @@ def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
         return 0
     box, keys, count = Outbox(cabinet), KeptKeys(cabinet), 0
     every = story.every(box)
-    withdrawn = {
+    withdrawn = told.withdrawn | {
         reference.header_digest
         for each in every
         if "must-purge" in each.header.declares

@@ -170,10 +170,10 @@ def test_a_long_line_is_granted_no_more(monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_grant_where_the_end_of_what_it_names_could_not_be_told_to_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The correction is owed to one more than the bulletin; then comes the new recipient."""
+    """One more than the bulletin: the correction's own; the new recipient; its author."""
     closed = WORLD.closed(to=[WATCH])
     correction = correcting(closed.envelope, to=[COAST])
-    for room, expected in ((2, Rejected), (3, Recorded)):
+    for room, expected in ((3, Rejected), (4, Recorded)):
         monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + room)
         book = Book()
         book.post(*(WORLD.arrival(each) for each in (closed.envelope, correction)))

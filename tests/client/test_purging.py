@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from exchange.broker.settle import Record
 from exchange.client import purging
 from exchange.client.purging import Orders, Taken
 from exchange.client.reading import Delivered, PurgeOrdered, attestable
@@ -15,7 +16,18 @@ from exchange.model import entry as entries
 from exchange.model.identity import digest
 from tests.api.serving import serving
 from tests.broker.amending import cancelling
-from tests.builders import COAST, DAY, MINSA, NOW, OPS, WATCH, WATCH_DESK, decoded, world
+from tests.builders import (
+    COAST,
+    DAY,
+    DESK,
+    MINSA,
+    NOW,
+    OPS,
+    WATCH,
+    WATCH_DESK,
+    decoded,
+    world,
+)
 from tests.client.dealing import agency
 from tests.node.running import Clock
 from tests.node.test_retaining import ASKED, RULE
@@ -50,6 +62,23 @@ class Case:
     async def purge(self, seconds):
         self.clock.ms = seconds * 1000
         await self.door.node.retainer.step()
+
+    async def lie(self, index, cause, rule=None, ahead=0):
+        """The node orders what nothing bears out, dated so many seconds ahead of its clock."""
+
+        def order(ledger, _):
+            facts = entries.PurgeOrdered(
+                of=index,
+                grants=[],
+                cause=cause,
+                rule=rule,
+                agreed=0,
+                owed=ledger.owe([OPS, WATCH]),
+                **(ledger.common() | {"taken_ms": ledger.taken_ms + ahead * 1000}),
+            )
+            return ledger.add(Record(facts, entries.encode(facts), owed=tuple(facts.owed)))
+
+        await self.door.node.writer.enter(order)
 
     async def chased(self):
         rows = await self.door.node.store.chased(NOW)
@@ -119,6 +148,24 @@ async def test_withdrawal_to_be_destroyed_reaches_who_was_granted_it(tmp_path):
             assert (said, case.holds(holder, sent)) == (1, (False, False))
 
 
+@pytest.mark.parametrize("to", [[WATCH], [OPS, WATCH]])
+async def test_author_destroys_what_a_colleague_withdrew_to_be_destroyed(tmp_path, to):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH])
+        await case.send(sent)
+        posting = world().amended(
+            DESK, lambda each: msgspec.structs.replace(each, roles=["poster", "reader"])
+        )
+        assert (await case.door.post(posting + b"\n\n", MINSA)).status == 201
+        cancel = cancelling(sent.envelope, endpoint=DESK, declares=["must-purge"], to=to)
+        assert (await case.door.post(cancel.framed(), DESK)).status == 201
+        assert case.holds(OPS, sent) == (True, True)
+        await case.purge(NOW)
+        (item,), said = await case.look(OPS)
+        assert (item.header.id, said) == (decoded(cancel.header).id, 0)
+        assert case.holds(OPS, sent) == (False, False)
+
+
 @pytest.mark.parametrize("ahead", [0, 7 * DAY])
 async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path, ahead):
     async with a_case(tmp_path, RULE) as case:
@@ -126,22 +173,7 @@ async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path, ahead):
         index = await case.send(sent)
         await case.look(WATCH)
 
-        def lie(ledger, _):
-            from exchange.broker.settle import Record  # noqa: PLC0415
-
-            facts = entries.PurgeOrdered(
-                of=index,
-                grants=[],
-                cause="rule",
-                rule="voi-week",
-                agreed=0,
-                owed=ledger.owe([OPS, WATCH]),
-                **(ledger.common() | {"taken_ms": ledger.taken_ms + ahead * 1000}),
-            )
-            record = Record(facts, entries.encode(facts), owed=tuple(facts.owed))
-            return ledger.add(record)
-
-        await case.door.node.writer.enter(lie)
+        await case.lie(index, "rule", "voi-week", ahead)
         (item,), said = await case.look(WATCH)
         assert (item.opened is not None, said, case.holds(WATCH, sent)) == (
             True,
