@@ -21,7 +21,7 @@ from exchange.errors import Code, ExchangeError, Refusal
 from exchange.policy import retention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.cabinet import Cabinet
@@ -62,11 +62,16 @@ def _check_days(cabinet: Cabinet, now: int) -> None:
         cabinet.put(_CHECKED, "", today)
 
 
+# A bulletin as its originator alone can withdraw it: originator, id, digest of its header.
+_Name = tuple[str, str, str]
+
+
 class Orders(NamedTuple):
-    """Orders by the entry of their bulletin, and digests of what was withdrawn to be purged."""
+    """Orders by the entry of their bulletin, what was withdrawn to be purged, and the time."""
 
     by_entry: Mapping[int, PurgeOrdered] = {}
-    withdrawn: frozenset[str] = frozenset()
+    withdrawn: frozenset[_Name] = frozenset()
+    now: int = 0
 
 
 def orders(items: Sequence[Item], now: int) -> Orders:
@@ -75,14 +80,19 @@ def orders(items: Sequence[Item], now: int) -> Orders:
     One that is dated later than ``now`` (seconds UTC, by our own clock) is none yet: with the
     time of its order a node could make anything due.
     """
-    withdrawn = {
-        reference.header_digest
-        for item in items
-        if isinstance(item, Delivered) and "must-purge" in item.header.declares
-        if (reference := bearing.reference_of(item.header)) and reference.rel == "cancels"
-    }
+    withdrawn = _withdrawn(item.header for item in items if isinstance(item, Delivered))
     found = {item.of: item for item in items if is_order(item, now)}
-    return Orders(found, frozenset(withdrawn))
+    return Orders(found, withdrawn, now)
+
+
+def _withdrawn(headers: Iterable[Header]) -> frozenset[_Name]:
+    """Return what is cancelled by these, and declared to be destroyed."""
+    return frozenset(
+        (header.origin, reference.id, reference.header_digest)
+        for header in headers
+        if header.verb == "cancel" and "must-purge" in header.declares
+        if (reference := bearing.reference_of(header)) is not None
+    )
 
 
 def is_order(item: Item, now: int) -> TypeGuard[PurgeOrdered]:
@@ -99,9 +109,13 @@ class Taken(NamedTuple):
     is_withdrawn: bool
 
 
-def holds(order: PurgeOrdered, of: Taken, trust: TrustLog) -> bool:
-    """Tell whether a bulletin is to be purged, by all that is known here of it."""
-    agreed, at = trust.before(of.entry).view.agreed(), order.taken_ms // 1000
+def holds(order: PurgeOrdered, of: Taken, trust: TrustLog, now: int) -> bool:
+    """Tell whether a bulletin is to be purged by now, by all that is known here of it."""
+    agreed = trust.before(of.entry).view.agreed()
+    if now >= retention.term(of.header, agreed, of.taken).until:
+        # Whatever the node says of why: else who was not told of a cancellation would be
+        # chased for ever.
+        return True
     match order.cause:
         case "cancelled":
             return of.is_withdrawn
@@ -111,9 +125,9 @@ def holds(order: PurgeOrdered, of: Taken, trust: TrustLog) -> bool:
             if rule is None or rule.review_s is None or rule.silence_s is None:
                 return False
             least = of.taken + rule.review_s + rule.silence_s
-            return retention.applies(rule, of.header) and at >= least
+            return retention.applies(rule, of.header) and now >= least
         case "header" | "rule":
-            return at >= retention.term(of.header, agreed, of.taken).until
+            return False
 
 
 def stub(item: Delivered, told: Orders, trust: TrustLog) -> Refusal | None:
@@ -121,12 +135,10 @@ def stub(item: Delivered, told: Orders, trust: TrustLog) -> Refusal | None:
     order = told.by_entry.get(item.accepted)
     if order is None:
         return None
-    # A cancellation that came before it is known by its entry alone.
-    is_withdrawn = item.digest in told.withdrawn or any(
-        relation == "cancels" for relation, _ in item.earlier
-    )
+    # One that its entry alone tells of is the node's word, and does not say that it be destroyed.
+    is_withdrawn = (item.header.origin, item.header.id, item.digest) in told.withdrawn
     of = Taken(item.header, item.accepted, item.accepted_ms // 1000, is_withdrawn)
-    if not holds(order, of, trust):
+    if not holds(order, of, trust, told.now):
         return None
     day = datetime.fromtimestamp(order.taken_ms // 1000, UTC).date().isoformat()
     named = {"name": order.rule} if order.rule else {}
@@ -172,19 +184,15 @@ def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
         return 0
     box, keys, count = Outbox(cabinet), KeptKeys(cabinet), 0
     every = story.every(box)
-    withdrawn = told.withdrawn | {
-        reference.header_digest
-        for each in every
-        if "must-purge" in each.header.declares
-        if (reference := bearing.reference_of(each.header)) and reference.rel == "cancels"
-    }
+    withdrawn = told.withdrawn | _withdrawn(each.header for each in every)
     for each in every:
         order = told.by_entry.get(-1 if each.index is None else each.index)
         if order is None or each.facts is None or each.index is None:
             continue
-        is_withdrawn = each.digest in withdrawn
+        is_withdrawn = (each.header.origin, each.header.id, each.digest) in withdrawn
         taken = each.facts.taken_ms // 1000
-        if holds(order, Taken(each.header, each.index, taken, is_withdrawn), trust):
+        of = Taken(each.header, each.index, taken, is_withdrawn)
+        if holds(order, of, trust, told.now):
             count += keys.drop(each.header.id) + box.drop_body(each.header.id)
     return count
 

@@ -184,6 +184,39 @@ async def test_node_that_orders_what_is_not_due_is_not_obeyed(tmp_path, ahead):
         assert case.holds(OPS, sent) == (True, True)
 
 
+def by_another(sent):
+    """Of another member, which withdraws nothing of its."""
+    return cancelling(sent, endpoint=COAST, declares=["must-purge"], to=[WATCH]), COAST
+
+
+def not_to_be_destroyed(sent):
+    """Of its author, which says nothing of destroying."""
+    return cancelling(sent, to=[WATCH]), OPS
+
+
+def not_here(sent):
+    """Of its author, owed to another: that there was one is the node's word alone."""
+    return cancelling(sent, declares=["must-purge"], to=[COAST]), OPS
+
+
+@pytest.mark.parametrize("cancelled", [by_another, not_to_be_destroyed, not_here])
+async def test_no_cancellation_but_its_originator_s_own_that_says_so_is_obeyed_before_its_time(
+    tmp_path, cancelled
+):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH], retain_until=NOW + 9 * DAY)
+        cancel, by = cancelled(sent.envelope)
+        # Before its target: then the node holds it to nothing.
+        assert (await case.door.post(cancel.framed(), by)).status == 201
+        index = await case.send(sent)
+        await case.look(WATCH)
+        await case.lie(index, "cancelled")
+        assert ((await case.look(WATCH))[1], case.holds(WATCH, sent)) == (0, (True, False))
+        case.clock.ms = (NOW + 9 * DAY) * 1000
+        # Over by its header, it is to be destroyed in any case.
+        assert ((await case.look(WATCH))[1], case.holds(WATCH, sent)) == (1, (False, False))
+
+
 async def test_reading_what_was_purged_is_answered_as_that_to_who_is_owed_it(tmp_path):
     async with a_case(tmp_path) as case:
         sent = world().closed(to=[WATCH])
@@ -199,30 +232,31 @@ async def test_reading_what_was_purged_is_answered_as_that_to_who_is_owed_it(tmp
 
 
 @pytest.mark.parametrize(
-    ("cause", "at", "withdrawn", "expected"),
+    ("cause", "now", "withdrawn", "expected"),
     [
         ("rule", NOW + 7 * DAY, False, True),
         ("rule", NOW + 7 * DAY - 1, False, False),
         ("header", NOW + 7 * DAY - 1, False, False),
         ("cancelled", NOW, True, True),
-        ("cancelled", NOW + 9 * DAY, False, False),
+        ("cancelled", NOW + 7 * DAY - 1, False, False),
+        ("cancelled", NOW + 7 * DAY, False, True),
         ("silence", NOW + 7 * DAY, False, True),
         ("silence", NOW + 7 * DAY - 1, False, False),
     ],
 )
-async def test_order_is_held_to_what_is_known_here(tmp_path, cause, at, withdrawn, expected):
-    silent = msgspec.structs.replace(ASKED, name="asked")
-    async with a_case(tmp_path, RULE, silent) as case, case.line(WATCH) as holder:
+async def test_order_is_held_to_what_is_known_here(tmp_path, cause, now, withdrawn, expected):
+    rule, days = (ASKED, 30) if cause == "silence" else (RULE, 7)
+    async with a_case(tmp_path, rule) as case, case.line(WATCH) as holder:
         await holder.view()
         index = case.door.node.size
-        header = world().header(issued=NOW, retain_until=NOW + 7 * DAY)
-        name = "asked" if cause == "silence" else "voi-week"
-        order = PurgeOrdered(0, index + 1, at * 1000, index, cause, name)
+        header = world().header(issued=NOW, retain_until=NOW + days * DAY)
+        # Dated as the node likes.
+        order = PurgeOrdered(0, index + 1, (NOW + 90 * DAY) * 1000, index, cause, rule.name)
         of = Taken(header, index, NOW, withdrawn)
-        assert purging.holds(order, of, holder.trust) == expected
+        assert purging.holds(order, of, holder.trust, now) == expected
         if cause == "silence":
             unknown = msgspec.structs.replace(order, rule="none-such")
-            assert not purging.holds(unknown, of, holder.trust)
+            assert not purging.holds(unknown, of, holder.trust, now)
 
 
 async def test_node_s_word_alone_that_something_was_purged_makes_nobody_attest(tmp_path):
