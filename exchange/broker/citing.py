@@ -39,7 +39,7 @@ def kept(header: Header, find: Find) -> list[bytes]:
 
 
 def _sealed(header: Header) -> Sequence[str]:
-    if not rules.under_control(header):
+    if not header.marking.is_controlled:
         return ()
     blobs = (header.body, *header.attachments)
     return tuple(dict.fromkeys(each.digest for each in blobs))
@@ -98,4 +98,4 @@ def _of_another(key: bytes, header: Header, find: Find) -> Target | None:
     cited = holding.read(found) if found else None
     if cited is None or cited.header.origin == header.origin:
         return None
-    return cited if rules.under_control(cited.header) else None
+    return cited if cited.header.marking.is_controlled else None

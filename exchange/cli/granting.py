@@ -11,7 +11,9 @@ from exchange import render
 from exchange.cli import output, world
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
+from exchange.cli.reading import find
 from exchange.cli.times import zulu
+from exchange.client import onward
 
 if TYPE_CHECKING:
     from exchange.client.granting import Granting
@@ -23,23 +25,36 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask before granting.")
 @verb
 def grant(session: Session, identity: str, endpoint: str, yes: bool) -> None:
-    """Let ENDPOINT read the bulletin ID, posted from here, after showing who that is.
+    """Let ENDPOINT read the bulletin ID, posted from here or held, after showing who that is.
 
     The bulletin is not sealed anew: its key is wrapped once more. What was granted cannot be
-    taken back; a cancellation reaches whoever it was granted to.
+    taken back; a cancellation reaches whoever it was granted to. What another agency sent is
+    passed on as its marking allows, or by the originator's consent: see `consent`.
     """
     asyncio.run(_grant(session, identity, endpoint, unasked=yes))
 
 
 async def _grant(session: Session, identity: str, endpoint: str, *, unasked: bool) -> None:
     async with session.context().agency() as agency:
-        prepared = await agency.prepare_grant(identity, endpoint)
+        # Ours first: under its id another may have posted one too.
+        item = None
+        if agency.world.outbox.envelope(identity) is None:
+            item, _ = await find(agency, identity)
+        prepared = (
+            await agency.prepare_grant(identity, endpoint)
+            if item is None
+            else await onward.prepare(agency, item, endpoint)
+        )
         review = _review(session, prepared)
         if not session.as_json:
             _show(session, prepared, review)
         if not unasked:
             confirm(session, "¿Conceder?", "Grant?")
-        receipt = await agency.grant(prepared)
+        receipt = (
+            await agency.grant(prepared)
+            if item is None
+            else await onward.grant(agency, item, prepared)
+        )
     if session.as_json:
         output.show_json({"granted": True, "index": receipt.index, **review})
     session.say(

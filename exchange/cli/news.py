@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from exchange import render
 from exchange.cli import world
-from exchange.client.reading import Confirmed, Granted, Noticed, PurgeOrdered, Released
+from exchange.cli.times import zulu
+from exchange.client.reading import (
+    Confirmed,
+    Consented,
+    Granted,
+    News,
+    Noticed,
+    PurgeOrdered,
+    Released,
+)
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from exchange.cli.main import Session
-    from exchange.model.objects import Notice
-
-News = Granted | Released | Noticed | Confirmed | PurgeOrdered
+    from exchange.model.objects import Consent, Notice
 
 
 def row(item: News, session: Session, taken: str) -> dict[str, Any]:
@@ -59,6 +66,18 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 else "Confirmed: it still holds",
                 "id": confirmation.of.id,
             }
+        case Consented(consent=consent):
+            return {
+                **common,
+                "kind": "consent",
+                "type": "consent",
+                "origin": consent.endpoint,
+                "title": _consented(consent, session),
+                "by": consent.by,
+                "to": consent.to,
+                "until": None if consent.until is None else zulu(consent.until),
+                "id": consent.of.id,
+            }
         case PurgeOrdered(of=of, cause=cause, rule=rule):
             why = world.codes().words("purge-causes", cause, session.lang)
             named = f"{why} ({rule})" if rule else why
@@ -88,6 +107,20 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "code": notice.code,
                 "id": notice.of.id,
             }
+
+
+def _consented(consent: Consent, session: Session) -> str:
+    spanish, passed = session.lang == "es", f"{consent.by} > {consent.to}"
+    if consent.until is None:
+        return (
+            f"Consentimiento RETIRADO: {passed}" if spanish else f"Consent WITHDRAWN: {passed}"
+        )
+    until = zulu(consent.until)
+    return (
+        f"Consiente en la entrega {passed}, hasta {until}"
+        if spanish
+        else f"Consents that it is passed on, {passed}, until {until}"
+    )
 
 
 def _told(notice: Notice, session: Session) -> str:

@@ -21,14 +21,10 @@ from exchange.cli.usage import Unusable
 from exchange.client import bearing, purging
 from exchange.client.reading import (
     Acked,
-    Confirmed,
     Delivered,
-    Granted,
     Item,
     Locked,
-    Noticed,
     PurgeOrdered,
-    Released,
     attestable,
 )
 from exchange.client.transport import is_away
@@ -260,8 +256,6 @@ def _told(item: Item, session: Session) -> dict[str, Any]:
                 "state": "",
                 "id": ack.of.id,
             }
-        case Granted() | Released() | Noticed() | Confirmed() | PurgeOrdered():
-            return news.row(item, session, _when(item.taken_ms, session))
         case Locked(locked=locked):
             return {
                 "kind": "locked",
@@ -276,6 +270,8 @@ def _told(item: Item, session: Session) -> dict[str, Any]:
                 "id": "",
                 "locked": output.problem(locked),
             }
+        case _:
+            return news.row(item, session, _when(item.taken_ms, session))
 
 
 def is_review_overdue(item: Delivered) -> bool:

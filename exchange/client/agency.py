@@ -413,7 +413,8 @@ class Agency:
     def _ours(self) -> opening.Ours:
         opens = [*self.keys.openers, *self.keys.destroyed]
         endpoint, codes = self.profile.endpoint, self.world.codes
-        return opening.Ours(endpoint, opens, self.trust, codes, self.inbox.orders)
+        orders, consents = self.inbox.orders, self.inbox.consents
+        return opening.Ours(endpoint, opens, self.trust, codes, orders, consents)
 
     async def follow(
         self, after: int = -1, trouble: Trouble = following.untroubled

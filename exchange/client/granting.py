@@ -15,7 +15,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.header import Blob, Header
-from exchange.model.identity import digest
+from exchange.model.identity import digest, member_of
 from exchange.policy import rules
 from exchange.seal import body, jws
 from exchange.seal.close import Envelope, wrap
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
     from exchange.client.world import Keys
+    from exchange.model.identity import EndpointId
     from exchange.model.objects import Grant, Receipt
     from exchange.model.view import View
+    from exchange.seal.jws import Signer
 
 
 class Granting(msgspec.Struct, frozen=True):
@@ -102,21 +104,28 @@ def sign(granting: Granting, kept: KeptKeys, keys: Keys, identity: str, now: int
         Fault: the content key cannot be read.
     """
     openers = [*keys.openers, *keys.destroyed]
-    key, signer = kept.key(granting.header, openers, now), keys.signer
+    key = kept.key(granting.header, openers, now)
+    return signed(granting, key, granting.header.endpoint, keys.signer, identity, now)
+
+
+def signed(  # noqa: PLR0913, PLR0917  (each is part of what is signed)
+    granting: Granting, key: bytes, by: EndpointId, signer: Signer, identity: str, now: int
+) -> Envelope:
+    """Return the signed grant of one endpoint, with a content key wrapped to the reader."""
     wrapped = msgspec.json.encode(wrap(key, granting.header, granting.reader.key))
     grant = objects.Grant(
         v="xb1",
         suite=signer.suite,
         id=identity,
-        origin=granting.header.origin,
-        endpoint=granting.header.endpoint,
+        origin=member_of(by),
+        endpoint=by,
         of=granting.subject,
         to=granting.reader.endpoint,
         wrap=Blob(digest(wrapped), len(wrapped)),
         at=now,
     )
-    signed = jws.sign(msgspec.json.encode(grant), objects.GRANT_TYP, [signer])
-    return Envelope(signed, wrapped)
+    raw = jws.sign(msgspec.json.encode(grant), objects.GRANT_TYP, [signer])
+    return Envelope(raw, wrapped)
 
 
 def made(outbox: Outbox, header_digest: str) -> Iterator[Granted]:

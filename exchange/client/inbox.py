@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from exchange.client.bodies import Bodies
     from exchange.client.held import Held
     from exchange.client.opening import Ours
-    from exchange.client.reading import Item
+    from exchange.client.reading import Consented, Item
     from exchange.errors import Fault
+
+
+# Says so, in the facts of an entry.
+_CONSENT = '"kind":"consented"'
 
 
 class Shown(NamedTuple):
@@ -53,6 +57,9 @@ class Inbox:
         self._ours = ours
         # When the last item that came was taken in.
         self._since_ms = 0
+        # What originators said of passing on, among the first so many items.
+        self._consents: list[Consented] = []
+        self._looked = 0
         # What was to be purged when the inbox was looked at last.
         self.orders = purging.Orders()
 
@@ -88,6 +95,20 @@ class Inbox:
         while self.held.count < count:
             if not await self._fetched():
                 return
+
+    def consents(self) -> list[Consented]:
+        """Return what originators said of passing on, as far as it is held here, in order."""
+        ours = self._ours()
+        for item in self.held.items(self._looked):
+            if _CONSENT in item.entry.partition("\n")[0]:
+                found = reading.verify(item, ours.endpoint, ours.trust)
+                if isinstance(found, reading.Locked):
+                    # It may verify later; what comes after it would be out of its order.
+                    break
+                if isinstance(found, reading.Consented):
+                    self._consents.append(found)
+            self._looked = item.position + 1
+        return self._consents
 
     async def everything(self) -> list[Item]:
         """Fetch what is new, and return the whole inbox as it is now.

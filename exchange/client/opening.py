@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import purging, reading, unsealing
+from exchange.client import passing, purging, reading, unsealing
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.policy.rules import WITHHELD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exchange.client.bodies import Bodies
     from exchange.client.reading import Item
@@ -30,6 +30,8 @@ class Ours(NamedTuple):
     trust: TrustLog
     codes: Codes
     orders: purging.Orders = purging.Orders()
+    # What is held here of what originators said of passing on, up to now.
+    consents: Callable[[], Sequence[reading.Consented]] = lambda: ()
 
 
 async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
@@ -60,6 +62,10 @@ async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
         day = datetime.fromtimestamp(until, UTC).date().isoformat()
         over = Refusal(Code.RETENTION_OVER, "/retain_until", day=day)
         return msgspec.structs.replace(item, locked=over)
+    if item.grant is not None and item.grant.origin != item.header.origin:
+        locked = passing.withdrawn(item, ours.consents())
+        if locked is not None:
+            return msgspec.structs.replace(item, locked=locked)
     return await _unsealed(item, ours, bodies)
 
 
@@ -88,9 +94,10 @@ async def _granted(item: reading.Granted, ours: Ours, bodies: Bodies) -> Item:
             return reading.Locked(item.position, item.index, error)
         return reading.Locked(item.position, item.index, _of_the_item(error))
     try:
-        found = reading.fetched(item, entry, ours.trust)
-    except Refusal as refusal:
-        return reading.Locked(item.position, item.index, refusal)
+        said = ours.consents() if item.is_passed_on else ()
+        found = passing.fetched(item, entry, ours.trust, said)
+    except ExchangeError as error:
+        return reading.Locked(item.position, item.index, error)
     bodies.keep_granted(item.index, entry)
     return found
 

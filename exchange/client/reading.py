@@ -19,7 +19,6 @@ from exchange.model.bulletin.strangers import Unknown
 from exchange.model.identity import digest, member_of
 from exchange.policy import releasing
 from exchange.seal import jws, notices
-from exchange.seal.open import check_grant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from exchange.model.objects import (
         Acknowledgement,
         Confirmation,
+        Consent,
         Grant,
         Notice,
         Outcome,
@@ -81,9 +81,10 @@ class Acked(msgspec.Struct, frozen=True):
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """A grant: of our bulletin, by a colleague; or to us, while its bulletin is not fetched.
+    """A grant: of our bulletin, by another; or to us, while its bulletin is not fetched.
 
-    ``earlier`` is what bore on the bulletin before it was granted.
+    ``earlier`` is what bore on the bulletin before it was granted. ``consent`` is the entry of
+    the originator's consent that it was given by, where the node says so.
     """
 
     position: int
@@ -92,7 +93,13 @@ class Granted(msgspec.Struct, frozen=True):
     grant: Grant
     of: int
     earlier: list[tuple[Relation, int]] = []
+    consent: int | None = None
     ahead: bool = False
+
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether another than its originator's member gives it."""
+        return member_of(self.grant.of.endpoint) != self.grant.origin
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -125,6 +132,16 @@ class Confirmed(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
+class Consented(msgspec.Struct, frozen=True):
+    """What an originator says of passing a bulletin on: by us, to us, or as a colleague did."""
+
+    position: int
+    index: int
+    taken_ms: int
+    consent: Consent
+    ahead: bool = False
+
+
 class PurgeOrdered(msgspec.Struct, frozen=True):
     """A node's word that the bulletin of the entry ``of`` is to be destroyed, and why.
 
@@ -149,7 +166,8 @@ class Locked(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
-Item = Delivered | Acked | Granted | Released | Noticed | Confirmed | PurgeOrdered | Locked
+News = Granted | Released | Noticed | Confirmed | Consented | PurgeOrdered
+Item = Delivered | Acked | News | Locked
 
 
 def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -> Item:
@@ -195,6 +213,8 @@ def _item(item: InboxItem, entry: entries.Entry, endpoint: str, view: View) -> I
             found = _noticed(item, facts, raw, endpoint, view)
         case entries.Confirmed():
             found = _confirmed(item, facts, raw, endpoint, view)
+        case entries.Consented():
+            found = _consented(item, facts, raw, endpoint, view)
         case entries.PurgeOrdered():
             _must_be_owed(item, facts, endpoint)
             told = (facts.taken_ms, facts.of, facts.cause, facts.rule)
@@ -229,7 +249,7 @@ def taken_ms(item: Item, otherwise: int) -> int:
 def _delivered(
     item: InboxItem, facts: entries.Accepted, raw: bytes, endpoint: str, view: View
 ) -> Delivered:
-    header, named = _header(facts, raw, view)
+    header, named = header_in(facts, raw, view)
     # Owed to us by its own address list, or as a holder of what it cancels or corrects.
     _must_be_owed(item, facts, endpoint)
     return Delivered(
@@ -246,7 +266,7 @@ def _delivered(
     )
 
 
-def _header(facts: entries.Accepted, raw: bytes, view: View) -> tuple[Header, str]:
+def header_in(facts: entries.Accepted, raw: bytes, view: View) -> tuple[Header, str]:
     """Return the header of an accepted entry and its digest, verified under a view."""
     signed = _read(raw, headers.TYP, facts.digest)
     header = headers.decode(signed.payload)
@@ -263,7 +283,7 @@ def _read(raw: bytes, typ: str, named: str) -> jws.Signed:
 
 
 def _must_be_signed(
-    said: Header | Acknowledgement | Grant | Release | Confirmation,
+    said: Header | Acknowledgement | Grant | Release | Confirmation | Consent,
     signed: jws.Signed,
     view: View,
     facts: _WithOwed,
@@ -281,6 +301,7 @@ _WithOwed = (
     | entries.Released
     | entries.Noticed
     | entries.Confirmed
+    | entries.Consented
     | entries.PurgeOrdered
 )
 
@@ -344,16 +365,15 @@ def _granted(
     signed = _read(raw, objects.GRANT_TYP, facts.digest)
     grant = objects.decode_grant(signed.payload)
     _must_be_signed(grant, signed, view, facts)
-    # Nobody gives away what another member wrote, whatever the node says.
-    if member_of(grant.of.endpoint) != grant.origin:
-        raise Refusal(Code.TARGET_MISMATCH, "/of", id=grant.of.id)
+    # Whether another member may give it, its header says, which is fetched (``passing``).
     if endpoint not in (grant.to, grant.of.endpoint):
         raise Refusal(Code.NOT_YOURS, "/to", name=grant.to)
     if facts.of >= item.index:
         raise Refusal(Code.TARGET_MISMATCH, "/of", found=facts.of)
     _must_be_owed(item, facts, endpoint)
-    earlier = _standing(facts)
-    return Granted(item.position, item.index, facts.taken_ms, grant, facts.of, earlier)
+    by = facts.consent if isinstance(facts.consent, int) else None
+    told = (facts.of, _standing(facts), by)
+    return Granted(item.position, item.index, facts.taken_ms, grant, *told)
 
 
 def _released(
@@ -387,43 +407,17 @@ def _confirmed(
     return Confirmed(item.position, item.index, facts.taken_ms, confirmed)
 
 
-def fetched(item: Granted, entry: str, trust: TrustLog) -> Delivered:
-    """Return the bulletin that was granted to us, verified as if it had come itself.
-
-    A node chooses what it answers with: it must be what the originator's grant names.
-
-    Args:
-        item: the grant, verified.
-        entry: the bulletin's own entry, as the node gave it.
-        trust: every view that there has been up to now.
-
-    Raises:
-        Refusal: what does not hold.
-    """
-    read, known = entries.decode(entry.encode()), trust.before(item.of)
-    facts = read.facts
-    if not isinstance(facts, entries.Accepted):
-        raise Refusal(Code.TARGET_MISMATCH, "/of", found=item.of)
-    if facts.view != known.view.index:
-        raise Refusal(Code.TRUST_INVALID, "/view", expected=known.view.index)
-    if not known.taken_ms <= facts.taken_ms <= item.taken_ms:
-        raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=facts.taken_ms)
-    header, named = _header(facts, read.object, known.view)
-    check_grant(item.grant, header, named)
-    return Delivered(
-        position=item.position,
-        index=item.index,
-        taken_ms=item.taken_ms,
-        header=header,
-        digest=named,
-        late=facts.late,
-        target=facts.target,
-        # What came before it may have been cancelled since: the grant says what stands.
-        earlier=item.earlier,
-        accepted=item.of,
-        accepted_ms=facts.taken_ms,
-        grant=item.grant,
-    )
+def _consented(
+    item: InboxItem, facts: entries.Consented, raw: bytes, endpoint: str, view: View
+) -> Consented:
+    signed = _read(raw, objects.CONSENT_TYP, facts.digest)
+    consent = objects.decode_consent(signed.payload)
+    _must_be_signed(consent, signed, view, facts)
+    # Nobody consents to what another member wrote.
+    if member_of(consent.of.endpoint) != consent.origin:
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=consent.of.id)
+    _must_be_owed(item, facts, endpoint)
+    return Consented(item.position, item.index, facts.taken_ms, consent)
 
 
 def attestable(item: Delivered) -> tuple[Outcome, ...]:

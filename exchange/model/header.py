@@ -69,6 +69,11 @@ class Marking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handling: Annotated[list[Handling], msgspec.Meta(max_length=4)]
     originator_control: bool
 
+    @property
+    def is_controlled(self) -> bool:
+        """Whether nobody but the originator passes it on, whatever the TLP is."""
+        return self.originator_control or "h2" in self.handling
+
 
 class TrustPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far the sender had read its trust inbox when sealing, and the chain's head there."""

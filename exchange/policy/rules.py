@@ -369,25 +369,30 @@ def _releasable(asked: Asked, to: To) -> None:
 
 
 def _onward(asked: Asked, to: To) -> None:
-    """Passed on by its originator's member, it is released anew; by another, by its marking."""
-    given, header = asked.given, asked.header
-    if given is None or to.name in header.to or member_of(given.by) == header.origin:
+    if asked.given is not None:
+        may_go_onward(asked.header, asked.given, to.name, to.at)
+
+
+def may_go_onward(header: Header, given: Given, name: str, at: str) -> None:
+    """Hold what is given to one not in ``to``: by its originator it is released anew.
+
+    By another it is bound by its marking, and by the originator's consent.
+
+    Raises:
+        Refusal: by rule 24 or 25.
+    """
+    if name in header.to or member_of(given.by) == header.origin:
         return
-    tlp, is_controlled = header.marking.tlp, under_control(header)
-    within = tlp in WITHIN and member_of(to.name) == member_of(given.by)
+    tlp, is_controlled = header.marking.tlp, header.marking.is_controlled
+    within = tlp in WITHIN and member_of(name) == member_of(given.by)
     is_held = tlp not in FREELY and not within
     if given.consent is not None:
         if is_controlled or is_held:
-            must_consent(given.consent, given.at, to.at, to.name)
+            must_consent(given.consent, given.at, at, name)
     elif is_controlled:
-        raise Refusal(Code.ORIGINATOR_CONTROL, to.at, name=to.name)
+        raise Refusal(Code.ORIGINATOR_CONTROL, at, name=name)
     elif is_held:
-        raise Refusal(Code.TLP_ONWARD, to.at, name=to.name, found=tlp)
-
-
-def under_control(header: Header) -> bool:
-    """Tell whether nobody but its originator passes a bulletin on, whatever its TLP is."""
-    return header.marking.originator_control or "h2" in header.marking.handling
+        raise Refusal(Code.TLP_ONWARD, at, name=name, found=tlp)
 
 
 def must_consent(consent: Consent, when: int, at: str, name: str) -> None:

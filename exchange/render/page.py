@@ -103,6 +103,9 @@ def heading(header: Header, lang: Lang, codes: Codes, width: int = WIDTH) -> str
     rows = []
     if header.status != "actual":
         rows += [f"*** {codes.phrase(f'{header.status}-banner', lang)} ***", ""]
+    if header.marking.is_controlled:
+        told = codes.phrase("under-control", lang).format(by=visible(header.origin))
+        rows += [*textwrap.wrap(f"!!! {told} !!!", width), ""]
     facts: tuple[tuple[str, str], ...] = (
         ("status", codes.words("status", header.status, lang)),
         ("precedence", codes.words("precedence", header.precedence, lang)),

@@ -183,6 +183,8 @@ def check_evidence(header: Header, opened: Opened) -> None:
 def check_grant(grant: Grant, header: Header, header_digest: str) -> None:
     """Hold a grant to the bulletin it is of: whoever shows us a header may show another.
 
+    Whether who grants may do so is another question.
+
     Raises:
         Refusal: ``digest-mismatch`` or ``target-mismatch``.
     """
@@ -190,8 +192,7 @@ def check_grant(grant: Grant, header: Header, header_digest: str) -> None:
         raise Refusal(
             Code.DIGEST_MISMATCH, "/of/header_digest", expected=grant.of.header_digest
         )
-    named = (grant.origin, grant.of.endpoint, grant.of.id)
-    if (header.origin, header.endpoint, header.id) != named:
+    if (header.endpoint, header.id) != (grant.of.endpoint, grant.of.id):
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=grant.of.id)
 
 
