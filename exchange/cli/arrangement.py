@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from exchange.cli.arranging.handing import hand_over
 from exchange.cli.arranging.joining import fetch, install, join
 from exchange.cli.arranging.proposing import propose
 from exchange.cli.arranging.recording import minutes
 from exchange.cli.arranging.showing import diff, show, verify
 from exchange.cli.arranging.signing import approve, sign
-from exchange.cli.arranging.starting import hand_over, init
+from exchange.cli.arranging.starting import init
 from exchange.cli.main import group
 
 

@@ -69,7 +69,7 @@ class Ceremony:
         return name, by.does("arrangement", "propose", name, *self.trusting(), *what)
 
     def trusting(self):
-        """The folder that goes round, and the anchor on one's own paper, if there is one."""
+        """The folder that goes round, and the anchor from one's own paper, if there is one."""
         return ("--trust", "trust", *(("--anchor", self.anchor) if self.anchor else ()))
 
     def sign(self, name, who, by=None):

@@ -8,11 +8,13 @@ import time
 import msgspec
 import pytest
 
+from exchange.cli.arranging import handing
 from exchange.cli.state import State
 from exchange.custody import cards, container, ring
 from exchange.model.identity import Signatory
-from exchange.seal.software import SoftwareSigner, new_signing
+from exchange.seal.software import SecretKey, SoftwareSigner, load, new_signing
 from tests.cli.exercise import OPS, PASSPHRASE, Exercise
+from tests.custody.ceremony import new_node
 
 # Some thirty commands, most of which stretch a passphrase.
 pytestmark = pytest.mark.timeout(600)
@@ -59,7 +61,7 @@ def proved(made, index, out):
 
 
 def hand_over(made, card):
-    where = ("--trust", made.trust, "--card", str(made.folder / card))
+    where = ("--card", str(made.folder / card))
     return does(made, "arrangement", "hand-over", made.state, *where)
 
 
@@ -74,7 +76,12 @@ def list_it(made, card):
         signed.append(f"{proposal}.{keys.stem}")
         out = ("--keys", str(keys), "--out", signed[-1], "--yes")
         does(made, "arrangement", "sign", proposal, *where, *out)
-    for file in does(made, "arrangement", "approve", proposal, *signed, *where)["files"]:
+    files = does(made, "arrangement", "approve", proposal, *signed, *where)["files"]
+    # Listed in the custodians' folder, and not where it counts: the node's journal.
+    made.approved = hand_over(made, "approved.card")
+    assert made.stop() == 0, made.log.read_text()
+    made.start()
+    for file in files:
         does(made, "keys", "publish", file)
     return told
 
@@ -104,6 +111,16 @@ def test_proof_from_after_it_verifies_too_and_an_altered_one_does_not(made):
     index = f"index {made.late_index}\n".encode()
     other.write_bytes(raw.replace(index, f"index {made.between}\n".encode()))
     assert verified(made, str(other)) == 5
+
+
+def test_keys_that_the_journal_does_not_list_yet_replace_none_that_it_does(made):
+    """Approved by custodians, said again, and not handed in: the node needs its old keys."""
+    assert made.approved["step"] == "asked"
+    one, again = (
+        cards.read((made.folder / name).read_bytes().strip()).node
+        for name in ("one.card", "approved.card")
+    )
+    assert one == again
 
 
 def test_once_listed_the_new_keys_are_taken_into_use_and_the_old_ones_are_gone(made):
@@ -137,3 +154,23 @@ def test_card_that_the_listed_keys_did_not_sign_hands_nothing_over(made, tmp_pat
         ran = made.at(OPS, *propose)
         assert (ran.code, ran.json["error"]["code"]) == (1, code)
     assert made.at(OPS, *propose, "--anew").code == 0
+
+
+def test_keys_are_taken_up_only_where_all_of_them_are_listed():
+    """Listed with other log keys than it has, the node would sign by none that is believed."""
+    node = new_node().node
+    purposes = ((ring.SIGN_NEXT, node.receipts.keys), ("log-next", node.log))
+    keys = {
+        name: [SecretKey(key.alg, os.urandom(32)) for key in listed]
+        for name, listed in purposes
+    }
+    secrets = container.Secrets("pa", {**keys, ring.SIGN: [], "log": []})
+    receipts, log = ([load(each)[0] for each in keys[name]] for name, _ in purposes)
+    signatory = Signatory(node.receipts.name, receipts)
+    half = msgspec.structs.replace(node, receipts=signatory)
+    whole = msgspec.structs.replace(half, log=log)
+    assert handing._taken_up(secrets, half) is None
+    assert handing._taken_up(secrets, msgspec.structs.replace(node, log=log)) is None
+    taken = handing._taken_up(secrets, whole)
+    assert taken is not None
+    assert taken.keys == {ring.SIGN: keys[ring.SIGN_NEXT], "log": keys["log-next"]}

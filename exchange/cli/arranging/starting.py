@@ -8,24 +8,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
-import msgspec
 
 from exchange.cli import fingerprint, output, state, world
-from exchange.cli.arranging import folder as folders
-from exchange.cli.arranging.proposing import TRUST
 from exchange.cli.begin import address
-from exchange.cli.home import sealed_surely, write_private
+from exchange.cli.home import write_private
 from exchange.cli.main import Session, group, verb
 from exchange.cli.usage import Unusable, in_the_way
 from exchange.custody import cards, container, ring, signers
 from exchange.custody.cards import CustodianCard, NodeCard
 from exchange.custody.container import Secrets
-from exchange.errors import Code, Refusal
 from exchange.model.identity import ALPHA3, Signatory, digest
 from exchange.model.trust import Node
 from exchange.seal.software import SEED_BYTES, SecretKey, load, new_signing
 from exchange.seal.suites import SUITES
-from exchange.seal.trust import suite_of_node
 
 if TYPE_CHECKING:
     from exchange.custody.cards import Card
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 _NAME = re.compile(r"(pa|us)(-[a-z0-9][a-z0-9.+-]{0,40})?")
-_NEXT, _LOG_NEXT = ring.SIGN_NEXT, "log-next"
 _NEW = click.Path(path_type=Path, dir_okay=False)
 _SUITE = click.option(
     "--suite",
@@ -42,7 +36,7 @@ _SUITE = click.option(
     show_default=True,
     help="The algorithms to sign by.",
 )
-_CARD = click.option(
+CARD = click.option(
     "--card",
     required=True,
     type=_NEW,
@@ -60,7 +54,7 @@ def init() -> None:
 @click.option(
     "--keys", "kept", required=True, type=_NEW, help="Where to write the key container."
 )
-@_CARD
+@CARD
 @_SUITE
 @verb
 def custodian(session: Session, name: str, kept: Path, card: Path, suite: SuiteId) -> None:
@@ -75,7 +69,7 @@ def custodian(session: Session, name: str, kept: Path, card: Path, suite: SuiteI
     signer = signers.software(keys)
     shown = CustodianCard("xb1", world.now(), nation, Signatory(name, list(signer.keys)))
     write_private(kept, container.seal(secrets, passphrase, world.randomness))
-    _write_card(session, card, shown, signer, {"keys": str(kept)})
+    write_card(session, card, shown, signer, {"keys": str(kept)})
 
 
 @init.command()
@@ -88,7 +82,7 @@ def custodian(session: Session, name: str, kept: Path, card: Path, suite: SuiteI
     type=click.Path(path_type=Path, file_okay=False),
     help="The node's folder, to be made.",
 )
-@_CARD
+@CARD
 @_SUITE
 @verb
 def node(  # noqa: PLR0913, PLR0917  (the options of the verb)
@@ -123,70 +117,7 @@ def node(  # noqa: PLR0913, PLR0917  (the options of the verb)
     sealed = container.seal(Secrets(name, keys), passphrase, world.randomness)
     write_private(folder / state.KEYS, sealed)
     shown = NodeCard("xb1", now, listed, certificate)
-    _write_card(session, card, shown, signer, {"state": str(folder)})
-
-
-@click.command("hand-over")
-@click.argument("folder", metavar="STATE", type=click.Path(path_type=Path, exists=True))
-@TRUST
-@_CARD
-@verb
-def hand_over(session: Session, folder: Path, kept: Path, card: Path) -> None:
-    """Make new keys for the node in STATE, and the card by which its old ones hand over.
-
-    Start the node again, so that it knows them; then have the card proposed (`propose --node`)
-    and what is signed handed in. From that entry on the new keys sign, and what the old ones
-    signed before stays good. Said again, it shows the same keys; once they are listed, it takes
-    them into use and drops the old ones.
-    """
-    here, now = state.State(folder), world.now()
-    known = folders.read(kept, here.settings().anchor, now)
-    passphrase = world.passphrase(folder.name)
-    secrets = container.unseal((folder / state.KEYS).read_bytes(), passphrase)
-    listed = known.view.nodes.get(secrets.holder)
-    if listed is None:
-        raise Refusal(Code.TRUST_INVALID, "", name=f"nodes/{secrets.holder}")
-    after = _taken_up(secrets, listed)
-    if after is not None:
-        write_private(folder / state.KEYS, sealed_surely(after, passphrase))
-        if session.as_json:
-            output.show_json({"node": secrets.holder, "step": "in-use"})
-        session.say(
-            f"{secrets.holder}: las claves nuevas están en uso; las anteriores, destruidas.",
-            f"{secrets.holder}: the new keys are in use; those before are destroyed.",
-        )
-        return
-    output.must_be_new(card)
-    secrets = _with_next(secrets, listed)
-    write_private(folder / state.KEYS, sealed_surely(secrets, passphrase))
-    old, new = signers.software(secrets.of(ring.SIGN)), signers.software(secrets.of(_NEXT))
-    node = msgspec.structs.replace(
-        listed,
-        receipts=Signatory(listed.receipts.name, list(new.keys)),
-        log=[load(each)[0] for each in secrets.of(_LOG_NEXT)],
-    )
-    shown = NodeCard("xb1", now, node, here.certificate())
-    _write_card(session, card, shown, new, {"node": secrets.holder, "step": "asked"}, old)
-
-
-def _taken_up(secrets: Secrets, listed: Node) -> Secrets | None:
-    """Return the container with the keys in use that are listed by now; None: none are."""
-    fresh = secrets.keys.get(_NEXT, [])
-    if not fresh or [load(each)[0] for each in fresh] != list(listed.receipts.keys):
-        return None
-    keys = {**secrets.keys, ring.SIGN: fresh, "log": secrets.of(_LOG_NEXT)}
-    kept = {name: found for name, found in keys.items() if name not in (_NEXT, _LOG_NEXT)}
-    return msgspec.structs.replace(secrets, keys=kept)
-
-
-def _with_next(secrets: Secrets, listed: Node) -> Secrets:
-    """Return the container with keys to come, made once."""
-    if _NEXT in secrets.keys:
-        return secrets
-    fresh = new_signing(suite_of_node(listed), world.randomness)
-    log = [SecretKey(each.alg, world.randomness(SEED_BYTES)) for each in secrets.of("log")]
-    keys = {**secrets.keys, _NEXT: fresh, _LOG_NEXT: log}
-    return msgspec.structs.replace(secrets, keys=keys)
+    write_card(session, card, shown, signer, {"state": str(folder)})
 
 
 def _nation(name: str) -> Nation:
@@ -209,7 +140,7 @@ def _must_be_free(*paths: Path) -> None:
         output.must_be_new(path)
 
 
-def _write_card(  # noqa: PLR0913, PLR0917  (what is written, and what is told of it)
+def write_card(  # noqa: PLR0913, PLR0917  (what is written, and what is told of it)
     session: Session,
     path: Path,
     card: Card,
@@ -217,6 +148,7 @@ def _write_card(  # noqa: PLR0913, PLR0917  (what is written, and what is told o
     more: dict[str, str],
     before: Signer | None = None,
 ) -> None:
+    """Write a card, signed by the keys that it shows and by those before; say its digest."""
     raw = cards.sign(card, signer, before)
     # What nobody else can read is not handed on.
     cards.read(raw)

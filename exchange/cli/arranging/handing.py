@@ -1,0 +1,111 @@
+"""``arrangement hand-over``: new keys for a node, which the old ones hand over to."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from exchange.cli import output, state, world
+from exchange.cli.arranging.starting import CARD, write_card
+from exchange.cli.home import sealed_surely, write_private
+from exchange.cli.main import Session, verb
+from exchange.custody import container, ring, signers
+from exchange.custody.cards import NodeCard
+from exchange.errors import Code, Refusal
+from exchange.model.identity import Signatory
+from exchange.model.view import View
+from exchange.seal.software import SEED_BYTES, SecretKey, load, new_signing
+from exchange.seal.trust import suite_of_node
+
+if TYPE_CHECKING:
+    from exchange.custody.container import Secrets
+    from exchange.model.identity import Jwk
+    from exchange.model.trust import Node
+
+_NEXT, _LOG_NEXT = ring.SIGN_NEXT, "log-next"
+
+
+@click.command("hand-over")
+@click.argument("folder", metavar="STATE", type=click.Path(path_type=Path, exists=True))
+@CARD
+@verb
+def hand_over(session: Session, folder: Path, card: Path) -> None:
+    """Make new keys for the node in STATE, and the card by which its old ones hand over.
+
+    Start the node again, so that it knows them; then have the card proposed (`propose --node`)
+    and what is signed handed in. From that entry on the new keys sign, and what the old ones
+    signed before stays good. Said again, it shows the same keys; once the node's own journal
+    lists them, it takes them into use and drops the old ones.
+    """
+    here = state.State(folder)
+    passphrase = world.passphrase(folder.name)
+    secrets = container.unseal((folder / state.KEYS).read_bytes(), passphrase)
+    listed = asyncio.run(_in_force(here)).nodes.get(secrets.holder)
+    if listed is None:
+        raise Refusal(Code.TRUST_INVALID, "", name=f"nodes/{secrets.holder}")
+    after = _taken_up(secrets, listed)
+    if after is not None:
+        write_private(folder / state.KEYS, sealed_surely(after, passphrase))
+        if session.as_json:
+            output.show_json({"node": secrets.holder, "step": "in-use"})
+        session.say(
+            f"{secrets.holder}: las claves nuevas están en uso; las anteriores, destruidas.",
+            f"{secrets.holder}: the new keys are in use; those before are destroyed.",
+        )
+        return
+    output.must_be_new(card)
+    secrets = _with_next(secrets, listed)
+    write_private(folder / state.KEYS, sealed_surely(secrets, passphrase))
+    old, new = signers.software(secrets.of(ring.SIGN)), signers.software(secrets.of(_NEXT))
+    node = msgspec.structs.replace(
+        listed,
+        receipts=Signatory(listed.receipts.name, list(new.keys)),
+        log=_public(secrets, _LOG_NEXT),
+    )
+    shown = NodeCard("xb1", world.now(), node, here.certificate())
+    write_card(session, card, shown, new, {"node": secrets.holder, "step": "asked"}, old)
+
+
+async def _in_force(here: state.State) -> View:
+    """Return what the node's own journal has in force: by that it opens, and by nothing else.
+
+    Custodians may have agreed on more than was handed in, or than the node let in.
+    """
+    from exchange.node.opening import fold  # noqa: PLC0415  (a node's own; else not needed)
+    from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
+
+    store = SqliteStore.open(here.journal, read_only=True)
+    try:
+        return await fold(store, View(anchor=here.settings().anchor))
+    finally:
+        await store.close()
+
+
+def _taken_up(secrets: Secrets, listed: Node) -> Secrets | None:
+    """Return the container with the keys in use that are listed by now; None: none are."""
+    if _NEXT not in secrets.keys:
+        return None
+    fresh = _public(secrets, _NEXT), _public(secrets, _LOG_NEXT)
+    if fresh != (list(listed.receipts.keys), list(listed.log)):
+        return None
+    keys = {**secrets.keys, ring.SIGN: secrets.of(_NEXT), "log": secrets.of(_LOG_NEXT)}
+    kept = {name: found for name, found in keys.items() if name not in (_NEXT, _LOG_NEXT)}
+    return msgspec.structs.replace(secrets, keys=kept)
+
+
+def _public(secrets: Secrets, purpose: str) -> list[Jwk]:
+    return [load(each)[0] for each in secrets.of(purpose)]
+
+
+def _with_next(secrets: Secrets, listed: Node) -> Secrets:
+    """Return the container with keys to come, made once."""
+    if _NEXT in secrets.keys:
+        return secrets
+    fresh = new_signing(suite_of_node(listed), world.randomness)
+    log = [SecretKey(each.alg, world.randomness(SEED_BYTES)) for each in secrets.of("log")]
+    keys = {**secrets.keys, _NEXT: fresh, _LOG_NEXT: log}
+    return msgspec.structs.replace(secrets, keys=keys)
