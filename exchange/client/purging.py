@@ -135,7 +135,7 @@ def stub(item: Delivered, told: Orders, trust: TrustLog) -> Refusal | None:
     order = told.by_entry.get(item.accepted)
     if order is None:
         return None
-    # One that its entry alone tells of is the node's word, and does not say that it be destroyed.
+    # What its entry alone tells of is the node's word, and does not say: destroy it.
     is_withdrawn = (item.header.origin, item.header.id, item.digest) in told.withdrawn
     of = Taken(item.header, item.accepted, item.accepted_ms // 1000, is_withdrawn)
     if not holds(order, of, trust, told.now):
