@@ -14,7 +14,15 @@ from msgspec import Meta
 
 from exchange.errors import Code, Fact, Refusal
 from exchange.model import header
-from exchange.model.bulletin import decoding, kinds, lexical, misfits, shape, template_text
+from exchange.model.bulletin import (
+    decoding,
+    kinds,
+    lexical,
+    misfits,
+    shape,
+    template_text,
+    weighing,
+)
 from exchange.model.bulletin.blocks import Target
 from exchange.model.bulletin.words import SCHEMA
 from exchange.model.codes import Codes, Lang
@@ -170,6 +178,7 @@ def complete(
     values["declares"] = _sorted(values["declares"])
     try:
         bulletin = decoding.decode(_compact(values), codes)
+        weighing.check_written(bulletin)
     except Refusal as refusal:
         raise Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts) from None
     if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:

@@ -91,18 +91,19 @@ def grading(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:
 def quantity(value: Mapping[str, Any], lang: Lang, codes: Codes) -> str:
     """Return a quantity with qualifier, unit, basis, packages and whose count it is."""
     parts = []
+    qualifier = codes.words("qualifiers", str(value["qualifier"]), lang)
     if value.get("value") is not None:
         unit = str(value.get("unit", ""))
         entry = codes.word("units", unit)
         names = ((entry.of if entry is not None else None) or unit).split(" / ")
         symbol = names[-1] if lang == "es" else names[0]
-        qualifier = codes.words("qualifiers", str(value["qualifier"]), lang)
         parts.append(f"{qualifier} {number(value['value'])} {symbol}")
     if value.get("basis") is not None:
         parts.append(codes.words("bases", str(value["basis"]), lang))
     if value.get("packages") is not None:
-        packages = number(value["packages"])
-        parts.append(codes.phrase("packages", lang).format(n=packages))
+        packages = codes.phrase("packages", lang).format(n=number(value["packages"]))
+        # Of packages alone it says how well they are counted.
+        parts.append(packages if value.get("value") is not None else f"{qualifier} {packages}")
     parts.append(codes.words("count-kinds", str(value["count"]), lang))
     return "; ".join(parts)
 

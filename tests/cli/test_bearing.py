@@ -101,7 +101,7 @@ def test_corrected_bulletin_shows_what_became_of_it(exercise, seizure, corrected
 )
 def test_correction_that_does_not_match_is_said_to_loudly(exercise, lang, loud, says):
     target = posted(exercise, "szr-1.es.toml")
-    lie = {"value = 850": "value = 900"}
+    lie = {'count = "field", packages = 34': 'count = "field", packages = 36'}
     draft = exercise.draft("cor-1.es.toml", **lie)
     # Its author is told before anything is sent, where what it corrects can be opened.
     for verb in (("check",), ("post", "--yes")):
@@ -114,10 +114,10 @@ def test_correction_that_does_not_match_is_said_to_loudly(exercise, lang, loud, 
     shown = read(exercise, wrong["id"], lang)
     assert loud in shown
     assert says in shown
-    assert "850 kg" in shown.partition(says)[2]
+    assert "34 " in shown.partition(says)[2]
     told = exercise.at(WATCH, "read", wrong["id"], "--json").json["correction"]
     assert (told["holds"], told["problem"]["code"]) == (False, "target-mismatch")
-    assert told["unfounded"][0]["found"]["value"] == 850
+    assert told["unfounded"][0]["found"]["packages"] == 34
 
 
 def test_state_of_a_bulletin_is_one_word_and_what_ends_it_comes_first():

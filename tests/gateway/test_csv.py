@@ -51,7 +51,7 @@ def test_other_types_are_one_row_for_each_value_with_its_label(name):
 def test_a_seizure_is_one_row_for_the_bulletin_and_one_for_each_repeated_thing():
     made = {row["row"]: row for row in rows(exported("szr-1", "csv"))}
     assert made["bulletin"]["content.event"] == "EX-2026-0107"
-    assert made["content.drugs.1"]["quantity.value"] == "850.0"
+    assert made["content.drugs.1"]["quantity.packages"] == "34"
     assert made["content.drugs.1.logos.1"]["value"] == "EXERCISE STAR"
     assert made["content.arrested.2"]["age_band"] == "30-44"
 

@@ -61,6 +61,12 @@ def verdict(data: bytes | dict[str, Any]) -> Refusal | None:
     return None
 
 
+def told_at(data: bytes | dict[str, Any]) -> tuple[str, Any] | None:
+    """Return where and by which rule decoding refuses, or None where it does not."""
+    refusal = verdict(data)
+    return None if refusal is None else (refusal.at, refusal.facts.get("expected"))
+
+
 def said(data: bytes | dict[str, Any]) -> tuple[str, str]:
     """Return the code and the pointer of the refusal; fails where there is none."""
     refusal = verdict(data)

@@ -33,9 +33,15 @@ CONTRADICTIONS = {
     ),
     "counted-once": ("sta-2", "/content/counts/1/type", "voi", "/content/counts"),
     "estimated-not-exact": (
-        "szr-1",
-        "/content/drugs/0/quantity/qualifier",
-        "exact",
+        "szr-2",
+        "/content/drugs/0/quantity",
+        {
+            "qualifier": "exact",
+            "count": "field",
+            "value": 9,
+            "unit": "kg",
+            "basis": "estimated",
+        },
         "/content/drugs/0/quantity/qualifier",
     ),
     "extent": (
@@ -57,7 +63,7 @@ CONTRADICTIONS = {
         "/content/links/0/from_ref",
     ),
     "more-than-nothing": (
-        "szr-1",
+        "szr-2",
         "/content/drugs/0/quantity/value",
         0,
         "/content/drugs/0/quantity/value",

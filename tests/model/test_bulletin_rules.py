@@ -231,14 +231,14 @@ BREAKS = {
         "/title/translations",
     ),
     "unit-with-value": (
-        "szr-1",
+        "szr-2",
         "/content/drugs/0/quantity/unit",
         ...,
         "/content/drugs/0/quantity/unit",
     ),
     "vessel-described": ("voi-1", "/content/vessel", {}, "/content/vessel"),
     "weighed-beside-packages": (
-        "szr-1",
+        "szr-2",
         "/content/drugs/0/quantity/basis",
         ...,
         "/content/drugs/0/quantity/basis",

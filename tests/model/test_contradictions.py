@@ -54,7 +54,17 @@ HONEST = {
         ("sta-2", "/content/published/0/year", 2014),
     ],
     "estimated-not-exact": [
-        ("szr-1", "/content/drugs/0/quantity/qualifier", "at-least"),
+        (
+            "szr-2",
+            "/content/drugs/0/quantity",
+            {
+                "qualifier": "at-least",
+                "count": "field",
+                "value": 9,
+                "unit": "kg",
+                "basis": "estimated",
+            },
+        ),
         ("szr-2", "/content/drugs/0/quantity/qualifier", "estimate"),
     ],
     "extent": [
@@ -91,8 +101,8 @@ HONEST = {
         ),
     ],
     "more-than-nothing": [
-        ("szr-1", "/content/drugs/0/quantity/value", 0.001),
-        ("szr-1", "/content/drugs/0/quantity/packages", 0),
+        ("szr-2", "/content/drugs/0/quantity/value", 0.001),
+        ("szr-2", "/content/drugs/0/quantity/packages", 0),
         ("szr-1", "/content/goods_seized/0/n", ...),
         ("sta-2", "/content/drug_totals/0/quantity/value", 0),
         ("sta-2", "/content/arrests", 0),

@@ -105,9 +105,10 @@ def test_text_without_translation_is_shown_as_written_and_says_so():
     assert "EJERCICIO lancha [no translation into English; original in Spanish]" in text
 
 
-def test_packages_are_shown_as_packages_beside_the_weight():
-    text = page(example("szr-1"), "en", CODES, width=200)
-    assert "about (estimate) 850 kg; estimated, not weighed; 34 packages; FIELD count" in text
+def test_packages_are_shown_as_packages_alone_and_beside_a_weight():
+    assert "exactly 34 packages; FIELD count" in page(example("szr-1"), "en", CODES, width=200)
+    text = page(example("szr-2"), "en", CODES, width=200)
+    assert "412.75 kg; bulk weight, with packaging; 360 packages; OFFICIAL count" in text
 
 
 def test_a_number_is_well_formed_never_verified():
@@ -117,7 +118,7 @@ def test_a_number_is_well_formed_never_verified():
 def test_a_correction_shows_field_before_and_after_in_words():
     text = squeezed(page(example("cor-1"), "es", CODES, width=200))
     assert "Contenido > Drogas 1 > Cantidad" in text
-    assert "Antes: alrededor de (estimación) 850 kg" in text
+    assert "Antes: exactamente 34 bultos" in text
     assert "Después: exactamente 811.4 kg; peso bruto, con embalaje" in text
     assert "(no consta)" in text
 

@@ -14,6 +14,7 @@ from exchange.model.bulletin import (
     operational,
     operations,
     shape,
+    weighing,
 )
 from exchange.model.bulletin.kinds import Voi, seen_at
 
@@ -57,7 +58,8 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     ``port-unknown`` (well-formed, but not in our list of ports), ``date-far`` (years from its
     issue), ``after-issue`` (said to have happened, and later than its issue),
     ``due-before-issue`` (nobody can answer by then), ``over-before-issue`` (an authorization, a
-    window or a plan that had ended when it was issued), ``observed-apart`` (over a day from
+    window or a plan that had ended when it was issued), ``packages-as-weight`` (as many
+    kilograms as packages of that drug), ``observed-apart`` (over a day from
     when the content says it happened), ``network-bare`` (nobody and nothing of it is listed),
     ``position-swapped`` and ``position-hemisphere`` (outside the region, and inside it with
     latitude and longitude, or east and west, exchanged).
@@ -110,6 +112,7 @@ def _struct(value: object, at: str, look: _Look) -> Iterator[Indicator]:
             yield from _happened(value.at, f"{at}/at", look)
         case operational.Seizure():
             yield from _happened(value.seized_at, f"{at}/seized_at", look)
+            yield from _multiplied(value.drugs, f"{at}/drugs")
         case boarding.BoardingResult():
             yield from _happened(value.ended_at, f"{at}/ended_at", look)
         case _:
@@ -142,6 +145,14 @@ def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator
     ahead = 0 if when is None else when.timestamp() - look.issued
     if _SKEW_S < ahead <= look.years * _YEAR_S:
         yield Indicator("after-issue", at, {})
+
+
+def _multiplied(drugs: list[operational.DrugSeized], at: str) -> Iterator[Indicator]:
+    for place, each in enumerate(drugs):
+        weight_kg = weighing.kilograms(each.quantity)
+        counts = [other.quantity.packages for other in drugs if other.drug == each.drug]
+        if any(weighing.is_as_many(weight_kg, packages) for packages in counts):
+            yield Indicator("packages-as-weight", f"{at}/{place}/quantity/value", {})
 
 
 def _over(when: datetime, at: str, look: _Look) -> Iterator[Indicator]:

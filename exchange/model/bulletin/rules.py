@@ -23,6 +23,7 @@ from exchange.model.bulletin import (
     people_rules,
     records,
     requests,
+    weighing,
 )
 from exchange.model.bulletin import shape as shapes
 from exchange.model.bulletin.checkdigits import FORMS
@@ -65,12 +66,12 @@ _SHARED = (
     "unit-with-value",
     "vessel-described",
     "visible",
-    "weighed-beside-packages",
 )
-_THEMES = (case_rules, people_rules, contradictions)
+_THEMES = (case_rules, people_rules, contradictions, weighing)
 RULES = tuple(sorted({*_SHARED, *FORMS, *(rule for theme in _THEMES for rule in theme.RULES)}))
 
 
+_GUARDS = people_rules.GUARDS | weighing.GUARDS
 # Forms of what people write. Letters, digits, punctuation and symbols are seen; some letters of
 # Hangul and the empty cell of Braille only fill a place.
 _WRITTEN = frozenset({"line", "prose"})
@@ -144,7 +145,7 @@ def _members(value: Any, at: str, look: _Look) -> None:
         inner = getattr(value, name)
         if inner is not None:
             _walk(shape, inner, f"{at}/{name}", look)
-    guard = people_rules.GUARDS.get(struct)
+    guard = _GUARDS.get(struct)
     if guard is not None:
         guard(value, at)
     if look.joins and at not in look.around:
@@ -207,9 +208,6 @@ def _place(place: blocks.Place, at: str) -> None:
 def _quantity(quantity: blocks.Quantity, at: str) -> None:
     must(quantity.value is not None or quantity.packages is not None, at, "quantity-something")
     must((quantity.value is None) == (quantity.unit is None), f"{at}/unit", "unit-with-value")
-    if quantity.value is not None and quantity.packages is not None:
-        # Else a reader could not tell a weight from packages multiplied by a guess.
-        must(quantity.basis is not None, f"{at}/basis", "weighed-beside-packages")
     if quantity.count == "official":
         must(quantity.basis != "estimated", f"{at}/basis", "official-weighed")
 
@@ -258,6 +256,7 @@ def _told(content: amendments.Correction, look: _Look) -> None:
     """Hold what a correction tells to the type it corrects, as if it stood there."""
     for place in range(len(content.changes)):
         corrections.check_place(content, place, look.unknown)
+    quoted: dict[str, Any] = {}
     for side in corrections.sides(content):
         if side.form is None or side.holder is None:
             continue
@@ -268,6 +267,10 @@ def _told(content: amendments.Correction, look: _Look) -> None:
         guard = people_rules.OF_MEMBER.get((side.holder.struct, name))
         if guard is not None:
             guard(value, side.at)
+        if side.is_past:
+            quoted[side.change.pointer] = value
+        else:
+            weighing.check_replaced(quoted.get(side.change.pointer), value, side.at)
 
 
 def _response(response: records.ResponseTime, at: str) -> None:
