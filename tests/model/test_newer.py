@@ -267,6 +267,29 @@ def test_whoever_a_newer_version_names_is_guarded_wherever_that_is(where):
     assert caught.value.facts["expected"] == "person-named"
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("ref", ...),
+        ("review_by", ...),
+        ("person_role", None),
+        ("birth_date", "x"),
+        ("aliases", None),
+        ("documents", "x"),
+        ("protections", ["asylum-seeker", "minor", "victim", "stateless"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "where", ["member", "behind another", "type", "correction", "correction of a type"]
+)
+def test_nobody_passes_unguarded_by_one_member_that_is_not_as_it_was(where, member, value):
+    somebody = put(plain("smg-1")["content"]["persons"][1], f"/{member}", value)
+    for declares in ([], ["persons", "protected-person"]):
+        code, at = refused(newer(hidden(where, somebody) | {"declares": declares}))
+        assert code in (Code.WRONG_TYPE, Code.WRONG_VALUE, Code.MISSING_MEMBER)
+        assert f"/{member}" in at
+
+
 def test_the_content_as_a_whole_is_not_corrected_in_any_version():
     content = plain("smg-1")["content"]
     values = correcting("smg-1", ("/content", content, {**content, "weather": 1}))

@@ -7,7 +7,7 @@ and is held to what belongs there.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from exchange.model.bulletin.amendments import Change, Correction
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
-
-T = TypeVar("T")
 
 # A file is sealed to its bulletin's id: a correction brings its own.
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
@@ -56,10 +54,15 @@ class Side(NamedTuple):
         """
         if self.form is None:
             refuse(self.at, "change-pointer")
-        return _typed(self.form, self.value, self.at)
+        return typed(self.form, self.value, self.at)
 
 
-def _typed(form: Shape, value: Any, at: str) -> Any:
+def typed(form: Shape, value: Any, at: str) -> Any:
+    """Return any value as what a shape says, without members that it has not.
+
+    Raises:
+        Refusal: it does not read as that.
+    """
     return misfits.converted(form, known(form, value), at, lambda inner: shape.at(form, inner))
 
 
@@ -102,20 +105,9 @@ def as_written(kind: str, pointer: str, value: Any) -> Any:
     if form is None or value is None:
         return value
     try:
-        return msgspec.to_builtins(_typed(form, value, ""))
+        return msgspec.to_builtins(typed(form, value, ""))
     except Refusal:
         return value
-
-
-def reads_as(struct: type[T], value: Any) -> T | None:
-    """Return any value as a struct, without members that it has not; None where it is none."""
-    kind: type = struct
-    form = shape.of_struct(kind)
-    try:
-        found = _typed(form, value, "") if isinstance(value, dict) else None
-    except Refusal:
-        return None
-    return found if isinstance(found, struct) else None
 
 
 def known(form: Shape, value: Any) -> Any:

@@ -65,10 +65,11 @@ def persons(
     """Yield everybody a bulletin names, with the JSON pointer of each.
 
     What a correction says of a person names them too, as it was and as it is; and so does what
-    is ``unknown`` here, of a newer version, wherever it reads as a person.
+    is ``unknown`` here, of a newer version, wherever it has a person's role.
 
     Raises:
-        Refusal: what a correction tells is not of the type of its place.
+        Refusal: what a correction tells is not of the type of its place, or what has a role in
+            the event does not read as a person.
     """
     if isinstance(bulletin.content, amendments.Correction):
         for side in corrections.sides(bulletin.content):
@@ -83,24 +84,32 @@ def _apart(
     bulletin: AnyBulletin, unknown: Iterable[Unknown]
 ) -> Iterator[tuple[str, people.Person]]:
     """Yield whoever stands where a newer version has a place, and we know of none."""
+    for at, found in _unplaced(bulletin, unknown):
+        # A newer version may only add to a person: what reads as none hides somebody.
+        if "person_role" in found:
+            yield at, corrections.typed(shape.of_struct(people.Person), found, at)
+
+
+def _unplaced(
+    bulletin: AnyBulletin, unknown: Iterable[Unknown]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every object that stands where we know of no place, with its JSON pointer."""
     for each in unknown:
-        yield from _somebody(each.value, each.at)
+        yield from _objects(each.value, each.at)
     if isinstance(bulletin.content, amendments.Correction):
         for side in corrections.sides(bulletin.content):
             if side.form is None:
-                yield from _somebody(side.value, side.at)
+                yield from _objects(side.value, side.at)
 
 
-def _somebody(value: Any, at: str) -> Iterator[tuple[str, people.Person]]:
-    person = corrections.reads_as(people.Person, value)
-    if person is not None:
-        yield at, person
+def _objects(value: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(value, dict):
+        yield at, value
         for name, inner in value.items():
-            yield from _somebody(inner, f"{at}/{name}")
+            yield from _objects(inner, f"{at}/{name}")
     elif isinstance(value, list):
         for place, inner in enumerate(value):
-            yield from _somebody(inner, f"{at}/{place}")
+            yield from _objects(inner, f"{at}/{place}")
 
 
 def _named(form: Shape, value: Any, at: str) -> Iterator[tuple[str, people.Person]]:
