@@ -100,8 +100,8 @@ def _in_force(view: View) -> Mapping[Nation, Custodians]:
 def _circles(view: View, wanted: Wanted) -> dict[Nation, Custodians]:
     """Return the custodians of each nation as they shall be."""
     listed = {each.name for circle in _in_force(view).values() for each in circle.signatories}
-    # A name is never given again, not even with new keys: it says who signed what.
-    known = set(listed)
+    # A name is never given again: it says who signed what, also of who has left.
+    known = set(view.owners.values())
     for place, card in enumerate(wanted.custodians):
         if card.signatory.name in known:
             raise Refusal(Code.TRUST_INVALID, f"/custodians/{place}", name=card.signatory.name)

@@ -213,6 +213,8 @@ class Change(NamedTuple):
     documents: tuple[Document | Subscription, ...] = ()
     custodians: Mapping[str, Mapping[Nation, Custodians]] = {}
     nodes: Mapping[str, Signatory] | None = None
+    # Whose each key is, by its thumbprint: see ``View.owners``.
+    owners: Mapping[str, str] = {}
     # What is in force no more: of nodes that the root has taken off, or given new keys.
     over: tuple[str, ...] = ()
 
@@ -224,6 +226,8 @@ class View(msgspec.Struct, frozen=True):
     ``files`` are the metadata in force: ``root``, ``targets``, ``pa``, ``us``, and of each node
     ``snapshots/NODE`` and ``timestamps/NODE``. ``custodians`` are those of the first four, and
     ``online`` the nodes that the root lists, with the keys that they sign timestamps by.
+    ``owners`` says whose each key of theirs is, by its thumbprint: of all there ever were, a
+    custodian's name or ``nodes/NODE``.
     ``tenures`` are all documents that a node had, ``agreements`` all arrangements that there
     were, each with the entry since which.
     Immutable: a view that was handed out never changes under its holder.
@@ -235,6 +239,7 @@ class View(msgspec.Struct, frozen=True):
     files: Mapping[str, InForce] = {}
     custodians: Mapping[str, Mapping[Nation, Custodians]] = {}
     online: Mapping[str, Signatory] = {}
+    owners: Mapping[str, str] = {}
     arrangement: Arrangement | None = None
     nodes: dict[str, Node] = {}
     tenures: dict[str, tuple[tuple[int, Node], ...]] = {}
@@ -374,6 +379,7 @@ class View(msgspec.Struct, frozen=True):
             files=files,
             custodians={**self.custodians, **change.custodians},
             online=online,
+            owners=change.owners or self.owners,
         )
         for document in change.documents:
             view = _remembering(view.with_document(document), document, index)

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from tuf.api.metadata import Metadata
 
-    from exchange.model.identity import Nation
+    from exchange.model.identity import Nation, Signatory
     from exchange.model.metadata import Bundle, Named
     from exchange.model.trust import Document
+    from exchange.model.view import Custodians
 
 __all__ = ["apply", "follow", "foresee", "judge", "paths_of", "place_of", "suite_of_node"]
 
@@ -175,7 +176,7 @@ def _root(came: _Came, read: Root) -> Change:
     if came.bundle.lines or not read.consistent_snapshot:
         raise Refusal(Code.TRUST_INVALID, "/files")
     next_version("root", read.version, view)
-    told: dict[str, Mapping[Nation, Any]] = {
+    told: dict[str, Mapping[Nation, Custodians]] = {
         name: trust_roles.custodians(
             role, read.keys, list(ALPHA3), f"{at}/{name}", is_known=came.is_known
         )
@@ -188,7 +189,7 @@ def _root(came: _Came, read: Root) -> Change:
         raise Refusal(Code.TRUST_INVALID, f"{at}/snapshot")
     listed = (roles.root, roles.targets, roles.timestamp)
     trust_roles.check_no_others(read.keys, listed, "/signed")
-    _check_apart(told, nodes)
+    owners = _owners(view, told, nodes, at)
     file = parsed(came.bundle.raw, "root", came.now)
     terms = [mandate(file.signed, "root", roles.root)]
     if before := view.files.get("root"):
@@ -203,26 +204,44 @@ def _root(came: _Came, read: Root) -> Change:
         (_in_force("root", came.bundle, file, signed_by),),
         custodians=told,
         nodes=nodes,
+        owners=owners,
         over=tuple(f"{kind}/{name}" for name in gone for kind in ("snapshots", "timestamps")),
     )
 
 
-def _check_apart(told: Mapping[str, Mapping[Nation, Any]], nodes: Mapping[str, Any]) -> None:
-    """Refuse a key of two owners: of both nations, or of a custodian and a node."""
-    owners: dict[str, str] = {}
-    for role in told.values():
-        for nation, circle in role.items():
-            for each in circle.signatories:
-                for key in each.keys:
-                    if owners.setdefault(key.kid, nation) != nation:
-                        raise Refusal(Code.TRUST_INVALID, "/signed/roles", name=each.name)
-    for node in nodes.values():
+def _owners(
+    view: View,
+    told: Mapping[str, Mapping[Nation, Custodians]],
+    nodes: Mapping[str, Signatory],
+    at: str,
+) -> dict[str, str]:
+    """Return whose each key is, of all that were ever listed and of those that come.
+
+    A custodian has one name and one set of keys for good, in every file: what is signed by a
+    name would else mean two people, and one nation could sign under the other's names. A node
+    may get other keys, never somebody's.
+
+    Raises:
+        Refusal: ``trust-invalid``: a key is another's, or a name came with other keys.
+    """
+    owners = dict(view.owners)
+    circles = (circle for role in told.values() for circle in role.values())
+    for each in (each for circle in circles for each in circle.signatories):
+        mine = {key.kid for key in each.keys}
+        before = {kid for kid, owner in owners.items() if owner == each.name}
+        if mine != before and (before or owners.keys() & mine):
+            raise Refusal(Code.TRUST_INVALID, at, name=each.name)
+        owners |= dict.fromkeys(mine, each.name)
+    for name, node in nodes.items():
         for key in node.keys:
-            if key.kid in owners:
-                raise Refusal(Code.TRUST_INVALID, "/signed/roles/timestamp", name=node.name)
+            if owners.setdefault(key.kid, f"nodes/{name}") != f"nodes/{name}":
+                raise Refusal(Code.TRUST_INVALID, f"{at}/timestamp", name=name)
+    return owners
 
 
-def _mandate_in_force(file: InForce, role: str, circles: Mapping[Nation, Any]) -> Mandate:
+def _mandate_in_force(
+    file: InForce, role: str, circles: Mapping[Nation, Custodians]
+) -> Mandate:
     groups: dict[str, tuple[list[Named], int]] = {
         nation: ([named(each.name, each.keys) for each in circle.signatories], circle.threshold)
         for nation, circle in circles.items()
@@ -246,10 +265,11 @@ def _targets(came: _Came, read: Targets) -> Change:
     if above is None:
         raise Refusal(Code.TRUST_INVALID, "", name=delegator)
     next_version(role, read.version, view)
-    told: dict[str, Mapping[Nation, Any]] = {}
-    nation = None
+    told: dict[str, Mapping[Nation, Custodians]] = {}
+    nation, owners = None, view.owners
     if read.nation is msgspec.UNSET:
         told = _delegated(read, is_known=came.is_known)
+        owners = _owners(view, told, {}, "/signed/delegations")
     else:
         nation = read.nation
         if read.delegations is not msgspec.UNSET:
@@ -260,10 +280,10 @@ def _targets(came: _Came, read: Targets) -> Change:
     _check_listed(read, file, above, view)
     documents = _documents(came, read, nation)
     held = _in_force(role, came.bundle, file, signed_by)
-    return Change(role, read.version, came.digest, (held,), documents, told)
+    return Change(role, read.version, came.digest, (held,), documents, told, owners=owners)
 
 
-def _delegated(read: Targets, *, is_known: bool) -> dict[str, Mapping[Nation, Any]]:
+def _delegated(read: Targets, *, is_known: bool) -> dict[str, Mapping[Nation, Custodians]]:
     """Return who signs each nation's role; the top level names exactly these two."""
     at = "/signed/delegations"
     if read.delegations is msgspec.UNSET:
@@ -271,7 +291,7 @@ def _delegated(read: Targets, *, is_known: bool) -> dict[str, Mapping[Nation, An
     roles, keys = read.delegations.roles, read.delegations.keys
     if [role.name for role in roles] != list(ALPHA3):
         raise Refusal(Code.TRUST_INVALID, f"{at}/roles", expected=", ".join(ALPHA3))
-    told: dict[str, Mapping[Nation, Any]] = {}
+    told: dict[str, Mapping[Nation, Custodians]] = {}
     for place, role in enumerate(roles):
         where = f"{at}/roles/{place}"
         if role.paths != paths_of(role.name) or not role.terminating:

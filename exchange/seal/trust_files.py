@@ -44,7 +44,7 @@ def check(  # noqa: PLR0913  (where it was listed, and under what)
         raise Refusal(Code.OVERSIZED, at, limit=trust.MAX_TRUST_BYTES, found=len(raw))
     try:
         document = trust.decode(raw)
-        places = _check(document, path, nation)
+        places = _check(document, path, nation, view)
         if not is_known:
             for where, key, is_signing in _keys(document):
                 (check_signature_key if is_signing else check_wrap_key)(key, where)
@@ -56,7 +56,7 @@ def check(  # noqa: PLR0913  (where it was listed, and under what)
     return document
 
 
-def _check(document: Document, path: str, nation: Nation | None) -> dict[str, str]:
+def _check(document: Document, path: str, nation: Nation | None, view: View) -> dict[str, str]:
     """Return the places of a member's keys, once the document may be what it says."""
     places: dict[str, str] = {}
     match document:
@@ -68,6 +68,7 @@ def _check(document: Document, path: str, nation: Nation | None) -> dict[str, st
             if document.nation != nation or document.node.partition("-")[0] != nation:
                 raise Refusal(Code.TRUST_INVALID, "/node", name=document.node)
             check_suite(document.receipts, suite_of_node(document), "/receipts")
+            _check_own(document, view)
             if [key.alg for key in document.log] != ["Ed25519", ML_DSA_44.name]:
                 raise Refusal(Code.TRUST_INVALID, "/log", expected="Ed25519, ML-DSA-44")
         case Member():
@@ -77,6 +78,14 @@ def _check(document: Document, path: str, nation: Nation | None) -> dict[str, st
     if trust.path_of(document) != path:
         raise Refusal(Code.TRUST_INVALID, "", name=path)
     return places
+
+
+def _check_own(node: Node, view: View) -> None:
+    """Refuse a node's key that the root, or the file above it, lists as another's."""
+    mine = f"nodes/{node.node}"
+    for at, keys in (("/receipts", node.receipts.keys), ("/log", node.log)):
+        if any(view.owners.get(key.kid, mine) != mine for key in keys):
+            raise Refusal(Code.TRUST_INVALID, at, name=node.node)
 
 
 def _check_version(document: Document, view: View) -> None:

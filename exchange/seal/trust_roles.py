@@ -166,6 +166,9 @@ def custodians(
             _signatory(each, keys, f"{place}/signatories/{number}", is_known=is_known)
             for number, each in enumerate(circle.signatories)
         ]
+        # The name says whose it is wherever it is shown, also where the nation is not.
+        if strange := [each.name for each in people if each.name.partition("-")[0] != nation]:
+            raise Refusal(Code.TRUST_INVALID, f"{place}/signatories", name=strange[0])
         if len({each.name for each in people}) < max(circle.threshold, len(people)):
             raise Refusal(Code.TRUST_INVALID, f"{place}/threshold")
         sizes += sorted(len(each.keys) for each in people)[: circle.threshold]

@@ -367,6 +367,23 @@ def test_name_of_a_custodian_is_never_given_again(made):
         assert refused(made.propose, wanted).code is Code.TRUST_INVALID
 
 
+def test_name_is_not_given_again_to_another_after_its_owner_left(made):
+    """Minutes and `signed by` would mean two people; nobody's program lets it in."""
+    third = joined(made, "pa-custodian-3")
+    made.take(Wanted(custodians=third, retire=[PA[1]]), (*NAMES, "pa-custodian-3"))
+    old = made.cards([PA[1]])
+    for cards_again in (old, joined(made, PA[1])):
+        assert refused(made.propose, Wanted(custodians=cards_again)).code is Code.TRUST_INVALID
+    circles = dict(made.view.custodians["root"])
+    people = (*circles["pa"].signatories, cards_again[0].signatory)
+    circles["pa"] = circles["pa"]._replace(signatories=tuple(sorted(people, key=str)))
+    root = trust_making.root(3, UNTIL, circles, made.view.online)
+    part = Part(metadata.encode(root), [])
+    forged = proposal.encode(proposal.base_of(made.view), NOW, [part])
+    refusal = refused(made.steps, proposal.read(forged))
+    assert (refusal.code, refusal.facts["name"]) == (Code.TRUST_INVALID, PA[1])
+
+
 def test_who_is_no_custodian_cannot_be_retired(made):
     assert refused(made.propose, Wanted(retire=["pa-custodian-7"])).code is (
         Code.NOT_A_CUSTODIAN

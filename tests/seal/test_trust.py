@@ -18,7 +18,7 @@ from tests.builders import COAST, FOUNDED, MINSA, NOW, OPS
 from tests.vectors import trusting
 from tests.vectors.case import Case, answer, posted
 from tests.vectors.listing import LISTING
-from tests.vectors.trusting import rearrangement, respelled
+from tests.vectors.trusting import rearrangement, respelled, successor
 
 WORLD = builders.world()
 
@@ -58,10 +58,6 @@ def test_anchor_covers_the_signatures_too() -> None:
 
 def test_root_is_not_taken_twice() -> None:
     assert judged(WORLD.documents[0], WORLD.view) == Code.STALE_VERSION
-
-
-def successor() -> builders.Founder:
-    return builders.Founder(builders.Randomness("successor"), FOUNDED)
 
 
 def all_of(founder: builders.Founder) -> list[jws.Signer]:

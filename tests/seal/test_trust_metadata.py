@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from exchange.model.view import View
 from exchange.seal import es384, trust, trust_keys, trust_making
 from tests import builders
 from tests.builders import NOW, OPS, SoftwareSigner, World
-from tests.vectors.trusting import rearrangement, respelled
+from tests.vectors.trusting import delegated, rearrangement, respelled, successor
 
 WORLD = builders.world()
 PA = SoftwareSigner.of(WORLD.node.of("sign"))
@@ -52,6 +53,48 @@ def test_node_has_no_custodian_s_key() -> None:
     custodian = WORLD.founder.circles["pa"].signatories[0]
     made = trust_making.root(2, WORLD.founder.expires, WORLD.founder.circles, {"pa": custodian})
     assert judged(WORLD.signed(made)) == (Code.TRUST_INVALID, "/signed/roles/timestamp")
+
+
+PANAMA = WORLD.founder.circles["pa"].signatories
+AT = (Code.TRUST_INVALID, "/signed/delegations")
+
+
+def test_nations_own_file_is_not_signed_by_the_others_keys() -> None:
+    """Else one nation signs the other's directory alone from then on."""
+    assert trust.judge(delegated(WORLD), WORLD.view, NOW)
+    fresh = tuple(replace(each, name=f"us-other-{n}") for n, each in enumerate(PANAMA))
+    assert judged(delegated(WORLD, us=lambda _: fresh)) == AT
+
+
+def _instead(people: tuple[Signatory, ...], _: object) -> tuple[Signatory, ...]:
+    return people
+
+
+def test_name_of_a_custodian_has_the_same_keys_in_every_file() -> None:
+    strangers = successor("strangers").circles["pa"].signatories
+    assert trust.judge(delegated(WORLD, pa=lambda _: strangers), WORLD.view, NOW)
+    for people in (strangers, PANAMA[::-1]):
+        renamed = tuple(replace(a, name=b.name) for a, b in zip(people, PANAMA, strict=True))
+        assert judged(delegated(WORLD, pa=partial(_instead, renamed))) == AT
+
+
+def test_name_of_a_custodian_says_the_nation() -> None:
+    theirs = successor("strangers").circles["us"].signatories
+    foreign = tuple(replace(each, name=f"pa-{each.name}") for each in theirs)
+    at = "/signed/delegations/roles/1/custodians/us/signatories"
+    assert judged(delegated(WORLD, us=lambda _: foreign)) == (Code.TRUST_INVALID, at)
+
+
+def test_nodes_key_signs_no_nations_own_file() -> None:
+    node = replace(WORLD.view.online["pa"], name="pa-other")
+    assert judged(delegated(WORLD, pa=lambda _: (node, PANAMA[1]))) == AT
+
+
+def test_node_has_no_custodian_s_key_in_its_own_document_either() -> None:
+    node = replace(WORLD.view.nodes["pa"], version=2)
+    receipts = replace(node.receipts, keys=list(PANAMA[0].keys))
+    raw = WORLD.founder.of_nation(WORLD.view, "pa", [replace(node, receipts=receipts)])
+    assert judged(raw) == (Code.TRUST_INVALID, "/files/0/receipts")
 
 
 def top() -> Targets:
