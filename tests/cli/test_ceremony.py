@@ -5,6 +5,8 @@ Each person has a machine (a folder, a home, a passphrase) of their own; files a
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 import signal
@@ -16,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exchange import resources
-from exchange.custody import words
+from exchange.custody import container, words
 from tests.cli.delegation import TEMPLATES, Person
 from tests.cli.exercise import free_port
 
@@ -324,9 +326,34 @@ def test_endpoint_that_custodians_suspend_is_shut_out_by_the_running_node(played
     assert refused.code == 1, refused.out
 
 
+def sealed_in(path):
+    """Whose keys a file holds sealed, whatever it is called; None: it is no container."""
+    try:
+        return json.loads(path.read_bytes())["holder"]
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def spellings(seed):
+    """A secret as it may stand in a file: as it is, in base64 of either kind, in hex."""
+    text = [each(seed).rstrip(b"=") for each in (base64.b64encode, base64.urlsafe_b64encode)]
+    return [seed, *text, seed.hex().encode(), seed.hex().upper().encode()]
+
+
 def test_no_custodian_left_a_key_on_another_machine(played):
-    """Of each machine, only its own containers; and no key is in anything that travelled."""
-    for person in played.people.values():
-        held = {path.name for path in person.folder.rglob("*.xk")}
-        assert held <= {"keys.xk", "us-custodian-2.shared.xk"}
+    """Sealed keys lie on their holder's machine alone, and no secret in the clear anywhere."""
+    everybody = (*played.people.values(), played.node, played.ops, played.watch)
+    files = [path for each in everybody for path in each.folder.rglob("*") if path.is_file()]
+    found = [(path, holder) for path in files if (holder := sealed_in(path))]
+    for path, holder in found:
+        folder = path.relative_to(played.secretary.folder.parent).parts[0]
+        assert folder == {OPS: "ops", WATCH: "watch", "pa": "node"}.get(holder, holder), path
+    assert {holder for _, holder in found} == {*EVERYBODY, "pa", OPS, WATCH}
+    contents = [(path, path.read_bytes()) for path in files]
+    for person, name in (*((each, "keys.xk") for each in everybody if each is not played.node),
+                         (played.node, "state/node.xk")):  # fmt: skip
+        secrets = container.unseal(person.read(name), f"{person.name}'s own passphrase")
+        for seed in (key.seed for keys in secrets.keys.values() for key in keys):
+            for spelled in spellings(seed):
+                assert [path for path, raw in contents if spelled in raw] == []
     assert os.environ.get("EXCHANGE_PASSPHRASE") is None
