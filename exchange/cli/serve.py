@@ -95,7 +95,9 @@ async def opened(
     settings = here.settings()
     allowance = Allowance(kept_bytes=settings.kept_bytes)
     secrets = here.secrets()
-    session_key = here.session_key(world.randomness(32))
+    # Made anew at each start, and never on disk: whoever copies the folder, without any
+    # passphrase, could make anybody's token. Callers prove possession once more.
+    session_key = world.randomness(32)
     with ThreadPoolExecutor(2, thread_name_prefix="consider") as executor:
         async with Courier() as courier:
             node = await Node.open(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from exchange.cli.home import unsealed, write_private
+from exchange.cli.home import unsealed
 from exchange.errors import Code, Fault
 from exchange.model.identity import Count, digest
 from exchange.store.quota import KEPT_BYTES
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exchange.custody.container import Secrets
 
 SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
-JOURNAL, SESSION_KEY, TRUST = "journal.db", "session.key", "trust"
+JOURNAL, TRUST = "journal.db", "trust"
 BLOBS, SIGNED, COSIGNED = "blobs", "signed.note", "cosigned.note"
 # Which second place was shipped to last.
 SHIPPED_TO = "shipped-to"
@@ -112,13 +112,6 @@ class State:
     def certificate(self) -> str:
         """Return the server certificate (PEM)."""
         return (self.folder / CERTIFICATE).read_text(encoding="ascii")
-
-    def session_key(self, randomness: bytes) -> bytes:
-        """Return the key of nonces and tokens; made at the first start."""
-        path = self.folder / SESSION_KEY
-        if not path.exists():
-            write_private(path, randomness)
-        return path.read_bytes()
 
     def documents(self) -> list[bytes]:
         """Return the trust documents that lie here to be taken in, in order of their names."""

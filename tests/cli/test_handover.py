@@ -113,6 +113,11 @@ def test_proof_from_after_it_verifies_too_and_an_altered_one_does_not(made):
     assert verified(made, str(other)) == 5
 
 
+def test_whoever_copies_the_folder_without_a_passphrase_makes_no_tokens(made):
+    """The key of sessions is made at each start, and lies nowhere."""
+    assert not (made.place.node / "session.key").exists()
+
+
 def test_keys_that_the_journal_does_not_list_yet_replace_none_that_it_does(made):
     """Approved by custodians, said again, and not handed in: the node needs its old keys."""
     assert made.approved["step"] == "asked"

@@ -77,7 +77,7 @@ def gather(here: State, sink: Sink, told: Told, *, with_keys: bool) -> None:
 def files(here: State, *, with_keys: bool) -> list[str]:
     """Return the names of the small files that are backed up.
 
-    The session key is not among them: callers open new sessions, and a token that the old node
+    The session key is in no file: callers open new sessions, and a token that the old node
     gave is no good at the new one.
     """
     trust = sorted(path.name for path in (here.folder / state.TRUST).glob("*.trust"))
