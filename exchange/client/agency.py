@@ -413,8 +413,9 @@ class Agency:
     def _ours(self) -> opening.Ours:
         opens = [*self.keys.openers, *self.keys.destroyed]
         endpoint, codes = self.profile.endpoint, self.world.codes
-        orders, consents = self.inbox.orders, self.inbox.consents
-        return opening.Ours(endpoint, opens, self.trust, codes, orders, consents)
+        box = self.inbox
+        known = (box.orders, box.consents, box.headers)
+        return opening.Ours(endpoint, opens, self.trust, codes, *known)
 
     async def follow(
         self, after: int = -1, trouble: Trouble = following.untroubled

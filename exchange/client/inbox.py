@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from exchange.client.opening import Ours
     from exchange.client.reading import Consented, Item
     from exchange.errors import Fault
+    from exchange.model.header import Header
 
 
 # Says so, in the facts of an entry.
@@ -62,6 +63,8 @@ class Inbox:
         self._looked = 0
         # What was to be purged when the inbox was looked at last.
         self.orders = purging.Orders()
+        # Headers of what was in it then, by their digests.
+        self.headers: dict[str, Header] = {}
 
     async def _fetched(self) -> int:
         """Hold the next page, held to its promise, and return how many items it had.
@@ -135,7 +138,10 @@ class Inbox:
         ours, now = self._ours(), self._agency.world.now()
         items = reading.verify_all(self.held.items(), ours.endpoint, ours.trust)
         self.orders = purging.orders(items, now)
-        ours = ours._replace(orders=self.orders)
+        self.headers = {
+            each.digest: each.header for each in items if isinstance(each, reading.Delivered)
+        }
+        ours = ours._replace(orders=self.orders, held=self.headers)
         self._bodies.may_ask = ask
         try:
             return [await opening.opened(item, ours, self._bodies, now) for item in items]

@@ -13,12 +13,13 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.policy.rules import WITHHELD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from exchange.client.bodies import Bodies
     from exchange.client.reading import Item
     from exchange.client.trust import TrustLog
     from exchange.model.codes import Codes
+    from exchange.model.header import Header
     from exchange.seal.open import Unwrapper
 
 
@@ -32,6 +33,8 @@ class Ours(NamedTuple):
     orders: purging.Orders = purging.Orders()
     # What is held here of what originators said of passing on, up to now.
     consents: Callable[[], Sequence[reading.Consented]] = lambda: ()
+    # By their digests, headers of what came to us: as of when the inbox was looked at last.
+    held: Mapping[str, Header] = {}
 
 
 async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
@@ -82,7 +85,7 @@ async def _unsealed(item: reading.Delivered, ours: Ours, bodies: Bodies) -> Item
             return msgspec.structs.replace(item, locked=error)
         # Bytes that the node cannot give lock this item; they do not block the next one.
         return msgspec.structs.replace(item, locked=_of_the_item(error))
-    return unsealing.unseal(item, (body, wrap), ours.openers, ours.trust, ours.codes)
+    return unsealing.unseal(item, (body, wrap), ours)
 
 
 async def _granted(item: reading.Granted, ours: Ours, bodies: Bodies) -> Item:

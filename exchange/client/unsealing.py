@@ -8,6 +8,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
+from exchange.model.header import RELATION_OF
 from exchange.policy import rules
 from exchange.policy import sealed as came
 from exchange.seal import body as bodies
@@ -16,41 +17,38 @@ from exchange.seal.open_attachment import must_match
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
+    from exchange.client.opening import Ours
     from exchange.client.reading import Delivered
     from exchange.client.trust import TrustLog
     from exchange.model.bulletin import AnyBulletin
     from exchange.model.bulletin.strangers import Unknown
     from exchange.model.codes import Codes
     from exchange.model.header import Header
-    from exchange.seal.open import Unwrapper
 
 
 def unseal(
     item: Delivered,
     sealed: tuple[bytes, bytes],
-    openers: Sequence[Unwrapper],
-    trust: TrustLog,
-    codes: Codes,
+    ours: Ours,
 ) -> Delivered:
     """Return a delivered bulletin opened, or locked with the reason.
 
     Args:
         item: verified.
         sealed: the body as fetched; and the wrapped key of its grant, empty without one.
-        openers: our keys, present and past.
-        trust: every view that there has been up to now.
-        codes: the code lists that its content is checked against.
+        ours: our keys, and what it is held to.
     """
     body, wrap = sealed
     try:
         granted = granted_wrap(item.grant, item.header, wrap) if item.grant else None
-        opened = open_body(item.header, body, openers, granted)
-        _check_wraps(item, body, trust)
+        opened = open_body(item.header, body, ours.openers, granted)
+        _check_wraps(item, body, ours.trust)
         item = msgspec.structs.replace(item, opened=opened)
-        bulletin, unknown = _read_text(opened.text, codes, item.header.schema)
+        bulletin, unknown = _read_text(opened.text, ours.codes, item.header.schema)
         check_repeated(item.header, bulletin)
+        _check_target(item.header, bulletin, ours.held)
         marking, issued = item.header.marking, item.header.issued
         bulletins.check_audience(bulletin, marking, issued, unknown=unknown)
     except Refusal as refusal:
@@ -92,3 +90,26 @@ def check_repeated(header: Header, bulletin: AnyBulletin) -> None:
         if getattr(header, name) != value:
             raise Refusal(Code.HEADER_BODY_MISMATCH, f"/{name}")
     must_match(header.attachments, bulletin.attachments)
+
+
+def _check_target(header: Header, bulletin: AnyBulletin, held: Mapping[str, Header]) -> None:
+    """Hold what a text says that it cancels, corrects or answers to its header, and to that.
+
+    Nodes and holders act by the header alone, on what none of them would be told here.
+
+    Raises:
+        Refusal: ``header-body-mismatch``.
+    """
+    target = getattr(bulletin.content, "target", None)
+    if target is None or header.verb in ("new", "update"):
+        # Of these it is but what the text refers to.
+        return
+    named = header.reference(RELATION_OF[header.verb])
+    known = held.get(named.header_digest) if named else None
+    if (
+        named is None
+        or not target.is_of(named)
+        or (header.verb != "reply" and target.origin != header.origin)
+        or (known is not None and (known.origin, known.type) != (target.origin, target.type))
+    ):
+        raise Refusal(Code.HEADER_BODY_MISMATCH, "/content/target")

@@ -183,6 +183,9 @@ def complete(
         raise Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts) from None
     if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:
         raise Refusal(Code.VERB_TYPE_MISMATCH, "/post/verb")
+    said, named = _target(bulletin), _named(draft, bulletin)
+    if said is not None and named is not None and not said.is_of(named):
+        raise Refusal(Code.HEADER_BODY_MISMATCH, "/bulletin/content/target")
     return bulletin
 
 
@@ -283,16 +286,24 @@ def references(draft: Draft, bulletin: kinds.Bulletin) -> list[header.Reference]
     """
     rel = header.RELATION_OF.get(verb_of(draft, bulletin))
     found = list(draft.post.refs)
-    if rel is None or any(ref.rel == rel for ref in found):
+    if rel is None or _named(draft, bulletin) is not None:
         return found
-    target = (
-        bulletin.content.target
-        if isinstance(bulletin, kinds.Cor | kinds.Can | kinds.Rpy | kinds.Brp)
-        else None
-    )
+    target = _target(bulletin)
     if target is None or target.header_digest is None:
         raise Refusal(Code.REFERENCE_MISSING, "/post/refs")
     return [*found, header.Reference(rel, target.id, target.header_digest)]
+
+
+def _named(draft: Draft, bulletin: kinds.Bulletin) -> header.Reference | None:
+    """Return the draft's own reference to what its bulletin does something to, or answers."""
+    rel = header.RELATION_OF.get(verb_of(draft, bulletin))
+    return next((ref for ref in draft.post.refs if ref.rel == rel), None)
+
+
+def _target(bulletin: kinds.Bulletin) -> Target | None:
+    if isinstance(bulletin, kinds.Cor | kinds.Can | kinds.Rpy | kinds.Brp):
+        return bulletin.content.target
+    return None
 
 
 def expires_at(post: Post, issued: int) -> int:

@@ -405,6 +405,27 @@ def test_references_of_the_draft_are_kept_and_an_update_needs_one():
     assert draft.references(read(VOI), complete(VOI)) == []
 
 
+@pytest.mark.parametrize(
+    ("named", "said", "fits"),
+    [
+        ({}, DIGEST, True),
+        ({}, None, True),
+        ({"id": ID}, None, False),
+        ({"header_digest": "B" * 43}, DIGEST, False),
+    ],
+)
+def test_draft_names_no_target_to_nodes_and_another_to_its_readers(named, said, fits):
+    target = Target("0192f3a0-0000-7000-8000-0000000000bb", "us.jiatfs", "rfi", said)
+    ref = {"rel": "answers", "id": target.id, "header_digest": DIGEST, **named}
+    lines = "\n".join(f'{name} = "{value}"' for name, value in ref.items())
+    text = f"{RPY}\n[[post.refs]]\n{lines}\n"
+    if fits:
+        assert complete(text, target=target).content.target == target
+        return
+    where = ("header-body-mismatch", "/bulletin/content/target")
+    assert refused(text, target=target) == where
+
+
 LONG = "a." * 60_000 + "a"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, field
 
 from exchange.model.bulletin import words as w
+
+if TYPE_CHECKING:
+    from exchange.model.header import Reference
 
 
 class Block(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -153,6 +156,13 @@ class Target(Block, frozen=True):
     origin: w.Member
     type: w.BulletinType
     header_digest: w.HeaderDigest | None = None
+
+    def is_of(self, reference: Reference) -> bool:
+        """Tell whether a header's reference names the same bulletin."""
+        return self.id == reference.id and self.header_digest in (
+            None,
+            reference.header_digest,
+        )
 
 
 class Period(Block, frozen=True):
