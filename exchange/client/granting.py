@@ -130,11 +130,14 @@ def signed(  # noqa: PLR0913, PLR0917  (each is part of what is signed)
 
 def made(outbox: Outbox, header_digest: str) -> Iterator[Granted]:
     """Return the grants of a bulletin that were made here, oldest first."""
+    return (each for each in every(outbox) if each.grant.of.header_digest == header_digest)
+
+
+def every(outbox: Outbox) -> Iterator[Granted]:
+    """Yield all grants that were made here, oldest first."""
     for identity, signed in _kept(outbox):
         if signed.typ == objects.GRANT_TYP:
-            grant = objects.decode_grant(signed.payload)
-            if grant.of.header_digest == header_digest:
-                yield Granted(grant, outbox.receipt(identity))
+            yield Granted(objects.decode_grant(signed.payload), outbox.receipt(identity))
 
 
 def _amending(outbox: Outbox, header_digest: str) -> Iterator[str]:

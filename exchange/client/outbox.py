@@ -18,6 +18,7 @@ from exchange.client import losses
 from exchange.client.cabinet import FILE
 from exchange.errors import Code, ExchangeError, Fact, Fault
 from exchange.model import header as headers
+from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.objects import Receipt
 from exchange.seal import jws
@@ -371,12 +372,18 @@ class Outbox:
         self._cabinet.put(self._of("waits"), waiting.id, msgspec.json.encode(waiting))
 
     def _retain_until(self, identity: str) -> int:
-        """Return until when a bulletin is retained; 0 of what is none, or is damaged."""
+        """Return until when a bulletin is retained, and so what grants it; 0 of all else.
+
+        So too of what is damaged.
+        """
         try:
             envelope = self.envelope(identity)
             if envelope is None:
                 return 0
             signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+            if signed.typ == objects.GRANT_TYP:
+                # With it goes its wrapped key, which opens that bulletin.
+                return self._retain_until(objects.decode_grant(signed.payload).of.id)
             if signed.typ != headers.TYP:
                 return 0
             return headers.decode(signed.payload).retain_until

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
-from exchange.client import bearing, bodies, losses, story
+from exchange.client import bearing, bodies, granting, losses, story
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.reading import Delivered, PurgeOrdered
@@ -183,7 +183,7 @@ def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
     if not told.by_entry:
         return 0
     box, keys, count = Outbox(cabinet), KeptKeys(cabinet), 0
-    every = story.every(box)
+    every, gone = story.every(box), set[str]()
     withdrawn = told.withdrawn | _withdrawn(each.header for each in every)
     for each in every:
         order = told.by_entry.get(-1 if each.index is None else each.index)
@@ -194,6 +194,11 @@ def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
         of = Taken(each.header, each.index, taken, is_withdrawn)
         if holds(order, of, trust, told.now):
             count += keys.drop(each.header.id) + box.drop_body(each.header.id)
+            gone.add(each.digest)
+    # What it was granted with opens it as well.
+    for made in granting.every(box) if gone else ():
+        if made.grant.of.header_digest in gone:
+            count += box.drop_body(made.grant.id)
     return count
 
 

@@ -13,7 +13,9 @@ from exchange.client.purging import Orders, Taken
 from exchange.client.reading import Delivered, PurgeOrdered, attestable
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
+from exchange.model import objects
 from exchange.model.identity import digest
+from exchange.seal import jws
 from tests.api.serving import serving
 from tests.broker.amending import cancelling
 from tests.builders import (
@@ -29,7 +31,7 @@ from tests.builders import (
     world,
 )
 from tests.client.dealing import agency
-from tests.node.running import Clock
+from tests.node.running import Clock, post
 from tests.node.test_retaining import ASKED, RULE
 
 
@@ -148,6 +150,49 @@ async def test_withdrawal_to_be_destroyed_reaches_who_was_granted_it(tmp_path):
             assert (said, case.holds(holder, sent)) == (1, (False, False))
 
 
+def wrap_here(case, grant):
+    """Whether the author still has what opens a bulletin to whom it was granted."""
+    line = case.line(OPS)
+    try:
+        kept = line.world.outbox.envelope(_id_of(grant))
+        return bool(kept and kept.body)
+    finally:
+        line.world.cabinet.close()
+
+
+def _id_of(grant):
+    return objects.decode_grant(jws.read(grant.header, objects.MAX_OBJECT_BYTES).payload).id
+
+
+@pytest.mark.parametrize("how", ["ordered", "over", "over unsent"])
+async def test_author_keeps_no_wrapped_key_of_what_was_granted_and_is_purged(tmp_path, how):
+    async with a_case(tmp_path) as case:
+        sent = world().closed(to=[WATCH], retain_until=NOW + 2 * DAY)
+        await case.send(sent)
+        grant, other = world().grant(sent), world().closed(to=[WATCH])
+        await case.send(other)
+        stays = world().grant(other)
+        async with case.line(OPS) as sender:
+            await sender.send(_id_of(stays), stays)
+            sender.world.outbox.keep(_id_of(grant), grant)
+            if how != "over unsent":
+                await sender.send(_id_of(grant), grant)
+        assert wrap_here(case, grant)
+        if how == "ordered":
+            cancel = cancelling(sent.envelope, declares=["must-purge"], to=[OPS, WATCH])
+            assert (await case.door.post(cancel.framed())).status == 201
+            await case.purge(NOW)
+            await case.look(OPS)
+        else:
+            line = case.line(OPS)
+            purging.purge(line.world.cabinet, (NOW + 2 * DAY - 1) * 1000)
+            assert line.world.outbox.envelope(_id_of(grant)).body
+            purging.purge(line.world.cabinet, (NOW + 2 * DAY) * 1000)
+            assert line.world.outbox.waiting() == []
+            line.world.cabinet.close()
+        assert (wrap_here(case, grant), wrap_here(case, stays)) == (False, True)
+
+
 @pytest.mark.parametrize("to", [[WATCH], [OPS, WATCH]])
 async def test_author_destroys_what_a_colleague_withdrew_to_be_destroyed(tmp_path, to):
     async with a_case(tmp_path) as case:
@@ -257,6 +302,42 @@ async def test_order_is_held_to_what_is_known_here(tmp_path, cause, now, withdra
         if cause == "silence":
             unknown = msgspec.structs.replace(order, rule="none-such")
             assert not purging.holds(unknown, of, holder.trust, now)
+
+
+LONGER = msgspec.structs.replace(ASKED, review_s=9 * DAY, silence_s=9 * DAY)
+RENAMED = msgspec.structs.replace(ASKED, name="asked-anew", silence_s=3 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "day", "ordered", "name"),
+    [
+        # Before it is asked, and after.
+        (LONGER, 4, 14, "asked"),
+        (LONGER, 6, 7, "asked"),
+        (RENAMED, 4, 8, "asked-anew"),
+        (RENAMED, 6, 7, "asked"),
+    ],
+)
+async def test_order_after_a_silence_is_obeyed_whatever_is_agreed_meanwhile(
+    tmp_path, agreed, day, ordered, name
+):
+    async with a_case(tmp_path, ASKED) as case:
+        sent = world().closed(issued=NOW, retain_until=NOW + 50 * DAY, to=[WATCH])
+        await case.send(sent)
+        before = world().after(world().rearranged(retention=[ASKED]))
+        change = before.rearranged(retention=[agreed], version=3)
+        for today in range(1, ordered + 1):
+            if today == day:
+                case.clock.ms = (NOW + day * DAY) * 1000
+                assert (await post(case.door.node, change, MINSA)).refusal is None
+            await case.purge(NOW + today * DAY - 1)
+            assert (await case.look(WATCH))[1] == 0
+            await case.purge(NOW + today * DAY)
+        (item,), said = await case.look(WATCH)
+        assert (said, item.locked.code, item.locked.facts.get("name")) == (1, Code.PURGED, name)
+        assert case.holds(WATCH, sent) == (False, False)
+        await case.look(OPS)
+        assert case.holds(OPS, sent) == (False, False)
 
 
 async def test_node_s_word_alone_that_something_was_purged_makes_nobody_attest(tmp_path):
