@@ -117,10 +117,12 @@ def answered(target: Target, taken: int, view: View) -> Change:
     return Change(again, (taken_away,) if again else (taken_away, (target.index, REVIEW)))
 
 
-def asked(due: Due, target: Target, taken: int, view: View) -> Change:
-    """Return what a review changes: from now on silence counts, where its rule has a limit."""
-    rules = view.agreed().retention
-    rule = next((each for each in rules if each.name == due.rule), None)
+def asked(target: Target, taken: int, view: View) -> Change:
+    """Return what a review changes: from now on silence counts, where its rule has a limit.
+
+    Its rule is the one in force now: that by which it fell due may be another, or gone.
+    """
+    rule = retention.review(target.header, view.agreed())
     silence: tuple[Due, ...] = ()
     if rule is not None and rule.silence_s is not None:
         at = taken + rule.silence_s

@@ -115,5 +115,5 @@ def review(ledger: Ledger, row: Due, target: Target, raw: bytes) -> int | None:
     now = ledger.taken_ms // 1000
     if now < row.at:
         return None
-    changed = due.asked(row, target, now, ledger.in_force)
+    changed = due.asked(target, now, ledger.in_force)
     return notify(ledger, raw, target.index, [target.header.endpoint], changed)

@@ -120,14 +120,28 @@ def holds(order: PurgeOrdered, of: Taken, trust: TrustLog, now: int) -> bool:
         case "cancelled":
             return of.is_withdrawn
         case "silence":
-            rules = trust.before(order.index).view.agreed().retention
-            rule = next((each for each in rules if each.name == order.rule), None)
-            if rule is None or rule.review_s is None or rule.silence_s is None:
-                return False
-            least = of.taken + rule.review_s + rule.silence_s
-            return retention.applies(rule, of.header) and now >= least
+            least = _silence(order, of, trust)
+            return least is not None and now >= of.taken + least
         case "header" | "rule":
             return False
+
+
+def _silence(order: PurgeOrdered, of: Taken, trust: TrustLog) -> int | None:
+    """Return how soon a silence may have ended what was taken in; None: by no rule.
+
+    Its author may have answered, and was asked by what was agreed on then: when that was, only
+    the node knows. So the shortest times count of all that was agreed on up to the order.
+    """
+    rules = [
+        rule
+        for view in trust.between(of.entry, order.index)
+        for rule in view.agreed().retention
+        if retention.applies(rule, of.header)
+    ]
+    reviews = [rule.review_s for rule in rules if rule.review_s]
+    named = [rule.silence_s for rule in rules if rule.name == order.rule]
+    silences = [each for each in named if each is not None]
+    return min(reviews) + min(silences) if reviews and silences else None
 
 
 def stub(item: Delivered, told: Orders, trust: TrustLog) -> Refusal | None:

@@ -70,6 +70,11 @@ class TrustLog:
             self._known[0],
         )
 
+    def between(self, first: int, last: int) -> list[View]:
+        """Return every view that was in force from one journal entry to another."""
+        begun = self.before(first).view.index
+        return [view for view in self.views if begun <= view.index < last]
+
     def head_before(self, index: int) -> InboxHead:
         """Return the head over the trust documents before a journal index."""
         return self.before(index).inbox
