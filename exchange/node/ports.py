@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from exchange.broker.due import Due
     from exchange.broker.settle import Found, Record
@@ -381,8 +381,8 @@ class Second(Protocol):
             Fault: ``node-replaced``, as ``claim``: nothing was added.
         """
 
-    def purge(self, indexes: Sequence[int], digests: Collection[str]) -> None:
-        """Destroy these blobs, which entries at these indexes name; all else stays.
+    def purge(self, gone: Mapping[int, Collection[str]]) -> None:
+        """Destroy the blobs that came with these entries' commit groups; all else stays.
 
         Raises:
             Fault: ``node-replaced``, as ``claim``: nothing was destroyed.

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from exchange.broker import due, holding, retaining
+from exchange.broker import due, holding, keys, retaining
 from exchange.broker.settle import Found
 from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.identity import uuid7
+from exchange.node import shipping
 from exchange.seal import notices
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.broker.due import Due
     from exchange.broker.holding import Find, Target
     from exchange.broker.settle import Ledger
-    from exchange.node.ports import Kept
+    from exchange.node.ports import Kept, Row
     from exchange.node.settings import Settings
     from exchange.node.shipping import Shipper
     from exchange.node.writer import Writer
@@ -163,14 +164,37 @@ class Retainer:
             return
         named = {name for each in ordered for name in each.doomed.kept}
         if self._shipper is not None:
-            indexes = [index for each in ordered for index in each.indexes]
             left = await self._store.still_named(sorted(named))
-            await self._shipper.purge(indexes, named - left)
+            gone = {
+                index: frozenset(each.doomed.kept) - await self._beside(index, left)
+                for each in ordered
+                for index in each.indexes
+            }
+            await self._shipper.purge(gone)
         every = sorted({*named, *(name for each in ordered for name in each.doomed.attached)})
-        gone = frozenset(every) - await self._store.still_named(every)
+        over = frozenset(every) - await self._store.still_named(every)
         orders = [each.at for each in ordered]
-        await self._writer.enter(lambda to, _: retaining.attest(to, orders, sorted(gone)))
-        _log.info("purged", orders=len(orders), blobs=len(gone))
+        await self._writer.enter(lambda to, _: retaining.attest(to, orders, sorted(over)))
+        _log.info("purged", orders=len(orders), blobs=len(over))
+
+    async def _beside(self, index: int, left: frozenset[str]) -> set[str]:
+        """Return which of these others of an entry's commit group name, and keep."""
+        group = await self._store.group(index) if left else None
+        if group is None:
+            return set()
+        return {
+            blob.digest
+            for row in await self._store.read(group.first, group.count)
+            for blob in shipping.named(row.entry)
+            if blob.digest in left and not await self._is_ordered(row)
+        }
+
+    async def _is_ordered(self, row: Row) -> bool:
+        """Tell whether the purge was ordered of what an entry brings, or grants."""
+        facts = entries.decode(row.entry).facts
+        of = facts.of if isinstance(facts, entries.Granted) else row.index
+        target = await self._target(of)
+        return bool(await self._store.find([keys.purge(target.digest)]))
 
     async def _read(self, index: int) -> _Ordered:
         facts = entries.decode(await self._entry(index)).facts

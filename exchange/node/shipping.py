@@ -12,7 +12,7 @@ from exchange.model import entry as entries
 from exchange.node.ports import Shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from exchange.model.header import Blob
     from exchange.node.ports import GroupRow, Second, Store
@@ -138,14 +138,17 @@ class Shipper:
                 self._tell(last.first + len(last.entries))
         return bool(groups)
 
-    async def purge(self, indexes: Sequence[int], digests: Collection[str]) -> None:
+    async def purge(self, gone: Mapping[int, Collection[str]]) -> None:
         """Destroy what was purged here in the second place too; what is not shipped never is.
+
+        ``gone`` are digests by the entries that they came with: each commit group there has a
+        copy of its own of what several name.
 
         Raises:
             Fault: it cannot be done there now.
         """
         async with self._turn:
-            await asyncio.to_thread(self._second.purge, indexes, digests)
+            await asyncio.to_thread(self._second.purge, gone)
 
     async def _next(self) -> list[Shipped]:
         """Return the groups that come next, as many as are synced together."""

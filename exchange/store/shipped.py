@@ -23,7 +23,7 @@ from exchange.node.ports import Shipped
 from exchange.store.pledge import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _HEAD: Final = 4 + 32
@@ -201,8 +201,8 @@ class ShippedFiles:
         except OSError as error:
             raise Fault(Code.STORE_FAILED, reason="the second place fails") from error
 
-    def purge(self, indexes: Sequence[int], digests: Collection[str]) -> None:
-        """Destroy blobs that entries at these indexes name: their files are written anew.
+    def purge(self, gone: Mapping[int, Collection[str]]) -> None:
+        """Destroy the copies of blobs that came with these entries: files are written anew.
 
         Raises:
             Fault: ``node-replaced``; a file is damaged; or it cannot be written.
@@ -212,18 +212,20 @@ class ShippedFiles:
             paths = self._paths()
             firsts = [int(path.name.removesuffix(_SUFFIX)) for path in paths]
             # What comes after the last file was not shipped yet.
-            touched = {max(bisect_right(firsts, index) - 1, 0) for index in indexes}
+            touched = {max(bisect_right(firsts, index) - 1, 0) for index in gone}
             for place in sorted(touched) if paths else ():
-                self._write_without(paths[place], frozenset(digests))
+                self._write_without(paths[place], gone)
 
-    def _write_without(self, path: Path, digests: frozenset[str]) -> None:
+    def _write_without(self, path: Path, gone: Mapping[int, Collection[str]]) -> None:
         """Write a file anew, where it has one of these blobs; each frame is chained anew."""
         young, end = path.with_name(f"{path.name}.purging"), 0
         chain, found = _GENESIS, False
         try:
             with young.open("wb") as file:
                 for group, _, end in _frames(path):  # noqa: B007  (the last one is meant)
-                    left = [each for each in group.blobs if digest(each) not in digests]
+                    here = range(group.first, group.first + len(group.entries))
+                    over = {each for index in here for each in gone.get(index, ())}
+                    left = [each for each in group.blobs if digest(each) not in over]
                     found = found or len(left) < len(group.blobs)
                     chain, frame = _framed(
                         Shipped(group.first, group.statement, group.entries, left), chain

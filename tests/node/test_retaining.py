@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from exchange.broker import due
 from exchange.errors import Code
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model.header import Blob
 from exchange.model.identity import digest
 from exchange.model.trust import Retention
+from exchange.seal.close import Envelope
 from exchange.store.blob_files import BlobFiles
 from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
 from tests.broker.amending import cancelling, correcting
-from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH, WATCH_DESK, world
+from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH, WATCH_DESK, decoded, world
 from tests.confirmed import confirmation
 from tests.node.running import Clock, journal, post, running
 
@@ -182,6 +185,47 @@ async def test_what_another_bulletin_names_too_stays_until_that_goes(tmp_path):
         _, last = await case.told(entries.Purged)
         assert set(last.digests) == {digest(long.body), blob.digest}
         assert not await case.node.blobs.is_kept(blob)
+
+
+def naming(body, **changes):
+    """Another bulletin that names a sealed body."""
+    sent = world().envelope(**changes)
+    header = msgspec.structs.replace(
+        decoded(sent.header), body=Blob(digest(body), len(body)), commit=SHARED.header.commit
+    )
+    return Envelope(world().sign(header, headers.TYP, OPS), body)
+
+
+SHARED = world().closed(retain_until=NOW + DAY)
+
+
+async def test_second_place_keeps_a_body_that_several_name_with_each_until_that_goes(
+    tmp_path, monkeypatch
+):
+    # A file for each that is shipped by itself.
+    monkeypatch.setattr("exchange.store.shipped.FILE_BYTES", 1)
+    body = SHARED.envelope.body
+    async with a_case(tmp_path) as case:
+        # Two in one commit group, two by themselves.
+        await asyncio.gather(
+            case.post(SHARED.envelope), case.post(naming(body, retain_until=NOW + 3 * DAY))
+        )
+        await case.node.shipper._ship()
+        for day in (2, 4):
+            await case.post(naming(body, retain_until=NOW + day * DAY))
+            await case.node.shipper._ship()
+
+        def kept():
+            files = sorted((tmp_path / "second").glob("*.groups"))
+            return [count for path in files if (count := path.read_bytes().count(body))]
+
+        assert kept() == [2, 1, 1]
+        for day, left in ((1, [2, 1, 1]), (2, [2, 1]), (3, [1]), (4, [])):
+            await case.at(NOW + day * DAY)
+            assert kept() == left
+            assert await case.blob(digest(body)) == (body if left else None)
+    second = ShippedFiles(tmp_path / "second")
+    assert sum(len(group.entries) for group in second.groups()) == second.size()
 
 
 async def test_cancellation_that_says_so_orders_the_purge_at_once(tmp_path):
