@@ -6,6 +6,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeVar
 
+from exchange.broker.due import FIRST
 from exchange.errors import Code, Fault
 from exchange.node import ports
 
@@ -94,8 +95,10 @@ class FaultyStore:
     async def chased(self, now: int) -> list[ports.ChasedRow]:
         return await self._answer(self.inner.chased(now))
 
-    async def due(self, what: int, now: int, limit: int) -> list[Due]:
-        return await self._answer(self.inner.due(what, now, limit))
+    async def due(
+        self, what: int, now: int, limit: int, after: tuple[int, int] = FIRST
+    ) -> list[Due]:
+        return await self._answer(self.inner.due(what, now, limit, after))
 
     async def is_due(self, row: Due) -> bool:
         return await self._answer(self.inner.is_due(row))

@@ -27,6 +27,8 @@ PURGE: Final = 0
 REVIEW: Final = 1
 SILENCE: Final = 2
 ORDER: Final = 3
+# Before the place of any row.
+FIRST: Final = (-1, -1)
 
 
 class Due(msgspec.Struct, frozen=True, order=True):
@@ -42,6 +44,11 @@ class Due(msgspec.Struct, frozen=True, order=True):
     cause: str = ""
     rule: str = ""
     agreed: int = -1
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands among those of its purpose: by time, then by entry."""
+        return self.at, self.index
 
 
 class Change(NamedTuple):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from exchange.broker.due import FIRST
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -223,10 +225,13 @@ class Store(Protocol):
         of what was taken in before there was this table.
         """
 
-    async def due(self, what: int, now: int, limit: int) -> list[Due]:
+    async def due(
+        self, what: int, now: int, limit: int, after: tuple[int, int] = FIRST
+    ) -> list[Due]:
         """Return what is due for one purpose (``broker.due``) by ``now``, seconds UTC.
 
-        The oldest first, at most ``limit``; the cost does not grow with the journal.
+        Those after a place (``Due.place``), in that order, at most ``limit``; the cost does not
+        grow with the journal.
         """
 
     async def is_due(self, row: Due) -> bool:

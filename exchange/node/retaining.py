@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 
 from exchange.broker import due, holding, keys, retaining
+from exchange.broker.due import FIRST
 from exchange.broker.settle import Found
 from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import entry as entries
@@ -64,6 +65,8 @@ class Retainer:
         self._writer = writer
         self._settings = settings
         self._shipper = shipper
+        # By purpose the place of what was tried last, where there was more.
+        self._tried: dict[int, tuple[int, int]] = {}
 
     async def run(self, interval_s: float) -> None:
         """Take a step once an interval, until cancelled; what fails is tried again then."""
@@ -80,21 +83,34 @@ class Retainer:
         Raises:
             Fault: something of it could not be done now.
         """
-        now = self._writer.stamp() // 1000
         for what in (due.PURGE, due.SILENCE):
-            await self._order(await self._store.due(what, now, MOST_ORDERS))
-        await self._review(await self._store.due(due.REVIEW, now, MOST_REVIEWS))
-        await self._carry_out(await self._store.due(due.ORDER, now, MOST_DONE))
+            await self._order(what)
+        await self._review(await self._due(due.REVIEW, MOST_REVIEWS))
+        await self._carry_out(await self._due(due.ORDER, MOST_DONE))
+
+    async def _due(self, what: int, most: int) -> list[Due]:
+        """Return what is due after what was tried last, and then from the first on again.
+
+        Else as many as cannot be done now as one step has room for would be tried for ever.
+        """
+        now = self._writer.stamp() // 1000
+        rows = await self._store.due(what, now, most, self._tried.pop(what, FIRST))
+        if len(rows) == most:
+            self._tried[what] = rows[-1].place
+        return rows
 
     # -- ordering -----------------------------------------------------------------------------
 
-    async def _order(self, rows: Sequence[Due]) -> None:
+    async def _order(self, what: int) -> None:
         targets: list[tuple[Due, Target]] = []
         size = 0
-        for row in rows:
-            target = await self._target(row.index)
+        for row in await self._due(what, MOST_ORDERS):
+            target = await self._readable(row)
+            if target is None:
+                continue
             size += target.header.body.size
             if targets and size > MOST_BYTES:
+                self._tried[what] = targets[-1][0].place
                 break
             targets.append((row, target))
         # At once, so that they come into one group.
@@ -110,6 +126,14 @@ class Retainer:
         )
         if count := sum(index is not None for index in made):
             _log.info("purge-ordered", count=count)
+
+    async def _readable(self, row: Due) -> Target | None:
+        """Return what a row is about; None where that cannot be read: others do not wait."""
+        try:
+            return await self._target(row.index)
+        except ExchangeError as error:
+            _log.error("retention", code=error.code.value, entry=row.index)
+            return None
 
     async def _target(self, index: int) -> Target:
         target = holding.read(Found(index, await self._entry(index)))
@@ -127,7 +151,9 @@ class Retainer:
 
     async def _review(self, rows: Sequence[Due]) -> None:
         for row in rows:
-            target = await self._target(row.index)
+            target = await self._readable(row)
+            if target is None:
+                continue
             raw = await asyncio.to_thread(self._notice, row, target)
 
             def made(
@@ -206,12 +232,12 @@ class Retainer:
 
     async def _without_attached(self, index: int) -> _Ordered | None:
         """Return an order whose attachments are gone; None where one cannot be purged now."""
-        ordered = await self._read(index)
         try:
+            ordered = await self._read(index)
             await self._purge_attached(ordered.doomed.attached)
-        except Fault as fault:
+        except ExchangeError as error:
             # Others are not to wait for it.
-            _log.error("retention", code=fault.code.value, order=index)
+            _log.error("retention", code=error.code.value, order=index)
             return None
         return ordered
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from exchange.broker.due import FIRST
 from exchange.broker.pressing import RANKS
 from exchange.broker.settle import Found
 from exchange.errors import Code, Fault
@@ -204,11 +205,13 @@ class MemoryStore:
             if until > now
         ]
 
-    async def due(self, what: int, now: int, limit: int) -> list[Due]:
-        """Return what is due by now for one purpose, the oldest first."""
+    async def due(
+        self, what: int, now: int, limit: int, after: tuple[int, int] = FIRST
+    ) -> list[Due]:
+        """Return what is due by now for one purpose, after a place, the oldest first."""
         rows = [row for row in self._opened().due.values() if row.what == what]
-        over = sorted((row.at, row.index, row) for row in rows if row.at <= now)
-        return [row for _, _, row in over][: max(limit, 0)]
+        over = [row for row in rows if row.at <= now and row.place > after]
+        return sorted(over, key=lambda row: row.place)[: max(limit, 0)]
 
     async def is_due(self, row: Due) -> bool:
         """Tell whether a row of what comes due stands as it is."""

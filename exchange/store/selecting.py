@@ -132,13 +132,15 @@ def chased(connection: sqlite3.Connection, now: int) -> list[ports.ChasedRow]:
     return [ports.ChasedRow(*row) for row in rows]
 
 
-def due(connection: sqlite3.Connection, what: int, now: int, limit: int) -> list[Due]:
-    """Return what is due by now for one purpose, the oldest first."""
+def due(
+    connection: sqlite3.Connection, what: int, now: int, limit: int, after: tuple[int, int]
+) -> list[Due]:
+    """Return what is due by now for one purpose, after a place, the oldest first."""
     statement = (
         "SELECT idx, what, at, cause, rule, agreed FROM due WHERE what = ? AND at <= ?"
-        " ORDER BY at, idx LIMIT ?"
+        " AND (at, idx) > (?, ?) ORDER BY at, idx LIMIT ?"
     )
-    return [Due(*row) for row in _rows(connection, statement, (what, now, limit), _DUE)]
+    return [Due(*row) for row in _rows(connection, statement, (what, now, *after, limit), _DUE)]
 
 
 def is_due(connection: sqlite3.Connection, row: Due) -> bool:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from exchange.broker.due import FIRST
 from exchange.errors import Code, Fault
 from exchange.node import ports
 from exchange.store import file, inserting, selecting
@@ -168,9 +169,11 @@ class SqliteStore:
         """Return whose acknowledgement of what is chased."""
         return await self._read(selecting.chased, now)
 
-    async def due(self, what: int, now: int, limit: int) -> list[Due]:
-        """Return what is due by now for one purpose, the oldest first."""
-        return await self._read(selecting.due, what, now, limit)
+    async def due(
+        self, what: int, now: int, limit: int, after: tuple[int, int] = FIRST
+    ) -> list[Due]:
+        """Return what is due by now for one purpose, after a place, the oldest first."""
+        return await self._read(selecting.due, what, now, limit, after)
 
     async def is_due(self, row: Due) -> bool:
         """Tell whether a row of what comes due stands as it is."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from exchange.broker import due
-from exchange.errors import Code
+from exchange.errors import Code, Fault
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.header import Blob
@@ -23,7 +23,7 @@ from exchange.store.sqlite import SqliteStore
 from tests.broker.amending import cancelling, correcting
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH, WATCH_DESK, decoded, world
 from tests.confirmed import confirmation
-from tests.node.running import Clock, journal, post, running
+from tests.node.running import Clock, Gate, journal, post, running, until
 
 LABEL: Any = {"es": "EJERCICIO", "en": "EXERCISE"}
 RULE = Retention("voi-week", LABEL, 7 * DAY, types=["voi"])
@@ -206,26 +206,27 @@ async def test_second_place_keeps_a_body_that_several_name_with_each_until_that_
     monkeypatch.setattr("exchange.store.shipped.FILE_BYTES", 1)
     body = SHARED.envelope.body
     async with a_case(tmp_path) as case:
-        # Two in one commit group, two by themselves.
-        await asyncio.gather(
-            case.post(SHARED.envelope), case.post(naming(body, retain_until=NOW + 3 * DAY))
-        )
-        await case.node.shipper._ship()
+        # Two in one commit group: what comes while another is committed. Two by themselves.
+        gate = case.node.writer._store = Gate(case.node.store)
+        gate.shut()
+        first = post(case.node, world().envelope())
+        await until(lambda: bool(gate.batches))
+        also = naming(body, retain_until=NOW + 3 * DAY)
+        both = [post(case.node, each) for each in (SHARED.envelope, also)]
+        gate.open.set()
+        _, one, two = await asyncio.gather(first, *both)
+        ends = {one.receipt.index: 1, two.receipt.index: 3}
         for day in (2, 4):
-            await case.post(naming(body, retain_until=NOW + day * DAY))
             await case.node.shipper._ship()
-
-        def kept():
-            files = sorted((tmp_path / "second").glob("*.groups"))
-            return [count for path in files if (count := path.read_bytes().count(body))]
-
-        assert kept() == [2, 1, 1]
-        for day, left in ((1, [2, 1, 1]), (2, [2, 1]), (3, [1]), (4, [])):
+            ends[await case.post(naming(body, retain_until=NOW + day * DAY))] = day
+        await case.node.shipper._ship()
+        for day in range(5):
             await case.at(NOW + day * DAY)
-            assert kept() == left
-            assert await case.blob(digest(body)) == (body if left else None)
-    second = ShippedFiles(tmp_path / "second")
-    assert sum(len(group.entries) for group in second.groups()) == second.size()
+            assert await case.blob(digest(body)) == (body if day < 4 else None)
+            left = {each for each, end in ends.items() if end > day}
+            for group in ShippedFiles(tmp_path / "second").groups():
+                here = range(group.first, group.first + len(group.entries))
+                assert (body in group.blobs) == (not left.isdisjoint(here))
 
 
 async def test_cancellation_that_says_so_orders_the_purge_at_once(tmp_path):
@@ -340,7 +341,7 @@ async def test_order_that_is_not_done_is_gone_on_with_at_the_next_start(tmp_path
         blob, _ = await attached(case)
         await case.post(world().envelope(retain_until=NOW + DAY, attachments=[blob]))
         clock.ms = (NOW + DAY) * 1000
-        await case.node.retainer._order(await case.node.store.due(due.PURGE, NOW + DAY, 9))
+        await case.node.retainer._order(due.PURGE)
         assert await case.told(entries.Purged) == []
         assert await case.node.blobs.is_kept(blob)
     async with a_case(tmp_path, clock=clock, is_new=False) as case:
@@ -371,8 +372,8 @@ class Between:
     def __init__(self, inner, what, happens):
         self._inner, self._what, self._happens = inner, what, happens
 
-    async def due(self, what, now, limit):
-        rows = await self._inner.due(what, now, limit)
+    async def due(self, what, *asked):
+        rows = await self._inner.due(what, *asked)
         if what == self._what and rows:
             await self._happens()
         return rows
@@ -405,3 +406,77 @@ async def test_what_is_confirmed_as_the_node_looks_is_neither_asked_about_nor_pu
         rows = [row for row in await case.node.store.all_due() if row.index == index]
         assert {row.what for row in rows} == {due.PURGE, due.REVIEW}
         assert await case.blob(digest(sent.body)) is not None
+
+
+class Unreadable:
+    """A store, or blobs, of which some entries cannot be read, or attachments destroyed."""
+
+    def __init__(self, inner, *bad):
+        self._inner, self._bad = inner, bad
+
+    async def read(self, first, limit):
+        if first in self._bad:
+            raise Fault(Code.STORE_FAILED)
+        return await self._inner.read(first, limit)
+
+    async def purge(self, digest):
+        if digest in self._bad:
+            raise Fault(Code.STORE_FAILED)
+        await self._inner.purge(digest)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_entry_that_cannot_be_read_keeps_no_other_from_its_purge_or_review(
+    tmp_path, monkeypatch, silent
+):
+    monkeypatch.setattr("exchange.node.retaining.MOST_ORDERS", 2)
+    monkeypatch.setattr("exchange.node.retaining.MOST_REVIEWS", 2)
+    async with a_case(tmp_path, ASKED) as case:
+        until = NOW + (50 if silent else 2) * DAY
+        bad = [await case.post(world().envelope(retain_until=until)) for _ in range(2)]
+        good = [await case.post(world().envelope(retain_until=until)) for _ in range(3)]
+        case.node.retainer._store = Unreadable(case.node.store, *bad)
+        for day in (5, 7) if silent else (2,):
+            await case.at(NOW + day * DAY)
+        assert [each.of for each in await case.told(entries.PurgeOrdered)] == good
+        # Once it is mended they have their turn.
+        case.node.retainer._store = case.node.store
+        for day in (7, 9) if silent else (2,):
+            await case.at(NOW + day * DAY)
+        assert [each.of for each in await case.told(entries.PurgeOrdered)] == [*good, *bad]
+
+
+async def test_orders_that_cannot_be_carried_out_keep_no_other_from_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("exchange.node.retaining.MOST_DONE", 2)
+    async with a_case(tmp_path) as case:
+        blobs = [(await attached(case, content=b"exercise %d " % n * 9))[0] for n in range(2)]
+        for blob in blobs:
+            await case.post(world().envelope(retain_until=NOW + DAY, attachments=[blob]))
+        good = world().envelope(retain_until=NOW + DAY)
+        await case.post(good)
+        kept = case.node.retainer._blobs
+        case.node.retainer._blobs = Unreadable(kept, *(each.digest for each in blobs))
+        await case.at(NOW + DAY)
+        await case.at(NOW + DAY)
+        assert [each.digests for each in await case.told(entries.Purged)] == [
+            [digest(good.body)]
+        ]
+        case.node.retainer._blobs = kept
+        await case.at(NOW + DAY)
+        await case.at(NOW + DAY)
+        assert sum(len(each.orders) for each in await case.told(entries.Purged)) == 3
+
+
+async def test_orders_go_on_after_those_that_one_step_had_room_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("exchange.node.retaining.MOST_ORDERS", 3)
+    monkeypatch.setattr("exchange.node.retaining.MOST_BYTES", 1)
+    async with a_case(tmp_path) as case:
+        sent = [await case.post(world().envelope(retain_until=NOW + DAY)) for _ in range(5)]
+        case.clock.ms = (NOW + DAY) * 1000
+        for count in range(1, 6):
+            await case.node.retainer.step()
+            ordered = [each.of for each in await case.told(entries.PurgeOrdered)]
+            assert ordered == sent[:count]

@@ -33,6 +33,9 @@ async def test_what_is_due_is_told_by_time_and_purpose_and_no_more_than_asked_fo
     await keep(store, scribe, row(2, NOW + 1))
     assert await store.due(PURGE, NOW, 9) == [row(9, NOW - 1), told, row(8, NOW)]
     assert await store.due(PURGE, NOW, 1) == [row(9, NOW - 1)]
+    assert await store.due(PURGE, NOW, 1, row(9, NOW - 1).place) == [told]
+    assert await store.due(PURGE, NOW, 9, told.place) == [row(8, NOW)]
+    assert await store.due(PURGE, NOW, 9, row(8, NOW).place) == []
     assert await store.due(REVIEW, NOW, 9) == [row(1, NOW, REVIEW)]
     assert await store.due(ORDER, NOW, 9) == []
     every = [row(1, NOW, REVIEW), row(2, NOW + 1), told, row(8, NOW), row(9, NOW - 1)]
