@@ -56,7 +56,7 @@ def term(header: Header, arrangement: Arrangement, taken: int) -> Term:
         taken: when that was, seconds UTC.
     """
     rule = longest(header, arrangement) if arrangement.retention else None
-    if rule is None or header.retain_until < header.issued + rule.keep_s:
+    if rule is None or header.retain_until < min(header.issued, taken) + rule.keep_s:
         return Term(header.retain_until, "")
     return Term(min(header.retain_until, taken + rule.keep_s), rule.name)
 

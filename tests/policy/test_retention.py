@@ -66,6 +66,9 @@ def test_review_is_by_the_rule_that_asks_soonest():
         (NOW + 20 * DAY + 60, NOW + 60, (NOW + 20 * DAY + 60, "voi")),
         # Issued ahead, within the skew: the rule counts from when it is taken in.
         (NOW + 20 * DAY, NOW - 60, (NOW + 20 * DAY - 60, "voi")),
+        (NOW + 20 * DAY - 1, NOW - 60, (NOW + 20 * DAY - 60, "voi")),
+        (NOW + 20 * DAY - 60, NOW - 60, (NOW + 20 * DAY - 60, "voi")),
+        (NOW + 20 * DAY - 61, NOW - 60, (NOW + 20 * DAY - 61, "")),
     ],
 )
 def test_bulletin_is_kept_until_the_earlier_of_header_and_rule(until, taken, expected):
