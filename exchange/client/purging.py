@@ -181,7 +181,8 @@ def carry_out(
     gone = [item for item in items if isinstance(item, Delivered) and is_purged(item)]
     with cabinet.change():
         count = sum(bodies.destroy(cabinet, name) for item in gone for name in _named(item))
-        count += _posted(cabinet, orders(items, now), trust)
+        mine, posted = _posted(cabinet, orders(items, now), trust)
+        count += mine + _granted(cabinet, {*posted, *(item.digest for item in gone)})
     if count:
         cabinet.sweep()
     return gone
@@ -192,10 +193,14 @@ def _named(item: Delivered) -> list[str]:
     return [item.header.body.digest, *wraps]
 
 
-def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
-    """Destroy content keys and bodies of what was posted from here, and is to be purged."""
+def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> tuple[int, set[str]]:
+    """Destroy content keys and bodies of what was posted from here, and is to be purged.
+
+    Returns:
+        How many there were; and the digests of all that is to be.
+    """
     if not told.by_entry:
-        return 0
+        return 0, set()
     box, keys, count = Outbox(cabinet), KeptKeys(cabinet), 0
     every, gone = story.every(box), set[str]()
     withdrawn = told.withdrawn | _withdrawn(each.header for each in every)
@@ -209,11 +214,17 @@ def _posted(cabinet: Cabinet, told: Orders, trust: TrustLog) -> int:
         if holds(order, of, trust, told.now):
             count += keys.drop(each.header.id) + box.drop_body(each.header.id)
             gone.add(each.digest)
-    # What it was granted with opens it as well.
-    for made in granting.every(box) if gone else ():
-        if made.grant.of.header_digest in gone:
-            count += box.drop_body(made.grant.id)
-    return count
+    return count, gone
+
+
+def _granted(cabinet: Cabinet, gone: set[str]) -> int:
+    """Destroy the wrapped keys with which what is to be purged was granted from here."""
+    box = Outbox(cabinet)
+    return sum(
+        box.drop_body(made.grant.id)
+        for made in (granting.every(box) if gone else ())
+        if made.grant.of.header_digest in gone
+    )
 
 
 async def attest(agency: Agency, items: Sequence[Item]) -> int:

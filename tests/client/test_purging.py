@@ -150,9 +150,9 @@ async def test_withdrawal_to_be_destroyed_reaches_who_was_granted_it(tmp_path):
             assert (said, case.holds(holder, sent)) == (1, (False, False))
 
 
-def wrap_here(case, grant):
-    """Whether the author still has what opens a bulletin to whom it was granted."""
-    line = case.line(OPS)
+def wrap_here(case, grant, by=OPS):
+    """Whether who granted a bulletin still has what opens it to whom it was granted."""
+    line = case.line(by)
     try:
         kept = line.world.outbox.envelope(_id_of(grant))
         return bool(kept and kept.body)
@@ -191,6 +191,22 @@ async def test_author_keeps_no_wrapped_key_of_what_was_granted_and_is_purged(tmp
             assert line.world.outbox.waiting() == []
             line.world.cabinet.close()
         assert (wrap_here(case, grant), wrap_here(case, stays)) == (False, True)
+
+
+async def test_holder_keeps_no_wrapped_key_of_what_it_passed_on_and_is_purged(tmp_path):
+    async with a_case(tmp_path) as case:
+        free = msgspec.structs.replace(world().header().marking, tlp="green")
+        sent = world().closed(to=[COAST], marking=free)
+        await case.send(sent)
+        grant = world().grant(sent, WATCH_DESK, COAST)
+        async with case.line(COAST) as holder:
+            await holder.send(_id_of(grant), grant)
+        assert wrap_here(case, grant, COAST)
+        cancel = cancelling(sent.envelope, declares=["must-purge"], to=[COAST])
+        assert (await case.door.post(cancel.framed())).status == 201
+        await case.purge(NOW)
+        assert (await case.look(COAST))[1] == 1
+        assert not wrap_here(case, grant, COAST)
 
 
 @pytest.mark.parametrize("to", [[WATCH], [OPS, WATCH]])
