@@ -115,18 +115,28 @@ def _readable(second: ShippedFiles, size: int, tell: Callable[[int, int], None])
 def keys(session: Session, folder: Path) -> None:
     """Print the journal's public keys, as a witness lists them (C2SP tlog-policy).
 
-    Needs the passphrase: what is printed are the keys that this node signs with.
+    Needs the passphrase: what is printed are the keys that this node signs with. Where a
+    hand-over was begun, those that it hands on to follow: give them to the witnesses first.
     """
     from exchange.cli.serve import log_signers  # noqa: PLC0415
+    from exchange.journal.logkeys import origin_of  # noqa: PLC0415
 
     here = _state(folder)
-    signers = log_signers(here.settings().node, here.secrets())
-    lines = [f"log {signer.key}" for signer in signers]
+    node, secrets = here.settings().node, here.secrets()
+    rings = [
+        [f"log {signer.key}" for signer in log_signers(node, secrets, purpose)]
+        for purpose in ("log", "log-next")
+        if purpose in secrets.keys
+    ]
     if session.as_json:
-        output.show_json({"log": signers[0].key.name, "lines": lines})
+        lines, anew = [line for ring in rings for line in ring], rings[1:]
+        told = {"log": origin_of(node), "lines": lines, "next": anew[0] if anew else []}
+        output.show_json(told)
         return
-    for line in lines:
-        click.echo(line)
+    click.echo("\n".join(rings[0]))
+    for ring in rings[1:]:
+        es, en = "# a las que se ceden, debajo:", "# those that they are handed on to, below:"
+        click.echo("\n".join([es if session.lang == "es" else en, *ring]))
 
 
 @journal.command()

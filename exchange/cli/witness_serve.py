@@ -12,15 +12,17 @@ from aiohttp import web
 from exchange.cli import state, witness_state, world
 from exchange.cli.serve import call_at_eof, run_fast
 from exchange.errors import Code, Fault
+from exchange.journal.witness import ring_of
 from exchange.link.serving import make_app, make_runner
 from exchange.node.witness import Witness
 from exchange.store.witnessed import WitnessFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from exchange.cli.serve import How
     from exchange.cli.witness_state import WitnessState
+    from exchange.journal.witness import Rings
 
 _FINISH_S = 5.0
 
@@ -37,6 +39,7 @@ async def serve(here: WitnessState, how: How, say: Callable[[], None]) -> None:
     certificate, tls = here.certificate(), secrets.of("tls")[0].seed
     recall = WitnessFiles.open(here.memory)
     try:
+        await _must_know(recall, logs, str(here.folder / witness_state.LOGS))
         signer = witness_state.signer(settings.name, secrets)
         runner = make_runner(make_app(Witness(logs, signer, recall, world.clock_ms)))
         await runner.setup()
@@ -51,6 +54,18 @@ async def serve(here: WitnessState, how: How, say: Callable[[], None]) -> None:
             await runner.cleanup()
     finally:
         await recall.close()
+
+
+async def _must_know(recall: WitnessFiles, logs: Mapping[str, Rings], path: str) -> None:
+    """Hold the list of logs to what was cosigned: without its keys, nothing convicts.
+
+    Raises:
+        Fault: ``file``: keys were taken out of the list that signed what is remembered.
+    """
+    for origin, rings in logs.items():
+        kept = await recall.newest(origin)
+        if kept is not None and ring_of(kept.note, rings) is None:
+            raise Fault(Code.FILE, name=path, expected=origin)
 
 
 async def _until_told(*, until_eof: bool) -> None:

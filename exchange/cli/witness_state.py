@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from exchange.custody.container import Secrets
     from exchange.journal.checkpoint import Signer
     from exchange.journal.note import VerifierKey
+    from exchange.journal.witness import Rings
 
 SETTINGS, KEYS, CERTIFICATE = "witness.json", "witness.xk", "certificate.pem"
 LOGS, MEMORY = "logs.policy", "memory"
 _NO_LOGS = """\
 # The logs that this witness serves, in the format of C2SP tlog-policy: for each key of a node,
-# the line that `exchange journal keys` prints. All keys of a log must have signed.
+# the line that `exchange journal keys` prints. All keys of a log must have signed. When a node
+# hands over its keys, put the lines of the new ones below the old; take none out.
 quorum none
 """
 
@@ -73,8 +75,8 @@ class WitnessState(NamedTuple):
         """Return the server certificate (PEM)."""
         return (self.folder / CERTIFICATE).read_text(encoding="ascii")
 
-    def logs(self) -> Mapping[str, tuple[VerifierKey, ...]]:
-        """Return the keys of every log that is served.
+    def logs(self) -> Mapping[str, Rings]:
+        """Return the rings of every log that is served.
 
         Raises:
             Fault: ``file``: the list cannot be read, or is empty.
@@ -82,7 +84,7 @@ class WitnessState(NamedTuple):
         return logs_in(self.folder / LOGS)
 
 
-def logs_in(path: Path) -> Mapping[str, tuple[VerifierKey, ...]]:
+def logs_in(path: Path) -> Mapping[str, Rings]:
     """Return the logs that a file lists, by origin.
 
     Raises:

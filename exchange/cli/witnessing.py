@@ -172,21 +172,31 @@ def check(session: Session, file: Path, logs: Path) -> None:
     """
     from exchange.cli.witness_state import logs_in  # noqa: PLC0415
     from exchange.journal import checkpoint, forks  # noqa: PLC0415
+    from exchange.journal.witness import ring_of  # noqa: PLC0415
 
     known = logs_in(logs)
     evidence = forks.read(file.read_bytes()[: forks.MAX_BYTES + 1])
     short, long = checkpoint.parse(evidence.shorter), checkpoint.parse(evidence.longer)
-    kind = forks.check(
-        evidence, short.origin, known.get(short.origin) or _unknown(short.origin)
-    )
+    rings = known.get(short.origin) or _unknown(short.origin)
+    kind = forks.check(evidence, short.origin, rings)
+    by = [ring_of(each, rings) or 0 for each in (evidence.shorter, evidence.longer)]
+    is_over = min(by) < len(rings) - 1
     if session.as_json:
-        told = {"log": short.origin, "proves": kind, "sizes": [short.size, long.size]}
+        sizes = [short.size, long.size]
+        told = {"log": short.origin, "proves": kind, "sizes": sizes, "keys_over": is_over}
         output.show_json(told)
     spanish, english = _PROVED[kind]
     session.say(
         f"{spanish}. {short.origin} firmó ambos: {short.size} y {long.size} asientos.",
         f"{english}. {short.origin} signed both: {short.size} and {long.size} entries.",
     )
+    if is_over:
+        session.say(
+            "Lo firmaron, al menos en parte, claves ya cedidas: si fueron robadas, pudo ser "
+            "también quien las tiene.",
+            "Keys that were handed over since signed at least one of them: if they were "
+            "stolen, it may have been whoever has them.",
+        )
     sys.exit(output.EXIT_TAMPERED)
 
 

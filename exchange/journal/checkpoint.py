@@ -274,6 +274,29 @@ def verify(
     return Verified(checkpoint, tuple(signed.items()))
 
 
+def verify_by_ring(
+    raw: bytes, *, origin: str, rings: Sequence[Sequence[VerifierKey]]
+) -> tuple[int, Verified]:
+    """Return which of a journal's key rings signed a checkpoint, the newest that did, and what.
+
+    For whoever cannot tell by its size which ring was to sign it: see ``journal.terms``.
+
+    Args:
+        raw: the signed note.
+        origin: the journal it must be of.
+        rings: its keys, in the order in which they were handed over; one at least.
+
+    Raises:
+        Refusal: ``bad-checkpoint``: none did, with all of its keys.
+    """
+    for place in reversed(range(len(rings))):
+        try:
+            return place, verify(raw, origin=origin, required=rings[place])
+        except Refusal as refusal:
+            refused = refusal
+    raise refused
+
+
 def _verify_line(
     checkpoint: Checkpoint, key: VerifierKey, signature: bytes, *, allow_undated: bool
 ) -> int | None:

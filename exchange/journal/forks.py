@@ -19,7 +19,7 @@ import base64
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from exchange.errors import Code, Refusal
-from exchange.journal.checkpoint import Verified, parse, verify
+from exchange.journal.checkpoint import Verified, parse, verify_by_ring
 from exchange.journal.note import MAX_NOTE_BYTES, SignatureType, decode_base64
 from exchange.journal.proofs import prefix_of
 from exchange.journal.tree import HASH_BYTES
@@ -80,20 +80,21 @@ def read(raw: bytes) -> Evidence:
     return Evidence(shorter, longer, path)
 
 
-def check(evidence: Evidence, origin: str, keys: Sequence[VerifierKey]) -> Kind:
+def check(evidence: Evidence, origin: str, rings: Sequence[Sequence[VerifierKey]]) -> Kind:
     """Return what the evidence proves against a log, by its own signatures.
 
     Args:
         evidence: as read.
         origin: the log's name.
-        keys: the log's; all of them must have signed both.
+        rings: the log's keys, in the order of their handing over: of one ring, all must have
+            signed the one, and of one ring the other. A log answers for each, at any time.
 
     Raises:
         Refusal: ``bad-checkpoint``: one of them is not signed so; ``bad-proof``: they can both
             be checkpoints of one honest log, as far as this shows.
     """
-    first = verify(evidence.shorter, origin=origin, required=keys)
-    second = verify(evidence.longer, origin=origin, required=keys)
+    _, first = verify_by_ring(evidence.shorter, origin=origin, rings=rings)
+    _, second = verify_by_ring(evidence.longer, origin=origin, rings=rings)
     short, long = first.checkpoint, second.checkpoint
     if short.size == long.size and short.root != long.root:
         return "forked"

@@ -86,12 +86,26 @@ class Policy(NamedTuple):
                 return time
         return None
 
-    def logs_by_origin(self) -> dict[str, tuple[VerifierKey, ...]]:
-        """Return the keys of each journal; all of them must have signed its checkpoints."""
-        by_origin: dict[str, tuple[VerifierKey, ...]] = {}
+    def logs_by_origin(self) -> dict[str, tuple[tuple[VerifierKey, ...], ...]]:
+        """Return the rings of each journal, in the order of their handing over.
+
+        All keys of one ring sign a checkpoint. A key of a type that the ring has already
+        begins the next ring, and all rings of a journal are of the same types.
+
+        Raises:
+            Refusal: ``malformed``: a key is missing, or out of its place.
+        """
+        by_origin: dict[str, list[list[VerifierKey]]] = {}
         for log in self.logs:
-            by_origin[log.key.name] = (*by_origin.get(log.key.name, ()), log.key)
-        return by_origin
+            rings = by_origin.setdefault(log.key.name, [[]])
+            if log.key.type in {each.type for each in rings[-1]}:
+                rings.append([])
+            rings[-1].append(log.key)
+        for origin, rings in by_origin.items():
+            # Else one key would be taken for a ring, and sign alone what two must.
+            if len({tuple(key.type for key in ring) for ring in rings}) > 1:
+                raise Refusal(Code.MALFORMED, object="witness-policy", name=origin)
+        return {origin: tuple(map(tuple, rings)) for origin, rings in by_origin.items()}
 
 
 def of(arrangement: Arrangement) -> Policy | None:

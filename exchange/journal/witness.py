@@ -4,8 +4,9 @@
     judge    against the newest checkpoint that was cosigned: 200, 409, 422
 
 Nothing is signed here. Whoever keeps the state judges and persists in one step, and signs only
-what is durable (``node.witness``). Stricter than the standard: *all* keys that a log has must
-have signed, and a checkpoint with extension lines is a bad request.
+what is durable (``node.witness``). Stricter than the standard: *all* keys of one ring of a log
+must have signed, and a checkpoint with extension lines is a bad request. A log has several
+rings where it handed over its keys: once a later one has signed, an earlier one signs no more.
 
 What convicts a log is kept: its own signatures, never the word of whoever brought them.
 """
@@ -13,13 +14,19 @@ What convicts a log is kept: its own signatures, never the word of whoever broug
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from exchange.errors import Refusal
 from exchange.journal import forks
-from exchange.journal.checkpoint import Checkpoint, parse, read_decimal, sign_line, verify
+from exchange.journal.checkpoint import (
+    Checkpoint,
+    parse,
+    read_decimal,
+    sign_line,
+    verify_by_ring,
+)
 from exchange.journal.note import MAX_NOTE_BYTES, decode_base64
 from exchange.journal.proofs import verify_consistency
 from exchange.journal.tree import HASH_BYTES
@@ -30,6 +37,9 @@ if TYPE_CHECKING:
     from exchange.journal.checkpoint import Signer
     from exchange.journal.forks import Evidence
     from exchange.journal.note import Line, VerifierKey
+
+# A log's keys, in the order of their handing over.
+Rings: TypeAlias = "Sequence[Sequence[VerifierKey]]"
 
 MAX_PATH: Final = 63
 MAX_REQUEST_BYTES: Final = MAX_NOTE_BYTES + 8192
@@ -96,12 +106,12 @@ def request(old: int, path: Sequence[bytes], note: bytes) -> Request:
     return Request(old, tuple(path), note, parse(note))
 
 
-def read(raw: bytes, logs: Mapping[str, Sequence[VerifierKey]]) -> Request | Turned:
+def read(raw: bytes, logs: Mapping[str, Rings]) -> Request | Turned:
     """Read a request, and hold its checkpoint to its log's keys.
 
     Args:
         raw: the body of the request.
-        logs: by origin, the keys of every log that is served.
+        logs: by origin, the rings of every log that is served.
 
     Source: C2SP tlog-witness, "add-checkpoint".
     """
@@ -115,20 +125,24 @@ def read(raw: bytes, logs: Mapping[str, Sequence[VerifierKey]]) -> Request | Tur
     is_proof = len(steps) <= MAX_PATH and all(len(each) == HASH_BYTES for each in asked.path)
     if word != "old" or not is_proof or len(raw) > MAX_REQUEST_BYTES:
         return Turned(BAD_REQUEST)
-    keys = logs.get(asked.checkpoint.origin)
-    if not keys:
+    rings = logs.get(asked.checkpoint.origin)
+    if not rings:
         return Turned(UNKNOWN)
+    return asked if ring_of(note, rings) is not None else Turned(FORBIDDEN)
+
+
+def ring_of(note: bytes, rings: Rings) -> int | None:
+    """Return by which ring a checkpoint of a log is signed; None where by none."""
     try:
-        verify(note, origin=asked.checkpoint.origin, required=keys)
+        return verify_by_ring(note, origin=parse(note).origin, rings=rings)[0]
     except Refusal:
-        return Turned(FORBIDDEN)
-    return asked
+        return None
 
 
 def judge(
     asked: Request,
     before: Remembered | None,
-    keys: Sequence[VerifierKey],
+    rings: Rings,
     now: int,
 ) -> Cosign | Turned:
     """Conclude on a checkpoint whose log signed it.
@@ -136,14 +150,14 @@ def judge(
     Args:
         asked: as ``read`` returned it.
         before: what was cosigned last of this log; None before anything was.
-        keys: the log's.
+        rings: the log's.
         now: seconds UTC.
 
     Source: C2SP tlog-witness, "add-checkpoint", in its order.
     """
     new, size = asked.checkpoint, before.size if before else 0
     if before is not None and _is_another(new, before):
-        kind = _convicts(asked.note, before, (), keys)
+        kind = _convicts(asked.note, before, (), rings)
         evidence = forks.of(before.note, asked.note) if kind else None
         status = BAD_REQUEST if asked.old > new.size else CONFLICT
         return Turned(status, size, evidence, kind)
@@ -151,15 +165,24 @@ def judge(
         return Turned(BAD_REQUEST)
     if asked.old != size:
         return Turned(CONFLICT, size)
-    if before is not None:
-        try:
-            verify_consistency(size, new.size, asked.path, before.root, new.root)
-        except Refusal:
-            return _unproved(asked, before, keys)
-    elif asked.path:
-        return Turned(UNPROVED)
+    no = _goes_on(asked, before, rings)
+    if no is not None:
+        return no
     seconds = max(now, before.cosigned_s if before else 0)
     return Cosign(Remembered(new.size, new.root, asked.note, seconds), new)
+
+
+def _goes_on(asked: Request, before: Remembered | None, rings: Rings) -> Turned | None:
+    """Tell why a checkpoint does not go on from what was cosigned; None where it does."""
+    if before is None:
+        return Turned(UNPROVED) if asked.path else None
+    new = asked.checkpoint
+    try:
+        verify_consistency(before.size, new.size, asked.path, before.root, new.root)
+    except Refusal:
+        return _unproved(asked, before, rings)
+    is_over = (ring_of(asked.note, rings) or 0) < (ring_of(before.note, rings) or 0)
+    return Turned(FORBIDDEN) if is_over else None
 
 
 def _is_another(new: Checkpoint, before: Remembered) -> bool:
@@ -167,21 +190,21 @@ def _is_another(new: Checkpoint, before: Remembered) -> bool:
     return new.size < before.size or (new.size == before.size and new.root != before.root)
 
 
-def _unproved(asked: Request, before: Remembered, keys: Sequence[VerifierKey]) -> Turned:
+def _unproved(asked: Request, before: Remembered, rings: Rings) -> Turned:
     """Tell a log that proves another past by its own path from a path that proves nothing.
 
     Either may come from a stranger, so only what convicts the log by itself is called that.
     """
-    kind = _convicts(asked.note, before, asked.path, keys)
+    kind = _convicts(asked.note, before, asked.path, rings)
     return Turned(UNPROVED, before.size, forks.of(before.note, asked.note, asked.path), kind)
 
 
 def _convicts(
-    note: bytes, before: Remembered, path: Sequence[bytes], keys: Sequence[VerifierKey]
+    note: bytes, before: Remembered, path: Sequence[bytes], rings: Rings
 ) -> forks.Kind | None:
     origin = parse(note).origin
     try:
-        return forks.check(forks.of(before.note, note, path), origin, keys)
+        return forks.check(forks.of(before.note, note, path), origin, rings)
     except Refusal:
         return None
 
@@ -189,7 +212,7 @@ def _convicts(
 def adopt(
     note: bytes,
     before: Remembered | None,
-    keys: Sequence[VerifierKey],
+    rings: Rings,
     own: VerifierKey,
 ) -> Remembered | None:
     """Return what a checkpoint shows that this witness cosigned and no longer remembers.
@@ -204,7 +227,8 @@ def adopt(
     if before is not None and told.size <= before.size:
         return None
     try:
-        verified = verify(note, origin=told.origin, required=[*keys, own])
+        both = [[*ring, own] for ring in rings]
+        _, verified = verify_by_ring(note, origin=told.origin, rings=both)
     except Refusal:
         return None
     return Remembered(told.size, told.root, note, verified.at(own) or 0)

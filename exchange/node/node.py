@@ -14,7 +14,7 @@ from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
 from exchange.node import attachments
 from exchange.node.checkpoints import Checkpointer
-from exchange.node.opening import Log, open_writer
+from exchange.node.opening import Log, keys_of, open_writer
 from exchange.node.ports import Kept
 from exchange.node.retaining import Retainer
 from exchange.node.served import Health, Refused, Served
@@ -69,8 +69,7 @@ class Node(Served):
             store, writer, origin_of(settings.node), rings.log_signers, settings
         )
         self.stamper = Stamper(writer, settings, self.submit)
-        ours = [signer.key for signer in identity.log]
-        log = Log(settings.node, lambda: writer.view, ours)
+        log = Log(settings.node, lambda: writer.view, keys_of(rings.log))
         self.witnessing = Witnessing(store, writer, log, settings.clock_ms, settings.cosigned)
         writer.past_limit_s = self.witnessing.past_limit_s
         self.checkpoints.signed = self.witnessing.wake

@@ -37,12 +37,13 @@ _PAGE = 256
 class Log(NamedTuple):
     """A journal's name in its checkpoints, and the keys that must have signed each, by size.
 
-    ``ours`` are those that we can sign with: where none was ever listed, these must have.
+    ``ours`` are the rings that we can sign with, those to come last: where none was ever
+    listed, the first must have.
     """
 
     node: str
     view: Callable[[], View]
-    ours: Sequence[VerifierKey]
+    ours: Sequence[Sequence[VerifierKey]]
 
     @property
     def origin(self) -> str:
@@ -54,11 +55,31 @@ class Log(NamedTuple):
         view = self.view()
         if self.node in view.nodes:
             return terms.of(note, self.node, view)
-        return Terms(self.origin, self.ours, None)
+        return Terms(self.origin, self.ours[0], None)
 
     def read(self, note: bytes) -> checkpoints.Checkpoint:
         """Return what a checkpoint says, once the keys of its size signed it."""
         return self.terms(note).verify(note).checkpoint
+
+    def told(self, note: bytes) -> tuple[checkpoints.Checkpoint, bool]:
+        """Return what a checkpoint of ours says, and whether keys signed it that are over.
+
+        Keys to come are ours as well: to a journal that was set back to before its hand-over
+        those of now are to come.
+
+        Raises:
+            Refusal: ``bad-checkpoint``: no ring of ours signed it, or one that was over before.
+        """
+        listed = [log_keys(each) for _, each in self.view().tenures.get(self.node, ())]
+        rings = [*listed, *(each for each in map(list, self.ours) if each not in listed)]
+        place, found = checkpoints.verify_by_ring(note, origin=self.origin, rings=rings)
+        is_over = place < len(listed) - 1
+        return (self.read(note) if is_over else found.checkpoint), is_over
+
+
+def keys_of(logs: Sequence[Sequence[Signer]]) -> list[list[VerifierKey]]:
+    """Return the public halves of rings that sign."""
+    return [[signer.key for signer in each] for each in logs]
 
 
 async def open_writer(
@@ -82,7 +103,7 @@ async def open_writer(
     positions = await store.positions()
     try:
         view = await fold(store, View(anchor=anchor))
-        log = Log(settings.node, lambda: view, [signer.key for signer in logs[0]])
+        log = Log(settings.node, lambda: view, keys_of(logs))
         pledged = await _pledged(settings.pledge, head, log)
         await _check_signed(store, head, log, pledged)
         rings = _rings(settings, logs, view, head.size)

@@ -17,11 +17,10 @@ from exchange.journal import checkpoint, witness
 from exchange.journal.witness import Cosign, Request, Turned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from exchange.journal.checkpoint import Signer
-    from exchange.journal.note import VerifierKey
-    from exchange.journal.witness import Remembered
+    from exchange.journal.witness import Remembered, Rings
     from exchange.node.ports import Recall
 
 _TEXT = "text/plain; charset=utf-8"
@@ -50,7 +49,7 @@ class Witness:
 
     def __init__(
         self,
-        logs: Mapping[str, Sequence[VerifierKey]],
+        logs: Mapping[str, Rings],
         signer: Signer,
         recall: Recall,
         clock_ms: Callable[[], int],
@@ -58,7 +57,7 @@ class Witness:
         """Witness these logs.
 
         Args:
-            logs: by origin, the keys that must all have signed.
+            logs: by origin, the rings of keys, of one of which all must have signed.
             signer: cosigns; ML-DSA-44.
             recall: what was cosigned before.
             clock_ms: the time.
@@ -92,10 +91,10 @@ class Witness:
 
     async def _add(self, asked: Request) -> Answer:
         origin = asked.checkpoint.origin
-        keys = self._logs[origin]
-        before = await self._reminded(asked, keys)
+        rings = self._logs[origin]
+        before = await self._reminded(asked, rings)
         now = self._clock_ms() // 1000
-        found = await asyncio.to_thread(witness.judge, asked, before, keys, now)
+        found = await asyncio.to_thread(witness.judge, asked, before, rings, now)
         if isinstance(found, Turned):
             return await self._turn(found, origin)
         await self._recall.advance(origin, before, found.remembered)
@@ -105,11 +104,11 @@ class Witness:
         line = await asyncio.to_thread(witness.cosign, found, self._signer)
         return Answer(witness.OK, line.encode())
 
-    async def _reminded(self, asked: Request, keys: Sequence[VerifierKey]) -> Remembered | None:
+    async def _reminded(self, asked: Request, rings: Rings) -> Remembered | None:
         """Return what was cosigned last, as remembered here or as our own signature shows."""
         origin = asked.checkpoint.origin
         before = await self._recall.newest(origin)
-        learned = await asyncio.to_thread(witness.adopt, asked.note, before, keys, self.key)
+        learned = await asyncio.to_thread(witness.adopt, asked.note, before, rings, self.key)
         if learned is None:
             return before
         found = before.size if before else 0
@@ -134,11 +133,13 @@ class Witness:
         """
         try:
             origin = checkpoint.parse(raw).origin
-            keys = self._logs.get(origin)
-            if not keys:
-                return Answer(witness.UNKNOWN)
-            await asyncio.to_thread(_verify, raw, origin, keys)
         except Refusal:
+            return Answer(witness.FORBIDDEN)
+        rings = self._logs.get(origin)
+        if not rings:
+            return Answer(witness.UNKNOWN)
+        # By any of them: a log set back to before its hand-over has its old keys only.
+        if await asyncio.to_thread(witness.ring_of, raw, rings) is None:
             return Answer(witness.FORBIDDEN)
         kept = await self._recall.newest(origin)
         return Answer(witness.OK, kept.note) if kept else Answer(witness.UNKNOWN)
@@ -147,7 +148,3 @@ class Witness:
         """Return how the witness is."""
         sizes, evidence = await self._recall.sizes(), await self._recall.convicted()
         return Health(dict(self._answered), sizes, evidence)
-
-
-def _verify(raw: bytes, origin: str, keys: Sequence[VerifierKey]) -> None:
-    checkpoint.verify(raw, origin=origin, required=keys)

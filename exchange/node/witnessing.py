@@ -5,7 +5,7 @@
 A witness that does not answer is asked again, ever less often. One that knows of a longer
 journal, or of another, is asked for the checkpoint: if it is signed by our own keys, then this
 journal was set back or has been forked, and nothing more is written to it. Its word alone stops
-nothing.
+nothing, nor do keys that were handed over: that is an alarm.
 """
 
 from __future__ import annotations
@@ -361,16 +361,20 @@ class Witnessing:
         if kept is None:
             return
         try:
-            found = self._log.terms(kept).verify(kept)
+            head, is_over = self._log.told(kept)
         except Refusal:
             # Not signed by us: it proves nothing about our journal.
             _log.error("witness", witness=named.name, code=Code.BAD_CHECKPOINT.value)
             return
-        head, size = found.checkpoint, self._writer.size
+        size = self._writer.size
         if head.size > size:
             raise Fault(Code.JOURNAL_BEHIND, expected=head.size, found=size)
-        if await with_hashes(self._store, partial(root_at, head.size)) != head.root:
+        if await with_hashes(self._store, partial(root_at, head.size)) == head.root:
+            return
+        if not is_over:
             raise Fault(Code.JOURNAL_FORKED, found=head.size)
+        # Keys that were handed over may be known: they accuse, and stop nothing any more.
+        _log.critical("keys-over", witness=named.name, size=head.size, note=kept.decode())
 
     def _warn(self) -> None:
         """Say once when nobody has vouched for long, and once when somebody does again."""

@@ -11,6 +11,7 @@ import pytest
 from exchange.cli.arranging import handing
 from exchange.cli.state import State
 from exchange.custody import cards, container, ring
+from exchange.journal import quorum
 from exchange.model.identity import Signatory
 from exchange.seal.software import SecretKey, SoftwareSigner, load, new_signing
 from tests.cli.exercise import OPS, PASSPHRASE, Exercise
@@ -31,6 +32,7 @@ def made(tmp_path_factory):
         made.early_index = made.post()["index"]
         proved(made, made.early_index, made.early)
         made.asked = hand_over(made, "one.card")
+        made.keys = does(made, "journal", "keys", "--state", made.state)
         assert made.stop() == 0, made.log.read_text()
         # Now it knows both; the directory lists the old ones.
         made.start()
@@ -97,6 +99,13 @@ def test_root_and_the_nations_own_file_list_the_new_keys(made):
     assert sorted(made.changes["signers"]) == ["pa", "root"]
     view = does(made, "arrangement", "show")
     assert {row["name"]: row["version"] for row in view["files"]}["root"] == 2
+
+
+def test_keys_to_come_are_printed_for_witnesses_below_those_of_now(made):
+    lines = "".join(f"{line}\n" for line in made.keys["lines"])
+    (both,) = quorum.parse(f"{lines}quorum none\n").logs_by_origin().values()
+    assert [len(each) for each in both] == [2, 2]
+    assert made.keys["next"] == [f"log {key}" for key in both[1]]
 
 
 def test_proof_from_before_the_hand_over_verifies_offline_after_it(made):

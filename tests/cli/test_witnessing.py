@@ -6,15 +6,22 @@ import asyncio
 import json
 import signal
 
+import msgspec
 import pytest
 
 from exchange.cli import witness_state
+from exchange.cli.serve import log_signers
 from exchange.journal import forks, quorum
+from exchange.journal.proofs import root_at
+from exchange.journal.witness import Remembered
 from exchange.link.courier import Courier
 from exchange.store.witnessed import WitnessFiles
 from tests.cli.exercise import PASSPHRASE
 from tests.cli.watching import Watch
-from tests.node.witnessed import FORKED, HONEST, KEYS, ORIGIN, asked, signed
+from tests.node.test_handover import NEW
+from tests.node.witnessed import FORKED, HONEST, KEYS, NOW, ORIGIN, asked, signed
+
+NEW_KEYS = [msgspec.structs.replace(each.key, name=ORIGIN) for each in log_signers("pa", NEW)]
 
 
 @pytest.fixture
@@ -76,6 +83,26 @@ def test_a_witness_without_logs_or_with_an_older_memory_does_not_start(exercise,
     assert exercise.run(*words).json["error"]["code"] == "witness-behind"
 
 
+def test_a_witness_whose_list_lost_the_keys_it_cosigned_does_not_start(exercise, tmp_path):
+    watch = Watch(tmp_path / "witness")
+    asyncio.run(cosigned_once(watch))
+    words = ["witness", "up", "--state", str(watch.folder), "--listen", "127.0.0.1:0", "--json"]
+    watch.serve([f"log {key}" for key in NEW_KEYS])
+    told = exercise.run(*words)
+    assert told.json["error"]["code"] == "file"
+    # Below the old ones, as they were handed over, they are what it goes on with.
+    watch.serve([f"log {key}" for key in (*KEYS, *NEW_KEYS)])
+    watch.start()
+    assert watch.stop() == 0
+
+
+async def cosigned_once(watch):
+    recall = WitnessFiles.open(watch.state.memory)
+    kept = Remembered(13, root_at(13, HONEST), signed(13), NOW)
+    await recall.advance(ORIGIN, None, kept)
+    await recall.close()
+
+
 def test_how_far_and_what_evidence_is_said_of_a_witness_at_rest(exercise, tmp_path):
     watch = Watch(tmp_path / "witness")
     words = ["witness", "status", "--state", str(watch.folder), "--json"]
@@ -102,7 +129,14 @@ def test_evidence_is_checked_by_anybody_who_has_the_logs_keys(exercise, tmp_path
     assert told.code == 5
     assert ("FORKED" if lang == "en" else "BIFURCADO") in told.out
     told = exercise.run(*words, "--json")
-    assert told.json == {"log": ORIGIN, "proves": "forked", "sizes": [13, 13]}
+    known = {"log": ORIGIN, "proves": "forked", "sizes": [13, 13]}
+    assert told.json == {**known, "keys_over": False}
+    # Of keys that were handed over since it still holds, and it is said that they were.
+    with logs.open("a", encoding="utf-8") as file:
+        file.writelines(f"log {key}\n" for key in NEW_KEYS)
+    told = exercise.run(*words)
+    assert (told.code, ("cedidas" if lang == "es" else "handed over") in told.out) == (5, True)
+    assert exercise.run(*words, "--json").json == {**known, "keys_over": True}
 
 
 @pytest.mark.parametrize(
@@ -137,9 +171,10 @@ def test_a_nodes_keys_are_printed_as_a_witness_lists_them(exercise):
     lines = exercise.run(*words).out
     logs = quorum.parse(f"{lines}quorum none\n").logs_by_origin()
     assert list(logs) == ["exchange/pa"]
-    assert len(logs["exchange/pa"]) == 2
+    ((first, second),) = logs["exchange/pa"]
     told = exercise.run(*words, "--json").json
-    assert told == {"log": "exchange/pa", "lines": lines.splitlines()}
+    assert told == {"log": "exchange/pa", "lines": lines.splitlines(), "next": []}
+    assert lines == f"log {first}\nlog {second}\n"
 
 
 def test_an_exercise_is_founded_with_witnesses_and_without_what_says_nothing(

@@ -77,7 +77,37 @@ def test_logs_are_told_by_their_origin_and_all_their_keys_must_sign():
         cp.ml_dsa_44_signer("log", MLDSA44PrivateKey.from_seed_bytes(b"b" * 32)).key,
     )
     policy = read([*(f"log {each}" for each in pair), "quorum none"])
-    assert policy.logs_by_origin() == {"log": pair}
+    assert policy.logs_by_origin() == {"log": (pair,)}
+
+
+def rings_of(*words):
+    """The keys that these words name: a type and a seed each."""
+    makers = {
+        "e": lambda seed: cp.ed25519_signer(
+            "log", Ed25519PrivateKey.from_private_bytes(seed * 32)
+        ),
+        "m": lambda seed: cp.ml_dsa_44_signer(
+            "log", MLDSA44PrivateKey.from_seed_bytes(seed * 32)
+        ),
+    }
+    return [makers[word[0]](word[1].encode()).key for word in words]
+
+
+def test_keys_of_a_type_that_is_there_already_are_those_that_were_handed_on_to():
+    keys = rings_of("e1", "m1", "e2", "m2")
+    policy = read([*(f"log {each}" for each in keys), "quorum none"])
+    assert policy.logs_by_origin() == {"log": (tuple(keys[:2]), tuple(keys[2:]))}
+
+
+@pytest.mark.parametrize(
+    "words", [("e1", "e2", "m1", "m2"), ("e1", "m1", "e2"), ("e1", "m1", "m2", "e2", "m3")]
+)
+def test_keys_out_of_their_order_are_refused(words):
+    """One of them would be a ring, and sign alone what two must."""
+    policy = read([*(f"log {each}" for each in rings_of(*words)), "quorum none"])
+    with pytest.raises(Refusal) as caught:
+        policy.logs_by_origin()
+    assert caught.value.code is Code.MALFORMED
 
 
 @pytest.mark.parametrize(

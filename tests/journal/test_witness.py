@@ -4,6 +4,7 @@ import struct
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as cp
@@ -18,20 +19,21 @@ from tests.node.witnessed import (
     NOW,
     ORIGIN,
     OWN,
+    RINGS,
     SIGNERS,
     asked,
     signed,
 )
 
 
-def remembered(size, at=NOW):
-    return Remembered(size, root_at(size, HONEST), signed(size, at=at), at)
+def remembered(size, at=NOW, signers=SIGNERS):
+    return Remembered(size, root_at(size, HONEST), signed(size, at=at, signers=signers), at)
 
 
-def judged(asks, before=None, now=NOW):
-    found = witness.read(asks.encode(), LOGS)
+def judged(asks, before=None, now=NOW, rings=RINGS):
+    found = witness.read(asks.encode(), {ORIGIN: rings})
     assert not isinstance(found, Turned)
-    return witness.judge(found, before, KEYS, now)
+    return witness.judge(found, before, rings, now)
 
 
 def test_a_request_reads_back_as_it_was_written():
@@ -82,12 +84,12 @@ def test_a_cosignature_is_never_dated_before_the_one_before():
 def test_a_bad_request_is_400(spoiled):
     found = witness.read(spoiled, LOGS)
     if not isinstance(found, Turned):
-        found = witness.judge(found, None, KEYS, NOW)
+        found = witness.judge(found, None, RINGS, NOW)
     assert found == Turned(400)
 
 
 def test_an_unknown_origin_is_404():
-    assert witness.read(asked(0, 7).encode(), {"other": KEYS}) == Turned(404)
+    assert witness.read(asked(0, 7).encode(), {"other": RINGS}) == Turned(404)
 
 
 @pytest.mark.parametrize("missing", [0, 1])
@@ -112,14 +114,14 @@ def test_two_roots_of_one_size_are_409_and_convict_the_log(old):
     found = judged(asked(old, 13, FORKED, path=[]), remembered(13))
     assert isinstance(found, Turned)
     assert (found.status, found.size, found.kind) == (409, 13, "forked")
-    assert forks.check(found.evidence, ORIGIN, KEYS) == "forked"
+    assert forks.check(found.evidence, ORIGIN, RINGS) == "forked"
 
 
 def test_another_past_below_a_greater_size_is_422_and_convicts_the_log():
     found = judged(asked(13, 40, FORKED), remembered(13))
     assert isinstance(found, Turned)
     assert (found.status, found.kind) == (422, "rewritten")
-    assert forks.check(found.evidence, ORIGIN, KEYS) == "rewritten"
+    assert forks.check(found.evidence, ORIGIN, RINGS) == "rewritten"
 
 
 @pytest.mark.parametrize("path", [[], [bytes(32)], consistency_proof(12, 40, HONEST)])
@@ -138,7 +140,7 @@ def test_a_shorter_checkpoint_that_is_dated_later_convicts_the_log_of_going_back
     found = judged(asked(0, 8, at=NOW + 1), remembered(13))
     assert isinstance(found, Turned)
     assert (found.status, found.size, found.kind) == (409, 13, "rolled-back")
-    assert forks.check(found.evidence, ORIGIN, KEYS) == "rolled-back"
+    assert forks.check(found.evidence, ORIGIN, RINGS) == "rolled-back"
 
 
 @pytest.mark.parametrize("at", [NOW, NOW - 1])
@@ -160,11 +162,81 @@ def test_a_witness_put_back_from_an_older_copy_learns_from_its_own_signature():
     assert isinstance(yes, Cosign)
     cosigned = cp.attach(signed(13), [witness.cosign(yes, OWN)])
     for before in (None, remembered(7)):
-        learned = witness.adopt(cosigned, before, KEYS, OWN.key)
+        learned = witness.adopt(cosigned, before, RINGS, OWN.key)
         assert learned is not None
         assert (learned.size, learned.root) == (13, root_at(13, HONEST))
-    assert witness.adopt(cosigned, remembered(13), KEYS, OWN.key) is None
-    assert witness.adopt(signed(13), remembered(7), KEYS, OWN.key) is None
+    assert witness.adopt(cosigned, remembered(13), RINGS, OWN.key) is None
+    assert witness.adopt(signed(13), remembered(7), RINGS, OWN.key) is None
+
+
+# -- a log that handed over its keys --------------------------------------------------------
+
+
+NEW = [
+    cp.ed25519_signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"n" * 32)),
+    cp.ml_dsa_44_signer(ORIGIN, MLDSA44PrivateKey.from_seed_bytes(b"n" * 32)),
+]
+BOTH = (KEYS, tuple(each.key for each in NEW))
+
+
+def anew(old, size, journal=HONEST, at=NOW + 9, signers=NEW):
+    """A request by a log's new keys."""
+    path = consistency_proof(old, size, journal) if 0 < old < size else []
+    return witness.request(old, path, signed(size, journal, at, signers))
+
+
+def test_a_log_that_handed_over_its_keys_is_cosigned_on_without_a_break():
+    yes = judged(anew(13, 20), remembered(13), rings=BOTH)
+    assert isinstance(yes, Cosign)
+    assert isinstance(judged(anew(20, 30), yes.remembered, rings=BOTH), Cosign)
+
+
+@pytest.mark.parametrize(
+    ("asks", "status", "kind"),
+    [
+        (anew(13, 13, FORKED), 409, "forked"),
+        (anew(9, 9), 409, "rolled-back"),
+        (anew(13, 40, FORKED), 422, "rewritten"),
+    ],
+    ids=["forked", "rolled-back", "rewritten"],
+)
+def test_a_log_that_forks_at_its_hand_over_is_convicted(asks, status, kind):
+    found = judged(asks, remembered(13), rings=BOTH)
+    assert isinstance(found, Turned)
+    assert (found.status, found.kind) == (status, kind)
+    assert forks.check(found.evidence, ORIGIN, BOTH) == kind
+
+
+@pytest.mark.parametrize("size", [20, 30])
+def test_keys_that_were_handed_over_are_cosigned_no_more(size):
+    """Whoever has them can go on from the journal that everybody sees."""
+    before = remembered(20, signers=NEW)
+    assert isinstance(judged(anew(20, size), before, rings=BOTH), Cosign)
+    assert judged(anew(20, size, signers=SIGNERS), before, rings=BOTH) == Turned(403)
+
+
+def test_keys_that_were_handed_over_convict_a_log_by_what_they_signed_besides():
+    before = remembered(20, signers=NEW)
+    found = judged(anew(20, 40, FORKED, signers=SIGNERS), before, rings=BOTH)
+    assert (found.status, found.kind) == (422, "rewritten")
+
+
+def test_a_checkpoint_by_keys_of_two_rings_is_403():
+    mixed = signed(7, signers=[SIGNERS[0], NEW[1]])
+    asks = witness.request(0, [], mixed).encode()
+    assert witness.read(asks, {ORIGIN: BOTH}) == Turned(403)
+
+
+def test_evidence_of_before_a_hand_over_holds_after_it():
+    found = forks.of(signed(13), signed(13, FORKED))
+    assert forks.check(found, ORIGIN, BOTH) == "forked"
+
+
+def test_a_witness_put_back_learns_what_it_signed_for_either_ring():
+    for signers in (SIGNERS, NEW):
+        cosigned = signed(13, signers=[*signers, OWN])
+        assert witness.adopt(cosigned, remembered(7), BOTH, OWN.key).size == 13
+    assert witness.adopt(signed(13, signers=NEW), remembered(7), BOTH, OWN.key) is None
 
 
 # -- evidence -------------------------------------------------------------------------------
@@ -182,7 +254,7 @@ def test_evidence_of_another_past_holds_at_any_size(old):
     if old & (old - 1) == 0:
         path = [root_at(old, FORKED), *path]
     found = forks.of(signed(old), signed(40, FORKED), path)
-    assert forks.check(found, ORIGIN, KEYS) == "rewritten"
+    assert forks.check(found, ORIGIN, RINGS) == "rewritten"
 
 
 def test_an_honest_log_is_not_convicted():
@@ -191,7 +263,7 @@ def test_an_honest_log_is_not_convicted():
         for whole in (path, [root_at(old, HONEST), *path]):
             found = forks.of(signed(old), signed(40, at=NOW + 9), whole)
             with pytest.raises(Refusal) as caught:
-                forks.check(found, ORIGIN, KEYS)
+                forks.check(found, ORIGIN, RINGS)
             assert caught.value.code is Code.BAD_PROOF
 
 
@@ -202,7 +274,7 @@ def test_evidence_that_the_log_did_not_sign_convicts_nobody():
         forks.of(signed(13), signed(13, FORKED, signers=other)),
     ):
         with pytest.raises(Refusal) as caught:
-            forks.check(found, ORIGIN, KEYS)
+            forks.check(found, ORIGIN, RINGS)
         assert caught.value.code is Code.BAD_CHECKPOINT
 
 

@@ -13,7 +13,18 @@ from exchange.journal.note import parse_note
 from exchange.node.witness import Answer, Witness
 from exchange.store.witnessed import EVIDENCE, UNPROVED, WitnessFiles
 from tests.node.running import until
-from tests.node.witnessed import FORKED, KEYS, LOGS, NOW, ORIGIN, OWN, SIGNERS, asked, signed
+from tests.node.witnessed import (
+    FORKED,
+    KEYS,
+    LOGS,
+    NOW,
+    ORIGIN,
+    OWN,
+    RINGS,
+    SIGNERS,
+    asked,
+    signed,
+)
 
 
 @pytest.fixture
@@ -85,7 +96,7 @@ async def test_what_convicts_a_log_is_kept_once_and_told(witness, tmp_path, requ
         for _ in range(2):
             assert (await witness.add(request_.encode())).status in {409, 422}
     (path,) = (tmp_path / EVIDENCE).iterdir()
-    assert forks.check(forks.read(path.read_bytes()), ORIGIN, KEYS) == kind
+    assert forks.check(forks.read(path.read_bytes()), ORIGIN, RINGS) == kind
     assert [(each["event"], each["log_level"], each["evidence"]) for each in told] == [
         (kind, "critical", path.name),
         (kind, "critical", None),

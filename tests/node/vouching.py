@@ -20,16 +20,17 @@ from tests.builders import NOW, world
 from tests.node.running import Clock, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from exchange.journal.quorum import Witness as Named
+    from exchange.journal.witness import Rings
     from exchange.model.view import View
     from exchange.node.node import Node
 
 ORIGIN = origin_of("pa")
 LOG = log_signers("pa", world().node)
-LOGS = {ORIGIN: tuple(each.key for each in LOG)}
+LOGS = {ORIGIN: (tuple(each.key for each in LOG),)}
 LIMIT_S = 4 * 3600
 
 
@@ -55,9 +56,13 @@ class Road:
     """Meets ``ports.Courier``: straight to witnesses of this process, as long as it is open."""
 
     def __init__(
-        self, folder: Path, clock: Callable[[], int], names: Sequence[str] = NAMES
+        self,
+        folder: Path,
+        clock: Callable[[], int],
+        names: Sequence[str] = NAMES,
+        logs: Mapping[str, Rings] = LOGS,
     ) -> None:
-        self.folder, self.clock = folder, clock
+        self.folder, self.clock, self.logs = folder, clock, logs
         self.closed: set[str] = set()
         self.asked: list[tuple[str, int]] = []
         self.recalls: dict[str, WitnessFiles] = {}
@@ -71,7 +76,7 @@ class Road:
 
     def open(self, name: str) -> None:
         self.recalls[name] = WitnessFiles.open(self.folder / name)
-        self.witnesses[name] = Witness(LOGS, signer(name), self.recalls[name], self.clock)
+        self.witnesses[name] = Witness(self.logs, signer(name), self.recalls[name], self.clock)
 
     async def close(self) -> None:
         for each in self.recalls.values():

@@ -24,7 +24,8 @@ SIGNERS = [
     cp.ml_dsa_44_signer(ORIGIN, MLDSA44PrivateKey.from_seed_bytes(bytes(range(1, 33)))),
 ]
 KEYS = tuple(each.key for each in SIGNERS)
-LOGS = {ORIGIN: KEYS}
+RINGS = (KEYS,)
+LOGS = {ORIGIN: RINGS}
 OWN = cp.ml_dsa_44_signer("exercise.example/w", MLDSA44PrivateKey.from_seed_bytes(b"w" * 32))
 
 
