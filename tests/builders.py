@@ -49,7 +49,6 @@ from tests.given import (
     NOW,
     NOW_MS,
     TEXT,
-    TIMELY_S,
     TLS_MADE,
     TLS_SEED,
     WATCH,
@@ -392,7 +391,7 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
         for plan in members()
     ]
     url, pin = "https://localhost:8443", certificate()[1]
-    node = NodePlan("pa", url, pin, founder.suites[0], TIMELY_S)
+    node = NodePlan("pa", url, pin, founder.suites[0])
     founded = found(founder, plans, node, feeds())
     documents = [*founded.documents, founded.stamp]
     view = View(anchor=founded.anchor)

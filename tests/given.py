@@ -28,9 +28,6 @@ COAST = "us.uscg/ops"
 AUDIT = "us.oig/audit"  # of a member that may read maritime, without the role to
 ENDPOINTS = (OPS, DESK, MINSA, WATCH, "us.jiatfs/desk", COAST, AUDIT, "pa.contraloria/audit")
 
-# Tests that are not about it go on for years.
-TIMELY_S = 400 * DAY
-
 TLS_SEED = b"exercise TLS key, 32 bytes long."
 TLS_MADE = 1_750_000_000  # good from 2025 on, for ten years of the machine's own clock
 

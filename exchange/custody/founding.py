@@ -75,16 +75,12 @@ class MemberPlan(NamedTuple):
 
 
 class NodePlan(NamedTuple):
-    """The node to found: its name, where it answers, its certificate's digest, its suite.
-
-    ``timely_s`` is for how long its first timestamp is good.
-    """
+    """The node to found: its name, where it answers, its certificate's digest, its suite."""
 
     name: str
     url: str
     tls: str
     suite: SuiteId = SUITE
-    timely_s: int = trust_online.LIFETIME_S
 
 
 class Founded(NamedTuple):
@@ -277,7 +273,7 @@ def found(
         for part in _parts(listed):
             add(founder.of_nation(view, nation, part))
     signer = SoftwareSigner.of(node_secrets.of("sign"))
-    stamp = trust_online.make(node.name, view, signer, now, node.timely_s)
+    stamp = trust_online.make(node.name, view, signer, now)
     everyone = {
         each.holder: each
         for secrets_of in founder.custodian_secrets.values()

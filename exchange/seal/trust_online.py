@@ -56,6 +56,8 @@ def judge(bundle: Bundle, read: Timestamp, view: View, now: int) -> Change:
     _must_follow(read.version, f"timestamps/{node}", "/signed/version", view)
     _must_follow(snapshot.signed.version, f"snapshots/{node}", "/files/0/signed/version", view)
     _must_belong(file, raw, told, view)
+    _must_end_soon(read, "/signed/expires", view, now)
+    _must_end_soon(snapshot.signed, "/files/0/signed/expires", view, now)
     files = [
         InForce(
             f"{kind}/{node}",
@@ -114,6 +116,17 @@ def _must_belong(file: Metadata[Any], raw: bytes, snapshot: Metadata[Any], view:
         if (each := view.files.get(name))
     }:
         raise Refusal(Code.TRUST_MIXED, "/files/0/signed/meta")
+
+
+def _must_end_soon(read: Snapshot | Timestamp, at: str, view: View, now: int) -> None:
+    """Hold what a node signs by itself to some days.
+
+    Who has its keys for a moment, or a node that has nothing new to show any more, could else
+    let an old view pass for the newest for as long as it likes.
+    """
+    limit = now + LIFETIME_S + view.agreed().limits.skew_s
+    if read.expires_s > limit:
+        raise Refusal(Code.WRONG_VALUE, at, limit=limit, found=read.expires_s)
 
 
 def make(

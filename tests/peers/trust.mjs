@@ -124,6 +124,8 @@ function timestamp(view, file, lines, now) {
   same(file.signed.meta, { "snapshot.json": told(snapshot) });
   same(snapshot.signed.meta, Object.fromEntries(["targets", "pa", "us"].filter((name) => view.files[name])
     .map((name) => [`${name}.json`, told(view.files[name])])));
+  const latest = now + 3 * 86400 + view.documents.arrangement.limits.skew_s;
+  for (const { signed } of [file, snapshot]) must(Date.parse(signed.expires) / 1000 <= latest, "wrong-value");
   return { ...view, files: { ...view.files, [stamps]: file, [shots]: snapshot } };
 }
 function bundle(view, raw, now) {

@@ -18,7 +18,7 @@ from exchange.model import metadata
 from exchange.model.identity import Signatory
 from exchange.model.metadata import Key, KeyValue, MetaInfo, Online, Root, Targets
 from exchange.model.view import View
-from exchange.seal import es384, trust, trust_keys, trust_making
+from exchange.seal import es384, trust, trust_keys, trust_making, trust_online
 from tests import builders
 from tests.builders import NOW, OPS, SoftwareSigner, World
 from tests.vectors.trusting import delegated, rearrangement, respelled, successor
@@ -232,3 +232,28 @@ def test_one_node_does_not_vouch_for_the_snapshot_of_another() -> None:
     assert judged(bundle, both.view) == (Code.TRUST_MIXED, "/files/0/signatures")
     assert trust.judge(both.stamped(), both.view, NOW).name == "timestamps/pa"
     assert json.loads(raw)["signed"]["_type"] == "timestamp"
+
+
+def lasting(stamp_s: int, snapshot_s: int) -> bytes:
+    """A timestamp and its snapshot that are good for so long from now."""
+    raw, line = WORLD.stamped().split(b"\n")
+    stamp, snapshot = (metadata.read_file(each).signed for each in (raw, line))
+    assert isinstance(stamp, metadata.Timestamp)
+    snapshot = replace(snapshot, expires=metadata.time_of(NOW + snapshot_s))
+    made = trust_keys.sign(snapshot, [PA])
+    info, expires = metadata.info(made), metadata.time_of(NOW + stamp_s)
+    meta = {"snapshot.json": MetaInfo(info.hashes, info.length, snapshot.version)}
+    return metadata.join(
+        trust_keys.sign(replace(stamp, meta=meta, expires=expires), [PA]), [made]
+    )
+
+
+def test_what_a_node_signs_by_itself_is_good_for_some_days_and_no_longer() -> None:
+    """Or who had its keys for a moment could keep back every later view, for good."""
+    longest = trust_online.LIFETIME_S + WORLD.arrangement.limits.skew_s
+    assert trust.judge(lasting(longest, longest), WORLD.view, NOW).name == "timestamps/pa"
+    assert judged(lasting(longest + 1, longest)) == (Code.WRONG_VALUE, "/signed/expires")
+    assert judged(lasting(1, longest + 1)) == (Code.WRONG_VALUE, "/files/0/signed/expires")
+    with pytest.raises(Refusal) as refusal:
+        WORLD.later(lasting(longest, longest)).must_be_timely("pa", NOW + longest)
+    assert refusal.value.code is Code.TRUST_STALE

@@ -14,6 +14,7 @@ from exchange.model.metadata import Targets
 from exchange.seal import trust_keys, trust_making
 from tests.builders import (
     COAST,
+    DAY,
     NOW,
     OPS,
     SoftwareSigner,
@@ -205,6 +206,13 @@ LISTING = [
         Code.SIGNATURE_COUNT,
         "/signatures",
         brought(halved),
+    ),
+    Case(
+        "timestamp-for-long",
+        "a timestamp that is good for longer than a few days: newer views could be kept back",
+        Code.WRONG_VALUE,
+        "/signed/expires",
+        brought(lambda w: w.stamped(NOW, 3 * DAY + w.arrangement.limits.skew_s + 1)),
     ),
     Case(
         "timestamp-of-another-snapshot",
