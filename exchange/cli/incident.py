@@ -112,6 +112,7 @@ async def _find(session: Session, what: str, *, wanted: bool) -> _Found:
         view = await agency.view()
         lost = _lost(view, what)
         rows = [each async for each in _of_inbox(agency, lost)]
+        rows += [each async for each in _of_trust(agency, lost)]
         rows += affected.of_outbox(agency.world.outbox, lost)
         return _Found(lost, rows, await fetched(agency) if wanted else [])
 
@@ -187,6 +188,20 @@ async def _of_inbox(agency: Agency, lost: Lost) -> AsyncIterator[Affected]:
             return
 
 
+async def _of_trust(agency: Agency, lost: Lost) -> AsyncIterator[Affected]:
+    """Yield the subscriptions that are affected: every endpoint is shown them all."""
+    after = -1
+    while True:
+        page = await agency.transport.get_as(wire.TrustPage, "/v1/trust", after=after)
+        for item in page.items:
+            after = item.index
+            found = affected.of_subscription(item.index, item.document.encode(), lost)
+            if found is not None:
+                yield found
+        if not page.items:
+            return
+
+
 def _of_journal(journal: Path, lost: Lost) -> Iterator[Affected]:
     from exchange.cli.journal_file import at_one_moment  # noqa: PLC0415
 
@@ -224,8 +239,8 @@ def _propose(session: Session, found: _Found, out: Path) -> dict[str, Any]:
 def _show(session: Session, lost: Lost, listed: list[Affected]) -> None:
     named = lost.kid or lost.endpoint
     session.say(
-        f"{named}: {len(listed)} boletines afectados, por lo que se ve aquí.",
-        f"{named}: {len(listed)} bulletins affected, as far as is seen here.",
+        f"{named}: afecta a {len(listed)} boletines y objetos, por lo que se ve aquí.",
+        f"{named}: bears on {len(listed)} bulletins and objects, as far as is seen here.",
     )
     words = _WHY[session.lang]
     rows = [

@@ -1,8 +1,9 @@
-"""Which bulletins a lost key or a shut-out endpoint bears on, and who must be told of each.
+"""What a lost key or a shut-out endpoint bears on, and who must be told of each.
 
 What was sealed to a key may be read by whoever found it: its originator must know. What was
-signed by it may be from somebody else: everybody it went to must know. Headers tell both;
-nothing is opened here.
+signed by it may be from somebody else: everybody it went to must know. A release that was
+forged is a bulletin that no second person saw, an acknowledgement nobody's. Headers and journal
+entries tell all of it; nothing is opened here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class Affected(msgspec.Struct, frozen=True):
-    """A bulletin, or a grant of one, that it bears on; ``tell`` must be told."""
+    """What it bears on; ``tell`` must be told.
+
+    ``type`` is that of a bulletin, or says what of one it is: ``grant``, ``release``,
+    ``acknowledgement``, ``confirmation``; then ``id`` is the bulletin's. ``subscription`` has
+    none, and nobody to be told but its own endpoint's people.
+    """
 
     index: int
     id: str
@@ -59,6 +65,8 @@ def of_entry(index: int, raw: bytes, lost: Lost) -> Affected | None:
                 return _bulletin(index, entry.facts, entry.object, lost)
             case entries.Granted():
                 return _grant(index, entry.facts, entry.object, lost)
+            case entries.Acknowledged() | entries.Released() | entries.Confirmed():
+                return _object(index, entry.facts, entry.object, lost)
             case _:
                 return None
     except Refusal:
@@ -71,9 +79,8 @@ def _bulletin(
 ) -> Affected | None:
     signed = jws.read(posted, headers.MAX_HEADER_BYTES)
     header = headers.decode(signed.payload)
-    kids = {claim.kid for claim in signed.claims}
     is_sealed = lost.kid in facts.wraps if lost.kid else lost.endpoint in header.to
-    is_signed = lost.kid in kids if lost.kid else lost.endpoint == header.endpoint
+    is_signed = _is_signed(signed, header.endpoint, lost)
     if not is_sealed and not is_signed:
         return None
     told = ({header.endpoint} if is_sealed else set()) | (
@@ -98,15 +105,58 @@ def _why(*, is_sealed: bool, is_signed: bool) -> list[Why]:
 def _grant(index: int, facts: entries.Granted, posted: bytes, lost: Lost) -> Affected | None:
     signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
     grant = objects.decode_grant(signed.payload)
-    kids = {claim.kid for claim in signed.claims}
     is_sealed = lost.kid == facts.kid if lost.kid else lost.endpoint == grant.to
-    is_signed = lost.kid in kids if lost.kid else lost.endpoint == grant.endpoint
+    is_signed = _is_signed(signed, grant.endpoint, lost)
     if not is_sealed and not is_signed:
         return None
     told = ({grant.endpoint} if is_sealed else set()) | ({grant.to} if is_signed else set())
     why = _why(is_sealed=is_sealed, is_signed=is_signed)
     tell = sorted(told - {lost.endpoint})
     return Affected(index, grant.of.id, "grant", grant.endpoint, why, tell, None)
+
+
+def _object(
+    index: int,
+    facts: entries.Acknowledged | entries.Released | entries.Confirmed,
+    posted: bytes,
+    lost: Lost,
+) -> Affected | None:
+    signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
+    made: objects.Acknowledgement | objects.Release | objects.Confirmation
+    match facts:
+        case entries.Acknowledged():
+            kind, made = "acknowledgement", objects.decode_acknowledgement(signed.payload)
+        case entries.Released():
+            kind, made = "release", objects.decode_release(signed.payload)
+        case entries.Confirmed():
+            kind, made = "confirmation", objects.decode_confirmation(signed.payload)
+    if not _is_signed(signed, made.endpoint, lost):
+        return None
+    told = {made.of.endpoint, *(each.endpoint for each in facts.owed)} - {lost.endpoint}
+    return Affected(index, made.of.id, kind, made.endpoint, ["signed-by"], sorted(told), None)
+
+
+def of_subscription(index: int, raw: bytes, lost: Lost) -> Affected | None:
+    """Return a subscription as affected; None where it is not, or is another document.
+
+    Args:
+        index: the entry's by which it took effect.
+        raw: the trust document.
+        lost: the key or endpoint.
+    """
+    try:
+        signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
+        made = objects.decode_subscription(signed.payload)
+    except Refusal:
+        return None
+    if not _is_signed(signed, made.endpoint, lost):
+        return None
+    return Affected(index, "", "subscription", made.endpoint, ["signed-by"], [], None)
+
+
+def _is_signed(signed: jws.Signed, endpoint: str, lost: Lost) -> bool:
+    kids = {claim.kid for claim in signed.claims}
+    return lost.kid in kids if lost.kid else lost.endpoint == endpoint
 
 
 def of_outbox(outbox: Outbox, lost: Lost) -> Iterator[Affected]:

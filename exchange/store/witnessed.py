@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 import msgspec
 
 from exchange.errors import Code, Fault
+from exchange.journal.checkpoint import parse
 from exchange.journal.forks import MAX_BYTES
 from exchange.journal.witness import Remembered
 from exchange.model.codec import b64
@@ -104,14 +105,17 @@ class WitnessFiles:
         """Keep two checkpoints; durable on return.
 
         Returns:
-            The file's name; None where it was kept before, or there is room for no more.
+            The file's name; None where these two were kept before, whatever the path, or there
+            is room for no more.
         """
         return await asyncio.to_thread(self._keep, evidence, convicts)
 
     def _keep(self, evidence: Evidence, convicts: bool) -> str | None:
         folder = self._folder / (EVIDENCE if convicts else UNPROVED)
         raw = evidence.encode()
-        path = folder / f"{digest(raw)}.evidence"
+        # By what the log signed: the rest of it, path and other lines, is anybody's to vary.
+        signed = b"".join(parse(note).body() for note in (evidence.shorter, evidence.longer))
+        path = folder / f"{digest(signed)}.evidence"
         limit = _MAX_EVIDENCE if convicts else _MAX_UNPROVED
         if path.exists() or len(raw) > MAX_BYTES or _count(folder) >= limit:
             return None

@@ -66,6 +66,26 @@ def test_journal_shows_what_no_single_mail_does(exercise, posted):
     assert about(incident(exercise, AUDIT, ENDPOINT, "--journal", journal), posted["id"])
 
 
+def test_what_it_said_of_a_bulletin_and_chose_is_listed_too(exercise, posted):
+    assert exercise.at(WATCH, "ack", posted["id"], "--outcome", "opened").code == 0
+    journal = exercise.place.node / "journal.db"
+    for lost in (ENDPOINT, keys(exercise, WATCH, "sig")[0]):
+        told = incident(exercise, OPS, lost, "--journal", journal)
+        rows = [row for row in about(told, posted["id"]) if row["type"] == "acknowledgement"]
+        assert [(row["why"], row["tell"]) for row in rows] == [
+            (["signed-by"], ["pa.senan/ops"])
+        ]
+        (chosen,) = [row for row in told["affected"] if row["type"] == "subscription"]
+        assert (chosen["origin"], chosen["why"], chosen["tell"]) == (
+            ENDPOINT,
+            ["signed-by"],
+            [],
+        )
+    opening = keys(exercise, WATCH, "enc")[0]
+    types = {row["type"] for row in incident(exercise, OPS, opening)["affected"]}
+    assert not types & {"subscription", "acknowledgement"}
+
+
 def test_unaffected_bulletin_is_not_listed(exercise, posted):
     assert about(incident(exercise, OPS, "us.jiatfs/audit"), posted["id"]) == []
 

@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from exchange.journal import checkpoint as cp
 from exchange.journal import forks
-from exchange.journal.note import parse_note
+from exchange.journal import witness as rules
+from exchange.journal.note import Line, parse_note
 from exchange.node.witness import Answer, Witness
 from exchange.store.witnessed import EVIDENCE, UNPROVED, WitnessFiles
 from tests.node.running import until
@@ -108,9 +109,27 @@ async def test_strangers_fill_no_disk_with_what_proves_nothing(witness, tmp_path
     await witness.add(asked(0, 20).encode())
     for number in range(20):
         path = [bytes([number]) * 32]
-        assert (await witness.add(asked(20, 40, path=path).encode())).status == 422
+        assert (
+            await witness.add(asked(20, 21 + number % 18, path=path).encode())
+        ).status == 422
     assert len(list((tmp_path / UNPROVED).iterdir())) == 16
     assert not list((tmp_path / EVIDENCE).iterdir())
+
+
+async def test_a_stranger_with_one_checkpoint_leaves_room_for_what_may_be_a_rewriting(
+    witness, tmp_path
+):
+    """From a power of two on, another past is not told from nonsense: it must be kept."""
+    await witness.add(asked(0, 16).encode())
+    for number in range(20):
+        line = Line("stranger", b"1234", bytes([number]) * 64)
+        note = cp.attach(signed(40), [line])
+        request = rules.request(16, [bytes([number]) * 32], note)
+        assert (await witness.add(request.encode())).status == 422
+    assert len(list((tmp_path / UNPROVED).iterdir())) == 1
+    assert (await witness.add(asked(16, 39, FORKED).encode())).status == 422
+    kept = [forks.read(each.read_bytes()) for each in (tmp_path / UNPROVED).iterdir()]
+    assert sorted(cp.parse(each.longer).size for each in kept) == [39, 40]
 
 
 async def test_a_witness_that_was_set_back_is_told_by_its_own_signature(witness, tmp_path):
