@@ -43,6 +43,7 @@ VERBS = {
     "post": "exchange.cli.writing:post",
     "reply": "exchange.cli.writing:reply",
     "grant": "exchange.cli.granting:grant",
+    "consent": "exchange.cli.consenting:consent",
     "confirm": "exchange.cli.confirming:confirm",
     "outbox": "exchange.cli.outboxing:outbox",
     "inbox": "exchange.cli.reading:inbox",

@@ -27,7 +27,7 @@ from exchange.model import draft as drafts
 from exchange.model.identity import digest, uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
@@ -72,7 +72,7 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
     if offline or not session.home.names():
         _check_alone(session, read)
     else:
-        _run(session, _Wanted(read, target))
+        run(session, Wanted(read, target))
 
 
 @click.command()
@@ -105,7 +105,7 @@ def post(  # noqa: PLR0913  (one for each option)
     While the node is away it is sealed and waits (exit code 7): `outbox send` sends it.
     """
     sending = None if dry_run else yes
-    _run(session, _Wanted(_read(file), target, attach, sending, queue, witnessed_too))
+    run(session, Wanted(_read(file), target, attach, sending, queue, witnessed_too))
 
 
 @click.command()
@@ -128,14 +128,15 @@ def reply(  # noqa: PLR0913  (one for each option)
 ) -> None:
     """Answer a bulletin with a draft: as `post --target ID`."""
     sending = None if dry_run else yes
-    _run(session, _Wanted(_read(file), target, attach, sending, queue))
+    run(session, Wanted(_read(file), target, attach, sending, queue))
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """What is to be sealed, and how far it goes.
 
     ``sending`` is None where nothing is sent, and True where no question is asked; ``queue``
-    has it wait in the outbox. ``witnessed`` waits for whoever vouches for its receipt.
+    has it wait in the outbox. ``witnessed`` waits for whoever vouches for its receipt. ``more``
+    is told in JSON beside the rest.
     """
 
     draft: Draft
@@ -144,6 +145,7 @@ class _Wanted(NamedTuple):
     sending: bool | None = None
     queue: bool = False
     witnessed: bool = False
+    more: Mapping[str, Any] = {}
 
     def mark(self) -> str:
         """Return what tells it from everything else that is posted."""
@@ -151,7 +153,7 @@ class _Wanted(NamedTuple):
         return digest(msgspec.json.encode((self.draft, self.target, files)))
 
 
-def _run(session: Session, wanted: _Wanted) -> None:
+def run(session: Session, wanted: Wanted) -> None:
     """Post, and end with a code of its own where that waits for a node that is away."""
     if not asyncio.run(_post(session, wanted)):
         away.leave(session)
@@ -203,7 +205,7 @@ def _warnings(found: Sequence[bulletins.Indicator]) -> list[dict[str, str]]:
     ]
 
 
-async def _post(session: Session, wanted: _Wanted) -> bool:
+async def _post(session: Session, wanted: Wanted) -> bool:
     """Prepare, review, and post.
 
     Returns:
@@ -225,7 +227,7 @@ async def _post(session: Session, wanted: _Wanted) -> bool:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None
         prepared = await agency.prepare(wanted.draft, found, wanted.attach)
-        review = _review(session, prepared)
+        review = {**_review(session, prepared), **wanted.more}
         if not session.as_json:
             _show_review(session, prepared, review)
         if wanted.sending is None:
@@ -241,14 +243,19 @@ async def _post(session: Session, wanted: _Wanted) -> bool:
             why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
             _tell_queued(session, agency, mark, None if wanted.queue else why, review)
             return wanted.queue
-        return await _send(session, agency, prepared, mark, wait=wanted.witnessed)
+        return await _send(session, agency, prepared, mark, review, wait=wanted.witnessed)
 
 
-async def _send(
-    session: Session, agency: Agency, prepared: Prepared, mark: str, *, wait: bool
+async def _send(  # noqa: PLR0913  (what was reviewed, and how it is told)
+    session: Session,
+    agency: Agency,
+    prepared: Prepared,
+    mark: str,
+    review: dict[str, Any],
+    *,
+    wait: bool,
 ) -> bool:
     """Seal and post what was reviewed; return as ``_post``."""
-    review = _review(session, prepared)
     try:
         with named(prepared.header.id):
             receipt = await agency.post(prepared, mark, _teller(session))
@@ -336,9 +343,7 @@ def _file_mark(path: Path) -> tuple[str, str]:
         raise unreadable(path, error, "--attach") from error
 
 
-async def _taken_up(
-    session: Session, agency: Agency, mark: str, wanted: _Wanted
-) -> bool | None:
+async def _taken_up(session: Session, agency: Agency, mark: str, wanted: Wanted) -> bool | None:
     """Resolve what was left without an answer.
 
     Returns:

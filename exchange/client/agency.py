@@ -25,6 +25,7 @@ from exchange.client import (
     amending,
     attaching,
     compose,
+    consented,
     following,
     granting,
     opening,
@@ -47,6 +48,7 @@ from exchange.client.trust import TrustLog
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import objects
+from exchange.model.bulletin import Con, check_onward
 from exchange.model.identity import uuid7
 from exchange.policy.expiry import lapses
 from exchange.seal import jws
@@ -183,7 +185,18 @@ class Agency:
         )
         if prepared.header.verb == "correct":
             prepared = await self._held_to_target(prepared, in_spite)
+        if isinstance(prepared.bulletin, Con):
+            await self._held_to_people(prepared.bulletin, in_spite)
         return msgspec.structs.replace(prepared, as_of_ms=as_of_ms)
+
+    async def _held_to_people(self, answer: Con, in_spite: bool) -> None:
+        """Hold the leave to pass a bulletin of ours on to the people that it names."""
+        content = answer.content
+        if content.consent != "grant" or in_spite:
+            return
+        about = consented.of_request(self, await self.inbox.as_held(), content.target)
+        if about is not None:
+            check_onward(about, content.proposed_to)
 
     async def _held_to_target(self, prepared: Prepared, in_spite: bool) -> Prepared:
         world, keys = self.world, self.keys

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Stands in the header until the body is sealed; never leaves this machine.
 _NO_COMMIT = "A" * 43
+# Of these the feed's subscribers get nothing: only who is named.
+_NARROW = ("con", "dcf")
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -91,7 +93,8 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     """Return what would be sealed and who could read it; nothing is sent.
 
     The feed's subscribers are added to the recipients that the draft names, but not of a
-    deconfliction: it goes to those alone who are named, its participants. A subscriber to
+    deconfliction or a request for consent and its answer: these go to those alone who are
+    named. A subscriber to
     whom it may not be released is left out, and so, by name, is one that has no valid key:
     else whoever lets a key expire would silence a whole feed. A recipient named outright is
     refused in either case.
@@ -239,8 +242,9 @@ def _readers(
         with review:
             rules.may_receive(header, view, now, name, f"/post/to/{place}")
         found[name] = reader(name, view, "named", alg, now)
-    # Whoever has a window's key can try every subject: it goes to nobody by default.
-    is_narrow = draft.bulletin.get("type") == "dcf"
+    # Whoever has a window's key can try every subject, and what asks for consent tells of what
+    # is under control: these go to nobody by default.
+    is_narrow = draft.bulletin.get("type") in _NARROW
     for name in () if is_narrow else choices.subscribers(feed, view):
         if name != header.endpoint and name not in found:
             try:

@@ -91,6 +91,7 @@ WIRE = (
 # Lists of words for people only: labels, phrases, warnings, what was expected or came of it.
 SPOKEN = (
     "chase-ends",
+    "consent-states",
     "purge-causes",
     "expectations",
     "fields",

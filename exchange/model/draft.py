@@ -72,6 +72,7 @@ _SAMPLES = {
     "brr": [('type = ""', 'type = "brq"')],
     "rpy": [('type = ""', 'type = "rfi"')],
     "dcf": [("# to = ", "to = ")],
+    "con": [("# to = ", "to = ")],
 }
 # The header spells these codes out; here is which list has their words.
 _LISTS = {

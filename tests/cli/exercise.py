@@ -54,13 +54,14 @@ class Ran(NamedTuple):
 class Exercise:
     """Two agencies, one node."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (what exercises differ in)
         self,
         folder: Path,
         ops: SuiteId = SUITE,
         watch: SuiteId = SUITE,
         feeds: tuple[str, ...] = ("maritime",),
         witnesses: Witnesses | None = None,
+        more: tuple[MemberPlan, ...] = (),
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -80,6 +81,7 @@ class Exercise:
                     EndpointPlan("us.jiatfs/audit", _LABEL, ("auditor",)),
                 ),
             ),
+            *more,
         ]
         types = list(TYPES)
         listed = [found.feed(name, _LABEL, types, members) for name in feeds]

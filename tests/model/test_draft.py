@@ -113,7 +113,7 @@ def test_a_template_that_was_left_as_it_is_is_refused(code, lang):
     for status in ("exercise", "test", "actual"):
         text = draft.template(code, lang, CODES).replace('"exercise"', f'"{status}"')
         assert f'status = "{status}"' in text
-        first = {"dcf": "/post/to/0", "brq": "/bulletin/regime"}
+        first = {**dict.fromkeys(("con", "dcf"), "/post/to/0"), "brq": "/bulletin/regime"}
         told = ("placeholder", first.get(code, "/bulletin/title/text"))
         assert refused(text) == told
 

@@ -6,7 +6,7 @@ checks, in that order.
 """
 
 from exchange.model.bulletin.audience import check as check_audience
-from exchange.model.bulletin.audience import overdue
+from exchange.model.bulletin.audience import check_onward, overdue
 from exchange.model.bulletin.decoding import decode, encode
 from exchange.model.bulletin.difference import changes, corrected, unfounded
 from exchange.model.bulletin.indicators import Indicator, indicators
@@ -73,6 +73,7 @@ __all__ = [
     "Voi",
     "changes",
     "check_audience",
+    "check_onward",
     "corrected",
     "decode",
     "decode_newer",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # 28 CFR 23.20(h): what is kept of a person is reviewed within five years.
 MAX_REVIEW_S = 5 * 366 * 86_400
 ADULT_YEARS = 18
+_NATIONS = {"pa": "PAN", "us": "USA"}
 _NOT_FOR_PEOPLE = ("green", "clear")
 _NARROW = ("red", "amber+strict")
 
@@ -64,6 +65,28 @@ def check(
         if _is_minor(person, issued):
             told = "minor" in person.protections
             must(told, f"{under}{at}/protections", "protection-told")
+
+
+def check_onward(bulletin: AnyBulletin, to: Sequence[str]) -> None:
+    """Hold the leave to pass a bulletin on to the people it names: nobody is told on at home.
+
+    Args:
+        bulletin: what would be passed on.
+        to: third parties, as a consent proposes them: nation, or ``int``, and name.
+
+    Raises:
+        Refusal: ``asylum-to-origin``: one may be of a country that an asylum seeker fled; of
+            which country a third party's two letters are is only known of the two nations.
+    """
+    for _, person in persons(bulletin):
+        if "asylum-seeker" not in person.protections:
+            continue
+        for place, name in enumerate(to):
+            nation = name.partition(".")[0]
+            home = _NATIONS.get(nation)
+            if nation != "int" and (home is None or home in _homes(person)):
+                at = f"/bulletin/content/proposed_to/{place}"
+                raise Refusal(Code.ASYLUM_TO_ORIGIN, at, found=name)
 
 
 def overdue(bulletin: AnyBulletin, now: int) -> list[str]:
