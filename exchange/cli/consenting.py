@@ -154,7 +154,8 @@ async def _answering(
         item, _ = await find(agency, wanted.identity)
         content = consenting.content_of(item)
         feed = wanted.feed or _feed(agency, item)
-        draft = consenting.answer(item, wanted.word, wanted.said, feed, session.lang)
+        to = list(dict.fromkeys(member_of(each) for each in wanted.to))
+        draft = consenting.answer(item, wanted.word, to, wanted.said, feed, session.lang)
         if wanted.to:
             # The whole answer is held to the rules before any part of it is sent.
             await agency.prepare(draft)

@@ -64,27 +64,37 @@ class Row(msgspec.Struct, frozen=True):
 def standing(agency: Agency, items: Sequence[Item]) -> list[Row]:
     """Return how each request and each consent stands that this endpoint knows of."""
     talks = [*_ours(agency), *_theirs(items)]
-    answers = {
-        (each.bulletin.content.target.origin, each.bulletin.content.target.id): each
-        for each in talks
-        if each.bulletin.content.consent_step == "answer"
-    }
+    answers = _answers(talks)
     last, now = _last(agency, items), agency.world.now()
     rows: list[Row] = []
     told: set[str] = set()
     for talk in talks:
         if talk.bulletin.content.consent_step != "request":
             continue
-        found = answers.get((talk.header.origin, talk.header.id))
+        asked = (talk.bulletin.content.target.origin, talk.header.origin, talk.header.id)
         mine = [each for each in last if _is_of(each, talk)]
         for consent in mine:
             told.add(consent.id)
+            found = answers.get((*asked, member_of(consent.to)))
             rows.append(_row(agency, consent, items, now, talk, found))
         done = {member_of(each.to) for each in mine}
         open_ = [to for to in talk.bulletin.content.proposed_to if to not in done]
-        rows += [_unmet(talk, to, found) for to in open_]
+        rows += [_unmet(talk, to, answers.get((*asked, to))) for to in open_]
     rows += [_row(agency, each, items, now) for each in last if each.id not in told]
     return rows
+
+
+def _answers(talks: Iterable[Talk]) -> dict[tuple[str, str, str, str], Talk]:
+    """Return each answer by who gives it, whose request it is to, and of which agency.
+
+    Of others than it names is still asked; and nobody answers for an originator.
+    """
+    return {
+        (each.header.origin, content.target.origin, content.target.id, to): each
+        for each in talks
+        if (content := each.bulletin.content).consent_step == "answer"
+        for to in content.proposed_to
+    }
 
 
 def given(agency: Agency, items: Sequence[Item], identity: str) -> list[objects.Consent]:

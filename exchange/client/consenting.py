@@ -90,21 +90,30 @@ def request(
     return _draft(header, feed, "request", to, said[0], content)
 
 
-def answer(
-    asked: Delivered, consent: str, said: tuple[Lang, str] | None, feed: str, lang: Lang
+def answer(  # noqa: PLR0913, PLR0917  (each is part of what is written)
+    asked: Delivered,
+    consent: str,
+    to: Sequence[str],
+    said: tuple[Lang, str] | None,
+    feed: str,
+    lang: Lang,
 ) -> drafts.Draft:
-    """Return the draft that answers a request: a word, and in whose words why, or how."""
+    """Return the draft that answers a request for these agencies, or for all it asks of.
+
+    It says a word, and in whose words why, or on what conditions.
+    """
     content, header = content_of(asked), asked.header
+    members = list(to) or content.proposed_to
     told: dict[str, Any] = {
         "consent_step": "answer",
         "target": _target(header, asked.digest),
-        "proposed_to": content.proposed_to,
+        "proposed_to": members,
         "purpose": msgspec.to_builtins(content.purpose),
         "consent": consent,
     }
     if said is not None:
         told["conditions"] = {"lang": said[0], "text": said[1]}
-    return _draft(header, feed, consent, content.proposed_to, lang, told)
+    return _draft(header, feed, consent, members, lang, told)
 
 
 def content_of(asked: Delivered) -> Any:

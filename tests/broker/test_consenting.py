@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from exchange.broker import consents
+from exchange.broker import consents, keys
 from exchange.broker.replay import Replayer
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.settle import Found, Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob
@@ -149,6 +149,30 @@ def test_what_comes_back_from_an_outsider_is_refused_for_whoever_is_outside() ->
     (refused,) = book.post(WORLD.arrival(reply))
     assert isinstance(refused, Rejected)
     assert refused.refusal.facts["name"] == WATCH_DESK
+
+
+def test_what_was_ordered_to_be_purged_is_consented_to_no_more() -> None:
+    closed, book = controlled(WORLD), Book(WORLD.view)
+    book.post(WORLD.arrival(closed.envelope))
+    book.known[keys.purge(digest(closed.envelope.header))] = Found(book.base, book.entries[0])
+    (refused,) = book.post(WORLD.arrival(consent(WORLD, closed.envelope)))
+    assert isinstance(refused, Rejected)
+    assert (refused.refusal.code, refused.refusal.at) == (Code.PURGED, "/of")
+
+
+def test_who_is_owed_a_header_alone_may_be_referred_to_it() -> None:
+    """A correction to one of two holders: the other was told of it, and what it is."""
+    closed, book = controlled(WORLD), Book(WORLD.view)
+    book.post(WORLD.arrival(closed.envelope))
+    refs = builders.refers("corrects", closed.envelope)
+    corrected = {"type": "cor", "verb": "correct", "refs": refs, "to": [WATCH]}
+    correction = controlled(WORLD, **corrected).envelope
+    assert isinstance(book.post(WORLD.arrival(correction))[0], Recorded)
+    reply = {"endpoint": WATCH, "refs": builders.refers("answers", correction)}
+    (settled,) = book.post(WORLD.arrival(WORLD.envelope(to=[COAST], **reply)))
+    assert isinstance(settled, Recorded)
+    (settled,) = book.post(WORLD.arrival(WORLD.envelope(to=[WATCH_DESK], **reply)))
+    assert isinstance(settled, Rejected)
 
 
 # -- replay --------------------------------------------------------------------------------

@@ -128,8 +128,10 @@ async def test_what_its_marking_lets_go_needs_no_consent_and_goes_on_from_hand_t
         await passed(door.url, tmp_path, WATCH_DESK, WATCH)
         item = await delivered(door.url, tmp_path)
         assert (item.grant.endpoint, item.locked) == (WATCH, None)
-        with pytest.raises(Refusal) as caught:
-            await passed(door.url, tmp_path, COAST, WATCH)
+        async with line(door.url, tmp_path, WATCH) as giver:
+            (held,) = await giver.everything()
+            with pytest.raises(Refusal) as caught:
+                await onward.prepare(giver, held, COAST)
         assert (caught.value.code, caught.value.at) == (Code.ALREADY_HELD, "/to")
 
 

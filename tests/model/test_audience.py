@@ -9,7 +9,7 @@ import pytest
 
 from exchange.errors import Code, Refusal
 from exchange.model import draft
-from exchange.model.bulletin import check_audience, decode
+from exchange.model.bulletin import check_audience, check_onward, decode
 from tests.model.bulletins import CODES, INDEX, drafted, example, plain, put
 
 NAME = "smg-1.es.toml"
@@ -144,3 +144,32 @@ def test_a_missing_child_is_named_to_few():
     told = decode(json.dumps(values).encode(), CODES)
     assert refused(told) is None
     assert refused(told, tlp="amber") == (Code.PROTECTED_PERSONS, "/marking/tlp")
+
+
+@pytest.mark.parametrize(
+    ("to", "place"),
+    [
+        (["pa.mp", "us.ice", "int.unhcr"], None),
+        # Whose two letters these are is not known here: nothing is let go to a guess.
+        (["pa.mp", "ve.sebin"], 1),
+        (["cr.sp"], 0),
+    ],
+)
+def test_leave_to_pass_on_tells_nobody_of_an_asylum_seeker_at_home(to, place):
+    found = None
+    try:
+        check_onward(example(NAME), to)
+    except Refusal as refusal:
+        found = (refusal.code, refusal.at)
+    expected = (Code.ASYLUM_TO_ORIGIN, f"/bulletin/content/proposed_to/{place}")
+    assert found == (None if place is None else expected)
+    # Of others who are named nothing is asked.
+    check_onward(example("ocn-1"), to)
+
+
+def test_leave_is_refused_for_one_of_the_two_nations_that_was_fled():
+    values = put(plain(NAME), "/content/persons/1/nationality", "PAN")
+    fled = decode(json.dumps(values).encode(), CODES)
+    with pytest.raises(Refusal) as caught:
+        check_onward(fled, ["us.ice", "pa.mp"])
+    assert caught.value.at == "/bulletin/content/proposed_to/1"

@@ -138,6 +138,44 @@ def test_a_reader_is_told_that_it_is_under_control_and_what_that_means(sea, lang
     assert words not in sea.at(WATCH, "--lang", lang, "read", free).out
 
 
+def test_a_yes_for_one_leaves_the_other_asked(sea):
+    of = told(sea)
+    words = ("consent", "ask", of, "us.uscg", "us.ice", "--purpose", "EXERCISE", "--yes")
+    request = said(sea, WATCH, *words)["id"]
+    yes = ("consent", "answer", request, "--grant", "us.uscg/ops", "--yes")
+    said(sea, OPS, *yes)
+    rows = said(sea, WATCH, "consent", "list")["consents"]
+    states = {each["to_member"]: each["state"] for each in rows if each["of"] == of}
+    assert states == {"us.uscg": "granted", "us.ice": "asked"}
+
+
+def test_nobody_answers_for_an_originator(sea):
+    of = told(sea)
+    request = asked(sea, of)
+    changes = {
+        'to = ["pa.senan/ops"]': 'to = ["us.jiatfs/watch"]',
+        'origin = "pa.senan"': 'origin = "us.jiatfs"',
+        'proposed_to = ["pa.mp"]': 'proposed_to = ["us.uscg"]',
+        "0192f3a0-0000-7000-8000-000000000035": request["id"],
+    }
+    said(sea, GUARD, "post", sea.draft("con-2.en.toml", **changes), "--yes")
+    assert stands(sea, WATCH, of)["state"] == "asked"
+
+
+def test_no_leave_is_given_to_tell_of_an_asylum_seeker_where_they_fled_from(sea):
+    of = said(sea, OPS, "post", sea.draft("smg-1.es.toml"), "--yes")["id"]
+    words = ("consent", "ask", of, "ve.policia", "--purpose", "EXERCISE", "--yes")
+    request = said(sea, WATCH, *words)["id"]
+    changes = {
+        'to = ["pa.senan/ops"]': 'to = ["us.jiatfs/watch"]',
+        'proposed_to = ["pa.mp"]': 'proposed_to = ["ve.policia"]',
+    }
+    grant = sea.draft("con-2.en.toml", **{**changes, '"grant-sanitised"': '"grant"'})
+    assert no(sea, OPS, "reply", request, grant, "--yes") == "asylum-to-origin"
+    # A version without them may be promised.
+    said(sea, OPS, "consent", "answer", request, "--sanitised", "--yes")
+
+
 def test_what_answers_it_before_others_is_refused_by_the_node(sea):
     of = told(sea)
     held = said(sea, WATCH, "read", of)
