@@ -165,10 +165,13 @@ def test_who_is_owed_a_header_alone_may_be_referred_to_it() -> None:
     closed, book = controlled(WORLD), Book(WORLD.view)
     book.post(WORLD.arrival(closed.envelope))
     refs = builders.refers("corrects", closed.envelope)
-    corrected = {"type": "cor", "verb": "correct", "refs": refs, "to": [WATCH]}
+    corrected: dict[str, Any] = {"type": "cor", "verb": "correct", "refs": refs, "to": [WATCH]}
     correction = controlled(WORLD, **corrected).envelope
     assert isinstance(book.post(WORLD.arrival(correction))[0], Recorded)
-    reply = {"endpoint": WATCH, "refs": builders.refers("answers", correction)}
+    reply: dict[str, Any] = {
+        "endpoint": WATCH,
+        "refs": builders.refers("answers", correction),
+    }
     (settled,) = book.post(WORLD.arrival(WORLD.envelope(to=[COAST], **reply)))
     assert isinstance(settled, Recorded)
     (settled,) = book.post(WORLD.arrival(WORLD.envelope(to=[WATCH_DESK], **reply)))
