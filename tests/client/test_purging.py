@@ -307,7 +307,8 @@ async def test_reading_what_was_purged_is_answered_as_that_to_who_is_owed_it(tmp
 )
 async def test_order_is_held_to_what_is_known_here(tmp_path, cause, now, withdrawn, expected):
     rule, days = (ASKED, 30) if cause == "silence" else (RULE, 7)
-    async with a_case(tmp_path, rule) as case, case.line(WATCH) as holder:
+    of_others = msgspec.structs.replace(ASKED, name="hasty", types=["szr"], review_s=DAY)
+    async with a_case(tmp_path, of_others, rule) as case, case.line(WATCH) as holder:
         await holder.view()
         index = case.door.node.size
         header = world().header(issued=NOW, retain_until=NOW + days * DAY)
