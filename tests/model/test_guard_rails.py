@@ -150,6 +150,42 @@ def test_a_total_agrees_and_gives_no_small_cell_away(numbers, total, holds):
 
 
 @pytest.mark.parametrize(
+    ("numbers", "vulnerability", "n", "rule"),
+    [
+        ((10, None, None), "pregnant", 18, "small-cell-total"),
+        ((10, None, None), "pregnant", 19, "vulnerable-within"),
+        ((10, None, None), "pregnant", 17, None),
+        # All are told: nothing is hidden.
+        ((10, 20, 30), "pregnant", 60, None),
+        # Of men, whom nobody counts as pregnant.
+        ((10, 20, 30, None), "pregnant", 60, None),
+        ((10, None), "ill-or-injured", 14, "small-cell-total"),
+        ((10, None), "ill-or-injured", 13, None),
+        ((10, None), "older", 10, None),
+    ],
+)
+def test_no_count_of_the_vulnerable_gives_a_small_cell_away(numbers, vulnerability, n, rule):
+    values = flow(*numbers, total=None)
+    values["content"]["vulnerable"] = [{"vulnerability": vulnerability, "n": n}]
+    found = told(values)
+    assert found == (None if rule is None else ("/content/vulnerable/0/n", rule))
+
+
+def test_where_the_total_is_told_all_of_them_may_be_vulnerable():
+    values = flow(10, None, None, total=17)
+    values["content"]["vulnerable"] = [{"vulnerability": "ill-or-injured", "n": 17}]
+    assert told(values) is None
+
+
+@pytest.mark.parametrize(("before", "after", "side"), [(50, 3, "after"), (3, 50, "before")])
+def test_no_correction_tells_a_total_that_points_at_people(before, after, side):
+    values = correcting("mig-1", "/content/total_persons", before, after)
+    assert told(values) == (f"/content/changes/0/{side}", "small-cell")
+    values = correcting("mig-1", "/content/total_persons", 50, 51)
+    assert told(values) is None
+
+
+@pytest.mark.parametrize(
     ("at", "value", "rule"),
     [
         ("/content/persons/0/suspicion", ..., "suspicion-basis"),

@@ -290,6 +290,76 @@ def test_nobody_passes_unguarded_by_one_member_that_is_not_as_it_was(where, memb
         assert f"/{member}" in at
 
 
+CELL = {"nationality": "VEN", "sex": "f", "minority": "child", "age_group": "x"}
+
+
+@pytest.mark.parametrize("where", ["member", "type", "correction", "correction of a type"])
+@pytest.mark.parametrize("cell", [CELL, {"vulnerability": "pregnant"}])
+@pytest.mark.parametrize(("n", "passes"), [(2, False), ("2", False), (5, True), (0, True)])
+def test_no_number_points_at_people_wherever_a_newer_version_tells_it(where, cell, n, passes):
+    values = hidden(where, {**cell, "n": n}) | {"declares": []}
+    if where == "member":
+        values["declares"] = ["persons", "protected-person"]
+    if passes:
+        assert read(newer(values)).unknown
+    else:
+        code, at = refused(newer(values))
+        assert (code, at.rpartition("/")[2]) == (Code.WRONG_VALUE, "n")
+
+
+def cells(*numbers, **more):
+    """A flow of women, girls and others, of which those without a number are None."""
+    values = plain("mig-1")
+    kinds = [(sex, age) for sex in "fx" for age in ("adult", "child", "unaccompanied")]
+    flow = [
+        {"nationality": "VEN", "sex": sex, "minority": age} | ({} if n is None else {"n": n})
+        for n, (sex, age) in zip(numbers, kinds, strict=False)
+    ]
+    values["content"] |= {"flow": flow, "vulnerable": [], **more}
+    return values
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "passes"),
+    [
+        ("/content/trend", "falling-fast", False),
+        ("/content/flow/0/age_group", "young", False),
+        ("/content/place/depth_m", 2, False),
+        ("/weather", 1, False),
+        ("/title/tone", 1, False),
+        # What is told of the flow itself may be part of its total.
+        ("/content/unclassified", 9, True),
+    ],
+)
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"total_persons": 12},
+        {"total_persons": None, "vulnerable": [{"vulnerability": "pregnant", "n": 18}]},
+    ],
+)
+def test_what_is_new_elsewhere_lets_no_sum_tell_a_hidden_cell(told, at, value, passes):
+    values = put(cells(10, None, None, **told), at, value)
+    if passes:
+        assert read(newer(values)).unknown
+    else:
+        with pytest.raises(Refusal) as caught:
+            read(newer(values))
+        assert caught.value.facts["expected"] == "small-cell-total"
+
+
+def test_who_is_protected_as_what_is_not_known_here_is_not_released_home():
+    protections = ["minor", "stateless", "victim"]
+    values = put(plain("smg-1"), "/content/persons/1/protections", protections)
+    found = read(newer(values))
+    narrow = drafted("smg-1.es.toml").post.marking
+    assert check_audience(found.bulletin, narrow, NOW, unknown=found.unknown) is None
+    wide = msgspec.structs.replace(narrow, releasable_to=["PAN", "VEN"])
+    with pytest.raises(Refusal) as caught:
+        check_audience(found.bulletin, wide, NOW, unknown=found.unknown)
+    assert caught.value.code is Code.ASYLUM_TO_ORIGIN
+
+
 def test_the_content_as_a_whole_is_not_corrected_in_any_version():
     content = plain("smg-1")["content"]
     values = correcting("smg-1", ("/content", content, {**content, "weather": 1}))
@@ -304,5 +374,6 @@ def test_what_a_newer_version_may_keep_by_what_it_added_is_passed_over():
     account["content"]["accounts"][0] = {"ref": "a1", "clabe": "032180000118359719"}
     flow = plain("mig-1")
     flow["content"]["flow"].append({**flow["content"]["flow"][0], "age_group": "young"})
+    flow["content"]["total_persons"] += flow["content"]["flow"][0]["n"]
     for values in (network, account, flow):
         assert read(newer(values)).unknown

@@ -27,6 +27,7 @@ MAX_REVIEW_S = 5 * 366 * 86_400
 ADULT_YEARS = 18
 _NATIONS = {"pa": "PAN", "us": "USA"}
 _NOT_FOR_PEOPLE = ("green", "clear")
+_NOT_FLED = frozenset({"minor", "victim"})
 _NARROW = ("red", "amber+strict")
 
 
@@ -108,7 +109,8 @@ def _is_past(bulletin: AnyBulletin, at: str) -> bool:
 
 
 def _must_not_go_home(person: Person, marking: Marking) -> None:
-    if "asylum-seeker" not in person.protections:
+    # As what a newer version protects somebody is not known: they may have fled as well.
+    if set(person.protections) <= _NOT_FLED:
         return
     for home in sorted(_homes(person) & set(marking.releasable_to)):
         raise Refusal(Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to", found=home)

@@ -13,7 +13,6 @@ from exchange.model.bulletin import (
     amendments,
     blocks,
     boarding,
-    migration,
     networks,
     operational,
     operations,
@@ -24,7 +23,7 @@ from exchange.model.bulletin import (
 from exchange.model.bulletin.demands import must
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 RULES = (
     "area-extent",
@@ -44,7 +43,6 @@ RULES = (
     "response-within-counts",
     "smuggling-typology",
     "unit-of-drug",
-    "vulnerable-within",
 )
 # Square degrees: a hundredth of a square metre. Below it three positions lie on one line.
 _NO_AREA = 1e-12
@@ -179,25 +177,6 @@ def _operation(content: operations.JointOperation, at: str) -> None:
 # --- people on the move, and networks ---
 
 
-def _flow(content: migration.MigrationFlow, at: str) -> None:
-    for place, each in enumerate(content.vulnerable):
-        among = _AMONG.get(each.vulnerability, ())
-        cells = [c for c in content.flow if not among or {c.sex, c.minority} & set(among)]
-        fits = each.n is None or each.n <= _most(cells, None if among else content)
-        must(fits, f"{at}/vulnerable/{place}/n", "vulnerable-within")
-
-
-def _most(cells: Iterable[migration.FlowCell], whole: migration.MigrationFlow | None) -> int:
-    """Return how many people cells can hold at most, or exactly where a total is told."""
-    if whole is not None and whole.total_persons is not None:
-        return whole.total_persons
-    return sum(migration.SMALLEST_CELL - 1 if each.n is None else each.n for each in cells)
-
-
-# Which cells people with a vulnerability can be in: by sex, or by age.
-_AMONG = {"pregnant": ("f", "x"), "older": ("adult", "unknown")}
-
-
 def _smuggling(content: networks.SmugglingNetwork, at: str) -> None:
     wanted = _TYPOLOGIES.get(content.smuggling_kind, frozenset())
     must(wanted <= set(content.typologies), f"{at}/typologies", "smuggling-typology")
@@ -308,7 +287,6 @@ OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     boarding.BoardingRequest: _request,
     boarding.BoardingResult: _result,
     operations.JointOperation: _operation,
-    migration.MigrationFlow: _flow,
     networks.CrimeNetwork: _network,
     networks.SmugglingNetwork: _smuggling,
     networks.Link: _link,

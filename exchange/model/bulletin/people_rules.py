@@ -1,4 +1,4 @@
-"""Guard-rails on people's data: who may be named and why, and how flows are counted."""
+"""Guard-rails on people's data: who may be named, and why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from exchange.model.bulletin import (
     amendments,
     corrections,
-    migration,
+    flow_rules,
     networks,
     people,
     shape,
@@ -16,7 +16,6 @@ from exchange.model.bulletin import (
 )
 from exchange.model.bulletin.checkdigits import ledger_address, mrz
 from exchange.model.bulletin.demands import must
-from exchange.model.bulletin.migration import SMALLEST_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +29,6 @@ RULES = (
     "vehicle-described",
     "protection-told",
     "notice-role",
-    "cell-once",
     "account-number",
     "asylum-nationality",
     "document-check",
@@ -43,8 +41,6 @@ RULES = (
     "protected-elsewhere",
     "ref-known",
     "ref-once",
-    "small-cell",
-    "small-cell-total",
     "suspicion-basis",
     "valid-period",
     "wallet-address",
@@ -150,6 +146,9 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
     apart = list(_apart(bulletin, unknown))
     for at, person in apart:
         _person(person, at)
+    for at, found in _unplaced(bulletin, unknown):
+        flow_rules.check_apart(found, at)
+    flow_rules.check_sums(bulletin, unknown)
     must(not named or "persons" in bulletin.declares, "/declares", "persons-declared")
     guarded = [(at, person) for at, person in named if person.protections]
     for at, person in guarded:
@@ -221,30 +220,6 @@ def _link(link: networks.Link, at: str) -> None:
     must(start is None or end is None or start < end, f"{at}/valid_until", "valid-period")
 
 
-def _shown(n: int | None, at: str) -> None:
-    # So small a number points at people; nought points at nobody.
-    must(n is None or n == 0 or n >= SMALLEST_CELL, at, "small-cell")
-
-
-def _cell(cell: migration.FlowCell | migration.VulnerableCount, at: str) -> None:
-    _shown(cell.n, f"{at}/n")
-
-
-def _flow(content: migration.MigrationFlow, at: str) -> None:
-    cells = [(each.nationality, each.sex, each.minority) for each in content.flow]
-    must(len(set(cells)) == len(cells), f"{at}/flow", "cell-once")
-    kinds = [each.vulnerability for each in content.vulnerable]
-    must(len(set(kinds)) == len(kinds), f"{at}/vulnerable", "cell-once")
-    if content.total_persons is None:
-        return
-    hidden = sum(cell.n is None for cell in content.flow)
-    rest = content.total_persons - sum(cell.n or 0 for cell in content.flow)
-    # One hidden cell is the rest itself; of several, a rest near its bounds tells each.
-    most = hidden * (SMALLEST_CELL - 1)
-    fits = rest == 0 if not hidden else max(hidden, SMALLEST_CELL - 1) < rest < most
-    must(fits, f"{at}/total_persons", "small-cell-total")
-
-
 def _notice(content: wanted.CommonCrime, at: str) -> None:
     about = _SUBJECTS.get(content.notice_class)
     if about is None:
@@ -278,25 +253,16 @@ _SUBJECTS = {
     "phone": "imei",
 }
 
-# Whatever a newer version adds: nobody is named without a reason, no number points at anybody,
-# a check digit is one.
+# Whatever a newer version adds: nobody is named without a reason, a check digit is one.
 GUARDS: dict[type, Callable[[Any, str], None]] = {
     people.Person: _person,
     people.TravelDocument: _document,
     networks.Wallet: _wallet,
-    migration.FlowCell: _cell,
-    migration.VulnerableCount: _cell,
-}
-# The same of one member, which a correction tells without what is beside it.
-OF_MEMBER: dict[tuple[type | None, str], Callable[[Any, str], None]] = {
-    (migration.FlowCell, "n"): _shown,
-    (migration.VulnerableCount, "n"): _shown,
 }
 OF_STRUCT: dict[type, Callable[[Any, str], None]] = {
     networks.CrimeNetwork: _network,
     networks.SmugglingNetwork: _network,
     networks.Account: _account,
     networks.Link: _link,
-    migration.MigrationFlow: _flow,
     wanted.CommonCrime: _notice,
 }

@@ -18,6 +18,7 @@ from exchange.model.bulletin import (
     case_rules,
     contradictions,
     corrections,
+    flow_rules,
     kinds,
     operational,
     people_rules,
@@ -67,11 +68,11 @@ _SHARED = (
     "vessel-described",
     "visible",
 )
-_THEMES = (case_rules, people_rules, contradictions, weighing)
+_THEMES = (case_rules, people_rules, flow_rules, contradictions, weighing)
 RULES = tuple(sorted({*_SHARED, *FORMS, *(rule for theme in _THEMES for rule in theme.RULES)}))
 
 
-_GUARDS = people_rules.GUARDS | weighing.GUARDS
+_GUARDS = people_rules.GUARDS | flow_rules.GUARDS | weighing.GUARDS
 # Forms of what people write. Letters, digits, punctuation and symbols are seen; some letters of
 # Hangul and the empty cell of Braille only fill a place.
 _WRITTEN = frozenset({"line", "prose"})
@@ -264,7 +265,7 @@ def _told(content: amendments.Correction, look: _Look) -> None:
         # What was said before was accepted once, perhaps before there was a rule.
         _walk(side.form, value, side.at, look._replace(joins=not side.is_past))
         name = side.change.pointer.rpartition("/")[2]
-        guard = people_rules.OF_MEMBER.get((side.holder.struct, name))
+        guard = flow_rules.OF_MEMBER.get((side.holder.struct, name))
         if guard is not None:
             guard(value, side.at)
         if side.is_past:
