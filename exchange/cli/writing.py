@@ -21,7 +21,7 @@ from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable, unreadable
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
-from exchange.errors import Code, ExchangeError, Fault
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.identity import digest, uuid7
@@ -177,18 +177,23 @@ def _read(file: Path) -> Draft:
 
 
 def _check_alone(session: Session, read: Draft) -> None:
-    identity = uuid7(world.clock_ms(), world.randomness(10))
+    identity, now = uuid7(world.clock_ms(), world.randomness(10)), world.now()
     bulletin = drafts.complete(read, id=identity, origin="pa.check", codes=world.codes())
-    bulletins.check_audience(bulletin, read.post.marking, world.now(), "/bulletin")
-    warnings = _warnings(bulletins.indicators(bulletin, world.codes(), world.now()))
+    bulletins.check_audience(bulletin, read.post.marking, now, "/bulletin")
+    expires = drafts.expires_at(read.post, now)
+    if expires <= now:
+        raise Refusal(Code.EXPIRED, "/post/expires", found=expires)
+    warnings = _warnings(bulletins.indicators(bulletin, world.codes(), now))
     if session.as_json:
         output.show_json({"valid": True, "type": bulletin.type, "warnings": warnings})
         return
     for warning in warnings:
         click.echo(warning[session.lang])
     session.say(
-        "Válido. Quién podría leerlo lo dice el nodo: con un contexto, y sin --offline.",
-        "Valid. Who could read it is for the node to say: with a context, without --offline.",
+        "Válido. Quién podría leerlo, y cuánto tiempo vale como máximo, lo dice el nodo: con un"
+        " contexto, y sin --offline.",
+        "Valid. Who could read it, and how long it may hold at most, is for the node to say:"
+        " with a context, without --offline.",
     )
 
 

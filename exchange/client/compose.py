@@ -135,7 +135,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         bulletins.decode(bulletins.encode(told), codes)
     warnings = [
         *_status(header, view),
-        *_shortened(draft.post, header, view),
+        *_kept(draft.post, header, view),
         *bulletins.indicators(bulletin, codes, now),
     ]
     return Prepared(
@@ -149,12 +149,15 @@ def _status(header: Header, view: View) -> Iterator[Indicator]:
         yield Indicator("actual-in-exercise", "/post/status", {})
 
 
-def _shortened(post: Post, header: Header, view: View) -> Iterator[Indicator]:
-    """Say that a bulletin is kept for less than its author wrote, and by which rule."""
-    if header.retain_until < drafts.retain_until(post, header.issued):
+def _kept(post: Post, header: Header, view: View) -> Iterator[Indicator]:
+    """Say that a bulletin is kept for less than its author wrote, by which rule; or longer."""
+    written = drafts.retain_until(post, header.issued)
+    day = datetime.fromtimestamp(header.retain_until, UTC).date().isoformat()
+    if header.retain_until > written:
+        yield Indicator("retention-lengthened", "/post/retain", {"day": day})
+    if header.retain_until < written:
         longest = retention.longest(header, view.agreed())
         if longest is not None:
-            day = datetime.fromtimestamp(header.retain_until, UTC).date().isoformat()
             yield Indicator(
                 "retention-shortened", "/post/retain", {"name": longest.name, "day": day}
             )

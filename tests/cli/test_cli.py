@@ -47,6 +47,15 @@ def test_check_offline_needs_no_node_and_no_keys(tmp_path):
     ran = alone.run("check", "--offline", bad)
     assert (ran.code, ran.out) == (1, "")
     assert "/content/notice" in ran.err
+    for expires, told in (
+        ("0001-01-01T00:00:00Z", "expired"),
+        ("1970-01-01T00:00:00Z", "expired"),
+        ("1s", None),
+    ):
+        late = alone.draft(**{'expires = "72h"': f'expires = "{expires}"'})
+        ran = alone.run("check", "--offline", late, "--json")
+        error = ran.json.get("error", {})
+        assert (error.get("code"), error.get("at")) == (told, told and "/post/expires")
 
 
 def test_check_and_dry_run_show_the_readers_and_send_nothing(exercise):

@@ -130,6 +130,15 @@ def test_draft_is_kept_no_longer_than_agreed_and_its_author_is_told():
     assert "retention-shortened" not in {each.code for each in as_written.warnings}
 
 
+def test_draft_that_holds_longer_than_its_author_would_keep_it_is_kept_until_then_and_told():
+    for retain, told in (("1s", ["retention-lengthened"]), ("72h", []), ("73h", [])):
+        made = prepared(expires="72h", retain=retain)
+        assert made.header.retain_until >= made.header.expires == NOW + 3 * DAY
+        found = [each for each in made.warnings if each.code.startswith("retention-")]
+        assert [each.code for each in found] == told
+        assert all(each.at == "/post/retain" and each.facts["day"] for each in found)
+
+
 def test_draft_that_holds_longer_than_it_may_be_kept_is_refused_before_it_is_sealed():
     with pytest.raises(Refusal) as refusal:
         prepared(TYPED, expires="21d")
