@@ -111,7 +111,10 @@ def _info(
 
 
 def _response(bulletin: Bulletin) -> str:
-    return _RESPONSES[bulletin.content.action] if isinstance(bulletin, Voi) else "Execute"
+    if not isinstance(bulletin, Voi):
+        return "Execute"
+    # Of a newer version: what is asked for is for a person to judge.
+    return _RESPONSES.get(bulletin.content.action, "Assess")
 
 
 def _asked(bulletin: Bulletin, values: dict[str, Any], lang: Lang, codes: Codes) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exchange import gateway
-from exchange.model.bulletin import blocks
+from exchange.model.bulletin import blocks, decode_newer, encode
 from tests.gateway import full
 from tests.gateway.handed import WIDE, cover, exported
 from tests.model.bulletins import CODES, example
@@ -230,3 +230,12 @@ def test_what_looks_like_markup_is_text_and_there_is_no_document_type():
     assert texts(data, "headline")[0] == '<x a="1">&amp;]]></x><U+FFFF><U+202E>'
     assert b"<!DOCTYPE" not in data
     assert b"<x" not in data
+
+
+def test_an_action_of_a_newer_version_is_for_a_person_to_assess():
+    text = encode(example("voi-1")).replace(b'"track"', b'"shadow"')
+    made = decode_newer(text.replace(b'"1.0"', b'"1.1"'), CODES, "1.1")
+    assert made.bulletin.content.action == "shadow"
+    alert = gateway.export(made.bulletin, cover("voi-1", **WIDE), "cap", "en", CODES)
+    told = ET.fromstring(alert).findall(f"{SPACE}info/{SPACE}responseType")  # noqa: S314
+    assert [each.text for each in told] == ["Assess", "Assess"]

@@ -141,6 +141,15 @@ def test_an_integer_too_long_to_be_one_is_refused():
     assert refused(text) == (Code.MALFORMED, "")
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" + b"0" * 400 + b".5"])
+def test_a_number_too_large_to_be_held_is_refused_where_nothing_is_known_too(number):
+    change = ("/content/weather", 1, 66.5)
+    for values in (plain("voi-1") | {"weather": 66.5}, correcting("voi-1", change)):
+        text = newer(values)
+        assert read(text)
+        assert refused(text.replace(b"66.5", number)) == (Code.MALFORMED, "")
+
+
 def test_a_text_of_another_version_than_its_header_is_not_even_read():
     with pytest.raises(Refusal) as caught:
         read(newer(plain("voi-1"), type=[]), "1.0")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -97,10 +98,18 @@ def _take_out(values: dict[str, Any], unknown: Unknown) -> None:
 
 def _values(data: bytes) -> dict[str, Any]:
     try:
-        values = json.loads(data)
+        values = json.loads(data, parse_float=_finite)
     except ValueError:
         # Python turns no number of over 4,300 digits into an integer.
         raise Refusal(Code.MALFORMED, expected="integer") from None
     if not isinstance(values, dict):
         raise Refusal(Code.WRONG_TYPE, "", expected="object")
     return values
+
+
+def _finite(number: str) -> float:
+    """Return a number as it is held: one that is too large would be told as null."""
+    value = float(number)
+    if not isfinite(value):
+        raise Refusal(Code.MALFORMED, expected="number")
+    return value
