@@ -67,6 +67,7 @@ def test_journal_shows_what_no_single_mail_does(exercise, posted):
 
 
 def test_what_it_said_of_a_bulletin_and_chose_is_listed_too(exercise, posted):
+    assert exercise.at(WATCH, "subscribe", "maritime").code == 0
     assert exercise.at(WATCH, "ack", posted["id"], "--outcome", "opened").code == 0
     journal = exercise.place.node / "journal.db"
     for lost in (ENDPOINT, keys(exercise, WATCH, "sig")[0]):
@@ -75,15 +76,15 @@ def test_what_it_said_of_a_bulletin_and_chose_is_listed_too(exercise, posted):
         assert [(row["why"], row["tell"]) for row in rows] == [
             (["signed-by"], ["pa.senan/ops"])
         ]
-        (chosen,) = [row for row in told["affected"] if row["type"] == "subscription"]
-        assert (chosen["origin"], chosen["why"], chosen["tell"]) == (
-            ENDPOINT,
-            ["signed-by"],
-            [],
-        )
+        chosen = [row for row in told["affected"] if row["type"] == "subscription"]
+        assert chosen
+        assert {(row["origin"], *row["why"], *row["tell"]) for row in chosen} == {
+            (ENDPOINT, "signed-by")
+        }
     opening = keys(exercise, WATCH, "enc")[0]
     types = {row["type"] for row in incident(exercise, OPS, opening)["affected"]}
     assert not types & {"subscription", "acknowledgement"}
+    assert exercise.at(WATCH, "subscribe").code == 0
 
 
 def test_unaffected_bulletin_is_not_listed(exercise, posted):
