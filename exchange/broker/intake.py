@@ -16,7 +16,7 @@ from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
 from exchange.model.objects import Subscription
 from exchange.model.trust import Arrangement
-from exchange.policy import choices, releasing, retention, rules
+from exchange.policy import choices, releasing, requesting, retention, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late
 from exchange.policy.book import must_cohere
@@ -26,7 +26,14 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exchange.model.objects import Acknowledgement, Confirmation, Consent, Grant, Release
+    from exchange.model.objects import (
+        Acknowledgement,
+        Confirmation,
+        Consent,
+        Grant,
+        Release,
+        Request,
+    )
     from exchange.model.view import Change, View
     from exchange.seal.body import Seen
 
@@ -90,6 +97,13 @@ class Permitted(NamedTuple):
     digest: str
 
 
+class Requested(NamedTuple):
+    """A request for a grant that may be made, or an answer to one that is settled later."""
+
+    request: Request
+    digest: str
+
+
 class Established(NamedTuple):
     """A trust document that may take effect next."""
 
@@ -105,7 +119,7 @@ class Declined(NamedTuple):
     size: int
 
 
-Signed = Admitted | Attested | Conferred | Countersigned | Upheld | Permitted
+Signed = Admitted | Attested | Conferred | Countersigned | Upheld | Permitted | Requested
 Decision = Signed | Established | Declined
 
 
@@ -364,6 +378,26 @@ def consent(signed: jws.Signed, caller: str, view: View, now: int) -> Permitted:
     return Permitted(given, signed.digest)
 
 
+def request(signed: jws.Signed, caller: str, view: View, now: int) -> Requested:
+    """Hold a request for a grant, or the answer to one, to its signer.
+
+    Raises:
+        Refusal: the first check that fails.
+    """
+    _must_be(signed, objects.REQUEST_TYP, objects.MAX_OBJECT_BYTES)
+    asked = objects.decode_request(signed.payload)
+    standing = view.signatory(asked.origin, asked.endpoint, asked.suite)
+    if asked.endpoint != caller:
+        raise Refusal(Code.NOT_YOURS, "/endpoint", name=asked.endpoint)
+    jws.verify_by(signed, standing, now)
+    if asked.step == "asked":
+        requesting.may_ask(asked, view)
+    else:
+        requesting.may_answer(standing)
+    _must_be_past(asked.at, view, now)
+    return Requested(asked, signed.digest)
+
+
 def _must_be_past(at: int, view: View, now: int) -> None:
     skew_s = view.agreed().limits.skew_s
     if at > now + skew_s:
@@ -427,4 +461,5 @@ _BARE: dict[str, Callable[[jws.Signed, str, View, int], Decision]] = {
     objects.RELEASE_TYP: release,
     objects.CONFIRMATION_TYP: confirmation,
     objects.CONSENT_TYP: consent,
+    objects.REQUEST_TYP: request,
 }

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exchange.model.header import Header, Relation
-    from exchange.model.objects import Acknowledgement, Confirmation, Consent, Grant, Release
+    from exchange.model.objects import (
+        Acknowledgement,
+        Confirmation,
+        Consent,
+        Grant,
+        Release,
+        Request,
+    )
 
 
 # A bulletin's names are asked for when it is looked up, when it is settled, and when kept.
@@ -24,7 +31,8 @@ def bulletin(typ: str, origin: str, endpoint: str, identity: str) -> bytes:
 
 
 def of_header(
-    typ: str, header: Header | Acknowledgement | Grant | Release | Confirmation | Consent
+    typ: str,
+    header: Header | Acknowledgement | Grant | Release | Confirmation | Consent | Request,
 ) -> bytes:
     """Return the idempotency key of a header, or of an object that has an id as it has."""
     return bulletin(typ, header.origin, header.endpoint, header.id)

@@ -17,6 +17,7 @@ from exchange.broker.intake import (
     Declined,
     Established,
     Permitted,
+    Requested,
     Upheld,
 )
 from exchange.errors import Refusal
@@ -48,6 +49,8 @@ def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
             identity = keys.of_header(objects.CONFIRMATION_TYP, confirmation)
         case Permitted(consent):
             identity = keys.of_header(objects.CONSENT_TYP, consent)
+        case Requested(request):
+            identity = keys.of_header(objects.REQUEST_TYP, request)
     return keys.by_digest(digest), identity
 
 
@@ -96,7 +99,7 @@ def _follow(considered: Considered, find: Find) -> None:
                 citing.must_stay_within(target.header, [grant.to], 0, find)
                 stands = bearing.standing(target.header, target.digest, find)
                 bearing.widest(target, stands, find)
-        case Attested() | Countersigned() | Upheld() | Permitted():
+        case Attested() | Countersigned() | Upheld() | Permitted() | Requested():
             pass
         case Established() | Declined():
             pass
@@ -166,6 +169,8 @@ def _about(decision: Signed) -> list[bytes]:
                 keys.granted_to(of.header_digest, consent.by),
                 *consents.lookups(of.header_digest, consent.by, consent.to),
             ]
+        case Requested(request):
+            return [keys.by_digest(request.of.header_digest)] if request.of else []
 
 
 def attachments(considered: Considered) -> list[Blob]:

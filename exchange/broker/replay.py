@@ -39,6 +39,7 @@ _AboutAnother = (
     | entries.Released
     | entries.Confirmed
     | entries.Consented
+    | entries.Requested
 )
 
 
@@ -145,6 +146,7 @@ class Replayer:
                 | entries.Released()
                 | entries.Confirmed()
                 | entries.Consented()
+                | entries.Requested()
             ):
                 return self._about_another(facts, entry.object)
             case entries.Trust():
@@ -182,6 +184,8 @@ class Replayer:
                 return intake.confirmation(signed, poster(signed), self.view, now)
             case entries.Consented():
                 return intake.consent(signed, poster(signed), self.view, now)
+            case entries.Requested():
+                return intake.request(signed, poster(signed), self.view, now)
 
     def _trusted(self, facts: entries.Trust) -> bytes:
         raw = self._document(facts.document.digest)

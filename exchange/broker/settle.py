@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import bearing, chasing, citing, confirming, consenting, due, holding, keys
+from exchange.broker import (
+    bearing,
+    chasing,
+    citing,
+    confirming,
+    consenting,
+    due,
+    holding,
+    keys,
+    requesting,
+)
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -19,6 +29,7 @@ from exchange.broker.intake import (
     Declined,
     Established,
     Permitted,
+    Requested,
     Upheld,
 )
 from exchange.broker.lookups import own
@@ -234,6 +245,8 @@ class Ledger:
                 return confirming.settle(self, decision, raw, find)
             case Permitted():
                 return consenting.settle(self, decision, raw, find)
+            case Requested():
+                return requesting.settle(self, decision, raw, find)
 
     @staticmethod
     def _once(same_bytes: Found | None, same_id: Found | None) -> Recorded | None:
@@ -410,7 +423,11 @@ class Ledger:
 
     def keep(
         self,
-        facts: entries.Released | entries.Noticed | entries.Confirmed | entries.Consented,
+        facts: entries.Released
+        | entries.Noticed
+        | entries.Confirmed
+        | entries.Consented
+        | entries.Requested,
         raw: bytes,
         names: tuple[bytes, ...],
         changed: due.Change | None = None,

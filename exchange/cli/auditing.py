@@ -132,6 +132,7 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             | entries.Noticed()
             | entries.Confirmed()
             | entries.Consented()
+            | entries.Requested()
         ) as facts:
             return _about_another(facts, entry.object)
         case _:
@@ -165,7 +166,8 @@ def _about_another(
     | entries.Released
     | entries.Noticed
     | entries.Confirmed
-    | entries.Consented,
+    | entries.Consented
+    | entries.Requested,
     raw: bytes,
 ) -> dict[str, str]:
     from exchange.model import objects  # noqa: PLC0415
@@ -191,6 +193,10 @@ def _about_another(
             until = "withdrawn" if consent.until is None else zulu(consent.until)
             passed = f"{consent.of.id}{at} > {consent.by} > {consent.to} {until}"
             return {"who": consent.endpoint, "told": passed}
+        case entries.Requested():
+            asked = objects.decode_request(payload)
+            said = " ".join(filter(None, (asked.step, asked.feed, asked.reason)))
+            return {"who": asked.endpoint, "told": f"{said}{at} > {asked.to}"}
         case entries.Noticed():
             notice = objects.decode_notice(payload)
             said = " ".join(filter(None, (notice.about, notice.recipient, notice.code)))

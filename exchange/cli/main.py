@@ -44,6 +44,7 @@ VERBS = {
     "reply": "exchange.cli.writing:reply",
     "grant": "exchange.cli.granting:grant",
     "consent": "exchange.cli.consenting:consent",
+    "request": "exchange.cli.request:request",
     "confirm": "exchange.cli.confirming:confirm",
     "outbox": "exchange.cli.outboxing:outbox",
     "inbox": "exchange.cli.reading:inbox",

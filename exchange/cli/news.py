@@ -15,12 +15,13 @@ from exchange.client.reading import (
     Noticed,
     PurgeOrdered,
     Released,
+    Requested,
 )
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from exchange.cli.main import Session
-    from exchange.model.objects import Consent, Notice
+    from exchange.model.objects import Consent, Notice, Request
 
 
 def row(item: News, session: Session, taken: str) -> dict[str, Any]:
@@ -78,6 +79,17 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "until": None if consent.until is None else zulu(consent.until),
                 "id": consent.of.id,
             }
+        case Requested(request=request):
+            return {
+                **common,
+                "kind": "request",
+                "type": "request",
+                "origin": request.endpoint,
+                "title": _requested(request, session),
+                "step": request.step,
+                "reason": request.reason,
+                "id": request.of.id if request.of else request.id,
+            }
         case PurgeOrdered(of=of, cause=cause, rule=rule):
             why = world.codes().words("purge-causes", cause, session.lang)
             named = f"{why} ({rule})" if rule else why
@@ -121,6 +133,18 @@ def _consented(consent: Consent, session: Session) -> str:
         if spanish
         else f"Consents that it is passed on, {passed}, until {until}"
     )
+
+
+def _requested(request: Request, session: Session) -> str:
+    codes, spanish = world.codes(), session.lang == "es"
+    if request.step == "asked":
+        asks = f"Solicita {request.feed}" if spanish else f"Asks for {request.feed}"
+        said = f"{asks} ({zulu(request.since or 0)})"
+        return f"{said}: {request.bulletin}" if request.bulletin else said
+    said = codes.words("request-states", request.step, session.lang)
+    if request.reason:
+        said += f": {codes.words('decline-reasons', request.reason, session.lang)}"
+    return f"Solicitud: {said}" if spanish else f"Request: {said}"
 
 
 def _told(notice: Notice, session: Session) -> str:

@@ -19,13 +19,13 @@ from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.usage import Unusable
 from exchange.client import bearing, purging
+from exchange.client.attesting import attestable
 from exchange.client.reading import (
     Acked,
     Delivered,
     Item,
     Locked,
     PurgeOrdered,
-    attestable,
 )
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal

@@ -24,12 +24,12 @@ import msgspec
 from exchange.client import (
     amending,
     attaching,
+    attesting,
     compose,
     consented,
     following,
     granting,
     opening,
-    reading,
     recorded,
     resuming,
     story,
@@ -383,10 +383,10 @@ class Agency:
             Refusal: ``wrong-value``: nobody opened or acted on what is locked; or as ``post``.
             Fault: what locks it may pass: nothing can be attested yet; or as ``post``.
         """
-        if outcome not in (honest := reading.attestable(item)):
+        if outcome not in (honest := attesting.attestable(item)):
             raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest[0])
         box = self.world.outbox.acks
-        mark = reading.ack_mark(item, outcome, officer)
+        mark = attesting.ack_mark(item, outcome, officer)
         if identity := box.marked(mark):
             return box.receipt(identity) or await self._poster.resolve(box, identity, untold)
         acknowledgement = objects.Acknowledgement(
@@ -407,7 +407,7 @@ class Agency:
         self, item: Delivered, outcome: Outcome, officer: str | None = None
     ) -> str | None:
         """Return the id of the acknowledgement that says just this, if one was made here."""
-        return self.world.outbox.acks.marked(reading.ack_mark(item, outcome, officer))
+        return self.world.outbox.acks.marked(attesting.ack_mark(item, outcome, officer))
 
     def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
         return jws.sign(msgspec.json.encode(payload), typ, [self.keys.signer])

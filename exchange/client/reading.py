@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin.strangers import Unknown
-from exchange.model.identity import digest, member_of
+from exchange.model.identity import member_of
 from exchange.policy import releasing
 from exchange.seal import jws, notices
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
         Consent,
         Grant,
         Notice,
-        Outcome,
         Release,
+        Request,
     )
     from exchange.model.view import Standing, View
     from exchange.model.wire import InboxItem
@@ -142,6 +142,20 @@ class Consented(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
+class Requested(msgspec.Struct, frozen=True):
+    """A request for a grant to us; or an answer to ours, or by a colleague to one to us.
+
+    ``digest`` is that of its bytes, by which an answer names a request.
+    """
+
+    position: int
+    index: int
+    taken_ms: int
+    request: Request
+    digest: str
+    ahead: bool = False
+
+
 class PurgeOrdered(msgspec.Struct, frozen=True):
     """A node's word that the bulletin of the entry ``of`` is to be destroyed, and why.
 
@@ -166,7 +180,7 @@ class Locked(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
-News = Granted | Released | Noticed | Confirmed | Consented | PurgeOrdered
+News = Granted | Released | Noticed | Confirmed | Consented | Requested | PurgeOrdered
 Item = Delivered | Acked | News | Locked
 
 
@@ -215,6 +229,8 @@ def _item(item: InboxItem, entry: entries.Entry, endpoint: str, view: View) -> I
             found = _confirmed(item, facts, raw, endpoint, view)
         case entries.Consented():
             found = _consented(item, facts, raw, endpoint, view)
+        case entries.Requested():
+            found = _requested(item, facts, raw, endpoint, view)
         case entries.PurgeOrdered():
             _must_be_owed(item, facts, endpoint)
             told = (facts.taken_ms, facts.of, facts.cause, facts.rule)
@@ -283,7 +299,7 @@ def _read(raw: bytes, typ: str, named: str) -> jws.Signed:
 
 
 def _must_be_signed(
-    said: Header | Acknowledgement | Grant | Release | Confirmation | Consent,
+    said: Header | Acknowledgement | Grant | Release | Confirmation | Consent | Request,
     signed: jws.Signed,
     view: View,
     facts: _WithOwed,
@@ -302,6 +318,7 @@ _WithOwed = (
     | entries.Noticed
     | entries.Confirmed
     | entries.Consented
+    | entries.Requested
     | entries.PurgeOrdered
 )
 
@@ -420,38 +437,14 @@ def _consented(
     return Consented(item.position, item.index, facts.taken_ms, consent)
 
 
-def attestable(item: Delivered) -> tuple[Outcome, ...]:
-    """Return what a recipient can attest of a bulletin, first what it can by looking at it.
-
-    Raises:
-        Fault: what locks it may pass; it is too early to attest that it cannot be read.
-    """
-    if item.not_understood:
-        return ("partial", "actioned", "delivered", "purged")
-    if item.locked is None or _speaks_by_its_header(item):
-        return ("opened", "actioned", "partial", "delivered", "purged")
-    if isinstance(item.locked, Fault):
-        raise item.locked
-    if item.locked.code in (Code.RETENTION_OVER, Code.PURGED):
-        return ("purged", "delivered")
-    # A text of a newer version may hold well: it is this program that cannot read it.
-    is_old = item.locked.code is Code.SCHEMA_NOT_KNOWN
-    seen: Outcome = "schema-invalid" if item.opened and not is_old else "unreadable"
-    return (seen, "delivered", "purged")
-
-
-def ack_mark(item: Delivered, outcome: Outcome, officer: str | None) -> str:
-    """Return the mark of the one acknowledgement that says just this."""
-    return digest("\n".join((item.digest, outcome, officer or "")).encode())
-
-
-def _speaks_by_its_header(item: Delivered) -> bool:
-    """Tell whether it is a cancellation that was sealed to others: its header says it all."""
-    return (
-        item.header.verb == "cancel"
-        and item.locked is not None
-        and (item.locked.code, item.locked.at) == (Code.NOT_A_RECIPIENT, "/to")
-    )
+def _requested(
+    item: InboxItem, facts: entries.Requested, raw: bytes, endpoint: str, view: View
+) -> Requested:
+    signed = _read(raw, objects.REQUEST_TYP, facts.digest)
+    request = objects.decode_request(signed.payload)
+    _must_be_signed(request, signed, view, facts)
+    _must_be_owed(item, facts, endpoint)
+    return Requested(item.position, item.index, facts.taken_ms, request, signed.digest)
 
 
 def must_be_gapless(items: Sequence[Item | InboxItem], first: int | None, after: int) -> None:

@@ -140,6 +140,9 @@ def _named(signed: jws.Signed) -> set[str]:
         return {objects.decode_grant(signed.payload).to}
     if signed.typ == objects.RELEASE_TYP:
         return {objects.decode_release(signed.payload).of.endpoint}
+    if signed.typ == objects.REQUEST_TYP:
+        # Of a request, whom it asks; of an answer, who asked.
+        return {objects.decode_request(signed.payload).to}
     if signed.typ == objects.ACK_TYP:
         return {objects.decode_acknowledgement(signed.payload).of.endpoint}
     return set()

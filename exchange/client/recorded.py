@@ -21,6 +21,7 @@ _KINDS: dict[str, type[Facts]] = {
     objects.RELEASE_TYP: entries.Released,
     objects.CONFIRMATION_TYP: entries.Confirmed,
     objects.CONSENT_TYP: entries.Consented,
+    objects.REQUEST_TYP: entries.Requested,
     objects.SUBSCRIPTION_TYP: entries.Trust,
 }
 

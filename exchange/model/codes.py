@@ -92,12 +92,14 @@ WIRE = (
 SPOKEN = (
     "chase-ends",
     "consent-states",
+    "decline-reasons",
     "purge-causes",
     "expectations",
     "fields",
     "indicators",
     "measures",
     "phrases",
+    "request-states",
     "trace-reasons",
     "trace-steps",
 )

@@ -145,6 +145,18 @@ class Consented(_Facts, frozen=True, tag="consented"):
     owed: list[Owed]
 
 
+class Requested(_Facts, frozen=True, tag="requested"):
+    """A request for a grant, owed to whom it asks; or its answer, owed to who asked.
+
+    ``of`` is the entry of the request that is answered; null of the request itself. An answer
+    is also owed to the one that was asked, where a colleague gave it.
+    """
+
+    digest: Digest
+    of: Count | None
+    owed: list[Owed]
+
+
 # Why something is purged: its header's time is over; that which a rule of the arrangement
 # gives; its originator did not answer a review; or withdrew it to be destroyed.
 Cause = Literal["header", "rule", "silence", "cancelled"]
@@ -242,6 +254,7 @@ Facts = (
     | Noticed
     | Confirmed
     | Consented
+    | Requested
     | PurgeOrdered
     | Purged
     | Refused
@@ -288,7 +301,7 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
     match facts:
         case Accepted() | Acknowledged() | Granted() | Released() | Noticed():
             return tuple(facts.owed)
-        case Confirmed() | Consented() | PurgeOrdered():
+        case Confirmed() | Consented() | Requested() | PurgeOrdered():
             return tuple(facts.owed)
         case Trust():
             return (Owed(TRUST_INBOX, facts.position),)

@@ -1,6 +1,6 @@
 """The small signed objects beside the header, each with its closed payload.
 
-By endpoints: acknowledgement, grant, release, confirmation, consent, subscription, session,
+By endpoints: acknowledgement, grant, consent, request, release, confirmation, subscription,
 enrolment.
 By nodes: receipt, notice.
 """
@@ -33,6 +33,7 @@ GRANT_TYP = "xb-grant+jws"
 RELEASE_TYP = "xb-release+jws"
 CONFIRMATION_TYP = "xb-confirm+jws"
 CONSENT_TYP = "xb-consent+jws"
+REQUEST_TYP = "xb-request+jws"
 NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
@@ -50,6 +51,12 @@ Officer = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
 # What a node tells of a bulletin that it took in: refused abroad, deemed answered, late, or to
 # be looked at again by who sent it.
 News = Literal["refused", "deemed", "late", "review"]
+# Of a request for a grant: it is asked, or answered. Why it is declined, of a closed list:
+# an object travels in the clear.
+Step = Literal["asked", "granted", "declined"]
+DeclineReason = Literal[
+    "not-releasable", "originator-control", "no-need", "not-found", "over", "ask-elsewhere"
+]
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,6 +140,29 @@ class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: EndpointId
     to: EndpointId
     until: Seconds | None
+    at: Seconds
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One asks an originator for what was sealed before it could be among the readers.
+
+    Asked: what ``to`` posted on ``feed`` since a time (seconds UTC), or one ``bulletin`` of it.
+    Answered, granted or declined: ``of`` names the request, by the digest of its bytes. What is
+    granted, grants say; this says that it was seen to, or ``reason``, why not.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    step: Step
+    to: EndpointId
+    of: Subject | None
+    feed: Word | None
+    since: Seconds | None
+    bulletin: Uuid7 | None
+    reason: DeclineReason | None
     at: Seconds
 
 
@@ -228,6 +258,7 @@ _GRANT = msgspec.json.Decoder(Grant)
 _RELEASE = msgspec.json.Decoder(Release)
 _CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _CONSENT = msgspec.json.Decoder(Consent)
+_REQUEST = msgspec.json.Decoder(Request)
 _NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
@@ -263,6 +294,23 @@ def decode_consent(payload: bytes) -> Consent:
     if consent.to == consent.by:
         raise Refusal(Code.WRONG_VALUE, "/to", found=consent.to)
     return consent
+
+
+def decode_request(payload: bytes) -> Request:
+    """Decode a request's payload, or refuse it: it asks or it answers, never both."""
+    request = codec.decode_closed(payload, _REQUEST, lambda r: 13 + (3 if r.of else 0))
+    is_asked = request.step == "asked"
+    for name, value, belongs in (
+        ("of", request.of, not is_asked),
+        ("feed", request.feed, is_asked),
+        ("since", request.since, is_asked),
+        ("reason", request.reason, request.step == "declined"),
+    ):
+        if (value is not None) != belongs:
+            raise Refusal(Code.WRONG_VALUE, f"/{name}", found=request.step)
+    if request.bulletin is not None and not is_asked:
+        raise Refusal(Code.WRONG_VALUE, "/bulletin", found=request.step)
+    return request
 
 
 def decode_notice(payload: bytes) -> Notice:

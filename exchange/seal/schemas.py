@@ -19,6 +19,7 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
     "release": (objects.Release, "Release / Autorización de salida"),
     "confirmation": (objects.Confirmation, "Confirmation / Confirmación"),
     "consent": (objects.Consent, "Consent / Consentimiento"),
+    "request": (objects.Request, "Request for a grant / Solicitud de concesión"),
     "notice": (objects.Notice, "Notice / Aviso"),
     "subscription": (objects.Subscription, "Subscription / Suscripción"),
     "session": (objects.SessionRequest, "Session request / Solicitud de sesión"),

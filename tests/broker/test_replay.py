@@ -18,6 +18,7 @@ from exchange.model.view import View
 from exchange.policy import choices
 from tests import builders
 from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, Book, refers
+from tests.requested import answer, request
 
 FILES = [Blob("F" * 43, 1_000), Blob("G" * 43, 2_000)]
 FIRST = len(builders.world().documents)  # the index of the first bulletin
@@ -62,6 +63,9 @@ def journal() -> Journal:
     made.post(corrected.envelope)
     made.post(w.envelope(to=[WATCH], type="cor", verb="correct", refs=refs))
     made.post(w.grant(corrected))
+    asked = request(w)
+    made.post(asked)
+    made.post(answer(w, asked))
     return made
 
 
@@ -84,6 +88,7 @@ def test_journal_replays_to_the_same_bytes(journal: Journal) -> None:
         *["trust"] * 2,
         *["accepted"] * 4,
         "granted",
+        *["requested"] * 2,
     ]
     assert audited(journal) == len(kinds) - 1
 

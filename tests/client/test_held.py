@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from exchange.client import purging
+from exchange.client.attesting import attestable
 from exchange.client.memory import Memory
-from exchange.client.reading import Delivered, attestable
+from exchange.client.reading import Delivered
 from exchange.client.seen import SeenHead
 from exchange.errors import Code, Fault, Refusal
 from tests.api.serving import serving

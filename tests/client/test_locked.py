@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from exchange import render
-from exchange.client.reading import Acked, Delivered, Locked, attestable
+from exchange.client.attesting import attestable
+from exchange.client.reading import Acked, Delivered, Locked
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.seal.open import SoftwareOpener

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from exchange.cli import losing
-from exchange.client import losses, purging, reading
+from exchange.client import attesting, losses, purging
 from exchange.client.cabinet import FILE
 from exchange.client.losses import Loss
 from exchange.client.memory import Memory
@@ -324,7 +324,7 @@ async def test_same_acknowledgement_of_two_commands_at_once_is_recorded_once(tmp
             acks = line.world.outbox.acks
             (identity,) = acks.sent()
             # As a second one goes on, that looked before the first one kept anything.
-            mark = reading.ack_mark(item, "schema-invalid", None)
+            mark = attesting.ack_mark(item, "schema-invalid", None)
             other = acks.envelope(identity)
             assert await line._poster.send(acks, UNKNOWN, other, mark) == receipt
             assert acks.sent() == [identity]

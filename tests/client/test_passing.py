@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from exchange.client import following
-from exchange.client.reading import attestable
+from exchange.client.attesting import attestable
 from exchange.errors import Code, Fault, Refusal
 from tests.api.serving import serving
 from tests.builders import WATCH

@@ -9,8 +9,9 @@ import pytest
 
 from exchange.broker.settle import Record
 from exchange.client import purging
+from exchange.client.attesting import attestable
 from exchange.client.purging import Orders, Taken
-from exchange.client.reading import Delivered, PurgeOrdered, attestable
+from exchange.client.reading import Delivered, PurgeOrdered
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects

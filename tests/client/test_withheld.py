@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from exchange import render
-from exchange.client.reading import Delivered, Locked, attestable
+from exchange.client.attesting import attestable
+from exchange.client.reading import Delivered, Locked
 from exchange.errors import Code, Fault
 from exchange.model.trust import Category, CategoryValue
 from tests.api.serving import serving

@@ -71,6 +71,7 @@ READ: dict[str, tuple[Callable[[], Any], Callable[[bytes], Any]]] = {
     "release": (lambda: payload("release.json"), objects.decode_release),
     "confirmation": (lambda: payload("confirmation.json"), objects.decode_confirmation),
     "consent": (lambda: payload("consent.json"), objects.decode_consent),
+    "request": (lambda: payload("request.json"), objects.decode_request),
     "notice": (lambda: payload("notice-refused.json"), objects.decode_notice),
     "subscription": (lambda: payload("subscription.json"), objects.decode_subscription),
     "session": (lambda: payload("session.json"), objects.decode_session),
@@ -97,7 +98,10 @@ READ: dict[str, tuple[Callable[[], Any], Callable[[bytes], Any]]] = {
     ),
 }
 # What a schema cannot say: which members belong to which news, and one spelling of a set.
-LISTED = {"notice": {"/about", "/recipient", "/code"}}
+LISTED = {
+    "notice": {"/about", "/recipient", "/code"},
+    "request": {"/step", "/of", "/feed", "/since", "/bulletin", "/reason"},
+}
 # Which lengths and algorithms belong together is the suite's, and base64 has its own rules.
 LENIENT = {"body", "wrap", "signed", "receipt", "enrolment"}
 OTHERS: tuple[Any, ...] = (None, True, 7, -1, 2.5, "zz", "", "Ñ", [], {}, [{}], 2**60)

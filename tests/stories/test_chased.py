@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 
 from exchange.client import ageing, story
+from exchange.client.attesting import attestable
 from exchange.client.chasing import reminders
-from exchange.client.reading import Delivered, attestable
+from exchange.client.reading import Delivered
 from exchange.model import objects
 from exchange.seal import jws
 from tests.api.serving import serving
