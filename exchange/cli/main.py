@@ -48,6 +48,7 @@ VERBS = {
     "confirm": "exchange.cli.confirming:confirm",
     "outbox": "exchange.cli.outboxing:outbox",
     "inbox": "exchange.cli.reading:inbox",
+    "view": "exchange.cli.view:view",
     "watch": "exchange.cli.reading:watch",
     "read": "exchange.cli.reading:read",
     "ack": "exchange.cli.reading:ack",

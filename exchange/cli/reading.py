@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import click
 
 from exchange import render
-from exchange.cli import ageing, away, chasing, choosing, news, output, proving, saving, world
+from exchange.cli import (
+    ageing,
+    away,
+    chasing,
+    choosing,
+    news,
+    output,
+    proving,
+    saving,
+    view,
+    world,
+)
 from exchange.cli import bearing as shown
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.usage import Unusable
-from exchange.client import bearing, purging
+from exchange.client import bearing, purging, views
 from exchange.client.attesting import attestable
 from exchange.client.reading import (
     Acked,
@@ -28,6 +39,7 @@ from exchange.client.reading import (
     PurgeOrdered,
 )
 from exchange.client.transport import is_away
+from exchange.client.views import NamedView
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects
 from exchange.model.bulletin import overdue
@@ -57,34 +69,40 @@ _AHEAD = {"en": "ahead of what waits", "es": "antes que lo que espera"}
 @click.option(
     "--prove", is_flag=True, help="Prove that nothing is missing, up to the newest checkpoint."
 )
+@click.option("--view", "named", metavar="NAME", help="Show what a saved view shows.")
 @verb
-def inbox(session: Session, after: int, prove: bool) -> None:
+def inbox(session: Session, after: int, prove: bool, named: str | None) -> None:
     """List what is owed to this endpoint, verified and opened.
 
     With --prove it ends with 5 and an alarm where the node withholds, changes or takes back
     anything of it, or shows an old state.
     """
+    wanted = views.named(view.of(session.context()), named) if named else NamedView()
     looked = asyncio.run(_everything(session, prove=prove))
-    items, owing = [item for item in looked.items if item.index > after], looked.owing
-    marks = bearing.marks(items)
+    come, owing = [item for item in looked.items if item.index > after], looked.owing
+    items, hidden = views.split(come, wanted)
+    marks = bearing.marks(come)
     rows = [
         chasing.add(ageing.add(row, looked.late.get(item.index), session), owing, session)
         for item in items
-        for row in (_row(item, session, items, marks.get(item.index, [])),)
+        for row in (_row(item, session, come, marks.get(item.index, [])),)
     ]
     if session.as_json:
         endpoint = session.context().profile().endpoint
         told = {"items": rows, "to_acknowledge": [chasing.told(each) for each in owing]}
         proven = proving.told(looked.outcome)
-        output.show_json({"endpoint": endpoint, **told, **looked.as_of, **proven})
+        part = {"view": named, "hidden": hidden} if named else {}
+        output.show_json({"endpoint": endpoint, **told, **part, **looked.as_of, **proven})
     elif rows:
         heads = _HEADS[session.lang]
         if sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE:
             # The entry number names an item as well, and there is room for the subject.
             heads = {name: head for name, head in heads.items() if name != "id"}
         output.table(rows, heads)
-    else:
+    elif not hidden:
         session.say("El buzón está vacío.", "The inbox is empty.")
+    if named:
+        view.hidden(session, named, hidden)
     if not session.as_json:
         chasing.show(owing, session)
     away.conclude(looked.as_of, session)
