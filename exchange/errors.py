@@ -113,6 +113,7 @@ class Code(StrEnum):
     ALREADY_HELD = "already-held"
     OWN_RELEASE = "own-release"
     NOT_OWED = "not-owed"
+    OFFICER_REQUIRED = "officer-required"
     ID_REUSED = "id-reused"
     STALE_VERSION = "stale-version"
     TRUST_NOT_SIGNED = "trust-not-signed"

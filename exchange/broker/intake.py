@@ -19,6 +19,7 @@ from exchange.model.trust import Arrangement
 from exchange.policy import choices, releasing, requesting, retention, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late
+from exchange.policy.attesting import must_name_officer
 from exchange.policy.book import must_cohere
 from exchange.seal import body, jws, trust
 from exchange.seal.suites import SUITES
@@ -272,6 +273,7 @@ def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> At
     if ack.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=ack.endpoint)
     jws.verify_by(signed, standing, now)
+    must_name_officer(ack.outcome, ack.officer, view.agreed())
     _must_be_past(ack.at, view, now)
     return Attested(ack, signed.digest)
 

@@ -32,6 +32,7 @@ VERBS = {
     "up": "exchange.cli.node:up",
     "doctor": "exchange.cli.node:doctor",
     "context": "exchange.cli.settings:context",
+    "officer": "exchange.cli.officer:officer",
     "keys": "exchange.cli.keys:keys",
     "arrangement": "exchange.cli.arrangement:arrangement",
     "incident": "exchange.cli.incident:incident",

@@ -26,6 +26,7 @@ from exchange.cli import (
     world,
 )
 from exchange.cli import bearing as shown
+from exchange.cli import officer as on_watch
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.usage import Unusable
@@ -429,8 +430,9 @@ async def _read(
 @click.option("--officer", help="Who acted: a name or number of the watch, not a secret.")
 @verb
 def ack(session: Session, identity: str, outcome: Outcome | None, officer: str | None) -> None:
-    """Acknowledge a bulletin to its originator, signed."""
-    told, why = asyncio.run(_ack(session, identity, outcome, officer))
+    """Acknowledge a bulletin to its originator, signed; it names who has the watch."""
+    named = officer or on_watch.of(session.context())
+    told, why = asyncio.run(_ack(session, identity, outcome, named))
     if why is not None:
         if session.as_json:
             output.show_json({**told, **away.queued(told["id"], why)})

@@ -50,6 +50,7 @@ from exchange.journal.tree import leaf_hash
 from exchange.model import objects
 from exchange.model.bulletin import Con, check_onward
 from exchange.model.identity import uuid7
+from exchange.policy.attesting import must_name_officer
 from exchange.policy.expiry import lapses
 from exchange.seal import jws
 from exchange.seal.close import Envelope
@@ -385,6 +386,8 @@ class Agency:
         """
         if outcome not in (honest := attesting.attestable(item)):
             raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest[0])
+        # The node would refuse the same; as far as is known here, what was agreed.
+        must_name_officer(outcome, officer, self.trust.newest.agreed())
         box = self.world.outbox.acks
         mark = attesting.ack_mark(item, outcome, officer)
         if identity := box.marked(mark):

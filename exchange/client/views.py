@@ -51,7 +51,7 @@ def read(raw: bytes) -> dict[str, NamedView]:
     try:
         return msgspec.json.decode(raw, type=dict[str, NamedView])
     except msgspec.MsgspecError as error:
-        raise Fault(Code.FILE, expected="views") from error
+        raise Fault(Code.FILE, name="views.json") from error
 
 
 def named(views: dict[str, NamedView], name: str) -> NamedView:

@@ -203,6 +203,10 @@ DEFAULT_UNWITNESSED_S = 4 * 3600
 ACCEPT_ALL = WhenUnwitnessed("accept", "accept", "accept", "accept")
 
 
+# What a person attests, not a machine: of these an arrangement may ask who it was.
+Attested = Literal["opened", "actioned", "partial"]
+
+
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
     """What the nations agreed may flow. Both sign.
 
@@ -213,7 +217,8 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     what is marked as a real event. Left out where it is false. Without ``targets``, as in what
     was signed before there were any, ``DEFAULT_TARGETS`` hold; without ``budgets`` or
     ``sizes``, those of ``policy``; without ``categories`` there are none. Without ``retention``
-    each bulletin is kept as long as its header says.
+    each bulletin is kept as long as its header says. ``officers`` are the acknowledgements that
+    must name one; without it none must.
     """
 
     name: Label
@@ -232,6 +237,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     sizes: Sizes | None = None
     retention: list[Retention] = []
     witnesses: Witnesses | None = None
+    officers: Annotated[list[Attested], msgspec.Meta(min_length=1, max_length=3)] | None = None
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

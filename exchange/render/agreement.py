@@ -52,6 +52,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "name": ("nombre", "name"),
     "nation": ("nación", "nation"),
     "nodes": ("nodos", "nodes"),
+    "officers": ("acuses que nombran a un oficial", "acknowledgements that name an officer"),
     "online": ("claves de los nodos para sellar la hora", "nodes' keys to timestamp by"),
     "post": ("publican", "may post"),
     "priority": ("prioritaria", "priority"),

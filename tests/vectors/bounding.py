@@ -38,7 +38,20 @@ def _category(kind: Any, *holders: str) -> Callable[[World], bytes]:
     return lambda world: world.rearranged(categories=[Category("need", label, kind, [value])])
 
 
+def _unnamed(world: World) -> Posted:
+    sent = world.envelope()
+    ack = world.arrival(world.ack(sent, officer=None))
+    return Posted(ack, (world.rearranged(officers=["opened"]),), (world.arrival(sent),))
+
+
 POLICY = [
+    Case(
+        "acknowledgement-without-officer",
+        "an acknowledgement that names nobody, where the arrangement asks for an officer",
+        Code.OFFICER_REQUIRED,
+        "/officer",
+        _unnamed,
+    ),
     Case(
         "status-on-another-feed",
         "an exercise on a feed that carries real events alone",
