@@ -87,6 +87,22 @@ def test_only_what_is_asked_for_is_granted(exercise):
     assert (ran.code, ran.json["error"]["code"]) == (1, "not-found")
 
 
+def test_what_the_asker_has_already_is_not_told_of_unless_named(exercise):
+    draft = exercise.draft(**{"us.jiatfs/watch": "us.jiatfs/desk"})
+    held = exercise.at(OPS, "post", draft, "--yes", "--json").json["id"]
+    exercise.post()
+    said = asked(exercise)
+    ran = exercise.at(OPS, "request", "grant", said["id"], held, "--yes", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "already-held")
+    ran = exercise.at(OPS, "request", "grant", said["id"], "--yes", "--json")
+    assert (ran.code, held in ran.json["granted"], held in ran.json["refused"]) == (
+        0,
+        False,
+        False,
+    )
+    assert ran.json["granted"]
+
+
 @pytest.mark.parametrize(
     ("context", "words", "code"),
     [
