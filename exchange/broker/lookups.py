@@ -116,6 +116,7 @@ def _first(considered: Considered) -> list[bytes]:
 
 
 def _about(decision: Signed) -> list[bytes]:
+    wanted: list[bytes]
     match decision:
         case Admitted(header, digest):
             wanted = [*bearing.early(header, digest), *citing.lookups(header)]
@@ -127,9 +128,8 @@ def _about(decision: Signed) -> list[bytes]:
                     *bearing.of_target(header, target),
                     *holding.lookups(target.header_digest),
                 ]
-            return wanted
         case Attested(ack):
-            return [
+            wanted = [
                 keys.by_digest(ack.of.header_digest),
                 keys.granted_to(ack.of.header_digest, ack.endpoint),
                 *([keys.purge(ack.of.header_digest)] if ack.outcome == "purged" else []),
@@ -138,7 +138,7 @@ def _about(decision: Signed) -> list[bytes]:
             (kid,) = decision.seen.wraps
             origin = member_of(grant.of.endpoint)
             passed = (grant.of.header_digest, grant.endpoint)
-            return [
+            wanted = [
                 keys.by_digest(grant.of.header_digest),
                 keys.purge(grant.of.header_digest),
                 keys.bearing("cancels", origin, grant.of.header_digest, grant.of.id),
@@ -149,20 +149,20 @@ def _about(decision: Signed) -> list[bytes]:
                 *holding.lookups(grant.of.header_digest),
             ]
         case Countersigned(release):
-            return [
+            wanted = [
                 keys.by_digest(release.of.header_digest),
                 *holding.lookups(release.of.header_digest),
             ]
         case Upheld(confirmation):
             of, origin = confirmation.of, confirmation.origin
-            return [
+            wanted = [
                 keys.by_digest(of.header_digest),
                 keys.purge(of.header_digest),
                 keys.bearing("cancels", origin, of.header_digest, of.id),
             ]
         case Permitted(consent):
             of = consent.of
-            return [
+            wanted = [
                 keys.by_digest(of.header_digest),
                 keys.purge(of.header_digest),
                 keys.bearing("cancels", consent.origin, of.header_digest, of.id),
@@ -170,7 +170,8 @@ def _about(decision: Signed) -> list[bytes]:
                 *consents.lookups(of.header_digest, consent.by, consent.to),
             ]
         case Requested(request):
-            return [keys.by_digest(request.of.header_digest)] if request.of else []
+            wanted = [keys.by_digest(request.of.header_digest)] if request.of else []
+    return wanted
 
 
 def attachments(considered: Considered) -> list[Blob]:

@@ -234,19 +234,20 @@ class Ledger:
         raw, body = raw_and_body
         match decision:
             case Admitted():
-                return self._accept(decision, raw, body, find, uploaded)
+                settled = self._accept(decision, raw, body, find, uploaded)
             case Attested():
-                return self._acknowledge(decision, raw, find)
+                settled = self._acknowledge(decision, raw, find)
             case Conferred():
-                return self._confer(decision, raw, body, find)
+                settled = self._confer(decision, raw, body, find)
             case Countersigned():
-                return self._release(decision, raw, find)
+                settled = self._release(decision, raw, find)
             case Upheld():
-                return confirming.settle(self, decision, raw, find)
+                settled = confirming.settle(self, decision, raw, find)
             case Permitted():
-                return consenting.settle(self, decision, raw, find)
+                settled = consenting.settle(self, decision, raw, find)
             case Requested():
-                return requesting.settle(self, decision, raw, find)
+                settled = requesting.settle(self, decision, raw, find)
+        return settled
 
     @staticmethod
     def _once(same_bytes: Found | None, same_id: Found | None) -> Recorded | None:

@@ -178,29 +178,30 @@ def _about_another(
     match facts:
         case entries.Acknowledged():
             ack = objects.decode_acknowledgement(payload)
-            return {"who": ack.endpoint, "told": f"{ack.outcome} {ack.of.id}{at}"}
+            who, told = ack.endpoint, f"{ack.outcome} {ack.of.id}{at}"
         case entries.Granted():
             grant = objects.decode_grant(payload)
-            return {"who": grant.endpoint, "told": f"{grant.of.id}{at} > {grant.to}"}
+            who, told = grant.endpoint, f"{grant.of.id}{at} > {grant.to}"
         case entries.Released():
             release = objects.decode_release(payload)
-            return {"who": release.endpoint, "told": f"{release.of.id}{at}"}
+            who, told = release.endpoint, f"{release.of.id}{at}"
         case entries.Confirmed():
             confirmed = objects.decode_confirmation(payload)
-            return {"who": confirmed.endpoint, "told": f"{confirmed.of.id}{at}"}
+            who, told = confirmed.endpoint, f"{confirmed.of.id}{at}"
         case entries.Consented():
             consent = objects.decode_consent(payload)
             until = "withdrawn" if consent.until is None else zulu(consent.until)
             passed = f"{consent.of.id}{at} > {consent.by} > {consent.to} {until}"
-            return {"who": consent.endpoint, "told": passed}
+            who, told = consent.endpoint, passed
         case entries.Requested():
             asked = objects.decode_request(payload)
             said = " ".join(filter(None, (asked.step, asked.feed, asked.reason)))
-            return {"who": asked.endpoint, "told": f"{said}{at} > {asked.to}"}
+            who, told = asked.endpoint, f"{said}{at} > {asked.to}"
         case entries.Noticed():
             notice = objects.decode_notice(payload)
             said = " ".join(filter(None, (notice.about, notice.recipient, notice.code)))
-            return {"who": notice.node, "told": f"{said} {notice.of.id}{at}"}
+            who, told = notice.node, f"{said} {notice.of.id}{at}"
+    return {"who": who, "told": told}
 
 
 @audit.command("checkpoint")

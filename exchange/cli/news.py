@@ -34,11 +34,11 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
         "state": "",
     }
     spanish = session.lang == "es"
+    told: dict[str, Any]
     match item:
         case Granted(grant=grant):
             to = grant.to
-            return {
-                **common,
+            told = {
                 "kind": "grant",
                 "type": "grant",
                 "origin": grant.endpoint,
@@ -48,8 +48,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
             }
         case Released(release=release):
             by = f" ({release.officer})" if release.officer else ""
-            return {
-                **common,
+            told = {
                 "kind": "release",
                 "type": "release",
                 "origin": release.endpoint,
@@ -57,8 +56,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "id": release.of.id,
             }
         case Confirmed(confirmation=confirmation):
-            return {
-                **common,
+            told = {
                 "kind": "confirmation",
                 "type": "confirm",
                 "origin": confirmation.endpoint,
@@ -68,8 +66,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "id": confirmation.of.id,
             }
         case Consented(consent=consent):
-            return {
-                **common,
+            told = {
                 "kind": "consent",
                 "type": "consent",
                 "origin": consent.endpoint,
@@ -80,8 +77,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "id": consent.of.id,
             }
         case Requested(request=request):
-            return {
-                **common,
+            told = {
                 "kind": "request",
                 "type": "request",
                 "origin": request.endpoint,
@@ -93,8 +89,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
         case PurgeOrdered(of=of, cause=cause, rule=rule):
             why = world.codes().words("purge-causes", cause, session.lang)
             named = f"{why} ({rule})" if rule else why
-            return {
-                **common,
+            told = {
                 "kind": "purge",
                 "type": "purge",
                 "origin": "",
@@ -109,8 +104,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "id": "",
             }
         case Noticed(notice=notice):
-            return {
-                **common,
+            told = {
                 "kind": "notice",
                 "type": "notice",
                 "origin": notice.node,
@@ -119,6 +113,7 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "code": notice.code,
                 "id": notice.of.id,
             }
+    return {**common, **told}
 
 
 def _consented(consent: Consent, session: Session) -> str:
