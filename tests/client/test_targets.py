@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from exchange.client.reading import attestable
+from exchange.client.attesting import attestable
 from exchange.errors import Code
 from exchange.model import bulletin as bulletins
 from exchange.model import header as headers
