@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exchange.cli.arranging.handing import hand_over
-from exchange.cli.arranging.joining import fetch, install, join
+from exchange.cli.arranging.joining import fetch, install, join, pin
 from exchange.cli.arranging.proposing import propose
 from exchange.cli.arranging.recording import minutes
 from exchange.cli.arranging.showing import diff, show, verify
@@ -19,5 +19,5 @@ def arrangement() -> None:
 
 for each in (init, propose, diff, sign, approve, minutes, show, verify):
     arrangement.add_command(each)
-for each in (fetch, install, join, hand_over):
+for each in (fetch, install, join, pin, hand_over):
     arrangement.add_command(each)

@@ -115,6 +115,11 @@ class Context:
         except (OSError, msgspec.MsgspecError) as error:
             raise Fault(Code.KEY_FILE, name=self.name, expected=PROFILE) from error
 
+    def move(self, url: str, certificate: str) -> None:
+        """Go on with the same node at another address, or by another certificate."""
+        after = msgspec.structs.replace(self.profile(), url=url, certificate=certificate)
+        write_durably(self.folder / PROFILE, msgspec.json.encode(after) + b"\n")
+
     def secrets(self) -> Secrets:
         """Return the keys, opened with the passphrase.
 

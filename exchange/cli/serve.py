@@ -133,7 +133,8 @@ async def opened(
             )
             try:
                 await take_in(node, here.documents())
-                certificate, tls = here.certificate(), secrets.of("tls")[0].seed
+                tls = secrets.of("tls")[0].seed
+                certificate = here.certificate(tls)
                 # Found out here, where somebody is told: a front could only end.
                 state.server_context(certificate, tls)
                 journal, kept = str(here.journal), settings.kept_bytes

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from exchange.cli.home import unsealed
+from exchange.client.files import write_durably
 from exchange.errors import Code, Fault
 from exchange.model.identity import Count, digest
 from exchange.store.quota import KEPT_BYTES
@@ -109,9 +110,19 @@ class State:
         """Return the node's keys: receipts, log, TLS. None of them opens a bulletin."""
         return unsealed(self.folder / KEYS, self.folder.name)
 
-    def certificate(self) -> str:
-        """Return the server certificate (PEM)."""
-        return (self.folder / CERTIFICATE).read_text(encoding="ascii")
+    def certificate(self, seed: bytes) -> str:
+        """Return the server certificate (PEM) of a TLS key; one to come may lie beside it."""
+        text = (self.folder / CERTIFICATE).read_text(encoding="ascii")
+        mine = _tls_key(seed).public_key()
+        for each in x509.load_pem_x509_certificates(text.encode()):
+            if each.public_key() == mine:
+                return each.public_bytes(serialization.Encoding.PEM).decode()
+        # Of another key: whoever serves by it, or shows it, is told there.
+        return text
+
+    def keep_certificates(self, *certificates: str) -> None:
+        """Write the certificates (PEM) that there are from now on, and no other."""
+        write_durably(self.folder / CERTIFICATE, "".join(certificates).encode())
 
     def documents(self) -> list[bytes]:
         """Return the trust documents that lie here to be taken in, in order of their names."""

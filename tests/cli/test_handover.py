@@ -62,12 +62,12 @@ def proved(made, index, out):
     raise AssertionError(index)
 
 
-def hand_over(made, card):
-    where = ("--card", str(made.folder / card))
+def hand_over(made, card, *more):
+    where = ("--card", str(made.folder / card), *more)
     return does(made, "arrangement", "hand-over", made.state, *where)
 
 
-def list_it(made, card):
+def list_it(made, card, *, publishes=True):
     """Custodians of both nations sign: the root says who stamps, the nation's file the rest."""
     proposal = str(made.folder / f"{card}.proposal")
     where = ("--trust", made.trust, "--anchor", made.place.founded.anchor)
@@ -80,10 +80,11 @@ def list_it(made, card):
         does(made, "arrangement", "sign", proposal, *where, *out)
     files = does(made, "arrangement", "approve", proposal, *signed, *where)["files"]
     # Listed in the custodians' folder, and not where it counts: the node's journal.
-    made.approved = hand_over(made, "approved.card")
+    made.approved = hand_over(made, f"approved-{card}")
     assert made.stop() == 0, made.log.read_text()
     made.start()
-    for file in files:
+    # In the node's own folder it takes them in as it starts; others hand them in.
+    for file in files if publishes else ():
         does(made, "keys", "publish", file)
     return told
 
@@ -132,7 +133,7 @@ def test_keys_that_the_journal_does_not_list_yet_replace_none_that_it_does(made)
     assert made.approved["step"] == "asked"
     one, again = (
         cards.read((made.folder / name).read_bytes().strip()).node
-        for name in ("one.card", "approved.card")
+        for name in ("one.card", "approved-one.card")
     )
     assert one == again
 
@@ -170,6 +171,41 @@ def test_card_that_the_listed_keys_did_not_sign_hands_nothing_over(made, tmp_pat
     assert made.at(OPS, *propose, "--anew").code == 0
 
 
+def keys_of(made):
+    return container.unseal((made.place.node / "node.xk").read_bytes(), PASSPHRASE).keys
+
+
+def certificate(made):
+    return (made.place.node / "certificate.pem").read_text()
+
+
+def test_after_a_theft_nothing_that_lay_in_the_container_is_used_again(made):
+    """Not the keys to come, which lay in it already, nor the key of the pinned certificate."""
+    if ring.SIGN_NEXT in keys_of(made):
+        hand_over(made, "before.card")
+    hand_over(made, "begun.card")
+    stolen, pinned = keys_of(made), certificate(made)
+    seeds = {key.seed for keys in stolen.values() for key in keys}
+    hand_over(made, "anew.card", "--anew")
+    list_it(made, "anew.card", publishes=False)
+    assert hand_over(made, "unused.card")["step"] == "in-use"
+    assert {key.seed for keys in keys_of(made).values() for key in keys}.isdisjoint(seeds)
+    assert keys_of(made).keys() == {ring.SIGN, "log", "tls"}
+    assert certificate(made) not in pinned
+    assert made.stop() == 0
+    made.start()
+    # Whoever pinned the old certificate is not talked to, nor believed, until it pins the new.
+    ran = made.at(OPS, "post", made.draft(), "--yes", "--json")
+    assert ran.code != 0, ran.out
+    repin = ("arrangement", "pin", str(made.folder / "anew.card"), "--trust", made.trust)
+    old = (*repin[:2], str(made.folder / "one.card"), *repin[3:])
+    ran = made.at(OPS, *old, "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "trust-invalid")
+    assert does(made, *repin)["node"] == "pa"
+    made.post()
+    assert verified(made, made.early) == 0
+
+
 def test_keys_are_taken_up_only_where_all_of_them_are_listed():
     """Listed with other log keys than it has, the node would sign by none that is believed."""
     node = new_node().node
@@ -183,8 +219,10 @@ def test_keys_are_taken_up_only_where_all_of_them_are_listed():
     signatory = Signatory(node.receipts.name, receipts)
     half = msgspec.structs.replace(node, receipts=signatory)
     whole = msgspec.structs.replace(half, log=log)
-    assert handing._taken_up(secrets, half) is None
-    assert handing._taken_up(secrets, msgspec.structs.replace(node, log=log)) is None
-    taken = handing._taken_up(secrets, whole)
+    assert handing._taken_up(secrets, half, node.tls) is None
+    other = msgspec.structs.replace(node, log=log)
+    assert handing._taken_up(secrets, other, node.tls) is None
+    assert handing._taken_up(secrets, whole, "A" * 43) is None
+    taken = handing._taken_up(secrets, whole, node.tls)
     assert taken is not None
     assert taken.keys == {ring.SIGN: keys[ring.SIGN_NEXT], "log": keys["log-next"]}

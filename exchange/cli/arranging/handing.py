@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -14,7 +15,7 @@ from exchange.cli.arranging.starting import CARD, write_card
 from exchange.cli.home import sealed_surely, write_private
 from exchange.cli.main import Session, verb
 from exchange.custody import container, ring, signers
-from exchange.custody.cards import NodeCard
+from exchange.custody.cards import NodeCard, certificate_digest
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Signatory
 from exchange.model.view import View
@@ -26,20 +27,31 @@ if TYPE_CHECKING:
     from exchange.model.identity import Jwk
     from exchange.model.trust import Node
 
-_NEXT, _LOG_NEXT = ring.SIGN_NEXT, "log-next"
+_NEXT, _LOG_NEXT, _TLS_NEXT = ring.SIGN_NEXT, "log-next", "tls-next"
+# As what each is used, once it is listed.
+_IN_USE = {_NEXT: ring.SIGN, _LOG_NEXT: "log", _TLS_NEXT: "tls"}
 
 
 @click.command("hand-over")
 @click.argument("folder", metavar="STATE", type=click.Path(path_type=Path, exists=True))
 @CARD
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="The folder may have been copied: other keys, and another certificate.",
+)
 @verb
-def hand_over(session: Session, folder: Path, card: Path) -> None:
+def hand_over(session: Session, folder: Path, card: Path, *, anew: bool) -> None:
     """Make new keys for the node in STATE, and the card by which its old ones hand over.
 
     Start the node again, so that it knows them; then have the card proposed (`propose --node`)
     and what is signed handed in. From that entry on the new keys sign, and what the old ones
     signed before stays good. Said again, it shows the same keys; once the node's own journal
     lists them, it takes them into use and drops the old ones.
+
+    After a theft, with --anew: no key that lies here now is ever used again, also none that was
+    to come, and the node gets another certificate. Start it again once that is in use; each of
+    its endpoints then pins it (`arrangement pin`).
     """
     here = state.State(folder)
     passphrase = world.passphrase(folder.name)
@@ -47,9 +59,13 @@ def hand_over(session: Session, folder: Path, card: Path) -> None:
     listed = asyncio.run(_in_force(here)).nodes.get(secrets.holder)
     if listed is None:
         raise Refusal(Code.TRUST_INVALID, "", name=f"nodes/{secrets.holder}")
-    after = _taken_up(secrets, listed)
+    shown = _shown(here, secrets)
+    after = _taken_up(secrets, listed, certificate_digest(shown))
     if after is not None:
         write_private(folder / state.KEYS, sealed_surely(after, passphrase))
+        here.keep_certificates(shown)
+        secrets = after
+    if after is not None and not anew:
         if session.as_json:
             output.show_json({"node": secrets.holder, "step": "in-use"})
         session.say(
@@ -58,16 +74,20 @@ def hand_over(session: Session, folder: Path, card: Path) -> None:
         )
         return
     output.must_be_new(card)
-    secrets = _with_next(secrets, listed)
+    if anew:
+        secrets = _with_other_tls(here, secrets, listed)
+        shown = _shown(here, secrets)
+    secrets = _with_next(secrets, listed, anew=anew)
     write_private(folder / state.KEYS, sealed_surely(secrets, passphrase))
     old, new = signers.software(secrets.of(ring.SIGN)), signers.software(secrets.of(_NEXT))
     node = msgspec.structs.replace(
         listed,
         receipts=Signatory(listed.receipts.name, list(new.keys)),
         log=_public(secrets, _LOG_NEXT),
+        tls=certificate_digest(shown),
     )
-    shown = NodeCard("xb1", world.now(), node, here.certificate())
-    write_card(session, card, shown, new, {"node": secrets.holder, "step": "asked"}, old)
+    made = NodeCard("xb1", world.now(), node, shown)
+    write_card(session, card, made, new, {"node": secrets.holder, "step": "asked"}, old)
 
 
 async def _in_force(here: state.State) -> View:
@@ -85,25 +105,44 @@ async def _in_force(here: state.State) -> View:
         await store.close()
 
 
-def _taken_up(secrets: Secrets, listed: Node) -> Secrets | None:
-    """Return the container with the keys in use that are listed by now; None: none are."""
+def _taken_up(secrets: Secrets, listed: Node, tls: str) -> Secrets | None:
+    """Return the container with the keys in use that are listed by now; None: not all are.
+
+    ``tls`` is the digest of the certificate that goes with them.
+    """
     if _NEXT not in secrets.keys:
         return None
-    fresh = _public(secrets, _NEXT), _public(secrets, _LOG_NEXT)
-    if fresh != (list(listed.receipts.keys), list(listed.log)):
+    fresh = _public(secrets, _NEXT), _public(secrets, _LOG_NEXT), tls
+    if fresh != (list(listed.receipts.keys), list(listed.log), listed.tls):
         return None
-    keys = {**secrets.keys, ring.SIGN: secrets.of(_NEXT), "log": secrets.of(_LOG_NEXT)}
-    kept = {name: found for name, found in keys.items() if name not in (_NEXT, _LOG_NEXT)}
-    return msgspec.structs.replace(secrets, keys=kept)
+    kept = {name: keys for name, keys in secrets.keys.items() if name not in _IN_USE}
+    came = {_IN_USE[name]: keys for name, keys in secrets.keys.items() if name in _IN_USE}
+    return msgspec.structs.replace(secrets, keys={**kept, **came})
 
 
 def _public(secrets: Secrets, purpose: str) -> list[Jwk]:
     return [load(each)[0] for each in secrets.of(purpose)]
 
 
-def _with_next(secrets: Secrets, listed: Node) -> Secrets:
-    """Return the container with keys to come, made once."""
-    if _NEXT in secrets.keys:
+def _shown(here: state.State, secrets: Secrets) -> str:
+    """Return the certificate that a card shows: of the TLS key to come, if there is one."""
+    (key,) = secrets.keys.get(_TLS_NEXT) or secrets.of("tls")
+    return here.certificate(key.seed)
+
+
+def _with_other_tls(here: state.State, secrets: Secrets, listed: Node) -> Secrets:
+    """Return the container with another TLS key to come; its certificate is kept already."""
+    seed = world.randomness(SEED_BYTES)
+    host = urlsplit(listed.url).hostname or ""
+    certificate, _ = state.make_certificate(host, seed, world.now())
+    here.keep_certificates(here.certificate(secrets.of("tls")[0].seed), certificate)
+    keys = {**secrets.keys, _TLS_NEXT: [SecretKey("ES256", seed)]}
+    return msgspec.structs.replace(secrets, keys=keys)
+
+
+def _with_next(secrets: Secrets, listed: Node, *, anew: bool) -> Secrets:
+    """Return the container with keys to come, made once; anew: whatever were to come before."""
+    if _NEXT in secrets.keys and not anew:
         return secrets
     fresh = new_signing(suite_of_node(listed), world.randomness)
     log = [SecretKey(each.alg, world.randomness(SEED_BYTES)) for each in secrets.of("log")]

@@ -76,7 +76,8 @@ def _listed(here: state.State, view: View) -> Node:
     theirs = [[key.kid for key in keys] for keys in (node.receipts.keys, node.log)]
     if mine != theirs:
         raise Fault(Code.KEY_FILE, name=secrets.holder, expected=node.receipts.keys[0].kid)
-    if cards.certificate_digest(here.certificate()) != node.tls:
+    certificate = here.certificate(secrets.of("tls")[0].seed)
+    if cards.certificate_digest(certificate) != node.tls:
         raise Refusal(Code.DIGEST_MISMATCH, "/node/tls")
     return node
 
@@ -123,6 +124,31 @@ def _node_of(path: Path, view: View) -> NodeCard:
     if listed is None or listed.tls != card.node.tls or listed.url != card.node.url:
         raise Refusal(Code.TRUST_INVALID, "/node", name=card.node.node)
     return card
+
+
+@click.command()
+@click.argument("card", type=_THERE)
+@TRUST
+@verb
+def pin(session: Session, card: Path, kept: Path) -> None:
+    """Pin the address and certificate of this endpoint's node as its CARD shows them.
+
+    For when the node has others than when this context was made. The trust documents must
+    list them, verified from the anchor that this context has.
+    """
+    here = session.context()
+    before = here.profile()
+    known = folder.read(kept, before.anchor, world.now())
+    node = _node_of(card, known.view)
+    if node.node.node != before.node:
+        raise Refusal(Code.WRONG_VALUE, "/node", name=node.node.node, expected=before.node)
+    here.move(node.node.url, node.certificate)
+    if session.as_json:
+        output.show_json({"node": before.node, "url": node.node.url, "tls": node.node.tls})
+    session.say(
+        f"{before.node}: fijados su dirección y su certificado de ahora.",
+        f"{before.node}: its address and certificate of now are pinned.",
+    )
 
 
 @click.command()
