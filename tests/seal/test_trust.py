@@ -17,8 +17,9 @@ from tests import builders
 from tests.builders import COAST, FOUNDED, MINSA, NOW, OPS
 from tests.vectors import trusting
 from tests.vectors.case import Case, answer, posted
+from tests.vectors.delegating import successor
 from tests.vectors.listing import LISTING
-from tests.vectors.trusting import rearrangement, respelled, successor
+from tests.vectors.trusting import rearrangement, respelled
 
 WORLD = builders.world()
 

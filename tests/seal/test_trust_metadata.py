@@ -21,7 +21,8 @@ from exchange.model.view import View
 from exchange.seal import es384, trust, trust_keys, trust_making, trust_online
 from tests import builders
 from tests.builders import NOW, OPS, SoftwareSigner, World
-from tests.vectors.trusting import delegated, rearrangement, respelled, successor
+from tests.vectors.delegating import delegated, successor
+from tests.vectors.trusting import rearrangement, respelled
 
 WORLD = builders.world()
 PA = SoftwareSigner.of(WORLD.node.of("sign"))

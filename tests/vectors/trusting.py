@@ -10,9 +10,9 @@ import msgspec
 from exchange.errors import Code
 from exchange.model import metadata
 from exchange.model.codec import b64
-from exchange.model.identity import Jwk, Nation, Signatory
+from exchange.model.identity import Jwk, Nation
 from exchange.model.metadata import Targets
-from exchange.model.trust import Arrangement, Endpoint, Member, encode
+from exchange.model.trust import Arrangement, Endpoint, Member
 from exchange.model.view import Custodians
 from exchange.seal import trust_making
 from tests import builders
@@ -24,7 +24,7 @@ from tests.builders import (
     World,
     suspended,
 )
-from tests.vectors import forging
+from tests.vectors import delegating, forging
 from tests.vectors.case import Case, Posted
 from tests.vectors.choosing import SUBSCRIPTIONS
 
@@ -142,50 +142,6 @@ def _taken_key(world: World) -> Callable[[Endpoint], Endpoint]:
     return with_key(2, pub=world.key(WATCH).pub)
 
 
-def successor(seed: str = "successor") -> builders.Founder:
-    """Custodians who have neither key nor name in common with a world's."""
-    made = builders.Founder(builders.Randomness(seed), FOUNDED)
-    made.custodians = {
-        nation: {name.replace("custodian", seed): each for name, each in signers.items()}
-        for nation, signers in made.custodians.items()
-    }
-    return made
-
-
-def _usurped(usurper: builders.Founder) -> Callable[[World], bytes]:
-    return lambda world: usurper.signed(usurper.root(world.view.online, 2))
-
-
-def _namesakes() -> builders.Founder:
-    return builders.Founder(builders.Randomness("namesakes"), FOUNDED)
-
-
-def delegated(
-    world: World, **people: Callable[[tuple[Signatory, ...]], tuple[Signatory, ...]]
-) -> bytes:
-    """The next file of the arrangement, in which nations' own files are other people's."""
-    circles, arrangement = world.founder.circles, rearrangement(world)
-    told: dict[str, dict[Nation, Custodians]] = {}
-    for nation, circle in circles.items():
-        change = people.get(nation, lambda each: each)
-        told[nation] = {nation: circle._replace(signatories=change(circle.signatories))}
-    raw = encode(arrangement)
-    top = trust_making.top(2, world.founder.expires, metadata.info(raw), told)
-    return world.founder.signed(top, [raw])
-
-
-def lent(world: World) -> bytes:
-    """The United States' own file, by Panama's keys under the names of theirs."""
-    keys = world.founder.circles["pa"].signatories
-    return delegated(
-        world,
-        us=lambda each: tuple(
-            msgspec.structs.replace(a, keys=list(b.keys))
-            for a, b in zip(each, keys, strict=True)
-        ),
-    )
-
-
 TRUST = [
     Case(
         "document-brought-by-no-operator",
@@ -247,21 +203,21 @@ TRUST = [
         "a new root signed by the custodians that it names, and not by those in force",
         Code.TRUST_NOT_SIGNED,
         "/signatures",
-        brought(_usurped(successor("usurper"))),
+        brought(delegating.usurped),
     ),
     Case(
         "custodian-under-anothers-name",
         "a new root whose custodians have the names of those in force, and other keys",
         Code.TRUST_INVALID,
         "/signed/roles",
-        brought(_usurped(_namesakes())),
+        brought(delegating.renamed),
     ),
     Case(
         "file-of-us-by-the-keys-of-pa",
         "the United States' own file is to be signed by Panama's keys, under their names",
         Code.TRUST_INVALID,
         "/signed/delegations",
-        brought(lent),
+        brought(delegating.lent),
     ),
     Case(
         "custodian-signature-wrong",
