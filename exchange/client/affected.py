@@ -37,8 +37,8 @@ class Affected(msgspec.Struct, frozen=True):
     """What it bears on; ``tell`` must be told.
 
     ``type`` is that of a bulletin, or says what of one it is: ``grant``, ``release``,
-    ``acknowledgement``, ``confirmation``; then ``id`` is the bulletin's. ``subscription`` has
-    none, and nobody to be told but its own endpoint's people.
+    ``acknowledgement``, ``confirmation``, ``consent``; then ``id`` is the bulletin's.
+    ``subscription`` has none, and nobody to be told but its own endpoint's people.
     """
 
     index: int
@@ -65,9 +65,24 @@ def of_entry(index: int, raw: bytes, lost: Lost) -> Affected | None:
                 return _bulletin(index, entry.facts, entry.object, lost)
             case entries.Granted():
                 return _grant(index, entry.facts, entry.object, lost)
-            case entries.Acknowledged() | entries.Released() | entries.Confirmed():
+            case (
+                entries.Acknowledged()
+                | entries.Released()
+                | entries.Confirmed()
+                | entries.Consented()
+            ):
                 return _object(index, entry.facts, entry.object, lost)
-            case _:
+            case (
+                entries.Noticed()
+                | entries.PurgeOrdered()
+                | entries.Purged()
+                | entries.Refused()
+                | entries.Trust()
+                | entries.EpochOpened()
+                | entries.Checkpointed()
+                | entries.InboxHeads()
+            ):
+                # Of no endpoint's signing, or without what was signed.
                 return None
     except Refusal:
         # Not an entry that this version reads: `audit verify` tells of those.
@@ -117,12 +132,12 @@ def _grant(index: int, facts: entries.Granted, posted: bytes, lost: Lost) -> Aff
 
 def _object(
     index: int,
-    facts: entries.Acknowledged | entries.Released | entries.Confirmed,
+    facts: entries.Acknowledged | entries.Released | entries.Confirmed | entries.Consented,
     posted: bytes,
     lost: Lost,
 ) -> Affected | None:
     signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
-    made: objects.Acknowledgement | objects.Release | objects.Confirmation
+    made: objects.Acknowledgement | objects.Release | objects.Confirmation | objects.Consent
     match facts:
         case entries.Acknowledged():
             kind, made = "acknowledgement", objects.decode_acknowledgement(signed.payload)
@@ -130,6 +145,8 @@ def _object(
             kind, made = "release", objects.decode_release(signed.payload)
         case entries.Confirmed():
             kind, made = "confirmation", objects.decode_confirmation(signed.payload)
+        case entries.Consented():
+            kind, made = "consent", objects.decode_consent(signed.payload)
     if not _is_signed(signed, made.endpoint, lost):
         return None
     told = {made.of.endpoint, *(each.endpoint for each in facts.owed)} - {lost.endpoint}

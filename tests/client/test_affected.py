@@ -7,15 +7,16 @@ import pytest
 from exchange.client import affected
 from exchange.client.affected import Lost
 from exchange.model import entry as entries
-from tests.builders import COAST, DESK, MINSA, OPS, WATCH, releaser, world
+from tests.builders import COAST, DESK, MINSA, OPS, WATCH, WATCH_DESK, releaser, world
 from tests.confirmed import confirmation
+from tests.consented import consent, controlled
 from tests.node.running import post, running
 
 
 async def posted(make):
     """A journal with what is said of a bulletin; its entries."""
     async with running(documents=[*world().documents, world().amended(DESK, releaser)]) as node:
-        envelope = world().envelope()
+        envelope = controlled(world()).envelope
         await post(node, envelope)
         answer = await post(node, make(envelope))
         assert answer.refusal is None, answer.refusal
@@ -34,6 +35,7 @@ def kid(endpoint):
 KINDS = {
     "acknowledgement": (lambda of: world().ack(of), WATCH, [OPS]),
     "release": (lambda of: world().release(of), DESK, [OPS, WATCH, COAST]),
+    "consent": (lambda of: consent(world(), of), OPS, [WATCH_DESK, COAST]),
     "confirmation": (lambda of: confirmation(world(), of), OPS, []),
 }
 
