@@ -14,12 +14,15 @@ from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
+from exchange.model.bulletin import weighing
 from exchange.model.bulletin.varying import vary
 from exchange.model.codec import b64
 from exchange.seal.tokens import KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from exchange.model.header import Marking
 
 # By their own times the examples are of this moment.
 _EXAMPLES_AT = dt.datetime(2026, 11, 25, 15, 10, tzinfo=dt.UTC)
@@ -75,10 +78,7 @@ def invented(type_: str, seed: int | None, now: int) -> dict[str, Any]:
     values = json.loads(bulletins.encode(example))
     later = dt.datetime.fromtimestamp(now - now % 60, dt.UTC) - _EXAMPLES_AT
 
-    def hold(made: bulletins.Bulletin) -> None:
-        bulletins.check_audience(made, read.post.marking, now)
-
-    made = vary(values, codes, pick, later, hold=hold)
+    made = vary(values, codes, pick, later, hold=_as_written(read.post.marking, now))
     for each in ("schema", "id", "origin", "attachments"):
         made.pop(each, None)
     if "window_key" in made["content"]:
@@ -86,3 +86,13 @@ def invented(type_: str, seed: int | None, now: int) -> dict[str, Any]:
         key = world.randomness(KEY_BYTES) if seed is None else _bytes(pick)
         made["content"]["window_key"] = b64(key)
     return {"post": msgspec.to_builtins(read.post), "bulletin": made}
+
+
+def _as_written(marking: Marking, now: int) -> Callable[[bulletins.Bulletin], None]:
+    """Return what holds a made up bulletin to what its author is held to as well."""
+
+    def hold(made: bulletins.Bulletin) -> None:
+        bulletins.check_audience(made, marking, now)
+        weighing.check_written(made)
+
+    return hold

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from exchange import resources
+from exchange.cli import drafting
 from exchange.errors import Refusal
 from exchange.model import draft
 from exchange.model.bulletin import decode, decode_newer, indicators
@@ -85,6 +86,15 @@ def test_no_author_writes_an_estimated_weight_beside_packages(quantity, passes):
     assert verdict(values) is None
     at = f"/bulletin{AT}/basis"
     assert written(values) == (None if passes else (at, "weighed-beside-packages"))
+
+
+def test_nothing_is_made_up_that_no_author_writes():
+    hold = drafting._as_written(drafted("szr-1.es.toml").post.marking, NOW)
+    hold(decode(json.dumps(seizure(PACKED)).encode(), CODES))
+    guessed = seizure({**GUESS, "value": 850, "packages": 34})
+    with pytest.raises(Refusal) as caught:
+        hold(decode(json.dumps(guessed).encode(), CODES))
+    assert caught.value.facts["expected"] == "weighed-beside-packages"
 
 
 def test_what_was_written_once_may_be_quoted_and_not_told_anew():
