@@ -37,7 +37,8 @@ class Affected(msgspec.Struct, frozen=True):
     """What it bears on; ``tell`` must be told.
 
     ``type`` is that of a bulletin, or says what of one it is: ``grant``, ``release``,
-    ``acknowledgement``, ``confirmation``, ``consent``; then ``id`` is the bulletin's.
+    ``acknowledgement``, ``confirmation``, ``consent``; then ``id`` is the bulletin's. Of a
+    ``request`` it is its own.
     ``subscription`` has none, and nobody to be told but its own endpoint's people.
     """
 
@@ -72,6 +73,8 @@ def of_entry(index: int, raw: bytes, lost: Lost) -> Affected | None:
                 | entries.Consented()
             ):
                 return _object(index, entry.facts, entry.object, lost)
+            case entries.Requested():
+                return _request(index, entry.facts, entry.object, lost)
             case (
                 entries.Noticed()
                 | entries.PurgeOrdered()
@@ -151,6 +154,17 @@ def _object(
         return None
     told = {made.of.endpoint, *(each.endpoint for each in facts.owed)} - {lost.endpoint}
     return Affected(index, made.of.id, kind, made.endpoint, ["signed-by"], sorted(told), None)
+
+
+def _request(
+    index: int, facts: entries.Requested, posted: bytes, lost: Lost
+) -> Affected | None:
+    signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
+    made = objects.decode_request(signed.payload)
+    if not _is_signed(signed, made.endpoint, lost):
+        return None
+    told = {each.endpoint for each in facts.owed} - {lost.endpoint}
+    return Affected(index, made.id, "request", made.endpoint, ["signed-by"], sorted(told), None)
 
 
 def of_subscription(index: int, raw: bytes, lost: Lost) -> Affected | None:

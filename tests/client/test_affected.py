@@ -11,6 +11,7 @@ from tests.builders import COAST, DESK, MINSA, OPS, WATCH, WATCH_DESK, releaser,
 from tests.confirmed import confirmation
 from tests.consented import consent, controlled
 from tests.node.running import post, running
+from tests.requested import request
 
 
 async def posted(make):
@@ -37,6 +38,7 @@ KINDS = {
     "release": (lambda of: world().release(of), DESK, [OPS, WATCH, COAST]),
     "consent": (lambda of: consent(world(), of), OPS, [WATCH_DESK, COAST]),
     "confirmation": (lambda of: confirmation(world(), of), OPS, []),
+    "request": (lambda _: request(world(), WATCH, OPS), WATCH, [OPS]),
 }
 
 
