@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from exchange.api import blobs, bounds, events, granted, heads, problems, routes
+from exchange.api import (
+    blobs,
+    bounds,
+    enrolments,
+    events,
+    granted,
+    heads,
+    problems,
+    routes,
+)
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
-from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI
+from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI, route_of
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ OPEN: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/openapi.json", routes.openapi),
     ("GET", "/v1/nonce", routes.nonce),
     ("POST", "/v1/session", routes.session),
+    ("POST", "/v1/enrolments", enrolments.ask),
 ]
 IN_SESSION: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/objects", routes.post_object),
@@ -49,6 +59,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/proof", routes.proof),
     ("GET", "/v1/heads", heads.heads),
     ("GET", "/v1/journal", routes.journal),
+    ("GET", "/v1/invitations", enrolments.listed),
 ]
 
 
@@ -86,13 +97,12 @@ _WITHOUT_SESSION = frozenset(path for _, path, _ in OPEN)
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who has a session, turn every no into a problem document, and keep a diary.
 
-    Everything that is not expressly open needs a token: a route added tomorrow does too.
+    Everything that is not expressly open needs a token and a role: a route added tomorrow does
+    too, and lets nobody in before ``roles`` says whom.
     """
     try:
         if not _is_open(request):
-            node = request.app[NODE]
-            authorization = request.headers.get("Authorization")
-            request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
+            routes.must_stand(request)
         return await _handled(request, handler)
     except routes.Recorded as recorded:
         return _problem(request, recorded.refusal, recorded.answer.receipt)
@@ -103,7 +113,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _problem(request, Refusal(code), None)
     except Exception as error:  # noqa: BLE001  (the last guard: nothing of it may reach a caller)
         # The type and the place, never the message: it may quote what was posted.
-        _log.error("broken", error=type(error).__name__, route=_route(request))
+        _log.error("broken", error=type(error).__name__, route=route_of(request))
         return _problem(request, Fault(Code.INTERNAL), None)
 
 
@@ -119,18 +129,13 @@ async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _is_open(request: web.Request) -> bool:
-    return _route(request) in _WITHOUT_SESSION
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else ""
+    return route_of(request) in _WITHOUT_SESSION
 
 
 def _problem(
     request: web.Request, error: ExchangeError, receipt: Receipt | None
 ) -> web.Response:
-    caller, route = request.get(CALLER), _route(request)
+    caller, route = request.get(CALLER), route_of(request)
     # Callers stand in the journal; strangers are counted, or a flood of them would fill it.
     request.app[NODE].refused[error.code.value, route] += 1
     # What a stranger is not told: a code and nothing else.

@@ -8,6 +8,7 @@ import msgspec
 
 from exchange import __version__
 from exchange.api.app import IN_SESSION, OPEN
+from exchange.api.roles import ROLES
 from exchange.broker.pressing import RANKS
 from exchange.model import events, objects, wire
 
@@ -26,6 +27,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/session": (201, _JSON, objects.Answered),
     "/v1/objects": (201, _JSON, objects.Receipt),
     "/v1/batch": (200, wire.LINES_TYPE, wire.Line),
+    "/v1/enrolments": (201, _JSON, wire.Standing),
     "/v1/inbox": (200, _JSON, wire.InboxPage),
     "/v1/events": (200, events.MEDIA_TYPE, None),
     "/v1/trust": (200, _JSON, wire.TrustPage),
@@ -38,6 +40,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/proof": (200, _JSON, wire.Proof),
     "/v1/heads": (200, _JSON, wire.Heads),
     "/v1/journal": (200, _JSON, wire.JournalPage),
+    "/v1/invitations": (200, _JSON, wire.InvitationPage),
 }
 # Query parameters, all whole numbers: name, least, most, default.
 _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
@@ -56,6 +59,7 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "/v1/checkpoint": [("cosigned", 0, 1, 0)],
     "/v1/proof": [("index", 0, None, None), ("cosigned", 0, 1, 0)],
     "/v1/heads": [("since", 0, None, 0)],
+    "/v1/invitations": [("before", 0, None, 2**53 - 1)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }
 
@@ -115,12 +119,13 @@ def _operation(
     if parameters := _parameters(path, method):
         operation["parameters"] = parameters
     if method == "POST":
-        body = {_JSON: _SIGNED} if path == "/v1/session" else {wire.BATCH_TYPE: _FRAMED}
+        body = {_JSON: _SIGNED} if is_open else {wire.BATCH_TYPE: _FRAMED}
         operation["requestBody"] = {"required": True, "content": body}
     if method == "PATCH":
         operation["requestBody"] = {"required": True, "content": {_BYTES: {}}}
     if not is_open:
         operation["security"] = [{"session": []}]
+        operation["x-roles"] = sorted(ROLES[method, path])
     return operation
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from aiohttp import web
 
-from exchange.api import framing, problems
+from exchange.api import framing, problems, roles
 from exchange.api.asked import number, pressed
 from exchange.broker import keys
 from exchange.broker.posters import is_poster
@@ -43,6 +43,7 @@ CALLER: web.RequestKey[Standing] = web.RequestKey("caller")
 # How long what is posted may be, where it is less than any request may have.
 _LIMITS = {
     "/v1/session": objects.MAX_OBJECT_BYTES,
+    "/v1/enrolments": objects.MAX_OBJECT_BYTES,
     "/v1/objects": wire.MAX_OBJECT_REQUEST_BYTES,
 }
 
@@ -55,7 +56,8 @@ def limit_of(request: web.Request) -> int:
     return _LIMITS.get(request.path, wire.MAX_REQUEST_BYTES)
 
 
-def _json(value: object, status: int = 200) -> web.Response:
+def json(value: object, status: int = 200) -> web.Response:
+    """Answer a struct as JSON."""
     return web.Response(
         body=msgspec.json.encode(value), status=status, content_type="application/json"
     )
@@ -66,13 +68,13 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 async def livez(request: web.Request) -> web.Response:
     """Say that the process runs."""
-    return _json(await _health(request.app[NODE]))
+    return json(await _health(request.app[NODE]))
 
 
 async def readyz(request: web.Request) -> web.Response:
     """Say whether the node takes bulletins: 200, or 503."""
     health = await _health(request.app[NODE])
-    return _json(health, 200 if health.ready else 503)
+    return json(health, 200 if health.ready else 503)
 
 
 async def _health(node: Served) -> wire.Health:
@@ -93,14 +95,14 @@ async def openapi(request: web.Request) -> web.Response:
 async def nonce(request: web.Request) -> web.Response:
     """Return a challenge to sign."""
     node = request.app[NODE]
-    return _json(wire.Nonce(node.name, node.sessions.nonce(node.now())))
+    return json(wire.Nonce(node.name, node.sessions.nonce(node.now())))
 
 
 async def session(request: web.Request) -> web.Response:
     """Return a token for whoever proves to hold an endpoint's keys."""
     node = request.app[NODE]
     raw = await framing.read_limited(request, limit_of(request))
-    return _json(node.sessions.open(raw, node.view, node.now()), 201)
+    return json(node.sessions.open(raw, node.view, node.now()), 201)
 
 
 # -- writing ------------------------------------------------------------------------------
@@ -115,7 +117,7 @@ async def post_object(request: web.Request) -> web.Response:
     if answer.refusal is not None:
         document = problems.problem(answer.refusal, request.app[CODES], answer.receipt)
         return problems.response(document)
-    return _json(answer.receipt, 201 if answer.is_new else 200)
+    return json(answer.receipt, 201 if answer.is_new else 200)
 
 
 async def post_batch(request: web.Request) -> web.Response:
@@ -180,12 +182,21 @@ class Recorded(Exception):  # noqa: N818  (carries an answer; it is not an error
 
 
 def must_stand(request: web.Request) -> None:
-    """Hold a caller, again, to what every request begins with: endpoint, keys and token.
+    """Hold a caller to what every request begins with, and keep who it is: keys, token, role.
 
-    Before each answer, event and piece: what ends a session bites at the next delivery.
+    Again before each answer, event and piece: what ends a session bites at the next delivery.
     """
-    node = request.app[NODE]
-    node.sessions.caller(request.headers.get("Authorization"), node.view, node.now())
+    node, authorization = request.app[NODE], request.headers.get("Authorization")
+    request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
+    # Of what is no route, or none of this method, the router itself says no.
+    if route := route_of(request):
+        roles.must_have(request[CALLER], request.method, route)
+
+
+def route_of(request: web.Request) -> str:
+    """Return the route that a request is for, as the interface is described; else nothing."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
 
 
 async def inbox(request: web.Request) -> web.Response:
@@ -208,7 +219,7 @@ async def inbox(request: web.Request) -> web.Response:
     items = [wire.InboxItem(row.position, row.index, row.entry.decode()) for row in fitting]
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total
-    return _json(wire.InboxPage(endpoint, items, cursor, total, ahead))
+    return json(wire.InboxPage(endpoint, items, cursor, total, ahead))
 
 
 async def _ahead(node: Served, endpoint: str, after: Sequence[int]) -> list[wire.AheadItem]:
@@ -259,7 +270,7 @@ async def trust(request: web.Request) -> web.Response:
         )
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total
-    return _json(wire.TrustPage(items, cursor, total))
+    return json(wire.TrustPage(items, cursor, total))
 
 
 async def receipt(request: web.Request) -> web.Response:
@@ -274,7 +285,7 @@ async def receipt(request: web.Request) -> web.Response:
     found = next((known[key] for key in wanted if key in known), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/id")
-    return _json(await node.receipt(found.index))
+    return json(await node.receipt(found.index))
 
 
 # -- the record ---------------------------------------------------------------------------
@@ -331,7 +342,7 @@ async def proof(request: web.Request) -> web.Response:
     await _must_concern(node, standing, index)
     path = await with_hashes(node.store, lambda hashes: inclusion_proof(index, size, hashes))
     text = TlogProof(index=index, path=tuple(path), note=note).encode().decode()
-    return _json(wire.Proof(index, size, text))
+    return json(wire.Proof(index, size, text))
 
 
 async def _must_concern(node: Served, standing: Standing, index: int) -> None:
@@ -349,12 +360,10 @@ async def _must_concern(node: Served, standing: Standing, index: int) -> None:
 async def journal(request: web.Request) -> web.Response:
     """Return entries from an index on, to an auditor."""
     node = request.app[NODE]
-    if "auditor" not in request[CALLER].endpoint.roles:
-        raise Refusal(Code.MISSING_ROLE, name="auditor")
     first = number(request, "first", 0, 0)
     rows = await node.store.read(first, number(request, "limit", 64, 1, wire.MAX_PAGE))
     items = [wire.JournalItem(row.index, row.entry.decode()) for row in _fitting(rows)]
-    return _json(wire.JournalPage(items, node.size))
+    return json(wire.JournalPage(items, node.size))
 
 
 async def _blob(node: Served, digest: str) -> bytes:

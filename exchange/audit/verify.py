@@ -17,6 +17,7 @@ from exchange.audit import attached, forms, tables
 from exchange.audit.cosigned import Witnessed
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
+from exchange.broker.enrolling import invited_in
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import bundle, quorum, terms
@@ -278,6 +279,9 @@ class Verifier:
         if self._replayer.view is not before:
             # Who was struck off meanwhile may still have been told no.
             self._endpoints.update(self._replayer.view.endpoints)
+        if isinstance(facts, entries.Invited):
+            # Whoever is invited may be told no before it is listed.
+            self._endpoints.add(invited_in(stored.entry))
         forms.check(facts, stored.index, self._endpoints)
         if isinstance(facts, entries.EpochOpened):
             self._is_node(facts.node, Refusal(Code.BAD_PROOF, "/node", name=facts.node))

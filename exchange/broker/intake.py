@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from exchange.broker import enrolling
 from exchange.errors import Code, Refusal
 from exchange.journal import quorum
 from exchange.model import header as headers
@@ -18,7 +19,7 @@ from exchange.model.objects import Subscription
 from exchange.model.trust import Arrangement
 from exchange.policy import choices, releasing, requesting, retention, rules
 from exchange.policy import sealed as came
-from exchange.policy.ageing import is_late
+from exchange.policy.ageing import is_late, must_be_past
 from exchange.policy.attesting import must_name_officer
 from exchange.policy.book import must_cohere
 from exchange.seal import body, jws, trust
@@ -120,7 +121,9 @@ class Declined(NamedTuple):
     size: int
 
 
-Signed = Admitted | Attested | Conferred | Countersigned | Upheld | Permitted | Requested
+# What is of bulletins; and all that endpoints sign, but for documents.
+OfBulletins = Admitted | Attested | Conferred | Countersigned | Upheld | Permitted | Requested
+Signed = OfBulletins | enrolling.Enrolling
 Decision = Signed | Established | Declined
 
 
@@ -192,7 +195,7 @@ def _read(arrival: Arrival) -> Read:
     if signed.typ == headers.TYP:
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
-        _must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
+        jws.must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
         header = headers.decode(signed.payload)
         # The suite that the header claims; it must be the directory's (``View.signatory``)
         # before anything more is said of the body.
@@ -235,7 +238,7 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
         Refusal: the first check that fails.
     """
     header, seen = sealed
-    _must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
+    jws.must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
     standing = view.signatory(header.origin, header.endpoint, header.suite)
     if header.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=header.endpoint)
@@ -267,14 +270,14 @@ def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> At
     Raises:
         Refusal: the first check that fails.
     """
-    _must_be(signed, objects.ACK_TYP, objects.MAX_OBJECT_BYTES)
+    jws.must_be(signed, objects.ACK_TYP, objects.MAX_OBJECT_BYTES)
     ack = objects.decode_acknowledgement(signed.payload)
     standing = view.signatory(ack.origin, ack.endpoint, ack.suite)
     if ack.endpoint != caller:
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=ack.endpoint)
     jws.verify_by(signed, standing, now)
     must_name_officer(ack.outcome, ack.officer, view.agreed())
-    _must_be_past(ack.at, view, now)
+    must_be_past(ack.at, view, now)
     return Attested(ack, signed.digest)
 
 
@@ -302,7 +305,7 @@ def grant(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> 
     Raises:
         Refusal: the first check that fails.
     """
-    _must_be(signed, objects.GRANT_TYP, objects.MAX_OBJECT_BYTES)
+    jws.must_be(signed, objects.GRANT_TYP, objects.MAX_OBJECT_BYTES)
     granted = objects.decode_grant(signed.payload)
     standing = view.signatory(granted.origin, granted.endpoint, granted.suite)
     if granted.endpoint != caller:
@@ -316,7 +319,7 @@ def grant(signed: jws.Signed, seen: Seen, caller: str, view: View, now: int) -> 
     reader = rules.known_recipient(granted.to, view, "/to")
     view.must_hold(reader.member.nation, now, "/to")
     came.wrap(seen.wraps[0], reader, now)
-    _must_be_past(granted.at, view, now)
+    must_be_past(granted.at, view, now)
     return Conferred(granted, signed.digest, seen)
 
 
@@ -326,7 +329,7 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     Raises:
         Refusal: the first check that fails.
     """
-    _must_be(signed, objects.RELEASE_TYP, objects.MAX_OBJECT_BYTES)
+    jws.must_be(signed, objects.RELEASE_TYP, objects.MAX_OBJECT_BYTES)
     released = objects.decode_release(signed.payload)
     standing = view.signatory(released.origin, released.endpoint, released.suite)
     if caller not in (released.endpoint, released.of.endpoint):
@@ -335,7 +338,7 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     view.must_hold(standing.member.nation, now, "/endpoint")
     releasing.may_release(released, standing)
     view.standing(released.of.endpoint, "/of/endpoint")
-    _must_be_past(released.at, view, now)
+    must_be_past(released.at, view, now)
     return Countersigned(released, signed.digest)
 
 
@@ -345,7 +348,7 @@ def confirmation(signed: jws.Signed, caller: str, view: View, now: int) -> Uphel
     Raises:
         Refusal: the first check that fails.
     """
-    _must_be(signed, objects.CONFIRMATION_TYP, objects.MAX_OBJECT_BYTES)
+    jws.must_be(signed, objects.CONFIRMATION_TYP, objects.MAX_OBJECT_BYTES)
     confirmed = objects.decode_confirmation(signed.payload)
     standing = view.signatory(confirmed.origin, confirmed.endpoint, confirmed.suite)
     if confirmed.endpoint != caller:
@@ -353,7 +356,7 @@ def confirmation(signed: jws.Signed, caller: str, view: View, now: int) -> Uphel
     jws.verify_by(signed, standing, now)
     if "poster" not in standing.endpoint.roles:
         raise Refusal(Code.MISSING_ROLE, "/endpoint", name="poster")
-    _must_be_past(confirmed.at, view, now)
+    must_be_past(confirmed.at, view, now)
     return Upheld(confirmed, signed.digest)
 
 
@@ -363,7 +366,7 @@ def consent(signed: jws.Signed, caller: str, view: View, now: int) -> Permitted:
     Raises:
         Refusal: the first check that fails.
     """
-    _must_be(signed, objects.CONSENT_TYP, objects.MAX_OBJECT_BYTES)
+    jws.must_be(signed, objects.CONSENT_TYP, objects.MAX_OBJECT_BYTES)
     given = objects.decode_consent(signed.payload)
     standing = view.signatory(given.origin, given.endpoint, given.suite)
     if given.endpoint != caller:
@@ -376,7 +379,7 @@ def consent(signed: jws.Signed, caller: str, view: View, now: int) -> Permitted:
         view.must_hold(standing.member.nation, now, "/endpoint")
         for at, name in (("/by", given.by), ("/to", given.to)):
             view.must_hold(rules.known_recipient(name, view, at).member.nation, now, at)
-    _must_be_past(given.at, view, now)
+    must_be_past(given.at, view, now)
     return Permitted(given, signed.digest)
 
 
@@ -386,7 +389,7 @@ def request(signed: jws.Signed, caller: str, view: View, now: int) -> Requested:
     Raises:
         Refusal: the first check that fails.
     """
-    _must_be(signed, objects.REQUEST_TYP, objects.MAX_OBJECT_BYTES)
+    jws.must_be(signed, objects.REQUEST_TYP, objects.MAX_OBJECT_BYTES)
     asked = objects.decode_request(signed.payload)
     standing = view.signatory(asked.origin, asked.endpoint, asked.suite)
     if asked.endpoint != caller:
@@ -396,14 +399,8 @@ def request(signed: jws.Signed, caller: str, view: View, now: int) -> Requested:
         requesting.may_ask(asked, view)
     else:
         requesting.may_answer(standing)
-    _must_be_past(asked.at, view, now)
+    must_be_past(asked.at, view, now)
     return Requested(asked, signed.digest)
-
-
-def _must_be_past(at: int, view: View, now: int) -> None:
-    skew_s = view.agreed().limits.skew_s
-    if at > now + skew_s:
-        raise Refusal(Code.NOT_YET_ISSUED, "/at", limit=skew_s)
 
 
 def _metadata(arrival: Arrival, view: View, now: int) -> Established:
@@ -449,14 +446,6 @@ def _must_cohere(arrangement: Arrangement, at: str) -> None:
         raise Refusal(refusal.code, f"{at}{refusal.at}", **refusal.facts) from None
 
 
-def _must_be(signed: jws.Signed, typ: str, limit: int) -> None:
-    """Hold an object to its kind: a payload signed as one thing is never taken for another."""
-    if signed.size > limit:
-        raise Refusal(Code.OVERSIZED, limit=limit, found=signed.size)
-    if signed.typ != typ:
-        raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
-
-
 # Objects that come alone, without a second half.
 _BARE: dict[str, Callable[[jws.Signed, str, View, int], Decision]] = {
     objects.ACK_TYP: acknowledgement,
@@ -464,4 +453,7 @@ _BARE: dict[str, Callable[[jws.Signed, str, View, int], Decision]] = {
     objects.CONFIRMATION_TYP: confirmation,
     objects.CONSENT_TYP: consent,
     objects.REQUEST_TYP: request,
+    objects.INVITATION_TYP: enrolling.invitation,
+    objects.ENROLMENT_TYP: enrolling.request,
+    objects.VERDICT_TYP: enrolling.verdict,
 }

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
         Acknowledgement,
         Confirmation,
         Consent,
+        Enrolment,
         Grant,
+        Invitation,
         Release,
         Request,
+        Verdict,
     )
 
 
@@ -32,7 +35,16 @@ def bulletin(typ: str, origin: str, endpoint: str, identity: str) -> bytes:
 
 def of_header(
     typ: str,
-    header: Header | Acknowledgement | Grant | Release | Confirmation | Consent | Request,
+    header: Header
+    | Acknowledgement
+    | Grant
+    | Release
+    | Confirmation
+    | Consent
+    | Request
+    | Invitation
+    | Enrolment
+    | Verdict,
 ) -> bytes:
     """Return the idempotency key of a header, or of an object that has an id as it has."""
     return bulletin(typ, header.origin, header.endpoint, header.id)
@@ -102,6 +114,21 @@ def controlled(blob_digest: str) -> bytes:
 def purge(header_digest: str) -> bytes:
     """Return the key of the one order to purge a bulletin, by the digest of its header."""
     return _named("purge", header_digest)
+
+
+def nth_invitation(nation: str, number: int) -> bytes:
+    """Return the key of a nation's invitation by its number, from 0: how all are found."""
+    return _named("invitation", nation, str(number))
+
+
+def enrolled_by(invitation_digest: str) -> bytes:
+    """Return the key of the one request that an invitation was used for."""
+    return _named("enrolment-asked", invitation_digest)
+
+
+def decided(digest: str) -> bytes:
+    """Return the key of the one verdict on a request, or on an unused invitation."""
+    return _named("decided", digest)
 
 
 def trust(name: str, version: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exchange.broker import bearing, citing, consents, holding, keys
+from exchange.broker import bearing, citing, consents, enrolling, holding, keys
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exchange.broker.holding import Find
-    from exchange.broker.intake import Considered, Signed
+    from exchange.broker.intake import Considered, OfBulletins, Signed
     from exchange.broker.settle import Found
     from exchange.model.header import Blob
 
 
+_TYPS: dict[type[Signed], str] = {
+    Admitted: headers.TYP,
+    Attested: objects.ACK_TYP,
+    Conferred: objects.GRANT_TYP,
+    Countersigned: objects.RELEASE_TYP,
+    Upheld: objects.CONFIRMATION_TYP,
+    Permitted: objects.CONSENT_TYP,
+    Requested: objects.REQUEST_TYP,
+    enrolling.Issued: objects.INVITATION_TYP,
+    enrolling.Asked: objects.ENROLMENT_TYP,
+    enrolling.Ruled: objects.VERDICT_TYP,
+}
+
+
 def own(decision: Signed, digest: str) -> tuple[bytes, bytes]:
     """Return the two keys that a signed object takes: its digest, and its id for ever."""
-    match decision:
-        case Admitted(header):
-            identity = keys.of_header(headers.TYP, header)
-        case Attested(ack):
-            identity = keys.of_header(objects.ACK_TYP, ack)
-        case Conferred(grant):
-            identity = keys.of_header(objects.GRANT_TYP, grant)
-        case Countersigned(release):
-            identity = keys.of_header(objects.RELEASE_TYP, release)
-        case Upheld(confirmation):
-            identity = keys.of_header(objects.CONFIRMATION_TYP, confirmation)
-        case Permitted(consent):
-            identity = keys.of_header(objects.CONSENT_TYP, consent)
-        case Requested(request):
-            identity = keys.of_header(objects.REQUEST_TYP, request)
-    return keys.by_digest(digest), identity
+    # What was signed stands first in each.
+    return keys.by_digest(digest), keys.of_header(_TYPS[type(decision)], decision[0])
 
 
 def lookups(considered: Considered, looked: Mapping[bytes, Found | None]) -> list[bytes]:
@@ -64,7 +64,7 @@ def lookups(considered: Considered, looked: Mapping[bytes, Found | None]) -> lis
     missing = [key for key in _first(considered) if key not in looked]
     if missing:
         return missing
-    asking = _Asking(looked)
+    asking = Asking(looked)
     try:
         _follow(considered, asking)
     except Refusal:
@@ -73,14 +73,16 @@ def lookups(considered: Considered, looked: Mapping[bytes, Found | None]) -> lis
     return list(asking.missing)
 
 
-class _Asking:
-    """Finds what was looked up, and notes what was not."""
+class Asking:
+    """Finds what was looked up, and notes what was not as ``missing``."""
 
     def __init__(self, looked: Mapping[bytes, Found | None]) -> None:
+        """Look among these."""
         self.missing: dict[bytes, None] = {}
         self._looked = looked
 
     def __call__(self, key: bytes) -> Found | None:
+        """Return what a key leads to, as far as it was looked up."""
         if key not in self._looked:
             self.missing[key] = None
         return self._looked.get(key)
@@ -99,6 +101,8 @@ def _follow(considered: Considered, find: Find) -> None:
                 citing.must_stay_within(target.header, [grant.to], 0, find)
                 stands = bearing.standing(target.header, target.digest, find)
                 bearing.widest(target, stands, find)
+        case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled() as decision:
+            enrolling.follow(decision, find)
         case Attested() | Countersigned() | Upheld() | Permitted() | Requested():
             pass
         case Established() | Declined():
@@ -112,10 +116,13 @@ def _first(considered: Considered) -> list[bytes]:
         return [*keys.of_trust(change.name, change.version, decision.blob.digest)]
     if isinstance(decision, Declined):
         return [keys.by_digest(decision.digest)]
-    return [*own(decision, decision.digest), *_about(decision)]
+    names = own(decision, decision.digest)
+    if isinstance(decision, enrolling.Issued | enrolling.Asked | enrolling.Ruled):
+        return [*names, *enrolling.lookups(decision)]
+    return [*names, *_about(decision)]
 
 
-def _about(decision: Signed) -> list[bytes]:
+def _about(decision: OfBulletins) -> list[bytes]:
     wanted: list[bytes]
     match decision:
         case Admitted(header, digest):

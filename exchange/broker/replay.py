@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import due, heads, holding, intake, retaining
+from exchange.broker import due, enrolling, heads, holding, intake, retaining
 from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record
@@ -149,6 +149,8 @@ class Replayer:
                 | entries.Requested()
             ):
                 return self._about_another(facts, entry.object)
+            case entries.Invited() | entries.EnrolmentAsked() | entries.Decided():
+                return self._enrolling(facts, entry.object)
             case entries.Trust():
                 # Whose session brought it is not in the record; who signed it is what counts.
                 return intake.trust_document(self._trusted(facts), self.view, now)
@@ -186,6 +188,18 @@ class Replayer:
                 return intake.consent(signed, poster(signed), self.view, now)
             case entries.Requested():
                 return intake.request(signed, poster(signed), self.view, now)
+
+    def _enrolling(
+        self, facts: entries.Invited | entries.EnrolmentAsked | entries.Decided, raw: bytes
+    ) -> Decision:
+        signed, now = jws.read(raw, objects.MAX_OBJECT_BYTES), facts.taken_ms // 1000
+        match facts:
+            case entries.Invited():
+                return enrolling.invitation(signed, poster(signed), self.view, now)
+            case entries.EnrolmentAsked():
+                return enrolling.request(signed, poster(signed), self.view, now)
+            case entries.Decided():
+                return enrolling.verdict(signed, poster(signed), self.view, now)
 
     def _trusted(self, facts: entries.Trust) -> bytes:
         raw = self._document(facts.document.digest)

@@ -17,6 +17,7 @@ from exchange.broker import (
     confirming,
     consenting,
     due,
+    enrolling,
     holding,
     keys,
     requesting,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from exchange.broker.chasing import Chased
     from exchange.broker.due import Due
     from exchange.broker.holding import Target
-    from exchange.broker.intake import Considered, Signed
+    from exchange.broker.intake import Considered, OfBulletins
     from exchange.model.entry import Facts
     from exchange.model.view import View
 
@@ -220,13 +221,17 @@ class Ledger:
             case Established():
                 before = find(keys.by_digest(decision.blob.digest))
                 return self._once(before, None) or self._establish(decision, raw)
+            case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled():
+                names = own(decision, decision.digest)
+                once = self._once(*map(find, names))
+                return once or enrolling.place(self, decision, raw, names, find)
             case _:
                 once = self._once(*map(find, own(decision, decision.digest)))
                 return once or self._record(decision, (raw, body), find, uploaded)
 
     def _record(
         self,
-        decision: Signed,
+        decision: OfBulletins,
         raw_and_body: tuple[bytes, bytes],
         find: Callable[[bytes], Found | None],
         uploaded: Collection[Blob],
@@ -424,17 +429,13 @@ class Ledger:
 
     def keep(
         self,
-        facts: entries.Released
-        | entries.Noticed
-        | entries.Confirmed
-        | entries.Consented
-        | entries.Requested,
+        facts: Facts,
         raw: bytes,
         names: tuple[bytes, ...],
         changed: due.Change | None = None,
     ) -> Recorded:
         """Add an entry of which the store keeps no more than its keys and places."""
-        record = Record(facts, entries.encode(facts, raw), names, tuple(facts.owed))
+        record = Record(facts, entries.encode(facts, raw), names, entries.owed_by(facts))
         if changed is not None:
             record = record._replace(due=changed.due, undue=changed.undue)
         return Recorded(self.add(record), is_new=True)

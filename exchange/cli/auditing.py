@@ -135,8 +135,31 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             | entries.Requested()
         ) as facts:
             return _about_another(facts, entry.object)
+        case entries.Invited() | entries.EnrolmentAsked() | entries.Decided() as facts:
+            return _of_enrolment(facts, entry.object)
         case _:
             return _of_the_node(entry.facts)
+
+
+def _of_enrolment(
+    facts: entries.Invited | entries.EnrolmentAsked | entries.Decided, raw: bytes
+) -> dict[str, str]:
+    from exchange.model import objects  # noqa: PLC0415
+    from exchange.seal import jws  # noqa: PLC0415
+
+    payload = jws.read(raw, objects.MAX_OBJECT_BYTES).payload
+    match facts:
+        case entries.Invited():
+            invited = objects.decode_invitation(payload)
+            who = f"{invited.endpoint} {invited.officer}"
+            return {"who": who, "told": f"{invited.invited} < {zulu(invited.until)}"}
+        case entries.EnrolmentAsked():
+            asked = objects.decode_enrolment(payload)
+            return {"who": asked.endpoint, "told": f"{len(asked.keys)} ({facts.of})"}
+        case entries.Decided():
+            ruled = objects.decode_verdict(payload)
+            who = f"{ruled.endpoint} {ruled.officer}"
+            return {"who": who, "told": f"{ruled.verdict} ({facts.of})"}
 
 
 def _of_the_node(facts: entries.Facts) -> dict[str, str]:

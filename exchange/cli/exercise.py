@@ -26,7 +26,11 @@ MEMBERS = (
         "pa.minseg",
         {"es": "Ministerio de Seguridad Pública", "en": "Ministry of Public Security"},
         (
-            EndpointPlan("pa.minseg/desk", {"es": "Enlace", "en": "Liaison desk"}),
+            EndpointPlan(
+                "pa.minseg/desk",
+                {"es": "Enlace", "en": "Liaison desk"},
+                ("poster", "reader", "operator"),
+            ),
             EndpointPlan("pa.minseg/audit", {"es": "Auditoría", "en": "Audit"}, ("auditor",)),
         ),
     ),

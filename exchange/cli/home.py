@@ -302,6 +302,15 @@ def unsealed(path: Path, holder: str) -> Secrets:
     return container.unseal(sealed, world.passphrase(holder))
 
 
+def signer_in(path: Path) -> Signer:
+    """Return who signs by the keys in a container file, such as a custodian's.
+
+    Raises:
+        Fault: ``key-file``.
+    """
+    return signers.software(unsealed(path, path.stem).of(ring.SIGN))
+
+
 def read_sealed(path: Path) -> bytes:
     """Return a container's bytes, still sealed.
 

@@ -177,7 +177,7 @@ class Agency:
             draft,
             view,
             endpoint=self.profile.endpoint,
-            identity=self._new_id(),
+            identity=self.new_id(),
             now=self.world.now(),
             codes=self.world.codes,
             target=target,
@@ -248,7 +248,8 @@ class Agency:
         self._poster.begin(mark)
         return self.world.outbox.marked(mark)
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """Return a fresh id for an object of ours."""
         return uuid7(self.world.clock_ms(), self.world.randomness(10))
 
     async def prepare_grant(self, identity: str, endpoint: str) -> Granting:
@@ -260,7 +261,7 @@ class Agency:
 
     async def grant(self, prepared: Granting) -> Receipt:
         """Give a bulletin to one more recipient: see ``granting.sign``; then as ``post``."""
-        identity, now = self._new_id(), self.world.now()
+        identity, now = self.new_id(), self.world.now()
         envelope = granting.sign(prepared, self.world.kept, self.keys, identity, now)
         return await self.send(identity, envelope)
 
@@ -276,13 +277,13 @@ class Agency:
         confirmation = objects.Confirmation(
             v="xb1",
             suite=self.keys.signer.suite,
-            id=self._new_id(),
+            id=self.new_id(),
             origin=self.profile.member,
             endpoint=self.profile.endpoint,
             of=of.subject,
             at=self.world.now(),
         )
-        signed = self._signed(confirmation, objects.CONFIRMATION_TYP)
+        signed = self.sign(confirmation, objects.CONFIRMATION_TYP)
         return confirmation.id, Envelope(signed, b"")
 
     async def posted(self, mark: str) -> tuple[str, Receipt] | None:
@@ -366,11 +367,15 @@ class Agency:
         )
         # Not kept: posted again after a lost answer it is refused as an old version, and said
         # once more it says the same.
-        return await self._poster.send_raw(self._signed(subscription, objects.SUBSCRIPTION_TYP))
+        return await self.submit(self.sign(subscription, objects.SUBSCRIPTION_TYP))
 
     async def establish(self, document: bytes) -> Receipt:
         """Post a signed trust document, as an operator of the node."""
-        return await self._poster.send_raw(document)
+        return await self.submit(document)
+
+    async def submit(self, signed: bytes) -> Receipt:
+        """Post something signed that is not kept here; return its receipt, verified."""
+        return await self._poster.send_raw(signed)
 
     async def acknowledge(
         self, item: Delivered, outcome: Outcome, officer: str | None = None
@@ -395,7 +400,7 @@ class Agency:
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self.keys.signer.suite,
-            id=self._new_id(),
+            id=self.new_id(),
             origin=self.profile.member,
             endpoint=self.profile.endpoint,
             of=objects.Subject(item.header.endpoint, item.header.id, item.digest),
@@ -403,7 +408,7 @@ class Agency:
             at=self.world.now(),
             officer=officer,
         )
-        envelope = Envelope(self._signed(acknowledgement, objects.ACK_TYP), b"")
+        envelope = Envelope(self.sign(acknowledgement, objects.ACK_TYP), b"")
         return await self._poster.send(box, acknowledgement.id, envelope, mark)
 
     def acknowledged(
@@ -412,7 +417,8 @@ class Agency:
         """Return the id of the acknowledgement that says just this, if one was made here."""
         return self.world.outbox.acks.marked(attesting.ack_mark(item, outcome, officer))
 
-    def _signed(self, payload: msgspec.Struct, typ: str) -> bytes:
+    def sign(self, payload: msgspec.Struct, typ: str) -> bytes:
+        """Return an object of ours, signed."""
         return jws.sign(msgspec.json.encode(payload), typ, [self.keys.signer])
 
     # -- reading ------------------------------------------------------------------------

@@ -22,6 +22,9 @@ _KINDS: dict[str, type[Facts]] = {
     objects.CONFIRMATION_TYP: entries.Confirmed,
     objects.CONSENT_TYP: entries.Consented,
     objects.REQUEST_TYP: entries.Requested,
+    objects.INVITATION_TYP: entries.Invited,
+    objects.ENROLMENT_TYP: entries.EnrolmentAsked,
+    objects.VERDICT_TYP: entries.Decided,
     objects.SUBSCRIPTION_TYP: entries.Trust,
 }
 

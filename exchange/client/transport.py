@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -60,8 +61,10 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Transport:
     """A session with the home node. Use it as an async context manager."""
 
-    def __init__(self, profile: Profile, signer: jws.Signer, clock: Callable[[], int]) -> None:
-        """Prepare; nothing is sent before the first call."""
+    def __init__(
+        self, profile: Profile, signer: jws.Signer | None, clock: Callable[[], int]
+    ) -> None:
+        """Prepare; nothing is sent before the first call. Without a signer: no session."""
         self._profile = profile
         self._signer = signer
         self._clock = clock
@@ -107,6 +110,14 @@ class Transport:
         """
         return await self._in_session("POST", path, {}, data)
 
+    async def ask_in(self, data: bytes) -> bytes:
+        """Return what the node answers to a request by invitation, which takes no session.
+
+        Raises:
+            Refusal, Fault: as ``post``.
+        """
+        return await self._send("POST", "/v1/enrolments", {}, data)
+
     async def patch(self, path: str, data: bytes, **query: str | int) -> bytes:
         """Return what the node answers to a piece of an upload; it is given longer than others.
 
@@ -151,6 +162,9 @@ class Transport:
         return await self._send(method, path, query, data, self._token)
 
     async def _open_session(self) -> str:
+        if self._signer is None:
+            message = "a transport without a signer opens no session"
+            raise RuntimeError(message)
         challenge = decoded(await self._send("GET", "/v1/nonce", {}, None), wire.Nonce)
         if challenge.node != self._profile.node:
             raise Refusal(Code.BAD_SESSION, "/node", expected=self._profile.node)
@@ -228,6 +242,30 @@ def _kind(error: BaseException) -> str:
 def certificate_digest(certificate: str) -> str:
     """Return the SHA-256 of a certificate (PEM), as trust documents spell it."""
     return digest(ssl.PEM_cert_to_DER_cert(certificate))
+
+
+def certificate_at(url: str, pin: str) -> str:
+    """Return the certificate (PEM) that a node shows, once it is the one that was told.
+
+    Raises:
+        Refusal: ``digest-mismatch``: it is another; ``bad-invitation``: that is no address.
+        Fault: ``node-unreachable``.
+    """
+    try:
+        where = urlsplit(url)
+        host, port = where.hostname, where.port or 443
+    except ValueError:
+        raise Refusal(Code.BAD_INVITATION, "/url") from None
+    if where.scheme != "https" or not host:
+        raise Refusal(Code.BAD_INVITATION, "/url")
+    try:
+        # Whoever it is: only its digest decides, and nothing is said to it before.
+        found = ssl.get_server_certificate((host, port), timeout=10)
+    except OSError as error:
+        raise Fault(Code.NODE_UNREACHABLE, name=url, found=_kind(error)) from error
+    if certificate_digest(found) != pin:
+        raise Refusal(Code.DIGEST_MISMATCH, "/tls", expected=pin)
+    return found
 
 
 def pinned(certificate: str) -> ssl.SSLContext:

@@ -157,6 +157,26 @@ class Requested(_Facts, frozen=True, tag="requested"):
     owed: list[Owed]
 
 
+class Invited(_Facts, frozen=True, tag="invited"):
+    """An invitation to enrol: it may be used once. It lets nobody in."""
+
+    digest: Digest
+
+
+class EnrolmentAsked(_Facts, frozen=True, tag="enrolment-asked"):
+    """A request for keys to be listed, by the invitation at ``of``, which is used up by it."""
+
+    digest: Digest
+    of: Count
+
+
+class Decided(_Facts, frozen=True, tag="decided"):
+    """An operator's verdict on the request, or the unused invitation, at ``of``."""
+
+    digest: Digest
+    of: Count
+
+
 # Why something is purged: its header's time is over; that which a rule of the arrangement
 # gives; its originator did not answer a review; or withdrew it to be destroyed.
 Cause = Literal["header", "rule", "silence", "cancelled"]
@@ -255,6 +275,9 @@ Facts = (
     | Confirmed
     | Consented
     | Requested
+    | Invited
+    | EnrolmentAsked
+    | Decided
     | PurgeOrdered
     | Purged
     | Refused
@@ -305,6 +328,8 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
             return tuple(facts.owed)
         case Trust():
             return (Owed(TRUST_INBOX, facts.position),)
+        case Invited() | EnrolmentAsked() | Decided():
+            return ()
         case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
             return ()
 

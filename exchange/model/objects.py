@@ -1,7 +1,7 @@
 """The small signed objects beside the header, each with its closed payload.
 
 By endpoints: acknowledgement, grant, consent, request, release, confirmation, subscription,
-enrolment.
+session, enrolment, invitation, verdict.
 By nodes: receipt, notice.
 """
 
@@ -38,6 +38,8 @@ NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
 ENROLMENT_TYP = "xb-enrol+jws"
+INVITATION_TYP = "xb-invite+jws"
+VERDICT_TYP = "xb-verdict+jws"
 RECEIPT_TYP = "xb-receipt+jws"
 
 MAX_OBJECT_BYTES = 32 * 1024
@@ -209,11 +211,59 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issued: Seconds
 
 
+class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An operator to somebody new: as ``invited``, it may ask once for its keys to be listed.
+
+    ``tls`` and ``anchor`` are what the link says of the node and of the first root. ``lock`` is
+    the digest of the proof that only the link's holder can give (``seal.invitation``).
+    ``officer`` is the person.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    invited: EndpointId
+    node: Word
+    tls: Digest
+    anchor: Digest
+    lock: Digest
+    until: Seconds
+    at: Seconds
+    officer: Officer
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By which invitation an endpoint asks, named by its digest, and the proof of its link."""
+
+    invitation: Digest
+    proof: Digest
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An operator on a request by invitation, named by its digest. ``officer`` is the person.
+
+    What is declined may also be an invitation that nobody has used yet: it is withdrawn.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    of: Digest
+    verdict: Literal["approved", "declined"]
+    at: Seconds
+    officer: Officer
+
+
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An endpoint asks its nation to list new keys: a file that travels to the custodians.
 
     ``replaces`` names keys that may end once the new ones are in use. Signed first by the
     signing keys in force, where there are any, then by the new ones, where it brings some.
+    ``invitation`` is left out where it goes to the custodians by hand.
     """
 
     v: Literal["xb1"]
@@ -225,6 +275,7 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: Annotated[list[EndpointKey], msgspec.Meta(min_length=1, max_length=8)]
     replaces: Annotated[list[Digest], msgspec.Meta(max_length=32)]
     issued: Seconds
+    invitation: Shown | msgspec.UnsetType = msgspec.UNSET
 
 
 class GroupStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -263,6 +314,8 @@ _NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
 _ENROLMENT = msgspec.json.Decoder(Enrolment)
+_INVITATION = msgspec.json.Decoder(Invitation)
+_VERDICT = msgspec.json.Decoder(Verdict)
 _GROUP = msgspec.json.Decoder(GroupStatement)
 
 
@@ -338,10 +391,22 @@ def decode_session(payload: bytes) -> SessionRequest:
 def decode_enrolment(payload: bytes) -> Enrolment:
     """Decode an enrolment's payload, or refuse it."""
     enrolment = codec.decode_closed(
-        payload, _ENROLMENT, lambda e: 9 + sum(4 + _members(key.jwk) for key in e.keys)
+        payload,
+        _ENROLMENT,
+        lambda e: 9 + 3 * bool(e.invitation) + sum(4 + _members(key.jwk) for key in e.keys),
     )
     codec.must_be_set(enrolment.replaces, "/replaces")
     return enrolment
+
+
+def decode_invitation(payload: bytes) -> Invitation:
+    """Decode an invitation's payload, or refuse it."""
+    return codec.decode_closed(payload, _INVITATION, lambda _: 13)
+
+
+def decode_verdict(payload: bytes) -> Verdict:
+    """Decode a verdict's payload, or refuse it."""
+    return codec.decode_closed(payload, _VERDICT, lambda _: 9)
 
 
 def _members(jwk: Jwk) -> int:

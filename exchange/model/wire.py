@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -221,6 +221,39 @@ class JournalPage(msgspec.Struct, frozen=True):
 
     items: list[JournalItem]
     size: Count
+
+
+EnrolmentState = Literal["waiting", "approved", "declined", "in-force"]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a request by invitation stands, told to who made it: nobody else has its proof."""
+
+    receipt: Receipt
+    state: EnrolmentState
+
+
+class KeptObject(msgspec.Struct, frozen=True):
+    """A signed object as it stands in the journal."""
+
+    index: Count
+    object: str
+
+
+class InvitationItem(msgspec.Struct, frozen=True):
+    """A nation's invitation by its number from 0, the request that used it, and the verdict."""
+
+    number: Count
+    invitation: KeptObject
+    requested: KeptObject | None
+    decided: KeptObject | None
+
+
+class InvitationPage(msgspec.Struct, frozen=True):
+    """Invitations of a nation before a number, newest first, for its operators."""
+
+    items: list[InvitationItem]
+    total: Count
 
 
 class Proof(msgspec.Struct, frozen=True):

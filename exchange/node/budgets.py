@@ -23,6 +23,19 @@ class Budgets:
         """Begin with nothing spent."""
         # By whether it is urgent, and by name: an endpoint's has a slash, a member's has none.
         self._spent: dict[tuple[bool, str], int] = {}
+        # By the digest of an invitation whose proof was given: of these there are few.
+        self._attempts: dict[str, int] = {}
+
+    def attempt(self, invitation: str, now_ms: int) -> None:
+        """Take a request by an invitation off what its holder may try: each may be recorded.
+
+        Raises:
+            Refusal: ``too-many``, as ``take``.
+        """
+        spent = self._attempts.get(invitation, 0)
+        rate = Rate(now_ms, Spent(spent, spent))
+        after = limits.spend(rate, (limits.ATTEMPTS, limits.ATTEMPTS))
+        self._attempts[invitation] = after.endpoint
 
     def take(self, raw: bytes, caller: Standing, view: View, now_ms: int) -> None:
         """Take what is posted off the budgets of its caller; only bulletins cost anything.

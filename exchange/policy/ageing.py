@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exchange.errors import Code, Refusal
+
 if TYPE_CHECKING:
     from exchange.model.header import Header, Precedence
     from exchange.model.objects import Outcome
@@ -34,3 +36,14 @@ def overdue_s(
 def is_late(header: Header, view: View, now: int) -> bool:
     """Tell whether a bulletin took longer to arrive than the arrangement calls usual."""
     return now - header.issued > view.agreed().limits.late_s
+
+
+def must_be_past(at: int, view: View, now: int) -> None:
+    """Hold the time that an object says to the arrangement's skew.
+
+    Raises:
+        Refusal: ``not-yet-issued``.
+    """
+    skew_s = view.agreed().limits.skew_s
+    if at > now + skew_s:
+        raise Refusal(Code.NOT_YET_ISSUED, "/at", limit=skew_s)

@@ -25,6 +25,8 @@ DEFAULT_BUDGETS: Final = Budgets(
     urgent_endpoint=Budget(burst=20_000, every_ms=20),
     urgent_member=Budget(burst=40_000, every_ms=10),
 )
+# Requests by one invitation: a slip may be mended at once, and no link fills a journal.
+ATTEMPTS: Final = Budget(burst=8, every_ms=600_000)
 # What a node takes at all: an arrangement that names more changes nothing at the door.
 DEFAULT_SIZES: Final = Sizes(
     body=512 * 1024, attachment=129 * 1024 * 1024, attachments=16 * 129 * 1024 * 1024

@@ -1,6 +1,7 @@
 """Enrolment: whether new keys may be listed, and the member document that lists them.
 
-The custodians of a nation run both steps on their own machine; nothing here is a node's work.
+The custodians of a nation run both steps on their own machine. A node looks at a request in the
+same way when it comes by an invitation, and admits nothing by that.
 Every signing key signs the request that brings it. An encryption key cannot sign, and whoever
 knows it could answer any challenge that a file carries, so nothing here proves that it is the
 asker's: its software opened a test seal with it, and the signing keys answer for that. What an
@@ -16,7 +17,7 @@ import msgspec
 from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.model.trust import Endpoint, EndpointKey, Member
-from exchange.seal import jws
+from exchange.seal import invitation, jws
 from exchange.seal.suites import SUITES, check_signature_key, check_wrap_key
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
     """Return an enrolment that may be admitted, under the trust documents in force.
 
     Args:
-        raw: the request as it came.
+        raw: the request as it came; if it was by invitation, then with the invitation and its
+            approval, each on a line.
         view: the trust documents in force, as far as the custodians have them.
         now: seconds UTC.
         anew: the endpoint lost its keys, or let them expire: its request need not be signed
@@ -50,7 +52,25 @@ def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
         Refusal: malformed, not signed as it must be, a key weak or known already, or dates
             that make no sense; it names the first thing wrong.
     """
-    signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
+    request, _, vouched = raw.partition(b"\n")
+    signed = jws.read(request, objects.MAX_OBJECT_BYTES)
+    enrolment = judge(signed, view, now, anew=anew)
+    if vouched or isinstance(enrolment.invitation, objects.Shown):
+        invitation.must_be_approved(signed, enrolment, vouched, view)
+    return enrolment
+
+
+def request_in(raw: bytes) -> bytes:
+    """Return the request alone, by whose digest people know it, of a file that holds one."""
+    return raw.partition(b"\n")[0]
+
+
+def judge(signed: jws.Signed, view: View, now: int, *, anew: bool = False) -> Enrolment:
+    """Return an enrolment whose keys could be listed; who stands for it is not looked at.
+
+    Raises:
+        Refusal: as ``check``.
+    """
     if signed.typ != objects.ENROLMENT_TYP:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
     enrolment = objects.decode_enrolment(signed.payload)

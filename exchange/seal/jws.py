@@ -136,6 +136,18 @@ def read(raw: bytes, limit: int) -> Signed:
     return Signed(typs.pop(), payload, tuple(claims), digest(raw), len(raw))
 
 
+def must_be(signed: Signed, typ: str, limit: int) -> None:
+    """Hold an object to its kind: a payload signed as one thing is never taken for another.
+
+    Raises:
+        Refusal: ``oversized`` or ``unknown-object``.
+    """
+    if signed.size > limit:
+        raise Refusal(Code.OVERSIZED, limit=limit, found=signed.size)
+    if signed.typ != typ:
+        raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
+
+
 def _is_one_spelling(raw: bytes, general: _General) -> bool:
     """Tell whether there is no white space, and each member stands once and in its place.
 

@@ -24,6 +24,8 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
     "subscription": (objects.Subscription, "Subscription / Suscripción"),
     "session": (objects.SessionRequest, "Session request / Solicitud de sesión"),
     "enrolment": (objects.Enrolment, "Enrolment / Inscripción"),
+    "invitation": (objects.Invitation, "Invitation / Invitación"),
+    "verdict": (objects.Verdict, "Verdict / Decisión"),
     "receipt-statement": (
         objects.GroupStatement,
         "What a receipt's signature covers / Lo que cubre la firma de un recibo",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
@@ -10,8 +12,11 @@ from exchange import resources
 from exchange.api import openapi
 from exchange.api.app import IN_SESSION, OPEN
 from exchange.model import wire
+from exchange.model.trust import Role
+from tests import enrolled
 from tests.api.serving import serving, session_request
-from tests.builders import NOW, OPS, WATCH, decoded, world
+from tests.builders import MINSA, NOW, OPS, WATCH, decoded, world
+from tests.node.running import post
 
 DESCRIPTION = openapi.describe()
 
@@ -77,6 +82,13 @@ async def test_live_answers_are_as_described():
             validate(said.json, path, "get", said)
         said = await door.get("/v1/journal", "us.oig/audit")
         validate(said.json, "/v1/journal", "get", said)
+        invited = enrolled.invited(world())
+        await door.post(invited + b"\n\n", MINSA)
+        asked = enrolled.asked(world(), invited)
+        said = await door.post(asked, None, "/v1/enrolments")
+        validate(said.json, "/v1/enrolments", "post", said)
+        said = await door.get("/v1/invitations", MINSA)
+        validate(said.json, "/v1/invitations", "get", said)
         said = await door.get("/v1/openapi.json", None)
         assert said.body == openapi.encode()
 
@@ -92,8 +104,13 @@ async def test_live_problem_is_as_described():
             ).validate(said.json)
 
 
+def of_every_role(endpoint):
+    return msgspec.structs.replace(endpoint, roles=list(get_args(Role)))
+
+
 async def test_bounds_that_are_described_are_those_that_are_kept():
     async with serving() as door:
+        await post(door.node, world().amended(OPS, of_every_role), MINSA)
         for path, queries in openapi._QUERIES.items():
             for name, least, most, default in queries:
                 needed = {each: least_of for each, least_of, _, d in queries if d is None}
@@ -101,6 +118,6 @@ async def test_bounds_that_are_described_are_those_that_are_kept():
                 where = where.replace("{digest}", "x")
                 for value in (least - 1, *([most + 1] if most is not None else [])):
                     query = {**needed, name: value}
-                    said = await door.ask(method or "GET", where, "us.oig/audit", params=query)
+                    said = await door.ask(method or "GET", where, OPS, params=query)
                     assert said.code == "bad-request", (path, name, value)
                 assert default is None or default >= least

@@ -51,6 +51,7 @@ async def test_open_routes_are_exactly_these():
         "/v1/openapi.json",
         "/v1/nonce",
         "/v1/session",
+        "/v1/enrolments",
     }
 
 

@@ -13,7 +13,7 @@ from tests.client.dealing import agency, draft
 
 async def posted(by, identity=None):
     if identity:
-        by._new_id = lambda: identity
+        by.new_id = lambda: identity
     prepared = await by.prepare(draft())
     return prepared.header.id, (await by.post(prepared)).index
 
@@ -50,7 +50,7 @@ async def test_own_bulletin_is_not_taken_for_anothers_of_the_same_id(tmp_path):
     async with serving() as door, agency(door.url, tmp_path / "watch", WATCH) as line:
         async with agency(door.url, tmp_path / "ops") as ops:
             identity, theirs = await posted(ops)
-        line._new_id = lambda: identity
+        line.new_id = lambda: identity
         prepared = await line.prepare(draft())
         own = (await line.post(prepared)).index
         told = await refused(line, identity)

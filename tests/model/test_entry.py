@@ -41,6 +41,9 @@ ALL: list[entries.Facts] = [
     entries.Noticed(digest="A" * 43, of=1, owed=[entries.Owed(OPS, 0)], **COMMON),
     entries.Confirmed(digest="A" * 43, of=1, owed=[], **COMMON),
     entries.Consented(digest="A" * 43, of=1, owed=[entries.Owed(OPS, 0)], **COMMON),
+    entries.Invited(digest="A" * 43, **COMMON),
+    entries.EnrolmentAsked(digest="A" * 43, of=1, **COMMON),
+    entries.Decided(digest="A" * 43, of=1, **COMMON),
     entries.PurgeOrdered(
         of=1, grants=[2], cause="rule", rule="voi", agreed=0, owed=[], **COMMON
     ),

@@ -34,6 +34,7 @@ from tests.vectors import (
     consenting,
     deciding,
     granting,
+    inviting,
     listing,
     opening,
     reading,
@@ -138,6 +139,7 @@ def write(path: Path, told: object) -> None:
 def cases() -> Iterable[tuple[str, Case]]:
     accepted = [deciding.ACCEPT, granting.ACCEPT, confirming.ACCEPT, retaining.ACCEPT]
     accepted += [listing.ACCEPT, consenting.ACCEPT, requesting.ACCEPT]
+    accepted += [inviting.ACCEPT]
     for case in chain(*accepted):
         yield "accept", case
     tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
@@ -145,6 +147,7 @@ def cases() -> Iterable[tuple[str, Case]]:
     tables += [granting.GRANTS, granting.RELEASES, listing.LISTING]
     tables += [confirming.CONFIRMATIONS, retaining.REFUSE, consenting.REFUSE]
     tables += [requesting.REQUESTS]
+    tables += [inviting.REFUSE]
     for table in tables:
         for case in table:
             yield "refuse", case

@@ -10,6 +10,7 @@ import click
 from exchange.cli import output, world
 from exchange.cli.arranging import drafts, folder, telling
 from exchange.cli.fingerprint import Digest
+from exchange.cli.keying.admitting import OVERLAP
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.custody import cards, listing, proposal, proposing, ring
@@ -67,14 +68,7 @@ ANCHOR = click.option(
 @click.option(
     "--anew", is_flag=True, help="Those endpoints and nodes lost their keys: vouched for."
 )
-@click.option(
-    "--overlap-days",
-    type=click.IntRange(0, 366),
-    default=ring.OVERLAP_DAYS,
-    show_default=True,
-    metavar="DAYS",
-    help="How long a replaced key stays valid beside the new one.",
-)
+@OVERLAP
 @click.option(
     "--suspend", "suspended", multiple=True, metavar="ENDPOINT", help="Endpoint to shut out."
 )

@@ -11,9 +11,9 @@ from exchange.cli import fingerprint, output, world
 from exchange.cli.arranging import folder, telling
 from exchange.cli.arranging.proposing import ANCHOR, TRUST
 from exchange.cli.asking import confirm
-from exchange.cli.home import unsealed
+from exchange.cli.home import signer_in
 from exchange.cli.main import Session, verb
-from exchange.custody import consent, proposal, ring, signers
+from exchange.custody import consent, proposal
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def sign(  # noqa: PLR0913  (the options of the verb)
         telling.show(session, made, steps, {})
     if not yes:
         confirm(session, "¿Firmar?", "Sign?")
-    secrets = unsealed(keys, keys.stem)
-    signer = signers.software(secrets.of(ring.SIGN))
-    raw = consent.sign(made, steps, signer)
+    raw = consent.sign(made, steps, signer_in(keys))
     given = consent.read(raw)
     consent.verify(given, made, steps)
     output.write_new(out, raw)

@@ -10,21 +10,21 @@ import click
 
 from exchange.cli import fingerprint, output, world
 from exchange.cli.asking import confirm
-from exchange.cli.home import unsealed, write_private
+from exchange.cli.home import signer_in, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
-from exchange.custody import ring, signers
+from exchange.custody import ring
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import trust as trusts
 from exchange.model.identity import digest
 from exchange.model.trust import Endpoint, Member, Role
-from exchange.seal import enrolment, trust, trust_making
+from exchange.seal import enrolment, invitation, trust, trust_making
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exchange.model.objects import Enrolment
+    from exchange.model.objects import Enrolment, Invitation, Verdict
     from exchange.model.view import Custodians, View
     from exchange.seal.jws import Signer
 
@@ -32,6 +32,16 @@ if TYPE_CHECKING:
 GOOD_FOR_DAYS = 183
 
 _REQUEST = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+OVERLAP = click.option(
+    "--overlap-days",
+    type=click.IntRange(0, 366),
+    default=ring.OVERLAP_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="How long a replaced key stays valid beside the new one.",
+)
 
 
 class Described(NamedTuple):
@@ -73,14 +83,7 @@ class Described(NamedTuple):
     type=fingerprint.Digest(),
     help="Digest of the first root, or its 24 words; needed with --trust.",
 )
-@click.option(
-    "--overlap-days",
-    type=click.IntRange(0, 366),
-    default=ring.OVERLAP_DAYS,
-    show_default=True,
-    metavar="DAYS",
-    help="How long a replaced key stays valid beside the new one.",
-)
+@OVERLAP
 @click.option(
     "--good-for-days",
     type=click.IntRange(1, 400),
@@ -133,6 +136,7 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     now, view = world.now(), _view(session, folder, anchor)
     raw = request.read_bytes().strip()
     checked = enrolment.check(raw, view, now, anew=anew)
+    named = digest(enrolment.request_in(raw))
     listed = before = _member(view, checked)
     fresh = Described(title_es, title_en, roles).fresh(checked)
     overlap_s = overlap_days * ring.DAY_S
@@ -140,8 +144,10 @@ def admit(  # noqa: PLR0913  (the options of the verb)
         before = enrolment.ended(listed, checked.endpoint, now, overlap_s)
     after = enrolment.admitted(before, checked, now, overlap_s, fresh)
     rows = _changes(listed, after, checked)
+    vouched = invitation.vouchers(raw)
     if not session.as_json:
-        _show(session, checked, digest(raw), rows)
+        _show(session, checked, named, rows)
+        _tell_vouchers(session, vouched)
     if not yes:
         confirm(session, "¿Firmar?", "Sign?")
     made, files = trust_making.of_nation(
@@ -154,9 +160,10 @@ def admit(  # noqa: PLR0913  (the options of the verb)
     write_private(out, document)
     if session.as_json:
         told = {"name": trusts.name_of(after), "version": after.version, "file": str(out)}
-        told |= {"endpoint": checked.endpoint, "digest": digest(raw)}
+        told |= {"endpoint": checked.endpoint, "digest": named}
         told |= {"role": made.role, "role_version": made.version, "expires": made.expires}
-        told |= {"words": fingerprint.spoken(digest(raw))}
+        told |= {"words": fingerprint.spoken(named)}
+        told |= {f"{did}_by": f"{one.endpoint} {one.officer}" for did, one in _named(vouched)}
         output.show_json({**told, "keys": rows})
     session.say(
         f"{trusts.name_of(after)}, versión {after.version}, en {out}."
@@ -189,10 +196,7 @@ def _member(view: View, request: Enrolment) -> Member:
 
 def _signers(custodians: Sequence[Path], circle: Custodians) -> list[Signer]:
     """Return the custodians' signers in the order of their role, however they were named."""
-    found: list[Signer] = []
-    for path in custodians:
-        secrets = unsealed(path, path.stem)
-        found.append(signers.software(secrets.of(ring.SIGN)))
+    found = [signer_in(path) for path in custodians]
     return sorted(found, key=lambda s: trust.place_of(s.keys, circle))
 
 
@@ -247,6 +251,25 @@ def _show(
     )
     shown = [{**row, "change": words[row["change"]], "use": words[row["use"]]} for row in rows]
     output.table(shown, _HEADS[session.lang])
+
+
+def _named(
+    vouched: tuple[Invitation, Verdict] | None,
+) -> list[tuple[str, Invitation | Verdict]]:
+    return [] if vouched is None else [("invited", vouched[0]), ("approved", vouched[1])]
+
+
+def _tell_vouchers(session: Session, vouched: tuple[Invitation, Verdict] | None) -> None:
+    """Name the two persons who stand for a request by invitation."""
+    if vouched is None:
+        return
+    invited, approved = vouched
+    session.say(
+        f"Invitó {invited.officer} ({invited.endpoint}); aprobó {approved.officer}"
+        f" ({approved.endpoint}), el {zulu(approved.at)}.",
+        f"Invited by {invited.officer} ({invited.endpoint}); approved by {approved.officer}"
+        f" ({approved.endpoint}), on {zulu(approved.at)}.",
+    )
 
 
 @click.command()

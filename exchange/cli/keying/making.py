@@ -103,6 +103,24 @@ def _with_opening(
     return ring.with_keys(secrets, purpose, fresh, life)
 
 
+def new_secrets(holder: str, suite: SuiteId) -> Secrets:
+    """Return fresh keys for an endpoint, all of them in software."""
+    return _new_secrets(holder, _fresh(suite, ()), world.now())
+
+
+def _new_secrets(holder: str, fresh: Fresh, now: int) -> Secrets:
+    secrets = _with_signing(Secrets(holder, {}), ring.SIGN, fresh, now)
+    # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
+    secrets = _with_opening(secrets, ring.OPEN, SUITES, now)
+    return ring.with_storage(secrets, world.randomness)
+
+
+def first(place: Place, secrets: Secrets, signer: Signer) -> Enrolment:
+    """Return the request of an endpoint that nobody knows yet, for the keys it has."""
+    keys = ring.asked(secrets, signer.keys, secrets.of(ring.OPEN))
+    return _enrolment(place, keys, [], world.now())
+
+
 def _enrolment(
     place: Place, keys: list[EndpointKey], replaces: list[str], now: int
 ) -> Enrolment:
@@ -154,10 +172,7 @@ def new(  # noqa: PLR0913  (the options of the verb)
     if wanted is not None and node is None:
         raise Unusable("--request necesita --node.", "--request needs --node.")
     now, fresh = world.now(), _fresh(suite, places)
-    secrets = _with_signing(Secrets(holder, {}), ring.SIGN, fresh, now)
-    # A sender seals by its own suite: who has a key of each can be sealed to by everybody.
-    secrets = _with_opening(secrets, ring.OPEN, SUITES, now)
-    secrets = ring.with_storage(secrets, world.randomness)
+    secrets = _new_secrets(holder, fresh, now)
     passphrase = world.passphrase(holder, is_new=True)
     if places:
         # Before the container: stopped in between, the same command goes through again.
@@ -166,8 +181,7 @@ def new(  # noqa: PLR0913  (the options of the verb)
     write_private(file, container.seal(secrets, passphrase, world.randomness))
     named = None
     if wanted is not None and node is not None:
-        keys = ring.asked(secrets, fresh.signer.keys, secrets.of(ring.OPEN))
-        enrolment = _enrolment(Place(holder, suite, node), keys, [], now)
+        enrolment = first(Place(holder, suite, node), secrets, fresh.signer)
         named = _write(wanted, ring.request(enrolment, [fresh.signer]))
     if session.as_json:
         asked = {"request": str(wanted) if wanted else None, "digest": named}

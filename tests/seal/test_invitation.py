@@ -1,0 +1,185 @@
+"""A link says one thing to one machine; custodians ask for two persons before they list it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import Code, Refusal
+from exchange.model import objects
+from exchange.model.codec import b64
+from exchange.seal import enrolment, invitation, jws
+from tests import builders, enrolled
+from tests.builders import COAST, MINSA, NOW, OPS, WATCH, new_id
+from tests.vectors import enrolling
+
+BEFORE = builders.world()
+WORLD = BEFORE.after(enrolled.second_operator(BEFORE))
+INVITED = enrolled.invited(WORLD)
+LINK = enrolled.link(WORLD, INVITED)
+ASKED = enrolled.asked(WORLD, INVITED)
+APPROVED = enrolled.ruled(WORLD, ASKED)
+
+
+def refused(raw: bytes, world: builders.World = WORLD) -> Refusal:
+    with pytest.raises(Refusal) as found:
+        enrolled.checked(raw, world)
+    return found.value
+
+
+def whole(*lines: bytes) -> bytes:
+    return b"\n".join(lines)
+
+
+def test_a_link_reads_back_and_fits_a_qr_code() -> None:
+    text = invitation.write(LINK)
+    assert invitation.read(f"  {text}\n") == LINK
+    # At the lowest correction a QR code of version 20, 97 modules wide, holds as many.
+    assert len(text) < 500
+    assert text.replace("-", "").replace("_", "").replace(".", "").isalnum()
+
+
+@pytest.mark.parametrize("place", range(0, len(invitation.write(LINK)), 7))
+def test_a_link_with_another_character_is_none(place: int) -> None:
+    text = invitation.write(LINK)
+    other = "A" if text[place] != "A" else "B"
+    with pytest.raises(Refusal) as found:
+        invitation.read(text[:place] + other + text[place + 1 :])
+    assert found.value.code == Code.BAD_INVITATION
+
+
+@given(st.one_of(st.text(max_size=80), st.binary(max_size=80).map(b64)))
+def test_any_text_is_a_link_or_refused(text: str) -> None:
+    for tried in (text, f"xb1-invite.{text}", f"xb1-invite.{text}.{text[:6]}"):
+        with pytest.raises(Refusal) as found:
+            invitation.read(tried)
+        assert found.value.code == Code.BAD_INVITATION
+
+
+@pytest.mark.parametrize("name", ["invitation", "secret", "tls", "anchor"])
+def test_a_link_with_a_short_part_is_none(name: str) -> None:
+    link, short = LINK, b"short"
+    if name in ("tls", "anchor"):
+        link = msgspec.structs.replace(
+            link, bound=msgspec.structs.replace(link.bound, **{name: short})
+        )
+    else:
+        link = msgspec.structs.replace(link, **{name: short})
+    with pytest.raises(Refusal):
+        invitation.read(invitation.write(link))
+
+
+CHANGES: dict[str, Any] = {
+    "endpoint": "pa.senan/other",
+    "suite": "xb1-c",
+    "node": "us",
+    "url": "https://localhost:1",
+    "tls": bytes(32),
+    "anchor": bytes(32),
+    "until": NOW + 1,
+}
+
+
+def test_every_part_of_a_link_is_in_its_proof() -> None:
+    assert set(CHANGES) == set(LINK.bound.__struct_fields__)
+    proofs = {LINK.shown.proof, invitation.proof(LINK.bound, bytes(32))}
+    for name, value in CHANGES.items():
+        changed = msgspec.structs.replace(LINK.bound, **{name: value})
+        proofs.add(invitation.proof(changed, LINK.secret))
+    assert len(proofs) == len(CHANGES) + 2
+
+
+def test_a_secret_is_its_invitation_s_and_its_inviter_s() -> None:
+    one, other = new_id(), new_id()
+    made = {
+        invitation.secret_of(key * 32, each) for key in (b"a", b"b") for each in (one, other)
+    }
+    assert len(made) == 4
+
+
+def test_nothing_that_is_posted_holds_the_secret() -> None:
+    for spelt in (LINK.secret, b64(LINK.secret).encode(), LINK.secret.hex().encode()):
+        for raw in (INVITED, ASKED, APPROVED):
+            assert spelt not in raw + jws.read(raw, 1 << 20).payload
+
+
+def test_custodians_take_a_request_with_two_persons() -> None:
+    made = enrolled.checked(whole(ASKED, INVITED, APPROVED), WORLD)
+    assert made.endpoint == enrolled.NEW
+    assert enrolment.request_in(whole(ASKED, INVITED, APPROVED)) == ASKED
+
+
+def other(**changes: Any) -> bytes:
+    return enrolled.invited(WORLD, **changes)
+
+
+CASES: dict[str, tuple[bytes, Code]] = {
+    "alone": (ASKED, Code.NOT_APPROVED),
+    "without an approval": (whole(ASKED, INVITED), Code.NOT_APPROVED),
+    "without an invitation": (whole(ASKED, APPROVED), Code.NOT_APPROVED),
+    "in another order": (whole(ASKED, APPROVED, INVITED), Code.NOT_APPROVED),
+    "with more": (whole(ASKED, INVITED, APPROVED, APPROVED), Code.NOT_APPROVED),
+    "declined": (
+        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, verdict="declined")),
+        Code.NOT_APPROVED,
+    ),
+    "of another request": (
+        whole(ASKED, INVITED, enrolled.ruled(WORLD, enrolled.asked(WORLD, INVITED, "x"))),
+        Code.NOT_APPROVED,
+    ),
+    "by another invitation": (whole(ASKED, other(id=new_id()), APPROVED), Code.BAD_INVITATION),
+    "by the inviter": (
+        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, MINSA)),
+        Code.OWN_INVITATION,
+    ),
+    "by one person": (
+        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, officer="exercise-inviter")),
+        Code.OWN_INVITATION,
+    ),
+    "by no operator": (
+        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, COAST)),
+        Code.MISSING_ROLE,
+    ),
+    "by nobody known": (
+        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, endpoint=MINSA, origin="pa.minsa")),
+        Code.UNKNOWN_KEY,
+    ),
+    "with vouchers for none": (
+        whole(enrolling.signed(enrolling.first(), enrolling.signer()), INVITED, APPROVED),
+        Code.NOT_APPROVED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_custodians_refuse_a_request(name: str) -> None:
+    raw, code = CASES[name]
+    if name == "by nobody known":
+        payload = jws.read(APPROVED, 1 << 20).payload
+        raw = whole(ASKED, INVITED, WORLD.sign(payload, objects.VERDICT_TYP, WATCH))
+    assert refused(raw).code == code
+
+
+def test_custodians_refuse_what_another_proof_or_name_asks() -> None:
+    strange = enrolled.asked(WORLD, INVITED, shown=enrolled.link(WORLD, INVITED, url="x").shown)
+    raw = whole(strange, INVITED, enrolled.ruled(WORLD, strange))
+    assert refused(raw).code == Code.BAD_INVITATION
+    guard = enrolled.asked(WORLD, INVITED, endpoint="pa.senan/guard")
+    raw = whole(guard, INVITED, enrolled.ruled(WORLD, guard))
+    assert refused(raw).code == Code.INVITATION_OTHER
+
+
+def test_custodians_refuse_the_other_nation_s_operators() -> None:
+    world = WORLD.after(WORLD.amended(WATCH, enrolled.operator))
+    raw = whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, WATCH))
+    assert refused(raw, world).code == Code.NOT_APPROVED
+
+
+def test_an_operator_who_was_suspended_since_stands_for_nobody() -> None:
+    world = WORLD.after(WORLD.amended(OPS, builders.suspended))
+    raw = whole(ASKED, INVITED, APPROVED)
+    assert refused(raw, world).code == Code.ENDPOINT_SUSPENDED
