@@ -22,9 +22,9 @@ from tests.api.test_sessions import PATHS
 from tests.builders import COAST, DESK, MINSA, OPS, WATCH, new_id, world
 from tests.confirmed import confirmation
 from tests.consented import consent, controlled
+from tests.node.running import post, until
 from tests.requested import answer
 from tests.requested import request as asking
-from tests.node.running import post, until
 
 ALL = get_args(Role)
 PAGE = (Path(exchange.__file__).parents[1] / "docs" / "roles.md").read_text("utf-8")
