@@ -120,6 +120,8 @@ class Code(StrEnum):
     TARGET_UNKNOWN = "target-unknown"
     ALREADY_HELD = "already-held"
     OWN_RELEASE = "own-release"
+    RELEASE_REQUIRED = "release-required"
+    RELEASE_LATE = "release-late"
     NOT_OWED = "not-owed"
     OFFICER_REQUIRED = "officer-required"
     ID_REUSED = "id-reused"

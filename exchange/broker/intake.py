@@ -54,13 +54,17 @@ class Arrival(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """A bulletin that may pass, and whom it is owed to by its own header."""
+    """A bulletin that may pass, and whom it is owed to by its own header.
+
+    ``needs_release``: only if somebody released it, which is settled later.
+    """
 
     header: Header
     digest: str
     seen: Seen
     owed: tuple[str, ...]
     late: bool
+    needs_release: bool = False
 
 
 class Attested(NamedTuple):
@@ -256,12 +260,14 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
         for place, name in enumerate(header.to)
     ]
     came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, now)
-    rules.decide("accept", header, view, now)
+    # What was released before it, the ledger knows.
+    rules.decide("accept", header, view, now, released=None)
     for place, each in enumerate(owed if must_hold else ()):
         view.must_hold(each.member.nation, now, f"/to/{place}")
     retention.admit(header, view.agreed(), now)
     late = is_late(header, view, now)
-    return Admitted(header, signed.digest, seen, tuple(header.to), late)
+    needs_release = releasing.needs_release(header, view)
+    return Admitted(header, signed.digest, seen, tuple(header.to), late, needs_release)
 
 
 def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> Attested:

@@ -111,6 +111,15 @@ def controlled(blob_digest: str) -> bytes:
     return _named("controlled", blob_digest)
 
 
+def release(endpoint: str, identity: str, header_digest: str, number: int) -> bytes:
+    """Return the key of a release of a header by its number, from 0.
+
+    All that a release says of its bulletin is in the key: one that names another author or id
+    is never found by it, and keeps the key from nobody.
+    """
+    return _named("release", endpoint, identity, header_digest, str(number))
+
+
 def purge(header_digest: str) -> bytes:
     """Return the key of the one order to purge a bulletin, by the digest of its header."""
     return _named("purge", header_digest)

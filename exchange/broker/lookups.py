@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exchange.broker import bearing, citing, consents, enrolling, holding, keys
+from exchange.broker import bearing, citing, consents, enrolling, holding, keys, releasing
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -135,6 +135,8 @@ def _about(decision: OfBulletins) -> list[bytes]:
                     *bearing.of_target(header, target),
                     *holding.lookups(target.header_digest),
                 ]
+            if decision.needs_release:
+                wanted += releasing.lookups(releasing.subject(decision))
         case Attested(ack):
             wanted = [
                 keys.by_digest(ack.of.header_digest),
@@ -159,6 +161,7 @@ def _about(decision: OfBulletins) -> list[bytes]:
             wanted = [
                 keys.by_digest(release.of.header_digest),
                 *holding.lookups(release.of.header_digest),
+                *releasing.lookups(release.of),
             ]
         case Upheld(confirmation):
             of, origin = confirmation.of, confirmation.origin

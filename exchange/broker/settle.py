@@ -20,6 +20,7 @@ from exchange.broker import (
     enrolling,
     holding,
     keys,
+    releasing,
     requesting,
 )
 from exchange.broker.intake import (
@@ -245,7 +246,8 @@ class Ledger:
             case Conferred():
                 settled = self._confer(decision, raw, body, find)
             case Countersigned():
-                settled = self._release(decision, raw, find)
+                names = own(decision, decision.digest)
+                settled = releasing.record(self, decision, raw, names, find)
             case Upheld():
                 settled = confirming.settle(self, decision, raw, find)
             case Permitted():
@@ -272,6 +274,7 @@ class Ledger:
     ) -> Recorded:
         header = decision.header
         sealed.attached(header, uploaded)
+        released = releasing.let_in(self, decision, find)
         is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
         held = bearing.bear(header, find)
         told = dict.fromkeys((*decision.owed, *held.holders))
@@ -293,6 +296,7 @@ class Ledger:
             superseded_by=_first(stands.updates if stands else []),
             corrected_also_by=_all(stands.corrections[1:] if stands else []),
             unwitnessed=True if is_marked else msgspec.UNSET,
+            released=msgspec.UNSET if released is None else released,
             salt=self.salt(),
             taken_ms=self.taken_ms,
             view=self.view,
@@ -408,20 +412,6 @@ class Ledger:
             chased=None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
         )
         return Recorded(self.add(record), is_new=True)
-
-    def _release(
-        self, decision: Countersigned, raw: bytes, find: Callable[[bytes], Found | None]
-    ) -> Recorded:
-        release, named = decision.release, decision.release.of.header_digest
-        target = holding.target(release.of, release.origin, find)
-        holders = [*target.owed, *holding.grantees(named, find)] if target else []
-        facts = entries.Released(
-            digest=decision.digest,
-            of=target.index if target else None,
-            owed=self.owe([release.of.endpoint, *holders]),
-            **self.common(),
-        )
-        return self.keep(facts, raw, own(decision, decision.digest))
 
     def common(self) -> dict[str, Any]:
         """Return what the facts of every entry have."""

@@ -128,7 +128,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
     # The node would refuse the same; its author should hear it before anything is sealed.
     with review:
-        rules.decide("accept", header, view, now)
+        rules.decide("accept", header, view, now, released=None)
         retention.admit(header, view.agreed(), now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])

@@ -62,7 +62,8 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     ``corrected_also_by`` are the other corrections that stood then, in the journal's order.
 
     ``unwitnessed``, true or left out: no quorum of witnesses had vouched for this journal for
-    longer than the arrangement allows.
+    longer than the arrangement allows. ``released`` is the entry of the release that let it in,
+    where the arrangement asks for one.
     """
 
     digest: Digest
@@ -77,6 +78,7 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     superseded_by: Count | msgspec.UnsetType = msgspec.UNSET
     corrected_also_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
     unwitnessed: bool | msgspec.UnsetType = msgspec.UNSET
+    released: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Acknowledged(_Facts, frozen=True, tag="acknowledged"):

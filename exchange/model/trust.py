@@ -104,6 +104,10 @@ Mark = Annotated[
 ]
 
 
+# What a header may say for two people to have to look at it.
+FourEyes = Annotated[list[Mark], msgspec.Meta(max_length=64)]
+
+
 class CategoryValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One value of a category: what a header bears it by, and who holds it."""
 
@@ -218,7 +222,8 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     was signed before there were any, ``DEFAULT_TARGETS`` hold; without ``budgets`` or
     ``sizes``, those of ``policy``; without ``categories`` there are none. Without ``retention``
     each bulletin is kept as long as its header says. ``officers`` are the acknowledgements that
-    must name one; without it none must.
+    must name one; without it none must. Of whatever any mark in ``four_eyes`` is true, it must
+    be released by another endpoint of its author's member; without, nothing.
     """
 
     name: Label
@@ -238,6 +243,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     retention: list[Retention] = []
     witnesses: Witnesses | None = None
     officers: Annotated[list[Attested], msgspec.Meta(min_length=1, max_length=3)] | None = None
+    four_eyes: FourEyes = []
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

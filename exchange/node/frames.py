@@ -38,12 +38,13 @@ Counts = list[tuple[str, str, int]]
 
 
 class SaidAdmitted(msgspec.Struct, frozen=True, array_like=True, tag=0):
-    """A bulletin that may pass."""
+    """A bulletin that may pass; or may, if somebody released it."""
 
     header: Header
     digest: str
     seen: Seen
     late: bool
+    needs_release: bool
 
 
 class SaidAttested(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -106,8 +107,8 @@ Said = (
 def said(considered: Considered) -> Said:
     """Return how a conclusion is told to the writer."""
     match considered.decision:
-        case Admitted(header, digest, seen, _, late):
-            return SaidAdmitted(header, digest, seen, late)
+        case Admitted(header, digest, seen, _, late, needs_release):
+            return SaidAdmitted(header, digest, seen, late, needs_release)
         case Attested(ack, digest):
             return SaidAttested(ack, digest)
         case Conferred(grant, digest, seen):
@@ -123,8 +124,9 @@ def said(considered: Considered) -> Said:
 def meant(told: Said, view: int, taken_ms: int) -> Considered | None:
     """Return the conclusion that was told, or None where there was none."""
     match told:
-        case SaidAdmitted(header, digest, seen, late):
-            decision = Admitted(header, digest, seen, tuple(header.to), late)
+        case SaidAdmitted(header, digest, seen, late, needs_release):
+            owed = tuple(header.to)
+            decision = Admitted(header, digest, seen, owed, late, needs_release)
             return Considered(decision, view, taken_ms)
         case SaidAttested(ack, digest):
             return Considered(Attested(ack, digest), view, taken_ms)

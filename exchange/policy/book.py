@@ -67,6 +67,7 @@ class Book:
         self.limits: Limits = agreed.limits
         self.sizes: Sizes = agreed.sizes or DEFAULT_SIZES
         self.agreed = agreed
+        self._four_eyes = frozenset(agreed.four_eyes)
         self._categories = [_Category(each) for each in agreed.categories or ()]
         self._borne = lru_cache(_SAYINGS)(self._find)
 
@@ -85,20 +86,16 @@ class Book:
         """Return the categories of which a bulletin bears values, in their order."""
         if not self._categories:
             return ()
-        marking = header.marking
-        return self._borne(
-            Said(
-                marking.tlp,
-                header.status,
-                header.precedence,
-                header.type,
-                header.feed,
-                header.regime,
-                tuple(marking.handling),
-                tuple(header.declares),
-                marking.originator_control,
-            )
-        )
+        return self._borne(_said(header))
+
+    def needs_release(self, header: Header) -> bool:
+        """Tell whether a second person of its author's member must have released a bulletin.
+
+        Never what cancels: to withdraw something is not to wait for anybody.
+        """
+        if not self._four_eyes or header.verb == "cancel":
+            return False
+        return not self._four_eyes.isdisjoint(marks_of(_said(header)))
 
     def on_feed(self, name: str) -> tuple[Borne, ...]:
         """Return the restrictive categories of which all that is on a feed bears values."""
@@ -127,8 +124,23 @@ class _Category:
         return Borne(self._name, self._is_permissive, values)
 
 
+def _said(header: Header) -> Said:
+    marking = header.marking
+    return Said(
+        marking.tlp,
+        header.status,
+        header.precedence,
+        header.type,
+        header.feed,
+        header.regime,
+        tuple(marking.handling),
+        tuple(header.declares),
+        marking.originator_control,
+    )
+
+
 def marks_of(said: Said) -> Iterable[str]:
-    """Return what a header says, each as an arrangement's category names it."""
+    """Return what a header says, each as an arrangement names it."""
     yield f"tlp:{said.tlp}"
     yield f"status:{said.status}"
     yield f"precedence:{said.precedence}"
@@ -187,8 +199,8 @@ def must_cohere(agreed: Arrangement) -> None:
     """Hold an arrangement to itself: what names something that is not there would bind nobody.
 
     Raises:
-        Refusal: ``wrong-value``, with its place: a name that comes twice, or a category of a
-            feed, type or regime that the arrangement does not have.
+        Refusal: ``wrong-value``, with its place: a name that comes twice, or a mark of a feed,
+            type or regime that the arrangement does not have.
     """
     _once((feed.name for feed in agreed.feeds), "/feeds")
     types = {f"type:{each}" for feed in agreed.feeds for each in feed.types}
@@ -200,10 +212,14 @@ def must_cohere(agreed: Arrangement) -> None:
         at = f"/categories/{place}/values"
         _once((value.name for value in category.values), at)
         for number, value in enumerate(category.values):
-            for which, mark in enumerate(value.marks):
-                if mark.startswith(("feed:", "type:", "regime:")) and mark not in known:
-                    where = f"{at}/{number}/marks/{which}"
-                    raise Refusal(Code.WRONG_VALUE, where, found=mark)
+            _known(value.marks, known, f"{at}/{number}/marks")
+    _known(agreed.four_eyes, known, "/four_eyes")
+
+
+def _known(marks: Iterable[str], known: set[str], at: str) -> None:
+    for place, mark in enumerate(marks):
+        if mark.startswith(("feed:", "type:", "regime:")) and mark not in known:
+            raise Refusal(Code.WRONG_VALUE, f"{at}/{place}", found=mark)
 
 
 def _once(names: Iterable[str], at: str) -> None:

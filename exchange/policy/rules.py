@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from exchange.errors import Code, Refusal
 from exchange.model.header import BEARING, RELATION_OF
 from exchange.model.identity import member_of
-from exchange.policy import limits
+from exchange.policy import limits, releasing
 from exchange.policy.book import book
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Asked(NamedTuple):
     given: Given | None
     here: Collection[str]
     rate: Rate | None
+    released: Collection[str] | None
     borne: tuple[Borne, ...]
 
 
@@ -94,6 +95,7 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
     given: Given | None = None,
     here: Collection[str] = (),
     rate: Rate | None = None,
+    released: Collection[str] | None = (),
 ) -> None:
     """Decide on one bulletin; see the table in ``docs/policy.md``.
 
@@ -106,12 +108,15 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
         given: of ``grant``, and of ``deliver`` and ``ingress`` to one who was granted it.
         here: of ``ingress``: the nations that this node serves.
         rate: of ``accept`` at the door: the budgets that it is to be taken of.
+        released: of ``accept`` and ``ingress``: whose releases of just this header
+            are on record. None, of ``accept``: that is asked when it is settled.
 
     Raises:
         Refusal: by the first rule that does not permit it.
     """
     agreed = book(view)
-    asked = Asked(act, header, view, agreed, now, given, here, rate, agreed.borne(header))
+    borne = agreed.borne(header)
+    asked = Asked(act, header, view, agreed, now, given, here, rate, released, borne)
     for rule in ON_BULLETIN[act]:
         rule(asked)
     if (recipient is None) != (act == "accept"):
@@ -119,9 +124,11 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
         raise ValueError(message)
     if recipient is not None:
         _judge(asked, recipient, _place(asked, recipient))
-        return
-    for place, name in enumerate(header.to):
-        _judge(asked, name, f"/to/{place}")
+    else:
+        for place, name in enumerate(header.to):
+            _judge(asked, name, f"/to/{place}")
+    for rule in AT_LAST[act]:
+        rule(asked)
 
 
 def may_receive(header: Header, view: View, now: int, recipient: str, at: str) -> None:
@@ -131,7 +138,8 @@ def may_receive(header: Header, view: View, now: int, recipient: str, at: str) -
         Refusal: it may not be sent this.
     """
     agreed = book(view)
-    asked = Asked("accept", header, view, agreed, now, None, (), None, agreed.borne(header))
+    borne = agreed.borne(header)
+    asked = Asked("accept", header, view, agreed, now, None, (), None, None, borne)
     _feed(asked)
     _judge(asked, recipient, at)
 
@@ -430,6 +438,23 @@ def _permissive(asked: Asked, to: To) -> None:
             raise Refusal(Code.NO_CATEGORY_HELD, to.at, name=to.name, expected=named)
 
 
+# -- of who released it ---------------------------------------------------------------------
+
+
+def _released(asked: Asked) -> None:
+    if asked.released is not None:
+        releasing.must_be_released(asked.header, asked.view, asked.released)
+
+
+def _released_at_home(asked: Asked) -> None:
+    # Whether it was active there and had the role, its home's directory said: judged there.
+    if not asked.book.needs_release(asked.header):
+        return
+    author, origin = asked.header.endpoint, asked.header.origin
+    if not any(each != author and member_of(each) == origin for each in asked.released or ()):
+        raise Refusal(Code.RELEASE_REQUIRED)
+
+
 # -- which, for what, in which order --------------------------------------------------------
 
 _CARRIED: Final[tuple[Rule, ...]] = (_status, _tlp, _handling, _kind)
@@ -446,6 +471,13 @@ ON_BULLETIN: Mapping[Act, tuple[Rule, ...]] = {
         *(_foreign, _feed, _type, _post_by_member, *_CARRIED, _lifetime, _retained, *_SAID),
         *(_sizes, _protected),
     ),
+}
+# After every recipient: nobody is asked to release what would be refused all the same.
+AT_LAST: Mapping[Act, tuple[Rule, ...]] = {
+    "accept": (_released,),
+    "grant": (),
+    "deliver": (),
+    "ingress": (_released_at_home,),
 }
 _READS: Final[tuple[RecipientRule, ...]] = (_read, _releasable)
 _CATEGORIES: Final[tuple[RecipientRule, ...]] = (_restrictive, _permissive)

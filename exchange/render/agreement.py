@@ -42,6 +42,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "expires": ("válido hasta", "good until"),
     "feeds": ("canales", "feeds"),
     "flash": ("flash", "flash"),
+    "four_eyes": ("sale solo si otra persona lo autoriza", "goes out only when released"),
     "immediate": ("inmediata", "immediate"),
     "keys": ("claves", "keys"),
     "late_s": ("se considera tardío tras", "counts as late after"),

@@ -324,6 +324,43 @@ def may_go_onward(q: Question, recipient: str) -> bool:
     return colour in {"green", "clear"} or (colour in {"amber", "amber+strict"} and is_within)
 
 
+def release_by_author(q: Question) -> Iterator[Demand]:
+    released = q.case["released"]
+    is_met = released is None or needs_none(q) or any(may_release(q, each) for each in released)
+    yield is_met, "release-required", ""
+
+
+def release_by_origin(q: Question) -> Iterator[Demand]:
+    colleagues = [
+        each
+        for each in q.case["released"] or []
+        if member_of(each) == q.header["origin"] and each != q.header["endpoint"]
+    ]
+    yield needs_none(q) or bool(colleagues), "release-required", ""
+
+
+def needs_none(q: Question) -> bool:
+    marks = q.arrangement.get("four_eyes", [])
+    return q.header["verb"] == "cancel" or not any(is_true(mark, q.header) for mark in marks)
+
+
+def may_release(q: Question, endpoint: str) -> bool:
+    row = q.row(endpoint)
+    return (
+        row is not None
+        and row["status"] == "active"
+        and "releaser" in row["roles"]
+        and row["member"] == q.header["origin"]
+        and endpoint != q.header["endpoint"]
+    )
+
+
+AT_LAST: Sequence[tuple[str, Callable[[Question], Iterator[Demand]]]] = (
+    ("accept", release_by_author),  # 28
+    ("ingress", release_by_origin),
+)
+
+
 def holds(q: Question, row: Json, kind: str, enough: Callable[[list[bool]], bool]) -> bool:
     """Return whether of each category of a kind enough of what the bulletin bears is held."""
     for category in q.arrangement.get("categories", []):
@@ -390,6 +427,9 @@ def demands(q: Question) -> Iterator[Demand]:
     recipients = q.header["to"] if q.act == "accept" else [q.case["recipient"]]
     for recipient in recipients:
         yield from recipient_demands(q, recipient)
+    for acts, rule in AT_LAST:
+        if q.act in acts.split():
+            yield from rule(q)
 
 
 def judge(case: Json) -> Json:

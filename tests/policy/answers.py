@@ -147,6 +147,7 @@ class Question:
             given=self._given,
             here=said["here"],
             rate=self._rate,
+            released=said["released"],
         )
 
 

@@ -82,6 +82,7 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
         "given": None,
         "here": here if act == "ingress" else [],
         "rate": None,
+        "released": None,
     }
     if act == "ingress":
         ours = [each for each in may_read if each["nation"] in here] or may_read
@@ -96,6 +97,9 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
         if asked["recipient"] in header["to"] and dice.chance(90):
             header["to"] = [each for each in header["to"] if each != asked["recipient"]]
             header["to"] = header["to"] or [author["endpoint"]]
+    if act in {"accept", "ingress"} and dice.chance(85):
+        fit = [each["endpoint"] for each in directory if _may_release(each, header)]
+        asked["released"] = [dice.one(fit)] if fit else []
     if act == "accept" and dice.chance(40):
         asked["rate"] = {
             "now_ms": NOW * 1000 + dice.below(1000),
@@ -117,6 +121,15 @@ _NOTHING: Json = {
 
 def _is_active(endpoint: Json) -> bool:
     return bool(endpoint["status"] == "active")
+
+
+def _may_release(endpoint: Json, header: Json) -> bool:
+    return (
+        _is_active(endpoint)
+        and "releaser" in endpoint["roles"]
+        and endpoint["member"] == header["origin"]
+        and endpoint["endpoint"] != header["endpoint"]
+    )
 
 
 def _newest(world: Json) -> Json:
@@ -371,7 +384,8 @@ def not_given(_: Dice, asked: Json, __: Json) -> None:
     asked["given"] = None
 
 
-@change("grant", "deliver", "ingress")
+# Of what comes from abroad most is refused before it comes to this: so it is asked more often.
+@change("grant", "deliver", "ingress", "ingress", "ingress")
 def passed_on(dice: Dice, asked: Json, world: Json) -> None:
     """By another member, to a colleague or to anybody."""
     others = [
@@ -434,6 +448,26 @@ def rate(dice: Dice, asked: Json, world: Json) -> None:
         budget = agreed[dice.one((name, f"urgent_{name}"))]
         room = (budget["burst"] - 1) * budget["every_ms"]
         asked["rate"][name] = now_ms + room + dice.one((-1000, -1, 0, 1, 999, 1000, 1001, 5000))
+
+
+@change("accept", "ingress")
+def released(dice: Dice, asked: Json, world: Json) -> None:
+    """By nobody, by anybody, by colleagues of any standing, or by the author."""
+    header, names = asked["header"], [each["endpoint"] for each in world["directory"]]
+    colleagues = [each for each in names if each.startswith(f"{header['origin']}/")]
+    asked["released"] = [
+        dice.one((header["endpoint"], *colleagues, *colleagues, dice.one(names), "pa.snm/none"))
+        for _ in range(dice.below(3))
+    ]
+
+
+@change("accept")
+def released_by_no_releaser(dice: Dice, asked: Json, world: Json) -> None:
+    """By a colleague who is suspended, or has not the role."""
+    header = asked["header"]
+    mine = [each for each in world["directory"] if each["member"] == header["origin"]]
+    unfit = [each["endpoint"] for each in mine if not _may_release(each, header)]
+    asked["released"] = [dice.one(unfit)] if unfit else []
 
 
 def main() -> None:

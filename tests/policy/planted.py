@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from exchange.errors import Refusal
 from exchange.model.identity import member_of
 from exchange.policy import book, choices, limits, rules
 
@@ -242,8 +243,48 @@ def choice_judged_by_its_first_feed() -> Iterator[None]:
 
 
 @fault
+def released_by_its_author() -> Iterator[None]:
+    """Who wrote it may release it, with the role."""
+
+    def wrong(asked: Any) -> None:
+        header = msgspec.structs.replace(asked.header, endpoint="pa.snm/other")
+        whole(asked._replace(header=header))
+
+    whole = rules._released
+    with instead(rules.AT_LAST, whole, wrong):
+        yield
+
+
+@fault
 def feed_s_category_forgotten_in_choices() -> Iterator[None]:
     """Whoever a feed's own category keeps from all that is on it may choose it."""
     rest = tuple(each for each in choices.ON_FEED if each is not choices._restrictive)
     with patch.object(choices, "ON_FEED", rest):
+        yield
+
+
+@fault
+def released_once_for_all() -> Iterator[None]:
+    """Whoever released it then may be suspended by now, or have the role no more."""
+
+    def wrong(asked: Any) -> None:
+        try:
+            whole(asked)
+        except Refusal:
+            home(asked)
+
+    whole, home = rules._released, rules._released_at_home
+    with instead(rules.AT_LAST, whole, wrong):
+        yield
+
+
+@fault
+def cancellations_wait_for_a_release() -> Iterator[None]:
+    """What cancels must be released as the rest."""
+
+    def wrong(self: Any, header: Any) -> Any:
+        return whole(self, msgspec.structs.replace(header, verb="new"))
+
+    whole = book.Book.needs_release
+    with patch.object(book.Book, "needs_release", wrong):
         yield

@@ -80,6 +80,8 @@ def _arrangement(dice: Dice, directory: list[Json]) -> Json:
     }
     if dice.chance(85):
         agreed["categories"] = _categories(dice, agreed, directory)
+    if dice.chance(60):
+        agreed["four_eyes"] = [dice.one(_marks(agreed)) for _ in range(1 + dice.below(3))]
     if dice.chance(70):
         names = ("endpoint", "member", "urgent_endpoint", "urgent_member")
         agreed["budgets"] = {
@@ -108,9 +110,9 @@ def _feed(dice: Dice, name: str) -> Json:
     return feed
 
 
-def _categories(dice: Dice, agreed: Json, directory: list[Json]) -> list[Json]:
+def _marks(agreed: Json) -> list[str]:
     types = sorted({each for feed in agreed["feeds"] for each in feed["types"]})
-    marks = [
+    return [
         *(f"tlp:{each}" for each in TLP),
         *(f"status:{each}" for each in STATUSES),
         *(f"precedence:{each}" for each in PRECEDENCES),
@@ -121,6 +123,10 @@ def _categories(dice: Dice, agreed: Json, directory: list[Json]) -> list[Json]:
         *(f"declares:{each}" for each in DECLARATIONS),
         "originator-control:yes",
     ]
+
+
+def _categories(dice: Dice, agreed: Json, directory: list[Json]) -> list[Json]:
+    marks = _marks(agreed)
     who = [*MEMBERS, *MEMBERS, *(each["endpoint"] for each in directory)]
     return [
         {

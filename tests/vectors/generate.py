@@ -38,6 +38,7 @@ from tests.vectors import (
     listing,
     opening,
     reading,
+    releasing,
     requesting,
     retaining,
     stating,
@@ -138,7 +139,7 @@ def write(path: Path, told: object) -> None:
 
 def cases() -> Iterable[tuple[str, Case]]:
     accepted = [deciding.ACCEPT, granting.ACCEPT, confirming.ACCEPT, retaining.ACCEPT]
-    accepted += [listing.ACCEPT, consenting.ACCEPT, requesting.ACCEPT]
+    accepted += [listing.ACCEPT, consenting.ACCEPT, requesting.ACCEPT, releasing.ACCEPT]
     accepted += [inviting.ACCEPT]
     for case in chain(*accepted):
         yield "accept", case
@@ -146,8 +147,7 @@ def cases() -> Iterable[tuple[str, Case]]:
     tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
     tables += [granting.GRANTS, granting.RELEASES, listing.LISTING]
     tables += [confirming.CONFIRMATIONS, retaining.REFUSE, consenting.REFUSE]
-    tables += [requesting.REQUESTS]
-    tables += [inviting.REFUSE]
+    tables += [requesting.REQUESTS, releasing.REFUSE, inviting.REFUSE]
     for table in tables:
         for case in table:
             yield "refuse", case
