@@ -122,6 +122,8 @@ class Code(StrEnum):
     OWN_RELEASE = "own-release"
     RELEASE_REQUIRED = "release-required"
     RELEASE_LATE = "release-late"
+    DRAFT_OVER = "draft-over"
+    NO_RELEASER = "no-releaser"
     NOT_OWED = "not-owed"
     OFFICER_REQUIRED = "officer-required"
     ID_REUSED = "id-reused"

@@ -25,7 +25,7 @@ from exchange.model.header import Blob
 from exchange.node import owed
 
 if TYPE_CHECKING:
-    from exchange.node.owed import Owed
+    from exchange.node.owed import Owed, OwedDraft
     from exchange.node.ports import Progress
     from exchange.node.served import Served
 
@@ -135,7 +135,7 @@ def _must_be_within(offset: int, size: int | None) -> None:
 
 
 async def _streamed(
-    request: web.Request, due: Owed, digest: str, span: range
+    request: web.Request, due: Owed | OwedDraft, digest: str, span: range
 ) -> web.StreamResponse:
     """Send a span of a kept blob; what goes wrong on the way ends the connection, no less."""
     node = request.app[NODE]

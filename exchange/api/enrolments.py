@@ -71,7 +71,7 @@ async def _state(node: Served, asked: Enrolment, named: str) -> wire.EnrolmentSt
     standing = node.view.endpoints.get(asked.endpoint)
     if standing is not None and {key.jwk.kid for key in asked.keys} <= standing.keys.keys():
         return "in-force"
-    found = (await node.store.find([keys.decided(named)])).get(keys.decided(named))
+    found = (await node.store.find([keys.verdict_on(named)])).get(keys.verdict_on(named))
     if found is None:
         return "waiting"
     signed = jws.read(entries.decode(found.entry).object, objects.MAX_OBJECT_BYTES)
@@ -113,10 +113,10 @@ async def _find(node: Served, names: Sequence[bytes]) -> list[Found]:
 async def _item(node: Served, place: int, invited: Found) -> wire.InvitationItem:
     raw = entries.decode(invited.entry).object
     named = digest(raw)
-    used, decided = await _some(node, [keys.enrolled_by(named), keys.decided(named)])
+    used, decided = await _some(node, [keys.enrolled_by(named), keys.verdict_on(named)])
     if used is not None:
         asked = digest(entries.decode(used.entry).object)
-        (decided,) = await _some(node, [keys.decided(asked)])
+        (decided,) = await _some(node, [keys.verdict_on(asked)])
     return wire.InvitationItem(place, _kept(invited), _told(used), _told(decided))
 
 

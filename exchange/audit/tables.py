@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
+from exchange.model import objects
 from exchange.model.identity import digest
 from exchange.node.ports import ChasedRow, PressingRow
 from exchange.seal import body, jws
@@ -29,6 +30,7 @@ Name = Literal[
     "bodies", "inboxes", "heads", "keys", "kinds", "tiles", "pressing", "chased", "due"
 ]
 PAGE = 256
+_Sealed = entries.Accepted | entries.Granted | entries.Drafted
 
 
 class Source(Protocol):
@@ -120,7 +122,7 @@ class Tables:
         self._newest[entries.kind_of(record.facts)] = index
         self._press(index, record)
         self._chase(index, record)
-        if isinstance(record.facts, entries.Accepted | entries.Granted):
+        if isinstance(record.facts, _Sealed) and _has_body(record.facts):
             with self._noting("bodies", index):
                 self._body(index, record.facts, record.entry)
         if len(self._page) == PAGE:
@@ -232,14 +234,12 @@ class Tables:
             if (found := self._source.newest(kind)) != self._newest.get(kind):
                 raise Refusal(Code.BAD_PROOF, "/newest", name=kind, found=found or 0)
 
-    def _body(
-        self, index: int, facts: entries.Accepted | entries.Granted, entry: bytes
-    ) -> None:
+    def _body(self, index: int, facts: _Sealed, entry: bytes) -> None:
         """Hold a sealed body, or the wrapped key of a grant, to what its entry says of it."""
-        if isinstance(facts, entries.Accepted):
-            named, at, wraps = facts.blobs[0], "/blobs/0", facts.wraps
-        else:
+        if isinstance(facts, entries.Granted):
             named, at, wraps = facts.wrap, "/wrap", [facts.kid]
+        else:
+            named, at, wraps = facts.blobs[0], "/blobs/0", facts.wraps
         raw = self._source.blob(named.digest)
         if raw is None:
             # In a mirror they all are, and others were purged: what it is shows at the end.
@@ -324,11 +324,18 @@ class Tables:
         self.failed.setdefault(name, (index, error))
 
 
-def _wraps_in(raw: bytes, facts: entries.Accepted | entries.Granted, entry: bytes) -> list[str]:
+def _has_body(facts: _Sealed) -> bool:
+    """Tell whether an entry has a body; what withdraws a draft has none."""
+    return not isinstance(facts, entries.Drafted) or bool(facts.blobs)
+
+
+def _wraps_in(raw: bytes, facts: _Sealed, entry: bytes) -> list[str]:
     """Return whose keys a sealed body or a wrapped key is for."""
     if isinstance(facts, entries.Granted):
         return body.look_at_wrap(raw).seen.wraps
     signed = jws.read(entries.decode(entry).object, headers.MAX_HEADER_BYTES)
+    if isinstance(facts, entries.Drafted):
+        return body.look(raw, objects.decode_draft(signed.payload).suite).wraps
     return body.look(raw, headers.decode(signed.payload).suite).wraps
 
 

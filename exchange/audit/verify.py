@@ -271,7 +271,7 @@ class Verifier:
         before = self._replayer.view
         replayed = self._replayer.step(stored.entry)
         self._tables.add(stored.index, replayed.record)
-        if isinstance(facts, entries.Accepted):
+        if isinstance(facts, entries.Accepted | entries.Drafted):
             self._attached.add(stored.index, facts.blobs)
         doomed = self._replayer.doomed.get(stored.index, frozenset())
         self._purges.add(stored.index, facts, doomed)
@@ -343,7 +343,7 @@ class Verifier:
             if stored.index in self._purges.ordered:
                 continue
             match facts:
-                case entries.Accepted(blobs=blobs):
+                case entries.Accepted(blobs=blobs) | entries.Drafted(blobs=blobs):
                     named = {each.digest for each in blobs}
                 case entries.Granted(wrap=wrap):
                     named = {wrap.digest}

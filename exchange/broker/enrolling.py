@@ -142,7 +142,7 @@ def place(
             key = keys.enrolled_by(shown.invitation)
         case Ruled(made, named):
             facts = entries.Decided(named, _open(made, ledger, find), **ledger.common())
-            key = keys.decided(made.of)
+            key = keys.verdict_on(made.of)
     return ledger.keep(facts, raw, (*names, key))
 
 
@@ -185,7 +185,7 @@ def _unlocked(asked: Asked, now: int, find: Find) -> int:
     invitations.must_be_for(invited, asked.enrolment)
     if used := find(keys.enrolled_by(asked.shown.invitation)):
         raise Refusal(Code.INVITATION_USED, "/invitation", found=used.index)
-    if withdrawn := find(keys.decided(asked.shown.invitation)):
+    if withdrawn := find(keys.verdict_on(asked.shown.invitation)):
         raise Refusal(Code.INVITATION_OVER, "/invitation", found=withdrawn.index)
     if now >= invited.until:
         raise Refusal(Code.INVITATION_OVER, "/invitation")
@@ -206,7 +206,7 @@ def _open(made: Verdict, ledger: Ledger, find: Find) -> int:
         if on is given:
             raise Refusal(Code.WRONG_VALUE, "/verdict")
         invitations.must_be_second(given, made)
-    if before := find(keys.decided(made.of)):
+    if before := find(keys.verdict_on(made.of)):
         raise Refusal(Code.ALREADY_DECIDED, "/of", found=before.index)
     if on is given and (used := find(keys.enrolled_by(made.of))):
         raise Refusal(Code.INVITATION_USED, "/of", found=used.index)
@@ -256,7 +256,7 @@ def lookups(decision: Enrolling) -> list[bytes]:
             of = shown.invitation
         case Ruled(made):
             of = made.of
-    return [keys.by_digest(of), keys.enrolled_by(of), keys.decided(of)]
+    return [keys.by_digest(of), keys.enrolled_by(of), keys.verdict_on(of)]
 
 
 def follow(decision: Enrolling, find: Find) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import enrolling
+from exchange.broker import drafting, enrolling
+from exchange.broker.drafting import Drafted, Submitted
 from exchange.errors import Code, Refusal
 from exchange.journal import quorum
 from exchange.model import header as headers
@@ -126,7 +127,9 @@ class Declined(NamedTuple):
 
 
 # What is of bulletins; and all that endpoints sign, but for documents.
-OfBulletins = Admitted | Attested | Conferred | Countersigned | Upheld | Permitted | Requested
+OfBulletins = (
+    Admitted | Attested | Conferred | Countersigned | Submitted | Upheld | Permitted | Requested
+)
 Signed = OfBulletins | enrolling.Enrolling
 Decision = Signed | Established | Declined
 
@@ -155,6 +158,7 @@ class Read(NamedTuple):
     signed: jws.Signed | None
     sealed: Sealed | None
     wrapped: body.Wrapped | None = None
+    drafted: Drafted | None = None
 
 
 def consider(arrival: Arrival, view: View) -> Considered:
@@ -208,6 +212,8 @@ def _read(arrival: Arrival) -> Read:
         if not arrival.body:
             raise Refusal(Code.MISSING_BLOB, "/body")
         return Read(signed, None, body.look_at_wrap(arrival.body))
+    if signed.typ == objects.DRAFT_TYP:
+        return Read(signed, None, drafted=drafting.read(signed, arrival.body))
     if arrival.body:
         raise Refusal(Code.BAD_FRAMING, "/body")
     return Read(signed, None)
@@ -221,6 +227,8 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
         return bulletin(signed, found.sealed, arrival.caller, view, now)
     if found.wrapped is not None:
         return _grant(signed, found.wrapped, arrival.caller, view, now)
+    if found.drafted is not None:
+        return drafting.judge(signed, found.drafted, arrival.caller, view, now)
     if signed.typ == objects.SUBSCRIPTION_TYP:
         return _subscription(arrival, view, now)
     if bare := _BARE.get(signed.typ):

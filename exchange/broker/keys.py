@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Invitation,
         Release,
         Request,
+        SealedDraft,
         Verdict,
     )
 
@@ -39,6 +40,7 @@ def of_header(
     | Acknowledgement
     | Grant
     | Release
+    | SealedDraft
     | Confirmation
     | Consent
     | Request
@@ -120,6 +122,16 @@ def release(endpoint: str, identity: str, header_digest: str, number: int) -> by
     return _named("release", endpoint, identity, header_digest, str(number))
 
 
+def draft(endpoint: str, header_digest: str) -> bytes:
+    """Return the key of the one draft that an author asks to have released, by its header."""
+    return _named("draft", endpoint, header_digest)
+
+
+def decided(endpoint: str, header_digest: str) -> bytes:
+    """Return the key of what declined or withdrew a draft: there is one, or none."""
+    return _named("draft-decided", endpoint, header_digest)
+
+
 def purge(header_digest: str) -> bytes:
     """Return the key of the one order to purge a bulletin, by the digest of its header."""
     return _named("purge", header_digest)
@@ -135,7 +147,7 @@ def enrolled_by(invitation_digest: str) -> bytes:
     return _named("enrolment-asked", invitation_digest)
 
 
-def decided(digest: str) -> bytes:
+def verdict_on(digest: str) -> bytes:
     """Return the key of the one verdict on a request, or on an unused invitation."""
     return _named("decided", digest)
 

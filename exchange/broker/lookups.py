@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.broker import bearing, citing, consents, enrolling, holding, keys, releasing
+from exchange.broker.drafting import Submitted
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -39,6 +40,7 @@ _TYPS: dict[type[Signed], str] = {
     Attested: objects.ACK_TYP,
     Conferred: objects.GRANT_TYP,
     Countersigned: objects.RELEASE_TYP,
+    Submitted: objects.DRAFT_TYP,
     Upheld: objects.CONFIRMATION_TYP,
     Permitted: objects.CONSENT_TYP,
     Requested: objects.REQUEST_TYP,
@@ -95,6 +97,8 @@ def _follow(considered: Considered, find: Find) -> None:
             bearing.come_early(header, digest, find)
             held = bearing.bear(header, find)
             citing.must_stay_within(header, [*header.to, *held.holders], 0, find)
+            if considered.decision.needs_release:
+                releasing.follow(releasing.asked(header.endpoint, digest, find), find)
         case Conferred(grant):
             target = holding.target(grant.of, member_of(grant.of.endpoint), find)
             if target is not None:
@@ -103,6 +107,8 @@ def _follow(considered: Considered, find: Find) -> None:
                 bearing.widest(target, stands, find)
         case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled() as decision:
             enrolling.follow(decision, find)
+        case Submitted(draft):
+            releasing.follow(releasing.asked(releasing.author(draft), draft.of, find), find)
         case Attested() | Countersigned() | Upheld() | Permitted() | Requested():
             pass
         case Established() | Declined():
@@ -122,7 +128,7 @@ def _first(considered: Considered) -> list[bytes]:
     return [*names, *_about(decision)]
 
 
-def _about(decision: OfBulletins) -> list[bytes]:
+def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each kind)
     wanted: list[bytes]
     match decision:
         case Admitted(header, digest):
@@ -162,7 +168,10 @@ def _about(decision: OfBulletins) -> list[bytes]:
                 keys.by_digest(release.of.header_digest),
                 *holding.lookups(release.of.header_digest),
                 *releasing.lookups(release.of),
+                keys.decided(release.of.endpoint, release.of.header_digest),
             ]
+        case Submitted(draft):
+            wanted = releasing.sought(draft)
         case Upheld(confirmation):
             of, origin = confirmation.of, confirmation.origin
             wanted = [
@@ -186,5 +195,10 @@ def _about(decision: OfBulletins) -> list[bytes]:
 
 def attachments(considered: Considered) -> list[Blob]:
     """Return the blobs of which ``settle`` must be told whether they are here."""
-    decision = considered.decision
-    return decision.header.attachments if isinstance(decision, Admitted) else []
+    match considered.decision:
+        case Admitted(header):
+            return header.attachments
+        case Submitted(draft):
+            return draft.attachments
+        case _:
+            return []

@@ -1,28 +1,47 @@
-"""Releases in the journal's order: recorded before their bulletin, and found when it comes."""
+"""Releases in the journal's order: recorded before their bulletin, and found when it comes.
+
+So are the sealed drafts by which a release is asked for: each is decided once, and then goes.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from exchange.broker import holding, keys
+import msgspec
+
+from exchange.broker import due, holding, keys
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
+from exchange.model.objects import SealedDraft
 from exchange.policy import releasing
 from exchange.seal import jws
 
 if TYPE_CHECKING:
+    from exchange.broker.drafting import Submitted
     from exchange.broker.holding import Find
     from exchange.broker.intake import Admitted, Countersigned
     from exchange.broker.settle import Found, Ledger, Recorded
-    from exchange.model.objects import Subject
+    from exchange.model.objects import Release, Subject
 
 # Of one bulletin. One is enough; more than one counts where a releaser was suspended since.
 MAX_RELEASES: Final = 8
 
 
+class Submission(msgspec.Struct, frozen=True):
+    """A sealed draft in the journal: its entry, what it says, and the digest of that."""
+
+    index: int
+    draft: SealedDraft
+    digest: str
+
+
 def lookups(of: Subject) -> list[bytes]:
-    """Return the keys of every release that a bulletin may have."""
+    """Return the keys of every release that a bulletin may have, and of its draft."""
+    return [*_releases(of), keys.draft(of.endpoint, of.header_digest)]
+
+
+def _releases(of: Subject) -> list[bytes]:
     named = (of.endpoint, of.id, of.header_digest)
     return [keys.release(*named, number) for number in range(MAX_RELEASES)]
 
@@ -40,22 +59,51 @@ def let_in(ledger: Ledger, decision: Admitted, find: Find) -> int | None:
         Refusal: ``release-required``.
     """
     record = _on_record(subject(decision), find) if decision.needs_release else []
-    found = {_by(each): each.index for each in reversed(record)}
+    found = {_release(each).endpoint: each.index for each in reversed(record)}
     by = releasing.must_be_released(decision.header, ledger.in_force, found)
     return None if by is None else found[by]
 
 
 def _on_record(of: Subject, find: Find) -> list[Found]:
-    return [found for key in lookups(of) if (found := find(key)) is not None]
+    return [found for key in _releases(of) if (found := find(key)) is not None]
 
 
-def _by(found: Found) -> str:
+def _release(found: Found) -> Release:
     signed = jws.read(entries.decode(found.entry).object, objects.MAX_OBJECT_BYTES)
-    return objects.decode_release(signed.payload).endpoint
+    return objects.decode_release(signed.payload)
 
 
-def record(
-    ledger: Ledger, decision: Countersigned, raw: bytes, own: tuple[bytes, ...], find: Find
+def read(found: Found) -> Submission | None:
+    """Return the sealed draft in an entry; None where it is none."""
+    entry = entries.decode(found.entry)
+    if not isinstance(entry.facts, entries.Drafted):
+        return None
+    draft = objects.decode_draft(jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload)
+    return Submission(found.index, draft, entry.facts.digest)
+
+
+def asked(endpoint: str, header_digest: str, find: Find) -> Submission | None:
+    """Return the draft by which an author asked for a release, if it did."""
+    found = find(keys.draft(endpoint, header_digest))
+    return read(found) if found else None
+
+
+def over(ledger: Ledger, ask: Submission | None, find: Find) -> due.Change:
+    """Return that a draft is to go, now that it was decided; nothing where that is ordered."""
+    if ask is None or find(keys.purge(ask.digest)) is not None:
+        return due.Change()
+    now, view = ledger.taken_ms // 1000, ledger.in_force
+    return due.Change((due.Due(ask.index, due.PURGE, now, "decided", "", view.index),))
+
+
+def follow(ask: Submission | None, find: Find) -> None:
+    """Ask for what ``over`` will need."""
+    if ask is not None:
+        find(keys.purge(ask.digest))
+
+
+def enter(
+    ledger: Ledger, decision: Countersigned, raw: bytes, names: tuple[bytes, ...], find: Find
 ) -> Recorded:
     """Enter a release.
 
@@ -63,25 +111,122 @@ def record(
         ledger: of the group.
         decision: whose signature holds.
         raw: as received.
-        own: the keys that it takes as any object does.
+        names: the keys that any object takes.
         find: returns the entry that a key leads to.
 
     Raises:
         Refusal: ``target-mismatch``; ``release-late``: the bulletin could not have come without
-            one; or ``oversized``: there are more than anybody needs.
+            one; ``draft-over``: it was declined or withdrawn; ``own-release``: by the person
+            who asked for it; or ``oversized``: there are more than anybody needs.
     """
-    release, named = decision.release, decision.release.of.header_digest
-    target = holding.target(release.of, release.origin, find)
+    facts, of = _released(ledger, decision, find), decision.release.of
+    return ledger.keep(facts, raw, (*names, _releases(of)[len(_on_record(of, find))]))
+
+
+def enter_draft(
+    ledger: Ledger,
+    decision: Submitted,
+    raw_and_body: tuple[bytes, bytes],
+    names: tuple[bytes, ...],
+    find: Find,
+) -> Recorded:
+    """Enter a sealed draft, or what becomes of one; as ``enter``.
+
+    Raises:
+        Refusal: ``already-held``: the same was asked before; ``release-late``: its bulletin is
+            here; of another step ``target-unknown``: nothing was asked; ``draft-over``: it was
+            decided before; ``not-owed``: declined by one who was not asked; or
+            ``target-mismatch``: withdrawn from others than were asked.
+    """
+    raw, body = raw_and_body
+    facts, changed = _submitted(ledger, decision, find), _ends(ledger, decision, find)
+    blob = (decision.seen.blob, body) if decision.seen else None
+    return ledger.keep(facts, raw, (*names, _key_of(decision.draft)), changed, blob)
+
+
+def _released(ledger: Ledger, decision: Countersigned, find: Find) -> entries.Released:
+    said, of = decision.release, decision.release.of
+    target = holding.target(of, said.origin, find)
     if target is not None and releasing.needs_release(target.header, ledger.in_force):
-        raise Refusal(Code.RELEASE_LATE, "/of", id=release.of.id, found=target.index)
-    number = len(_on_record(release.of, find))
+        raise Refusal(Code.RELEASE_LATE, "/of", id=of.id, found=target.index)
+    if (said_no := find(keys.decided(of.endpoint, of.header_digest))) is not None:
+        raise Refusal(Code.DRAFT_OVER, "/of", found=said_no.index)
+    ask = asked(of.endpoint, of.header_digest, find)
+    if ask is not None and said.officer is not None and said.officer == ask.draft.officer:
+        raise Refusal(Code.OWN_RELEASE, "/officer", name=said.officer)
+    number = len(_on_record(of, find))
     if number == MAX_RELEASES:
         raise Refusal(Code.OVERSIZED, "/of", limit=MAX_RELEASES, found=number + 1)
-    holders = [*target.owed, *holding.grantees(named, find)] if target else []
-    facts = entries.Released(
+    holders = [*target.owed, *holding.grantees(of.header_digest, find)] if target else []
+    # The other releasers need not look at it any more.
+    others = [each for each in (ask.draft.to if ask else []) if each != said.endpoint]
+    return entries.Released(
         digest=decision.digest,
         of=target.index if target else None,
-        owed=ledger.owe([release.of.endpoint, *holders]),
+        owed=ledger.owe([of.endpoint, *holders, *others]),
         **ledger.common(),
     )
-    return ledger.keep(facts, raw, (*own, lookups(release.of)[number]))
+
+
+def author(draft: SealedDraft) -> str:
+    """Return the endpoint whose draft it is."""
+    return draft.to[0] if draft.step == "declined" else draft.endpoint
+
+
+def _submitted(ledger: Ledger, decision: Submitted, find: Find) -> entries.Drafted:
+    draft, named = decision.draft, author(decision.draft)
+    ask = asked(named, draft.of, find)
+    if (before := find(keys.by_digest(draft.of))) is not None:
+        raise Refusal(Code.RELEASE_LATE, "/of", found=before.index)
+    if draft.step == "asked":
+        if ask is not None:
+            raise Refusal(Code.ALREADY_HELD, "/of", found=ask.index)
+        return _drafted(ledger, decision, None, draft.to)
+    if ask is None:
+        raise Refusal(Code.TARGET_UNKNOWN, "/of", digest=draft.of)
+    if (decided := find(keys.decided(named, draft.of))) is not None:
+        raise Refusal(Code.DRAFT_OVER, "/of", found=decided.index)
+    if draft.step == "withdrawn" and draft.to != ask.draft.to:
+        raise Refusal(Code.TARGET_MISMATCH, "/to")
+    if draft.step == "declined" and draft.endpoint not in ask.draft.to:
+        raise Refusal(Code.NOT_OWED, "/of", found=ask.index)
+    told = [*draft.to, *(each for each in ask.draft.to if each != draft.endpoint)]
+    return _drafted(ledger, decision, ask.index, told)
+
+
+def _drafted(
+    ledger: Ledger, decision: Submitted, of: int | None, told: list[str]
+) -> entries.Drafted:
+    draft, seen = decision.draft, decision.seen
+    return entries.Drafted(
+        digest=decision.digest,
+        of=of,
+        blobs=[seen.blob, *draft.attachments] if seen else [],
+        wraps=seen.wraps if seen else [],
+        owed=ledger.owe(told),
+        **ledger.common(),
+    )
+
+
+def _ends(ledger: Ledger, decision: Submitted, find: Find) -> due.Change:
+    """Return when a sealed draft is to go; and that what it decides is to go now."""
+    draft, index = decision.draft, ledger.next_index
+    mine: tuple[due.Due, ...] = ()
+    if draft.body is not None:
+        view = ledger.in_force
+        mine = (due.Due(index, due.PURGE, draft.until, "header", "", view.index),)
+    ask = None if draft.step == "asked" else asked(author(draft), draft.of, find)
+    return due.Change((*mine, *over(ledger, ask, find).due))
+
+
+def _key_of(draft: SealedDraft) -> bytes:
+    """Return the key that a sealed draft takes, beside its own."""
+    if draft.step == "asked":
+        return keys.draft(draft.endpoint, draft.of)
+    return keys.decided(author(draft), draft.of)
+
+
+def sought(draft: SealedDraft) -> list[bytes]:
+    """Return the keys of all that a sealed draft may meet: its bulletin, draft and decision."""
+    named = (author(draft), draft.of)
+    return [keys.by_digest(draft.of), keys.draft(*named), keys.decided(*named)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import due, enrolling, heads, holding, intake, retaining
+from exchange.broker import drafting, due, enrolling, heads, holding, intake, retaining
 from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record
@@ -37,6 +37,7 @@ _AboutAnother = (
     entries.Acknowledged
     | entries.Granted
     | entries.Released
+    | entries.Drafted
     | entries.Confirmed
     | entries.Consented
     | entries.Requested
@@ -144,6 +145,7 @@ class Replayer:
                 entries.Acknowledged()
                 | entries.Granted()
                 | entries.Released()
+                | entries.Drafted()
                 | entries.Confirmed()
                 | entries.Consented()
                 | entries.Requested()
@@ -168,7 +170,7 @@ class Replayer:
                     raise Refusal(Code.BAD_PROOF, "", found=self.size)
                 return None
 
-    def _about_another(
+    def _about_another(  # noqa: PLR0911  (one for each kind)
         self,
         facts: _AboutAnother,
         raw: bytes,
@@ -182,6 +184,9 @@ class Replayer:
                 return intake.grant(signed, seen, poster(signed), self.view, now)
             case entries.Released():
                 return intake.release(signed, poster(signed), self.view, now)
+            case entries.Drafted():
+                drafted = drafting.recorded(signed, facts)
+                return drafting.judge(signed, drafted, poster(signed), self.view, now)
             case entries.Confirmed():
                 return intake.confirmation(signed, poster(signed), self.view, now)
             case entries.Consented():
@@ -240,8 +245,8 @@ class Replayer:
         """Hold an order to what is due."""
         what = due.SILENCE if facts.cause == "silence" else due.PURGE
         row = self._due(facts.of, what)
-        target = self._bulletin(facts.of)
-        if retaining.order(ledger, row, target, self._find) is None:
+        target = retaining.of(Found(facts.of, self._entry_at(facts.of)))
+        if target is None or retaining.order(ledger, row, target, self._find) is None:
             raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
         granted = list(holding.granted_in(target.digest, self._find))
         kept, attached = retaining.doomed(target, granted)
@@ -303,7 +308,7 @@ class Replayer:
         while wanted := lookups(considered, known):
             known.update((key, self._find(key)) for key in wanted)
         # What the node says was here when it took this in; it is compared with the header.
-        held = facts.blobs[1:] if isinstance(facts, entries.Accepted) else []
+        held = entries.attached_in(facts)
         ledger.settle(considered, ("", signed, b""), known, held)
         if not ledger.records:
             # The rules say: recorded before. A second entry for it should not exist.

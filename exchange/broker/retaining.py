@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from exchange.broker import due, holding, keys
+from exchange.broker import due, holding, keys, releasing
 from exchange.broker.chasing import NO_TARGET, RANKS, Chased
 from exchange.broker.due import Due
+from exchange.broker.releasing import Submission
 from exchange.broker.settle import Record
 from exchange.model import entry as entries
 from exchange.model.identity import digest
@@ -38,18 +39,25 @@ def wanted(header_digest: str, known: Mapping[bytes, Found | None]) -> list[byte
     return [key for key in others if key not in known]
 
 
-def order(ledger: Ledger, row: Due, target: Target, find: Find) -> int | None:
+def of(found: Found) -> Target | Submission | None:
+    """Return the bulletin or sealed draft in an entry; None where there is neither."""
+    return holding.read(found) or releasing.read(found)
+
+
+def order(ledger: Ledger, row: Due, target: Target | Submission, find: Find) -> int | None:
     """Enter that a bulletin is to be purged; None where it is too early, or was ordered before.
 
     Args:
         ledger: of the group.
         row: what is due, and why.
-        target: the bulletin.
+        target: the bulletin, or a sealed draft.
         find: returns the entry that a key leads to, of those in ``wanted``.
     """
     now = ledger.taken_ms // 1000
     if now < row.at or find(keys.purge(target.digest)) is not None:
         return None
+    if isinstance(target, Submission):
+        return _order_draft(ledger, row, target)
     granted = list(holding.granted_in(target.digest, find))
     holders = [*target.owed, *holding.grantees(target.digest, find)]
     author = target.header.endpoint
@@ -77,8 +85,37 @@ def order(ledger: Ledger, row: Due, target: Target, find: Find) -> int | None:
     return ledger.add(record)
 
 
-def doomed(target: Target, granted: Sequence[Found]) -> Doomed:
-    """Return what a bulletin and its grants name, and nobody is to keep."""
+def _order_draft(ledger: Ledger, row: Due, target: Submission) -> int:
+    """Enter that a sealed draft is to be purged: here alone, for nobody else keeps it."""
+    facts = entries.PurgeOrdered(
+        of=target.index,
+        grants=[],
+        cause=cast("entries.Cause", row.cause),
+        rule=None,
+        agreed=row.agreed,
+        owed=[],
+        **ledger.common(),
+    )
+    named = doomed(target, ())
+    record = Record(
+        facts,
+        entries.encode(facts),
+        (keys.purge(target.digest),),
+        due=(Due(ledger.next_index, due.ORDER, ledger.taken_ms // 1000),),
+        undue=((target.index, due.PURGE),),
+        gone=(*named.kept, *named.attached),
+    )
+    return ledger.add(record)
+
+
+def doomed(target: Target | Submission, granted: Sequence[Found]) -> Doomed:
+    """Return what a bulletin and its grants name, or a sealed draft, and nobody is to keep."""
+    if isinstance(target, Submission):
+        bodies = [target.draft.body] if target.draft.body else []
+        files = target.draft.attachments
+        return Doomed(
+            tuple(each.digest for each in bodies), tuple(each.digest for each in files)
+        )
     body, *attached = [target.header.body, *target.header.attachments]
     wraps = [
         facts.wrap.digest

@@ -23,6 +23,7 @@ from exchange.broker import (
     releasing,
     requesting,
 )
+from exchange.broker.drafting import Submitted
 from exchange.broker.intake import (
     Admitted,
     Attested,
@@ -247,7 +248,11 @@ class Ledger:
                 settled = self._confer(decision, raw, body, find)
             case Countersigned():
                 names = own(decision, decision.digest)
-                settled = releasing.record(self, decision, raw, names, find)
+                settled = releasing.enter(self, decision, raw, names, find)
+            case Submitted():
+                sealed.attached(decision.draft.attachments, uploaded)
+                names = own(decision, decision.digest)
+                settled = releasing.enter_draft(self, decision, raw_and_body, names, find)
             case Upheld():
                 settled = confirming.settle(self, decision, raw, find)
             case Permitted():
@@ -273,7 +278,7 @@ class Ledger:
         uploaded: Collection[Blob],
     ) -> Recorded:
         header = decision.header
-        sealed.attached(header, uploaded)
+        sealed.attached(header.attachments, uploaded)
         released = releasing.let_in(self, decision, find)
         is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
         held = bearing.bear(header, find)
@@ -306,6 +311,9 @@ class Ledger:
         now, view = self.taken_ms // 1000, self.in_force
         ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
         changed = due.borne(header, held, now, view, find)
+        if released is not None:
+            ask = releasing.asked(header.endpoint, decision.digest, find)
+            ends = (*ends, *releasing.over(self, ask, find).due)
         record = Record(
             facts,
             entries.encode(facts, raw),
@@ -423,9 +431,11 @@ class Ledger:
         raw: bytes,
         names: tuple[bytes, ...],
         changed: due.Change | None = None,
+        blob: tuple[Blob, bytes] | None = None,
     ) -> Recorded:
-        """Add an entry of which the store keeps no more than its keys and places."""
-        record = Record(facts, entries.encode(facts, raw), names, entries.owed_by(facts))
+        """Add an entry of which the store keeps its keys, its places, and perhaps a body."""
+        owed = entries.owed_by(facts)
+        record = Record(facts, entries.encode(facts, raw), names, owed, blob)
         if changed is not None:
             record = record._replace(due=changed.due, undue=changed.undue)
         return Recorded(self.add(record), is_new=True)

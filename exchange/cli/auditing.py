@@ -129,6 +129,7 @@ def _told(entry: entries.Entry) -> dict[str, str]:
             entries.Acknowledged()
             | entries.Granted()
             | entries.Released()
+            | entries.Drafted()
             | entries.Noticed()
             | entries.Confirmed()
             | entries.Consented()
@@ -187,6 +188,7 @@ def _about_another(
     facts: entries.Acknowledged
     | entries.Granted
     | entries.Released
+    | entries.Drafted
     | entries.Noticed
     | entries.Confirmed
     | entries.Consented
@@ -208,6 +210,10 @@ def _about_another(
         case entries.Released():
             release = objects.decode_release(payload)
             who, told = release.endpoint, f"{release.of.id}{at}"
+        case entries.Drafted():
+            draft = objects.decode_draft(payload)
+            to = " ".join(draft.to)
+            who, told = draft.endpoint, f"{draft.step} {draft.of}{at} > {to}"
         case entries.Confirmed():
             confirmed = objects.decode_confirmation(payload)
             who, told = confirmed.endpoint, f"{confirmed.of.id}{at}"

@@ -25,6 +25,10 @@ _WHAT: Final = {
     "refused": ("por qué se rechazó algo", "why something was refused"),
     "anew": ("con qué sellar algo otra vez", "what sealing something anew takes"),
     "due": ("hasta cuándo se conserva algo", "until when something is kept"),
+    "pending": (
+        "cómo va lo que espera autorización",
+        "how something stands that waits for a release",
+    ),
     "files": ("qué adjuntos se sellaban", "which attachments were being sealed"),
 }
 _SOMETHING: Final = ("una fila", "a row")

@@ -46,6 +46,7 @@ VERBS = {
     "check": "exchange.cli.writing:check",
     "post": "exchange.cli.writing:post",
     "reply": "exchange.cli.writing:reply",
+    "release": "exchange.cli.releasing:release",
     "grant": "exchange.cli.granting:grant",
     "consent": "exchange.cli.consenting:consent",
     "request": "exchange.cli.request:request",

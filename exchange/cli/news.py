@@ -10,6 +10,7 @@ from exchange.cli.times import zulu
 from exchange.client.reading import (
     Confirmed,
     Consented,
+    Drafted,
     Granted,
     News,
     Noticed,
@@ -22,6 +23,12 @@ from exchange.errors import Code, Refusal
 if TYPE_CHECKING:
     from exchange.cli.main import Session
     from exchange.model.objects import Consent, Notice, Request
+
+_STEPS = {
+    "asked": ("Pide que se autorice su salida", "Asks to be released"),
+    "declined": ("Se rechazó autorizar su salida", "Its release was declined"),
+    "withdrawn": ("Su autor retiró el borrador", "Its author withdrew the draft"),
+}
 
 
 def row(item: News, session: Session, taken: str) -> dict[str, Any]:
@@ -54,6 +61,17 @@ def row(item: News, session: Session, taken: str) -> dict[str, Any]:
                 "origin": release.endpoint,
                 "title": f"Salida autorizada{by}" if spanish else f"Released{by}",
                 "id": release.of.id,
+            }
+        case Drafted(draft=draft):
+            by = f" ({draft.officer})" if draft.officer else ""
+            return {
+                **common,
+                "kind": "draft",
+                "type": "draft",
+                "origin": draft.endpoint,
+                "title": f"{_STEPS[draft.step][0 if spanish else 1]}{by}",
+                "step": draft.step,
+                "id": draft.id,
             }
         case Confirmed(confirmation=confirmation):
             told = {

@@ -21,6 +21,7 @@ from exchange.cli import (
     news,
     output,
     proving,
+    releasing,
     saving,
     view,
     world,
@@ -35,9 +36,11 @@ from exchange.client.attesting import attestable
 from exchange.client.reading import (
     Acked,
     Delivered,
+    Drafted,
     Item,
     Locked,
     PurgeOrdered,
+    Released,
 )
 from exchange.client.transport import is_away
 from exchange.client.views import NamedView
@@ -173,6 +176,8 @@ async def _watch(session: Session, after: int, count: int | None) -> None:
                 _show_arrived(session, item)
                 if isinstance(item, PurgeOrdered):
                     await purging.attest(agency, await agency.everything())
+                elif isinstance(item, Released | Drafted):
+                    await releasing.arrived(session, agency, item)
                 seen += 1
                 if seen == count:
                     return

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import away, output, witnessed, world
+from exchange.cli import away, held, output, witnessed, world
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.outboxing import warn
@@ -82,6 +82,7 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @_DRY
 @_QUEUE
 @_YES
+@held.OFFICER
 @click.option(
     "--witnessed",
     "witnessed_too",
@@ -99,13 +100,16 @@ def post(  # noqa: PLR0913  (one for each option)
     queue: bool,
     yes: bool,
     witnessed_too: bool,
+    officer: str | None,
 ) -> None:
     """Seal and post a draft, after showing exactly who will be able to read it.
 
-    While the node is away it is sealed and waits (exit code 7): `outbox send` sends it.
+    While the node is away it is sealed and waits (exit code 7): `outbox send` sends it. What
+    needs a release waits for that (exit code 7 as well): see `release list`.
     """
     sending = None if dry_run else yes
-    run(session, Wanted(_read(file), target, attach, sending, queue, witnessed_too))
+    wanted = Wanted(_read(file), target, attach, sending, queue, witnessed_too, officer=officer)
+    run(session, wanted)
 
 
 @click.command()
@@ -115,6 +119,7 @@ def post(  # noqa: PLR0913  (one for each option)
 @_DRY
 @_QUEUE
 @_YES
+@held.OFFICER
 @verb
 def reply(  # noqa: PLR0913  (one for each option)
     session: Session,
@@ -125,10 +130,11 @@ def reply(  # noqa: PLR0913  (one for each option)
     dry_run: bool,
     queue: bool,
     yes: bool,
+    officer: str | None,
 ) -> None:
     """Answer a bulletin with a draft: as `post --target ID`."""
     sending = None if dry_run else yes
-    run(session, Wanted(_read(file), target, attach, sending, queue))
+    run(session, Wanted(_read(file), target, attach, sending, queue, officer=officer))
 
 
 class Wanted(NamedTuple):
@@ -136,7 +142,7 @@ class Wanted(NamedTuple):
 
     ``sending`` is None where nothing is sent, and True where no question is asked; ``queue``
     has it wait in the outbox. ``witnessed`` waits for whoever vouches for its receipt. ``more``
-    is told in JSON beside the rest.
+    is told in JSON beside the rest; ``officer`` is who asks for a release, where it needs one.
     """
 
     draft: Draft
@@ -146,6 +152,7 @@ class Wanted(NamedTuple):
     queue: bool = False
     witnessed: bool = False
     more: Mapping[str, Any] = {}
+    officer: str | None = None
 
     def mark(self) -> str:
         """Return what tells it from everything else that is posted."""
@@ -228,6 +235,8 @@ async def _post(session: Session, wanted: Wanted) -> bool:
     async with session.context().agency() as agency:
         if wanted.sending is not None:
             taken = await _taken_up(session, agency, mark, wanted)
+            if taken is None:
+                taken = held.taken_up(session, agency, mark)
             if taken is not None:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None
@@ -239,16 +248,27 @@ async def _post(session: Session, wanted: Wanted) -> bool:
             if session.as_json:
                 output.show_json({"sent": False, **review})
             return True
-        if not wanted.sending:
-            confirm(session, "¿Enviar?", "Send?")
-        if wanted.queue or prepared.as_of_ms is not None:
-            identity = await agency.queue(prepared, mark, _teller(session))
-            if receipt := agency.world.outbox.receipt(identity):
-                return await _told_meanwhile(session, agency, mark, receipt, review)
-            why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
-            _tell_queued(session, agency, mark, None if wanted.queue else why, review)
-            return wanted.queue
-        return await _send(session, agency, prepared, mark, review, wait=wanted.witnessed)
+        return await _reviewed(session, agency, prepared, wanted, mark)
+
+
+async def _reviewed(
+    session: Session, agency: Agency, prepared: Prepared, wanted: Wanted, mark: str
+) -> bool:
+    """Ask, and have it go its way; return as ``_post``."""
+    review = {**_review(session, prepared), **wanted.more}
+    if prepared.releasers:
+        asked = held.Asked(mark, _teller(session), wanted.officer, bool(wanted.sending))
+        return await held.ask(session, agency, prepared, review, asked)
+    if not wanted.sending:
+        confirm(session, "¿Enviar?", "Send?")
+    if wanted.queue or prepared.as_of_ms is not None:
+        identity = await agency.queue(prepared, mark, _teller(session))
+        if receipt := agency.world.outbox.receipt(identity):
+            return await _told_meanwhile(session, agency, mark, receipt, review)
+        why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
+        _tell_queued(session, agency, mark, None if wanted.queue else why, review)
+        return wanted.queue
+    return await _send(session, agency, prepared, mark, review, wait=wanted.witnessed)
 
 
 async def _send(  # noqa: PLR0913  (what was reviewed, and how it is told)
@@ -423,6 +443,7 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             for each in prepared.files
         ],
         "warnings": _warnings(prepared.warnings),
+        **held.told(prepared),
     }
 
 
@@ -468,6 +489,7 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
         "key_until": "key until",
     }
     output.table(rows, spanish if session.lang == "es" else english)
+    held.show(session, prepared)
 
 
 def _show_files(session: Session, prepared: Prepared) -> None:

@@ -38,7 +38,7 @@ class Affected(msgspec.Struct, frozen=True):
 
     ``type`` is that of a bulletin, or says what of one it is: ``grant``, ``release``,
     ``acknowledgement``, ``confirmation``, ``consent``; then ``id`` is the bulletin's. Of a
-    ``request`` it is its own.
+    ``request``, ``draft``, ``invitation`` or ``verdict`` it is its own.
     ``subscription`` has none, and nobody to be told but its own endpoint's people.
     """
 
@@ -61,35 +61,44 @@ def of_entry(index: int, raw: bytes, lost: Lost) -> Affected | None:
     """
     try:
         entry = entries.decode(raw)
-        match entry.facts:
-            case entries.Accepted():
-                return _bulletin(index, entry.facts, entry.object, lost)
-            case entries.Granted():
-                return _grant(index, entry.facts, entry.object, lost)
-            case (
-                entries.Acknowledged()
-                | entries.Released()
-                | entries.Confirmed()
-                | entries.Consented()
-            ):
-                return _object(index, entry.facts, entry.object, lost)
-            case entries.Requested():
-                return _request(index, entry.facts, entry.object, lost)
-            case (
-                entries.Noticed()
-                | entries.PurgeOrdered()
-                | entries.Purged()
-                | entries.Refused()
-                | entries.Trust()
-                | entries.EpochOpened()
-                | entries.Checkpointed()
-                | entries.InboxHeads()
-            ):
-                # Of no endpoint's signing, or without what was signed.
-                return None
+        return _read(index, entry, lost)
     except Refusal:
         # Not an entry that this version reads: `audit verify` tells of those.
         return None
+
+
+def _read(index: int, entry: entries.Entry, lost: Lost) -> Affected | None:
+    found: Affected | None
+    match entry.facts:
+        case entries.Accepted():
+            found = _bulletin(index, entry.facts, entry.object, lost)
+        case entries.Granted():
+            found = _grant(index, entry.facts, entry.object, lost)
+        case (
+            entries.Acknowledged()
+            | entries.Released()
+            | entries.Confirmed()
+            | entries.Consented()
+        ):
+            found = _object(index, entry.facts, entry.object, lost)
+        case entries.Drafted():
+            found = _draft(index, entry.facts, entry.object, lost)
+        case entries.Requested() | entries.Invited() | entries.Decided():
+            found = _own(index, entry.facts, entry.object, lost)
+        case (
+            entries.Noticed()
+            | entries.PurgeOrdered()
+            | entries.Purged()
+            | entries.EnrolmentAsked()
+            | entries.Refused()
+            | entries.Trust()
+            | entries.EpochOpened()
+            | entries.Checkpointed()
+            | entries.InboxHeads()
+        ):
+            # Of no listed endpoint's signing, or without what was signed.
+            found = None
+    return found
 
 
 def _bulletin(
@@ -156,15 +165,37 @@ def _object(
     return Affected(index, made.of.id, kind, made.endpoint, ["signed-by"], sorted(told), None)
 
 
-def _request(
-    index: int, facts: entries.Requested, posted: bytes, lost: Lost
+def _draft(index: int, facts: entries.Drafted, posted: bytes, lost: Lost) -> Affected | None:
+    signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
+    draft = objects.decode_draft(signed.payload)
+    is_sealed = lost.kid in facts.wraps if lost.kid else lost.endpoint in draft.to
+    is_signed = _is_signed(signed, draft.endpoint, lost)
+    if not is_sealed and not is_signed:
+        return None
+    told = ({draft.endpoint} if is_sealed else set()) | (set(draft.to) if is_signed else set())
+    why, tell = _why(is_sealed=is_sealed, is_signed=is_signed), sorted(told - {lost.endpoint})
+    return Affected(index, draft.id, "draft", draft.endpoint, why, tell, draft.until)
+
+
+def _own(
+    index: int,
+    facts: entries.Requested | entries.Invited | entries.Decided,
+    posted: bytes,
+    lost: Lost,
 ) -> Affected | None:
     signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
-    made = objects.decode_request(signed.payload)
+    made: objects.Request | objects.Invitation | objects.Verdict
+    match facts:
+        case entries.Requested():
+            kind, made = "request", objects.decode_request(signed.payload)
+        case entries.Invited():
+            kind, made = "invitation", objects.decode_invitation(signed.payload)
+        case entries.Decided():
+            kind, made = "verdict", objects.decode_verdict(signed.payload)
     if not _is_signed(signed, made.endpoint, lost):
         return None
-    told = {each.endpoint for each in facts.owed} - {lost.endpoint}
-    return Affected(index, made.id, "request", made.endpoint, ["signed-by"], sorted(told), None)
+    told = {each.endpoint for each in entries.owed_by(facts)} - {lost.endpoint}
+    return Affected(index, made.id, kind, made.endpoint, ["signed-by"], sorted(told), None)
 
 
 def of_subscription(index: int, raw: bytes, lost: Lost) -> Affected | None:

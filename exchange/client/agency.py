@@ -35,6 +35,7 @@ from exchange.client import (
     story,
     witnessing,
 )
+from exchange.client.asking import Asking
 from exchange.client.attaching import untold
 from exchange.client.attachments import Attachments
 from exchange.client.bodies import Bodies
@@ -43,6 +44,7 @@ from exchange.client.held import Held
 from exchange.client.inbox import Inbox, Shown
 from exchange.client.posting import Meanwhile, Poster
 from exchange.client.proving import Prover
+from exchange.client.releasing import Releasing
 from exchange.client.transport import Profile, Transport, certificate_digest, is_away
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, Fault, Refusal
@@ -93,6 +95,8 @@ class Agency:
         # What is owed to this endpoint.
         self.inbox = Inbox(self, Held(world.cabinet, realm), self.bodies, self._ours)
         self._poster = Poster(self)
+        self.asking = Asking(self, self._poster)
+        self.releasing = Releasing(self, self._poster)
         self._heard = Heard(world.cabinet, realm)
 
     async def __aenter__(self) -> Self:
@@ -221,11 +225,13 @@ class Agency:
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
+                Or ``release-required``: ask for that first (``asking.ask``).
             Fault: ``outcome-unknown``, ``node-unreachable`` or any other that says nothing
                 final of these bytes (``too-many``, say): the envelope is kept, and ``resume``
                 posts the same bytes again. So too where the receipt does not hold. Or
                 ``mail-failed``: another command has been at the same one for long.
         """
+        compose.must_need_no_release(prepared)
         return await self._poster.post(prepared, mark, tell)
 
     async def queue(self, prepared: Prepared, mark: str = "", tell: Tell = untold) -> str:
@@ -233,6 +239,7 @@ class Agency:
 
         It is that of what another command kept under the same mark since ``begin``, if any.
         """
+        compose.must_need_no_release(prepared)
         try:
             await self._poster.seal(prepared, mark, tell)
         except Meanwhile as found:
@@ -344,13 +351,14 @@ class Agency:
     ) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
+        What was released meanwhile is posted now; what was declined ends (``asking.take_up``).
         Uploads go on from where they stand; ``tell`` is as for ``post``. ``trouble`` is called
         with the id of each that has no receipt after all, and why.
 
         Raises:
             Refusal, Fault: see ``resuming.resume``.
         """
-        return await self._poster.resume(tell, trouble)
+        return await self.asking.resume(tell, trouble)
 
     async def subscribe(self, feeds: Sequence[str]) -> Receipt:
         """Sign and post this endpoint's choice of feeds, in place of the one before."""

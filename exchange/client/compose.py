@@ -12,8 +12,8 @@ from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin import Indicator
-from exchange.model.header import Declaration, Header, TrustPoint
-from exchange.policy import choices, retention, rules
+from exchange.model.header import MAX_RECIPIENTS, Declaration, Header, TrustPoint
+from exchange.policy import choices, releasing, retention, rules
 from exchange.seal.close import UNSEALED, Closed, close_with_key
 from exchange.seal.suites import SUITES
 
@@ -60,6 +60,9 @@ class Prepared(msgspec.Struct, frozen=True):
 
     ``files`` travel with it; they are sealed when it is posted.
 
+    ``releasers`` are who of its own member can release it, where the arrangement asks for that:
+    then they are to be asked first.
+
     ``warnings`` is what looks odd in it, for its author to weigh before it is posted.
 
     ``as_of_ms`` is set where the node was away: readers and keys are those known at that time.
@@ -76,6 +79,7 @@ class Prepared(msgspec.Struct, frozen=True):
     objection: Refusal | None = None
     warnings: list[Indicator] = []
     as_of_ms: int | None = None
+    releasers: list[Reader] = []
 
 
 def prepare(  # noqa: PLR0913  (the world arrives as arguments)
@@ -120,7 +124,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     if target is not None and drafts.is_report(draft):
         draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
-    review = _Review(in_spite)
+    review, releasers = _Review(in_spite), list[Reader]()
     header = _header(draft, bulletin, standing, view, now)
     readers, left_out = _readers(draft, header, view, now, review)
     with review:
@@ -130,6 +134,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     with review:
         rules.decide("accept", header, view, now, released=None)
         retention.admit(header, view.agreed(), now)
+        releasers = _releasers(header, view, now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)
@@ -139,8 +144,50 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         *bulletins.indicators(bulletin, codes, now),
     ]
     return Prepared(
-        header, bulletin, readers, left_out, list(files), review.objection, warnings
+        header,
+        bulletin,
+        readers,
+        left_out,
+        list(files),
+        review.objection,
+        warnings,
+        releasers=releasers,
     )
+
+
+def must_need_no_release(prepared: Prepared) -> None:
+    """Hold what is about to be posted to its release: it is asked for first.
+
+    Raises:
+        Refusal: ``release-required``.
+    """
+    if prepared.releasers:
+        raise Refusal(Code.RELEASE_REQUIRED)
+
+
+def _releasers(header: Header, view: View, now: int) -> list[Reader]:
+    """Return who can release a bulletin, where it needs that: nobody's own, nobody suspended.
+
+    Raises:
+        Refusal: ``no-releaser``, naming one whose key is over, where there is one.
+    """
+    if not releasing.needs_release(header, view):
+        return []
+    found, unfit = [], ""
+    for name in sorted(view.endpoints):
+        # ``must_be_released`` of each alone: the node will ask the same of who released it.
+        try:
+            releasing.must_be_released(header, view, [name])
+        except Refusal:
+            continue
+        try:
+            found.append(reader(name, view, "releaser", SUITES[header.suite].wrap, now))
+        except Refusal:
+            unfit = name
+    if not found:
+        told = {"name": unfit} if unfit else {}
+        raise Refusal(Code.NO_RELEASER, "/post", **told)
+    return found[:MAX_RECIPIENTS]
 
 
 def _status(header: Header, view: View) -> Iterator[Indicator]:

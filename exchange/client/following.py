@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import reading
+from exchange.client import gapless, reading
 from exchange.client.answers import decoded
 from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import error_of, is_away
@@ -157,7 +157,7 @@ class Follower:
         page = await self._page(_PAGE, wait_s=0 if self._polls < 1 else WAIT_S)
         self._was_there = True
         if not page.items:
-            reading.must_be_all(place.expect, page.total)
+            gapless.must_be_all(place.expect, page.total)
         async with aclosing(self._taken([*page.ahead, *page.items])) as items:
             async for item in items:
                 yield item
@@ -219,7 +219,7 @@ class Follower:
                     async for item in items:
                         yield item
                 if come.total is not None:
-                    reading.must_be_all(self._place.expect, come.total)
+                    gapless.must_be_all(self._place.expect, come.total)
                     beats += 1
                     if beats > 1:
                         self._failed = 0
@@ -266,7 +266,7 @@ class Follower:
         items = reading.verify_all(
             in_place, agency.profile.endpoint, agency.trust, place.since_ms
         )
-        reading.must_be_gapless(items, place.expect, place.after)
+        gapless.must_be_gapless(items, place.expect, place.after)
         agency.inbox.held.take(in_place, reading.sound(items))
         verified = {item.index: item for item in items}
         for each in come:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.client import opening, purging, reading
+from exchange.client import gapless, opening, purging, reading
 from exchange.model import wire
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class Inbox:
         page = await self._agency.transport.get_as(
             wire.InboxPage, "/v1/inbox", after=held.cursor, limit=wire.MAX_PAGE, wait=0
         )
-        reading.must_be_gapless(page.items, count, held.cursor)
+        gapless.must_be_gapless(page.items, count, held.cursor)
         if not page.items:
-            reading.must_be_all(count, page.total)
+            gapless.must_be_all(count, page.total)
             return 0
         # The trust documents before it first: without them nothing that is held would verify.
         await self._agency.view()

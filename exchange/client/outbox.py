@@ -66,7 +66,7 @@ class Waiting(msgspec.Struct, frozen=True):
     @property
     def since_ms(self) -> int:
         """When it was sealed: its id says."""
-        return _made_ms(self.id)
+        return made_ms(self.id)
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class Outbox:
     """Sealed envelopes and their receipts, in an endpoint's cabinet."""
 
     def __init__(self, cabinet: Cabinet, box: str = "posted") -> None:
-        """Use these drawers: ``posted``, or ``acks``."""
+        """Use these drawers: ``posted``, ``acks`` or ``held``."""
         self._cabinet = cabinet
         self._box = box
 
@@ -102,6 +102,11 @@ class Outbox:
     def acks(self) -> Outbox:
         """The acknowledgements that this endpoint posts, kept likewise: they have no body."""
         return Outbox(self._cabinet, "acks")
+
+    @property
+    def held(self) -> Outbox:
+        """What waits for its release: sealed as the rest, and sent by nobody."""
+        return Outbox(self._cabinet, "held")
 
     # -- the way of an envelope ---------------------------------------------------------------
 
@@ -322,7 +327,7 @@ class Outbox:
             identity = self.led(mark)
             if identity is not None:
                 told = msgspec.json.encode(_Mark(identity, told=True))
-                until = _made_ms(identity) // 1000 + _FORGOTTEN_S
+                until = made_ms(identity) // 1000 + _FORGOTTEN_S
                 self._cabinet.put(self._of("mark"), mark, told, until)
 
     def led(self, mark: str) -> str | None:
@@ -347,8 +352,10 @@ class Outbox:
         for identity in named:
             self.attach(identity)
         for identity in [*(value.decode() for value in values), *named]:
+            if self._cabinet.has("held.sealed", identity):
+                continue
             is_kept = self._cabinet.has(self._of("sealed"), identity)
-            is_old = now_ms - _made_ms(identity) > _SEALING_MS
+            is_old = now_ms - made_ms(identity) > _SEALING_MS
             if not self._cabinet.has(self._of("waits"), identity) and (is_kept or is_old):
                 self._let_go(identity)
 
@@ -391,7 +398,7 @@ class Outbox:
             return 0
 
 
-def _made_ms(identity: str) -> int:
+def made_ms(identity: str) -> int:
     """Return the time in a UUIDv7 (RFC 9562, section 5.7); 0 of what is none."""
     try:
         return int(identity.replace("-", "")[:12], 16)

@@ -85,13 +85,17 @@ class Poster:
         return closed.envelope
 
     def _keep(self, identity: str, closed: Closed, mark: str, anew: bytes) -> None:
-        ours = self._agency.trust.newest.endpoints.get(self._profile.endpoint)
         with self._world.cabinet.change():
             other = self._world.outbox.led(mark) if mark in self._begun else None
             if other is not None and other != self._begun[mark]:
                 raise Meanwhile(other)
-            self._world.kept.keep(closed, self._agency.keys.openers, ours)
+            self.remember(closed)
             self._world.outbox.keep(identity, closed.envelope, mark, anew)
+
+    def remember(self, closed: Closed) -> None:
+        """Keep the content key of something, so that it can be granted later."""
+        ours = self._agency.trust.newest.endpoints.get(self._profile.endpoint)
+        self._world.kept.keep(closed, self._agency.keys.openers, ours)
 
     async def post(self, prepared: Prepared, mark: str, tell: Tell) -> Receipt:
         """Seal what was reviewed and keep it, upload what it names, and send it.
@@ -127,10 +131,15 @@ class Poster:
             return await self._send(box, identity, envelope)
 
     async def upload(self, envelope: Envelope, tell: Tell) -> None:
-        """Upload what a bulletin names; an acknowledgement or a grant names no attachments."""
+        """Upload what a bulletin or its draft names; nothing else names attachments."""
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+        header = None
         if signed.typ == headers.TYP:
-            await self._agency.attachments.upload(headers.decode(signed.payload), tell)
+            header = headers.decode(signed.payload)
+        elif signed.typ == objects.DRAFT_TYP:
+            header = self._agency.asking.header_of(objects.decode_draft(signed.payload).of)
+        if header is not None:
+            await self._agency.attachments.upload(header, tell)
 
     # -- sending ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 from exchange.client import bearing, bodies, granting, losses, story
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
+from exchange.client.pending import Waiting
 from exchange.client.reading import Delivered, PurgeOrdered
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Refusal
@@ -49,7 +50,8 @@ def purge(cabinet: Cabinet, now_ms: int) -> None:
     losses.age(cabinet, now)
     _check_days(cabinet, now)
     KeptKeys(cabinet).destroy_overdue(now)
-    if bodies.purge(cabinet, now) + box.purge(now):
+    over = box.held.purge(now) + Waiting(cabinet).purge(now)
+    if bodies.purge(cabinet, now) + box.purge(now) + over:
         cabinet.sweep()
     box.clear(now_ms)
 
@@ -122,6 +124,9 @@ def holds(order: PurgeOrdered, of: Taken, trust: TrustLog, now: int) -> bool:
         case "silence":
             least = _silence(order, of, trust)
             return least is not None and now >= of.taken + least
+        case "decided":
+            # Of a draft, which nobody keeps but the node.
+            return False
         case "header" | "rule":
             return False
 

@@ -6,7 +6,6 @@ never blocks what comes after it.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +16,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin.strangers import Unknown
 from exchange.model.identity import member_of
-from exchange.policy import releasing
+from exchange.policy import drafting, releasing
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         Notice,
         Release,
         Request,
+        SealedDraft,
     )
     from exchange.model.view import Standing, View
     from exchange.model.wire import InboxItem
@@ -112,6 +112,17 @@ class Released(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
+class Drafted(msgspec.Struct, frozen=True):
+    """A sealed draft that we are asked to release, or what became of one; not opened here."""
+
+    position: int
+    index: int
+    taken_ms: int
+    draft: SealedDraft
+    digest: str
+    ahead: bool = False
+
+
 class Noticed(msgspec.Struct, frozen=True):
     """What a node tells us of a bulletin."""
 
@@ -180,7 +191,7 @@ class Locked(msgspec.Struct, frozen=True):
     ahead: bool = False
 
 
-News = Granted | Released | Noticed | Confirmed | Consented | Requested | PurgeOrdered
+News = Granted | Released | Drafted | Noticed | Confirmed | Consented | Requested | PurgeOrdered
 Item = Delivered | Acked | News | Locked
 
 
@@ -211,7 +222,9 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -
         return Locked(item.position, item.index, refusal)
 
 
-def _item(item: InboxItem, entry: entries.Entry, endpoint: str, view: View) -> Item:
+def _item(  # noqa: C901  (one for each kind)
+    item: InboxItem, entry: entries.Entry, endpoint: str, view: View
+) -> Item:
     facts, raw = entry.facts, entry.object
     found: Item
     match facts:
@@ -223,6 +236,8 @@ def _item(item: InboxItem, entry: entries.Entry, endpoint: str, view: View) -> I
             found = _granted(item, facts, raw, endpoint, view)
         case entries.Released():
             found = _released(item, facts, raw, endpoint, view)
+        case entries.Drafted():
+            found = _drafted(item, facts, raw, endpoint, view)
         case entries.Noticed():
             found = _noticed(item, facts, raw, endpoint, view)
         case entries.Confirmed():
@@ -299,7 +314,14 @@ def _read(raw: bytes, typ: str, named: str) -> jws.Signed:
 
 
 def _must_be_signed(
-    said: Header | Acknowledgement | Grant | Release | Confirmation | Consent | Request,
+    said: Header
+    | Acknowledgement
+    | Grant
+    | Release
+    | SealedDraft
+    | Confirmation
+    | Consent
+    | Request,
     signed: jws.Signed,
     view: View,
     facts: _WithOwed,
@@ -315,6 +337,7 @@ _WithOwed = (
     | entries.Acknowledged
     | entries.Granted
     | entries.Released
+    | entries.Drafted
     | entries.Noticed
     | entries.Confirmed
     | entries.Consented
@@ -403,6 +426,16 @@ def _released(
     return Released(item.position, item.index, facts.taken_ms, release)
 
 
+def _drafted(
+    item: InboxItem, facts: entries.Drafted, raw: bytes, endpoint: str, view: View
+) -> Drafted:
+    signed = _read(raw, objects.DRAFT_TYP, facts.digest)
+    draft = objects.decode_draft(signed.payload)
+    drafting.may_submit(draft, _must_be_signed(draft, signed, view, facts), view)
+    _must_be_owed(item, facts, endpoint)
+    return Drafted(item.position, item.index, facts.taken_ms, draft, signed.digest)
+
+
 def _noticed(
     item: InboxItem, facts: entries.Noticed, raw: bytes, endpoint: str, view: View
 ) -> Noticed:
@@ -445,30 +478,3 @@ def _requested(
     _must_be_signed(request, signed, view, facts)
     _must_be_owed(item, facts, endpoint)
     return Requested(item.position, item.index, facts.taken_ms, request, signed.digest)
-
-
-def must_be_gapless(items: Sequence[Item | InboxItem], first: int | None, after: int) -> None:
-    """Hold an inbox page to its promise: positions count up by one, and indexes grow.
-
-    Raises:
-        Refusal: ``inbox-gap``: something was left out, or is not in its order.
-    """
-    indexes = [after, *(item.index for item in items)]
-    if any(one >= next_one for one, next_one in pairwise(indexes)):
-        raise Refusal(Code.INBOX_GAP, "/index", expected=after)
-    for place, item in enumerate(items):
-        expected = (items[0].position if first is None else first) + place
-        if item.position != expected:
-            raise Refusal(Code.INBOX_GAP, "/position", expected=expected, found=item.position)
-
-
-def must_be_all(had: int | None, total: int) -> None:
-    """Hold a node that has no more items for us to what it says itself that the inbox holds.
-
-    It may say less: another of its fronts may have told us more already.
-
-    Raises:
-        Refusal: ``item-withheld``: something owed was left out.
-    """
-    if had is not None and total > had:
-        raise Refusal(Code.ITEM_WITHHELD, "/total", expected=total, found=had)

@@ -145,4 +145,5 @@ def _named(signed: jws.Signed) -> set[str]:
         return {objects.decode_request(signed.payload).to}
     if signed.typ == objects.ACK_TYP:
         return {objects.decode_acknowledgement(signed.payload).of.endpoint}
-    return set()
+    is_draft = signed.typ == objects.DRAFT_TYP
+    return set(objects.decode_draft(signed.payload).to) if is_draft else set()

@@ -19,6 +19,7 @@ _KINDS: dict[str, type[Facts]] = {
     objects.ACK_TYP: entries.Acknowledged,
     objects.GRANT_TYP: entries.Granted,
     objects.RELEASE_TYP: entries.Released,
+    objects.DRAFT_TYP: entries.Drafted,
     objects.CONFIRMATION_TYP: entries.Confirmed,
     objects.CONSENT_TYP: entries.Consented,
     objects.REQUEST_TYP: entries.Requested,
@@ -75,6 +76,10 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
         case entries.Accepted():
             header = headers.decode(signed.payload)
             _must(facts.blobs == [header.body, *header.attachments], "/facts/blobs")
+        case entries.Drafted():
+            draft = objects.decode_draft(signed.payload)
+            bodies = [] if draft.body is None else [draft.body]
+            _must(facts.blobs == [*bodies, *draft.attachments], "/facts/blobs")
         case entries.Granted():
             _must(facts.wrap == objects.decode_grant(signed.payload).wrap, "/facts/wrap")
         case entries.Trust():

@@ -46,14 +46,25 @@ def unseal(
         opened = open_body(item.header, body, ours.openers, granted)
         _check_wraps(item, body, ours.trust)
         item = msgspec.structs.replace(item, opened=opened)
-        bulletin, unknown = _read_text(opened.text, ours.codes, item.header.schema)
-        check_repeated(item.header, bulletin)
-        _check_target(item.header, bulletin, ours.held)
-        marking, issued = item.header.marking, item.header.issued
-        bulletins.check_audience(bulletin, marking, issued, unknown=unknown)
+        bulletin, unknown = read_text(item.header, opened.text, ours.codes, ours.held)
     except Refusal as refusal:
         return msgspec.structs.replace(item, locked=refusal)
     return msgspec.structs.replace(item, bulletin=bulletin, not_understood=unknown)
+
+
+def read_text(
+    header: Header, text: bytes, codes: Codes, held: Mapping[str, Header]
+) -> tuple[AnyBulletin, list[Unknown]]:
+    """Return a bulletin as its header says it is, and what of it is not known here.
+
+    Raises:
+        Refusal: it is no bulletin, or another than its header says.
+    """
+    bulletin, unknown = _read_text(text, codes, header.schema)
+    check_repeated(header, bulletin)
+    _check_target(header, bulletin, held)
+    bulletins.check_audience(bulletin, header.marking, header.issued, unknown=unknown)
+    return bulletin, unknown
 
 
 def _read_text(text: bytes, codes: Codes, schema: str) -> tuple[AnyBulletin, list[Unknown]]:

@@ -54,6 +54,11 @@ class World(msgspec.Struct, frozen=True):
         return Outbox(self.cabinet)
 
     @property
+    def held(self) -> Outbox:
+        """What is sealed and waits for its release; nothing of it is sent."""
+        return self.outbox.held
+
+    @property
     def kept(self) -> KeptKeys:
         """The content keys of what was posted."""
         return KeptKeys(self.cabinet)

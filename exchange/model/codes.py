@@ -99,6 +99,7 @@ SPOKEN = (
     "indicators",
     "measures",
     "phrases",
+    "release-states",
     "request-states",
     "trace-reasons",
     "trace-steps",

@@ -120,6 +120,20 @@ class Released(_Facts, frozen=True, tag="released"):
     owed: list[Owed]
 
 
+class Drafted(_Facts, frozen=True, tag="drafted"):
+    """A sealed draft, owed to whom it is sealed to; or that one is declined or withdrawn.
+
+    ``of`` is then the entry in which it was asked for. ``blobs`` are its sealed body and the
+    attachments; a withdrawal has none. Also owed to the other releasers, and to the author.
+    """
+
+    digest: Digest
+    of: Count | None
+    blobs: list[Blob]
+    wraps: list[Digest]
+    owed: list[Owed]
+
+
 class Noticed(_Facts, frozen=True, tag="notice"):
     """What this node signed about a bulletin: news, owed to whom it concerns."""
 
@@ -180,8 +194,9 @@ class Decided(_Facts, frozen=True, tag="decided"):
 
 
 # Why something is purged: its header's time is over; that which a rule of the arrangement
-# gives; its originator did not answer a review; or withdrew it to be destroyed.
-Cause = Literal["header", "rule", "silence", "cancelled"]
+# gives; its originator did not answer a review; or withdrew it to be destroyed. Of a sealed
+# draft: it was released and posted, declined, or withdrawn.
+Cause = Literal["header", "rule", "silence", "cancelled", "decided"]
 
 
 class PurgeOrdered(_Facts, frozen=True, tag="purge-ordered"):
@@ -273,6 +288,7 @@ Facts = (
     | Acknowledged
     | Granted
     | Released
+    | Drafted
     | Noticed
     | Confirmed
     | Consented
@@ -326,7 +342,7 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
     match facts:
         case Accepted() | Acknowledged() | Granted() | Released() | Noticed():
             return tuple(facts.owed)
-        case Confirmed() | Consented() | Requested() | PurgeOrdered():
+        case Confirmed() | Consented() | Requested() | PurgeOrdered() | Drafted():
             return tuple(facts.owed)
         case Trust():
             return (Owed(TRUST_INBOX, facts.position),)
@@ -334,6 +350,11 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
             return ()
         case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
             return ()
+
+
+def attached_in(facts: Facts) -> list[Blob]:
+    """Return the attachments that an entry names."""
+    return facts.blobs[1:] if isinstance(facts, Accepted | Drafted) else []
 
 
 def encode(facts: Facts, signed: bytes = b"") -> bytes:

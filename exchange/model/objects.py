@@ -1,7 +1,7 @@
 """The small signed objects beside the header, each with its closed payload.
 
-By endpoints: acknowledgement, grant, consent, request, release, confirmation, subscription,
-session, enrolment, invitation, verdict.
+By endpoints: acknowledgement, grant, consent, request, release, sealed draft, confirmation,
+subscription, session, enrolment, invitation, verdict.
 By nodes: receipt, notice.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import codec
-from exchange.model.header import Blob
+from exchange.model.header import MAX_ATTACHMENTS, MAX_RECIPIENTS, Blob
 from exchange.model.identity import (
     Count,
     Digest,
@@ -31,6 +31,7 @@ from exchange.model.trust import EndpointKey
 ACK_TYP = "xb-ack+jws"
 GRANT_TYP = "xb-grant+jws"
 RELEASE_TYP = "xb-release+jws"
+DRAFT_TYP = "xb-draft+jws"
 CONFIRMATION_TYP = "xb-confirm+jws"
 CONSENT_TYP = "xb-consent+jws"
 REQUEST_TYP = "xb-request+jws"
@@ -110,6 +111,34 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: MemberId
     endpoint: EndpointId
     of: Subject
+    at: Seconds
+    officer: Officer | None
+
+
+# An author asks for a release; a releaser says no; an author takes it back.
+DraftStep = Literal["asked", "declined", "withdrawn"]
+
+
+class SealedDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bulletin on its way to its release, within its member and under an id of its own.
+
+    ``of`` is the digest of the header that is to be released; what that says, its id too, is
+    sealed. ``to`` are the releasers, or of what was declined its author. ``body`` is sealed to
+    them: the bulletin, or why it was declined; null where it was withdrawn. ``attachments`` are
+    the bulletin's. ``until``: then the node is to have none of it any more.
+    """
+
+    v: Literal["xb1"]
+    suite: SuiteId
+    id: Uuid7
+    origin: MemberId
+    endpoint: EndpointId
+    step: DraftStep
+    of: Digest
+    to: Annotated[list[EndpointId], msgspec.Meta(min_length=1, max_length=MAX_RECIPIENTS)]
+    body: Blob | None
+    attachments: Annotated[list[Blob], msgspec.Meta(max_length=MAX_ATTACHMENTS)]
+    until: Seconds
     at: Seconds
     officer: Officer | None
 
@@ -307,6 +336,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _ACKNOWLEDGEMENT = msgspec.json.Decoder(Acknowledgement)
 _GRANT = msgspec.json.Decoder(Grant)
 _RELEASE = msgspec.json.Decoder(Release)
+_DRAFT = msgspec.json.Decoder(SealedDraft)
 _CONFIRMATION = msgspec.json.Decoder(Confirmation)
 _CONSENT = msgspec.json.Decoder(Consent)
 _REQUEST = msgspec.json.Decoder(Request)
@@ -332,6 +362,19 @@ def decode_grant(payload: bytes) -> Grant:
 def decode_release(payload: bytes) -> Release:
     """Decode a release's payload, or refuse it."""
     return codec.decode_closed(payload, _RELEASE, lambda _: 8 + 3)
+
+
+def decode_draft(payload: bytes) -> SealedDraft:
+    """Decode a sealed draft's payload, or refuse it: each step has its own members."""
+    draft = codec.decode_closed(
+        payload, _DRAFT, lambda d: 13 + 2 * (len(d.attachments) + (d.body is not None))
+    )
+    codec.must_be_set(draft.to, "/to")
+    if (draft.body is None) != (draft.step == "withdrawn"):
+        raise Refusal(Code.WRONG_VALUE, "/body", found=draft.step)
+    if draft.attachments and draft.step != "asked":
+        raise Refusal(Code.WRONG_VALUE, "/attachments", found=draft.step)
+    return draft
 
 
 def decode_confirmation(payload: bytes) -> Confirmation:

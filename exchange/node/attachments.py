@@ -8,7 +8,7 @@ and may leave a kept file that no entry names.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -23,8 +23,17 @@ if TYPE_CHECKING:
     from exchange.model.header import Blob
     from exchange.node.ports import Blobs
 
-# One poster's blobs that entries of a group name.
-Named = list[tuple[str, list["Blob"]]]
+
+class Naming(NamedTuple):
+    """One poster's blobs that an entry names; and whether it needs its uploads no more."""
+
+    caller: str
+    blobs: list[Blob]
+    is_last: bool
+
+
+# Of all entries of a group.
+Named = list[Naming]
 
 _log = structlog.get_logger("exchange.node")
 
@@ -41,8 +50,10 @@ def named(settled: Iterable[tuple[str, settle.Settled]], ledger: settle.Ledger) 
     for caller, result in settled:
         if isinstance(result, settle.Recorded) and result.is_new:
             facts = ledger.records[result.index - ledger.first].facts
-            if isinstance(facts, entries.Accepted) and len(facts.blobs) > 1:
-                found.append((caller, facts.blobs[1:]))
+            if blobs := entries.attached_in(facts):
+                # What a draft names, its bulletin is to find again.
+                is_last = isinstance(facts, entries.Accepted)
+                found.append(Naming(caller, blobs, is_last))
     return found
 
 
@@ -55,7 +66,7 @@ async def keep(blobs: Blobs, found: Named) -> tuple[set[str], Fault | None]:
     """
     failed: set[str] = set()
     why: Fault | None = None
-    for caller, each in found:
+    for caller, each, _ in found:
         try:
             await blobs.keep(caller, each)
         except Fault as fault:
@@ -66,8 +77,8 @@ async def keep(blobs: Blobs, found: Named) -> tuple[set[str], Fault | None]:
 
 async def let_go(blobs: Blobs, found: Named) -> None:
     """Free their posters' room for other uploads; what fails here expires by itself."""
-    for caller, each in found:
-        for blob in each:
+    for caller, each, is_last in found:
+        for blob in each if is_last else ():
             with suppress(Fault):
                 await blobs.discard(caller, blob)
 

@@ -15,12 +15,13 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.identity import member_of
-from exchange.policy import rules
+from exchange.policy import drafting, rules
 from exchange.seal import jws
 
 if TYPE_CHECKING:
     from exchange.model.entry import Entry
     from exchange.model.header import Blob, Header
+    from exchange.model.objects import SealedDraft
     from exchange.model.view import View
     from exchange.node.ports import Row, Store
 
@@ -58,10 +59,30 @@ class Owed(NamedTuple):
         )
 
 
+class OwedDraft(NamedTuple):
+    """A sealed draft that one endpoint is owed, by its digest."""
+
+    endpoint: str
+    draft: SealedDraft
+    of: str
+
+    async def of_now(self, store: Store) -> OwedDraft:  # noqa: ARG002  (as ``Owed`` is asked)
+        """Return the same: nothing that is said later changes it."""
+        return self
+
+    def must_be_shown(self, view: View, now: int) -> None:  # noqa: ARG002  (as ``Owed`` is asked)
+        """Decide whether its endpoint is to be shown it, now.
+
+        Raises:
+            Refusal: see ``policy.drafting``.
+        """
+        drafting.must_be_shown(self.draft, self.endpoint, view)
+
+
 class Named(NamedTuple):
     """What an entry names: digests of what lies in the journal's file, and attachments."""
 
-    owed: Owed
+    owed: Owed | OwedDraft
     kept: frozenset[str]
     attached: frozenset[Blob]
 
@@ -84,6 +105,8 @@ async def blobs(store: Store, endpoint: str, index: int) -> Named | None:
         return None
     if isinstance(entry.facts, entries.Accepted):
         return _named(entry.facts, Owed(endpoint, _header(entry), entry.facts.digest))
+    if isinstance(entry.facts, entries.Drafted):
+        return _named_by_draft(entry, entry.facts, endpoint)
     given = await granted(store, endpoint, index)
     if given is None:
         return None
@@ -133,6 +156,14 @@ async def granted(store: Store, endpoint: str, index: int) -> Granted | None:
 
 def _header(entry: Entry) -> Header:
     return headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+
+
+def _named_by_draft(entry: Entry, facts: entries.Drafted, endpoint: str) -> Named:
+    signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
+    draft = objects.decode_draft(signed.payload)
+    kept = frozenset([draft.body.digest] if draft.body else [])
+    owed = OwedDraft(endpoint, draft, facts.digest)
+    return Named(owed, kept, frozenset(draft.attachments))
 
 
 def _named(facts: entries.Accepted, owed: Owed) -> Named:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import structlog
 
 from exchange.broker import due, holding, keys, retaining
 from exchange.broker.due import FIRST
+from exchange.broker.releasing import Submission
 from exchange.broker.settle import Found
 from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import entry as entries
@@ -26,7 +27,7 @@ from exchange.node import shipping
 from exchange.seal import notices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from exchange.broker.due import Due
     from exchange.broker.holding import Find, Target
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from exchange.node.settings import Settings
     from exchange.node.shipping import Shipper
     from exchange.node.writer import Writer
+
+T = TypeVar("T")
 
 # In one step: orders; bytes of bodies that are overwritten in one commit, beside which others'
 # arrivals wait; reviews, each of which is signed; and orders that are carried out.
@@ -102,13 +105,13 @@ class Retainer:
     # -- ordering -----------------------------------------------------------------------------
 
     async def _order(self, what: int) -> None:
-        targets: list[tuple[Due, Target]] = []
+        targets: list[tuple[Due, Target | Submission]] = []
         size = 0
         for row in await self._due(what, MOST_ORDERS):
-            target = await self._readable(row)
+            target = await self._readable(row, self._doomed)
             if target is None:
                 continue
-            size += target.header.body.size
+            size += _size(target)
             if targets and size > MOST_BYTES:
                 self._tried[what] = targets[-1][0].place
                 break
@@ -127,13 +130,19 @@ class Retainer:
         if count := sum(index is not None for index in made):
             _log.info("purge-ordered", count=count)
 
-    async def _readable(self, row: Due) -> Target | None:
+    async def _readable(self, row: Due, read: Callable[[int], Awaitable[T]]) -> T | None:
         """Return what a row is about; None where that cannot be read: others do not wait."""
         try:
-            return await self._target(row.index)
+            return await read(row.index)
         except ExchangeError as error:
             _log.error("retention", code=error.code.value, entry=row.index)
             return None
+
+    async def _doomed(self, index: int) -> Target | Submission:
+        target = retaining.of(Found(index, await self._entry(index)))
+        if target is None:
+            raise Fault(Code.STORE_FAILED, reason="no bulletin is due", found=index)
+        return target
 
     async def _target(self, index: int) -> Target:
         target = holding.read(Found(index, await self._entry(index)))
@@ -151,7 +160,7 @@ class Retainer:
 
     async def _review(self, rows: Sequence[Due]) -> None:
         for row in rows:
-            target = await self._readable(row)
+            target = await self._readable(row, self._target)
             if target is None:
                 continue
             raw = await asyncio.to_thread(self._notice, row, target)
@@ -227,7 +236,7 @@ class Retainer:
         if not isinstance(facts, entries.PurgeOrdered):
             raise Fault(Code.STORE_FAILED, reason="no order is due", found=index)
         granted = [Found(each, await self._entry(each)) for each in facts.grants]
-        doomed = retaining.doomed(await self._target(facts.of), granted)
+        doomed = retaining.doomed(await self._doomed(facts.of), granted)
         return _Ordered(index, (facts.of, *facts.grants), doomed)
 
     async def _without_attached(self, index: int) -> _Ordered | None:
@@ -249,5 +258,12 @@ class Retainer:
                     await self._blobs.purge(digest)
 
 
-def _ordered(row: Due, target: Target, ledger: Ledger, find: Find) -> int | None:
+def _size(target: Target | Submission) -> int:
+    """Return how many bytes are to be overwritten."""
+    if isinstance(target, Submission):
+        return target.draft.body.size if target.draft.body else 0
+    return target.header.body.size
+
+
+def _ordered(row: Due, target: Target | Submission, ledger: Ledger, find: Find) -> int | None:
     return retaining.order(ledger, row, target, find)

@@ -186,7 +186,7 @@ def _counted(groups: Iterator[Shipped]) -> int:
 def named(entry: bytes) -> list[Blob]:
     """Return what lies beside an entry: a body, a wrapped key, a document, or nothing."""
     match entries.decode(entry).facts:
-        case entries.Accepted(blobs=blobs):
+        case entries.Accepted(blobs=blobs) | entries.Drafted(blobs=blobs):
             return blobs[:1]
         case entries.Granted(wrap=blob) | entries.Trust(document=blob):
             return [blob]

@@ -9,21 +9,21 @@ from exchange.errors import Code, Refusal
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from exchange.model.header import Blob, Header
+    from exchange.model.header import Blob
     from exchange.model.view import Standing
 
 
-def attached(header: Header, held: Collection[Blob]) -> None:
+def attached(named: Sequence[Blob], held: Collection[Blob]) -> None:
     """Hold a header to what its author uploaded: each attachment is here, whole and verified.
 
     Args:
-        header: verified.
-        held: which of its attachments are here, by digest and size: a fact from outside.
+        named: its attachments, or those of a sealed draft.
+        held: which of them are here, by digest and size: a fact from outside.
 
     Raises:
         Refusal: ``missing-blob``, naming the first that is not.
     """
-    for place, blob in enumerate(header.attachments):
+    for place, blob in enumerate(named):
         if blob not in held:
             raise Refusal(Code.MISSING_BLOB, f"/attachments/{place}", digest=blob.digest)
 

@@ -16,6 +16,7 @@ from exchange.seal.suites import SUITES, suite_of_wrap
 if TYPE_CHECKING:
     from exchange.model.header import Header
     from exchange.model.identity import SuiteId
+    from exchange.model.objects import SealedDraft
     from exchange.seal.suites import Suite
 
 MAX_BODY_BYTES = 512 * 1024
@@ -76,6 +77,12 @@ def context(header: Header) -> bytes:
         header.endpoint,
         header.commit,
     )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def draft_context(draft: SealedDraft) -> bytes:
+    """Return what binds a sealed draft's ciphertext to it, and to the header that it is of."""
+    lines = ("xb1-draft", draft.suite, draft.id, draft.origin, draft.endpoint, draft.of)
     return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -11,13 +11,16 @@ from exchange.errors import Code, Refusal
 from exchange.model import codec
 from exchange.model.header import TYP, Blob, Header
 from exchange.model.identity import digest
+from exchange.model.objects import DRAFT_TYP
 from exchange.seal import body, jws
 from exchange.seal.suites import SUITES, wrap_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.model.identity import Jwk
+    from exchange.model.identity import Jwk, SuiteId
+    from exchange.model.objects import SealedDraft
+    from exchange.seal.suites import Suite
 
 # Padding hides how long a text is: sizes double from 1 KiB.
 _SMALLEST_BUCKET = 1024
@@ -52,11 +55,15 @@ def pad(text: bytes) -> bytes:
 
 
 class Closed(NamedTuple):
-    """An envelope, its header and its content key: for who may grant it to others later."""
+    """An envelope and its header; its content key, for who may grant it to others later.
+
+    With ``salt`` its author can show the text to be what the header commits to.
+    """
 
     envelope: Envelope
     header: Header
     key: bytes
+    salt: bytes
 
 
 def close(
@@ -98,10 +105,37 @@ def close_with_key(
     salt, padded = randomness(body.SALT_BYTES), pad(text)
     header = msgspec.structs.replace(header, commit=body.commitment(salt, padded, header.suite))
     key = randomness(_KEY_BYTES)
-    sealed = _encrypt(salt + padded, key, recipients, header, randomness(12))
+    ctx = body.context(header)
+    sealed = _encrypt(salt + padded, key, recipients, (ctx, header.suite), randomness(12))
     header = msgspec.structs.replace(header, body=Blob(digest(sealed), len(sealed)))
     signed = jws.sign(msgspec.json.encode(header), TYP, [signer])
-    return Closed(Envelope(signed, sealed), header, key)
+    return Closed(Envelope(signed, sealed), header, key, salt)
+
+
+def close_draft(
+    text: bytes,
+    draft: SealedDraft,
+    recipients: Sequence[Jwk],
+    signer: jws.Signer,
+    randomness: Callable[[int], bytes],
+) -> Envelope:
+    """Seal what a draft is about to those in its ``to``, and sign it.
+
+    Args:
+        text: what they are to read.
+        draft: what shall be signed; its ``body`` is filled in here.
+        recipients: one encryption key for each endpoint in ``draft.to``, in that order.
+        signer: of who sends it.
+        randomness: returns that many unpredictable bytes.
+
+    Raises:
+        Refusal: ``oversized``: the text is too long.
+    """
+    padded, key = pad(text), randomness(_KEY_BYTES)
+    bound_to = (body.draft_context(draft), draft.suite)
+    sealed = _encrypt(padded, key, recipients, bound_to, randomness(12))
+    draft = msgspec.structs.replace(draft, body=Blob(digest(sealed), len(sealed)))
+    return Envelope(jws.sign(msgspec.json.encode(draft), DRAFT_TYP, [signer]), sealed)
 
 
 def wrap(key: bytes, header: Header, jwk: Jwk) -> body.Wrap:
@@ -112,20 +146,28 @@ def wrap(key: bytes, header: Header, jwk: Jwk) -> body.Wrap:
         header: with the commit of what the key seals.
         jwk: the recipient's encryption key, of the header's suite.
     """
-    suite = SUITES[header.suite]
+    return _wrap(key, body.context(header), SUITES[header.suite], jwk)
+
+
+def _wrap(key: bytes, ctx: bytes, suite: Suite, jwk: Jwk) -> body.Wrap:
     if jwk.alg != suite.wrap:
         message = f"{suite.id} wraps to keys of {suite.wrap}"
         raise ValueError(message)
-    info = body.wrap_info(body.context(header), suite.id)
+    info = body.wrap_info(ctx, suite.id)
     wrapped, split = suite.hpke.encrypt(key, wrap_key(jwk), info), suite.kem.enc_length()
     to = body.WrapHeader(alg=suite.wrap, kid=jwk.kid, ek=codec.b64(wrapped[:split]))
     return body.Wrap(to, codec.b64(wrapped[split:]))
 
 
 def _encrypt(
-    plaintext: bytes, key: bytes, recipients: Sequence[Jwk], header: Header, iv: bytes
+    plaintext: bytes,
+    key: bytes,
+    recipients: Sequence[Jwk],
+    bound_to: tuple[bytes, SuiteId],
+    iv: bytes,
 ) -> bytes:
-    aad = codec.b64(body.context(header))
+    ctx, suite = bound_to
+    aad = codec.b64(ctx)
     sealed = AESGCM(key).encrypt(iv, plaintext, f"{body.PROTECTED}.{aad}".encode())
     return msgspec.json.encode(
         body.Jwe(
@@ -134,6 +176,6 @@ def _encrypt(
             iv=codec.b64(iv),
             ciphertext=codec.b64(sealed[:-16]),
             tag=codec.b64(sealed[-16:]),
-            recipients=[wrap(key, header, jwk) for jwk in recipients],
+            recipients=[_wrap(key, ctx, SUITES[suite], jwk) for jwk in recipients],
         )
     )

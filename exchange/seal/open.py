@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.model.header import Header
-    from exchange.model.objects import Grant
+    from exchange.model.objects import Grant, SealedDraft
     from exchange.seal.software import SecretKey
 
 
@@ -166,6 +166,28 @@ def open_body(
     opened = Opened(plaintext[: body.SALT_BYTES], plaintext[body.SALT_BYTES :])
     check_evidence(header, opened)
     return opened
+
+
+def open_draft(draft: SealedDraft, raw: bytes, openers: Sequence[Unwrapper]) -> bytes:
+    """Decrypt what a sealed draft is about, for one that it is sealed to.
+
+    Args:
+        draft: verified; with a body.
+        raw: that body's bytes, as received.
+        openers: the reader's keys, present and past.
+
+    Raises:
+        Refusal: as ``open_body``; what it is held to then is for the reader to check.
+    """
+    if draft.body is None or len(raw) != draft.body.size:
+        raise Refusal(Code.SIZE_MISMATCH, "/body/size")
+    if digest(raw) != draft.body.digest:
+        raise Refusal(Code.DIGEST_MISMATCH, "/body/digest")
+    jwe, ctx = body.parse(raw, draft.suite), body.draft_context(draft)
+    if codec.unb64(jwe.aad) != ctx:
+        raise Refusal(Code.CONTEXT_MISMATCH, "/body/aad")
+    key = content_key(jwe.recipients, body.wrap_info(ctx, draft.suite), openers)
+    return _decrypt(jwe, key).rstrip(b" ")
 
 
 def check_evidence(header: Header, opened: Opened) -> None:

@@ -17,6 +17,7 @@ DOCUMENTS: dict[str, tuple[type, str]] = {
     "acknowledgement": (objects.Acknowledgement, "Acknowledgement / Acuse"),
     "grant": (objects.Grant, "Grant / Concesión"),
     "release": (objects.Release, "Release / Autorización de salida"),
+    "draft": (objects.SealedDraft, "Sealed draft / Borrador sellado"),
     "confirmation": (objects.Confirmation, "Confirmation / Confirmación"),
     "consent": (objects.Consent, "Consent / Consentimiento"),
     "request": (objects.Request, "Request for a grant / Solicitud de concesión"),

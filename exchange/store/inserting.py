@@ -210,7 +210,7 @@ def _blobs(connection: sqlite3.Connection, batch: ports.Batch) -> None:
     counted = selecting.counted(connection, list(bodies))
     if new != len(blobs) or counted:
         _count(connection, bodies, newest, counted)
-    for digest, times in Counter(rules.attached_in(batch)).items():
+    for digest, times in Counter(rules.attached_by(batch)).items():
         # The same bytes may be a body that was named once, which is not counted yet.
         _name(connection, [(digest, times + selecting.has_blob(connection, digest), times)])
 

@@ -10,7 +10,7 @@ from exchange.broker.pressing import RANKS
 from exchange.broker.settle import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES
-from exchange.model.entry import Accepted, decode, kind_of
+from exchange.model.entry import attached_in, decode, kind_of
 from exchange.node import ports
 from exchange.store import rules
 
@@ -116,8 +116,7 @@ class MemoryStore:
         for gone in record.undue:
             kept.due.pop(gone, None)
         kept.due.update({(row.index, row.what): row for row in record.due})
-        if isinstance(record.facts, Accepted):
-            kept.live.update(blob.digest for blob in record.facts.blobs[1:])
+        kept.live.update(blob.digest for blob in attached_in(record.facts))
         if record.blob is not None:
             kept.live[record.blob[0].digest] += 1
         for digest in record.gone:

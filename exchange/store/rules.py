@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from exchange.journal.tiles import MAX_LEVEL, TILE_WIDTH
 from exchange.journal.tree import HASH_BYTES
-from exchange.model.entry import Accepted
+from exchange.model.entry import attached_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,14 +112,9 @@ def blobs_of(batch: Batch) -> list[tuple[str, bytes]]:
     return [(each.blob[0].digest, each.blob[1]) for each in batch.records if each.blob]
 
 
-def attached_in(batch: Batch) -> list[str]:
+def attached_by(batch: Batch) -> list[str]:
     """Return the attachments that a batch names, each as often as it does."""
-    return [
-        blob.digest
-        for each in batch.records
-        if isinstance(each.facts, Accepted)
-        for blob in each.facts.blobs[1:]
-    ]
+    return [blob.digest for each in batch.records for blob in attached_in(each.facts)]
 
 
 def urgent_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int]]:

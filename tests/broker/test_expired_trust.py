@@ -20,6 +20,7 @@ from tests.builders import (
     suspended,
     world,
 )
+from tests.drafted import drafted
 from tests.vectors.listing import expiring
 
 WORLD = world()
@@ -58,7 +59,7 @@ def test_bulletin_is_refused_from_the_second_in_which_a_role_runs_out(nation, to
     assert told(posted(made, first)) == (Code.TRUST_EXPIRED, at, nation)
 
 
-def test_grant_and_release_are_refused_as_a_bulletin_is():
+def test_grant_release_and_draft_are_refused_as_a_bulletin_is():
     closed = WORLD.closed()
     for nation, at in (("pa", "/endpoint"), ("us", "/to")):
         made = book(nation)
@@ -68,6 +69,9 @@ def test_grant_and_release_are_refused_as_a_bulletin_is():
     made = book("pa")
     release = WORLD.arrival(WORLD.release(closed.envelope, at=THEN), OPS, at=THEN)
     assert told(posted(made, release)) == (Code.TRUST_EXPIRED, "/endpoint", "pa")
+    draft = drafted(WORLD, closed.envelope, at=THEN, until=THEN + 1)
+    asked = WORLD.arrival(draft, OPS, at=THEN)
+    assert told(posted(made, asked)) == (Code.TRUST_EXPIRED, "/endpoint", "pa")
 
 
 def cancelling(of, **changes):

@@ -69,6 +69,7 @@ READ: dict[str, tuple[Callable[[], Any], Callable[[bytes], Any]]] = {
     ),
     "grant": (lambda: payload("grant.json"), objects.decode_grant),
     "release": (lambda: payload("release.json"), objects.decode_release),
+    "draft": (lambda: payload("draft.json"), objects.decode_draft),
     "confirmation": (lambda: payload("confirmation.json"), objects.decode_confirmation),
     "consent": (lambda: payload("consent.json"), objects.decode_consent),
     "request": (lambda: payload("request.json"), objects.decode_request),
@@ -102,6 +103,7 @@ READ: dict[str, tuple[Callable[[], Any], Callable[[bytes], Any]]] = {
 # What a schema cannot say: which members belong to which news, and one spelling of a set.
 LISTED = {
     "notice": {"/about", "/recipient", "/code"},
+    "draft": {"/step", "/body"},
     "request": {"/step", "/of", "/feed", "/since", "/bulletin", "/reason"},
 }
 # Which lengths and algorithms belong together is the suite's, and base64 has its own rules.

@@ -33,6 +33,7 @@ from tests.vectors import (
     confirming,
     consenting,
     deciding,
+    drafting,
     granting,
     inviting,
     listing,
@@ -140,14 +141,14 @@ def write(path: Path, told: object) -> None:
 def cases() -> Iterable[tuple[str, Case]]:
     accepted = [deciding.ACCEPT, granting.ACCEPT, confirming.ACCEPT, retaining.ACCEPT]
     accepted += [listing.ACCEPT, consenting.ACCEPT, requesting.ACCEPT, releasing.ACCEPT]
-    accepted += [inviting.ACCEPT]
+    accepted += [inviting.ACCEPT, drafting.ACCEPT]
     for case in chain(*accepted):
         yield "accept", case
     tables = [reading.READING, checking.SUITE, checking.KEYS, checking.BODY]
     tables += [deciding.POLICY, deciding.ORDER, trusting.TRUST, suiting.SPECIAL["xb1-h"]]
     tables += [granting.GRANTS, granting.RELEASES, listing.LISTING]
     tables += [confirming.CONFIRMATIONS, retaining.REFUSE, consenting.REFUSE]
-    tables += [requesting.REQUESTS, releasing.REFUSE, inviting.REFUSE]
+    tables += [requesting.REQUESTS, releasing.REFUSE, inviting.REFUSE, drafting.REFUSE]
     for table in tables:
         for case in table:
             yield "refuse", case

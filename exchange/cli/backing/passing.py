@@ -81,8 +81,8 @@ class Passing:
             self._bodyless.add(index)
         if isinstance(facts, entries.PurgeOrdered):
             self._bodyless -= {facts.of, *facts.grants}
-        if isinstance(facts, entries.Accepted):
-            attached = (blob.digest for blob in facts.blobs[1:])
+        if files := entries.attached_in(facts):
+            attached = (blob.digest for blob in files)
             self.attachments_missing |= {each for each in attached if not self._has(each)}
         if isinstance(facts, entries.Trust):
             document = beside.get(facts.document.digest, b"")

@@ -1,0 +1,80 @@
+"""What waits here for its release: sealed for good, sent to nobody, and what became of it.
+
+Beside the outbox, not in it: whatever is there is sent as soon as the node answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from exchange.client import losses
+from exchange.client.cabinet import FILE
+from exchange.errors import Code, Fault
+
+if TYPE_CHECKING:
+    from exchange.client.cabinet import Cabinet
+
+_DRAWER = "held.pending"
+
+Ending = Literal["posted", "declined", "withdrawn"]
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A bulletin that its author asked to have released.
+
+    ``id`` is its own, ``draft`` that of the draft, ``of`` the digest of its header. ``to`` are
+    the releasers who were asked, ``mark`` the one under which its author posted it. Once it is
+    over, ``ended`` says how, and of what was declined ``by`` whom and why.
+    """
+
+    id: str
+    draft: str
+    of: str
+    to: list[str]
+    retain_until: int
+    mark: str = ""
+    ended: Ending | None = None
+    by: str = ""
+    officer: str | None = None
+    reason: str = ""
+
+
+class Waiting:
+    """The drawer of what waits, in an endpoint's cabinet."""
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        """Use it."""
+        self._cabinet = cabinet
+
+    def put(self, pending: Pending) -> None:
+        """Keep how something stands, until its bulletin is not to be retained any more."""
+        row = msgspec.json.encode(pending)
+        self._cabinet.put(_DRAWER, pending.of, row, pending.retain_until)
+
+    def of(self, header_digest: str) -> Pending | None:
+        """Return what waits, or waited, by the digest of its header."""
+        found = self._cabinet.get(_DRAWER, header_digest)
+        return None if found is None else _decoded(found)
+
+    def all(self) -> list[Pending]:
+        """Return what waits, and what waited, oldest first; a damaged one is put aside."""
+        values, _ = losses.put_aside(self._cabinet, _DRAWER, lambda: ())
+        return sorted(map(_decoded, values), key=lambda each: each.id)
+
+    def open(self) -> list[Pending]:
+        """Return what is not over yet, oldest first."""
+        return [each for each in self.all() if each.ended is None]
+
+    def purge(self, now: int) -> int:
+        """Forget what is not to be retained any more; return how many there were."""
+        values, damaged = self._cabinet.take_overdue(_DRAWER, now)
+        return len(values) + len(damaged)
+
+
+def _decoded(value: bytes) -> Pending:
+    try:
+        return msgspec.json.decode(value, type=Pending)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Code.MAIL_DAMAGED, name=FILE, found="pending") from error

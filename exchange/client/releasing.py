@@ -1,0 +1,307 @@
+"""A releaser looks at what a colleague wants to send, and lets it out, or says why not.
+
+What is shown is what every recipient will be able to open, and what is released is the digest
+of just its header: see ``opened``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from exchange.client import compose, unsealing
+from exchange.client.outbox import made_ms
+from exchange.client.reading import Delivered, Drafted, Released
+from exchange.errors import Code, Refusal
+from exchange.model import header as headers
+from exchange.model import objects
+from exchange.model.codec import unb64
+from exchange.model.identity import digest
+from exchange.policy import rules
+from exchange.seal import jws
+from exchange.seal.close import Envelope, close_draft, pad
+from exchange.seal.open import Opened, check_evidence, open_draft
+from exchange.seal.suites import SUITES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from exchange.client.agency import Agency
+    from exchange.client.outbox import Why
+    from exchange.client.pending import Pending
+    from exchange.client.posting import Poster
+    from exchange.client.reading import Item
+    from exchange.model.objects import Receipt
+
+# Words of ``schemas/v1/codes/release-states.json``.
+State = Literal[
+    "asking", "waiting", "released", "posted", "refused", "declined", "withdrawn", "expired"
+]
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """How a draft stands: one of ours, or one that we are asked to release.
+
+    ``id`` is the draft's, ``bulletin`` that of ours, which no other can know. ``by``,
+    ``officer`` and ``reason`` are of who released or declined it; ``why`` of a node that
+    refused it.
+    """
+
+    id: str
+    of: str
+    state: State
+    is_ours: bool
+    since_ms: int
+    author: str
+    to: list[str]
+    bulletin: str | None = None
+    index: int | None = None
+    asked_by: str | None = None
+    by: str = ""
+    officer: str | None = None
+    reason: str = ""
+    why: Why | None = None
+
+
+class Releasing:
+    """The releaser's side of four eyes, for one endpoint; and the queue of both sides."""
+
+    def __init__(self, agency: Agency, poster: Poster) -> None:
+        """Work for an agency; what is sent goes by its poster."""
+        self._agency = agency
+        self._poster = poster
+        self._world = agency.world
+
+    def queue(self, items: Sequence[Item]) -> list[Queued]:
+        """Return how everything stands that is ours, or that we were asked to release.
+
+        Args:
+            items: the whole inbox, verified.
+        """
+        pending = self._agency.asking.waiting.all()
+        ours = [self._ours(each, items) for each in pending]
+        return sorted([*ours, *self._theirs(items)], key=lambda each: each.since_ms)
+
+    def _ours(self, pending: Pending, items: Sequence[Item]) -> Queued:
+        box = self._world.outbox
+        asked, waits = box.receipt(pending.draft), box.waits(pending.draft)
+        refused = {each.id: each.why for each in box.refused()}
+        why = refused.get(pending.id) or refused.get(pending.draft)
+        release = next(_releases(items, pending.of), None)
+        posted = box.receipt(pending.id) if pending.ended == "posted" else None
+        state: State = "waiting" if asked is not None else "asking"
+        if why is not None:
+            state = "refused"
+        elif posted is not None:
+            state = "posted"
+        elif pending.ended in ("declined", "withdrawn"):
+            state = "declined" if pending.ended == "declined" else "withdrawn"
+        elif release is not None:
+            state = "released"
+        elif self._agency.asking.is_over(pending, self._world.now()):
+            state = "expired"
+        said = release.release if release else None
+        return Queued(
+            id=pending.draft,
+            of=pending.of,
+            state=state,
+            is_ours=True,
+            since_ms=made_ms(pending.draft),
+            author=self._agency.profile.endpoint,
+            to=pending.to,
+            bulletin=pending.id,
+            index=receipt.index if (receipt := posted or asked) else None,
+            by=pending.by or (said.endpoint if said else ""),
+            officer=pending.officer or (said.officer if said else None),
+            reason=pending.reason,
+            why=why or (waits.why if waits else None),
+        )
+
+    def _theirs(self, items: Sequence[Item]) -> Iterator[Queued]:
+        us, now = self._agency.profile.endpoint, self._world.now()
+        for item in items:
+            if not isinstance(item, Drafted) or item.draft.step != "asked":
+                continue
+            draft = item.draft
+            if us not in draft.to:
+                continue
+            state: State = "waiting" if now < draft.until else "expired"
+            by, officer = "", None
+            if told := _decided(items, draft):
+                state, by, officer = told
+            elif mine := self._own(draft.of):
+                state, by, officer = mine
+            yield Queued(
+                id=draft.id,
+                of=draft.of,
+                state=state,
+                is_ours=False,
+                since_ms=item.taken_ms,
+                author=draft.endpoint,
+                to=draft.to,
+                index=item.index,
+                asked_by=draft.officer,
+                by=by,
+                officer=officer,
+            )
+
+    def _own(self, header_digest: str) -> tuple[State, str, str | None] | None:
+        """Return how we decided ourselves: nobody tells us what we said."""
+        box, us = self._world.outbox, self._agency.profile.endpoint
+        for state, mark in (
+            ("released", _mark("release", header_digest)),
+            ("declined", _mark("decline", header_digest)),
+        ):
+            identity = box.marked(mark)
+            envelope = box.envelope(identity) if identity else None
+            if envelope is not None:
+                payload = jws.read(envelope.header, objects.MAX_OBJECT_BYTES).payload
+                officer = msgspec.json.decode(payload, type=_ByOfficer).officer
+                return ("released" if state == "released" else "declined", us, officer)
+        return None
+
+    # -- looking ------------------------------------------------------------------------------
+
+    async def opened(self, item: Drafted) -> Delivered:
+        """Return the bulletin that a draft asks to have released, as its readers will have it.
+
+        Its header is the very one whose digest is to be released, signed by its author; its
+        text the one that this header commits to. So nobody can be sent another text.
+
+        Raises:
+            Refusal: it is not what it should be, or not to be had any more.
+            Fault: the node does not answer.
+        """
+        draft = item.draft
+        named = draft.body.digest if draft.body else ""
+        await self._agency.view()
+        # Not kept here: the node shows it for as long as we may look at it.
+        raw = await self._agency.transport.get(f"/v1/blobs/{named}", index=item.index)
+        openers = [*self._agency.keys.openers, *self._agency.keys.destroyed]
+        parts = open_draft(draft, raw, openers).split(b"\n", 2)
+        if len(parts) != 3:
+            raise Refusal(Code.MALFORMED, "/body")
+        signed = jws.read(parts[0], headers.MAX_HEADER_BYTES)
+        if signed.typ != headers.TYP or signed.digest != draft.of:
+            raise Refusal(Code.DIGEST_MISMATCH, "/of", expected=draft.of)
+        header = headers.decode(signed.payload)
+        if (header.origin, header.endpoint) != (draft.origin, draft.endpoint):
+            raise Refusal(Code.TARGET_MISMATCH, "/of", name=header.endpoint)
+        view = self._agency.trust.before(item.index).view
+        standing = view.signatory(header.origin, header.endpoint, header.suite)
+        jws.verify_by(signed, standing, item.taken_ms // 1000)
+        opened = Opened(unb64(parts[1].decode("ascii", "replace")), pad(parts[2]))
+        check_evidence(header, opened)
+        bulletin, unknown = unsealing.read_text(header, opened.text, self._world.codes, {})
+        return Delivered(
+            position=item.position,
+            index=item.index,
+            taken_ms=item.taken_ms,
+            header=header,
+            digest=signed.digest,
+            late=False,
+            target=None,
+            accepted=item.index,
+            accepted_ms=item.taken_ms,
+            bulletin=bulletin,
+            not_understood=unknown,
+            opened=opened,
+        )
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    async def approve(self, item: Drafted, officer: str | None = None) -> Receipt:
+        """Release what a draft asks for, after looking once more at all of it.
+
+        Said once, it is said: it is signed and recorded once, however often it is asked for.
+
+        Raises:
+            Refusal: it would be refused all the same, or a part of it is not understood here;
+                ``own-release``: by the person who asked; or as ``Agency.post``.
+            Fault: it is kept, and ``Agency.resume`` sends it.
+        """
+        mark, box = _mark("release", item.draft.of), self._world.outbox
+        if identity := box.marked(mark):
+            return box.receipt(identity) or await self._agency.resolve(identity)
+        if officer is not None and officer == item.draft.officer:
+            raise Refusal(Code.OWN_RELEASE, "/officer", name=officer)
+        found = await self.opened(item)
+        if found.not_understood:
+            raise Refusal(Code.NOT_UNDERSTOOD, "/body", id=item.draft.id)
+        view, now = await self._agency.view(), self._world.now()
+        rules.decide("accept", found.header, view, now, released=None)
+        release = objects.Release(
+            v="xb1",
+            suite=self._agency.keys.signer.suite,
+            id=self._agency.new_id(),
+            origin=self._agency.profile.member,
+            endpoint=self._agency.profile.endpoint,
+            of=objects.Subject(found.header.endpoint, found.header.id, found.digest),
+            at=now,
+            officer=officer,
+        )
+        signer = self._agency.keys.signer
+        signed = jws.sign(msgspec.json.encode(release), objects.RELEASE_TYP, [signer])
+        return await self._poster.send(box, release.id, Envelope(signed, b""), mark)
+
+    async def decline(self, item: Drafted, reason: str, officer: str | None = None) -> Receipt:
+        """Decline what a draft asks for; the reason is sealed to its author alone.
+
+        Raises:
+            Refusal, Fault: as ``approve``.
+        """
+        mark, box = _mark("decline", item.draft.of), self._world.outbox
+        if identity := box.marked(mark):
+            return box.receipt(identity) or await self._agency.resolve(identity)
+        view, now = await self._agency.view(), self._world.now()
+        signer, asked = self._agency.keys.signer, item.draft
+        author = compose.reader(asked.endpoint, view, "author", SUITES[signer.suite].wrap, now)
+        draft = objects.SealedDraft(
+            v="xb1",
+            suite=signer.suite,
+            id=self._agency.new_id(),
+            origin=self._agency.profile.member,
+            endpoint=self._agency.profile.endpoint,
+            step="declined",
+            of=asked.of,
+            to=[asked.endpoint],
+            body=None,
+            attachments=[],
+            until=asked.until,
+            at=now,
+            officer=officer,
+        )
+        randomness = self._world.randomness
+        envelope = close_draft(reason.encode(), draft, [author.key], signer, randomness)
+        return await self._poster.send(box, draft.id, envelope, mark)
+
+
+class _ByOfficer(msgspec.Struct, frozen=True):
+    officer: str | None = None
+
+
+def _mark(what: str, header_digest: str) -> str:
+    return digest(f"{what}\n{header_digest}".encode())
+
+
+def _releases(items: Sequence[Item], header_digest: str) -> Iterator[Released]:
+    for item in items:
+        if isinstance(item, Released) and item.release.of.header_digest == header_digest:
+            yield item
+
+
+def _decided(
+    items: Sequence[Item], asked: objects.SealedDraft
+) -> tuple[State, str, str | None] | None:
+    """Return how a draft was decided, as we are told: the state, by whom, and which officer."""
+    for item in items:
+        if isinstance(item, Drafted) and item.draft.of == asked.of:
+            by, officer = item.draft.endpoint, item.draft.officer
+            if item.draft.step == "declined":
+                return "declined", by, officer
+            if item.draft.step == "withdrawn" and by == asked.endpoint:
+                return "withdrawn", by, officer
+    for release in _releases(items, asked.of):
+        return "released", release.release.endpoint, release.release.officer
+    return None

@@ -1,0 +1,141 @@
+"""Where a second person is asked for, by whom it may be released, and who is shown a draft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from exchange.errors import Code, Refusal
+from exchange.model.header import Marking
+from exchange.model.objects import SealedDraft
+from exchange.model.view import View
+from exchange.policy import book, drafting, releasing, rules
+from tests import builders
+from tests.builders import DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, releaser
+
+WORLD = builders.world()
+RED = Marking("red", ["PAN", "USA"], [], originator_control=False)
+
+
+def agreed(*marks: str) -> View:
+    """The view where these marks need a release: the desk may give it, and its author may not.
+
+    Others, and the author, have the role too.
+    """
+    arrangement = msgspec.structs.replace(WORLD.arrangement, four_eyes=list(marks))
+    world = WORLD
+    for name in (DESK, OPS, WATCH):
+        world = world.after(world.amended(name, releaser))
+    view = world.view
+    return msgspec.structs.replace(view, arrangement=arrangement)
+
+
+@pytest.mark.parametrize(
+    ("mark", "header"),
+    [
+        ("tlp:red", {"marking": RED}),
+        ("declares:persons", {"declares": ["persons"]}),
+        ("declares:protected-person", {"declares": ["protected-person"]}),
+        ("precedence:flash", {"precedence": "flash"}),
+        ("type:voi", {}),
+        ("feed:maritime", {}),
+        ("status:exercise", {}),
+    ],
+)
+def test_any_mark_that_is_agreed_asks_for_a_release(mark: str, header: dict[str, Any]) -> None:
+    made, view = WORLD.header(**header), agreed("tlp:green", mark)
+    assert releasing.needs_release(made, view)
+    assert not releasing.needs_release(made, agreed("tlp:green"))
+    assert not releasing.needs_release(made, agreed())
+
+
+def test_what_cancels_never_waits_and_what_corrects_does() -> None:
+    view = agreed("feed:maritime")
+    assert not releasing.needs_release(WORLD.header(type="can", verb="cancel"), view)
+    assert releasing.needs_release(WORLD.header(type="cor", verb="correct"), view)
+
+
+@pytest.mark.parametrize(
+    ("by", "is_let_in"),
+    [
+        ([], False),
+        ([DESK], True),
+        ([OPS], False),
+        ([WATCH], False),
+        (["pa.senan/nadie"], False),
+        ([OPS, WATCH, DESK], True),
+    ],
+)
+def test_one_release_by_one_who_may_is_enough(by: list[str], *, is_let_in: bool) -> None:
+    view, header = agreed("feed:maritime"), WORLD.header()
+    if is_let_in:
+        rules.decide("accept", header, view, NOW, released=by)
+        assert releasing.must_be_released(header, view, by) == DESK
+        return
+    with pytest.raises(Refusal) as refusal:
+        rules.decide("accept", header, view, NOW, released=by)
+    assert (refusal.value.code, refusal.value.at) == (Code.RELEASE_REQUIRED, "")
+
+
+@pytest.mark.parametrize(
+    ("by", "is_let_in"),
+    [((), False), (None, False), ([OPS], False), ([MINSA], False), (["pa.senan/turno"], True)],
+)
+def test_from_abroad_it_needs_a_colleague_of_its_author_s(by: Any, *, is_let_in: bool) -> None:
+    """Whether that colleague was active there and had the role, its home's directory says."""
+    view, header = agreed("feed:maritime"), WORLD.header()
+    asked = {"recipient": WATCH, "here": ["us"], "released": by}
+    if is_let_in:
+        rules.decide("ingress", header, view, NOW, **asked)
+        return
+    with pytest.raises(Refusal) as refusal:
+        rules.decide("ingress", header, view, NOW, **asked)
+    assert refusal.value.code == Code.RELEASE_REQUIRED
+
+
+def test_it_is_asked_last_so_that_nobody_releases_what_is_refused_all_the_same() -> None:
+    header = WORLD.header(to=[WATCH_DESK, "us.jiatfs/none"])
+    with pytest.raises(Refusal) as refusal:
+        rules.decide("accept", header, agreed("feed:maritime"), NOW)
+    assert refusal.value.code == Code.UNKNOWN_RECIPIENT
+
+
+@pytest.mark.parametrize("mark", ["feed:air", "type:zzz", "regime:none"])
+def test_mark_of_what_is_not_there_is_refused_with_its_place(mark: str) -> None:
+    arrangement = msgspec.structs.replace(WORLD.arrangement, four_eyes=["tlp:red", mark])
+    with pytest.raises(Refusal) as refusal:
+        book.must_cohere(arrangement)
+    assert (refusal.value.code, refusal.value.at) == (Code.WRONG_VALUE, "/four_eyes/1")
+
+
+def test_arrangement_without_it_is_spelled_as_before() -> None:
+    raw = msgspec.json.encode(WORLD.arrangement)
+    assert b"four_eyes" not in raw
+
+
+def test_sealed_draft_is_shown_to_those_it_names_alone() -> None:
+    draft = SealedDraft(
+        v="xb1",
+        suite="xb1-h",
+        id=builders.new_id(),
+        origin="pa.senan",
+        endpoint=OPS,
+        step="asked",
+        of="A" * 43,
+        to=[DESK],
+        body=None,
+        attachments=[],
+        until=NOW + 1,
+        at=NOW,
+        officer=None,
+    )
+    drafting.must_be_shown(draft, DESK, agreed())
+    for name, code in ((OPS, Code.NOT_A_RECIPIENT), ("pa.senan/nadie", Code.UNKNOWN_ENDPOINT)):
+        with pytest.raises(Refusal) as refusal:
+            drafting.must_be_shown(draft, name, agreed())
+        assert refusal.value.code == code
+    with pytest.raises(Refusal) as refusal:
+        drafting.must_be_shown(draft, DESK, WORLD.view)
+    assert refusal.value.code == Code.MISSING_ROLE
