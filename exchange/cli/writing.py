@@ -85,7 +85,7 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @held.OFFICER
 @click.option(
     "--witnessed",
-    "witnessed_too",
+    "vouched",
     is_flag=True,
     help="Wait, up to 30 seconds, until witnesses vouch for the receipt.",
 )
@@ -99,7 +99,7 @@ def post(  # noqa: PLR0913  (one for each option)
     dry_run: bool,
     queue: bool,
     yes: bool,
-    witnessed_too: bool,
+    vouched: bool,
     officer: str | None,
 ) -> None:
     """Seal and post a draft, after showing exactly who will be able to read it.
@@ -108,8 +108,7 @@ def post(  # noqa: PLR0913  (one for each option)
     needs a release waits for that (exit code 7 as well): see `release list`.
     """
     sending = None if dry_run else yes
-    wanted = Wanted(_read(file), target, attach, sending, queue, witnessed_too, officer=officer)
-    run(session, wanted)
+    run(session, Wanted(_read(file), target, attach, sending, queue, vouched, {}, officer))
 
 
 @click.command()
@@ -142,7 +141,7 @@ class Wanted(NamedTuple):
 
     ``sending`` is None where nothing is sent, and True where no question is asked; ``queue``
     has it wait in the outbox. ``witnessed`` waits for whoever vouches for its receipt. ``more``
-    is told in JSON beside the rest; ``officer`` is who asks for a release, where it needs one.
+    is told in JSON beside the rest; ``officer`` is who asks for a release.
     """
 
     draft: Draft
@@ -235,8 +234,7 @@ async def _post(session: Session, wanted: Wanted) -> bool:
     async with session.context().agency() as agency:
         if wanted.sending is not None:
             taken = await _taken_up(session, agency, mark, wanted)
-            if taken is None:
-                taken = held.taken_up(session, agency, mark)
+            taken = held.taken_up(session, agency, mark) if taken is None else taken
             if taken is not None:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None

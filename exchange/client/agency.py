@@ -225,7 +225,6 @@ class Agency:
 
         Raises:
             Refusal: the node said no; nothing is kept, and it may be mended and tried again.
-                Or ``release-required``: ask for that first (``asking.ask``).
             Fault: ``outcome-unknown``, ``node-unreachable`` or any other that says nothing
                 final of these bytes (``too-many``, say): the envelope is kept, and ``resume``
                 posts the same bytes again. So too where the receipt does not hold. Or
@@ -351,7 +350,6 @@ class Agency:
     ) -> list[Receipt]:
         """Ask for, or post again, whatever has no receipt yet: the same bytes, nothing twice.
 
-        What was released meanwhile is posted now; what was declined ends (``asking.take_up``).
         Uploads go on from where they stand; ``tell`` is as for ``post``. ``trouble`` is called
         with the id of each that has no receipt after all, and why.
 
