@@ -48,7 +48,7 @@ def fetched(
     if not known.taken_ms <= facts.taken_ms <= item.taken_ms:
         raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=facts.taken_ms)
     header, named = reading.header_in(facts, read.object, known.view)
-    check_grant(item.grant, header, named)
+    check_grant(item.grant, header, named, is_passed_on=item.is_passed_on)
     if item.is_passed_on:
         if item.consent is not None and all(each.index != item.consent for each in consents):
             # The grant was told ahead of its place: what it goes by is still to come.

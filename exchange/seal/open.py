@@ -202,10 +202,12 @@ def check_evidence(header: Header, opened: Opened) -> None:
         raise Refusal(Code.COMMIT_MISMATCH, "/commit")
 
 
-def check_grant(grant: Grant, header: Header, header_digest: str) -> None:
+def check_grant(
+    grant: Grant, header: Header, header_digest: str, *, is_passed_on: bool = False
+) -> None:
     """Hold a grant to the bulletin it is of: whoever shows us a header may show another.
 
-    Whether who grants may do so is another question.
+    By its originator's member, unless who asks holds it to the marking and to a consent itself.
 
     Raises:
         Refusal: ``digest-mismatch`` or ``target-mismatch``.
@@ -214,7 +216,9 @@ def check_grant(grant: Grant, header: Header, header_digest: str) -> None:
         raise Refusal(
             Code.DIGEST_MISMATCH, "/of/header_digest", expected=grant.of.header_digest
         )
-    if (header.endpoint, header.id) != (grant.of.endpoint, grant.of.id):
+    origin = header.origin if is_passed_on else grant.origin
+    named = (origin, grant.of.endpoint, grant.of.id)
+    if (header.origin, header.endpoint, header.id) != named:
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=grant.of.id)
 
 
