@@ -397,12 +397,13 @@ class Agency:
         """
         if outcome not in (honest := attesting.attestable(item)):
             raise Refusal(Code.WRONG_VALUE, "/outcome", found=outcome, name=honest[0])
-        # The node would refuse the same; as far as is known here, what was agreed.
-        must_name_officer(outcome, officer, self.trust.newest.agreed())
         box = self.world.outbox.acks
         mark = attesting.ack_mark(item, outcome, officer)
         if identity := box.marked(mark):
             return box.receipt(identity) or await self._poster.resolve(box, identity, untold)
+        # The node would refuse the same; as far as it is known here what was agreed.
+        if (agreed := self.trust.newest.arrangement) is not None:
+            must_name_officer(outcome, officer, agreed)
         acknowledgement = objects.Acknowledgement(
             v="xb1",
             suite=self.keys.signer.suite,
