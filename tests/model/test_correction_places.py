@@ -70,7 +70,7 @@ def test_a_value_is_judged_in_a_correction_as_in_its_place(name):
 @pytest.mark.parametrize("name", CORRECTED)
 def test_what_differs_between_two_versions_is_a_correction_that_makes_one_of_the_other(name):
     count = 0
-    for each in told(name, 100, seed=2):
+    for each in told(name, 150, seed=2):
         if verdict(each.direct) is not None:
             continue
         after = decode(json.dumps(each.direct).encode(), CODES)
