@@ -63,6 +63,15 @@ def test_node_starts_from_the_documents_that_list_its_keys(made, state):
     assert not (state / TRUST).exists()
 
 
+def test_node_that_never_ran_hands_nothing_over(made, state, tmp_path):
+    """Its journal says which keys are in force, and there is none."""
+    assert install(made, state).code == 0
+    before = (state / "node.xk").read_bytes()
+    ran = run("arrangement", "hand-over", state, "--card", tmp_path / "c", "--json")
+    assert (ran.code, code(ran)) == (2, "usage")
+    assert (state / "node.xk").read_bytes() == before
+
+
 def test_another_anchor_installs_nothing(made, state):
     assert code(install(made, state, anchor="A" * 43)) == "trust-invalid"
     assert not (state / SETTINGS).exists()

@@ -14,6 +14,7 @@ from exchange.cli import output, state, world
 from exchange.cli.arranging.starting import CARD, write_card
 from exchange.cli.home import sealed_surely, write_private
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 from exchange.custody import container, ring, signers
 from exchange.custody.cards import NodeCard, certificate_digest
 from exchange.errors import Code, Refusal
@@ -95,6 +96,12 @@ async def _in_force(here: state.State) -> View:
 
     Custodians may have agreed on more than was handed in, or than the node let in.
     """
+    if not here.journal.exists():
+        raise Unusable(
+            f"{here.folder} aún no tiene diario: arranque el nodo primero.",
+            f"{here.folder} has no journal yet: start the node first.",
+            "STATE",
+        )
     from exchange.node.opening import fold  # noqa: PLC0415  (a node's own; else not needed)
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
