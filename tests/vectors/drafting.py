@@ -173,4 +173,6 @@ ACCEPT = [
          of_one(withdrawn, asking(), lambda w, s: w.release(s))),
     Case("release-by-another-officer", "by another person than asked", None, "",
          of_one(_released_by("exercise-releaser"), asking(officer=LABEL))),
+    Case("release-without-officers", "neither who asked nor who released is named", None, "",
+         of_one(lambda w, s: w.release(s, officer=None), asking())),
 ]  # fmt: skip
