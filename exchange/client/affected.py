@@ -168,7 +168,9 @@ def _object(
 def _draft(index: int, facts: entries.Drafted, posted: bytes, lost: Lost) -> Affected | None:
     signed = jws.read(posted, objects.MAX_OBJECT_BYTES)
     draft = objects.decode_draft(signed.payload)
-    is_sealed = lost.kid in facts.wraps if lost.kid else lost.endpoint in draft.to
+    # What was declined or withdrawn without a word holds nothing.
+    is_named = draft.body is not None and lost.endpoint in draft.to
+    is_sealed = lost.kid in facts.wraps if lost.kid else is_named
     is_signed = _is_signed(signed, draft.endpoint, lost)
     if not is_sealed and not is_signed:
         return None

@@ -10,6 +10,7 @@ from exchange.model import entry as entries
 from tests.builders import COAST, DESK, MINSA, OPS, WATCH, WATCH_DESK, releaser, world
 from tests.confirmed import confirmation
 from tests.consented import consent, controlled
+from tests.drafted import drafted
 from tests.node.running import post, running
 from tests.requested import request
 
@@ -38,6 +39,7 @@ KINDS = {
     "release": (lambda of: world().release(of), DESK, [OPS, WATCH, COAST]),
     "consent": (lambda of: consent(world(), of), OPS, [WATCH_DESK, COAST]),
     "confirmation": (lambda of: confirmation(world(), of), OPS, []),
+    "draft": (lambda _: drafted(world(), world().envelope()), OPS, [DESK]),
     "request": (lambda _: request(world(), WATCH, OPS), WATCH, [OPS]),
 }
 
@@ -51,6 +53,16 @@ async def test_what_was_signed_by_it_is_told_to_whom_it_concerns(kind, is_key):
     (row,) = [each for each in found(rows, lost) if each.type == kind]
     assert (row.origin, row.why, row.tell) == (by, ["signed-by"], tell)
     assert found(rows, Lost(MINSA, kid(MINSA) if is_key else None)) == []
+
+
+@pytest.mark.parametrize("is_key", [False, True])
+async def test_whose_key_opens_a_draft_has_its_author_told(is_key):
+    """What waited for its release was readable before it went out."""
+    opens = world().key(DESK).kid
+    rows = await posted(lambda _: drafted(world(), world().envelope()))
+    lost = Lost(DESK, opens if is_key else None)
+    (row,) = [each for each in found(rows, lost) if each.type == "draft"]
+    assert (row.why, row.tell) == (["sealed-to"], [OPS])
 
 
 @pytest.mark.parametrize("is_key", [False, True])
