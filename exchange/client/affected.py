@@ -197,6 +197,8 @@ def _own(
     if not _is_signed(signed, made.endpoint, lost):
         return None
     told = {each.endpoint for each in entries.owed_by(facts)} - {lost.endpoint}
+    if isinstance(made, objects.Invitation):
+        told.add(made.invited)
     return Affected(index, made.id, kind, made.endpoint, ["signed-by"], sorted(told), None)
 
 

@@ -7,6 +7,7 @@ import pytest
 from exchange.client import affected
 from exchange.client.affected import Lost
 from exchange.model import entry as entries
+from tests import enrolled
 from tests.builders import COAST, DESK, MINSA, OPS, WATCH, WATCH_DESK, releaser, world
 from tests.confirmed import confirmation
 from tests.consented import consent, controlled
@@ -84,3 +85,23 @@ async def test_bookkeeping_is_signed_by_no_endpoint():
     kinds = {entries.kind_of(entries.decode(row.entry).facts) for row in rows}
     assert "checkpoint" in kinds
     assert found(rows, Lost(OPS)) == []
+
+
+@pytest.mark.parametrize("is_key", [False, True])
+async def test_whom_a_lost_key_invited_or_approved_is_shown(is_key):
+    w = world()
+    first = enrolled.invited(w)
+    asked = enrolled.asked(w, first)
+    async with running(documents=[*w.documents, enrolled.second_operator(w)]) as node:
+        for raw, by in ((first, MINSA), (asked, enrolled.NEW), (enrolled.ruled(w, asked), OPS)):
+            answer = await node.submit(by, raw, b"")
+            assert answer.refusal is None, answer.refusal
+        rows = await node.store.read(0, 1000)
+    (invited,) = found(rows, Lost(MINSA, kid(MINSA) if is_key else None))
+    assert (invited.type, invited.why, invited.tell) == (
+        "invitation",
+        ["signed-by"],
+        [enrolled.NEW],
+    )
+    (decided,) = found(rows, Lost(OPS, kid(OPS) if is_key else None))
+    assert (decided.type, decided.why, decided.tell) == ("verdict", ["signed-by"], [])
