@@ -9,6 +9,7 @@ import click
 
 from exchange.cli import away, naming, output
 from exchange.cli.main import Session, verb
+from exchange.client import confirming
 from exchange.client.transport import is_away
 from exchange.errors import Code, Fault
 
@@ -48,7 +49,7 @@ async def _confirm(
 ) -> tuple[str, str, Receipt | None, Fault | None]:
     async with session.context().agency() as agency:
         named = naming.posted(agency.world.outbox, identity)
-        own, envelope = agency.confirmation(named)
+        own, envelope = confirming.confirmation(agency, named)
         try:
             return named, own, await agency.send(own, envelope), None
         except Fault as fault:

@@ -32,7 +32,6 @@ from exchange.client import (
     opening,
     recorded,
     resuming,
-    story,
     witnessing,
 )
 from exchange.client.asking import Asking
@@ -270,27 +269,6 @@ class Agency:
         identity, now = self.new_id(), self.world.now()
         envelope = granting.sign(prepared, self.world.kept, self.keys, identity, now)
         return await self.send(identity, envelope)
-
-    def confirmation(self, identity: str) -> tuple[str, Envelope]:
-        """Return a signed confirmation that a bulletin posted from here still holds; its id.
-
-        Raises:
-            Refusal: ``not-found``: nothing of that id was posted from here.
-        """
-        of = story.posted(self.world.outbox, identity)
-        if of is None:
-            raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
-        confirmation = objects.Confirmation(
-            v="xb1",
-            suite=self.keys.signer.suite,
-            id=self.new_id(),
-            origin=self.profile.member,
-            endpoint=self.profile.endpoint,
-            of=of.subject,
-            at=self.world.now(),
-        )
-        signed = self.sign(confirmation, objects.CONFIRMATION_TYP)
-        return confirmation.id, Envelope(signed, b"")
 
     async def posted(self, mark: str) -> tuple[str, Receipt] | None:
         """Return the id and receipt of what was posted under a mark, if anything was.

@@ -133,7 +133,7 @@ def grant_of_anothers_bulletin(two):
         (grant_of_others_digest, "target-mismatch", "/of"),
         (grant_to_another_than_wrapped, "wraps-mismatch", "/body/header/kid"),
         (grant_by_another, "not-yours", "/endpoint"),
-        (grant_of_anothers_bulletin, "target-mismatch", "/of"),
+        (grant_of_anothers_bulletin, "not-a-recipient", "/endpoint"),
     ],
 )
 async def test_swapped_in_body_or_header_is_refused_and_journaled(swap, code, at):

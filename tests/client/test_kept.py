@@ -40,7 +40,7 @@ def held(folder):
 
 def kept(tmp_path, **changes):
     header, keys = world().header(**changes), KeptKeys(cabinet(tmp_path))
-    closed = Closed(world().envelope(), header, bytes(range(32)))
+    closed = Closed(world().envelope(), header, bytes(range(32)), bytes(32))
     keys.keep(closed, world().openers[OPS], world().view.endpoints[OPS])
     return header, keys
 

@@ -39,6 +39,7 @@ LET_IN = {
         "custodian-of-both-nations",
         "encryption-key-of-another-algorithm",
     ),
+    "file-of-us-by-the-keys-of-pa",
     *("encryption-key-of-wrong-length", "endpoint-of-another-member", "endpoint-twice"),
     "larger-than-agreed",
     *("id-not-version-7", "key-of-another-algorithm", "key-of-another-member"),
@@ -54,6 +55,7 @@ LET_IN = {
 # Refused, and for another reason: it parses all before it looks at a member, and counts
 # custodians before it looks at the root's form.
 OTHERWISE = {
+    "custodian-under-anothers-name": "trust-not-signed",
     "depth-bomb": "malformed",
     "root-of-one-nation": "trust-not-signed",
     "threshold-met-by-one": "trust-not-signed",
