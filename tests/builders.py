@@ -444,13 +444,8 @@ class Book:
         self.base = self.view.index + 1
 
     def ledger(self) -> Ledger:
-        return Ledger(
-            self.base + len(self.entries),
-            self.taken_ms,
-            self.view,
-            self.positions,
-            lambda: self._salt(16),
-        )
+        size, salt = self.base + len(self.entries), lambda: self._salt(16)
+        return Ledger(size, self.taken_ms, self.view, self.positions, salt)
 
     def hold(self, *blobs: Blob) -> None:
         """Say that these were uploaded, by whoever posts."""
@@ -458,15 +453,17 @@ class Book:
 
     def settle(self, ledger: Ledger, arrival: Arrival, view: View | None = None) -> Settled:
         """Consider and settle one arrival in a group that is still open."""
-        considered = consider(arrival, view or self.view)
-        return self.place(ledger, considered, arrival)
+        return self.place(ledger, consider(arrival, view or self.view), arrival)
 
     def place(self, ledger: Ledger, considered: Considered, arrival: Arrival) -> Settled:
         assert not ledger.must_go_back(considered)
+        return ledger.settle(considered, arrival[:3], self.look_up(considered), self.held)
+
+    def look_up(self, *group: Considered) -> dict[bytes, Found | None]:
         known: dict[bytes, Found | None] = {}
-        while wanted := lookups(considered, known):
+        while wanted := [key for each in group for key in lookups(each, known)]:
             known.update((key, self.known.get(key)) for key in wanted)
-        return ledger.settle(considered, arrival[:3], known, self.held)
+        return known
 
     def commit(self, ledger: Ledger) -> None:
         """Make a group durable."""
@@ -481,9 +478,12 @@ class Book:
         self.taken_ms = ledger.taken_ms
 
     def post(self, *arrivals: Arrival) -> list[Settled]:
-        """One group: consider, settle, commit."""
-        ledger = self.ledger()
-        settled = [self.settle(ledger, arrival) for arrival in arrivals]
+        """One group: consider, look up for all of it at once, settle, commit."""
+        ledger, group = self.ledger(), [consider(each, self.view) for each in arrivals]
+        known, settled = self.look_up(*group), []
+        for considered, arrival in zip(group, arrivals, strict=True):
+            assert not ledger.must_go_back(considered)
+            settled.append(ledger.settle(considered, arrival[:3], known, self.held))
         self.commit(ledger)
         return settled
 

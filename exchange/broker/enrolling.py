@@ -263,8 +263,11 @@ def follow(decision: Enrolling, find: Find) -> None:
     """Go the ways that settling will go, so as to be asked for what it will need."""
     match decision:
         case Issued(made):
-            nation = _nation(made)
-            find(keys.nth_invitation(nation, count(nation, find) - MAX_INVITATIONS))
+            # Its number follows from how many of its own group come before it: so whichever of
+            # the last ones its bound may rest on. Those of the group are found there.
+            nation, given = _nation(made), count(_nation(made), find)
+            for number in range(max(0, given - MAX_INVITATIONS), given):
+                find(keys.nth_invitation(nation, number))
         case Ruled(made):
             _, on = named(made.of, find)
             if on is not None:

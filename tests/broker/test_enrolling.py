@@ -94,6 +94,24 @@ def test_a_nation_s_invitations_are_bounded_within_the_longest_life_of_one() -> 
     assert isinstance(after, Recorded)
 
 
+def test_a_group_over_the_edge_of_the_bound_is_held_to_it_and_replays() -> None:
+    book, documents = founded()
+    most, later = enrolling.MAX_INVITATIONS, NOW + invitation.MAX_LIFE_S
+    given = [*dated(6, NOW), *dated(most - 6, NOW + 60)]
+    for raw, at in given:
+        assert isinstance(book.post(WORLD.arrival(raw, at=at))[0], Recorded)
+    # Six are three days old by now, and no more than six may be given.
+    group = book.post(*(WORLD.arrival(raw, at=at) for raw, at in dated(8, later)))
+    assert [type(each) for each in group] == [Recorded] * 6 + [Rejected] * 2
+    replayer = Replayer(View(anchor=WORLD.anchor), book.entries.__getitem__, documents.get)
+    for raw in book.entries:
+        replayer.step(raw)
+
+
+def dated(count: int, at: int) -> list[tuple[bytes, int]]:
+    return [(raw, at) for raw in numbered(count, at)]
+
+
 @pytest.mark.parametrize("given", [0, 1, 2, 3, 4, 5, 8, 31])
 def test_invitations_are_counted_one_by_one(given: int) -> None:
     book = Book(WORLD.view)
@@ -103,15 +121,20 @@ def test_invitations_are_counted_one_by_one(given: int) -> None:
     assert enrolling.count("us", book.known.get) == 0
 
 
-def journal() -> tuple[Book, dict[str, bytes]]:
-    """From the founding to an approval, with refusals between."""
+def founded() -> tuple[Book, dict[str, bytes]]:
+    """A journal of trust documents alone, the first among them; and these."""
     book, documents = Book(View(anchor=WORLD.anchor)), {}
-    first = enrolled.invited(WORLD)
-    second = enrolled.asked(WORLD, first)
-    founding = [*WORLD.documents, enrolled.second_operator(WORLD)]
-    for raw in founding:
+    for raw in (*WORLD.documents, enrolled.second_operator(WORLD)):
         documents[digest(raw)] = raw
         book.post(WORLD.arrival(raw, ""))
+    return book, documents
+
+
+def journal() -> tuple[Book, dict[str, bytes]]:
+    """From the founding to an approval, with refusals between."""
+    book, documents = founded()
+    first = enrolled.invited(WORLD)
+    second = enrolled.asked(WORLD, first)
     for raw in (
         first,
         enrolled.invited(WORLD, OPS, invited="pa.senan/other", officer="x"),
