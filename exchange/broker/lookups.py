@@ -168,7 +168,6 @@ def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each k
                 keys.by_digest(release.of.header_digest),
                 *holding.lookups(release.of.header_digest),
                 *releasing.lookups(release.of),
-                keys.decided(release.of.endpoint, release.of.header_digest),
             ]
         case Submitted(draft):
             wanted = releasing.sought(draft)

@@ -37,8 +37,9 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 def lookups(of: Subject) -> list[bytes]:
-    """Return the keys of every release that a bulletin may have, and of its draft."""
-    return [*_releases(of), keys.draft(of.endpoint, of.header_digest)]
+    """Return the keys of every release that a bulletin may have, of its draft and its end."""
+    named = (of.endpoint, of.header_digest)
+    return [*_releases(of), keys.draft(*named), keys.decided(*named)]
 
 
 def _releases(of: Subject) -> list[bytes]:
@@ -56,12 +57,20 @@ def let_in(ledger: Ledger, decision: Admitted, find: Find) -> int | None:
     """Return the entry of the release by which a bulletin is let in; None where it needs none.
 
     Raises:
-        Refusal: ``release-required``.
+        Refusal: ``draft-over``: it was declined or withdrawn, after its release too; or
+            ``release-required``.
     """
+    if decision.needs_release:
+        _must_be_open(subject(decision), find, "")
     record = _on_record(subject(decision), find) if decision.needs_release else []
     found = {_release(each).endpoint: each.index for each in reversed(record)}
     by = releasing.must_be_released(decision.header, ledger.in_force, found)
     return None if by is None else found[by]
+
+
+def _must_be_open(of: Subject, find: Find, at: str) -> None:
+    if (said_no := find(keys.decided(of.endpoint, of.header_digest))) is not None:
+        raise Refusal(Code.DRAFT_OVER, at, found=said_no.index)
 
 
 def _on_record(of: Subject, find: Find) -> list[Found]:
@@ -149,8 +158,7 @@ def _released(ledger: Ledger, decision: Countersigned, find: Find) -> entries.Re
     target = holding.target(of, said.origin, find)
     if target is not None and releasing.needs_release(target.header, ledger.in_force):
         raise Refusal(Code.RELEASE_LATE, "/of", id=of.id, found=target.index)
-    if (said_no := find(keys.decided(of.endpoint, of.header_digest))) is not None:
-        raise Refusal(Code.DRAFT_OVER, "/of", found=said_no.index)
+    _must_be_open(of, find, "/of")
     ask = asked(of.endpoint, of.header_digest, find)
     if ask is not None and said.officer is not None and said.officer == ask.draft.officer:
         raise Refusal(Code.OWN_RELEASE, "/officer", name=said.officer)

@@ -174,7 +174,10 @@ class Asking:
         """
         posted = []
         for each in self.waiting.open():
-            if any(_releases(item, each.of) for item in items):
+            # Declined after its release, it is declined: the node would not let it in.
+            if declined := [item for item in items if _declines(item, each.of)]:
+                await self._end_declined(each, declined[0])
+            elif any(_releases(item, each.of) for item in items):
                 self._move(each)
                 try:
                     receipt = await self._poster.resolve(self._world.outbox, each.id, tell)
@@ -184,8 +187,6 @@ class Asking:
                     trouble(each.id, error)
                     continue
                 posted.append((each, receipt))
-            elif declined := [item for item in items if _declines(item, each.of)]:
-                await self._end_declined(each, declined[0])
         return posted
 
     def _move(self, pending: Pending) -> None:

@@ -18,6 +18,7 @@ from exchange.model.view import View
 from exchange.policy import rules
 from exchange.seal.close import Envelope
 from tests.builders import DESK, MINSA, NOW, OPS, Book, releaser, world
+from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, answer
 from tests.vectors.case import posted as made
 from tests.vectors.releasing import ACCEPT, RED, REFUSE, documents
@@ -131,6 +132,28 @@ def test_more_releases_than_anybody_needs_are_refused(book: Book, sent: Envelope
         assert isinstance(post(book, world().release(sent)), Recorded)
     assert code(post(book, world().release(sent))) == Code.OVERSIZED
     assert isinstance(post(book, sent), Recorded)
+
+
+@pytest.mark.parametrize("decided", [declined, withdrawn])
+def test_what_was_declined_or_withdrawn_after_its_release_does_not_go_out(
+    book: Book, sent: Envelope, decided: Any
+) -> None:
+    for each in (drafted(world(), sent), world().release(sent)):
+        assert isinstance(post(book, each), Recorded)
+    said_no = post(book, decided(world(), sent))
+    refused = post(book, sent)
+    assert code(refused) == Code.DRAFT_OVER
+    assert refused.refusal.facts == {"found": said_no.index}
+
+
+def test_what_is_declined_in_one_group_with_its_bulletin_does_not_go_out(
+    book: Book, sent: Envelope
+) -> None:
+    w = world()
+    group: list[Any] = [drafted(w, sent), w.release(sent), declined(w, sent), sent]
+    *before, refused = book.post(*map(w.arrival, group))
+    assert all(isinstance(each, Recorded) for each in before)
+    assert code(refused) == Code.DRAFT_OVER
 
 
 def test_front_that_says_it_needs_no_release_lets_nothing_in(

@@ -148,6 +148,18 @@ async def test_decline_reaches_the_author_with_its_reason_and_nobody_reads_it_on
         assert refusal.value.code == Code.DRAFT_OVER
 
 
+async def test_what_is_declined_after_its_release_goes_nowhere_and_everybody_says_so(tmp_path):
+    async with guarded(tmp_path) as door:
+        await asked(door, tmp_path)
+        await approved(door, tmp_path)
+        async with line(door, tmp_path, DESK) as desk:
+            await desk.releasing.decline(await to_release(desk), "EXERCISE: not this port")
+        assert await taken_up(door, tmp_path) == []
+        assert await bulletins(door, tmp_path, WATCH) == []
+        (found,) = await queue(door, tmp_path)
+        assert (found.state, found.reason) == ("declined", "EXERCISE: not this port")
+
+
 async def test_what_its_author_withdraws_goes_nowhere(tmp_path):
     async with guarded(tmp_path) as door:
         pending = await asked(door, tmp_path)

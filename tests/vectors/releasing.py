@@ -12,6 +12,7 @@ from exchange.errors import Code
 from exchange.model.header import Marking
 from exchange.seal.close import Envelope
 from tests.builders import DESK, NOW, OPS, World, refers, releaser, subject
+from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, Posted
 
 RED: dict[str, Any] = {"marking": Marking("red", ["PAN", "USA"], [], originator_control=False)}
@@ -77,6 +78,12 @@ REFUSE = [
          Code.RELEASE_REQUIRED, "", _red(_of_another)),
     Case("release-of-another-id", "the release names this digest and another id",
          Code.RELEASE_REQUIRED, "", _red(_under_another_id)),
+    Case("released-and-declined", "declined by a releaser, after its release",
+         Code.DRAFT_OVER, "",
+         _red(lambda w, sent: [drafted(w, sent), w.release(sent), declined(w, sent)])),
+    Case("released-and-withdrawn", "taken back by its author, after its release",
+         Code.DRAFT_OVER, "",
+         _red(lambda w, sent: [drafted(w, sent), w.release(sent), withdrawn(w, sent)])),
     Case("release-after-its-bulletin", "one more release, when the bulletin is in",
          Code.RELEASE_LATE, "/of", _late),
 ]  # fmt: skip
