@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
-from exchange.model.identity import SuiteId, digest, member_of
+from exchange.model.identity import EndpointId, Seconds, SuiteId, Word, digest, member_of
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -33,17 +33,20 @@ _CHECK = 6
 _MAX_LINK = 2048
 _LINES = 3
 
+# Visible ASCII: it is shown to who compares the anchor.
+Url = Annotated[str, msgspec.Meta(pattern=r"^https://[!-~]{1,240}$")]
+
 
 class Bound(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What an invitation is bound to, as its link says it; ``tls`` and ``anchor`` digests."""
 
-    endpoint: str
+    endpoint: EndpointId
     suite: SuiteId
-    node: str
-    url: str
+    node: Word
+    url: Url
     tls: bytes
     anchor: bytes
-    until: int
+    until: Seconds
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -79,7 +82,11 @@ def read(text: str) -> Link:
         link = msgspec.msgpack.decode(packed, type=Link)
     except (Refusal, msgspec.MsgspecError, UnicodeDecodeError):
         raise Refusal(Code.BAD_INVITATION) from None
-    bound, sizes = link.bound, (32, 32, 32, SECRET_BYTES)
+    # Shown above the words that a person compares; the $ of a pattern passes a line feed.
+    bound = link.bound
+    if not all(each.isprintable() for each in (bound.endpoint, bound.node, bound.url)):
+        raise Refusal(Code.BAD_INVITATION)
+    sizes = (32, 32, 32, SECRET_BYTES)
     if tuple(map(len, (bound.tls, bound.anchor, link.invitation, link.secret))) != sizes:
         raise Refusal(Code.BAD_INVITATION)
     return link

@@ -73,6 +73,34 @@ def test_a_link_with_a_short_part_is_none(name: str) -> None:
         invitation.read(invitation.write(link))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("endpoint", "pa.senan/x\x1b[8m"),
+        ("endpoint", "pa.senan/x\n"),
+        ("endpoint", ".."),
+        ("endpoint", "pa.senan/../x"),
+        ("node", "pa\x1b[2J"),
+        ("node", "pa\n"),
+        ("url", "https://localhost:8443/\x1b[1A"),
+        ("url", "https://localhost:8443\n"),
+        ("url", "https://localhost:8443/\N{RIGHT-TO-LEFT OVERRIDE}"),
+        ("url", "https://" + "h" * 300),
+        ("until", -(10**14)),
+        ("until", 10**14),
+        ("until", 10**19 - 1),
+    ],
+)
+def test_a_link_that_writes_over_a_terminal_or_names_no_time_is_none(
+    name: str, value: object
+) -> None:
+    bound = msgspec.structs.replace(LINK.bound, **{name: value})
+    text = invitation.write(msgspec.structs.replace(LINK, bound=bound))
+    with pytest.raises(Refusal) as found:
+        invitation.read(text)
+    assert found.value.code == Code.BAD_INVITATION
+
+
 CHANGES: dict[str, Any] = {
     "endpoint": "pa.senan/other",
     "suite": "xb1-c",
