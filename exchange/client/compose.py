@@ -12,7 +12,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin import Indicator
-from exchange.model.header import MAX_RECIPIENTS, Declaration, Header, TrustPoint
+from exchange.model.header import MAX_RECIPIENTS, Blob, Declaration, Header, TrustPoint
 from exchange.policy import choices, releasing, retention, rules
 from exchange.seal.close import UNSEALED, Closed, close_with_key
 from exchange.seal.suites import SUITES
@@ -134,7 +134,10 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     with review:
         rules.decide("accept", header, view, now, released=None)
         retention.admit(header, view.agreed(), now)
-        releasers = _releasers(header, view, now)
+        # Sealed later; a cancellation needs a release only where there are any.
+        named = [Blob(_NO_COMMIT, 1) for _ in files]
+        whole = msgspec.structs.replace(header, attachments=named)
+        releasers = _releasers(whole, view, now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)

@@ -91,9 +91,9 @@ class Book:
     def needs_release(self, header: Header) -> bool:
         """Tell whether a second person of its author's member must have released a bulletin.
 
-        Never what cancels: to withdraw something is not to wait for anybody.
+        Never what cancels and no more: to withdraw something is not to wait for anybody.
         """
-        if not self._four_eyes or header.verb == "cancel":
+        if not self._four_eyes or (header.verb == "cancel" and not header.attachments):
             return False
         return not self._four_eyes.isdisjoint(marks_of(_said(header)))
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from exchange import resources
 from exchange.client.asking import Asking
 from exchange.client.reading import Drafted
 from exchange.client.releasing import Releasing
@@ -15,8 +16,9 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin.strangers import Unknown
+from exchange.model.draft import read_draft
 from exchange.seal.close import close_draft
-from tests.builders import DAY, DESK, MINSA, OPS, WATCH, releaser, suspended, world
+from tests.builders import DAY, DESK, MINSA, OPS, WATCH, new_id, releaser, suspended, world
 from tests.client.attached import a_file, received
 from tests.client.dealing import draft
 from tests.client.foureyes import (
@@ -102,6 +104,21 @@ async def test_what_needs_no_release_is_posted_as_ever(tmp_path):
         prepared = await author.prepare(draft())
         assert prepared.releasers == []
         assert (await author.post(prepared)).index > 0
+
+
+@pytest.mark.parametrize(("files", "releasers"), [(0, []), (1, [DESK])])
+async def test_cancellation_waits_where_it_carries_a_file_and_not_else(
+    tmp_path, files, releasers
+):
+    target = {"id": new_id(), "origin": "pa.senan", "type": "voi", "header_digest": "B" * 43}
+    raw = resources.read("v1/examples/can-2.en.toml")
+    told = read_draft(raw, toml=True).bulletin
+    content = {**told["content"], "target": target}
+    free = msgspec.structs.replace(red(), bulletin={**told, "content": content})
+    async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        photos = [a_file(tmp_path) for _ in range(files)]
+        prepared = await author.prepare(free, attach=photos)
+        assert [each.endpoint for each in prepared.releasers] == releasers
 
 
 async def test_nobody_to_release_it_is_told_before_anything_is_sealed(tmp_path):

@@ -341,7 +341,8 @@ def release_by_origin(q: Question) -> Iterator[Demand]:
 
 def needs_none(q: Question) -> bool:
     marks = q.arrangement.get("four_eyes", [])
-    return q.header["verb"] == "cancel" or not any(is_true(mark, q.header) for mark in marks)
+    only_cancels = q.header["verb"] == "cancel" and not q.header["attachments"]
+    return only_cancels or not any(is_true(mark, q.header) for mark in marks)
 
 
 def may_release(q: Question, endpoint: str) -> bool:

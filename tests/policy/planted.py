@@ -279,6 +279,18 @@ def released_once_for_all() -> Iterator[None]:
 
 
 @fault
+def cancellations_carry_files_without_a_release() -> Iterator[None]:
+    """What cancels goes out whatever it carries."""
+
+    def wrong(self: Any, header: Any) -> Any:
+        return header.verb != "cancel" and whole(self, header)
+
+    whole = book.Book.needs_release
+    with patch.object(book.Book, "needs_release", wrong):
+        yield
+
+
+@fault
 def cancellations_wait_for_a_release() -> Iterator[None]:
     """What cancels must be released as the rest."""
 

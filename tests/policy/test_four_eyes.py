@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
-from exchange.model.header import Marking
+from exchange.model.header import Blob, Marking
 from exchange.model.objects import SealedDraft
 from exchange.model.view import View
 from exchange.policy import book, drafting, releasing, rules
@@ -55,6 +55,12 @@ def test_what_cancels_never_waits_and_what_corrects_does() -> None:
     view = agreed("feed:maritime")
     assert not releasing.needs_release(WORLD.header(type="can", verb="cancel"), view)
     assert releasing.needs_release(WORLD.header(type="cor", verb="correct"), view)
+
+
+def test_what_cancels_and_carries_a_file_waits_as_the_rest() -> None:
+    made = WORLD.header(type="can", verb="cancel", attachments=[Blob("A" * 43, 1)])
+    assert releasing.needs_release(made, agreed("feed:maritime"))
+    assert not releasing.needs_release(made, agreed("tlp:red"))
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ import msgspec
 
 from exchange.broker.intake import Arrival
 from exchange.errors import Code
-from exchange.model.header import Marking
+from exchange.model.header import Blob, Marking
 from exchange.seal.close import Envelope
 from tests.builders import DESK, NOW, OPS, World, refers, releaser, subject
 from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, Posted
 
 RED: dict[str, Any] = {"marking": Marking("red", ["PAN", "USA"], [], originator_control=False)}
+
+FILE = Blob("F" * 43, 1000)
 
 Before = Callable[[World, Envelope], list[Any]]
 
@@ -68,6 +70,15 @@ def _withdrawing(world: World) -> Posted:
     return Posted(world.arrival(cancelling), documents(world), before)
 
 
+def _withdrawing_with_a_file(world: World) -> Posted:
+    """It cancels what nobody has, and brings a file."""
+    target = world.envelope(**RED)
+    cancelling = world.envelope(
+        type="can", verb="cancel", refs=refers("cancels", target), attachments=[FILE], **RED
+    )
+    return Posted(world.arrival(cancelling), documents(world), held=(FILE,))
+
+
 REFUSE = [
     Case("release-missing", "TLP:RED, and nobody released it", Code.RELEASE_REQUIRED, "",
          _red(lambda _, __: [])),
@@ -78,6 +89,8 @@ REFUSE = [
          Code.RELEASE_REQUIRED, "", _red(_of_another)),
     Case("release-of-another-id", "the release names this digest and another id",
          Code.RELEASE_REQUIRED, "", _red(_under_another_id)),
+    Case("release-missing-of-a-cancellation-with-a-file", "a TLP:RED cancellation with a file",
+         Code.RELEASE_REQUIRED, "", _withdrawing_with_a_file),
     Case("released-and-declined", "declined by a releaser, after its release",
          Code.DRAFT_OVER, "",
          _red(lambda w, sent: [drafted(w, sent), w.release(sent), declined(w, sent)])),
