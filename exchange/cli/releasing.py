@@ -262,7 +262,7 @@ def _told(agency: Agency, made: _Found, saved: Sequence[Path] = ()) -> dict[str,
 
 
 def _readers(agency: Agency, header: Header | None, lang: str) -> list[dict[str, Any]]:
-    """Return who would be able to read it, and nobody else: those that the header names."""
+    """Return who would be able to read it when it goes out: those that the header names."""
     rows = []
     for name in header.to if header else []:
         standing = agency.trust.newest.standing(name)
@@ -292,13 +292,22 @@ def _review(session: Session, agency: Agency, made: _Found) -> None:
     click.echo(render.page(made.bulletin, lang, codes, unknown=unknown, now=world.now()))
     count = len(made.header.to)
     session.say(
-        f"\nPodrán leerlo exactamente {count}, y nadie más:",
-        f"\nExactly {count} will be able to read it, and nobody else:",
+        f"\nPodrán leerlo exactamente {count} cuando salga:",
+        f"\nExactly {count} will be able to read it when it goes out:",
     )
     spanish = {"endpoint": "destinatario", "title": "agencia", "nation": "nación"}
     english = {"endpoint": "recipient", "title": "agency", "nation": "nation"}
     rows = _readers(agency, made.header, lang)
     output.table(rows, spanish if lang == "es" else english)
+    # A grant looks at no release: see docs/policy.md.
+    session.say(
+        "Después la agencia de su autor puede darlo a otros lectores de su canal, y quien lo"
+        " tiene pasarlo como permita su marca: para eso no se pide autorización. Cada entrega"
+        " queda en el diario.",
+        "Later its author's agency may grant it to other readers of its feed, and who holds it"
+        " pass it on as its marking allows: for that no release is asked. Each time is in the"
+        " journal.",
+    )
 
 
 # -- deciding --------------------------------------------------------------------------------

@@ -122,6 +122,11 @@ def test_it_waits_is_shown_is_released_and_goes_out_as_it_was_shown(case):
         page = case.at(RELEASER, "--lang", lang, "release", "show", draft).out
         assert all(word in page for word in words), page
         assert lang == "en" or "EJERCICIO uno" in page
+        # It can be granted later, and nobody is asked again: so that is not denied.
+        assert "nobody else" not in page
+        assert "nadie más" not in page
+        told = "no release is asked" if lang == "en" else "no se pide autorización"
+        assert told in " ".join(page.split())
     approved = case.at(
         RELEASER, "release", "approve", draft, "--yes", "--json", "--officer", "guardia-2"
     ).json
