@@ -72,12 +72,10 @@ def must_stay_within(
 
 
 def _known(cited: Target, names: Collection[str], find: Find) -> list[str]:
-    """Return who of these wrote what is cited, or holds it."""
+    """Return who of these wrote what is cited, or holds it now."""
     origin = cited.header.origin
     return [
-        each
-        for each in names
-        if member_of(each) == origin or holding.is_holder(cited, each, find)
+        each for each in names if member_of(each) == origin or holding.holds(cited, each, find)
     ]
 
 

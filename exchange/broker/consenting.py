@@ -56,8 +56,7 @@ def _must_be_of_use(consent: Consent, target: Target, ledger: Ledger, find: Find
     if cancelled := find(keys.bearing("cancels", consent.origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     holding.must_not_be_purged(of.header_digest, find)
-    if not holding.is_holder(target, consent.by, find):
-        raise Refusal(Code.NOT_A_RECIPIENT, "/by", name=consent.by)
+    holding.must_hold(target, consent.by, find, "/by")
     given = rules.Given(consent.by, now, rules.Consent(consent.until))
     view = ledger.in_force
     rules.decide("grant", target.header, view, now, recipient=consent.to, given=given)

@@ -59,7 +59,7 @@ def grantees(header_digest: str, find: Find) -> list[str]:
 
 def grants(header_digest: str, find: Find) -> list[tuple[str, int]]:
     """Return to whom a bulletin was granted, each with the index of the grant, in order."""
-    return [(_recipient(found.entry), found.index) for found in granted_in(header_digest, find)]
+    return [(_grant(found.entry).to, found.index) for found in granted_in(header_digest, find)]
 
 
 def next_number(header_digest: str, find: Find) -> int:
@@ -76,9 +76,9 @@ def granted_in(header_digest: str, find: Find) -> Iterator[Found]:
         yield found
 
 
-def _recipient(entry: bytes) -> str:
+def _grant(entry: bytes) -> Grant:
     signed = jws.read(entries.decode(entry).object, objects.MAX_OBJECT_BYTES)
-    return objects.decode_grant(signed.payload).to
+    return objects.decode_grant(signed.payload)
 
 
 def target(of: Subject, origin: str, find: Find) -> Target | None:
@@ -100,10 +100,59 @@ def target(of: Subject, origin: str, find: Find) -> Target | None:
     return named
 
 
-def is_holder(bulletin: Target, endpoint: str, find: Find) -> bool:
-    """Tell whether a bulletin was sealed to an endpoint, or granted to it."""
-    is_granted = find(keys.granted_to(bulletin.digest, endpoint)) is not None
-    return is_granted or endpoint in bulletin.header.to
+def holds(bulletin: Target, endpoint: str, find: Find) -> bool:
+    """Tell whether a bulletin was sealed to an endpoint, or is shown to it by a grant, now."""
+    return endpoint in bulletin.header.to or bool(shown_by(bulletin, endpoint, find))
+
+
+def must_hold(bulletin: Target, endpoint: str, find: Find, at: str) -> None:
+    """Hold one who is to give a bulletin to holding it now.
+
+    Raises:
+        Refusal: ``not-a-recipient``: it never did; or ``consent-withdrawn``: it was given it by
+            a leave that was taken back, and is shown it no more.
+    """
+    if holds(bulletin, endpoint, find):
+        return
+    was_given = find(keys.granted_to(bulletin.digest, endpoint)) is not None
+    code = Code.CONSENT_WITHDRAWN if was_given else Code.NOT_A_RECIPIENT
+    raise Refusal(code, at, name=endpoint)
+
+
+def shown_by(bulletin: Target, endpoint: str, find: Find) -> list[Found]:
+    """Return the grants by which an endpoint is shown a bulletin now, in order.
+
+    What another member gave by a consent that was withdrawn since is shown to nobody.
+    """
+    if find(keys.granted_to(bulletin.digest, endpoint)) is None:
+        return []
+    # Of all, before any is looked at: who looks up beforehand is to ask for all at once.
+    known = {key: find(key) for key in lookups(bulletin.digest)}
+    to_it = [
+        (found, said)
+        for found in granted_in(bulletin.digest, known.get)
+        if (said := _grant(found.entry)).to == endpoint
+    ]
+    asked = [
+        consents.newest(bulletin.digest, said.endpoint, endpoint, find) for _, said in to_it
+    ]
+    return [
+        found
+        for (found, said), consent in zip(to_it, asked, strict=True)
+        if _is_shown(bulletin.header, found, said, consent[1] if consent else None)
+    ]
+
+
+def _is_shown(
+    header: Header, found: Found, grant: Grant, consent: rules.Consent | None
+) -> bool:
+    taken_ms = entries.decode(found.entry).facts.taken_ms
+    given = rules.Given(grant.endpoint, taken_ms // 1000, consent)
+    try:
+        rules.may_go_onward(header, given, grant.to, "")
+    except Refusal:
+        return False
+    return True
 
 
 def granted(
@@ -128,8 +177,8 @@ def granted(
     if found is None:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
     is_passed_on = grant.origin != origin
-    if is_passed_on and not is_holder(found, grant.endpoint, find):
-        raise Refusal(Code.NOT_A_RECIPIENT, "/endpoint", name=grant.endpoint)
+    if is_passed_on:
+        must_hold(found, grant.endpoint, find, "/endpoint")
     if cancelled := find(keys.bearing("cancels", origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     must_not_be_purged(of.header_digest, find)

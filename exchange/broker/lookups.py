@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from exchange.broker.intake import Considered, OfBulletins, Signed
     from exchange.broker.settle import Found
     from exchange.model.header import Blob
+    from exchange.model.objects import Consent, Grant
 
 
 _TYPS: dict[type[Signed], str] = {
@@ -100,19 +101,32 @@ def _follow(considered: Considered, find: Find) -> None:
             if considered.decision.needs_release:
                 releasing.follow(releasing.asked(header.endpoint, digest, find), find)
         case Conferred(grant):
-            target = holding.target(grant.of, member_of(grant.of.endpoint), find)
-            if target is not None:
-                citing.must_stay_within(target.header, [grant.to], 0, find)
-                stands = bearing.standing(target.header, target.digest, find)
-                bearing.widest(target, stands, find)
+            _follow_grant(grant, find)
         case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled() as decision:
             enrolling.follow(decision, find)
         case Submitted(draft):
             releasing.follow(releasing.asked(releasing.author(draft), draft.of, find), find)
-        case Attested() | Countersigned() | Upheld() | Permitted() | Requested():
+        case Permitted(consent):
+            _follow_consent(consent, find)
+        case Attested() | Countersigned() | Upheld() | Requested():
             pass
         case Established() | Declined():
             pass
+
+
+def _follow_grant(grant: Grant, find: Find) -> None:
+    target = holding.target(grant.of, member_of(grant.of.endpoint), find)
+    if target is not None:
+        holding.shown_by(target, grant.endpoint, find)
+        citing.must_stay_within(target.header, [grant.to], 0, find)
+        stands = bearing.standing(target.header, target.digest, find)
+        bearing.widest(target, stands, find)
+
+
+def _follow_consent(consent: Consent, find: Find) -> None:
+    target = holding.target(consent.of, consent.origin, find)
+    if target is not None:
+        holding.shown_by(target, consent.by, find)
 
 
 def _first(considered: Considered) -> list[bytes]:

@@ -129,7 +129,23 @@ def _cited_in_a_grant(world: World) -> Posted:
     return Posted(world.arrival(world.grant(reply, WATCH_DESK, COAST)), (), before)
 
 
+def _attached_after_a_withdrawal(world: World) -> Posted:
+    """By the very giver whose leave was taken: what the node shows by it no more."""
+    attached = Blob("B" * 43, 1024)
+    closed = controlled(world, attachments=[attached])
+    before = (
+        closed.envelope,
+        consent(world, closed.envelope),
+        world.grant(closed, WATCH_DESK, COAST),
+        withdrawn(world, closed.envelope),
+    )
+    second = world.envelope(endpoint=COAST, attachments=[attached], to=[WATCH_DESK])
+    arrivals = tuple(world.arrival(each) for each in before)
+    return Posted(world.arrival(second), (), arrivals, (attached,))
+
+
 _RED = Marking("red", ["PAN", "USA"], [], originator_control=False)
+_AMBER = Marking("amber", ["PAN", "USA"], [], originator_control=False)
 
 REFUSE = [
     Case("consent-of-nothing", "of a bulletin that is not here", Code.TARGET_UNKNOWN, "/of",
@@ -190,12 +206,28 @@ REFUSE = [
          after(said(until=NOW + HOUR), passed(at=NOW + HOUR), at=NOW + HOUR)),
     Case("onward-after-a-withdrawal", "the consent was withdrawn", Code.CONSENT_WITHDRAWN,
          "/to", after(said(), back(), passed())),
+    Case("onward-by-who-is-shown-it-no-more",
+         "given by a consent that was withdrawn, it goes on to a colleague",
+         Code.CONSENT_WITHDRAWN, "/endpoint",
+         after(said(), passed(), back(), passed(WATCH, WATCH_DESK),
+               documents=[lambda w: w.amended(WATCH_DESK, poster)],
+               marking=_AMBER, to=[COAST])),
+    Case("consent-to-who-is-shown-it-no-more", "who would give it was given it by a consent "
+         "that was withdrawn", Code.CONSENT_WITHDRAWN, "/by",
+         after(said(), passed(), back(), said(by=WATCH_DESK, to=DESK),
+               documents=[lambda w: w.amended(WATCH_DESK, poster)])),
     Case("onward-of-red-without-consent", "TLP:RED stays with those it was sent to",
          Code.TLP_ONWARD, "/to", after(passed(), marking=_RED)),
     Case("cited-to-others", "a reference to what is under control, to who does not hold it",
          Code.ORIGINATOR_CONTROL, "/refs/0", after(_answer([OPS, WATCH_DESK]))),
     Case("cited-to-others-after-a-withdrawal", "the consent was withdrawn",
          Code.CONSENT_WITHDRAWN, "/refs/0", after(said(), back(), _answer([WATCH_DESK]))),
+    Case("cited-to-who-is-shown-it-no-more", "it was given it by a consent that was withdrawn",
+         Code.CONSENT_WITHDRAWN, "/refs/0",
+         after(said(), passed(), back(), _answer([WATCH_DESK]))),
+    Case("attached-to-who-is-shown-it-no-more",
+         "its attachment, to who was given it by a consent that was withdrawn",
+         Code.CONSENT_WITHDRAWN, "/attachments/0", _attached_after_a_withdrawal),
     Case("cited-in-a-grant", "what refers to it is granted to who does not hold it",
          Code.ORIGINATOR_CONTROL, "/to", _cited_in_a_grant),
     Case("attachment-of-what-is-controlled", "its attachment is named to others",
@@ -225,6 +257,10 @@ ACCEPT = [
          "", after(_answer([DESK, OPS, WATCH]))),
     Case("cited-by-consent", "a reference to it, to whom its originator consents", None, "",
          after(said(), _answer([WATCH_DESK]))),
+    Case("onward-to-a-colleague-by-who-is-shown-it-anew", "withdrawn, and given anew", None, "",
+         after(said(), passed(), back(), said(), passed(WATCH, WATCH_DESK),
+               documents=[lambda w: w.amended(WATCH_DESK, poster)],
+               marking=_AMBER, to=[COAST])),
     Case("cited-by-its-originator", "what it says itself is its own release", None, "",
          after(_answer([WATCH_DESK], OPS))),
     Case("attachment-to-who-holds-it", "its attachment is named to who holds it", None, "",
