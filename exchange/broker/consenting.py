@@ -22,7 +22,8 @@ def settle(ledger: Ledger, decision: Permitted, raw: bytes, find: Find) -> Recor
 
     Raises:
         Refusal: its bulletin is not here, or not its member's; or who would give by it holds
-            nothing; or the rules would not let the grant; or there is nothing to withdraw.
+            nothing; or the rules would not let the grant; or who would
+            receive it holds it; or there is nothing to withdraw.
     """
     consent, named = decision.consent, decision.consent.of.header_digest
     target = holding.target(consent.of, consent.origin, find)
@@ -60,3 +61,5 @@ def _must_be_of_use(consent: Consent, target: Target, ledger: Ledger, find: Find
     given = rules.Given(consent.by, now, rules.Consent(consent.until))
     view = ledger.in_force
     rules.decide("grant", target.header, view, now, recipient=consent.to, given=given)
+    if holding.can_open(target, consent.to, None, view, now, find):
+        raise Refusal(Code.ALREADY_HELD, "/to", name=consent.to)

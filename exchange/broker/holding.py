@@ -206,25 +206,21 @@ def must_not_be_purged(header_digest: str, find: Find) -> None:
 
 
 def can_open(  # noqa: PLR0913, PLR0917  (each is part of the question)
-    bulletin: Target, endpoint: str, kid: str, view: View, now: int, find: Find
+    bulletin: Target, endpoint: str, kid: str | None, view: View, now: int, find: Find
 ) -> bool:
     """Tell whether an endpoint holds a bulletin, wrapped to a key that it is known to have.
 
     One whose keys were lost holds what nobody opens. It may be granted the bulletin again once
-    none of those keys is valid any more, each time with another key.
+    none of those keys is valid any more, each time with another key. What it is shown no more,
+    it may be granted again with any key.
     """
     wraps = set(bulletin.wraps) if endpoint in bulletin.header.to else set()
-    if found := find(keys.granted_to(bulletin.digest, endpoint)):
-        facts = entries.decode(found.entry).facts
+    for each in shown_by(bulletin, endpoint, find):
+        facts = entries.decode(each.entry).facts
         wraps |= {facts.kid} if isinstance(facts, entries.Granted) else set()
     listed = view.endpoints[endpoint].keys
-    has_valid = any(key in listed and listed[key].until > now for key in wraps)
     # A key in the container of its owner alone may still be good when its time is over.
-    return (
-        has_valid
-        or kid in wraps
-        or bool(find(keys.granted_with(bulletin.digest, endpoint, kid)))
-    )
+    return kid in wraps or any(key in listed and listed[key].until > now for key in wraps)
 
 
 def target_of(header: Header) -> Reference | None:

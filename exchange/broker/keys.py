@@ -94,7 +94,7 @@ def granted_to(header_digest: str, endpoint: str) -> bytes:
 
 
 def granted_with(header_digest: str, endpoint: str, kid: str) -> bytes:
-    """Return the key of the one grant of a header to an endpoint that a key of it opens."""
+    """Return the key of the first grant of a header to an endpoint that a key of it opens."""
     return _named("granted-with", header_digest, endpoint, kid)
 
 

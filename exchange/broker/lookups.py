@@ -117,7 +117,8 @@ def _follow(considered: Considered, find: Find) -> None:
 def _follow_grant(grant: Grant, find: Find) -> None:
     target = holding.target(grant.of, member_of(grant.of.endpoint), find)
     if target is not None:
-        holding.shown_by(target, grant.endpoint, find)
+        for each in (grant.endpoint, grant.to):
+            holding.shown_by(target, each, find)
         citing.must_stay_within(target.header, [grant.to], 0, find)
         stands = bearing.standing(target.header, target.digest, find)
         bearing.widest(target, stands, find)
@@ -126,7 +127,8 @@ def _follow_grant(grant: Grant, find: Find) -> None:
 def _follow_consent(consent: Consent, find: Find) -> None:
     target = holding.target(consent.of, consent.origin, find)
     if target is not None:
-        holding.shown_by(target, consent.by, find)
+        for each in (consent.by, consent.to):
+            holding.shown_by(target, each, find)
 
 
 def _first(considered: Considered) -> list[bytes]:

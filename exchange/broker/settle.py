@@ -401,13 +401,12 @@ class Ledger:
             consent=msgspec.UNSET if consent is None else consent,
             **self.common(),
         )
-        first = keys.granted_to(named, grant.to)
-        # Again after a lost key: what it is to see to, it was told of with the bulletin.
-        is_again = grant.to in target.header.to or find(first) is not None
+        given = (keys.granted_to(named, grant.to), keys.granted_with(named, grant.to, kid))
+        # Again, after a lost key or a withdrawal: what it is to see to, it was told of then.
+        is_again = grant.to in target.header.to or find(given[0]) is not None
         names = (
             *own(decision, decision.digest),
-            *(() if find(first) else (first,)),
-            keys.granted_with(named, grant.to, kid),
+            *(key for key in given if find(key) is None),
             keys.nth_grant(named, number),
         )
         record = Record(
