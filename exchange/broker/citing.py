@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from exchange.broker import consents, holding, keys
 from exchange.errors import Code, Refusal
+from exchange.model.header import Header
 from exchange.model.identity import member_of
 from exchange.policy import rules
 
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from exchange.broker.holding import Find, Target
-    from exchange.model.header import Header
+    from exchange.model.objects import SealedDraft
 
 
-def lookups(header: Header) -> list[bytes]:
-    """Return the keys of what a bulletin cites, and those by which it may be cited itself."""
-    return [
-        *(keys.by_digest(each.header_digest) for each in header.refs),
-        *(keys.controlled(each.digest) for each in header.attachments),
-        *(keys.controlled(each) for each in _sealed(header)),
-    ]
+def lookups(said: Header | SealedDraft) -> list[bytes]:
+    """Return the keys of what is cited, and those by which a bulletin may be cited itself."""
+    named = [keys.controlled(each.digest) for each in said.attachments]
+    if isinstance(said, Header):
+        named += [keys.by_digest(each.header_digest) for each in said.refs]
+        named += [keys.controlled(each) for each in _sealed(said)]
+    return named
 
 
 def kept(header: Header, find: Find) -> list[bytes]:
@@ -46,12 +47,17 @@ def _sealed(header: Header) -> Sequence[str]:
 
 
 def must_stay_within(
-    header: Header, recipients: Collection[str], now: int, find: Find, at: str = ""
+    said: Header | SealedDraft,
+    recipients: Collection[str],
+    now: int,
+    find: Find,
+    at: str = "",
 ) -> None:
     """Hold what a bulletin cites of others to the audience that their originators gave it.
 
     Args:
-        header: of the bulletin that cites.
+        said: the header of the bulletin that cites; or a sealed draft of it, whose references
+            are sealed.
         recipients: who is to have that.
         now: taken time, seconds UTC.
         find: returns the entry that a key leads to.
@@ -60,12 +66,12 @@ def must_stay_within(
     Raises:
         Refusal: ``originator-control``, or why a consent does not hold.
     """
-    for place, cited, knowing in _cited(header, find):
+    for place, cited, knowing in _cited(said, find):
         known = {*knowing, *_known(cited, recipients, find)}
         others = [each for each in recipients if each not in known]
         # Of all, before any is refused: who looks up beforehand is to ask for all at once.
-        said = [consents.newest(cited.digest, header.endpoint, each, find) for each in others]
-        for name, consent in zip(others, said, strict=True):
+        leave = [consents.newest(cited.digest, said.endpoint, each, find) for each in others]
+        for name, consent in zip(others, leave, strict=True):
             if consent is None:
                 raise Refusal(Code.ORIGINATOR_CONTROL, at or place, name=name)
             rules.must_consent(consent[1], now, at or place, name)
@@ -79,21 +85,24 @@ def _known(cited: Target, names: Collection[str], find: Find) -> list[str]:
     ]
 
 
-def _cited(header: Header, find: Find) -> Iterator[tuple[str, Target, Collection[str]]]:
+def _cited(
+    said: Header | SealedDraft, find: Find
+) -> Iterator[tuple[str, Target, Collection[str]]]:
     """Yield what is cited of others and is under their control: where, and who knows of it."""
-    for place, each in enumerate(header.refs):
-        cited = _of_another(keys.by_digest(each.header_digest), header, find)
+    refs = said.refs if isinstance(said, Header) else ()
+    for place, each in enumerate(refs):
+        cited = _of_another(keys.by_digest(each.header_digest), said.origin, find)
         if cited is not None:
             yield f"/refs/{place}", cited, cited.owed
-    for place, blob in enumerate(header.attachments):
-        cited = _of_another(keys.controlled(blob.digest), header, find)
+    for place, blob in enumerate(said.attachments):
+        cited = _of_another(keys.controlled(blob.digest), said.origin, find)
         if cited is not None:
             yield f"/attachments/{place}", cited, cited.header.to
 
 
-def _of_another(key: bytes, header: Header, find: Find) -> Target | None:
+def _of_another(key: bytes, origin: str, find: Find) -> Target | None:
     found = find(key)
     cited = holding.read(found) if found else None
-    if cited is None or cited.header.origin == header.origin:
+    if cited is None or cited.header.origin == origin:
         return None
     return cited if cited.header.marking.is_controlled else None

@@ -106,6 +106,7 @@ def _follow(considered: Considered, find: Find) -> None:
             enrolling.follow(decision, find)
         case Submitted(draft):
             releasing.follow(releasing.asked(releasing.author(draft), draft.of, find), find)
+            citing.must_stay_within(draft, draft.to, 0, find)
         case Permitted(consent):
             _follow_consent(consent, find)
         case Attested() | Countersigned() | Upheld() | Requested():
@@ -186,7 +187,7 @@ def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each k
                 *releasing.lookups(release.of),
             ]
         case Submitted(draft):
-            wanted = releasing.sought(draft)
+            wanted = [*releasing.sought(draft), *citing.lookups(draft)]
         case Upheld(confirmation):
             of, origin = confirmation.of, confirmation.origin
             wanted = [

@@ -250,7 +250,8 @@ class Ledger:
                 names = own(decision, decision.digest)
                 settled = releasing.enter(self, decision, raw, names, find)
             case Submitted():
-                sealed.attached(decision.draft.attachments, uploaded)
+                sealed.attached((draft := decision.draft).attachments, uploaded)
+                citing.must_stay_within(draft, draft.to, self.taken_ms // 1000, find)
                 names = own(decision, decision.digest)
                 settled = releasing.enter_draft(self, decision, raw_and_body, names, find)
             case Upheld():

@@ -12,7 +12,8 @@ from exchange.errors import Code
 from exchange.model.header import Blob
 from exchange.model.objects import DRAFT_TYP
 from exchange.seal.close import Envelope
-from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, World, releaser
+from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, World, releaser
+from tests.consented import controlled
 from tests.drafted import declined, drafted, withdrawn
 from tests.vectors import forging
 from tests.vectors.case import Case, Posted
@@ -90,6 +91,26 @@ def _no_poster(world: World) -> tuple[bytes, ...]:
     return (documents(world)[0], world.amended(OPS, _reader))
 
 
+def _with_what_is_controlled(*, is_granted: bool) -> Callable[[World], Posted]:
+    """A recipient asks a colleague to release what carries an attachment under control."""
+
+    def posted(world: World) -> Posted:
+        attached = Blob("B" * 43, 1024)
+        closed = controlled(world, attachments=[attached], to=[WATCH])
+        own = world.envelope(endpoint=WATCH, to=[OPS], attachments=[attached])
+        asked = drafted(world, own, WATCH, to=[WATCH_DESK], attachments=[attached])
+        before = [closed.envelope, *([world.grant(closed)] if is_granted else [])]
+        arrivals = tuple(map(world.arrival, before))
+        brought = (world.amended(WATCH_DESK, _releasing_reader),)
+        return Posted(world.arrival(asked), brought, arrivals, (attached,))
+
+    return posted
+
+
+def _releasing_reader(endpoint: Any) -> Any:
+    return msgspec.structs.replace(endpoint, roles=["reader", "releaser"])
+
+
 _OTHER = Blob("A" * 43, 4)
 
 REFUSE = [
@@ -121,6 +142,9 @@ REFUSE = [
          of_one(lambda w, s: declined(w, s, attachments=[_OTHER]), asking())),
     Case("draft-without-its-attachment", "it names a file that nobody uploaded",
          Code.MISSING_BLOB, "/attachments/0", of_one(asking(attachments=[_OTHER]))),
+    Case("draft-with-what-is-controlled", "it names the attachment of what is under another's "
+         "control, to a releaser who does not hold that", Code.ORIGINATOR_CONTROL,
+         "/attachments/0", _with_what_is_controlled(is_granted=False)),
     Case("draft-unknown-member", "a member of no name", Code.UNKNOWN_MEMBER, "",
          of_one(altered(lambda told: told.update(x=1)))),
     Case("draft-to-unsorted", "two releasers, not in order", Code.WRONG_VALUE, "/to",
@@ -167,6 +191,8 @@ ACCEPT = [
     Case("draft-declined", "a releaser declines", None, "", of_one(declined, asking())),
     Case("draft-withdrawn", "its author takes it back", None, "",
          of_one(withdrawn, asking())),
+    Case("draft-with-what-is-controlled-and-held", "and to a releaser who was granted that",
+         None, "", _with_what_is_controlled(is_granted=True)),
     Case("draft-withdrawn-late", "taken back when its own time is over", None, "",
          of_one(lambda w, s: withdrawn(w, s, until=NOW - DAY), asking())),
     Case("draft-withdrawn-after-release", "released, and not posted after all", None, "",
