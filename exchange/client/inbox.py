@@ -61,6 +61,8 @@ class Inbox:
         # What originators said of passing on, among the first so many items.
         self._consents: list[Consented] = []
         self._looked = 0
+        # Those of them that did not verify when they were looked at.
+        self._unverified: list[wire.InboxItem] = []
         # What was to be purged when the inbox was looked at last.
         self.orders = purging.Orders()
         # Headers of what was in it then, by their digests.
@@ -101,16 +103,19 @@ class Inbox:
 
     def consents(self) -> list[Consented]:
         """Return what originators said of passing on, as far as it is held here, in order."""
-        ours = self._ours()
-        for item in self.held.items(self._looked):
-            if _CONSENT in item.entry.partition("\n")[0]:
-                found = reading.verify(item, ours.endpoint, ours.trust)
-                if isinstance(found, reading.Locked):
-                    # It may verify later; what comes after it would be out of its order.
-                    break
-                if isinstance(found, reading.Consented):
-                    self._consents.append(found)
-            self._looked = item.position + 1
+        ours, fresh = self._ours(), self.held.items(self._looked)
+        told = [each for each in fresh if _CONSENT in each.entry.partition("\n")[0]]
+        # What does not verify says nothing, and must not hide what comes after it, such as a
+        # withdrawal. It may verify later, with a document that was missing.
+        again, self._unverified = [*self._unverified, *told], []
+        for item in again:
+            found = reading.verify(item, ours.endpoint, ours.trust)
+            if isinstance(found, reading.Consented):
+                self._consents.append(found)
+            elif isinstance(found, reading.Locked):
+                self._unverified.append(item)
+        self._consents.sort(key=lambda each: each.position)
+        self._looked = fresh[-1].position + 1 if fresh else self._looked
         return self._consents
 
     async def everything(self) -> list[Item]:

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from exchange.client import onward, opening, passing
+from exchange.client.held import Held
+from exchange.client.inbox import Inbox
 from exchange.client.reading import Consented, Delivered, Granted, Locked, verify
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
@@ -233,18 +235,35 @@ async def test_a_grant_told_ahead_of_its_consent_is_locked_until_that_is_here(st
     assert isinstance(item.locked, Fault)
 
 
+def forged(raw, consent):
+    """The row as a faulty node could have it: signed rightly, by a member with no say in it."""
+    entry = entries.decode(raw.entry.encode())
+    said = msgspec.structs.replace(consent, origin="us.jiatfs", endpoint=WATCH, by=COAST)
+    signed = world().sign(said, objects.CONSENT_TYP, WATCH)
+    facts = msgspec.structs.replace(entry.facts, digest=digest(signed))
+    return msgspec.structs.replace(raw, entry=entries.encode(facts, signed).decode())
+
+
+async def test_what_does_not_verify_hides_no_withdrawal_that_comes_after_it(story):
+    reader, grant, entry, consents = story
+    found = passing.fetched(grant, entry, reader.trust, consents)
+    rows = reader.inbox.held.items()
+    place = consents[1].position
+    rows[place] = forged(rows[place], consents[0].consent)
+    held = Held(reader.world.cabinet, "a faulty node")
+    inbox = Inbox(reader, held, reader.bodies, reader._ours)
+    held.take(rows, 0)
+    told = inbox.consents()
+    assert told == [consents[0], *consents[2:]]
+    assert passing.withdrawn(found, told).code is Code.CONSENT_WITHDRAWN
+
+
 async def test_a_consent_by_another_member_than_its_bulletins_is_locked(story):
     """Whatever node takes it in: it is signed rightly, by one who has nothing to say of it."""
     reader, _, _, consents = story
     (raw,) = reader.inbox.held.items(consents[0].position, 1)
     assert isinstance(verify(raw, WATCH_DESK, reader.trust), Consented)
-    entry = entries.decode(raw.entry.encode())
-    said = msgspec.structs.replace(
-        consents[0].consent, origin="us.jiatfs", endpoint=WATCH, by=COAST
-    )
-    forged = world().sign(said, objects.CONSENT_TYP, WATCH)
-    facts = msgspec.structs.replace(entry.facts, digest=digest(forged))
-    lie = msgspec.structs.replace(raw, entry=entries.encode(facts, forged).decode())
+    lie = forged(raw, consents[0].consent)
     found = verify(lie, WATCH_DESK, reader.trust)
     assert isinstance(found, Locked)
     assert (found.locked.code, found.locked.at) == (Code.TARGET_MISMATCH, "/of")
