@@ -1,7 +1,7 @@
 """What is under another's control is not cited to who may not have it, as far as a node sees.
 
-It sees a reference to its header, and its ciphertext named as an attachment. What is quoted
-inside a sealed text, or sealed anew, no node can see: ``docs/policy.md`` says so.
+It sees a reference to its header, and its ciphertext named as an attachment or a body. What is
+quoted inside a sealed text, or sealed anew, no node can see: ``docs/policy.md`` says so.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 def lookups(said: Header | SealedDraft) -> list[bytes]:
     """Return the keys of what is cited, and those by which a bulletin may be cited itself."""
-    named = [keys.controlled(each.digest) for each in said.attachments]
-    if isinstance(said, Header):
-        named += [keys.by_digest(each.header_digest) for each in said.refs]
-        named += [keys.controlled(each) for each in _sealed(said)]
-    return named
+    blobs = [*([said.body] if said.body else []), *said.attachments]
+    refs = said.refs if isinstance(said, Header) else ()
+    return [
+        *(keys.controlled(each.digest) for each in blobs),
+        *(keys.by_digest(each.header_digest) for each in refs),
+    ]
 
 
 def kept(header: Header, find: Find) -> list[bytes]:
@@ -66,6 +67,10 @@ def must_stay_within(
     Raises:
         Refusal: ``originator-control``, or why a consent does not hold.
     """
+    body = said.body
+    if body is not None and _of_another(keys.controlled(body.digest), said.origin, find):
+        # Sealed for another header, it is of no honest use under this one, to nobody.
+        raise Refusal(Code.ORIGINATOR_CONTROL, at or "/body")
     for place, cited, knowing in _cited(said, find):
         known = {*knowing, *_known(cited, recipients, find)}
         others = [each for each in recipients if each not in known]

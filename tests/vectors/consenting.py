@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from exchange.errors import Code
+from exchange.model.header import TYP as HEADER_TYP
 from exchange.model.header import Blob, Marking
 from exchange.model.objects import CONSENT_TYP
 from exchange.seal.close import Closed, Envelope
@@ -144,6 +147,17 @@ def _attached_after_a_withdrawal(world: World) -> Posted:
     return Posted(world.arrival(second), (), arrivals, (attached,))
 
 
+def _body_again(world: World) -> Posted:
+    """A colleague of its recipient posts its sealed body, byte for byte, as that of its own."""
+    closed = controlled(world, to=[WATCH])
+    free = Marking("green", ["PAN", "USA"], [], originator_control=False)
+    own = world.header(endpoint=WATCH_DESK, to=[WATCH], marking=free)
+    own = msgspec.structs.replace(own, body=closed.header.body)
+    envelope = Envelope(world.sign(own, HEADER_TYP, WATCH_DESK), closed.envelope.body)
+    brought = (world.amended(WATCH_DESK, poster),)
+    return Posted(world.arrival(envelope), brought, (world.arrival(closed.envelope),))
+
+
 _RED = Marking("red", ["PAN", "USA"], [], originator_control=False)
 _AMBER = Marking("amber", ["PAN", "USA"], [], originator_control=False)
 
@@ -243,6 +257,8 @@ REFUSE = [
     Case("body-of-what-is-controlled-attached", "its sealed body is named to others",
          Code.ORIGINATOR_CONTROL, "/attachments/0",
          _attached(lambda c: c.header.body, [WATCH_DESK])),
+    Case("body-of-what-is-controlled-again", "its sealed body, as that of a colleague's own",
+         Code.ORIGINATOR_CONTROL, "/body", _body_again),
 ]  # fmt: skip
 
 ACCEPT = [
