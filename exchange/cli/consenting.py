@@ -32,6 +32,8 @@ _FEED = click.option("--feed", help="The feed to talk on; by default one that bo
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
 _DRY = click.option("--dry-run", is_flag=True, help="Show who could read it; send nothing.")
 _LASTS = re.compile(r"[1-9][0-9]{0,8}[smhdw]")
+# A century: what is longer is a slip, and would end after the last year that can be written.
+_LONGEST_S = 100 * 366 * 86_400
 
 
 @group
@@ -312,9 +314,10 @@ def _reason(row: Row, session: Session) -> str | None:
 
 
 def _lasts(said: str, option: str) -> int:
-    if not _LASTS.fullmatch(said):
+    lasts = drafts.seconds(said) if _LASTS.fullmatch(said) else None
+    if lasts is None or lasts > _LONGEST_S:
         raise Unusable(
-            f"{option}: una duración como 12h o 30d.",
-            f"{option}: a duration such as 12h or 30d.",
+            f"{option}: una duración como 12h o 30d, de un siglo a lo sumo.",
+            f"{option}: a duration such as 12h or 30d, of a century at most.",
         )
-    return drafts.seconds(said)
+    return lasts

@@ -192,8 +192,13 @@ def test_answers_are_one_and_say_what_they_must(sea):
         for words in ((), ("--deny",), ("--deny", "--reason", "x", "--sanitised")):
             ran = sea.at(OPS, "--lang", lang, "consent", "answer", request, *words, "--yes")
             assert ran.code == 2, words
-    ran = sea.at(OPS, "consent", "answer", request, "--grant", "us.uscg/ops", "--until", "soon")
-    assert ran.code == 2
+    for until in ("soon", "999999999w", "36601d"):
+        words = ("answer", request, "--grant", "us.uscg/ops", "--until", until)
+        ran = sea.at(OPS, "consent", *words)
+        assert (ran.code, "--until" in ran.err) == (2, True), (until, ran.err)
+    words = ("ask", request, "us.uscg", "--purpose", "EXERCISE", "--reply-by", "99999999h")
+    ran = sea.at(WATCH, "consent", *words)
+    assert (ran.code, "--reply-by" in ran.err) == (2, True), ran.err
     grant = ("consent", "answer", request, "--grant", "us.jiatfs/desk", "--yes")
     # Nobody asked for that one.
     assert no(sea, OPS, *grant) == "wrong-value"
