@@ -63,7 +63,8 @@ def asked(agency: Agency, ask: Ask, view: View) -> tuple[str, Envelope]:
     """Return a signed request and its id; the node would refuse the same.
 
     Raises:
-        Refusal: this endpoint may not read the feed, or nobody posts on it there.
+        Refusal: this endpoint may not read the feed, or nobody posts on it there; or what is
+            asked for has not the form of a request.
     """
     made = _made(agency, "asked", ask.to)
     made = msgspec.structs.replace(made, feed=ask.feed, since=ask.since, bulletin=ask.bulletin)
@@ -101,7 +102,10 @@ def _made(agency: Agency, step: Step, to: str) -> Request:
 
 
 def _signed(agency: Agency, request: Request) -> Envelope:
-    raw = jws.sign(msgspec.json.encode(request), objects.REQUEST_TYP, [agency.keys.signer])
+    payload = msgspec.json.encode(request)
+    # What nobody could decode must not wait in the outbox, where every list would meet it.
+    objects.decode_request(payload)
+    raw = jws.sign(payload, objects.REQUEST_TYP, [agency.keys.signer])
     return Envelope(raw, b"")
 
 

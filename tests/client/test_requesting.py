@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from exchange.client import requesting
 from exchange.client.outbox import Outbox
 from exchange.client.reading import Delivered, Requested
-from exchange.client.requesting import every
+from exchange.client.requesting import Ask, every
+from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.seal.close import Envelope
+from tests.api.serving import serving
 from tests.builders import DESK, OPS, WATCH_DESK, digest, new_id, world
 from tests.client.dealing import cabinet
+from tests.client.granting import line
 from tests.requested import answer, asked, request
 from tests.vectors.forging import payload_of
 
@@ -65,6 +69,20 @@ def test_request_that_was_not_sent_yet_waits(tmp_path):
     box.keep(asked(raw).id, Envelope(raw, b""))
     (known,) = every(box, [])
     assert (known.state, known.index) == ("waiting", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [({"bulletin": "not-an-id"}, "/bulletin"), ({"since": -86_400}, "/since")],
+    ids=["bulletin", "since"],
+)
+async def test_what_nobody_could_decode_is_refused_before_it_is_signed(tmp_path, changes, at):
+    async with serving() as door, line(door.url, tmp_path, WATCH_DESK) as asker:
+        view, _ = await asker.known_view()
+        ask = Ask(**{"to": OPS, "feed": "maritime", "since": 0, **changes})
+        with pytest.raises(Refusal) as caught:
+            requesting.asked(asker, ask, view)
+        assert (caught.value.code, caught.value.at) == (Code.WRONG_VALUE, at)
 
 
 def test_answer_to_another_request_says_nothing_of_this_one(tmp_path):
