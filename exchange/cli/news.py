@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exchange import render
 from exchange.cli import world
@@ -21,6 +21,8 @@ from exchange.client.reading import (
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exchange.cli.main import Session
     from exchange.model.objects import Consent, Notice, Request
 
@@ -31,107 +33,79 @@ _STEPS = {
 }
 
 
+class _Piece(NamedTuple):
+    """What is said of one piece: its kind, who says it, in words, about which id; and more."""
+
+    kind: str
+    origin: str
+    title: str
+    id: str
+    more: Mapping[str, Any] = {}
+
+
 def row(item: News, session: Session, taken: str) -> dict[str, Any]:
     """Return what is shown of one piece of news; ``taken`` is its time as it is shown."""
-    common = {
+    found = _piece(item, session)
+    return {
         "index": item.index,
         "position": item.position,
         "taken": taken,
         "precedence": "",
         "state": "",
+        "kind": found.kind,
+        # The column is narrow.
+        "type": "confirm" if found.kind == "confirmation" else found.kind,
+        "origin": found.origin,
+        "title": found.title,
+        "id": found.id,
+        **found.more,
     }
-    spanish = session.lang == "es"
-    told: dict[str, Any]
+
+
+def _piece(item: News, session: Session) -> _Piece:
+    def say(spanish: str, english: str) -> str:
+        return spanish if session.lang == "es" else english
+
+    found: _Piece
     match item:
         case Granted(grant=grant):
-            to = grant.to
-            told = {
-                "kind": "grant",
-                "type": "grant",
-                "origin": grant.endpoint,
-                "title": f"Concedido a {to}" if spanish else f"Granted to {to}",
-                "to": to,
-                "id": grant.of.id,
-            }
+            title = say(f"Concedido a {grant.to}", f"Granted to {grant.to}")
+            found = _Piece("grant", grant.endpoint, title, grant.of.id, {"to": grant.to})
         case Released(release=release):
-            by = f" ({release.officer})" if release.officer else ""
-            told = {
-                "kind": "release",
-                "type": "release",
-                "origin": release.endpoint,
-                "title": f"Salida autorizada{by}" if spanish else f"Released{by}",
-                "id": release.of.id,
-            }
+            title = say("Salida autorizada", "Released") + _by(release.officer)
+            found = _Piece("release", release.endpoint, title, release.of.id)
         case Drafted(draft=draft):
-            by = f" ({draft.officer})" if draft.officer else ""
-            return {
-                **common,
-                "kind": "draft",
-                "type": "draft",
-                "origin": draft.endpoint,
-                "title": f"{_STEPS[draft.step][0 if spanish else 1]}{by}",
-                "step": draft.step,
-                "id": draft.id,
-            }
-        case Confirmed(confirmation=confirmation):
-            told = {
-                "kind": "confirmation",
-                "type": "confirm",
-                "origin": confirmation.endpoint,
-                "title": "Confirmado: sigue vigente"
-                if spanish
-                else "Confirmed: it still holds",
-                "id": confirmation.of.id,
-            }
+            title = say(*_STEPS[draft.step]) + _by(draft.officer)
+            found = _Piece("draft", draft.endpoint, title, draft.id, {"step": draft.step})
+        case Confirmed(confirmation=made):
+            title = say("Confirmado: sigue vigente", "Confirmed: it still holds")
+            found = _Piece("confirmation", made.endpoint, title, made.of.id)
         case Consented(consent=consent):
-            told = {
-                "kind": "consent",
-                "type": "consent",
-                "origin": consent.endpoint,
-                "title": _consented(consent, session),
-                "by": consent.by,
-                "to": consent.to,
-                "until": None if consent.until is None else zulu(consent.until),
-                "id": consent.of.id,
-            }
+            until = None if consent.until is None else zulu(consent.until)
+            more = {"by": consent.by, "to": consent.to, "until": until}
+            title = _consented(consent, session)
+            found = _Piece("consent", consent.endpoint, title, consent.of.id, more)
         case Requested(request=request):
-            told = {
-                "kind": "request",
-                "type": "request",
-                "origin": request.endpoint,
-                "title": _requested(request, session),
-                "step": request.step,
-                "reason": request.reason,
-                "id": request.of.id if request.of else request.id,
-            }
+            about = request.of.id if request.of else request.id
+            title = _requested(request, session)
+            asked = {"step": request.step, "reason": request.reason}
+            found = _Piece("request", request.endpoint, title, about, asked)
         case PurgeOrdered(of=of, cause=cause, rule=rule):
             why = world.codes().words("purge-causes", cause, session.lang)
             named = f"{why} ({rule})" if rule else why
-            told = {
-                "kind": "purge",
-                "type": "purge",
-                "origin": "",
-                "title": (
-                    f"Se ordenó purgar el asiento {of}: {named}"
-                    if spanish
-                    else f"Entry {of} was ordered to be purged: {named}"
-                ),
-                "of": of,
-                "cause": cause,
-                "rule": rule,
-                "id": "",
-            }
+            title = say(
+                f"Se ordenó purgar el asiento {of}: {named}",
+                f"Entry {of} was ordered to be purged: {named}",
+            )
+            found = _Piece("purge", "", title, "", {"of": of, "cause": cause, "rule": rule})
         case Noticed(notice=notice):
-            told = {
-                "kind": "notice",
-                "type": "notice",
-                "origin": notice.node,
-                "title": _told(notice, session),
-                "about": notice.about,
-                "code": notice.code,
-                "id": notice.of.id,
-            }
-    return {**common, **told}
+            code = {"about": notice.about, "code": notice.code}
+            found = _Piece("notice", notice.node, _told(notice, session), notice.of.id, code)
+    return found
+
+
+def _by(officer: str | None) -> str:
+    return f" ({officer})" if officer else ""
 
 
 def _consented(consent: Consent, session: Session) -> str:
