@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import os
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -114,10 +115,11 @@ class State:
         """Return the server certificate (PEM) of a TLS key; one to come may lie beside it."""
         text = (self.folder / CERTIFICATE).read_text(encoding="ascii")
         mine = _tls_key(seed).public_key()
-        for each in x509.load_pem_x509_certificates(text.encode()):
-            if each.public_key() == mine:
-                return each.public_bytes(serialization.Encoding.PEM).decode()
-        # Of another key: whoever serves by it, or shows it, is told there.
+        # None, or of another key: whoever serves by it, or shows it, is told there.
+        with suppress(ValueError):
+            for each in x509.load_pem_x509_certificates(text.encode()):
+                if each.public_key() == mine:
+                    return each.public_bytes(serialization.Encoding.PEM).decode()
         return text
 
     def keep_certificates(self, *certificates: str) -> None:
