@@ -11,6 +11,7 @@ from exchange import render
 from exchange.cli import output, world
 from exchange.client import bearing
 from exchange.errors import Code
+from exchange.model.bulletin import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from exchange.cli.main import Session
     from exchange.client.bearing import Held, Mark
     from exchange.client.reading import Delivered, Item
+    from exchange.model.bulletin import Indicator
     from exchange.model.header import Relation
 
 _DONE_TO: dict[Relation, tuple[str, str]] = {
@@ -93,10 +95,20 @@ def _elsewhere(marks: Sequence[Mark]) -> list[int]:
     return [each.index for each in marks if not each.is_here]
 
 
+def warned(item: Delivered, items: Sequence[Item]) -> list[Indicator]:
+    """Return what the reader of a bulletin is warned of, by itself and beside earlier texts."""
+    if item.bulletin is None:
+        return []
+    beside = bearing.warnings(item, items, world.codes())
+    return [*doubts(item.bulletin, item.not_understood), *beside]
+
+
 def show(item: Delivered, items: Sequence[Item], session: Session) -> None:
     """Print what a correction changes in what it corrects; or what became of this bulletin."""
     if item.header.verb == "correct":
         _show_held(bearing.hold(item, items, world.codes()), session)
+    for found in bearing.warnings(item, items, world.codes()):
+        click.echo(f"!!! {render.indicator(found, session.lang, world.codes())} !!!")
     marks = bearing.marks(items)
     for each in bearing.corrections(item, items):
         # A correction may be cancelled or corrected in its turn.

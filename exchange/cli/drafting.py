@@ -14,7 +14,7 @@ from exchange.cli import output, world
 from exchange.cli.main import Session, verb
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
-from exchange.model.bulletin import weighing
+from exchange.model.bulletin import written
 from exchange.model.bulletin.varying import vary
 from exchange.model.codec import b64
 from exchange.seal.tokens import KEY_BYTES
@@ -93,6 +93,6 @@ def _as_written(marking: Marking, now: int) -> Callable[[bulletins.Bulletin], No
 
     def hold(made: bulletins.Bulletin) -> None:
         bulletins.check_audience(made, marking, now)
-        weighing.check_written(made)
+        written.check(made)
 
     return hold

@@ -18,9 +18,10 @@ from exchange.client.files import write_durably
 from exchange.errors import Code, ExchangeError, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from exchange.model.bulletin import Indicator
     from exchange.model.codes import Lang
 
 # Documented in the README; 2 is click's own, for a command line that makes no sense.
@@ -113,6 +114,20 @@ def problem(error: ExchangeError) -> dict[str, Any]:
         "en": msgspec.to_builtins(render.refusal(error, "en", codes)),
         "es": msgspec.to_builtins(render.refusal(error, "es", codes)),
     }
+
+
+def warnings(found: Iterable[Indicator]) -> list[dict[str, str]]:
+    """Return warnings as values: the code, where, and the sentence in both languages."""
+    codes = world.codes()
+    return [
+        {
+            "code": each.code,
+            "at": each.at,
+            "es": render.indicator(each, "es", codes),
+            "en": render.indicator(each, "en", codes),
+        }
+        for each in found
+    ]
 
 
 def table(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> None:

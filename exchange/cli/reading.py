@@ -383,6 +383,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
                 "bulletin": saving.without_keys(item.bulletin),
                 "not_understood": item.not_understood,
                 "review_overdue": overdue(item.bulletin, world.now()),
+                "warnings": output.warnings(shown.warned(item, items)),
                 **shown.told(item, items, marks),
                 "to_acknowledge": [chasing.told(each) for each in owing],
                 **({} if folder is None else {"saved": [str(path) for path in saved]}),

@@ -189,7 +189,7 @@ def _check_alone(session: Session, read: Draft) -> None:
     expires = drafts.expires_at(read.post, now)
     if expires <= now:
         raise Refusal(Code.EXPIRED, "/post/expires", found=expires)
-    warnings = _warnings(bulletins.indicators(bulletin, world.codes(), now))
+    warnings = output.warnings(bulletins.indicators(bulletin, world.codes(), now))
     if session.as_json:
         output.show_json({"valid": True, "type": bulletin.type, "warnings": warnings})
         return
@@ -201,19 +201,6 @@ def _check_alone(session: Session, read: Draft) -> None:
         "Valid. Who could read it, and how long it may hold at most, is for the node to say:"
         " with a context, without --offline.",
     )
-
-
-def _warnings(found: Sequence[bulletins.Indicator]) -> list[dict[str, str]]:
-    codes = world.codes()
-    return [
-        {
-            "code": each.code,
-            "at": each.at,
-            "es": render.indicator(each, "es", codes),
-            "en": render.indicator(each, "en", codes),
-        }
-        for each in found
-    ]
 
 
 async def _post(session: Session, wanted: Wanted) -> bool:
@@ -440,7 +427,7 @@ def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
             {"name": each.name, "media_type": each.media_type, "size": each.size}
             for each in prepared.files
         ],
-        "warnings": _warnings(prepared.warnings),
+        "warnings": output.warnings(prepared.warnings),
         **held.told(prepared),
     }
 

@@ -187,7 +187,7 @@ class Agency:
             files=attaching.look(attach),
             in_spite=in_spite,
         )
-        if prepared.header.verb == "correct":
+        if prepared.header.verb in ("correct", "update"):
             prepared = await self._held_to_target(prepared, in_spite)
         if isinstance(prepared.bulletin, Con):
             await self._held_to_people(prepared.bulletin, in_spite)
@@ -211,7 +211,9 @@ class Agency:
         objection = amending.objection(prepared, held, world.codes)
         if objection is not None and not in_spite:
             raise objection
-        return msgspec.structs.replace(prepared, objection=prepared.objection or objection)
+        warnings = [*prepared.warnings, *amending.warnings(prepared, held, world.codes)]
+        objection = prepared.objection or objection
+        return msgspec.structs.replace(prepared, objection=objection, warnings=warnings)
 
     async def post(self, prepared: Prepared, mark: str = "", tell: Tell = untold) -> Receipt:
         """Seal, keep, upload what is attached, post; return the receipt, verified.

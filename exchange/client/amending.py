@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.client import bearing, story
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Fault, Refusal
-from exchange.model.bulletin import decode
+from exchange.model.bulletin import decode, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Item
-    from exchange.model.bulletin import Bulletin
+    from exchange.model.bulletin import AnyBulletin, Bulletin, Indicator
     from exchange.model.codes import Codes
     from exchange.model.header import Header
     from exchange.seal.open import Unwrapper
@@ -88,11 +88,38 @@ def objection(prepared: Prepared, held: Iterable[Item], codes: Codes) -> Refusal
 
     Returns:
         None where it can be, or where what it corrects is not here; else what every reader
-        would be told, with ``at`` under ``/bulletin``.
+        would be told, or what no author writes, with ``at`` under ``/bulletin``.
     """
-    said = _item(prepared.header, "", 2 * _NOT_YET, prepared.bulletin)
+    said = _said(prepared)
     found = bearing.hold(said, [*held, said], codes)
     refusal = found.refusal if found is not None else None
+    if found is not None and found.after is not None:
+        refusal = _written(found.before, found.after)
     if refusal is None or refusal.code is Code.OVERSIZED:
         return None
     return Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts)
+
+
+def warnings(prepared: Prepared, held: Iterable[Item], codes: Codes) -> list[Indicator]:
+    """Return what the author of a correction or an update is warned of beside what is held.
+
+    Args:
+        prepared: about to be sealed.
+        held: what was posted from here, and what came.
+        codes: the code lists.
+    """
+    said = _said(prepared)
+    return bearing.warnings(said, [*held, said], codes)
+
+
+def _said(prepared: Prepared) -> Delivered:
+    return _item(prepared.header, "", 2 * _NOT_YET, prepared.bulletin)
+
+
+def _written(before: AnyBulletin, after: AnyBulletin) -> Refusal | None:
+    """Return what an author is refused of a bulletin as corrected, and every reader reads."""
+    try:
+        written.check_corrected(before, after)
+    except Refusal as refusal:
+        return refusal
+    return None

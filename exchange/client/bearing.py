@@ -12,14 +12,17 @@ import msgspec
 
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import AnyBulletin, Cor, corrected, unfounded
+from exchange.model.bulletin import AnyBulletin, Cor, corrected, doubts, unfounded
 from exchange.model.bulletin.amendments import Change
+from exchange.model.bulletin.indicators import turned
+from exchange.model.bulletin.weighing import Told, of_text
 from exchange.model.header import BEARING, RELATION_OF, Reference, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.reading import Item
+    from exchange.model.bulletin import Indicator
     from exchange.model.codes import Codes
     from exchange.model.header import Header
 
@@ -149,6 +152,36 @@ def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | N
         each.bulletin is None or each.not_understood for each in order[1:]
     )
     return None if held.after is None and is_missing else held
+
+
+def warnings(item: Delivered, items: Sequence[Item], codes: Codes) -> list[Indicator]:
+    """Return what the reader of a correction or an update is warned of beside earlier texts.
+
+    Nothing where the earlier text is not here, nor again what the text shows by itself.
+    """
+    bulletin, texts = item.bulletin, _texts(item, items, codes)
+    if bulletin is None or texts is None:
+        return []
+    before, after = texts
+    found = turned(Told(of_text(before), of_text(after)))
+    if isinstance(bulletin, Cor):
+        known = [(each.code, each.at) for each in doubts(before)]
+        found += [each for each in doubts(after) if (each.code, each.at) not in known]
+    told = {each.code for each in doubts(bulletin, item.not_understood)}
+    return [each for each in found if each.code not in told]
+
+
+def _texts(
+    item: Delivered, items: Sequence[Item], codes: Codes
+) -> tuple[AnyBulletin, AnyBulletin] | None:
+    """Return what a bulletin said, and what its correction or update makes of it."""
+    if item.header.verb == "correct":
+        held = hold(item, items, codes)
+        return None if held is None or held.after is None else (held.before, held.after)
+    target = target_of(item, items)
+    if target is None or target.bulletin is None or item.bulletin is None:
+        return None
+    return target.bulletin, item.bulletin
 
 
 class _Earlier:

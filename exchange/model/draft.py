@@ -21,7 +21,7 @@ from exchange.model.bulletin import (
     misfits,
     shape,
     template_text,
-    weighing,
+    written,
 )
 from exchange.model.bulletin.blocks import Target
 from exchange.model.bulletin.words import SCHEMA
@@ -179,7 +179,7 @@ def complete(
     values["declares"] = _sorted(values["declares"])
     try:
         bulletin = decoding.decode(_compact(values), codes)
-        weighing.check_written(bulletin)
+        written.check(bulletin)
     except Refusal as refusal:
         raise Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts) from None
     if verb_of(draft, bulletin) not in kinds.VERBS[bulletin.type]:

@@ -14,6 +14,7 @@ from exchange.model.bulletin import blocks, kinds, migration
 from exchange.model.bulletin import shape as shapes
 from exchange.model.bulletin.amendments import Change
 from exchange.model.bulletin.audience import overdue
+from exchange.model.bulletin.indicators import doubts
 from exchange.render import values
 from exchange.render.referents import referents
 from exchange.render.visible import lines, visible
@@ -63,7 +64,8 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
         lang: the reader's language.
         codes: the code lists.
         width: columns, at least 40.
-        unknown: what of it is not known here; shown after the rest, as it stands.
+        unknown: what of it is not known here; shown after the rest, as it stands. What its
+            reader is to be warned of comes first.
         now: seconds UTC; marks reviews of people that are overdue. None marks none.
 
     Returns:
@@ -83,6 +85,9 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
     if now is not None and (late := overdue(bulletin, now)):
         told = codes.phrase("review-overdue", lang).format(n=len(late), by=bulletin.origin)
         rows += [f"!!! {told} !!!", ""]
+    for found in doubts(bulletin, unknown):
+        told = f"{writer.path(found.at)}: {codes.words('indicators', found.code, lang)}"
+        rows += [*textwrap.wrap(f"!!! {told} !!!", width), ""]
     rows += writer.text(plain["title"], 0)
     rows.append("")
     for name in _ORDER:

@@ -6,10 +6,20 @@ import json
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from exchange import resources
-from exchange.errors import Refusal
+from exchange.errors import Code, Refusal
 from exchange.model import codes, draft
-from exchange.model.bulletin import Bulletin, decode, encode
+from exchange.model.bulletin import (
+    SCHEMA,
+    Bulletin,
+    Newer,
+    decode,
+    decode_newer,
+    doubts,
+    encode,
+)
 
 CODES = codes.load(resources.read)
 FOLDER = resources.schemas() / "v1" / "examples"
@@ -65,6 +75,31 @@ def told_at(data: bytes | dict[str, Any]) -> tuple[str, Any] | None:
     """Return where and by which rule decoding refuses, or None where it does not."""
     refusal = verdict(data)
     return None if refusal is None else (refusal.at, refusal.facts.get("expected"))
+
+
+def written_at(values: dict[str, Any]) -> tuple[str, Any] | None:
+    """Return where and by which rule its author is refused, or None where nobody is."""
+    told = {key: each for key, each in values.items() if key not in draft._FILLED}
+    post = msgspec.structs.replace(drafted("szr-1.es.toml").post, verb=None)
+    try:
+        draft.complete(
+            draft.Draft(post, told), id=values["id"], origin=values["origin"], codes=CODES
+        )
+    except Refusal as refusal:
+        return refusal.at.removeprefix("/bulletin"), refusal.facts["expected"]
+    return None
+
+
+def warned(data: bytes | dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what its reader is warned of, and where."""
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    try:
+        read = Newer(SCHEMA, decode(raw, CODES), [])
+    except Refusal as refusal:
+        if refusal.code is not Code.SCHEMA_NOT_KNOWN:
+            raise
+        read = decode_newer(raw, CODES, "1.1")
+    return [(each.code, each.at) for each in doubts(read.bulletin, read.unknown)]
 
 
 def said(data: bytes | dict[str, Any]) -> tuple[str, str]:

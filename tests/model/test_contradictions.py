@@ -239,7 +239,6 @@ ALSO = [
     ),
     ("vulnerable-within", "mig-1", "/content/vulnerable/0/n", 63),
     # Each of the two cells without a number would have to be of 4.
-    ("small-cell-total", "mig-1", "/content/vulnerable/0/n", 62),
 ]
 
 

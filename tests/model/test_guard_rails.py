@@ -13,7 +13,15 @@ from exchange.errors import Code, Refusal
 from exchange.model.bulletin import check_audience, decode, decode_newer
 from exchange.model.bulletin.evolution import differences
 from exchange.model.bulletin.varying import vary
-from tests.model.bulletins import CODES, drafted, plain, put, verdict
+from tests.model.bulletins import (
+    CODES,
+    drafted,
+    plain,
+    put,
+    verdict,
+    warned,
+    written_at,
+)
 from tests.model.test_bulletin_schemas import validator
 
 NOW = 1795620000
@@ -159,16 +167,34 @@ def test_a_total_agrees_and_gives_no_small_cell_away(numbers, total, holds):
         ((10, 20, 30), "pregnant", 60, None),
         # Of men, whom nobody counts as pregnant.
         ((10, 20, 30, None), "pregnant", 60, None),
+        # One without a number: whoever of them is not in the others is in it.
         ((10, None), "ill-or-injured", 14, "small-cell-total"),
-        ((10, None), "ill-or-injured", 13, None),
+        ((10, None), "ill-or-injured", 13, "small-cell-total"),
+        ((10, None), "ill-or-injured", 11, "small-cell-total"),
+        ((10, None), "ill-or-injured", 10, None),
+        ((10, None, None), "pregnant", 14, "small-cell-total"),
+        ((10, None, None), "pregnant", 15, None),
         ((10, None), "older", 10, None),
     ],
 )
 def test_no_count_of_the_vulnerable_gives_a_small_cell_away(numbers, vulnerability, n, rule):
     values = flow(*numbers, total=None)
     values["content"]["vulnerable"] = [{"vulnerability": vulnerability, "n": n}]
-    found = told(values)
-    assert found == (None if rule is None else ("/content/vulnerable/0/n", rule))
+    at = "/content/vulnerable/0/n"
+    assert written_at(values) == (None if rule is None else (at, rule))
+    # What no flow can be is refused by all; what was accepted once is warned of.
+    if rule == "vulnerable-within":
+        assert told(values) == (at, rule)
+    else:
+        assert warned(values) == ([] if rule is None else [("small-number", at)])
+
+
+@pytest.mark.parametrize(("n", "passes"), [(10, True), (12, False), (15, True), (17, True)])
+def test_vulnerable_of_a_known_total_give_no_small_cell_away(n, passes):
+    values = flow(10, None, None, total=17)
+    values["content"]["vulnerable"] = [{"vulnerability": "ill-or-injured", "n": n}]
+    assert told(values) is None
+    assert (written_at(values) is None) is passes
 
 
 def test_where_the_total_is_told_all_of_them_may_be_vulnerable():
@@ -177,12 +203,23 @@ def test_where_the_total_is_told_all_of_them_may_be_vulnerable():
     assert told(values) is None
 
 
-@pytest.mark.parametrize(("before", "after", "side"), [(50, 3, "after"), (3, 50, "before")])
-def test_no_correction_tells_a_total_that_points_at_people(before, after, side):
+@pytest.mark.parametrize(
+    ("before", "after", "passes"),
+    [(50, 3, False), (3, 50, True), (50, 51, True), (50, 0, True)],
+)
+def test_no_correction_tells_a_total_that_points_at_people(before, after, passes):
     values = correcting("mig-1", "/content/total_persons", before, after)
-    assert told(values) == (f"/content/changes/0/{side}", "small-cell")
-    values = correcting("mig-1", "/content/total_persons", 50, 51)
+    values["declares"] = []
     assert told(values) is None
+    at = "/content/changes/0/after"
+    assert written_at(values) == (None if passes else (at, "small-cell"))
+    assert warned(values) == ([] if passes else [("small-number", at)])
+
+
+@pytest.mark.parametrize(("before", "after", "side"), [(50, 3, "after"), (3, 50, "before")])
+def test_no_correction_tells_a_cell_that_points_at_people(before, after, side):
+    values = correcting("mig-1", "/content/flow/0/n", before, after)
+    assert told(values) == (f"/content/changes/0/{side}", "small-cell")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from exchange.model.bulletin.newer import is_newer
 from exchange.model.bulletin.strangers import Unknown
 from exchange.model.codes import LANGUAGES
 from exchange.render import page
-from tests.model.bulletins import CODES, NAMES, drafted, example, plain, put
+from tests.model.bulletins import CODES, NAMES, drafted, example, plain, put, warned
 from tests.model.correcting import correcting
 from tests.model.test_bulletin_schemas import places
 
@@ -336,25 +336,70 @@ def cells(*numbers, **more):
         ("/content/place/depth_m", 2, False),
         ("/weather", 1, False),
         ("/title/tone", 1, False),
+        # No part of a total.
+        ("/content/route", "x", False),
+        ("/content/checked", True, False),
+        ("/content/routes", ["x"], False),
+        ("/content/unsure", None, False),
         # What is told of the flow itself may be part of its total.
         ("/content/unclassified", 9, True),
+        ("/content/unclassified", 9.5, True),
+        ("/content/others", [{"age_group": "young"}], True),
+        ("/content/others", {"young": 9}, True),
     ],
 )
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"total_persons": 12},
-        {"total_persons": None, "vulnerable": [{"vulnerability": "pregnant", "n": 18}]},
-    ],
-)
-def test_what_is_new_elsewhere_lets_no_sum_tell_a_hidden_cell(told, at, value, passes):
-    values = put(cells(10, None, None, **told), at, value)
+def test_what_is_new_elsewhere_lets_no_sum_tell_a_hidden_cell(at, value, passes):
+    vulnerable = [{"vulnerability": "pregnant", "n": 18}]
+    leaking = put(cells(10, None, None, total_persons=None, vulnerable=vulnerable), at, value)
+    told = [] if passes else [("small-number", "/content/vulnerable/0/n")]
+    assert warned(newer(leaking)) == told
+    values = put(cells(10, None, None, total_persons=12), at, value)
     if passes:
         assert read(newer(values)).unknown
     else:
         with pytest.raises(Refusal) as caught:
             read(newer(values))
         assert caught.value.facts["expected"] == "small-cell-total"
+
+
+@pytest.mark.parametrize(
+    ("cells_", "vulnerable"),
+    [
+        ([("m", "elderly", 30), ("f", "child", 9)], ("older", 25)),
+        ([("m", "adult", 30), ("t", "adult", 30)], ("pregnant", 25)),
+        # Somebody there may be hidden, and may be one of them.
+        ([("m", "elderly", 30), ("f", "adult", 10), ("f", "child", None)], ("older", 25)),
+    ],
+)
+def test_newer_sex_or_age_locks_no_count_of_the_vulnerable(cells_, vulnerable):
+    values = plain("mig-1")
+    flow = [
+        {"nationality": "VEN", "sex": sex, "minority": age} | ({} if n is None else {"n": n})
+        for sex, age, n in cells_
+    ]
+    counted = dict(zip(("vulnerability", "n"), vulnerable, strict=True))
+    values["content"] |= {"flow": flow, "vulnerable": [counted]}
+    del values["content"]["total_persons"]
+    assert read(newer(values)).unknown
+    assert warned(newer(values)) == []
+    code, at = ("small-number", "/content/vulnerable/0/n")
+    flow[-1].pop("n", None)
+    flow[0].pop("n", None)
+    assert warned(newer(values)) == [(code, at)]
+
+
+@pytest.mark.parametrize("where", ["member", "correction"])
+@pytest.mark.parametrize("cell", [{"nationality": "SYR"}, {"sex": "f"}])
+def test_in_a_flow_any_count_by_nationality_or_sex_is_of_people(where, cell):
+    told = [{**cell, "n": 2}]
+    if where == "member":
+        values = put(plain("mig-1"), "/content/by_country", told)
+    else:
+        values = correcting("mig-1", ("/content/by_country", None, told), declares=())
+    code, at = refused(newer(values))
+    assert (code, at.rpartition("/")[2]) == (Code.WRONG_VALUE, "n")
+    # Elsewhere it is of whoever was on board, or arrested.
+    assert read(newer(put(plain("brr-1"), "/content/rescued", told))).unknown
 
 
 def test_who_is_protected_as_what_is_not_known_here_is_not_released_home():

@@ -9,7 +9,7 @@ from exchange.model.bulletin.audience import check as check_audience
 from exchange.model.bulletin.audience import check_onward, overdue
 from exchange.model.bulletin.decoding import decode, encode
 from exchange.model.bulletin.difference import changes, corrected, unfounded
-from exchange.model.bulletin.indicators import Indicator, indicators
+from exchange.model.bulletin.indicators import Indicator, doubts, indicators
 from exchange.model.bulletin.kinds import (
     TYPES,
     VERBS,
@@ -77,6 +77,7 @@ __all__ = [
     "corrected",
     "decode",
     "decode_newer",
+    "doubts",
     "encode",
     "indicators",
     "overdue",

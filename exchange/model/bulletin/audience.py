@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
+from exchange.model.bulletin.corrections import is_past
 from exchange.model.bulletin.demands import must
-from exchange.model.bulletin.kinds import Cor
 from exchange.model.bulletin.people_rules import persons
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def check(
         raise Refusal(Code.PERSONS_AUDIENCE, "/marking/tlp", found=marking.tlp)
     for at, person in persons(bulletin, unknown):
         _must_not_go_home(person, marking)
-        if _is_past(bulletin, at):
+        if is_past(bulletin, at):
             # What a correction takes back held when it was written, if at all.
             continue
         within = 0 < person.review_by.timestamp() - issued <= MAX_REVIEW_S
@@ -100,12 +100,8 @@ def overdue(bulletin: AnyBulletin, now: int) -> list[str]:
     return [
         f"{at}/review_by"
         for at, person in persons(bulletin)
-        if not _is_past(bulletin, at) and person.review_by.timestamp() < now
+        if not is_past(bulletin, at) and person.review_by.timestamp() < now
     ]
-
-
-def _is_past(bulletin: AnyBulletin, at: str) -> bool:
-    return isinstance(bulletin, Cor) and at.split("/")[4:5] == ["before"]
 
 
 def _must_not_go_home(person: Person, marking: Marking) -> None:

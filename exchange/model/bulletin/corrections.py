@@ -14,7 +14,7 @@ import msgspec
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import blocks, misfits, shape
 from exchange.model.bulletin.demands import must, refuse
-from exchange.model.bulletin.kinds import TYPES
+from exchange.model.bulletin.kinds import TYPES, Cor
 from exchange.model.bulletin.people import Person
 from exchange.model.bulletin.strangers import Unknown, strangers
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.model.bulletin.amendments import Change, Correction
+    from exchange.model.bulletin.kinds import AnyBulletin
     from exchange.model.bulletin.shape import Shape
     from exchange.model.codes import Codes
 
@@ -75,6 +76,11 @@ def sides(correction: Correction) -> Iterator[Side]:
             if value is not None:
                 at = f"/content/changes/{place}/{name}"
                 yield Side(at, change, holder, form, value, name == "before")
+
+
+def is_past(bulletin: AnyBulletin, at: str) -> bool:
+    """Tell whether a place is in what a correction says was written before."""
+    return isinstance(bulletin, Cor) and at.split("/")[4:5] == ["before"]
 
 
 # Whoever writes corrections chooses the pointers: what is remembered of them is bounded.

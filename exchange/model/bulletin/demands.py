@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class Breach(NamedTuple):
+    """A rule that a text breaks: where, which, and the values that the rule joins."""
+
+    at: str
+    rule: str
+    about: Any
 
 
 def refuse(at: str, rule: str) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from exchange.model.bulletin import (
+    amendments,
     blocks,
     boarding,
     networks,
@@ -15,15 +16,17 @@ from exchange.model.bulletin import (
     operations,
     shape,
     weighing,
+    written,
 )
 from exchange.model.bulletin.kinds import Voi, seen_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from exchange.errors import Fact
-    from exchange.model.bulletin.kinds import Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin, Bulletin
     from exchange.model.bulletin.shape import Shape
+    from exchange.model.bulletin.strangers import Unknown
     from exchange.model.codes import Codes
 
 _YEAR_S = 31_556_952
@@ -35,6 +38,8 @@ _SKEW_S = 300
 _DAY_S = 86_400
 # Where bulletins of these two nations are about: both coasts of the Americas, in degrees.
 _WEST, _EAST, _SOUTH, _NORTH = -130.0, -30.0, -60.0, 60.0
+# Rules of ``written`` on people; the others are on packages.
+_SMALL = ("small-cell", "small-cell-total")
 
 
 class Indicator(msgspec.Struct, frozen=True):
@@ -58,11 +63,10 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
     ``port-unknown`` (well-formed, but not in our list of ports), ``date-far`` (years from its
     issue), ``after-issue`` (said to have happened, and later than its issue),
     ``due-before-issue`` (nobody can answer by then), ``over-before-issue`` (an authorization, a
-    window or a plan that had ended when it was issued), ``packages-as-weight`` (as many
-    kilograms as packages of that drug), ``observed-apart`` (over a day from
+    window or a plan that had ended when it was issued), ``observed-apart`` (over a day from
     when the content says it happened), ``network-bare`` (nobody and nothing of it is listed),
     ``position-swapped`` and ``position-hemisphere`` (outside the region, and inside it with
-    latitude and longitude, or east and west, exchanged).
+    latitude and longitude, or east and west, exchanged); and those of ``doubts``.
 
     Args:
         bulletin: decoded.
@@ -75,7 +79,58 @@ def indicators(bulletin: Bulletin, codes: Codes, issued: int) -> list[Indicator]
         *_apart(bulletin, look),
         *_due(bulletin, issued),
         *_walk(shape.of(bulletin.type), bulletin, "", look),
+        *doubts(bulletin),
     ]
+
+
+def doubts(bulletin: AnyBulletin, unknown: Sequence[Unknown] = ()) -> list[Indicator]:
+    """Return what whoever reads a bulletin is warned of, however it came: see ``written``.
+
+    Codes: ``small-number`` (it may tell how many people are in a small cell),
+    ``packages-as-weight`` (as many kilograms as packages of a drug),
+    ``packages-beside-estimate`` (packages of it, and a weight that nobody weighed) and, of a
+    correction, what ``turned`` tells.
+
+    Args:
+        bulletin: decoded.
+        unknown: what of it is of a newer version.
+    """
+    found = list(written.breaches(bulletin, unknown))
+    small = [Indicator("small-number", each.at, {}) for each in found if each.rule in _SMALL]
+    apart = [each.at for each in found if each.rule not in _SMALL]
+    drugs = [*small, *_drugs(weighing.of_text(bulletin), apart)]
+    if isinstance(bulletin.content, amendments.Correction):
+        drugs += turned(weighing.of_correction(bulletin.content))
+    return drugs
+
+
+def turned(told: weighing.Told) -> list[Indicator]:
+    """Return where a bulletin told packages, and its correction or update a guessed weight.
+
+    Code: ``packages-to-weight``.
+
+    Args:
+        told: what each of the two tells.
+    """
+    return [
+        Indicator("packages-to-weight", f"{each.at}/value", {})
+        for each in weighing.may_have_turned(told)
+    ]
+
+
+def _drugs(rows: Sequence[weighing.Row], guessed: Sequence[str]) -> Iterator[Indicator]:
+    """Tell of weights that may be packages: by their number, or by a guess beside them."""
+    for each in rows:
+        weight_kg = weighing.kilograms(each.quantity)
+        same = [other for other in rows if other.drug == each.drug]
+        if any(weighing.is_as_many(weight_kg, other.quantity.packages) for other in same):
+            yield Indicator("packages-as-weight", f"{each.at}/value", {})
+        elif each.is_guessed and (each.quantity.packages or any(o.counted for o in same)):
+            yield Indicator("packages-beside-estimate", f"{each.at}/value", {})
+    known = {f"{each.at}/basis" for each in rows}
+    for at in guessed:
+        if at not in known:
+            yield Indicator("packages-beside-estimate", at, {})
 
 
 def _walk(form: Shape, value: Any, at: str, look: _Look) -> Iterator[Indicator]:
@@ -112,7 +167,6 @@ def _struct(value: object, at: str, look: _Look) -> Iterator[Indicator]:
             yield from _happened(value.at, f"{at}/at", look)
         case operational.Seizure():
             yield from _happened(value.seized_at, f"{at}/seized_at", look)
-            yield from _multiplied(value.drugs, f"{at}/drugs")
         case boarding.BoardingResult():
             yield from _happened(value.ended_at, f"{at}/ended_at", look)
         case _:
@@ -145,14 +199,6 @@ def _happened(when: datetime | None, at: str, look: _Look) -> Iterator[Indicator
     ahead = 0 if when is None else when.timestamp() - look.issued
     if _SKEW_S < ahead <= look.years * _YEAR_S:
         yield Indicator("after-issue", at, {})
-
-
-def _multiplied(drugs: list[operational.DrugSeized], at: str) -> Iterator[Indicator]:
-    for place, each in enumerate(drugs):
-        weight_kg = weighing.kilograms(each.quantity)
-        counts = [other.quantity.packages for other in drugs if other.drug == each.drug]
-        if any(weighing.is_as_many(weight_kg, packages) for packages in counts):
-            yield Indicator("packages-as-weight", f"{at}/{place}/quantity/value", {})
 
 
 def _over(when: datetime, at: str, look: _Look) -> Iterator[Indicator]:

@@ -80,13 +80,13 @@ def _apart(
     bulletin: AnyBulletin, unknown: Iterable[Unknown]
 ) -> Iterator[tuple[str, people.Person]]:
     """Yield whoever stands where a newer version has a place, and we know of none."""
-    for at, found in _unplaced(bulletin, unknown):
+    for at, found in unplaced(bulletin, unknown):
         # A newer version may only add to a person: what reads as none hides somebody.
         if "person_role" in found:
             yield at, corrections.typed(shape.of_struct(people.Person), found, at)
 
 
-def _unplaced(
+def unplaced(
     bulletin: AnyBulletin, unknown: Iterable[Unknown]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every object that stands where we know of no place, with its JSON pointer."""
@@ -146,8 +146,10 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
     apart = list(_apart(bulletin, unknown))
     for at, person in apart:
         _person(person, at)
-    for at, found in _unplaced(bulletin, unknown):
-        flow_rules.check_apart(found, at)
+    target = getattr(bulletin.content, "target", None)
+    about = {bulletin.type, target.type if target is not None else ""}
+    for at, found in unplaced(bulletin, unknown):
+        flow_rules.check_apart(found, at, in_flow="mig" in about)
     flow_rules.check_sums(bulletin, unknown)
     must(not named or "persons" in bulletin.declares, "/declares", "persons-declared")
     guarded = [(at, person) for at, person in named if person.protections]
@@ -160,8 +162,6 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
         must(known, f"{at}/nationality", "asylum-nationality")
     declared = "protected-person" in bulletin.declares
     must(not guarded or declared, "/declares", "protected-declared")
-    target = getattr(bulletin.content, "target", None)
-    about = {bulletin.type, target.type if target is not None else ""}
     for place, each in enumerate(bulletin.attachments if about & _WITHOUT_PICTURES else ()):
         may = each.media_type in _READABLE
         must(may, f"/attachments/{place}/media_type", "no-pictures")

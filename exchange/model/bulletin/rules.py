@@ -72,7 +72,7 @@ _THEMES = (case_rules, people_rules, flow_rules, contradictions, weighing)
 RULES = tuple(sorted({*_SHARED, *FORMS, *(rule for theme in _THEMES for rule in theme.RULES)}))
 
 
-_GUARDS = people_rules.GUARDS | flow_rules.GUARDS | weighing.GUARDS
+_GUARDS = people_rules.GUARDS | flow_rules.GUARDS
 # Forms of what people write. Letters, digits, punctuation and symbols are seen; some letters of
 # Hangul and the empty cell of Braille only fill a place.
 _WRITTEN = frozenset({"line", "prose"})
@@ -257,7 +257,6 @@ def _told(content: amendments.Correction, look: _Look) -> None:
     """Hold what a correction tells to the type it corrects, as if it stood there."""
     for place in range(len(content.changes)):
         corrections.check_place(content, place, look.unknown)
-    quoted: dict[str, Any] = {}
     for side in corrections.sides(content):
         if side.form is None or side.holder is None:
             continue
@@ -268,10 +267,6 @@ def _told(content: amendments.Correction, look: _Look) -> None:
         guard = flow_rules.OF_MEMBER.get((side.holder.struct, name))
         if guard is not None:
             guard(value, side.at)
-        if side.is_past:
-            quoted[side.change.pointer] = value
-        else:
-            weighing.check_replaced(quoted.get(side.change.pointer), value, side.at)
 
 
 def _response(response: records.ResponseTime, at: str) -> None:

@@ -1,28 +1,98 @@
 """Packages never become kilograms: a weight beside packages, or in their place, was weighed.
 
-What was estimated may be packages multiplied by a guess, and nobody could tell. What cannot be
-told from it by a reader, its author does not write.
+What was estimated may be packages multiplied by a guess, and nobody could tell. A reader cannot
+know; so an author does not write it, and a reader is warned of it (see ``written``).
 """
 
 from __future__ import annotations
 
 from math import isclose
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.model.bulletin import amendments, blocks, corrections
-from exchange.model.bulletin.demands import must
+from exchange.model.bulletin import amendments, blocks, corrections, operational, records
+from exchange.model.bulletin.demands import Breach, must, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from exchange.model.bulletin.kinds import Bulletin
+    from exchange.model.bulletin.kinds import AnyBulletin
 
 RULES = ("weighed-beside-packages",)
 [_RULE] = RULES
 _IN_KG = {"g": 0.001, "kg": 1.0, "t": 1000.0}
-_WEIGHED = ("bulk", "net")
+# Any other is a newer version's word for how it was weighed.
+_GUESSED = (None, "estimated")
+
+
+class Row(NamedTuple):
+    """How much of one drug: its code, or the place where that is not told beside it."""
+
+    drug: str
+    at: str
+    quantity: blocks.Quantity
+
+    @property
+    def counted(self) -> int:
+        """How many packages are told without a weight."""
+        return (self.quantity.packages or 0) if self.quantity.value is None else 0
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether a weight is told that nobody weighed."""
+        return self.quantity.unit in _IN_KG and self.quantity.basis in _GUESSED
+
+
+class Told(NamedTuple):
+    """What an earlier text told of drugs, and what is told of them now."""
+
+    was: list[Row]
+    now: list[Row]
+
+
+def rows(value: Any, at: str, drug: str = "") -> Iterator[Row]:
+    """Yield each quantity in a value; it is of ``drug`` where it does not say of which."""
+    if isinstance(value, blocks.Quantity):
+        yield Row(drug or at, at, value)
+    elif isinstance(value, msgspec.Struct):
+        if isinstance(value, operational.DrugSeized | records.DrugTotal):
+            drug = value.drug
+        for name in value.__struct_fields__:
+            yield from rows(getattr(value, name), f"{at}/{name}", drug)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from rows(inner, f"{at}/{place}", drug)
+
+
+def of_text(bulletin: AnyBulletin) -> list[Row]:
+    """Return what a bulletin tells; of a correction, what should stand there now."""
+    if isinstance(bulletin.content, amendments.Correction):
+        return of_correction(bulletin.content).now
+    return list(rows(bulletin.content, "/content"))
+
+
+def of_correction(correction: amendments.Correction) -> Told:
+    """Return what a correction by itself tells that was said, and should be."""
+    told = Told([], [])
+    for side in corrections.sides(correction):
+        if side.form is None:
+            continue
+        pointer = side.change.pointer
+        found = rows(side.typed(), pointer, _drug_beside(correction, pointer, side.is_past))
+        (told.was if side.is_past else told.now).extend(
+            each._replace(at=side.at + each.at.removeprefix(pointer)) for each in found
+        )
+    return told
+
+
+def _drug_beside(correction: amendments.Correction, pointer: str, is_past: bool) -> str:
+    """Return the drug of a quantity that is corrected along with it; else nothing."""
+    place, _, name = pointer.rpartition("/")
+    for each in correction.changes if name == "quantity" else ():
+        if each.pointer == f"{place}/drug":
+            return str(each.before if is_past else each.after)
+    return ""
 
 
 def kilograms(quantity: blocks.Quantity) -> float | None:
@@ -36,63 +106,64 @@ def is_as_many(weight_kg: float | None, packages: int | None) -> bool:
     return bool(packages) and weight_kg is not None and isclose(weight_kg, packages or 0)
 
 
-def check_written(bulletin: Bulletin) -> None:
-    """Hold what an author writes anew: no estimate of a weight beside packages.
+def guessed_beside(found: Sequence[Row]) -> Iterator[Breach]:
+    """Yield each quantity that tells packages, and a weight that was not weighed."""
+    for each in found:
+        if each.quantity.packages is not None and each.is_guessed:
+            yield Breach(f"{each.at}/basis", _RULE, each.quantity)
 
-    What came from elsewhere, or is quoted, may say it: it could be written once.
+
+def apart(found: dict[str, Any], at: str) -> Iterator[Breach]:
+    """Yield the same of an object of a newer version, where we know of no place."""
+    is_told = found.get("packages") is not None and found.get("value") is not None
+    if is_told and str(found.get("unit")) in _IN_KG and found.get("basis") in _GUESSED:
+        yield Breach(at, _RULE, found)
+
+
+def turned(told: Told) -> list[Row]:
+    """Return each weight that somebody guessed, where packages of that very drug were told.
+
+    They were told without a weight, are told no more, and the guess was not there: so either
+    they were multiplied, or nobody can tell.
+    """
+    return [
+        each
+        for each in _new_guesses(told)
+        if _counted(told.was, each.drug) and not _is_counted(told.now, each.drug)
+    ]
+
+
+def may_have_turned(told: Told) -> list[Row]:
+    """Return each such weight, where of its drug, or of all, fewer packages are told."""
+    fewer = sum(each.counted for each in told.now) < sum(each.counted for each in told.was)
+    return [
+        each
+        for each in _new_guesses(told)
+        if fewer or _counted(told.now, each.drug) < _counted(told.was, each.drug)
+    ]
+
+
+def _new_guesses(told: Told) -> list[Row]:
+    before = [(each.drug, each.quantity) for each in told.was]
+    return [e for e in told.now if e.is_guessed and (e.drug, e.quantity) not in before]
+
+
+def _counted(found: Sequence[Row], drug: str) -> int:
+    return sum(each.counted for each in found if each.drug == drug)
+
+
+def _is_counted(found: Sequence[Row], drug: str) -> bool:
+    return any(each.quantity.value is None for each in found if each.drug == drug)
+
+
+def check_turned(told: Told) -> None:
+    """Hold what is told now of drugs to what was: no packages of one became its weight.
 
     Raises:
         Refusal: ``wrong-value``, as ``rules.check``.
     """
-    if isinstance(bulletin.content, amendments.Correction):
-        told = [(s.typed(), s.at) for s in corrections.sides(bulletin.content) if not s.is_past]
-    else:
-        told = [(bulletin.content, "/content")]
-    for value, at in told:
-        for inner, quantity in _quantities(value, at):
-            beside = quantity.packages is not None and _is_guessed(quantity)
-            must(not beside, f"{inner}/basis", _RULE)
-
-
-def check_replaced(before: Any, after: Any, at: str) -> None:
-    """Hold one change: what told packages alone does not come to tell a weight unweighed.
-
-    Args:
-        before: what stood there, as what belongs there; None where nothing is told to have.
-        after: what stands there now.
-        at: where that is told.
-
-    Raises:
-        Refusal: ``wrong-value``, as ``rules.check``.
-    """
-    was, now = ([each for _, each in _quantities(side, "")] for side in (before, after))
-    fewer_counted = sum(map(_is_counted, now)) < sum(map(_is_counted, was))
-    more_guessed = sum(map(_is_guessed, now)) > sum(map(_is_guessed, was))
-    must(not (fewer_counted and more_guessed), at, _RULE)
-
-
-def _is_counted(quantity: blocks.Quantity) -> bool:
-    return quantity.value is None
-
-
-def _is_guessed(quantity: blocks.Quantity) -> bool:
-    return quantity.unit in _IN_KG and quantity.basis not in _WEIGHED
-
-
-def _quantities(value: Any, at: str) -> Iterator[tuple[str, blocks.Quantity]]:
-    if isinstance(value, blocks.Quantity):
-        yield at, value
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _quantities(getattr(value, name), f"{at}/{name}")
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _quantities(inner, f"{at}/{place}")
-
-
-def _each_of_one_kilogram(quantity: blocks.Quantity, at: str) -> None:
-    is_multiplied = is_as_many(kilograms(quantity), quantity.packages)
-    must(not is_multiplied or quantity.basis != "estimated", f"{at}/basis", _RULE)
+    for each in turned(told):
+        refuse(f"{each.at}/basis", _RULE)
 
 
 def _quantity(quantity: blocks.Quantity, at: str) -> None:
@@ -101,6 +172,4 @@ def _quantity(quantity: blocks.Quantity, at: str) -> None:
         must(quantity.basis is not None, f"{at}/basis", _RULE)
 
 
-# Whatever a newer version adds.
-GUARDS: dict[type, Callable[[Any, str], None]] = {blocks.Quantity: _each_of_one_kilogram}
 OF_STRUCT: dict[type, Callable[[Any, str], None]] = {blocks.Quantity: _quantity}
