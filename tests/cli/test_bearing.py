@@ -56,6 +56,22 @@ def test_update_supersedes_its_target_and_says_so(exercise):
     assert (told["superseded_by"], told["corrected_by"]) == ([second["index"]], [])
 
 
+def test_update_from_packages_to_a_guess_is_warned_of_as_it_is_read(exercise, seizure):
+    guess = (
+        'qualifier = "estimate", count = "field", value = 34, unit = "kg", basis = "estimated"'
+    )
+    packed = 'qualifier = "exact", count = "field", packages = 34'
+    told = posted(exercise, "szr-1.es.toml", "--target", seizure["id"], **{packed: guess})
+    found = exercise.at(WATCH, "read", told["id"], "--json").json["warnings"]
+    for warnings in (told["warnings"], found):
+        assert [(each["code"], each["at"]) for each in warnings] == [
+            ("packages-to-weight", "/content/drugs/0/quantity/value")
+        ]
+    for lang in ("es", "en"):
+        assert f"!!! {found[0][lang]} !!!" in read(exercise, told["id"], lang)
+    assert exercise.at(WATCH, "read", seizure["id"], "--json").json["warnings"] == []
+
+
 def test_update_of_what_cannot_be_updated_is_refused_before_it_is_sealed(exercise, seizure):
     draft = exercise.draft("voi-1.es.toml")
     ran = exercise.at(OPS, "post", draft, "--target", seizure["id"], "--yes", "--json")

@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from exchange import resources
+from exchange.client import bearing
 from exchange.client.amending import Own, posted
 from exchange.client.story import every
 from exchange.errors import Code, Refusal
@@ -16,7 +17,7 @@ from tests.api.serving import serving
 from tests.builders import DAY, NOW, WATCH
 from tests.client.dealing import draft
 from tests.client.granting import line, read
-from tests.model.bulletins import CODES
+from tests.model.bulletins import CODES, plain
 
 PURITY = "/content/drugs/0/purity_pct"
 KIND = "/content/drugs/0/drug"
@@ -96,3 +97,55 @@ async def test_correction_of_what_is_not_here_is_left_to_its_readers(tmp_path):
         assert await refused(sender, lie, target)
         sender.world.kept.destroy(target.id)
         assert (await sender.prepare(lie, target)).objection is None
+
+
+def quantity(*, packages=None, kg=None, basis="estimated"):
+    told = {"qualifier": "estimate" if kg else "exact", "count": "field"}
+    if packages is not None:
+        return {**told, "packages": packages}
+    return {**told, "value": kg, "unit": "kg", "basis": basis}
+
+
+def seized(*found):
+    said = copy.deepcopy(bulletin("szr-1.es.toml"))
+    said["content"]["drugs"] = [{"drug": drug, "quantity": each} for drug, each in found]
+    return draft(said)
+
+
+async def test_packages_of_one_drug_become_no_weight_wherever_its_rows_are(tmp_path):
+    cocaine, heroin = "cocaine-salts", "heroin"
+    counted, guessed = quantity(packages=1200), quantity(kg=1200)
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        target = await sent(sender, seized((cocaine, counted), (cocaine, quantity(kg=5))))
+        # By itself it does not say of which drug its second change is.
+        told = correcting(
+            ("/content/drugs/0/drug", cocaine, heroin),
+            ("/content/drugs/1/quantity", quantity(kg=5), guessed),
+        )
+        code, at = await refused(sender, told, target)
+        assert (code, at) == (Code.WRONG_VALUE, "/bulletin/content/drugs/1/quantity/basis")
+        shown = await sender.prepare(told, target, in_spite=True)
+        assert [each.code for each in shown.warnings] == ["packages-to-weight"]
+        await sender.post(shown)
+        items = await read(door.url, tmp_path, WATCH)
+        # Whoever holds its target is told; who does not has what it says alone.
+        [found] = bearing.warnings(items[1], items, CODES)
+        assert (found.code, found.at) == (
+            "packages-to-weight",
+            "/content/drugs/1/quantity/value",
+        )
+        assert bearing.warnings(items[1], items[1:], CODES) == []
+
+
+async def test_update_from_packages_to_a_guess_is_warned_of_on_both_sides(tmp_path):
+    async with serving() as door, line(door.url, tmp_path) as sender:
+        target = await sent(sender, seized(("heroin", quantity(packages=1200))))
+        weighed = seized(("heroin", quantity(kg=1187.5, basis="bulk")))
+        assert (await sender.prepare(weighed, target)).warnings == []
+        guessed = seized(("heroin", quantity(kg=1200)))
+        shown = await sender.prepare(guessed, target)
+        assert [each.code for each in shown.warnings] == ["packages-to-weight"]
+        await sent(sender, guessed, target)
+        items = await read(door.url, tmp_path, WATCH)
+        told = [[each.code for each in bearing.warnings(one, items, CODES)] for one in items]
+        assert told == [[], ["packages-to-weight"]]

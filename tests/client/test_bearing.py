@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from exchange.client.bearing import MAX_CORRECTIONS, Mark, hold, marks
+from exchange.client.bearing import MAX_CORRECTIONS, Mark, hold, marks, warnings
 from exchange.client.reading import Delivered
 from exchange.errors import Code
 from exchange.model.bulletin import Unknown, decode
@@ -15,6 +15,7 @@ from exchange.model.header import RELATION_OF, Reference
 from exchange.model.identity import digest
 from tests.builders import COAST, new_id, world
 from tests.model.bulletins import CODES, example, plain
+from tests.model.correcting import correcting
 
 KIND = {"correct": "cor", "cancel": "can", "update": "voi"}
 
@@ -242,3 +243,26 @@ def test_chain_of_corrections_of_any_length_is_read_or_said_to_be_too_long(links
     else:
         # The first correction of the chain holds, so what the last one says never stood there.
         assert (held.refusal.code, held.unfounded[0].found) == (Code.TARGET_MISMATCH, 60.0)
+
+
+def test_reader_is_warned_of_what_a_correction_makes_of_a_flow():
+    values = plain("mig-1")
+    cell = {"nationality": "VEN", "sex": "f"}
+    values["content"] |= {
+        "flow": [{**cell, "minority": "adult", "n": 20}, {**cell, "minority": "child"}],
+        "vulnerable": [{"vulnerability": "pregnant", "n": 15}],
+    }
+    del values["content"]["total_persons"]
+    first = delivered(5, decode(json.dumps(values).encode(), CODES), type="mig")
+
+    def told(index, *change):
+        said = correcting("mig-1", ("/content/flow/0/n", *change), declares=())
+        bulletin = decode(json.dumps(said).encode(), CODES)
+        return bearing(index, "correct", first, bulletin)
+
+    wrong, again = told(7, 20, 13), told(8, 13, 12)
+    [found] = warnings(wrong, [first, wrong], CODES)
+    assert (found.code, found.at) == ("small-number", "/content/vulnerable/0/n")
+    # What was told of already is not told of again; what is not here is not known.
+    assert warnings(again, [first, wrong, again], CODES) == []
+    assert warnings(wrong, [wrong], CODES) == warnings(first, [first], CODES) == []

@@ -13,6 +13,7 @@ from exchange.errors import Code, Refusal
 from exchange.model.bulletin import check_audience, decode, decode_newer
 from exchange.model.bulletin.evolution import differences
 from exchange.model.bulletin.varying import vary
+from exchange.model.bulletin.written import check_corrected
 from tests.model.bulletins import (
     CODES,
     drafted,
@@ -283,3 +284,30 @@ def test_a_vulnerability_is_counted_once():
     values = plain("mig-1")
     values["content"]["vulnerable"][0] = {"vulnerability": "ill-or-injured", "n": 5}
     assert told(values) == ("/content/vulnerable", "cell-once")
+
+
+def pregnant(n, women):
+    values = flow(women, None, total=None)
+    values["content"]["vulnerable"] = [{"vulnerability": "pregnant", "n": n}]
+    return decode(json.dumps(values).encode(), CODES)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "passes"),
+    [
+        # The cells were corrected, and what was counted among them now tells one.
+        ((15, 20), (15, 13), False),
+        ((15, 13), (15, 13), True),
+        ((15, 13), (15, 20), True),
+        ((15, 13), (16, 13), False),
+    ],
+)
+def test_a_correction_is_held_to_what_it_makes_of_a_flow(before, after, passes):
+    was, now = pregnant(*before), pregnant(*after)
+    if passes:
+        assert check_corrected(was, now) is None
+        return
+    with pytest.raises(Refusal) as caught:
+        check_corrected(was, now)
+    told = ("/content/vulnerable/0/n", "small-cell-total")
+    assert (caught.value.at, caught.value.facts["expected"]) == told

@@ -334,3 +334,18 @@ def test_somebody_without_a_name_is_called_by_an_alias_and_text_is_kept_short():
     values["content"]["properties"][0]["description"]["text"] = "a\u202e\n" + "b" * 100
     shown = page(decode(json.dumps(values).encode(), CODES), "es", CODES, 300)
     assert re.search(r"a<U\+202E> ?b{40,60}… \(b1\)", shown)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_reader_is_warned_of_what_no_author_writes(lang):
+    quantity = {"qualifier": "estimate", "count": "field", "value": 850, "unit": "kg"}
+    values = put(
+        plain("szr-1"),
+        "/content/drugs/0/quantity",
+        {**quantity, "basis": "estimated", "packages": 34},
+    )
+    bulletin = decode(json.dumps(values).encode(), CODES)
+    text = squeezed(page(bulletin, lang, CODES))
+    assert f"{CODES.words('indicators', 'packages-beside-estimate', lang)} !!!" in text
+    assert text.index("!!!") < text.index("34 ")
+    assert "!!!" not in page(example("szr-1"), lang, CODES)

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from exchange.model.bulletin import amendments, blocks, corrections, operational, records
+from exchange.model.bulletin import (
+    amendments,
+    blocks,
+    corrections,
+    operational,
+    records,
+    shape,
+)
 from exchange.model.bulletin.demands import Breach, must, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from exchange.model.bulletin.kinds import AnyBulletin
+    from exchange.model.bulletin.shape import Shape
 
 RULES = ("weighed-beside-packages",)
 [_RULE] = RULES
@@ -76,7 +84,7 @@ def of_correction(correction: amendments.Correction) -> Told:
     """Return what a correction by itself tells that was said, and should be."""
     told = Told([], [])
     for side in corrections.sides(correction):
-        if side.form is None:
+        if side.form is None or not _may_weigh(side.form):
             continue
         pointer = side.change.pointer
         found = rows(side.typed(), pointer, _drug_beside(correction, pointer, side.is_past))
@@ -84,6 +92,10 @@ def of_correction(correction: amendments.Correction) -> Told:
             each._replace(at=side.at + each.at.removeprefix(pointer)) for each in found
         )
     return told
+
+
+def _may_weigh(form: Shape) -> bool:
+    return any(each.struct is blocks.Quantity for each in shape.every(form))
 
 
 def _drug_beside(correction: amendments.Correction, pointer: str, is_past: bool) -> str:
