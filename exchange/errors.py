@@ -136,6 +136,7 @@ class Code(StrEnum):
     PROTECTED_PERSONS = "protected-persons"
     PERSONS_AUDIENCE = "persons-audience"
     ASYLUM_TO_ORIGIN = "asylum-to-origin"
+    TEXT_NOT_HERE = "text-not-here"
 
     # The caller at the door.
     NO_TOKEN = "no-token"

@@ -199,8 +199,12 @@ class Agency:
         if content.consent != "grant" or in_spite:
             return
         about = consented.of_request(self, await self.inbox.as_held(), content.target)
-        if about is not None:
-            check_onward(about, content.proposed_to)
+        if about.text is not None:
+            check_onward(about.text, content.proposed_to, about.unknown)
+        elif about.may_protect:
+            # Whom it names cannot be known: leave to tell of them is given by nobody's guess.
+            named = {} if about.header is None else {"id": about.header.id}
+            raise Refusal(Code.TEXT_NOT_HERE, "/bulletin/content/target", **named)
 
     async def _held_to_target(self, prepared: Prepared, in_spite: bool) -> Prepared:
         world, keys = self.world, self.keys

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.reading import Item
     from exchange.model.bulletin.blocks import Target, Text
+    from exchange.model.bulletin.strangers import Unknown
     from exchange.model.codes import Codes
 
 # Words of ``schemas/v1/codes/consent-states.json``.
@@ -105,14 +106,35 @@ def given(agency: Agency, items: Sequence[Item], identity: str) -> list[objects.
     ]
 
 
-def of_request(
-    agency: Agency, items: Iterable[Item], asked: Target
-) -> bulletins.Bulletin | None:
-    """Return what a request is about, if that was posted from here and its key is kept."""
+class About(NamedTuple):
+    """What a request is about, as far as it is known here; ``unknown`` of a newer version."""
+
+    header: Header | None = None
+    text: bulletins.AnyBulletin | None = None
+    unknown: Sequence[Unknown] = ()
+
+    @property
+    def may_protect(self) -> bool:
+        """Whether it may name somebody protected, as far as can be told without its text."""
+        return self.header is None or "protected-person" in self.header.declares
+
+
+def of_request(agency: Agency, items: Sequence[Item], asked: Target) -> About:
+    """Return what a request is about: posted from here, or by a colleague to us."""
     for each in _theirs(items):
         if each.header.id == asked.id and each.header.origin == asked.origin:
-            return _text(agency, each.bulletin.content.target.id)
-    return None
+            return _about(agency, items, each.bulletin.content.target)
+    return About()
+
+
+def _about(agency: Agency, items: Iterable[Item], target: Target) -> About:
+    ours = story.posted(agency.world.outbox, target.id)
+    if ours is not None and ours.digest == target.header_digest:
+        return About(ours.header, _text(agency, target.id))
+    for each in items:
+        if isinstance(each, Delivered) and each.digest == target.header_digest:
+            return About(each.header, each.bulletin, each.not_understood)
+    return About()
 
 
 def _unmet(talk: Talk, to: str, found: Talk | None) -> Row:

@@ -9,7 +9,7 @@ import pytest
 
 from exchange.errors import Code, Refusal
 from exchange.model import draft
-from exchange.model.bulletin import check_audience, check_onward, decode
+from exchange.model.bulletin import check_audience, check_onward, decode, decode_newer
 from tests.model.bulletins import CODES, INDEX, drafted, example, plain, put
 
 NAME = "smg-1.es.toml"
@@ -173,3 +173,19 @@ def test_leave_is_refused_for_one_of_the_two_nations_that_was_fled():
     with pytest.raises(Refusal) as caught:
         check_onward(fled, ["us.ice", "pa.mp"])
     assert caught.value.at == "/bulletin/content/proposed_to/1"
+
+
+def test_leave_is_refused_of_whoever_may_have_fled_in_a_newer_versions_words():
+    values = put(
+        plain(NAME), "/content/persons/1/protections", ["minor", "stateless", "victim"]
+    )
+    elsewhere = plain(NAME)
+    [_, somebody] = elsewhere["content"]["persons"]
+    elsewhere["content"]["persons"].pop()
+    elsewhere["content"]["crew"] = [somebody]
+    for each in (values, elsewhere):
+        read = decode_newer(json.dumps({**each, "schema": "1.1"}).encode(), CODES, "1.1")
+        check_onward(read.bulletin, ["pa.mp"], read.unknown)
+        with pytest.raises(Refusal) as caught:
+            check_onward(read.bulletin, ["pa.mp", "ve.sebin"], read.unknown)
+        assert caught.value.code is Code.ASYLUM_TO_ORIGIN

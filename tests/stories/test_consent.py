@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.cli import output
+from exchange.client.kept import KeptKeys
 from exchange.custody.founding import EndpointPlan, MemberPlan
 from exchange.model.trust import Label
 from tests.cli.exercise import OPS, WATCH, Exercise
@@ -50,6 +51,12 @@ def no(sea, context, *words, code=output.EXIT_REFUSED):
 def told(sea):
     """A bulletin under control to the watch alone; its id."""
     return said(sea, OPS, "post", sea.draft(), "--yes")["id"]
+
+
+def forget(sea, of):
+    """The key of a bulletin's content is destroyed where it was posted."""
+    with sea.mail(OPS, purge=False) as cabinet:
+        KeptKeys(cabinet).destroy(of)
 
 
 def asked(sea, of):
@@ -172,8 +179,19 @@ def test_no_leave_is_given_to_tell_of_an_asylum_seeker_where_they_fled_from(sea)
     }
     grant = sea.draft("con-2.en.toml", **{**changes, '"grant-sanitised"': '"grant"'})
     assert no(sea, OPS, "reply", request, grant, "--yes") == "asylum-to-origin"
+    # Nor where nobody can tell any more whom it names.
+    forget(sea, of)
+    assert no(sea, OPS, "reply", request, grant, "--yes") == "text-not-here"
     # A version without them may be promised.
     said(sea, OPS, "consent", "answer", request, "--sanitised", "--yes")
+
+
+def test_leave_is_given_without_its_text_where_its_header_says_that_nobody_is_protected(sea):
+    of = told(sea)
+    request = asked(sea, of)["id"]
+    forget(sea, of)
+    yes = ("consent", "answer", request, "--grant", "us.uscg/ops", "--yes")
+    assert said(sea, OPS, *yes)["consents"]
 
 
 def test_what_answers_it_before_others_is_refused_by_the_node(sea):

@@ -68,19 +68,22 @@ def check(
             must(told, f"{under}{at}/protections", "protection-told")
 
 
-def check_onward(bulletin: AnyBulletin, to: Sequence[str]) -> None:
+def check_onward(
+    bulletin: AnyBulletin, to: Sequence[str], unknown: Sequence[Unknown] = ()
+) -> None:
     """Hold the leave to pass a bulletin on to the people it names: nobody is told on at home.
 
     Args:
         bulletin: what would be passed on.
         to: third parties, as a consent proposes them: nation, or ``int``, and name.
+        unknown: what of it is of a newer version.
 
     Raises:
         Refusal: ``asylum-to-origin``: one may be of a country that an asylum seeker fled; of
             which country a third party's two letters are is only known of the two nations.
     """
-    for _, person in persons(bulletin):
-        if "asylum-seeker" not in person.protections:
+    for _, person in persons(bulletin, unknown):
+        if not _may_have_fled(person):
             continue
         for place, name in enumerate(to):
             nation = name.partition(".")[0]
@@ -105,11 +108,15 @@ def overdue(bulletin: AnyBulletin, now: int) -> list[str]:
 
 
 def _must_not_go_home(person: Person, marking: Marking) -> None:
-    # As what a newer version protects somebody is not known: they may have fled as well.
-    if set(person.protections) <= _NOT_FLED:
+    if not _may_have_fled(person):
         return
     for home in sorted(_homes(person) & set(marking.releasable_to)):
         raise Refusal(Code.ASYLUM_TO_ORIGIN, "/marking/releasable_to", found=home)
+
+
+def _may_have_fled(person: Person) -> bool:
+    # As what a newer version protects somebody is not known: they may have fled as well.
+    return not set(person.protections) <= _NOT_FLED
 
 
 def _must_be_narrow(marking: Marking) -> None:
