@@ -269,6 +269,21 @@ def test_no_rule_is_left_out_of_the_table_or_the_readme():
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(rules.RULES)
 
 
+def test_the_readme_tells_what_an_author_is_held_to_in_codes_that_are_there():
+    readme = (resources.schemas() / "README.md").read_text()
+    section = readme.split("## What an author is held to")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| .+ \| `([a-z-]+)` \| (.+) \|$", section, re.MULTILINE)
+    assert {rule for rule, _ in rows} == {
+        "weighed-beside-packages",
+        "small-cell",
+        "small-cell-total",
+    }
+    warnings = {code for _, told in rows for code in re.findall(r"`([a-z-]+)`", told)}
+    known = set(CODES.lists["indicators"])
+    told = {"packages-as-weight", "packages-beside-estimate", "packages-to-weight"}
+    assert warnings == told | {"small-number"} <= known
+
+
 def test_answers_out_of_order_are_refused():
     values = put(plain("rpy-2"), "/content/answers/1/n", 1)
     assert said(values) == ("wrong-value", "/content/answers")

@@ -285,7 +285,8 @@ def test_whoever_a_newer_version_names_is_guarded_wherever_that_is(where):
         ("birth_date", "x"),
         ("aliases", None),
         ("documents", "x"),
-        ("protections", ["asylum-seeker", "minor", "victim", "stateless"]),
+        ("birth_date", "2011-02-30"),
+        ("person_role", ...),
     ],
 )
 @pytest.mark.parametrize(
@@ -297,6 +298,33 @@ def test_nobody_passes_unguarded_by_one_member_that_is_not_as_it_was(where, memb
         code, at = refused(newer(hidden(where, somebody) | {"declares": declares}))
         assert code in (Code.WRONG_TYPE, Code.WRONG_VALUE, Code.MISSING_MEMBER)
         assert f"/{member}" in at
+
+
+@pytest.mark.parametrize(
+    "where", ["member", "behind another", "type", "correction", "correction of a type"]
+)
+def test_papers_of_whoever_a_newer_version_names_are_checked_as_anywhere(where):
+    paper = {"document_kind": "passport", "document_number": "L898902C3", "issued_by": "VEN"}
+    somebody = plain("smg-1")["content"]["persons"][1]
+    declares = ["persons", "protected-person"]
+    for digit, kind, passes in (
+        ("6", "passport", True),
+        ("6", "pass", True),
+        ("1", "pass", False),
+    ):
+        told = {**paper, "document_kind": kind, "check_digit": digit}
+        values = hidden(where, {**somebody, "documents": [told]}) | {"declares": declares}
+        if passes:
+            assert read(newer(values)).unknown
+        else:
+            code, at = refused(newer(values))
+            assert (code, at.rpartition("/")[2]) == (Code.WRONG_VALUE, "check_digit")
+
+
+def test_more_protections_than_are_known_here_are_read():
+    protections = ["asylum-seeker", "minor", "stateless", "victim"]
+    values = put(plain("smg-1"), "/content/persons/1/protections", protections)
+    assert [each.value for each in read(newer(values)).unknown] == ["stateless"]
 
 
 CELL = {"nationality": "VEN", "sex": "f", "minority": "child", "age_group": "x"}

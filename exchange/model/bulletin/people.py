@@ -50,5 +50,8 @@ class Person(Block, frozen=True):
     documents: Annotated[list[TravelDocument], Meta(max_length=10)] = field(
         default_factory=list
     )
-    protections: Annotated[list[w.Protection], Meta(max_length=3)] = field(default_factory=list)
+    # More than there are: a newer version may protect somebody as something else as well.
+    protections: Annotated[list[w.Protection], Meta(max_length=10)] = field(
+        default_factory=list
+    )
     records: Annotated[list[RecordPointer], Meta(max_length=10)] = field(default_factory=list)

@@ -45,6 +45,8 @@ RULES = (
     "valid-period",
     "wallet-address",
 )
+# What has one of these is a person: no other member is ever called so.
+_OF_PEOPLE = frozenset({"person_role", "protections"})
 # The code of a country that is not known.
 UNKNOWN = "XXX"
 # Of these nobody need be under suspicion.
@@ -73,16 +75,16 @@ def persons(
                 yield from _named(side.form, side.typed(), side.at)
     else:
         yield from _named(shape.of_struct(type(bulletin)), bulletin, "")
-    yield from _apart(bulletin, unknown)
+    yield from apart(bulletin, unknown)
 
 
-def _apart(
+def apart(
     bulletin: AnyBulletin, unknown: Iterable[Unknown]
 ) -> Iterator[tuple[str, people.Person]]:
     """Yield whoever stands where a newer version has a place, and we know of none."""
     for at, found in unplaced(bulletin, unknown):
         # A newer version may only add to a person: what reads as none hides somebody.
-        if "person_role" in found:
+        if _OF_PEOPLE & found.keys():
             yield at, corrections.typed(shape.of_struct(people.Person), found, at)
 
 
@@ -143,9 +145,7 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
         Refusal: see ``rules.check``.
     """
     named = list(persons(bulletin, unknown))
-    apart = list(_apart(bulletin, unknown))
-    for at, person in apart:
-        _person(person, at)
+    elsewhere = [at for at, _ in apart(bulletin, unknown)]
     target = getattr(bulletin.content, "target", None)
     about = {bulletin.type, target.type if target is not None else ""}
     for at, found in unplaced(bulletin, unknown):
@@ -155,7 +155,7 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
     guarded = [(at, person) for at, person in named if person.protections]
     for at, person in guarded:
         # A newer version may name them elsewhere; for every other rule it is as ever.
-        may = (at, person) in apart or _may_protect(bulletin)
+        may = at in elsewhere or _may_protect(bulletin)
         must(may, f"{at}/protections", "protected-elsewhere")
         is_asylum = "asylum-seeker" in person.protections
         known = person.nationality not in (None, UNKNOWN) or not is_asylum

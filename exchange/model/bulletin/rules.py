@@ -11,6 +11,8 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import (
     amendments,
@@ -21,6 +23,7 @@ from exchange.model.bulletin import (
     flow_rules,
     kinds,
     operational,
+    people,
     people_rules,
     records,
     requests,
@@ -29,6 +32,7 @@ from exchange.model.bulletin import (
 from exchange.model.bulletin import shape as shapes
 from exchange.model.bulletin.checkdigits import FORMS
 from exchange.model.bulletin.demands import ascending, must, numbered, refuse
+from exchange.model.bulletin.strangers import strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -107,7 +111,17 @@ def check_known(bulletin: kinds.AnyBulletin, codes: Codes, unknown: Sequence[Unk
     if isinstance(bulletin.content, amendments.Correction):
         _told(bulletin.content, look)
     _bulletin(bulletin)
+    for place, person in people_rules.apart(bulletin, unknown):
+        _somebody(person, place, codes, joins=not corrections.is_past(bulletin, place))
     people_rules.check(bulletin, unknown)
+
+
+def _somebody(person: people.Person, at: str, codes: Codes, *, joins: bool) -> None:
+    """Hold whoever a newer version names where we know of no place, as if there were one."""
+    form = shapes.of_struct(people.Person)
+    found = strangers(form, msgspec.to_builtins(person), at, codes)
+    new = frozenset(each.at for each in found)
+    _walk(form, person, at, _Look(codes, new, _around(new), joins))
 
 
 class _Look(NamedTuple):
