@@ -17,7 +17,7 @@ from tests.api.serving import serving
 from tests.builders import DAY, NOW, WATCH
 from tests.client.dealing import draft
 from tests.client.granting import line, read
-from tests.model.bulletins import CODES, plain
+from tests.model.bulletins import CODES
 
 PURITY = "/content/drugs/0/purity_pct"
 KIND = "/content/drugs/0/drug"
