@@ -87,7 +87,8 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
         rows += [f"!!! {told} !!!", ""]
     for found in doubts(bulletin, unknown):
         told = f"{writer.path(found.at)}: {codes.words('indicators', found.code, lang)}"
-        rows += [*textwrap.wrap(f"!!! {told} !!!", width), ""]
+        told = f"!!! {codes.phrase('warning', lang)}: {told} !!!"
+        rows += [*textwrap.wrap(told, width), ""]
     rows += writer.text(plain["title"], 0)
     rows.append("")
     for name in _ORDER:
