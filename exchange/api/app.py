@@ -60,6 +60,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/heads", heads.heads),
     ("GET", "/v1/journal", routes.journal),
     ("GET", "/v1/invitations", enrolments.listed),
+    ("GET", "/v1/invitations/receipts", enrolments.receipts),
 ]
 
 

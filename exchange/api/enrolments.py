@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from exchange.api import framing, problems
-from exchange.api.asked import number
+from exchange.api.asked import number, required
 from exchange.api.routes import CALLER, CODES, NODE, json, limit_of
 from exchange.broker import enrolling, keys
 from exchange.broker.lookups import Asking
@@ -88,6 +88,20 @@ async def listed(request: web.Request) -> web.Response:
     invited = await _find(node, [keys.nth_invitation(nation, place) for place in places])
     items = [await _item(node, *each) for each in zip(places, invited, strict=True)]
     return json(wire.InvitationPage(items[::-1], total))
+
+
+async def receipts(request: web.Request) -> web.Response:
+    """Return the receipts of one invitation of an operator's nation, and of what came of it."""
+    node, nation = request.app[NODE], request[CALLER].member.nation
+    found = await _find(node, [keys.nth_invitation(nation, required(request, "number", 0))])
+    if not found:
+        raise Refusal(Code.NOT_FOUND, "/number")
+    item = await _item(node, 0, found[0])
+    others = [
+        None if each is None else await node.receipt(each.index)
+        for each in (item.requested, item.decided)
+    ]
+    return json(wire.InvitationReceipts(await node.receipt(found[0].index), *others))
 
 
 async def _count(node: Served, nation: str) -> int:

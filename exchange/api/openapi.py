@@ -41,6 +41,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/heads": (200, _JSON, wire.Heads),
     "/v1/journal": (200, _JSON, wire.JournalPage),
     "/v1/invitations": (200, _JSON, wire.InvitationPage),
+    "/v1/invitations/receipts": (200, _JSON, wire.InvitationReceipts),
 }
 # Query parameters, all whole numbers: name, least, most, default.
 _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
@@ -60,6 +61,7 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "/v1/proof": [("index", 0, None, None), ("cosigned", 0, 1, 0)],
     "/v1/heads": [("since", 0, None, 0)],
     "/v1/invitations": [("before", 0, None, 2**53 - 1)],
+    "/v1/invitations/receipts": [("number", 0, None, None)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }
 

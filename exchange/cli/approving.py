@@ -62,42 +62,54 @@ def approve(  # noqa: PLR0913  (the options of the verb)
 
     You see who asks and for which keys, and compare the fingerprint by voice with the person
     at the new machine. It lets nobody in by itself: the custodians list the keys. Of what is
-    approved, --out writes the file that they take, as often as you like.
+    approved, --out writes the file that they take, as often as you like: with the node's
+    receipts, checked here as they will check it.
     """
     if out is not None:
         output.must_be_new(out)
     wish = Answer(endpoint, officer, "declined" if decline else "approved", not yes)
-    given = asyncio.run(_decided(session, wish))
-    if out is not None and given.state in ("approved", "in-force"):
-        output.write_new(out, given.file)
-    _tell(session, given, out)
+    given, file = asyncio.run(_approved(session, wish, is_taken=out is not None))
+    if out is not None and file is not None:
+        output.write_new(out, file)
+    _tell(session, given, out if file else None)
 
 
-async def _decided(session: Session, wish: Answer) -> Given:
-    """Return a request as it stands once this was said of it."""
+async def _approved(
+    session: Session, wish: Answer, *, is_taken: bool
+) -> tuple[Given, bytes | None]:
+    """Return a request as it stands once this was said of it, and what custodians take."""
     async with session.context().agency() as agency:
-        given = await _found(agency, wish)
-        view, now = await agency.view(), world.now()
-        if given.state in (wish.verdict, "in-force"):
-            return given
-        if given.verdict is not None and given.item.decided is not None:
-            raise Refusal(Code.ALREADY_DECIDED, "/of", found=given.item.decided.index)
-        if wish.officer is None:
-            raise Unusable("--officer dice quién decide.", "--officer says who decides.")
-        if wish.verdict == "approved":
-            # Nobody is asked to approve what custodians would refuse; no is always an answer.
-            inviting.judge(given, view, now)
-        if given.request is not None:
-            _show(session, given, given.request)
-        if wish.is_asked:
-            approves = wish.verdict == "approved"
-            confirm(
-                session,
-                "¿Aprobar?" if approves else "¿Rechazar?",
-                "Approve?" if approves else "Decline?",
-            )
-        decided, _ = await inviting.decide(agency, given, wish.verdict, wish.officer)
-        return decided
+        given = await _decided(session, agency, wish)
+        if not is_taken or given.state != "approved":
+            return given, None
+        return given, await inviting.file_of(agency, given)
+
+
+async def _decided(session: Session, agency: Agency, wish: Answer) -> Given:
+    given = await _found(agency, wish)
+    view, now = await agency.view(), world.now()
+    if given.wrong is not None:
+        raise given.wrong
+    if given.state in (wish.verdict, "in-force"):
+        return given
+    if given.verdict is not None and given.item.decided is not None:
+        raise Refusal(Code.ALREADY_DECIDED, "/of", found=given.item.decided.index)
+    if wish.officer is None:
+        raise Unusable("--officer dice quién decide.", "--officer says who decides.")
+    if wish.verdict == "approved":
+        # Nobody is asked to approve what custodians would refuse; no is always an answer.
+        inviting.judge(given, view, now)
+    if given.request is not None:
+        _show(session, given, given.request)
+    if wish.is_asked:
+        approves = wish.verdict == "approved"
+        confirm(
+            session,
+            "¿Aprobar?" if approves else "¿Rechazar?",
+            "Approve?" if approves else "Decline?",
+        )
+    decided, _ = await inviting.decide(agency, given, wish.verdict, wish.officer)
+    return decided
 
 
 async def _found(agency: Agency, wish: Answer) -> Given:
@@ -149,7 +161,7 @@ def _show(session: Session, given: Given, request: Enrolment) -> None:
 
 
 def _tell(session: Session, given: Given, out: Path | None) -> None:
-    written = str(out) if out is not None and out.exists() else None
+    written = str(out) if out is not None else None
     if session.as_json:
         told = {"endpoint": given.invitation.invited, "state": given.state}
         words = {"digest": given.digest, "words": fingerprint.spoken(given.digest)}
@@ -160,6 +172,12 @@ def _tell(session: Session, given: Given, out: Path | None) -> None:
         session.say(
             "Rechazada: con esta solicitud no entra nadie.",
             "Declined: nobody comes in by this request.",
+        )
+        return
+    if given.state == "in-force":
+        session.say(
+            "Sus claves ya figuran en el directorio: los custodios no necesitan nada más.",
+            "Its keys are in the directory already: custodians need nothing more.",
         )
         return
     name = written or "FILE"

@@ -43,10 +43,11 @@ _HEADS = {
 }  # fmt: skip
 _STATES = {
     "en": {"open": "open", "over": "over", "withdrawn": "withdrawn", "waiting": "to be decided",
-           "approved": "approved", "declined": "declined", "in-force": "in force"},
+           "approved": "approved", "declined": "declined", "in-force": "in force",
+           "unproved": "unproved"},
     "es": {"open": "abierta", "over": "vencida", "withdrawn": "retirada",
            "waiting": "por decidir", "approved": "aprobada", "declined": "rechazada",
-           "in-force": "en vigor"},
+           "in-force": "en vigor", "unproved": "sin comprobar"},
 }  # fmt: skip
 
 
@@ -189,6 +190,7 @@ def _row(given: Given) -> dict[str, Any]:
         "invited_at": given.item.invitation.index,
         "requested_at": asked.index if asked else None,
         "decided_at": decided.index if decided else None,
+        "wrong": output.problem(given.wrong) if given.wrong else None,
     }
 
 

@@ -1,13 +1,15 @@
 """Invitations as an operator deals with them: given, listed with what became of them, decided.
 
-Nothing of them is kept here. What the node tells is verified again before anybody rests on it,
-and a link can be worked out again by who gave it: its secret follows from the storage key.
+Nothing of them is kept here. What the node tells is verified again before anybody rests on it:
+who is to decide sees what holds, and a verdict that does not is none. A link can be
+worked out again by who gave it: its secret follows from the storage key.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from exchange.client import vouching
 from exchange.errors import Code, Refusal
 from exchange.model import objects, wire
 from exchange.model.codec import unb64
@@ -27,28 +29,28 @@ if TYPE_CHECKING:
     from exchange.model.view import View
     from exchange.model.wire import InvitationItem, KeptObject
 
-State = Literal["open", "over", "withdrawn", "waiting", "approved", "declined", "in-force"]
+State = Literal[
+    "open", "over", "withdrawn", "waiting", "approved", "declined", "in-force", "unproved"
+]
 
 
 class Given(NamedTuple):
-    """An invitation, the request that it was used for, the verdict, and how it stands."""
+    """An invitation, the request that it was used for, the verdict, and how it stands.
+
+    ``wrong`` is why the verdict that the node shows is not believed: then it is unproved.
+    """
 
     invitation: Invitation
     item: InvitationItem
     request: Enrolment | None
     verdict: Verdict | None
     state: State
+    wrong: Refusal | None = None
 
     @property
     def digest(self) -> str:
         """Of what is to be decided: the request, or the invitation while there is none."""
         return digest((self.item.requested or self.item.invitation).object.encode())
-
-    @property
-    def file(self) -> bytes:
-        """What custodians take: request, invitation and verdict, each on a line."""
-        kept = (self.item.requested, self.item.invitation, self.item.decided)
-        return b"\n".join(each.object.encode() for each in kept if each is not None) + b"\n"
 
 
 async def listed(agency: Agency, view: View) -> list[Given]:
@@ -83,7 +85,27 @@ def _given(item: InvitationItem, view: View, now: int) -> Given:
     if item.decided is not None:
         verdict = objects.decode_verdict(_payload(item.decided, objects.VERDICT_TYP))
     given = Given(invitation, item, request, verdict, "open")
-    return given._replace(state=_state(given, view, now))
+    given = given._replace(state=_state(given, view, now))
+    try:
+        _must_be_decided(given, view)
+    except Refusal as refusal:
+        return given._replace(state="unproved", wrong=refusal)
+    return given
+
+
+def _must_be_decided(given: Given, view: View) -> None:
+    """Hold a verdict that the node shows to who must have signed it, and what it is on."""
+    verdict, decided = given.verdict, given.item.decided
+    if verdict is None or decided is None or given.state in {"open", "over", "waiting"}:
+        return
+    signed = jws.read(decided.object.encode(), objects.MAX_OBJECT_BYTES)
+    invited = given.invitation
+    invitations.must_be_operator(signed, verdict, invited.invited, view)
+    if given.request is not None:
+        named = digest(given.item.invitation.object.encode())
+        invitations.must_be_used(named, invited, given.request)
+    if verdict.verdict == "approved":
+        invitations.must_be_second(invited, verdict)
 
 
 def _payload(kept: KeptObject, typ: str) -> bytes:
@@ -186,14 +208,32 @@ def judge(given: Given, view: View, now: int) -> Enrolment:
     raw = given.item.invitation.object.encode()
     signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
     asked = jws.read(given.item.requested.object.encode(), objects.MAX_OBJECT_BYTES)
-    invitations.must_be_operator(signed, given.invitation, given.invitation.invited, view)
+    invited = given.invitation
+    invitations.must_be_operator(signed, invited, invited.invited, view, (now,))
     request = enrolment.judge(asked, view, now)
-    shown = request.invitation
-    if not isinstance(shown, objects.Shown) or shown.invitation != signed.digest:
-        raise Refusal(Code.BAD_INVITATION, "/invitation")
-    invitations.must_unlock(given.invitation, shown)
-    invitations.must_be_for(given.invitation, request)
+    invitations.must_be_used(signed.digest, invited, request)
     return request
+
+
+async def file_of(agency: Agency, given: Given) -> bytes:
+    """Return what custodians take of an approved request, with the node's receipts.
+
+    Raises:
+        Refusal: custodians would refuse it, for this reason.
+        Fault: the node gives no receipts.
+    """
+    told = await agency.transport.get_as(
+        wire.InvitationReceipts, "/v1/invitations/receipts", number=given.item.number
+    )
+    kept = (given.item.requested, given.item.invitation, given.item.decided)
+    shown = (told.requested, told.invitation, told.decided)
+    whole = vouching.Vouched(
+        [each.object.encode() for each in kept if each is not None],
+        [each for each in shown if each is not None],
+    )
+    file = vouching.write(whole)
+    vouching.check(file, await agency.view(), agency.world.now())
+    return file
 
 
 async def decide(

@@ -53,6 +53,18 @@ def verify(receipt: Receipt, posted: bytes, view: View) -> Facts:
     return _verify(receipt, posted, lambda _first, _end: [view])
 
 
+def verify_of_any_time(receipt: Receipt, posted: bytes, view: View) -> Facts:
+    """Verify a receipt by any document that its node has had, where nobody knows which it was.
+
+    Whoever has trust documents as files does not know at which entries they took effect.
+
+    Raises:
+        Refusal: as ``verify``.
+    """
+    had = [view.with_document(node) for _, node in view.tenures.get(receipt.node, ())]
+    return _verify(receipt, posted, lambda _first, _end: had)
+
+
 def _verify(
     receipt: Receipt, posted: bytes, during: Callable[[int, int], Sequence[View]]
 ) -> Facts:

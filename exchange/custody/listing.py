@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
+from exchange.client import vouching
 from exchange.errors import Code, Refusal
 from exchange.model.identity import EndpointId, MemberId, Nation, member_of
 from exchange.model.trust import Endpoint, Label, Member, Role
@@ -83,7 +84,7 @@ def members(view: View, asked: Asked, now: int) -> list[Member]:
         after[draft.member] = _described(listed or _new(draft, now), draft)
         fresh.update({each.id: each for each in draft.endpoints})
     for raw in asked.requests:
-        checked = enrolment.check(raw, view, now, anew=asked.anew)
+        checked, _ = vouching.check(raw, view, now, anew=asked.anew)
         before = known(checked.origin)
         if asked.anew:
             before = enrolment.ended(before, checked.endpoint, now, asked.overlap_s)

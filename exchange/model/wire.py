@@ -256,6 +256,14 @@ class InvitationPage(msgspec.Struct, frozen=True):
     total: Count
 
 
+class InvitationReceipts(msgspec.Struct, frozen=True):
+    """The receipts of an invitation, of the request that used it, and of the verdict."""
+
+    invitation: Receipt
+    requested: Receipt | None
+    decided: Receipt | None
+
+
 class Proof(msgspec.Struct, frozen=True):
     """That an entry is under a checkpoint, which is in it: a C2SP tlog-proof, as text.
 

@@ -17,7 +17,7 @@ import msgspec
 from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.model.trust import Endpoint, EndpointKey, Member
-from exchange.seal import invitation, jws
+from exchange.seal import jws
 from exchange.seal.suites import SUITES, check_signature_key, check_wrap_key
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ MAX_AHEAD_S = _DAY_S
 
 
 def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
-    """Return an enrolment that may be admitted, under the trust documents in force.
+    """Return an enrolment that came by hand and may be admitted.
 
     Args:
-        raw: the request as it came; if it was by invitation, then with the invitation and its
-            approval, each on a line.
+        raw: the request as it came.
         view: the trust documents in force, as far as the custodians have them.
         now: seconds UTC.
         anew: the endpoint lost its keys, or let them expire: its request need not be signed
@@ -50,19 +49,13 @@ def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
 
     Raises:
         Refusal: malformed, not signed as it must be, a key weak or known already, or dates
-            that make no sense; it names the first thing wrong.
+            that make no sense; it names the first thing wrong. ``not-approved``: it is by an
+            invitation, and who stands for it is not with it.
     """
-    request, _, vouched = raw.partition(b"\n")
-    signed = jws.read(request, objects.MAX_OBJECT_BYTES)
-    enrolment = judge(signed, view, now, anew=anew)
-    if vouched or isinstance(enrolment.invitation, objects.Shown):
-        invitation.must_be_approved(signed, enrolment, vouched, view)
+    enrolment = judge(jws.read(raw, objects.MAX_OBJECT_BYTES), view, now, anew=anew)
+    if isinstance(enrolment.invitation, objects.Shown):
+        raise Refusal(Code.NOT_APPROVED, "/invitation", name=enrolment.endpoint)
     return enrolment
-
-
-def request_in(raw: bytes) -> bytes:
-    """Return the request alone, by whose digest people know it, of a file that holds one."""
-    return raw.partition(b"\n")[0]
 
 
 def judge(signed: jws.Signed, view: View, now: int, *, anew: bool = False) -> Enrolment:

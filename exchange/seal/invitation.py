@@ -21,7 +21,9 @@ from exchange.model.identity import EndpointId, Seconds, SuiteId, Word, digest, 
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from exchange.model.identity import Nation
+    from collections.abc import Sequence
+
+    from exchange.model.identity import Jwk, Nation
     from exchange.model.objects import Enrolment, Invitation, Verdict
     from exchange.model.view import View
 
@@ -31,7 +33,6 @@ MAX_LIFE_S = 3 * 86_400
 _BEGINS = "xb1-invite."
 _CHECK = 6
 _MAX_LINK = 2048
-_LINES = 3
 
 # Visible ASCII: it is shown to who compares the anchor.
 Url = Annotated[str, msgspec.Meta(pattern=r"^https://[!-~]{1,240}$")]
@@ -157,60 +158,46 @@ def nation_of(endpoint: str, view: View, at: str) -> Nation:
     return member.nation
 
 
-def must_be_approved(
-    request: jws.Signed, enrolment: Enrolment, told: bytes, view: View
-) -> None:
-    """Hold a request by invitation to the two persons who stand for it, as custodians must.
-
-    Args:
-        request: the enrolment as it was signed.
-        enrolment: its payload.
-        told: invitation and verdict as they were signed, each on a line.
-        view: the trust documents in force: both operators must have their role in them.
+def must_be_used(named: str, invitation: Invitation, enrolment: Enrolment) -> None:
+    """Hold a request to the invitation that it is by, given with its digest.
 
     Raises:
-        Refusal: ``not-approved``; or what is wrong with the invitation or the verdict.
+        Refusal: ``bad-invitation``: by another, or without its proof; ``invitation-other``.
     """
-    lines, shown = told.split(b"\n"), enrolment.invitation
-    if not isinstance(shown, objects.Shown) or len(lines) != _LINES - 1:
-        raise Refusal(Code.NOT_APPROVED, "/invitation", name=enrolment.endpoint)
-    signed = [jws.read(line, objects.MAX_OBJECT_BYTES) for line in lines]
-    if [each.typ for each in signed] != [objects.INVITATION_TYP, objects.VERDICT_TYP]:
-        raise Refusal(Code.NOT_APPROVED, "/invitation", name=enrolment.endpoint)
-    invitation = objects.decode_invitation(signed[0].payload)
-    verdict = objects.decode_verdict(signed[1].payload)
-    must_be_operator(signed[0], invitation, enrolment.endpoint, view)
-    must_be_operator(signed[1], verdict, enrolment.endpoint, view)
-    if shown.invitation != signed[0].digest:
+    shown = enrolment.invitation
+    if not isinstance(shown, objects.Shown) or shown.invitation != named:
         raise Refusal(Code.BAD_INVITATION, "/invitation")
     must_unlock(invitation, shown)
     must_be_for(invitation, enrolment)
-    must_be_second(invitation, verdict)
-    if (verdict.of, verdict.verdict) != (request.digest, "approved"):
-        raise Refusal(Code.NOT_APPROVED, "/invitation", name=enrolment.endpoint)
-
-
-def vouchers(told: bytes) -> tuple[Invitation, Verdict] | None:
-    """Return who stands for a request, of a file that was checked; None: no invitation."""
-    _, *lines = told.split(b"\n")
-    if not lines:
-        return None
-    payloads = [jws.read(line, objects.MAX_OBJECT_BYTES).payload for line in lines]
-    return objects.decode_invitation(payloads[0]), objects.decode_verdict(payloads[1])
 
 
 def must_be_operator(
-    signed: jws.Signed, made: Invitation | Verdict, endpoint: str, view: View
+    signed: jws.Signed,
+    made: Invitation | Verdict,
+    endpoint: str,
+    view: View,
+    times: Sequence[int] = (),
 ) -> None:
-    """Verify what an operator of the endpoint's nation signed, be its keys over by now.
+    """Verify what an operator of the endpoint's nation signed.
+
+    Args:
+        signed: as it was signed.
+        made: its payload.
+        endpoint: whom it is about.
+        view: the trust documents in force.
+        times: seconds UTC at which the operator's keys must hold; none: be they over by now.
 
     Raises:
         Refusal: the first thing wrong.
     """
     standing = view.signatory(made.origin, made.endpoint, made.suite)
-    jws.verify(
-        signed.claims, made.suite, lambda claim: standing.known_key(claim.kid, claim.at).jwk
-    )
+
+    def key_of(claim: jws.Claim) -> Jwk:
+        for when in times:
+            standing.signing_key(claim.kid, when, claim.at)
+        return standing.known_key(claim.kid, claim.at).jwk
+
+    jws.verify(signed.claims, made.suite, key_of)
     if "operator" not in standing.endpoint.roles:
         raise Refusal(Code.MISSING_ROLE, "/endpoint", name="operator")
     if standing.member.nation != nation_of(endpoint, view, "/endpoint"):

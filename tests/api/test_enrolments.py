@@ -6,6 +6,8 @@ import msgspec
 import pytest
 import structlog
 
+from exchange.client import vouching
+from exchange.client.receipts import verify
 from exchange.model import entry as entries
 from exchange.model import objects, wire
 from exchange.model.identity import digest
@@ -65,6 +67,46 @@ async def test_invited_asked_approved_each_told_to_the_asker_and_the_operators()
         ]
         # Approved is not let in: it takes what custodians sign.
         assert enrolled.NEW not in door.node.view.endpoints
+
+
+async def test_its_nation_s_operators_get_the_receipts_of_all_three_and_nobody_else_does():
+    async with serving() as door:
+        await second(door)
+        first = await invite(door)
+        asked = enrolled.asked(world(), first)
+        told = await receipts(door, 0)
+        assert (told.requested, told.decided) == (None, None)
+        assert vouched(door, told.invitation, first) == entries.Invited
+        await ask(door, asked)
+        verdict = enrolled.ruled(world(), asked)
+        await door.post(verdict + b"\n\n", OPS)
+        told = await receipts(door, 0)
+        assert vouched(door, told.requested, asked) == entries.EnrolmentAsked
+        assert vouched(door, told.decided, verdict) == entries.Decided
+        file = vouching.write(
+            vouching.Vouched(
+                [asked, first, verdict], [told.requested, told.invitation, told.decided]
+            )
+        )
+        assert vouching.check(file, door.node.view, NOW)
+        path = "/v1/invitations/receipts"
+        # The next number, and the same one of the other nation.
+        await post(door.node, world().amended(WATCH, enrolled.operator), MINSA)
+        for by, number in ((MINSA, 1), (WATCH, 0)):
+            said = await door.get(path, by, params={"number": number})
+            assert (said.status, said.code) == (404, "not-found")
+        assert (await door.get(path, MINSA)).code == "bad-request"
+        assert (await door.get(path, COAST, params={"number": 0})).code == "missing-role"
+
+
+async def receipts(door, number):
+    said = await door.get("/v1/invitations/receipts", MINSA, params={"number": number})
+    assert said.status == 200, said.body
+    return msgspec.json.decode(said.body, type=wire.InvitationReceipts)
+
+
+def vouched(door, receipt, raw):
+    return type(verify(receipt, raw, door.node.view))
 
 
 async def test_once_custodians_list_its_keys_it_is_in_force():

@@ -91,6 +91,11 @@ def test_from_a_link_to_the_directory_by_three_people_and_the_custodians(made):
     assert made.at(OPS, "keys", "publish", document, "--json").code == 0
     assert enrol(made, given["link"]).json["state"] == "in-force"
     assert states(made)["patrol"] == "in-force"
+    # Nothing more for custodians, who would refuse it.
+    again = made.folder / "patrol.again"
+    said = approve(made, "patrol", "--out", str(again)).json
+    assert (said["state"], said["file"], again.exists()) == ("in-force", None, False)
+    assert code(admit(made, out)) == "already-enrolled"
     assert made.at("pa.senan-patrol", "inbox", "--json").code == 0
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from exchange.client import inviting
 from exchange.errors import Code, Refusal
-from exchange.model import wire
+from exchange.model import objects, wire
+from exchange.seal import jws
 from tests import builders, enrolled
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, new_id
 from tests.vectors import enrolling
@@ -56,9 +57,6 @@ def test_what_is_shown_as_something_else_is_refused() -> None:
 def test_a_request_that_holds_is_what_the_approver_sees() -> None:
     request = inviting.judge(given(INVITED, ASKED), WORLD.view, NOW)
     assert request.endpoint == enrolled.NEW
-    approved = enrolled.ruled(WORLD, ASKED)
-    file = given(INVITED, ASKED, approved).file
-    assert enrolled.checked(file.strip(), WORLD) == request
 
 
 def by_nobody() -> tuple[bytes, bytes]:
@@ -108,3 +106,61 @@ def test_nobody_is_asked_to_approve_what_nobody_asked_for() -> None:
     with pytest.raises(Refusal) as refused:
         inviting.judge(given(INVITED), WORLD.view, NOW)
     assert refused.value.code == Code.NOT_FOUND
+
+
+def by_its_inviter(on: bytes, how: str) -> bytes:
+    return enrolled.ruled(WORLD, on, MINSA, verdict=how)
+
+
+def by_the_same_person(on: bytes, how: str) -> bytes:
+    return enrolled.ruled(WORLD, on, verdict=how, officer="Exercise-Inviter")
+
+
+def by_no_operator(on: bytes, how: str) -> bytes:
+    return enrolled.ruled(WORLD, on, COAST, verdict=how)
+
+
+def by_no_signature(on: bytes, how: str) -> bytes:
+    payload = jws.read(enrolled.ruled(WORLD, on, verdict=how), 1 << 20).payload
+    return WORLD.sign(payload, objects.VERDICT_TYP, COAST)
+
+
+@pytest.mark.parametrize(
+    ("signed", "how", "code"),
+    [
+        (by_its_inviter, "approved", Code.OWN_INVITATION),
+        (by_the_same_person, "approved", Code.OWN_INVITATION),
+        (by_no_operator, "approved", Code.MISSING_ROLE),
+        (by_no_operator, "declined", Code.MISSING_ROLE),
+        (by_no_signature, "approved", Code.UNKNOWN_KEY),
+        (by_no_signature, "declined", Code.UNKNOWN_KEY),
+    ],
+)
+def test_a_verdict_that_nobody_may_have_given_is_unproved(
+    signed: Any, how: str, code: Code
+) -> None:
+    found = given(INVITED, ASKED, signed(ASKED, how))
+    assert (found.state, found.wrong and found.wrong.code) == ("unproved", code)
+
+
+def test_a_withdrawal_that_no_operator_signed_is_unproved() -> None:
+    found = given(INVITED, None, by_no_signature(INVITED, "declined"))
+    assert found.state == "unproved"
+
+
+def test_an_approval_of_what_another_link_asked_is_unproved() -> None:
+    strange = enrolled.link(WORLD, INVITED, anchor=bytes(32)).shown
+    asked = enrolled.asked(WORLD, INVITED, shown=strange)
+    found = given(INVITED, asked, enrolled.ruled(WORLD, asked))
+    assert (found.state, found.wrong and found.wrong.code) == ("unproved", Code.BAD_INVITATION)
+
+
+def test_an_invitation_whose_operator_s_key_is_over_gets_nobody_s_yes() -> None:
+    view = WORLD.after(WORLD.amended(MINSA, enrolled.over_in_an_hour)).view
+    inviting.judge(given(INVITED, ASKED), view, NOW + HOUR - 1)
+    with pytest.raises(Refusal) as refused:
+        inviting.judge(given(INVITED, ASKED), view, NOW + HOUR)
+    assert refused.value.code == Code.KEY_NOT_VALID
+    # What became of it is told all the same: somebody may withdraw it, or have declined.
+    assert given(INVITED, view=view, now=NOW + HOUR - 1).state == "open"
+    assert given(INVITED, ASKED, view=view, now=NOW + HOUR).state == "waiting"

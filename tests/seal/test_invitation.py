@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import Code, Refusal
-from exchange.model import objects
 from exchange.model.codec import b64
-from exchange.seal import enrolment, invitation, jws
+from exchange.seal import invitation, jws
 from tests import builders, enrolled
-from tests.builders import COAST, MINSA, NOW, OPS, WATCH, new_id
-from tests.vectors import enrolling
+from tests.builders import NOW, new_id
 
 BEFORE = builders.world()
 WORLD = BEFORE.after(enrolled.second_operator(BEFORE))
@@ -23,16 +21,6 @@ INVITED = enrolled.invited(WORLD)
 LINK = enrolled.link(WORLD, INVITED)
 ASKED = enrolled.asked(WORLD, INVITED)
 APPROVED = enrolled.ruled(WORLD, ASKED)
-
-
-def refused(raw: bytes, world: builders.World = WORLD) -> Refusal:
-    with pytest.raises(Refusal) as found:
-        enrolled.checked(raw, world)
-    return found.value
-
-
-def whole(*lines: bytes) -> bytes:
-    return b"\n".join(lines)
 
 
 def test_a_link_reads_back_and_fits_a_qr_code() -> None:
@@ -133,81 +121,3 @@ def test_nothing_that_is_posted_holds_the_secret() -> None:
     for spelt in (LINK.secret, b64(LINK.secret).encode(), LINK.secret.hex().encode()):
         for raw in (INVITED, ASKED, APPROVED):
             assert spelt not in raw + jws.read(raw, 1 << 20).payload
-
-
-def test_custodians_take_a_request_with_two_persons() -> None:
-    made = enrolled.checked(whole(ASKED, INVITED, APPROVED), WORLD)
-    assert made.endpoint == enrolled.NEW
-    assert enrolment.request_in(whole(ASKED, INVITED, APPROVED)) == ASKED
-
-
-def other(**changes: Any) -> bytes:
-    return enrolled.invited(WORLD, **changes)
-
-
-CASES: dict[str, tuple[bytes, Code]] = {
-    "alone": (ASKED, Code.NOT_APPROVED),
-    "without an approval": (whole(ASKED, INVITED), Code.NOT_APPROVED),
-    "without an invitation": (whole(ASKED, APPROVED), Code.NOT_APPROVED),
-    "in another order": (whole(ASKED, APPROVED, INVITED), Code.NOT_APPROVED),
-    "with more": (whole(ASKED, INVITED, APPROVED, APPROVED), Code.NOT_APPROVED),
-    "declined": (
-        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, verdict="declined")),
-        Code.NOT_APPROVED,
-    ),
-    "of another request": (
-        whole(ASKED, INVITED, enrolled.ruled(WORLD, enrolled.asked(WORLD, INVITED, "x"))),
-        Code.NOT_APPROVED,
-    ),
-    "by another invitation": (whole(ASKED, other(id=new_id()), APPROVED), Code.BAD_INVITATION),
-    "by the inviter": (
-        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, MINSA)),
-        Code.OWN_INVITATION,
-    ),
-    "by one person": (
-        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, officer="exercise-inviter")),
-        Code.OWN_INVITATION,
-    ),
-    "by no operator": (
-        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, COAST)),
-        Code.MISSING_ROLE,
-    ),
-    "by nobody known": (
-        whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, endpoint=MINSA, origin="pa.minsa")),
-        Code.UNKNOWN_KEY,
-    ),
-    "with vouchers for none": (
-        whole(enrolling.signed(enrolling.first(), enrolling.signer()), INVITED, APPROVED),
-        Code.NOT_APPROVED,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_custodians_refuse_a_request(name: str) -> None:
-    raw, code = CASES[name]
-    if name == "by nobody known":
-        payload = jws.read(APPROVED, 1 << 20).payload
-        raw = whole(ASKED, INVITED, WORLD.sign(payload, objects.VERDICT_TYP, WATCH))
-    assert refused(raw).code == code
-
-
-def test_custodians_refuse_what_another_proof_or_name_asks() -> None:
-    strange = enrolled.asked(WORLD, INVITED, shown=enrolled.link(WORLD, INVITED, url="x").shown)
-    raw = whole(strange, INVITED, enrolled.ruled(WORLD, strange))
-    assert refused(raw).code == Code.BAD_INVITATION
-    guard = enrolled.asked(WORLD, INVITED, endpoint="pa.senan/guard")
-    raw = whole(guard, INVITED, enrolled.ruled(WORLD, guard))
-    assert refused(raw).code == Code.INVITATION_OTHER
-
-
-def test_custodians_refuse_the_other_nation_s_operators() -> None:
-    world = WORLD.after(WORLD.amended(WATCH, enrolled.operator))
-    raw = whole(ASKED, INVITED, enrolled.ruled(WORLD, ASKED, WATCH))
-    assert refused(raw, world).code == Code.NOT_APPROVED
-
-
-def test_an_operator_who_was_suspended_since_stands_for_nobody() -> None:
-    world = WORLD.after(WORLD.amended(OPS, builders.suspended))
-    raw = whole(ASKED, INVITED, APPROVED)
-    assert refused(raw, world).code == Code.ENDPOINT_SUSPENDED

@@ -14,16 +14,18 @@ from exchange.cli.home import signer_in, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
+from exchange.client import vouching
 from exchange.custody import ring
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import trust as trusts
 from exchange.model.identity import digest
 from exchange.model.trust import Endpoint, Member, Role
-from exchange.seal import enrolment, invitation, trust, trust_making
+from exchange.seal import enrolment, trust, trust_making
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exchange.client.vouching import Vouchers
     from exchange.model.objects import Enrolment, Invitation, Verdict
     from exchange.model.view import Custodians, View
     from exchange.seal.jws import Signer
@@ -135,8 +137,8 @@ def admit(  # noqa: PLR0913  (the options of the verb)
         raise Unusable("--trust y --anchor van juntos.", "--trust and --anchor go together.")
     now, view = world.now(), _view(session, folder, anchor)
     raw = request.read_bytes().strip()
-    checked = enrolment.check(raw, view, now, anew=anew)
-    named = digest(enrolment.request_in(raw))
+    checked, vouched = vouching.check(raw, view, now, anew=anew)
+    named = digest(vouching.request_in(raw))
     listed = before = _member(view, checked)
     fresh = Described(title_es, title_en, roles).fresh(checked)
     overlap_s = overlap_days * ring.DAY_S
@@ -144,7 +146,6 @@ def admit(  # noqa: PLR0913  (the options of the verb)
         before = enrolment.ended(listed, checked.endpoint, now, overlap_s)
     after = enrolment.admitted(before, checked, now, overlap_s, fresh)
     rows = _changes(listed, after, checked)
-    vouched = invitation.vouchers(raw)
     if not session.as_json:
         _show(session, checked, named, rows)
         _tell_vouchers(session, vouched)
@@ -253,13 +254,11 @@ def _show(
     output.table(shown, _HEADS[session.lang])
 
 
-def _named(
-    vouched: tuple[Invitation, Verdict] | None,
-) -> list[tuple[str, Invitation | Verdict]]:
-    return [] if vouched is None else [("invited", vouched[0]), ("approved", vouched[1])]
+def _named(vouched: Vouchers | None) -> list[tuple[str, Invitation | Verdict]]:
+    return [] if vouched is None else list(zip(("invited", "approved"), vouched, strict=True))
 
 
-def _tell_vouchers(session: Session, vouched: tuple[Invitation, Verdict] | None) -> None:
+def _tell_vouchers(session: Session, vouched: Vouchers | None) -> None:
     """Name the two persons who stand for a request by invitation."""
     if vouched is None:
         return
