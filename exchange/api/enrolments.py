@@ -36,9 +36,12 @@ async def ask(request: web.Request) -> web.Response:
     node = request.app[NODE]
     raw = await framing.read_limited(request, limit_of(request))
     asked, invited, named = await _unlocked(node, raw)
-    if not await _find(node, [keys.by_digest(digest(raw))]):
-        # Said again it costs nothing: so who waits may ask how it stands.
-        node.budgets.attempt(named, node.clock_ms())
+    (known,) = await _some(node, [keys.by_digest(digest(raw))])
+    node.budgets.attempt(named, node.clock_ms(), is_known=known is not None)
+    if known is not None:
+        # Who waits may ask how it stands: the record says it, and nothing is judged anew.
+        receipt = await node.receipt(known.index)
+        return json(wire.Standing(receipt, await _state(node, asked, digest(raw))))
     answer = await node.submit(invited.invited, raw, b"")
     if answer.refusal is not None:
         problem = problems.problem(answer.refusal, request.app[CODES], answer.receipt)

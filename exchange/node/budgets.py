@@ -23,19 +23,26 @@ class Budgets:
         """Begin with nothing spent."""
         # By whether it is urgent, and by name: an endpoint's has a slash, a member's has none.
         self._spent: dict[tuple[bool, str], int] = {}
-        # By the digest of an invitation whose proof was given: of these there are few.
-        self._attempts: dict[str, int] = {}
+        # By the digest of an invitation whose proof was given, of which there are few; and by
+        # whether the request was on record.
+        self._attempts: dict[tuple[str, bool], int] = {}
 
-    def attempt(self, invitation: str, now_ms: int) -> None:
-        """Take a request by an invitation off what its holder may try: each may be recorded.
+    def attempt(self, invitation: str, now_ms: int, *, is_known: bool) -> None:
+        """Take a request by an invitation off what its holder may ask.
+
+        Args:
+            invitation: its digest.
+            now_ms: ms UTC.
+            is_known: the request is on record, and only how it stands is asked; each other one
+                may be recorded, and costs more.
 
         Raises:
             Refusal: ``too-many``, as ``take``.
         """
-        spent = self._attempts.get(invitation, 0)
-        rate = Rate(now_ms, Spent(spent, spent))
-        after = limits.spend(rate, (limits.ATTEMPTS, limits.ATTEMPTS))
-        self._attempts[invitation] = after.endpoint
+        budget, asked = limits.AGAIN if is_known else limits.ATTEMPTS, (invitation, is_known)
+        spent = self._attempts.get(asked, 0)
+        after = limits.spend(Rate(now_ms, Spent(spent, spent)), (budget, budget))
+        self._attempts[asked] = after.endpoint
 
     def take(self, raw: bytes, caller: Standing, view: View, now_ms: int) -> None:
         """Take what is posted off the budgets of its caller; only bulletins cost anything.

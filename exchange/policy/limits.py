@@ -27,6 +27,8 @@ DEFAULT_BUDGETS: Final = Budgets(
 )
 # Requests by one invitation: a slip may be mended at once, and no link fills a journal.
 ATTEMPTS: Final = Budget(burst=8, every_ms=600_000)
+# How often who waits may ask how its request stands: each is a few look-ups.
+AGAIN: Final = Budget(burst=30, every_ms=10_000)
 # What a node takes at all: an arrangement that names more changes nothing at the door.
 DEFAULT_SIZES: Final = Sizes(
     body=512 * 1024, attachment=129 * 1024 * 1024, attachments=16 * 129 * 1024 * 1024

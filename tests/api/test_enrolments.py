@@ -11,8 +11,9 @@ from exchange.client.receipts import verify
 from exchange.model import entry as entries
 from exchange.model import objects, wire
 from exchange.model.identity import digest
-from exchange.policy.limits import ATTEMPTS
+from exchange.policy.limits import AGAIN, ATTEMPTS
 from exchange.seal import jws
+from exchange.seal.enrolment import MAX_AGE_S
 from tests import enrolled
 from tests.api.serving import serving
 from tests.builders import COAST, HOUR, MINSA, NOW, OPS, WATCH, new_id, world
@@ -216,11 +217,41 @@ async def test_who_has_a_link_fills_no_journal_with_it():
         size = door.node.size
         said = await ask(door, enrolled.asked(world(), first, "more"))
         assert (said.status, said.code) == (429, "too-many")
-        # What stands may be asked about as often as one likes.
+        # What stands may still be asked about.
         assert (await ask(door, let_in)).status == 200
         assert door.node.size == size
         other = await invite(door, id=new_id())
         assert (await ask(door, enrolled.asked(world(), other, "o"))).status == 201
+
+
+async def test_what_is_on_record_is_told_from_its_entry_and_judged_no_more():
+    """Custodians would refuse it by now, for its age: that is theirs to say."""
+    clock = Clock()
+    async with serving(clock=clock) as door:
+        asked = enrolled.asked(world(), await invite(door))
+        told = (await ask(door, asked)).json
+        size = door.node.size
+        clock.ms += MAX_AGE_S * 1000 + 1000
+        said = await ask(door, asked)
+        assert (said.status, said.json) == (200, told)
+        assert door.node.size == size
+
+
+async def test_who_waits_may_ask_how_it_stands_so_often_and_no_more():
+    clock = Clock()
+    async with serving(clock=clock) as door:
+        first = await invite(door)
+        asked = enrolled.asked(world(), first)
+        assert (await ask(door, asked)).status == 201
+        for _ in range(AGAIN.burst):
+            assert (await ask(door, asked)).status == 200
+        said = await ask(door, asked)
+        assert (said.status, said.code) == (429, "too-many")
+        # That is no attempt: another request has as many of those as before.
+        other = enrolled.asked(world(), first, "other")
+        assert (await ask(door, other)).code == "invitation-used"
+        clock.ms += AGAIN.every_ms
+        assert (await ask(door, asked)).status == 200
 
 
 async def test_only_operators_see_invitations_and_only_their_nation_s():
