@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 import structlog
@@ -14,10 +16,11 @@ from exchange.model.identity import digest
 from exchange.policy.limits import AGAIN, ATTEMPTS
 from exchange.seal import jws
 from exchange.seal.enrolment import MAX_AGE_S
+from exchange.store.memory import MemoryStore
 from tests import enrolled
 from tests.api.serving import serving
 from tests.builders import COAST, HOUR, MINSA, NOW, OPS, WATCH, new_id, world
-from tests.node.running import Clock, post
+from tests.node.running import Clock, Gate, post, until
 from tests.vectors import enrolling
 
 PATH = "/v1/enrolments"
@@ -235,6 +238,21 @@ async def test_what_is_on_record_is_told_from_its_entry_and_judged_no_more():
         said = await ask(door, asked)
         assert (said.status, said.json) == (200, told)
         assert door.node.size == size
+
+
+async def test_what_is_on_record_is_told_while_the_writer_is_busy():
+    """So it takes no place in a group of what is to be recorded, and nobody verifies it."""
+    gate = Gate(MemoryStore())
+    async with serving(gate) as door:
+        asked = enrolled.asked(world(), await invite(door))
+        told = (await ask(door, asked)).json
+        gate.shut()
+        waiting = asyncio.ensure_future(invite(door, id=new_id()))
+        await until(lambda: gate.batches)
+        said = await asyncio.wait_for(ask(door, asked), 10)
+        assert (said.status, said.json) == (200, told)
+        gate.open.set()
+        await waiting
 
 
 async def test_who_waits_may_ask_how_it_stands_so_often_and_no_more():
