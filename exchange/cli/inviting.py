@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 OFFICER = click.option(
     "--officer", metavar="NAME", help="You, by name, as it will stand in the record."
 )
-_MOST_HOURS = invitation.MAX_LIFE_S // 3600
+_HOUR_S, _HOURS, _SUITE = 3600, 24, next(iter(SUITES))
+_MOST_HOURS = invitation.MAX_LIFE_S // _HOUR_S
 _KINDS = (".svg", ".png")
 _HEADS = {
     "en": {"endpoint": "endpoint", "state": "state", "until": "good until", "by": "invited by",
@@ -57,16 +58,12 @@ _STATES = {
 @click.option(
     "--hours",
     type=click.IntRange(1, _MOST_HOURS),
-    default=24,
-    show_default=True,
-    help="For how long the link is good.",
+    help="For how long the link is good; 24 unless told.",
 )
 @click.option(
     "--suite",
     type=click.Choice(list(SUITES)),
-    default=next(iter(SUITES)),
-    show_default=True,
-    help="The algorithms that the new endpoint signs and seals by.",
+    help=f"The algorithms that the new endpoint signs and seals by; {_SUITE} unless told.",
 )
 @click.option(
     "--qr",
@@ -81,8 +78,8 @@ def invite(  # noqa: PLR0913  (the options of the verb)
     endpoint: str | None,
     *,
     officer: str | None,
-    hours: int,
-    suite: SuiteId,
+    hours: int | None,
+    suite: SuiteId | None,
     qr: Path | None,
     withdraw: bool,
     yes: bool,
@@ -91,7 +88,7 @@ def invite(  # noqa: PLR0913  (the options of the verb)
 
     Without ENDPOINT it lists what became of each invitation. The link goes to one person, by a
     way that you trust; an operator other than you approves what comes of it. Said again while
-    it is open, it shows the same link.
+    it is open, it shows the same link; another is given once that one is withdrawn.
     """
     if endpoint is None:
         _list(session)
@@ -104,12 +101,35 @@ def invite(  # noqa: PLR0913  (the options of the verb)
         return
     if qr is not None:
         _must_be_picture(qr)
-    wish = Wish(endpoint, world.now() + hours * 3600, officer, suite)
-    given, link = asyncio.run(_invite(session, wish))
+    until = world.now() + (hours or _HOURS) * _HOUR_S
+    given, link = asyncio.run(_invite(session, Wish(endpoint, until, officer, suite or _SUITE)))
+    _must_be_as_wished(given, link, {"--officer": officer, "--hours": hours, "--suite": suite})
     text = invitation.write(link)
     if qr is not None:
         write_private(qr, picture(text, qr.suffix[1:]))
     _tell(session, given, text, qr)
+
+
+def _must_be_as_wished(given: Given, link: Link, wished: dict[str, Any]) -> None:
+    """Refuse to pass an open invitation off as another one that was asked for now."""
+    made = given.invitation
+    found = {
+        "--officer": made.officer,
+        # The time it took to sign it is in between.
+        "--hours": round((made.until - made.at) / _HOUR_S),
+        "--suite": link.bound.suite,
+    }
+    for option, wish in wished.items():
+        if wish is not None and wish != found[option]:
+            raise Unusable(
+                f"hay ya una invitación abierta de {made.invited}, con {option} {found[option]},"
+                f" hasta {zulu(made.until)}. Retírela antes, con --withdraw; o muestre su enlace"
+                f" con {option} {found[option]}.",
+                f"an invitation of {made.invited} is open already, with {option}"
+                f" {found[option]}, until {zulu(made.until)}. End it first, with --withdraw; or"
+                f" show its link with {option} {found[option]}.",
+                option,
+            )
 
 
 def _must_be_name(endpoint: str) -> None:
@@ -157,6 +177,7 @@ def drawn(text: str) -> str:
 def _tell(session: Session, given: Given, text: str, qr: Path | None) -> None:
     if session.as_json:
         row = {**_row(given), "link": text, "qr": str(qr) if qr else None}
+        row["suite"] = invitation.read(text).bound.suite
         anchor = given.invitation.anchor
         output.show_json({**row, "anchor": anchor, "words": fingerprint.spoken(anchor)})
         return

@@ -118,9 +118,33 @@ def test_an_approval_said_again_is_the_same_one_and_writes_the_same_file(made):
 
 def test_the_same_link_is_shown_again_while_it_is_open(made):
     first = invite(made, "again")
-    assert invite(made, "again", "--hours", "2")["link"] == first["link"]
+    assert invite(made, "again")["link"] == first["link"]
+    assert invite(made, "again", "--hours", "24", "--suite", "xb1-h")["link"] == first["link"]
     enrol(made, first["link"], "--name", AGAIN)
     assert invite(made, "again")["link"] != first["link"]
+
+
+def test_an_open_invitation_is_not_passed_off_as_another_one(made):
+    """Asked for with another wish, it says so, and what to do: nobody gets the wrong link."""
+    first = invite(made, "wish", "--hours", "2", "--suite", "xb1-c")
+    assert first["suite"] == "xb1-c"
+    words = ("invite", "pa.senan/wish", *ANA)
+    for option, wish, open_with in (
+        ("--hours", "3", "2"),
+        ("--suite", "xb1-h", "xb1-c"),
+        ("--officer", "luis", "ana"),
+    ):
+        for lang, said in (("es", "Retírela antes"), ("en", "End it first")):
+            ran = made.run("--context", OPS, "--lang", lang, *words, option, wish)
+            assert (ran.code, first["link"] in ran.out) == (2, False), ran.out
+            told = " ".join(ran.err.split())
+            assert f"{option} {open_with}" in told
+            assert said in told
+    # With the same wishes, or with none, it is the same link.
+    same = ("--hours", "2", "--suite", "xb1-c")
+    assert invite(made, "wish", *same)["link"] == invite(made, "wish")["link"] == first["link"]
+    made.at(OPS, *words, "--withdraw", "--yes")
+    assert invite(made, "wish", "--hours", "3")["suite"] == "xb1-h"
 
 
 def test_an_invitation_that_is_withdrawn_is_good_no_more(made):
