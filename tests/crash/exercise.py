@@ -26,6 +26,7 @@ from exchange.seal.software import SoftwareSigner
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTERS = ("pa.exercise/alfa", "pa.exercise/bravo", "pa.exercise/charlie", "us.exercise/delta")
+OPERATOR = POSTERS[2]
 READERS = ("us.exercise/delta", "us.exercise/echo", "pa.exercise/alfa", "pa.exercise/bravo")
 TEXT = b'{"exercise":"EXERCISE / EJERCICIO: crash"}'
 _PASSPHRASE = "exercise"  # noqa: S105  (opens keys of an exercise that ends with the test)
@@ -48,13 +49,14 @@ class Exercise:
     def __init__(self, folder: Path) -> None:
         title: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
         everyone = sorted({*POSTERS, *READERS})
-        roles: dict[str, tuple[Role, ...]] = {"": ("poster", "reader")}
+        usual: tuple[Role, ...] = ("poster", "reader")
+        roles: dict[str, tuple[Role, ...]] = {OPERATOR: (*usual, "operator")}
         members = [
             MemberPlan(
                 name,
                 title,
                 tuple(
-                    EndpointPlan(each, title, roles[""])
+                    EndpointPlan(each, title, roles.get(each, usual))
                     for each in everyone
                     if each.startswith(f"{name}/")
                 ),
@@ -95,7 +97,7 @@ class Exercise:
         header = Header(
             v="xb1",
             suite="xb1-h",
-            id=_new_id(),
+            id=new_id(),
             origin=poster.partition("/")[0],
             endpoint=poster,
             type="voi",
@@ -128,7 +130,7 @@ class Exercise:
         payload = objects.Acknowledgement(
             v="xb1",
             suite="xb1-h",
-            id=_new_id(),
+            id=new_id(),
             origin=by.partition("/")[0],
             endpoint=by,
             of=objects.Subject(header.endpoint, header.id, digest(raw)),
@@ -139,17 +141,19 @@ class Exercise:
         return jws.sign(msgspec.json.encode(payload), objects.ACK_TYP, [self.signers[by]])
 
     def transport(self, endpoint: str, port: int) -> Transport:
-        profile = Profile(
+        return Transport(self.profile(endpoint, port), self.signers[endpoint], world.now)
+
+    def profile(self, endpoint: str, port: int) -> Profile:
+        return Profile(
             endpoint,
             found.NODE,
             f"https://127.0.0.1:{port}",
             self.certificate,
             self.view.anchor,
         )
-        return Transport(profile, self.signers[endpoint], world.now)
 
 
-def _new_id() -> str:
+def new_id() -> str:
     return uuid7(world.clock_ms(), world.randomness(10))
 
 

@@ -19,6 +19,7 @@ import pytest_asyncio
 from exchange.broker import intake
 from exchange.cli import serve, state, world
 from exchange.errors import Code, Fault, Refusal
+from exchange.model import entry as entries
 from exchange.model import objects, wire
 from exchange.node import frames
 from exchange.node import fronts as fronts_module
@@ -28,7 +29,8 @@ from exchange.seal import trust_making
 from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
 from tests.builders import decoded
-from tests.crash.exercise import POSTERS, READERS, Exercise
+from tests.crash import newcomer
+from tests.crash.exercise import OPERATOR, POSTERS, READERS, Exercise
 from tests.node.running import until
 
 ALFA, ECHO = POSTERS[0], READERS[1]
@@ -173,6 +175,29 @@ async def test_batch_keeps_its_order_and_gets_each_its_answer(shared):
         assert indexes == sorted(set(indexes))
         again = await posted_all(alfa, framed)
         assert [each.receipt.index for each in again] == indexes
+
+
+@SHARED
+async def test_an_invitation_is_used_once_whichever_fronts_are_asked_at_once(shared):
+    raw, shown = newcomer.invited(shared.exercise)
+    async with shared.to(OPERATOR) as operator:
+        await operator.post("/v1/objects", raw + b"\n\n")
+    requests = [newcomer.request(shown) for _ in range(6)]
+    before = shared.node.size
+    # Each twice, one after the other: fronts take callers in turn, so each is asked by all.
+    twice = [each for each in requests for _ in range(2)]
+    asking = (newcomer.ask(shared.exercise, shared.port, each) for each in twice)
+    told = await asyncio.gather(*asking)
+    place = next(n for n, each in enumerate(told) if isinstance(each, int)) // 2 * 2
+    index = told[place]
+    assert told[place : place + 2] == [index, index]
+    assert {*told[:place], *told[place + 2 :]} == {Code.INVITATION_USED}
+    rows = await shared.node.store.read(before, shared.node.size - before)
+    kinds = [entries.kind_of(entries.decode(row.entry).facts) for row in rows]
+    assert kinds.count("enrolment-asked") == 1
+    # Whose it was is told the same at either front, from the record.
+    again = [newcomer.ask(shared.exercise, shared.port, twice[place]) for _ in range(4)]
+    assert set(await asyncio.gather(*again)) == {index}
 
 
 async def test_killed_front_is_replaced_and_its_caller_finds_what_was_recorded(founded):
