@@ -7,20 +7,25 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+import msgspec
 
 from exchange.cli import away, output, world
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu
-from exchange.client import requesting
+from exchange.client import answering, requesting
 from exchange.client.transport import is_away
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.objects import DeclineReason
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+
     from exchange.client.agency import Agency
+    from exchange.client.answering import Done
     from exchange.client.granting import Granting
     from exchange.client.requesting import Known
+    from exchange.errors import ExchangeError
     from exchange.seal.close import Envelope
 
 _DAYS = 30
@@ -165,54 +170,71 @@ def grant(session: Session, identity: str, bulletins: tuple[str, ...], yes: bool
     """Grant what REQUEST asks for, posted from here: all that may be, or only the IDs named.
 
     Each is shown first, and what the arrangement does not permit, with the reason. Then the
-    answer is signed.
+    answer is signed. What one of them meets with holds up no other. Cut off, say it again.
     """
-    asyncio.run(_grant(session, identity, bulletins, unasked=yes))
+    known, done = asyncio.run(_grant(session, identity, bulletins, unasked=yes))
+    told = {
+        "granted": done.granted,
+        "refused": {name: output.problem(why) for name, why in done.refused.items()},
+        "index": done.index,
+    }
+    if done.why is not None:
+        if session.as_json:
+            output.show_json({**told, **away.queued(known.request.id, done.why)})
+        fresh = done.why.code is not Code.OUTCOME_UNKNOWN
+        away.say_queued(session, known.request.id, done.why, fresh=fresh)
+        away.leave(session)
+    if session.as_json:
+        output.show_json(told)
+    session.say(
+        f"Concedido a {known.request.endpoint}: {len(done.granted)}; asiento {done.index}.",
+        f"Granted to {known.request.endpoint}: {len(done.granted)}; entry {done.index}.",
+    )
 
 
 async def _grant(
     session: Session, identity: str, bulletins: tuple[str, ...], *, unasked: bool
-) -> None:
+) -> tuple[Known, Done]:
     async with session.context().agency() as agency:
         known = await _one(agency, identity)
-        prepared, kept_back = await _prepared(agency, known, bulletins)
+        untold = answering.untold(known, agency.world.outbox)
+        prepared, kept_back = await _prepared(agency, known, bulletins, untold)
         if not session.as_json:
-            _show(session, prepared, kept_back)
-        if not prepared:
+            _show(session, known, prepared, untold)
+            _say_refused(session, kept_back)
+        if not prepared and not untold:
             raise next(
                 iter(kept_back.values()), Refusal(Code.NOT_FOUND, "/request", id=identity)
             )
         if not unasked:
             confirm(session, "¿Conceder?", "Grant?")
-        indexes = {each.header.id: (await agency.grant(each)).index for each in prepared}
-        answer, envelope = requesting.answered(agency, known)
-        receipt = await agency.send(answer, envelope)
-    if session.as_json:
-        refused = {name: output.problem(why) for name, why in kept_back.items()}
-        output.show_json({"granted": indexes, "refused": refused, "index": receipt.index})
-    session.say(
-        f"Concedido a {known.request.endpoint}: {len(indexes)}; asiento {receipt.index}.",
-        f"Granted to {known.request.endpoint}: {len(indexes)}; entry {receipt.index}.",
-    )
+        done = await answering.grant(agency, known, prepared)
+    if not done.granted:
+        raise next(iter(done.refused.values()))
+    if not session.as_json:
+        _say_refused(session, done.refused)
+    return known, msgspec.structs.replace(done, refused={**kept_back, **done.refused})
 
 
 async def _one(agency: Agency, identity: str) -> Known:
-    return requesting.one(
-        requesting.every(agency.world.outbox, await agency.everything()), identity
-    )
+    # While the node is away, what is held will do: the answer waits in the outbox.
+    items = (await agency.known()).items
+    return requesting.one(requesting.every(agency.world.outbox, items), identity)
 
 
 async def _prepared(
-    agency: Agency, known: Known, chosen: tuple[str, ...]
-) -> tuple[list[Granting], dict[str, Refusal]]:
+    agency: Agency, known: Known, chosen: tuple[str, ...], untold: Container[str]
+) -> tuple[list[Granting], dict[str, ExchangeError]]:
     """Return what may be granted of what is asked for, and why the rest may not be."""
     asked_for = requesting.matching(known.request, agency.world.outbox)
     for place, name in enumerate(chosen):
-        if name not in asked_for:
+        if name not in asked_for and name not in untold:
             raise Refusal(Code.NOT_FOUND, f"/bulletins/{place}", id=name)
     prepared: list[Granting] = []
-    kept_back: dict[str, Refusal] = {}
+    kept_back: dict[str, ExchangeError] = {}
     for name in chosen or asked_for:
+        if name in untold:
+            continue
         try:
             prepared.append(await agency.prepare_grant(name, known.request.endpoint))
         except Refusal as refusal:
@@ -222,14 +244,19 @@ async def _prepared(
     return prepared, kept_back
 
 
-def _show(session: Session, prepared: list[Granting], kept_back: dict[str, Refusal]) -> None:
+def _show(
+    session: Session, known: Known, prepared: list[Granting], untold: Iterable[str]
+) -> None:
     from exchange import render  # noqa: PLC0415  (as everything that only people need)
 
     codes = world.codes()
+    for name in untold:
+        session.say(
+            f"{name}: ya concedido a {known.request.endpoint}; se le dirá.",
+            f"{name}: granted to {known.request.endpoint} before; it will be told.",
+        )
     for each in prepared:
         click.echo(render.heading(each.header, session.lang, codes))
-    for name, why in kept_back.items():
-        click.echo(f"{name}: {render.refusal(why, session.lang, codes).what}")
     if prepared:
         reader = prepared[0].reader
         session.say(
@@ -237,6 +264,13 @@ def _show(session: Session, prepared: list[Granting], kept_back: dict[str, Refus
             f"\nWill be able to read it as well: {reader.endpoint}, {reader.title['en']},"
             f" {reader.nation}",
         )
+
+
+def _say_refused(session: Session, refused: Mapping[str, ExchangeError]) -> None:
+    from exchange import render  # noqa: PLC0415  (as everything that only people need)
+
+    for name, why in refused.items():
+        click.echo(f"{name}: {render.refusal(why, session.lang, world.codes()).what}")
 
 
 @request.command("decline")

@@ -154,7 +154,7 @@ def matching(request: Request, outbox: Outbox) -> list[str]:
     return [
         each.header.id
         for each in posted
-        if _is_asked_for(request, each.header)
+        if is_asked_for(request, each.header)
         and each.digest not in gone
         and all(
             made.grant.to != request.endpoint for made in granting.made(outbox, each.digest)
@@ -162,7 +162,8 @@ def matching(request: Request, outbox: Outbox) -> list[str]:
     ]
 
 
-def _is_asked_for(request: Request, header: headers.Header) -> bool:
+def is_asked_for(request: Request, header: headers.Header) -> bool:
+    """Tell whether a request asks for a bulletin that was posted from here."""
     return (
         header.verb != "cancel"
         and header.feed == request.feed

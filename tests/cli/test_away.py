@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from exchange.cli import output
-from tests.cli.exercise import OPS, PASSPHRASE, ROOT, WATCH, Exercise
+from tests.cli.exercise import DESK, OPS, PASSPHRASE, ROOT, WATCH, Exercise
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,24 @@ def test_post_waits_and_is_sent_when_the_node_is_back(made):
     # It has gone, and its author knew: the same draft is a new bulletin from here on.
     new = made.at(OPS, "post", draft, "--yes", "--json").json
     assert (new["sent"], new["id"] != ran.json["id"]) == (True, True)
+
+
+def test_grants_of_a_request_and_its_answer_wait_and_are_sent(made):
+    ask = ("request", "ask", "maritime", "pa.senan/ops", "--json")
+    said = made.at(DESK, *ask).json["id"]
+    assert made.at(OPS, "inbox").code == 0
+    made.stop()
+    for lang, words in (("es", "espera en la bandeja"), ("en", "waits in the outbox")):
+        ran = made.at(OPS, "--lang", lang, "request", "grant", said, made.ids[0], "--yes")
+        assert (ran.code, words in ran.out) == (output.EXIT_AWAY, True)
+    ran = made.at(OPS, "request", "grant", said, "--yes", "--json")
+    assert (ran.code, ran.json["queued"], ran.json["index"]) == (7, True, None)
+    assert (set(made.ids) <= set(ran.json["granted"]), ran.json["refused"]) == (True, {})
+    made.start()
+    assert all(row["index"] for row in outbox(made, "send"))
+    (row,) = made.at(DESK, "request", "list", "--json").json["requests"]
+    assert (row["state"], set(made.ids) <= set(row["granted"])) == ("granted", True)
+    assert made.at(DESK, "read", made.ids[0]).code == 0
 
 
 def test_words_for_people_say_what_waits_and_what_to_do(away):

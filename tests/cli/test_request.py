@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.cli import output
+from exchange.client.kept import KeptKeys
 from tests.cli.exercise import AUDIT, DESK, OPS, WATCH
 
 FEED, TO = "maritime", "pa.senan/ops"
@@ -101,6 +102,22 @@ def test_what_the_asker_has_already_is_not_told_of_unless_named(exercise):
         False,
     )
     assert ran.json["granted"]
+
+
+def test_what_cannot_be_granted_holds_up_no_other_and_is_told(exercise):
+    gone, whole = exercise.post()["id"], exercise.post()["id"]
+    with exercise.mail(OPS) as mail:
+        KeptKeys(mail).destroy(gone)
+    said = asked(exercise)
+    for lang, words in (("es", "llave"), ("en", "key")):
+        ran = exercise.at(OPS, "--lang", lang, "request", "grant", said["id"], gone, "--yes")
+        assert (ran.code, words in ran.err) == (output.EXIT_REFUSED, True)
+    assert listed(exercise, DESK, said["id"])["state"] == "open"
+    ran = exercise.at(OPS, "request", "grant", said["id"], gone, whole, "--yes", "--json")
+    assert (ran.code, list(ran.json["granted"])) == (0, [whole])
+    assert ran.json["refused"][gone]["code"] == "content-key-gone"
+    row = listed(exercise, DESK, said["id"])
+    assert (row["state"], row["granted"]) == ("granted", [whole])
 
 
 @pytest.mark.parametrize(
