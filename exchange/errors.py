@@ -120,6 +120,7 @@ class Code(StrEnum):
     TARGET_UNKNOWN = "target-unknown"
     ALREADY_HELD = "already-held"
     OWN_RELEASE = "own-release"
+    ALREADY_RELEASED = "already-released"
     RELEASE_REQUIRED = "release-required"
     RELEASE_LATE = "release-late"
     DRAFT_OVER = "draft-over"

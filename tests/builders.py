@@ -416,9 +416,9 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
 
 
 def subject(of: Envelope) -> objects.Subject:
-    """The bulletin that an object is about."""
-    header = decoded(of.header)
-    return objects.Subject(header.endpoint, header.id, digest(of.header))
+    """The bulletin, or grant, that an object is about."""
+    said = msgspec.json.decode(unpadded(msgspec.json.decode(of.header)["payload"]))
+    return objects.Subject(said["endpoint"], said["id"], digest(of.header))
 
 
 def refers(rel: Any, to: Envelope) -> list[Reference]:

@@ -8,6 +8,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.policy import sealed as came
 from exchange.policy.ageing import must_be_past
+from exchange.policy.attesting import must_name_officer
 from exchange.policy.drafting import may_submit
 from exchange.seal import body, jws
 from exchange.seal.suites import SUITES
@@ -81,7 +82,9 @@ def judge(signed: jws.Signed, drafted: Drafted, caller: str, view: View, now: in
     if seen is not None:
         came.wraps(seen.wraps, named, SUITES[said.suite].wrap, now)
     must_be_past(said.at, view, now)
+    # What is taken back waits for nothing, and for nobody's name either.
     if said.step != "withdrawn":
+        must_name_officer("released", said.officer, view.agreed())
         _must_end(said.until, view, now)
     return Submitted(said, signed.digest, seen)
 

@@ -191,7 +191,10 @@ def granted(
     if is_passed_on:
         said = consents.newest(of.header_digest, grant.endpoint, grant.to, find)
     given = rules.Given(grant.endpoint, now, said[1] if said else None)
-    rules.decide("grant", found.header, view, now, recipient=grant.to, given=given)
+    # Whether it needs a release, and whose, is asked when it is given its place.
+    rules.decide(
+        "grant", found.header, view, now, recipient=grant.to, given=given, released=None
+    )
     return found, said[0] if said else None
 
 

@@ -57,7 +57,7 @@ class Arrival(NamedTuple):
 class Admitted(NamedTuple):
     """A bulletin that may pass, and whom it is owed to by its own header.
 
-    ``needs_release``: only if somebody released it, which is settled later.
+    ``is_marked``: perhaps only if somebody released it, which is settled later.
     """
 
     header: Header
@@ -65,7 +65,7 @@ class Admitted(NamedTuple):
     seen: Seen
     owed: tuple[str, ...]
     late: bool
-    needs_release: bool = False
+    is_marked: bool = False
 
 
 class Attested(NamedTuple):
@@ -274,8 +274,8 @@ def bulletin(signed: jws.Signed, sealed: Sealed, caller: str, view: View, now: i
         view.must_hold(each.member.nation, now, f"/to/{place}")
     retention.admit(header, view.agreed(), now)
     late = is_late(header, view, now)
-    needs_release = releasing.needs_release(header, view)
-    return Admitted(header, signed.digest, seen, tuple(header.to), late, needs_release)
+    is_marked = releasing.is_marked(header, view)
+    return Admitted(header, signed.digest, seen, tuple(header.to), late, is_marked)
 
 
 def acknowledgement(signed: jws.Signed, caller: str, view: View, now: int) -> Attested:
@@ -351,6 +351,7 @@ def release(signed: jws.Signed, caller: str, view: View, now: int) -> Countersig
     jws.verify_by(signed, standing, now)
     view.must_hold(standing.member.nation, now, "/endpoint")
     releasing.may_release(released, standing)
+    must_name_officer("released", released.officer, view.agreed())
     view.standing(released.of.endpoint, "/of/endpoint")
     must_be_past(released.at, view, now)
     return Countersigned(released, signed.digest)

@@ -98,14 +98,16 @@ def _follow(considered: Considered, find: Find) -> None:
             bearing.come_early(header, digest, find)
             held = bearing.bear(header, find)
             citing.must_stay_within(header, [*header.to, *held.holders], 0, find)
-            if considered.decision.needs_release:
-                releasing.follow(releasing.asked(header.endpoint, digest, find), find)
-        case Conferred(grant):
+            if considered.decision.is_marked:
+                releasing.follow(header.endpoint, digest, find)
+        case Conferred(grant, digest):
+            if grant.origin == member_of(grant.of.endpoint):
+                releasing.follow(grant.endpoint, digest, find)
             _follow_grant(grant, find)
         case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled() as decision:
             enrolling.follow(decision, find)
         case Submitted(draft):
-            releasing.follow(releasing.asked(releasing.author(draft), draft.of, find), find)
+            releasing.follow(releasing.author(draft), draft.of, find)
             citing.must_stay_within(draft, draft.to, 0, find)
         case Permitted(consent):
             _follow_consent(consent, find)
@@ -158,7 +160,7 @@ def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each k
                     *bearing.of_target(header, target),
                     *holding.lookups(target.header_digest),
                 ]
-            if decision.needs_release:
+            if decision.is_marked:
                 wanted += releasing.lookups(releasing.subject(decision))
         case Attested(ack):
             wanted = [
@@ -174,8 +176,11 @@ def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each k
                 keys.by_digest(grant.of.header_digest),
                 keys.purge(grant.of.header_digest),
                 keys.bearing("cancels", origin, grant.of.header_digest, grant.of.id),
-                *([] if origin == grant.origin else consents.lookups(*passed, grant.to)),
-                *([] if origin == grant.origin else [keys.granted_to(*passed)]),
+                *(
+                    releasing.lookups(releasing.of_grant(decision))
+                    if origin == grant.origin
+                    else [keys.granted_to(*passed), *consents.lookups(*passed, grant.to)]
+                ),
                 keys.granted_to(grant.of.header_digest, grant.to),
                 keys.granted_with(grant.of.header_digest, grant.to, kid),
                 *holding.lookups(grant.of.header_digest),

@@ -14,14 +14,17 @@ from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.objects import SealedDraft
-from exchange.policy import releasing
+from exchange.policy import releasing, rules
+from exchange.policy.attesting import is_same
 from exchange.seal import jws
 
 if TYPE_CHECKING:
+    from exchange.broker.bearing import Bearing
     from exchange.broker.drafting import Submitted
-    from exchange.broker.holding import Find
-    from exchange.broker.intake import Admitted, Countersigned
+    from exchange.broker.holding import Find, Target
+    from exchange.broker.intake import Admitted, Conferred, Countersigned
     from exchange.broker.settle import Found, Ledger, Recorded
+    from exchange.model.header import Header
     from exchange.model.objects import Release, Subject
 
 # Of one bulletin. One is enough; more than one counts where a releaser was suspended since.
@@ -53,19 +56,68 @@ def subject(decision: Admitted) -> Subject:
     return objects.Subject(header.endpoint, header.id, decision.digest)
 
 
-def let_in(ledger: Ledger, decision: Admitted, find: Find) -> int | None:
+def of_grant(decision: Conferred) -> Subject:
+    """Return how a release names a grant."""
+    grant = decision.grant
+    return objects.Subject(grant.endpoint, grant.id, decision.digest)
+
+
+def let_in(ledger: Ledger, decision: Admitted, held: Bearing, find: Find) -> int | None:
     """Return the entry of the release by which a bulletin is let in; None where it needs none.
 
+    Args:
+        ledger: of the group.
+        decision: on the bulletin.
+        held: to what it bears on: of what cancels, who holds that.
+        find: returns the entry that a key leads to.
+
     Raises:
-        Refusal: ``draft-over``: it was declined or withdrawn, after its release too; or
-            ``release-required``.
+        Refusal: ``draft-over``: it was declined or withdrawn, after its release too;
+            ``own-release``: the person who asked gave it; or ``release-required``.
     """
-    if decision.needs_release:
-        _must_be_open(subject(decision), find, "")
-    record = _on_record(subject(decision), find) if decision.needs_release else []
-    found = {_release(each).endpoint: each.index for each in reversed(record)}
-    by = releasing.must_be_released(decision.header, ledger.in_force, found)
-    return None if by is None else found[by]
+    holders = None if held.target is None else held.holders
+    if not releasing.needs_release(decision.header, ledger.in_force, holders):
+        return None
+    # A front that says that it needs none looked nothing up: then nothing is on record.
+    look = find if decision.is_marked else _none
+    return _by(ledger, decision.header, subject(decision), look)
+
+
+def let_grant_in(ledger: Ledger, decision: Conferred, target: Target, find: Find) -> int | None:
+    """Return the entry of the release by which a grant is let in, as ``let_in``.
+
+    It needs one where its bulletin's originator gives it to who was not released for.
+
+    Raises:
+        Refusal: as ``let_in``.
+    """
+    grant, header = decision.grant, target.header
+    holds = holding.holds(target, grant.to, find)
+    given = rules.Given(grant.endpoint, ledger.taken_ms // 1000, holds=holds)
+    if not releasing.is_new_audience(header, given, grant.to, ledger.in_force):
+        return None
+    return _by(ledger, header, of_grant(decision), find)
+
+
+def _by(ledger: Ledger, header: Header, of: Subject, find: Find) -> int:
+    _must_be_open(of, find, "")
+    ask = asked(of.endpoint, of.header_digest, find)
+    record = [(_release(each), each.index) for each in _on_record(of, find)]
+    # The release may have come before the draft, which says who asked.
+    own = [said.officer for said, _ in record if _is_own(said, ask)]
+    found = {said.endpoint: index for said, index in record if not _is_own(said, ask)}
+    if own and not found:
+        raise Refusal(Code.OWN_RELEASE, "", name=f"{own[0]}")
+    return found[releasing.must_be_released(header, of.endpoint, ledger.in_force, found)]
+
+
+def _is_own(release: Release, ask: Submission | None) -> bool:
+    """Tell whether the person who asked for a release gave it, at another desk."""
+    return ask is not None and is_same(release.officer, ask.draft.officer)
+
+
+def _none(_: bytes) -> None:
+    return None
 
 
 def _must_be_open(of: Subject, find: Find, at: str) -> None:
@@ -105,9 +157,14 @@ def over(ledger: Ledger, ask: Submission | None, find: Find) -> due.Change:
     return due.Change((due.Due(ask.index, due.PURGE, now, "decided", "", view.index),))
 
 
-def follow(ask: Submission | None, find: Find) -> None:
+def ended(ledger: Ledger, of: Subject, find: Find) -> tuple[due.Due, ...]:
+    """Return that the draft of what is in now is to go."""
+    return over(ledger, asked(of.endpoint, of.header_digest, find), find).due
+
+
+def follow(endpoint: str, header_digest: str, find: Find) -> None:
     """Ask for what ``over`` will need."""
-    if ask is not None:
+    if (ask := asked(endpoint, header_digest, find)) is not None:
         find(keys.purge(ask.digest))
 
 
@@ -126,7 +183,8 @@ def enter(
     Raises:
         Refusal: ``target-mismatch``; ``release-late``: the bulletin could not have come without
             one; ``draft-over``: it was declined or withdrawn; ``own-release``: by the person
-            who asked for it; or ``oversized``: there are more than anybody needs.
+            who asked for it; ``already-released``: by the same endpoint; or ``oversized``:
+            there are more than anybody needs.
     """
     facts, of = _released(ledger, decision, find), decision.release.of
     return ledger.keep(facts, raw, (*names, _releases(of)[len(_on_record(of, find))]))
@@ -155,16 +213,18 @@ def enter_draft(
 
 def _released(ledger: Ledger, decision: Countersigned, find: Find) -> entries.Released:
     said, of = decision.release, decision.release.of
-    target = holding.target(of, said.origin, find)
-    if target is not None and releasing.needs_release(target.header, ledger.in_force):
-        raise Refusal(Code.RELEASE_LATE, "/of", id=of.id, found=target.index)
+    target = _not_late(ledger, said, find)
     _must_be_open(of, find, "/of")
     ask = asked(of.endpoint, of.header_digest, find)
-    if ask is not None and said.officer is not None and said.officer == ask.draft.officer:
-        raise Refusal(Code.OWN_RELEASE, "/officer", name=said.officer)
-    number = len(_on_record(of, find))
-    if number == MAX_RELEASES:
-        raise Refusal(Code.OVERSIZED, "/of", limit=MAX_RELEASES, found=number + 1)
+    if _is_own(said, ask):
+        raise Refusal(Code.OWN_RELEASE, "/officer", name=f"{said.officer}")
+    record = _on_record(of, find)
+    for each in record:
+        # One place for each: the others are for those who may stand in.
+        if _release(each).endpoint == said.endpoint:
+            raise Refusal(Code.ALREADY_RELEASED, "/of", found=each.index)
+    if len(record) == MAX_RELEASES:
+        raise Refusal(Code.OVERSIZED, "/of", limit=MAX_RELEASES, found=len(record) + 1)
     holders = [*target.owed, *holding.grantees(of.header_digest, find)] if target else []
     # The other releasers need not look at it any more.
     others = [each for each in (ask.draft.to if ask else []) if each != said.endpoint]
@@ -174,6 +234,18 @@ def _released(ledger: Ledger, decision: Countersigned, find: Find) -> entries.Re
         owed=ledger.owe([of.endpoint, *holders, *others]),
         **ledger.common(),
     )
+
+
+def _not_late(ledger: Ledger, said: Release, find: Find) -> Target | None:
+    """Return the bulletin that is released, where it is here and needed no release."""
+    of = said.of
+    came = find(keys.by_digest(of.header_digest))
+    if came is not None and isinstance(entries.decode(came.entry).facts, entries.Granted):
+        raise Refusal(Code.RELEASE_LATE, "/of", id=of.id, found=came.index)
+    target = holding.target(of, said.origin, find)
+    if target is not None and releasing.is_marked(target.header, ledger.in_force):
+        raise Refusal(Code.RELEASE_LATE, "/of", id=of.id, found=target.index)
+    return target
 
 
 def author(draft: SealedDraft) -> str:

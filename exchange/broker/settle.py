@@ -14,6 +14,7 @@ from exchange.broker import (
     bearing,
     chasing,
     citing,
+    conferring,
     confirming,
     consenting,
     due,
@@ -43,7 +44,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.codec import b64
-from exchange.model.header import MAX_RECIPIENTS, Blob
+from exchange.model.header import Blob
 from exchange.policy import sealed, witnessing
 from exchange.policy.ageing import is_seen_to
 from exchange.seal import jws
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
     from exchange.broker.chasing import Chased
     from exchange.broker.due import Due
-    from exchange.broker.holding import Target
+    from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Considered, OfBulletins
     from exchange.model.entry import Facts
     from exchange.model.view import View
@@ -197,7 +198,7 @@ class Ledger:
         """Return a fresh salt, as entries spell it."""
         return b64(self._salt())
 
-    def finder(self, known: Mapping[bytes, Found | None]) -> Callable[[bytes], Found | None]:
+    def finder(self, known: Mapping[bytes, Found | None]) -> Find:
         """Return what finds an entry by a key: in this group, or among what was looked up."""
         return lambda key: self._fresh.get(key) or known.get(key)
 
@@ -235,7 +236,7 @@ class Ledger:
         self,
         decision: OfBulletins,
         raw_and_body: tuple[bytes, bytes],
-        find: Callable[[bytes], Found | None],
+        find: Find,
         uploaded: Collection[Blob],
     ) -> Recorded:
         raw, body = raw_and_body
@@ -245,7 +246,7 @@ class Ledger:
             case Attested():
                 settled = self._acknowledge(decision, raw, find)
             case Conferred():
-                settled = self._confer(decision, raw, body, find)
+                settled = self._confer(decision, raw_and_body, find)
             case Countersigned():
                 names = own(decision, decision.digest)
                 settled = releasing.enter(self, decision, raw, names, find)
@@ -275,14 +276,14 @@ class Ledger:
         decision: Admitted,
         raw: bytes,
         body: bytes,
-        find: Callable[[bytes], Found | None],
+        find: Find,
         uploaded: Collection[Blob],
     ) -> Recorded:
         header = decision.header
         sealed.attached(header.attachments, uploaded)
-        released = releasing.let_in(self, decision, find)
         is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
         held = bearing.bear(header, find)
+        released = releasing.let_in(self, decision, held, find)
         told = dict.fromkeys((*decision.owed, *held.holders))
         citing.must_stay_within(header, told, self.taken_ms // 1000, find)
         owed = self.owe(told)
@@ -313,8 +314,7 @@ class Ledger:
         ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
         changed = due.borne(header, held, now, view, find)
         if released is not None:
-            ask = releasing.asked(header.endpoint, decision.digest, find)
-            ends = (*ends, *releasing.over(self, ask, find).due)
+            ends = (*ends, *releasing.ended(self, releasing.subject(decision), find))
         record = Record(
             facts,
             entries.encode(facts, raw),
@@ -331,9 +331,7 @@ class Ledger:
         )
         return Recorded(self.add(record), is_new=True)
 
-    def _acknowledge(
-        self, decision: Attested, raw: bytes, find: Callable[[bytes], Found | None]
-    ) -> Recorded:
+    def _acknowledge(self, decision: Attested, raw: bytes, find: Find) -> Recorded:
         ack, granted = decision.ack, None
         found = find(keys.by_digest(ack.of.header_digest))
         target = entries.decode(found.entry) if found else None
@@ -372,52 +370,19 @@ class Ledger:
         return Recorded(self.add(record), is_new=True)
 
     def _confer(
-        self,
-        decision: Conferred,
-        raw: bytes,
-        body: bytes,
-        find: Callable[[bytes], Found | None],
+        self, decision: Conferred, raw_and_body: tuple[bytes, bytes], find: Find
     ) -> Recorded:
-        grant, named = decision.grant, decision.grant.of.header_digest
-        kid, now = decision.seen.wraps[0], self.taken_ms // 1000
-        target, consent = holding.granted(grant, kid, self.in_force, now, find)
-        citing.must_stay_within(target.header, [grant.to], now, find, "/to")
-        number = holding.next_number(named, find)
-        stands = bearing.standing(target.header, named, find)
-        # What cancels it or what bears on it, to as many recipients of its own, must still fit
-        # into one entry.
-        told = bearing.widest(target, stands, find) + 1
-        limit = MAX_OWED - MAX_RECIPIENTS
-        if number >= holding.MAX_GRANTS or told > limit or not stands.is_whole:
-            raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=told)
-        facts = entries.Granted(
-            digest=decision.digest,
-            of=target.index,
-            wrap=decision.seen.blob,
-            kid=kid,
-            # To the granter nothing is owed: it has its receipt.
-            owed=self.owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
-            corrected_by=_all(stands.corrections),
-            superseded_by=_all(stands.updates),
-            consent=msgspec.UNSET if consent is None else consent,
-            **self.common(),
-        )
-        given = (keys.granted_to(named, grant.to), keys.granted_with(named, grant.to, kid))
-        # Again, after a lost key or a withdrawal: what it is to see to, it was told of then.
-        is_again = grant.to in target.header.to or find(given[0]) is not None
-        names = (
-            *own(decision, decision.digest),
-            *(key for key in given if find(key) is None),
-            keys.nth_grant(named, number),
-        )
+        raw, body = raw_and_body
+        given = conferring.confer(self, decision, MAX_OWED, find)
         record = Record(
-            facts,
-            entries.encode(facts, raw),
-            names,
-            tuple(facts.owed),
+            given.facts,
+            entries.encode(given.facts, raw),
+            given.keys,
+            tuple(given.facts.owed),
             (decision.seen.blob, body),
-            None if is_again else pressing_of(target.header, [grant.to]),
-            chased=None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
+            given.pressing,
+            chased=given.chased,
+            due=given.due,
         )
         return Recorded(self.add(record), is_new=True)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exchange import render
-from exchange.cli import output, world
+from exchange.cli import away, held, output, world
+from exchange.cli import officer as on_watch
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, verb
 from exchange.cli.reading import find
 from exchange.cli.times import zulu
-from exchange.client import onward
+from exchange.client import granting, onward
+from exchange.model.identity import digest
 
 if TYPE_CHECKING:
     from exchange.client.granting import Granting
@@ -23,19 +26,32 @@ if TYPE_CHECKING:
 @click.argument("identity", metavar="ID")
 @click.argument("endpoint", metavar="ENDPOINT")
 @click.option("--yes", is_flag=True, help="Do not ask before granting.")
+@held.OFFICER
 @verb
-def grant(session: Session, identity: str, endpoint: str, yes: bool) -> None:
+def grant(
+    session: Session, identity: str, endpoint: str, yes: bool, officer: str | None
+) -> None:
     """Let ENDPOINT read the bulletin ID, posted from here or held, after showing who that is.
 
     The bulletin is not sealed anew: its key is wrapped once more. What was granted cannot be
     taken back; a cancellation reaches whoever it was granted to. What another agency sent is
-    passed on as its marking allows, or by the originator's consent: see `consent`.
+    passed on as its marking allows, or by the originator's consent: see `consent`. What went
+    out by a release goes to another reader by one of its own: then the grant waits for that
+    (exit code 7), see `release list`.
     """
-    asyncio.run(_grant(session, identity, endpoint, unasked=yes))
+    named = officer or on_watch.of(session.context())
+    if not asyncio.run(_grant(session, identity, endpoint, named, unasked=yes)):
+        away.leave(session)
 
 
-async def _grant(session: Session, identity: str, endpoint: str, *, unasked: bool) -> None:
+async def _grant(
+    session: Session, identity: str, endpoint: str, officer: str | None, *, unasked: bool
+) -> bool:
+    """Grant it, and return True; or ask for its release, and return False."""
+    mark = digest(f"grant\n{identity}\n{endpoint}".encode())
     async with session.context().agency() as agency:
+        if held.taken_up(session, agency, mark) is not None:
+            return False
         # Ours first: under its id another may have posted one too.
         item = None
         if agency.world.outbox.envelope(identity) is None:
@@ -48,6 +64,12 @@ async def _grant(session: Session, identity: str, endpoint: str, *, unasked: boo
         review = _review(session, prepared)
         if not session.as_json:
             _show(session, prepared, review)
+        if prepared.releasers:
+            asked = held.Asked(mark, unasked)
+            send = partial(granting.ask, agency, prepared, mark, officer)
+            if item is not None:
+                send = partial(onward.ask, agency, item, prepared, mark, officer)
+            return await held.ask(session, agency, send, review, asked)
         if not unasked:
             confirm(session, "¿Conceder?", "Grant?")
         receipt = (
@@ -61,6 +83,7 @@ async def _grant(session: Session, identity: str, endpoint: str, *, unasked: boo
         f"Recibo: {endpoint} puede leer {identity}; asiento {receipt.index}.",
         f"Receipt: {endpoint} can read {identity}; entry {receipt.index}.",
     )
+    return True
 
 
 def _review(session: Session, prepared: Granting) -> dict[str, Any]:
@@ -72,6 +95,7 @@ def _review(session: Session, prepared: Granting) -> dict[str, Any]:
         "nation": reader.nation,
         "key_until": zulu(reader.key_until),
         "amended_by": prepared.amended_by,
+        **held.told(prepared),
     }
 
 
@@ -88,3 +112,4 @@ def _show(session: Session, prepared: Granting, review: dict[str, Any]) -> None:
     english = {"endpoint": "recipient", "title": "agency", "nation": "nation",
                "key_until": "key until"}  # fmt: skip
     output.table([review], spanish if session.lang == "es" else english)
+    held.show(session, prepared)

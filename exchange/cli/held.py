@@ -1,4 +1,4 @@
-"""What ``post`` says of a bulletin that goes out only once a second person released it."""
+"""What ``post`` and ``grant`` say of what goes out only once a second person released it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from exchange.client.transport import is_away
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from exchange.cli.main import Session
     from exchange.client.agency import Agency
-    from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
+    from exchange.client.granting import Granting
     from exchange.client.pending import Pending
 
 OFFICER = click.option(
@@ -24,22 +26,20 @@ OFFICER = click.option(
 
 
 class Asked(NamedTuple):
-    """Under which mark, what tells of attachments, which officer; and if nobody is asked."""
+    """Under which mark; and if nobody is asked before."""
 
     mark: str
-    tell: Tell
-    officer: str | None
     unasked: bool
 
 
-def told(prepared: Prepared) -> dict[str, Any]:
+def told(prepared: Prepared | Granting) -> dict[str, Any]:
     """Return what a program is told of who can release it; nothing where that needs nobody."""
     if not prepared.releasers:
         return {}
     return {"needs_release": True, "releasers": [each.endpoint for each in prepared.releasers]}
 
 
-def show(session: Session, prepared: Prepared) -> None:
+def show(session: Session, prepared: Prepared | Granting) -> None:
     """Say that it needs a release, and who is asked."""
     if prepared.releasers:
         names = ", ".join(each.endpoint for each in prepared.releasers)
@@ -51,7 +51,7 @@ def show(session: Session, prepared: Prepared) -> None:
 
 
 def taken_up(session: Session, agency: Agency, mark: str) -> bool | None:
-    """Say that this very draft waits for its release, if it does: False; else None."""
+    """Say that this very thing waits for its release, if it does: False; else None."""
     waiting = agency.asking.under(mark)
     if waiting is None:
         return None
@@ -62,7 +62,7 @@ def taken_up(session: Session, agency: Agency, mark: str) -> bool | None:
 async def ask(
     session: Session,
     agency: Agency,
-    prepared: Prepared,
+    send: Callable[[], Awaitable[Pending]],
     review: dict[str, Any],
     asked: Asked,
 ) -> bool:
@@ -71,15 +71,15 @@ async def ask(
     Args:
         session: whose words these are.
         agency: the author's.
-        prepared: what was reviewed.
-        review: that, as told to programs.
+        send: seals it, and asks for its release.
+        review: what was reviewed, as told to programs.
         asked: how.
     """
-    mark, tell, officer, unasked = asked
+    mark, unasked = asked
     if not unasked:
         confirm(session, "¿Pedir que se autorice su salida?", "Ask for its release?")
     try:
-        pending = await agency.asking.ask(prepared, mark, tell, officer)
+        pending = await send()
     except Fault as fault:
         waiting = agency.asking.under(mark)
         if not is_away(fault) or fault.code is Code.OUTCOME_UNKNOWN or waiting is None:

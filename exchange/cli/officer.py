@@ -1,4 +1,4 @@
-"""The verb ``officer``: who has the watch at this endpoint, and is named in what it attests."""
+"""The verb ``officer``: who has the watch, and is named in what is attested or released."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _FILE = "officer"
 @click.option("--none", "is_over", is_flag=True, help="Nobody has the watch any more.")
 @verb
 def officer(session: Session, name: str | None, is_over: bool) -> None:
-    """Say who has the watch: NAME is named in every acknowledgement from here on.
+    """Say who has the watch: NAME is named in every acknowledgement and release from here on.
 
-    Without NAME it changes nothing and shows who it is. `ack --officer` names another, once.
+    Without NAME it changes nothing and shows who it is. `--officer` names another, once.
     """
     context = session.context()
     if name is not None and is_over:

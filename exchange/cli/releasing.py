@@ -11,6 +11,7 @@ import click
 
 from exchange import render
 from exchange.cli import away, output, saving, world
+from exchange.cli import officer as on_watch
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, group, verb
 from exchange.cli.outboxing import warn
@@ -86,6 +87,12 @@ async def take_up(session: Session, agency: Agency, items: Sequence[Item]) -> No
     posted = await agency.asking.take_up(items, tell, partial(warn, session))
     for each, receipt in posted:
         agency.world.outbox.forget(each.mark)
+        if (gives := each.gives) is not None:
+            session.say(
+                f"Autorizado: {gives.to} puede leer {gives.bulletin}; asiento {receipt.index}.",
+                f"Released: {gives.to} can read {gives.bulletin}; entry {receipt.index}.",
+            )
+            continue
         session.say(
             f"Autorizado y enviado: {each.id} es el asiento {receipt.index}.",
             f"Released and posted: {each.id} is entry {receipt.index}.",
@@ -114,6 +121,7 @@ def _row(each: Queued) -> dict[str, Any]:
         "asked": each.to,
         "asked_by": each.asked_by,
         "bulletin": each.bulletin,
+        "gives": each.gives,
         "index": each.index,
         "by": each.by or None,
         "officer": each.officer,
@@ -127,10 +135,11 @@ async def _about(
 ) -> dict[str, Any]:
     """Return what a draft that waits is about, as far as it can be shown."""
     try:
-        header, bulletin = await _content(agency, each, items)
+        header, bulletin, gives = await _content(agency, each, items)
     except ExchangeError as error:
         return {"locked": output.problem(error)}
     return {
+        "gives": gives,
         "type": header.type,
         "precedence": header.precedence,
         "tlp": header.marking.tlp,
@@ -145,19 +154,21 @@ def _title(bulletin: AnyBulletin, session: Session) -> str:
 
 async def _content(
     agency: Agency, each: Queued, items: Sequence[Item]
-) -> tuple[Header, AnyBulletin]:
+) -> tuple[Header, AnyBulletin, str | None]:
+    """Return header and text of what is to be released; and of a grant, to whom it gives."""
     if not each.is_ours:
         found = await agency.releasing.opened(_item(each, items))
         if found.bulletin is None:
             raise Refusal(Code.CANNOT_DECRYPT, id=each.id)
-        return found.header, found.bulletin
-    envelope = agency.world.held.envelope(each.bulletin or "")
+        return found.header, found.bulletin, found.grant.to if found.grant else None
+    box = agency.world.outbox if each.gives else agency.world.held
+    envelope = box.envelope(each.bulletin or "")
     if envelope is None:
         raise Refusal(Code.NOT_FOUND, "/outbox", id=each.id)
     header = headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
     world_, openers = agency.world, [*agency.keys.openers, *agency.keys.destroyed]
     text = world_.kept.text(envelope, header, openers, world_.now())
-    return header, bulletins.decode(text, world_.codes)
+    return header, bulletins.decode(text, world_.codes), each.gives
 
 
 def _item(each: Queued, items: Sequence[Item]) -> Drafted:
@@ -173,6 +184,8 @@ def _shown(row: dict[str, Any], session: Session) -> dict[str, Any]:
     what = [row.get("type", "").upper()]
     if "precedence" in row:
         what.append(codes.words("precedence", row["precedence"], lang))
+    if row["gives"]:
+        what.append(("para" if lang == "es" else "to") + f" {row['gives']}")
     who = " ".join(filter(None, (row["by"], f"({row['officer']})" if row["officer"] else "")))
     why = (row["why"] or row.get("locked") or {}).get(lang, {}).get("what", "")
     said = ": ".join(filter(None, (who, row["reason"] or why)))
@@ -196,6 +209,7 @@ class _Found:
         self.each, self.item, self.found = each, item, found
         self.header: Header | None = found.header if found else None
         self.bulletin: AnyBulletin | None = found.bulletin if found else None
+        self.gives = found.grant.to if found and found.grant else each.gives
 
 
 async def _named(agency: Agency, name: str) -> _Found:
@@ -211,7 +225,7 @@ async def _named(agency: Agency, name: str) -> _Found:
         if each.is_ours:
             made = _Found(each, None, None)
             if each.state in ("asking", "waiting", "released", "expired"):
-                made.header, made.bulletin = await _content(agency, each, items)
+                made.header, made.bulletin, _ = await _content(agency, each, items)
             return made
         item = _item(each, items)
         opened = await agency.releasing.opened(item) if each.state == "waiting" else None
@@ -238,7 +252,8 @@ async def _show(session: Session, name: str, folder: Path | None) -> None:
     async with session.context().agency() as agency:
         made = await _named(agency, name)
         saved: list[Path] = []
-        if made.found is not None:
+        # What a grant gives went out with its attachments, and they are not shown again.
+        if made.found is not None and made.gives is None:
             saved = await saving.save_all(session, agency, made.found, folder)
         if session.as_json:
             output.show_json(_told(agency, made, saved))
@@ -252,19 +267,20 @@ def _told(agency: Agency, made: _Found, saved: Sequence[Path] = ()) -> dict[str,
     bulletin = None if made.bulletin is None else saving.without_keys(made.bulletin)
     return {
         **_row(made.each),
+        "gives": made.gives,
         "header_digest": made.each.of,
         "header": made.header,
         "bulletin": bulletin,
         "not_understood": made.found.not_understood if made.found else [],
-        "readers": _readers(agency, made.header, "en"),
+        "readers": _readers(agency, made, "en"),
         **({"saved": [str(path) for path in saved]} if saved else {}),
     }
 
 
-def _readers(agency: Agency, header: Header | None, lang: str) -> list[dict[str, Any]]:
-    """Return who would be able to read it when it goes out: those that the header names."""
+def _readers(agency: Agency, made: _Found, lang: str) -> list[dict[str, Any]]:
+    """Return who would be able to read it: those that the header, or the grant, names."""
     rows = []
-    for name in header.to if header else []:
+    for name in [made.gives] if made.gives else made.header.to if made.header else []:
         standing = agency.trust.newest.standing(name)
         title = standing.member.title["es" if lang == "es" else "en"]
         rows.append({"endpoint": name, "title": title, "nation": standing.alpha3})
@@ -290,23 +306,31 @@ def _review(session: Session, agency: Agency, made: _Found) -> None:
     click.echo()
     unknown = made.found.not_understood if made.found else []
     click.echo(render.page(made.bulletin, lang, codes, unknown=unknown, now=world.now()))
-    count = len(made.header.to)
-    session.say(
-        f"\nPodrán leerlo exactamente {count} cuando salga:",
-        f"\nExactly {count} will be able to read it when it goes out:",
-    )
+    count, attached = len(made.header.to), len(made.header.attachments)
+    if made.gives is None:
+        session.say(
+            f"\nPodrán leerlo exactamente {count} cuando salga:",
+            f"\nExactly {count} will be able to read it when it goes out:",
+        )
+    else:
+        session.say(
+            f"\nSalió ya, para: {', '.join(made.header.to)}. Se pide darlo a uno más, con sus"
+            f" {attached} anexos:",
+            f"\nIt is out already, for: {', '.join(made.header.to)}. It is asked to give it to"
+            f" one more, with its {attached} attachments:",
+        )
     spanish = {"endpoint": "destinatario", "title": "agencia", "nation": "nación"}
     english = {"endpoint": "recipient", "title": "agency", "nation": "nation"}
-    rows = _readers(agency, made.header, lang)
+    rows = _readers(agency, made, lang)
     output.table(rows, spanish if lang == "es" else english)
-    # A grant looks at no release: see docs/policy.md.
+    # See rule 28 of docs/policy.md: what others pass on, their marking and a consent bind.
     session.say(
-        "Después la agencia de su autor puede darlo a otros lectores de su canal, y quien lo"
-        " tiene pasarlo como permita su marca: para eso no se pide autorización. Cada entrega"
-        " queda en el diario.",
-        "Later its author's agency may grant it to other readers of its feed, and who holds it"
-        " pass it on as its marking allows: for that no release is asked. Each time is in the"
-        " journal.",
+        "Para que su agencia lo dé después a otro se pide otra autorización. Quien lo tiene"
+        " puede pasarlo como permita su marca, o como consienta su autor: para eso no se pide"
+        " ninguna. Cada entrega queda en el diario.",
+        "For your agency to give it to another later, another release is asked. Who holds it"
+        " may pass it on as its marking allows, or as its author consents: for that none is"
+        " asked. Each time is in the journal.",
     )
 
 
@@ -323,7 +347,8 @@ def approve(session: Session, name: str, officer: str | None, yes: bool) -> None
 
     What is released is just this bulletin, byte for byte; its author posts it then.
     """
-    asyncio.run(_decide(session, name, None, officer, unasked=yes))
+    named = officer or on_watch.of(session.context())
+    asyncio.run(_decide(session, name, None, named, unasked=yes))
 
 
 @release.command()
@@ -334,7 +359,8 @@ def approve(session: Session, name: str, officer: str | None, yes: bool) -> None
 @verb
 def decline(session: Session, name: str, reason: str, officer: str | None, yes: bool) -> None:
     """Decline to release a draft, and tell its author why."""
-    asyncio.run(_decide(session, name, reason, officer, unasked=yes))
+    named = officer or on_watch.of(session.context())
+    asyncio.run(_decide(session, name, reason, named, unasked=yes))
 
 
 async def _decide(
@@ -402,7 +428,8 @@ async def _sent(
 @verb
 def withdraw(session: Session, name: str, officer: str | None, yes: bool) -> None:
     """Take back what waits for a release: nobody releases it any more, and nobody gets it."""
-    asyncio.run(_withdraw(session, name, officer, unasked=yes))
+    named = officer or on_watch.of(session.context())
+    asyncio.run(_withdraw(session, name, named, unasked=yes))
 
 
 async def _withdraw(session: Session, name: str, officer: str | None, *, unasked: bool) -> None:
@@ -434,6 +461,12 @@ async def _withdraw(session: Session, name: str, officer: str | None, *, unasked
     index = None if receipt is None else receipt.index
     if session.as_json:
         output.show_json({"draft": pending.draft, "state": "withdrawn", "index": index})
+    if (gives := pending.gives) is not None:
+        session.say(
+            f"Retirado: {gives.to} no recibirá {gives.bulletin}.",
+            f"Withdrawn: {gives.to} will not get {gives.bulletin}.",
+        )
+        return
     session.say(
         f"Retirado: nadie recibirá {pending.id}.", f"Withdrawn: nobody will get {pending.id}."
     )

@@ -13,7 +13,7 @@ from exchange.cli import away, output, world
 from exchange.cli.asking import confirm
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu
-from exchange.client import answering, requesting
+from exchange.client import answering, granting, requesting
 from exchange.client.transport import is_away
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.objects import DeclineReason
@@ -236,7 +236,9 @@ async def _prepared(
         if name in untold:
             continue
         try:
-            prepared.append(await agency.prepare_grant(name, known.request.endpoint))
+            made = await agency.prepare_grant(name, known.request.endpoint)
+            granting.must_need_no_release(made)
+            prepared.append(made)
         except Refusal as refusal:
             # What it has already, nobody needs to be told of.
             if refusal.code is not Code.ALREADY_HELD or chosen:

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from exchange import render
+from exchange.cli import world
 from exchange.cli.progress import teller
 from exchange.model.bulletin import shape
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from exchange.cli.main import Session
     from exchange.client.agency import Agency
+    from exchange.client.attaching import File
     from exchange.client.reading import Delivered
     from exchange.model.bulletin import AnyBulletin
 
@@ -88,3 +90,14 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def show_files(session: Session, files: Sequence[File]) -> None:
+    """List the files that are about to be attached."""
+    for file in files:
+        kind = world.codes().words("media-types", file.media_type, session.lang)
+        name = render.visible(file.name)
+        session.say(
+            f"Adjunto: {name} ({kind}, {file.size} bytes)",
+            f"Attachment: {name} ({kind}, {file.size} bytes)",
+        )

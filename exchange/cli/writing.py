@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,8 @@ import click
 import msgspec
 
 from exchange import render
-from exchange.cli import away, held, output, witnessed, world
+from exchange.cli import away, held, output, saving, witnessed, world
+from exchange.cli import officer as on_watch
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.outboxing import warn
@@ -242,8 +244,10 @@ async def _reviewed(
     """Ask, and have it go its way; return as ``_post``."""
     review = {**_review(session, prepared), **wanted.more}
     if prepared.releasers:
-        asked = held.Asked(mark, _teller(session), wanted.officer, bool(wanted.sending))
-        return await held.ask(session, agency, prepared, review, asked)
+        named = wanted.officer or on_watch.of(session.context())
+        send = partial(agency.asking.ask, prepared, mark, _teller(session), named)
+        asked = held.Asked(mark, bool(wanted.sending))
+        return await held.ask(session, agency, send, review, asked)
     if not wanted.sending:
         confirm(session, "¿Enviar?", "Send?")
     if wanted.queue or prepared.as_of_ms is not None:
@@ -436,10 +440,10 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
     click.echo(render.heading(prepared.header, session.lang, world.codes()))
     for warning in review["warnings"]:
         click.echo(warning[session.lang])
-    _show_files(session, prepared)
+    saving.show_files(session, prepared.files)
     session.say(
-        f"\nPodrán leerlo exactamente {len(prepared.readers)}, y nadie más:",
-        f"\nExactly {len(prepared.readers)} will be able to read it, and nobody else:",
+        f"\nPodrán leerlo exactamente {len(prepared.readers)} cuando salga:",
+        f"\nExactly {len(prepared.readers)} will be able to read it when it goes out:",
     )
     for each in review["left_out"]:
         name, spanish, english = each["endpoint"], each["es"]["what"], each["en"]["what"]
@@ -454,7 +458,7 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
             f"Note! The node is away: recipients and keys as they were known as of {as_of};"
             " the node judges them when it gets it.",
         )
-    named = {"named": "nombrado", "subscribed": "suscrito"}
+    named = {"named": "nombrado", "subscribed": "suscrito", "holds": "lo tiene"}
     rows = [
         {**each, "reason": named[each["reason"]] if session.lang == "es" else each["reason"]}
         for each in review["readers"]
@@ -475,13 +479,3 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
     }
     output.table(rows, spanish if session.lang == "es" else english)
     held.show(session, prepared)
-
-
-def _show_files(session: Session, prepared: Prepared) -> None:
-    for file in prepared.files:
-        kind = world.codes().words("media-types", file.media_type, session.lang)
-        name = render.visible(file.name)
-        session.say(
-            f"Adjunto: {name} ({kind}, {file.size} bytes)",
-            f"Attachment: {name} ({kind}, {file.size} bytes)",
-        )

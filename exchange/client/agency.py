@@ -29,6 +29,7 @@ from exchange.client import (
     consented,
     following,
     granting,
+    holders,
     opening,
     recorded,
     resuming,
@@ -173,9 +174,11 @@ class Agency:
         away it is prepared by the trust documents that are held, and says as of when.
         """
         view, as_of_ms = await self.known_view()
+        is_cancelling = draft.bulletin.get("type") == "can"
         # A cancellation is not kept back: it goes to who read more than it says.
-        if draft.bulletin.get("type") != "can":
+        if not is_cancelling:
             view.must_be_timely(self.profile.node, self.world.now())
+        items = await self.inbox.as_held() if is_cancelling else []
         prepared = compose.prepare(
             draft,
             view,
@@ -186,6 +189,7 @@ class Agency:
             target=target,
             files=attaching.look(attach),
             in_spite=in_spite,
+            held_by=lambda named: holders.of(named, self.world.outbox, items),
         )
         if prepared.header.verb in ("correct", "update"):
             prepared = await self._held_to_target(prepared, in_spite)
@@ -272,6 +276,7 @@ class Agency:
 
     async def grant(self, prepared: Granting) -> Receipt:
         """Give a bulletin to one more recipient: see ``granting.sign``; then as ``post``."""
+        granting.must_need_no_release(prepared)
         identity, now = self.new_id(), self.world.now()
         envelope = granting.sign(prepared, self.world.kept, self.keys, identity, now)
         return await self.send(identity, envelope)

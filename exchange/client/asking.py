@@ -6,12 +6,12 @@ first. It is posted, as it is, once a release of it is in the inbox.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 import msgspec
 
 from exchange.client import compose
-from exchange.client.pending import Pending, Waiting
+from exchange.client.pending import Gives, Pending, Waiting
 from exchange.client.reading import Drafted, Released
 from exchange.client.resuming import untroubled
 from exchange.client.transport import is_away
@@ -21,6 +21,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.identity import digest
+from exchange.policy.attesting import must_name_officer
 from exchange.seal import jws
 from exchange.seal.close import Envelope, close_draft
 from exchange.seal.open import open_draft
@@ -30,12 +31,31 @@ if TYPE_CHECKING:
 
     from exchange.client.agency import Agency
     from exchange.client.attaching import Tell
-    from exchange.client.compose import Prepared
+    from exchange.client.compose import Prepared, Reader
+    from exchange.client.granting import Granting
     from exchange.client.posting import Poster
     from exchange.client.reading import Item
     from exchange.client.resuming import Trouble
     from exchange.model.header import Header
+    from exchange.model.objects import SealedDraft
     from exchange.seal.close import Closed
+    from exchange.seal.open import Opened
+
+# A grant has no time of its own to expire: for a week its release is waited for.
+_GRANT_WAITS_S: Final = 7 * 86_400
+_MOST: Final = objects.MAX_OBJECT_BYTES
+
+
+class Asked(NamedTuple):
+    """A signed grant that needs a release, and what it gives, to be shown to who releases.
+
+    ``posted`` is the bulletin's signed header, as it was posted.
+    """
+
+    granting: Granting
+    envelope: Envelope
+    posted: bytes
+    opened: Opened
 
 
 class Asking:
@@ -74,66 +94,109 @@ class Asking:
             Fault: the draft is kept, and ``Agency.resume`` sends it.
         """
         identity, box = prepared.header.id, self._world.outbox
+        self._must_name(officer)
         try:
             attached = await self._agency.attachments.seal(prepared.files, identity, tell)
             signer = self._agency.keys.signer
             closed = compose.seal(prepared, signer, self._world.randomness, attached)
             text = bulletins.encode(compose.with_attached(prepared, attached).bulletin)
-            pending, draft = self._draft(prepared, closed, text, officer)
-            pending = msgspec.structs.replace(pending, mark=mark)
+            header, envelope = closed.header, closed.envelope
+            asked = self._asked(envelope, prepared.releasers, header.expires, officer)
+            asked = msgspec.structs.replace(asked, attachments=header.attachments)
+            told = (envelope.header, b64(closed.salt).encode(), text)
+            draft = self._sealed(told, asked, prepared.releasers)
+            until = header.retain_until
+            pending = Pending(identity, asked.id, asked.of, asked.to, until, mark)
         except Refusal:
             box.discard(identity)
             raise
-        with self._world.cabinet.change():
-            before = self.under(mark) if mark else None
-            if before is None:
-                self._poster.remember(closed)
-                self.held.keep(identity, closed.envelope, mark)
-                self.waiting.put(pending)
-                box.keep(pending.draft, draft)
-        if before is not None:
+        kept = self._keep(pending, envelope, draft, closed)
+        if kept is not pending:
             # Another command asked for the same meanwhile.
             box.discard(identity)
-            pending = before
-        await self._poster.resolve(box, pending.draft, tell)
+        await self._poster.resolve(box, kept.draft, tell)
+        return kept
+
+    async def ask_grant(
+        self, asked: Asked, mark: str, tell: Tell, officer: str | None = None
+    ) -> Pending:
+        """Keep a signed grant, and send the releasers a sealed draft of it and what it gives.
+
+        As ``ask``; what they release is the digest of just this grant. Its attachments went by
+        the release of the bulletin, and are not shown again.
+        """
+        self._must_name(officer)
+        granting, envelope, header = asked.granting, asked.envelope, asked.granting.header
+        now, limits = self._world.now(), self._agency.trust.newest.agreed().limits
+        until = min(header.retain_until, now + min(_GRANT_WAITS_S, limits.lifetime_s))
+        draft = self._asked(envelope, granting.releasers, until, officer)
+        salt = b64(asked.opened.salt).encode()
+        told = (envelope.header, asked.posted, salt, asked.opened.text)
+        sealed = self._sealed(told, draft, granting.releasers)
+        identity = objects.decode_grant(jws.read(envelope.header, _MOST).payload).id
+        gives = Gives(header.id, granting.reader.endpoint, until)
+        named = (identity, draft.id, draft.of, draft.to, header.retain_until)
+        pending = self._keep(Pending(*named, mark, gives=gives), envelope, sealed)
+        await self._poster.resolve(self._world.outbox, pending.draft, tell)
         return pending
 
-    def _draft(
-        self, prepared: Prepared, closed: Closed, text: bytes, officer: str | None
-    ) -> tuple[Pending, Envelope]:
-        header, envelope = closed.header, closed.envelope
-        draft = objects.SealedDraft(
+    def _must_name(self, officer: str | None) -> None:
+        must_name_officer("released", officer, self._agency.trust.newest.agreed())
+
+    def _asked(
+        self, of: Envelope, releasers: Sequence[Reader], until: int, officer: str | None
+    ) -> SealedDraft:
+        return objects.SealedDraft(
             v="xb1",
-            suite=header.suite,
+            suite=self._agency.keys.signer.suite,
             id=self._agency.new_id(),
-            origin=header.origin,
-            endpoint=header.endpoint,
+            origin=self._agency.profile.member,
+            endpoint=self._agency.profile.endpoint,
             step="asked",
-            of=digest(envelope.header),
-            to=[each.endpoint for each in prepared.releasers],
+            of=digest(of.header),
+            to=[each.endpoint for each in releasers],
             body=None,
-            attachments=header.attachments,
-            until=header.expires,
+            attachments=[],
+            until=until,
             at=self._world.now(),
             officer=officer,
         )
-        told = b"\n".join((envelope.header, b64(closed.salt).encode(), text))
-        keys = [each.key for each in prepared.releasers]
+
+    def _sealed(
+        self, told: Sequence[bytes], draft: SealedDraft, releasers: Sequence[Reader]
+    ) -> Envelope:
+        keys = [each.key for each in releasers]
         signer, randomness = self._agency.keys.signer, self._world.randomness
-        sealed = close_draft(told, draft, keys, signer, randomness)
-        pending = Pending(header.id, draft.id, draft.of, draft.to, header.retain_until)
-        return pending, sealed
+        return close_draft(b"\n".join(told), draft, keys, signer, randomness)
+
+    def _keep(
+        self, pending: Pending, held: Envelope, draft: Envelope, closed: Closed | None = None
+    ) -> Pending:
+        """Keep what waits and the draft that asks for it; or return what was asked before."""
+        with self._world.cabinet.change():
+            before = self.under(pending.mark) if pending.mark else None
+            if before is not None:
+                return before
+            if closed is not None:
+                self._poster.remember(closed)
+            self.held.keep(pending.id, held, pending.mark)
+            self.waiting.put(pending)
+            self._world.outbox.keep(pending.draft, draft)
+        return pending
 
     def header_of(self, header_digest: str) -> Header | None:
-        """Return the header of something that waits here, by its digest."""
+        """Return the header of a bulletin that waits here, by its digest."""
         pending = self.waiting.of(header_digest)
-        envelope = self.held.envelope(pending.id) if pending else None
+        is_grant = pending is None or pending.gives is not None
+        envelope = None if pending is None or is_grant else self.held.envelope(pending.id)
         if envelope is None:
             return None
         return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
 
     def is_over(self, pending: Pending, now: int) -> bool:
         """Tell whether something waited in vain: it would be refused as expired."""
+        if pending.gives is not None:
+            return pending.gives.until <= now
         header = self.header_of(pending.of)
         return header is not None and header.expires <= now
 

@@ -14,11 +14,11 @@ from exchange.model import draft as drafts
 from exchange.model.bulletin import Indicator
 from exchange.model.header import MAX_RECIPIENTS, Blob, Declaration, Header, TrustPoint
 from exchange.policy import choices, releasing, retention, rules
-from exchange.seal.close import UNSEALED, Closed, close_with_key
+from exchange.seal.close import UNSEALED, Closed, at_most, close_with_key
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from exchange.client.attaching import Attached
     from exchange.model.bulletin import Bulletin
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from exchange.model.trust import Label
     from exchange.model.view import Standing, View
     from exchange.seal.jws import Signer
+
+    HeldBy = Callable[[str], Collection[str] | None]
 
 # Stands in the header until the body is sealed; never leaves this machine.
 _NO_COMMIT = "A" * 43
@@ -93,6 +95,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     target: Target | None = None,
     files: Sequence[File] = (),
     in_spite: bool = False,
+    held_by: HeldBy = lambda _: None,
 ) -> Prepared:
     """Return what would be sealed and who could read it; nothing is sent.
 
@@ -115,6 +118,8 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         in_spite: go on in spite of our own review: for exercises that show the node's refusal.
             What is sealed can then be opened by recipients who may not have it, should a node
             let it pass: never for a real bulletin.
+        held_by: returns who holds a bulletin, by its header's digest; None: nothing is known.
+            What cancels one that needed a release goes to these, as it then needs none.
 
     Raises:
         Refusal: the draft, a file, a recipient or a key is unfit; it names which.
@@ -126,7 +131,8 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review, releasers = _Review(in_spite), list[Reader]()
     header = _header(draft, bulletin, standing, view, now)
-    readers, left_out = _readers(draft, header, view, now, review)
+    holders = _holders(header, view, held_by)
+    readers, left_out = _readers(draft, header, view, now, review, holders)
     with review:
         bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
@@ -134,10 +140,13 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     with review:
         rules.decide("accept", header, view, now, released=None)
         retention.admit(header, view.agreed(), now)
-        # Sealed later; a cancellation needs a release only where there are any.
+        # Sealed later; whether a cancellation needs a release depends on what there will be.
         named = [Blob(_NO_COMMIT, 1) for _ in files]
-        whole = msgspec.structs.replace(header, attachments=named)
-        releasers = _releasers(whole, view, now)
+        text = bulletins.encode(bulletin)
+        body = Blob(_NO_COMMIT, at_most(len(text), len(header.to)))
+        whole = msgspec.structs.replace(header, attachments=named, body=body)
+        if releasing.needs_release(whole, view, holders):
+            releasers = who_may_release(whole, endpoint, view, now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)
@@ -168,19 +177,25 @@ def must_need_no_release(prepared: Prepared) -> None:
         raise Refusal(Code.RELEASE_REQUIRED)
 
 
-def _releasers(header: Header, view: View, now: int) -> list[Reader]:
-    """Return who can release a bulletin, where it needs that: nobody's own, nobody suspended.
+def _holders(header: Header, view: View, held_by: HeldBy) -> Collection[str] | None:
+    """Return who holds what is cancelled, where what cancels it bears a mark; if known."""
+    if header.verb != "cancel" or not releasing.is_marked(header, view):
+        return None
+    reference = header.reference("cancels")
+    return held_by(reference.header_digest) if reference else None
+
+
+def who_may_release(header: Header, author: str, view: View, now: int) -> list[Reader]:
+    """Return who can release a bulletin, or a grant of it: not its author, nobody suspended.
 
     Raises:
         Refusal: ``no-releaser``, naming one whose key is over, where there is one.
     """
-    if not releasing.needs_release(header, view):
-        return []
     found, unfit = [], ""
     for name in sorted(view.endpoints):
         # ``must_be_released`` of each alone: the node will ask the same of who released it.
         try:
-            releasing.must_be_released(header, view, [name])
+            releasing.must_be_released(header, author, view, [name])
         except Refusal:
             continue
         try:
@@ -284,8 +299,13 @@ def _own(target: Target, member: str) -> Target:
     return target
 
 
-def _readers(
-    draft: Draft, header: Header, view: View, now: int, review: _Review
+def _readers(  # noqa: PLR0913, PLR0917  (what was written, and what is known)
+    draft: Draft,
+    header: Header,
+    view: View,
+    now: int,
+    review: _Review,
+    holders: Collection[str] | None,
 ) -> tuple[list[Reader], list[LeftOut]]:
     alg, feed = SUITES[header.suite].wrap, header.feed
     found: dict[str, Reader] = {}
@@ -298,7 +318,8 @@ def _readers(
     # Whoever has a window's key can try every subject, and what asks for consent tells of what
     # is under control: these go to nobody by default.
     is_narrow = draft.bulletin.get("type") in _NARROW
-    for name in () if is_narrow else choices.subscribers(feed, view):
+    chosen = () if is_narrow else choices.subscribers(feed, view)
+    for name in chosen if holders is None else sorted(holders):
         if name != header.endpoint and name not in found:
             try:
                 rules.may_receive(header, view, now, name, "/post/feed")
@@ -307,7 +328,8 @@ def _readers(
                 withheld.append(LeftOut(name, refusal))
                 continue
             try:
-                found[name] = reader(name, view, "subscribed", alg, now)
+                why = "subscribed" if name in chosen else "holds"
+                found[name] = reader(name, view, why, alg, now)
             except Refusal as refusal:
                 left_out.append(LeftOut(name, refusal))
     if not found and is_narrow:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.client import compose
+from exchange.client.asking import Asked
+from exchange.client.attaching import untold
 from exchange.client.bearing import reference_of
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest, member_of
-from exchange.policy import rules
+from exchange.policy import releasing, rules
 from exchange.seal import body, jws
 from exchange.seal.close import Envelope, wrap
 from exchange.seal.suites import SUITES
@@ -24,9 +26,11 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.client.agency import Agency
     from exchange.client.compose import Reader
     from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
+    from exchange.client.pending import Pending
     from exchange.client.world import Keys
     from exchange.model.identity import EndpointId
     from exchange.model.objects import Grant, Receipt
@@ -38,13 +42,15 @@ class Granting(msgspec.Struct, frozen=True):
     """A grant about to be made: the bulletin, and who will be able to read it from now on.
 
     ``amended_by`` are the ids of what we posted since to correct or cancel it: the new
-    recipient holds none of that unless it is granted too.
+    recipient holds none of that unless it is granted too. ``releasers`` are who can release
+    the grant, where the arrangement asks for that: then they are to be asked first.
     """
 
     header: Header
     subject: objects.Subject
     reader: Reader
     amended_by: list[str]
+    releasers: list[Reader] = []
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -69,11 +75,35 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     header = headers.decode(signed.payload)
     if endpoint in header.to and _opens(envelope, header, endpoint, view, now):
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
-    given = rules.Given(header.endpoint, now)
-    rules.decide("grant", header, view, now, recipient=endpoint, given=given)
+    earlier = (each for each in made(outbox, signed.digest) if each.receipt is not None)
+    holds = any(each.grant.to == endpoint for each in earlier)
+    given = rules.Given(header.endpoint, now, holds=holds)
+    rules.decide("grant", header, view, now, recipient=endpoint, given=given, released=None)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
-    return Granting(header, subject, reader, list(_amending(outbox, signed.digest)))
+    amending = list(_amending(outbox, signed.digest))
+    return Granting(header, subject, reader, amending, releasers(header, given, endpoint, view))
+
+
+def releasers(header: Header, given: rules.Given, endpoint: str, view: View) -> list[Reader]:
+    """Return who can release a grant; nobody where it needs none.
+
+    Raises:
+        Refusal: ``no-releaser``.
+    """
+    if not releasing.is_new_audience(header, given, endpoint, view):
+        return []
+    return compose.who_may_release(header, given.by, view, given.at)
+
+
+def must_need_no_release(prepared: Granting) -> None:
+    """Hold a grant about to be made to its release: it is asked for first.
+
+    Raises:
+        Refusal: ``release-required``.
+    """
+    if prepared.releasers:
+        raise Refusal(Code.RELEASE_REQUIRED)
 
 
 def _opens(envelope: Envelope, header: Header, endpoint: str, view: View, now: int) -> bool:
@@ -126,6 +156,26 @@ def signed(  # noqa: PLR0913, PLR0917  (each is part of what is signed)
     )
     raw = jws.sign(msgspec.json.encode(grant), objects.GRANT_TYP, [signer])
     return Envelope(raw, wrapped)
+
+
+async def ask(
+    agency: Agency, prepared: Granting, mark: str, officer: str | None = None
+) -> Pending:
+    """Ask for the release of a grant of what was posted here: see ``Asking.ask_grant``.
+
+    Raises:
+        Refusal: as ``sign``, or why the bulletin cannot be shown to who is to release that; or
+            as ``Asking.ask_grant``.
+    """
+    world, now = agency.world, agency.world.now()
+    made = sign(prepared, world.kept, agency.keys, agency.new_id(), now)
+    posted = world.outbox.envelope(prepared.header.id)
+    if posted is None:
+        raise Refusal(Code.NOT_FOUND, "/outbox", id=prepared.header.id)
+    openers = [*agency.keys.openers, *agency.keys.destroyed]
+    opened = world.kept.opened(posted, prepared.header, openers, now)
+    asked = Asked(prepared, made, posted.header, opened)
+    return await agency.asking.ask_grant(asked, mark, untold, officer)
 
 
 def made(outbox: Outbox, header_digest: str) -> Iterator[Granted]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.model.identity import Jwk
     from exchange.model.view import Standing
     from exchange.seal.close import Closed, Envelope
-    from exchange.seal.open import Opener, Unwrapper
+    from exchange.seal.open import Opened, Opener, Unwrapper
 
 _DRAWER = "content-key"
 
@@ -102,7 +102,13 @@ class KeptKeys:
     def text(
         self, sealed: Envelope, header: Header, openers: Sequence[Unwrapper], now: int
     ) -> bytes:
-        """Return the text of a bulletin that we posted.
+        """Return the text of a bulletin that we posted; see ``opened``."""
+        return self.opened(sealed, header, openers, now).text
+
+    def opened(
+        self, sealed: Envelope, header: Header, openers: Sequence[Unwrapper], now: int
+    ) -> Opened:
+        """Return what was sealed of a bulletin that we posted.
 
         Args:
             sealed: as it was posted.
@@ -115,7 +121,7 @@ class KeptKeys:
             Fault: ``mail-damaged``.
         """
         self.destroy_overdue(now)
-        return open_body(header, sealed.body, openers, self._wrap(header)).text
+        return open_body(header, sealed.body, openers, self._wrap(header))
 
     def _wrap(self, header: Header) -> body.Wrap:
         found = self._cabinet.get(_DRAWER, header.id)

@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.client import compose, passing
-from exchange.client.granting import Granting, signed
+from exchange.client.asking import Asked
+from exchange.client.attaching import untold
+from exchange.client.granting import Granting, must_need_no_release, releasers, signed
 from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.identity import uuid7
 from exchange.policy import rules
@@ -19,8 +22,10 @@ from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
     from exchange.client.agency import Agency
+    from exchange.client.pending import Pending
     from exchange.client.reading import Delivered
     from exchange.model.objects import Receipt
+    from exchange.seal.close import Envelope
 
 
 async def prepare(agency: Agency, item: Delivered, endpoint: str) -> Granting:
@@ -42,18 +47,45 @@ async def prepare(agency: Agency, item: Delivered, endpoint: str) -> Granting:
     said = passing.last(agency.inbox.consents(), subject, by, endpoint)
     consent = rules.Consent(said.until) if said else None
     given = rules.Given(by, now, consent)
-    rules.decide("grant", header, view, now, recipient=endpoint, given=given)
+    rules.decide("grant", header, view, now, recipient=endpoint, given=given, released=None)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
-    return Granting(header, subject, reader, [])
+    return Granting(header, subject, reader, [], releasers(header, given, endpoint, view))
 
 
 async def grant(agency: Agency, item: Delivered, prepared: Granting) -> Receipt:
     """Give what we hold to one more recipient, as it was reviewed; then as ``Agency.post``."""
+    must_need_no_release(prepared)
+    identity, made = await _signed(agency, item, prepared)
+    return await agency.send(identity, made)
+
+
+async def ask(
+    agency: Agency, item: Delivered, prepared: Granting, mark: str, officer: str | None
+) -> Pending:
+    """Ask for the release of a grant of what a colleague posted; see ``Asking.ask_grant``."""
+    if item.opened is None:
+        raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=item.header.id)
+    _, made = await _signed(agency, item, prepared)
+    asked = Asked(prepared, made, await _posted(agency, item), item.opened)
+    return await agency.asking.ask_grant(asked, mark, untold, officer)
+
+
+async def _signed(agency: Agency, item: Delivered, prepared: Granting) -> tuple[str, Envelope]:
     key = await _content_key(agency, item)
     world, keys = agency.world, agency.keys
     identity = uuid7(world.clock_ms(), world.randomness(10))
-    made = signed(prepared, key, agency.profile.endpoint, keys.signer, identity, world.now())
-    return await agency.send(identity, made)
+    by = agency.profile.endpoint
+    return identity, signed(prepared, key, by, keys.signer, identity, world.now())
+
+
+async def _posted(agency: Agency, item: Delivered) -> bytes:
+    """Return a bulletin's signed header, as its entry holds it."""
+    if item.grant is not None:
+        entry = await agency.bodies.granted(item.index)
+    else:
+        (held,) = agency.inbox.held.items(item.position, 1)
+        entry = held.entry
+    return entries.decode(entry.encode()).object
 
 
 async def _content_key(agency: Agency, item: Delivered) -> bytes:

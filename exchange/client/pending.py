@@ -21,12 +21,21 @@ _DRAWER = "held.pending"
 Ending = Literal["posted", "declined", "withdrawn"]
 
 
+class Gives(msgspec.Struct, frozen=True):
+    """What a grant that waits gives to whom; ``until`` then nobody is asked any more."""
+
+    bulletin: str
+    to: str
+    until: int
+
+
 class Pending(msgspec.Struct, frozen=True):
-    """A bulletin that its author asked to have released.
+    """A bulletin, or a grant of one, that its author asked to have released.
 
     ``id`` is its own, ``draft`` that of the draft, ``of`` the digest of its header. ``to`` are
     the releasers who were asked, ``mark`` the one under which its author posted it. Once it is
-    over, ``ended`` says how, and of what was declined ``by`` whom and why.
+    over, ``ended`` says how, and of what was declined ``by`` whom and why. ``gives`` is set of
+    a grant.
     """
 
     id: str
@@ -39,6 +48,7 @@ class Pending(msgspec.Struct, frozen=True):
     by: str = ""
     officer: str | None = None
     reason: str = ""
+    gives: Gives | None = None
 
 
 class Waiting:

@@ -19,6 +19,7 @@ from exchange.model import objects
 from exchange.model.codec import unb64
 from exchange.model.identity import digest
 from exchange.policy import rules
+from exchange.policy.attesting import is_same, must_name_officer
 from exchange.seal import jws
 from exchange.seal.close import Envelope, close_draft, pad
 from exchange.seal.open import Opened, check_evidence, open_draft
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from exchange.client.pending import Pending
     from exchange.client.posting import Poster
     from exchange.client.reading import Item
+    from exchange.model.header import Header
     from exchange.model.objects import Receipt
+    from exchange.model.view import View
 
 # Words of ``schemas/v1/codes/release-states.json``.
 State = Literal[
@@ -43,9 +46,9 @@ State = Literal[
 class Queued(msgspec.Struct, frozen=True):
     """How a draft stands: one of ours, or one that we are asked to release.
 
-    ``id`` is the draft's, ``bulletin`` that of ours, which no other can know. ``by``,
-    ``officer`` and ``reason`` are of who released or declined it; ``why`` of a node that
-    refused it.
+    ``id`` is the draft's, ``bulletin`` that of ours, which no other can know; ``gives`` says
+    to whom of a grant of it. ``by``, ``officer`` and ``reason`` are of who released or
+    declined it; ``why`` of a node that refused it.
     """
 
     id: str
@@ -62,6 +65,7 @@ class Queued(msgspec.Struct, frozen=True):
     officer: str | None = None
     reason: str = ""
     why: Why | None = None
+    gives: str | None = None
 
 
 class Releasing:
@@ -101,7 +105,7 @@ class Releasing:
             state = "released"
         elif self._agency.asking.is_over(pending, self._world.now()):
             state = "expired"
-        said = release.release if release else None
+        said, gives = release.release if release else None, pending.gives
         return Queued(
             id=pending.draft,
             of=pending.of,
@@ -110,12 +114,13 @@ class Releasing:
             since_ms=made_ms(pending.draft),
             author=self._agency.profile.endpoint,
             to=pending.to,
-            bulletin=pending.id,
+            bulletin=gives.bulletin if gives else pending.id,
             index=receipt.index if (receipt := posted or asked) else None,
             by=pending.by or (said.endpoint if said else ""),
             officer=pending.officer or (said.officer if said else None),
             reason=pending.reason,
             why=why or (waits.why if waits else None),
+            gives=gives.to if gives else None,
         )
 
     def _theirs(self, items: Sequence[Item]) -> Iterator[Queued]:
@@ -167,7 +172,8 @@ class Releasing:
         """Return the bulletin that a draft asks to have released, as its readers will have it.
 
         Its header is the very one whose digest is to be released, signed by its author; its
-        text the one that this header commits to. So nobody can be sent another text.
+        text the one that this header commits to. So nobody can be sent another text. Of a
+        grant, ``grant`` is what is to be released, and names that header by its digest.
 
         Raises:
             Refusal: it is not what it should be, or not to be had any more.
@@ -179,18 +185,17 @@ class Releasing:
         # Not kept here: the node shows it for as long as we may look at it.
         raw = await self._agency.transport.get(f"/v1/blobs/{named}", index=item.index)
         openers = [*self._agency.keys.openers, *self._agency.keys.destroyed]
-        parts = open_draft(draft, raw, openers).split(b"\n", 2)
-        if len(parts) != 3:
+        told, grant = open_draft(draft, raw, openers), None
+        signed = self._signed(item, told.partition(b"\n")[0])
+        if signed.typ == objects.GRANT_TYP:
+            grant = objects.decode_grant(signed.payload)
+            told = told.partition(b"\n")[2]
+            signed = jws.read(told.partition(b"\n")[0], headers.MAX_HEADER_BYTES)
+        parts = told.split(b"\n", 2)
+        if len(parts) != 3 or signed.typ != headers.TYP:
             raise Refusal(Code.MALFORMED, "/body")
-        signed = jws.read(parts[0], headers.MAX_HEADER_BYTES)
-        if signed.typ != headers.TYP or signed.digest != draft.of:
-            raise Refusal(Code.DIGEST_MISMATCH, "/of", expected=draft.of)
         header = headers.decode(signed.payload)
-        if (header.origin, header.endpoint) != (draft.origin, draft.endpoint):
-            raise Refusal(Code.TARGET_MISMATCH, "/of", name=header.endpoint)
-        view = self._agency.trust.before(item.index).view
-        standing = view.signatory(header.origin, header.endpoint, header.suite)
-        jws.verify_by(signed, standing, item.taken_ms // 1000)
+        _must_be_named(header, signed.digest, draft, grant)
         opened = Opened(unb64(parts[1].decode("ascii", "replace")), pad(parts[2]))
         check_evidence(header, opened)
         bulletin, unknown = unsealing.read_text(header, opened.text, self._world.codes, {})
@@ -204,10 +209,21 @@ class Releasing:
             target=None,
             accepted=item.index,
             accepted_ms=item.taken_ms,
+            grant=grant,
             bulletin=bulletin,
             not_understood=unknown,
             opened=opened,
         )
+
+    def _signed(self, item: Drafted, raw: bytes) -> jws.Signed:
+        """Return what is to be released: signed by who asks, and just what the draft names."""
+        signed, draft = jws.read(raw, headers.MAX_HEADER_BYTES), item.draft
+        if signed.digest != draft.of:
+            raise Refusal(Code.DIGEST_MISMATCH, "/of", expected=draft.of)
+        view = self._agency.trust.before(item.index).view
+        standing = view.signatory(draft.origin, draft.endpoint, draft.suite)
+        jws.verify_by(signed, standing, item.taken_ms // 1000)
+        return signed
 
     # -- deciding -----------------------------------------------------------------------------
 
@@ -224,20 +240,21 @@ class Releasing:
         mark, box = _mark("release", item.draft.of), self._world.outbox
         if identity := box.marked(mark):
             return box.receipt(identity) or await self._agency.resolve(identity)
-        if officer is not None and officer == item.draft.officer:
-            raise Refusal(Code.OWN_RELEASE, "/officer", name=officer)
+        if is_same(officer, item.draft.officer):
+            raise Refusal(Code.OWN_RELEASE, "/officer", name=f"{officer}")
         found = await self.opened(item)
         if found.not_understood:
             raise Refusal(Code.NOT_UNDERSTOOD, "/body", id=item.draft.id)
         view, now = await self._agency.view(), self._world.now()
-        rules.decide("accept", found.header, view, now, released=None)
+        of = _permitted(found, view, now)
+        must_name_officer("released", officer, view.agreed())
         release = objects.Release(
             v="xb1",
             suite=self._agency.keys.signer.suite,
             id=self._agency.new_id(),
             origin=self._agency.profile.member,
             endpoint=self._agency.profile.endpoint,
-            of=objects.Subject(found.header.endpoint, found.header.id, found.digest),
+            of=msgspec.structs.replace(of, header_digest=item.draft.of),
             at=now,
             officer=officer,
         )
@@ -255,6 +272,7 @@ class Releasing:
         if identity := box.marked(mark):
             return box.receipt(identity) or await self._agency.resolve(identity)
         view, now = await self._agency.view(), self._world.now()
+        must_name_officer("released", officer, view.agreed())
         signer, asked = self._agency.keys.signer, item.draft
         author = compose.reader(asked.endpoint, view, "author", SUITES[signer.suite].wrap, now)
         draft = objects.SealedDraft(
@@ -275,6 +293,38 @@ class Releasing:
         randomness = self._world.randomness
         envelope = close_draft(reason.encode(), draft, [author.key], signer, randomness)
         return await self._poster.send(box, draft.id, envelope, mark)
+
+
+def _must_be_named(
+    header: Header, named: str, draft: objects.SealedDraft, grant: objects.Grant | None
+) -> None:
+    """Hold what is shown to what is to be released: its author's; or what a grant names.
+
+    The header of what is granted was verified when it was taken in, and no other has its
+    digest.
+    """
+    if grant is None:
+        if (header.origin, header.endpoint) != (draft.origin, draft.endpoint):
+            raise Refusal(Code.TARGET_MISMATCH, "/of", name=header.endpoint)
+        return
+    of = objects.Subject(header.endpoint, header.id, named)
+    if grant.of != of or grant.endpoint != draft.endpoint or header.origin != draft.origin:
+        raise Refusal(Code.TARGET_MISMATCH, "/of", name=header.endpoint)
+
+
+def _permitted(found: Delivered, view: View, now: int) -> objects.Subject:
+    """Return the id and author of what may be released; the node would refuse the same.
+
+    Raises:
+        Refusal: it would be refused all the same.
+    """
+    grant, header = found.grant, found.header
+    if grant is None:
+        rules.decide("accept", header, view, now, released=None)
+        return objects.Subject(header.endpoint, header.id, found.digest)
+    given = rules.Given(grant.endpoint, now)
+    rules.decide("grant", header, view, now, recipient=grant.to, given=given, released=None)
+    return objects.Subject(grant.endpoint, grant.id, found.digest)
 
 
 class _ByOfficer(msgspec.Struct, frozen=True):

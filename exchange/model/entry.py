@@ -107,6 +107,8 @@ class Granted(_Facts, frozen=True, tag="granted"):
     superseded_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
     # The entry of the originator's consent, where another member's endpoint gives it by one.
     consent: Count | msgspec.UnsetType = msgspec.UNSET
+    # The entry of the release that let it in, where its originator gives it to a new reader.
+    released: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Released(_Facts, frozen=True, tag="released"):

@@ -208,7 +208,7 @@ ACCEPT_ALL = WhenUnwitnessed("accept", "accept", "accept", "accept")
 
 
 # What a person attests, not a machine: of these an arrangement may ask who it was.
-Attested = Literal["opened", "actioned", "partial"]
+Attested = Literal["opened", "actioned", "partial", "released"]
 
 
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
@@ -222,8 +222,9 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     was signed before there were any, ``DEFAULT_TARGETS`` hold; without ``budgets`` or
     ``sizes``, those of ``policy``; without ``categories`` there are none. Without ``retention``
     each bulletin is kept as long as its header says. ``officers`` are the acknowledgements that
-    must name one; without it none must. Of whatever any mark in ``four_eyes`` is true, it must
-    be released by another endpoint of its author's member; without, nothing.
+    must name one, and ``released`` what is said of releases; without it none must. Of whatever
+    any mark in ``four_eyes`` is true, it must be released by another endpoint of its author's
+    member; without, nothing.
     """
 
     name: Label
@@ -242,7 +243,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     sizes: Sizes | None = None
     retention: list[Retention] = []
     witnesses: Witnesses | None = None
-    officers: Annotated[list[Attested], msgspec.Meta(min_length=1, max_length=3)] | None = None
+    officers: Annotated[list[Attested], msgspec.Meta(min_length=1, max_length=4)] | None = None
     four_eyes: FourEyes = []
 
     def target_s(self, precedence: Precedence) -> int:

@@ -44,7 +44,7 @@ class SaidAdmitted(msgspec.Struct, frozen=True, array_like=True, tag=0):
     digest: str
     seen: Seen
     late: bool
-    needs_release: bool
+    is_marked: bool
 
 
 class SaidAttested(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -107,8 +107,8 @@ Said = (
 def said(considered: Considered) -> Said:
     """Return how a conclusion is told to the writer."""
     match considered.decision:
-        case Admitted(header, digest, seen, _, late, needs_release):
-            return SaidAdmitted(header, digest, seen, late, needs_release)
+        case Admitted(header, digest, seen, _, late, is_marked):
+            return SaidAdmitted(header, digest, seen, late, is_marked)
         case Attested(ack, digest):
             return SaidAttested(ack, digest)
         case Conferred(grant, digest, seen):
@@ -124,9 +124,9 @@ def said(considered: Considered) -> Said:
 def meant(told: Said, view: int, taken_ms: int) -> Considered | None:
     """Return the conclusion that was told, or None where there was none."""
     match told:
-        case SaidAdmitted(header, digest, seen, late, needs_release):
+        case SaidAdmitted(header, digest, seen, late, is_marked):
             owed = tuple(header.to)
-            decision = Admitted(header, digest, seen, owed, late, needs_release)
+            decision = Admitted(header, digest, seen, owed, late, is_marked)
             return Considered(decision, view, taken_ms)
         case SaidAttested(ack, digest):
             return Considered(Attested(ack, digest), view, taken_ms)

@@ -10,12 +10,16 @@ from exchange.model.header import Handling, Status, Tlp
 from exchange.policy.limits import DEFAULT_SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from exchange.model.header import Header
     from exchange.model.trust import Arrangement, Category, Feed, Limits, Sizes
     from exchange.model.view import View
 
+# Sealed, of a cancellation that waits for nobody: why it cancels, and no report besides; and
+# for each recipient a wrapped key of the longest suite, with room for its name.
+PLAIN_BODY_BYTES: Final = 16 * 1024
+PLAIN_WRAP_BYTES: Final = 2560
 # Views of late that share one arrangement share one book.
 _KEPT: Final = 8
 # Most bulletins say what one of the last so many said: which categories they bear is kept.
@@ -88,14 +92,22 @@ class Book:
             return ()
         return self._borne(_said(header))
 
-    def needs_release(self, header: Header) -> bool:
+    def is_marked(self, header: Header) -> bool:
+        """Tell whether a bulletin bears a mark of those that ask for a release."""
+        if not self._four_eyes:
+            return False
+        return not self._four_eyes.isdisjoint(marks_of(_said(header)))
+
+    def needs_release(self, header: Header, holders: Collection[str] | None) -> bool:
         """Tell whether a second person of its author's member must have released a bulletin.
 
         Never what cancels and no more: to withdraw something is not to wait for anybody.
+
+        Args:
+            header: of the bulletin.
+            holders: who holds what it cancels; None where that is not here.
         """
-        if not self._four_eyes or (header.verb == "cancel" and not header.attachments):
-            return False
-        return not self._four_eyes.isdisjoint(marks_of(_said(header)))
+        return self.is_marked(header) and not _only_cancels(header, holders)
 
     def on_feed(self, name: str) -> tuple[Borne, ...]:
         """Return the restrictive categories of which all that is on a feed bears values."""
@@ -106,6 +118,16 @@ class Book:
         marks = frozenset(marks_of(said))
         found = (each.borne(marks) for each in self._categories)
         return tuple(each for each in found if each.values)
+
+
+def _only_cancels(header: Header, holders: Collection[str] | None) -> bool:
+    most = PLAIN_BODY_BYTES + PLAIN_WRAP_BYTES * len(header.to)
+    return (
+        header.verb == "cancel"
+        and not header.attachments
+        and header.body.size <= most
+        and (holders is None or set(holders).issuperset(header.to))
+    )
 
 
 class _Category:

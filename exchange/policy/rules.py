@@ -55,11 +55,15 @@ class Consent(NamedTuple):
 
 
 class Given(NamedTuple):
-    """By whom one not in ``to`` is given a bulletin, when (s UTC), and with what consent."""
+    """By whom one not in ``to`` is given a bulletin, when (s UTC), and with what consent.
+
+    ``holds``: it holds it already, as under a key that it lost.
+    """
 
     by: str
     at: int
     consent: Consent | None = None
+    holds: bool = False
 
 
 class Asked(NamedTuple):
@@ -75,6 +79,8 @@ class Asked(NamedTuple):
     rate: Rate | None
     released: Collection[str] | None
     borne: tuple[Borne, ...]
+    recipient: str | None = None
+    holders: Collection[str] | None = ()
 
 
 class To(NamedTuple):
@@ -96,6 +102,7 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
     here: Collection[str] = (),
     rate: Rate | None = None,
     released: Collection[str] | None = (),
+    holders: Collection[str] | None = (),
 ) -> None:
     """Decide on one bulletin; see the table in ``docs/policy.md``.
 
@@ -108,15 +115,17 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
         given: of ``grant``, and of ``deliver`` and ``ingress`` to one who was granted it.
         here: of ``ingress``: the nations that this node serves.
         rate: of ``accept`` at the door: the budgets that it is to be taken of.
-        released: of ``accept`` and ``ingress``: whose releases of just this header
-            are on record. None, of ``accept``: that is asked when it is settled.
+        released: whose releases are on record, of just this header, or of just this grant
+            to a new audience. None, of ``accept`` and ``grant``: asked when it is settled.
+        holders: of a cancellation: who holds its target; None where that is not on record.
 
     Raises:
         Refusal: by the first rule that does not permit it.
     """
     agreed = book(view)
     borne = agreed.borne(header)
-    asked = Asked(act, header, view, agreed, now, given, here, rate, released, borne)
+    facts = (given, here, rate, released, borne, recipient, holders)
+    asked = Asked(act, header, view, agreed, now, *facts)
     for rule in ON_BULLETIN[act]:
         rule(asked)
     if (recipient is None) != (act == "accept"):
@@ -438,23 +447,6 @@ def _permissive(asked: Asked, to: To) -> None:
             raise Refusal(Code.NO_CATEGORY_HELD, to.at, name=to.name, expected=named)
 
 
-# -- of who released it ---------------------------------------------------------------------
-
-
-def _released(asked: Asked) -> None:
-    if asked.released is not None:
-        releasing.must_be_released(asked.header, asked.view, asked.released)
-
-
-def _released_at_home(asked: Asked) -> None:
-    # Whether it was active there and had the role, its home's directory said: judged there.
-    if not asked.book.needs_release(asked.header):
-        return
-    author, origin = asked.header.endpoint, asked.header.origin
-    if not any(each != author and member_of(each) == origin for each in asked.released or ()):
-        raise Refusal(Code.RELEASE_REQUIRED)
-
-
 # -- which, for what, in which order --------------------------------------------------------
 
 _CARRIED: Final[tuple[Rule, ...]] = (_status, _tlp, _handling, _kind)
@@ -474,10 +466,10 @@ ON_BULLETIN: Mapping[Act, tuple[Rule, ...]] = {
 }
 # After every recipient: nobody is asked to release what would be refused all the same.
 AT_LAST: Mapping[Act, tuple[Rule, ...]] = {
-    "accept": (_released,),
-    "grant": (),
+    "accept": (releasing.of_bulletin,),
+    "grant": (releasing.of_grant,),
     "deliver": (),
-    "ingress": (_released_at_home,),
+    "ingress": (releasing.from_abroad,),
 }
 _READS: Final[tuple[RecipientRule, ...]] = (_read, _releasable)
 _CATEGORIES: Final[tuple[RecipientRule, ...]] = (_restrictive, _permissive)

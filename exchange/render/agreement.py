@@ -53,7 +53,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "name": ("nombre", "name"),
     "nation": ("nación", "nation"),
     "nodes": ("nodos", "nodes"),
-    "officers": ("acuses que nombran a un oficial", "acknowledgements that name an officer"),
+    "officers": ("lo que nombra a un oficial", "what names an officer"),
     "online": ("claves de los nodos para sellar la hora", "nodes' keys to timestamp by"),
     "post": ("publican", "may post"),
     "priority": ("prioritaria", "priority"),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Padding hides how long a text is: sizes double from 1 KiB.
 _SMALLEST_BUCKET = 1024
 _KEY_BYTES = 32
+# Of a sealed body, besides what is encrypted: at most its members, and a wrapped key.
+_OUTER_BYTES = 1024
+_WRAP_BYTES = 2560
 
 UNSEALED = Blob(digest(b""), 0)
 
@@ -48,10 +51,20 @@ def pad(text: bytes) -> bytes:
     """
     if len(text) > body.MAX_PLAINTEXT_BYTES:
         raise Refusal(Code.OVERSIZED, limit=body.MAX_PLAINTEXT_BYTES, found=len(text))
+    return text.ljust(_bucket(len(text)), b" ")
+
+
+def _bucket(text_bytes: int) -> int:
     bucket = _SMALLEST_BUCKET
-    while bucket < len(text):
+    while bucket < text_bytes:
         bucket *= 2
-    return text.ljust(bucket, b" ")
+    return bucket
+
+
+def at_most(text_bytes: int, recipients: int) -> int:
+    """Return how many bytes a sealed body has at most, of a text and so many recipients."""
+    encrypted = -(-4 * (body.SALT_BYTES + _bucket(text_bytes)) // 3)
+    return encrypted + _OUTER_BYTES + recipients * _WRAP_BYTES
 
 
 class Closed(NamedTuple):

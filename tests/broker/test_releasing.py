@@ -17,7 +17,20 @@ from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.policy import rules
 from exchange.seal.close import Envelope
-from tests.builders import DESK, MINSA, NOW, OPS, Book, releaser, world
+from tests.broker.test_drafting import THIRD, with_a_third
+from tests.broker.test_regranting import FRESH, OVER, regrant, rekeyed
+from tests.builders import (
+    DAY,
+    DESK,
+    MINSA,
+    NOW,
+    OPS,
+    WATCH,
+    WATCH_DESK,
+    Book,
+    releaser,
+    world,
+)
 from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, answer
 from tests.vectors.case import posted as made
@@ -127,11 +140,39 @@ def test_release_by_one_who_may_not_any_more_lets_nothing_in(
     assert code(post(book, sent)) == Code.RELEASE_REQUIRED
 
 
-def test_more_releases_than_anybody_needs_are_refused(book: Book, sent: Envelope) -> None:
-    for _ in range(releasing.MAX_RELEASES):
-        assert isinstance(post(book, world().release(sent)), Recorded)
-    assert code(post(book, world().release(sent))) == Code.OVERSIZED
+def test_one_endpoint_takes_one_place_and_others_may_stand_in() -> None:
+    w, book = world(), Book(with_a_third())
+    sent = w.envelope(to=[WATCH], **RED)
+    assert isinstance(post(book, w.release(sent)), Recorded)
+    again = post(book, w.release(sent, officer="exercise-2"))
+    assert (code(again), again.refusal.at) == (Code.ALREADY_RELEASED, "/of")
+    third = w._replace(signers={**w.signers, THIRD: w.signers[WATCH]})
+    assert isinstance(post(book, third.release(sent, THIRD)), Recorded)
     assert isinstance(post(book, sent), Recorded)
+
+
+def test_more_releases_than_anybody_needs_are_refused(
+    sent: Envelope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releasing, "MAX_RELEASES", 1)
+    w, book = world(), Book(with_a_third())
+    third = w._replace(signers={**w.signers, THIRD: w.signers[WATCH]})
+    assert isinstance(post(book, w.release(sent)), Recorded)
+    assert code(post(book, third.release(sent, THIRD))) == Code.OVERSIZED
+
+
+def test_release_of_another_than_who_asked_counts_beside_that_of_who_asked() -> None:
+    w, book = world(), Book(with_a_third())
+    sent = w.envelope(to=[WATCH], **RED)
+    third = w._replace(signers={**w.signers, THIRD: w.signers[WATCH]})
+    for each in (
+        w.release(sent, officer="exercise-1"),
+        third.release(sent, THIRD, officer="exercise-2"),
+        drafted(w, sent, officer="exercise-1"),
+    ):
+        assert isinstance(post(book, each), Recorded)
+    assert isinstance(post(book, sent), Recorded)
+    assert facts(book).released == book.base + 1
 
 
 @pytest.mark.parametrize("decided", [declined, withdrawn])
@@ -161,7 +202,7 @@ def test_front_that_says_it_needs_no_release_lets_nothing_in(
 ) -> None:
     considered = consider(world().arrival(sent), book.view)
     assert isinstance(considered.decision, Admitted)
-    decision = considered.decision._replace(needs_release=False)
+    decision = considered.decision._replace(is_marked=False)
     lying = considered._replace(decision=decision)
     settled = book.ledger().settle(lying, ("", sent.header, sent.body), {})
     assert code(settled) == Code.RELEASE_REQUIRED
@@ -172,6 +213,45 @@ def test_whoever_forgets_to_say_who_released_it_is_refused() -> None:
     with pytest.raises(Refusal) as refusal:
         rules.decide("accept", world().header(**RED), view, NOW)
     assert refusal.value.code == Code.RELEASE_REQUIRED
+
+
+# -- who may be given it later ---------------------------------------------------------------
+
+
+def test_grant_names_the_entry_of_its_release_and_its_draft_goes(book: Book) -> None:
+    closed = world().closed(**RED)
+    for each in (world().release(closed.envelope), closed.envelope):
+        post(book, each)
+    grant = world().grant(closed)
+    asked = post(book, drafted(world(), grant))
+    released = post(book, world().release(grant))
+    ledger = book.ledger()
+    assert isinstance(book.settle(ledger, world().arrival(grant)), Recorded)
+    record: Any = ledger.records[-1]
+    assert record.facts.released == released.index
+    ends = [(row.index, row.at, row.cause) for row in record.due]
+    assert ends == [(asked.index, NOW, "decided")]
+
+
+@pytest.mark.parametrize("by_grant", [False, True])
+def test_who_holds_it_is_granted_it_under_a_new_key_without_a_release(
+    *, by_grant: bool
+) -> None:
+    """As `exchange incident KEY --regrant` does for whoever lost a key."""
+    closed, end = world().closed(to=[WATCH], **RED), NOW + 90 * DAY
+    to = WATCH_DESK if by_grant else WATCH
+    w = world().after(*documents(world()))
+    renewed = rekeyed(to, (FRESH[0], end))
+    book = Book(w.later(renewed, now=NOW))
+    before: list[Any] = [world().release(closed.envelope), closed.envelope]
+    if by_grant:
+        grant = world().grant(closed)
+        before += [world().release(grant), grant]
+    for each in before:
+        assert isinstance(post(book, each), Recorded)
+    again = book.post(world().arrival(regrant(closed, FRESH[0], to), None, OVER))[0]
+    assert isinstance(again, Recorded), again
+    assert facts(book).released is msgspec.UNSET
 
 
 # -- replay --------------------------------------------------------------------------------

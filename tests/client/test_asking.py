@@ -17,6 +17,7 @@ from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin.strangers import Unknown
 from exchange.model.draft import read_draft
+from exchange.model.identity import digest
 from exchange.seal.close import close_draft
 from tests.builders import DAY, DESK, MINSA, OPS, WATCH, new_id, releaser, suspended, world
 from tests.client.attached import a_file, received
@@ -35,6 +36,7 @@ from tests.client.foureyes import (
     to_release,
 )
 from tests.node.running import journal, post
+from tests.vectors.forging import payload_of
 
 
 def quiet(*_: object) -> None:
@@ -297,14 +299,15 @@ class Forging(Asking):
 
     change: Any = None
 
-    def _draft(self, prepared, closed, text, officer):
-        header, text = type(self).change(closed, text)
-        envelope = closed.envelope._replace(header=header)
-        return super()._draft(prepared, closed._replace(envelope=envelope), text, officer)
+    def _sealed(self, told, draft, releasers):
+        posted, salt, text = told
+        header, text = type(self).change(posted, text)
+        named = msgspec.structs.replace(draft, of=digest(header))
+        return super()._sealed((header, salt, text), named, releasers)
 
 
-def other_text(closed, text):
-    return closed.envelope.header, text.replace(b"EJERCICIO", b"EXERCISE!")
+def other_text(posted, text):
+    return posted, text.replace(b"EJERCICIO", b"EXERCISE!")
 
 
 def other_header(_, text):
@@ -312,14 +315,15 @@ def other_header(_, text):
     return signed, text
 
 
-def another_members(_, text):
-    return world().envelope(endpoint=WATCH, to=[OPS]).header, text
+def another_authors(_, text):
+    """Signed by who asks, and of another."""
+    w = world()
+    return w.envelope(w.header(endpoint=DESK), signer=w.signers[OPS]).header, text
 
 
-def unsigned(closed, text):
+def unsigned(posted, text):
     """Signed by another than its author."""
-    raw = msgspec.json.encode(closed.header)
-    return world().sign(raw, headers.TYP, DESK), text
+    return world().sign(payload_of(posted), headers.TYP, DESK), text
 
 
 @pytest.mark.parametrize(
@@ -327,7 +331,7 @@ def unsigned(closed, text):
     [
         (other_text, Code.COMMIT_MISMATCH),
         (other_header, Code.COMMIT_MISMATCH),
-        (another_members, Code.TARGET_MISMATCH),
+        (another_authors, Code.TARGET_MISMATCH),
         (unsigned, Code.UNKNOWN_KEY),
     ],
 )

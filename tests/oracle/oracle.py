@@ -330,19 +330,52 @@ def release_by_author(q: Question) -> Iterator[Demand]:
     yield is_met, "release-required", ""
 
 
+def release_of_grant(q: Question) -> Iterator[Demand]:
+    released = q.case["released"]
+    is_met = released is None or not is_new_audience(q)
+    yield is_met or any(may_release(q, each) for each in released), "release-required", ""
+
+
 def release_by_origin(q: Question) -> Iterator[Demand]:
     colleagues = [
         each
         for each in q.case["released"] or []
-        if member_of(each) == q.header["origin"] and each != q.header["endpoint"]
+        if member_of(each) == q.header["origin"] and each != signer(q)
     ]
-    yield needs_none(q) or bool(colleagues), "release-required", ""
+    asks_for_none = not is_new_audience(q) and needs_none(q)
+    yield asks_for_none or bool(colleagues), "release-required", ""
+
+
+def is_marked(q: Question) -> bool:
+    return any(is_true(mark, q.header) for mark in q.arrangement.get("four_eyes", []))
 
 
 def needs_none(q: Question) -> bool:
-    marks = q.arrangement.get("four_eyes", [])
-    only_cancels = q.header["verb"] == "cancel" and not q.header["attachments"]
-    return only_cancels or not any(is_true(mark, q.header) for mark in marks)
+    return not is_marked(q) or is_plain_cancellation(q)
+
+
+def is_plain_cancellation(q: Question) -> bool:
+    header, holders = q.header, q.case["holders"]
+    if header["verb"] != "cancel" or header["attachments"]:
+        return False
+    if header["body"]["size"] > 16_384 + 2_560 * len(header["to"]):
+        return False
+    return holders is None or all(each in holders for each in header["to"])
+
+
+def is_new_audience(q: Question) -> bool:
+    given = q.case["given"]
+    return (
+        is_marked(q)
+        and given is not None
+        and q.case["recipient"] not in q.header["to"]
+        and member_of(given["by"]) == q.header["origin"]
+        and not given["holds"]
+    )
+
+
+def signer(q: Question) -> str:
+    return str(q.case["given"]["by"] if is_new_audience(q) else q.header["endpoint"])
 
 
 def may_release(q: Question, endpoint: str) -> bool:
@@ -352,12 +385,13 @@ def may_release(q: Question, endpoint: str) -> bool:
         and row["status"] == "active"
         and "releaser" in row["roles"]
         and row["member"] == q.header["origin"]
-        and endpoint != q.header["endpoint"]
+        and endpoint != signer(q)
     )
 
 
 AT_LAST: Sequence[tuple[str, Callable[[Question], Iterator[Demand]]]] = (
     ("accept", release_by_author),  # 28
+    ("grant", release_of_grant),
     ("ingress", release_by_origin),
 )
 

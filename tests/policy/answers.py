@@ -112,7 +112,7 @@ class Question:
         self._rate = rate and Rate(rate["now_ms"], spent)
         consent = given and given["consent"]
         said = consent and rules.Consent(consent["until"])
-        self._given = given and rules.Given(given["by"], given["at"], said)
+        self._given = given and rules.Given(given["by"], given["at"], said, given["holds"])
 
     def answer(self) -> Json:
         """The verdict, as ``docs/policy.md`` tells it."""
@@ -148,6 +148,7 @@ class Question:
             here=said["here"],
             rate=self._rate,
             released=said["released"],
+            holders=said["holders"],
         )
 
 

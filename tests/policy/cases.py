@@ -74,7 +74,7 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
     header = _header(dice, agreed, feed, author)
     header["trust"] = _newest(world)
     header["to"] = [dice.one(may_read)["endpoint"] for _ in range(1 + dice.below(3))]
-    asked = {
+    asked: Json = {
         "act": act,
         "now": NOW,
         "header": header,
@@ -83,6 +83,7 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
         "here": here if act == "ingress" else [],
         "rate": None,
         "released": None,
+        "holders": None,
     }
     if act == "ingress":
         ours = [each for each in may_read if each["nation"] in here] or may_read
@@ -97,9 +98,12 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
         if asked["recipient"] in header["to"] and dice.chance(90):
             header["to"] = [each for each in header["to"] if each != asked["recipient"]]
             header["to"] = header["to"] or [author["endpoint"]]
-    if act in {"accept", "ingress"} and dice.chance(85):
-        fit = [each["endpoint"] for each in directory if _may_release(each, header)]
+    if act in {"accept", "grant", "ingress"} and dice.chance(85):
+        signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
+        fit = [each["endpoint"] for each in directory if _may_release(each, header, signer)]
         asked["released"] = [dice.one(fit)] if fit else []
+    if act in {"accept", "ingress"} and header["verb"] == "cancel" and dice.chance(50):
+        asked["holders"] = [*header["to"], dice.one(directory)["endpoint"]]
     if act == "accept" and dice.chance(40):
         asked["rate"] = {
             "now_ms": NOW * 1000 + dice.below(1000),
@@ -123,12 +127,12 @@ def _is_active(endpoint: Json) -> bool:
     return bool(endpoint["status"] == "active")
 
 
-def _may_release(endpoint: Json, header: Json) -> bool:
+def _may_release(endpoint: Json, header: Json, signer: str) -> bool:
     return (
         _is_active(endpoint)
         and "releaser" in endpoint["roles"]
         and endpoint["member"] == header["origin"]
-        and endpoint["endpoint"] != header["endpoint"]
+        and endpoint["endpoint"] != signer
     )
 
 
@@ -187,7 +191,7 @@ def _by(dice: Dice, asked: Json, by: str, percent: int) -> Json:
     at = asked["now"] if asked["act"] == "grant" else NOW - dice.one((0, 1, 600))
     untils = (None, at - 1, at, at + 1, at + 1, at + 600, at + 600, NOW - 1)
     consent = {"until": dice.one(untils)} if dice.chance(percent) else None
-    return {"by": by, "at": at, "consent": consent}
+    return {"by": by, "at": at, "consent": consent, "holds": dice.chance(15)}
 
 
 # -- what is changed --------------------------------------------------------------------------
@@ -385,7 +389,7 @@ def not_given(_: Dice, asked: Json, __: Json) -> None:
 
 
 # Of what comes from abroad most is refused before it comes to this: so it is asked more often.
-@change("grant", "deliver", "ingress", "ingress", "ingress")
+@change("grant", "deliver", "ingress", "ingress", "ingress", "ingress")
 def passed_on(dice: Dice, asked: Json, world: Json) -> None:
     """By another member, to a colleague or to anybody."""
     others = [
@@ -450,24 +454,49 @@ def rate(dice: Dice, asked: Json, world: Json) -> None:
         asked["rate"][name] = now_ms + room + dice.one((-1000, -1, 0, 1, 999, 1000, 1001, 5000))
 
 
-@change("accept", "ingress")
+@change("accept", "grant", "grant", "ingress")
 def released(dice: Dice, asked: Json, world: Json) -> None:
-    """By nobody, by anybody, by colleagues of any standing, or by the author."""
+    """By nobody, by anybody, by colleagues of any standing, or by who signed it."""
     header, names = asked["header"], [each["endpoint"] for each in world["directory"]]
     colleagues = [each for each in names if each.startswith(f"{header['origin']}/")]
-    asked["released"] = [
-        dice.one((header["endpoint"], *colleagues, *colleagues, dice.one(names), "pa.snm/none"))
-        for _ in range(dice.below(3))
-    ]
+    signers = (header["endpoint"], asked["given"]["by"] if asked["given"] else names[0])
+    some = (*signers, *colleagues, *colleagues, dice.one(names), "pa.snm/none")
+    asked["released"] = [dice.one(some) for _ in range(dice.below(3))]
 
 
-@change("accept")
+@change("accept", "grant")
 def released_by_no_releaser(dice: Dice, asked: Json, world: Json) -> None:
-    """By a colleague who is suspended, or has not the role."""
+    """By a colleague who is suspended, or has not the role; or by who signed it."""
+    header = asked["header"]
+    signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
+    mine = [each for each in world["directory"] if each["member"] == header["origin"]]
+    unfit = [each["endpoint"] for each in mine if not _may_release(each, header, signer)]
+    asked["released"] = [dice.one(unfit)] if unfit else []
+
+
+@change("accept", "accept", "accept", "ingress")
+def cancelling(dice: Dice, asked: Json, world: Json) -> None:
+    """Something, at the edge of what waits for nobody: its length, and to whom."""
+    header, feeds = asked["header"], (world["arrangement"] or _NOTHING)["feeds"]
+    if not any(each["name"] == header["feed"] and "can" in each["types"] for each in feeds):
+        return
+    header.update(type="can", verb="cancel", refs=[{"rel": "cancels"}])
+    header["attachments"] = [{"size": 1}] if dice.chance(10) else []
+    to = list(dict.fromkeys(header["to"]))
+    header["body"]["size"] = 16_384 + 2_560 * len(to) + dice.one((-1, 0, 1, -9000))
+    someone = dice.one(world["directory"])["endpoint"]
+    asked["holders"] = dice.one((None, to, [*to, someone], to[1:], [someone], []))
+
+
+@change("grant", "grant", "ingress")
+def to_a_new_audience(dice: Dice, asked: Json, world: Json) -> None:
+    """By a colleague of its author's, to one whom it was not released for; or nearly so."""
     header = asked["header"]
     mine = [each for each in world["directory"] if each["member"] == header["origin"]]
-    unfit = [each["endpoint"] for each in mine if not _may_release(each, header)]
-    asked["released"] = [dice.one(unfit)] if unfit else []
+    by = dice.one(mine)["endpoint"] if mine else header["endpoint"]
+    asked["given"] = {**_by(dice, asked, by, 10), "holds": dice.chance(30)}
+    left = [each for each in header["to"] if each != asked["recipient"]]
+    header["to"] = left or [header["endpoint"]]
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from exchange.errors import Refusal
 from exchange.model.identity import member_of
-from exchange.policy import book, choices, limits, rules
+from exchange.policy import book, choices, limits, releasing, rules
 
 Fault = Callable[[], AbstractContextManager[None]]
 FAULTS: dict[str, Fault] = {}
@@ -250,7 +250,7 @@ def released_by_its_author() -> Iterator[None]:
         header = msgspec.structs.replace(asked.header, endpoint="pa.snm/other")
         whole(asked._replace(header=header))
 
-    whole = rules._released
+    whole = releasing.of_bulletin
     with instead(rules.AT_LAST, whole, wrong):
         yield
 
@@ -273,7 +273,7 @@ def released_once_for_all() -> Iterator[None]:
         except Refusal:
             home(asked)
 
-    whole, home = rules._released, rules._released_at_home
+    whole, home = releasing.of_bulletin, releasing.from_abroad
     with instead(rules.AT_LAST, whole, wrong):
         yield
 
@@ -282,8 +282,8 @@ def released_once_for_all() -> Iterator[None]:
 def cancellations_carry_files_without_a_release() -> Iterator[None]:
     """What cancels goes out whatever it carries."""
 
-    def wrong(self: Any, header: Any) -> Any:
-        return header.verb != "cancel" and whole(self, header)
+    def wrong(self: Any, header: Any, holders: Any) -> Any:
+        return whole(self, msgspec.structs.replace(header, attachments=[]), holders)
 
     whole = book.Book.needs_release
     with patch.object(book.Book, "needs_release", wrong):
@@ -294,9 +294,82 @@ def cancellations_carry_files_without_a_release() -> Iterator[None]:
 def cancellations_wait_for_a_release() -> Iterator[None]:
     """What cancels must be released as the rest."""
 
-    def wrong(self: Any, header: Any) -> Any:
-        return whole(self, msgspec.structs.replace(header, verb="new"))
+    def wrong(self: Any, header: Any, holders: Any) -> Any:
+        return whole(self, msgspec.structs.replace(header, verb="new"), holders)
 
     whole = book.Book.needs_release
     with patch.object(book.Book, "needs_release", wrong):
+        yield
+
+
+@fault
+def cancellations_as_long_as_they_like() -> Iterator[None]:
+    """What cancels goes out without a release whatever it says."""
+    with patch.object(book, "PLAIN_BODY_BYTES", 1 << 20):
+        yield
+
+
+@fault
+def cancellations_to_anybody() -> Iterator[None]:
+    """What cancels goes out without a release to whom its author likes."""
+
+    def wrong(self: Any, header: Any, _: Any) -> Any:
+        return whole(self, header, None)
+
+    whole = book.Book.needs_release
+    with patch.object(book.Book, "needs_release", wrong):
+        yield
+
+
+@fault
+def grants_look_at_no_release() -> Iterator[None]:
+    """Whoever had one reader released gives it to others."""
+    with instead(rules.AT_LAST, releasing.of_grant):
+        yield
+
+
+def _audience(wrong: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Iterator[None]:
+    """To whom it is new is judged of another giving."""
+
+    def is_new(header: Any, given: Any, recipient: Any, view: Any) -> bool:
+        if given is None:
+            return False
+        return whole(header, *wrong(header, given, recipient), view)
+
+    whole = releasing.is_new_audience
+    with patch.object(releasing, "is_new_audience", is_new):
+        yield
+
+
+@fault
+def grants_to_holders_wait_for_a_release() -> Iterator[None]:
+    """Who lost a key must be released for once more."""
+    yield from _audience(lambda _, given, to: (given._replace(holds=False), to))
+
+
+@fault
+def passing_on_waits_for_a_release() -> Iterator[None]:
+    """What another member passes on needs a release of the originator's."""
+    yield from _audience(
+        lambda header, given, to: (given._replace(by=f"{header.origin}/x"), to)
+    )
+
+
+@fault
+def granters_release_their_own_grants() -> Iterator[None]:
+    """Who signs the grant may release it, if another wrote the bulletin."""
+
+    def wrong(asked: Any) -> None:
+        by = asked.released
+        if by is not None and asked.given is not None and asked.given.by in by:
+            asked = asked._replace(released=None) if may(asked) else asked
+        whole(asked)
+
+    def may(asked: Any) -> bool:
+        return asked.given.by != asked.header.endpoint and releasing._may(
+            asked.given.by, asked.header, asked.view
+        )
+
+    whole = releasing.of_grant
+    with instead(rules.AT_LAST, whole, wrong):
         yield

@@ -9,11 +9,14 @@ import pytest
 
 from exchange.errors import Code, Refusal
 from exchange.model.header import Blob, Marking
+from exchange.model.identity import SuiteId
 from exchange.model.objects import SealedDraft
-from exchange.model.view import View
+from exchange.model.view import Directory, View
 from exchange.policy import book, drafting, releasing, rules
+from exchange.seal.close import at_most
+from exchange.seal.suites import SUITES
 from tests import builders
-from tests.builders import DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, releaser
+from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, releaser
 
 WORLD = builders.world()
 RED = Marking("red", ["PAN", "USA"], [], originator_control=False)
@@ -46,21 +49,91 @@ def agreed(*marks: str) -> View:
 )
 def test_any_mark_that_is_agreed_asks_for_a_release(mark: str, header: dict[str, Any]) -> None:
     made, view = WORLD.header(**header), agreed("tlp:green", mark)
-    assert releasing.needs_release(made, view)
-    assert not releasing.needs_release(made, agreed("tlp:green"))
-    assert not releasing.needs_release(made, agreed())
+    assert releasing.needs_release(made, view, None)
+    assert not releasing.needs_release(made, agreed("tlp:green"), None)
+    assert not releasing.needs_release(made, agreed(), None)
 
 
-def test_what_cancels_never_waits_and_what_corrects_does() -> None:
-    view = agreed("feed:maritime")
-    assert not releasing.needs_release(WORLD.header(type="can", verb="cancel"), view)
-    assert releasing.needs_release(WORLD.header(type="cor", verb="correct"), view)
+MOST = book.PLAIN_BODY_BYTES + book.PLAIN_WRAP_BYTES
 
 
-def test_what_cancels_and_carries_a_file_waits_as_the_rest() -> None:
-    made = WORLD.header(type="can", verb="cancel", attachments=[Blob("A" * 43, 1)])
-    assert releasing.needs_release(made, agreed("feed:maritime"))
-    assert not releasing.needs_release(made, agreed("tlp:red"))
+@pytest.mark.parametrize(
+    ("change", "holders", "needs"),
+    [
+        ({}, None, False),
+        ({}, [WATCH, DESK], False),
+        ({"type": "cor", "verb": "correct"}, [WATCH], True),
+        ({"attachments": [Blob("A" * 43, 1)]}, None, True),
+        ({"body": Blob("A" * 43, MOST)}, None, False),
+        ({"body": Blob("A" * 43, MOST + 1)}, None, True),
+        ({"to": [WATCH, WATCH_DESK], "body": Blob("A" * 43, MOST + 1)}, None, False),
+        ({"to": [WATCH, WATCH_DESK]}, [WATCH], True),
+        ({}, [], True),
+    ],
+)
+def test_what_cancels_and_no_more_never_waits(
+    change: dict[str, Any], holders: list[str] | None, *, needs: bool
+) -> None:
+    usual: dict[str, Any] = {"type": "can", "verb": "cancel", "to": [WATCH]}
+    made = WORLD.header(**(usual | change))
+    assert releasing.needs_release(made, agreed("feed:maritime"), holders) == needs
+    assert not releasing.needs_release(made, agreed("tlp:red"), holders)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_short_cancellation_to_everybody_is_within_the_bound(suite: SuiteId) -> None:
+    """So its author's program knows before it is sealed that the node will let it in."""
+    w, text = builders.world(suite), b" " * 8192
+    one, two = (
+        w.closed(w.header(to=to), text).header.body.size for to in ([WATCH], [WATCH, COAST])
+    )
+    assert one < at_most(len(text), 1) < MOST
+    # So it is however many there are: each adds less than it may.
+    assert two - one < book.PLAIN_WRAP_BYTES
+    assert at_most(len(text) + 1, 1) > MOST
+
+
+def given(by: str = OPS, **changes: Any) -> rules.Given:
+    return rules.Given(by, NOW, **changes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "by", "is_let_in"),
+    [
+        ({"given": given()}, [], False),
+        ({"given": given()}, [DESK], True),
+        ({"given": given()}, [OPS], False),
+        ({"given": given()}, None, True),
+        # A colleague gives what another of the member wrote: not by a release of its own.
+        ({"given": given("pa.senan/turno")}, ["pa.senan/turno"], False),
+        ({"given": given("pa.senan/turno")}, [DESK], True),
+        ({"given": given(holds=True)}, [], True),
+        ({"given": given(), "recipient": WATCH}, [], True),
+        ({"given": given(COAST, consent=rules.Consent(NOW + 9))}, [], True),
+    ],
+)
+def test_grant_to_who_was_not_released_for_needs_a_release_of_its_own(
+    asked: dict[str, Any], by: list[str] | None, *, is_let_in: bool
+) -> None:
+    view, header = with_turno(agreed("feed:maritime")), WORLD.header()
+    asked = {"recipient": WATCH_DESK, "released": by, **asked}
+    if is_let_in:
+        rules.decide("grant", header, view, NOW, **asked)
+        return
+    with pytest.raises(Refusal) as refusal:
+        rules.decide("grant", header, view, NOW, **asked)
+    assert refusal.value.code == Code.RELEASE_REQUIRED
+    rules.decide("grant", header, with_turno(agreed("tlp:red")), NOW, **asked)
+
+
+def with_turno(view: View) -> View:
+    """Author and one more desk of its member write and release."""
+    roles, mine = ["poster", "reader", "releaser"], {**view.endpoints.members["pa.senan"]}
+    for name in (OPS, "pa.senan/turno"):
+        each = msgspec.structs.replace(mine[OPS].endpoint, id=name, roles=roles)
+        mine[name] = mine[OPS]._replace(endpoint=each)
+    members = {**view.endpoints.members, "pa.senan": mine}
+    return msgspec.structs.replace(view, endpoints=Directory(members))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +151,7 @@ def test_one_release_by_one_who_may_is_enough(by: list[str], *, is_let_in: bool)
     view, header = agreed("feed:maritime"), WORLD.header()
     if is_let_in:
         rules.decide("accept", header, view, NOW, released=by)
-        assert releasing.must_be_released(header, view, by) == DESK
+        assert releasing.must_be_released(header, OPS, view, by) == DESK
         return
     with pytest.raises(Refusal) as refusal:
         rules.decide("accept", header, view, NOW, released=by)

@@ -89,7 +89,8 @@ def _arrangement(dice: Dice, directory: list[Json]) -> Json:
             for name in names
         }
     if dice.chance(70):
-        agreed["sizes"] = {"body": 5000, "attachment": 9000, "attachments": 12_000}
+        body = dice.one((5000, 30_000))
+        agreed["sizes"] = {"body": body, "attachment": 9000, "attachments": 12_000}
     return agreed
 
 

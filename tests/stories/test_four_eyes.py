@@ -122,10 +122,11 @@ def test_it_waits_is_shown_is_released_and_goes_out_as_it_was_shown(case):
         page = case.at(RELEASER, "--lang", lang, "release", "show", draft).out
         assert all(word in page for word in words), page
         assert lang == "en" or "EJERCICIO uno" in page
-        # It can be granted later, and nobody is asked again: so that is not denied.
+        # It can be granted later, by a release of its own, or passed on by who holds it: so
+        # neither is denied.
         assert "nobody else" not in page
         assert "nadie más" not in page
-        told = "no release is asked" if lang == "en" else "no se pide autorización"
+        told = "another release is asked" if lang == "en" else "se pide otra autorización"
         assert told in " ".join(page.split())
     approved = case.at(
         RELEASER, "release", "approve", draft, "--yes", "--json", "--officer", "guardia-2"
@@ -197,6 +198,40 @@ def test_what_is_declined_goes_back_with_its_reason_and_goes_nowhere(case):
         assert word in table
         assert "falta la fuente" in table
     assert not in_inbox(case, told["id"])
+
+
+def test_one_more_reader_of_what_was_released_is_released_anew(case):
+    told = ask(case, "cinco")
+    assert case.at(RELEASER, "release", "approve", told["draft"], "--yes").code == 0
+    assert listed(case, AUTHOR, told["draft"])["state"] == "posted"
+    give = ("grant", told["id"], "us.jiatfs/desk", "--yes", "--json")
+    waits = case.at(AUTHOR, *give, "--officer", "guardia-1")
+    assert (waits.code, waits.json["awaits_release"]) == (7, True)
+    draft = waits.json["draft"]
+    # Said again, it is asked once.
+    assert case.at(AUTHOR, *give).json["draft"] == draft
+    for context in (AUTHOR, RELEASER):
+        row = listed(case, context, draft)
+        assert (row["state"], row["gives"], row["tlp"]) == ("waiting", "us.jiatfs/desk", "red")
+    shown = case.at(RELEASER, "release", "show", draft, "--json").json
+    assert (shown["header"]["id"], shown["gives"]) == (told["id"], "us.jiatfs/desk")
+    assert [each["endpoint"] for each in shown["readers"]] == ["us.jiatfs/desk"]
+    for lang, words in (
+        ("es", ("Salió ya, para: pa.senan/ops", "uno más", "us.jiatfs/desk")),
+        ("en", ("It is out already, for: pa.senan/ops", "one more", "us.jiatfs/desk")),
+    ):
+        page = case.at(RELEASER, "--lang", lang, "release", "show", draft).out
+        assert all(word in " ".join(page.split()) for word in words), page
+    rows = case.at(RELEASER, "inbox", "--json").json["items"]
+    assert all(row["id"] != told["id"] or row["type"] != "voi" for row in rows)
+    approve = ("release", "approve", draft, "--yes", "--json")
+    same = case.at(RELEASER, *approve, "--officer", "Guardia-1")
+    assert (same.code, same.json["error"]["code"]) == (1, "own-release")
+    assert case.at(RELEASER, *approve, "--officer", "guardia-2").json["state"] == "released"
+    assert case.at(RELEASER, "read", told["id"], "--json").code == 1
+    said = case.at(AUTHOR, "--lang", "es", "release", "list").out
+    assert f"us.jiatfs/desk puede leer {told['id']}" in said
+    assert case.at(RELEASER, "read", told["id"], "--json").code == 0
 
 
 def test_while_the_node_is_away_everything_waits_and_nothing_is_said_twice(case):

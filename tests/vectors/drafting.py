@@ -56,6 +56,12 @@ def _released_by(officer: str) -> Make:
     return lambda world, sent: world.release(sent, officer=officer)
 
 
+def _named(world: World) -> tuple[bytes, ...]:
+    """It is agreed, too, that whoever has to do with a release is named."""
+    agreed = world.rearranged(four_eyes=["tlp:red"], officers=["released"])
+    return (agreed, documents(world)[1])
+
+
 def _posted(world: World) -> Posted:
     sent = world.envelope(**RED)
     before = (world.arrival(world.release(sent)), world.arrival(sent))
@@ -185,6 +191,20 @@ REFUSE = [
     Case("release-by-the-same-officer", "by the person who asked, at another desk",
          Code.OWN_RELEASE, "/officer",
          of_one(_released_by(LABEL), asking(officer=LABEL))),
+    Case("release-by-the-same-officer-otherwise-spelled", "by the same, in capital letters",
+         Code.OWN_RELEASE, "/officer",
+         of_one(_released_by(LABEL.upper()), asking(officer=LABEL))),
+    Case("release-by-one-endpoint-twice", "by one that released it before",
+         Code.ALREADY_RELEASED, "/of",
+         of_one(_released_by("exercise-2"), asking(), _released_by("exercise-1"))),
+    Case("draft-without-an-officer", "where one is to be named", Code.OFFICER_REQUIRED,
+         "/officer", of_one(asking(), documents=_named)),
+    Case("release-without-an-officer", "where one is to be named", Code.OFFICER_REQUIRED,
+         "/officer",
+         of_one(lambda w, s: w.release(s, officer=None), documents=_named)),
+    Case("draft-declined-without-an-officer", "where one is to be named",
+         Code.OFFICER_REQUIRED, "/officer",
+         of_one(declined, asking(officer=LABEL), documents=_named)),
 ]  # fmt: skip
 ACCEPT = [
     Case("draft", "an author asks for a release", None, "", of_one(asking(officer=LABEL))),
@@ -199,6 +219,8 @@ ACCEPT = [
          of_one(withdrawn, asking(), lambda w, s: w.release(s))),
     Case("release-by-another-officer", "by another person than asked", None, "",
          of_one(_released_by("exercise-releaser"), asking(officer=LABEL))),
+    Case("draft-withdrawn-without-an-officer", "taken back, by nobody that is named", None, "",
+         of_one(withdrawn, asking(officer=LABEL), documents=_named)),
     Case("release-without-officers", "neither who asked nor who released is named", None, "",
          of_one(lambda w, s: w.release(s, officer=None), asking())),
 ]  # fmt: skip

@@ -1,0 +1,94 @@
+"""Settle a grant: what it gives, what its new reader is told of, and who released it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.broker import bearing, chasing, citing, holding, keys, releasing
+from exchange.broker.lookups import own
+from exchange.broker.pressing import Pressing
+from exchange.broker.pressing import of as pressing_of
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model.header import MAX_RECIPIENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.broker.chasing import Chased
+    from exchange.broker.due import Due
+    from exchange.broker.holding import Find, Target
+    from exchange.broker.intake import Conferred
+    from exchange.broker.settle import Ledger
+
+
+class Conferral(NamedTuple):
+    """What is recorded of a grant: see ``settle.Record``."""
+
+    facts: entries.Granted
+    keys: tuple[bytes, ...]
+    pressing: Pressing | None
+    chased: Chased | None
+    due: tuple[Due, ...]
+
+
+def confer(ledger: Ledger, decision: Conferred, max_owed: int, find: Find) -> Conferral:
+    """Give a grant its place.
+
+    Args:
+        ledger: of the group.
+        decision: whose signature holds.
+        max_owed: how many one entry may be owed to.
+        find: returns the entry that a key leads to.
+
+    Raises:
+        Refusal: it may not be given, or not yet: ``release-required``, ``draft-over``; or
+            ``oversized``: what bears on its bulletin could be told to no more.
+    """
+    grant, named = decision.grant, decision.grant.of.header_digest
+    kid, now = decision.seen.wraps[0], ledger.taken_ms // 1000
+    target, consent = holding.granted(grant, kid, ledger.in_force, now, find)
+    citing.must_stay_within(target.header, [grant.to], now, find, "/to")
+    released = releasing.let_grant_in(ledger, decision, target, find)
+    number = holding.next_number(named, find)
+    stands = bearing.standing(target.header, named, find)
+    # What cancels it or what bears on it, to as many recipients of its own, must still fit
+    # into one entry.
+    told = bearing.widest(target, stands, find) + 1
+    limit = max_owed - MAX_RECIPIENTS
+    if number >= holding.MAX_GRANTS or told > limit or not stands.is_whole:
+        raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=told)
+    facts = entries.Granted(
+        digest=decision.digest,
+        of=target.index,
+        wrap=decision.seen.blob,
+        kid=kid,
+        # To the granter nothing is owed: it has its receipt.
+        owed=ledger.owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
+        corrected_by=_all(stands.corrections),
+        superseded_by=_all(stands.updates),
+        consent=msgspec.UNSET if consent is None else consent,
+        released=msgspec.UNSET if released is None else released,
+        **ledger.common(),
+    )
+    given = (keys.granted_to(named, grant.to), keys.granted_with(named, grant.to, kid))
+    # Again, after a lost key or a withdrawal: what it is to see to, it was told of then.
+    is_again = grant.to in target.header.to or find(given[0]) is not None
+    names = (
+        *own(decision, decision.digest),
+        *(key for key in given if find(key) is None),
+        keys.nth_grant(named, number),
+    )
+    return Conferral(
+        facts,
+        names,
+        None if is_again else pressing_of(target.header, [grant.to]),
+        None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
+        () if released is None else releasing.ended(ledger, releasing.of_grant(decision), find),
+    )
+
+
+def _all(targets: Sequence[Target]) -> list[int] | msgspec.UnsetType:
+    return [each.index for each in targets] or msgspec.UNSET
