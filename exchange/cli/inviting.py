@@ -122,9 +122,9 @@ def _must_be_as_wished(given: Given, link: Link, wished: dict[str, Any]) -> None
     for option, wish in wished.items():
         if wish is not None and wish != found[option]:
             raise Unusable(
-                f"hay ya una invitación abierta de {made.invited}, con {option} {found[option]},"
-                f" hasta {zulu(made.until)}. Retírela antes, con --withdraw; o muestre su enlace"
-                f" con {option} {found[option]}.",
+                f"hay ya una invitación abierta de {made.invited}, con {option}"
+                f" {found[option]}, hasta {zulu(made.until)}. Retírela antes, con --withdraw;"
+                f" o muestre su enlace con {option} {found[option]}.",
                 f"an invitation of {made.invited} is open already, with {option}"
                 f" {found[option]}, until {zulu(made.until)}. End it first, with --withdraw; or"
                 f" show its link with {option} {found[option]}.",

@@ -18,7 +18,8 @@ from exchange.seal import invitation, jws
 from exchange.seal.software import SoftwareSigner, new_signing
 from tests.crash.exercise import OPERATOR, Exercise, new_id
 
-NEW, SUITE = "pa.exercise/new", "xb1-h"
+NEW = "pa.exercise/new"
+SUITE: SuiteId = "xb1-h"
 SECRET = b"exercise" * 4
 _HOUR_S = 3600
 
