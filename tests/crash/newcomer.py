@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,9 @@ from exchange.model.trust import EndpointKey
 from exchange.seal import invitation, jws
 from exchange.seal.software import SoftwareSigner, new_signing
 from tests.crash.exercise import OPERATOR, Exercise, new_id
+
+if TYPE_CHECKING:
+    from exchange.model.identity import SuiteId
 
 NEW = "pa.exercise/new"
 SUITE: SuiteId = "xb1-h"
