@@ -14,7 +14,12 @@ TEXT = b"EXERCISE: what is to be released, or why not"
 
 
 def drafted(
-    world: World, of: Envelope, by: str = OPS, step: DraftStep = "asked", **changes: Any
+    world: World,
+    of: Envelope,
+    by: str = OPS,
+    step: DraftStep = "asked",
+    text: bytes = TEXT,
+    **changes: Any,
 ) -> Envelope:
     """A sealed draft of an envelope: asked of the desk, or declined to the author."""
     usual = SealedDraft(
@@ -36,7 +41,7 @@ def drafted(
     if step == "withdrawn":
         return Envelope(world.sign(draft, DRAFT_TYP, by), b"")
     keys = [world.key(each, draft.suite) for each in draft.to]
-    return close_draft(TEXT, draft, keys, world.signers[by], Randomness(draft.id))
+    return close_draft(text, draft, keys, world.signers[by], Randomness(draft.id))
 
 
 def declined(world: World, of: Envelope, **changes: Any) -> Envelope:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
 from exchange.model import objects
+from exchange.policy import limits
 from exchange.policy import sealed as came
 from exchange.policy.ageing import must_be_past
 from exchange.policy.attesting import must_name_officer
+from exchange.policy.book import book
 from exchange.policy.drafting import may_submit
 from exchange.seal import body, jws
 from exchange.seal.suites import SUITES
@@ -45,7 +47,7 @@ def read(signed: jws.Signed, raw: bytes) -> Drafted:
     draft = objects.decode_draft(signed.payload)
     if bool(raw) != (draft.body is not None):
         raise Refusal(Code.BAD_FRAMING if raw else Code.MISSING_BLOB, "/body")
-    return Drafted(draft, body.look(raw, draft.suite) if raw else None)
+    return Drafted(draft, body.look(raw, draft.suite, body.MAX_DRAFT_BYTES) if raw else None)
 
 
 def recorded(signed: jws.Signed, facts: DraftedFacts) -> Drafted:
@@ -73,6 +75,7 @@ def judge(signed: jws.Signed, drafted: Drafted, caller: str, view: View, now: in
         raise Refusal(Code.NOT_YOURS, "/endpoint", name=said.endpoint)
     jws.verify_by(signed, standing, now)
     view.must_hold(standing.member.nation, now, "/endpoint")
+    limits.must_fit_draft(said, book(view).sizes)
     if said.body is not None and seen is not None:
         if seen.blob.size != said.body.size:
             raise Refusal(Code.SIZE_MISMATCH, "/body/size", expected=said.body.size)

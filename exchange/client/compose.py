@@ -12,7 +12,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin import Indicator
-from exchange.model.header import MAX_RECIPIENTS, Blob, Declaration, Header, TrustPoint
+from exchange.model.header import Blob, Declaration, Header, TrustPoint
 from exchange.policy import choices, releasing, retention, rules
 from exchange.seal.close import UNSEALED, Closed, at_most, close_with_key
 from exchange.seal.suites import SUITES
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _NO_COMMIT = "A" * 43
 # Of these the feed's subscribers get nothing: only who is named.
 _NARROW = ("con", "dcf")
+# That many are asked for a release: with them the draft of the longest text fits into a body.
+_MAX_RELEASERS = 24
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -205,7 +207,7 @@ def who_may_release(header: Header, author: str, view: View, now: int) -> list[R
     if not found:
         told = {"name": unfit} if unfit else {}
         raise Refusal(Code.NO_RELEASER, "/post", **told)
-    return found[:MAX_RECIPIENTS]
+    return found[:_MAX_RELEASERS]
 
 
 def _status(header: Header, view: View) -> Iterator[Indicator]:

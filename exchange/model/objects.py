@@ -143,6 +143,32 @@ class SealedDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     officer: Officer | None
 
 
+class _Outer(msgspec.Struct):
+    payload: str
+
+
+class _Asking(msgspec.Struct):
+    step: Literal["asked"]
+    of: Digest
+    body: Blob
+
+
+_OUTER = msgspec.json.Decoder(_Outer)
+_ASKING = msgspec.json.Decoder(_Asking)
+
+
+def is_asking(raw: bytes) -> bool:
+    """Tell whether a signed object claims to be a draft that asks for a release.
+
+    A glance, before anything is checked: what ``decode_draft`` takes says the same.
+    """
+    try:
+        _ASKING.decode(codec.unb64(_OUTER.decode(raw).payload))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refusal):
+        return False
+    return True
+
+
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The originator to its node: this bulletin still holds, and is still needed."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.model import header as headers
+from exchange.model import objects
 from exchange.policy import limits
 from exchange.policy.limits import Rate, Spent
 
@@ -45,18 +46,19 @@ class Budgets:
         self._attempts[asked] = after.endpoint
 
     def take(self, raw: bytes, caller: Standing, view: View, now_ms: int) -> None:
-        """Take what is posted off the budgets of its caller; only bulletins cost anything.
+        """Take what is posted off the budgets of its caller: bulletins, and drafts of them.
 
         It goes by what the bulletin says of itself, verified or not: that is the caller's own.
+        A draft that asks for a release says nothing of urgency, as that is sealed.
 
         Raises:
             Refusal: ``too-many``, saying when to come again. It is not recorded: a record of
                 each would be what budgets protect from.
         """
         said = headers.urgency(raw)
-        if said is None or view.arrangement is None:
+        if view.arrangement is None or (said is None and not objects.is_asking(raw)):
             return
-        urgent = limits.is_urgent(*said)
+        urgent = said is not None and limits.is_urgent(*said)
         mine, ours = (urgent, caller.endpoint.id), (urgent, caller.member.member)
         spent = Spent(self._spent.get(mine, 0), self._spent.get(ours, 0))
         budgets = limits.budgets_of(view.arrangement, urgent=urgent)

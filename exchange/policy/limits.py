@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from exchange.errors import Code, Refusal
 from exchange.model.trust import Budget, Budgets, Sizes
 
 if TYPE_CHECKING:
-    from exchange.model.header import Precedence, Verb
+    from collections.abc import Sequence
+
+    from exchange.model.header import Blob, Precedence, Verb
+    from exchange.model.objects import SealedDraft
     from exchange.model.trust import Arrangement
 
 # Of an arrangement that names none: far above what people write, and what a program that ran
@@ -33,6 +38,40 @@ AGAIN: Final = Budget(burst=30, every_ms=10_000)
 DEFAULT_SIZES: Final = Sizes(
     body=512 * 1024, attachment=129 * 1024 * 1024, attachments=16 * 129 * 1024 * 1024
 )
+
+
+# Of a sealed draft: what stands before the bulletin's text and pads it, and its wrapped keys.
+_DRAFT_ROOM_BYTES: Final = 192 * 1024
+
+
+def must_fit(body: int, attachments: Sequence[Blob], most: Sizes) -> None:
+    """Hold a sealed body of so many bytes, and what is attached, to their sizes.
+
+    Raises:
+        Refusal: ``oversized``, naming the first that is.
+    """
+    if body > most.body:
+        raise Refusal(Code.OVERSIZED, "/body/size", limit=most.body, found=body)
+    total = 0
+    for place, blob in enumerate(attachments):
+        if blob.size > most.attachment:
+            at = f"/attachments/{place}/size"
+            raise Refusal(Code.OVERSIZED, at, limit=most.attachment, found=blob.size)
+        total += blob.size
+    if total > most.attachments:
+        raise Refusal(Code.OVERSIZED, "/attachments", limit=most.attachments, found=total)
+
+
+def must_fit_draft(draft: SealedDraft, most: Sizes) -> None:
+    """Hold a sealed draft to the sizes of its bulletin, with room for what is shown with it.
+
+    Its padding may double what the bulletin's does.
+
+    Raises:
+        Refusal: ``oversized``.
+    """
+    room = msgspec.structs.replace(most, body=2 * most.body + _DRAFT_ROOM_BYTES)
+    must_fit(draft.body.size if draft.body else 0, draft.attachments, room)
 
 
 class Spent(NamedTuple):

@@ -340,18 +340,8 @@ def _trust_point(asked: Asked) -> None:
 
 
 def _sizes(asked: Asked) -> None:
-    header, most = asked.header, asked.book.sizes
-    if header.body.size > most.body:
-        found = header.body.size
-        raise Refusal(Code.OVERSIZED, "/body/size", limit=most.body, found=found)
-    total = 0
-    for place, blob in enumerate(header.attachments):
-        if blob.size > most.attachment:
-            at = f"/attachments/{place}/size"
-            raise Refusal(Code.OVERSIZED, at, limit=most.attachment, found=blob.size)
-        total += blob.size
-    if total > most.attachments:
-        raise Refusal(Code.OVERSIZED, "/attachments", limit=most.attachments, found=total)
+    header = asked.header
+    limits.must_fit(header.body.size, header.attachments, asked.book.sizes)
 
 
 def _protected(asked: Asked) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 512 * 1024
 MAX_PLAINTEXT_BYTES = 256 * 1024
 SALT_BYTES = 32
+# Of a sealed draft: the longest text, and before it a grant, a header and a salt.
+MAX_DRAFT_BYTES = MAX_PLAINTEXT_BYTES + 68 * 1024
 KID_BYTES = 32
 # A content key of 32 bytes and the tag of its AES-GCM.
 WRAPPED_BYTES = 48
@@ -96,8 +98,13 @@ def commitment(salt: bytes, padded: bytes, suite: SuiteId) -> str:
     return codec.b64(SUITES[suite].hash(b"xb1-commit\x00" + salt + padded).digest())
 
 
-def parse(raw: bytes, suite: SuiteId) -> Jwe:
+def parse(raw: bytes, suite: SuiteId, most: int = MAX_PLAINTEXT_BYTES + SALT_BYTES) -> Jwe:
     """Read a sealed body strictly, checking every length that the suite fixes.
+
+    Args:
+        raw: the bytes as received.
+        suite: of who sealed it.
+        most: how many bytes it may hold.
 
     Raises:
         Refusal: what is wrong and where, below ``/body``.
@@ -118,8 +125,8 @@ def parse(raw: bytes, suite: SuiteId) -> Jwe:
     _sized(jwe.tag, 16, "/body/tag", is_plain)
     codec.b64_size(jwe.aad, "/body/aad", is_of_alphabet=is_plain)
     size = codec.b64_size(jwe.ciphertext, "/body/ciphertext", is_of_alphabet=is_plain)
-    if size > MAX_PLAINTEXT_BYTES + SALT_BYTES:
-        raise Refusal(Code.OVERSIZED, "/body/ciphertext", limit=MAX_PLAINTEXT_BYTES)
+    if size > most:
+        raise Refusal(Code.OVERSIZED, "/body/ciphertext", limit=most)
     for place, wrap in enumerate(jwe.recipients):
         _wrap(wrap, SUITES[suite], f"/body/recipients/{place}", is_plain)
     return jwe
@@ -184,13 +191,13 @@ def look_at_wrap(raw: bytes) -> Wrapped:
     return Wrapped(Seen(Blob(digest(raw), len(raw)), [header.kid]), header.alg)
 
 
-def look(raw: bytes, suite: SuiteId) -> Seen:
-    """Tell what can be told of a body without a key.
+def look(raw: bytes, suite: SuiteId, most: int = MAX_PLAINTEXT_BYTES + SALT_BYTES) -> Seen:
+    """Tell what can be told of a body without a key; see ``parse``.
 
     Raises:
         Refusal: the body is not one of this suite, or wraps to one key twice.
     """
-    kids = [wrap.header.kid for wrap in parse(raw, suite).recipients]
+    kids = [wrap.header.kid for wrap in parse(raw, suite, most).recipients]
     if len(set(kids)) != len(kids):
         raise Refusal(Code.WRAPS_MISMATCH, "/body/recipients")
     return Seen(Blob(digest(raw), len(raw)), sorted(kids))

@@ -61,6 +61,13 @@ def _bucket(text_bytes: int) -> int:
     return bucket
 
 
+def _pad_draft(text: bytes) -> bytes:
+    """Pad as ``pad``; what is longer, for all that stands before its text, to the most."""
+    if not body.MAX_PLAINTEXT_BYTES < len(text) <= body.MAX_DRAFT_BYTES:
+        return pad(text)
+    return text.ljust(body.MAX_DRAFT_BYTES, b" ")
+
+
 def at_most(text_bytes: int, recipients: int) -> int:
     """Return how many bytes a sealed body has at most, of a text and so many recipients."""
     encrypted = -(-4 * (body.SALT_BYTES + _bucket(text_bytes)) // 3)
@@ -144,7 +151,7 @@ def close_draft(
     Raises:
         Refusal: ``oversized``: the text is too long.
     """
-    padded, key = pad(text), randomness(_KEY_BYTES)
+    padded, key = _pad_draft(text), randomness(_KEY_BYTES)
     bound_to = (body.draft_context(draft), draft.suite)
     sealed = _encrypt(padded, key, recipients, bound_to, randomness(12))
     draft = msgspec.structs.replace(draft, body=Blob(digest(sealed), len(sealed)))

@@ -183,7 +183,8 @@ def open_draft(draft: SealedDraft, raw: bytes, openers: Sequence[Unwrapper]) -> 
         raise Refusal(Code.SIZE_MISMATCH, "/body/size")
     if digest(raw) != draft.body.digest:
         raise Refusal(Code.DIGEST_MISMATCH, "/body/digest")
-    jwe, ctx = body.parse(raw, draft.suite), body.draft_context(draft)
+    jwe = body.parse(raw, draft.suite, body.MAX_DRAFT_BYTES)
+    ctx = body.draft_context(draft)
     if codec.unb64(jwe.aad) != ctx:
         raise Refusal(Code.CONTEXT_MISMATCH, "/body/aad")
     key = content_key(jwe.recipients, body.wrap_info(ctx, draft.suite), openers)

@@ -8,8 +8,10 @@ import pytest
 from exchange.model import header as headers
 from exchange.model.trust import Budget, Budgets
 from tests.api.serving import serving
-from tests.builders import DESK, MINSA, NOW_MS, OPS, refers, world
+from tests.builders import DESK, MINSA, NOW_MS, OPS, refers, releaser, world
+from tests.drafted import drafted, withdrawn
 from tests.node.running import Clock, post
+from tests.vectors.releasing import RED
 
 # Two at once, then one every ten seconds; of the member three, then one every two.
 TIGHT = Budgets(Budget(2, 10_000), Budget(3, 2_000), Budget(1, 5_000), Budget(9, 1))
@@ -104,3 +106,17 @@ def test_urgency_is_what_the_header_says():
     for precedence in ("flash", "routine"):
         raw = world().envelope(precedence=precedence).header
         assert headers.urgency(raw) == (precedence, "new")
+
+
+async def test_draft_that_asks_for_a_release_costs_as_a_bulletin_and_its_answers_nothing():
+    w = world()
+    async with serving() as door:
+        agreed = w.rearranged(budgets=TIGHT, four_eyes=["tlp:red"])
+        assert (await post(door.node, agreed, MINSA)).refusal is None
+        assert (await post(door.node, w.amended(DESK, releaser), MINSA)).refusal is None
+        first, second, third = (w.envelope(**RED) for _ in range(3))
+        for each in (first, second):
+            assert (await door.post(drafted(w, each).framed())).status == 201
+        assert (await door.post(drafted(w, third).framed())).code == "too-many"
+        assert (await door.post(w.envelope(precedence="flash").framed())).status == 201
+        assert (await door.post(withdrawn(w, first).framed())).status == 201

@@ -14,7 +14,9 @@ from exchange.broker.settle import Found, Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.identity import digest
+from exchange.model.trust import Sizes
 from exchange.model.view import Directory, View
+from exchange.seal.body import MAX_DRAFT_BYTES, MAX_PLAINTEXT_BYTES, look
 from exchange.seal.close import Envelope
 from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, Book, decoded, releaser, world
 from tests.drafted import declined, drafted, withdrawn
@@ -140,6 +142,30 @@ def test_withdrawal_is_told_to_the_releasers(book: Kept, sent: Envelope) -> None
     post(book, drafted(world(), sent))
     post(book, withdrawn(world(), sent))
     assert owed(book) == [DESK]
+
+
+def test_draft_has_room_for_the_longest_text_and_what_stands_before_it(
+    book: Kept, sent: Envelope
+) -> None:
+    longest = MAX_PLAINTEXT_BYTES + 64 * 1024
+    post(book, drafted(world(), sent, text=b"x" * longest))
+    with pytest.raises(Refusal) as refusal:
+        drafted(world(), sent, text=b"x" * (MAX_DRAFT_BYTES + 1))
+    assert refusal.value.code == Code.OVERSIZED
+    with pytest.raises(Refusal) as refusal:
+        look(drafted(world(), sent, text=b"x" * longest).body, "xb1-h")
+    assert (refusal.value.code, refusal.value.at) == (Code.OVERSIZED, "/body/ciphertext")
+
+
+def test_draft_is_held_to_the_size_of_its_bulletin(sent: Envelope) -> None:
+    w = world()
+    tight = w.rearranged(four_eyes=["tlp:red"], sizes=Sizes(20_000, 1, 1))
+    book = Kept(w.later(tight, documents(w)[1]))
+    draft = drafted(w, sent, text=b"x" * 200_000)
+    (settled,) = book.post(w.arrival(draft))
+    assert isinstance(settled, Rejected)
+    assert (settled.refusal.code, settled.refusal.at) == (Code.OVERSIZED, "/body/size")
+    post(book, drafted(w, sent, text=b"x" * 100_000))
 
 
 # -- what goes, and when -------------------------------------------------------------------

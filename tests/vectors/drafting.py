@@ -11,6 +11,7 @@ import msgspec
 from exchange.errors import Code
 from exchange.model.header import Blob
 from exchange.model.objects import DRAFT_TYP
+from exchange.model.trust import Sizes
 from exchange.seal.close import Envelope
 from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, World, releaser
 from tests.consented import controlled
@@ -54,6 +55,12 @@ def altered(change: Callable[[Any], Any]) -> Make:
 
 def _released_by(officer: str) -> Make:
     return lambda world, sent: world.release(sent, officer=officer)
+
+
+def _bounded(world: World) -> tuple[bytes, ...]:
+    """It is agreed, too, that an attachment has 999 bytes at most."""
+    agreed = world.rearranged(four_eyes=["tlp:red"], sizes=Sizes(524_288, 999, 1200))
+    return (agreed, documents(world)[1])
 
 
 def _named(world: World) -> tuple[bytes, ...]:
@@ -148,6 +155,13 @@ REFUSE = [
          of_one(lambda w, s: declined(w, s, attachments=[_OTHER]), asking())),
     Case("draft-without-its-attachment", "it names a file that nobody uploaded",
          Code.MISSING_BLOB, "/attachments/0", of_one(asking(attachments=[_OTHER]))),
+    Case("draft-with-an-attachment-too-large", "it names a file larger than was agreed",
+         Code.OVERSIZED, "/attachments/0/size",
+         of_one(asking(attachments=[Blob("A" * 43, 1000)]), documents=_bounded)),
+    Case("draft-with-attachments-too-large", "its files are larger together than was agreed",
+         Code.OVERSIZED, "/attachments",
+         of_one(asking(attachments=[Blob("A" * 43, 600), Blob("B" * 43, 601)]),
+                documents=_bounded)),
     Case("draft-with-what-is-controlled", "it names the attachment of what is under another's "
          "control, to a releaser who does not hold that", Code.ORIGINATOR_CONTROL,
          "/attachments/0", _with_what_is_controlled(is_granted=False)),
