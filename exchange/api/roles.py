@@ -20,6 +20,8 @@ ANY: Final[frozenset[Role]] = frozenset(get_args(Role))
 _POSTER: Final[frozenset[Role]] = frozenset({"poster"})
 # Who is to release something must be able to look at it.
 _READERS: Final[frozenset[Role]] = frozenset({"reader", "releaser"})
+# And whoever asked for that, at why it was declined.
+_TOLD: Final[frozenset[Role]] = frozenset({"poster", "reader", "releaser"})
 
 ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("POST", "/v1/objects"): ANY,
@@ -27,7 +29,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/v1/inbox"): ANY,
     ("GET", "/v1/events"): ANY,
     ("GET", "/v1/trust"): ANY,
-    ("GET", "/v1/blobs/{digest}"): _READERS,
+    ("GET", "/v1/blobs/{digest}"): _TOLD,
     ("GET", "/v1/uploads/{digest}"): _POSTER,
     ("PATCH", "/v1/uploads/{digest}"): _POSTER,
     ("DELETE", "/v1/uploads/{digest}"): _POSTER,

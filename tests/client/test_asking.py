@@ -167,6 +167,21 @@ async def test_decline_reaches_the_author_with_its_reason_and_nobody_reads_it_on
         assert refusal.value.code == Code.DRAFT_OVER
 
 
+async def test_author_that_only_posts_is_told_why_it_was_declined(tmp_path):
+    async with guarded(tmp_path) as door:
+        w = world().after(
+            world().rearranged(four_eyes=["tlp:red"]), world().amended(DESK, releaser)
+        )
+        only = w.amended(OPS, lambda each: msgspec.structs.replace(each, roles=["poster"]))
+        assert (await post(door.node, only, MINSA)).refusal is None
+        await asked(door, tmp_path)
+        async with line(door, tmp_path, DESK) as desk:
+            await desk.releasing.decline(await to_release(desk), "EXERCISE: not this port")
+        await taken_up(door, tmp_path)
+        (found,) = await queue(door, tmp_path)
+        assert (found.state, found.reason) == ("declined", "EXERCISE: not this port")
+
+
 async def test_what_is_declined_after_its_release_goes_nowhere_and_everybody_says_so(tmp_path):
     async with guarded(tmp_path) as door:
         await asked(door, tmp_path)
