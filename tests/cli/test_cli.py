@@ -83,6 +83,9 @@ def test_post_shows_who_will_read_before_it_sends(exercise, lang, expected):
         ran.out.rindex("node pa" if lang == "en" else "nodo pa"),
     )
     assert table < ran.out.rindex("us.jiatfs/watch") < receipt
+    # It may be granted to others later: nobody is to be told that it goes to these alone.
+    assert "nobody else" not in ran.out
+    assert "nadie más" not in ran.out
 
 
 def test_post_reads_from_standard_input(exercise):
