@@ -187,7 +187,9 @@ def _shown(row: dict[str, Any], session: Session) -> dict[str, Any]:
     if row["gives"]:
         what.append(("para" if lang == "es" else "to") + f" {row['gives']}")
     who = " ".join(filter(None, (row["by"], f"({row['officer']})" if row["officer"] else "")))
-    why = (row["why"] or row.get("locked") or {}).get(lang, {}).get("what", "")
+    # Once released it is the author's to post, and its draft goes then: nothing to wonder at.
+    locked = row.get("locked") if row["state"] == "waiting" else None
+    why = (row["why"] or locked or {}).get(lang, {}).get("what", "")
     said = ": ".join(filter(None, (who, row["reason"] or why)))
     return {
         **row,
@@ -306,7 +308,7 @@ def _review(session: Session, agency: Agency, made: _Found) -> None:
     click.echo()
     unknown = made.found.not_understood if made.found else []
     click.echo(render.page(made.bulletin, lang, codes, unknown=unknown, now=world.now()))
-    count, attached = len(made.header.to), len(made.header.attachments)
+    count, before = len(made.header.to), ", ".join(made.header.to)
     if made.gives is None:
         session.say(
             f"\nPodrán leerlo exactamente {count} cuando salga:",
@@ -314,10 +316,9 @@ def _review(session: Session, agency: Agency, made: _Found) -> None:
         )
     else:
         session.say(
-            f"\nSalió ya, para: {', '.join(made.header.to)}. Se pide darlo a uno más, con sus"
-            f" {attached} anexos:",
-            f"\nIt is out already, for: {', '.join(made.header.to)}. It is asked to give it to"
-            f" one more, with its {attached} attachments:",
+            f"\nSalió ya, para: {before}. Se pide darlo, con todos sus anexos, a uno más:",
+            f"\nIt is out already, for: {before}. It is asked to give it, with all of its"
+            " attachments, to one more:",
         )
     spanish = {"endpoint": "destinatario", "title": "agencia", "nation": "nación"}
     english = {"endpoint": "recipient", "title": "agency", "nation": "nation"}

@@ -206,6 +206,14 @@ def test_front_that_says_it_needs_no_release_lets_nothing_in(
     lying = considered._replace(decision=decision)
     settled = book.ledger().settle(lying, ("", sent.header, sent.body), {})
     assert code(settled) == Code.RELEASE_REQUIRED
+    # Not by a release of the same group either: that it was declined was not looked up.
+    for each in (drafted(world(), sent), declined(world(), sent)):
+        post(book, each)
+    ledger, release = book.ledger(), world().release(sent)
+    found = consider(world().arrival(release), book.view)
+    assert isinstance(ledger.settle(found, ("", release, b""), {}), Recorded)
+    settled = ledger.settle(lying, ("", sent.header, sent.body), {})
+    assert code(settled) == Code.RELEASE_REQUIRED
 
 
 def test_whoever_forgets_to_say_who_released_it_is_refused() -> None:
