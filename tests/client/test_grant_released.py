@@ -156,9 +156,11 @@ async def test_colleague_who_holds_it_asks_its_author_to_release_its_grant(tmp_p
             item = [x for x in await desk.everything() if isinstance(x, Delivered)][-1]
             prepared = await onward.prepare(desk, item, WATCH_DESK)
             assert [each.endpoint for each in prepared.releasers] == [OPS]
+            before = len(await journal(door.node))
             with pytest.raises(Refusal) as refusal:
                 await onward.grant(desk, item, prepared)
             assert refusal.value.code == Code.RELEASE_REQUIRED
+            assert len(await journal(door.node)) == before
             await onward.ask(desk, item, prepared, GRANT, None)
         async with line(door, tmp_path) as author:
             await author.releasing.approve(await newest(author))
