@@ -448,8 +448,8 @@ def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -
     for each in review["left_out"]:
         name, spanish, english = each["endpoint"], each["es"]["what"], each["en"]["what"]
         session.say(
-            f"¡{name}, suscrito, NO podrá leerlo! {spanish}",
-            f"{name}, subscribed, will NOT be able to read it! {english}",
+            f"¡{name} NO podrá leerlo! {spanish}",
+            f"{name} will NOT be able to read it! {english}",
         )
     if (as_of := review["as_of"]) is not None:
         session.say(

@@ -133,8 +133,11 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
     review, releasers = _Review(in_spite), list[Reader]()
     header = _header(draft, bulletin, standing, view, now)
-    holders = _holders(header, view, held_by)
-    readers, left_out = _readers(draft, header, view, now, review, holders)
+    withdraws = header.verb == "cancel" and releasing.is_marked(header, view)
+    holders = _holders(header, held_by) if withdraws else None
+    # Whom a colleague's bulletin went to may not be known here: then those who are named.
+    instead = (draft.post.to or None) if withdraws and holders is None else holders
+    readers, left_out = _readers(draft, header, view, now, review, instead)
     with review:
         bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
@@ -179,10 +182,8 @@ def must_need_no_release(prepared: Prepared) -> None:
         raise Refusal(Code.RELEASE_REQUIRED)
 
 
-def _holders(header: Header, view: View, held_by: HeldBy) -> Collection[str] | None:
-    """Return who holds what is cancelled, where what cancels it bears a mark; if known."""
-    if header.verb != "cancel" or not releasing.is_marked(header, view):
-        return None
+def _holders(header: Header, held_by: HeldBy) -> Collection[str] | None:
+    """Return who holds what is cancelled; None where that is not known."""
     reference = header.reference("cancels")
     return held_by(reference.header_digest) if reference else None
 
@@ -307,7 +308,7 @@ def _readers(  # noqa: PLR0913, PLR0917  (what was written, and what is known)
     view: View,
     now: int,
     review: _Review,
-    holders: Collection[str] | None,
+    instead: Collection[str] | None,
 ) -> tuple[list[Reader], list[LeftOut]]:
     alg, feed = SUITES[header.suite].wrap, header.feed
     found: dict[str, Reader] = {}
@@ -321,7 +322,7 @@ def _readers(  # noqa: PLR0913, PLR0917  (what was written, and what is known)
     # is under control: these go to nobody by default.
     is_narrow = draft.bulletin.get("type") in _NARROW
     chosen = () if is_narrow else choices.subscribers(feed, view)
-    for name in chosen if holders is None else sorted(holders):
+    for name in chosen if instead is None else sorted(instead):
         if name != header.endpoint and name not in found:
             try:
                 rules.may_receive(header, view, now, name, "/post/feed")

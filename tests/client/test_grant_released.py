@@ -7,12 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from exchange import resources
 from exchange.client import granting, onward
 from exchange.client.reading import Delivered, Drafted
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
+from exchange.model.bulletin.blocks import Target
+from exchange.model.draft import Draft, read_draft
+from exchange.model.identity import digest
 from exchange.seal.close import close_draft
-from tests.builders import DESK, MINSA, OPS, WATCH, WATCH_DESK, World, releaser, world
+from tests.builders import COAST, DESK, MINSA, OPS, WATCH, WATCH_DESK, World, releaser, world
 from tests.client.foureyes import (
     approved,
     asked,
@@ -220,3 +224,66 @@ async def test_another_bulletin_than_the_grant_gives_is_not_shown(
                 with pytest.raises(Refusal) as refusal:
                     await look(item)
                 assert refusal.value.code == code
+
+
+# -- what cancels it -----------------------------------------------------------------------
+
+
+def cancelling(**content: Any) -> Any:
+    """The committed example of a cancellation, marked TLP:RED, to nobody by name."""
+    told = read_draft(resources.read("v1/examples/can-2.en.toml"), toml=True).bulletin
+    marked = msgspec.structs.replace(red().post, to=[])
+    changed = {**told, "content": {**told["content"], **content}}
+    return Draft(post=marked, bulletin=changed)
+
+
+async def target_of(author: Any, identity: str) -> Target:
+    posted = author.world.outbox.envelope(identity)
+    return Target(identity, "pa.senan", "voi", digest(posted.header))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_cancellation_goes_to_who_holds_it_and_waits_for_nobody(tmp_path, *, is_known):
+    async with guarded(tmp_path) as door:
+        pending = await asked_to_give(door, tmp_path)
+        async with line(door, tmp_path, DESK) as desk:
+            await desk.releasing.approve(await newest(desk), "exercise-releaser")
+        await taken_up(door, tmp_path)
+        # One who subscribes now never held it.
+        await post(door.node, world().subscription(COAST), COAST)
+        async with line(door, tmp_path) as author:
+            target = await target_of(author, pending.gives.bulletin)
+            if not is_known:
+                target = msgspec.structs.replace(target, header_digest="A" * 43)
+            prepared = await author.prepare(cancelling(), target)
+            assert prepared.releasers == []
+            found = {each.endpoint: each.reason for each in prepared.readers}
+            if not is_known:
+                assert set(found) == {COAST}
+                told = cancelling()
+                to = msgspec.structs.replace(told.post, to=[WATCH])
+                named = await author.prepare(msgspec.structs.replace(told, post=to), target)
+                assert named.header.to == [WATCH]
+                return
+            assert found == {WATCH: "holds", WATCH_DESK: "holds"}
+            assert (await author.post(prepared)).index > 0
+
+
+async def test_cancellation_to_another_or_at_length_waits_for_its_release(tmp_path):
+    text = {"lang": "en", "text": "EXERCISE " * 900}
+    async with guarded(tmp_path) as door:
+        identity = await released(door, tmp_path)
+        async with line(door, tmp_path) as author:
+            target = await target_of(author, identity)
+            told = cancelling()
+            to = msgspec.structs.replace(told.post, to=[WATCH, WATCH_DESK])
+            for made in (
+                msgspec.structs.replace(told, post=to),
+                cancelling(explanation=text),
+            ):
+                prepared = await author.prepare(made, target)
+                assert [each.endpoint for each in prepared.releasers] == [DESK]
+                # The node says the same.
+                with pytest.raises(Refusal) as refusal:
+                    await author.post(msgspec.structs.replace(prepared, releasers=[]))
+                assert refusal.value.code == Code.RELEASE_REQUIRED
