@@ -63,6 +63,7 @@ class Code(StrEnum):
     SHARE_TWICE = "share-twice"
     PROPOSAL_STALE = "proposal-stale"
     NOTHING_PROPOSED = "nothing-proposed"
+    KEY_UNPROVED = "key-unproved"
     NOT_A_CUSTODIAN = "not-a-custodian"
     CONSENT_OTHER = "consent-other"
     CONSENT_TWICE = "consent-twice"

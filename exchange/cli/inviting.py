@@ -123,8 +123,8 @@ def _must_be_as_wished(given: Given, link: Link, wished: dict[str, Any]) -> None
         if wish is not None and wish != found[option]:
             raise Unusable(
                 f"hay ya una invitación abierta de {made.invited}, con {option}"
-                f" {found[option]}, hasta {zulu(made.until)}. Retírela antes, con --withdraw;"
-                f" o muestre su enlace con {option} {found[option]}.",
+                f" {found[option]}, hasta {zulu(made.until)}. Retírela antes, con --withdraw; o"
+                f" muestre su enlace con {option} {found[option]}.",
                 f"an invitation of {made.invited} is open already, with {option}"
                 f" {found[option]}, until {zulu(made.until)}. End it first, with --withdraw; or"
                 f" show its link with {option} {found[option]}.",

@@ -2,7 +2,8 @@
 
 Its first line says what it goes on from and of how many lines each of its parts is: a metadata
 file's signed bytes in their one spelling, then the target files that it newly lists. So what
-travels is exactly what will be signed, and its digest is what both delegations read aloud.
+travels is exactly what will be signed, and its digest is what both delegations read aloud. At
+the end stand the cards and requests by which the keys that are new were shown: see possession.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
+from exchange.custody import possession
 from exchange.errors import Code, Refusal
 from exchange.model import codec, metadata
 from exchange.model.identity import ALPHA3, Digest, Seconds, digest
@@ -20,11 +22,14 @@ from exchange.seal import trust
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from exchange.custody.possession import Shown
     from exchange.model.identity import Nation, Signatory
     from exchange.model.view import Custodians, View
 
 ROLES = ("root", "targets", *ALPHA3)
 MAX_PROPOSAL_BYTES = 16 * 1024 * 1024
+# Cards and requests: as many as there may be target files in one part.
+MAX_SHOWN = metadata.MAX_FILES
 # Stands where signatures will: what is read is held to the same spelling as what is signed.
 _UNSIGNED = b'{"signatures":[{"keyid":"' + b"0" * 64 + b'","sig":"00"}],"signed":'
 
@@ -38,12 +43,15 @@ class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, Sha256]
 
 
-class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+_Count = Annotated[int, msgspec.Meta(ge=1, le=metadata.MAX_FILES + 1)]
+
+
+class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     v: Literal["xb1-proposal"]
     base: Base
     issued: Seconds
-    parts: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=metadata.MAX_FILES + 1)]],
-                     msgspec.Meta(min_length=1, max_length=len(ROLES))]  # fmt: skip
+    parts: Annotated[list[_Count], msgspec.Meta(min_length=1, max_length=len(ROLES))]
+    shown: Annotated[list[_Count], msgspec.Meta(max_length=MAX_SHOWN)] = []
 
 
 class Part(NamedTuple):
@@ -88,6 +96,7 @@ class Proposal(NamedTuple):
     issued: int
     parts: list[Part]
     digest: str
+    shown: list[bytes]
 
     @property
     def is_founding(self) -> bool:
@@ -96,12 +105,16 @@ class Proposal(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A part and the views before and after it, and who may sign it, by nation."""
+    """A part and the views before and after it, and who may sign it, by nation.
+
+    ``shown`` are the cards and requests by which its new keys were shown.
+    """
 
     part: Part
     before: View
     after: View
     signatories: list[tuple[Nation, Signatory]]
+    shown: list[Shown]
 
 
 def base_of(view: View) -> Base:
@@ -110,10 +123,17 @@ def base_of(view: View) -> Base:
     return Base(view.anchor if "root" in files else None, files)
 
 
-def encode(base: Base, issued: int, parts: Sequence[Part]) -> bytes:
-    """Return the file."""
+def encode(
+    base: Base, issued: int, parts: Sequence[Part], shown: Sequence[bytes] = ()
+) -> bytes:
+    """Return the file; ``shown`` are cards and requests, a line each or several."""
     lines = [line for part in parts for line in (part.spelled, *part.files)]
-    head = _Head("xb1-proposal", base, issued, [1 + len(part.files) for part in parts])
+    counts, brought = (
+        [1 + len(part.files) for part in parts],
+        [raw.split(b"\n") for raw in shown],
+    )
+    head = _Head("xb1-proposal", base, issued, counts, list(map(len, brought)))
+    lines += [line for each in brought for line in each]
     return metadata.join(msgspec.json.encode(head, order="sorted"), lines) + b"\n"
 
 
@@ -132,32 +152,34 @@ def read(raw: bytes) -> Proposal:
         raise codec.refusal_of(error, data=first) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal(Code.MALFORMED, expected="proposal") from None
-    if sum(head.parts) != len(lines):
+    if sum(head.parts) + sum(head.shown) != len(lines):
         raise Refusal(Code.MALFORMED, "/parts", expected="proposal")
-    parts, at = [], 0
-    for count in head.parts:
-        parts.append(Part(lines[at], lines[at + 1 : at + count]))
-        at += count
-    if encode(head.base, head.issued, parts) != raw:
+    rest = iter(lines)
+    taken = [[next(rest) for _ in range(count)] for count in (*head.parts, *head.shown)]
+    parts = [Part(each[0], each[1:]) for each in taken[: len(head.parts)]]
+    shown = [b"\n".join(each) for each in taken[len(head.parts) :]]
+    if encode(head.base, head.issued, parts, shown) != raw:
         raise Refusal(Code.MALFORMED, expected="compact-json")
-    return Proposal(head.base, head.issued, parts, digest(raw))
+    return Proposal(head.base, head.issued, parts, digest(raw), shown)
 
 
-def steps(proposal: Proposal, view: View, now: int) -> list[Step]:
+def steps(proposal: Proposal, view: View, now: int, shown_s: int | None = None) -> list[Step]:
     """Return what each part would change, and who may sign it.
 
     Args:
         proposal: read.
         view: the trust documents in force, as whoever looks at it has them.
         now: seconds UTC.
+        shown_s: as of when its cards and requests are looked at, seconds UTC; now unless told.
 
     Raises:
         Refusal: ``proposal-stale``: it goes on from other documents, older ones or another
             arrangement's; ``trust-invalid``: a role twice, or out of order; or what the
-            documents themselves would be refused with.
+            documents themselves would be refused with, or the keys that are new: see
+            ``possession.check``.
     """
     must_be(proposal.base, view)
-    found, left = [], iter(ROLES)
+    views, left = [], iter(ROLES)
     for place, part in enumerate(proposal.parts):
         try:
             change = trust.foresee(part.unsigned(), view, now)
@@ -169,9 +191,13 @@ def steps(proposal: Proposal, view: View, now: int) -> list[Step]:
         if part.role not in left:
             raise Refusal(Code.TRUST_INVALID, f"/parts/{place}", name=part.role)
         after = view.after(change, view.index + 1)
-        found.append(Step(part, view, after, _signatories(part.role, view, after)))
+        views.append((view, after))
         view = after
-    return found
+    told = possession.check(proposal.shown, views, now if shown_s is None else shown_s)
+    return [
+        Step(part, *each, _signatories(part.role, *each), shown)
+        for part, each, shown in zip(proposal.parts, views, told, strict=True)
+    ]
 
 
 def must_be(base: Base, view: View) -> None:

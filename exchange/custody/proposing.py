@@ -35,7 +35,8 @@ class Wanted(NamedTuple):
 
     ``custodians`` join, those of ``retire`` leave; ``thresholds`` are by nation. ``members``
     and ``nodes`` stand as they shall be, versions apart. ``renew`` are roles whose file is made
-    anew with a later end, whether or not anything else in it changes.
+    anew with a later end, whether or not anything else in it changes. ``shown`` are the cards
+    and requests as they came, by which the keys that are new were shown.
     """
 
     custodians: Sequence[CustodianCard] = ()
@@ -45,6 +46,7 @@ class Wanted(NamedTuple):
     nodes: Sequence[Node] = ()
     members: Sequence[Member] = ()
     renew: Sequence[str] = ()
+    shown: Sequence[bytes] = ()
 
 
 class _Draft:
@@ -90,7 +92,7 @@ def propose(view: View, wanted: Wanted, now: int, expires: int) -> bytes:
             draft.add(*trust_making.of_nation(draft.view, nation, documents, expires))
     if not draft.parts:
         raise Refusal(Code.NOTHING_PROPOSED)
-    return proposal.encode(proposal.base_of(view), now, draft.parts)
+    return proposal.encode(proposal.base_of(view), now, draft.parts, wanted.shown)
 
 
 def _in_force(view: View) -> Mapping[Nation, Custodians]:

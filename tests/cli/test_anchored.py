@@ -35,7 +35,7 @@ class Place(Delegations):
         """A proposal, and the signature file of each of these."""
         made = self.propose(wanted, self.now, self.now + DAY_S)
         self.folder.joinpath(name).write_bytes(
-            proposal.encode(made.base, made.issued, made.parts)
+            proposal.encode(made.base, made.issued, made.parts, made.shown)
         )
         steps = self.steps(made, self.now)
         for each in who:

@@ -10,7 +10,7 @@ from exchange.cli.state import CERTIFICATE, SETTINGS, TRUST, State
 from exchange.custody import cards
 from exchange.custody.proposing import Wanted
 from tests.cli.test_sharing import run
-from tests.custody.ceremony import NAMES, Delegations, arrangement, new_node
+from tests.custody.ceremony import NAMES, NODE_CARDS, Delegations, arrangement, new_node
 
 URL = ("--url", "https://127.0.0.1:1")
 
@@ -25,7 +25,9 @@ def made(tmp_path_factory):
     """A node's folder with its card, and trust documents that list it."""
     folder = tmp_path_factory.mktemp("joining")
     assert init(folder).code == 0
-    card = cards.read((folder / "pa.card").read_bytes().strip())
+    raw = (folder / "pa.card").read_bytes().strip()
+    card = cards.read(raw)
+    NODE_CARDS[card.node.receipts.keys[0].kid] = raw
     delegations = Delegations()
     wanted = Wanted(delegations.cards(), arrangement=arrangement(), nodes=[card.node])
     delegations.take(wanted, NAMES)

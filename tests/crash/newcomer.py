@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,14 +12,11 @@ from exchange.client.transport import Transport
 from exchange.errors import Code, Refusal
 from exchange.model import objects, wire
 from exchange.model.codec import unb64
-from exchange.model.identity import digest
+from exchange.model.identity import SuiteId, digest
 from exchange.model.trust import EndpointKey
 from exchange.seal import invitation, jws
 from exchange.seal.software import SoftwareSigner, new_signing
 from tests.crash.exercise import OPERATOR, Exercise, new_id
-
-if TYPE_CHECKING:
-    from exchange.model.identity import SuiteId
 
 NEW = "pa.exercise/new"
 SUITE: SuiteId = "xb1-h"

@@ -18,6 +18,9 @@ DAY_S = 86_400
 UNTIL = NOW + 366 * DAY_S
 NAMES = ("pa-custodian-1", "pa-custodian-2", "us-custodian-1", "us-custodian-2")
 TITLE: Label = {"es": "PRUEBA", "en": "TEST"}
+# By the first key: a node's card as it was signed, and its keys.
+NODE_CARDS: dict[str, bytes] = {}
+NODE_SIGNERS: dict[str, SoftwareSigner] = {}
 FEED = Feed("maritime", TITLE, ["voi"], ["pa.senan"], ["us.jiatfs"])
 
 
@@ -40,6 +43,10 @@ class Delegations:
         return [cards.read(self.card(name)) for name in names or self.signers]
 
     def propose(self, wanted, now=NOW, until=UNTIL):
+        """With the card of everybody new, and of each node."""
+        shown = [self.card(each.signatory.name) for each in wanted.custodians]
+        shown += [NODE_CARDS[each.receipts.keys[0].kid] for each in wanted.nodes]
+        wanted = wanted._replace(shown=[*shown, *wanted.shown])
         return proposal.read(proposing.propose(self.view, wanted, now, until))
 
     def steps(self, proposed, now=NOW):
@@ -75,7 +82,9 @@ def new_node(name="pa", url="https://127.0.0.1:1"):
     log = [load(SecretKey(alg, os.urandom(SEED_BYTES)))[0] for alg in ("Ed25519", "ML-DSA-44")]
     receipts = Signatory(f"{name}-receipts", list(signer.keys))
     node = Node("xb1", 1, NOW, name, name[:2], ["pa", "us"], url, tls, receipts, log)
-    return cards.read(cards.sign(NodeCard("xb1", NOW, node, certificate), signer))
+    raw = cards.sign(NodeCard("xb1", NOW, node, certificate), signer)
+    NODE_CARDS[signer.keys[0].kid], NODE_SIGNERS[signer.keys[0].kid] = raw, signer
+    return cards.read(raw)
 
 
 def arrangement(feeds=(FEED,)):

@@ -21,10 +21,10 @@ OPS = "pa.senan/ops"
 DRAFT = MemberDraft("pa.senan", TITLE, [EndpointDraft(OPS, TITLE, ["reader", "poster"])])
 
 
-def request(endpoint=OPS):
-    """An endpoint's request for keys, as `keys new` writes it."""
+def request(endpoint=OPS, signing=None, before=()):
+    """An endpoint's request for keys, as `keys new` writes it; signed by others ``before``."""
     life = Life(NOW, NOW + 90 * DAY_S)
-    signing = new_signing("xb1-h", os.urandom)
+    signing = signing or new_signing("xb1-h", os.urandom)
     secrets = ring.with_keys(Secrets(endpoint, {}), ring.SIGN, signing, life)
     secrets = ring.with_keys(secrets, ring.OPEN, [new_opening("xb1-h", os.urandom)], life)
     signer = SoftwareSigner.of(signing)
@@ -40,7 +40,7 @@ def request(endpoint=OPS):
         replaces=[],
         issued=NOW,
     )
-    return ring.request(made, [signer])
+    return ring.request(made, [*before, signer])
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,9 @@ def enrolled(founded):
     """One agency with one endpoint, listed by its own nation."""
     made = Delegations(())
     made.signers, made.view = founded.signers, founded.view
-    found = listing.members(made.view, Asked(drafts=[DRAFT], requests=[request()]), NOW)
-    made.take(Wanted(members=found), NAMES[:2])
+    asked = Asked(drafts=[DRAFT], requests=[request()])
+    found = listing.members(made.view, asked, NOW)
+    made.take(Wanted(members=found, shown=asked.requests), NAMES[:2])
     return made
 
 

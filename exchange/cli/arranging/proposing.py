@@ -117,10 +117,14 @@ def propose(session: Session, out: Path, kept: Path, anchor: str | None, **said:
 
 
 def _wanted(view: View, said: dict[str, Any], now: int) -> Wanted:
-    shown = [cards.read(path.read_bytes().strip()) for path in said["custodians"]]
+    brought = {
+        option: [path.read_bytes().strip() for path in said[option]]
+        for option in ("custodians", "nodes", "requests")
+    }
+    shown = [cards.read(raw) for raw in brought["custodians"]]
     # A node that lost its keys cannot hand over: as with an endpoint, others vouch for it.
     listed = None if said["anew"] else view
-    nodes = [cards.read(path.read_bytes().strip(), listed) for path in said["nodes"]]
+    nodes = [cards.read(raw, listed) for raw in brought["nodes"]]
     named = said["arrangement"]
     wanted = Wanted(
         custodians=[each for each in shown if isinstance(each, CustodianCard)],
@@ -129,13 +133,15 @@ def _wanted(view: View, said: dict[str, Any], now: int) -> Wanted:
         arrangement=drafts.arrangement(named) if named else None,
         nodes=[each.node for each in nodes if isinstance(each, NodeCard)],
         renew=proposal.ROLES if "all" in said["renew"] else said["renew"],
+        shown=[raw for each in brought.values() for raw in each],
     )
     if len(wanted.custodians) != len(shown) or len(wanted.nodes) != len(nodes):
         raise Unusable(
             "--custodian toma la tarjeta de un custodio, y --node la de un nodo.",
             "--custodian takes a custodian's card, and --node a node's.",
         )
-    return wanted._replace(members=_members(_with(view, wanted), said, now))
+    members = _members(_with(view, wanted), said, brought["requests"], now)
+    return wanted._replace(members=members)
 
 
 def _with(view: View, wanted: Wanted) -> View:
@@ -147,13 +153,15 @@ def _with(view: View, wanted: Wanted) -> View:
     return view
 
 
-def _members(view: View, said: dict[str, Any], now: int) -> Sequence[Member]:
+def _members(
+    view: View, said: dict[str, Any], requests: Sequence[bytes], now: int
+) -> Sequence[Member]:
     described = [
         each for path in said["directories"] for each in drafts.directory(path).members
     ]
     asked = Asked(
         drafts=described,
-        requests=[path.read_bytes().strip() for path in said["requests"]],
+        requests=requests,
         suspended=said["suspended"],
         resumed=said["resumed"],
         ended=said["ended"],

@@ -40,6 +40,8 @@ _TEXT: dict[Lang, dict[str, str]] = {
         "proposed": "Propuesta escrita",
         "changes": "## Lo acordado",
         "nothing": "Nada más que la validez.",
+        "shown": "## Quién mostró tener las claves nuevas",
+        "no_keys": "No hay claves nuevas.",
         "signed": "## Quién firmó",
         "head": "| documento | versión | firmado por | SHA-256 (base64url) |",
         "present": "## Firmas de puño y letra",
@@ -59,6 +61,8 @@ _TEXT: dict[Lang, dict[str, str]] = {
         "proposed": "Proposal written",
         "changes": "## What was agreed",
         "nothing": "Nothing but how long it is good.",
+        "shown": "## Who showed that the new keys are held",
+        "no_keys": "There are no new keys.",
         "signed": "## Who signed",
         "head": "| document | version | signed by | SHA-256 (base64url) |",
         "present": "## Signatures by hand",
@@ -136,6 +140,7 @@ def _page(whole: Together, told: _Told) -> list[str]:
 def _section(whole: Together, told: _Told, lang: Lang, words: dict[str, str]) -> list[str]:
     agreed = whole.agreed.view.agreed()
     changed = telling.changes(whole.steps)[lang] or [words["nothing"]]
+    holders = telling.holders(whole.steps, lang) or [words["no_keys"]]
     head = [words["title"], ""]
     if agreed.exercise:
         head += [words["exercise"], ""]
@@ -156,6 +161,10 @@ def _section(whole: Together, told: _Told, lang: Lang, words: dict[str, str]) ->
         words["changes"],
         "",
         *(f"- {_plain(line)}" for line in changed),
+        "",
+        words["shown"],
+        "",
+        *(f"- {_plain(line)}" for line in holders),
         "",
         words["signed"],
         "",

@@ -103,7 +103,8 @@ def together(kept: Kept, made: Proposal, signed: Sequence[Path], now: int | None
     """
     then = made.issued if now is None else now
     place = kept.at(made.base)
-    steps = proposal.steps(made, kept.views[place], then)
+    # Who signed looked at cards and requests then; how old they are by now says nothing.
+    steps = proposal.steps(made, kept.views[place], then, made.issued)
     given = [consent.read(path.read_bytes()) for path in signed]
     return Together(made, steps, given, consent.agree(made, steps, given, then), place)
 

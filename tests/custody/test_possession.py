@@ -1,0 +1,273 @@
+"""Whoever signs a proposal sees of each new key who showed to hold it, or signs nothing."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import pytest
+
+from exchange.cli.arranging import telling
+from exchange.custody import cards, consent, listing, proposal, proposing
+from exchange.custody.cards import NodeCard
+from exchange.custody.listing import Asked
+from exchange.custody.proposing import Wanted
+from exchange.errors import Code, Refusal
+from exchange.model import objects
+from exchange.model.identity import digest
+from exchange.seal import enrolment, jws
+from exchange.seal.software import SoftwareSigner, new_signing
+from tests import builders, enrolled
+from tests.custody import ceremony
+from tests.custody.ceremony import DAY_S, NAMES, NOW, UNTIL, Delegations, new_node
+from tests.custody.test_listing import DRAFT, OPS, request
+
+PA, US = NAMES[:2], NAMES[2:]
+
+
+@pytest.fixture(scope="module")
+def founded():
+    """An arrangement with one endpoint listed, whose signing keys are at hand."""
+    made = Delegations()
+    made.node, made.ops = new_node(), new_signing("xb1-h", os.urandom)
+    made.take(made.founding(made.node), NAMES)
+    made.take(wanted(made, request(signing=made.ops)), PA)
+    return made
+
+
+@pytest.fixture
+def made(founded):
+    copied = Delegations(())
+    copied.signers, copied.view = dict(founded.signers), founded.view
+    copied.node, copied.ops = founded.node, founded.ops
+    return copied
+
+
+def wanted(made, *requests, anew=False, shown=None):
+    """What custodians want who list these requests, of which these are shown."""
+    asked = Asked(drafts=[DRAFT], requests=requests, anew=anew)
+    members = listing.members(made.view, asked, NOW)
+    return Wanted(members=members, shown=requests if shown is None else shown)
+
+
+def raw_of(made, wish):
+    """The file, with what is shown and nothing that a test adds by itself."""
+    return proposal.read(proposing.propose(made.view, wish, NOW, UNTIL))
+
+
+def refused(made, wish, now=NOW):
+    with pytest.raises(Refusal) as refusal:
+        made.steps(raw_of(made, wish), now)
+    return refusal.value.code, refusal.value.at
+
+
+def shown(made, wish):
+    (told,) = telling.shown(made.steps(raw_of(made, wish)))
+    return told.kind, told.name, told.how
+
+
+def altered(made, **changes):
+    """The member as listed, with other keys than its endpoint has: nobody asked for them."""
+    member = made.view.member("pa.senan")
+    (endpoint,) = member.endpoints
+    keys = [msgspec.structs.replace(key, **changes) for key in endpoint.keys]
+    return msgspec.structs.replace(
+        member, endpoints=[msgspec.structs.replace(endpoint, keys=keys)]
+    )
+
+
+# -- endpoints ---------------------------------------------------------------------------------
+
+
+def test_key_that_nobody_asked_for_is_signed_by_nobody(made):
+    other = request("pa.senan/other")
+    described = msgspec.structs.replace(DRAFT.endpoints[0], id="pa.senan/other")
+    draft = msgspec.structs.replace(DRAFT, endpoints=[described])
+    asked = Asked(drafts=[draft], requests=[other])
+    members = listing.members(made.view, asked, NOW)
+    assert refused(made, Wanted(members=members)) == (Code.KEY_UNPROVED, "/parts/0")
+    # The request of somebody else, or of the same one for other keys, shows nothing of these.
+    for beside in (request("pa.senan/third"), request("pa.senan/other")):
+        code, at = refused(made, Wanted(members=members, shown=[beside]))
+        assert (code, at) == (Code.KEY_UNPROVED, "/parts/0")
+    held = Wanted(members=members, shown=[other])
+    assert shown(made, held) == ("endpoint", "pa.senan/other", "first")
+
+
+@pytest.mark.parametrize("changes", [{"until": NOW + 91 * DAY_S}, {"since": NOW - 1}])
+def test_listed_key_gets_no_longer_life_unasked(made, changes):
+    code, at = refused(made, Wanted(members=[altered(made, **changes)]))
+    assert (code, at) == (Code.KEY_UNPROVED, "/parts/0")
+
+
+def test_listed_key_may_end_sooner(made):
+    wish = Wanted(members=[altered(made, until=NOW + DAY_S)])
+    assert telling.shown(made.steps(raw_of(made, wish))) == []
+
+
+def test_key_with_other_dates_than_were_asked_for_is_refused(made):
+    again = request()
+    wish = wanted(made, again, anew=True)
+    (member,) = wish.members
+    (endpoint,) = member.endpoints
+    asked = objects.decode_enrolment(jws.read(again, 1 << 20).payload)
+    fresh = {key.jwk.kid for key in asked.keys}
+    keys = [
+        msgspec.structs.replace(key, until=key.until + (key.jwk.kid in fresh))
+        for key in endpoint.keys
+    ]
+    endpoint = msgspec.structs.replace(endpoint, keys=keys)
+    member = msgspec.structs.replace(member, endpoints=[endpoint])
+    assert refused(made, wish._replace(members=[member]))[0] is Code.KEY_UNPROVED
+
+
+def test_request_is_looked_at_again_by_whoever_signs(made):
+    """Its signatures, its keys and its age, on the signer's machine and clock."""
+    again = request()
+    wish = wanted(made, again, anew=True)
+    assert shown(made, wish) == ("endpoint", OPS, "anew")
+    late = NOW + enrolment.MAX_AGE_S + 1
+    assert refused(made, wish, late) == (Code.REQUEST_STALE, "/shown/0/issued")
+    # By other keys than it brings: as if it were somebody else's.
+    payload = jws.read(again, 1 << 20).payload
+    stranger = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    forged = jws.sign(payload, objects.ENROLMENT_TYP, [stranger])
+    code, at = refused(made, wish._replace(shown=[forged]))
+    assert (code, at) == (Code.SIGNATURE_COUNT, "/shown/0/signatures")
+
+
+def test_who_puts_it_together_counts_its_age_from_when_it_was_proposed(made):
+    proposed = raw_of(made, wanted(made, request(), anew=True))
+    steps = made.steps(proposed)
+    given = [consent.read(consent.sign(proposed, steps, made.signers[name])) for name in PA]
+    late = NOW + enrolment.MAX_AGE_S + 1
+    then = proposal.steps(proposed, made.view, late, proposed.issued)
+    assert consent.agree(proposed, then, given, late).names == [list(PA)]
+
+
+def test_who_signs_is_told_whether_the_keys_in_force_signed(made):
+    rotated = request(before=[SoftwareSigner.of(made.ops)])
+    assert shown(made, wanted(made, rotated)) == ("endpoint", OPS, "in-force")
+    wish = wanted(made, request(), anew=True)
+    assert shown(made, wish) == ("endpoint", OPS, "anew")
+    for lang, said in (("es", "NO FIRMÓ CON LAS CLAVES QUE TENÍA"), ("en", "NOT SIGNED BY")):
+        (line,) = telling.holders(made.steps(raw_of(made, wish)), lang)
+        assert line.startswith(f"{OPS}: {said}")
+
+
+def test_who_signs_is_told_who_invited_somebody_new_and_who_approved():
+    """And the file is held again to all that custodians hold it to."""
+    world = builders.world().after(enrolled.second_operator(builders.world()))
+    invited = enrolled.invited(world)
+    asked = enrolled.asked(world, invited)
+    file = enrolled.file(world, asked, invited, enrolled.ruled(world, asked))
+    described = listing.EndpointDraft(enrolled.NEW, ceremony.TITLE, ["poster"])
+    draft = listing.MemberDraft("pa.senan", ceremony.TITLE, [described])
+    members = listing.members(world.view, Asked(drafts=[draft], requests=[file]), builders.NOW)
+
+    def steps(file):
+        wish = Wanted(members=members, shown=[file])
+        until = builders.NOW + DAY_S
+        raw = proposing.propose(world.view, wish, builders.NOW, until)
+        return proposal.steps(proposal.read(raw), world.view, builders.NOW)
+
+    (line,) = telling.holders(steps(file), "en")
+    assert line.endswith(
+        "invited by exercise-inviter (pa.minsa/ops), approved by exercise-second (pa.senan/ops)"
+    )
+    (told,) = telling.shown(steps(file))
+    assert (told.how, told.digest) == ("invited", digest(asked))
+    with pytest.raises(Refusal) as refusal:
+        steps(asked)
+    assert refusal.value.code is Code.NOT_APPROVED
+
+
+# -- custodians and nodes ----------------------------------------------------------------------
+
+
+def test_custodian_without_a_card_is_signed_by_nobody(made):
+    name = "pa-custodian-3"
+    made.signers[name] = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    wish = Wanted(custodians=made.cards([name]))
+    assert refused(made, wish) == (Code.KEY_UNPROVED, "/parts/0")
+    # Nor by another's card under the same name.
+    before, made.signers[name] = made.signers[name], made.signers[PA[0]]
+    assert refused(made, wish._replace(shown=[made.card(name)])) == (
+        Code.KEY_UNPROVED,
+        "/parts/0",
+    )
+    made.signers[name] = before
+    assert shown(made, wish._replace(shown=[made.card(name)])) == ("custodian", name, "first")
+
+
+def test_node_without_its_card_is_signed_by_nobody(made):
+    other = new_node("us")
+    wish = Wanted(nodes=[other.node])
+    assert refused(made, wish) == (Code.KEY_UNPROVED, "/parts/0")
+    raw = ceremony.NODE_CARDS[other.node.receipts.keys[0].kid]
+    moved = msgspec.structs.replace(other.node, url="https://elsewhere:1")
+    # The root lists its keys, as its card shows them; its document is another one.
+    code, at = refused(made, Wanted(nodes=[moved], shown=[raw]))
+    assert (code, at) == (Code.KEY_UNPROVED, "/parts/1")
+    assert shown(made, wish._replace(shown=[raw])) == ("node", "us", "first")
+
+
+def old_keys(made):
+    return ceremony.NODE_SIGNERS[made.node.node.receipts.keys[0].kid]
+
+
+def other_keys(made, *before):
+    """The card of the node with other keys, signed by these besides."""
+    signer = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    node = made.view.nodes["pa"]
+    receipts = msgspec.structs.replace(node.receipts, keys=list(signer.keys))
+    node = msgspec.structs.replace(node, receipts=receipts)
+    card = NodeCard("xb1", NOW, node, made.node.certificate)
+    return cards.sign(card, signer, *before), node
+
+
+def test_who_signs_is_told_whether_a_node_s_old_keys_hand_over(made):
+    raw, node = other_keys(made)
+    assert shown(made, Wanted(nodes=[node], shown=[raw])) == ("node", "pa", "anew")
+    # Signed by somebody's keys besides: those that the directory lists are others.
+    raw, node = other_keys(made, SoftwareSigner.of(new_signing("xb1-h", os.urandom)))
+    assert shown(made, Wanted(nodes=[node], shown=[raw])) == ("node", "pa", "anew")
+    raw, node = other_keys(made, old_keys(made))
+    assert shown(made, Wanted(nodes=[node], shown=[raw])) == ("node", "pa", "in-force")
+
+
+# -- what travels ------------------------------------------------------------------------------
+
+
+def test_what_shows_nothing_of_this_is_refused(made):
+    wish = Wanted(renew=["pa"], shown=[request()])
+    assert refused(made, wish) == (Code.TRUST_INVALID, "/shown/0")
+
+
+def test_what_travels_is_in_the_fingerprint_and_reads_back(made):
+    wish = wanted(made, request(), anew=True)
+    one, other = raw_of(made, wish), raw_of(made, wish._replace(shown=[]))
+    assert one.digest != other.digest
+    assert one.shown == list(wish.shown)
+
+
+def test_half_a_proposal_is_none(made):
+    made_of = proposing.propose(made.view, wanted(made, request(), anew=True), NOW, UNTIL)
+    with pytest.raises(Refusal) as refusal:
+        proposal.read(made_of.removesuffix(b"\n").rpartition(b"\n")[0] + b"\n")
+    assert refusal.value.code is Code.MALFORMED
+
+
+def test_weak_key_is_refused_before_anybody_signs(made):
+    wish = wanted(made, request(), anew=True)
+    (member,) = wish.members
+    (endpoint,) = member.endpoints
+    place, key = next((n, k) for n, k in enumerate(endpoint.keys) if k.jwk.x and k.use == "sig")
+    keys = [*endpoint.keys]
+    keys[place] = msgspec.structs.replace(key, jwk=msgspec.structs.replace(key.jwk, x="A" * 43))
+    member = msgspec.structs.replace(
+        member, endpoints=[msgspec.structs.replace(endpoint, keys=keys)]
+    )
+    with pytest.raises(Refusal) as refusal:
+        raw_of(made, wish._replace(members=[member]))
+    assert refusal.value.code is Code.WEAK_KEY
