@@ -169,7 +169,7 @@ class Agency:
         """Return what would be sealed and who could read it. See ``compose.prepare``.
 
         A correction of what is held here is applied to it first, and refused as its readers
-        would.
+        would, or for what no author writes; beside an update its earlier text is looked at.
         The files in ``attach`` are looked at, and sealed when it is posted. Where the node is
         away it is prepared by the trust documents that are held, and says as of when.
         """

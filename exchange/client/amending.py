@@ -39,16 +39,17 @@ class Own(NamedTuple):
     now: int
 
 
-def posted(correction: Header, own: Own, codes: Codes) -> Iterator[Delivered]:
+def posted(said: Header, own: Own, codes: Codes) -> Iterator[Delivered]:
     """Yield what was posted from here, as if it had come back.
 
-    What the correction is of is opened, and so are all corrections; but not where the key or
-    the body is gone.
+    What a correction or an update is of is opened, and for a correction so are all others; but
+    not where the key or the body is gone.
     """
-    of = bearing.reference_of(correction)
+    of = bearing.reference_of(said)
     for place, each in enumerate(story.every(own.outbox)):
         index = _NOT_YET + place if each.index is None else each.index
-        is_wanted = each.header.verb == "correct" or (of and each.digest == of.header_digest)
+        is_wanted = each.header.verb == "correct" == said.verb
+        is_wanted = is_wanted or (of is not None and each.digest == of.header_digest)
         text = None
         # What is gone or damaged here cannot be judged by; its readers will judge.
         with suppress(Refusal, Fault):

@@ -10,7 +10,7 @@ import pytest
 from exchange.client.bearing import MAX_CORRECTIONS, Mark, hold, marks, warnings
 from exchange.client.reading import Delivered
 from exchange.errors import Code
-from exchange.model.bulletin import Unknown, decode
+from exchange.model.bulletin import Unknown, decode, doubts
 from exchange.model.header import RELATION_OF, Reference
 from exchange.model.identity import digest
 from tests.builders import COAST, new_id, world
@@ -266,3 +266,17 @@ def test_reader_is_warned_of_what_a_correction_makes_of_a_flow():
     # What was told of already is not told of again; what is not here is not known.
     assert warnings(again, [first, wrong, again], CODES) == []
     assert warnings(wrong, [wrong], CODES) == warnings(first, [first], CODES) == []
+
+
+def test_packages_to_a_guess_are_told_of_once_and_not_believed_of_what_was_never_so():
+    first, at = seizure(), "/content/drugs/0/quantity"
+    guess = {"qualifier": "estimate", "count": "field", "value": 1200, "unit": "kg"}
+    guess["basis"] = "estimated"
+    packed = plain("szr-1")["content"]["drugs"][0]["quantity"]
+    said = bearing(2, "correct", first, correction((at, packed, guess)))
+    assert [each.code for each in doubts(said.bulletin)] == ["packages-to-weight"]
+    assert warnings(said, [first, said], CODES) == []
+    # Whoever leaves out what it said is found out by who holds it.
+    hiding = bearing(3, "correct", first, correction((at, None, guess)))
+    held = hold(hiding, [first, hiding], CODES)
+    assert (held.after, held.unfounded[0].found["packages"]) == (None, 34)

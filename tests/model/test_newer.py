@@ -395,6 +395,8 @@ def test_what_is_new_elsewhere_lets_no_sum_tell_a_hidden_cell(at, value, passes)
     [
         ([("m", "elderly", 30), ("f", "child", 9)], ("older", 25)),
         ([("m", "adult", 30), ("t", "adult", 30)], ("pregnant", 25)),
+        # More than there are, as far as is known here: nobody is hidden.
+        ([("f", "adult", 10), ("t", "adult", 30)], ("older", 45)),
         # Somebody there may be hidden, and may be one of them.
         ([("m", "elderly", 30), ("f", "adult", 10), ("f", "child", None)], ("older", 25)),
     ],
