@@ -99,6 +99,12 @@ def _say(session: Session, told: dict[str, Any]) -> None:
             "REVISIÓN VENCIDA: ya debía haberse decidido si las personas siguen nombradas.",
             "REVIEW OVERDUE: whether people stay named was to be decided by now.",
         )
+    if "doubted" in told["bears"]:
+        _warn(
+            session,
+            "DUDOSO: lea antes de qué se advierte, con exchange read.",
+            "DOUBTED: read first what is warned of, with exchange read.",
+        )
     for each in told["lost"]:
         _warn(session, f"No se lleva: {each['es']}", f"Not carried: {each['en']}")
     if count := told["disarmed"]:
@@ -167,6 +173,8 @@ def _of_inbox(session: Session, identity: str, sharing: Sharing) -> _Opened:
     bears: list[Bearing] = [shown.done(each) for each in marks]
     if bulletins.overdue(bulletin, world.now()):
         bears.append("review-overdue")
+    if shown.warned(item, items):
+        bears.append("doubted")
     return _Opened(
         bulletin, gateway.of_header(item.header, sharing, list(dict.fromkeys(bears)))
     )

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 Sharing = Literal["organisation", "community", "connected", "all"]
-# What was done to a bulletin since, as far as is known here, and what of it is overdue.
-Bearing = Literal["cancelled", "superseded", "corrected", "review-overdue"]
+# What was done to a bulletin since, as far as is known here, what of it is overdue, and whether
+# its reader is warned of what it says.
+Bearing = Literal["cancelled", "superseded", "corrected", "review-overdue", "doubted"]
 SHARINGS: tuple[Sharing, ...] = get_args(Sharing)
 
 
@@ -106,6 +107,7 @@ _SINCE: dict[Bearing, str] = {
     "superseded": "bears-superseded",
     "corrected": "bears-corrected",
     "review-overdue": "bears-review-overdue",
+    "doubted": "bears-doubted",
 }
 
 

@@ -69,6 +69,10 @@ def test_update_from_packages_to_a_guess_is_warned_of_as_it_is_read(exercise, se
         ]
     for lang in ("es", "en"):
         assert f"!!! {found[0][lang]} !!!" in read(exercise, told["id"], lang)
+    # Nor does it leave this program without a word.
+    ran = exercise.at(WATCH, "--lang", "en", "export", told["id"], "--to", "csv")
+    assert "DOUBTED: read first" in ran.err
+    assert "DOUBTED // EXERCISE" in ran.out
     assert exercise.at(WATCH, "read", seizure["id"], "--json").json["warnings"] == []
 
 

@@ -17,7 +17,7 @@ from exchange.model.header import Reference
 from tests.gateway.handed import WIDE, cover
 from tests.model.bulletins import CODES, example
 
-ALL = ["cancelled", "superseded", "corrected", "review-overdue"]
+ALL = ["cancelled", "superseded", "corrected", "review-overdue", "doubted"]
 TARGET = "0192f3a0-0000-7000-8000-0000000000aa"
 REFS = [Reference("supersedes", TARGET, "A" * 43)]
 
@@ -61,10 +61,10 @@ def test_nobody_is_alerted_of_what_no_longer_holds(bears):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_it_is_said_in_words_in_both_languages(lang):
     made = msgspec.structs.replace(cover("voi-1"), bears=ALL)
-    first = statement(made, lang, CODES).splitlines()[:4]
+    first = statement(made, lang, CODES).splitlines()[:5]
     words = {
-        "es": "CANCELADO REEMPLAZADO CORREGIDO REVISIÓN",
-        "en": "CANCELLED SUPERSEDED CORRECTED REVIEW",
+        "es": "CANCELADO REEMPLAZADO CORREGIDO REVISIÓN DUDOSO",
+        "en": "CANCELLED SUPERSEDED CORRECTED REVIEW DOUBTED",
     }
     assert [each.split()[0].strip(":") for each in first] == words[lang].split()
 
