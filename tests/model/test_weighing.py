@@ -240,6 +240,16 @@ def test_packages_are_paired_over_all_changes_of_a_correction():
     assert written_at(values) == ("/content/changes/1/after/quantity/basis", RULE)
 
 
+def test_correction_says_what_stood_where_something_must_have():
+    values = corrected((AT, None, guess(1200)))
+    assert verdict(values) is None
+    assert written_at(values) == ("/content/changes/0/before", "change-possible")
+    # What is optional, or may be null, may not have been there.
+    grading = plain("szr-1")["grading"]
+    for pointer, after in ((f"{DRUGS}/0/purity_pct", 79.0), ("/grading", grading)):
+        assert written_at(corrected((pointer, None, after))) is None
+
+
 # --- beside each other ---
 
 

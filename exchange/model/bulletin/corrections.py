@@ -180,6 +180,22 @@ def check_place(correction: Correction, place: int, unknown: frozenset[str]) -> 
     must(not is_item or change.before is not None, f"{at}/before", "change-possible")
 
 
+def check_quoted(correction: Correction) -> None:
+    """Hold a correction that is written to what must have stood there: it says what it was.
+
+    Else whoever does not hold what it corrects could not see what became of it.
+
+    Raises:
+        Refusal: ``change-possible``.
+    """
+    for place, change in enumerate(correction.changes):
+        holder, _ = _forms(correction.target.type, change.pointer)
+        member = None if holder is None else holder.member(shape.steps(change.pointer)[-1])
+        stood = member is not None and member.required and not member.shape.nullable
+        told = not stood or change.before is not None
+        must(told, f"/content/changes/{place}/before", "change-possible")
+
+
 def _is_open(form: Shape) -> bool:
     """Tell whether a place may be quoted: no key, which would be told, nor just anything."""
     return form.form != "secret" and form.kind != "any"

@@ -42,6 +42,7 @@ def check(bulletin: AnyBulletin) -> None:
     for each in breaches(bulletin):
         refuse(each.at, each.rule)
     if isinstance(bulletin.content, amendments.Correction):
+        corrections.check_quoted(bulletin.content)
         weighing.check_turned(weighing.of_correction(bulletin.content))
 
 
