@@ -18,7 +18,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from exchange.cli import state, world
-from exchange.custody import signers
+from exchange.custody import node_rings, signers
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
@@ -95,6 +95,7 @@ async def opened(
     settings = here.settings()
     allowance = Allowance(kept_bytes=settings.kept_bytes)
     secrets = here.secrets()
+    others = node_rings.others(secrets)
     # Made anew at each start, and never on disk: whoever copies the folder, without any
     # passphrase, could make anybody's token. Callers prove possession once more.
     session_key = world.randomness(32)
@@ -105,9 +106,9 @@ async def opened(
                 Settings(
                     node=settings.node,
                     signer=signers.software(secrets.of("sign")),
-                    next_signer=signers.software(secrets.of("sign-next"))
-                    if "sign-next" in secrets.keys
-                    else None,
+                    next_signers=[
+                        signers.software(secrets.of(each.receipts)) for each in others
+                    ],
                     clock_ms=world.clock_ms,
                     monotonic_ms=world.monotonic_ms,
                     randomness=world.randomness,
@@ -125,9 +126,9 @@ async def opened(
                     anchor=settings.anchor,
                     log=log_signers(settings.node, secrets),
                     session_key=session_key,
-                    next_log=log_signers(settings.node, secrets, "log-next")
-                    if "log-next" in secrets.keys
-                    else (),
+                    next_logs=[
+                        log_signers(settings.node, secrets, each.log) for each in others
+                    ],
                 ),
                 checkpoint_s,
             )

@@ -50,7 +50,7 @@ class Identity(msgspec.Struct, frozen=True):
     log: Sequence[Signer]
     session_key: bytes
     # Keys that the directory is to list instead, from some entry on.
-    next_log: Sequence[Signer] = ()
+    next_logs: Sequence[Sequence[Signer]] = ()
 
 
 class Node(Served):
@@ -100,7 +100,7 @@ class Node(Served):
             Fault: the journal cannot be trusted or written; nothing is served.
         """
         try:
-            logs = [each for each in (identity.log, identity.next_log) if each]
+            logs = [each for each in (identity.log, *identity.next_logs) if each]
             writer = await open_writer(store, settings, identity.anchor, logs)
             node = cls(store, settings, identity, writer)
             await node._begin(checkpoint_s)

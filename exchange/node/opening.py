@@ -126,7 +126,7 @@ def _rings(
     Raises:
         Refusal: ``bad-checkpoint``: nobody would believe what is signed with these.
     """
-    receipts = [each for each in (settings.signer, settings.next_signer) if each]
+    receipts = [settings.signer, *settings.next_signers]
     rings = Rings(settings.node, receipts, logs)
     listed = view.node_before(settings.node, size)
     keys = [signer.key for signer in rings.log_signers(view, size)]

@@ -9,7 +9,7 @@ import msgspec
 from exchange.node import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from exchange.seal import jws
@@ -39,8 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
     second: ports.Second | None = None
     # Where what no front considered is considered; None is the event loop's own executor.
     executor: Executor | None = None
-    # Whose keys the directory is to list instead of the signer's, from some entry on.
-    next_signer: jws.Signer | None = None
+    # Whose keys the directory may list instead of the signer's, from some entry on.
+    next_signers: Sequence[jws.Signer] = ()
     # No earlier epoch is opened: a restored node's receipts are not those of the one before.
     least_epoch: int = 0
     group_bytes: int = MAX_GROUP_BYTES

@@ -67,7 +67,7 @@ def hand_over(made, card, *more):
     return does(made, "arrangement", "hand-over", made.state, *where)
 
 
-def list_it(made, card, *, publishes=True):
+def agreed(made, card):
     """Custodians of both nations sign: the root says who stamps, the nation's file the rest."""
     proposal = str(made.folder / f"{card}.proposal")
     where = ("--trust", made.trust, "--anchor", made.place.founded.anchor)
@@ -78,12 +78,22 @@ def list_it(made, card, *, publishes=True):
         signed.append(f"{proposal}.{keys.stem}")
         out = ("--keys", str(keys), "--out", signed[-1], "--yes")
         does(made, "arrangement", "sign", proposal, *where, *out)
-    files = does(made, "arrangement", "approve", proposal, *signed, *where)["files"]
-    # Listed in the custodians' folder, and not where it counts: the node's journal.
-    made.approved = hand_over(made, f"approved-{card}")
+    return told, does(made, "arrangement", "approve", proposal, *signed, *where)["files"]
+
+
+def started_anew(made):
+    """In its own folder a node takes in what is there as it starts."""
     assert made.stop() == 0, made.log.read_text()
     made.start()
-    # In the node's own folder it takes them in as it starts; others hand them in.
+
+
+def list_it(made, card, *, publishes=True):
+    """Have a card agreed on, and the node take it in."""
+    told, files = agreed(made, card)
+    # Listed in the custodians' folder, and not where it counts: the node's journal.
+    made.approved = hand_over(made, f"approved-{card}")
+    started_anew(made)
+    # Others hand them in.
     for file in files if publishes else ():
         does(made, "keys", "publish", file)
     return told
@@ -180,13 +190,28 @@ def certificate(made):
 
 
 def test_after_a_theft_nothing_that_lay_in_the_container_is_used_again(made):
-    """Not the keys to come, which lay in it already, nor the key of the pinned certificate."""
+    """Not the keys to come, which lay in it already, nor the key of the pinned certificate.
+
+    Though those to come are listed in the meantime: what was signed of their card lay in the
+    node's folder, or somebody handed it in.
+    """
     if ring.SIGN_NEXT in keys_of(made):
         hand_over(made, "before.card")
     hand_over(made, "begun.card")
     stolen, pinned = keys_of(made), certificate(made)
     seeds = {key.seed for keys in stolen.values() for key in keys}
-    hand_over(made, "anew.card", "--anew")
+    agreed(made, "begun.card")
+    hand_over(made, "void.card", "--anew")
+    # Taken in; and opened with what the journal lists from then on.
+    for _ in range(2):
+        started_anew(made)
+    made.post()
+    # The keys to come are the same, and those that are listed hand over.
+    hand_over(made, "anew.card")
+    to_come = [load(each)[0] for each in keys_of(made)[ring.SIGN_NEXT]]
+    for name in ("void.card", "anew.card"):
+        card = cards.read((made.folder / name).read_bytes().strip())
+        assert card.node.receipts.keys == to_come
     list_it(made, "anew.card", publishes=False)
     assert hand_over(made, "unused.card")["step"] == "in-use"
     assert {key.seed for keys in keys_of(made).values() for key in keys}.isdisjoint(seeds)

@@ -167,7 +167,7 @@ def test_a_quorum_of_the_future_vouches_for_nothing():
 # -- a node that handed over its keys, and witnesses that were replaced --------------------
 
 
-BOTH_RINGS = {"next_signer": NEW_SIGNER, "next_log": NEW_LOG}
+BOTH_RINGS = {"next_signers": [NEW_SIGNER], "next_logs": [NEW_LOG]}
 
 
 async def test_a_hand_over_while_the_witnesses_are_away_is_no_alarm(tmp_path):

@@ -83,7 +83,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     cosigned: ports.Pledge | None = None,
     courier: ports.Courier | None = None,
     randomness: str = "node",
-    next_signer: Any = None,
+    next_signers: Sequence[Any] = (),
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -104,7 +104,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             group_bytes=group_bytes,
             cosigned=cosigned,
             courier=courier,
-            next_signer=next_signer,
+            next_signers=next_signers,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

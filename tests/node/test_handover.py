@@ -42,7 +42,7 @@ def handed_over():
 @asynccontextmanager
 async def both(store=None, **more):
     """A node that has its keys, and those to come."""
-    keys = {"next_signer": NEW_SIGNER, "next_log": NEW_LOG}
+    keys = {"next_signers": [NEW_SIGNER], "next_logs": [NEW_LOG]}
     async with running(store, **keys, **more) as node:
         yield node
 

@@ -16,7 +16,7 @@ from tests.node.test_handover import NEW_LOG, NEW_SIGNER, hand_over
 from tests.node.test_witnessing import checkpointed
 from tests.node.vouching import LOG, LOGS, ORIGIN, SIGNERS, Road, agreed, vouched
 
-BOTH_RINGS = {"next_signer": NEW_SIGNER, "next_log": NEW_LOG}
+BOTH_RINGS = {"next_signers": [NEW_SIGNER], "next_logs": [NEW_LOG]}
 KNOWN = {ORIGIN: (*LOGS[ORIGIN], tuple(each.key for each in NEW_LOG))}
 
 

@@ -15,8 +15,9 @@ from exchange.cli.arranging.starting import CARD, write_card
 from exchange.cli.home import sealed_surely, write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
-from exchange.custody import container, ring, signers
+from exchange.custody import container, node_rings, signers
 from exchange.custody.cards import NodeCard, certificate_digest
+from exchange.custody.node_rings import IN_USE, TO_COME
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Signatory
 from exchange.model.view import View
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from exchange.model.identity import Jwk
     from exchange.model.trust import Node
 
-_NEXT, _LOG_NEXT, _TLS_NEXT = ring.SIGN_NEXT, "log-next", "tls-next"
+_NEXT, _LOG_NEXT, _TLS_NEXT = *TO_COME, "tls-next"
 # As what each is used, once it is listed.
-_IN_USE = {_NEXT: ring.SIGN, _LOG_NEXT: "log", _TLS_NEXT: "tls"}
+_IN_USE = {_NEXT: IN_USE.receipts, _LOG_NEXT: IN_USE.log, _TLS_NEXT: "tls"}
 
 
 @click.command("hand-over")
@@ -50,9 +51,11 @@ def hand_over(session: Session, folder: Path, card: Path, *, anew: bool) -> None
     signed before stays good. Said again, it shows the same keys; once the node's own journal
     lists them, it takes them into use and drops the old ones.
 
-    After a theft, with --anew: no key that lies here now is ever used again, also none that was
-    to come, and the node gets another certificate. Start it again once that is in use; each of
-    its endpoints then pins it (`arrangement pin`).
+    After a theft, with --anew: no key that lies here now is used again, also none that was to
+    come, and the node gets another certificate. Start it again once that is in use; each of
+    its endpoints then pins it (`arrangement pin`). If what was signed of a card of before is
+    handed in all the same, the node goes on by the keys of that one: then `hand-over` without
+    --anew shows the same new keys in another card, to be proposed.
     """
     here = state.State(folder)
     passphrase = world.passphrase(folder.name)
@@ -80,7 +83,9 @@ def hand_over(session: Session, folder: Path, card: Path, *, anew: bool) -> None
         shown = _shown(here, secrets)
     secrets = _with_next(secrets, listed, anew=anew)
     write_private(folder / state.KEYS, sealed_surely(secrets, passphrase))
-    old, new = signers.software(secrets.of(ring.SIGN)), signers.software(secrets.of(_NEXT))
+    # By whichever are listed: if what was void was handed in all the same, by those.
+    before = node_rings.listed(secrets, listed.receipts.keys)
+    old, new = (signers.software(secrets.of(name)) for name in (before.receipts, _NEXT))
     node = msgspec.structs.replace(
         listed,
         receipts=Signatory(listed.receipts.name, list(new.keys)),
@@ -124,7 +129,9 @@ def _taken_up(secrets: Secrets, listed: Node, tls: str) -> Secrets | None:
         return None
     kept = {name: keys for name, keys in secrets.keys.items() if name not in _IN_USE}
     came = {_IN_USE[name]: keys for name, keys in secrets.keys.items() if name in _IN_USE}
-    return msgspec.structs.replace(secrets, keys={**kept, **came})
+    taken = msgspec.structs.replace(secrets, keys={**kept, **came})
+    # A document that lists keys which were void by then is a version too old by now.
+    return node_rings.without_void(taken)
 
 
 def _public(secrets: Secrets, purpose: str) -> list[Jwk]:
@@ -148,8 +155,10 @@ def _with_other_tls(here: state.State, secrets: Secrets, listed: Node) -> Secret
 
 
 def _with_next(secrets: Secrets, listed: Node, *, anew: bool) -> Secrets:
-    """Return the container with keys to come, made once; anew: whatever were to come before."""
-    if _NEXT in secrets.keys and not anew:
+    """Return the container with keys to come, made once; anew: those of before are void."""
+    if anew:
+        secrets = node_rings.voided(secrets)
+    if _NEXT in secrets.keys:
         return secrets
     fresh = new_signing(suite_of_node(listed), world.randomness)
     log = [SecretKey(each.alg, world.randomness(SEED_BYTES)) for each in secrets.of("log")]
