@@ -20,6 +20,7 @@ from exchange.api import (
 )
 from exchange.api.metrics import CERTIFICATE_ENDS, metrics
 from exchange.api.routes import CALLER, CODES, IN_FLIGHT, NODE, OPENAPI, route_of
+from exchange.api.seats import SEATS, Seats
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def make_app(
     app[CERTIFICATE_ENDS] = certificate_ends
     app[IN_FLIGHT] = Counter()
     app[events.STREAMS] = events.Streams()
+    app[SEATS] = Seats(node)
     app.on_shutdown.append(_end_streams)
     for method, path, handler in (*OPEN, *IN_SESSION):
         app.router.add_route(method, path, handler)
@@ -103,6 +105,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """
     try:
         if not _is_open(request):
+            request.app[SEATS].take(request)
             routes.must_stand(request)
         return await _handled(request, handler)
     except routes.Recorded as recorded:

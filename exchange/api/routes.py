@@ -186,11 +186,21 @@ def must_stand(request: web.Request) -> None:
 
     Again before each answer, event and piece: what ends a session bites at the next delivery.
     """
-    node, authorization = request.app[NODE], request.headers.get("Authorization")
-    request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
+    authorization, route = request.headers.get("Authorization"), route_of(request)
+    request[CALLER] = standing(request.app[NODE], authorization, request.method, route)
+
+
+def standing(node: Served, authorization: str | None, method: str, route: str) -> Standing:
+    """Return who calls by a token, as the directory lists it now.
+
+    Raises:
+        Refusal: it has no session, none any more, or not the role for this route.
+    """
+    caller = node.sessions.caller(authorization, node.view, node.now())
     # Of what is no route, or none of this method, the router itself says no.
-    if route := route_of(request):
-        roles.must_have(request[CALLER], request.method, route)
+    if route:
+        roles.must_have(caller, method, route)
+    return caller
 
 
 def route_of(request: web.Request) -> str:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from exchange.api import problems
 from exchange.api.routes import CODES, NODE
+from exchange.api.seats import SEATS
 from exchange.errors import Code, Refusal
 
 _log = structlog.get_logger("exchange.api")
@@ -39,6 +40,17 @@ class _Diary:
 class _Conversation(web.RequestHandler):
     """One connection."""
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Nobody sits here any more."""
+        if self._manager is not None:
+            self._app[SEATS].leave(self)
+        super().connection_lost(exc)
+
+    @property
+    def _app(self) -> web.Application:
+        app: web.Application = self._manager.app  # type: ignore[union-attr]
+        return app
+
     def handle_error(
         self,
         request: web.BaseRequest,  # noqa: ARG002
@@ -47,7 +59,7 @@ class _Conversation(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002  (quotes what was sent)
     ) -> web.StreamResponse:
         """Refuse what is not HTTP; a 5xx would be a defect of ours, and is told as one."""
-        app: web.Application = self._manager.app  # type: ignore[union-attr]
+        app = self._app
         code = Code.BAD_REQUEST if status < 500 else Code.INTERNAL
         app[NODE].refused[code.value, ""] += 1
         _log.info("refused", code=code.value, route="", error=type(exc).__name__)

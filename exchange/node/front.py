@@ -186,8 +186,7 @@ class Front(Served):
                 self.inboxes.ring(totals)
                 self.ring.grew(size, totals)
                 if view is not None:
-                    self.inboxes.wake()
-                    self.ring.wake()
+                    self.rearranged()
             case frames.Replies(groups, replies):
                 for reply in replies:
                     self._replied(reply, groups)

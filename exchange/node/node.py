@@ -213,8 +213,7 @@ class Node(Served):
         self.inboxes.ring(grown)
         self.ring.grew(self.size, grown)
         if any(isinstance(each.facts, entries.Trust) for each in records):
-            self.inboxes.wake()
-            self.ring.wake()
+            self.rearranged()
             self.witnessing.rearranged()
         if self.shipper is not None:
             self.shipper.wake()

@@ -71,6 +71,8 @@ class Served(ABC):
         self.ring = Ring(kept.store)
         self.budgets = Budgets()
         self.refused: Refused = Counter()
+        # Called when the trust documents in force have changed, and so who may hear.
+        self.on_view: list[Callable[[], None]] = [self.inboxes.wake, self.ring.wake]
 
     @property
     @abstractmethod
@@ -122,6 +124,11 @@ class Served(ABC):
     @abstractmethod
     async def all_refused(self) -> Refused:
         """Return what was refused at every door of the node."""
+
+    def rearranged(self) -> None:
+        """Have all who read looked at again: the trust documents in force have changed."""
+        for each in self.on_view:
+            each()
 
     def now(self) -> int:
         """Return the time in seconds UTC."""

@@ -136,7 +136,7 @@ async def test_endpoint_suspended_meanwhile_hears_why_and_nothing_more():
 async def test_write_is_checked_even_where_nothing_woke_the_stream():
     async with serving() as door, listening(door) as stream:
         await stream.until("beat")
-        door.node.ring.wake = lambda: None
+        door.node.on_view.clear()
         await post(door.node, world().amended(WATCH, suspended), MINSA)
         door.node.ring._lanes[WATCH].ring()
         assert (await stream.next()).name == "problem"

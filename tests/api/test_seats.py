@@ -1,0 +1,132 @@
+"""Whoever is suspended is hung up on, with what it was too slow to take; nobody else is."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from exchange.api import seats
+from exchange.api.seats import SEATS
+from exchange.client.transport import pinned
+from exchange.store.memory import MemoryStore
+from tests.api.attached import BLOB, accepted, send
+from tests.api.serving import certificate, serving
+from tests.builders import COAST, MINSA, OPS, WATCH, suspended, world
+from tests.node.running import Gate, post, until
+
+LITTLE = 4096  # bytes that each side's kernel keeps
+
+
+async def suspend(door, endpoint):
+    assert (await post(door.node, world().amended(endpoint, suspended), MINSA)).refusal is None
+
+
+def request(door, path, by):
+    lines = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {door.token(by)}"]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def slowly(door, path, by):
+    """One who asks, and takes nothing of the answer."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE)
+    sock.connect(("127.0.0.1", door.port))
+    tls = pinned(certificate()).wrap_socket(sock, server_hostname="x")
+    tls.sendall(request(door, path, by))
+    return tls
+
+
+def seated(door, by=COAST):
+    """The connections on which an endpoint asked last."""
+    token = f"Bearer {door.token(by)}"
+    taken = door.app[SEATS]._taken
+    return [each for each, seat in taken.items() if seat.authorization == token]
+
+
+async def stuck(door, by=COAST):
+    """Until there is one connection of it, which takes no more, and stays so."""
+    full = 0
+
+    def is_stuck():
+        nonlocal full
+        here = seated(door, by)
+        full = full + 1 if here and not seats._takes_more(here[0].transport) else 0
+        return full == 100
+
+    await until(is_stuck)
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/inbox", f"/v1/blobs/{BLOB.digest}"])
+async def test_what_a_slow_reader_has_not_taken_goes_to_nobody_once_it_is_suspended(
+    monkeypatch, path
+):
+    monkeypatch.setattr(seats, "TOLD_S", 3600)
+    async with serving() as door:
+        (site,) = door.runner.sites
+        (listener,) = site._server.sockets
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE)
+        await send(door)
+        index = (await accepted(door, BLOB)).json["index"]
+        for _ in range(30):
+            await post(door.node, world().envelope())
+        path = f"{path}?index={index}" if "blobs" in path else path
+        slow = [await asyncio.to_thread(slowly, door, path, by) for by in (COAST, WATCH)]
+        await stuck(door)
+        await stuck(door, WATCH)
+        await suspend(door, COAST)
+        # It takes nothing, and is not waited for.
+        await until(lambda: not seated(door))
+        assert len(seated(door, WATCH)) == 1
+        for each in slow:
+            each.close()
+
+
+async def test_who_takes_what_comes_is_told_why_before_it_is_hung_up_on(monkeypatch):
+    monkeypatch.setattr(seats, "TOLD_S", 0.05)
+    async with serving() as door:
+        both = [await door.connect() for _ in range(2)]
+        for path, (_, writer) in zip(("/v1/inbox?wait=30", "/v1/events"), both, strict=True):
+            writer.write(request(door, path, COAST))
+        inboxes, ring = door.node.inboxes, door.node.ring
+        await until(lambda: COAST in inboxes._bells and COAST in ring._lanes)
+        await suspend(door, COAST)
+        async with asyncio.timeout(10):
+            for reader, writer in both:
+                assert b"endpoint-suspended" in await reader.read()
+                writer.close()
+        await until(lambda: not seated(door))
+
+
+async def test_who_posted_is_told_what_was_recorded_though_suspended_by_then(monkeypatch):
+    monkeypatch.setattr(seats, "TOLD_S", 0)
+    gate = Gate(MemoryStore())
+    async with serving(gate) as door:
+        gate.shut()
+        posting = asyncio.ensure_future(door.post(world().envelope().framed()))
+        await until(lambda: bool(gate.batches))
+        (protocol,) = seated(door, OPS)
+        door.app[SEATS]._end(protocol, door.app[SEATS]._taken[protocol])
+        later = asyncio.Event()
+        asyncio.get_running_loop().call_later(0, later.set)
+        await later.wait()
+        gate.open.set()
+        assert (await asyncio.wait_for(posting, 10)).status == 201
+
+
+async def test_a_connection_that_another_asks_on_by_now_is_left_to_it():
+    async with serving() as door:
+        reader, writer = await door.connect()
+        writer.write(request(door, "/v1/inbox", COAST))
+        await reader.readuntil(b"200 OK")
+        (protocol,) = seated(door)
+        seat = door.app[SEATS]._taken[protocol]
+        writer.write(request(door, "/v1/inbox?wait=30", WATCH))
+        await until(lambda: WATCH in door.node.inboxes._bells)
+        assert (seated(door), seated(door, WATCH)) == ([], [protocol])
+        door.app[SEATS].hang_up(protocol, seat)
+        assert not protocol.transport.is_closing()
+        writer.transport.abort()
+        # Nobody sits at a connection that is over.
+        await until(lambda: not door.app[SEATS]._taken)
