@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import msgspec
 
 from exchange.cli import away, output, world, writing
 from exchange.cli.asking import confirm, must_be_there
@@ -15,9 +17,9 @@ from exchange.cli.reading import find
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
 from exchange.client import consented, consenting
-from exchange.client.transport import is_away
-from exchange.errors import Code, Fault, Refusal
+from exchange.errors import Code, Refusal
 from exchange.model import draft as drafts
+from exchange.model import objects
 from exchange.model.identity import member_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.consented import Row
     from exchange.client.reading import Delivered
-    from exchange.model.objects import Consent
 
 _FEED = click.option("--feed", help="The feed to talk on; by default one that both can use.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask before sending.")
@@ -175,79 +176,155 @@ async def _answering(
         return draft, item.header.id, given
 
 
-async def _send(session: Session, agency: Agency, said: Consent) -> dict[str, Any]:
-    """Send a consent or its withdrawal; while the node is away it waits in the outbox."""
-    told = {
+async def _send(session: Session, agency: Agency, said: objects.Consent) -> dict[str, Any]:
+    """Send a consent; while the node is away it waits in the outbox."""
+    return _sent(session, said, await consenting.send(agency, said))
+
+
+def _sent(session: Session, said: objects.Consent, index: int | None) -> dict[str, Any]:
+    if index is None:
+        session.say(
+            f"El nodo no responde: {said.id} espera en la bandeja de salida.",
+            f"The node is away: {said.id} waits in the outbox.",
+        )
+    return {**_as_told(said), "index": index}
+
+
+def _as_told(said: objects.Consent) -> dict[str, Any]:
+    return {
         "id": said.id,
         "of": said.of.id,
         "by": said.by,
         "to": said.to,
         "until": None if said.until is None else zulu(said.until),
-        "index": None,
     }
-    try:
-        receipt = await agency.send(said.id, consenting.signed(agency, said))
-    except Fault as fault:
-        if not is_away(fault) or fault.code is Code.OUTCOME_UNKNOWN:
-            raise
-        session.say(
-            f"El nodo no responde: {said.id} espera en la bandeja de salida.",
-            f"The node is away: {said.id} waits in the outbox.",
-        )
-        return told
-    return {**told, "index": receipt.index}
 
 
 @consent.command()
-@click.argument("identity", metavar="ID")
+@click.argument("identity", metavar="[ID]", required=False)
 @click.option("--to", metavar="ENDPOINT", help="Only what lets it be given to this one.")
+@click.option(
+    "--listed",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Those of our agency in this file too: what `incident --json` listed.",
+)
 @_YES
 @verb
-def withdraw(session: Session, *, identity: str, to: str | None, yes: bool) -> None:
+def withdraw(
+    session: Session, *, identity: str | None, to: str | None, listed: Path | None, yes: bool
+) -> None:
     """Take back the consents to pass on ID: a bulletin of ours, or one consent.
 
     From then on nothing is given by them, and what was given is not shown any more. What was
-    read meanwhile cannot be taken back.
+    read meanwhile cannot be taken back. What a colleague consented to is known here where this
+    endpoint posted the bulletin; elsewhere an incident's list tells it.
     """
+    if identity is None and listed is None:
+        raise Unusable("Diga ID, o --listed.", "Say ID, or --listed.")
     if not yes:
         must_be_there(session)
-    told = asyncio.run(_withdraw(session, identity, to, unasked=yes))
+    known = [] if listed is None else _listed(listed.read_bytes())
+    _say_withdrawn(session, asyncio.run(_withdraw(session, identity, to, known, unasked=yes)))
+
+
+def take_back_listed(
+    session: Session, listed: list[tuple[int, objects.Consent]], *, unasked: bool
+) -> None:
+    """Take back those of our agency that are listed, as far as they are known to stand."""
+    if not unasked:
+        must_be_there(session)
+    _say_withdrawn(
+        session, asyncio.run(_withdraw(session, None, None, listed, unasked=unasked))
+    )
+
+
+def _listed(raw: bytes) -> list[tuple[int, objects.Consent]]:
+    """Return the consents that `incident --json` listed, each with its entry."""
+    try:
+        rows = msgspec.json.decode(raw, type=_Listed).affected
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unusable(
+            "--listed: no es lo que escribe `incident --json`.",
+            "--listed: not what `incident --json` writes.",
+        ) from error
+    return [(row.index, row.consent) for row in rows if row.consent is not None]
+
+
+class _Row(msgspec.Struct):
+    index: int
+    consent: objects.Consent | None = None
+
+
+class _Listed(msgspec.Struct):
+    affected: list[_Row]
+
+
+def _say_withdrawn(session: Session, told: list[dict[str, Any]]) -> None:
+    """Say what was taken back, what was not, and what waits."""
     if session.as_json:
         output.show_json({"withdrawn": told})
     for each in told:
-        if each["index"] is not None:
+        if "code" in each:
+            session.say(
+                f"No retirado: {each['of']}, {each['by']} > {each['to']} ({each['code']}).",
+                f"Not withdrawn: {each['of']}, {each['by']} > {each['to']} ({each['code']}).",
+            )
+        elif each["index"] is not None:
             session.say(
                 f"Retirado: {each['by']} ya no puede entregarlo a {each['to']}; asiento"
                 f" {each['index']}.",
                 f"Withdrawn: {each['by']} may not pass it on to {each['to']} any more; entry"
                 f" {each['index']}.",
             )
-    if any(each["index"] is None for each in told):
+    if any(each["index"] is None and "code" not in each for each in told):
         away.leave(session)
 
 
 async def _withdraw(
-    session: Session, identity: str, to: str | None, *, unasked: bool
+    session: Session,
+    identity: str | None,
+    to: str | None,
+    listed: list[tuple[int, objects.Consent]],
+    *,
+    unasked: bool,
 ) -> list[dict[str, Any]]:
     async with session.context().agency() as agency:
         items = (await agency.known()).items
         found = [
             each
-            for each in consented.given(agency, items, identity)
-            if to is None or each.to == to
+            for each in consented.given(agency, items, identity, listed)
+            if to in (None, each.to)
+            and (identity is not None or each.id in {one.id for _, one in listed})
         ]
         if not found:
             named = {} if to is None else {"name": to}
             raise Refusal(Code.CONSENT_UNKNOWN, "", **named)
-        for each in found:
-            session.say(
-                f"{each.of.id}: {each.by} > {each.to}", f"{each.of.id}: {each.by} > {each.to}"
-            )
-        if not unasked:
-            confirm(session, "¿Retirar?", "Withdraw?")
-        return [
-            await _send(session, agency, consenting.withdrawal(agency, each)) for each in found
-        ]
+        return await _take_back(session, agency, found, unasked=unasked)
+
+
+async def _take_back(
+    session: Session, agency: Agency, found: list[objects.Consent], *, unasked: bool
+) -> list[dict[str, Any]]:
+    """Take each back, once that was agreed to; what one meets with holds up no other."""
+    for each in found:
+        session.say(
+            f"{each.of.id}: {each.by} > {each.to}", f"{each.of.id}: {each.by} > {each.to}"
+        )
+    if not unasked:
+        confirm(session, "¿Retirar?", "Withdraw?")
+    told: list[dict[str, Any]] = []
+    refused: list[Refusal] = []
+    for each in found:
+        try:
+            made, index = await consenting.take_back(agency, each)
+        except Refusal as refusal:
+            refused.append(refusal)
+            told.append({**_as_told(each), "index": None, "code": refusal.code.value})
+        else:
+            told.append(_sent(session, made, index))
+    if len(refused) == len(found):
+        raise refused[0]
+    return told
 
 
 @consent.command("list")

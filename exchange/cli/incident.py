@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from exchange.cli import output, world
+from exchange.cli import consenting, output, world
 from exchange.cli.arranging import folder, telling
 from exchange.cli.arranging.joining import fetched
 from exchange.cli.asking import confirm
@@ -69,7 +69,12 @@ class _Found(NamedTuple):
     is_flag=True,
     help="Grant what was posted from here again, to the endpoint's new key; nothing else.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before granting.")
+@click.option(
+    "--withdraw",
+    is_flag=True,
+    help="Take back what it consented to in our agency's name; nothing else.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before granting or withdrawing.")
 @verb
 def incident(  # noqa: PLR0913  (the options of the verb)
     session: Session,
@@ -78,6 +83,7 @@ def incident(  # noqa: PLR0913  (the options of the verb)
     out: Path | None,
     journal: Path | None,
     regrant: bool,
+    withdraw: bool,
     yes: bool,
 ) -> None:
     """Say what the loss of a KEY or ENDPOINT bears on, and who must be told; prepare its end.
@@ -86,10 +92,12 @@ def incident(  # noqa: PLR0913  (the options of the verb)
     sealed to a lost key may be read by others; what was signed by it may not be genuine.
     """
     if regrant:
-        if out is not None or journal is not None:
+        if out is not None or journal is not None or withdraw:
             raise Unusable("--regrant va solo.", "--regrant goes by itself.")
         asyncio.run(_regrant(session, what, unasked=yes))
         return
+    if withdraw and out is not None:
+        raise Unusable("--withdraw va sin --out.", "--withdraw goes without --out.")
     if out is not None:
         output.must_be_new(out)
     found = asyncio.run(_find(session, what, wanted=out is not None))
@@ -97,6 +105,10 @@ def incident(  # noqa: PLR0913  (the options of the verb)
     if journal is not None:
         rows.update((each.index, each) for each in _of_journal(journal, found.lost))
     listed = [rows[index] for index in sorted(rows)]
+    if withdraw:
+        said = [(each.index, each.consent) for each in listed if each.consent is not None]
+        consenting.take_back_listed(session, said, unasked=yes)
+        return
     told: dict[str, Any] = {"endpoint": found.lost.endpoint, "key": found.lost.kid}
     if out is not None:
         told |= _propose(session, found, out)

@@ -39,7 +39,8 @@ class Affected(msgspec.Struct, frozen=True):
     ``type`` is that of a bulletin, or says what of one it is: ``grant``, ``release``,
     ``acknowledgement``, ``confirmation``, ``consent``; then ``id`` is the bulletin's. Of a
     ``request``, ``draft``, ``invitation`` or ``verdict`` it is its own.
-    ``subscription`` has none, and nobody to be told but its own endpoint's people.
+    ``subscription`` has none, and nobody to be told but its own endpoint's people. Of a
+    ``consent`` it is told what was said: any poster of its member may take it back.
     """
 
     index: int
@@ -49,6 +50,7 @@ class Affected(msgspec.Struct, frozen=True):
     why: list[Why]
     tell: list[str]
     retain_until: int | None
+    consent: objects.Consent | None = None
 
 
 def of_entry(index: int, raw: bytes, lost: Lost) -> Affected | None:
@@ -162,7 +164,9 @@ def _object(
     if not _is_signed(signed, made.endpoint, lost):
         return None
     told = {made.of.endpoint, *(each.endpoint for each in facts.owed)} - {lost.endpoint}
-    return Affected(index, made.of.id, kind, made.endpoint, ["signed-by"], sorted(told), None)
+    consent = made if isinstance(made, objects.Consent) else None
+    tell: list[str] = sorted(told)
+    return Affected(index, made.of.id, kind, made.endpoint, ["signed-by"], tell, None, consent)
 
 
 def _draft(index: int, facts: entries.Drafted, posted: bytes, lost: Lost) -> Affected | None:

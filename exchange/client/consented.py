@@ -14,6 +14,7 @@ from exchange.client import granting, story
 from exchange.client.reading import Consented, Delivered, Granted
 from exchange.errors import Fault, Refusal
 from exchange.model import bulletin as bulletins
+from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.bulletin import Con
 from exchange.model.header import Header
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from exchange.client.agency import Agency
+    from exchange.client.outbox import Outbox
     from exchange.client.reading import Item
     from exchange.model.bulletin.blocks import Target, Text
     from exchange.model.bulletin.strangers import Unknown
@@ -98,11 +100,26 @@ def _answers(talks: Iterable[Talk]) -> dict[tuple[str, str, str, str], Talk]:
     }
 
 
-def given(agency: Agency, items: Sequence[Item], identity: str) -> list[objects.Consent]:
-    """Return the consents of ours that stand of a bulletin, by its id or that of a consent."""
-    mine = [each for each in _last(agency, items) if each.origin == agency.profile.member]
+def given(
+    agency: Agency,
+    items: Sequence[Item],
+    identity: str | None,
+    listed: Iterable[tuple[int, objects.Consent]] = (),
+) -> list[objects.Consent]:
+    """Return the consents of ours that stand, as far as that is known here.
+
+    Args:
+        agency: whose member's.
+        items: its whole inbox.
+        identity: only those of this bulletin, or this consent; None for all.
+        listed: more that a journal holds, with the entry of each: a colleague is owed none.
+    """
     return [
-        each for each in mine if identity in (each.of.id, each.id) and each.until is not None
+        each
+        for each in _last(agency, items, listed)
+        if each.origin == agency.profile.member
+        and each.until is not None
+        and identity in (None, each.of.id, each.id)
     ]
 
 
@@ -206,21 +223,32 @@ def _used(agency: Agency, consent: objects.Consent, items: Iterable[Item]) -> in
     return None
 
 
-def _last(agency: Agency, items: Iterable[Item]) -> list[objects.Consent]:
+def _last(
+    agency: Agency,
+    items: Iterable[Item],
+    listed: Iterable[tuple[int, objects.Consent]] = (),
+) -> list[objects.Consent]:
     """Return what was said last of each bulletin, giver and receiver: by us, and told to us."""
-    said = [(each.index, each.consent) for each in items if isinstance(each, Consented)]
-    box = agency.world.outbox
-    for identity in box.sent():
-        receipt, envelope = box.receipt(identity), box.envelope(identity)
-        if receipt is None or envelope is None:
-            continue
-        read = jws.read(envelope.header, objects.MAX_OBJECT_BYTES)
-        if read.typ == objects.CONSENT_TYP:
-            said.append((receipt.index, objects.decode_consent(read.payload)))
+    said: list[tuple[float, objects.Consent]] = list(listed)
+    said += [(each.index, each.consent) for each in items if isinstance(each, Consented)]
+    said += _said(agency.world.outbox)
     last: dict[tuple[str, str, str], objects.Consent] = {}
     for _, each in sorted(said, key=lambda one: one[0]):
         last[each.of.header_digest, each.by, each.to] = each
     return list(last.values())
+
+
+def _said(box: Outbox) -> Iterator[tuple[float, objects.Consent]]:
+    """Yield what was said here, oldest first: what waits to be sent is newer than all."""
+    waiting = box.waiting()
+    for identity in [*box.sent(), *waiting]:
+        receipt, envelope = box.receipt(identity), box.envelope(identity)
+        if envelope is None:
+            continue
+        read = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+        if read.typ == objects.CONSENT_TYP:
+            place = float("inf") if receipt is None else receipt.index
+            yield place, objects.decode_consent(read.payload)
 
 
 def _theirs(items: Iterable[Item]) -> Iterator[Talk]:

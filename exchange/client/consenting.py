@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.client import story
-from exchange.errors import Code, Refusal
+from exchange.client.transport import is_away
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import draft as drafts
 from exchange.model import objects
 from exchange.model.bulletin import Con
@@ -196,13 +197,50 @@ def prepare(agency: Agency, asked: Delivered, to: str, until: int) -> objects.Co
     return _consent(agency, of.subject, by, to, until)
 
 
-def withdrawal(agency: Agency, of: objects.Consent) -> objects.Consent:
-    """Return what takes a consent back."""
-    return _consent(agency, of.of, of.by, of.to, None)
+async def send(agency: Agency, consent: objects.Consent) -> int | None:
+    """Sign and send it; return its entry, or None: the node is away, and it waits.
+
+    Raises:
+        Refusal, Fault: as ``Agency.post``.
+    """
+    try:
+        return (await agency.send(consent.id, _signed(agency, consent))).index
+    except Fault as fault:
+        if not is_away(fault) or fault.code is Code.OUTCOME_UNKNOWN:
+            raise
+        return None
 
 
-def signed(agency: Agency, consent: objects.Consent) -> Envelope:
-    """Return it signed, to be sent."""
+async def take_back(agency: Agency, of: objects.Consent) -> tuple[objects.Consent, int | None]:
+    """Withdraw a consent; return what says so, and its entry as ``send``.
+
+    Where the consent itself waits to be sent, it goes first: after its withdrawal it would
+    stand.
+
+    Raises:
+        Refusal, Fault: as ``Agency.post``.
+    """
+    made = _consent(agency, of.of, of.by, of.to, None)
+    if not await _is_sent(agency, of.id):
+        agency.world.outbox.keep(made.id, _signed(agency, made))
+        return made, None
+    return made, await send(agency, made)
+
+
+async def _is_sent(agency: Agency, identity: str) -> bool:
+    """Send what waits; tell whether it waits no more."""
+    if identity not in agency.world.outbox.waiting():
+        return True
+    try:
+        await agency.resolve(identity)
+    except Fault as fault:
+        if not is_away(fault):
+            raise
+        return False
+    return True
+
+
+def _signed(agency: Agency, consent: objects.Consent) -> Envelope:
     raw = jws.sign(msgspec.json.encode(consent), objects.CONSENT_TYP, [agency.keys.signer])
     return Envelope(raw, b"")
 

@@ -6,22 +6,23 @@ coast guard should have it. All through the command line, and one node in a proc
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from exchange.cli import output
 from exchange.client.kept import KeptKeys
 from exchange.custody.founding import EndpointPlan, MemberPlan
 from exchange.model.trust import Label
-from tests.cli.exercise import OPS, WATCH, Exercise
+from tests.cli.exercise import AUDIT, OPS, WATCH, Exercise
 
-GUARD = "us.uscg-ops"
+GUARD, COLLEAGUE = "us.uscg-ops", "us.uscg-desk"
 _LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
 _PLAN = MemberPlan(
     "us.uscg",
     _LABEL,
     (
         EndpointPlan("us.uscg/ops", _LABEL, ("poster", "reader")),
-        EndpointPlan("us.uscg/desk", _LABEL, ("reader",)),
+        EndpointPlan("us.uscg/desk", _LABEL, ("poster", "reader")),
     ),
 )
 _UNBOUND = {"originator_control = true": "originator_control = false"}
@@ -106,6 +107,35 @@ def test_leave_is_asked_given_used_and_withdrawn(sea):
     assert no(sea, OPS, "consent", "withdraw", of, "--yes") == "consent-unknown"
     kinds = [each["kind"] for each in said(sea, WATCH, "inbox")["items"] if each["id"] == of]
     assert kinds == ["bulletin", "consent", "consent"]
+
+
+def test_a_colleague_takes_back_what_one_consented_to_who_is_lost(sea, tmp_path):
+    """It is owed none of that: the node's journal tells it, at an incident."""
+    draft = sea.draft(**{"us.jiatfs/watch": "pa.senan/ops"})
+    of = said(sea, GUARD, "post", draft, "--yes")["id"]
+    words = ("consent", "ask", of, "us.jiatfs", "--purpose", "EXERCISE: to meet it at sea")
+    request = said(sea, OPS, *words, "--yes")["id"]
+    to = ("--grant", "us.jiatfs/watch", "--grant", "us.jiatfs/desk")
+    said(sea, GUARD, "consent", "answer", request, *to, "--yes")
+    assert no(sea, COLLEAGUE, "consent", "withdraw", of, "--yes") == "consent-unknown"
+    journal = ("--journal", str(sea.place.node / "journal.db"))
+    lost = said(sea, AUDIT, "incident", "us.uscg/ops", *journal)
+    file = tmp_path / "lost.json"
+    file.write_bytes(msgspec.json.encode(lost))
+    listed = ("consent", "withdraw", of, "--to", "us.jiatfs/watch", "--listed", str(file))
+    (back,) = said(sea, COLLEAGUE, *listed, "--yes")["withdrawn"]
+    assert (back["of"], back["to"], back["until"]) == (of, "us.jiatfs/watch", None)
+    # What is withdrawn by now holds up no other.
+    all_ = ("consent", "withdraw", "--listed", str(file), "--yes")
+    (done,) = said(sea, GUARD, "incident", "us.uscg/ops", "--withdraw", "--yes")["withdrawn"]
+    assert (done["to"], done["index"] > back["index"]) == ("us.jiatfs/desk", True)
+    assert no(sea, COLLEAGUE, *all_) == "consent-unknown"
+    assert no(sea, OPS, *all_) == "consent-unknown"
+    rows = said(sea, OPS, "consent", "list")["consents"]
+    assert {each["state"] for each in rows if each["of"] == of} == {"withdrawn"}
+    # Nothing else is taken for such a list.
+    file.write_text("[]", encoding="utf-8")
+    assert sea.at(COLLEAGUE, *all_).code == 2
 
 
 def test_a_no_is_told_with_its_reason_and_nothing_goes_on(sea):
