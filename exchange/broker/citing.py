@@ -71,8 +71,13 @@ def must_stay_within(
     if body is not None and _of_another(keys.controlled(body.digest), said.origin, find):
         # Sealed for another header, it is of no honest use under this one, to nobody.
         raise Refusal(Code.ORIGINATOR_CONTROL, at or "/body")
-    for place, cited, knowing in _cited(said, find):
-        known = {*knowing, *_known(cited, recipients, find)}
+    repeated, told = _before(said, find)
+    for place, by, cited, knowing in _cited(said, find):
+        known = {
+            *knowing,
+            *_known(cited, recipients, find),
+            *(told if by in repeated else ()),
+        }
         others = [each for each in recipients if each not in known]
         # Of all, before any is refused: who looks up beforehand is to ask for all at once.
         leave = [consents.newest(cited.digest, said.endpoint, each, find) for each in others]
@@ -90,19 +95,39 @@ def _known(cited: Target, names: Collection[str], find: Find) -> list[str]:
     ]
 
 
+def _before(said: Header | SealedDraft, find: Find) -> tuple[set[str], Collection[str]]:
+    """Return what the target of a cancellation cites, and who was told of that: all it is owed.
+
+    To them it says nothing new; and that something is wrong must not wait for a consent.
+    """
+    if not isinstance(said, Header) or said.verb != "cancel":
+        return set(), ()
+    reference = holding.target_of(said)
+    found = find(keys.by_digest(reference.header_digest)) if reference else None
+    target = holding.read(found) if found else None
+    if target is None:
+        return set(), ()
+    refs = {each.header_digest for each in target.header.refs}
+    attached = {each.digest for each in target.header.attachments}
+    return refs | attached, holding.holders(target, find)
+
+
 def _cited(
     said: Header | SealedDraft, find: Find
-) -> Iterator[tuple[str, Target, Collection[str]]]:
-    """Yield what is cited of others and is under their control: where, and who knows of it."""
+) -> Iterator[tuple[str, str, Target, Collection[str]]]:
+    """Yield what is cited of others and is under their control: where, and who knows of it.
+
+    The second is the digest by which it is cited.
+    """
     refs = said.refs if isinstance(said, Header) else ()
     for place, each in enumerate(refs):
         cited = _of_another(keys.by_digest(each.header_digest), said.origin, find)
         if cited is not None:
-            yield f"/refs/{place}", cited, cited.owed
+            yield f"/refs/{place}", each.header_digest, cited, cited.owed
     for place, blob in enumerate(said.attachments):
         cited = _of_another(keys.controlled(blob.digest), said.origin, find)
         if cited is not None:
-            yield f"/attachments/{place}", cited, cited.header.to
+            yield f"/attachments/{place}", blob.digest, cited, cited.header.to
 
 
 def _of_another(key: bytes, origin: str, find: Find) -> Target | None:

@@ -51,6 +51,7 @@ def confer(ledger: Ledger, decision: Conferred, max_owed: int, find: Find) -> Co
     kid, now = decision.seen.wraps[0], ledger.taken_ms // 1000
     target, consent = holding.granted(grant, kid, ledger.in_force, now, find)
     citing.must_stay_within(target.header, [grant.to], now, find, "/to")
+    holding.must_be_new(target, grant.to, kid, ledger.in_force, now, find)
     released = releasing.let_grant_in(ledger, decision, target, find)
     number = holding.next_number(named, find)
     stands = bearing.standing(target.header, named, find)

@@ -61,5 +61,4 @@ def _must_be_of_use(consent: Consent, target: Target, ledger: Ledger, find: Find
     given = rules.Given(consent.by, now, rules.Consent(consent.until))
     view = ledger.in_force
     rules.decide("grant", target.header, view, now, recipient=consent.to, given=given)
-    if holding.can_open(target, consent.to, None, view, now, find):
-        raise Refusal(Code.ALREADY_HELD, "/to", name=consent.to)
+    holding.must_be_new(target, consent.to, None, view, now, find)

@@ -182,8 +182,6 @@ def granted(
     if cancelled := find(keys.bearing("cancels", origin, of.header_digest, of.id)):
         raise Refusal(Code.TARGET_CANCELLED, "/of", id=of.id, found=cancelled.index)
     must_not_be_purged(of.header_digest, find)
-    if can_open(found, grant.to, kid, view, now, find):
-        raise Refusal(Code.ALREADY_HELD, "/to", name=grant.to)
     # One suite a bulletin: a key of another could open nothing.
     if view.endpoints[grant.to].keys[kid].jwk.alg != SUITES[found.header.suite].wrap:
         raise Refusal(Code.RECIPIENT_KEY_UNFIT, "/to", name=grant.to)
@@ -196,6 +194,20 @@ def granted(
         "grant", found.header, view, now, recipient=grant.to, given=given, released=None
     )
     return found, said[0] if said else None
+
+
+def must_be_new(  # noqa: PLR0913, PLR0917  (each is part of the question)
+    bulletin: Target, endpoint: str, kid: str | None, view: View, now: int, find: Find
+) -> None:
+    """Hold what is to be given to not being there yet.
+
+    Asked last: whoever may not give it to somebody is not to learn by that who holds it.
+
+    Raises:
+        Refusal: ``already-held``.
+    """
+    if can_open(bulletin, endpoint, kid, view, now, find):
+        raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
 
 
 def must_not_be_purged(header_digest: str, find: Find) -> None:

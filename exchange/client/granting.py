@@ -73,12 +73,12 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     if envelope is None or signed is None or signed.typ != headers.TYP:
         raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
     header = headers.decode(signed.payload)
-    if endpoint in header.to and _opens(envelope, header, endpoint, view, now):
-        raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     earlier = (each for each in made(outbox, signed.digest) if each.receipt is not None)
     holds = any(each.grant.to == endpoint for each in earlier)
     given = rules.Given(header.endpoint, now, holds=holds)
     rules.decide("grant", header, view, now, recipient=endpoint, given=given, released=None)
+    if endpoint in header.to and _opens(envelope, header, endpoint, view, now):
+        raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     subject = objects.Subject(header.endpoint, header.id, signed.digest)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
     amending = list(_amending(outbox, signed.digest))

@@ -41,13 +41,13 @@ async def prepare(agency: Agency, item: Delivered, endpoint: str) -> Granting:
     view, _ = await agency.known_view()
     now, header, by = agency.world.now(), item.header, agency.profile.endpoint
     view.must_be_timely(agency.profile.node, now)
-    if endpoint in header.to:
-        raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     subject = objects.Subject(header.endpoint, header.id, item.digest)
     said = passing.last(agency.inbox.consents(), subject, by, endpoint)
     consent = rules.Consent(said.until) if said else None
     given = rules.Given(by, now, consent)
     rules.decide("grant", header, view, now, recipient=endpoint, given=given, released=None)
+    if endpoint in header.to:
+        raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)
     reader = compose.reader(endpoint, view, "granted", SUITES[header.suite].wrap, now)
     return Granting(header, subject, reader, [], releasers(header, given, endpoint, view))
 

@@ -175,7 +175,69 @@ def test_who_is_owed_a_header_alone_may_be_referred_to_it() -> None:
     (settled,) = book.post(WORLD.arrival(WORLD.envelope(to=[COAST], **reply)))
     assert isinstance(settled, Recorded)
     (settled,) = book.post(WORLD.arrival(WORLD.envelope(to=[WATCH_DESK], **reply)))
-    assert isinstance(settled, Rejected)
+    assert told(settled) == (Code.ORIGINATOR_CONTROL, "/refs/0")
+
+
+def told(settled: Any) -> tuple[Code, str]:
+    """Why something was refused."""
+    assert isinstance(settled, Rejected), settled
+    return settled.refusal.code, settled.refusal.at
+
+
+@pytest.fixture
+def cited() -> tuple[Book, Any, Envelope]:
+    """A reply to what is under control, to one by a consent that was withdrawn since."""
+    closed, book = controlled(WORLD, to=[COAST]), Book(WORLD.view)
+    refs = builders.refers("answers", closed.envelope)
+    reply = WORLD.closed(endpoint=COAST, refs=refs, to=[WATCH_DESK])
+    for each in (
+        closed.envelope,
+        consent(WORLD, closed.envelope),
+        reply.envelope,
+        withdrawn(WORLD, closed.envelope),
+    ):
+        assert isinstance(book.post(WORLD.arrival(each))[0], Recorded)
+    return book, reply, closed.envelope
+
+
+def cancelling(of: Envelope, *refs: Any, **changes: Any) -> Envelope:
+    named = [*builders.refers("cancels", of), *refs]
+    usual = {"endpoint": COAST, "type": "can", "verb": "cancel", "to": [WATCH_DESK]}
+    return WORLD.envelope(**{**usual, "refs": named, **changes})
+
+
+def test_cancellation_repeats_to_who_was_told_what_its_target_cites(cited: Any) -> None:
+    book, reply, closed = cited
+    again = builders.refers("answers", closed)
+    # Nothing else that its author says is let in by that.
+    other = WORLD.envelope(endpoint=COAST, refs=again, to=[WATCH_DESK])
+    assert told(book.post(WORLD.arrival(other))[0]) == (Code.CONSENT_WITHDRAWN, "/refs/0")
+    corrects = [*builders.refers("corrects", reply.envelope), *again]
+    correction = cancelling(reply.envelope, type="cor", verb="correct", refs=corrects)
+    assert told(book.post(WORLD.arrival(correction))[0]) == (Code.CONSENT_WITHDRAWN, "/refs/1")
+    wider = cancelling(reply.envelope, *again, to=[DESK, WATCH_DESK])
+    assert isinstance(book.post(WORLD.arrival(wider))[0], Recorded)  # DESK is of its author
+
+
+def test_cancellation_tells_nobody_of_what_was_not_told_before(cited: Any) -> None:
+    book, reply, closed = cited
+    again = builders.refers("answers", closed)
+    another = controlled(WORLD).envelope
+    book.post(WORLD.arrival(another))
+    more = cancelling(reply.envelope, *again, *builders.refers("answers", another))
+    assert told(book.post(WORLD.arrival(more))[0]) == (Code.ORIGINATOR_CONTROL, "/refs/2")
+    wider = cancelling(reply.envelope, *again, to=sorted([WATCH, WATCH_DESK]))
+    refusal = told(book.post(WORLD.arrival(wider))[0])
+    assert refusal == (Code.ORIGINATOR_CONTROL, "/refs/1")
+    assert isinstance(book.post(WORLD.arrival(cancelling(reply.envelope, *again)))[0], Recorded)
+
+
+def test_what_may_not_be_cited_to_one_is_refused_before_it_is_told_who_holds_it(
+    cited: Any,
+) -> None:
+    book, reply, _ = cited
+    (settled,) = book.post(WORLD.arrival(WORLD.grant(reply, WATCH_DESK, COAST)))
+    assert told(settled) == (Code.CONSENT_WITHDRAWN, "/to")
 
 
 # -- replay --------------------------------------------------------------------------------

@@ -162,6 +162,8 @@ async def test_colleagues_grant_is_shown_to_the_posting_endpoint(tmp_path):
     ("endpoint", "at", "code"),
     [
         (WATCH, NOW, Code.ALREADY_HELD),
+        # What may be is asked before what is there.
+        (WATCH, NOW + 30 * DAY, Code.EXPIRED),
         (MINSA, NOW, Code.MAY_NOT_READ),
         ("us.jiatfs/nadie", NOW, Code.UNKNOWN_RECIPIENT),
         (WATCH_DESK, NOW + 30 * DAY, Code.EXPIRED),

@@ -15,7 +15,7 @@ from exchange.model import objects
 from exchange.model.header import Marking
 from exchange.model.identity import digest
 from tests.api.serving import serving
-from tests.builders import COAST, DESK, HOUR, NOW, OPS, WATCH, WATCH_DESK, world
+from tests.builders import COAST, DESK, HOUR, MINSA, NOW, OPS, WATCH, WATCH_DESK, world
 from tests.client.dealing import draft
 from tests.client.granting import line, read
 from tests.consented import HELD, consent, withdrawn
@@ -135,6 +135,18 @@ async def test_what_its_marking_lets_go_needs_no_consent_and_goes_on_from_hand_t
             with pytest.raises(Refusal) as caught:
                 await onward.prepare(giver, held, COAST)
         assert (caught.value.code, caught.value.at) == (Code.ALREADY_HELD, "/to")
+
+
+async def test_who_may_not_pass_on_is_not_told_who_holds_it(tmp_path):
+    async with serving() as door:
+        await sent(door.url, tmp_path, FREE)
+        reader = world().amended(
+            COAST, lambda each: msgspec.structs.replace(each, roles=["reader"])
+        )
+        assert (await post(door.node, reader, MINSA)).refusal is None
+        with pytest.raises(Refusal) as caught:
+            await passed(door.url, tmp_path, WATCH)
+        assert (caught.value.code, caught.value.at) == (Code.MAY_NOT_POST, "/endpoint")
 
 
 async def test_what_cannot_be_read_here_is_not_passed_on(tmp_path):

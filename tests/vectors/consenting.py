@@ -215,6 +215,8 @@ REFUSE = [
          after(said(), passed(), back(), passed(by=OPS), passed(by=OPS))),
     Case("onward-without-consent", "a recipient passes on what is under control",
          Code.ORIGINATOR_CONTROL, "/to", after(passed())),
+    Case("onward-without-consent-to-who-holds-it", "by another's consent: rights come first",
+         Code.ORIGINATOR_CONTROL, "/to", after(said(), passed(), passed(by=WATCH))),
     Case("onward-by-who-holds-nothing", "passed on by who never had it", Code.NOT_A_RECIPIENT,
          "/endpoint", after(said(), passed(COAST, WATCH_DESK))),
     Case("onward-by-another-than-consented", "the consent is for another giver",
