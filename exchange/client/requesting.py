@@ -200,7 +200,7 @@ def _known(
     known = Known(request, named, is_ours, state, index)
     # The newest counts; of those made here the one that waits is newer than all.
     last = max(
-        (one for one in answers if one[0].of and one[0].of.header_digest == named),
+        (one for one in answers if _answers(one[0], request, named)),
         key=lambda one: float("inf") if one[2] is None else one[2],
         default=None,
     )
@@ -212,6 +212,12 @@ def _known(
         )
     granted = [] if index is None else list(_granted(request, index, items))
     return msgspec.structs.replace(known, granted=granted)
+
+
+def _answers(said: Request, request: Request, named: str) -> bool:
+    # Of another member than was asked it is no answer, whatever a node lets in.
+    is_asked = said.origin == member_of(request.to)
+    return is_asked and said.of is not None and said.of.header_digest == named
 
 
 def _granted(request: Request, index: int, items: Sequence[Item]) -> Iterator[str]:

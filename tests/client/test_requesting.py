@@ -13,7 +13,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.seal.close import Envelope
 from tests.api.serving import serving
-from tests.builders import DESK, OPS, WATCH_DESK, digest, new_id, world
+from tests.builders import COAST, DESK, OPS, WATCH_DESK, digest, new_id, world
 from tests.client.dealing import cabinet
 from tests.client.granting import line
 from tests.requested import answer, asked, request
@@ -89,6 +89,12 @@ def test_answer_to_another_request_says_nothing_of_this_one(tmp_path):
     raw = request(W, WATCH_DESK)
     (known,) = every(sent(tmp_path, raw), [come(5, answer(W, request(W, WATCH_DESK)))])
     assert known.state == "open"
+
+
+def test_answer_of_another_member_than_was_asked_is_none(tmp_path):
+    raw = request(W, WATCH_DESK)
+    (known,) = every(sent(tmp_path, raw), [come(5, answer(W, raw, COAST))])
+    assert (known.state, known.answered_by) == ("open", None)
 
 
 def test_what_was_granted_since_by_whom_was_asked_on_that_feed_is_told(tmp_path):
