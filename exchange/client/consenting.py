@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.client import story
+from exchange.client.outbox import made_ms
 from exchange.client.transport import is_away
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import draft as drafts
@@ -221,6 +222,9 @@ async def take_back(agency: Agency, of: objects.Consent) -> tuple[objects.Consen
         Refusal, Fault: as ``Agency.post``.
     """
     made = _consent(agency, of.of, of.by, of.to, None)
+    # What waits goes in the order of its ids, whatever the clock did in between.
+    at_ms = max(agency.world.clock_ms(), made_ms(of.id) + 1)
+    made = msgspec.structs.replace(made, id=uuid7(at_ms, agency.world.randomness(10)))
     if not await _is_sent(agency, of.id):
         agency.world.outbox.keep(made.id, _signed(agency, made))
         return made, None

@@ -11,11 +11,11 @@ from exchange.client import consented, consenting
 from exchange.client.reading import Consented
 from exchange.model import objects
 from exchange.seal.close import Envelope
-from tests.builders import COAST, world
+from tests.builders import COAST, NOW_MS, world
 from tests.client.dealing import fronted, lied_to
 from tests.client.granting import line, read
 from tests.consented import consent, controlled
-from tests.node.running import post
+from tests.node.running import Clock, post
 from tests.vectors.forging import payload_of
 
 W = world()
@@ -28,7 +28,8 @@ async def waiting(door, tmp_path, url):
     await post(door.node, of)
     raw = consent(W, of)
     made = objects.decode_consent(payload_of(raw))
-    async with line(url, tmp_path) as sender:
+    # Its clock was set back since.
+    async with line(url, tmp_path, clock=Clock(NOW_MS - 1000)) as sender:
         await sender.everything()
         sender.world.outbox.keep(made.id, Envelope(raw, b""))
         yield sender, made
