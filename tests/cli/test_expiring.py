@@ -153,8 +153,7 @@ def test_review_says_loudly_which_subscriber_will_not_be_able_to_read(capsys, la
     assert [each["endpoint"] for each in review["left_out"]] == [COAST]
     writing._show_review(session, prepared, review)
     shown = capsys.readouterr().out
-    assert f"{COAST}, s" in shown
-    assert said in shown
+    assert f"{COAST} {said}" in shown
 
 
 def test_a_list_or_a_context_without_a_session_is_printed_as_it_is(capsys):

@@ -16,7 +16,18 @@ from exchange.model.bulletin.blocks import Target
 from exchange.model.draft import Draft, read_draft
 from exchange.model.identity import digest
 from exchange.seal.close import close_draft
-from tests.builders import COAST, DESK, MINSA, OPS, WATCH, WATCH_DESK, World, releaser, world
+from tests.builders import (
+    COAST,
+    DESK,
+    MINSA,
+    OPS,
+    WATCH,
+    WATCH_DESK,
+    World,
+    releaser,
+    suspended,
+    world,
+)
 from tests.client.foureyes import (
     approved,
     asked,
@@ -224,6 +235,19 @@ async def test_another_bulletin_than_the_grant_gives_is_not_shown(
                 with pytest.raises(Refusal) as refusal:
                     await look(item)
                 assert refusal.value.code == code
+
+
+async def test_grant_that_would_be_refused_is_not_released(tmp_path):
+    async with guarded(tmp_path) as door:
+        await asked_to_give(door, tmp_path)
+        gone = world().amended(WATCH_DESK, suspended)
+        assert (await post(door.node, gone, MINSA)).refusal is None
+        before = len(await journal(door.node))
+        async with line(door, tmp_path, DESK) as desk:
+            with pytest.raises(Refusal) as refusal:
+                await desk.releasing.approve(await newest(desk))
+        assert refusal.value.code == Code.ENDPOINT_SUSPENDED
+        assert len(await journal(door.node)) == before
 
 
 # -- what cancels it -----------------------------------------------------------------------
