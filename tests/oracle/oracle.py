@@ -337,13 +337,10 @@ def release_of_grant(q: Question) -> Iterator[Demand]:
 
 
 def release_by_origin(q: Question) -> Iterator[Demand]:
-    colleagues = [
-        each
-        for each in q.case["released"] or []
-        if member_of(each) == q.header["origin"] and each != signer(q)
-    ]
+    others = [each for each in q.case["released"] or [] if each != signer(q)]
+    has_colleague = any(member_of(each) == q.header["origin"] for each in others)
     asks_for_none = not is_new_audience(q) and needs_none(q)
-    yield asks_for_none or bool(colleagues), "release-required", ""
+    yield asks_for_none or has_colleague, "release-required", ""
 
 
 def is_marked(q: Question) -> bool:
@@ -356,11 +353,9 @@ def needs_none(q: Question) -> bool:
 
 def is_plain_cancellation(q: Question) -> bool:
     header, holders = q.header, q.case["holders"]
-    if header["verb"] != "cancel" or header["attachments"]:
-        return False
-    if header["body"]["size"] > 16_384 + 2_560 * len(header["to"]):
-        return False
-    return holders is None or all(each in holders for each in header["to"])
+    is_bare = header["verb"] == "cancel" and not header["attachments"]
+    is_short = header["body"]["size"] <= 16_384 + 2_560 * len(header["to"])
+    return is_bare and is_short and (holders is None or set(header["to"]) <= set(holders))
 
 
 def is_new_audience(q: Question) -> bool:

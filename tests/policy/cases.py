@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
 from exchange.cli.world import picks
-from tests.policy import choosing, worlds
+from tests.policy import choosing, releases, worlds
+from tests.policy.changing import NOTHING, NOW, Changes, by_, is_active, may_release
 from tests.policy.worlds import Dice, Json
 
-NOW = 1_796_000_000
 WORLDS = 170
 _VERB_OF = {"cor": "correct", "can": "cancel", "rpy": "reply", "brp": "reply"}
 _REL_OF = {
@@ -25,10 +25,8 @@ _REL_OF = {
     "cancel": "cancels",
     "reply": "answers",
 }
+CHANGES = Changes()
 ACTS = ("accept", "accept", "grant", "deliver", "ingress", "subscribe")
-
-Change = Callable[[Dice, Json, Json], None]
-CHANGES: list[tuple[str, Change]] = []
 
 
 def lines(seed: int, count: int) -> Iterator[Json]:
@@ -44,7 +42,8 @@ def case(dice: Dice, world: Json, number: int) -> Json:
     if act == "subscribe":
         return {"case": number, "world": world["world"], **choosing.asked(dice, world, NOW)}
     asked = _passing(dice, world, act)
-    fit = [change for act, change in CHANGES if act in ("", asked["act"])]
+    every = (*CHANGES.made, *releases.CHANGES.made)
+    fit = [change for act, change in every if act in ("", asked["act"])]
     for _ in range(dice.one((0, 0, 1, 1, 1, 1, 2, 3))):
         dice.one(fit)(dice, asked, world)
     asked["header"]["to"] = sorted(set(asked["header"]["to"]))
@@ -55,13 +54,13 @@ def case(dice: Dice, world: Json, number: int) -> Json:
 
 
 def _passing(dice: Dice, world: Json, act: str) -> Json:
-    agreed, directory = world["arrangement"] or _NOTHING, world["directory"]
+    agreed, directory = world["arrangement"] or NOTHING, world["directory"]
     feed = dice.one(agreed["feeds"])
     here = dice.one((["pa"], ["us"]))
     may_post = [
         each
         for each in directory
-        if each["member"] in feed["post"] and "poster" in each["roles"] and _is_active(each)
+        if each["member"] in feed["post"] and "poster" in each["roles"] and is_active(each)
     ]
     if act == "ingress":
         may_post = [each for each in may_post if each["nation"] not in here]
@@ -69,7 +68,7 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
     may_read = [
         each
         for each in directory
-        if each["member"] in feed["read"] and "reader" in each["roles"] and _is_active(each)
+        if each["member"] in feed["read"] and "reader" in each["roles"] and is_active(each)
     ] or directory
     header = _header(dice, agreed, feed, author)
     header["trust"] = _newest(world)
@@ -100,7 +99,7 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
             header["to"] = header["to"] or [author["endpoint"]]
     if act in {"accept", "grant", "ingress"} and dice.chance(85):
         signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
-        fit = [each["endpoint"] for each in directory if _may_release(each, header, signer)]
+        fit = [each["endpoint"] for each in directory if may_release(each, header, signer)]
         asked["released"] = [dice.one(fit)] if fit else []
     if act in {"accept", "ingress"} and header["verb"] == "cancel" and dice.chance(50):
         asked["holders"] = [*header["to"], dice.one(directory)["endpoint"]]
@@ -111,29 +110,6 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
             "member": dice.one((0, NOW * 1000 - 1, NOW * 1000 + 500)),
         }
     return asked
-
-
-_NOTHING: Json = {
-    "schemas": ["1.0"],
-    "regimes": [],
-    "limits": {"lifetime_s": 3600, "skew_s": 0},
-    "feeds": [
-        {"name": "maritime", "types": ["voi"], "post": ["pa.senan"], "read": ["us.uscg"]}
-    ],
-}
-
-
-def _is_active(endpoint: Json) -> bool:
-    return bool(endpoint["status"] == "active")
-
-
-def _may_release(endpoint: Json, header: Json, signer: str) -> bool:
-    return (
-        _is_active(endpoint)
-        and "releaser" in endpoint["roles"]
-        and endpoint["member"] == header["origin"]
-        and endpoint["endpoint"] != signer
-    )
 
 
 def _newest(world: Json) -> Json:
@@ -183,110 +159,94 @@ def _given(dice: Dice, asked: Json, world: Json) -> None:
     ]
     others = [each["endpoint"] for each in world["directory"]]
     by = dice.one((header["endpoint"], dice.one(colleagues), dice.one(others)))
-    asked["given"] = _by(dice, asked, by, 20)
-
-
-def _by(dice: Dice, asked: Json, by: str, percent: int) -> Json:
-    """Given by somebody; of which the originator said something in so many of a hundred."""
-    at = asked["now"] if asked["act"] == "grant" else NOW - dice.one((0, 1, 600))
-    untils = (None, at - 1, at, at + 1, at + 1, at + 600, at + 600, NOW - 1)
-    consent = {"until": dice.one(untils)} if dice.chance(percent) else None
-    return {"by": by, "at": at, "consent": consent, "holds": dice.chance(15)}
+    asked["given"] = by_(dice, asked, by, 20)
 
 
 # -- what is changed --------------------------------------------------------------------------
 
 
-def change(*acts: str) -> Callable[[Change], Change]:
-    def add(made: Change) -> Change:
-        CHANGES.extend((act, made) for act in acts or ("",))
-        return made
-
-    return add
-
-
-@change()
+@CHANGES.of()
 def feed_(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["feed"] = dice.one((*worlds.FEEDS, "air"))
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def type_(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["type"] = dice.one(worlds.TYPES)
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def verb(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["verb"] = dice.one(("new", "update", "correct", "cancel", "reply"))
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def refs(dice: Dice, asked: Json, _: Json) -> None:
     rels = ("supersedes", "corrects", "cancels", "answers")
     asked["header"]["refs"] = [{"rel": dice.one(rels)} for _ in range(dice.below(4))]
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def second_target(_: Dice, asked: Json, __: Json) -> None:
     asked["header"]["refs"] = asked["header"]["refs"] * 2
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def status(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["status"] = dice.one(worlds.STATUSES)
 
 
-@change()
+@CHANGES.of()
 def tlp(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["marking"]["tlp"] = dice.one(worlds.TLP)
 
 
-@change()
+@CHANGES.of()
 def handling(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["marking"]["handling"] = dice.some(worlds.HANDLING)
 
 
-@change()
+@CHANGES.of()
 def originator_control(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["marking"]["originator_control"] = dice.chance(50)
 
 
-@change()
+@CHANGES.of()
 def releasable(dice: Dice, asked: Json, _: Json) -> None:
     nations = dice.some(("FRA", "PAN", "USA"), 1)
     asked["header"]["marking"]["releasable_to"] = nations
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def declares(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["declares"] = dice.some(worlds.DECLARATIONS)
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def schema(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["schema"] = dice.one(("1.0", "1.1", "2.0", "9.9"))
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def regime(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["regime"] = dice.one((None, *worlds.REGIMES, "unheard-of"))
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def lifetime(dice: Dice, asked: Json, world: Json) -> None:
-    header, limit = asked["header"], (world["arrangement"] or _NOTHING)["limits"]["lifetime_s"]
+    header, limit = asked["header"], (world["arrangement"] or NOTHING)["limits"]["lifetime_s"]
     header["expires"] = header["issued"] + dice.one((-1, 0, 1, limit, limit + 1))
     header["retain_until"] = header["expires"] + dice.one((-1, 0, 1))
 
 
-@change()
+@CHANGES.of()
 def retained(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["retain_until"] = dice.one(
         (NOW - 1, NOW, NOW + 1, asked["header"]["expires"], asked["header"]["expires"] - 1)
     )
 
 
-@change("accept")
+@CHANGES.of("accept")
 def expired(dice: Dice, asked: Json, _: Json) -> None:
     header = asked["header"]
     header["expires"] = NOW + dice.one((-1, 0, 1))
@@ -294,15 +254,15 @@ def expired(dice: Dice, asked: Json, _: Json) -> None:
     header["retain_until"] = header["expires"] + 60
 
 
-@change("accept")
+@CHANGES.of("accept")
 def early(dice: Dice, asked: Json, world: Json) -> None:
-    header, skew = asked["header"], (world["arrangement"] or _NOTHING)["limits"]["skew_s"]
+    header, skew = asked["header"], (world["arrangement"] or NOTHING)["limits"]["skew_s"]
     header["issued"] = NOW + skew + dice.one((-1, 0, 1))
     header["expires"] = header["issued"] + 600
     header["retain_until"] = header["expires"]
 
 
-@change("accept")
+@CHANGES.of("accept")
 def trust_point(dice: Dice, asked: Json, world: Json) -> None:
     heads = world["heads"]
     position = dice.below(len(heads) + 2)
@@ -310,12 +270,12 @@ def trust_point(dice: Dice, asked: Json, world: Json) -> None:
     asked["header"]["trust"] = {"position": position, "head": head}
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def body(dice: Dice, asked: Json, _: Json) -> None:
     asked["header"]["body"]["size"] = dice.one((0, 5000, 5001, 524_288, 524_289))
 
 
-@change("accept", "ingress")
+@CHANGES.of("accept", "ingress")
 def attachments(dice: Dice, asked: Json, _: Json) -> None:
     most = dice.one(((9000, 12_000), (135_266_304, 2_164_260_864)))
     one, all_ = most
@@ -334,20 +294,20 @@ def attachments(dice: Dice, asked: Json, _: Json) -> None:
     ]
 
 
-@change()
+@CHANGES.of()
 def author(dice: Dice, asked: Json, world: Json) -> None:
     each = dice.one(world["directory"])
     asked["header"].update(origin=each["member"], endpoint=each["endpoint"])
 
 
-@change("ingress")
+@CHANGES.of("ingress")
 def late(dice: Dice, asked: Json, _: Json) -> None:
     """It expired on its way over the border, and may be past its retention as well."""
     times = (NOW - 600, NOW - dice.below(3), NOW + dice.one((-1, 0, 1)))
     asked["header"].update(zip(("issued", "expires", "retain_until"), times, strict=True))
 
 
-@change("accept", "grant", "deliver", "ingress")
+@CHANGES.of("accept", "grant", "deliver", "ingress")
 def stranger(dice: Dice, asked: Json, _: Json) -> None:
     """Some endpoint that is in no directory, in one of the places where one is named."""
     name = dice.one(("pa.senan/nadie", "us.uscg/nobody", "pa.nadie/ops"))
@@ -362,20 +322,20 @@ def stranger(dice: Dice, asked: Json, _: Json) -> None:
             asked["recipient"] = name
 
 
-@change("accept")
+@CHANGES.of("accept")
 def recipients(dice: Dice, asked: Json, world: Json) -> None:
     chosen = [dice.one(world["directory"])["endpoint"] for _ in range(1 + dice.below(3))]
     asked["header"]["to"] = chosen
 
 
-@change("grant", "deliver", "ingress")
+@CHANGES.of("grant", "deliver", "ingress")
 def recipient(dice: Dice, asked: Json, world: Json) -> None:
     asked["recipient"] = dice.one(world["directory"])["endpoint"]
     if dice.chance(50):
         asked["header"]["to"].append(asked["recipient"])
 
 
-@change("grant", "deliver", "ingress")
+@CHANGES.of("grant", "deliver", "ingress")
 def given(dice: Dice, asked: Json, world: Json) -> None:
     _given(dice, asked, world)
     if dice.chance(60):
@@ -383,13 +343,13 @@ def given(dice: Dice, asked: Json, world: Json) -> None:
         asked["header"]["to"] = left or [asked["header"]["endpoint"]]
 
 
-@change("deliver", "ingress")
+@CHANGES.of("deliver", "ingress")
 def not_given(_: Dice, asked: Json, __: Json) -> None:
     asked["given"] = None
 
 
 # Of what comes from abroad most is refused before it comes to this: so it is asked more often.
-@change("grant", "deliver", "ingress", "ingress", "ingress", "ingress")
+@CHANGES.of("grant", "deliver", "ingress", "ingress", "ingress", "ingress")
 def passed_on(dice: Dice, asked: Json, world: Json) -> None:
     """By another member, to a colleague or to anybody."""
     others = [
@@ -397,7 +357,7 @@ def passed_on(dice: Dice, asked: Json, world: Json) -> None:
     ]
     by = dice.one(others)
     mine = [each for each in world["directory"] if each["member"] == by["member"]]
-    asked["given"] = _by(dice, asked, by["endpoint"], 50)
+    asked["given"] = by_(dice, asked, by["endpoint"], 50)
     asked["recipient"] = dice.one(mine if dice.chance(50) else world["directory"])["endpoint"]
     left = [each for each in asked["header"]["to"] if each != asked["recipient"]]
     asked["header"]["to"] = left or [asked["header"]["endpoint"]]
@@ -406,21 +366,21 @@ def passed_on(dice: Dice, asked: Json, world: Json) -> None:
         asked["header"]["marking"]["handling"] = dice.some(("h0", "h1"))
 
 
-@change("ingress")
+@CHANGES.of("ingress")
 def here(dice: Dice, asked: Json, _: Json) -> None:
     asked["here"] = dice.one((["pa"], ["us"], ["pa", "us"], []))
 
 
-@change("ingress")
+@CHANGES.of("ingress")
 def suspended_(dice: Dice, asked: Json, world: Json) -> None:
-    off = [each["endpoint"] for each in world["directory"] if not _is_active(each)]
+    off = [each["endpoint"] for each in world["directory"] if not is_active(each)]
     asked["recipient"] = dice.one([*off, "pa.senan/nadie"])
     asked["header"]["to"].append(asked["recipient"])
 
 
-@change("accept", "grant", "deliver")
+@CHANGES.of("accept", "grant", "deliver")
 def suspended(dice: Dice, asked: Json, world: Json) -> None:
-    off = [each["endpoint"] for each in world["directory"] if not _is_active(each)]
+    off = [each["endpoint"] for each in world["directory"] if not is_active(each)]
     if not off:
         return
     name = dice.one(off)
@@ -435,7 +395,7 @@ def suspended(dice: Dice, asked: Json, world: Json) -> None:
             asked["recipient"] = name
 
 
-@change("accept")
+@CHANGES.of("accept")
 def rate(dice: Dice, asked: Json, world: Json) -> None:
     """At the edge of one of the budgets, or over it."""
     agreed = (world["arrangement"] or {}).get("budgets")
@@ -452,51 +412,6 @@ def rate(dice: Dice, asked: Json, world: Json) -> None:
         budget = agreed[dice.one((name, f"urgent_{name}"))]
         room = (budget["burst"] - 1) * budget["every_ms"]
         asked["rate"][name] = now_ms + room + dice.one((-1000, -1, 0, 1, 999, 1000, 1001, 5000))
-
-
-@change("accept", "grant", "grant", "ingress")
-def released(dice: Dice, asked: Json, world: Json) -> None:
-    """By nobody, by anybody, by colleagues of any standing, or by who signed it."""
-    header, names = asked["header"], [each["endpoint"] for each in world["directory"]]
-    colleagues = [each for each in names if each.startswith(f"{header['origin']}/")]
-    signers = (header["endpoint"], asked["given"]["by"] if asked["given"] else names[0])
-    some = (*signers, *colleagues, *colleagues, dice.one(names), "pa.snm/none")
-    asked["released"] = [dice.one(some) for _ in range(dice.below(3))]
-
-
-@change("accept", "grant")
-def released_by_no_releaser(dice: Dice, asked: Json, world: Json) -> None:
-    """By a colleague who is suspended, or has not the role; or by who signed it."""
-    header = asked["header"]
-    signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
-    mine = [each for each in world["directory"] if each["member"] == header["origin"]]
-    unfit = [each["endpoint"] for each in mine if not _may_release(each, header, signer)]
-    asked["released"] = [dice.one(unfit)] if unfit else []
-
-
-@change("accept", "accept", "accept", "ingress")
-def cancelling(dice: Dice, asked: Json, world: Json) -> None:
-    """Something, at the edge of what waits for nobody: its length, and to whom."""
-    header, feeds = asked["header"], (world["arrangement"] or _NOTHING)["feeds"]
-    if not any(each["name"] == header["feed"] and "can" in each["types"] for each in feeds):
-        return
-    header.update(type="can", verb="cancel", refs=[{"rel": "cancels"}])
-    header["attachments"] = [{"size": 1}] if dice.chance(10) else []
-    to = list(dict.fromkeys(header["to"]))
-    header["body"]["size"] = 16_384 + 2_560 * len(to) + dice.one((-1, 0, 1, -9000))
-    someone = dice.one(world["directory"])["endpoint"]
-    asked["holders"] = dice.one((None, to, [*to, someone], to[1:], [someone], []))
-
-
-@change("grant", "grant", "ingress")
-def to_a_new_audience(dice: Dice, asked: Json, world: Json) -> None:
-    """By a colleague of its author's, to one whom it was not released for; or nearly so."""
-    header = asked["header"]
-    mine = [each for each in world["directory"] if each["member"] == header["origin"]]
-    by = dice.one(mine)["endpoint"] if mine else header["endpoint"]
-    asked["given"] = {**_by(dice, asked, by, 10), "holds": dice.chance(30)}
-    left = [each for each in header["to"] if each != asked["recipient"]]
-    header["to"] = left or [header["endpoint"]]
 
 
 def main() -> None:
