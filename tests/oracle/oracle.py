@@ -1,8 +1,8 @@
 """A second opinion on the policy, written from ``docs/policy.md`` alone.
 
 ``python -m tests.oracle.oracle < cases.jsonl > verdicts.jsonl``: who wrote this had not read
-the rules of the exchange, and nothing of them is imported. Where the two disagree, one of them,
-or the page, is wrong.
+the rules of the exchange, and nothing of them is imported. (Of which rows that is not so, the
+page says.) Where the two disagree, one of them, or the page, is wrong.
 
 Each rule below is a row of the page, in its order and under its number: the acts it is for, and
 a function that says one demand after another. The first demand that is not met is the

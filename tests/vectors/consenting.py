@@ -100,6 +100,23 @@ def _of_another_bulletin(world: World) -> Posted:
     return Posted(world.arrival(world.grant(other, WATCH_DESK, COAST)), (), arrivals)
 
 
+def _cancelled_with_its_reference(world: World) -> Posted:
+    closed = controlled(world, to=[COAST])
+    refs = refers("answers", closed.envelope)
+    reply = world.envelope(endpoint=COAST, refs=refs, to=[WATCH_DESK])
+    cancel: dict[str, Any] = {"endpoint": COAST, "type": "can", "verb": "cancel"}
+    refs = [*refers("cancels", reply), *refs]
+    before: tuple[Envelope | bytes, ...] = (
+        closed.envelope,
+        consent(world, closed.envelope),
+        reply,
+        withdrawn(world, closed.envelope),
+    )
+    arrivals = tuple(world.arrival(each) for each in before)
+    last = world.envelope(refs=refs, to=[WATCH_DESK], **cancel)
+    return Posted(world.arrival(last), (), arrivals)
+
+
 def _answer(to: list[str], by: str = COAST, **changes: Any) -> Make:
     """A bulletin of a recipient that refers to what is under control."""
 
@@ -264,6 +281,9 @@ REFUSE = [
 ]  # fmt: skip
 
 ACCEPT = [
+    Case("cancelled-with-its-reference-after-a-withdrawal",
+         "a cancellation repeats what its target cites, to who was told that", None, "",
+         _cancelled_with_its_reference),
     Case("consent", "its originator lets a recipient pass it on", None, "", after(said())),
     Case("consent-by-a-colleague", "by another poster of the same member, owed to the author",
          None, "", after(said(DESK), documents=[lambda w: w.amended(DESK, poster)])),
