@@ -17,6 +17,7 @@ from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
 from exchange.client import affected
 from exchange.client.affected import Affected, Lost
+from exchange.client.granting import Granting
 from exchange.custody import listing, proposal, proposing, ring
 from exchange.custody.listing import Asked
 from exchange.custody.proposing import Wanted
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from exchange.client.agency import Agency
-    from exchange.client.granting import Granting
     from exchange.model.view import View
 
 _PAGE = 256
@@ -160,16 +160,22 @@ async def _regrant(session: Session, what: str, *, unasked: bool) -> None:
 
 async def _ready(agency: Agency, lost: Lost) -> tuple[list[Granting], dict[str, str]]:
     """Return what may be granted again, and why the rest may not, by id."""
-    ready, left, now = [], {}, world.now()
-    for each in affected.of_outbox(agency.world.outbox, lost):
-        is_over = each.retain_until is None or each.retain_until <= now
-        if is_over or "sealed-to" not in each.why:
-            continue
+    ready, left = list[Granting](), dict[str, str]()
+    for identity in _held(agency, lost):
         try:
-            ready.append(await agency.prepare_grant(each.id, lost.endpoint))
+            ready.append(await agency.prepare_grant(identity, lost.endpoint))
         except Refusal as refusal:
-            left[each.id] = refusal.code.value
+            # Of what is not kept any more, nobody needs to be told.
+            if refusal.code is not Code.EXPIRED:
+                left[identity] = refusal.code.value
     return ready, left
+
+
+def _held(agency: Agency, lost: Lost) -> list[str]:
+    """Return the ids of what was posted from here that it holds: sealed to it, or granted."""
+    found = affected.of_outbox(agency.world.outbox, lost)
+    named = (each for each in found if "sealed-to" in each.why and each.type != "draft")
+    return list(dict.fromkeys(each.id for each in named))
 
 
 def _lost(view: View, what: str) -> Lost:

@@ -125,6 +125,9 @@ def test_what_an_endpoint_lost_is_granted_again_once_custodians_listed_new_keys(
     made.start()
     try:
         identity = made.post()["id"]
+        to_desk = made.draft(**{"us.jiatfs/watch": "us.jiatfs/desk"})
+        late = made.at(OPS, "post", to_desk, "--yes", "--json").json["id"]
+        assert made.at(OPS, "grant", late, ENDPOINT, "--yes").code == 0
         regrant = ("incident", ENDPOINT, "--regrant", "--yes", "--json")
         # As long as the old key is good, it holds it.
         ran = made.at(OPS, *regrant)
@@ -134,8 +137,9 @@ def test_what_an_endpoint_lost_is_granted_again_once_custodians_listed_new_keys(
         _lose_and_enrol_anew(made)
         assert _locked(made, identity)
         again = made.at(OPS, *regrant)
-        assert again.json.get("granted") == [identity], again.out
+        assert again.json.get("granted") == [identity, late], again.out
         assert not _locked(made, identity)
+        assert not _locked(made, late)
         once_more = made.at(OPS, *regrant).json
         assert (once_more["granted"], once_more["left"][0]["code"]) == ([], "already-held")
     finally:
