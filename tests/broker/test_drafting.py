@@ -14,10 +14,12 @@ from exchange.broker.settle import Found, Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.identity import digest
+from exchange.model.objects import decode_draft
 from exchange.model.trust import Sizes
 from exchange.model.view import Directory, View
 from exchange.seal.body import MAX_DRAFT_BYTES, MAX_PLAINTEXT_BYTES, look
 from exchange.seal.close import Envelope
+from exchange.seal.open import open_draft
 from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, Book, decoded, releaser, world
 from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, answer
@@ -148,12 +150,15 @@ def test_draft_has_room_for_the_longest_text_and_what_stands_before_it(
     book: Kept, sent: Envelope
 ) -> None:
     longest = MAX_PLAINTEXT_BYTES + 64 * 1024
-    post(book, drafted(world(), sent, text=b"x" * longest))
+    draft = drafted(world(), sent, text=b"x" * longest)
+    post(book, draft)
+    said = decode_draft(payload_of(draft.header))
+    assert open_draft(said, draft.body, world().openers[DESK]) == b"x" * longest
     with pytest.raises(Refusal) as refusal:
         drafted(world(), sent, text=b"x" * (MAX_DRAFT_BYTES + 1))
     assert refusal.value.code == Code.OVERSIZED
     with pytest.raises(Refusal) as refusal:
-        look(drafted(world(), sent, text=b"x" * longest).body, "xb1-h")
+        look(draft.body, "xb1-h")
     assert (refusal.value.code, refusal.value.at) == (Code.OVERSIZED, "/body/ciphertext")
 
 
