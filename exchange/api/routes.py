@@ -186,8 +186,10 @@ def must_stand(request: web.Request) -> None:
 
     Again before each answer, event and piece: what ends a session bites at the next delivery.
     """
-    authorization, route = request.headers.get("Authorization"), route_of(request)
-    request[CALLER] = standing(request.app[NODE], authorization, request.method, route)
+    node, authorization = request.app[NODE], request.headers.get("Authorization")
+    # Kept before its role is asked: the diary names whoever is refused by that.
+    request[CALLER] = node.sessions.caller(authorization, node.view, node.now())
+    _must_have_role(request[CALLER], request.method, route_of(request))
 
 
 def standing(node: Served, authorization: str | None, method: str, route: str) -> Standing:
@@ -197,10 +199,14 @@ def standing(node: Served, authorization: str | None, method: str, route: str) -
         Refusal: it has no session, none any more, or not the role for this route.
     """
     caller = node.sessions.caller(authorization, node.view, node.now())
+    _must_have_role(caller, method, route)
+    return caller
+
+
+def _must_have_role(caller: Standing, method: str, route: str) -> None:
     # Of what is no route, or none of this method, the router itself says no.
     if route:
         roles.must_have(caller, method, route)
-    return caller
 
 
 def route_of(request: web.Request) -> str:
