@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exchange.broker.intake import Admitted, Arrival, Considered, consider
+from exchange.broker import peering
+from exchange.broker.intake import Admitted, Arrival, Considered, Overheard, consider
 from exchange.broker.lookups import lookups
+from exchange.broker.peering import Crossing, Homes
 from exchange.broker.settle import Found, Ledger, Settled
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
@@ -24,6 +26,7 @@ from exchange.custody.founding import (
     arrangement,
     found,
 )
+from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
@@ -120,9 +123,14 @@ class World(NamedTuple):
     view: View
     founder: Founder
     secrets: dict[str, Secrets]
-    node: Secrets
+    nodes: dict[str, Secrets]
     signers: dict[str, SoftwareSigner]
     openers: dict[str, list[SoftwareOpener]]
+
+    @property
+    def node(self) -> Secrets:
+        """The secrets of the node, or of Panama's."""
+        return self.nodes["pa"]
 
     # -- objects -------------------------------------------------------------------------
 
@@ -384,15 +392,31 @@ def mixed() -> World:
 
 
 def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
+    url, pin = "https://localhost:8443", certificate()[1]
+    return _founded_at(founder, suites, NodePlan("pa", url, pin, founder.suites[0]))
+
+
+@cache
+def border() -> World:
+    """The same nations, each with a node of its own: ``pa`` and ``us``."""
+    founder = Founder(Randomness("exercise border"), FOUNDED, ["xb1-h"])
+    pin = certificate()[1]
+    nations: tuple[Nation, Nation] = ("pa", "us")
+    nodes = [
+        NodePlan(each, f"https://localhost:{port}", pin, serves=(each,))
+        for each, port in zip(nations, (8443, 9443), strict=True)
+    ]
+    return _founded_at(founder, dict.fromkeys(ENDPOINTS, "xb1-h"), *nodes)
+
+
+def _founded_at(founder: Founder, suites: Mapping[str, SuiteId], *nodes: NodePlan) -> World:
     plans = [
         plan._replace(
             endpoints=tuple(each._replace(suite=suites[each.id]) for each in plan.endpoints)
         )
         for plan in members()
     ]
-    url, pin = "https://localhost:8443", certificate()[1]
-    node = NodePlan("pa", url, pin, founder.suites[0])
-    founded = found(founder, plans, node, feeds())
+    founded = found(founder, plans, nodes, feeds())
     documents = [*founded.documents, founded.stamp]
     view = View(anchor=founded.anchor)
     for index, document in enumerate(documents):
@@ -403,7 +427,7 @@ def _founded(founder: Founder, suites: Mapping[str, SuiteId]) -> World:
         view,
         founder,
         founded.endpoints,
-        founded.node,
+        founded.nodes,
         {
             name: SoftwareSigner.of(secrets.of("sign"))
             for name, secrets in founded.endpoints.items()
@@ -432,8 +456,10 @@ def refers(rel: Any, to: Envelope) -> list[Reference]:
 class Book:
     """What a node's writer does, without a node: groups of arrivals, one after another."""
 
-    def __init__(self, view: View | None = None) -> None:
+    def __init__(self, view: View | None = None, node: str = "pa") -> None:
         self.view = view or world().view
+        self.node = node
+        self.homes = Homes(self.view.anchor)
         self.entries: list[bytes] = []
         self.known: dict[bytes, Found] = {}
         self.positions: dict[str, int] = {}
@@ -445,7 +471,7 @@ class Book:
 
     def ledger(self) -> Ledger:
         size, salt = self.base + len(self.entries), lambda: self._salt(16)
-        return Ledger(size, self.taken_ms, self.view, self.positions, salt)
+        return Ledger(size, self.taken_ms, self.view, self.positions, salt, self.node)
 
     def hold(self, *blobs: Blob) -> None:
         """Say that these were uploaded, by whoever posts."""
@@ -474,6 +500,7 @@ class Book:
                 self.known[key] = Found(index, record.entry)
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)
+        self.homes.follow(ledger.received)
         self.positions.update(ledger.positions)
         self.taken_ms = ledger.taken_ms
 
@@ -485,6 +512,21 @@ class Book:
             assert not ledger.must_go_back(considered)
             settled.append(ledger.settle(considered, arrival[:3], known, self.held))
         self.commit(ledger)
+        return settled
+
+    def receive(self, *crossings: Crossing, at: int = NOW) -> list[Settled]:
+        """What came from the other node's journal, one group each."""
+        settled = []
+        for each in crossings:
+            considered = peering.consider(each, self.homes, self.view, at * 1000)
+            ledger = self.ledger()
+            raw = entries.decode(each.entry).object
+            if isinstance(considered.decision, Overheard):
+                raw = each.body
+            known = self.look_up(considered)
+            arrival = ("", raw, each.body)
+            settled.append(ledger.settle(considered, arrival, known, self.held))
+            self.commit(ledger)
         return settled
 
 

@@ -80,4 +80,4 @@ class Inboxes:
 
 
 def _known(view: View) -> list[str]:
-    return names(entries.TRUST_INBOX, view.endpoints)
+    return names(entries.TRUST_INBOX, view.endpoints, view.nodes)

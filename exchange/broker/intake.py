@@ -29,11 +29,13 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exchange.model.entry import Home
     from exchange.model.objects import (
         Acknowledgement,
         Confirmation,
         Consent,
         Grant,
+        Notice,
         Release,
         Request,
     )
@@ -118,6 +120,20 @@ class Established(NamedTuple):
     blob: Blob
 
 
+class Heard(NamedTuple):
+    """A notice that the other nation's node did sign; its bulletin is settled later."""
+
+    notice: Notice
+    digest: str
+
+
+class Overheard(NamedTuple):
+    """A trust document that took effect in the other nation's journal, in its order."""
+
+    change: Change
+    blob: Blob
+
+
 class Declined(NamedTuple):
     """No, and why. ``digest`` and ``size`` name what was refused; its bytes are not kept."""
 
@@ -131,15 +147,30 @@ OfBulletins = (
     Admitted | Attested | Conferred | Countersigned | Submitted | Upheld | Permitted | Requested
 )
 Signed = OfBulletins | enrolling.Enrolling
-Decision = Signed | Established | Declined
+Decision = Signed | Established | Heard | Overheard | Declined
+
+
+class Came(NamedTuple):
+    """The entry in the other nation's journal that an object came from, and its facts there."""
+
+    home: Home
+    line: bytes
 
 
 class Considered(NamedTuple):
-    """A decision, with the facts it was made under."""
+    """A decision, with the facts it was made under; ``came`` of what was posted abroad."""
 
     decision: Decision
     view: int
     taken_ms: int
+    came: Came | None = None
+
+
+def digest_of(decision: Decision) -> str:
+    """Return the digest of the object that was decided on."""
+    if isinstance(decision, Established | Overheard):
+        return decision.blob.digest
+    return decision.digest
 
 
 class Sealed(NamedTuple):

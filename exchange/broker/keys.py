@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from exchange.model.entry import Home
     from exchange.model.header import Header, Relation
     from exchange.model.objects import (
         Acknowledgement,
@@ -166,3 +167,13 @@ def of_trust(name: str, version: int, digest: str) -> tuple[bytes, ...]:
     if name.startswith("timestamps/"):
         return (by_digest(digest),)
     return (by_digest(digest), trust(name, version))
+
+
+def crossed(home: Home) -> bytes:
+    """Return the key of the one entry here of an entry in the other nation's journal."""
+    return _named("crossed", home.node, str(home.index))
+
+
+def notice(header_digest: str, about: str, recipient: str) -> bytes:
+    """Return the key of what a node told once of a bulletin and one recipient."""
+    return _named("notice", header_digest, about, recipient)

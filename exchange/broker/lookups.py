@@ -17,6 +17,8 @@ from exchange.broker.intake import (
     Countersigned,
     Declined,
     Established,
+    Heard,
+    Overheard,
     Permitted,
     Requested,
     Upheld,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exchange.broker.holding import Find
-    from exchange.broker.intake import Considered, OfBulletins, Signed
+    from exchange.broker.intake import Considered, Decision, OfBulletins, Signed
     from exchange.broker.settle import Found
     from exchange.model.header import Blob
     from exchange.model.objects import Consent, Grant
@@ -113,7 +115,7 @@ def _follow(considered: Considered, find: Find) -> None:
             _follow_consent(consent, find)
         case Attested() | Countersigned() | Upheld() | Requested():
             pass
-        case Established() | Declined():
+        case Established() | Heard() | Overheard() | Declined():
             pass
 
 
@@ -135,7 +137,15 @@ def _follow_consent(consent: Consent, find: Find) -> None:
 
 
 def _first(considered: Considered) -> list[bytes]:
-    decision = considered.decision
+    came = [keys.crossed(considered.came.home)] if considered.came else []
+    return [*came, *_of(considered.decision, is_abroad=bool(came))]
+
+
+def _of(decision: Decision, *, is_abroad: bool) -> list[bytes]:
+    if isinstance(decision, Overheard):
+        return []
+    if isinstance(decision, Heard):
+        return [keys.by_digest(decision.notice.of.header_digest)]
     if isinstance(decision, Established):
         change = decision.change
         return [*keys.of_trust(change.name, change.version, decision.blob.digest)]
@@ -144,10 +154,10 @@ def _first(considered: Considered) -> list[bytes]:
     names = own(decision, decision.digest)
     if isinstance(decision, enrolling.Issued | enrolling.Asked | enrolling.Ruled):
         return [*names, *enrolling.lookups(decision)]
-    return [*names, *_about(decision)]
+    return [*names, *_about(decision, is_abroad=is_abroad)]
 
 
-def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each kind)
+def _about(decision: OfBulletins, *, is_abroad: bool) -> list[bytes]:  # noqa: C901  (one for each kind)
     wanted: list[bytes]
     match decision:
         case Admitted(header, digest):
@@ -160,7 +170,7 @@ def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each k
                     *bearing.of_target(header, target),
                     *holding.lookups(target.header_digest),
                 ]
-            if decision.is_marked:
+            if decision.is_marked or is_abroad:
                 wanted += releasing.lookups(releasing.subject(decision))
         case Attested(ack):
             wanted = [

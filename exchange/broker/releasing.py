@@ -120,6 +120,11 @@ def _none(_: bytes) -> None:
     return None
 
 
+def released_by(of: Subject, find: Find) -> dict[str, int]:
+    """Return who released a bulletin, by what is on record, each with the first entry of it."""
+    return {_release(each).endpoint: each.index for each in reversed(_on_record(of, find))}
+
+
 def _must_be_open(of: Subject, find: Find, at: str) -> None:
     if (said_no := find(keys.decided(of.endpoint, of.header_digest))) is not None:
         raise Refusal(Code.DRAFT_OVER, at, found=said_no.index)

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import drafting, due, enrolling, heads, holding, intake, retaining
+from exchange.broker import again, due, enrolling, heads, holding, intake, peering, retaining
 from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
-from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
 from exchange.model.identity import digest
 from exchange.seal import jws, notices
-from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,17 +29,6 @@ if TYPE_CHECKING:
     from exchange.broker.intake import Decision
     from exchange.model.entry import Entry, Facts
     from exchange.model.view import View
-
-
-_AboutAnother = (
-    entries.Acknowledged
-    | entries.Granted
-    | entries.Released
-    | entries.Drafted
-    | entries.Confirmed
-    | entries.Consented
-    | entries.Requested
-)
 
 
 class Replayed(NamedTuple):
@@ -70,6 +57,9 @@ class Replayer:
         self.positions: dict[str, int] = {}
         # What a store keeps of the inbox heads under the newest checkpoint; empty before one.
         self.heads = b""
+        # What is in force in the other nation's journal; and the name of this one's node.
+        self.homes = peering.Homes(view.anchor)
+        self._node = ""
         # What comes due, by entry and purpose; and what each order that is not done is of.
         self.due: dict[tuple[int, int], Due] = {}
         self.doomed: dict[int, frozenset[str]] = {}
@@ -99,6 +89,7 @@ class Replayer:
             self.view,
             self.positions,
             lambda: unb64(facts.salt),
+            self._node,
         )
         if isinstance(facts, entries.Accepted) and facts.unwitnessed is True:
             # How long it was is not in the record; that it was too long is, and what follows.
@@ -107,17 +98,17 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        decision = self._decision(entry)
+        considered = self._considered(entry)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
-        if decision is not None:
+        if considered is not None:
             raw_object = entry.object
-            if isinstance(facts, entries.Trust):
+            if isinstance(facts, entries.Trust | entries.TrustReceived):
                 raw_object = self._trusted(facts)
-            self._settle(ledger, facts, decision, raw_object)
+            self._settle(ledger, facts, considered, raw_object)
         else:
             ledger.taken_ms = facts.taken_ms
-            self._enter(ledger, facts, entry.object)
+            self._enter(ledger, facts, entry)
         record = ledger.records[0]
         self._compare(record.facts, facts)
         if record.entry != raw:
@@ -127,22 +118,30 @@ class Replayer:
             # Whoever writes a store anew from this has the heads to serve and to go on from.
             record = record._replace(heads=self.heads)
         own = entries.InboxHeads | entries.PurgeOrdered | entries.Purged
-        is_judged = decision is not None or isinstance(facts, own)
+        is_judged = considered is not None or isinstance(facts, own)
         return Replayed(record, is_judged)
+
+    def _considered(self, entry: Entry) -> intake.Considered | None:
+        """Judge an entry's object again; None for what can only be attested."""
+        facts, home = entry.facts, entries.home_of(entry.facts)
+        if home is not None and not isinstance(facts, entries.Refused):
+            document = None
+            if isinstance(facts, entries.TrustReceived):
+                document = self._trusted(facts)
+            crossing = peering.Crossing(home, entry.at_home, document)
+            return peering.consider(crossing, self.homes, self.view, facts.taken_ms)
+        decision = self._decision(entry)
+        if decision is None:
+            return None
+        return intake.Considered(decision, self.view.index, facts.taken_ms)
 
     def _decision(self, entry: Entry) -> Decision | None:
         """Judge an entry's object again; None for what can only be attested."""
         facts, now = entry.facts, entry.facts.taken_ms // 1000
         match facts:
-            case entries.Accepted():
-                if not facts.blobs:
-                    raise Refusal(Code.BAD_PROOF, "/blobs", found=self.size)
-                signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
-                header = headers.decode(signed.payload)
-                sealed = intake.Sealed(header, Seen(facts.blobs[0], facts.wraps))
-                return intake.bulletin(signed, sealed, header.endpoint, self.view, now)
             case (
-                entries.Acknowledged()
+                entries.Accepted()
+                | entries.Acknowledged()
                 | entries.Granted()
                 | entries.Released()
                 | entries.Drafted()
@@ -150,13 +149,13 @@ class Replayer:
                 | entries.Consented()
                 | entries.Requested()
             ):
-                return self._about_another(facts, entry.object)
+                return again.of_bulletins(facts, entry.object, self.view, now, self.size)
             case entries.Invited() | entries.EnrolmentAsked() | entries.Decided():
                 return self._enrolling(facts, entry.object)
             case entries.Trust():
                 # Whose session brought it is not in the record; who signed it is what counts.
                 return intake.trust_document(self._trusted(facts), self.view, now)
-            case entries.Noticed():
+            case entries.Noticed() | entries.TrustReceived():
                 return None
             case (
                 entries.Refused()
@@ -170,30 +169,6 @@ class Replayer:
                     raise Refusal(Code.BAD_PROOF, "", found=self.size)
                 return None
 
-    def _about_another(  # noqa: PLR0911  (one for each kind)
-        self,
-        facts: _AboutAnother,
-        raw: bytes,
-    ) -> Decision:
-        signed, now = jws.read(raw, objects.MAX_OBJECT_BYTES), facts.taken_ms // 1000
-        match facts:
-            case entries.Acknowledged():
-                return intake.acknowledgement(signed, poster(signed), self.view, now)
-            case entries.Granted():
-                seen = Seen(facts.wrap, [facts.kid])
-                return intake.grant(signed, seen, poster(signed), self.view, now)
-            case entries.Released():
-                return intake.release(signed, poster(signed), self.view, now)
-            case entries.Drafted():
-                drafted = drafting.recorded(signed, facts)
-                return drafting.judge(signed, drafted, poster(signed), self.view, now)
-            case entries.Confirmed():
-                return intake.confirmation(signed, poster(signed), self.view, now)
-            case entries.Consented():
-                return intake.consent(signed, poster(signed), self.view, now)
-            case entries.Requested():
-                return intake.request(signed, poster(signed), self.view, now)
-
     def _enrolling(
         self, facts: entries.Invited | entries.EnrolmentAsked | entries.Decided, raw: bytes
     ) -> Decision:
@@ -206,7 +181,7 @@ class Replayer:
             case entries.Decided():
                 return enrolling.verdict(signed, poster(signed), self.view, now)
 
-    def _trusted(self, facts: entries.Trust) -> bytes:
+    def _trusted(self, facts: entries.Trust | entries.TrustReceived) -> bytes:
         raw = self._document(facts.document.digest)
         if raw is None or digest(raw) != facts.document.digest:
             raise Refusal(Code.BAD_PROOF, "/document", found=self.size)
@@ -229,17 +204,19 @@ class Replayer:
             entry, self._folded_view = self._unfolded.popleft()
             self._inboxes.fold(entry)
 
-    def _enter(self, ledger: Ledger, facts: Facts, raw: bytes) -> None:
+    def _enter(self, ledger: Ledger, facts: Facts, entry: Entry) -> None:
         """Conclude again what a node entered by itself; the rest is taken as it is."""
         match facts:
             case entries.Noticed():
-                self._notify(ledger, facts, raw)
+                self._notify(ledger, facts, entry.object)
             case entries.PurgeOrdered():
                 self._order(ledger, facts)
             case entries.Purged():
                 self._attest(ledger, facts)
+            case entries.Refused():
+                ledger.add(Record(facts, entries.encode(facts, at_home=_line(entry))))
             case _:
-                ledger.append(facts, raw)
+                ledger.append(facts, entry.object)
 
     def _order(self, ledger: Ledger, facts: entries.PurgeOrdered) -> None:
         """Hold an order to what is due."""
@@ -300,10 +277,9 @@ class Replayer:
         self,
         ledger: Ledger,
         facts: Facts,
-        decision: Decision,
+        considered: intake.Considered,
         signed: bytes,
     ) -> None:
-        considered = intake.Considered(decision, self.view.index, facts.taken_ms)
         known: dict[bytes, Found | None] = {}
         while wanted := lookups(considered, known):
             known.update((key, self._find(key)) for key in wanted)
@@ -338,6 +314,9 @@ class Replayer:
         self.positions.update(ledger.positions)
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)
+        self.homes.follow(ledger.received)
+        if isinstance(record.facts, entries.EpochOpened):
+            self._node = record.facts.node
         self._taken_ms = ledger.taken_ms
         entry = heads.step(leaf_hash(record.entry), record.facts)
         self._unfolded.append((entry, self.view))
@@ -346,3 +325,8 @@ class Replayer:
             # Whatever heads come next were made after it, and cover all before it.
             self.heads = self._judged
             self._fold_up_to(self.size)
+
+
+def _line(entry: Entry) -> bytes:
+    """Return the facts of the entry that one came from; nothing where it was posted here."""
+    return entry.at_home.partition(b"\n")[0]

@@ -21,6 +21,7 @@ from exchange.broker import (
     enrolling,
     holding,
     keys,
+    peering,
     releasing,
     requesting,
 )
@@ -32,9 +33,12 @@ from exchange.broker.intake import (
     Countersigned,
     Declined,
     Established,
+    Heard,
+    Overheard,
     Permitted,
     Requested,
     Upheld,
+    digest_of,
 )
 from exchange.broker.lookups import own
 from exchange.broker.posters import is_poster
@@ -46,7 +50,7 @@ from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.policy import sealed, witnessing
-from exchange.policy.ageing import is_seen_to
+from exchange.policy.ageing import is_late, is_seen_to
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -55,7 +59,7 @@ if TYPE_CHECKING:
     from exchange.broker.chasing import Chased
     from exchange.broker.due import Due
     from exchange.broker.holding import Find, Target
-    from exchange.broker.intake import Considered, OfBulletins
+    from exchange.broker.intake import Came, Considered, OfBulletins
     from exchange.model.entry import Facts
     from exchange.model.view import View
 
@@ -123,15 +127,19 @@ class Ledger:
     when the group was not appended; make the next one from ``after`` when it was.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (what a group is made on top of)
         self,
         size: int,
         taken_ms: int,
         view: View,
         positions: Mapping[str, int],
         salt: Callable[[], bytes],
+        node: str = "",
     ) -> None:
-        """Begin a group at ``size``; ``positions`` counts what each inbox holds already."""
+        """Begin a group at ``size``; ``positions`` counts what each inbox holds already.
+
+        ``node`` is whose journal it is: from abroad comes only what its endpoints are owed.
+        """
         self.first = size
         self.taken_ms = taken_ms
         self.view = view.index
@@ -145,6 +153,12 @@ class Ledger:
         self._salt = salt
         # For how long no quorum of witnesses has vouched, where that is past the limit.
         self.unwitnessed_s = 0
+        # What took effect in the other journal, each with its entry there.
+        self.received: list[tuple[Overheard, entries.Home]] = []
+        served = view.nodes.get(node)
+        self.here: Collection[str] = () if served is None else served.serves
+        # Of what is being placed: the entry that it came from.
+        self._came: Came | None = None
 
     @property
     def next_index(self) -> int:
@@ -178,17 +192,14 @@ class Ledger:
         Returns:
             Where it stands, or why not.
         """
-        self.taken_ms = considered.taken_ms
+        self.taken_ms, self._came = considered.taken_ms, considered.came
         try:
             return self._place(considered, arrival, known, uploaded)
         except Refusal as refusal:
-            raw = arrival[1]
-            named = (
-                considered.decision.digest
-                if not isinstance(considered.decision, Established)
-                else considered.decision.blob.digest
-            )
-            return self._refuse(Declined(refusal, named, len(raw)), arrival[0])
+            named = digest_of(considered.decision)
+            return self._refuse(Declined(refusal, named, len(arrival[1])), arrival[0])
+        finally:
+            self._came = None
 
     def append(self, facts: Facts, signed: bytes = b"", heads: bytes = b"") -> int:
         """Add a bookkeeping entry, and return its index."""
@@ -202,7 +213,7 @@ class Ledger:
         """Return what finds an entry by a key: in this group, or among what was looked up."""
         return lambda key: self._fresh.get(key) or known.get(key)
 
-    def _place(
+    def _place(  # noqa: PLR0911  (one for each kind)
         self,
         considered: Considered,
         arrival: tuple[str, bytes, bytes],
@@ -211,6 +222,8 @@ class Ledger:
     ) -> Settled:
         caller, raw, body = arrival
         decision, find = considered.decision, self.finder(known)
+        if considered.came and (before := find(keys.crossed(considered.came.home))):
+            return Recorded(before.index, is_new=False)
         match decision:
             case Declined():
                 before = find(keys.by_digest(decision.digest))
@@ -224,6 +237,8 @@ class Ledger:
             case Established():
                 before = find(keys.by_digest(decision.blob.digest))
                 return self._once(before, None) or self._establish(decision, raw)
+            case Overheard() | Heard():
+                return peering.place(self, decision, raw, find)
             case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled():
                 names = own(decision, decision.digest)
                 once = self._once(*map(find, names))
@@ -283,8 +298,8 @@ class Ledger:
         sealed.attached(header.attachments, uploaded)
         is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
         held = bearing.bear(header, find)
-        released = releasing.let_in(self, decision, held, find)
-        told = dict.fromkeys((*decision.owed, *held.holders))
+        released, mine, declined = self._let_in(decision, held, find)
+        told = [each for each in dict.fromkeys((*mine, *held.holders)) if self._owes(each)]
         citing.must_stay_within(header, told, self.taken_ms // 1000, find)
         owed = self.owe(told)
         if len(owed) > MAX_OWED:
@@ -296,7 +311,9 @@ class Ledger:
             blobs=[decision.seen.blob, *header.attachments],
             wraps=decision.seen.wraps,
             owed=owed,
-            late=decision.late,
+            late=decision.late
+            if self._came is None
+            else is_late(header, self.in_force, self.taken_ms // 1000),
             target=held.target,
             cancelled_by=cancelled.index if cancelled else None,
             corrected_by=_first(stands.corrections if stands else []),
@@ -304,9 +321,8 @@ class Ledger:
             corrected_also_by=_all(stands.corrections[1:] if stands else []),
             unwitnessed=True if is_marked else msgspec.UNSET,
             released=msgspec.UNSET if released is None else released,
-            salt=self.salt(),
-            taken_ms=self.taken_ms,
-            view=self.view,
+            declined=declined or msgspec.UNSET,
+            **self.common(),
         )
         names, endpoints = own(decision, decision.digest), [each.endpoint for each in owed]
         early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
@@ -317,7 +333,7 @@ class Ledger:
             ends = (*ends, *releasing.ended(self, releasing.subject(decision), find))
         record = Record(
             facts,
-            entries.encode(facts, raw),
+            self.entry(facts, raw),
             (*names, *held.keys, *citing.kept(header, find)),
             tuple(owed),
             (decision.seen.blob, body),
@@ -352,9 +368,7 @@ class Ledger:
             digest=decision.digest,
             of=found.index,
             owed=self.owe([header.endpoint]),
-            salt=self.salt(),
-            taken_ms=self.taken_ms,
-            view=self.view,
+            **self.common(),
         )
         names = own(decision, decision.digest)
         at = [each.index for each in (found, granted) if each is not None]
@@ -365,7 +379,7 @@ class Ledger:
             tuple((ack.endpoint, index) for index in at) if is_seen_to(ack.outcome) else ()
         )
         record = Record(
-            facts, entries.encode(facts, raw), names, tuple(facts.owed), seen_to=seen_to
+            facts, self.entry(facts, raw), names, tuple(facts.owed), seen_to=seen_to
         )
         return Recorded(self.add(record), is_new=True)
 
@@ -376,7 +390,7 @@ class Ledger:
         given = conferring.confer(self, decision, MAX_OWED, find)
         record = Record(
             given.facts,
-            entries.encode(given.facts, raw),
+            self.entry(given.facts, raw),
             given.keys,
             tuple(given.facts.owed),
             (decision.seen.blob, body),
@@ -387,8 +401,22 @@ class Ledger:
         return Recorded(self.add(record), is_new=True)
 
     def common(self) -> dict[str, Any]:
-        """Return what the facts of every entry have."""
-        return {"salt": self.salt(), "taken_ms": self.taken_ms, "view": self.view}
+        """Return what the facts of every entry have; of what came from abroad, whence too."""
+        home = {} if self._came is None else {"home": self._came.home}
+        return {"salt": self.salt(), "taken_ms": self.taken_ms, "view": self.view, **home}
+
+    def entry(self, facts: Facts, raw: bytes = b"") -> bytes:
+        """Return the bytes of an entry, with the facts of the one that it came from, if any."""
+        return entries.encode(facts, raw, self._came.line if self._came else b"")
+
+    def _let_in(
+        self, decision: Admitted, held: Bearing, find: Find
+    ) -> tuple[int | None, Collection[str], list[entries.Unowed]]:
+        """Return a bulletin's release, whom it is owed to by its header, and whom not."""
+        if self._came is None:
+            return releasing.let_in(self, decision, held, find), decision.owed, []
+        owed, declined = peering.outcomes(self, decision, find)
+        return None, owed, declined
 
     def keep(
         self,
@@ -400,7 +428,7 @@ class Ledger:
     ) -> Recorded:
         """Add an entry of which the store keeps its keys, its places, and perhaps a body."""
         owed = entries.owed_by(facts)
-        record = Record(facts, entries.encode(facts, raw), names, owed, blob)
+        record = Record(facts, self.entry(facts, raw), names, owed, blob)
         if changed is not None:
             record = record._replace(due=changed.due, undue=changed.undue)
         return Recorded(self.add(record), is_new=True)
@@ -432,22 +460,28 @@ class Ledger:
             size=decision.size,
             code=decision.refusal.code.value,
             at=decision.refusal.at,
-            salt=self.salt(),
-            taken_ms=self.taken_ms,
-            view=self.view,
+            **self.common(),
         )
-        return Rejected(decision.refusal, self.add(Record(facts, entries.encode(facts))))
+        return Rejected(decision.refusal, self.add(Record(facts, self.entry(facts))))
 
     def owe(self, endpoints: Iterable[str]) -> list[entries.Owed]:
-        """Return the next places in these inboxes."""
+        """Return the next places in these inboxes; of what came from abroad, in ours alone."""
         return [
             entries.Owed(each, self._positions.get(each, self._base.get(each, 0)))
             for each in dict.fromkeys(endpoints)
+            if self._owes(each)
         ]
+
+    def _owes(self, endpoint: str) -> bool:
+        if self._came is None or endpoint.startswith(f"{TRUST_INBOX}/"):
+            return True
+        return peering.is_here(endpoint, self.here)
 
     def add(self, record: Record) -> int:
         """Add an entry, and return its index."""
         index = self.next_index
+        if self._came is not None:
+            record = record._replace(keys=(*record.keys, keys.crossed(self._came.home)))
         self.records.append(record)
         for owed in record.owed:
             self._positions[owed.endpoint] = owed.position + 1

@@ -101,7 +101,7 @@ def _write(  # noqa: PLR0913, PLR0917  (as above)
     suites = tuple(dict.fromkeys([founding.SUITE, *(each.suite for each in plans)]))
     founder = founding.Founder(world.randomness, now, suites)
     node_plan = founding.NodePlan(NODE, url, tls)
-    founded = founding.found(founder, members, node_plan, feeds, witnesses)
+    founded = founding.found(founder, members, [node_plan], feeds, witnesses)
     node = _write_node(folder / "node", founded, certificate, seed, secret)
     return Place(node, folder / "home", founded), certificate
 

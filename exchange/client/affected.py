@@ -94,6 +94,7 @@ def _read(index: int, entry: entries.Entry, lost: Lost) -> Affected | None:
             | entries.EnrolmentAsked()
             | entries.Refused()
             | entries.Trust()
+            | entries.TrustReceived()
             | entries.EpochOpened()
             | entries.Checkpointed()
             | entries.InboxHeads()

@@ -165,7 +165,8 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
         # Without them not even the directory is known that the map is made of.
         raise Refusal(Code.ITEM_WITHHELD, "/trust", expected=answer.trust.count, found=here)
     # The directory in force there says who is in the map, and in which order.
-    known = heads.names(TRUST_INBOX, trust.before(facts.size).view.endpoints)
+    view = trust.before(facts.size).view
+    known = heads.names(TRUST_INBOX, view.endpoints, view.nodes)
     root = unb64(facts.root)
     own = _placed(answer.own, endpoint, known, root)
     documents = _placed(answer.trust, TRUST_INBOX, known, root)

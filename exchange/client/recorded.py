@@ -51,6 +51,7 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
             entries.Noticed()
             | entries.PurgeOrdered()
             | entries.Purged()
+            | entries.TrustReceived()
             | entries.EpochOpened()
             | entries.Checkpointed()
             | entries.InboxHeads()

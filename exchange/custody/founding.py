@@ -75,12 +75,13 @@ class MemberPlan(NamedTuple):
 
 
 class NodePlan(NamedTuple):
-    """The node to found: its name, where it answers, its certificate's digest, its suite."""
+    """A node to found: its name, where it answers, its certificate's digest, whom it serves."""
 
     name: str
     url: str
     tls: str
     suite: SuiteId = SUITE
+    serves: tuple[Nation, ...] = ("pa", "us")
 
 
 class Founded(NamedTuple):
@@ -88,11 +89,16 @@ class Founded(NamedTuple):
 
     anchor: str
     documents: list[bytes]
-    # The node's first snapshot and timestamp: it makes its own when it finds none.
+    # The first node's first snapshot and timestamp: it makes its own when it finds none.
     stamp: bytes
     custodians: dict[str, Secrets]
     endpoints: dict[str, Secrets]
-    node: Secrets
+    nodes: dict[str, Secrets]
+
+    @property
+    def node(self) -> Secrets:
+        """The keys of the first node: the only one, where it serves both nations."""
+        return next(iter(self.nodes.values()))
 
 
 class Founder:
@@ -203,14 +209,14 @@ class Founder:
         return Endpoint(plan.id, plan.title, "active", plan.suite, list(plan.roles), keys)
 
     def node(self, plan: NodePlan, secrets: Secrets, version: int = 1) -> Node:
-        """Return a node's document; it serves both nations."""
+        """Return a node's document."""
         return Node(
             v="xb1",
             version=version,
             issued=self.now,
             node=plan.name,
             nation="pa" if plan.name.startswith("pa") else "us",
-            serves=["pa", "us"],
+            serves=list(plan.serves),
             url=plan.url,
             tls=plan.tls,
             receipts=Signatory(
@@ -233,7 +239,7 @@ class Founder:
 def found(
     founder: Founder,
     members: Sequence[MemberPlan],
-    node: NodePlan,
+    nodes: Sequence[NodePlan],
     feeds: Sequence[Feed],
     witnesses: Witnesses | None = None,
 ) -> Founded:
@@ -242,7 +248,7 @@ def found(
     Args:
         founder: with its custodians.
         members: the agencies and their endpoints.
-        node: the one node that serves both nations.
+        nodes: one that serves both nations, or one of each.
         feeds: what the arrangement lets flow.
         witnesses: who must cosign the node's checkpoints; None: nobody.
     """
@@ -251,9 +257,10 @@ def found(
         for each in members
         for plan in each.endpoints
     }
-    node_secrets = founder.new_node(node.name, node.suite)
-    node_document = founder.node(node, node_secrets)
-    documents = [founder.signed(founder.root({node.name: node_document.receipts}))]
+    keys = {each.name: founder.new_node(each.name, each.suite) for each in nodes}
+    listed_nodes = [founder.node(each, keys[each.name]) for each in nodes]
+    online = {each.node: each.receipts for each in listed_nodes}
+    documents = [founder.signed(founder.root(online))]
     view = View(anchor=digest(documents[0]))
     now = founder.now
 
@@ -269,17 +276,17 @@ def found(
         listed: list[Document] = [
             founder.member(each, secrets) for each in members if each.nation == nation
         ]
-        listed += [node_document] if node_document.nation == nation else []
+        listed += [each for each in listed_nodes if each.nation == nation]
         for part in _parts(listed):
             add(founder.of_nation(view, nation, part))
-    signer = SoftwareSigner.of(node_secrets.of("sign"))
-    stamp = trust_online.make(node.name, view, signer, now)
+    first = nodes[0].name
+    stamp = trust_online.make(first, view, SoftwareSigner.of(keys[first].of("sign")), now)
     everyone = {
         each.holder: each
         for secrets_of in founder.custodian_secrets.values()
         for each in secrets_of
     }
-    return Founded(digest(documents[0]), documents, stamp, everyone, secrets, node_secrets)
+    return Founded(digest(documents[0]), documents, stamp, everyone, secrets, keys)
 
 
 def _parts(documents: Sequence[Document]) -> list[list[Document]]:

@@ -44,9 +44,17 @@ class InboxHead(msgspec.Struct, frozen=True, gc=False):
 EMPTY: Final = InboxHead()
 
 
-def names(trust: str, endpoints: Collection[str]) -> list[str]:
-    """Return whose heads a map has, in the order of its leaves."""
-    return sorted({trust, *endpoints})
+def names(trust: str, endpoints: Collection[str], nodes: Collection[str] = ()) -> list[str]:
+    """Return whose heads a map has, in the order of its leaves.
+
+    Args:
+        trust: the inbox of trust documents.
+        endpoints: all in the directory.
+        nodes: all in the directory. Where there are several, the documents of each have an
+            inbox of their own besides, in the order of its journal.
+    """
+    abroad = {f"{trust}/{node}" for node in nodes} if len(nodes) > 1 else ()
+    return sorted({trust, *endpoints, *abroad})
 
 
 class Place(NamedTuple):

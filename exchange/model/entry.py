@@ -3,6 +3,10 @@
 An entry is ``facts LF object``: the facts are JSON of one of the structs here, the object is
 the signed header or acknowledgement byte for byte, or nothing. Neither holds a line feed, so
 any language splits an entry at its first one. Ciphertext is never in it.
+
+What came from the other nation's node says so in its facts (``home``), and between them and the
+object stands a third line: the facts of its entry there. That line and all after it are that
+entry, byte for byte, so its leaf hash is proved by the other journal's tree.
 """
 
 from __future__ import annotations
@@ -21,6 +25,12 @@ SALT_BYTES = 16
 
 # Every trust document is owed to everybody: one inbox for all.
 TRUST_INBOX = "trust"
+
+
+def trust_inbox(node: str) -> str:
+    """Return the name of the inbox of another node's trust documents, in its order."""
+    return f"{TRUST_INBOX}/{node}"
+
 
 # Empty: the node's own operator, who has no endpoint.
 Caller = Annotated[
@@ -51,7 +61,27 @@ class _Facts(
     view: Index
 
 
-class Accepted(_Facts, frozen=True, tag="accepted"):
+class Home(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an object was taken in first: the other nation's node, and its entry there."""
+
+    node: Word
+    index: Count
+
+
+class _Crossing(_Facts, frozen=True, kw_only=True):
+    """What may come from the other nation's node; left out of what was posted here."""
+
+    home: Home | msgspec.UnsetType = msgspec.UNSET
+
+
+class Unowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """A recipient of ours that may not be owed what came from abroad, and by which refusal."""
+
+    endpoint: EndpointId
+    code: Word
+
+
+class Accepted(_Crossing, frozen=True, tag="accepted"):
     """A bulletin: what was seen of its ciphertext, and whom it is owed to.
 
     ``blobs`` are its body and then its attachments, all of them here when it was taken in.
@@ -63,7 +93,8 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
 
     ``unwitnessed``, true or left out: no quorum of witnesses had vouched for this journal for
     longer than the arrangement allows. ``released`` is the entry of the release that let it in,
-    where the arrangement asks for one.
+    where the arrangement asks for one. ``declined`` are the recipients of ours that it may not
+    be owed to, of what came from abroad.
     """
 
     digest: Digest
@@ -79,9 +110,10 @@ class Accepted(_Facts, frozen=True, tag="accepted"):
     corrected_also_by: list[Count] | msgspec.UnsetType = msgspec.UNSET
     unwitnessed: bool | msgspec.UnsetType = msgspec.UNSET
     released: Count | msgspec.UnsetType = msgspec.UNSET
+    declined: list[Unowed] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Acknowledged(_Facts, frozen=True, tag="acknowledged"):
+class Acknowledged(_Crossing, frozen=True, tag="acknowledged"):
     """An acknowledgement: the entry it is of, owed to that bulletin's originator."""
 
     digest: Digest
@@ -89,7 +121,7 @@ class Acknowledged(_Facts, frozen=True, tag="acknowledged"):
     owed: list[Owed]
 
 
-class Granted(_Facts, frozen=True, tag="granted"):
+class Granted(_Crossing, frozen=True, tag="granted"):
     """A grant: the entry of its bulletin, the wrapped key as a blob, and whose key wraps it.
 
     Owed first to the new recipient; then to the posting endpoint, where another one granted.
@@ -111,7 +143,7 @@ class Granted(_Facts, frozen=True, tag="granted"):
     released: Count | msgspec.UnsetType = msgspec.UNSET
 
 
-class Released(_Facts, frozen=True, tag="released"):
+class Released(_Crossing, frozen=True, tag="released"):
     """A release, owed to the posting endpoint and to whoever holds the bulletin.
 
     ``of`` is the bulletin's entry, when that is here already.
@@ -136,7 +168,7 @@ class Drafted(_Facts, frozen=True, tag="drafted"):
     owed: list[Owed]
 
 
-class Noticed(_Facts, frozen=True, tag="notice"):
+class Noticed(_Crossing, frozen=True, tag="notice"):
     """What this node signed about a bulletin: news, owed to whom it concerns."""
 
     digest: Digest
@@ -144,7 +176,7 @@ class Noticed(_Facts, frozen=True, tag="notice"):
     owed: list[Owed]
 
 
-class Confirmed(_Facts, frozen=True, tag="confirmed"):
+class Confirmed(_Crossing, frozen=True, tag="confirmed"):
     """A confirmation that a bulletin still holds; owed to its author, where another gave it."""
 
     digest: Digest
@@ -152,7 +184,7 @@ class Confirmed(_Facts, frozen=True, tag="confirmed"):
     owed: list[Owed]
 
 
-class Consented(_Facts, frozen=True, tag="consented"):
+class Consented(_Crossing, frozen=True, tag="consented"):
     """A consent to pass a bulletin on, or its withdrawal, with the entry of that bulletin.
 
     Owed to who may give it and to who may receive it; to its author, where a colleague said so.
@@ -163,7 +195,7 @@ class Consented(_Facts, frozen=True, tag="consented"):
     owed: list[Owed]
 
 
-class Requested(_Facts, frozen=True, tag="requested"):
+class Requested(_Crossing, frozen=True, tag="requested"):
     """A request for a grant, owed to whom it asks; or its answer, owed to who asked.
 
     ``of`` is the entry of the request that is answered; null of the request itself. An answer
@@ -227,8 +259,11 @@ class Purged(_Facts, frozen=True, tag="purged"):
     digests: list[Digest]
 
 
-class Refused(_Facts, frozen=True, tag="refused"):
-    """A caller with a valid token was told no. The bytes are not kept: they may be content."""
+class Refused(_Crossing, frozen=True, tag="refused"):
+    """A caller with a valid token was told no. The bytes are not kept: they may be content.
+
+    Of what came from abroad no caller is named: its home's facts stand in the entry.
+    """
 
     caller: Caller
     digest: Digest
@@ -240,6 +275,19 @@ class Refused(_Facts, frozen=True, tag="refused"):
 class Trust(_Facts, frozen=True, tag="trust"):
     """A trust document took effect here. The file is a blob that is never purged."""
 
+    name: str
+    version: Count
+    position: Count
+    document: Blob
+
+
+class TrustReceived(_Facts, frozen=True, tag="trust-received"):
+    """A trust document took effect in the other nation's journal, in its order.
+
+    What came from there is judged by it. Whether it is in force here, ``Trust`` entries say.
+    """
+
+    home: Home
     name: str
     version: Count
     position: Count
@@ -302,6 +350,7 @@ Facts = (
     | Purged
     | Refused
     | Trust
+    | TrustReceived
     | EpochOpened
     | Checkpointed
     | InboxHeads
@@ -316,10 +365,15 @@ _FACTS: msgspec.json.Decoder[Facts] = msgspec.json.Decoder(Facts)
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One record of the journal, read back."""
+    """One record of the journal, read back.
+
+    ``at_home`` is the whole entry in the journal that it came from, byte for byte; empty where
+    it was posted here. Of what was refused here, only that entry's facts are kept.
+    """
 
     facts: Facts
     object: bytes
+    at_home: bytes = b""
 
 
 class _Owing(msgspec.Struct, frozen=True):
@@ -348,6 +402,8 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
             return tuple(facts.owed)
         case Trust():
             return (Owed(TRUST_INBOX, facts.position),)
+        case TrustReceived():
+            return (Owed(trust_inbox(facts.home.node), facts.position),)
         case Invited() | EnrolmentAsked() | Decided():
             return ()
         case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
@@ -359,13 +415,25 @@ def attached_in(facts: Facts) -> list[Blob]:
     return facts.blobs[1:] if isinstance(facts, Accepted | Drafted) else []
 
 
-def encode(facts: Facts, signed: bytes = b"") -> bytes:
+def home_of(facts: Facts) -> Home | None:
+    """Return where an entry came from; None of what was posted here."""
+    found = getattr(facts, "home", msgspec.UNSET)
+    return found if isinstance(found, Home) else None
+
+
+def encode(facts: Facts, signed: bytes = b"", at_home: bytes = b"") -> bytes:
     """Return an entry's bytes.
+
+    Args:
+        facts: of it.
+        signed: its object.
+        at_home: the line of facts of the entry that it came from, if it did.
 
     Raises:
         ValueError: it would not fit under the 64 KiB of a leaf (limits elsewhere forbid it).
     """
-    entry = msgspec.json.encode(facts) + b"\n" + signed
+    came = at_home + b"\n" if at_home else b""
+    entry = msgspec.json.encode(facts) + b"\n" + came + signed
     if len(entry) > MAX_ENTRY_BYTES:
         message = f"an entry of {len(entry)} bytes is over {MAX_ENTRY_BYTES}"
         raise ValueError(message)
@@ -391,4 +459,9 @@ def decode(entry: bytes) -> Entry:
         raise Refusal(Code.MALFORMED) from None
     if not separator or msgspec.json.encode(facts) != line:
         raise Refusal(Code.MALFORMED)
-    return Entry(facts, signed)
+    if home_of(facts) is None:
+        return Entry(facts, signed)
+    at_home, (_, separator, signed) = signed, signed.partition(b"\n")
+    if not separator:
+        raise Refusal(Code.MALFORMED)
+    return Entry(facts, signed, at_home)

@@ -62,7 +62,7 @@ def _founded(suite: SuiteId) -> _Exercise:
     founder = founding.Founder(world.randomness, world.now(), (suite,))
     node = NodePlan(found.NODE, "https://127.0.0.1", digest(b""), suite)
     feeds = [found.feed("maritime", title, ["voi"], members)]
-    made = founding.found(founder, members, node, feeds)
+    made = founding.found(founder, members, [node], feeds)
     poster = POSTERS[0]
     maker = Maker(made.anchor, made.documents, poster, made.endpoints[poster], world.now())
     return _Exercise(maker, made.endpoints[READERS[0]])

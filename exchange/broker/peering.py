@@ -1,0 +1,275 @@
+"""What comes from the other nation's node: judged under its home, then under what holds here.
+
+An entry that crosses was decided on at its home. Its signatures, keys and expiry are judged
+again, under the view that was in force there and at that time; whether it may be owed to each
+endpoint of ours is judged by our own arrangement, now. Where a home's entry does not bear out
+what it says, nothing of it is taken in: that is no refusal but an alarm.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from exchange.broker import again, holding, intake, keys, releasing
+from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
+from exchange.model.header import Blob
+from exchange.model.identity import digest
+from exchange.model.view import View
+from exchange.policy import rules
+from exchange.seal import body as bodies
+from exchange.seal import notices, trust
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from exchange.broker.holding import Find
+    from exchange.broker.intake import (
+        Admitted,
+        Considered,
+        Decision,
+        Heard,
+        Overheard,
+    )
+    from exchange.broker.settle import Ledger, Recorded
+    from exchange.model.entry import Entry
+
+
+class Crossing(NamedTuple):
+    """An entry of the other node's journal, proved to stand in it, and the bytes it names.
+
+    ``body`` is the sealed body of a bulletin, the wrapped key of a grant or the trust document;
+    empty of what has none. None: who asks is not owed it, and looks at its digest alone.
+    """
+
+    home: entries.Home
+    entry: bytes
+    body: bytes | None
+
+
+# The kinds that cross when an endpoint of the other side is owed them; trust crosses always.
+CROSSES = (
+    entries.Accepted
+    | entries.Acknowledged
+    | entries.Granted
+    | entries.Released
+    | entries.Noticed
+    | entries.Confirmed
+    | entries.Consented
+    | entries.Requested
+)
+
+
+class Homes:
+    """What is in force in each other journal, at each of its trust entries.
+
+    One nation's order is not the other's: a key that was good there then may be over here now.
+    """
+
+    def __init__(self, anchor: str) -> None:
+        """Begin with none: of every journal the same first root is the anchor."""
+        self._none = View(anchor=anchor)
+        self._views: dict[str, list[View]] = {}
+
+    def newest(self, node: str) -> View:
+        """Return what is in force in a journal, as far as its trust entries came here."""
+        return self._views.get(node, [self._none])[-1]
+
+    def at(self, home: entries.Home, index: int) -> View:
+        """Return what was in force there once the trust entry at ``index`` was.
+
+        Raises:
+            Refusal: ``bad-proof``: no such one came here, or not yet.
+        """
+        views = self._views.get(home.node, [self._none])
+        place = bisect_right(views, index, key=lambda view: view.index)
+        if place == 0 or views[place - 1].index != index:
+            raise Refusal(Code.BAD_PROOF, "/view", found=home.index, expected=index)
+        return views[place - 1]
+
+    def follow(self, received: Iterable[tuple[Overheard, entries.Home]]) -> None:
+        """Go on with what is in force after trust entries there that were entered here."""
+        for overheard, home in received:
+            after = self.newest(home.node).after(overheard.change, home.index)
+            self._views.setdefault(home.node, []).append(after)
+
+
+def is_here(endpoint: str, here: Collection[str]) -> bool:
+    """Tell whether an endpoint is at home with a node that serves these nations."""
+    return endpoint.partition(".")[0] in here
+
+
+def is_for(facts: entries.Facts, nations: Collection[str]) -> bool:
+    """Tell whether an entry of ours crosses to a node that serves these nations, and not us.
+
+    Trust always does. What came from abroad goes nowhere on.
+    """
+    if isinstance(facts, entries.Trust):
+        return True
+    if entries.home_of(facts) is not None or not isinstance(facts, CROSSES):
+        return False
+    return any(is_here(owed.endpoint, nations) for owed in facts.owed)
+
+
+def beside(facts: entries.Facts) -> list[int]:
+    """Return the earlier entries that are to cross before one, whomever they were owed to.
+
+    The release by which it was let in; of a grant its bulletin and what stands of what bears
+    on that: its new recipient holds none of it yet.
+    """
+    found: list[int] = []
+    if isinstance(facts, entries.Accepted | entries.Granted) and facts.released:
+        found.append(facts.released)
+    if isinstance(facts, entries.Granted):
+        amended = (facts.corrected_by, facts.superseded_by)
+        found += [facts.of, *(index for each in amended if each for index in each)]
+    return found
+
+
+def consider(crossing: Crossing, homes: Homes, view: View, taken_ms: int) -> Considered:
+    """Conclude on an entry of the other node: judged as at its home; the rest is settled.
+
+    Args:
+        crossing: its place and leaf hash are proved to be in that node's tree.
+        homes: what is in force there.
+        view: in force here.
+        taken_ms: when it is taken in here.
+
+    Raises:
+        Refusal: the entry does not bear out what it says. Nothing may be taken from it, nor
+            from what comes after it.
+    """
+    entry, home = entries.decode(crossing.entry), crossing.home
+    if entries.home_of(entry.facts) is not None:
+        raise Refusal(Code.BAD_PROOF, "/home", found=home.index)
+    under = homes.at(home, entry.facts.view)
+    decision = _judged(entry, crossing, under)
+    line = crossing.entry.partition(b"\n")[0]
+    return intake.Considered(decision, view.index, taken_ms, intake.Came(home, line))
+
+
+def _judged(entry: Entry, crossing: Crossing, view: View) -> Decision:
+    facts, index, body = entry.facts, crossing.home.index, crossing.body
+    now = facts.taken_ms // 1000
+    match facts:
+        case entries.Trust():
+            if body is None or Blob(digest(body), len(body)) != facts.document:
+                raise Refusal(Code.BAD_PROOF, "/document", found=index)
+            change = trust.judge(body, view, now)
+            if (change.name, change.version) != (facts.name, facts.version):
+                raise Refusal(Code.BAD_PROOF, "/name", found=index)
+            return intake.Overheard(change, facts.document)
+        case entries.Noticed():
+            notice = notices.verify(entry.object, view)
+            if notice.node != crossing.home.node or digest(entry.object) != facts.digest:
+                raise Refusal(Code.BAD_PROOF, "/node", found=index)
+            return intake.Heard(notice, facts.digest)
+        case (
+            entries.Accepted()
+            | entries.Acknowledged()
+            | entries.Granted()
+            | entries.Released()
+            | entries.Confirmed()
+            | entries.Consented()
+            | entries.Requested()
+        ):
+            decision = again.of_bulletins(facts, entry.object, view, now, index)
+            if decision.digest != facts.digest:
+                raise Refusal(Code.BAD_PROOF, "/digest", found=index)
+            if body is not None:
+                _must_come_with(decision, body, index)
+            return decision
+        case _:
+            raise Refusal(Code.BAD_PROOF, "/kind", found=index)
+
+
+def _must_come_with(decision: intake.OfBulletins, body: bytes, index: int) -> None:
+    """Hold the bytes that came with an object to those that it names; its keys were counted."""
+    match decision:
+        case intake.Admitted(header=header, seen=seen):
+            found = bodies.look(body, header.suite)
+            if found != seen:
+                raise Refusal(Code.BAD_PROOF, "/body", found=index)
+        case intake.Conferred(seen=seen):
+            if bodies.look_at_wrap(body).seen != seen:
+                raise Refusal(Code.BAD_PROOF, "/wrap", found=index)
+        case _:
+            if body:
+                raise Refusal(Code.BAD_PROOF, "/body", found=index)
+
+
+def outcomes(
+    ledger: Ledger, decision: Admitted, find: Find
+) -> tuple[list[str], list[entries.Unowed]]:
+    """Return to which of our endpoints a bulletin from abroad may be owed, and to which not.
+
+    Raises:
+        Refusal: it is for some of ours, and may be owed to none: why the first may not be.
+    """
+    header, now = decision.header, ledger.taken_ms // 1000
+    released = releasing.released_by(releasing.subject(decision), find)
+    owed: list[str] = []
+    declined: list[entries.Unowed] = []
+    first: Refusal | None = None
+    for name in (each for each in header.to if is_here(each, ledger.here)):
+        try:
+            rules.decide(
+                "ingress",
+                header,
+                ledger.in_force,
+                now,
+                recipient=name,
+                here=ledger.here,
+                released=released,
+            )
+            owed.append(name)
+        except Refusal as refusal:
+            first = first or refusal
+            declined.append(entries.Unowed(name, refusal.code.value))
+    if first is not None and not owed:
+        raise first
+    return owed, declined
+
+
+def place(ledger: Ledger, decision: Overheard | Heard, raw: bytes, find: Find) -> Recorded:
+    """Enter what the other node tells of itself: its trust documents, and notices it signed.
+
+    Raises:
+        Refusal: ``target-unknown`` or ``target-mismatch``: a notice of what nobody posted here.
+    """
+    if isinstance(decision, intake.Overheard):
+        return _overhear(ledger, decision, raw)
+    return _hear(ledger, decision, raw, find)
+
+
+def _overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
+    common = ledger.common()
+    (place,) = ledger.owe([entries.trust_inbox(common["home"].node)])
+    facts = entries.TrustReceived(
+        name=decision.change.name,
+        version=decision.change.version,
+        position=place.position,
+        document=decision.blob,
+        **common,
+    )
+    done = ledger.keep(facts, b"", (), blob=(decision.blob, raw))
+    ledger.received.append((decision, common["home"]))
+    return done
+
+
+def _hear(ledger: Ledger, decision: Heard, raw: bytes, find: Find) -> Recorded:
+    of = decision.notice.of
+    found = find(keys.by_digest(of.header_digest))
+    target = holding.read(found) if found else None
+    if target is None:
+        raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
+    if (target.header.endpoint, target.header.id) != (of.endpoint, of.id):
+        raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
+    facts = entries.Noticed(
+        digest=decision.digest,
+        of=target.index,
+        owed=ledger.owe([of.endpoint]),
+        **ledger.common(),
+    )
+    return ledger.keep(facts, raw, (keys.by_digest(decision.digest),))

@@ -1,0 +1,173 @@
+"""What crosses the border: judged under its home, then under our own arrangement, now."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.broker import peering
+from exchange.broker.peering import Crossing
+from exchange.broker.replay import Replayer
+from exchange.broker.settle import Recorded, Rejected
+from exchange.errors import Code, Refusal
+from exchange.journal.tree import leaf_hash
+from exchange.model import entry as entries
+from tests.builders import COAST, FOUNDED, NOW, OPS, WATCH, Arrival, Book, View, border, digest
+
+
+@pytest.fixture
+def land():
+    return border()
+
+
+def begun(land, node):
+    """The journal of a node that took in the first documents."""
+    book = Book(View(anchor=land.anchor), node)
+    ledger = book.ledger()
+    ledger.append(entries.EpochOpened(node=node, epoch=1, **ledger.common()))
+    book.commit(ledger)
+    for document in land.documents:
+        book.post(Arrival("", document, b"", FOUNDED * 1000))
+    return book
+
+
+def crossing(book, index, body):
+    return Crossing(entries.Home(book.node, index), book.entries[index], body)
+
+
+def introduced(land):
+    """Two journals, each of which holds the other's trust documents in their order."""
+    ours, theirs = begun(land, "pa"), begun(land, "us")
+    for one, other in ((ours, theirs), (theirs, ours)):
+        for index, document in enumerate(land.documents, 1):
+            (settled,) = one.receive(crossing(other, index, document), at=FOUNDED)
+            assert settled.is_new
+    return ours, theirs
+
+
+def posted(book, land, what, at=NOW):
+    (settled,) = book.post(land.arrival(what, at=at))
+    assert isinstance(settled, Recorded), settled
+    return settled.index
+
+
+def facts_at(book, index):
+    return entries.decode(book.entries[index])
+
+
+def test_a_bulletin_crosses_and_its_acknowledgement_comes_back(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    at_home = posted(ours, land, sealed)
+    (settled,) = theirs.receive(crossing(ours, at_home, sealed.body), at=NOW + 5)
+    there = facts_at(theirs, settled.index)
+    assert [each.endpoint for each in there.facts.owed] == [WATCH, COAST]
+    assert there.facts.home == entries.Home("pa", at_home)
+    # It is the entry at home, byte for byte, that stands in it: its leaf is proved by that tree.
+    assert there.at_home == ours.entries[at_home]
+    assert leaf_hash(there.at_home) == leaf_hash(ours.entries[at_home])
+    assert there.object == sealed.header
+    ack = land.ack(sealed, WATCH)
+    answered = posted(theirs, land, ack, NOW + 9)
+    assert facts_at(theirs, answered).facts.of == settled.index
+    (back,) = ours.receive(crossing(theirs, answered, b""), at=NOW + 12)
+    told = facts_at(ours, back.index).facts
+    assert (told.of, [each.endpoint for each in told.owed]) == (at_home, [OPS])
+
+
+def test_both_journals_replay(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    at_home = posted(ours, land, sealed)
+    theirs.receive(crossing(ours, at_home, sealed.body), at=NOW + 5)
+    answered = posted(theirs, land, land.ack(sealed, WATCH), NOW + 9)
+    ours.receive(crossing(theirs, answered, b""), at=NOW + 12)
+    documents = {digest(each): each for each in land.documents}
+    for book in (ours, theirs):
+        replayer = Replayer(View(anchor=land.anchor), book.entries.__getitem__, documents.get)
+        judged = [replayer.step(raw).was_judged for raw in book.entries]
+        # All but who wrote it.
+        assert judged == [False, *[True] * (len(book.entries) - 1)]
+        assert replayer.positions == book.positions
+
+
+def test_what_came_before_is_not_taken_in_twice(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    came = crossing(ours, posted(ours, land, sealed), sealed.body)
+    first, again = theirs.receive(came, came, at=NOW + 5)
+    assert (first.index, first.is_new, again.index, again.is_new) == (
+        first.index,
+        True,
+        first.index,
+        False,
+    )
+
+
+def test_what_is_for_nobody_of_ours_stands_in_no_inbox_here(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope(to=[OPS.replace("ops", "desk")])
+    at_home = posted(ours, land, sealed)
+    assert not peering.is_for(facts_at(ours, at_home).facts, ["us"])
+    (settled,) = theirs.receive(crossing(ours, at_home, sealed.body), at=NOW + 5)
+    assert facts_at(theirs, settled.index).facts.owed == []
+
+
+def suspend(each):
+    return msgspec.structs.replace(each, status="suspended")
+
+
+def test_one_of_ours_is_suspended_here_alone_and_only_it_goes_without(land):
+    ours, theirs = introduced(land)
+    theirs.post(Arrival("", land.amended(WATCH, suspend), b"", NOW * 1000))
+    sealed = land.envelope()
+    (settled,) = theirs.receive(
+        crossing(ours, posted(ours, land, sealed), sealed.body), at=NOW + 5
+    )
+    facts = facts_at(theirs, settled.index).facts
+    assert [each.endpoint for each in facts.owed] == [COAST]
+    assert facts.declined == [entries.Unowed(WATCH, Code.ENDPOINT_SUSPENDED.value)]
+    alone = land.envelope(to=[WATCH])
+    (settled,) = theirs.receive(
+        crossing(ours, posted(ours, land, alone), alone.body), at=NOW + 6
+    )
+    assert isinstance(settled, Rejected)
+    entry = facts_at(theirs, settled.index)
+    assert (entry.facts.home.node, entry.object) == ("pa", b"")
+
+
+def test_a_key_that_is_over_here_was_good_at_home_then(land):
+    ours, theirs = introduced(land)
+    # Here its author is suspended by now; at home it was not when it posted.
+    theirs.post(Arrival("", land.amended(OPS, suspend), b"", NOW * 1000))
+    sealed = land.envelope()
+    (settled,) = theirs.receive(
+        crossing(ours, posted(ours, land, sealed), sealed.body), at=NOW + 5
+    )
+    assert isinstance(settled, Recorded)
+
+
+def spoiled(came, **changes):
+    line, _, raw = came.entry.partition(b"\n")
+    facts = msgspec.structs.replace(entries.decode(came.entry).facts, **changes)
+    return came._replace(entry=entries.encode(facts, raw))
+
+
+def test_what_its_home_does_not_bear_out_is_not_taken_in(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    came = crossing(ours, posted(ours, land, sealed), sealed.body)
+    size = len(theirs.entries)
+    other = land.envelope()
+    for wrong, at in (
+        (came._replace(body=other.body), "/body"),
+        (spoiled(came, digest=digest(b"")), "/digest"),
+        # Said to be under documents that never crossed.
+        (spoiled(came, view=99), "/view"),
+        (came._replace(entry=came.entry.replace(b'"payload":"', b'"payload":"A')), None),
+    ):
+        with pytest.raises(Refusal) as refused:
+            theirs.receive(wrong, at=NOW + 5)
+        if at is not None:
+            assert (refused.value.code, refused.value.at) == (Code.BAD_PROOF, at)
+    assert len(theirs.entries) == size
