@@ -15,7 +15,7 @@ import msgspec
 from exchange.broker import peering
 from exchange.broker.intake import Admitted, Arrival, Considered, Overheard, consider
 from exchange.broker.lookups import lookups
-from exchange.broker.peering import Crossing, Homes
+from exchange.broker.peering import Crossing
 from exchange.broker.settle import Found, Ledger, Settled
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
@@ -30,6 +30,7 @@ from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
+from exchange.model.homes import Homes
 from exchange.model.identity import Jwk, Nation, SuiteId, digest
 from exchange.model.metadata import Root, Targets
 from exchange.model.trust import Arrangement, Document, Endpoint, Member, Node

@@ -8,7 +8,6 @@ what it says, nothing of it is taken in: that is no refusal but an alarm.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import again, holding, intake, keys, releasing
@@ -16,13 +15,12 @@ from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.model.identity import digest
-from exchange.model.view import View
 from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import notices, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from exchange.broker.holding import Find
     from exchange.broker.intake import (
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     )
     from exchange.broker.settle import Ledger, Recorded
     from exchange.model.entry import Entry
+    from exchange.model.homes import Homes
+    from exchange.model.view import View
 
 
 class Crossing(NamedTuple):
@@ -59,40 +59,6 @@ CROSSES = (
     | entries.Consented
     | entries.Requested
 )
-
-
-class Homes:
-    """What is in force in each other journal, at each of its trust entries.
-
-    One nation's order is not the other's: a key that was good there then may be over here now.
-    """
-
-    def __init__(self, anchor: str) -> None:
-        """Begin with none: of every journal the same first root is the anchor."""
-        self._none = View(anchor=anchor)
-        self._views: dict[str, list[View]] = {}
-
-    def newest(self, node: str) -> View:
-        """Return what is in force in a journal, as far as its trust entries came here."""
-        return self._views.get(node, [self._none])[-1]
-
-    def at(self, home: entries.Home, index: int) -> View:
-        """Return what was in force there once the trust entry at ``index`` was.
-
-        Raises:
-            Refusal: ``bad-proof``: no such one came here, or not yet.
-        """
-        views = self._views.get(home.node, [self._none])
-        place = bisect_right(views, index, key=lambda view: view.index)
-        if place == 0 or views[place - 1].index != index:
-            raise Refusal(Code.BAD_PROOF, "/view", found=home.index, expected=index)
-        return views[place - 1]
-
-    def follow(self, received: Iterable[tuple[Overheard, entries.Home]]) -> None:
-        """Go on with what is in force after trust entries there that were entered here."""
-        for overheard, home in received:
-            after = self.newest(home.node).after(overheard.change, home.index)
-            self._views.setdefault(home.node, []).append(after)
 
 
 def is_here(endpoint: str, here: Collection[str]) -> bool:
@@ -127,6 +93,18 @@ def beside(facts: entries.Facts) -> list[int]:
     return found
 
 
+def object_of(crossing: Crossing) -> bytes:
+    """Return what arrives by an entry: its object, or of trust the document itself.
+
+    Raises:
+        Refusal: it is no entry.
+    """
+    entry = entries.decode(crossing.entry)
+    if isinstance(entry.facts, entries.Trust):
+        return crossing.body or b""
+    return entry.object
+
+
 def consider(crossing: Crossing, homes: Homes, view: View, taken_ms: int) -> Considered:
     """Conclude on an entry of the other node: judged as at its home; the rest is settled.
 
@@ -143,7 +121,7 @@ def consider(crossing: Crossing, homes: Homes, view: View, taken_ms: int) -> Con
     entry, home = entries.decode(crossing.entry), crossing.home
     if entries.home_of(entry.facts) is not None:
         raise Refusal(Code.BAD_PROOF, "/home", found=home.index)
-    under = homes.at(home, entry.facts.view)
+    under = homes.at(home.node, entry.facts.view)
     decision = _judged(entry, crossing, under)
     line = crossing.entry.partition(b"\n")[0]
     return intake.Considered(decision, view.index, taken_ms, intake.Came(home, line))
@@ -254,7 +232,7 @@ def _overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
         **common,
     )
     done = ledger.keep(facts, b"", (), blob=(decision.blob, raw))
-    ledger.received.append((decision, common["home"]))
+    ledger.received.append((common["home"], decision.change))
     return done
 
 

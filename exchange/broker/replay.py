@@ -18,6 +18,7 @@ from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
+from exchange.model.homes import Homes
 from exchange.model.identity import digest
 from exchange.seal import jws, notices
 
@@ -58,7 +59,7 @@ class Replayer:
         # What a store keeps of the inbox heads under the newest checkpoint; empty before one.
         self.heads = b""
         # What is in force in the other nation's journal; and the name of this one's node.
-        self.homes = peering.Homes(view.anchor)
+        self.homes = Homes(view.anchor)
         self._node = ""
         # What comes due, by entry and purpose; and what each order that is not done is of.
         self.due: dict[tuple[int, int], Due] = {}

@@ -14,6 +14,7 @@ from exchange.journal.proofs import root_at
 from exchange.journal.terms import Terms
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
+from exchange.model.homes import Homes
 from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.node.handover import Rings
@@ -22,10 +23,12 @@ from exchange.node.writer import Writer
 from exchange.seal import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from exchange.journal.checkpoint import Signer
     from exchange.journal.note import VerifierKey
+    from exchange.model.entry import Entry
+    from exchange.model.view import Change
     from exchange.node.ports import Head, Pledge, Store
     from exchange.node.settings import Settings
 
@@ -103,6 +106,7 @@ async def open_writer(
     positions = await store.positions()
     try:
         view = await fold(store, View(anchor=anchor))
+        homes = await fold_homes(store, view, positions)
         log = Log(settings.node, lambda: view, keys_of(logs))
         pledged = await _pledged(settings.pledge, head, log)
         await _check_signed(store, head, log, pledged)
@@ -115,7 +119,7 @@ async def open_writer(
         raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
     if view.position != positions.get(TRUST_INBOX, 0):
         raise Fault(Code.STORE_FAILED, expected=positions.get(TRUST_INBOX, 0))
-    return Writer(store, settings, view, head, positions, rings)
+    return Writer(store, settings, view, head, positions, rings, homes)
 
 
 def _rings(
@@ -143,18 +147,66 @@ async def fold(store: Store, view: View) -> View:
     after = -1
     while rows := await store.inbox(TRUST_INBOX, after, _PAGE):
         for row in rows:
-            facts = entries.decode(row.entry).facts
+            entry = entries.decode(row.entry)
+            facts = entry.facts
             if not isinstance(facts, entries.Trust) or row.position != view.position:
                 raise Fault(Code.STORE_FAILED, found=row.index)
             # The entry says since when a document is in force: it must be the one in the tree.
             if [leaf_hash(row.entry)] != [each.leaf for each in await store.read(row.index, 1)]:
                 raise Fault(Code.STORE_FAILED, found=row.index)
-            raw = await store.blob(facts.document.digest)
-            if raw is None or digest(raw) != facts.document.digest:
-                raise Fault(Code.STORE_FAILED, found=row.index)
+            raw = await _document(store, entry, row.index)
             view = trust.apply(raw, view, row.index, facts.taken_ms // 1000, is_known=True)
             after = row.index
     return view
+
+
+async def fold_homes(store: Store, view: View, inboxes: Collection[str]) -> Homes:
+    """Return what is in force in other journals, from the entries of their documents here.
+
+    Args:
+        store: holds the journal.
+        view: in force here.
+        inboxes: the names of all that hold anything.
+    """
+    homes = Homes(view.anchor)
+    for name in (each for each in inboxes if each.startswith(f"{TRUST_INBOX}/")):
+        after = -1
+        while rows := await store.inbox(name, after, _PAGE):
+            for row in rows:
+                entry = entries.decode(row.entry)
+                if [leaf_hash(row.entry)] != [
+                    each.leaf for each in await store.read(row.index, 1)
+                ]:
+                    raise Fault(Code.STORE_FAILED, found=row.index)
+                homes.follow(
+                    [_received(entry, await _document(store, entry, row.index), homes)]
+                )
+                after = row.index
+    return homes
+
+
+def _received(entry: Entry, raw: bytes, homes: Homes) -> tuple[entries.Home, Change]:
+    home = entries.home_of(entry.facts)
+    at_home = entries.decode(entry.at_home).facts
+    if home is None:
+        raise Refusal(Code.BAD_PROOF, "/home")
+    now = at_home.taken_ms // 1000
+    return home, trust.judge(raw, homes.newest(home.node), now, is_known=True)
+
+
+async def _document(store: Store, entry: Entry, index: int) -> bytes:
+    """Return the document that a trust entry names, ours or another's.
+
+    Raises:
+        Fault: it is not here as it should be.
+    """
+    facts = entry.facts
+    if not isinstance(facts, entries.Trust | entries.TrustReceived):
+        raise Fault(Code.STORE_FAILED, found=index)
+    raw = await store.blob(facts.document.digest)
+    if raw is None or digest(raw) != facts.document.digest:
+        raise Fault(Code.STORE_FAILED, found=index)
+    return raw
 
 
 async def _pledged(pledge: Pledge | None, head: Head, log: Log) -> list[tuple[int, bytes]]:

@@ -188,7 +188,11 @@ def named(entry: bytes) -> list[Blob]:
     match entries.decode(entry).facts:
         case entries.Accepted(blobs=blobs) | entries.Drafted(blobs=blobs):
             return blobs[:1]
-        case entries.Granted(wrap=blob) | entries.Trust(document=blob):
+        case (
+            entries.Granted(wrap=blob)
+            | entries.Trust(document=blob)
+            | entries.TrustReceived(document=blob)
+        ):
             return [blob]
         case _:
             return []

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from exchange.broker.due import Due
     from exchange.broker.holding import Find
     from exchange.model.entry import Facts
+    from exchange.model.homes import Homes
     from exchange.model.view import View
     from exchange.node.handover import Rings
     from exchange.node.notes import Wanted
@@ -68,10 +69,13 @@ class Writer:
         head: ports.Head,
         positions: dict[str, int],
         rings: Rings,
+        homes: Homes,
     ) -> None:
         """Continue a journal from what was read of it (see ``node.opening``)."""
         self.view = view
         self.rings = rings
+        # What is in force in other nations' journals.
+        self.homes = homes
         self.frontier = Frontier.decode(head.frontier) if head.size else Frontier()
         self.epoch = max(head.epoch + 1, settings.least_epoch)
         self.fault: Fault | None = None
@@ -153,6 +157,20 @@ class Writer:
             return
         self._open.update(pending)
         self._arrivals.put_considered(pending)
+
+    def take_judged(
+        self,
+        arrival: intake.Arrival,
+        considered: intake.Considered,
+        reply: Callable[[Answer | Fault], None],
+    ) -> None:
+        """Take in what was judged elsewhere for good: what depends on us is only settled."""
+        if (fault := self._full(1)) is not None:
+            reply(fault)
+            return
+        pending = Pending(arrival, reply, considered, is_final=True)
+        self._open.add(pending)
+        self._arrivals.put_considered([pending])
 
     def stamp(self) -> int:
         """Return the time that goes into the journal now, in milliseconds UTC."""
@@ -267,6 +285,7 @@ class Writer:
             self.view,
             self._positions,
             lambda: self._settings.randomness(entries.SALT_BYTES),
+            self._settings.node,
         )
         self._notes.take()
         ledger.unwitnessed_s = self.past_limit_s(self._settings.clock_ms() // 1000)
@@ -419,6 +438,7 @@ class Writer:
         ledger = ready.ledger
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)
+        self.homes.follow(ledger.received)
         self._positions.update(ledger.positions)
         self._taken_ms = ledger.taken_ms
         self.frontier = ready.frontier

@@ -63,7 +63,7 @@ def test_a_bulletin_crosses_and_its_acknowledgement_comes_back(land):
     there = facts_at(theirs, settled.index)
     assert [each.endpoint for each in there.facts.owed] == [WATCH, COAST]
     assert there.facts.home == entries.Home("pa", at_home)
-    # It is the entry at home, byte for byte, that stands in it: its leaf is proved by that tree.
+    # The entry at home stands in it byte for byte: its leaf is proved by that tree.
     assert there.at_home == ours.entries[at_home]
     assert leaf_hash(there.at_home) == leaf_hash(ours.entries[at_home])
     assert there.object == sealed.header
@@ -148,7 +148,7 @@ def test_a_key_that_is_over_here_was_good_at_home_then(land):
 
 
 def spoiled(came, **changes):
-    line, _, raw = came.entry.partition(b"\n")
+    _, _, raw = came.entry.partition(b"\n")
     facts = msgspec.structs.replace(entries.decode(came.entry).facts, **changes)
     return came._replace(entry=entries.encode(facts, raw))
 
