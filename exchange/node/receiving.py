@@ -1,4 +1,4 @@
-"""Take in what another node recorded: one entry after another, each proved before it comes here."""
+"""Take in what another node recorded, one entry after another, each proved before."""
 
 from __future__ import annotations
 
