@@ -73,7 +73,9 @@ def is_for(facts: entries.Facts, nations: Collection[str]) -> bool:
     """
     if isinstance(facts, entries.Trust):
         return True
-    if entries.home_of(facts) is not None or not isinstance(facts, CROSSES):
+    # An order to purge is shown, so that no place in an inbox is missing; ours are given here.
+    kinds = CROSSES | entries.PurgeOrdered
+    if entries.home_of(facts) is not None or not isinstance(facts, kinds):
         return False
     return any(is_here(owed.endpoint, nations) for owed in facts.owed)
 
@@ -91,6 +93,17 @@ def beside(facts: entries.Facts) -> list[int]:
         amended = (facts.corrected_by, facts.superseded_by)
         found += [facts.of, *(index for each in amended if each for index in each)]
     return found
+
+
+def names(facts: entries.Facts) -> list[Blob]:
+    """Return the bytes that an entry names and that cross with it, its body first."""
+    match facts:
+        case entries.Accepted(blobs=blobs):
+            return blobs
+        case entries.Granted(wrap=blob) | entries.Trust(document=blob):
+            return [blob]
+        case _:
+            return []
 
 
 def object_of(crossing: Crossing) -> bytes:

@@ -268,7 +268,8 @@ class Replayer:
             if not is_named or retaining.review(ledger, row, target, raw) is None:
                 raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
             return
-        retaining.notify(ledger, raw, facts.of, [owed.endpoint for owed in facts.owed])
+        owed, once = [each.endpoint for each in facts.owed], retaining.told_once(notice)
+        retaining.notify(ledger, raw, facts.of, owed, once=once)
 
     def _digest_at(self, index: int) -> str:
         facts = entries.decode(self._entry_at(index)).facts

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from exchange.broker.holding import Find, Target
     from exchange.broker.settle import Found, Ledger
+    from exchange.model.objects import Notice
 
 
 class Doomed(NamedTuple):
@@ -134,17 +135,29 @@ def attest(ledger: Ledger, orders: Sequence[int], digests: Sequence[str]) -> int
     return ledger.add(Record(facts, entries.encode(facts), undue=undue))
 
 
-def notify(
+def notify(  # noqa: PLR0913  (what the entry is, and what it changes)
     ledger: Ledger,
     raw: bytes,
     of: int | None,
     endpoints: Sequence[str],
     changed: due.Change | None = None,
+    *,
+    once: tuple[bytes, ...] = (),
 ) -> int:
-    """Enter a notice that this node signed, owed to these endpoints."""
+    """Enter a notice that this node signed, owed to these endpoints.
+
+    ``once`` is the key of what is told once only.
+    """
     named = digest(raw)
     facts = entries.Noticed(digest=named, of=of, owed=ledger.owe(endpoints), **ledger.common())
-    return ledger.keep(facts, raw, (keys.by_digest(named),), changed).index
+    return ledger.keep(facts, raw, (keys.by_digest(named), *once), changed).index
+
+
+def told_once(notice: Notice) -> tuple[bytes, ...]:
+    """Return the key of what a notice tells, where it is told once of each recipient."""
+    if notice.about != "refused" or notice.recipient is None:
+        return ()
+    return (keys.notice(notice.of.header_digest, notice.about, notice.recipient),)
 
 
 def review(ledger: Ledger, row: Due, target: Target, raw: bytes) -> int | None:

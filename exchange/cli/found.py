@@ -19,9 +19,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.custody.founding import Founded, MemberPlan
+    from exchange.model.identity import Nation
     from exchange.model.trust import Label
 
 NODE = "pa"
+
+
+class Site(NamedTuple):
+    """Where a node of an exercise will answer callers, and the other node; whom it serves.
+
+    ``link`` is HOST:PORT; empty where there is no other node.
+    """
+
+    name: str
+    url: str
+    link: str = ""
+    serves: tuple[Nation, ...] = ("pa", "us")
+
+
 # Beside the node's folder and the contexts: right for an exercise, and for nothing else.
 CUSTODIANS = "custodians"
 
@@ -64,12 +79,28 @@ def write_at(  # noqa: PLR0913, PLR0917  (all that an exercise is founded on)
         secret: the passphrase of every key container.
         witnesses: who must cosign the node's checkpoints; None: nobody.
     """
-    place, certificate = _write(folder, url, members, feeds, secret, witnesses)
+    return write_sites(folder, [Site(NODE, url)], members, feeds, secret, witnesses)
+
+
+def write_sites(  # noqa: PLR0913, PLR0917  (as above)
+    folder: Path,
+    sites: Sequence[Site],
+    members: Sequence[MemberPlan],
+    feeds: Sequence[Feed],
+    secret: str,
+    witnesses: Witnesses | None = None,
+) -> Place:
+    """Found an exercise with a node for both nations, or one for each; as ``write_at``.
+
+    The first node is written to ``node``, another to ``node-NAME``.
+    """
+    place, certificates = _write(folder, sites, members, feeds, secret, witnesses)
     founded = place.founded
     _write_custodians(folder / CUSTODIANS, founded, secret)
     home = Home(place.home)
     for name, secrets in founded.endpoints.items():
-        profile = Profile(name, NODE, url, certificate, founded.anchor)
+        site = next(each for each in sites if name.partition(".")[0] in each.serves)
+        profile = Profile(name, site.name, site.url, certificates[site.name], founded.anchor)
         whole = ring.with_storage(secrets, world.randomness)
         sealed = container.seal(whole, secret, world.randomness)
         home.add(context_of(name), profile, sealed)
@@ -83,27 +114,53 @@ def write_node(
 
     Each container takes a moment to seal: with a hundred endpoints that is a minute.
     """
-    return _write(folder, f"https://127.0.0.1:{port}", members, feeds, secret)[0]
+    site = Site(NODE, f"https://127.0.0.1:{port}")
+    return _write(folder, [site], members, feeds, secret)[0]
 
 
 def _write(  # noqa: PLR0913, PLR0917  (as above)
     folder: Path,
-    url: str,
+    sites: Sequence[Site],
     members: Sequence[MemberPlan],
     feeds: Sequence[Feed],
     secret: str,
     witnesses: Witnesses | None = None,
-) -> tuple[Place, str]:
-    """Found an exercise, write its node's folder, and return the node's certificate too."""
-    now, seed = world.now(), world.randomness(32)
-    certificate, tls = state.make_certificate(urlsplit(url).hostname or "", seed, now)
+) -> tuple[Place, dict[str, str]]:
+    """Found an exercise, write its nodes' folders, and return the nodes' certificates too."""
+    now = world.now()
+    seeds = {site.name: world.randomness(32) for site in sites}
+    made = {
+        site.name: state.make_certificate(
+            urlsplit(site.url).hostname or "", seeds[site.name], now
+        )
+        for site in sites
+    }
     plans = [each for member in members for each in member.endpoints]
     suites = tuple(dict.fromkeys([founding.SUITE, *(each.suite for each in plans)]))
     founder = founding.Founder(world.randomness, now, suites)
-    node_plan = founding.NodePlan(NODE, url, tls)
-    founded = founding.found(founder, members, [node_plan], feeds, witnesses)
-    node = _write_node(folder / "node", founded, certificate, seed, secret)
-    return Place(node, folder / "home", founded), certificate
+    nodes = [
+        founding.NodePlan(site.name, site.url, made[site.name][1], serves=site.serves)
+        for site in sites
+    ]
+    founded = founding.found(founder, members, nodes, feeds, witnesses)
+    for site in sites:
+        keys = {**founded.nodes[site.name].keys, "tls": [SecretKey("ES256", seeds[site.name])]}
+        secrets = msgspec.structs.replace(founded.nodes[site.name], keys=keys)
+        sealed = container.seal(secrets, secret, world.randomness)
+        at = node_folder(folder, site, sites)
+        _write_node(at, founded, made[site.name][0], sealed, _settings(site, sites, founded))
+    place = Place(folder / "node", folder / "home", founded)
+    return place, {name: certificate for name, (certificate, _) in made.items()}
+
+
+def node_folder(folder: Path, site: Site, sites: Sequence[Site]) -> Path:
+    """Return where a node's folder is written."""
+    return folder / ("node" if site == sites[0] else f"node-{site.name}")
+
+
+def _settings(site: Site, sites: Sequence[Site], founded: Founded) -> state.Settings:
+    peers = {each.name: f"https://{each.link}" for each in sites if each != site and each.link}
+    return state.Settings(site.name, founded.anchor, link=site.link, peers=peers)
 
 
 def context_of(endpoint: str) -> str:
@@ -112,18 +169,14 @@ def context_of(endpoint: str) -> str:
 
 
 def _write_node(
-    folder: Path, founded: Founded, certificate: str, seed: bytes, secret: str
-) -> Path:
+    folder: Path, founded: Founded, certificate: str, keys: bytes, settings: state.Settings
+) -> None:
     (folder / state.TRUST).mkdir(parents=True)
-    settings = state.Settings(NODE, founded.anchor)
     (folder / state.SETTINGS).write_bytes(msgspec.json.encode(settings) + b"\n")
     (folder / state.CERTIFICATE).write_text(certificate, encoding="ascii")
-    keys = {**founded.node.keys, "tls": [SecretKey("ES256", seed)]}
-    secrets = msgspec.structs.replace(founded.node, keys=keys)
-    write_private(folder / state.KEYS, container.seal(secrets, secret, world.randomness))
+    write_private(folder / state.KEYS, keys)
     for number, document in enumerate(founded.documents):
         (folder / state.TRUST / f"{number:04}.trust").write_bytes(document)
-    return folder
 
 
 def _write_custodians(folder: Path, founded: Founded, secret: str) -> None:

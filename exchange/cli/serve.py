@@ -18,6 +18,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from exchange.cli import state, world
+from exchange.cli.linking import linked
 from exchange.custody import node_rings, signers
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
@@ -72,6 +73,7 @@ async def serve(here: state.State, how: How, say: Callable[[], None]) -> None:
     count = _fronts()
     async with (
         opened(here, how.checkpoint_s, has_threads=not count) as (node, secrets),
+        linked(here, node, secrets),
         _faced(node, secrets, count) as listen,
     ):
         await _until_told(node, how, listen, say)

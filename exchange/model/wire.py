@@ -223,6 +223,44 @@ class JournalPage(msgspec.Struct, frozen=True):
     size: Count
 
 
+class LinkItem(msgspec.Struct, frozen=True):
+    """An entry that crosses the border, and the path from it to the root of the page's note.
+
+    ``by`` is the entry before which it is to cross; its own index where it crosses for itself.
+    """
+
+    index: Count
+    by: Count
+    entry: str
+    path: list[str]
+
+
+class LinkPage(msgspec.Struct, frozen=True):
+    """What crosses after an index, in order, under a checkpoint of its journal.
+
+    ``cursor`` is where to go on: everything up to it was looked through. ``grown`` proves that
+    the checkpoint goes on from one of the size that was asked with.
+    """
+
+    items: list[LinkItem]
+    cursor: int
+    note: str
+    grown: list[str]
+
+
+class LinkProblem(msgspec.Struct, frozen=True):
+    """Why a node gives another nothing: the code, and where. Nodes need no words."""
+
+    code: str
+    at: str
+
+
+class LinkToken(msgspec.Struct, frozen=True):
+    """What a node that proved who it is may ask with."""
+
+    token: str
+
+
 EnrolmentState = Literal["waiting", "approved", "declined", "in-force"]
 
 

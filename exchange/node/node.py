@@ -64,6 +64,7 @@ class Node(Served):
         kept = Kept(store, settings.blobs)
         super().__init__(settings.node, kept, sessions, settings.clock_ms)
         self.writer = writer
+        self.settings = settings
         rings = writer.rings
         self.checkpoints = Checkpointer(
             store, writer, origin_of(settings.node), rings.log_signers, settings

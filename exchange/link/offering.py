@@ -1,0 +1,233 @@
+"""What a node offers to the other nation's: what crosses, with proofs, and the bytes it names.
+
+GET  /nonce, POST /session   prove who calls: ``link.greeting``
+GET  /entries                what crosses after an index, under a signed checkpoint
+GET  /blobs/DIGEST           sealed bytes that such an entry names
+
+Nothing else of the journal is shown: of domestic traffic the other nation learns that there are
+entries, by their number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from exchange.broker import peering
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.journal.checkpoint import parse
+from exchange.journal.proofs import consistency_proof, inclusion_proof
+from exchange.link.greeting import Greeter
+from exchange.model import entry as entries
+from exchange.model import objects, wire
+from exchange.model.codec import b64
+from exchange.node.stored import with_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from exchange.journal.tiles import Hashes
+    from exchange.model.header import Blob
+    from exchange.model.trust import Node as NodeDocument
+    from exchange.node.node import Node
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+NODE: web.AppKey[Node] = web.AppKey("node")
+GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
+PEER: Final = "peer"
+
+MAX_ITEMS: Final = 64
+# Entries looked through for one page, whether or not they cross.
+_MAX_LOOK: Final = 4096
+_READ: Final = 256
+_MAX_WAIT_S: Final = 30
+_POLL_S: Final = 0.2
+_PIECE_BYTES: Final = 256 * 1024
+
+_log = structlog.get_logger("exchange.link")
+
+
+def make_app(node: Node, greeter: Greeter) -> web.Application:
+    """Return the application that serves other nodes."""
+    app = web.Application(middlewares=[_guard], client_max_size=objects.MAX_OBJECT_BYTES)
+    app[NODE], app[GREETER] = node, greeter
+    app.router.add_get("/nonce", _nonce)
+    app.router.add_post("/session", _session)
+    app.router.add_get("/entries", _entries)
+    app.router.add_get("/blobs/{digest}", _blob)
+    return app
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in who has a token, and answer trouble with its code and nothing else."""
+    node = request.app[NODE]
+    try:
+        if handler not in (_nonce, _session):
+            greeter, said = request.app[GREETER], request.headers.get("Authorization")
+            request[PEER] = greeter.caller(said, node.view, node.now())
+        return await handler(request)
+    except ExchangeError as error:
+        _log.info("refused", code=error.code.value, at=error.at)
+        return _problem(error)
+    except web.HTTPException as error:
+        return web.Response(status=error.status)
+    except Exception as error:  # noqa: BLE001  (the last guard: nothing of it may reach a caller)
+        _log.error("broken", error=type(error).__name__)
+        return _problem(Fault(Code.INTERNAL))
+
+
+def _problem(error: ExchangeError) -> web.Response:
+    status = 503 if isinstance(error, Fault) else _STATUS.get(error.code, 400)
+    told = wire.LinkProblem(error.code.value, error.at)
+    return web.Response(
+        status=status, body=msgspec.json.encode(told), content_type="application/json"
+    )
+
+
+_STATUS: Final = {
+    Code.NO_TOKEN: 401,
+    Code.BAD_TOKEN: 401,
+    Code.BAD_SESSION: 401,
+    Code.NOT_FOUND: 404,
+}
+
+
+async def _nonce(request: web.Request) -> web.Response:
+    node = request.app[NODE]
+    made = request.app[GREETER].nonce(node.now())
+    return _json(wire.Nonce(node=node.name, nonce=made))
+
+
+async def _session(request: web.Request) -> web.Response:
+    node = request.app[NODE]
+    raw = await request.read()
+    token = request.app[GREETER].open(raw, node.view, node.now())
+    return _json(wire.LinkToken(token))
+
+
+async def _entries(request: web.Request) -> web.Response:
+    """Return what crosses after an index and is under the newest checkpoint; wait for it."""
+    node, peer = request.app[NODE], _nations(request)
+    after, since = _number(request, "after", -1), _number(request, "since", 0)
+    until = asyncio.get_running_loop().time() + min(_number(request, "wait", 0), _MAX_WAIT_S)
+    while True:
+        note = node.newest
+        size = parse(note).size if note else 0
+        found, cursor = await _crossing(node, peer, after, size)
+        if found or note is None or asyncio.get_running_loop().time() >= until:
+            break
+        after = cursor
+        await asyncio.sleep(_POLL_S)
+    if note is None:
+        return _json(wire.LinkPage([], after, "", []))
+    work = partial(_proved, found, size, since)
+    items, grown = await with_hashes(node.store, work)
+    return _json(wire.LinkPage(items, cursor, note.decode(), grown))
+
+
+async def _crossing(
+    node: Node, nations: frozenset[str], after: int, size: int
+) -> tuple[list[tuple[int, int, bytes]], int]:
+    """Return (index, by, entry) of what crosses below ``size``, and what was looked through."""
+    found: list[tuple[int, int, bytes]] = []
+    looked, cursor = 0, after
+    while looked < _MAX_LOOK and cursor + 1 < size and len(found) < MAX_ITEMS:
+        rows = await node.store.read(cursor + 1, min(_READ, size - cursor - 1))
+        for row in rows:
+            facts = entries.decode(row.entry).facts
+            if peering.is_for(facts, nations):
+                found += [
+                    (index, row.index, await _entry(node, index))
+                    for index in peering.beside(facts)
+                ]
+                found.append((row.index, row.index, row.entry))
+            cursor = row.index
+            if len(found) >= MAX_ITEMS:
+                break
+        looked += len(rows)
+        if not rows:
+            break
+    return found, cursor
+
+
+async def _entry(node: Node, index: int) -> bytes:
+    rows = await node.store.read(index, 1)
+    if not rows or rows[0].index != index:
+        raise Refusal(Code.NOT_FOUND, "/index")
+    return rows[0].entry
+
+
+def _proved(
+    found: list[tuple[int, int, bytes]], size: int, since: int, hashes: Hashes
+) -> tuple[list[wire.LinkItem], list[str]]:
+    items = [
+        wire.LinkItem(
+            index,
+            by,
+            entry.decode(),
+            [b64(step) for step in inclusion_proof(index, size, hashes)],
+        )
+        for index, by, entry in found
+    ]
+    # Who says to have seen more than there is learns it from the note.
+    grown = consistency_proof(since, size, hashes) if since <= size else []
+    return items, [b64(step) for step in grown]
+
+
+async def _blob(request: web.Request) -> web.StreamResponse:
+    """Return bytes that an entry names which crosses, for itself or beside another."""
+    node, nations = request.app[NODE], _nations(request)
+    index, by = _number(request, "index", -1), _number(request, "by", -1)
+    digest, offset = request.match_info["digest"], _number(request, "offset", 0)
+    entry = entries.decode(await _entry(node, index))
+    crossing = entries.decode(await _entry(node, by)).facts
+    if not peering.is_for(crossing, nations) or index not in (by, *peering.beside(crossing)):
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    named = {each.digest: each for each in peering.names(entry.facts)}
+    if digest not in named:
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    data = await node.store.blob(digest)
+    if data is not None:
+        return web.Response(body=data[offset:], content_type="application/octet-stream")
+    return await _streamed(request, node, named[digest], offset)
+
+
+async def _streamed(
+    request: web.Request, node: Node, blob: Blob, offset: int
+) -> web.StreamResponse:
+    if offset > blob.size or not await node.blobs.is_kept(blob):
+        raise Refusal(Code.NOT_FOUND, "/digest")
+    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    response.content_length = blob.size - offset
+    await response.prepare(request)
+    for at in range(offset, blob.size, _PIECE_BYTES):
+        wanted = min(_PIECE_BYTES, blob.size - at)
+        await response.write(await node.blobs.read(blob.digest, at, wanted))
+    await response.write_eof()
+    return response
+
+
+def _nations(request: web.Request) -> frozenset[str]:
+    """Return the nations that the caller's node serves, and ours does not."""
+    node: Node = request.app[NODE]
+    peer: NodeDocument = request[PEER]
+    ours = node.view.nodes.get(node.name)
+    return frozenset(peer.serves) - frozenset(ours.serves if ours else ())
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.removeprefix("-").isdecimal() or len(text) > 16 or not text.isascii():
+        raise Refusal(Code.BAD_REQUEST, f"/{name}")
+    return int(text)
+
+
+def _json(answer: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")

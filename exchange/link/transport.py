@@ -1,0 +1,167 @@
+"""Ask another node for what crosses: one session, held to the certificate in the directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self
+
+import aiohttp
+import msgspec
+
+from exchange.client.answers import decoded
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import objects, wire
+from exchange.model.codec import unb64
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from exchange.model.trust import Node
+    from exchange.seal.jws import Signer
+
+# A page waits for news that long at the other side, and the link may be slow besides (seconds).
+WAIT_S: Final = 20
+_ANSWER_S: Final = 60
+_MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
+
+
+class Peer:
+    """Another nation's node, as it answers. Use it as an async context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        names: tuple[str, str],
+        document: Callable[[], Node],
+        signer: Callable[[], Signer],
+        clock: Callable[[], int],
+    ) -> None:
+        """Prepare; nothing is sent before the first call.
+
+        Args:
+            url: where it answers other nodes.
+            names: ours and its own.
+            document: what the directory says of it now.
+            signer: who signs for us now.
+            clock: seconds UTC.
+        """
+        self.node = names[1]
+        self._us = names[0]
+        self._url = url.removesuffix("/")
+        self._document = document
+        self._signer = signer
+        self._clock = clock
+        self._token = ""
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connection pool."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_ANSWER_S)
+        self._http = aiohttp.ClientSession(timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def entries(self, after: int, since: int) -> wire.LinkPage:
+        """Return what crosses after an index, under a checkpoint no older than ``since``."""
+        query = {"after": str(after), "since": str(since), "wait": str(WAIT_S)}
+        return decoded(await self._in_session("/entries", query), wire.LinkPage)
+
+    async def blob(self, digest: str, index: int, by: int) -> bytes:
+        """Return the bytes that an entry names; who asked compares them with its digest."""
+        return await self._in_session(f"/blobs/{digest}", {"index": str(index), "by": str(by)})
+
+    async def pieces(
+        self, digest: str, index: int, by: int, offset: int
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of an attachment from an offset on."""
+        query = {"index": str(index), "by": str(by), "offset": str(offset)}
+        async with self._asked("GET", f"/blobs/{digest}", query, self._token) as answer:
+            if answer.status >= 300:
+                raise _error_of(await _bounded(answer), answer.status)
+            async for piece in answer.content.iter_chunked(256 * 1024):
+                yield piece
+
+    async def _in_session(self, path: str, query: dict[str, str]) -> bytes:
+        for is_last in (False, True):
+            self._token = self._token or await self._open_session()
+            try:
+                return await self._send("GET", path, query, self._token)
+            except Refusal as refusal:
+                if refusal.code is not Code.BAD_TOKEN or is_last:
+                    raise
+                self._token = ""
+        raise AssertionError
+
+    async def _open_session(self) -> str:
+        challenge = decoded(await self._send("GET", "/nonce", {}), wire.Nonce)
+        if challenge.node != self.node:
+            raise Refusal(Code.BAD_SESSION, "/node", expected=self.node)
+        signer = self._signer()
+        request = objects.PeerRequest(
+            v="xb1",
+            suite=signer.suite,
+            node=self._us,
+            to=self.node,
+            nonce=challenge.nonce,
+            issued=self._clock(),
+        )
+        raw = jws.sign(msgspec.json.encode(request), objects.PEER_TYP, [signer])
+        return decoded(await self._send("POST", "/session", {}, data=raw), wire.LinkToken).token
+
+    async def _send(
+        self, method: str, path: str, query: dict[str, str], token: str = "", data: bytes = b""
+    ) -> bytes:
+        try:
+            async with self._asked(method, path, query, token, data) as answer:
+                body = await _bounded(answer)
+                if answer.status >= 300:
+                    raise _error_of(body, answer.status)
+                return body
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            kind = type(error).__name__
+            raise Fault(Code.NODE_UNREACHABLE, name=self.node, found=kind) from error
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        token: str,
+        data: bytes = b"",
+    ) -> aiohttp.client._RequestContextManager:
+        if self._http is None:
+            message = "use the peer as an async context manager"
+            raise RuntimeError(message)
+        return self._http.request(
+            method,
+            self._url + path,
+            params=query,
+            data=data or None,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            # The very certificate that both nations signed for, whoever vouches for it.
+            ssl=aiohttp.Fingerprint(unb64(self._document().tls)),
+            allow_redirects=False,
+        )
+
+
+async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise Fault(Code.OVERSIZED, limit=_MAX_ANSWER_BYTES)
+    return bytes(body)
+
+
+def _error_of(body: bytes, status: int) -> Refusal | Fault:
+    try:
+        told = msgspec.json.decode(body, type=wire.LinkProblem)
+        code = Code(told.code)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        return Fault(Code.UNAVAILABLE, found=status)
+    return Fault(code, told.at) if status >= 500 else Refusal(code, told.at)
