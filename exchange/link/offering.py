@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 NODE: web.AppKey[Node] = web.AppKey("node")
 GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
-PEER: Final = "peer"
+PEER: web.RequestKey[NodeDocument] = web.RequestKey("peer")
 
 MAX_ITEMS: Final = 64
 # Entries looked through for one page, whether or not they cross.
@@ -49,6 +49,9 @@ _READ: Final = 256
 _MAX_WAIT_S: Final = 30
 _POLL_S: Final = 0.2
 _PIECE_BYTES: Final = 256 * 1024
+
+# What a node asks before it has a token.
+_OPEN: Final = ("/nonce", "/session")
 
 _log = structlog.get_logger("exchange.link")
 
@@ -69,7 +72,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who has a token, and answer trouble with its code and nothing else."""
     node = request.app[NODE]
     try:
-        if handler not in (_nonce, _session):
+        if request.path not in _OPEN:
             greeter, said = request.app[GREETER], request.headers.get("Authorization")
             request[PEER] = greeter.caller(said, node.view, node.now())
         return await handler(request)
@@ -217,7 +220,7 @@ async def _streamed(
 def _nations(request: web.Request) -> frozenset[str]:
     """Return the nations that the caller's node serves, and ours does not."""
     node: Node = request.app[NODE]
-    peer: NodeDocument = request[PEER]
+    peer = request[PEER]
     ours = node.view.nodes.get(node.name)
     return frozenset(peer.serves) - frozenset(ours.serves if ours else ())
 

@@ -46,6 +46,8 @@ class Peer:
             clock: seconds UTC.
         """
         self.node = names[1]
+        # For how long a page waits for news at the other side (seconds).
+        self.wait_s = WAIT_S
         self._us = names[0]
         self._url = url.removesuffix("/")
         self._document = document
@@ -68,7 +70,7 @@ class Peer:
 
     async def entries(self, after: int, since: int) -> wire.LinkPage:
         """Return what crosses after an index, under a checkpoint no older than ``since``."""
-        query = {"after": str(after), "since": str(since), "wait": str(WAIT_S)}
+        query = {"after": str(after), "since": str(since), "wait": str(self.wait_s)}
         return decoded(await self._in_session("/entries", query), wire.LinkPage)
 
     async def blob(self, digest: str, index: int, by: int) -> bytes:

@@ -1,0 +1,152 @@
+"""Two nodes pull from each other: everything owed across comes once, in order, and proved."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.errors import Code, Fault, Refusal
+from exchange.link.pulling import Pulled
+from exchange.model import entry as entries
+from exchange.seal import notices
+from tests.builders import COAST, DESK, OPS, WATCH, WATCH_DESK, border, refers
+from tests.link.bordered import bordered
+
+
+async def test_what_is_posted_at_one_node_is_owed_at_the_other():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        sealed = land.envelope()
+        answer = await both.pa.post(sealed)
+        await both.settle()
+        (item,) = await both.us.inbox(WATCH)
+        assert item.object == sealed.header
+        assert item.facts.home == entries.Home("pa", answer.receipt.index)
+        assert await both.us.node.store.blob(item.facts.blobs[0].digest) == sealed.body
+        await both.us.post(land.ack(sealed, WATCH))
+        await both.settle()
+        (told,) = await both.pa.inbox(OPS)
+        assert told.facts.of == answer.receipt.index
+
+
+async def test_domestic_traffic_leaves_nothing_on_the_other_side():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        size = both.us.node.size
+        await both.pa.post(land.envelope(to=[DESK]))
+        await both.settle(1)
+        rows = await both.us.node.store.read(size, 100)
+        assert {type(entries.decode(row.entry).facts) for row in rows} <= {
+            entries.Checkpointed,
+            entries.InboxHeads,
+        }
+
+
+async def test_a_subscription_takes_effect_on_both_sides():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        await both.us.post(land.subscription(WATCH), WATCH)
+        await both.settle()
+        assert both.pa.node.view.subscriptions[WATCH].feeds == ["maritime"]
+        # And in the other journal's order, by which what comes from there is judged.
+        assert both.pa.node.writer.homes.newest("us").subscriptions[WATCH].version == 1
+
+
+async def test_what_was_pulled_before_is_not_taken_in_twice():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        await both.pa.post(land.envelope())
+        await both.settle()
+        size = both.us.node.size
+        # How far it came was lost.
+        both.us.puller.pulled = Pulled()
+        await both.us.puller.pull()
+        assert both.us.node.size == size
+        assert len(await both.us.inbox(WATCH)) == 1
+
+
+async def test_a_grant_brings_its_bulletin_along():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        closed = land.closed(to=[DESK])
+        await both.pa.post(closed.envelope)
+        await both.settle()
+        assert await both.us.inbox(WATCH) == []
+        await both.pa.post(land.grant(closed, WATCH))
+        await both.settle()
+        (granted,) = await both.us.inbox(WATCH)
+        assert isinstance(granted.facts, entries.Granted)
+        bulletin = await both.us.entry(granted.facts.of)
+        assert (bulletin.object, bulletin.facts.owed) == (closed.envelope.header, [])
+
+
+def suspend(each):
+    return msgspec.structs.replace(each, status="suspended")
+
+
+async def test_a_recipient_that_may_not_have_it_is_told_of_by_a_signed_notice():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        # Suspended here alone: the other side has not heard of it when it posts.
+        await both.us.post(land.amended(WATCH, suspend), "")
+        sealed = land.envelope()
+        posted = await both.pa.post(sealed)
+        await both.us.sign()
+        await both.pa.sign()
+        await both.us.puller.pull()
+        (item,) = await both.us.inbox(COAST)
+        assert item.facts.declined == [entries.Unowed(WATCH, "endpoint-suspended")]
+        await both.us.sign()
+        await both.pa.puller.pull()
+        (told,) = await both.pa.inbox(OPS)
+        notice = notices.verify(told.object, both.pa.node.view)
+        assert (notice.node, notice.about, notice.recipient, notice.code) == (
+            "us",
+            "refused",
+            WATCH,
+            "endpoint-suspended",
+        )
+        assert told.facts.of == posted.receipt.index
+        # Told once, however often it is pulled.
+        size = both.us.node.size
+        both.us.puller.pulled = Pulled()
+        await both.us.puller.pull()
+        assert both.us.node.size == size
+
+
+async def test_a_colleague_abroad_corrects_for_all_who_hold_it():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        closed = land.closed(to=[DESK])
+        await both.pa.post(closed.envelope)
+        await both.pa.post(land.grant(closed, WATCH_DESK))
+        await both.settle()
+        header = land.header(
+            type="can", verb="cancel", to=[DESK], refs=refers("cancels", closed.envelope)
+        )
+        await both.pa.post(land.envelope(header))
+        await both.settle()
+        told = await both.us.inbox(WATCH_DESK)
+        assert [type(each.facts) for each in told] == [entries.Granted, entries.Accepted]
+
+
+async def test_who_is_no_node_of_the_directory_gets_nothing():
+    async with bordered() as both:
+        await both.settle()
+        peer = both.us.puller._far
+        peer._token = "x" * 32
+        await both.pa.sign()
+        # A token that nobody gave is turned down, and a new one asked for.
+        await both.us.puller.pull()
+        peer._token = ""
+        peer._us = "xx"
+        with pytest.raises(Fault) as refused:
+            await both.us.puller.pull()
+        assert refused.value.code is Code.NODE_UNREACHABLE
