@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exchange.broker import peering
-from exchange.broker.intake import Admitted, Arrival, Considered, Overheard, consider
+from exchange.broker.intake import Admitted, Arrival, Considered, consider
 from exchange.broker.lookups import lookups
 from exchange.broker.peering import Crossing
 from exchange.broker.settle import Found, Ledger, Settled
@@ -26,7 +26,6 @@ from exchange.custody.founding import (
     arrangement,
     found,
 )
-from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
@@ -521,11 +520,8 @@ class Book:
         for each in crossings:
             considered = peering.consider(each, self.homes, self.view, at * 1000)
             ledger = self.ledger()
-            raw = entries.decode(each.entry).object
-            if isinstance(considered.decision, Overheard):
-                raw = each.body
             known = self.look_up(considered)
-            arrival = ("", raw, each.body)
+            arrival = ("", peering.object_of(each), each.body or b"")
             settled.append(ledger.settle(considered, arrival, known, self.held))
             self.commit(ledger)
         return settled

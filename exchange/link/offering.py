@@ -22,6 +22,7 @@ from exchange.broker import peering
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
+from exchange.link import pages
 from exchange.link.greeting import Greeter
 from exchange.model import entry as entries
 from exchange.model import objects, wire
@@ -42,13 +43,16 @@ NODE: web.AppKey[Node] = web.AppKey("node")
 GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
 PEER: web.RequestKey[NodeDocument] = web.RequestKey("peer")
 
-MAX_ITEMS: Final = 64
+MAX_ITEMS: Final = 256
 # Entries looked through for one page, whether or not they cross.
 _MAX_LOOK: Final = 4096
 _READ: Final = 256
 _MAX_WAIT_S: Final = 30
-_POLL_S: Final = 0.2
+_POLL_S: Final = 0.05
 _PIECE_BYTES: Final = 256 * 1024
+_MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+_MAX_AHEAD: Final = 8
+_BYTES: Final = "application/octet-stream"
 
 # What a node asks before it has a token.
 _OPEN: Final = ("/nonce", "/session")
@@ -124,40 +128,78 @@ async def _entries(request: web.Request) -> web.Response:
         note = node.newest
         size = parse(note).size if note else 0
         found, cursor = await _crossing(node, peer, after, size)
+        if found:
+            found = [*await _ahead(node, peer, cursor, size), *found]
         if found or note is None or asyncio.get_running_loop().time() >= until:
             break
         after = cursor
         await asyncio.sleep(_POLL_S)
     if note is None:
-        return _json(wire.LinkPage([], after, "", []))
-    work = partial(_proved, found, size, since)
-    items, grown = await with_hashes(node.store, work)
-    return _json(wire.LinkPage(items, cursor, note.decode(), grown))
+        return web.Response(
+            body=pages.encode(wire.LinkPage([], after, "", []), []), content_type=_BYTES
+        )
+    items, grown = await with_hashes(node.store, partial(_proved, found, size, since))
+    page = wire.LinkPage(items, cursor, note.decode(), grown)
+    body = pages.encode(page, [each.body for each in found if each.body is not None])
+    return web.Response(body=body, content_type=_BYTES)
+
+
+class _Crosses(msgspec.Struct, frozen=True):
+    """An entry that crosses, before which, and its body if that is still here."""
+
+    index: int
+    by: int
+    entry: bytes
+    body: bytes | None
+    is_ahead: bool = False
 
 
 async def _crossing(
     node: Node, nations: frozenset[str], after: int, size: int
-) -> tuple[list[tuple[int, int, bytes]], int]:
-    """Return (index, by, entry) of what crosses below ``size``, and what was looked through."""
-    found: list[tuple[int, int, bytes]] = []
-    looked, cursor = 0, after
+) -> tuple[list[_Crosses], int]:
+    """Return what crosses below ``size``, and through which entry was looked."""
+    found: list[_Crosses] = []
+    looked, cursor, held = 0, after, 0
     while looked < _MAX_LOOK and cursor + 1 < size and len(found) < MAX_ITEMS:
         rows = await node.store.read(cursor + 1, min(_READ, size - cursor - 1))
         for row in rows:
             facts = entries.decode(row.entry).facts
             if peering.is_for(facts, nations):
-                found += [
-                    (index, row.index, await _entry(node, index))
-                    for index in peering.beside(facts)
-                ]
-                found.append((row.index, row.index, row.entry))
+                for index in (*peering.beside(facts), row.index):
+                    found.append(await _crosses(node, index, row.index))
+                    held += len(found[-1].entry) + len(found[-1].body or b"")
             cursor = row.index
-            if len(found) >= MAX_ITEMS:
-                break
+            if len(found) >= MAX_ITEMS or held >= _MAX_PAGE_BYTES:
+                return found, cursor
         looked += len(rows)
         if not rows:
             break
     return found, cursor
+
+
+async def _crosses(node: Node, index: int, by: int, *, is_ahead: bool = False) -> _Crosses:
+    entry = await _entry(node, index)
+    named = peering.names(entries.decode(entry).facts)
+    body = await node.store.blob(named[0].digest) if named else None
+    return _Crosses(index, by, entry, body, is_ahead)
+
+
+async def _ahead(node: Node, nations: frozenset[str], cursor: int, size: int) -> list[_Crosses]:
+    """Return what presses somebody over there and is further on than a page goes."""
+    rows = await node.store.pressing(node.now())
+    wanted = sorted(
+        {
+            (row.rank, row.index)
+            for row in rows
+            if cursor < row.index < size and peering.is_here(row.endpoint, nations)
+        }
+    )
+    found = []
+    for _, index in wanted[:_MAX_AHEAD]:
+        facts = entries.decode(await _entry(node, index)).facts
+        if isinstance(facts, entries.Accepted) and peering.is_for(facts, nations):
+            found.append(await _crosses(node, index, index, is_ahead=True))
+    return found
 
 
 async def _entry(node: Node, index: int) -> bytes:
@@ -168,16 +210,18 @@ async def _entry(node: Node, index: int) -> bytes:
 
 
 def _proved(
-    found: list[tuple[int, int, bytes]], size: int, since: int, hashes: Hashes
+    found: list[_Crosses], size: int, since: int, hashes: Hashes
 ) -> tuple[list[wire.LinkItem], list[str]]:
     items = [
         wire.LinkItem(
-            index,
-            by,
-            entry.decode(),
-            [b64(step) for step in inclusion_proof(index, size, hashes)],
+            each.index,
+            each.by,
+            each.entry.decode(),
+            [b64(step) for step in inclusion_proof(each.index, size, hashes)],
+            has_body=each.body is not None,
+            is_ahead=each.is_ahead,
         )
-        for index, by, entry in found
+        for each in found
     ]
     # Who says to have seen more than there is learns it from the note.
     grown = consistency_proof(since, size, hashes) if since <= size else []
@@ -198,7 +242,7 @@ async def _blob(request: web.Request) -> web.StreamResponse:
         raise Refusal(Code.NOT_FOUND, "/digest")
     data = await node.store.blob(digest)
     if data is not None:
-        return web.Response(body=data[offset:], content_type="application/octet-stream")
+        return web.Response(body=data[offset:], content_type=_BYTES)
     return await _streamed(request, node, named[digest], offset)
 
 
@@ -207,7 +251,7 @@ async def _streamed(
 ) -> web.StreamResponse:
     if offset > blob.size or not await node.blobs.is_kept(blob):
         raise Refusal(Code.NOT_FOUND, "/digest")
-    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    response = web.StreamResponse(headers={"Content-Type": _BYTES})
     response.content_length = blob.size - offset
     await response.prepare(request)
     for at in range(offset, blob.size, _PIECE_BYTES):

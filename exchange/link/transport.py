@@ -9,6 +9,7 @@ import msgspec
 
 from exchange.client.answers import decoded
 from exchange.errors import Code, Fault, Refusal
+from exchange.link import pages
 from exchange.model import objects, wire
 from exchange.model.codec import unb64
 from exchange.seal import jws
@@ -16,6 +17,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from exchange.link.pages import Page
     from exchange.model.trust import Node
     from exchange.seal.jws import Signer
 
@@ -68,25 +70,24 @@ class Peer:
             await self._http.close()
             self._http = None
 
-    async def entries(self, after: int, since: int) -> wire.LinkPage:
+    async def entries(self, after: int, since: int) -> Page:
         """Return what crosses after an index, under a checkpoint no older than ``since``."""
         query = {"after": str(after), "since": str(since), "wait": str(self.wait_s)}
-        return decoded(await self._in_session("/entries", query), wire.LinkPage)
-
-    async def blob(self, digest: str, index: int, by: int) -> bytes:
-        """Return the bytes that an entry names; who asked compares them with its digest."""
-        return await self._in_session(f"/blobs/{digest}", {"index": str(index), "by": str(by)})
+        return pages.decode(await self._in_session("/entries", query), self.node)
 
     async def pieces(
         self, digest: str, index: int, by: int, offset: int
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of an attachment from an offset on."""
         query = {"index": str(index), "by": str(by), "offset": str(offset)}
-        async with self._asked("GET", f"/blobs/{digest}", query, self._token) as answer:
-            if answer.status >= 300:
-                raise _error_of(await _bounded(answer), answer.status)
-            async for piece in answer.content.iter_chunked(256 * 1024):
-                yield piece
+        try:
+            async with self._asked("GET", f"/blobs/{digest}", query, self._token) as answer:
+                if answer.status >= 300:
+                    raise _error_of(await _bounded(answer), answer.status)
+                async for piece in answer.content.iter_chunked(256 * 1024):
+                    yield piece
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise self._cut(error) from error
 
     async def _in_session(self, path: str, query: dict[str, str]) -> bytes:
         for is_last in (False, True):
@@ -125,8 +126,10 @@ class Peer:
                     raise _error_of(body, answer.status)
                 return body
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            kind = type(error).__name__
-            raise Fault(Code.NODE_UNREACHABLE, name=self.node, found=kind) from error
+            raise self._cut(error) from error
+
+    def _cut(self, error: Exception) -> Fault:
+        return Fault(Code.NODE_UNREACHABLE, name=self.node, found=type(error).__name__)
 
     def _asked(
         self,

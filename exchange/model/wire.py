@@ -227,12 +227,16 @@ class LinkItem(msgspec.Struct, frozen=True):
     """An entry that crosses the border, and the path from it to the root of the page's note.
 
     ``by`` is the entry before which it is to cross; its own index where it crosses for itself.
+    ``has_body``: the bytes that it names first come with the page. ``is_ahead``: it is urgent,
+    and comes again in its place.
     """
 
     index: Count
     by: Count
     entry: str
     path: list[str]
+    has_body: bool
+    is_ahead: bool = False
 
 
 class LinkPage(msgspec.Struct, frozen=True):

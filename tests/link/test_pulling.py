@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exchange.errors import Code, Fault, Refusal
-from exchange.link.pulling import Pulled
+from exchange.errors import Code, Fault
+from exchange.link import offering
+from exchange.link.proving import Pulled
 from exchange.model import entry as entries
+from exchange.model.header import Blob
 from exchange.seal import notices
-from tests.builders import COAST, DESK, OPS, WATCH, WATCH_DESK, border, refers
+from tests.builders import COAST, DESK, OPS, WATCH, WATCH_DESK, border, digest, refers
 from tests.link.bordered import bordered
 
 
@@ -150,3 +152,39 @@ async def test_who_is_no_node_of_the_directory_gets_nothing():
         with pytest.raises(Fault) as refused:
             await both.us.puller.pull()
         assert refused.value.code is Code.NODE_UNREACHABLE
+
+
+async def test_an_attachment_crosses_whole_and_from_where_it_was_cut():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        data = bytes(range(256)) * 4096
+        blob = Blob(digest(data), len(data))
+        await both.pa.node.blobs.append(OPS, blob, 0, data)
+        await both.pa.node.blobs.finish(OPS, blob)
+        assert (await both.pa.post(land.envelope(attachments=[blob]))).refusal is None
+        # A part of it came before, and the link was cut.
+        await both.us.node.blobs.append("", blob, 0, data[:1000])
+        await both.settle()
+        (item,) = await both.us.inbox(WATCH)
+        assert item.facts.blobs[1:] == [blob]
+        assert await both.us.node.blobs.read(blob.digest, 0, len(data)) == data
+
+
+async def test_flash_comes_ahead_of_a_backlog_and_is_not_doubled_in_its_place(monkeypatch):
+    land = border()
+    monkeypatch.setattr(offering, "MAX_ITEMS", 4)
+    async with bordered() as both:
+        await both.settle()
+        routine = [land.envelope(precedence="routine") for _ in range(12)]
+        for each in routine:
+            await both.pa.post(each)
+        flash = land.envelope(precedence="flash")
+        await both.pa.post(flash)
+        await both.pa.sign()
+        await both.us.puller.pull()
+        first = await both.us.inbox(WATCH)
+        assert first[0].object == flash.header
+        await both.settle()
+        items = [each.object for each in await both.us.inbox(WATCH)]
+        assert items == [flash.header, *(each.header for each in routine)]

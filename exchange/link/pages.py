@@ -1,0 +1,94 @@
+"""A page of what crosses, on the wire: one line of JSON, and then the bodies it counts, joined.
+
+A body is one request less over a link that takes 600 ms for each; attachments, which may be
+large, are asked for by themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.broker import peering
+from exchange.errors import Code, Fault, Refusal
+from exchange.model import entry as entries
+from exchange.model import wire
+from exchange.model.codec import unb64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.model.entry import Facts
+    from exchange.model.header import Blob
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """An entry of the other node's journal as it was told: nothing of it is proved yet.
+
+    ``by`` is the entry before which it is to cross; its own index where it crosses for itself.
+    ``body`` are the bytes that it names first; None where they are there no more, or none.
+    ``is_ahead``: it is urgent, and comes again in its place.
+    """
+
+    index: int
+    by: int
+    raw: bytes
+    facts: Facts
+    path: list[bytes]
+    body: bytes | None
+    is_ahead: bool
+
+    @property
+    def blobs(self) -> list[Blob]:
+        """The bytes that it names and that cross with it, its body first."""
+        return peering.names(self.facts)
+
+
+class Page(NamedTuple):
+    """What crosses after an index, under a checkpoint; ``cursor`` is where to go on."""
+
+    items: list[Offered]
+    cursor: int
+    note: bytes
+    grown: list[bytes]
+
+
+def encode(page: wire.LinkPage, bodies: Sequence[bytes]) -> bytes:
+    """Return a page and the bodies of those of its items that have one, in order."""
+    return b"".join((msgspec.json.encode(page), b"\n", *bodies))
+
+
+def decode(raw: bytes, node: str) -> Page:
+    """Take a page apart.
+
+    Raises:
+        Fault: it is none, or was cut.
+        Refusal: an entry on it is none.
+    """
+    line, _, rest = raw.partition(b"\n")
+    try:
+        page = msgspec.json.decode(line, type=wire.LinkPage)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Code.NODE_UNREACHABLE, name=node, found="page") from error
+    items, at = [], 0
+    for each in page.items:
+        entry = each.entry.encode()
+        facts = entries.decode(entry).facts
+        named, body = peering.names(facts), None
+        if each.has_body and named:
+            body = rest[at : at + named[0].size]
+            at += named[0].size
+            if len(body) != named[0].size:
+                raise Fault(Code.NODE_UNREACHABLE, name=node, found="cut")
+        items.append(
+            Offered(each.index, each.by, entry, facts, _hashes(each.path), body, each.is_ahead)
+        )
+    return Page(items, page.cursor, page.note.encode(), _hashes(page.grown))
+
+
+def _hashes(told: Sequence[str]) -> list[bytes]:
+    try:
+        return [unb64(each) for each in told]
+    except Refusal as refusal:
+        raise Refusal(Code.BAD_PROOF, "/path") from refusal

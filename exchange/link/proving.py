@@ -1,0 +1,124 @@
+"""Hold a page to what was proved before: its checkpoint, its entries, no place left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.broker import peering
+from exchange.errors import Code, Refusal
+from exchange.journal import checkpoint as c2sp
+from exchange.journal import forks, terms
+from exchange.journal.proofs import verify_consistency
+from exchange.journal.tree import leaf_hash, verify_path
+from exchange.model import entry as entries
+from exchange.model.header import Blob
+from exchange.model.identity import digest
+from exchange.seal import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from exchange.link.pages import Offered, Page
+    from exchange.model.view import View
+
+
+class Pulled(msgspec.Struct, frozen=True):
+    """How far a link came: to which entry, under which checkpoint, and each inbox's count."""
+
+    after: int = -1
+    note: str = ""
+    inboxes: dict[str, int] = {}
+
+    @property
+    def size(self) -> int:
+        """How many entries the checkpoint is of; 0 before there is one."""
+        return c2sp.parse(self.note.encode()).size if self.note else 0
+
+
+class Forked(Exception):  # noqa: N818  (carries evidence to who keeps it)
+    """Two checkpoints that one honest journal cannot have."""
+
+    def __init__(self, evidence: bytes, refusal: Refusal) -> None:
+        """Carry the text of the evidence, and what to say of it."""
+        super().__init__()
+        self.evidence = evidence
+        self.refusal = refusal
+
+
+class Ground(NamedTuple):
+    """What a page is judged on: whose, what is in force there and here, and whom we serve."""
+
+    node: str
+    there: View
+    here: View
+    serves: Collection[str]
+
+
+def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
+    """Return how far a page leads, once all that it says of itself is proved.
+
+    Raises:
+        Refusal: it is not.
+        Forked: its checkpoint does not go on from the last one.
+    """
+    root, size = _checked(page, before, on.node, _foreseen(page, on))
+    inboxes = dict(before.inboxes)
+    for item in page.items:
+        verify_path(leaf_hash(item.raw), item.index, size, item.path, root)
+        _must_be_its_body(item)
+        if item.by == item.index and not item.is_ahead:
+            if item.index <= before.after:
+                raise Refusal(Code.BAD_PROOF, "/index", found=item.index)
+            _count(item, inboxes, on.serves)
+    if not before.after <= page.cursor < size:
+        raise Refusal(Code.BAD_PROOF, "/cursor", found=page.cursor)
+    return Pulled(page.cursor, page.note.decode(), inboxes)
+
+
+def _foreseen(page: Page, on: Ground) -> View:
+    """Return what is in force there after a page: its checkpoint may be signed by new keys."""
+    view = on.there
+    for item in page.items:
+        if isinstance(item.facts, entries.Trust) and item.index > view.index:
+            now = item.facts.taken_ms // 1000
+            view = trust.apply(item.body or b"", view, item.index, now)
+    return view if on.node in view.nodes else on.here
+
+
+def _checked(page: Page, before: Pulled, node: str, view: View) -> tuple[bytes, int]:
+    """Return root and size of a page's checkpoint: signed, and going on from the last one."""
+    found = terms.of(page.note, node, view).verify(page.note).checkpoint
+    if not before.note:
+        return found.root, found.size
+    last = c2sp.parse(before.note.encode())
+    try:
+        verify_consistency(last.size, found.size, page.grown, last.root, found.root)
+    except Refusal as refusal:
+        evidence = forks.of(before.note.encode(), page.note, page.grown).encode()
+        said = Refusal(Code.HEAD_WENT_BACK, "/note", expected=last.size, found=found.size)
+        raise Forked(evidence, said) from refusal
+    return found.root, found.size
+
+
+def _must_be_its_body(item: Offered) -> None:
+    if item.body is not None and Blob(digest(item.body), len(item.body)) != item.blobs[0]:
+        raise Refusal(Code.BAD_PROOF, "/body", found=item.index)
+
+
+def _count(item: Offered, inboxes: dict[str, int], serves: Collection[str]) -> None:
+    """Hold an entry to the next place in each inbox of ours: none was left out."""
+    for owed in entries.owed_by(item.facts):
+        if not peering.is_here(owed.endpoint, serves):
+            continue
+        expected = inboxes.get(owed.endpoint, 0)
+        if owed.position != expected:
+            raise Refusal(
+                Code.ITEM_WITHHELD,
+                "/owed",
+                name=owed.endpoint,
+                expected=expected,
+                found=owed.position,
+            )
+        inboxes[owed.endpoint] = expected + 1
