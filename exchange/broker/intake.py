@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import drafting, enrolling
+from exchange.broker import drafting, enrolling, establishing
 from exchange.broker.drafting import Drafted, Submitted
+from exchange.broker.establishing import Established
 from exchange.errors import Code, Refusal
-from exchange.journal import quorum
 from exchange.model import header as headers
 from exchange.model import metadata, objects
 from exchange.model.header import Blob, Header
 from exchange.model.identity import digest
-from exchange.model.objects import Subscription
-from exchange.model.trust import Arrangement
-from exchange.policy import choices, releasing, requesting, retention, rules
+from exchange.policy import releasing, requesting, retention, rules
 from exchange.policy import sealed as came
 from exchange.policy.ageing import is_late, must_be_past
 from exchange.policy.attesting import must_name_officer
-from exchange.policy.book import must_cohere
-from exchange.seal import body, jws, trust
+from exchange.seal import body, jws
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
@@ -111,13 +108,6 @@ class Requested(NamedTuple):
 
     request: Request
     digest: str
-
-
-class Established(NamedTuple):
-    """A trust document that may take effect next."""
-
-    change: Change
-    blob: Blob
 
 
 class Heard(NamedTuple):
@@ -253,7 +243,7 @@ def _read(arrival: Arrival) -> Read:
 def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
     signed, now = found.signed, arrival.taken_ms // 1000
     if signed is None:
-        return _metadata(arrival, view, now)
+        return establishing.metadata(arrival, view, now)
     if found.sealed is not None:
         return bulletin(signed, found.sealed, arrival.caller, view, now)
     if found.wrapped is not None:
@@ -261,7 +251,7 @@ def _decide(arrival: Arrival, found: Read, view: View) -> Decision:
     if found.drafted is not None:
         return drafting.judge(signed, found.drafted, arrival.caller, view, now)
     if signed.typ == objects.SUBSCRIPTION_TYP:
-        return _subscription(arrival, view, now)
+        return establishing.subscription(arrival, view, now)
     if bare := _BARE.get(signed.typ):
         return bare(signed, arrival.caller, view, now)
     raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
@@ -447,49 +437,6 @@ def request(signed: jws.Signed, caller: str, view: View, now: int) -> Requested:
         requesting.may_answer(standing)
     must_be_past(asked.at, view, now)
     return Requested(asked, signed.digest)
-
-
-def _metadata(arrival: Arrival, view: View, now: int) -> Established:
-    # The node's own operator brings the first documents, before there is any endpoint. The role
-    # is asked first: judging a large document is work that not everybody may cause.
-    is_operator = (
-        not arrival.caller or "operator" in view.standing(arrival.caller).endpoint.roles
-    )
-    if not is_operator:
-        raise Refusal(Code.MISSING_ROLE, "", name="operator")
-    return trust_document(arrival.raw, view, now)
-
-
-def _subscription(arrival: Arrival, view: View, now: int) -> Established:
-    established = trust_document(arrival.raw, view, now)
-    endpoint = established.change.name.removeprefix("subscriptions/")
-    if endpoint != arrival.caller:
-        raise Refusal(Code.NOT_YOURS, "/endpoint", name=endpoint)
-    return established
-
-
-def trust_document(raw: bytes, view: View, now: int) -> Established:
-    """Return a trust document that may take effect next; see ``seal.trust.judge``.
-
-    Raises:
-        Refusal: as there; or an arrangement names what it does not hold, or its witnesses are
-            not spelled as they must be; or a choice is beyond what its endpoint may read.
-    """
-    change = trust.judge(raw, view, now)
-    for place, document in enumerate(change.documents):
-        if isinstance(document, Arrangement):
-            _must_cohere(document, f"/files/{place}")
-        if isinstance(document, Subscription):
-            choices.decide(document.endpoint, document.feeds, view)
-    return Established(change, Blob(digest(raw), len(raw)))
-
-
-def _must_cohere(arrangement: Arrangement, at: str) -> None:
-    try:
-        must_cohere(arrangement)
-        quorum.of(arrangement)
-    except Refusal as refusal:
-        raise Refusal(refusal.code, f"{at}{refusal.at}", **refusal.facts) from None
 
 
 # Objects that come alone, without a second half.

@@ -22,6 +22,7 @@ from exchange.seal import notices, trust
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from exchange.broker.bearing import Bearing
     from exchange.broker.holding import Find
     from exchange.broker.intake import (
         Admitted,
@@ -191,7 +192,7 @@ def _must_come_with(decision: intake.OfBulletins, body: bytes, index: int) -> No
 
 
 def outcomes(
-    ledger: Ledger, decision: Admitted, find: Find
+    ledger: Ledger, decision: Admitted, held: Bearing, find: Find
 ) -> tuple[list[str], list[entries.Unowed]]:
     """Return to which of our endpoints a bulletin from abroad may be owed, and to which not.
 
@@ -213,6 +214,7 @@ def outcomes(
                 recipient=name,
                 here=ledger.here,
                 released=released,
+                holders=None if held.target is None else held.holders,
             )
             owed.append(name)
         except Refusal as refusal:

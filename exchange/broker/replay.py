@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import again, due, enrolling, heads, holding, intake, peering, retaining
+from exchange.broker import (
+    again,
+    due,
+    enrolling,
+    establishing,
+    heads,
+    holding,
+    intake,
+    peering,
+    retaining,
+)
 from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record
@@ -155,7 +165,7 @@ class Replayer:
                 return self._enrolling(facts, entry.object)
             case entries.Trust():
                 # Whose session brought it is not in the record; who signed it is what counts.
-                return intake.trust_document(self._trusted(facts), self.view, now)
+                return establishing.trust_document(self._trusted(facts), self.view, now)
             case entries.Noticed() | entries.TrustReceived():
                 return None
             case (

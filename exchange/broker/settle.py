@@ -26,13 +26,13 @@ from exchange.broker import (
     requesting,
 )
 from exchange.broker.drafting import Submitted
+from exchange.broker.establishing import Established
 from exchange.broker.intake import (
     Admitted,
     Attested,
     Conferred,
     Countersigned,
     Declined,
-    Established,
     Heard,
     Overheard,
     Permitted,
@@ -56,6 +56,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from exchange.broker.bearing import Bearing
     from exchange.broker.chasing import Chased
     from exchange.broker.due import Due
     from exchange.broker.holding import Find, Target
@@ -415,7 +416,7 @@ class Ledger:
         """Return a bulletin's release, whom it is owed to by its header, and whom not."""
         if self._came is None:
             return releasing.let_in(self, decision, held, find), decision.owed, []
-        owed, declined = peering.outcomes(self, decision, find)
+        owed, declined = peering.outcomes(self, decision, held, find)
         return None, owed, declined
 
     def keep(

@@ -207,3 +207,13 @@ class Arrivals:
             taken_ms = max(taken_ms, each.arrival.taken_ms)
             each.restamp(taken_ms)
         return await self._decided(_MicroBatch(pending, self._consider(pending)))
+
+
+def fitting(ready: Sequence[Pending], most: int) -> int:
+    """Return how many of the first arrivals have at most so many bytes; one at least."""
+    held = 0
+    for place, each in enumerate(ready):
+        held += len(each.arrival.raw) + len(each.arrival.body)
+        if place and held > most:
+            return place
+    return len(ready)

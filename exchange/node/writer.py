@@ -23,7 +23,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.node import attachments, groups, ports
-from exchange.node.arrivals import Arrivals, Pending
+from exchange.node.arrivals import Arrivals, Pending, fitting
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.considering import Threads, broken
 from exchange.node.notes import Notes
@@ -270,7 +270,7 @@ class Writer:
             await self._work.wait()
         ready, self._carried = self._carried, []
         ready += await self._arrivals.take(MAX_GROUP - len(ready))
-        end = _fitting(ready[:MAX_GROUP], self._settings.group_bytes)
+        end = fitting(ready[:MAX_GROUP], self._settings.group_bytes)
         ready, self._carried = ready[:end], ready[end:]
         ready, again = await self._arrivals.fresh(ready, self._taken_ms)
         self._carried = again + self._carried
@@ -492,13 +492,3 @@ class Writer:
         self._arrivals.clear()
         self._carried = []
         self._notes.stop(fault)
-
-
-def _fitting(ready: Sequence[Pending], most: int) -> int:
-    """Return how many of the first arrivals have at most so many bytes; one at least."""
-    held = 0
-    for place, each in enumerate(ready):
-        held += len(each.arrival.raw) + len(each.arrival.body)
-        if place and held > most:
-            return place
-    return len(ready)

@@ -176,7 +176,7 @@ def test_a_receipt_that_proves_nothing_is_refused(line: bytes, code: Code) -> No
 
 
 def test_receipts_signed_by_others_than_the_node_are_refused() -> None:
-    forged = WORLD._replace(node=WORLD.secrets[OPS])
+    forged = WORLD._replace(nodes={"pa": WORLD.secrets[OPS]})
     raw = enrolled.file(forged, ASKED, INVITED, APPROVED)
     assert refused(raw).code == Code.UNKNOWN_KEY
 

@@ -8,7 +8,8 @@ import socket
 import msgspec
 import pytest
 
-from exchange.broker.intake import Arrival, Established, consider
+from exchange.broker.establishing import Established
+from exchange.broker.intake import Arrival, consider
 from exchange.errors import Refusal
 from exchange.model import objects
 from exchange.node import frames
