@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from exchange.broker import bearing, citing, consents, enrolling, holding, keys, releasing
 from exchange.broker.drafting import Submitted
+from exchange.broker.establishing import Established
 from exchange.broker.intake import (
     Admitted,
     Attested,
     Conferred,
     Countersigned,
     Declined,
-    Established,
     Heard,
     Overheard,
     Permitted,
