@@ -164,6 +164,7 @@ class Code(StrEnum):
     CHAIN_DIFFERS = "chain-differs"
     STALE_HEAD = "stale-head"
     HEAD_WENT_BACK = "head-went-back"
+    HOME_MISMATCH = "home-mismatch"
     JOURNAL_FORKED = "journal-forked"
     STALE_WITNESS = "stale-witness"
 

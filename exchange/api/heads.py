@@ -16,16 +16,17 @@ from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.model import wire
 from exchange.model.codec import b64
-from exchange.model.entry import TRUST_INBOX
+from exchange.model.entry import TRUST_INBOX, trust_inbox
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
     from exchange.journal.heads import HeadsMap
     from exchange.journal.tiles import Hashes
+    from exchange.node.served import Served
 
 
 async def heads(request: web.Request) -> web.Response:
-    """Return the head of the caller's inbox and of the trust inbox, under a checkpoint."""
+    """Return the heads of the caller's inbox and of the trust inboxes, under a checkpoint."""
     node, endpoint = request.app[NODE], request[CALLER].endpoint.id
     since = number(request, "since", 0, 0)
     newest = node.newest
@@ -49,6 +50,7 @@ async def heads(request: web.Request) -> web.Response:
         [b64(step) for step in proofs.grown],
         (cosigned or b"").decode(),
         [b64(step) for step in proofs.witnessed],
+        _abroad(found.tree, node),
     )
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
@@ -66,6 +68,12 @@ def _proofs(at: int, size: int, since: int, vouched: int, hashes: Hashes) -> _Pr
     grown = consistency_proof(since, size, hashes) if since <= size else []
     witnessed = consistency_proof(vouched, size, hashes)
     return _Proofs(inclusion_proof(at, size, hashes), grown, witnessed)
+
+
+def _abroad(tree: HeadsMap, node: Served) -> dict[str, wire.OwnHead]:
+    """Return the heads of other nodes' trust documents, of all nodes that are in the map."""
+    others = {name: trust_inbox(name) for name in node.view.nodes if name != node.name}
+    return {name: _told(tree, inbox) for name, inbox in others.items() if inbox in tree.heads}
 
 
 def _told(tree: HeadsMap, name: str) -> wire.OwnHead:

@@ -65,6 +65,11 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
 }
 
+# Query parameters that are words, none of which must be given: name, what it is.
+_WORDS: dict[str, list[tuple[str, str]]] = {
+    "/v1/trust": [("node", "whose trust documents; without it, this node's own")],
+}
+
 _RETRY = {
     "description": "with too-many by a budget: whole seconds until there is room again",
     "required": False,
@@ -147,6 +152,10 @@ def _parameters(path: str, method: str) -> list[dict[str, Any]]:
         found.append(
             {"name": name, "in": "query", "required": default is None, "schema": schema}
         )
+    for name, told in _WORDS.get(path, []):
+        word = {"type": "string", "pattern": "^[a-z0-9][a-z0-9.+-]{0,47}$"}
+        asked_for = {"name": name, "in": "query", "required": False, "schema": word}
+        found.append({**asked_for, "description": told})
     if path == "/v1/events":
         last = {"type": "string", "pattern": "^[0-9]{1,16}$"}
         found.append(

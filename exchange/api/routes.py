@@ -13,7 +13,6 @@ from exchange.api.asked import number, pressed
 from exchange.broker import keys
 from exchange.broker.posters import is_poster
 from exchange.broker.pressing import RANKS
-from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.bundle import TlogProof
 from exchange.journal.checkpoint import parse as parse_checkpoint
@@ -258,15 +257,15 @@ def _fitting(rows: Sequence[R]) -> Sequence[R]:
 
 
 async def trust(request: web.Request) -> web.Response:
-    """Return the trust documents after a cursor; they are owed to every endpoint."""
-    node = request.app[NODE]
-    after, total = number(request, "after", -1, -1), node.inbox_total(TRUST_INBOX)
-    rows = await node.store.inbox(TRUST_INBOX, after, 64)
+    """Return a node's trust documents after a cursor; they are owed to every endpoint."""
+    node, name = request.app[NODE], _trust_inbox(request)
+    after, total = number(request, "after", -1, -1), node.inbox_total(name)
+    rows = await node.store.inbox(name, after, 64)
     items: list[wire.TrustItem] = []
     size = 0
     for row in rows:
         facts = entries.decode(row.entry).facts
-        if not isinstance(facts, entries.Trust):
+        if not isinstance(facts, entries.Trust | entries.TrustReceived):
             raise Fault(Code.STORE_FAILED, found=row.index)
         size += facts.document.size
         if items and size > wire.MAX_PAGE_BYTES:
@@ -287,6 +286,17 @@ async def trust(request: web.Request) -> web.Response:
     cursor = items[-1].index if items else after
     total = max(total, rows[-1].position + 1) if rows else total
     return json(wire.TrustPage(items, cursor, total))
+
+
+def _trust_inbox(request: web.Request) -> str:
+    """Return the inbox of the trust documents that are asked for: ours, or another node's."""
+    node = request.app[NODE]
+    name = request.query.get("node", node.name)
+    if name == node.name:
+        return entries.TRUST_INBOX
+    if name not in node.view.nodes:
+        raise Refusal(Code.NOT_FOUND, "/node")
+    return entries.trust_inbox(name)
 
 
 async def receipt(request: web.Request) -> web.Response:

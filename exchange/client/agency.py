@@ -86,7 +86,7 @@ class Agency:
         self.profile = profile
         self.world = world
         self.keys = keys
-        self.trust = TrustLog(profile.anchor, world.cabinet, realm)
+        self.trust = TrustLog(profile.anchor, world.cabinet, realm, profile.node)
         self.transport = Transport(profile, keys.signer, world.now)
         self.attachments = Attachments(
             self.transport, world.outbox, world.randomness, world.pause

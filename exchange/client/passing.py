@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exchange.client import reading
+from exchange.client.judging import declined_in, under
 from exchange.client.reading import Consented, Delivered, Granted
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
@@ -39,15 +40,14 @@ def fetched(
         Refusal: what does not hold.
         Fault: the consent that it goes by is not here yet.
     """
-    read, known = entries.decode(entry.encode()), trust.before(item.of)
+    read = entries.decode(entry.encode())
     facts = read.facts
     if not isinstance(facts, entries.Accepted):
         raise Refusal(Code.TARGET_MISMATCH, "/of", found=item.of)
-    if facts.view != known.view.index:
-        raise Refusal(Code.TRUST_INVALID, "/view", expected=known.view.index)
-    if not known.taken_ms <= facts.taken_ms <= item.taken_ms:
+    by = under(read, item.of, trust)
+    if facts.taken_ms > item.taken_ms:
         raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=facts.taken_ms)
-    header, named = reading.header_in(facts, read.object, known.view)
+    header, named = reading.header_in(facts, read.object, by)
     check_grant(item.grant, header, named, is_passed_on=item.is_passed_on)
     if item.is_passed_on:
         if item.consent is not None and all(each.index != item.consent for each in consents):
@@ -68,6 +68,9 @@ def fetched(
         accepted=item.of,
         accepted_ms=facts.taken_ms,
         grant=item.grant,
+        declined=declined_in(facts),
+        taken_in=by.came,
+        came=item.came,
     )
 
 

@@ -27,10 +27,10 @@ from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.codec import b64, unb64
-from exchange.model.entry import TRUST_INBOX
+from exchange.model.entry import TRUST_INBOX, trust_inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from exchange.client.held import Held
     from exchange.client.inbox import Inbox
@@ -55,6 +55,7 @@ class Proven(msgspec.Struct, frozen=True):
     Attributes:
         count: how many items that is.
         trust: how many trust documents, of which the same holds.
+        abroad: how many of each other node's, by its name; the same holds of these.
         entry: index of the inbox-heads entry.
         size: of the checkpoint that it is under.
         signed: when the node signed that last, in seconds UTC.
@@ -72,6 +73,7 @@ class Proven(msgspec.Struct, frozen=True):
     signed: int
     quorum: str = "none"
     witnessed: Vouched | None = None
+    abroad: dict[str, int] = {}
 
 
 class Prover:
@@ -136,6 +138,8 @@ class Told(NamedTuple):
     signed: int
     own: InboxHead
     trust: InboxHead
+    # Of other nodes' trust documents, by their names.
+    abroad: Mapping[str, InboxHead]
     note: bytes
 
 
@@ -149,7 +153,8 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
         trust: every view there has been, up to the newest.
 
     Raises:
-        Refusal: ``bad-checkpoint`` or ``bad-proof``.
+        Refusal: ``bad-checkpoint`` or ``bad-proof``; or of trust documents, our node's or
+            another's, ``item-withheld`` or ``chain-differs``.
     """
     proof, entry = bundle.parse(answer.proof.encode()), answer.entry.encode()
     facts = entries.decode(entry).facts
@@ -160,17 +165,26 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
     checkpoint, signed = found.checkpoint, found.at(needed.log[1]) or 0
     if facts.size > proof.index:
         raise Refusal(Code.BAD_PROOF, "/entry/size", found=facts.size)
-    here = trust.head_before(facts.size).count
-    if here < answer.trust.count:
+    here = trust.head_before(facts.size)
+    if here.count < answer.trust.count:
         # Without them not even the directory is known that the map is made of.
-        raise Refusal(Code.ITEM_WITHHELD, "/trust", expected=answer.trust.count, found=here)
+        expected = answer.trust.count
+        raise Refusal(Code.ITEM_WITHHELD, "/trust", expected=expected, found=here.count)
     # The directory in force there says who is in the map, and in which order.
     view = trust.before(facts.size).view
     known = heads.names(TRUST_INBOX, view.endpoints, view.nodes)
     root = unb64(facts.root)
     own = _placed(answer.own, endpoint, known, root)
     documents = _placed(answer.trust, TRUST_INBOX, known, root)
-    return Told(facts, proof.index, checkpoint, signed, own, documents, proof.note)
+    _must_be("/trust", documents, here)
+    abroad: dict[str, InboxHead] = {}
+    for name in sorted(view.nodes.keys() - {node}):
+        if name not in answer.abroad:
+            raise Refusal(Code.BAD_PROOF, "/abroad", name=name)
+        abroad[name] = _placed(answer.abroad[name], trust_inbox(name), known, root)
+        _must_be(f"/abroad/{name}", abroad[name], trust.home(name).head_before(facts.size))
+    told = (checkpoint, signed, own, documents, abroad, proof.note)
+    return Told(facts, proof.index, *told)
 
 
 def _placed(told: OwnHead, name: str, known: list[str], root: bytes) -> InboxHead:
@@ -285,6 +299,7 @@ def _proven(told: Told, profile: Profile, view: View, vouched: Vouched | None) -
         signed=told.signed,
         quorum=view.agreed().quorum,
         witnessed=vouched,
+        abroad={name: head.count for name, head in told.abroad.items()},
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client.judging import Came, Under, declined_in, under
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         Request,
         SealedDraft,
     )
-    from exchange.model.view import Standing, View
+    from exchange.model.view import Standing
     from exchange.model.wire import InboxItem
     from exchange.seal.open import Opened
 
@@ -44,12 +45,15 @@ class Delivered(msgspec.Struct, frozen=True):
     """A bulletin in the inbox, verified; ``bulletin`` is None where it is locked.
 
     ``ahead``, of any item: it was told ahead of its place, and its index is no cursor.
+    ``came``, of any item: where it was taken in first; None of what was posted at our node.
 
     Locked and ``opened`` is a text that does not hold: never shown, kept as evidence.
     ``accepted`` is the entry in which the bulletin itself was taken in, at ``accepted_ms``:
     this one, unless it came by ``grant``.
     ``not_understood`` is what of a newer version's bulletin is not known here, kept.
     ``earlier`` is what its entry names that bears on it and came before it, or its grant.
+    ``taken_in`` is where the bulletin itself was taken in first: as ``came``, unless it came
+    by ``grant``. ``declined`` are recipients here that our node does not owe it to, and why.
     """
 
     position: int
@@ -67,6 +71,9 @@ class Delivered(msgspec.Struct, frozen=True):
     not_understood: list[Unknown] = []
     opened: Opened | None = None
     locked: ExchangeError | None = None
+    declined: list[entries.Unowed] = []
+    taken_in: Came | None = None
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -77,6 +84,7 @@ class Acked(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     ack: Acknowledgement
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -94,6 +102,7 @@ class Granted(msgspec.Struct, frozen=True):
     of: int
     earlier: list[tuple[Relation, int]] = []
     consent: int | None = None
+    came: Came | None = None
     ahead: bool = False
 
     @property
@@ -109,6 +118,7 @@ class Released(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     release: Release
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -120,6 +130,7 @@ class Drafted(msgspec.Struct, frozen=True):
     taken_ms: int
     draft: SealedDraft
     digest: str
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -130,6 +141,7 @@ class Noticed(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     notice: Notice
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -140,6 +152,7 @@ class Confirmed(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     confirmation: Confirmation
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -150,6 +163,7 @@ class Consented(msgspec.Struct, frozen=True):
     index: int
     taken_ms: int
     consent: Consent
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -164,6 +178,7 @@ class Requested(msgspec.Struct, frozen=True):
     taken_ms: int
     request: Request
     digest: str
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -179,6 +194,7 @@ class PurgeOrdered(msgspec.Struct, frozen=True):
     of: int
     cause: entries.Cause
     rule: str | None
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -188,6 +204,7 @@ class Locked(msgspec.Struct, frozen=True):
     position: int
     index: int
     locked: ExchangeError
+    came: Came | None = None
     ahead: bool = False
 
 
@@ -199,6 +216,7 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -
     """Return what an inbox item is, its signatures verified under the view of its time.
 
     The journal's order says which view and how early a time that is; the node does not choose.
+    What came from another node is judged as it was there.
 
     Args:
         item: as the node gave it.
@@ -208,44 +226,36 @@ def verify(item: InboxItem, endpoint: str, trust: TrustLog, since_ms: int = 0) -
     """
     try:
         entry = entries.decode(item.entry.encode())
-        view, begun_ms, _ = trust.before(item.index)
-        if entry.facts.view != view.index:
-            raise Refusal(  # noqa: TRY301
-                Code.TRUST_INVALID, "/view", expected=view.index, found=entry.facts.view
-            )
-        if entry.facts.taken_ms < max(begun_ms, since_ms):
-            raise Refusal(  # noqa: TRY301
-                Code.TRUST_INVALID, "/taken_ms", found=entry.facts.taken_ms
-            )
-        return _item(item, entry, endpoint, view)
+        by = under(entry, item.index, trust, since_ms)
+        return msgspec.structs.replace(_item(item, entry, endpoint, by), came=by.came)
     except Refusal as refusal:
         return Locked(item.position, item.index, refusal)
 
 
 def _item(  # noqa: C901  (one for each kind)
-    item: InboxItem, entry: entries.Entry, endpoint: str, view: View
+    item: InboxItem, entry: entries.Entry, endpoint: str, by: Under
 ) -> Item:
     facts, raw = entry.facts, entry.object
     found: Item
     match facts:
         case entries.Accepted():
-            found = _delivered(item, facts, raw, endpoint, view)
+            found = _delivered(item, facts, raw, endpoint, by)
         case entries.Acknowledged():
-            found = _acked(item, facts, raw, endpoint, view)
+            found = _acked(item, facts, raw, endpoint, by)
         case entries.Granted():
-            found = _granted(item, facts, raw, endpoint, view)
+            found = _granted(item, facts, raw, endpoint, by)
         case entries.Released():
-            found = _released(item, facts, raw, endpoint, view)
+            found = _released(item, facts, raw, endpoint, by)
         case entries.Drafted():
-            found = _drafted(item, facts, raw, endpoint, view)
+            found = _drafted(item, facts, raw, endpoint, by)
         case entries.Noticed():
-            found = _noticed(item, facts, raw, endpoint, view)
+            found = _noticed(item, facts, raw, endpoint, by)
         case entries.Confirmed():
-            found = _confirmed(item, facts, raw, endpoint, view)
+            found = _confirmed(item, facts, raw, endpoint, by)
         case entries.Consented():
-            found = _consented(item, facts, raw, endpoint, view)
+            found = _consented(item, facts, raw, endpoint, by)
         case entries.Requested():
-            found = _requested(item, facts, raw, endpoint, view)
+            found = _requested(item, facts, raw, endpoint, by)
         case entries.PurgeOrdered():
             _must_be_owed(item, facts, endpoint)
             told = (facts.taken_ms, facts.of, facts.cause, facts.rule)
@@ -278,9 +288,9 @@ def taken_ms(item: Item, otherwise: int) -> int:
 
 
 def _delivered(
-    item: InboxItem, facts: entries.Accepted, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Accepted, raw: bytes, endpoint: str, by: Under
 ) -> Delivered:
-    header, named = header_in(facts, raw, view)
+    header, named = header_in(facts, raw, by)
     # Owed to us by its own address list, or as a holder of what it cancels or corrects.
     _must_be_owed(item, facts, endpoint)
     return Delivered(
@@ -294,15 +304,17 @@ def _delivered(
         earlier=_earlier(facts),
         accepted=item.index,
         accepted_ms=facts.taken_ms,
+        declined=declined_in(facts),
+        taken_in=by.came,
     )
 
 
-def header_in(facts: entries.Accepted, raw: bytes, view: View) -> tuple[Header, str]:
-    """Return the header of an accepted entry and its digest, verified under a view."""
+def header_in(facts: entries.Accepted, raw: bytes, by: Under) -> tuple[Header, str]:
+    """Return the header of an accepted entry and its digest, verified by what it is under."""
     signed = _read(raw, headers.TYP, facts.digest)
     header = headers.decode(signed.payload)
-    _must_be_signed(header, signed, view, facts)
-    _must_share_trust(header, view)
+    _must_be_signed(header, signed, by)
+    by.must_share_trust(header)
     return header, signed.digest
 
 
@@ -323,12 +335,12 @@ def _must_be_signed(
     | Consent
     | Request,
     signed: jws.Signed,
-    view: View,
-    facts: _WithOwed,
+    by: Under,
 ) -> Standing:
     """Return by whom an object is signed, if its endpoint did sign it and might do so then."""
-    standing = view.signatory(said.origin, said.endpoint, said.suite)
-    jws.verify_by(signed, standing, facts.taken_ms // 1000)
+    standing = by.view.signatory(said.origin, said.endpoint, said.suite)
+    jws.verify_by(signed, standing, by.now)
+    by.must_be_home(standing)
     return standing
 
 
@@ -375,24 +387,12 @@ def _standing(facts: entries.Granted) -> list[tuple[Relation, int]]:
     return [(rel, each) for rel, some in told if isinstance(some, list) for each in some]
 
 
-def _must_share_trust(header: Header, view: View) -> None:
-    """Hold the sender's trust log to ours: a node shows all its readers the same one.
-
-    Raises:
-        Refusal: ``trust-invalid``: the sender sealed under documents that we never saw.
-    """
-    place = header.trust.position
-    # Position 0 would be of any history.
-    if not 1 <= place <= view.position or view.heads[place] != header.trust.head:
-        raise Refusal(Code.TRUST_INVALID, "/trust", found=place, limit=view.position)
-
-
 def _acked(
-    item: InboxItem, facts: entries.Acknowledged, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Acknowledged, raw: bytes, endpoint: str, by: Under
 ) -> Acked:
     signed = _read(raw, objects.ACK_TYP, facts.digest)
     ack = objects.decode_acknowledgement(signed.payload)
-    _must_be_signed(ack, signed, view, facts)
+    _must_be_signed(ack, signed, by)
     if ack.of.endpoint != endpoint:
         raise Refusal(Code.NOT_YOURS, "/of/endpoint", name=ack.of.endpoint)
     _must_be_owed(item, facts, endpoint)
@@ -400,57 +400,59 @@ def _acked(
 
 
 def _granted(
-    item: InboxItem, facts: entries.Granted, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Granted, raw: bytes, endpoint: str, by: Under
 ) -> Granted:
     signed = _read(raw, objects.GRANT_TYP, facts.digest)
     grant = objects.decode_grant(signed.payload)
-    _must_be_signed(grant, signed, view, facts)
+    _must_be_signed(grant, signed, by)
     # Whether another member may give it, its header says, which is fetched (``passing``).
     if endpoint not in (grant.to, grant.of.endpoint):
         raise Refusal(Code.NOT_YOURS, "/to", name=grant.to)
     if facts.of >= item.index:
         raise Refusal(Code.TARGET_MISMATCH, "/of", found=facts.of)
     _must_be_owed(item, facts, endpoint)
-    by = facts.consent if isinstance(facts.consent, int) else None
-    told = (facts.of, _standing(facts), by)
+    consent = facts.consent if isinstance(facts.consent, int) else None
+    told = (facts.of, _standing(facts), consent)
     return Granted(item.position, item.index, facts.taken_ms, grant, *told)
 
 
 def _released(
-    item: InboxItem, facts: entries.Released, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Released, raw: bytes, endpoint: str, by: Under
 ) -> Released:
     signed = _read(raw, objects.RELEASE_TYP, facts.digest)
     release = objects.decode_release(signed.payload)
-    releasing.may_release(release, _must_be_signed(release, signed, view, facts))
+    releasing.may_release(release, _must_be_signed(release, signed, by))
     _must_be_owed(item, facts, endpoint)
     return Released(item.position, item.index, facts.taken_ms, release)
 
 
 def _drafted(
-    item: InboxItem, facts: entries.Drafted, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Drafted, raw: bytes, endpoint: str, by: Under
 ) -> Drafted:
     signed = _read(raw, objects.DRAFT_TYP, facts.digest)
     draft = objects.decode_draft(signed.payload)
-    drafting.may_submit(draft, _must_be_signed(draft, signed, view, facts), view)
+    drafting.may_submit(draft, _must_be_signed(draft, signed, by), by.view)
     _must_be_owed(item, facts, endpoint)
     return Drafted(item.position, item.index, facts.taken_ms, draft, signed.digest)
 
 
 def _noticed(
-    item: InboxItem, facts: entries.Noticed, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Noticed, raw: bytes, endpoint: str, by: Under
 ) -> Noticed:
     _read(raw, objects.NOTICE_TYP, facts.digest)
-    notice = notices.verify(raw, view)
+    notice = notices.verify(raw, by.view)
+    if by.came is not None and by.came.node != notice.node:
+        raise Refusal(Code.HOME_MISMATCH, "/node", name=notice.node)
     _must_be_owed(item, facts, endpoint)
     return Noticed(item.position, item.index, facts.taken_ms, notice)
 
 
 def _confirmed(
-    item: InboxItem, facts: entries.Confirmed, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Confirmed, raw: bytes, endpoint: str, by: Under
 ) -> Confirmed:
     signed = _read(raw, objects.CONFIRMATION_TYP, facts.digest)
     confirmed = objects.decode_confirmation(signed.payload)
-    _must_be_signed(confirmed, signed, view, facts)
+    _must_be_signed(confirmed, signed, by)
     if member_of(confirmed.of.endpoint) != confirmed.origin:
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=confirmed.of.id)
     _must_be_owed(item, facts, endpoint)
@@ -458,11 +460,11 @@ def _confirmed(
 
 
 def _consented(
-    item: InboxItem, facts: entries.Consented, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Consented, raw: bytes, endpoint: str, by: Under
 ) -> Consented:
     signed = _read(raw, objects.CONSENT_TYP, facts.digest)
     consent = objects.decode_consent(signed.payload)
-    _must_be_signed(consent, signed, view, facts)
+    _must_be_signed(consent, signed, by)
     # Nobody consents to what another member wrote.
     if member_of(consent.of.endpoint) != consent.origin:
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=consent.of.id)
@@ -471,10 +473,10 @@ def _consented(
 
 
 def _requested(
-    item: InboxItem, facts: entries.Requested, raw: bytes, endpoint: str, view: View
+    item: InboxItem, facts: entries.Requested, raw: bytes, endpoint: str, by: Under
 ) -> Requested:
     signed = _read(raw, objects.REQUEST_TYP, facts.digest)
     request = objects.decode_request(signed.payload)
-    _must_be_signed(request, signed, view, facts)
+    _must_be_signed(request, signed, by)
     _must_be_owed(item, facts, endpoint)
     return Requested(item.position, item.index, facts.taken_ms, request, signed.digest)

@@ -1,7 +1,12 @@
-"""The agency's own copy of the trust documents: fetched, verified from the anchor, folded."""
+"""The agency's own copy of the trust documents: fetched, verified from the anchor, folded.
+
+Our node tells of each journal: of its own, and of what took effect in another node's, in the
+order in which it did so there. What came from there is judged by that.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -27,25 +32,20 @@ _DRAWER = "trust"
 class Known(NamedTuple):
     """A view, when the newest of its trust documents was taken in (ms UTC), and the chain.
 
-    The chain is that of the trust inbox, as ``journal.heads`` folds it.
+    The chain is that of the trust inbox, as ``journal.heads`` folds it. ``entry`` is that of
+    the document in our node's journal, also where the view is of another's.
     """
 
     view: View
     taken_ms: int
     inbox: InboxHead = EMPTY
+    entry: int = -1
 
 
-class TrustLog:
-    """Every view there has been, oldest first: an old bulletin is judged under its own."""
+class _Log(ABC):
+    """Every view there has been of one journal, as our node tells it, oldest first."""
 
-    def __init__(self, anchor: str, cabinet: Cabinet | None = None, realm: str = "") -> None:
-        """Trust nothing but the anchor.
-
-        Args:
-            anchor: the digest of the first root.
-            cabinet: where documents are held from one command to the next.
-            realm: names node and anchor: what another node told is not mixed with it.
-        """
+    def __init__(self, anchor: str, cabinet: Cabinet | None, realm: str) -> None:
         self._known = [Known(View(anchor=anchor), 0)]
         self._cabinet = cabinet
         self._realm = realm
@@ -64,32 +64,18 @@ class TrustLog:
         return [known.view for known in self._known]
 
     def before(self, index: int) -> Known:
-        """Return what was in force when the journal entry at ``index`` was made."""
+        """Return what was in force when the entry at ``index`` of our node was made."""
         return next(
-            (known for known in reversed(self._known) if known.view.index < index),
+            (known for known in reversed(self._known) if known.entry < index),
             self._known[0],
         )
 
-    def between(self, first: int, last: int) -> list[View]:
-        """Return every view that was in force from one journal entry to another."""
-        begun = self.before(first).view.index
-        return [view for view in self.views if begun <= view.index < last]
-
     def head_before(self, index: int) -> InboxHead:
-        """Return the head over the trust documents before a journal index."""
+        """Return the head over the trust documents before an index of our node's journal."""
         return self.before(index).inbox
 
-    def during(self, first: int, end: int) -> list[View]:
-        """Return what was in force before a commit group, and once all of it was there.
-
-        Args:
-            first: index of its first entry.
-            end: one more than that of its last.
-        """
-        return [self.before(first).view, self.before(end).view]
-
-    async def refresh(self, transport: Transport) -> View:
-        """Fetch and verify what is new; return the view in force.
+    async def fetch(self, transport: Transport, **whose: str) -> None:
+        """Fetch and verify what is new.
 
         The newest that was held is asked for once more, so that another log is noticed.
 
@@ -98,14 +84,14 @@ class TrustLog:
         """
         self.recall()
         while True:
-            after = self._known[-2 if self._last else -1].view.index
-            page = await transport.get_as(wire.TrustPage, "/v1/trust", after=after)
+            after = self._known[-2 if self._last else -1].entry
+            page = await transport.get_as(wire.TrustPage, "/v1/trust", after=after, **whose)
             fresh = self._gone_on(page)
             for item in fresh:
                 self._fold(item)
             self._hold(fresh)
             if self.newest.position >= page.total:
-                return self.newest
+                return
             if not page.items:
                 raise Refusal(Code.TRUST_INVALID, "/total", expected=page.total)
 
@@ -158,25 +144,156 @@ class TrustLog:
         return f"{self._realm}\n{self.newest.position}"
 
     def _fold(self, item: wire.TrustItem) -> None:
-        if item.position != self.newest.position or item.index <= self.newest.index:
-            raise Refusal(Code.TRUST_INVALID, "/position", expected=self.newest.position)
-        raw = item.document.encode()
-        if item.taken_ms < self._known[-1].taken_ms:
-            raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=item.taken_ms)
-        view = trust.apply(raw, self.newest, item.index, item.taken_ms // 1000)
-        inbox = self._known[-1].inbox.after(item.index, self._leaf(item))
-        self._known.append(Known(view, item.taken_ms, inbox))
+        last = self._known[-1]
+        if item.position != last.view.position or item.index <= last.entry:
+            raise Refusal(Code.TRUST_INVALID, "/position", expected=last.view.position)
+        index, taken_ms = self._effect(item, entries.decode(item.entry.encode()))
+        if index <= last.view.index:
+            raise Refusal(Code.TRUST_INVALID, "/index", found=index)
+        if taken_ms < last.taken_ms:
+            raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=taken_ms)
+        view = trust.apply(item.document.encode(), last.view, index, taken_ms // 1000)
+        inbox = last.inbox.after(item.index, leaf_hash(item.entry.encode()))
+        self._known.append(Known(view, taken_ms, inbox, item.index))
 
-    def _leaf(self, item: wire.TrustItem) -> bytes:
-        """Return the leaf hash of a document's entry, which says the same of it as the item."""
-        entry, document = item.entry.encode(), item.document.encode()
-        facts = entries.decode(entry).facts
+    @abstractmethod
+    def _effect(self, item: wire.TrustItem, entry: entries.Entry) -> tuple[int, int]:
+        """Return index and time (ms UTC) at which a document took effect in its journal.
+
+        Raises:
+            Refusal: ``trust-invalid``: its entry says another thing than the item.
+        """
+
+
+class TrustLog(_Log):
+    """Our node's: every view that was in force here, and the logs of other nodes' journals.
+
+    An old bulletin is judged under its own view.
+    """
+
+    def __init__(
+        self, anchor: str, cabinet: Cabinet | None = None, realm: str = "", node: str = ""
+    ) -> None:
+        """Trust nothing but the anchor.
+
+        Args:
+            anchor: the digest of the first root.
+            cabinet: where documents are held from one command to the next.
+            realm: names node and anchor: what another node told is not mixed with it.
+            node: our home node.
+        """
+        super().__init__(anchor, cabinet, realm)
+        self._node = node
+        self._abroad: dict[str, HomeLog] = {}
+
+    def between(self, first: int, last: int) -> list[View]:
+        """Return every view that was in force from one journal entry to another."""
+        begun = self.before(first).view.index
+        return [view for view in self.views if begun <= view.index < last]
+
+    def during(self, first: int, end: int) -> list[View]:
+        """Return what was in force before a commit group, and once all of it was there.
+
+        Args:
+            first: index of its first entry.
+            end: one more than that of its last.
+        """
+        return [self.before(first).view, self.before(end).view]
+
+    def home(self, node: str) -> HomeLog:
+        """Return the log of another node's journal.
+
+        Raises:
+            Refusal: ``trust-invalid``: there is no such other node.
+        """
+        found = self._abroad.get(node)
+        if found is None:
+            raise Refusal(Code.TRUST_INVALID, "/home/node", name=node)
+        return found
+
+    async def refresh(self, transport: Transport) -> View:
+        """Fetch and verify what is new, also of other nodes; return the view in force here.
+
+        Raises:
+            Refusal: a document does not follow from those before it, or one is missing.
+        """
+        await self.fetch(transport)
+        for name, log in self._others():
+            await log.fetch(transport, node=name)
+        return self.newest
+
+    def recall(self) -> None:
+        """Fold what is held, also of other nodes; again is harmless.
+
+        Raises:
+            Refusal: it does not follow from the anchor: it is not what was held.
+            Fault: ``mail-damaged``.
+        """
+        super().recall()
+        for _, log in self._others():
+            log.recall()
+
+    def _others(self) -> list[tuple[str, HomeLog]]:
+        """Return the logs of all other nodes there are by now: none is ever struck off."""
+        anchor = self.newest.anchor
+        for name in self.newest.nodes:
+            if name != self._node and name not in self._abroad:
+                realm = f"{self._realm}\n{name}"
+                self._abroad[name] = HomeLog(anchor, self._cabinet, realm, name)
+        return list(self._abroad.items())
+
+    def _effect(self, item: wire.TrustItem, entry: entries.Entry) -> tuple[int, int]:
+        facts = entry.facts
         if (
             not isinstance(facts, entries.Trust)
-            or (facts.name, facts.version) != (item.name, item.version)
-            or (facts.position, facts.taken_ms) != (item.position, item.taken_ms)
-            or (facts.document, facts.view)
-            != (Blob(digest(document), len(document)), self.newest.index)
+            or not _says(facts, item)
+            or facts.view != self.newest.index
         ):
             raise Refusal(Code.TRUST_INVALID, "/entry", found=item.index)
-        return leaf_hash(entry)
+        return item.index, item.taken_ms
+
+
+class HomeLog(_Log):
+    """Another node's: every view that was in force there, by index and time of its journal.
+
+    Our node recorded each of its documents, with the facts of its entry there.
+    """
+
+    def __init__(self, anchor: str, cabinet: Cabinet | None, realm: str, node: str) -> None:
+        """Trust nothing but the anchor: it is the same for every journal."""
+        super().__init__(anchor, cabinet, realm)
+        self._node = node
+
+    def around(self, home: int) -> tuple[Known, int | None]:
+        """Return what was in force before an entry there, and when it was replaced (ms UTC)."""
+        later = None
+        for known in reversed(self._known):
+            if known.view.index < home:
+                return known, later
+            later = known.taken_ms
+        return self._known[0], later
+
+    def _effect(self, item: wire.TrustItem, entry: entries.Entry) -> tuple[int, int]:
+        # What was in force here then decided on nothing of it: our view is not looked at.
+        facts = entry.facts
+        if not isinstance(facts, entries.TrustReceived) or not _says(facts, item):
+            raise Refusal(Code.TRUST_INVALID, "/entry", found=item.index)
+        there = entries.decode(entry.at_home).facts
+        if (
+            not isinstance(there, entries.Trust)
+            or facts.home.node != self._node
+            or (there.name, there.version, there.document, there.position, there.view)
+            != (item.name, item.version, facts.document, item.position, self.newest.index)
+        ):
+            raise Refusal(Code.TRUST_INVALID, "/entry", found=item.index)
+        return facts.home.index, there.taken_ms
+
+
+def _says(facts: entries.Trust | entries.TrustReceived, item: wire.TrustItem) -> bool:
+    """Tell whether an entry says the same of a document as the item in which it came."""
+    document = item.document.encode()
+    return (
+        (facts.name, facts.version) == (item.name, item.version)
+        and (facts.position, facts.taken_ms) == (item.position, item.taken_ms)
+        and facts.document == Blob(digest(document), len(document))
+    )

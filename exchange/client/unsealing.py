@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exchange.client.judging import under_of
 from exchange.errors import Code, Refusal
 from exchange.model import bulletin as bulletins
 from exchange.model.header import RELATION_OF
@@ -82,13 +83,13 @@ def _read_text(text: bytes, codes: Codes, schema: str) -> tuple[AnyBulletin, lis
 
 def _check_wraps(item: Delivered, body: bytes, trust: TrustLog) -> None:
     """Count for ourselves who else can open it: those it names, and nobody besides."""
-    view, header = trust.before(item.accepted).view, item.header
+    header, by = item.header, under_of(item, trust)
     owed = [
-        rules.known_recipient(name, view, f"/to/{place}")
+        rules.known_recipient(name, by.view, f"/to/{place}")
         for place, name in enumerate(header.to)
     ]
     seen = bodies.look(body, header.suite)
-    came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, item.accepted_ms // 1000)
+    came.wraps(seen.wraps, owed, SUITES[header.suite].wrap, by.now)
 
 
 def check_repeated(header: Header, bulletin: AnyBulletin) -> None:

@@ -180,7 +180,11 @@ class InboxPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TrustItem(msgspec.Struct, frozen=True):
-    """A trust document as it was signed, and the entry under which it took effect, whole."""
+    """A trust document as it was signed, and the entry under which it took effect, whole.
+
+    Of another node's it is the entry in which that was taken in here: ``index`` and
+    ``taken_ms`` are ours, and the facts of its entry there stand in it.
+    """
 
     position: Count
     index: Count
@@ -333,6 +337,7 @@ class Heads(msgspec.Struct, frozen=True):
     ``consistency`` leads there from the size that was asked about, lowest level first.
     ``cosigned`` is the newest checkpoint that a quorum of witnesses cosigned, empty where there
     is none; ``witnessed`` leads from its size to that of the checkpoint in ``proof``.
+    ``abroad`` is of the trust documents of other nodes, by their names.
     """
 
     proof: str
@@ -342,6 +347,7 @@ class Heads(msgspec.Struct, frozen=True):
     consistency: list[Digest]
     cosigned: str = ""
     witnessed: list[Digest] = []
+    abroad: dict[Word, OwnHead] = {}
 
 
 class Health(msgspec.Struct, frozen=True):

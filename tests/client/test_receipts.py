@@ -165,7 +165,7 @@ def test_suite_must_be_one_of_the_arrangement_in_force(group):
 def log(*views):
     """The trust documents as an agency has them: these views, one after another."""
     made = TrustLog(world().anchor)
-    made._known += [Known(view, 0) for view in views]
+    made._known += [Known(view, 0, entry=view.index) for view in views]
     return made
 
 
