@@ -132,10 +132,13 @@ def _view_there(home: entries.Home, there: Facts, index: int, trust: TrustLog) -
 def _must_be_of_one(facts: Facts, there: Facts) -> None:
     """Hold what our node says of an object to what its home said of the same.
 
+    That it came to its home from nowhere else needs no look: its entry there would have a line
+    more, and that stands before no object.
+
     Raises:
         Refusal: ``home-mismatch``.
     """
-    if type(there) is not type(facts) or entries.home_of(there) is not None:
+    if type(there) is not type(facts):
         raise Refusal(Code.HOME_MISMATCH, "/kind", found=entries.kind_of(there))
     for name in _ALIKE.get(type(facts), ("digest",)):
         if getattr(facts, name) != getattr(there, name):

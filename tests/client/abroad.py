@@ -25,7 +25,7 @@ from exchange.node import receiving, shipping
 from exchange.node.node import Identity, Node
 from exchange.node.settings import Settings
 from exchange.seal import trust_online
-from exchange.seal.close import Envelope
+from exchange.seal.close import Closed, Envelope
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from exchange.node import ports
     from exchange.node.served import Answer
 
 
@@ -63,10 +64,11 @@ def book(node: str = "pa") -> Book:
     return made
 
 
-def bulletin(now: int = NOW, view: View | None = None) -> Envelope:
-    """A bulletin from pa.senan/ops to us.jiatfs/watch that can be read."""
+def closed(now: int = NOW, view: View | None = None, to: str = WATCH) -> Closed:
+    """A bulletin from pa.senan/ops that can be read, with its content key."""
+    wanted = draft()
     prepared = compose.prepare(
-        draft(),
+        msgspec.structs.replace(wanted, post=msgspec.structs.replace(wanted.post, to=[to])),
         view or border().view,
         endpoint=OPS,
         identity=new_id(),
@@ -74,7 +76,12 @@ def bulletin(now: int = NOW, view: View | None = None) -> Envelope:
         codes=cli_world.codes(),
     )
     drawn = Randomness(prepared.header.id)
-    return compose.seal(prepared, border().signers[OPS], drawn, []).envelope
+    return compose.seal(prepared, border().signers[OPS], drawn)
+
+
+def bulletin(now: int = NOW, view: View | None = None) -> Envelope:
+    """A bulletin from pa.senan/ops to us.jiatfs/watch that can be read."""
+    return closed(now, view).envelope
 
 
 class Abroad(NamedTuple):
@@ -134,7 +141,9 @@ class Abroad(NamedTuple):
 
 
 @asynccontextmanager
-async def us_node(clock: Clock) -> AsyncIterator[tuple[Node, Settings]]:
+async def us_node(
+    clock: Clock, store: ports.Store | None = None
+) -> AsyncIterator[tuple[Node, Settings]]:
     """A node of the United States with the founding documents."""
     secrets = border().nodes["us"]
     with ThreadPoolExecutor(2) as executor:
@@ -148,7 +157,7 @@ async def us_node(clock: Clock) -> AsyncIterator[tuple[Node, Settings]]:
             executor=executor,
         )
         identity = Identity(border().anchor, log_signers("us", secrets), SESSION_KEY)
-        node = await Node.open(MemoryStore(), settings, identity, 0)
+        node = await Node.open(store or MemoryStore(), settings, identity, 0)
         stamp = trust_online.make("us", border().view, settings.signer, clock.ms // 1000)
         try:
             await take_in(node, [*border().documents, stamp])
@@ -158,10 +167,10 @@ async def us_node(clock: Clock) -> AsyncIterator[tuple[Node, Settings]]:
 
 
 @asynccontextmanager
-async def abroad() -> AsyncIterator[Abroad]:
+async def abroad(store: ports.Store | None = None) -> AsyncIterator[Abroad]:
     """Our node, to which the founding documents of Panama's have crossed."""
     clock = Clock()
-    async with us_node(clock) as (node, settings), serve(node) as door:
+    async with us_node(clock, store) as (node, settings), serve(node) as door:
         liar = Liar(door)
         async with fronted(liar.handle) as url:
             made = Abroad(book(), node, settings, door, liar, url, clock)

@@ -14,10 +14,11 @@ from exchange.model.identity import digest
 from exchange.seal import notices
 from exchange.seal.software import SoftwareSigner
 from tests.builders import COAST, NOW, NOW_MS, OPS, WATCH, border, suspended
-from tests.client.abroad import abroad, bulletin, changed
+from tests.client.abroad import abroad, bulletin, changed, closed
 from tests.node.running import post
 
 HOME = {"node": "pa", "index": 2}
+D = "A" * 43
 
 
 def inbox(change):
@@ -85,9 +86,11 @@ def until(seconds):
 
 async def test_keys_are_held_to_the_time_at_home(tmp_path):
     async with abroad() as both, both.agency(tmp_path) as line:
-        await both.trusts(border().amended(OPS, until(NOW + 10)))
+        # Its reader's too: at home they are over as soon.
+        for endpoint in (OPS, WATCH):
+            await both.trusts(border().amended(endpoint, until(NOW + 10)))
         both.clock.ms += 60_000
-        await both.sent(bulletin(view=both.pa.view), NOW + 9)
+        await both.sent(bulletin(NOW + 9, both.pa.view), NOW + 9)
         assert (await shown(line)).bulletin is not None
         both.liar.change = inbox(lambda raw: changed(raw, False, taken_ms=(NOW + 10) * 1000))
         async with both.agency(tmp_path / "more") as other:
@@ -139,9 +142,37 @@ async def test_notice_of_the_other_node_is_held_to_that_nodes_keys(tmp_path):
             assert await shown(other) == (Code.HOME_MISMATCH, "/node")
 
 
+async def test_what_is_granted_at_home_is_read_as_it_was_taken_in_there(tmp_path):
+    async with abroad() as both:
+        sealed = closed(to=COAST)
+        await both.sent(sealed.envelope)
+        await both.sent(border().grant(sealed, WATCH), NOW + 2)
+        for told, code, at in (
+            ({"wrap": {"digest": D, "size": 9}}, Code.HOME_MISMATCH, "/wrap"),
+            ({"kid": D}, Code.HOME_MISMATCH, "/kid"),
+        ):
+            both.liar.change = inbox(lambda raw, t=told: changed(raw, True, **t))
+            async with both.agency(tmp_path) as line:
+                assert await shown(line) == (code, at)
+        both.liar.change = granted(lambda raw: changed(raw, False, view=2))
+        async with both.agency(tmp_path) as line:
+            assert await shown(line) == (Code.TRUST_INVALID, "/home/view")
+        both.liar.change = lambda _, value: value
+        async with both.agency(tmp_path) as line:
+            item = await shown(line)
+        assert item.bulletin is not None
+        assert item.came.index == item.taken_in.index + 1
+
+
+def granted(change):
+    def told(path, value):
+        return {**value, "entry": change(value["entry"])} if path == "/v1/granted" else value
+
+    return told
+
+
 # -- a node that lies ------------------------------------------------------------------------
 
-D = "A" * 43
 LIES = {
     "another digest": (True, {"digest": D}, Code.HOME_MISMATCH, "/digest"),
     "another body": (True, {"blobs": [{"digest": D, "size": 9}]}, Code.HOME_MISMATCH, "/blobs"),
@@ -171,6 +202,14 @@ LIES = {
 }
 
 
+def of_another_kind(raw):
+    ours, there, signed = raw.split("\n")
+    facts = msgspec.json.decode(there.encode())
+    same = {name: facts[name] for name in ("salt", "taken_ms", "view", "digest", "owed")}
+    line = msgspec.json.encode(entries.Acknowledged(of=0, **same)).decode()
+    return f"{ours}\n{line}\n{signed}"
+
+
 async def test_what_a_node_changes_of_what_came_is_locked_and_says_why(tmp_path):
     async with abroad() as both:
         await both.sent(bulletin())
@@ -179,6 +218,10 @@ async def test_what_a_node_changes_of_what_came_is_locked_and_says_why(tmp_path)
             both.liar.change = inbox(lambda raw, o=ours, f=facts: changed(raw, o, **f))
             async with both.agency(tmp_path) as line:
                 assert await shown(line) == (code, at), name
+        # Of another kind there.
+        both.liar.change = inbox(of_another_kind)
+        async with both.agency(tmp_path) as line:
+            assert await shown(line) == (Code.HOME_MISMATCH, "/kind")
         # One byte of the object.
         both.liar.change = inbox(
             lambda raw: raw[:-9] + ("A" if raw[-9] != "A" else "B") + raw[-8:]

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
+from exchange.model import entry as entries
 from exchange.model import wire
+from exchange.model.codec import b64
 from tests.builders import COAST, border, suspended
 from tests.client.abroad import abroad, bulletin, changed
 from tests.client.proving import alarm
@@ -97,6 +99,25 @@ async def test_document_that_is_withheld_or_told_otherwise_is_found(tmp_path, ch
         await alarm(line, code, at)
 
 
+async def test_head_of_fewer_documents_is_not_under_the_root(tmp_path):
+    async with abroad() as both, both.agency(tmp_path / "one") as line:
+        await both.us.checkpoints.checkpoint()
+        await line.view()
+        log = line.trust.home("pa")
+        fewer = log.head_before(log._known[-1].entry)
+
+        def change(path, value):
+            if path == "/v1/heads":
+                value["abroad"]["pa"] |= {"count": fewer.count, "chain": b64(fewer.chain)}
+            return withheld(path, value)
+
+        both.liar.change = change
+        async with both.agency(tmp_path / "other") as other:
+            with pytest.raises(Refusal) as caught:
+                await other.prove()
+        assert caught.value.code is Code.BAD_PROOF
+
+
 async def test_document_that_was_held_and_is_shown_otherwise_is_refused(tmp_path):
     async with abroad() as both:
         async with both.agency(tmp_path) as line:
@@ -128,6 +149,14 @@ LIES = {
 }
 
 
+def of_another_kind(item):
+    ours, there, signed = item["entry"].split("\n")
+    facts = msgspec.json.decode(there.encode())
+    common = {name: facts[name] for name in ("salt", "taken_ms", "view")}
+    line = entries.encode(entries.EpochOpened(node="pa", epoch=1, **common)).decode()
+    item["entry"] = f"{ours}\n{line}{signed}"
+
+
 async def test_document_that_does_not_follow_is_refused(tmp_path):
     async with abroad() as both:
         for name, (ours, facts, at) in LIES.items():
@@ -140,6 +169,10 @@ async def test_document_that_does_not_follow_is_refused(tmp_path):
             async with both.agency(tmp_path / name) as line:
                 code, where = await refused(line)
                 assert at is None or (code, where) == (Code.TRUST_INVALID, at), name
+        # An entry of another kind, all else as told.
+        both.liar.change = theirs(of_another_kind)
+        async with both.agency(tmp_path / "kind") as line:
+            assert await refused(line) == (Code.TRUST_INVALID, "/entry")
         # Its bytes are verified as ours are.
         both.liar.change = theirs(lambda item: item.update(document="{}"))
         async with both.agency(tmp_path / "bytes") as line:
