@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exchange.audit import forms
 from exchange.broker.replay import Replayer
@@ -18,11 +18,14 @@ from exchange.model.view import View
 from exchange.node import ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from exchange.broker.settle import Record
     from exchange.client.transport import Transport
     from exchange.node.ports import Store
+
+# How the facts of those entries begin that name a trust document.
+_TRUST: Final = b'{"kind":"trust'
 
 
 async def pull(
@@ -46,13 +49,14 @@ async def pull(
             the beginning of this journal.
         Fault: the node or the store does not answer.
     """
-    copy = _Copy(store, anchor, await _documents(transport))
+    documents = _Documents(transport)
+    copy = _Copy(store, anchor, documents)
     held = await copy.take_up(told)
     if held:
         await _go_on(transport, copy)
     while True:
         page = await _page(transport, copy.size)
-        await copy.keep(copy.judge(page.items))
+        await copy.keep(await copy.judge(page.items))
         told(copy.size, page.size)
         if page.items:
             continue
@@ -73,7 +77,7 @@ async def _go_on(transport: Transport, copy: _Copy) -> None:
         page = await _page(transport, copy.size)
         if not page.items:
             raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=copy.size)
-        batches.append(copy.judge(page.items))
+        batches.append(await copy.judge(page.items))
     if note:
         copy.must_be_under(note)
     for batch in batches:
@@ -111,9 +115,10 @@ async def _newest_checkpoint(transport: Transport) -> bytes:
 class _Copy:
     """A mirror as it grows: every entry judged after those before it, from the first on."""
 
-    def __init__(self, store: Store, anchor: str, documents: Mapping[str, bytes]) -> None:
+    def __init__(self, store: Store, anchor: str, documents: _Documents) -> None:
         self.taken: list[bytes] = []
         self._store = store
+        self._documents = documents
         self._kept = 0
         self._endpoints: set[str] = set()
         self._replayer = Replayer(View(anchor=anchor), self.taken.__getitem__, documents.get)
@@ -136,6 +141,7 @@ class _Copy:
             # A node goes on with this file one day; nobody else may.
             raise Refusal(Code.MIRROR_MISMATCH, "/statement", found=0)
         while rows := await self._store.read(self.size, wire.MAX_PAGE):
+            await self._documents.fetch(row.entry for row in rows)
             for row in rows:
                 self._take_up(row)
             told(self.size, size)
@@ -151,8 +157,9 @@ class _Copy:
             raise Refusal(Code.MIRROR_MISMATCH, refusal.at, found=self.size) from refusal
         self._hashes.extend([row.leaf])
 
-    def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
+    async def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
         """Judge a page of entries, and return it as one batch to keep; None if it is empty."""
+        await self._documents.fetch(item.entry.encode() for item in items)
         records = []
         for item in items:
             if item.index != self.size:
@@ -207,13 +214,49 @@ class _Copy:
         self._kept = outcome.size
 
 
-async def _documents(transport: Transport) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    after = -1
-    while True:
-        page = await transport.get_as(wire.TrustPage, "/v1/trust", after=after)
-        for item in page.items:
-            found[item.digest] = item.document.encode()
-        if not page.items:
-            return found
-        after = page.cursor
+class _Documents:
+    """Trust documents by their digests, each fetched when an entry names it.
+
+    Those that took effect in another node's journal come from our node as well.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._found: dict[str, bytes] = {}
+        # How far each node's were fetched; of the mirrored one's own, under no name.
+        self._cursors: dict[str, int] = {}
+        self.get = self._found.get
+
+    async def fetch(self, raws: Iterable[bytes]) -> None:
+        """Fetch what these entries name. What is not to be had, who judges them misses."""
+        named = [_named(raw) for raw in raws if raw.startswith(_TRUST)]
+        for whose in dict.fromkeys(name for name, of in named if of not in self._found):
+            await self._fetch(whose)
+
+    async def _fetch(self, whose: str) -> None:
+        query = {"node": whose} if whose else {}
+        while True:
+            after = self._cursors.get(whose, -1)
+            page = await self._transport.get_as(
+                wire.TrustPage, "/v1/trust", after=after, **query
+            )
+            for item in page.items:
+                self._found[item.digest] = item.document.encode()
+            if not page.items:
+                return
+            self._cursors[whose] = page.cursor
+
+
+def _named(raw: bytes) -> tuple[str, str]:
+    """Return whose trust document an entry names, and its digest; nothing if it does not."""
+    try:
+        facts = entries.decode(raw).facts
+    except Refusal:
+        return "", ""
+    match facts:
+        case entries.Trust(document=document):
+            return "", document.digest
+        case entries.TrustReceived(home=home, document=document):
+            return home.node, document.digest
+        case _:
+            return "", ""

@@ -17,6 +17,7 @@ from exchange.broker import (
     heads,
     holding,
     intake,
+    keys,
     peering,
     retaining,
 )
@@ -225,7 +226,10 @@ class Replayer:
             case entries.Purged():
                 self._attest(ledger, facts)
             case entries.Refused():
-                ledger.add(Record(facts, entries.encode(facts, at_home=_line(entry))))
+                home = entries.home_of(facts)
+                # Also of what was refused: it is not asked for twice.
+                names = () if home is None else (keys.crossed(home),)
+                ledger.add(Record(facts, entries.encode(facts, at_home=_line(entry)), names))
             case _:
                 ledger.append(facts, entry.object)
 

@@ -112,7 +112,11 @@ def _row(index: int, raw: bytes) -> dict[str, Any]:
     entry = entries.decode(raw)
     facts = entry.facts
     row = {"index": index, "taken": zulu_ms(facts.taken_ms), "kind": entries.kind_of(facts)}
-    return {**row, **_told(entry)}
+    told, home = _told(entry), entries.home_of(facts)
+    if home is None:
+        return {**row, **told}
+    words = f"{told['told']} < {home.node} {home.index}".strip()
+    return {**row, **told, "told": words, "home": home}
 
 
 def _told(entry: entries.Entry) -> dict[str, str]:
@@ -173,7 +177,7 @@ def _of_the_node(facts: entries.Facts) -> dict[str, str]:
             told = f"{len(facts.digests)} ({' '.join(map(str, facts.orders))})"
         case entries.Refused():
             who, told = facts.caller, f"{facts.code} {facts.at}".strip()
-        case entries.Trust():
+        case entries.Trust() | entries.TrustReceived():
             told = f"{facts.name} v{facts.version}"
         case entries.EpochOpened():
             who, told = facts.node, f"epoch {facts.epoch}"
