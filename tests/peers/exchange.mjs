@@ -186,18 +186,36 @@ export async function connect(profile, keys, now) {
   const challenge = await ask(here, "GET", "/v1/nonce"); must(challenge.node === node, "bad-session");
   const request = sign({ ...here.by, ...challenge, issued: now }, "xb-session+jws", keys);
   const { token } = await ask(here, "POST", "/v1/session", request);
-  return { ...here, token, views: [nothing(anchor)] };
+  return { ...here, token, views: [nothing(anchor)], homes: {} };
 }
 export async function trust(here) {
-  const { views, node, pin } = here, after = views.at(-1).index;
-  const { items, total } = await ask(here, "GET", `/v1/trust?after=${after}`);
-  for (const { position, index, taken_ms: taken, document } of items) {
-    const view = views.at(-1), isNext = position === views.length - 1 && index > view.index;
-    must(isNext && taken >= view.taken, "trust-invalid");
-    views.push(fold(view, Buffer.from(document), index, taken));
+  const { views, node, pin, homes, anchor } = here;
+  await follow(here, views);
+  for (const { node: other } of all(views.at(-1), "node").filter((each) => each.node !== node)) {
+    await follow(here, homes[other] ??= [nothing(anchor)], other);
   }
-  if (views.length <= total) return must(items.length, "trust-invalid") && trust(here);
   return must(views.at(-1).documents[`node ${node}`]?.tls === pin, "trust-invalid") && views.at(-1);
+}
+// One log, our node's or another's: `entry` is where a document stands in our node's journal.
+async function follow(here, views, other) {
+  const { entry: after = -1 } = views.at(-1), whose = other ? `&node=${other}` : "";
+  const { items, total } = await ask(here, "GET", `/v1/trust?after=${after}${whose}`);
+  for (const { position, index: entry, taken_ms, document, entry: raw } of items) {
+    const view = views.at(-1), { entry: last = -1 } = view;
+    must(position === views.length - 1 && entry > last, "trust-invalid");
+    const { index, taken } = other ? received(raw, other, { position, document }, view)
+      : { index: entry, taken: taken_ms };
+    must(taken >= view.taken, "trust-invalid");
+    views.push({ ...fold(view, Buffer.from(document), index, taken), entry });
+  }
+  if (views.length <= total) return must(items.length, "trust-invalid") && follow(here, views, other);
+}
+function received(raw, other, { position, document }, view) {
+  const [facts, there] = raw.split("\n").slice(0, 2).map((line) => JSON.parse(line)), { home } = facts;
+  must(facts.kind === "trust-received" && there.kind === "trust" && home.node === other, "trust-invalid");
+  must(there.position === position && there.view === view.index && home.index > view.index, "trust-invalid");
+  must(there.document.digest === digest(Buffer.from(document)), "trust-invalid");
+  return { index: home.index, taken: there.taken_ms };
 }
 export async function post(here, object, body = "") {
   const told = await ask(here, "POST", "/v1/objects", `${object}\n${body}\n`);
@@ -241,23 +259,41 @@ export async function inbox(here) {
 }
 export const seconds = (time) => time && Date.parse(time) / 1000;
 async function itemOf(here, { position, index, entry }, since) {
-  const end = entry.indexOf("\n"), facts = JSON.parse(entry.slice(0, end)), taken = facts.taken_ms;
-  const signed = read(Buffer.from(entry.slice(end + 1)), 32768), now = Math.floor(taken / 1000);
-  const view = here.views.findLast((each) => each.index < index);
-  must(facts.view === view.index && taken >= view.taken && taken >= since, "trust-invalid");
+  const lines = entry.split("\n"), facts = JSON.parse(lines[0]), { home, taken_ms: taken } = facts;
+  must(lines.length === (home ? 3 : 2), "malformed");
+  const signed = read(Buffer.from(lines.at(-1)), 32768);
+  const ours = here.views.findLast((each) => each.index < index);
+  must(facts.view === ours.index && taken >= ours.taken && taken >= since, "trust-invalid");
+  const { view, now } = home ? underHome(here, index, facts, JSON.parse(lines[1]))
+    : { view: ours, now: Math.floor(taken / 1000) };
   must(signed.digest === facts.digest, "digest-mismatch");
   must(facts.owed.some(([who, at]) => who === here.endpoint && at === position), "not-a-recipient");
+  const mustBeHome = ({ endpoint }) => must(!home
+    || view.documents[`node ${home.node}`].serves.includes(endpoint.slice(0, 2)), "not-home");
   if (facts.kind === "acknowledged") {
     const ack = payloadOf(signed, "xb-ack+jws");
     verifyBy(signed, ack, view, now);
-    return must(ack.of.endpoint === here.endpoint, "not-yours") && { taken, ack };
+    must(ack.of.endpoint === here.endpoint, "not-yours") && mustBeHome(ack);
+    return { taken, ack, home };
   }
-  const header = headerOf(signed, view, now), path = `/v1/blobs/${header.body.digest}?index=${index}`;
+  const header = headerOf(signed, view, now);
+  mustBeHome(header);
+  const path = `/v1/blobs/${header.body.digest}?index=${index}`;
   const body = await ask(here, "GET", path, undefined, (bytes) => bytes);
   const bulletin = JSON.parse((await open(header, body, here.keys.open)).text);
   const { observed, due } = bulletin, told = (of, name) => JSON.stringify(of[name]);
   const said = { ...bulletin, observed: seconds(observed), due: seconds(due) };
   const repeated = ["id", "origin", "type", "observed", "due", "regime", "declares"];
   must(repeated.every((each) => told(said, each) === told(header, each)), "header-body-mismatch");
-  return { taken, header, digest: signed.digest, bulletin };
+  return { taken, header, digest: signed.digest, bulletin, home };
+}
+// What came from another node is judged as it was there; both nodes say the same of it.
+function underHome(here, index, { kind, digest: named, blobs, wraps, home }, there) {
+  const log = here.homes[home.node] ?? refuse("trust-invalid");
+  const at = log.findLastIndex((each) => each.index < home.index), view = log[at], later = log[at + 1];
+  must(there.view === view.index && view.entry < index, "trust-invalid");
+  must(there.taken_ms >= view.taken && !(later && there.taken_ms > later.taken), "trust-invalid");
+  const told = (each) => JSON.stringify([each.kind, each.digest, each.blobs, each.wraps]);
+  must(told({ kind, digest: named, blobs, wraps }) === told(there), "home-mismatch");
+  return { view, now: Math.floor(there.taken_ms / 1000) };
 }
