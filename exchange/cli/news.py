@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exchange import render
-from exchange.cli import world
+from exchange.cli import abroad, world
 from exchange.cli.times import zulu
 from exchange.client.reading import (
     Confirmed,
@@ -18,7 +17,6 @@ from exchange.client.reading import (
     Released,
     Requested,
 )
-from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,16 +137,7 @@ def _told(notice: Notice, session: Session) -> str:
     if notice.recipient:
         said.append(notice.recipient)
     if notice.code and notice.about == "refused":
-        said.append(_reason(notice.code, session))
+        said.append(abroad.reason(notice.code, session))
     elif notice.code:
         said.append(notice.code)
     return ": ".join(said)
-
-
-def _reason(code: str, session: Session) -> str:
-    """Return the words of a refusal; a code that only a newer node knows is shown as it is."""
-    try:
-        known = Refusal(Code(code))
-    except ValueError:
-        return code
-    return render.refusal(known, session.lang, world.codes()).what

@@ -48,15 +48,19 @@ def conclude(outcome: Outcome, session: Session) -> None:
 def line(proven: Proven) -> tuple[str, str]:
     """Return what is proved, in Spanish and in English."""
     when = zulu(proven.signed)
+    others = proven.abroad.items()
+    theirs = "".join(f", los {count} del nodo {name}" for name, count in others)
+    also = "".join(f", all {count} of node {name}" for name, count in others)
     vouched = witnessed.line(proven.quorum, witnessed.values(proven.witnessed))
     spanish = (
         f"Nada falta: los {proven.count} elementos que se le deben entre los primeros "
-        f"{proven.covered} asientos están aquí, y los {proven.trust} documentos de confianza; "
+        f"{proven.covered} asientos están aquí, y los {proven.trust} documentos de "
+        f"confianza{theirs}; "
         f"punto de control de {proven.size} asientos, firmado {when}.\n{vouched[0]}"
     )
     english = (
         f"Nothing is missing: all {proven.count} items owed to you among the first "
-        f"{proven.covered} entries are here, and all {proven.trust} trust documents; "
+        f"{proven.covered} entries are here, and all {proven.trust} trust documents{also}; "
         f"checkpoint of {proven.size} entries, signed {when}.\n{vouched[1]}"
     )
     return spanish, english

@@ -14,6 +14,7 @@ import click
 
 from exchange import render
 from exchange.cli import (
+    abroad,
     ageing,
     away,
     chasing,
@@ -227,8 +228,8 @@ def _row(
     marks: Sequence[bearing.Mark] = (),
 ) -> dict[str, Any]:
     """Return what is shown of an item; programs get its state in a word, and as text."""
-    row = _told(item, session)
-    text = row["state"]
+    row, came = _told(item, session), abroad.came_of(item)
+    text = ", ".join(filter(None, [row["state"], *abroad.words(came, session)]))
     if isinstance(item, Delivered):
         does = shown.does(item, items, session)
         text = _state(item, session, [*does, *shown.done_to(marks, session)])
@@ -237,6 +238,7 @@ def _row(
         return {**row, "state": text}
     return {
         **row,
+        "came": abroad.values(came),
         "state": "locked" if isinstance(item, Locked) else row["state"],
         "state_text": text,
     }
@@ -259,6 +261,7 @@ def _told(item: Item, session: Session) -> dict[str, Any]:
                 "title": _title(item, session),
                 "state": "",
                 "late": item.late,
+                "declined": abroad.declined(item),
                 "review_overdue": is_review_overdue(item),
                 "attachments": len(header.attachments),
                 "id": header.id,
@@ -331,8 +334,10 @@ def _state(item: Delivered, session: Session, standing: Sequence[str]) -> str:
     words += standing
     if is_review_overdue(item):
         words.append("REVISIÓN VENCIDA" if spanish else "REVIEW OVERDUE")
+    words += abroad.words(item.came, session)
     if item.late:
         words.append("tardío" if spanish else "late")
+    words += abroad.left_out(item, session)
     if count := len(item.header.attachments):
         noun = "adjunto" if spanish else "attachment"
         words.append(f"{count} {noun}{'s' if count > 1 else ''}")
@@ -378,6 +383,9 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
             {
                 "index": item.index,
                 "taken": zulu_ms(item.taken_ms),
+                "came": abroad.values(item.taken_in),
+                "late": item.late,
+                "declined": abroad.declined(item),
                 "header_digest": item.digest,
                 "header": item.header,
                 "bulletin": saving.without_keys(item.bulletin),
@@ -410,6 +418,7 @@ def read(session: Session, identity: str, folder: Path | None, show_text: bool) 
         f"\nFirma verificada. Asiento {item.index}, {zulu_ms(item.taken_ms)}.",
         f"\nSignature verified. Entry {item.index}, {zulu_ms(item.taken_ms)}.",
     )
+    abroad.show(item, session)
     saving.show(session, item.bulletin, saved, show_text=show_text)
     away.conclude(as_of, session)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, witnessed, world
+from exchange.cli import abroad, ageing, witnessed, world
 from exchange.cli.times import zulu, zulu_ms
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def values(step: Step) -> dict[str, Any]:
         "id": step.id,
         "cause": step.cause,
         "rule": step.rule,
+        "code": step.code,
+        "came": abroad.values(step.came),
     }
     # A time that is not known is said to be none.
     kept = {name: value for name, value in told.items() if value is not None or name == "at"}
@@ -121,12 +123,21 @@ def _said(session: Session, step: dict[str, Any]) -> str:
         said[0] += f": {codes.words('purge-causes', cause, session.lang)}"
     if rule := step.get("rule"):
         said[0] += f" ({rule})"
+    if code := step.get("code"):
+        said[0] += f": {abroad.reason(code, session)} [{code}]"
     if officer := step.get("officer"):
         said[0] += f" ({officer})"
     if (index := step.get("index")) is not None:
         said.append(f"asiento {index}" if spanish else f"entry {index}")
     if (position := step.get("position")) is not None:
         said.append(f"lugar {position} de su buzón" if spanish else f"place {position} there")
+    if came := step.get("came"):
+        whence = (came["node"], came["index"])
+        said.append(
+            "del nodo {}, asiento {} de allá".format(*whence)
+            if spanish
+            else "from node {}, entry {} there".format(*whence)
+        )
     return ", ".join(said)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import ageing, away, naming, output, timeline, witnessed
+from exchange.cli import abroad, ageing, away, naming, output, timeline, witnessed
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.client import story
@@ -225,6 +225,7 @@ class _Told:
                 "at": zulu(each.ack.at),
                 "taken": zulu_ms(each.taken_ms),
                 "index": each.index,
+                "came": abroad.values(each.came),
             }
             for each in story.acknowledgements(past.items, past.of.subject, name)
         ]

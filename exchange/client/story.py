@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from exchange.client import bearing, granting
-from exchange.client.reading import Acked, Granted, PurgeOrdered
+from exchange.client.reading import Acked, Granted, Noticed, PurgeOrdered
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
@@ -23,6 +23,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from exchange.client.judging import Came
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Item
     from exchange.model.header import Verb
@@ -42,6 +43,7 @@ Name = Literal[
     "corrected",
     "superseded",
     "purge-ordered",
+    "refused-abroad",
 ]
 Reason = Literal[
     "node-away",
@@ -78,6 +80,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     # Of an order to purge: why, and by which rule of the arrangement.
     cause: entries.Cause | None = None
     rule: str | None = None
+    # Of a refusal by another node: which one; and of what came from there: whence.
+    code: str | None = None
+    came: Came | None = None
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -205,6 +210,7 @@ def _since(past: Past, holder: str, told: Sequence[Posted], view: View, now: int
         *(_borne(past, each, holder, told, view, now) for each in past.bearing),
     ]
     steps += _purged(past, holder, view, now)
+    steps += _refused(past, holder)
     steps.sort(key=lambda each: (each.at_ms is None, each.at_ms or 0))
     if not acks:
         # A node keeps no record of who fetched what, and so nobody can be told.
@@ -237,6 +243,21 @@ def _purged(past: Past, holder: str, view: View, now: int) -> Iterator[Step]:
         )
 
 
+def _refused(past: Past, holder: str) -> Iterator[Step]:
+    """Return what a node told of not giving it to a holder of its own."""
+    for item in past.items:
+        if not isinstance(item, Noticed) or item.notice.about != "refused":
+            continue
+        if (item.notice.of, item.notice.recipient) == (past.of.subject, holder):
+            yield Step(
+                step="refused-abroad",
+                at_ms=item.taken_ms,
+                index=item.index,
+                code=item.notice.code,
+                came=item.came,
+            )
+
+
 def _acknowledged(each: Acked) -> Step:
     return Step(
         step="acknowledged",
@@ -244,6 +265,7 @@ def _acknowledged(each: Acked) -> Step:
         index=each.index,
         outcome=each.ack.outcome,
         officer=each.ack.officer,
+        came=each.came,
     )
 
 
