@@ -98,7 +98,8 @@ class Abroad(NamedTuple):
     async def crosses(self, index: int, body: bytes | None = b"") -> Answer:
         """Have our node take in an entry of Panama's."""
         came = Crossing(entries.Home("pa", index), self.pa.entries[index], body)
-        return await receiving.receive(self.us.writer, self.settings, came)
+        (answer,) = await receiving.receive(self.us.writer, self.settings, [came])
+        return answer
 
     def posted(self, what: Envelope | bytes, caller: str | None = None, at: int = NOW) -> int:
         """The entry of what an agency of Panama posts at home."""
@@ -126,18 +127,23 @@ class Abroad(NamedTuple):
 
     def agency(self, folder: Path, endpoint: str = WATCH) -> Agency:
         """An agency at our node, which remembers what it saw."""
-        made = folder / endpoint.replace("/", "-")
-        made.mkdir(exist_ok=True, parents=True)
-        own = Keys(border().signers[endpoint], border().openers[endpoint])
-        here = World(
-            self.clock,
-            Randomness(f"abroad {next(_made)}"),
-            cli_world.codes(),
-            cabinet(made),
-            seen=SeenHead(made / "head.json"),
-        )
-        anchor = border().anchor
-        return Agency(profile(self.url, endpoint, node="us", anchor=anchor), own, here)
+        return officer(self.url, "us", folder, endpoint, self.clock)
+
+
+def officer(url: str, node: str, folder: Path, endpoint: str, clock: Clock) -> Agency:
+    """An agency at a node of these nations."""
+    made = folder / endpoint.replace("/", "-")
+    made.mkdir(exist_ok=True, parents=True)
+    own = Keys(border().signers[endpoint], border().openers[endpoint])
+    here = World(
+        clock,
+        Randomness(f"abroad {next(_made)}"),
+        cli_world.codes(),
+        cabinet(made),
+        seen=SeenHead(made / "head.json"),
+    )
+    anchor = border().anchor
+    return Agency(profile(url, endpoint, node=node, anchor=anchor), own, here)
 
 
 @asynccontextmanager
