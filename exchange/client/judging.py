@@ -39,22 +39,25 @@ class Came(msgspec.Struct, frozen=True):
 
 
 class Under(NamedTuple):
-    """The view and the time (seconds UTC) that an object is judged by; and where that was."""
+    """The view and the time (seconds UTC) that an object is judged by; and where that was.
+
+    ``node`` is whose journal's they are; ``came`` is None where that is our own node's.
+    """
 
     view: View
     now: int
+    node: str
     came: Came | None = None
 
     def must_be_home(self, standing: Standing) -> None:
-        """Hold who signed what came from another node to being at home there.
+        """Hold who signed to being at home where it was taken in: nobody posts elsewhere.
 
         Raises:
             Refusal: ``not-home``.
         """
-        if self.came is not None:
-            node, name = self.view.nodes.get(self.came.node), standing.endpoint.id
-            serves = node.serves if node is not None else ()
-            rules.must_be_home(standing.member.nation, serves, name, "/endpoint")
+        node = self.view.nodes.get(self.node)
+        serves = node.serves if node is not None else ()
+        rules.must_be_home(standing.member.nation, serves, standing.endpoint.id, "/endpoint")
 
     def must_share_trust(self, header: Header) -> None:
         """Hold the sender's trust log to what we saw of it: a node shows all the same one.
@@ -89,20 +92,21 @@ def under(entry: entries.Entry, index: int, trust: TrustLog, since_ms: int = 0) 
         raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=facts.taken_ms)
     home = entries.home_of(facts)
     if home is None:
-        return Under(known.view, facts.taken_ms // 1000)
+        return Under(known.view, facts.taken_ms // 1000, trust.node)
     there = entries.decode(entry.at_home).facts
     view = _view_there(home, there, index, trust)
     _must_be_of_one(facts, there)
     came = Came(home.node, home.index, there.taken_ms)
-    return Under(view, there.taken_ms // 1000, came)
+    return Under(view, there.taken_ms // 1000, home.node, came)
 
 
 def under_of(item: Delivered, trust: TrustLog) -> Under:
     """Return under what a bulletin was judged that verified."""
     if (came := item.taken_in) is None:
-        return Under(trust.before(item.accepted).view, item.accepted_ms // 1000)
+        view, now = trust.before(item.accepted).view, item.accepted_ms // 1000
+        return Under(view, now, trust.node)
     known, _ = trust.home(came.node).around(came.index)
-    return Under(known.view, came.taken_ms // 1000, came)
+    return Under(known.view, came.taken_ms // 1000, came.node, came)
 
 
 def declined_in(facts: entries.Accepted) -> list[entries.Unowed]:

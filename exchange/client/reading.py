@@ -441,7 +441,7 @@ def _noticed(
 ) -> Noticed:
     _read(raw, objects.NOTICE_TYP, facts.digest)
     notice = notices.verify(raw, by.view)
-    if by.came is not None and by.came.node != notice.node:
+    if notice.node != by.node:
         raise Refusal(Code.HOME_MISMATCH, "/node", name=notice.node)
     _must_be_owed(item, facts, endpoint)
     return Noticed(item.position, item.index, facts.taken_ms, notice)

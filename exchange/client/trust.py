@@ -183,7 +183,7 @@ class TrustLog(_Log):
             node: our home node.
         """
         super().__init__(anchor, cabinet, realm)
-        self._node = node
+        self.node = node
         self._abroad: dict[str, HomeLog] = {}
 
     def between(self, first: int, last: int) -> list[View]:
@@ -237,7 +237,7 @@ class TrustLog(_Log):
         """Return the logs of all other nodes there are by now: none is ever struck off."""
         anchor = self.newest.anchor
         for name in self.newest.nodes:
-            if name != self._node and name not in self._abroad:
+            if name != self.node and name not in self._abroad:
                 realm = f"{self._realm}\n{name}"
                 self._abroad[name] = HomeLog(anchor, self._cabinet, realm, name)
         return list(self._abroad.items())

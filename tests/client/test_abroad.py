@@ -253,6 +253,20 @@ async def test_what_our_node_took_in_itself_is_not_said_to_come_from_abroad(tmp_
         assert await shown(line) == (Code.NOT_HOME, "/endpoint")
 
 
+async def test_what_came_from_abroad_is_not_said_to_be_posted_here(tmp_path):
+    async with abroad() as both, both.agency(tmp_path) as line:
+        await both.sent(bulletin())
+
+        def taken_here(raw):
+            ours, _, signed = raw.split("\n")
+            facts = msgspec.json.decode(ours.encode(), type=entries.Facts)
+            here = msgspec.structs.replace(facts, home=msgspec.UNSET)
+            return entries.encode(here, signed.encode()).decode()
+
+        both.liar.change = inbox(taken_here)
+        assert await shown(line) == (Code.NOT_HOME, "/endpoint")
+
+
 async def test_nothing_is_read_before_the_trust_documents_that_it_was_judged_by(tmp_path):
     async with abroad() as both, both.agency(tmp_path) as line:
         await both.sent(bulletin())

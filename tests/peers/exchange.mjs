@@ -268,8 +268,8 @@ async function itemOf(here, { position, index, entry }, since) {
     : { view: ours, now: Math.floor(taken / 1000) };
   must(signed.digest === facts.digest, "digest-mismatch");
   must(facts.owed.some(([who, at]) => who === here.endpoint && at === position), "not-a-recipient");
-  const mustBeHome = ({ endpoint }) => must(!home
-    || view.documents[`node ${home.node}`].serves.includes(endpoint.slice(0, 2)), "not-home");
+  const { serves } = view.documents[`node ${home?.node ?? here.node}`];
+  const mustBeHome = ({ endpoint }) => must(serves.includes(endpoint.slice(0, 2)), "not-home");
   if (facts.kind === "acknowledged") {
     const ack = payloadOf(signed, "xb-ack+jws");
     verifyBy(signed, ack, view, now);

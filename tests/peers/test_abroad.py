@@ -24,6 +24,25 @@ def bulletin():
     return border().envelope(header, json.dumps({**said, **times}).encode())
 
 
+def items(route, ours, **facts):
+    def change(path, value):
+        for item in value["items"] if path == route else []:
+            if '"home"' in item["entry"]:
+                item["entry"] = changed(item["entry"], ours, **facts)
+        return value
+
+    return change
+
+
+def posted_here(path, value):
+    for item in value["items"] if path == "/v1/inbox" else []:
+        ours, _, signed = item["entry"].split("\n")
+        facts = json.loads(ours)
+        facts.pop("home")
+        item["entry"] = f"{json.dumps(facts)}\n{signed}"
+    return value
+
+
 async def test_another_implementation_reads_what_crossed_and_finds_who_lies(tmp_path):
     told = {
         "profile": msgspec.to_builtins(profile("", WATCH, node="us", anchor=border().anchor)),
@@ -38,15 +57,6 @@ async def test_another_implementation_reads_what_crossed_and_finds_who_lies(tmp_
         files = [tmp_path / f"{name}.json" for name in told]
         return await javascript.running(*files, "inbox")
 
-    def items(route, ours, **facts):
-        def change(path, value):
-            for item in value["items"] if path == route else []:
-                if '"home"' in item["entry"]:
-                    item["entry"] = changed(item["entry"], ours, **facts)
-            return value
-
-        return change
-
     async with abroad() as both:
         await both.sent(bulletin())
         await both.trusts(border().amended(COAST, suspended))
@@ -57,6 +67,7 @@ async def test_another_implementation_reads_what_crossed_and_finds_who_lies(tmp_
             (items("/v1/inbox", True, home={"node": "pa", "index": 2}), "trust-invalid"),
             (items("/v1/inbox", False, taken_ms=1), "trust-invalid"),
             (items("/v1/inbox", True, wraps=[D]), "home-mismatch"),
+            (posted_here, "not-home"),
         ):
             (item,) = await inbox(both, lie)
             assert item["locked"] == code
