@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal import terms
 from exchange.link.proving import Forked, Ground, Pulled, prove
 from exchange.link.taking import Source, take
 
 if TYPE_CHECKING:
     from exchange.link.pages import Page
+    from exchange.model.view import View
     from exchange.node.node import Node
 
 _REST_S: Final = 1.0
@@ -44,8 +46,8 @@ class Memory(Protocol):
     def keep(self, kept: Pulled) -> None:
         """Keep it, durably."""
 
-    def accuse(self, evidence: bytes) -> str:
-        """Keep what convicts a node; return where."""
+    def accuse(self, known: bytes, evidence: bytes) -> str:
+        """Keep what convicts a node, once for the checkpoint that was known; return where."""
 
 
 class Puller:
@@ -59,28 +61,55 @@ class Puller:
         self.pulled = memory.recall(Pulled) or Pulled()
         # Why nothing more is taken over this link, once something could not be proved.
         self.trouble: Refusal | None = None
+        # Why it does not answer, while it does not.
+        self.why: Fault | None = None
         self.is_up = False
+        self.since = node.now()
+        # When all that it showed was here, by our clock; and the date of what it showed last.
+        self.whole_at = self.since
+        self.seen = _dated(self.pulled.note.encode(), far.node, self._at_home())
 
     async def run(self) -> None:
         """Pull until cancelled, or until the other node cannot prove what it says."""
         rest_s = _REST_S
-        while self.trouble is None:
-            try:
-                await self.pull()
-                self.is_up, rest_s = True, _REST_S
-            except Refusal as refusal:
-                # Kept as told: who looks at it may want to look at their journal.
-                self.trouble = refusal
-                _log.critical(
-                    "peer-untrue", node=self._far.node, code=refusal.code.value, at=refusal.at
-                )
-            except Fault as fault:
-                if self.is_up:
-                    _log.warning("link-down", node=self._far.node, code=fault.code.value)
-                self.is_up = False
-                await asyncio.sleep(rest_s)
-                rest_s = min(2 * rest_s, _LONGEST_REST_S)
-        self.is_up = False
+        try:
+            while self.trouble is None:
+                rest_s = await self._once(rest_s)
+        finally:
+            self._stands(is_up=False)
+
+    async def _once(self, rest_s: float) -> float:
+        """Pull one page; return how long to rest when the next one fails."""
+        try:
+            await self.pull()
+        except Refusal as refusal:
+            # Kept as told: who looks at it may want to look at their journal.
+            self.trouble = refusal
+            _log.critical(
+                "peer-untrue", node=self._far.node, code=refusal.code.value, at=refusal.at
+            )
+        except Fault as fault:
+            if self.is_up:
+                _log.warning("link-down", node=self._far.node, code=fault.code.value)
+            self._stands(is_up=False, why=fault)
+            await asyncio.sleep(rest_s)
+            return min(2 * rest_s, _LONGEST_REST_S)
+        else:
+            self._stands(is_up=True)
+        return _REST_S
+
+    def _stands(self, *, is_up: bool, why: Fault | None = None) -> None:
+        """Note how the link is, and since when it is so."""
+        now, self.why = self._node.now(), why
+        if is_up != self.is_up:
+            self.is_up, self.since = is_up, now
+        if is_up and self.pulled.after + 1 >= self.size:
+            self.whole_at = now
+
+    @property
+    def size(self) -> int:
+        """How many entries the other journal had when it was seen last."""
+        return self.pulled.size
 
     async def pull(self) -> int:
         """Take one page in; return how many entries were on it.
@@ -96,7 +125,7 @@ class Puller:
         try:
             after = prove(page, before, self._ground())
         except Forked as forked:
-            kept = self._memory.accuse(forked.evidence)
+            kept = self._memory.accuse(before.note.encode(), forked.evidence)
             raise Refusal(
                 forked.refusal.code,
                 forked.refusal.at,
@@ -105,6 +134,7 @@ class Puller:
             ) from forked
         await take(self._node, self._far, page.items)
         self.pulled = after
+        self.seen = _dated(page.note, self._far.node, self._at_home())
         if after != before:
             self._memory.keep(after)
         return len(page.items)
@@ -123,4 +153,17 @@ class Puller:
         node, far = self._node, self._far.node
         ours = node.view.nodes.get(node.name)
         serves = ours.serves if ours else ()
-        return Ground(far, node.writer.homes.newest(far), node.view, serves)
+        return Ground(far, self._at_home(), node.view, serves)
+
+    def _at_home(self) -> View:
+        """Return what is in force there, as far as it is here."""
+        return self._node.writer.homes.newest(self._far.node)
+
+
+def _dated(note: bytes, node: str, view: View) -> int:
+    """Return when a journal dated its checkpoint, seconds UTC; 0 where it does not hold."""
+    try:
+        needed = terms.of(note, node, view)
+        return needed.verify(note).at(needed.log[-1]) or 0
+    except Refusal:
+        return 0

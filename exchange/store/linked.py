@@ -43,9 +43,14 @@ class LinkFile:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         write_durably(self._path, msgspec.json.encode(kept))
 
-    def accuse(self, evidence: bytes) -> str:
-        """Keep what convicts a node; return the name of its file."""
+    def accuse(self, known: bytes, evidence: bytes) -> str:
+        """Keep what convicts a node; return the name of its file.
+
+        One for each checkpoint that was known: what follows from the same lie, start after
+        start, is no more of it.
+        """
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        path = self._folder / f"{self._path.stem}-{digest(evidence)[:16]}.evidence"
-        write_durably(path, evidence)
+        path = self._folder / f"{self._path.stem}-{digest(known)[:16]}.evidence"
+        if not path.exists():
+            write_durably(path, evidence)
         return path.name

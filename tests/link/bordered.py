@@ -56,7 +56,7 @@ class Kept:
     def keep(self, kept: msgspec.Struct) -> None:
         self.kept = msgspec.json.encode(kept)
 
-    def accuse(self, evidence: bytes) -> str:
+    def accuse(self, known: bytes, evidence: bytes) -> str:  # noqa: ARG002
         self.evidence.append(evidence)
         return "kept"
 
