@@ -7,15 +7,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from exchange.cli import state, world
+from exchange.cli import state, witness_state, world
 from exchange.cli.home import Home, write_private
 from exchange.client.transport import Profile
 from exchange.custody import container, founding, ring
-from exchange.model.trust import Feed, Witnesses
-from exchange.seal.software import SecretKey
+from exchange.model.trust import ACCEPT_ALL, DEFAULT_UNWITNESSED_S, Feed, Witnesses
+from exchange.seal.software import SEED_BYTES, SecretKey
+from exchange.store.witnessed import WitnessFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from exchange.custody.founding import Founded, MemberPlan
@@ -92,7 +93,8 @@ def write_sites(  # noqa: PLR0913, PLR0917  (as above)
 ) -> Place:
     """Found an exercise with a node for both nations, or one for each; as ``write_at``.
 
-    The first node is written to ``node``, another to ``node-NAME``.
+    The first node is written to ``node``, another to ``node-NAME``. Where each has a link, each
+    is the other's witness, and its own: unless ``witnesses`` says otherwise, all must cosign.
     """
     place, certificates = _write(folder, sites, members, feeds, secret, witnesses)
     founded = place.founded
@@ -142,13 +144,18 @@ def _write(  # noqa: PLR0913, PLR0917  (as above)
         founding.NodePlan(site.name, site.url, made[site.name][1], serves=site.serves)
         for site in sites
     ]
-    founded = founding.found(founder, members, nodes, feeds, witnesses)
+    own = _witness_keys(sites) if witnesses is None else {}
+    agreed = _mutual(sites, own) if own else witnesses
+    founded = founding.found(founder, members, nodes, feeds, agreed)
     for site in sites:
         keys = {**founded.nodes[site.name].keys, "tls": [SecretKey("ES256", seeds[site.name])]}
+        if site.name in own:
+            keys["witness"] = [own[site.name]]
         secrets = msgspec.structs.replace(founded.nodes[site.name], keys=keys)
         sealed = container.seal(secrets, secret, world.randomness)
         at = node_folder(folder, site, sites)
-        _write_node(at, founded, made[site.name][0], sealed, _settings(site, sites, founded))
+        settings = _settings(site, sites, founded, has_witness=site.name in own)
+        _write_node(at, founded, made[site.name][0], sealed, settings)
     place = Place(folder / "node", folder / "home", founded)
     return place, {name: certificate for name, (certificate, _) in made.items()}
 
@@ -158,9 +165,38 @@ def node_folder(folder: Path, site: Site, sites: Sequence[Site]) -> Path:
     return folder / ("node" if site == sites[0] else f"node-{site.name}")
 
 
-def _settings(site: Site, sites: Sequence[Site], founded: Founded) -> state.Settings:
+def _settings(
+    site: Site, sites: Sequence[Site], founded: Founded, *, has_witness: bool
+) -> state.Settings:
     peers = {each.name: f"https://{each.link}" for each in sites if each != site and each.link}
-    return state.Settings(site.name, founded.anchor, link=site.link, peers=peers)
+    witness = _witness_of(site) if has_witness else ""
+    return state.Settings(
+        site.name, founded.anchor, link=site.link, peers=peers, witness=witness
+    )
+
+
+def _witness_of(site: Site) -> str:
+    return f"{site.name}-witness"
+
+
+def _witness_keys(sites: Sequence[Site]) -> dict[str, SecretKey]:
+    """Return a witness's key for each of several linked nodes; none for one by itself."""
+    if len(sites) < 2 or not all(site.link for site in sites):
+        return {}
+    return {site.name: SecretKey("ML-DSA-44", world.randomness(SEED_BYTES)) for site in sites}
+
+
+def _mutual(sites: Sequence[Site], own: Mapping[str, SecretKey]) -> Witnesses:
+    """Return the policy by which each node's witness must have cosigned: nobody's own word."""
+    lines = [
+        witness_state.beside(
+            _witness_of(site), own[site.name], f"https://{site.link}", site.name
+        )
+        for site in sites
+    ]
+    names = " ".join(map(_witness_of, sites))
+    policy = [*lines, f"group both all {names}", "quorum both"]
+    return Witnesses(policy, DEFAULT_UNWITNESSED_S, ACCEPT_ALL)
 
 
 def context_of(endpoint: str) -> str:
@@ -175,6 +211,10 @@ def _write_node(
     (folder / state.SETTINGS).write_bytes(msgspec.json.encode(settings) + b"\n")
     (folder / state.CERTIFICATE).write_text(certificate, encoding="ascii")
     write_private(folder / state.KEYS, keys)
+    if settings.witness:
+        memory = folder / state.WITNESS
+        memory.mkdir(mode=0o700)
+        WitnessFiles.found(memory)
     for number, document in enumerate(founded.documents):
         (folder / state.TRUST / f"{number:04}.trust").write_bytes(document)
 

@@ -1,50 +1,61 @@
-"""A node's links: it answers other nodes on an address of their own, and pulls from each."""
+"""A node's links: it answers other nodes on an address of their own, and pulls from each.
+
+On the same address its witness cosigns their journals, and its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
-from exchange.cli import state, world
+from exchange.cli import state, witness_state, world
+from exchange.cli.standing import Standing
 from exchange.errors import Code, Fault
 from exchange.link.greeting import Greeter
 from exchange.link.offering import make_app
 from exchange.link.pulling import Puller
 from exchange.link.serving import make_runner
 from exchange.link.transport import Peer
+from exchange.node.listed import ListedLogs
+from exchange.node.witness import Witness
 from exchange.store.linked import LinkFile
+from exchange.store.witnessed import WitnessFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from exchange.custody import container
     from exchange.model.trust import Node as NodeDocument
     from exchange.node.fronts import Secrets
     from exchange.node.node import Node
-
-LINKS = "links"
 
 _log = structlog.get_logger("exchange.link")
 
 
 @asynccontextmanager
 async def linked(
-    here: state.State, node: Node, secrets: Secrets
-) -> AsyncIterator[list[Puller]]:
+    here: state.State, node: Node, secrets: Secrets, keys: container.Secrets
+) -> AsyncIterator[None]:
     """Answer other nodes, and pull from them, for a while; nothing where there are none.
 
     Raises:
         Fault: the address cannot be had; or how far a link came cannot be read.
     """
     chosen = here.settings()
-    async with _offered(chosen.link, node, secrets), asyncio.TaskGroup() as group:
-        tasks, pullers = [], []
+    if not chosen.link and not chosen.peers:
+        yield
+        return
+    standing = Standing(here, node)
+    async with AsyncExitStack() as stack:
+        witness = await stack.enter_async_context(_witnessing(here, node, keys, standing))
+        await stack.enter_async_context(_offered(chosen.link, node, secrets, witness))
+        tasks = [asyncio.create_task(standing.run(), name="links")]
         for name, url in chosen.peers.items():
-            memory = LinkFile(here.folder / LINKS, name)
             peer = Peer(
                 url,
                 (node.name, name),
@@ -52,19 +63,25 @@ async def linked(
                 lambda: node.writer.rings.signer(node.view),
                 node.now,
             )
-            puller = Puller(peer, node, memory)
-            pullers.append(puller)
-            tasks.append(group.create_task(_pull(peer, puller), name=f"link-{name}"))
-        yield pullers
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            puller = Puller(peer, node, LinkFile(here.links, name))
+            standing.pullers[name] = puller
+            tasks.append(asyncio.create_task(_pull(peer, puller), name=f"link-{name}"))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _pull(peer: Peer, puller: Puller) -> None:
-    async with peer:
-        await puller.run()
+    try:
+        async with peer:
+            await puller.run()
+    except Exception as error:
+        # The node goes on without this link: who runs it is told.
+        _log.critical("stopped", part=f"link-{peer.node}", error=type(error).__name__)
+        raise
 
 
 def _document(node: Node, name: str) -> NodeDocument:
@@ -75,12 +92,42 @@ def _document(node: Node, name: str) -> NodeDocument:
 
 
 @asynccontextmanager
-async def _offered(address: str, node: Node, secrets: Secrets) -> AsyncIterator[None]:
+async def _witnessing(
+    here: state.State, node: Node, keys: container.Secrets, standing: Standing
+) -> AsyncIterator[Witness | None]:
+    """Have a witness of every node in the directory; None where none was made here.
+
+    One that lost its memory vouches for nobody, and hinders the node in nothing else.
+    """
+    name = here.settings().witness
+    if not name:
+        yield None
+        return
+    try:
+        signer = witness_state.signer(name, keys)
+        recall = WitnessFiles.open(here.witness)
+    except (Fault, OSError) as error:
+        code = error.code if isinstance(error, Fault) else Code.WITNESS_BEHIND
+        standing.trouble = code.value
+        _log.critical("no-witness", witness=name, code=code.value)
+        yield None
+        return
+    standing.recall = recall
+    try:
+        yield Witness(ListedLogs(lambda: node.view), signer, recall, world.clock_ms)
+    finally:
+        await recall.close()
+
+
+@asynccontextmanager
+async def _offered(
+    address: str, node: Node, secrets: Secrets, witness: Witness | None
+) -> AsyncIterator[None]:
     if not address:
         yield
         return
     host, _, port = address.rpartition(":")
-    runner = make_runner(make_app(node, Greeter(node.name, world.randomness)))
+    runner = make_runner(make_app(node, Greeter(node.name, world.randomness), witness))
     await runner.setup()
     try:
         context = state.server_context(secrets.certificate, secrets.tls_seed)

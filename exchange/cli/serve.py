@@ -29,6 +29,7 @@ from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
 from exchange.node.settings import Settings
 from exchange.store.blob_files import BlobFiles
+from exchange.store.linked import LinkFile
 from exchange.store.pledge import PledgeFile
 from exchange.store.quota import Allowance
 from exchange.store.sqlite import SqliteStore
@@ -72,8 +73,8 @@ async def serve(here: state.State, how: How, say: Callable[[], None]) -> None:
     """
     count = _fronts()
     async with (
-        opened(here, how.checkpoint_s, has_threads=not count) as (node, secrets),
-        linked(here, node, secrets),
+        opened(here, how.checkpoint_s, has_threads=not count) as (node, secrets, keys),
+        linked(here, node, secrets, keys),
         _faced(node, secrets, count) as listen,
     ):
         await _until_told(node, how, listen, say)
@@ -82,8 +83,10 @@ async def serve(here: state.State, how: How, say: Callable[[], None]) -> None:
 @asynccontextmanager
 async def opened(
     here: state.State, checkpoint_s: float, *, has_threads: bool
-) -> AsyncIterator[tuple[Node, Secrets]]:
-    """Open a node on its folder, and what a front of it must know; nobody is served yet.
+) -> AsyncIterator[tuple[Node, Secrets, container.Secrets]]:
+    """Open a node on its folder; nobody is served yet.
+
+    With it comes what a front of it must know, and all its keys.
 
     Args:
         here: its folder.
@@ -121,6 +124,7 @@ async def opened(
                     pledge=PledgeFile(here.pledge),
                     cosigned=PledgeFile(here.cosigned),
                     courier=courier,
+                    accuse=LinkFile(here.links, settings.node).accuse,
                     second=here.second(),
                     least_epoch=settings.restored,
                 ),
@@ -141,7 +145,8 @@ async def opened(
                 # Found out here, where somebody is told: a front could only end.
                 state.server_context(certificate, tls)
                 journal, kept = str(here.journal), settings.kept_bytes
-                yield node, Secrets(journal, session_key, certificate, tls, kept)
+                front = Secrets(journal, session_key, certificate, tls, kept)
+                yield node, front, secrets
             finally:
                 await node.close()
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, TRUST = "journal.db", "trust"
+LINKS, WITNESS = "links", "witness"
 BLOBS, SIGNED, COSIGNED = "blobs", "signed.note", "cosigned.note"
 # Which second place was shipped to last.
 SHIPPED_TO = "shipped-to"
@@ -42,7 +43,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``kept_bytes`` is how much it keeps of the attachments of each organisation. ``second`` is
     a folder, best on another disk, to which every commit group is shipped; empty: none.
     ``link`` is the address (HOST:PORT) on which other nations' nodes are answered; empty: none
-    are. ``peers`` are those that it pulls from, each with the address of its link.
+    are. ``peers`` are those that it pulls from, each with the address of its link. ``witness``
+    is the name by which its witness cosigns, on the address of its link; empty: it has none.
     ``restored`` is when the folder was made of a backup, in seconds: no earlier epoch is opened
     here, so this node's receipts are told from those of the one that it replaces.
     """
@@ -54,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     restored: Count = 0
     link: str = ""
     peers: dict[str, str] = {}
+    witness: str = ""
 
 
 class State:
@@ -83,6 +86,16 @@ class State:
     def cosigned(self) -> Path:
         """Where the newest checkpoint that a quorum of witnesses cosigned is kept."""
         return self.folder / COSIGNED
+
+    @property
+    def links(self) -> Path:
+        """The folder of how far its links came, and of what convicts a journal."""
+        return self.folder / LINKS
+
+    @property
+    def witness(self) -> Path:
+        """The folder of what its witness remembers."""
+        return self.folder / WITNESS
 
     def second(self) -> ShippedFiles | None:
         """Return the second place, if this node was given one; a relative path is from here."""

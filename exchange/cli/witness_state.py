@@ -19,7 +19,7 @@ from exchange.client.transport import certificate_digest
 from exchange.custody import container
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint, quorum
-from exchange.link.courier import PIN
+from exchange.journal.quorum import OF_NODE, PIN
 from exchange.seal.software import SEED_BYTES, SecretKey
 from exchange.store.witnessed import WitnessFiles
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SETTINGS, KEYS, CERTIFICATE = "witness.json", "witness.xk", "certificate.pem"
 LOGS, MEMORY = "logs.policy", "memory"
+# Of the key that cosigns, in a container.
+PURPOSE = "witness"
 _NO_LOGS = """\
 # The logs that this witness serves, in the format of C2SP tlog-policy: for each key of a node,
 # the line that `exchange journal keys` prints. All keys of a log must have signed. When a node
@@ -102,7 +104,11 @@ def logs_in(path: Path) -> Mapping[str, Rings]:
 
 def signer(name: str, secrets: Secrets) -> Signer:
     """Return what cosigns, under the witness's name."""
-    (secret,) = secrets.of("witness")
+    (secret,) = secrets.of(PURPOSE)
+    return _signer(name, secret)
+
+
+def _signer(name: str, secret: SecretKey) -> Signer:
     return checkpoint.ml_dsa_44_signer(
         name, mldsa.MLDSA44PrivateKey.from_seed_bytes(secret.seed)
     )
@@ -113,12 +119,20 @@ def line(name: str, key: VerifierKey, url: str, certificate: str) -> str:
     return f"witness {name} {key} {url}{PIN}{certificate_digest(certificate)}"
 
 
+def beside(name: str, secret: SecretKey, url: str, node: str) -> str:
+    """Return the line by which a policy names the witness of a node, on its link's address.
+
+    Its certificate is the node's, as the directory lists it, whichever that is at the time.
+    """
+    return f"witness {name} {_signer(name, secret).key} {url}{OF_NODE}{node}"
+
+
 def found(folder: Path, name: str, url: str, secret: str) -> str:
     """Make a witness's folder, with fresh keys; return its line for a policy."""
     seed = world.randomness(SEED_BYTES)
     certificate, _ = state.make_certificate(urlsplit(url).hostname or "", seed, world.now())
     keys = {
-        "witness": [SecretKey("ML-DSA-44", world.randomness(SEED_BYTES))],
+        PURPOSE: [SecretKey("ML-DSA-44", world.randomness(SEED_BYTES))],
         "tls": [SecretKey("ES256", seed)],
     }
     secrets = container.Secrets(name, keys)

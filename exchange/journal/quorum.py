@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from exchange.model.trust import Arrangement
 
 NONE: Final = "none"
+# An address may say which certificate is there: by its digest, or that it is the one which the
+# directory lists for a node.
+PIN: Final = "#sha256="
+OF_NODE: Final = "#node="
 # C2SP asks for at least so many of each.
 MAX_OF_EACH: Final = 32
 _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -42,6 +46,15 @@ class Witness(NamedTuple):
     name: str
     key: VerifierKey
     url: str
+
+    @property
+    def node(self) -> str:
+        """Return whose witness it is, where its address says so."""
+        return self.url.partition(OF_NODE)[2]
+
+    def at(self, certificate: str) -> Witness:
+        """Return it at its address with this certificate there, by its digest."""
+        return self._replace(url=self.url.partition("#")[0] + PIN + certificate)
 
 
 class Group(NamedTuple):

@@ -2,7 +2,8 @@
 
 What a witness says is proved by its signature, so the connection protects no more than how long
 the journal is. An address may end in ``#sha256=`` and the digest of the witness's certificate,
-as ``exchange witness found`` prints it; without that, the machine's own authorities decide.
+as ``exchange witness found`` prints it; without any such end, the machine's own authorities
+decide.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import aiohttp
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.note import MAX_NOTE_BYTES
+from exchange.journal.quorum import PIN
 from exchange.model.codec import unb64
 
 if TYPE_CHECKING:
     from exchange.journal.quorum import Witness
 
-PIN: Final = "#sha256="
 # A link may take 600 ms for each way; a witness that takes longer than this is asked again.
 _ANSWER_S: Final = 10
 _TEXT: Final = "application/octet-stream"
@@ -57,7 +58,8 @@ class Courier:
             message = "use the courier as an async context manager"
             raise RuntimeError(message)
         url, _, pin = witness.url.partition(PIN)
-        if not url.startswith("https://"):
+        # Another end would be left out of the check, and of nothing else.
+        if not url.startswith("https://") or "#" in url:
             raise Fault(Code.NODE_UNREACHABLE, name=witness.name, expected="https")
         try:
             pinned = aiohttp.Fingerprint(unb64(pin)) if pin else True

@@ -3,6 +3,7 @@
 GET  /nonce, POST /session   prove who calls: ``link.greeting``
 GET  /entries                what crosses after an index, under a signed checkpoint
 GET  /blobs/DIGEST           sealed bytes that such an entry names
+POST /add-checkpoint, /get-checkpoint   its witness, where it has one: ``link.serving``
 
 Nothing else of the journal is shown: of domestic traffic the other nation learns that there are
 entries, by their number.
@@ -22,7 +23,8 @@ from exchange.broker import peering
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
-from exchange.link import pages
+from exchange.journal.witness import MAX_REQUEST_BYTES
+from exchange.link import pages, serving
 from exchange.link.greeting import Greeter
 from exchange.model import entry as entries
 from exchange.model import objects, wire
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Blob
     from exchange.model.trust import Node as NodeDocument
     from exchange.node.node import Node
+    from exchange.node.witness import Witness
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,20 +57,23 @@ _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 _MAX_AHEAD: Final = 8
 _BYTES: Final = "application/octet-stream"
 
-# What a node asks before it has a token.
-_OPEN: Final = ("/nonce", "/session")
+# Who calls these proves it by what is sent.
+_OPEN: Final = ("/nonce", "/session", "/add-checkpoint", "/get-checkpoint")
 
 _log = structlog.get_logger("exchange.link")
 
 
-def make_app(node: Node, greeter: Greeter) -> web.Application:
-    """Return the application that serves other nodes."""
-    app = web.Application(middlewares=[_guard], client_max_size=objects.MAX_OBJECT_BYTES)
+def make_app(node: Node, greeter: Greeter, witness: Witness | None = None) -> web.Application:
+    """Return the application that serves other nodes; ``witness`` cosigns for them."""
+    most = max(objects.MAX_OBJECT_BYTES, MAX_REQUEST_BYTES)
+    app = web.Application(middlewares=[_guard], client_max_size=most)
     app[NODE], app[GREETER] = node, greeter
     app.router.add_get("/nonce", _nonce)
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
     app.router.add_get("/blobs/{digest}", _blob)
+    if witness is not None:
+        serving.serve(app, witness)
     return app
 
 

@@ -34,13 +34,18 @@ _log = structlog.get_logger("exchange.witness")
 def make_app(witness: Witness) -> web.Application:
     """Return the application that serves a witness; no request is larger than one may be."""
     app = web.Application(middlewares=[_guard], client_max_size=MAX_REQUEST_BYTES)
-    app[WITNESS] = witness
-    app.router.add_post("/add-checkpoint", _add)
-    app.router.add_post("/get-checkpoint", _get)
+    serve(app, witness)
     app.router.add_get("/livez", _livez)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
     return app
+
+
+def serve(app: web.Application, witness: Witness) -> None:
+    """Have an application answer for a witness as the standard says."""
+    app[WITNESS] = witness
+    app.router.add_post("/add-checkpoint", add)
+    app.router.add_post("/get-checkpoint", get)
 
 
 def make_runner(app: web.Application, **settings: Any) -> web.AppRunner:
@@ -87,11 +92,13 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=503)
 
 
-async def _add(request: web.Request) -> web.Response:
+async def add(request: web.Request) -> web.Response:
+    """Answer ``add-checkpoint``: whose checkpoint it is, its log's keys say, and no token."""
     return _response(await request.app[WITNESS].add(await request.read()))
 
 
-async def _get(request: web.Request) -> web.Response:
+async def get(request: web.Request) -> web.Response:
+    """Answer ``get-checkpoint``, likewise."""
     return _response(await request.app[WITNESS].remembered(await request.read()))
 
 

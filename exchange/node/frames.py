@@ -22,6 +22,7 @@ from exchange.broker.intake import (
 from exchange.errors import Code, Refusal
 from exchange.model.header import Header
 from exchange.model.objects import Acknowledgement, Grant, Release
+from exchange.node.links import Links
 from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
@@ -253,6 +254,7 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag=3):
     shipped: int | None
     refused: Counts
     unwitnessed_s: int | None = None
+    links: Links | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag=4):

@@ -221,7 +221,8 @@ class Front(Served):
     async def health(self) -> Health:
         """See ``Served``: asked of the writer, so that a front alone is never ready."""
         told = await self._status()
-        return Health(told.is_ready, told.size, told.epoch, told.shipped, told.unwitnessed_s)
+        age, links = told.unwitnessed_s, told.links
+        return Health(told.is_ready, told.size, told.epoch, told.shipped, age, links)
 
     async def all_refused(self) -> Refused:
         """See ``Served``; what other fronts refused comes a second late."""

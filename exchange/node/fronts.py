@@ -359,8 +359,10 @@ class Fronts:
         node = self._node
         refused = [(*which, count) for which, count in node.refused.items()]
         size, epoch = node.size, node.writer.epoch
-        age = node.unwitnessed_s
-        return frames.Status(ticket, node.is_ready, size, epoch, node.shipped, refused, age)
+        age, links = node.unwitnessed_s, node.links()
+        return frames.Status(
+            ticket, node.is_ready, size, epoch, node.shipped, refused, age, links
+        )
 
     def count(self, refused: frames.Counts) -> None:
         """Add up what fronts refused."""

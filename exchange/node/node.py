@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from exchange.journal.checkpoint import Signer
     from exchange.model.entry import Facts
     from exchange.model.view import View
+    from exchange.node.links import Links
     from exchange.node.ports import Store
     from exchange.node.served import Answer
 
@@ -71,10 +72,12 @@ class Node(Served):
         )
         self.stamper = Stamper(writer, settings, self.submit)
         log = Log(settings.node, lambda: writer.view, keys_of(rings.log))
-        self.witnessing = Witnessing(store, writer, log, settings.clock_ms, settings.cosigned)
+        self.witnessing = Witnessing(store, writer, log, settings)
         writer.past_limit_s = self.witnessing.past_limit_s
         self.checkpoints.signed = self.witnessing.wake
         self.checkpoints.cosigned = self.witnessing.news
+        # Whoever keeps its links says how they are; nobody does where there are none.
+        self.links: Callable[[], Links | None] = lambda: None
         self._courier = settings.courier
         self.shipper = None
         if settings.second is not None:
@@ -202,8 +205,8 @@ class Node(Served):
 
     async def health(self) -> Health:
         """See ``Served``."""
-        epoch = self.writer.epoch
-        return Health(self.is_ready, self.size, epoch, self.shipped, self.unwitnessed_s)
+        epoch, age = self.writer.epoch, self.unwitnessed_s
+        return Health(self.is_ready, self.size, epoch, self.shipped, age, self.links())
 
     async def all_refused(self) -> Refused:
         """See ``Served``."""

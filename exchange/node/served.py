@@ -15,6 +15,7 @@ from exchange.node import groups
 from exchange.node.budgets import Budgets
 from exchange.node.heads import Heads
 from exchange.node.inboxes import Inboxes
+from exchange.node.links import Links
 from exchange.node.ring import Ring
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Health(msgspec.Struct, frozen=True):
 
     ``shipped`` is how many entries are in the second place; None where there is none.
     ``unwitnessed_s`` is for how long no quorum of witnesses has vouched; None where none must.
+    ``links`` is how its links to other nodes are; None where it has none.
     """
 
     is_ready: bool
@@ -49,6 +51,7 @@ class Health(msgspec.Struct, frozen=True):
     epoch: int
     shipped: int | None = None
     unwitnessed_s: int | None = None
+    links: Links | None = None
 
 
 class Served(ABC):

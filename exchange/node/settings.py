@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
     # checkpoints to them. None: in simulations only.
     cosigned: ports.Pledge | None = None
     courier: ports.Courier | None = None
+    # Keeps what convicts this journal, by the checkpoint that was known; returns its name.
+    accuse: Callable[[bytes, bytes], str] | None = None
     # Where commit groups are shipped, if anywhere.
     second: ports.Second | None = None
     # Where what no front considered is considered; None is the event loop's own executor.

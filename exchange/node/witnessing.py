@@ -20,7 +20,7 @@ import structlog
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
-from exchange.journal import quorum, witness
+from exchange.journal import forks, quorum, witness
 from exchange.journal.note import Line, parse_note
 from exchange.journal.proofs import consistency_proof, root_at
 from exchange.model import entry as entries
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from exchange.journal.quorum import Policy, Witness
     from exchange.model.trust import Arrangement
     from exchange.node.opening import Log
-    from exchange.node.ports import Courier, Pledge, Store
+    from exchange.node.ports import Courier, Store
+    from exchange.node.settings import Settings
     from exchange.node.writer import Writer
 
 # From this age on the operator is warned; a healthy link takes two seconds.
@@ -64,6 +65,7 @@ class _Standing:
     def __init__(self) -> None:
         self.size = 0  # of our journal, as it said last
         self.note = b""  # what it cosigned last
+        self.cosigned = (0, 0)  # how many entries that had, and when it was
         self.rest_s = 0.0
         self.not_before = 0.0
         self.task: asyncio.Task[None] | None = None
@@ -76,23 +78,17 @@ class _Standing:
 class Witnessing:
     """Follows the checkpoints; ``wake`` tells it of a new one, ``run`` ends when cancelled."""
 
-    def __init__(
-        self,
-        store: Store,
-        writer: Writer,
-        log: Log,
-        clock_ms: Callable[[], int],
-        kept: Pledge | None,
-    ) -> None:
-        """Follow this journal; ``kept`` is where the newest cosigned checkpoint is kept."""
+    def __init__(self, store: Store, writer: Writer, log: Log, settings: Settings) -> None:
+        """Follow this journal."""
         self.note: bytes | None = None
         self.size = 0
         self.at = 0
         self._store = store
         self._writer = writer
         self._log = log
-        self._clock_ms = clock_ms
-        self._kept = kept
+        self._clock_ms = settings.clock_ms
+        self._kept = settings.cosigned
+        self._accuse = settings.accuse
         self._newest: bytes | None = None
         self._bell = asyncio.Event()
         self._read_of: Arrangement | None = None
@@ -131,6 +127,19 @@ class Witnessing:
         age, arrangement = self.age_s(now), self._writer.view.arrangement
         agreed = arrangement.witnesses if arrangement else None
         return age if age is not None and agreed and age > agreed.limit_s else 0
+
+    def by_node(self, node: str) -> tuple[str, int, int]:
+        """Return how a node's own witness stands to our journal.
+
+        Returns:
+            Its name in the policy, empty where it is not in it; how many entries the newest
+            checkpoint had that it cosigned, and when that was (seconds UTC), 0 for never.
+        """
+        for each in self._policy.witnesses if self._policy else ():
+            if each.node == node:
+                standing = self._witnesses.get(each.name)
+                return each.name, *(standing.cosigned if standing else (0, 0))
+        return "", 0, 0
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call ``follower`` in the event loop whenever a quorum has vouched anew."""
@@ -185,7 +194,7 @@ class Witnessing:
         if policy is None or courier is None:
             return
         note = await shown()
-        asked = [self._compare(courier, each, note) for each in policy.witnesses]
+        asked = [self._compare(courier, self._placed(each), note) for each in policy.witnesses]
         with suppress(TimeoutError):
             async with asyncio.timeout(_BEGIN_S):
                 # All of them, also after one failed: the last one may be the one that knows.
@@ -211,6 +220,8 @@ class Witnessing:
             _log.warning("cosigned", reason="kept of another journal or policy")
             return
         self.note, self.size, self.at = note, head.size, at
+        for name, time in needed.times(found).items():
+            self._witnesses.setdefault(name, _Standing()).cosigned = (head.size, time)
 
     def _policy_of(self, note: bytes | None) -> Policy | None:
         """Return who must cosign a checkpoint of its size."""
@@ -254,12 +265,17 @@ class Witnessing:
             standing = self._witnesses.setdefault(each.name, _Standing())
             is_due = standing.note != note and standing.not_before <= now
             if is_due and (standing.task is None or standing.task.done()):
-                work = self._ask(courier, policy, each, note)
+                work = self._ask(courier, policy, self._placed(each), note)
                 standing.task = asyncio.create_task(work, name=f"witness {each.name}")
                 asked.add(standing.task)
         size = c2sp.parse(note).size
         while asked and not self._has_quorum(policy, size):
             _, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+
+    def _placed(self, named: Witness) -> Witness:
+        """Return a node's witness at the certificate that the directory lists for it now."""
+        node = self._writer.view.nodes.get(named.node)
+        return named if node is None else named.at(node.tls)
 
     def _has_quorum(self, policy: Policy, size: int) -> bool:
         return policy.is_met_by(self._given.get(size, {}).keys())
@@ -278,6 +294,7 @@ class Witnessing:
                 self._writer.stop_writing(Fault(error.code, error.at, **error.facts))
             return
         standing.rest_s, standing.not_before, standing.note = 0.0, 0.0, note
+        standing.cosigned = (c2sp.parse(note).size, given.time)
         await self._take(policy, note, named.name, given)
 
     async def _cosignature(self, courier: Courier, named: Witness, note: bytes) -> _Given:
@@ -368,13 +385,28 @@ class Witnessing:
             return
         size = self._writer.size
         if head.size > size:
+            await self._keep_both(kept, note)
             raise Fault(Code.JOURNAL_BEHIND, expected=head.size, found=size)
         if await with_hashes(self._store, partial(root_at, head.size)) == head.root:
             return
         if not is_over:
+            await self._keep_both(kept, note)
             raise Fault(Code.JOURNAL_FORKED, found=head.size)
         # Keys that were handed over may be known: they accuse, and stop nothing any more.
         _log.critical("keys-over", witness=named.name, size=head.size, note=kept.decode())
+
+    async def _keep_both(self, kept: bytes, note: bytes) -> None:
+        """Keep what convicts this journal, by its own signatures; nothing is changed by it."""
+        if self._accuse is None:
+            return
+        old, new, path = c2sp.parse(kept).size, c2sp.parse(note).size, []
+        if 0 < old < new:
+            path = await with_hashes(self._store, partial(consistency_proof, old, new))
+        try:
+            name = self._accuse(kept, forks.of(kept, note, path).encode())
+            _log.critical("evidence", name=name)
+        except OSError as error:
+            _log.error("evidence", error=type(error).__name__)
 
     def _warn(self) -> None:
         """Say once when nobody has vouched for long, and once when somebody does again."""

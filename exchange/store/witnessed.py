@@ -131,6 +131,10 @@ class WitnessFiles:
 
     async def sizes(self) -> dict[str, int]:
         """Return how long each log was when it was cosigned last."""
+        return self.marks()
+
+    def marks(self) -> dict[str, int]:
+        """Return the same; asks nobody."""
         return dict(self._marks)
 
     async def close(self) -> None:

@@ -67,7 +67,7 @@ def _opened(exercise):
 async def serving(exercise, count=2):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXCHANGE_PASSPHRASE", "exercise")
-        async with _opened(exercise) as (node, secrets):
+        async with _opened(exercise) as (node, secrets, _):
             fronts = Fronts(node, secrets, serve.FRONT, count)
             try:
                 await fronts.start()

@@ -1,0 +1,66 @@
+"""How a node's links to other nodes are, for whoever runs it: numbers and codes, no content."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LinkHealth(msgspec.Struct, frozen=True):
+    """One other node, as seen from here; all times in seconds UTC, 0 for never.
+
+    Args:
+        node: its name.
+        up: whether it answered when it was asked last.
+        since: when that began to be so.
+        pulled: how many entries of its journal were looked through for what is ours.
+        size: how many the newest checkpoint of it has that was seen, and held.
+        seen: when its journal dated that checkpoint.
+        lag_s: for how long not everything that it showed is here; 0 while it is.
+        witness: whose cosignature under our checkpoints is its own; empty: none by the policy.
+        cosigned: how many entries our journal had when it cosigned last.
+        cosigned_at: when that was.
+        vouched: how many entries its journal had when our witness cosigned it last.
+        code: why it is down, or why nothing more is taken over this link; empty: neither.
+        stopped: whether it is the latter: what it said does not hold.
+        at: of what the code is told, as a JSON pointer.
+    """
+
+    node: str
+    up: bool
+    since: int
+    pulled: int = 0
+    size: int = 0
+    seen: int = 0
+    lag_s: int = 0
+    witness: str = ""
+    cosigned: int = 0
+    cosigned_at: int = 0
+    vouched: int = 0
+    code: str = ""
+    stopped: bool = False
+    at: str = ""
+
+
+class Links(msgspec.Struct, frozen=True):
+    """All links of a node, and what it keeps that convicts a journal.
+
+    Args:
+        peers: the other nodes, by name.
+        evidence: the files, from the node's folder on.
+        witness: the name by which this node's own witness cosigns; empty: it has none.
+        trouble: the code of why that one vouches for nobody; empty: it does.
+    """
+
+    peers: list[LinkHealth] = []
+    evidence: list[str] = []
+    witness: str = ""
+    trouble: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a running node says of its links, for its operator to read beside it."""
+
+    node: str
+    at: int
+    unwitnessed_s: int | None
+    links: Links
