@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exchange.model.view import View
+    from exchange.node.links import Links
     from exchange.node.ports import ChasedRow
     from exchange.node.served import Health, Refused
 
@@ -38,6 +39,7 @@ async def metrics(request: web.Request) -> web.Response:
         f"exchange_epoch {health.epoch}",
         *_shipped(health),
         *_unwitnessed(health),
+        *_linked(health.links),
         *_refused(refused := await node.all_refused()),
         *_damaged(refused),
         "# HELP exchange_certificate_expiry_seconds Until the TLS certificate ends.",
@@ -71,6 +73,40 @@ def _unwitnessed(health: Health) -> list[str]:
         f"# HELP {name} Since a quorum of witnesses vouched: warn over 120.",
         f"# TYPE {name} gauge",
         f"{name} {health.unwitnessed_s}",
+    ]
+
+
+def _linked(links: Links | None) -> list[str]:
+    """Return how the links to other nodes are; nothing where there are none."""
+    if links is None:
+        return []
+    told = [
+        ("up", "Whether it answers: alarm on 0 for minutes.", "up"),
+        ("state_since_seconds", "When that began to be so (UTC).", "since"),
+        ("stopped", "What it said does not hold, and no more is taken: alarm on 1.", "stopped"),
+        ("pulled_entries", "Of its journal, looked through for what is ours.", "pulled"),
+        ("entries", "Of its journal, by its newest checkpoint seen.", "size"),
+        ("lag_seconds", "For how long not all that it showed is here.", "lag_s"),
+        ("checkpoint_seconds", "When it dated its newest checkpoint seen (UTC).", "seen"),
+        ("cosigned_seconds", "When its witness cosigned ours last (UTC).", "cosigned_at"),
+        ("cosigned_entries", "Of our journal, when that was.", "cosigned"),
+        ("vouched_entries", "Of its journal, when our witness cosigned it.", "vouched"),
+    ]
+    lines: list[str] = []
+    for name, words, member in told:
+        full = f"exchange_peer_{name}"
+        lines += [f"# HELP {full} {words}", f"# TYPE {full} gauge"]
+        lines += [
+            f'{full}{{node="{each.node}"}} {int(getattr(each, member))}' for each in links.peers
+        ]
+    return [
+        *lines,
+        "# HELP exchange_evidence Files that convict a journal: alarm on any.",
+        "# TYPE exchange_evidence gauge",
+        f"exchange_evidence {len(links.evidence)}",
+        "# HELP exchange_own_witness_down Our own witness vouches for nobody: alarm on 1.",
+        "# TYPE exchange_own_witness_down gauge",
+        f"exchange_own_witness_down {int(bool(links.trouble))}",
     ]
 
 

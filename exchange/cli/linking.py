@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from exchange.node.fronts import Secrets
     from exchange.node.node import Node
 
+# A page that waits for news, or an attachment, is asked for again from where it was cut.
+_FINISH_S = 1.0
+
 _log = structlog.get_logger("exchange.link")
 
 
@@ -127,7 +130,8 @@ async def _offered(
         yield
         return
     host, _, port = address.rpartition(":")
-    runner = make_runner(make_app(node, Greeter(node.name, world.randomness), witness))
+    app = make_app(node, Greeter(node.name, world.randomness), witness)
+    runner = make_runner(app, shutdown_timeout=_FINISH_S)
     await runner.setup()
     try:
         context = state.server_context(secrets.certificate, secrets.tls_seed)

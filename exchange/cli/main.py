@@ -67,6 +67,7 @@ VERBS = {
     "audit": "exchange.cli.auditing:audit",
     "journal": "exchange.cli.journaling:journal",
     "witness": "exchange.cli.witnessing:witness",
+    "peers": "exchange.cli.peers:peers",
     "backup": "exchange.cli.backup:backup",
     "restore": "exchange.cli.backup:restore",
     "bench": "exchange.cli.bench:bench",

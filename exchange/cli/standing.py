@@ -67,6 +67,7 @@ class Standing:
             code=error.code.value if error else "",
             stopped=puller.trouble is not None,
             at=error.at if error else "",
+            facts=error.facts if error else {},
         )
 
     async def run(self) -> None:

@@ -17,7 +17,10 @@ from exchange.cli.usage import Unusable
 from exchange.errors import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exchange.cli.witness_state import WitnessState
+    from exchange.journal.witness import Rings
 
 _STATE = click.option(
     "--state",
@@ -160,21 +163,25 @@ async def _status(here: WitnessState) -> dict[str, Any]:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--logs",
-    required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The log's keys, as `exchange journal keys` prints them.",
 )
+@click.option(
+    "--state",
+    "node",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A node's folder instead: by the keys that its directory lists, or ever did.",
+)
 @verb
-def check(session: Session, file: Path, logs: Path) -> None:
+def check(session: Session, file: Path, logs: Path | None, node: Path | None) -> None:
     """Check evidence offline: what FILE proves against a log, by that log's own signatures.
 
     Ends with 5 when it convicts the log, with 1 when it proves nothing.
     """
-    from exchange.cli.witness_state import logs_in  # noqa: PLC0415
     from exchange.journal import checkpoint, forks  # noqa: PLC0415
     from exchange.journal.witness import ring_of  # noqa: PLC0415
 
-    known = logs_in(logs)
+    known = _known(logs, node)
     evidence = forks.read(file.read_bytes()[: forks.MAX_BYTES + 1])
     short, long = checkpoint.parse(evidence.shorter), checkpoint.parse(evidence.longer)
     rings = known.get(short.origin) or _unknown(short.origin)
@@ -198,6 +205,22 @@ def check(session: Session, file: Path, logs: Path) -> None:
             "stolen, it may have been whoever has them.",
         )
     sys.exit(output.EXIT_TAMPERED)
+
+
+def _known(logs: Path | None, node: Path | None) -> Mapping[str, Rings]:
+    """Return each log's keys: as a file lists them, or as a node's directory does."""
+    if (logs is None) == (node is None):
+        raise Unusable("Diga --logs o --state.", "Say --logs or --state.", "--logs")
+    if logs is not None:
+        from exchange.cli.witness_state import logs_in  # noqa: PLC0415
+
+        return logs_in(logs)
+    from exchange.cli.arranging.handing import in_force  # noqa: PLC0415
+    from exchange.cli.state import State  # noqa: PLC0415
+    from exchange.node.listed import ListedLogs  # noqa: PLC0415
+
+    view = asyncio.run(in_force(State(node or Path())))
+    return ListedLogs(lambda: view)
 
 
 def _unknown(origin: str) -> Any:

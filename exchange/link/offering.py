@@ -136,7 +136,9 @@ async def _entries(request: web.Request) -> web.Response:
         found, cursor = await _crossing(node, peer, after, size)
         if found:
             found = [*await _ahead(node, peer, cursor, size), *found]
-        if found or note is None or asyncio.get_running_loop().time() >= until:
+        # Who has seen more than there is waits for nothing: it is to know at once.
+        is_over = size < since or asyncio.get_running_loop().time() >= until
+        if found or note is None or is_over:
             break
         after = cursor
         await asyncio.sleep(_POLL_S)

@@ -23,6 +23,7 @@ class LinkHealth(msgspec.Struct, frozen=True):
         code: why it is down, or why nothing more is taken over this link; empty: neither.
         stopped: whether it is the latter: what it said does not hold.
         at: of what the code is told, as a JSON pointer.
+        facts: what its words speak of; identifiers and numbers.
     """
 
     node: str
@@ -39,6 +40,7 @@ class LinkHealth(msgspec.Struct, frozen=True):
     code: str = ""
     stopped: bool = False
     at: str = ""
+    facts: dict[str, str | int] = {}
 
 
 class Links(msgspec.Struct, frozen=True):

@@ -60,7 +60,7 @@ def hand_over(session: Session, folder: Path, card: Path, *, anew: bool) -> None
     here = state.State(folder)
     passphrase = world.passphrase(folder.name)
     secrets = container.unseal((folder / state.KEYS).read_bytes(), passphrase)
-    listed = asyncio.run(_in_force(here)).nodes.get(secrets.holder)
+    listed = asyncio.run(in_force(here)).nodes.get(secrets.holder)
     if listed is None:
         raise Refusal(Code.TRUST_INVALID, "", name=f"nodes/{secrets.holder}")
     shown = _shown(here, secrets)
@@ -96,7 +96,7 @@ def hand_over(session: Session, folder: Path, card: Path, *, anew: bool) -> None
     write_card(session, card, made, new, {"node": secrets.holder, "step": "asked"}, old)
 
 
-async def _in_force(here: state.State) -> View:
+async def in_force(here: state.State) -> View:
     """Return what the node's own journal has in force: by that it opens, and by nothing else.
 
     Custodians may have agreed on more than was handed in, or than the node let in.
