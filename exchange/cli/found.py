@@ -12,8 +12,7 @@ from exchange.cli.home import Home, write_private
 from exchange.client.transport import Profile
 from exchange.custody import container, founding, ring
 from exchange.model.trust import ACCEPT_ALL, DEFAULT_UNWITNESSED_S, Feed, Witnesses
-from exchange.seal.software import SEED_BYTES, SecretKey
-from exchange.store.witnessed import WitnessFiles
+from exchange.seal.software import SecretKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,12 +149,13 @@ def _write(  # noqa: PLR0913, PLR0917  (as above)
     for site in sites:
         keys = {**founded.nodes[site.name].keys, "tls": [SecretKey("ES256", seeds[site.name])]}
         if site.name in own:
-            keys["witness"] = [own[site.name]]
+            keys[witness_state.PURPOSE] = [own[site.name]]
         secrets = msgspec.structs.replace(founded.nodes[site.name], keys=keys)
         sealed = container.seal(secrets, secret, world.randomness)
         at = node_folder(folder, site, sites)
-        settings = _settings(site, sites, founded, has_witness=site.name in own)
-        _write_node(at, founded, made[site.name][0], sealed, settings)
+        _write_node(at, founded, made[site.name][0], sealed, _settings(site, sites, founded))
+        if site.name in own:
+            witness_state.begin(at / state.WITNESS)
     place = Place(folder / "node", folder / "home", founded)
     return place, {name: certificate for name, (certificate, _) in made.items()}
 
@@ -165,36 +165,25 @@ def node_folder(folder: Path, site: Site, sites: Sequence[Site]) -> Path:
     return folder / ("node" if site == sites[0] else f"node-{site.name}")
 
 
-def _settings(
-    site: Site, sites: Sequence[Site], founded: Founded, *, has_witness: bool
-) -> state.Settings:
+def _settings(site: Site, sites: Sequence[Site], founded: Founded) -> state.Settings:
     peers = {each.name: f"https://{each.link}" for each in sites if each != site and each.link}
-    witness = _witness_of(site) if has_witness else ""
-    return state.Settings(
-        site.name, founded.anchor, link=site.link, peers=peers, witness=witness
-    )
-
-
-def _witness_of(site: Site) -> str:
-    return f"{site.name}-witness"
+    return state.Settings(site.name, founded.anchor, link=site.link, peers=peers)
 
 
 def _witness_keys(sites: Sequence[Site]) -> dict[str, SecretKey]:
     """Return a witness's key for each of several linked nodes; none for one by itself."""
     if len(sites) < 2 or not all(site.link for site in sites):
         return {}
-    return {site.name: SecretKey("ML-DSA-44", world.randomness(SEED_BYTES)) for site in sites}
+    return {site.name: witness_state.fresh() for site in sites}
 
 
 def _mutual(sites: Sequence[Site], own: Mapping[str, SecretKey]) -> Witnesses:
     """Return the policy by which each node's witness must have cosigned: nobody's own word."""
     lines = [
-        witness_state.beside(
-            _witness_of(site), own[site.name], f"https://{site.link}", site.name
-        )
+        witness_state.beside(site.name, own[site.name], f"https://{site.link}")
         for site in sites
     ]
-    names = " ".join(map(_witness_of, sites))
+    names = " ".join(witness_state.name_beside(site.name) for site in sites)
     policy = [*lines, f"group both all {names}", "quorum both"]
     return Witnesses(policy, DEFAULT_UNWITNESSED_S, ACCEPT_ALL)
 
@@ -211,10 +200,6 @@ def _write_node(
     (folder / state.SETTINGS).write_bytes(msgspec.json.encode(settings) + b"\n")
     (folder / state.CERTIFICATE).write_text(certificate, encoding="ascii")
     write_private(folder / state.KEYS, keys)
-    if settings.witness:
-        memory = folder / state.WITNESS
-        memory.mkdir(mode=0o700)
-        WitnessFiles.found(memory)
     for number, document in enumerate(founded.documents):
         (folder / state.TRUST / f"{number:04}.trust").write_bytes(document)
 

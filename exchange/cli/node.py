@@ -15,6 +15,7 @@ from exchange.cli import expiring, output
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import ExchangeError
+from exchange.model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,11 +168,33 @@ def _of_context(session: Session) -> list[dict[str, object]]:
         )
         return (f"claves abiertas: {', '.join(kinds)}", f"keys opened: {', '.join(kinds)}")
 
+    health: list[wire.Health] = []
+
     def reached() -> tuple[str, str]:
-        return asyncio.run(_reach(session))
+        told, found_so = asyncio.run(_reach(session))
+        health.append(found_so)
+        return told
 
     step("context", which) and step("keys", opened) and step("node", reached)
-    return [*found, *_expiring(session)]
+    return [*found, *(_witnesses(each) for each in health), *_expiring(session)]
+
+
+def _witnesses(health: wire.Health) -> dict[str, object]:
+    """Return for how long nobody has vouched for the node's journal; old is advice."""
+    from exchange.node.witnessing import WARN_S  # noqa: PLC0415  (slow, and for doctor only)
+
+    age = health.unwitnessed_s
+    if age is None:
+        spanish, english = (
+            "el arreglo no pide testigos",
+            "the arrangement asks for no witnesses",
+        )
+    else:
+        spanish = f"un quórum respaldó el diario del nodo hace {age} s"
+        english = f"a quorum vouched for the node's journal {age} s ago"
+    is_well = age is None or age <= WARN_S
+    told = {"name": "witnesses", "ok": is_well, "advice": True, "unwitnessed_s": age}
+    return {**told, "es": spanish, "en": english}
 
 
 def _expiring(session: Session) -> list[dict[str, object]]:
@@ -191,13 +214,13 @@ def _expiring(session: Session) -> list[dict[str, object]]:
     ]
 
 
-async def _reach(session: Session) -> tuple[str, str]:
-
+async def _reach(session: Session) -> tuple[tuple[str, str], wire.Health]:
     async with session.context().agency() as agency:
         view = await agency.view()
         now = agency.world.now()
         days = min((lapse.days(now) for lapse in agency.lapses(view)), default=0)
         box = agency.world.outbox
+        health = await agency.transport.get_as(wire.Health, "/livez")
         waiting = len(box.waiting()) + len(box.acks.waiting())
     spanish = (
         f"responde; {view.position} documentos de confianza verificados desde el ancla; "
@@ -207,4 +230,4 @@ async def _reach(session: Session) -> tuple[str, str]:
         f"answers; {view.position} trust documents verified from the anchor; "
         f"my keys serve for {days} days more; {waiting} waiting for a receipt"
     )
-    return spanish, english
+    return (spanish, english), health

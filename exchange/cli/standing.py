@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from exchange.cli.state import LINKS, WITNESS
 from exchange.journal.logkeys import origin_of
 from exchange.node.links import LinkHealth, Links, Told
 from exchange.store.witnessed import EVIDENCE
@@ -33,10 +34,10 @@ class Standing:
         """Say it for this node from now on."""
         self.pullers: dict[str, Puller] = {}
         self.recall: WitnessFiles | None = None
-        self.trouble = ""
+        # The name of the node's own witness, and why that vouches for nobody.
+        self.witness = self.trouble = ""
         self._here = here
         self._node = node
-        self._witness = here.settings().witness
         node.links = self.links
 
     def links(self) -> Links:
@@ -46,7 +47,7 @@ class Standing:
             self._health(name, puller, vouched.get(origin_of(name), 0))
             for name, puller in sorted(self.pullers.items())
         ]
-        return Links(peers, evidence(self._here), self._witness, self.trouble)
+        return Links(peers, evidence(self._here), self.witness, self.trouble)
 
     def _health(self, name: str, puller: Puller, vouched: int) -> LinkHealth:
         now, error = self._node.now(), puller.trouble or puller.why
@@ -91,6 +92,7 @@ class Standing:
 
 def evidence(here: State) -> list[str]:
     """Return the files of what convicts a journal, from the node's folder on."""
-    folders = here.links, here.witness / EVIDENCE
-    kept = [path for each in folders for path in sorted(each.glob("*.evidence"))]
+    # Also what a witness kept whose memory was put aside for a new one.
+    patterns = f"{LINKS}/*.evidence", f"{WITNESS}*/{EVIDENCE}/*.evidence"
+    kept = [path for each in patterns for path in sorted(here.folder.glob(each))]
     return [str(path.relative_to(here.folder)) for path in kept]

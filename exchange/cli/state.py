@@ -43,8 +43,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``kept_bytes`` is how much it keeps of the attachments of each organisation. ``second`` is
     a folder, best on another disk, to which every commit group is shipped; empty: none.
     ``link`` is the address (HOST:PORT) on which other nations' nodes are answered; empty: none
-    are. ``peers`` are those that it pulls from, each with the address of its link. ``witness``
-    is the name by which its witness cosigns, on the address of its link; empty: it has none.
+    are. ``peers`` are those that it pulls from, each with the address of its link.
     ``restored`` is when the folder was made of a backup, in seconds: no earlier epoch is opened
     here, so this node's receipts are told from those of the one that it replaces.
     """
@@ -56,7 +55,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     restored: Count = 0
     link: str = ""
     peers: dict[str, str] = {}
-    witness: str = ""
 
 
 class State:

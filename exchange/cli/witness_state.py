@@ -119,11 +119,41 @@ def line(name: str, key: VerifierKey, url: str, certificate: str) -> str:
     return f"witness {name} {key} {url}{PIN}{certificate_digest(certificate)}"
 
 
-def beside(name: str, secret: SecretKey, url: str, node: str) -> str:
-    """Return the line by which a policy names the witness of a node, on its link's address.
+def fresh() -> SecretKey:
+    """Return a new key to cosign by."""
+    return SecretKey("ML-DSA-44", world.randomness(SEED_BYTES))
+
+
+def begin(memory: Path) -> None:
+    """Begin an empty memory in a new folder."""
+    memory.mkdir(mode=0o700)
+    WitnessFiles.found(memory)
+
+
+def begin_anew(memory: Path) -> None:
+    """Begin an empty memory for a new key; what lies there is put aside, with its evidence.
+
+    Raises:
+        Fault: ``journal-in-use``: the node of the old one runs.
+    """
+    if memory.exists():
+        WitnessFiles.must_be_free(memory)
+        number = len(list(memory.parent.glob(f"{memory.name}.before-*"))) + 1
+        memory.rename(memory.with_name(f"{memory.name}.before-{number}"))
+    begin(memory)
+
+
+def name_beside(node: str) -> str:
+    """Return the name by which a node's own witness cosigns."""
+    return f"{node}-witness"
+
+
+def beside(node: str, secret: SecretKey, url: str) -> str:
+    """Return the line by which a policy names a node's own witness, on its link's address.
 
     Its certificate is the node's, as the directory lists it, whichever that is at the time.
     """
+    name = name_beside(node)
     return f"witness {name} {_signer(name, secret).key} {url}{OF_NODE}{node}"
 
 
@@ -132,13 +162,12 @@ def found(folder: Path, name: str, url: str, secret: str) -> str:
     seed = world.randomness(SEED_BYTES)
     certificate, _ = state.make_certificate(urlsplit(url).hostname or "", seed, world.now())
     keys = {
-        PURPOSE: [SecretKey("ML-DSA-44", world.randomness(SEED_BYTES))],
+        PURPOSE: [fresh()],
         "tls": [SecretKey("ES256", seed)],
     }
     secrets = container.Secrets(name, keys)
     here = WitnessState(folder)
-    here.memory.mkdir(mode=0o700)
-    WitnessFiles.found(here.memory)
+    begin(here.memory)
     (folder / SETTINGS).write_bytes(msgspec.json.encode(Settings(name, url)) + b"\n")
     (folder / CERTIFICATE).write_text(certificate, encoding="ascii")
     (folder / LOGS).write_text(_NO_LOGS, encoding="utf-8")

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from exchange.cli import output, world
+from exchange.cli.home import read_sealed
 from exchange.cli.main import Session, group, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import Refusal
@@ -88,6 +90,47 @@ def found(session: Session, folder: Path, name: str, url: str) -> None:
         f"Testigo {name} en {folder}. Los diarios que atiende: {folder}/logs.policy.\n"
         f"Su línea para la política de testigos del arreglo:\n{line}",
         f"Witness {name} in {folder}. The logs that it serves: {folder}/logs.policy.\n"
+        f"Its line for the arrangement's witness policy:\n{line}",
+    )
+
+
+@witness.command("beside")
+@click.argument("folder", metavar="STATE", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--url", required=True, help="The node's link, as others reach it: https://HOST:PORT."
+)
+@click.option("--anew", is_flag=True, help="Its memory is lost: another key, never the same.")
+@verb
+def beside(session: Session, folder: Path, url: str, *, anew: bool) -> None:
+    """Give the node in STATE a witness of its own; print its line for a witness policy.
+
+    It cosigns for every node of the directory, on the address of the node's link (``link`` in
+    node.json), from the node's next start on. Said again, it shows the same line. With --anew
+    it vouches for nobody until both nations have agreed on the line of its new key.
+    """
+    from exchange.cli import witness_state  # noqa: PLC0415
+    from exchange.cli.begin import address  # noqa: PLC0415
+    from exchange.cli.home import sealed_surely, write_private  # noqa: PLC0415
+    from exchange.cli.state import KEYS, WITNESS  # noqa: PLC0415
+    from exchange.custody import container  # noqa: PLC0415
+
+    where = address(url)
+    passphrase = world.passphrase(folder.name)
+    secrets = container.unseal(read_sealed(folder / KEYS), passphrase)
+    is_new = anew or witness_state.PURPOSE not in secrets.keys
+    if is_new:
+        witness_state.begin_anew(folder / WITNESS)
+        keys = {**secrets.keys, witness_state.PURPOSE: [witness_state.fresh()]}
+        secrets = msgspec.structs.replace(secrets, keys=keys)
+        write_private(folder / KEYS, sealed_surely(secrets, passphrase))
+    node, (key,) = secrets.holder, secrets.of(witness_state.PURPOSE)
+    name, line = witness_state.name_beside(node), witness_state.beside(node, key, where)
+    if session.as_json:
+        output.show_json({"witness": name, "node": node, "new": is_new, "policy": line})
+    session.say(
+        f"Testigo {name}, junto al nodo {node}: desde su próximo arranque.\n"
+        f"Su línea para la política de testigos del arreglo:\n{line}",
+        f"Witness {name}, beside the node {node}: from its next start on.\n"
         f"Its line for the arrangement's witness policy:\n{line}",
     )
 

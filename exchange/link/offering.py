@@ -72,8 +72,7 @@ def make_app(node: Node, greeter: Greeter, witness: Witness | None = None) -> we
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
     app.router.add_get("/blobs/{digest}", _blob)
-    if witness is not None:
-        serving.serve(app, witness)
+    serving.serve(app, witness)
     return app
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiohttp import web
 
-from exchange.errors import Fault
+from exchange.errors import Code, Fault
 from exchange.journal.witness import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-WITNESS: web.AppKey[Witness] = web.AppKey("witness")
+WITNESS: web.AppKey[Witness | None] = web.AppKey("witness")
 # A connection on which nothing is asked for this long is closed (seconds).
 _KEEPALIVE_S: Final = 90
 _LOCAL: Final = ("127.0.0.1", "::1")
@@ -41,8 +41,8 @@ def make_app(witness: Witness) -> web.Application:
     return app
 
 
-def serve(app: web.Application, witness: Witness) -> None:
-    """Have an application answer for a witness as the standard says."""
+def serve(app: web.Application, witness: Witness | None) -> None:
+    """Have an application answer for a witness as the standard says; for none, with 503."""
     app[WITNESS] = witness
     app.router.add_post("/add-checkpoint", add)
     app.router.add_post("/get-checkpoint", get)
@@ -94,12 +94,19 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def add(request: web.Request) -> web.Response:
     """Answer ``add-checkpoint``: whose checkpoint it is, its log's keys say, and no token."""
-    return _response(await request.app[WITNESS].add(await request.read()))
+    return _response(await _witness(request).add(await request.read()))
 
 
 async def get(request: web.Request) -> web.Response:
     """Answer ``get-checkpoint``, likewise."""
-    return _response(await request.app[WITNESS].remembered(await request.read()))
+    return _response(await _witness(request).remembered(await request.read()))
+
+
+def _witness(request: web.Request) -> Witness:
+    found = request.app[WITNESS]
+    if found is None:
+        raise Fault(Code.UNAVAILABLE, name="witness")
+    return found
 
 
 def _response(answer: Answer) -> web.Response:
@@ -112,14 +119,14 @@ async def _livez(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    await request.app[WITNESS].health()
+    await _witness(request).health()
     return web.json_response({"ready": True})
 
 
 async def _metrics(request: web.Request) -> web.Response:
     if request.remote not in _LOCAL:
         return web.Response(status=404)
-    health = await request.app[WITNESS].health()
+    health = await _witness(request).health()
     lines = [
         "# HELP exchange_witness_answers_total Answers to add-checkpoint, by status.",
         "# TYPE exchange_witness_answers_total counter",

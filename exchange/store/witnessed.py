@@ -76,6 +76,19 @@ class WitnessFiles:
             raise
         return cls(folder, lock, marks)
 
+    @staticmethod
+    def must_be_free(folder: Path) -> None:
+        """Refuse a folder that a process has.
+
+        Raises:
+            Fault: ``journal-in-use``.
+        """
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _locked(lock)
+        finally:
+            os.close(lock)
+
     async def newest(self, origin: str) -> Remembered | None:
         """Return what was cosigned last of a log; None before anything was."""
         return await asyncio.to_thread(_read, _file(self._folder, origin), Remembered)

@@ -92,9 +92,7 @@ def _convicted(scene, kind):
     assert _proved(scene.pa, own) == ("exchange/pa", kind)
 
 
-def test_an_old_copy_put_back_unseen_convicts_its_node_at_both(
-    founded_border, scene, newcomer
-):
+def test_an_old_copy_put_back_unseen_convicts_its_node_at_both(founded_border, scene, newcomer):
     scene.pa.start()
     _seen_by_both(scene)
     _set_back_unseen(scene, founded_border)

@@ -12,9 +12,10 @@ from aiohttp import web
 from exchange.cli import state
 from exchange.client.transport import certificate_digest
 from exchange.errors import Code, Fault
+from exchange.journal.quorum import PIN
 from exchange.journal.quorum import Witness as Named
 from exchange.journal.witness import MAX_REQUEST_BYTES, SIZE_TYPE
-from exchange.link.courier import PIN, Courier
+from exchange.link.courier import Courier
 from exchange.link.serving import make_app, make_runner
 from exchange.node.witness import Witness
 from exchange.store.witnessed import WitnessFiles
@@ -70,6 +71,14 @@ async def test_a_courier_brings_a_checkpoint_and_its_cosignature(url):
         assert await courier.add(named(url), asked(0, 8).encode()) == (409, b"7\n")
         assert await courier.remembered(named(url), signed(8)) is not None
         assert await courier.remembered(named(url), b"nonsense") is None
+
+
+async def test_an_address_whose_certificate_is_not_told_is_not_asked(url):
+    async with Courier() as courier:
+        with pytest.raises(Fault) as caught:
+            await courier.add(Named("w", OWN.key, f"{url}#node=pa"), asked(0, 7).encode())
+    assert caught.value.code is Code.NODE_UNREACHABLE
+    assert caught.value.facts["expected"] == "https"
 
 
 async def test_answers_are_of_the_media_types_of_the_standard(url, http):

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint as cp
+from exchange.journal.quorum import Witness as Named
 from exchange.model import entry as entries
 from exchange.model.trust import WhenUnwitnessed
 from exchange.model.view import View
@@ -62,6 +63,13 @@ async def test_each_checkpoint_is_cosigned_by_the_quorum(tmp_path):
             assert all(found.at(each.key) == NOW for each in SIGNERS.values())
         assert node.unwitnessed_s == 0
     assert sorted(road.asked) == [(name, 200) for name in NAMES for _ in range(2)]
+
+
+async def test_a_nodes_witness_is_held_to_the_certificate_that_the_directory_lists(tmp_path):
+    async with vouched(tmp_path) as (node, _):
+        for name, end in (("pa", f"#sha256={node.view.nodes['pa'].tls}"), ("xx", "#node=xx")):
+            named = Named("w1", SIGNERS["w1"].key, f"https://192.0.2.1:1#node={name}")
+            assert node.witnessing._placed(named).url == f"https://192.0.2.1:1{end}"
 
 
 async def test_without_an_agreement_on_witnesses_nobody_is_asked(tmp_path):
