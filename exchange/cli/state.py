@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import datetime as dt
 import ipaddress
-import os
-import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from exchange.cli.home import unsealed
+from exchange.client import tls
 from exchange.client.files import write_durably
 from exchange.errors import Code, Fault
 from exchange.model.identity import Count, digest
@@ -24,6 +23,7 @@ from exchange.store.quota import KEPT_BYTES
 from exchange.store.shipped import Known, ShippedFiles
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from exchange.custody.container import Secrets
@@ -192,23 +192,9 @@ def _tls_key(seed: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def server_context(certificate: str, seed: bytes) -> ssl.SSLContext:
-    """Return a TLS 1.3 server context; the private key touches no disk.
+    """Return a TLS 1.3 server context with a post-quantum key exchange, of a key's seed.
 
-    OpenSSL reads keys from files only, so they are given as files in memory (Linux).
+    Raises:
+        ssl.SSLError: the certificate (PEM) is none, or is another key's.
     """
-    private = _tls_key(seed).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    # No client of ours resumes a session; its tickets took 8 KiB of each open stream.
-    context.num_tickets = 0
-    memory = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        os.write(memory, private + certificate.encode())
-        context.load_cert_chain(f"/proc/self/fd/{memory}")
-    finally:
-        os.close(memory)
-    return context
+    return tls.serving(certificate, _tls_key(seed))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from exchange.client import tls
 from exchange.client.answers import decoded
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import objects, wire
@@ -73,7 +74,7 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
-        connector = aiohttp.TCPConnector(ssl=pinned(self._profile.certificate), limit=64)
+        connector = aiohttp.TCPConnector(ssl=tls.pinned(self._profile.certificate), limit=64)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         self._http = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self
@@ -266,19 +267,6 @@ def certificate_at(url: str, pin: str) -> str:
     if certificate_digest(found) != pin:
         raise Refusal(Code.DIGEST_MISMATCH, "/tls", expected=pin)
     return found
-
-
-def pinned(certificate: str) -> ssl.SSLContext:
-    """Return a context that accepts one certificate only, over TLS 1.3 only."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    # The certificate itself is pinned, so the name in it decides nothing.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED
-    # Nor does it vouch for others: it is the end of every chain, and the whole of it.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=certificate)
-    return context
 
 
 # The node is not there or takes nothing now: of no single thing that was asked for.

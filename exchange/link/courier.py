@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 
+from exchange.client import tls
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.note import MAX_NOTE_BYTES
 from exchange.journal.quorum import PIN
@@ -62,7 +63,7 @@ class Courier:
         if not url.startswith("https://") or "#" in url:
             raise Fault(Code.NODE_UNREACHABLE, name=witness.name, expected="https")
         try:
-            pinned = aiohttp.Fingerprint(unb64(pin)) if pin else True
+            pinned = tls.pinned_to(unb64(pin)) if pin else True
             async with self._http.post(
                 f"{url.removesuffix('/')}/{path}",
                 data=data,

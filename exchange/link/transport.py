@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 import aiohttp
 import msgspec
 
+from exchange.client import tls
 from exchange.client.answers import decoded
 from exchange.errors import Code, Fault, Refusal
 from exchange.link import pages
@@ -15,6 +16,7 @@ from exchange.model.codec import unb64
 from exchange.seal import jws
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable
 
     from exchange.link.pages import Page
@@ -56,6 +58,8 @@ class Peer:
         self._signer = signer
         self._clock = clock
         self._token = ""
+        self._pin = ""
+        self._tls: ssl.SSLContext | None = None
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -149,9 +153,15 @@ class Peer:
             data=data or None,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             # The very certificate that both nations signed for, whoever vouches for it.
-            ssl=aiohttp.Fingerprint(unb64(self._document().tls)),
+            ssl=self._pinned(self._document().tls),
             allow_redirects=False,
         )
+
+    def _pinned(self, pin: str) -> ssl.SSLContext:
+        """Return the context of a pin; the same while it is, so that connections are kept."""
+        if self._tls is None or pin != self._pin:
+            self._pin, self._tls = pin, tls.pinned_to(unb64(pin))
+        return self._tls
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:

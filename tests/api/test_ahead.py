@@ -7,7 +7,7 @@ import socket
 
 import msgspec
 
-from exchange.client.transport import pinned
+from exchange.client.tls import pinned
 from exchange.model import wire
 from exchange.node import ring
 from tests.api.listening import listening

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from exchange.api.app import IN_SESSION, OPEN
-from exchange.client.transport import pinned
+from exchange.client.tls import pinned
 from exchange.model.identity import digest
 from exchange.node.sessions import NONCE_LIFETIME_S, TOKEN_LIFETIME_S
 from exchange.store.memory import MemoryStore

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ssl
 from functools import cache
 
 import msgspec
@@ -12,6 +11,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 
 from exchange.cli import state
 from exchange.client import transport as transports
@@ -60,8 +60,8 @@ async def test_another_certificate_is_not_spoken_to():
 
 async def test_server_that_speaks_no_tls_1_3_is_not_spoken_to():
     old = state.server_context(certificate(), TLS_SEED)
-    old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.inner.set_min_proto_version(SSL.TLS1_2_VERSION)
+    old.inner.set_max_proto_version(SSL.TLS1_2_VERSION)
     asked = []
 
     async def handle(request):

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.client.transport import pinned
+from exchange.client.tls import pinned
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
