@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from cryptography.hazmat.backends.openssl.backend import backend
 
 from exchange import __version__
 from exchange.cli import expiring, output
@@ -19,6 +19,8 @@ from exchange.model import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from exchange.client.transport import Profile
 
 
 @click.command()
@@ -91,7 +93,7 @@ def doctor(session: Session) -> None:
 
     Ends with 3 when something does not work; advice alone ends with 0.
     """
-    checks = [_python(), _post_quantum_tls(), *_of_context(session)]
+    checks = [_python(), *_of_context(session)]
     # What is only advised against is told, and is no fault.
     is_well = all(check["ok"] or check.get("advice") for check in checks)
     if session.as_json:
@@ -117,21 +119,30 @@ def doctor(session: Session) -> None:
 
 def _python() -> dict[str, object]:
     version = sys.version.split()[0]
-    told = f"exchange {__version__}, Python {version}, {ssl.OPENSSL_VERSION}"
+    told = f"exchange {__version__}, Python {version}, {backend.openssl_version_text()}"
     return {"name": "install", "ok": True, "es": told, "en": told}
 
 
-def _post_quantum_tls() -> dict[str, object]:
-    has_group = ssl.OPENSSL_VERSION_INFO >= (3, 5)
-    if has_group:
-        spanish, english = (
-            "intercambio de claves híbrido disponible",
-            "hybrid key exchange available",
-        )
+def _tls_group(profile: Profile) -> dict[str, object]:
+    """Shake hands with the node as every verb does, and say what was agreed on."""
+    from exchange.client import tls  # noqa: PLC0415
+    from exchange.client.transport import group_of  # noqa: PLC0415
+
+    group = asyncio.run(group_of(profile))
+    if group == tls.GROUP:
+        spanish = f"intercambio de claves poscuántico con el nodo: {group}"
+        english = f"post-quantum key exchange with the node: {group}"
     else:
-        spanish = "solo intercambio clásico en TLS; el contenido va sellado igualmente (X-Wing)"
-        english = "classical key exchange only in TLS; bodies are sealed all the same (X-Wing)"
-    return {"name": "tls-group", "ok": has_group, "advice": True, "es": spanish, "en": english}
+        spanish = (
+            f"el nodo ofrece solo un intercambio de claves clásico ({group}); el contenido va "
+            "sellado igualmente (X-Wing)"
+        )
+        english = (
+            f"the node offers a classical key exchange only ({group}); bodies are sealed all "
+            "the same (X-Wing)"
+        )
+    told = {"name": "tls-group", "ok": group == tls.GROUP, "advice": True, "group": group}
+    return {**told, "es": spanish, "en": english}
 
 
 def _of_context(session: Session) -> list[dict[str, object]]:
@@ -175,7 +186,8 @@ def _of_context(session: Session) -> list[dict[str, object]]:
         health.append(found_so)
         return told
 
-    step("context", which) and step("keys", opened) and step("node", reached)
+    if step("context", which) and step("keys", opened) and step("node", reached):
+        found.append(_tls_group(session.context().profile()))
     return [*found, *(_witnesses(each) for each in health), *_expiring(session)]
 
 

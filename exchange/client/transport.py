@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -267,6 +268,29 @@ def certificate_at(url: str, pin: str) -> str:
     if certificate_digest(found) != pin:
         raise Refusal(Code.DIGEST_MISMATCH, "/tls", expected=pin)
     return found
+
+
+async def group_of(profile: Profile) -> str:
+    """Return the group in which a node and this machine exchange TLS's keys.
+
+    Raises:
+        Fault: ``node-unreachable``.
+    """
+    where = urlsplit(profile.url)
+    context = tls.pinned(profile.certificate)
+    try:
+        async with asyncio.timeout(10):
+            _, writer = await asyncio.open_connection(
+                where.hostname, where.port or 443, ssl=context, server_hostname=where.hostname
+            )
+    except (TimeoutError, OSError) as error:
+        raise Fault(Code.NODE_UNREACHABLE, name=profile.url, found=_kind(error)) from error
+    session: tls.Session = writer.get_extra_info("ssl_object")
+    group = session.group() or ""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return group
 
 
 # The node is not there or takes nothing now: of no single thing that was asked for.

@@ -414,9 +414,10 @@ def test_node_that_was_never_heard_is_told_to_be_down(exercise, tmp_path):
 
 def test_doctor_finds_all_well(exercise):
     ran = exercise.at(OPS, "doctor", "--json")
-    # Also where only a classical key exchange is to be had: that is advice.
     assert (ran.code, ran.json["ok"]) == (0, True)
-    assert {check["name"] for check in ran.json["checks"]} >= {"context", "keys", "node"}
+    checks = {check["name"]: check for check in ran.json["checks"]}
+    assert checks.keys() >= {"context", "keys", "node"}
+    assert checks["tls-group"]["group"] == "X25519MLKEM768"
     assert exercise.at(OPS, "doctor").code == 0
 
 
