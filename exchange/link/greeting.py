@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.errors import Code, Refusal
-from exchange.model import objects
+from exchange.model import objects, peers
 from exchange.model.codec import b64
 from exchange.seal import jws
 from exchange.seal.trust import suite_of_node
@@ -56,7 +56,7 @@ class Greeter:
         """
         try:
             node, signed = _proven(raw, view)
-            request = objects.decode_peer(signed.payload)
+            request = peers.decode(signed.payload)
             ends = self._nonces.pop(request.nonce, 0)
             _must(request.to == self._node, "/to")
             _must(node.node != self._node, "/node")
@@ -91,8 +91,8 @@ class Greeter:
 
 def _proven(raw: bytes, view: View) -> tuple[Node, jws.Signed]:
     signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
-    _must(signed.typ == objects.PEER_TYP, "/signatures/0/protected")
-    request = objects.decode_peer(signed.payload)
+    _must(signed.typ == peers.TYP, "/signatures/0/protected")
+    request = peers.decode(signed.payload)
     node = view.nodes.get(request.node)
     if node is None:
         raise Refusal(Code.BAD_SESSION, "/node")

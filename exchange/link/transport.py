@@ -11,7 +11,7 @@ from exchange.client import tls
 from exchange.client.answers import decoded
 from exchange.errors import Code, Fault, Refusal
 from exchange.link import pages
-from exchange.model import objects, wire
+from exchange.model import peers, wire
 from exchange.model.codec import unb64
 from exchange.seal import jws
 
@@ -109,7 +109,7 @@ class Peer:
         if challenge.node != self.node:
             raise Refusal(Code.BAD_SESSION, "/node", expected=self.node)
         signer = self._signer()
-        request = objects.PeerRequest(
+        request = peers.PeerRequest(
             v="xb1",
             suite=signer.suite,
             node=self._us,
@@ -117,7 +117,7 @@ class Peer:
             nonce=challenge.nonce,
             issued=self._clock(),
         )
-        raw = jws.sign(msgspec.json.encode(request), objects.PEER_TYP, [signer])
+        raw = jws.sign(msgspec.json.encode(request), peers.TYP, [signer])
         return decoded(await self._send("POST", "/session", {}, data=raw), wire.LinkToken).token
 
     async def _send(

@@ -38,7 +38,6 @@ REQUEST_TYP = "xb-request+jws"
 NOTICE_TYP = "xb-notice+jws"
 SUBSCRIPTION_TYP = "xb-subscription+jws"
 SESSION_TYP = "xb-session+jws"
-PEER_TYP = "xb-peer+jws"
 ENROLMENT_TYP = "xb-enrol+jws"
 INVITATION_TYP = "xb-invite+jws"
 VERDICT_TYP = "xb-verdict+jws"
@@ -267,20 +266,6 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issued: Seconds
 
 
-class PeerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Proof that the caller is another nation's node, good for one node and one nonce.
-
-    Signed by the keys of the caller's receipts.
-    """
-
-    v: Literal["xb1"]
-    suite: SuiteId
-    node: Word
-    to: Word
-    nonce: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,200}$")]
-    issued: Seconds
-
-
 class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An operator to somebody new: as ``invited``, it may ask once for its keys to be listed.
 
@@ -384,7 +369,6 @@ _REQUEST = msgspec.json.Decoder(Request)
 _NOTICE = msgspec.json.Decoder(Notice)
 _SUBSCRIPTION = msgspec.json.Decoder(Subscription)
 _SESSION = msgspec.json.Decoder(SessionRequest)
-_PEER = msgspec.json.Decoder(PeerRequest)
 _ENROLMENT = msgspec.json.Decoder(Enrolment)
 _INVITATION = msgspec.json.Decoder(Invitation)
 _VERDICT = msgspec.json.Decoder(Verdict)
@@ -471,11 +455,6 @@ def decode_subscription(payload: bytes) -> Subscription:
 def decode_session(payload: bytes) -> SessionRequest:
     """Decode a session request's payload, or refuse it."""
     return codec.decode_closed(payload, _SESSION, lambda _: 7)
-
-
-def decode_peer(payload: bytes) -> PeerRequest:
-    """Decode the request of a peer for a session, or refuse it."""
-    return codec.decode_closed(payload, _PEER, lambda _: 6)
 
 
 def decode_enrolment(payload: bytes) -> Enrolment:

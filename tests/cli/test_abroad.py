@@ -33,9 +33,9 @@ def session(lang: Any, *, as_json: bool = False) -> Session:
 def delivered(**changes: Any) -> Delivered:
     header = border().envelope().header
     declined = [Unowed(COAST, "endpoint-suspended"), Unowed(WATCH, "of-next-year")]
-    usual = {"came": CAME, "taken_in": CAME, "declined": declined, "late": True, **changes}
-    place = {"position": 1, "index": 2, "taken_ms": NOW_MS, "target": None}
-    accepted = {"accepted": 2, "accepted_ms": NOW_MS}
+    usual: dict[str, Any] = {"came": CAME, "taken_in": CAME, "declined": declined, "late": True, **changes}
+    place: dict[str, Any] = {"position": 1, "index": 2, "taken_ms": NOW_MS, "target": None}
+    accepted: dict[str, Any] = {"accepted": 2, "accepted_ms": NOW_MS}
     return Delivered(
         header=decoded(header), digest=digest(header), **place, **accepted, **usual
     )
@@ -92,7 +92,7 @@ def test_trace_tells_what_the_other_node_answered(lang: Any, refused: str, acked
     notice = objects.decode_notice(payload_of(raw))
     ack = objects.decode_acknowledgement(payload_of(border().ack(sealed, OPS)))
     other = border().notice(border().envelope(), about="refused", recipient=OPS, code=code)
-    items = [
+    items: list[Any] = [
         Noticed(0, 7, NOW_MS, notice, came=CAME),
         Noticed(1, 8, NOW_MS, objects.decode_notice(payload_of(other)), came=CAME),
         Acked(2, 9, NOW_MS + 1, ack, came=CAME),

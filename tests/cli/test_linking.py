@@ -13,7 +13,7 @@ from exchange.cli.linking import linked
 from exchange.cli.node import _witnesses
 from exchange.cli.standing import FILE, STALE_S
 from exchange.cli.state import State
-from exchange.client.transport import pinned
+from exchange.client.tls import pinned
 from exchange.journal.witness import MAX_REQUEST_BYTES
 from exchange.model import wire
 from exchange.node.links import LinkHealth, Links, Told
