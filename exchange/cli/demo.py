@@ -9,16 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exchange import resources
-from exchange.cli import demo_inputs, exercise, found, output, world
+from exchange.cli import demo_inputs, exercise, found, output, state, world
 from exchange.cli.demo_case import Stage, play
 from exchange.cli.demo_drafts import Drafts
+from exchange.cli.found import Site
 from exchange.cli.home import write_private
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.cli.demo_attack import Attack
+    from exchange.model.identity import Nation
     from exchange.model.trust import Witnesses
 
 PASSPHRASE_BYTES = 16
@@ -47,13 +49,25 @@ _READY_S = 20
     help="Folder of drafts to tell the case with, instead of those that came along.",
 )
 @click.option(
+    "--nodes",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="One node that serves both nations; or two, each of its own, that witness each other.",
+)
+@click.option(
     "--attack",
     type=click.Choice(["fork", "rollback"]),
     help="Instead of the case, attack a node that has a witness, and see who notices.",
 )
 @verb
-def demo(
-    session: Session, once: bool, keep: Path | None, inputs: Path | None, attack: Attack | None
+def demo(  # noqa: PLR0913, PLR0917  (its options)
+    session: Session,
+    once: bool,
+    keep: Path | None,
+    inputs: Path | None,
+    nodes: int,
+    attack: Attack | None,
 ) -> None:
     """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
     source = inputs or resources.schemas() / "v1" / "examples"
@@ -67,8 +81,10 @@ def demo(
         if attack is not None:
             _attack(session, folder, drafts, attack)
             return
-        stage = _founded(folder, drafts, session)
-        with running(folder / "node", stage.port, stage.environment):
+        stage = _founded(folder, drafts, session, nodes=nodes)
+        with ExitStack() as served:
+            for name, port in stage.nodes.items():
+                served.enter_context(running(folder / name, port, stage.environment))
             play(stage)
             if session.as_json:
                 output.show_json(_summary(stage, is_kept=bool(keep), goes_on=not once))
@@ -109,20 +125,22 @@ def _attack(session: Session, folder: Path, drafts: Drafts, kind: Attack) -> Non
         output.show_json({"attack": kind, "told": stage.told, "folder": str(folder)})
 
 
-def _founded(
+def _founded(  # noqa: PLR0913, PLR0917  (as ``found.write_sites``)
     folder: Path,
     drafts: Drafts,
     session: Session,
     secret: str = "",
     witnesses: Witnesses | None = None,
+    nodes: int = 1,
 ) -> Stage:
     session.say(
         "1. Se fundan el arreglo, las agencias y sus claves (firmas y sobres poscuánticos).",
         "1. The arrangement, the agencies and their keys (post-quantum) are founded.",
     )
-    port, secret = free_port(), secret or world.randomness(PASSPHRASE_BYTES).hex()
+    secret = secret or world.randomness(PASSPHRASE_BYTES).hex()
     members, feeds = exercise.MEMBERS, exercise.feeds()
-    place = found.write(folder, port, members, feeds, secret, witnesses)
+    sites, ports = _sites(nodes)
+    place = found.write_sites(folder, sites, members, feeds, secret, witnesses)
     # The passphrase lies beside the keys: right for an exercise, and for nothing else.
     write_private(folder / "passphrase", f"{secret}\n".encode())
     environment = {
@@ -132,7 +150,32 @@ def _founded(
         "EXCHANGE_LANG": session.lang,
     }
     anchor = place.founded.anchor
-    return Stage(folder, drafts, port, anchor, environment, session.as_json)
+    stage = Stage(folder, drafts, ports["node"], anchor, environment, session.as_json)
+    stage.nodes = ports
+    if nodes > 1:
+        stage.pulled = {
+            "pa": folder / "node-us" / state.LINKS / "pa.json",
+            "us": folder / "node" / state.LINKS / "us.json",
+        }
+        session.say(
+            "   Dos nodos, uno por nación: cada uno juzga lo del otro y atestigua su diario.",
+            "   Two nodes, one for each nation: each judges the other's, and is its witness.",
+        )
+    return stage
+
+
+def _sites(nodes: int) -> tuple[list[Site], dict[str, int]]:
+    """Return where each node will answer, and its port by the name of its folder."""
+    if nodes == 1:
+        port = free_port()
+        return [Site(found.NODE, f"https://127.0.0.1:{port}")], {"node": port}
+    ports, links = [free_port(), free_port()], [free_port(), free_port()]
+    nations: tuple[Nation, Nation] = ("pa", "us")
+    sites = [
+        Site(nation, f"https://127.0.0.1:{port}", f"127.0.0.1:{link}", (nation,))
+        for nation, port, link in zip(nations, ports, links, strict=True)
+    ]
+    return sites, dict(zip(("node", "node-us"), ports, strict=True))
 
 
 @contextmanager
@@ -156,7 +199,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(state: Path, port: int, environment: dict[str, str], *words: str) -> Iterator[None]:
+def running(
+    folder: Path, port: int, environment: dict[str, str], *words: str
+) -> Iterator[None]:
     """Run a node, or what ``words`` name, as a process of its own; end it by its own id.
 
     It ends as well when this process does, however that comes about: then the pipe that it has
@@ -165,9 +210,9 @@ def running(state: Path, port: int, environment: dict[str, str], *words: str) ->
     Raises:
         Fault: ``unavailable``: it did not come up; its diary says why.
     """
-    diary = state / "diary.log"
+    diary = folder / "diary.log"
     listen = f"127.0.0.1:{port}"
-    command = [*(words or ["up"]), "--state", str(state), "--listen", listen, "--until-eof"]
+    command = [*(words or ["up"]), "--state", str(folder), "--listen", listen, "--until-eof"]
     with (
         diary.open("ab") as out,
         subprocess.Popen(  # noqa: S603  (ourselves)
@@ -207,8 +252,11 @@ def _tell_how_to_go_on(session: Session, stage: Stage) -> None:
         f"\nTodo queda en {stage.folder}. Para seguir con cualquier verbo:",
         f"\nEverything stays in {stage.folder}. To go on with any verb:",
     )
-    up = f"up --state {stage.folder}/node --listen 127.0.0.1:{stage.port} &"
-    _show_commands(session, stage, up, "--context us.jiatfs-watch inbox")
+    up = [
+        f"up --state {stage.folder}/{name} --listen 127.0.0.1:{port} &"
+        for name, port in stage.nodes.items()
+    ]
+    _show_commands(session, stage, *up, "--context us.jiatfs-watch inbox")
 
 
 def _show_commands(session: Session, stage: Stage, *words: str) -> None:

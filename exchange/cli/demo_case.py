@@ -46,6 +46,10 @@ class Stage(msgspec.Struct):
     anchor: str
     environment: dict[str, str]
     is_quiet: bool
+    # Of each nation's contexts, how far the other node has pulled; none where one serves both.
+    pulled: dict[str, Path] = {}
+    # Port of each node, by the name of its folder.
+    nodes: dict[str, int] = {}
     told: list[dict[str, Any]] = []
 
     def run(self, *words: str, expect: Sequence[int] = (0,)) -> str:
@@ -90,6 +94,19 @@ class Stage(msgspec.Struct):
         if not self.is_quiet:
             click.echo(f"\n{spanish} / {english}")
 
+    def crossed(self, context: str, index: int) -> None:
+        """Wait until what stands in this entry of its own node has come to the other one.
+
+        Raises:
+            Fault: it does not come.
+        """
+        path = self.pulled.get(context.partition(".")[0])
+        for _ in range(_ATTEMPTS * 10):
+            if path is None or _after(path) >= index:
+                return
+            time.sleep(0.1)
+        raise Fault(Code.NODE_UNREACHABLE, name=str(path), expected=index)
+
     def draft(self, name: str) -> str:
         """Return the path of a draft as it is to be posted now."""
         return str(self.drafts.write(name))
@@ -97,6 +114,14 @@ class Stage(msgspec.Struct):
     def posted(self, name: str, identity: str) -> None:
         """Note as what a draft was posted, for those that cite it."""
         self.drafts.posted[name] = identity
+
+
+def _after(path: Path) -> int:
+    """Return through which entry a link came, as it keeps that; -1 before any."""
+    try:
+        return int(json.loads(path.read_bytes())["after"])
+    except FileNotFoundError:
+        return -1
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> ExchangeError | None:
@@ -141,6 +166,7 @@ def _subscribe(stage: Stage) -> None:
             f"{context} se suscribe a {names}: asiento {entry}.",
             f"{context} subscribes to {names}: entry {entry}.",
         )
+        stage.crossed(context, entry)
 
 
 def _post(stage: Stage, context: str, name: str, *more: str) -> dict[str, Any]:
@@ -152,6 +178,7 @@ def _post(stage: Stage, context: str, name: str, *more: str) -> dict[str, Any]:
         f"{context} publica {kind}, sellado para {readers}: asiento {entry}.",
         f"{context} posts {kind}, sealed to {readers}: entry {entry}.",
     )
+    stage.crossed(context, entry)
     return answer
 
 
@@ -171,6 +198,7 @@ def _acknowledge(stage: Stage, context: str, identity: str, officer: str) -> Non
         f"{context} ({officer}) acusa recibo y actúa: asiento {entry}.",
         f"{context} ({officer}) acknowledges and acts: entry {entry}.",
     )
+    stage.crossed(context, entry)
 
 
 def _sighting(stage: Stage) -> str:
@@ -201,6 +229,7 @@ def _question(stage: Stage) -> None:
     answer = stage.ask(WATCH, "reply", question, stage.draft("rpy-2.en.toml"), "--yes")
     entry = answer["index"]
     stage.tell(f"{WATCH} responde: asiento {entry}.", f"{WATCH} replies: entry {entry}.")
+    stage.crossed(WATCH, entry)
     _read(stage, SENAN, "es", str(answer["id"]))
 
 

@@ -33,7 +33,8 @@ def session(lang: Any, *, as_json: bool = False) -> Session:
 def delivered(**changes: Any) -> Delivered:
     header = border().envelope().header
     declined = [Unowed(COAST, "endpoint-suspended"), Unowed(WATCH, "of-next-year")]
-    usual: dict[str, Any] = {"came": CAME, "taken_in": CAME, "declined": declined, "late": True, **changes}
+    usual: dict[str, Any] = {"came": CAME, "taken_in": CAME, "declined": declined, "late": True}
+    usual |= changes
     place: dict[str, Any] = {"position": 1, "index": 2, "taken_ms": NOW_MS, "target": None}
     accepted: dict[str, Any] = {"accepted": 2, "accepted_ms": NOW_MS}
     return Delivered(
