@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from tests.builders import COAST, NOW_MS, WATCH, border, new_id, suspended
+from tests.builders import COAST, NOW, NOW_MS, WATCH, border, new_id, suspended
 from tests.client.abroad import abroad, changed
 from tests.client.dealing import profile
 from tests.peers import javascript
@@ -24,23 +24,55 @@ def bulletin():
     return border().envelope(header, json.dumps({**said, **times}).encode())
 
 
-def items(route, ours, **facts):
-    def change(path, value):
-        for item in value["items"] if path == route else []:
-            if '"home"' in item["entry"]:
-                item["entry"] = changed(item["entry"], ours, **facts)
+def of_trust(change, place=None):
+    """A node that shows the entries of the other one's trust documents changed: one, or all."""
+
+    def told(path, value):
+        for item in value["items"] if path == "/v1/trust" else []:
+            if '"home"' in item["entry"] and item["position"] == (place or item["position"]):
+                item["entry"] = change(item["entry"])
         return value
+
+    return told
+
+
+def of_inbox(changes):
+    """A node that shows each item of an inbox changed in its own way."""
+
+    def told(path, value):
+        for item in value["items"] if path == "/v1/inbox" else []:
+            item["entry"] = changes[item["position"]](item["entry"])
+        return value
+
+    return told
+
+
+def ours(**facts):
+    return lambda entry: changed(entry, True, **facts)
+
+
+def there(**facts):
+    return lambda entry: changed(entry, False, **facts)
+
+
+def at_home(**told):
+    def change(entry):
+        home = json.loads(entry.partition("\n")[0])["home"]
+        return changed(entry, True, home={**home, **told})
 
     return change
 
 
-def posted_here(path, value):
-    for item in value["items"] if path == "/v1/inbox" else []:
-        ours, _, signed = item["entry"].split("\n")
-        facts = json.loads(ours)
-        facts.pop("home")
-        item["entry"] = f"{json.dumps(facts)}\n{signed}"
-    return value
+def posted_here(entry):
+    line, _, signed = entry.split("\n")
+    facts = json.loads(line)
+    facts.pop("home")
+    return f"{json.dumps(facts)}\n{signed}"
+
+
+def before_its_trust(home, view):
+    later = {"view": view, "taken_ms": NOW_MS + 60_000}
+    return lambda entry: there(**later)(at_home(index=home)(entry))
 
 
 async def test_another_implementation_reads_what_crossed_and_finds_who_lies(tmp_path):
@@ -58,21 +90,33 @@ async def test_another_implementation_reads_what_crossed_and_finds_who_lies(tmp_
         return await javascript.running(*files, "inbox")
 
     async with abroad() as both:
-        await both.sent(bulletin())
-        await both.trusts(border().amended(COAST, suspended))
-        (item,) = await inbox(both)
-        assert (item["bulletin"]["type"], item["home"]["node"]) == ("voi", "pa")
-        for lie, code in (
-            (items("/v1/inbox", False, view=2), "trust-invalid"),
-            (items("/v1/inbox", True, home={"node": "pa", "index": 2}), "trust-invalid"),
-            (items("/v1/inbox", False, taken_ms=1), "trust-invalid"),
-            (items("/v1/inbox", True, wraps=[D]), "home-mismatch"),
-            (posted_here, "not-home"),
+        for _ in range(8):
+            await both.sent(bulletin())
+        await both.trusts(border().amended(COAST, suspended), NOW + 60)
+        size, view = len(both.pa.entries), both.pa.view.index
+        items = await inbox(both)
+        assert [item["home"]["node"] for item in items] == ["pa"] * 8
+        assert items[0]["bulletin"]["type"] == "voi"
+        lies = {
+            there(view=2): "trust-invalid",
+            at_home(index=2): "trust-invalid",
+            there(taken_ms=1): "trust-invalid",
+            there(taken_ms=NOW_MS + 60_001): "trust-invalid",
+            before_its_trust(size, view): "trust-invalid",
+            at_home(node="pa-2"): "trust-invalid",
+            ours(wraps=[D]): "home-mismatch",
+            posted_here: "not-home",
+        }
+        found = await inbox(both, of_inbox(list(lies)))
+        assert [item["locked"] for item in found] == list(lies.values())
+        for lie, place in (
+            (ours(kind="trust"), None),
+            (there(kind="accepted"), None),
+            (there(view=2), None),
+            (there(position=9), None),
+            (there(document={"digest": D, "size": 9}), None),
+            (at_home(node="pa-2"), None),
+            # The last of them takes effect before the one before it.
+            (at_home(index=2), len(border().documents)),
         ):
-            (item,) = await inbox(both, lie)
-            assert item["locked"] == code
-        for lie in (
-            items("/v1/trust", False, view=2),
-            items("/v1/trust", True, home={"node": "pa-2", "index": 2}),
-        ):
-            assert await inbox(both, lie) == {"code": "trust-invalid"}
+            assert await inbox(both, of_trust(lie, place)) == {"code": "trust-invalid"}
