@@ -65,7 +65,17 @@ def peers(session: Session, folder: Path) -> None:
     from exchange.cli.standing import FILE, STALE_S  # noqa: PLC0415
     from exchange.cli.state import State  # noqa: PLC0415
 
-    told = _read(State(folder), FILE)
+    here = State(folder)
+    chosen = here.settings()
+    if not chosen.link and not chosen.peers:
+        if session.as_json:
+            output.show_json({"node": chosen.node, "peers": []})
+        session.say(
+            f"{chosen.node}: sin enlaces: node.json no nombra link ni peers.",
+            f"{chosen.node}: no links: node.json names neither link nor peers.",
+        )
+        return
+    told = _read(here, FILE)
     age = max(world.now() - told.at, 0)
     runs = age <= STALE_S
     if session.as_json:
@@ -83,9 +93,8 @@ def _read(here: State, name: str) -> Told:
     """Return what the node said last.
 
     Raises:
-        Fault: ``no-node``; or ``file``: it never said anything, or that cannot be read.
+        Fault: ``file``: it never said anything, or that cannot be read.
     """
-    here.settings()
     path = here.links / name
     try:
         return msgspec.json.decode(path.read_bytes(), type=Told)

@@ -9,6 +9,7 @@ import pytest
 from exchange.cli.state import CERTIFICATE, SETTINGS, TRUST, State
 from exchange.custody import cards
 from exchange.custody.proposing import Wanted
+from exchange.journal import quorum
 from tests.cli.test_sharing import run
 from tests.custody.ceremony import NAMES, NODE_CARDS, Delegations, arrangement, new_node
 
@@ -143,3 +144,14 @@ def test_draft_that_gives_what_the_proposal_gives_is_refused(made, tmp_path):
     assert run(*propose, "--arrangement", draft, "--json").code == 1
     draft.write_text("= 1")
     assert code(run(*propose, "--arrangement", draft, "--json")) == "malformed"
+
+
+def test_a_node_of_one_nation_says_so_and_is_given_a_witness_before_it_is_agreed_on(tmp_path):
+    where = ("--state", tmp_path / "us", "--card", tmp_path / "us.card", "--serves", "us")
+    assert run("arrangement", "init", "node", "us", *URL, *where, "--json").code == 0
+    card = cards.read((tmp_path / "us.card").read_bytes().strip())
+    assert card.node.serves == ["us"]
+    told = run("witness", "beside", tmp_path / "us", *URL, "--json")
+    assert (told.json["witness"], told.json["new"]) == ("us-witness", True)
+    assert quorum.parse(f"{told.json['policy']}\nquorum us-witness\n").witnesses[0].node == "us"
+    assert (tmp_path / "us" / "witness" / "marks.json").exists()

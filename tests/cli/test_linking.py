@@ -68,7 +68,8 @@ async def test_a_node_whose_witness_lost_its_memory_goes_on_and_says_so(scene, m
         links = node.links()
         assert (links.witness, links.trouble) == ("pa-witness", "witness-behind")
         assert node.is_ready
-        assert (await _asked(here, b"old 0\n\n")).status == 503
+        answer = await _asked(here, b"old 0\n\n")
+        assert (answer.status, (await answer.json())["code"]) == (503, "unavailable")
 
 
 async def test_a_witness_answers_on_the_link_without_a_token_and_with_a_status_only(
@@ -138,3 +139,13 @@ def test_what_an_ended_node_said_last_is_told_as_old(scene):
 def test_doctor_warns_of_a_journal_that_nobody_vouched_for_in_long(age, is_well):
     told = _witnesses(wire.Health("pa", ready=True, quorum="witnesses", unwitnessed_s=age))
     assert (told["ok"], told["advice"], told["unwitnessed_s"]) == (is_well, True, age)
+
+
+def test_a_node_without_links_has_none_to_tell_of(scene):
+    path = scene.pa.place.node / "node.json"
+    chosen = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**chosen, "link": "", "peers": {}}))
+    told = scene.pa.peers()
+    assert (told["code"], told["peers"]) == (0, [])
+    ran = scene.pa.run("--lang", "es", "peers", "--state", str(scene.pa.place.node))
+    assert "sin enlaces" in ran.out

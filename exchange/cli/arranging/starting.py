@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 _NAME = re.compile(r"(pa|us)(-[a-z0-9][a-z0-9.+-]{0,40})?")
+_BOTH: tuple[Nation, ...] = ("pa", "us")
 _NEW = click.Path(path_type=Path, dir_okay=False)
 _SUITE = click.option(
     "--suite",
@@ -84,9 +85,23 @@ def custodian(session: Session, name: str, kept: Path, card: Path, suite: SuiteI
 )
 @CARD
 @_SUITE
+@click.option(
+    "--serves",
+    multiple=True,
+    default=_BOTH,
+    type=click.Choice(_BOTH),
+    help="Whose endpoints post here: said once for each nation; both, unless told.",
+)
 @verb
-def node(  # noqa: PLR0913, PLR0917  (the options of the verb)
-    session: Session, name: str, url: str, folder: Path, card: Path, suite: SuiteId
+def node(  # noqa: PLR0913  (the options of the verb)
+    session: Session,
+    name: str,
+    *,
+    url: str,
+    folder: Path,
+    card: Path,
+    suite: SuiteId,
+    serves: tuple[Nation, ...],
 ) -> None:
     """Make keys and a certificate for the node NAME (pa, us, pa-... or us-...)."""
     nation, place = _nation(name), address(url)
@@ -106,7 +121,7 @@ def node(  # noqa: PLR0913, PLR0917  (the options of the verb)
         issued=now,
         node=name,
         nation=nation,
-        serves=["pa", "us"],
+        serves=sorted(set(serves)),
         url=place,
         tls=tls,
         receipts=Signatory(f"{name}-receipts", list(signer.keys)),
