@@ -123,13 +123,13 @@ def _view_there(home: entries.Home, there: Facts, index: int, trust: TrustLog) -
     known, until_ms = trust.home(home.node).around(home.index)
     if there.view != known.view.index:
         expected = known.view.index
-        raise Refusal(Code.TRUST_INVALID, "/home/view", expected=expected, found=there.view)
+        raise Refusal(Code.TRUST_INVALID, "/there/view", expected=expected, found=there.view)
     if known.entry >= index:
         # Trust crosses first: else a node could tell afterwards what it had judged by.
-        raise Refusal(Code.TRUST_INVALID, "/home/view", expected=known.entry, found=index)
+        raise Refusal(Code.TRUST_INVALID, "/home", expected=known.entry, found=index)
     is_late = until_ms is not None and there.taken_ms > until_ms
     if there.taken_ms < known.taken_ms or is_late:
-        raise Refusal(Code.TRUST_INVALID, "/home/taken_ms", found=there.taken_ms)
+        raise Refusal(Code.TRUST_INVALID, "/there/taken_ms", found=there.taken_ms)
     return known.view
 
 

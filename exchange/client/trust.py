@@ -208,7 +208,7 @@ class TrustLog(_Log):
         """
         found = self._abroad.get(node)
         if found is None:
-            raise Refusal(Code.TRUST_INVALID, "/home/node", name=node)
+            raise Refusal(Code.TRUST_INVALID, "/home", name=node)
         return found
 
     async def refresh(self, transport: Transport) -> View:

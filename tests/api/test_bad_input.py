@@ -323,6 +323,8 @@ async def test_expectation_that_is_none_is_no_fault_of_ours():
         "/v1/inbox?after=",
         "/v1/inbox?after=%FF%FE",
         "/v1/trust?after=x",
+        "/v1/trust?node=%FF%FE",
+        "/v1/trust?node=",
         "/v1/proof?index=-1",
         "/v1/proof?index=999",
         "/v1/proof",

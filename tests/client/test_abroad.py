@@ -156,7 +156,7 @@ async def test_what_is_granted_at_home_is_read_as_it_was_taken_in_there(tmp_path
                 assert await shown(line) == (code, at)
         both.liar.change = granted(lambda raw: changed(raw, False, view=2))
         async with both.agency(tmp_path) as line:
-            assert await shown(line) == (Code.TRUST_INVALID, "/home/view")
+            assert await shown(line) == (Code.TRUST_INVALID, "/there/view")
         both.liar.change = lambda _, value: value
         async with both.agency(tmp_path) as line:
             item = await shown(line)
@@ -181,21 +181,21 @@ LIES = {
         True,
         {"home": {"node": "pa-2", "index": 9}},
         Code.TRUST_INVALID,
-        "/home/node",
+        "/home",
     ),
-    "earlier there": (True, {"home": HOME}, Code.TRUST_INVALID, "/home/view"),
-    "under another view there": (False, {"view": 2}, Code.TRUST_INVALID, "/home/view"),
+    "earlier there": (True, {"home": HOME}, Code.TRUST_INVALID, "/there/view"),
+    "under another view there": (False, {"view": 2}, Code.TRUST_INVALID, "/there/view"),
     "before its view there": (
         False,
         {"taken_ms": NOW_MS - 9_000_000_000},
         Code.TRUST_INVALID,
-        "/home/taken_ms",
+        "/there/taken_ms",
     ),
     "after its view there": (
         False,
         {"taken_ms": NOW_MS + 60_001},
         Code.TRUST_INVALID,
-        "/home/taken_ms",
+        "/there/taken_ms",
     ),
     "another digest there": (False, {"digest": D}, Code.HOME_MISMATCH, "/digest"),
     "further on there": (False, {"home": HOME}, Code.MALFORMED, ""),
@@ -277,4 +277,4 @@ async def test_nothing_is_read_before_the_trust_documents_that_it_was_judged_by(
             lambda raw: changed(changed(raw, True, home=home), False, view=later)
         )
         assert index.is_new
-        assert await shown(line) == (Code.TRUST_INVALID, "/home/view")
+        assert await shown(line) == (Code.TRUST_INVALID, "/home")
