@@ -14,10 +14,8 @@ import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from exchange import __version__
 from tests import skips
@@ -299,52 +297,6 @@ def test_no_file_names_a_machine_a_registry_or_unfinished_work() -> None:
             continue
         found += [f"{path.relative_to(ROOT)}: {hit[0]}" for hit in UNWANTED.finditer(text)]
     assert found == []
-
-
-# --- one node in a container -----------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def compose() -> Any:
-    return yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-
-
-def test_compose_starts_one_node_with_nothing_it_does_not_need(compose: Any) -> None:
-    (node,) = compose["services"].values()
-    assert node["read_only"] is True
-    assert node["cap_drop"] == ["ALL"]
-    assert node["security_opt"] == ["no-new-privileges:true"]
-    # What it mounts is where its state lies: else every start would be an empty node.
-    (mount,) = node["volumes"]
-    assert node["command"][:3] == ["up", "--state", f"{mount.partition(':')[2]}/node"]
-    assert "/livez" in " ".join(node["healthcheck"]["test"])
-    assert not {"privileged", "network_mode", "pid", "user", "env_file"} & node.keys()
-
-
-def test_compose_mounts_a_named_volume_and_secrets_as_files_only(compose: Any) -> None:
-    (node,) = compose["services"].values()
-    volumes = [mount.partition(":")[0] for mount in node["volumes"]]
-    assert set(volumes) == compose["volumes"].keys()
-    assert set(node["secrets"]) == compose["secrets"].keys()
-    assert all(secret.keys() == {"file"} for secret in compose["secrets"].values())
-    # Variables carry names of files, never what is in them.
-    assert all(value.startswith("/run/secrets/") for value in node["environment"].values())
-
-
-def test_image_is_not_run_by_its_superuser() -> None:
-    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
-    users = [line.split()[1] for line in lines if line.startswith("USER ")]
-    assert users
-    assert users[-1] not in {"root", "0"}
-    assert any("--require-hashes" in line for line in lines)
-
-
-def test_image_starts_what_compose_starts(compose: Any) -> None:
-    (node,) = compose["services"].values()
-    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
-    (command,) = [line.removeprefix("CMD ") for line in lines if line.startswith("CMD ")]
-    assert json.loads(command) == node["command"]
-    assert 'ENTRYPOINT ["exchange"]' in lines
 
 
 # --- import contracts: a breach of each is found ---------------------------------------

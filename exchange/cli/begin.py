@@ -18,10 +18,11 @@ from exchange.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.cli.found import Site
     from exchange.model.trust import Witnesses
 
 # What ``found`` writes into the folder.
-_PARTS = ("node", "custodians", "home")
+_PARTS = ("node", "node-us", "custodians", "home")
 
 
 @click.command("found")
@@ -33,8 +34,11 @@ _PARTS = ("node", "custodians", "home")
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Who must cosign the journal: witnesses and quorum, as C2SP tlog-policy has it.",
 )
+@click.option("--us-url", help="A node of its own for the United States: https://HOST:PORT.")
+@click.option("--link", help="Where the first node answers the other: HOST:PORT.")
+@click.option("--us-link", help="Where the second node answers the first: HOST:PORT.")
 @verb
-def found(session: Session, folder: Path, url: str, policy: Path | None) -> None:
+def found(session: Session, folder: Path, url: str, policy: Path | None, **two: str) -> None:
     """Found an EXERCISE in FOLDER: a node's folder, and one context for each endpoint.
 
     All keys are made in one place, under one passphrase: right for an exercise, and for nothing
@@ -43,31 +47,52 @@ def found(session: Session, folder: Path, url: str, policy: Path | None) -> None
     from exchange.cli import exercise  # noqa: PLC0415
     from exchange.cli import found as founding  # noqa: PLC0415
 
-    place_of_node = address(url)
+    sites = _sites(address(url), **two)
     _want_empty(folder)
     witnesses = None if policy is None else _agreed(policy)
     secret = world.passphrase(str(folder), is_new=True)
     with _whole_or_nothing(folder):
-        place = founding.write_at(
-            folder, place_of_node, exercise.MEMBERS, exercise.feeds(), secret, witnesses
+        place = founding.write_sites(
+            folder, sites, exercise.MEMBERS, exercise.feeds(), secret, witnesses
         )
     anchor = place.founded.anchor
+    nodes = [str(founding.node_folder(folder, site, sites)) for site in sites]
     if session.as_json:
-        shown = {"node": str(place.node), "home": str(place.home), "anchor": anchor}
+        shown = {"node": nodes[0], "nodes": nodes, "home": str(place.home), "anchor": anchor}
         more = {"words": fingerprint.spoken(anchor)}
         output.show_json({**shown, **more, "endpoints": sorted(place.founded.endpoints)})
     this, first = world.called(), founding.context_of(min(place.founded.endpoints))
+    up = {
+        lang: "\n".join(f"{word}: {this} up --state {at} --listen HOST:{port}" for at in nodes)
+        for lang, word, port in (("es", "Nodo", "PUERTO"), ("en", "Node", "PORT"))
+    }
     session.say(
-        f"EJERCICIO fundado en {folder}. Ancla: {anchor}\n"
-        f"Nodo: {this} up --state {place.node} --listen HOST:PUERTO\n"
+        f"EJERCICIO fundado en {folder}. Ancla: {anchor}\n{up['es']}\n"
         f"Agencias: export EXCHANGE_HOME={place.home}; {this} context (lista), "
         f"{this} context {first} (elige)",
-        f"EXERCISE founded in {folder}. Anchor: {anchor}\n"
-        f"Node: {this} up --state {place.node} --listen HOST:PORT\n"
+        f"EXERCISE founded in {folder}. Anchor: {anchor}\n{up['en']}\n"
         f"Agencies: export EXCHANGE_HOME={place.home}; {this} context (lists), "
         f"{this} context {first} (chooses)",
     )
     fingerprint.show(session, "El ancla en palabras:", "The anchor in words:", anchor)
+
+
+def _sites(url: str, us_url: str | None, link: str | None, us_link: str | None) -> list[Site]:
+    """Return one node for both nations, or one for each, which answer each other."""
+    from exchange.cli.found import NODE, Site  # noqa: PLC0415
+    from exchange.cli.node import address_of  # noqa: PLC0415
+
+    if not us_url and not link and not us_link:
+        return [Site(NODE, url)]
+    if not us_url or not link or not us_link:
+        raise Unusable(
+            "--us-url, --link y --us-link van juntas: dos nodos que se responden.",
+            "--us-url, --link and --us-link go together: two nodes that answer each other.",
+            "--us-url",
+        )
+    for name, each in (("--link", link), ("--us-link", us_link)):
+        address_of(each, name)
+    return [Site(NODE, url, link, ("pa",)), Site("us", address(us_url), us_link, ("us",))]
 
 
 def _agreed(policy: Path) -> Witnesses:
@@ -111,7 +136,9 @@ def address(url: str) -> str:
 def _want_empty(folder: Path) -> None:
     """Refuse a folder that has an exercise in it, or the beginning of one."""
     for name in _PARTS:
-        if (folder / name).exists():
+        place = folder / name
+        # An empty folder may be where a volume is mounted.
+        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
             # What is there may be somebody's only copy of a journal and of keys.
             raise Unusable(
                 f"{folder} no está vacía: tiene {name}, y nada se sobrescribe.",

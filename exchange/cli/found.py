@@ -205,7 +205,7 @@ def _write_node(
 
 
 def _write_custodians(folder: Path, founded: Founded, secret: str) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name, secrets in founded.custodians.items():
         sealed = container.seal(secrets, secret, world.randomness)
         write_private(folder / f"{name}.xk", sealed)

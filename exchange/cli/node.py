@@ -74,14 +74,14 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
     run(State(folder, second_is_new=second_anew), how, say)
 
 
-def address_of(listen: str) -> tuple[str, int]:
+def address_of(listen: str, option: str = "--listen") -> tuple[str, int]:
     """Return host and port of an address to answer at."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) < 65536:
         raise Unusable(
             f"{listen} no es de la forma HOST:PUERTO, como 127.0.0.1:8443.",
             f"{listen} is not of the form HOST:PORT, as 127.0.0.1:8443 is.",
-            "--listen",
+            option,
         )
     return host, int(port)
 

@@ -1,25 +1,16 @@
-"""An empty volume becomes a node: founded, then started as docker-compose.yml says."""
+"""An empty folder becomes a node, or two; and what ``up`` is told wrong."""
 
 from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
 
 import pytest
-import yaml
 
 from exchange.client.transport import Profile, certificate_digest
-from tests.cli.exercise import PASSPHRASE, ROOT, Exercise, free_port
-
-MOUNT = "/var/lib/exchange"
-
-
-def words(*given, port, folder):
-    moved = [each.replace(MOUNT, str(folder)) for each in given]
-    return [each.replace("0.0.0.0", "127.0.0.1").replace("8443", str(port)) for each in moved]  # noqa: S104
+from tests.cli.exercise import ROOT, Exercise, free_port
 
 
 def run(*given, env, **options):
@@ -32,42 +23,6 @@ def run(*given, env, **options):
         check=False,
         **options,
     )
-
-
-@pytest.fixture(scope="module")
-def environment(exercise, tmp_path_factory):
-    secret = tmp_path_factory.mktemp("secret") / "passphrase"
-    secret.write_text(f"{PASSPHRASE}\n", encoding="utf-8")
-    kept = exercise.environment(PYTHONPATH=str(ROOT), EXCHANGE_PASSPHRASE_FILE=str(secret))
-    return {k: v for k, v in kept.items() if k not in ("EXCHANGE_PASSPHRASE", "EXCHANGE_HOME")}
-
-
-def test_compose_s_own_words_found_a_node_start_it_and_find_it_healthy(environment, tmp_path):
-    text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    (node,) = yaml.safe_load(text)["services"].values()
-    port = free_port()
-    (line,) = [each for each in text.splitlines() if "run --rm node found" in each]
-    given = line.split("node ", 1)[1].split("  ")[0].split()
-    founded = run("-m", "exchange", *words(*given, port=port, folder=tmp_path), env=environment)
-    assert founded.returncode == 0, founded.stderr
-    assert "EXERCISE" in founded.stdout
-    command = words(*node["command"], port=port, folder=tmp_path)
-    check = words(*node["healthcheck"]["test"][2:], port=port, folder=tmp_path)
-    assert run(*check, env=environment).returncode != 0, "nothing answers yet"
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "exchange", *command],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as up:
-        assert up.stderr is not None
-        assert any('"event": "ready"' in each for each in up.stderr), "it said that it is ready"
-        assert run(*check, env=environment).returncode == 0
-        home = {**environment, "EXCHANGE_HOME": str(tmp_path / "home")}
-        feeds = run("-m", "exchange", "--context", "pa.senan-ops", "feeds", "--json", env=home)
-        assert "maritime" in feeds.stdout
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(30) == 0
 
 
 def test_found_says_where_and_names_the_anchor(exercise, tmp_path):
@@ -91,9 +46,10 @@ def test_found_says_where_and_names_the_anchor(exercise, tmp_path):
         assert exercise.run(*chosen.split(), EXCHANGE_HOME=f"{folder}/home").code == 0
 
 
-@pytest.mark.parametrize("there", ["node", "custodians", "home"])
+@pytest.mark.parametrize("there", ["node", "node-us", "custodians", "home"])
 def test_found_overwrites_nothing(exercise: Exercise, tmp_path, there):
     (tmp_path / there).mkdir()
+    (tmp_path / there / "something").touch()
     for lang, said in (("es", "no está vacía"), ("en", "is not empty")):
         ran = exercise.run(
             "--lang", lang, "found", str(tmp_path), "--url", "https://localhost:8443"
@@ -141,6 +97,23 @@ def test_found_wants_an_address_of_https_and_says_of_which_form(exercise, tmp_pa
     for lang, said in (("es", "https://HOST:PUERTO"), ("en", "https://HOST:PORT")):
         ran = exercise.run("--lang", lang, "found", str(tmp_path / "x"), "--url", url)
         assert (ran.code, said in ran.err) == (2, True)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--us-url", "https://localhost:9443"], "--us-link"),
+        (["--link", "127.0.0.1:1"], "--us-url"),
+        (["--us-url", "https://x:9", "--link", "h", "--us-link", "h:1"], "HOST:PORT"),
+        (["--us-url", "https://x:9", "--link", "h:1", "--us-link", "h"], "HOST:PORT"),
+        (["--us-url", "http://x:9", "--link", "h:1", "--us-link", "h:1"], "https://HOST:PORT"),
+    ],
+)
+def test_found_for_two_nodes_wants_an_address_of_each_kind(exercise, tmp_path, more, said):
+    words = ("found", str(tmp_path / "x"), "--url", "https://localhost:8443", *more)
+    ran = exercise.run("--lang", "en", *words)
+    assert (ran.code, said in ran.err) == (2, True)
     assert not (tmp_path / "x").exists()
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ssl
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from exchange.cli import state
 from exchange.client import tls
@@ -117,3 +121,19 @@ def test_certificate_of_another_key_or_none_is_not_served():
         tls.pinned("no certificate")
     with pytest.raises(ssl.SSLError):
         tls.pinned_to(b"")
+
+
+def test_flight_that_is_longer_than_a_record_goes_out_whole():
+    """Else a node with a long certificate would wait for ever, and so would its callers."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "long")])
+    key = state._tls_key(TLS_SEED)
+    names = [x509.DNSName(f"{n:060}.example") for n in range(600)]
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1)
+    made = made.not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC)).not_valid_after(
+        dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
+    )
+    made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    shown = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    client, server = pair(tls.pinned(shown), shown=shown)
+    greet(client, server)
+    assert client.tls.write(b"x") == 1
