@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import erasures, listing, output, progress
+from exchange.cli import erasures, listing, output, progress, witnessed
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.verifying import verify
@@ -17,7 +17,9 @@ from exchange.model import entry as entries
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    pass
+    from exchange.client.witnessing import Vouched
+    from exchange.journal.checkpoint import Verified
+    from exchange.journal.terms import Terms
 
 _ALL = 2**53
 _NUMBER = click.IntRange(min=0)
@@ -264,20 +266,36 @@ async def _checkpoint(session: Session, *, cosigned: bool) -> tuple[bytes, int]:
         view = await agency.view()
     needed = terms.of(raw, agency.profile.node, view)
     verified = needed.verify(raw)
-    if cosigned and needed.met_at(verified) is None:
-        raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
+    _vouched(verified, needed, must=cosigned)
     return raw, verified.checkpoint.size
+
+
+def _vouched(verified: Verified, needed: Terms, *, must: bool) -> Vouched | None:
+    """Return who vouches for a checkpoint.
+
+    Raises:
+        Refusal: ``bad-checkpoint``: somebody must, and it is no quorum.
+    """
+    from exchange.client import witnessing  # noqa: PLC0415
+
+    vouched = witnessing.by_quorum(verified, needed)
+    if must and vouched is None:
+        raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
+    return vouched
 
 
 @audit.command("proof")
 @click.argument("index", type=_NUMBER)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the proof.")
+@click.option(
+    "--cosigned", is_flag=True, help="Under the newest that a quorum of witnesses cosigned."
+)
 @verb
-def proof(session: Session, index: int, out: Path | None) -> None:
+def proof(session: Session, index: int, out: Path | None, cosigned: bool) -> None:
     """Prove that entry INDEX is under the node's newest signed checkpoint."""
     if out is not None:
         output.must_be_new(out)
-    result, text = asyncio.run(_proof(session, index))
+    result, text = asyncio.run(_proof(session, index, cosigned=cosigned))
     if out is not None:
         output.write_new(out, text.encode())
     if session.as_json:
@@ -288,20 +306,24 @@ def proof(session: Session, index: int, out: Path | None) -> None:
         f"Entry {index} is under the checkpoint of {result['size']} entries, "
         f"signed by {result['origin']} ({result['steps']} steps).",
     )
+    session.say(*witnessed.line(result["quorum"], result["witnessed"]))
 
 
-async def _proof(session: Session, index: int) -> tuple[dict[str, Any], str]:
+async def _proof(session: Session, index: int, *, cosigned: bool) -> tuple[dict[str, Any], str]:
     from exchange.journal import bundle, terms  # noqa: PLC0415
     from exchange.journal.tree import leaf_hash  # noqa: PLC0415
 
     async with session.context().agency() as agency:
-        answer = await agency.transport.get_as(wire.Proof, "/v1/proof", index=index)
+        asked = {"index": index, "cosigned": int(cosigned)}
+        answer = await agency.transport.get_as(wire.Proof, "/v1/proof", **asked)
         raw = await listing.one(agency, index)
         view = await agency.view()
     found = bundle.parse(answer.proof.encode())
     if found.index != index:
         raise Refusal(Code.BAD_PROOF, "/index", found=found.index)
     needed = terms.of(found.note, agency.profile.node, view)
-    head = needed.prove(found, leaf_hash(raw)).checkpoint
+    verified = needed.prove(found, leaf_hash(raw))
+    head, vouched = verified.checkpoint, _vouched(verified, needed, must=cosigned)
     told = {"index": index, "size": head.size, "origin": head.origin, "steps": len(found.path)}
-    return told, answer.proof
+    quorum = view.agreed().quorum
+    return {**told, "quorum": quorum, "witnessed": witnessed.values(vouched)}, answer.proof

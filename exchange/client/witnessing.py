@@ -53,11 +53,12 @@ def cosigned(note: bytes, node: str, view: View) -> tuple[c2sp.Checkpoint, Vouch
     """
     needed = terms.of(note, node, view)
     found = needed.verify(note)
-    vouched = _by_quorum(found, needed)
+    vouched = by_quorum(found, needed)
     return None if vouched is None else (found.checkpoint, vouched)
 
 
-def _by_quorum(found: c2sp.Verified, needed: Terms) -> Vouched | None:
+def by_quorum(found: c2sp.Verified, needed: Terms) -> Vouched | None:
+    """Return who vouches for a checkpoint that was verified; None where that is no quorum."""
     at = needed.met_at(found)
     if at is None:
         return None
@@ -146,4 +147,4 @@ async def of_entry(
     if proof.index != index:
         raise Refusal(Code.BAD_PROOF, "/index", expected=index, found=proof.index)
     needed = terms.of(proof.note, node, view)
-    return _by_quorum(needed.prove(proof, leaf), needed)
+    return by_quorum(needed.prove(proof, leaf), needed)

@@ -20,6 +20,16 @@ def test_a_receipt_is_vouched_for_by_the_witnesses_of_both_nations(border):
     assert "Atestiguado por pa-witness, us-witness" in ran.out
 
 
+def test_a_proof_says_who_cosigned_what_it_is_under(border, tmp_path):
+    told = border.pa.post("--witnessed")
+    words = ["audit", "proof", str(told["index"]), "--cosigned"]
+    proof = border.pa.at(OPS, *words, "--out", str(tmp_path / "p.tlog-proof"), "--json").json
+    assert (proof["quorum"], proof["witnessed"]["by"]) == ("witnesses", BOTH)
+    assert proof["witnessed"]["size"] == proof["size"] > told["index"]
+    assert (tmp_path / "p.tlog-proof").read_text().count("— pa-witness ") == 1
+    assert "Witnessed by pa-witness, us-witness" in border.pa.at(OPS, *words).out
+
+
 def test_both_operators_see_the_link_its_lag_and_each_others_cosignatures(border):
     told = border.pa.post("--witnessed")
     size = told["witnessed"]["size"]

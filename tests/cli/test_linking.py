@@ -8,17 +8,25 @@ import aiohttp
 import msgspec
 import pytest
 
-from exchange.cli import output, serve, world
+from exchange.cli import auditing, output, serve, world
 from exchange.cli.linking import linked
 from exchange.cli.node import _witnesses
 from exchange.cli.standing import FILE, STALE_S
 from exchange.cli.state import State
 from exchange.client.tls import pinned
+from exchange.errors import Code, Refusal
+from exchange.journal import checkpoint as cp
+from exchange.journal import quorum
+from exchange.journal.terms import Terms
 from exchange.journal.witness import MAX_REQUEST_BYTES
 from exchange.model import wire
 from exchange.node.links import LinkHealth, Links, Told
+from tests.builders import NOW
 from tests.cli.bordering import Side
 from tests.cli.exercise import PASSPHRASE
+from tests.node.vouching import LOG, NAMES, ORIGIN, SIGNERS, agreed
+
+POLICY = "".join(f"{line}\n" for line in agreed().policy)
 
 
 @pytest.fixture
@@ -149,3 +157,15 @@ def test_a_node_without_links_has_none_to_tell_of(scene):
     assert (told["code"], told["peers"]) == (0, [])
     ran = scene.pa.run("--lang", "es", "peers", "--state", str(scene.pa.place.node))
     assert "sin enlaces" in ran.out
+
+
+def test_what_was_to_be_cosigned_and_is_by_no_quorum_is_refused():
+    needed = Terms(ORIGIN, [each.key for each in LOG], quorum.parse(POLICY))
+    head = cp.Checkpoint(ORIGIN, 7, bytes(32))
+    one = cp.Verified(head, ((SIGNERS["w1"].key, NOW),))
+    assert auditing._vouched(one, needed, must=False) is None
+    with pytest.raises(Refusal) as caught:
+        auditing._vouched(one, needed, must=True)
+    assert (caught.value.code, caught.value.at) == (Code.BAD_CHECKPOINT, "/cosigned")
+    both = cp.Verified(head, tuple((SIGNERS[name].key, NOW) for name in NAMES))
+    assert auditing._vouched(both, needed, must=True).by == list(NAMES)
