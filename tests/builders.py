@@ -12,11 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exchange.broker import peering
-from exchange.broker.intake import Admitted, Arrival, Considered, consider
-from exchange.broker.lookups import lookups
-from exchange.broker.peering import Crossing
-from exchange.broker.settle import Found, Ledger, Settled
+from exchange.broker.intake import Admitted, Arrival, consider
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
     EndpointPlan,
@@ -29,7 +25,6 @@ from exchange.custody.founding import (
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
-from exchange.model.homes import Homes
 from exchange.model.identity import Jwk, Nation, SuiteId, digest
 from exchange.model.metadata import Root, Targets
 from exchange.model.trust import Arrangement, Document, Endpoint, Member, Node
@@ -84,7 +79,6 @@ __all__ = [
     "WATCH",
     "WATCH_DESK",
     "Arrival",
-    "Book",
     "Closed",
     "EndpointPlan",
     "Envelope",
@@ -448,83 +442,6 @@ def subject(of: Envelope) -> objects.Subject:
 def refers(rel: Any, to: Envelope) -> list[Reference]:
     """The reference to another bulletin, as ``refs``."""
     return [Reference(rel, decoded(to.header).id, digest(to.header))]
-
-
-# -- a journal in memory -----------------------------------------------------------------------
-
-
-class Book:
-    """What a node's writer does, without a node: groups of arrivals, one after another."""
-
-    def __init__(self, view: View | None = None, node: str = "pa") -> None:
-        self.view = view or world().view
-        self.node = node
-        self.homes = Homes(self.view.anchor)
-        self.entries: list[bytes] = []
-        self.known: dict[bytes, Found] = {}
-        self.positions: dict[str, int] = {}
-        self.taken_ms = 0
-        self.held: set[Blob] = set()
-        self._salt = Randomness("salt")
-        # The trust documents of the view stand before the first entry of the test.
-        self.base = self.view.index + 1
-
-    def ledger(self) -> Ledger:
-        size, salt = self.base + len(self.entries), lambda: self._salt(16)
-        return Ledger(size, self.taken_ms, self.view, self.positions, salt, self.node)
-
-    def hold(self, *blobs: Blob) -> None:
-        """Say that these were uploaded, by whoever posts."""
-        self.held.update(blobs)
-
-    def settle(self, ledger: Ledger, arrival: Arrival, view: View | None = None) -> Settled:
-        """Consider and settle one arrival in a group that is still open."""
-        return self.place(ledger, consider(arrival, view or self.view), arrival)
-
-    def place(self, ledger: Ledger, considered: Considered, arrival: Arrival) -> Settled:
-        assert not ledger.must_go_back(considered)
-        return ledger.settle(considered, arrival[:3], self.look_up(considered), self.held)
-
-    def look_up(self, *group: Considered) -> dict[bytes, Found | None]:
-        known: dict[bytes, Found | None] = {}
-        while wanted := [key for each in group for key in lookups(each, known)]:
-            known.update((key, self.known.get(key)) for key in wanted)
-        return known
-
-    def commit(self, ledger: Ledger) -> None:
-        """Make a group durable."""
-        for index, record in enumerate(ledger.records, ledger.first):
-            self.entries.append(record.entry)
-            for key in record.keys:
-                assert key not in self.known, "a key leads to one entry, for ever"
-                self.known[key] = Found(index, record.entry)
-        for established, index in ledger.established:
-            self.view = self.view.after(established.change, index)
-        self.homes.follow(ledger.received)
-        self.positions.update(ledger.positions)
-        self.taken_ms = ledger.taken_ms
-
-    def post(self, *arrivals: Arrival) -> list[Settled]:
-        """One group: consider, look up for all of it at once, settle, commit."""
-        ledger, group = self.ledger(), [consider(each, self.view) for each in arrivals]
-        known, settled = self.look_up(*group), []
-        for considered, arrival in zip(group, arrivals, strict=True):
-            assert not ledger.must_go_back(considered)
-            settled.append(ledger.settle(considered, arrival[:3], known, self.held))
-        self.commit(ledger)
-        return settled
-
-    def receive(self, *crossings: Crossing, at: int = NOW) -> list[Settled]:
-        """What came from the other node's journal, one group each."""
-        settled = []
-        for each in crossings:
-            considered = peering.consider(each, self.homes, self.view, at * 1000)
-            ledger = self.ledger()
-            known = self.look_up(considered)
-            arrival = ("", peering.object_of(each), each.body or b"")
-            settled.append(ledger.settle(considered, arrival, known, self.held))
-            self.commit(ledger)
-        return settled
 
 
 def admitted(arrival: Arrival, view: View) -> Admitted:

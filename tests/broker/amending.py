@@ -6,7 +6,8 @@ from typing import Any
 
 from exchange.model import entry as entries
 from tests import builders
-from tests.builders import Book, refers
+from tests.books import Book
+from tests.builders import refers
 
 WORLD = builders.world()
 DESK_US = "us.jiatfs/desk"

@@ -11,8 +11,9 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code
 from exchange.model.header import Reference
 from tests import builders
+from tests.books import Book
 from tests.broker.amending import DESK_US, WORLD, cancelling, correcting, facts, owed, updating
-from tests.builders import COAST, DESK, OPS, WATCH, Book, Envelope, new_id
+from tests.builders import COAST, DESK, OPS, WATCH, Envelope, new_id
 
 
 def linked(book: Book, index: int) -> list[int]:

@@ -6,8 +6,9 @@ from typing import Any
 
 from exchange.broker.chasing import NO_TARGET, Chased
 from exchange.broker.settle import Record
+from tests.books import Book
 from tests.broker.amending import WORLD, cancelling, correcting, updating
-from tests.builders import COAST, DAY, NOW, OPS, WATCH, WATCH_DESK, Book
+from tests.builders import COAST, DAY, NOW, OPS, WATCH, WATCH_DESK
 
 KEPT, LONGER = NOW + 40 * DAY, NOW + 50 * DAY
 

@@ -9,6 +9,7 @@ from exchange.broker.settle import Found, Recorded, Rejected
 from exchange.errors import Code
 from exchange.model import entry as entries
 from tests import builders
+from tests.books import Book
 from tests.builders import DESK, OPS, digest
 from tests.confirmed import confirmation
 from tests.vectors import confirming
@@ -37,7 +38,7 @@ def test_is_let_in_and_owed_to_the_author_where_a_colleague_says_so(case: Case) 
 
 
 def test_what_was_ordered_to_be_purged_is_confirmed_no_more() -> None:
-    sent, book = WORLD.envelope(), builders.Book()
+    sent, book = WORLD.envelope(), Book()
     book.post(WORLD.arrival(sent))
     book.known[keys.purge(digest(sent.header))] = Found(book.base, book.entries[0])
     (settled,) = book.post(WORLD.arrival(confirmation(WORLD, sent)))

@@ -14,18 +14,8 @@ from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.model.view import View
 from tests import builders
-from tests.builders import (
-    COAST,
-    DESK,
-    HOUR,
-    NOW,
-    OPS,
-    WATCH,
-    WATCH_DESK,
-    Book,
-    Envelope,
-    digest,
-)
+from tests.books import Book
+from tests.builders import COAST, DESK, HOUR, NOW, OPS, WATCH, WATCH_DESK, Envelope, digest
 from tests.consented import consent, controlled, withdrawn
 from tests.vectors import consenting
 from tests.vectors.case import Case, answer, posted

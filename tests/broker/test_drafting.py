@@ -20,7 +20,8 @@ from exchange.model.view import Directory, View
 from exchange.seal.body import MAX_DRAFT_BYTES, MAX_PLAINTEXT_BYTES, look
 from exchange.seal.close import Envelope
 from exchange.seal.open import open_draft
-from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, Book, decoded, releaser, world
+from tests.books import Book
+from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, decoded, releaser, world
 from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, answer
 from tests.vectors.case import posted as made

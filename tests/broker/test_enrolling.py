@@ -17,7 +17,8 @@ from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.seal import invitation, jws
 from tests import builders, enrolled
-from tests.builders import MINSA, NOW, OPS, Book, new_id
+from tests.books import Book
+from tests.builders import MINSA, NOW, OPS, new_id
 from tests.vectors import enrolling as enrolling_cases
 from tests.vectors import inviting
 from tests.vectors.case import Case, answer, posted

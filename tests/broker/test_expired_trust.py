@@ -7,19 +7,8 @@ import pytest
 
 from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code
-from tests.builders import (
-    COAST,
-    HOUR,
-    MINSA,
-    NOW,
-    OPS,
-    WATCH,
-    Book,
-    new_id,
-    refers,
-    suspended,
-    world,
-)
+from tests.books import Book
+from tests.builders import COAST, HOUR, MINSA, NOW, OPS, WATCH, new_id, refers, suspended, world
 from tests.drafted import drafted
 from tests.vectors.listing import expiring
 

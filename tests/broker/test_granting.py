@@ -19,6 +19,7 @@ from exchange.model.view import View
 from exchange.seal import body, close
 from exchange.seal.open import open_body
 from tests import builders
+from tests.books import Book
 from tests.builders import (
     COAST,
     DESK,
@@ -27,7 +28,6 @@ from tests.builders import (
     OPS,
     WATCH,
     WATCH_DESK,
-    Book,
     Closed,
     Envelope,
     refers,

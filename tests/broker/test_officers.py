@@ -8,7 +8,8 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code
 from exchange.model import entry as entries
 from tests import builders
-from tests.builders import MINSA, Book
+from tests.books import Book
+from tests.builders import MINSA
 
 WORLD = builders.world()
 

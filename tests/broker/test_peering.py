@@ -12,7 +12,8 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
-from tests.builders import COAST, FOUNDED, NOW, OPS, WATCH, Arrival, Book, View, border, digest
+from tests.books import Book
+from tests.builders import COAST, FOUNDED, NOW, OPS, WATCH, Arrival, View, border, digest
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exchange.broker.pressing import Pressing
-from tests.builders import COAST, NOW, WATCH, WATCH_DESK, Book, refers, world
+from tests.books import Book
+from tests.builders import COAST, NOW, WATCH, WATCH_DESK, refers, world
 
 LATER = NOW + 600
 

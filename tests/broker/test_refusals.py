@@ -10,7 +10,8 @@ from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.seal import jws
 from tests import builders
-from tests.builders import AUDIT, OPS, Book
+from tests.books import Book
+from tests.builders import AUDIT, OPS
 from tests.vectors import forging
 
 WORLD = builders.world()

@@ -16,8 +16,9 @@ from exchange.model.trust import EndpointKey
 from exchange.seal.close import Envelope, wrap
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import new_opening
+from tests.books import Book
 from tests.broker.test_granting import cancel, facts, journal, owed, posted, refusal
-from tests.builders import DAY, NOW, WATCH, WATCH_DESK, Book, Closed, refers, world
+from tests.builders import DAY, NOW, WATCH, WATCH_DESK, Closed, refers, world
 
 # When the watch's old keys are over, and what is granted is granted.
 OVER, LATER = NOW + 600, NOW + 900

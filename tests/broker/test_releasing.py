@@ -17,20 +17,10 @@ from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.policy import rules
 from exchange.seal.close import Envelope
+from tests.books import Book
 from tests.broker.test_drafting import THIRD, with_a_third
 from tests.broker.test_regranting import FRESH, OVER, regrant, rekeyed
-from tests.builders import (
-    DAY,
-    DESK,
-    MINSA,
-    NOW,
-    OPS,
-    WATCH,
-    WATCH_DESK,
-    Book,
-    releaser,
-    world,
-)
+from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, releaser, world
 from tests.drafted import declined, drafted, withdrawn
 from tests.vectors.case import Case, answer
 from tests.vectors.case import posted as made

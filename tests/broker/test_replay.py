@@ -17,7 +17,8 @@ from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.policy import choices
 from tests import builders
-from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, Book, refers
+from tests.books import Book
+from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, refers
 from tests.requested import answer, request
 
 FILES = [Blob("F" * 43, 1_000), Blob("G" * 43, 2_000)]

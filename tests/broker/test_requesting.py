@@ -7,7 +7,8 @@ import pytest
 from exchange.broker.settle import Recorded, Rejected
 from exchange.model import entry as entries
 from tests import builders
-from tests.builders import DESK, OPS, WATCH, WATCH_DESK, Book, digest
+from tests.books import Book
+from tests.builders import DESK, OPS, WATCH, WATCH_DESK, digest
 from tests.requested import answer, request
 from tests.vectors import requesting
 from tests.vectors.case import Case, posted

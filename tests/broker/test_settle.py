@@ -18,19 +18,9 @@ from exchange.model import entry as entries
 from exchange.model.header import MAX_RECIPIENTS
 from exchange.model.trust import Endpoint
 from tests import builders
+from tests.books import Book
 from tests.broker.amending import DESK_US, WORLD, cancelling, correcting, facts, owed, updating
-from tests.builders import (
-    COAST,
-    DAY,
-    DESK,
-    MINSA,
-    NOW,
-    OPS,
-    WATCH,
-    Book,
-    refers,
-    suspended,
-)
+from tests.builders import COAST, DAY, DESK, MINSA, NOW, OPS, WATCH, refers, suspended
 from tests.vectors import deciding
 from tests.vectors.case import Case, answer, posted
 

@@ -17,8 +17,9 @@ from exchange.model.header import MAX_RECIPIENTS
 from exchange.model.identity import digest
 from exchange.model.view import View
 from tests import builders
+from tests.books import Book
 from tests.broker.amending import cancelling, correcting, facts, owed, updating
-from tests.builders import COAST, DESK, WATCH, WATCH_DESK, Book, Envelope
+from tests.builders import COAST, DESK, WATCH, WATCH_DESK, Envelope
 
 WORLD = builders.world()
 

@@ -30,18 +30,8 @@ from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
 from tests.api.serving import Door, serve
-from tests.builders import (
-    FOUNDED,
-    NOW,
-    OPS,
-    WATCH,
-    Arrival,
-    Book,
-    Randomness,
-    View,
-    border,
-    new_id,
-)
+from tests.books import Book
+from tests.builders import FOUNDED, NOW, OPS, WATCH, Arrival, Randomness, View, border, new_id
 from tests.client.dealing import Liar, _made, cabinet, draft, fronted, profile
 from tests.node.running import SESSION_KEY, Clock
 

@@ -21,6 +21,7 @@ from exchange.seal import jws
 from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
 from tests import builders
+from tests.books import Book
 from tests.builders import FOUNDED, WATCH, world
 from tests.node.running import post, running
 
@@ -223,7 +224,7 @@ def receipt_of(statement_suite, secrets):
     """A receipt by the mixed world's node, whose suite is xb1-ch, signed by these keys."""
     mixed = builders.mixed()
     envelope = mixed.envelope()
-    book = builders.Book(mixed.view)
+    book = Book(mixed.view)
     book.post(mixed.arrival(envelope))
     (entry,) = book.entries
     statement = objects.GroupStatement(
@@ -275,7 +276,7 @@ def line_of(facts):
 
 def recorded(arrive):
     """What an honest ledger records of something posted after a bulletin: line and object."""
-    book, envelope = builders.Book(), world().envelope()
+    book, envelope = Book(), world().envelope()
     book.post(world().arrival(envelope))
     posted = arrive(book, envelope)
     return entries.decode(book.entries[-1]).facts, posted

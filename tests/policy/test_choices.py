@@ -13,7 +13,8 @@ from exchange.model import entry as entries
 from exchange.model.trust import Category, CategoryValue
 from exchange.policy import choices, rules
 from tests import builders
-from tests.builders import AUDIT, COAST, MINSA, NOW, OPS, WATCH, Book, feeds, suspended
+from tests.books import Book
+from tests.builders import AUDIT, COAST, MINSA, NOW, OPS, WATCH, feeds, suspended
 
 WORLD = builders.world()
 LABEL: Any = {"es": "EJERCICIO", "en": "EXERCISE"}

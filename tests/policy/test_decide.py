@@ -15,6 +15,7 @@ from exchange.model.view import View
 from exchange.policy import book, rules
 from exchange.policy.rules import Consent, Given
 from tests import builders
+from tests.books import Book
 from tests.builders import COAST, DAY, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, feeds
 
 WORLD = builders.world()
@@ -368,7 +369,7 @@ def test_grant_by_nobody_is_refused():
     ],
 )
 def test_arrangement_that_names_what_is_not_there_is_refused_at_the_door(changes, at):
-    made = builders.Book()
+    made = Book()
     (settled,) = made.post(WORLD.arrival(WORLD.rearranged(**changes), MINSA))
     told = (settled.refusal.code, settled.refusal.at)
     assert told == (Code.WRONG_VALUE, f"/files/0{at}")

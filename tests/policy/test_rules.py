@@ -14,6 +14,7 @@ from exchange.model.header import Blob, Marking, Reference
 from exchange.policy import rules, sealed
 from exchange.policy.ageing import is_late
 from tests import builders
+from tests.books import Book
 from tests.builders import COAST, DAY, HOUR, MINSA, NOW, OPS, WATCH
 from tests.vectors import deciding, retaining
 from tests.vectors.case import Case, answer, posted
@@ -75,7 +76,7 @@ def test_times_hold_to_the_second(changes: dict[str, int], expected: Code | None
 def test_late_is_later_than_the_arrangement_s_hour(age: int, late: bool) -> None:
     header = WORLD.header(issued=NOW - age)
     assert is_late(header, WORLD.view, NOW) is late
-    book = builders.Book()
+    book = Book()
     book.post(WORLD.arrival(WORLD.envelope(header)))
     facts = entries.decode(book.entries[0]).facts
     assert isinstance(facts, entries.Accepted)

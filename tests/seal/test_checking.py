@@ -20,7 +20,8 @@ from exchange.model.metadata import Targets
 from exchange.model.trust import MAX_TRUST_BYTES
 from exchange.seal import jws
 from tests import builders
-from tests.builders import COAST, DAY, DESK, NOW, OPS, WATCH, Book, suspended
+from tests.books import Book
+from tests.builders import COAST, DAY, DESK, NOW, OPS, WATCH, suspended
 from tests.vectors import changes, checking, forging, reading
 from tests.vectors.case import Case, Posted, answer, posted
 from tests.vectors.changes import keys_from

@@ -14,6 +14,7 @@ from exchange.model.metadata import Root, read_file
 from exchange.model.view import Custodians, View
 from exchange.seal import jws, trust, trust_making
 from tests import builders
+from tests.books import Book
 from tests.builders import COAST, FOUNDED, MINSA, NOW, OPS
 from tests.vectors import trusting
 from tests.vectors.case import Case, answer, posted
@@ -146,13 +147,13 @@ def test_member_keeps_its_own_keys_in_its_next_version() -> None:
 def test_suspended_operator_brings_nothing() -> None:
     view = WORLD.later(WORLD.amended(MINSA, builders.suspended))
     arrival = WORLD.arrival(WORLD.amended(COAST, builders.suspended), MINSA)
-    settled = builders.Book(view).post(arrival)[0]
+    settled = Book(view).post(arrival)[0]
     assert isinstance(settled, Rejected)
     assert settled.refusal.code == Code.ENDPOINT_SUSPENDED
 
 
 def test_node_s_own_operator_needs_no_endpoint() -> None:
-    book = builders.Book(View(anchor=WORLD.anchor))
+    book = Book(View(anchor=WORLD.anchor))
     for document in WORLD.documents:
         book.post(WORLD.arrival(document, ""))
     assert book.view.heads == WORLD.view.heads

@@ -20,7 +20,8 @@ from exchange.model.view import Heads, View
 from exchange.seal import jws, trust
 from exchange.seal.close import Envelope
 from exchange.seal.open import Opened, Opener, open_body
-from tests.builders import Book, World
+from tests.books import Book
+from tests.builders import World
 
 
 def founded(told: Mapping[str, Any]) -> View:

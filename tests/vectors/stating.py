@@ -28,6 +28,7 @@ from exchange.seal import jws, notices
 from exchange.seal.open import SoftwareOpener, check_grant, granted_wrap, open_body
 from exchange.seal.software import SecretKey, SoftwareSigner
 from tests import builders
+from tests.books import Book
 from tests.builders import COAST, DESK, NOW, OPS, WATCH, WATCH_DESK, Closed, World
 from tests.node.running import SESSION_KEY
 from tests.vectors import enrolling, forging, granting
@@ -192,7 +193,7 @@ def _receipt(
 ) -> dict[str, Any]:
     """A receipt for the second of three entries of one group; both parts may be changed."""
     envelopes = [world.envelope() for _ in range(3)]
-    book = builders.Book(world.view)
+    book = Book(world.view)
     book.post(*(world.arrival(each) for each in envelopes))
     group = Group([leaf_hash(each) for each in book.entries])
     said = objects.GroupStatement(

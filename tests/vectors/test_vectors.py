@@ -25,7 +25,8 @@ from exchange.seal.close import Envelope
 from exchange.seal.open import SoftwareOpener
 from exchange.seal.software import SecretKey
 from exchange.seal.suites import SUITES
-from tests.builders import Book, decoded
+from tests.books import Book
+from tests.builders import decoded
 from tests.vectors import case
 from tests.vectors.case import Posted, answer, opened
 from tests.vectors.generate import SHELVES, VECTORS, Shelf
