@@ -134,7 +134,8 @@ async def _entries(request: web.Request) -> web.Response:
         size = parse(note).size if note else 0
         found, cursor = await _crossing(node, peer, after, size)
         if found:
-            found = [*await _ahead(node, peer, cursor, size), *found]
+            ahead = await _ahead(node, peer, cursor, size)
+            found = [*await _trust_ahead(node, cursor, size), *ahead, *found]
         # Who has seen more than there is waits for nothing: it is to know at once.
         is_over = size < since or asyncio.get_running_loop().time() >= until
         if found or note is None or is_over:
@@ -189,6 +190,22 @@ async def _crosses(node: Node, index: int, by: int, *, is_ahead: bool = False) -
     named = peering.names(entries.decode(entry).facts)
     body = await node.store.blob(named[0].digest) if named else None
     return _Crosses(index, by, entry, body, is_ahead)
+
+
+async def _trust_ahead(node: Node, cursor: int, size: int) -> list[_Crosses]:
+    """Return the trust entries that are further on than a page goes: they cross first.
+
+    The checkpoint of the page may be signed by keys that the newest of them lists.
+    """
+    found: list[_Crosses] = []
+    after = cursor
+    while rows := await node.store.inbox(entries.TRUST_INBOX, after, _READ):
+        for row in rows:
+            if row.index >= size:
+                return found
+            found.append(await _crosses(node, row.index, row.index, is_ahead=True))
+            after = row.index
+    return found
 
 
 async def _ahead(node: Node, nations: frozenset[str], cursor: int, size: int) -> list[_Crosses]:

@@ -80,7 +80,7 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
 def _foreseen(page: Page, on: Ground) -> View:
     """Return what is in force there after a page: its checkpoint may be signed by new keys."""
     view = on.there
-    for item in page.items:
+    for item in sorted(page.items, key=lambda each: each.index):
         if isinstance(item.facts, entries.Trust) and item.index > view.index:
             now = item.facts.taken_ms // 1000
             view = trust.apply(item.body or b"", view, item.index, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -45,13 +44,17 @@ async def take(node: Node, far: Source, items: Sequence[Offered]) -> None:
         Refusal: an entry does not bear out what it says.
         Fault: the other node does not answer, or ours cannot write.
     """
-    for is_trust, run in groupby(items, lambda item: isinstance(item.facts, entries.Trust)):
-        if not is_trust:
-            await _take(node, far, {item.index: item for item in run}.values())
-            continue
-        for item in run:
-            await _take(node, far, [item])
-            await _adopt(node, item)
+    # What is told ahead comes again in its place, and may be told for two that it is beside.
+    once = {item.index: item for item in items}
+    trust = {index: item for index, item in once.items() if _is_trust(item)}
+    for _, item in sorted(trust.items()):
+        await _take(node, far, [item])
+        await _adopt(node, item)
+    await _take(node, far, [item for index, item in once.items() if index not in trust])
+
+
+def _is_trust(item: Offered) -> bool:
+    return isinstance(item.facts, entries.Trust)
 
 
 async def _take(node: Node, far: Source, items: Iterable[Offered]) -> None:

@@ -232,7 +232,7 @@ class LinkItem(msgspec.Struct, frozen=True):
 
     ``by`` is the entry before which it is to cross; its own index where it crosses for itself.
     ``has_body``: the bytes that it names first come with the page. ``is_ahead``: it is urgent,
-    and comes again in its place.
+    or a trust entry, and comes again in its place.
     """
 
     index: Count

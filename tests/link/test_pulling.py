@@ -188,3 +188,20 @@ async def test_flash_comes_ahead_of_a_backlog_and_is_not_doubled_in_its_place(mo
         await both.settle()
         items = [each.object for each in await both.us.inbox(WATCH)]
         assert items == [flash.header, *(each.header for each in routine)]
+
+
+async def test_trust_goes_ahead_of_a_backlog(monkeypatch):
+    land = border()
+    monkeypatch.setattr(offering, "MAX_ITEMS", 2)
+    async with bordered() as both:
+        await both.settle()
+        for _ in range(6):
+            await both.pa.post(land.envelope(precedence="routine"))
+        await both.pa.post(land.subscription(DESK), DESK)
+        await both.pa.sign()
+        await both.us.puller.pull()
+        assert len(await both.us.inbox(WATCH)) == 2
+        assert both.us.node.writer.homes.newest("pa").subscriptions[DESK].version == 1
+        await both.settle()
+        assert len(await both.us.inbox(WATCH)) == 6
+        assert len(await both.us.inbox("trust/pa")) == len(land.documents) + 1
