@@ -84,6 +84,7 @@ class Code(StrEnum):
     CONTENT_KEY_GONE = "content-key-gone"
     RETENTION_OVER = "retention-over"
     PURGED = "purged"
+    BODY_GONE = "body-gone"
 
     # The arrangement or the directory does not allow it.
     UNKNOWN_ENDPOINT = "unknown-endpoint"

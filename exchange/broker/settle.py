@@ -456,7 +456,7 @@ class Ledger:
 
     def _refuse(self, decision: Declined, caller: str) -> Rejected:
         facts = entries.Refused(
-            caller=caller,
+            caller="" if self._came else caller,
             digest=decision.digest,
             size=decision.size,
             code=decision.refusal.code.value,

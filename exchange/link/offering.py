@@ -127,7 +127,7 @@ async def _session(request: web.Request) -> web.Response:
 async def _entries(request: web.Request) -> web.Response:
     """Return what crosses after an index and is under the newest checkpoint; wait for it."""
     node, peer = request.app[NODE], _nations(request)
-    after, since = _number(request, "after", -1), _number(request, "since", 0)
+    after, since = _number(request, "after", -1, least=-1), _number(request, "since", 0)
     until = asyncio.get_running_loop().time() + min(_number(request, "wait", 0), _MAX_WAIT_S)
     while True:
         note = node.newest
@@ -161,6 +161,12 @@ class _Crosses(msgspec.Struct, frozen=True):
     body: bytes | None
     is_ahead: bool = False
 
+    def without_body(self) -> _Crosses:
+        """Return it with its body left to be asked for; a trust document goes all the same."""
+        if isinstance(entries.decode(self.entry).facts, entries.Trust):
+            return self
+        return msgspec.structs.replace(self, body=None)
+
 
 async def _crossing(
     node: Node, nations: frozenset[str], after: int, size: int
@@ -175,6 +181,8 @@ async def _crossing(
             if peering.is_for(facts, nations):
                 for index in (*peering.beside(facts), row.index):
                     found.append(await _crosses(node, index, row.index))
+                    if held + len(found[-1].body or b"") > _MAX_PAGE_BYTES:
+                        found[-1] = found[-1].without_body()
                     held += len(found[-1].entry) + len(found[-1].body or b"")
             cursor = row.index
             if len(found) >= MAX_ITEMS or held >= _MAX_PAGE_BYTES:
@@ -255,7 +263,7 @@ def _proved(
 async def _blob(request: web.Request) -> web.StreamResponse:
     """Return bytes that an entry names which crosses, for itself or beside another."""
     node, nations = request.app[NODE], _nations(request)
-    index, by = _number(request, "index", -1), _number(request, "by", -1)
+    index, by = _number(request, "index", 0), _number(request, "by", 0)
     digest, offset = request.match_info["digest"], _number(request, "offset", 0)
     entry = entries.decode(await _entry(node, index))
     crossing = entries.decode(await _entry(node, by)).facts
@@ -267,6 +275,9 @@ async def _blob(request: web.Request) -> web.StreamResponse:
     data = await node.store.blob(digest)
     if data is not None:
         return web.Response(body=data[offset:], content_type=_BYTES)
+    if digest == next(iter(named)):
+        # A body, and purged: it is in no folder of attachments.
+        raise Refusal(Code.NOT_FOUND, "/digest")
     return await _streamed(request, node, named[digest], offset)
 
 
@@ -293,9 +304,11 @@ def _nations(request: web.Request) -> frozenset[str]:
     return frozenset(peer.serves) - frozenset(ours.serves if ours else ())
 
 
-def _number(request: web.Request, name: str, default: int) -> int:
+def _number(request: web.Request, name: str, default: int, *, least: int = 0) -> int:
     text = request.query.get(name, str(default))
     if not text.removeprefix("-").isdecimal() or len(text) > 16 or not text.isascii():
+        raise Refusal(Code.BAD_REQUEST, f"/{name}")
+    if int(text) < least:
         raise Refusal(Code.BAD_REQUEST, f"/{name}")
     return int(text)
 

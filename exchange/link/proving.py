@@ -18,18 +18,27 @@ from exchange.model.identity import digest
 from exchange.seal import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from exchange.link.pages import Offered, Page
     from exchange.model.view import View
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """How far a link came: to which entry, under which checkpoint, and each inbox's count."""
+    """How far a link came: to which entry, under which checkpoint, and each inbox's count.
+
+    ``gone`` are bulletins that were told of without their bytes, and since when (seconds UTC),
+    until their order to purge is shown. ``here`` and ``leaf`` are the size of our own journal
+    then, and the hash of its last entry: an older copy of it begins anew.
+    """
 
     after: int = -1
     note: str = ""
     inboxes: dict[str, int] = {}
+    gone: dict[int, int] = {}
+    here: int = 0
+    leaf: str = ""
 
     @property
     def size(self) -> int:
@@ -74,7 +83,32 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
             _count(item, inboxes, on.serves)
     if not before.after <= page.cursor < size:
         raise Refusal(Code.BAD_PROOF, "/cursor", found=page.cursor)
-    return Pulled(page.cursor, page.note.decode(), inboxes)
+    return msgspec.structs.replace(
+        before, after=page.cursor, note=page.note.decode(), inboxes=inboxes
+    )
+
+
+def unpurged(
+    items: Iterable[Offered], gone: AbstractSet[int], since: Mapping[int, int], now: int
+) -> dict[int, int]:
+    """Return which bulletins were told of without their bytes, and since when.
+
+    Args:
+        items: of a page that was proved.
+        gone: of which of them something is there no more.
+        since: which ones were before.
+        now: seconds UTC.
+    """
+    found = dict(since)
+    for item in items:
+        of = item.facts.of if isinstance(item.facts, entries.Granted) else item.index
+        # What crosses beside another is not owed to ours, nor is the order to purge it.
+        if item.by == item.index and not gone.isdisjoint((item.index, of)):
+            found.setdefault(of, now)
+    for item in items:
+        if isinstance(item.facts, entries.PurgeOrdered):
+            found.pop(item.facts.of, None)
+    return found
 
 
 def _foreseen(page: Page, on: Ground) -> View:

@@ -12,12 +12,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
 import structlog
 
-from exchange.errors import Code, Fault, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import terms
-from exchange.link.proving import Forked, Ground, Pulled, prove
+from exchange.journal.tree import leaf_hash
+from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
+from exchange.model.codec import b64
 
 if TYPE_CHECKING:
     from exchange.link.pages import Page
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 _REST_S: Final = 1.0
 _LONGEST_REST_S: Final = 30.0
+# A checkpoint dated so much later covers an order that was given before; beyond what the clocks
+# of two nodes may differ (seconds).
+_ORDER_S: Final = 300
 
 _log = structlog.get_logger("exchange.link")
 
@@ -59,6 +65,8 @@ class Puller:
         self._node = node
         self._memory = memory
         self.pulled = memory.recall(Pulled) or Pulled()
+        # Not before our own journal was looked at.
+        self._is_ours = False
         # Why nothing more is taken over this link, once something could not be proved.
         self.trouble: Refusal | None = None
         # Why it does not answer, while it does not.
@@ -81,7 +89,7 @@ class Puller:
     async def _once(self, rest_s: float) -> float:
         """Pull one page; return how long to rest when the next one fails."""
         try:
-            await self.pull()
+            await self._pull()
         except Refusal as refusal:
             # Kept as told: who looks at it may want to look at their journal.
             self.trouble = refusal
@@ -97,6 +105,21 @@ class Puller:
         else:
             self._stands(is_up=True)
         return _REST_S
+
+    async def _pull(self) -> None:
+        """Pull one page; what neither node may be accused of is a fault, and is tried again."""
+        try:
+            await self.pull()
+        except Refusal as refusal:
+            if refusal.code is not Code.NOT_UNDERSTOOD:
+                raise
+            # A newer program wrote it: ours waits until it is as new.
+            raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+        except ExchangeError:
+            raise
+        except Exception as error:
+            _log.exception("link", node=self._far.node, error=type(error).__name__)
+            raise Fault(Code.INTERNAL, found=type(error).__name__) from error
 
     def _stands(self, *, is_up: bool, why: Fault | None = None) -> None:
         """Note how the link is, and since when it is so."""
@@ -118,26 +141,63 @@ class Puller:
             Refusal: it does not hold.
             Fault: the other node does not answer, or ours cannot write.
         """
-        before = self.pulled
+        before = self.pulled = await self._known()
         page = await self._page(before)
         if not page.note:
             return 0
         try:
             after = prove(page, before, self._ground())
         except Forked as forked:
-            kept = self._memory.accuse(before.note.encode(), forked.evidence)
-            raise Refusal(
-                forked.refusal.code,
-                forked.refusal.at,
-                **forked.refusal.facts,
-                evidence=kept,
-            ) from forked
-        await take(self._node, self._far, page.items)
-        self.pulled = after
+            raise self._convicted(before, forked) from forked
+        gone = await take(self._node, self._far, page.items)
+        gone_since = unpurged(page.items, gone, before.gone, self._node.now())
+        await self._keep(before, msgspec.structs.replace(after, gone=gone_since))
         self.seen = _dated(page.note, self._far.node, self._at_home())
-        if after != before:
-            self._memory.keep(after)
+        self._must_be_purged()
         return len(page.items)
+
+    async def _known(self) -> Pulled:
+        """Return how far it came; none of it where our journal is not the one that it fed."""
+        if self._is_ours:
+            return self.pulled
+        last = self.pulled
+        if last.here and await self._leaf(last.here) != last.leaf:
+            # An older copy was put back. The checkpoint stays: theirs must go on from it.
+            _log.warning("pulled-anew", node=self._far.node)
+            last = Pulled(note=last.note)
+        self._is_ours = True
+        return last
+
+    async def _leaf(self, size: int) -> str:
+        """Return the hash of our last entry at a size; empty where it is not there."""
+        rows = await self._node.store.read(size - 1, 1)
+        return b64(leaf_hash(rows[0].entry)) if rows else ""
+
+    async def _keep(self, before: Pulled, after: Pulled) -> None:
+        self.pulled = after
+        if after != before:
+            here = self._node.size
+            self.pulled = msgspec.structs.replace(after, here=here, leaf=await self._leaf(here))
+            self._memory.keep(self.pulled)
+
+    def _must_be_purged(self) -> None:
+        """Hold what was told of without its bytes to an order to purge it, given in time."""
+        kept = self.pulled
+        if kept.after + 1 < kept.size:
+            return
+        for index, since in kept.gone.items():
+            if self.seen > since + _ORDER_S:
+                raise Refusal(Code.ITEM_WITHHELD, "/body", found=index)
+
+    def _convicted(self, before: Pulled, forked: Forked) -> Refusal:
+        """Return what convicts the other node, and where it is kept, if it could be."""
+        said, kept = forked.refusal, ""
+        try:
+            kept = self._memory.accuse(before.note.encode(), forked.evidence)
+        except Fault as fault:
+            # It is had again from the same lie, at the next start.
+            _log.critical("evidence", node=self._far.node, code=fault.code.value)
+        return Refusal(said.code, said.at, **said.facts, evidence=kept)
 
     async def _page(self, before: Pulled) -> Page:
         try:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import structlog
 
-from exchange.broker import keys
+from exchange.broker import keys, peering
 from exchange.broker.peering import Crossing
-from exchange.errors import Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.link.telling import tell
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model import metadata, objects
+from exchange.model.header import Blob
+from exchange.model.identity import digest
 from exchange.node.receiving import receive
 from exchange.seal import jws
 
@@ -19,11 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from exchange.link.pages import Offered
-    from exchange.model.header import Blob
     from exchange.node.node import Node
-
-# Whose uploads are those that come over the link.
-_NOBODY: Final = ""
 
 _log = structlog.get_logger("exchange.link")
 
@@ -37,8 +37,11 @@ class Source(Protocol):
         """Yield the bytes of an attachment from an offset on."""
 
 
-async def take(node: Node, far: Source, items: Sequence[Offered]) -> None:
+async def take(node: Node, far: Source, items: Sequence[Offered]) -> set[int]:
     """Take these in, each that is not here yet, and tell of whom they may not be owed to.
+
+    Returns:
+        Of which entries the bytes that they name are there no more, as it was told.
 
     Raises:
         Refusal: an entry does not bear out what it says.
@@ -50,32 +53,55 @@ async def take(node: Node, far: Source, items: Sequence[Offered]) -> None:
     for _, item in sorted(trust.items()):
         await _take(node, far, [item])
         await _adopt(node, item)
-    await _take(node, far, [item for index, item in once.items() if index not in trust])
+    return await _take(node, far, [item for index, item in once.items() if index not in trust])
 
 
 def _is_trust(item: Offered) -> bool:
     return isinstance(item.facts, entries.Trust)
 
 
-async def _take(node: Node, far: Source, items: Iterable[Offered]) -> None:
+async def _take(node: Node, far: Source, items: Iterable[Offered]) -> set[int]:
     wanted = {
         keys.crossed(entries.Home(far.node, item.index)): item
         for item in items
         if _may_come(node, far.node, item)
     }
     known = await node.store.find(list(wanted))
-    here = [(item, known[key].index) for key, item in wanted.items() if key in known]
-    come = [
-        (item, crossing)
-        for key, item in wanted.items()
-        if key not in known and (crossing := await _crossing(node, far, item))
-    ]
-    answers = await receive(node.writer, node.settings, [each for _, each in come])
-    here += [
-        (item, answer.receipt.index) for (item, _), answer in zip(come, answers, strict=True)
-    ]
-    for item, index in here:
-        await tell(node, index, item.raw)
+    gone: set[int] = set()
+    come: list[Crossing] = []
+    for key, item in wanted.items():
+        if before := known.get(key):
+            if _is_gone(before.entry):
+                gone.add(item.index)
+            await tell(node, before.index, item.raw)
+            continue
+        attached = _attached(node, item)
+        if attached:
+            # Each with its own in turn: there is no room for those of a page at once.
+            await _record(node, come)
+            come = []
+        body = await _bytes(node, far, item, attached)
+        if body is None:
+            _log.warning("gone", node=far.node, index=item.index)
+            gone.add(item.index)
+        come.append(Crossing(entries.Home(far.node, item.index), item.raw, body))
+        if attached:
+            await _record(node, come)
+            come = []
+            await _let_go(node, attached)
+    await _record(node, come)
+    return gone
+
+
+async def _record(node: Node, come: Sequence[Crossing]) -> None:
+    answers = await receive(node.writer, node.settings, come)
+    for crossing, answer in zip(come, answers, strict=True):
+        await tell(node, answer.receipt.index, crossing.entry)
+
+
+def _is_gone(entry: bytes) -> bool:
+    facts = entries.decode(entry).facts
+    return isinstance(facts, entries.Refused) and facts.code == Code.BODY_GONE
 
 
 def _may_come(node: Node, far: str, item: Offered) -> bool:
@@ -86,33 +112,93 @@ def _may_come(node: Node, far: str, item: Offered) -> bool:
     return not item.is_ahead or item.facts.view <= node.writer.homes.newest(far).index
 
 
-async def _crossing(node: Node, far: Source, item: Offered) -> Crossing | None:
-    """Return what is to be taken in, its attachments fetched; None of what is gone there."""
-    home, blobs = entries.Home(far.node, item.index), item.blobs
-    if not blobs:
-        return Crossing(home, item.raw, b"")
+class _Attached(NamedTuple):
+    """An attachment, and whose: it counts for the organisation that posted it."""
+
+    endpoint: str
+    blob: Blob
+
+
+def _attached(node: Node, item: Offered) -> list[_Attached]:
+    """Return the attachments that a header names; what its entry names must be the same."""
+    if not isinstance(item.facts, entries.Accepted):
+        return []
+    signed = jws.read(entries.decode(item.raw).object, headers.MAX_HEADER_BYTES)
+    header = headers.decode(signed.payload)
+    ours = node.view.nodes.get(node.name)
+    if ours is not None and peering.is_here(header.endpoint, ours.serves):
+        # Nor may anything of it count for an agency of ours.
+        raise Refusal(Code.BAD_PROOF, "/object", found=item.index)
+    if item.facts.blobs[1:] != header.attachments:
+        raise Refusal(Code.BAD_PROOF, "/blobs", found=item.index)
+    return [_Attached(header.endpoint, each) for each in header.attachments]
+
+
+async def _bytes(
+    node: Node, far: Source, item: Offered, attached: Sequence[_Attached]
+) -> bytes | None:
+    """Return the body that came with an entry or is asked for; None where something is gone."""
+    body = item.body
+    if not item.blobs:
+        return b""
     try:
-        for blob in blobs[1:] if item.body is not None else ():
-            await _fetch(node, far, blob, item)
-    except Refusal as refusal:
-        _log.warning("gone", node=far.node, index=item.index, code=refusal.code.value)
+        if body is None:
+            body = await _body(far, item)
+        for each in attached:
+            await _fetch(node, far, each, item)
+    except _GoneError:
         return None
-    if item.body is None:
-        # Purged there before it came here: nobody can be given it any more.
-        _log.warning("gone", node=far.node, index=item.index)
-        return None
-    return Crossing(home, item.raw, item.body)
+    return body
 
 
-async def _fetch(node: Node, far: Source, blob: Blob, item: Offered) -> None:
+class _GoneError(Exception):
+    """The other node says that it has these bytes no more."""
+
+
+async def _body(far: Source, item: Offered) -> bytes:
+    """Fetch a body for which there was no room on its page."""
+    named, body = item.blobs[0], b""
+    async for piece in _pieces(far, named, item, 0):
+        body += piece
+        if len(body) > named.size:
+            break
+    if Blob(digest(body), len(body)) != named:
+        raise Refusal(Code.BAD_PROOF, "/body", found=item.index)
+    return body
+
+
+async def _fetch(node: Node, far: Source, each: _Attached, item: Offered) -> None:
     """Fetch an attachment, from where an earlier try was cut."""
-    come = await node.blobs.progress(_NOBODY, blob)
-    if come.complete:
-        return
-    at = come.offset
-    async for piece in far.pieces(blob.digest, item.index, item.by, at):
-        at = (await node.blobs.append(_NOBODY, blob, at, piece)).offset
-    await node.blobs.finish(_NOBODY, blob)
+    endpoint, blob = each
+    try:
+        come = await node.blobs.progress(endpoint, blob)
+        if come.complete:
+            return
+        at = come.offset
+        async for piece in _pieces(far, blob, item, at):
+            at = (await node.blobs.append(endpoint, blob, at, piece)).offset
+        await node.blobs.finish(endpoint, blob)
+    except Refusal as refusal:
+        # No room here, or it was cut: nothing against what is to come, which comes again.
+        raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+
+
+async def _pieces(far: Source, blob: Blob, item: Offered, offset: int) -> AsyncIterator[bytes]:
+    try:
+        async for piece in far.pieces(blob.digest, item.index, item.by, offset):
+            yield piece
+    except Refusal as refusal:
+        if refusal.code is Code.NOT_FOUND:
+            raise _GoneError from refusal
+        name, found = far.node, refusal.code.value
+        raise Fault(Code.NODE_UNREACHABLE, name=name, found=found) from refusal
+
+
+async def _let_go(node: Node, attached: Sequence[_Attached]) -> None:
+    """Give up the uploads of what was refused here; what fails here expires by itself."""
+    for endpoint, blob in attached:
+        with suppress(Fault):
+            await node.blobs.discard(endpoint, blob)
 
 
 async def _adopt(node: Node, item: Offered) -> None:

@@ -84,14 +84,21 @@ class Peer:
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of an attachment from an offset on."""
         query = {"index": str(index), "by": str(by), "offset": str(offset)}
-        try:
-            async with self._asked("GET", f"/blobs/{digest}", query, self._token) as answer:
-                if answer.status >= 300:
-                    raise _error_of(await _bounded(answer), answer.status)
-                async for piece in answer.content.iter_chunked(256 * 1024):
-                    yield piece
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._cut(error) from error
+        for is_last in (False, True):
+            token = self._token = self._token or await self._open_session()
+            try:
+                async with self._asked("GET", f"/blobs/{digest}", query, token) as answer:
+                    if answer.status < 300:
+                        async for piece in answer.content.iter_chunked(256 * 1024):
+                            yield piece
+                        return
+                    error = _error_of(await _bounded(answer), answer.status)
+            except (TimeoutError, aiohttp.ClientError, OSError) as cut:
+                raise self._cut(cut) from cut
+            # It may have been started again, or an hour is over.
+            if error.code is not Code.BAD_TOKEN or is_last:
+                raise error
+            self._token = ""
 
     async def _in_session(self, path: str, query: dict[str, str]) -> bytes:
         for is_last in (False, True):

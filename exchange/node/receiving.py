@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exchange.broker import intake, peering
-from exchange.errors import Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,8 @@ async def receive(
 ) -> list[Answer]:
     """Take in entries of another node, in order; return what became of each here.
 
-    Their attachments are uploaded before, by nobody (``""``). What is in force there decides on
+    Their attachments are uploaded before, as by who posted them. Of what has a body and comes
+    without one it is recorded that it is ``body-gone``. What is in force there decides on
     what comes after it: a trust entry must be recorded before what is under it is given.
 
     Raises:
@@ -52,8 +53,9 @@ async def receive(
             break
         answered: asyncio.Future[Answer | Fault] = loop.create_future()
         waiting.append(answered)
-        raw = peering.object_of(crossing)
-        arrival = intake.Arrival("", raw, crossing.body or b"", taken_ms)
+        raw, decision = peering.object_of(crossing), considered.decision
+        caller = decision.header.endpoint if isinstance(decision, intake.Admitted) else ""
+        arrival = intake.Arrival(caller, raw, crossing.body or b"", taken_ms)
         writer.take_judged(arrival, considered, answered.set_result)
     answers = []
     for answer in await asyncio.gather(*waiting):
@@ -71,7 +73,16 @@ def _judged(
     found: list[Considered | Refusal] = []
     for each in crossings:
         try:
-            found.append(peering.consider(each, writer.homes, view, taken_ms))
+            considered = peering.consider(each, writer.homes, view, taken_ms)
+            found.append(considered if each.body is not None else _gone(each, considered))
         except Refusal as refusal:
             found.append(refusal)
     return found
+
+
+def _gone(crossing: Crossing, considered: Considered) -> Considered:
+    """Refuse what was judged, and whose body its home has no more."""
+    size = len(peering.object_of(crossing))
+    refusal = Refusal(Code.BODY_GONE, "/body", found=crossing.home.index)
+    declined = intake.Declined(refusal, intake.digest_of(considered.decision), size)
+    return considered._replace(decision=declined)

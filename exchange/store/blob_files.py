@@ -151,6 +151,9 @@ class BlobFiles:
     # -- one endpoint's uploads, in a thread ------------------------------------------------
 
     def _own(self, endpoint: str) -> Path:
+        if not endpoint:
+            # Its folder would be that of all.
+            raise Fault(Code.STORE_FAILED, reason="nobody's")
         return self._uploads / endpoint.replace("/", _SLASH)
 
     def _whole(self, endpoint: str, blob: Blob) -> Path:

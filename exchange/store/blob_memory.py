@@ -43,6 +43,8 @@ class MemoryBlobs:
 
     async def append(self, endpoint: str, blob: Blob, offset: int, piece: bytes) -> Progress:
         """See ``Blobs``."""
+        if not endpoint:
+            raise Fault(Code.STORE_FAILED, reason="nobody's")
         found = await self.progress(endpoint, blob)
         if offset != found.offset:
             raise Refusal(Code.OFFSET_MISMATCH, "/offset", expected=found.offset)

@@ -39,18 +39,31 @@ class LinkFile:
             raise Fault(Code.FILE, name=str(self._path), found=kind) from error
 
     def keep(self, kept: msgspec.Struct) -> None:
-        """Keep it, durably."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        write_durably(self._path, msgspec.json.encode(kept))
+        """Keep it, durably.
+
+        Raises:
+            Fault: ``file``: it cannot be written.
+        """
+        self._write(self._path, msgspec.json.encode(kept))
 
     def accuse(self, known: bytes, evidence: bytes) -> str:
         """Keep what convicts a node; return the name of its file.
 
         One for each checkpoint that was known: what follows from the same lie, start after
         start, is no more of it.
+
+        Raises:
+            Fault: ``file``: it cannot be written.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._folder / f"{self._path.stem}-{digest(known)[:16]}.evidence"
         if not path.exists():
-            write_durably(path, evidence)
+            self._write(path, evidence)
         return path.name
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            write_durably(path, data)
+        except OSError as error:
+            kind = type(error).__name__
+            raise Fault(Code.FILE, name=str(path), found=kind) from error

@@ -105,6 +105,7 @@ class Border(NamedTuple):
 async def bordered(
     between: Callable[[web.Application, str], web.Application] = lambda app, _: app,
     store: Callable[[], Any] = MemoryStore,
+    blobs: Callable[[str, Clock], Any] = lambda _, clock: MemoryBlobs(clock),
 ) -> AsyncIterator[Border]:
     """Two nodes that have each taken in the first documents; nothing was pulled yet.
 
@@ -112,8 +113,8 @@ async def bordered(
     """
     clock = Clock()
     async with (
-        _node("pa", clock, store()) as pa,
-        _node("us", clock, store()) as us,
+        _node("pa", clock, store(), blobs("pa", clock)) as pa,
+        _node("us", clock, store(), blobs("us", clock)) as us,
         _offered(between(make_app(pa, Greeter("pa", Randomness("greet pa"))), "pa")) as at_pa,
         _offered(between(make_app(us, Greeter("us", Randomness("greet us"))), "us")) as at_us,
         _side(pa, "us", at_us) as ours,
@@ -123,7 +124,7 @@ async def bordered(
 
 
 @asynccontextmanager
-async def _node(name: str, clock: Clock, store: Any) -> AsyncIterator[Node]:
+async def _node(name: str, clock: Clock, store: Any, blobs: Any) -> AsyncIterator[Node]:
     secrets = border().nodes[name]
     with ThreadPoolExecutor(2) as executor:
         settings = Settings(
@@ -132,7 +133,7 @@ async def _node(name: str, clock: Clock, store: Any) -> AsyncIterator[Node]:
             clock_ms=clock,
             monotonic_ms=clock,
             randomness=Randomness(name),
-            blobs=MemoryBlobs(clock),
+            blobs=blobs,
             executor=executor,
         )
         identity = Identity(border().anchor, log_signers(name, secrets), bytes(32))

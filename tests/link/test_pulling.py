@@ -164,7 +164,7 @@ async def test_an_attachment_crosses_whole_and_from_where_it_was_cut():
         await both.pa.node.blobs.finish(OPS, blob)
         assert (await both.pa.post(land.envelope(attachments=[blob]))).refusal is None
         # A part of it came before, and the link was cut.
-        await both.us.node.blobs.append("", blob, 0, data[:1000])
+        await both.us.node.blobs.append(OPS, blob, 0, data[:1000])
         await both.settle()
         (item,) = await both.us.inbox(WATCH)
         assert item.facts.blobs[1:] == [blob]
