@@ -79,7 +79,9 @@ class Book:
         """What came from the other node's journal, one group each."""
         settled = []
         for each in crossings:
-            considered = peering.consider(each, self.homes, self.view, at * 1000)
+            considered = peering.consider(
+                each, self.homes, self.view, at * 1000, self.ledger().here
+            )
             ledger = self.ledger()
             known = self.look_up(considered)
             arrival = ("", peering.object_of(each), each.body or b"")

@@ -118,10 +118,14 @@ class Heard(NamedTuple):
 
 
 class Overheard(NamedTuple):
-    """A trust document that took effect in the other nation's journal, in its order."""
+    """A trust document that took effect in the other nation's journal, in its order.
+
+    ``taken_ms`` is when it did so there.
+    """
 
     change: Change
     blob: Blob
+    taken_ms: int
 
 
 class Declined(NamedTuple):

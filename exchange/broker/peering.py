@@ -14,7 +14,8 @@ from exchange.broker import again, holding, intake, keys, releasing
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob
-from exchange.model.identity import digest
+from exchange.model.homes import Received
+from exchange.model.identity import digest, member_of
 from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import notices, trust
@@ -119,7 +120,9 @@ def object_of(crossing: Crossing) -> bytes:
     return entry.object
 
 
-def consider(crossing: Crossing, homes: Homes, view: View, taken_ms: int) -> Considered:
+def consider(
+    crossing: Crossing, homes: Homes, view: View, taken_ms: int, here: Collection[str]
+) -> Considered:
     """Conclude on an entry of the other node: judged as at its home; the rest is settled.
 
     Args:
@@ -127,6 +130,7 @@ def consider(crossing: Crossing, homes: Homes, view: View, taken_ms: int) -> Con
         homes: what is in force there.
         view: in force here.
         taken_ms: when it is taken in here.
+        here: the nations that this node serves.
 
     Raises:
         Refusal: the entry does not bear out what it says. Nothing may be taken from it, nor
@@ -135,23 +139,24 @@ def consider(crossing: Crossing, homes: Homes, view: View, taken_ms: int) -> Con
     entry, home = entries.decode(crossing.entry), crossing.home
     if entries.home_of(entry.facts) is not None:
         raise Refusal(Code.BAD_PROOF, "/home", found=home.index)
-    under = homes.at(home.node, entry.facts.view)
-    decision = _judged(entry, crossing, under)
+    decision = _judged(entry, crossing, homes, here)
     line = crossing.entry.partition(b"\n")[0]
     return intake.Considered(decision, view.index, taken_ms, intake.Came(home, line))
 
 
-def _judged(entry: Entry, crossing: Crossing, view: View) -> Decision:
+def nations_of(node: str, view: View) -> Collection[str]:
+    """Return the nations that a node serves; none of one that is not listed yet."""
+    found = view.nodes.get(node)
+    return () if found is None else found.serves
+
+
+def _judged(entry: Entry, crossing: Crossing, homes: Homes, here: Collection[str]) -> Decision:
     facts, index, body = entry.facts, crossing.home.index, crossing.body
     now = facts.taken_ms // 1000
+    if isinstance(facts, entries.Trust):
+        return overheard(facts, crossing.home, body or b"", homes)
+    view = homes.at(crossing.home, facts)
     match facts:
-        case entries.Trust():
-            if body is None or Blob(digest(body), len(body)) != facts.document:
-                raise Refusal(Code.BAD_PROOF, "/document", found=index)
-            change = trust.judge(body, view, now)
-            if (change.name, change.version) != (facts.name, facts.version):
-                raise Refusal(Code.BAD_PROOF, "/name", found=index)
-            return intake.Overheard(change, facts.document)
         case entries.Noticed():
             notice = notices.verify(entry.object, view)
             if notice.node != crossing.home.node or digest(entry.object) != facts.digest:
@@ -169,11 +174,45 @@ def _judged(entry: Entry, crossing: Crossing, view: View) -> Decision:
             decision = again.of_bulletins(facts, entry.object, view, now, index)
             if decision.digest != facts.digest:
                 raise Refusal(Code.BAD_PROOF, "/digest", found=index)
+            # What was signed stands first in each.
+            _must_be_home(decision[0].endpoint, nations_of(crossing.home.node, view), here)
             if body is not None:
                 _must_come_with(decision, body, index)
             return decision
         case _:
             raise Refusal(Code.BAD_PROOF, "/kind", found=index)
+
+
+def overheard(
+    facts: entries.Trust,
+    home: entries.Home,
+    raw: bytes,
+    homes: Homes,
+    *,
+    is_known: bool = False,
+) -> intake.Overheard:
+    """Conclude on a trust entry of another journal: it follows from the last one there.
+
+    ``is_known``: it stands in our journal already; whether its keys are weak was looked at.
+
+    Raises:
+        Refusal: it does not, or is of another document.
+    """
+    view = homes.after(home, facts)
+    if Blob(digest(raw), len(raw)) != facts.document:
+        raise Refusal(Code.BAD_PROOF, "/document", found=home.index)
+    change = trust.judge(raw, view, facts.taken_ms // 1000, is_known=is_known)
+    if (change.name, change.version) != (facts.name, facts.version):
+        raise Refusal(Code.BAD_PROOF, "/name", found=home.index)
+    return intake.Overheard(change, facts.document, facts.taken_ms)
+
+
+def _must_be_home(endpoint: str, there: Collection[str], here: Collection[str]) -> None:
+    """Hold who signed to being of the other node's nations: ours post to our own door."""
+    nation = member_of(endpoint).partition(".")[0]
+    rules.must_be_home(nation, there, endpoint, "/endpoint")
+    if nation in here:
+        raise Refusal(Code.NOT_HOME, "/endpoint", name=endpoint)
 
 
 def _must_come_with(decision: intake.OfBulletins, body: bytes, index: int) -> None:
@@ -247,7 +286,7 @@ def _overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
         **common,
     )
     done = ledger.keep(facts, b"", (), blob=(decision.blob, raw))
-    ledger.received.append((common["home"], decision.change))
+    ledger.received.append(Received(common["home"], decision.change, decision.taken_ms))
     return done
 
 

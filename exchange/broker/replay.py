@@ -34,7 +34,7 @@ from exchange.model.identity import digest
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from exchange.broker.due import Due
     from exchange.broker.holding import Target
@@ -110,7 +110,7 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        considered = self._considered(entry)
+        considered = self._considered(entry, ledger.here)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
         if considered is not None:
@@ -133,7 +133,7 @@ class Replayer:
         is_judged = considered is not None or isinstance(facts, own)
         return Replayed(record, is_judged)
 
-    def _considered(self, entry: Entry) -> intake.Considered | None:
+    def _considered(self, entry: Entry, here: Collection[str]) -> intake.Considered | None:
         """Judge an entry's object again; None for what can only be attested."""
         facts, home = entry.facts, entries.home_of(entry.facts)
         if home is not None and not isinstance(facts, entries.Refused):
@@ -141,7 +141,7 @@ class Replayer:
             if isinstance(facts, entries.TrustReceived):
                 document = self._trusted(facts)
             crossing = peering.Crossing(home, entry.at_home, document)
-            return peering.consider(crossing, self.homes, self.view, facts.taken_ms)
+            return peering.consider(crossing, self.homes, self.view, facts.taken_ms, here)
         decision = self._decision(entry)
         if decision is None:
             return None

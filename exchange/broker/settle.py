@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Came, Considered, OfBulletins
     from exchange.model.entry import Facts
-    from exchange.model.view import Change, View
+    from exchange.model.homes import Received
+    from exchange.model.view import View
 
 # With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
 # 64 KiB: protects the writer from a chain of corrections to ever new recipients.
@@ -155,9 +156,8 @@ class Ledger:
         # For how long no quorum of witnesses has vouched, where that is past the limit.
         self.unwitnessed_s = 0
         # What took effect in the other journal, each with its entry there.
-        self.received: list[tuple[entries.Home, Change]] = []
-        served = view.nodes.get(node)
-        self.here: Collection[str] = () if served is None else served.serves
+        self.received: list[Received] = []
+        self.here = peering.nations_of(node, view)
         # Of what is being placed: the entry that it came from.
         self._came: Came | None = None
 

@@ -17,6 +17,8 @@ from exchange.model import entry as entries
 from exchange.policy import rules
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from exchange.client.reading import Delivered
     from exchange.client.trust import TrustLog
     from exchange.model.entry import Facts
@@ -41,13 +43,15 @@ class Came(msgspec.Struct, frozen=True):
 class Under(NamedTuple):
     """The view and the time (seconds UTC) that an object is judged by; and where that was.
 
-    ``node`` is whose journal's they are; ``came`` is None where that is our own node's.
+    ``node`` is whose journal's they are; ``came`` is None where that is our own node's, and
+    ``ours`` else the nations that ours serves: what theirs sign is posted here.
     """
 
     view: View
     now: int
     node: str
     came: Came | None = None
+    ours: Collection[str] = ()
 
     def must_be_home(self, standing: Standing) -> None:
         """Hold who signed to being at home where it was taken in: nobody posts elsewhere.
@@ -55,9 +59,10 @@ class Under(NamedTuple):
         Raises:
             Refusal: ``not-home``.
         """
-        node = self.view.nodes.get(self.node)
-        serves = node.serves if node is not None else ()
-        rules.must_be_home(standing.member.nation, serves, standing.endpoint.id, "/endpoint")
+        nation, name = standing.member.nation, standing.endpoint.id
+        rules.must_be_home(nation, _served(self.node, self.view), name, "/endpoint")
+        if nation in self.ours:
+            raise Refusal(Code.NOT_HOME, "/endpoint", name=name)
 
     def must_share_trust(self, header: Header) -> None:
         """Hold the sender's trust log to what we saw of it: a node shows all the same one.
@@ -97,7 +102,8 @@ def under(entry: entries.Entry, index: int, trust: TrustLog, since_ms: int = 0) 
     view = _view_there(home, there, index, trust)
     _must_be_of_one(facts, there)
     came = Came(home.node, home.index, there.taken_ms)
-    return Under(view, there.taken_ms // 1000, home.node, came)
+    ours = _served(trust.node, known.view)
+    return Under(view, there.taken_ms // 1000, home.node, came, ours)
 
 
 def under_of(item: Delivered, trust: TrustLog) -> Under:
@@ -107,6 +113,12 @@ def under_of(item: Delivered, trust: TrustLog) -> Under:
         return Under(view, now, trust.node)
     known, _ = trust.home(came.node).around(came.index)
     return Under(known.view, came.taken_ms // 1000, came.node, came)
+
+
+def _served(node: str, view: View) -> Collection[str]:
+    """Return the nations that a node serves; none of one that is not listed."""
+    found = view.nodes.get(node)
+    return () if found is None else found.serves
 
 
 def declined_in(facts: entries.Accepted) -> list[entries.Unowed]:

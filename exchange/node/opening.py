@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from exchange.broker import peering
 from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as checkpoints
@@ -14,7 +15,7 @@ from exchange.journal.proofs import root_at
 from exchange.journal.terms import Terms
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
-from exchange.model.homes import Homes
+from exchange.model.homes import Homes, Received
 from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.node.handover import Rings
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from exchange.journal.checkpoint import Signer
     from exchange.journal.note import VerifierKey
     from exchange.model.entry import Entry
-    from exchange.model.view import Change
     from exchange.node.ports import Head, Pledge, Store
     from exchange.node.settings import Settings
 
@@ -185,13 +185,13 @@ async def fold_homes(store: Store, view: View, inboxes: Collection[str]) -> Home
     return homes
 
 
-def _received(entry: Entry, raw: bytes, homes: Homes) -> tuple[entries.Home, Change]:
+def _received(entry: Entry, raw: bytes, homes: Homes) -> Received:
     home = entries.home_of(entry.facts)
     at_home = entries.decode(entry.at_home).facts
-    if home is None:
+    if home is None or not isinstance(at_home, entries.Trust):
         raise Refusal(Code.BAD_PROOF, "/home")
-    now = at_home.taken_ms // 1000
-    return home, trust.judge(raw, homes.newest(home.node), now, is_known=True)
+    found = peering.overheard(at_home, home, raw, homes, is_known=True)
+    return Received(home, found.change, found.taken_ms)
 
 
 async def _document(store: Store, entry: Entry, index: int) -> bytes:

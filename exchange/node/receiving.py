@@ -10,7 +10,7 @@ from exchange.broker import intake, peering
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from exchange.broker.intake import Considered
     from exchange.broker.peering import Crossing
@@ -39,7 +39,8 @@ async def receive(
     """
     loop = asyncio.get_running_loop()
     taken_ms, view = writer.stamp(), writer.view
-    judge = partial(_judged, writer, view=view, taken_ms=taken_ms)
+    here = peering.nations_of(settings.node, view)
+    judge = partial(_judged, writer, view=view, taken_ms=taken_ms, here=here)
     slices = [crossings[at : at + _SLICE] for at in range(0, len(crossings), _SLICE)]
     found = await asyncio.gather(
         *(loop.run_in_executor(settings.executor, judge, each) for each in slices)
@@ -68,12 +69,17 @@ async def receive(
 
 
 def _judged(
-    writer: Writer, crossings: Sequence[Crossing], *, view: View, taken_ms: int
+    writer: Writer,
+    crossings: Sequence[Crossing],
+    *,
+    view: View,
+    taken_ms: int,
+    here: Collection[str],
 ) -> list[Considered | Refusal]:
     found: list[Considered | Refusal] = []
     for each in crossings:
         try:
-            considered = peering.consider(each, writer.homes, view, taken_ms)
+            considered = peering.consider(each, writer.homes, view, taken_ms, here)
             found.append(considered if each.body is not None else _gone(each, considered))
         except Refusal as refusal:
             found.append(refusal)

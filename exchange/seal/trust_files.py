@@ -81,11 +81,15 @@ def _check(document: Document, path: str, nation: Nation | None, view: View) -> 
 
 
 def _check_own(node: Node, view: View) -> None:
-    """Refuse a node's key that the root, or the file above it, lists as another's."""
+    """Refuse a node's key that is listed as another's, and a nation that another's serves."""
     mine = f"nodes/{node.node}"
     for at, keys in (("/receipts", node.receipts.keys), ("/log", node.log)):
         if any(view.owners.get(key.kid, mine) != mine for key in keys):
             raise Refusal(Code.TRUST_INVALID, at, name=node.node)
+    # Where an endpoint posts, the other nation has no say in.
+    for other in view.nodes.values():
+        if other.nation != node.nation and not set(other.serves).isdisjoint(node.serves):
+            raise Refusal(Code.TRUST_INVALID, "/serves", name=node.node)
 
 
 def _check_version(document: Document, view: View) -> None:

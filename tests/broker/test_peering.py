@@ -13,7 +13,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from tests.books import Book
-from tests.builders import COAST, FOUNDED, NOW, OPS, WATCH, Arrival, View, border, digest
+from tests.builders import COAST, DESK, FOUNDED, NOW, OPS, WATCH, Arrival, View, border, digest
 
 
 @pytest.fixture
@@ -172,3 +172,76 @@ def test_what_its_home_does_not_bear_out_is_not_taken_in(land):
         if at is not None:
             assert (refused.value.code, refused.value.at) == (Code.BAD_PROOF, at)
     assert len(theirs.entries) == size
+
+
+def lying(crossed, **lies):
+    """An entry as it crossed, but for what its node says of its order; none of it is signed."""
+    entry = entries.decode(crossed.entry)
+    facts = msgspec.structs.replace(entry.facts, **lies)
+    return crossed._replace(entry=entries.encode(facts, entry.object))
+
+
+def chosen(theirs, land):
+    """A trust entry of theirs that did not cross yet: its own facts, and the crossing."""
+    document = land.subscription(COAST)
+    theirs.post(Arrival(COAST, document, b"", NOW * 1000))
+    at = theirs.view.index
+    return facts_at(theirs, at).facts, crossing(theirs, at, document)
+
+
+@pytest.mark.parametrize(
+    ("lie", "at"), [("view", "/view"), ("position", "/position"), ("taken_ms", "/taken_ms")]
+)
+def test_a_trust_entry_is_the_next_one_of_its_journal(land, lie, at):
+    ours, theirs = introduced(land)
+    facts, came = chosen(theirs, land)
+    least = {"view": facts.view - 1, "position": facts.position + 1, "taken_ms": 0}[lie]
+    for false in (lying(came, **{lie: least}), came._replace(home=entries.Home("us", 1))):
+        with pytest.raises(Refusal) as refused:
+            ours.receive(false, at=NOW + 5)
+        assert refused.value.code is Code.BAD_PROOF
+        assert refused.value.at == (at if false.home == came.home else "/view")
+    (settled,) = ours.receive(came, at=NOW + 5)
+    assert settled.is_new
+
+
+@pytest.mark.parametrize(
+    ("lie", "at"), [("view", "/view"), ("early", "/taken_ms"), ("late", "/taken_ms")]
+)
+def test_what_was_in_force_at_home_is_not_for_the_home_to_choose(land, lie, at):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    theirs.receive(crossing(ours, posted(ours, land, sealed), sealed.body), at=NOW - 1)
+    before = theirs.view.index
+    if lie == "late":
+        answered = posted(theirs, land, land.ack(sealed, WATCH), NOW)
+    _, came = chosen(theirs, land)
+    ours.receive(came, at=NOW + 5)
+    if lie != "late":
+        answered = posted(theirs, land, land.ack(sealed, WATCH), NOW + 9)
+    lies = {
+        "view": {"view": before},
+        "early": {"taken_ms": NOW * 1000 - 1},
+        "late": {"taken_ms": NOW * 1000 + 1},
+    }[lie]
+    honest = crossing(theirs, answered, b"")
+    with pytest.raises(Refusal) as refused:
+        ours.receive(lying(honest, **lies), at=NOW + 12)
+    assert (refused.value.code, refused.value.at) == (Code.BAD_PROOF, at)
+    (settled,) = ours.receive(honest, at=NOW + 12)
+    assert settled.is_new
+
+
+def test_what_ours_sign_does_not_come_by_the_other_node(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope(to=[DESK])
+    posted(ours, land, sealed)
+    ack = land.ack(sealed, DESK)
+    ledger = theirs.ledger()
+    facts = entries.Acknowledged(
+        digest=digest(ack), of=1, owed=[], **{**ledger.common(), "taken_ms": NOW * 1000}
+    )
+    theirs.entries.append(entries.encode(facts, ack))
+    with pytest.raises(Refusal) as refused:
+        ours.receive(crossing(theirs, len(theirs.entries) - 1, b""), at=NOW + 5)
+    assert refused.value.code is Code.NOT_HOME

@@ -98,6 +98,16 @@ def test_node_has_no_custodian_s_key_in_its_own_document_either() -> None:
     assert judged(raw) == (Code.TRUST_INVALID, "/files/0/receipts")
 
 
+def test_nation_says_of_its_node_alone_whom_it_serves_and_of_nobody_that_another_serves() -> (
+    None
+):
+    land = builders.border()
+    view = trust.follow(land.documents, land.anchor, NOW)
+    wide = replace(view.nodes["us"], version=2, serves=["us", "pa"])
+    raw = land.founder.of_nation(view, "us", [wide])
+    assert judged(raw, view) == (Code.TRUST_INVALID, "/files/0/serves")
+
+
 def top() -> Targets:
     made, _ = WORLD.made(rearrangement(WORLD))
     assert isinstance(made, Targets)
