@@ -55,14 +55,16 @@ def subscription(arrival: Arrival, view: View, now: int) -> Established:
     return established
 
 
-def trust_document(raw: bytes, view: View, now: int) -> Established:
+def trust_document(
+    raw: bytes, view: View, now: int, *, is_recorded: bool = False
+) -> Established:
     """Return a trust document that may take effect next; see ``seal.trust.judge``.
 
     Raises:
         Refusal: as there; or an arrangement names what it does not hold, or its witnesses are
             not spelled as they must be; or a choice is beyond what its endpoint may read.
     """
-    change = trust.judge(raw, view, now)
+    change = trust.judge(raw, view, now, is_recorded=is_recorded)
     for place, document in enumerate(change.documents):
         if isinstance(document, Arrangement):
             _must_cohere(document, f"/files/{place}")

@@ -201,7 +201,8 @@ def overheard(
     view = homes.after(home, facts)
     if Blob(digest(raw), len(raw)) != facts.document:
         raise Refusal(Code.BAD_PROOF, "/document", found=home.index)
-    change = trust.judge(raw, view, facts.taken_ms // 1000, is_known=is_known)
+    now = facts.taken_ms // 1000
+    change = trust.judge(raw, view, now, is_known=is_known, is_recorded=True)
     if (change.name, change.version) != (facts.name, facts.version):
         raise Refusal(Code.BAD_PROOF, "/name", found=home.index)
     return intake.Overheard(change, facts.document, facts.taken_ms)

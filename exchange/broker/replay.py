@@ -166,7 +166,8 @@ class Replayer:
                 return self._enrolling(facts, entry.object)
             case entries.Trust():
                 # Whose session brought it is not in the record; who signed it is what counts.
-                return establishing.trust_document(self._trusted(facts), self.view, now)
+                raw = self._trusted(facts)
+                return establishing.trust_document(raw, self.view, now, is_recorded=True)
             case entries.Noticed() | entries.TrustReceived():
                 return None
             case (

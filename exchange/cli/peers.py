@@ -60,7 +60,8 @@ def peers(session: Session, folder: Path) -> None:
 
     Reads what the node writes into its folder once a second; nothing is asked of anybody. Ends
     with 5 where a journal is convicted or a node could not prove what it said, with 3 where a
-    link is down or this node does not run, else with 0.
+    link is down, trust documents are in force there and not here, or this node does not run,
+    else with 0.
     """
     from exchange.cli.standing import FILE, STALE_S  # noqa: PLC0415
     from exchange.cli.state import State  # noqa: PLC0415
@@ -85,7 +86,8 @@ def peers(session: Session, folder: Path) -> None:
     links = told.links
     if links.evidence or any(each.stopped for each in links.peers):
         sys.exit(output.EXIT_TAMPERED)
-    if not runs or links.trouble or not all(each.up for each in links.peers):
+    is_well = all(each.up and not each.behind for each in links.peers)
+    if not runs or links.trouble or not is_well:
         sys.exit(output.EXIT_FAULT)
 
 
@@ -129,6 +131,7 @@ def _peer(each: LinkHealth) -> dict[str, Any]:
         "witness": each.witness or None,
         "cosigned": witnessed if each.cosigned_at else None,
         "vouched": each.vouched,
+        "behind": each.behind,
         "trouble": _problem(each.code, each),
     }
 
@@ -168,6 +171,12 @@ def _show(session: Session, told: Told, *, runs: bool) -> None:
         if problem is not None:
             words = problem[lang]
             click.echo(f"!! {name}: {words['what']} {words['next']} ({problem['code']})")
+    for each in links.peers:
+        for document in each.behind:
+            session.say(
+                f"!! {each.node}: vigente allá y no aquí: {document} (docs/federation.es.md)",
+                f"!! {each.node}: in force there and not here: {document} (docs/federation.md)",
+            )
     for name in links.evidence:
         session.say(
             f"EVIDENCIA: {name} (exchange witness check; docs/federation.es.md)",

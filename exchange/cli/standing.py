@@ -69,6 +69,10 @@ class Standing:
             stopped=puller.trouble is not None,
             at=error.at if error else "",
             facts=error.facts if error else {},
+            behind=[
+                f"{each.name} {each.here}<{each.there} {each.code}".rstrip()
+                for each in puller.adopter.behind
+            ],
         )
 
     async def run(self) -> None:

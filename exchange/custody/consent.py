@@ -183,7 +183,7 @@ def agree(
         bundle = step.part.bundle(signatures)
         if proposal.is_founding and not place:
             view = msgspec.structs.replace(view, anchor=digest(bundle))
-        view = trust.apply(bundle, view, view.index + 1, now)
+        view = view.after(trust.judge(bundle, view, now), view.index + 1)
         bundles.append(bundle)
         names.append(mine)
     return Agreed(bundles, names, view)

@@ -18,6 +18,7 @@ import structlog
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import terms
 from exchange.journal.tree import leaf_hash
+from exchange.link.adopting import Adopter
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
 from exchange.model.codec import b64
@@ -67,6 +68,7 @@ class Puller:
         self.pulled = memory.recall(Pulled) or Pulled()
         # Not before our own journal was looked at.
         self._is_ours = False
+        self.adopter = Adopter(node, far.node)
         # Why nothing more is taken over this link, once something could not be proved.
         self.trouble: Refusal | None = None
         # Why it does not answer, while it does not.
@@ -149,7 +151,7 @@ class Puller:
             after = prove(page, before, self._ground())
         except Forked as forked:
             raise self._convicted(before, forked) from forked
-        gone = await take(self._node, self._far, page.items)
+        gone = await take(self._node, self._far, page.items, self.adopter)
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
         await self._keep(before, msgspec.structs.replace(after, gone=gone_since))
         self.seen = _dated(page.note, self._far.node, self._at_home())

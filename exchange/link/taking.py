@@ -13,7 +13,6 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.link.telling import tell
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import metadata, objects
 from exchange.model.header import Blob
 from exchange.model.identity import digest
 from exchange.node.receiving import receive
@@ -22,6 +21,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from exchange.link.adopting import Adopter
     from exchange.link.pages import Offered
     from exchange.node.node import Node
 
@@ -37,8 +37,10 @@ class Source(Protocol):
         """Yield the bytes of an attachment from an offset on."""
 
 
-async def take(node: Node, far: Source, items: Sequence[Offered]) -> set[int]:
+async def take(node: Node, far: Source, items: Sequence[Offered], adopter: Adopter) -> set[int]:
     """Take these in, each that is not here yet, and tell of whom they may not be owed to.
+
+    Documents that are in force there take effect here, as far as they hold, before the rest.
 
     Returns:
         Of which entries the bytes that they name are there no more, as it was told.
@@ -52,7 +54,7 @@ async def take(node: Node, far: Source, items: Sequence[Offered]) -> set[int]:
     trust = {index: item for index, item in once.items() if _is_trust(item)}
     for _, item in sorted(trust.items()):
         await _take(node, far, [item])
-        await _adopt(node, item)
+    await adopter.run()
     return await _take(node, far, [item for index, item in once.items() if index not in trust])
 
 
@@ -199,21 +201,3 @@ async def _let_go(node: Node, attached: Sequence[_Attached]) -> None:
     for endpoint, blob in attached:
         with suppress(Fault):
             await node.blobs.discard(endpoint, blob)
-
-
-async def _adopt(node: Node, item: Offered) -> None:
-    """Have a trust document take effect here as well, if it is news and holds here."""
-    facts, document = item.facts, item.body or b""
-    if not isinstance(facts, entries.Trust) or facts.name.startswith("timestamps/"):
-        # A node's own snapshot and timestamp say what is in force there, and nowhere else.
-        return
-    if node.view.version_of(facts.name) >= facts.version:
-        return
-    caller = ""
-    if not document.startswith(metadata.BEGINS):
-        signed = jws.read(document, objects.MAX_OBJECT_BYTES)
-        caller = objects.decode_subscription(signed.payload).endpoint
-    answer = await node.submit(caller, document, b"")
-    if answer.refusal is not None:
-        code = answer.refusal.code.value
-        _log.warning("not-adopted", name=facts.name, version=facts.version, code=code)

@@ -24,6 +24,8 @@ class LinkHealth(msgspec.Struct, frozen=True):
         stopped: whether it is the latter: what it said does not hold.
         at: of what the code is told, as a JSON pointer.
         facts: what its words speak of; identifiers and numbers.
+        behind: the trust documents that are in force there in a newer version than here, each
+            with both versions and why, as ``name 2<3 code``.
     """
 
     node: str
@@ -41,6 +43,12 @@ class LinkHealth(msgspec.Struct, frozen=True):
     stopped: bool = False
     at: str = ""
     facts: dict[str, str | int] = {}
+    behind: list[str] = []
+
+    @property
+    def trust_behind(self) -> int:
+        """How many they are."""
+        return len(self.behind)
 
 
 class Links(msgspec.Struct, frozen=True):

@@ -163,12 +163,17 @@ class Writer:
         arrival: intake.Arrival,
         considered: intake.Considered,
         reply: Callable[[Answer | Fault], None],
+        *,
+        is_final: bool = True,
     ) -> None:
-        """Take in what was judged elsewhere for good: what depends on us is only settled."""
+        """Take in what was judged elsewhere: for good, or as long as our view is the same.
+
+        What depends on the order of what comes here is only settled.
+        """
         if (fault := self._full(1)) is not None:
             reply(fault)
             return
-        pending = Pending(arrival, reply, considered, is_final=True)
+        pending = Pending(arrival, reply, considered, is_final)
         self._open.add(pending)
         self._arrivals.put_considered([pending])
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["apply", "follow", "foresee", "judge", "paths_of", "place_of", "suite_of_node"]
 
 
-def judge(raw: bytes, view: View, now: int, *, is_known: bool = False) -> Change:
+def judge(
+    raw: bytes, view: View, now: int, *, is_known: bool = False, is_recorded: bool = False
+) -> Change:
     """Return what a trust document changes, if it may take effect next under a view.
 
     Args:
@@ -42,6 +44,9 @@ def judge(raw: bytes, view: View, now: int, *, is_known: bool = False) -> Change
         view: what is in force.
         now: taken time, seconds UTC.
         is_known: see ``apply``.
+        is_recorded: it stands in a journal. What a nation signs alone may then have run out:
+            the other nation's node may hear of it late, and its next version goes on from it.
+            Nobody is vouched for by it any more (``View.must_hold``).
 
     Raises:
         Refusal: unsigned by those who must, malformed, expired, not the next version, or a
@@ -54,7 +59,10 @@ def judge(raw: bytes, view: View, now: int, *, is_known: bool = False) -> Change
             raise Refusal(Code.UNKNOWN_OBJECT, at, found=signed.typ[:48])
         return _subscription(signed, view, now)
     bundle, whole = metadata.read(raw), digest(raw)
-    is_root = isinstance(bundle.file.signed, Root)
+    read = bundle.file.signed
+    is_root = isinstance(read, Root)
+    if is_recorded and isinstance(read, Targets) and read.nation is not msgspec.UNSET:
+        now = min(now, read.expires_s - 1)
     if ("root" not in view.files) and not (is_root and whole == view.anchor):
         raise Refusal(Code.TRUST_INVALID, "", name="anchor")
     return _change(_Came(bundle, whole, view, now, is_known))
@@ -98,7 +106,7 @@ def apply(raw: bytes, view: View, index: int, now: int, *, is_known: bool = Fals
     under a signed tree: keys are not looked at for weakness again, which is a fact of the key
     and most of the work. Signatures are verified all the same.
     """
-    return view.after(judge(raw, view, now, is_known=is_known), index)
+    return view.after(judge(raw, view, now, is_known=is_known, is_recorded=True), index)
 
 
 def follow(bundles: Iterable[bytes], anchor: str, now: int) -> View:
