@@ -111,10 +111,14 @@ class Requested(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A notice that the other nation's node did sign; its bulletin is settled later."""
+    """A notice that the other nation's node did sign, and whom it owes it to.
+
+    Its bulletin, and who of these may be told, is settled later.
+    """
 
     notice: Notice
     digest: str
+    told: tuple[str, ...]
 
 
 class Overheard(NamedTuple):

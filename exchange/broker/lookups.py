@@ -145,7 +145,9 @@ def _of(decision: Decision, *, is_abroad: bool) -> list[bytes]:
     if isinstance(decision, Overheard):
         return []
     if isinstance(decision, Heard):
-        return [keys.by_digest(decision.notice.of.header_digest)]
+        of = decision.notice.of.header_digest
+        told = [keys.granted_to(of, each) for each in decision.told]
+        return [keys.by_digest(of), keys.by_digest(decision.digest), *told]
     if isinstance(decision, Established):
         change = decision.change
         return [*keys.of_trust(change.name, change.version, decision.blob.digest)]

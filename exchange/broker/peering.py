@@ -24,16 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from exchange.broker.bearing import Bearing
-    from exchange.broker.holding import Find
+    from exchange.broker.holding import Find, Target
     from exchange.broker.intake import (
         Admitted,
+        Came,
         Considered,
         Decision,
         Heard,
         Overheard,
     )
     from exchange.broker.settle import Ledger, Recorded
-    from exchange.model.entry import Entry
+    from exchange.model.entry import Entry, Facts
     from exchange.model.homes import Homes
     from exchange.model.view import View
 
@@ -49,6 +50,10 @@ class Crossing(NamedTuple):
     entry: bytes
     body: bytes | None
 
+
+# A home's line leaves at least this much of an entry for our facts, were it refused; of honest
+# ones the signatures of an object alone take more.
+_OURS_BYTES = 2048
 
 # The kinds that cross when an endpoint of the other side is owed them; trust crosses always.
 CROSSES = (
@@ -86,7 +91,8 @@ def beside(facts: entries.Facts) -> list[int]:
     """Return the earlier entries that are to cross before one, whomever they were owed to.
 
     The release by which it was let in; of a grant its bulletin and what stands of what bears
-    on that: its new recipient holds none of it yet.
+    on that: its new recipient holds none of it yet. Not those that came from abroad: a bulletin
+    of theirs that is given on here is known there.
     """
     found: list[int] = []
     if isinstance(facts, entries.Accepted | entries.Granted) and facts.released:
@@ -139,8 +145,10 @@ def consider(
     entry, home = entries.decode(crossing.entry), crossing.home
     if entries.home_of(entry.facts) is not None:
         raise Refusal(Code.BAD_PROOF, "/home", found=home.index)
-    decision = _judged(entry, crossing, homes, here)
     line = crossing.entry.partition(b"\n")[0]
+    if len(line) > entries.MAX_ENTRY_BYTES - _OURS_BYTES:
+        raise Refusal(Code.BAD_PROOF, "/entry", found=home.index)
+    decision = _judged(entry, crossing, homes, here)
     return intake.Considered(decision, view.index, taken_ms, intake.Came(home, line))
 
 
@@ -161,7 +169,8 @@ def _judged(entry: Entry, crossing: Crossing, homes: Homes, here: Collection[str
             notice = notices.verify(entry.object, view)
             if notice.node != crossing.home.node or digest(entry.object) != facts.digest:
                 raise Refusal(Code.BAD_PROOF, "/node", found=index)
-            return intake.Heard(notice, facts.digest)
+            told = tuple(each.endpoint for each in facts.owed)
+            return intake.Heard(notice, facts.digest, told)
         case (
             entries.Accepted()
             | entries.Acknowledged()
@@ -231,6 +240,20 @@ def _must_come_with(decision: intake.OfBulletins, body: bytes, index: int) -> No
                 raise Refusal(Code.BAD_PROOF, "/body", found=index)
 
 
+def enclose(facts: Facts, raw: bytes, came: Came | None) -> bytes:
+    """Return the bytes of an entry, with the line of the one that it came from, if any.
+
+    Raises:
+        Refusal: ``oversized``: with our facts around it, it does not fit.
+    """
+    if came is None:
+        return entries.encode(facts, raw)
+    try:
+        return entries.encode(facts, raw, came.line)
+    except ValueError:
+        raise Refusal(Code.OVERSIZED, "", limit=entries.MAX_ENTRY_BYTES) from None
+
+
 def outcomes(
     ledger: Ledger, decision: Admitted, held: Bearing, find: Find
 ) -> tuple[list[str], list[entries.Unowed]]:
@@ -265,18 +288,8 @@ def outcomes(
     return owed, declined
 
 
-def place(ledger: Ledger, decision: Overheard | Heard, raw: bytes, find: Find) -> Recorded:
-    """Enter what the other node tells of itself: its trust documents, and notices it signed.
-
-    Raises:
-        Refusal: ``target-unknown`` or ``target-mismatch``: a notice of what nobody posted here.
-    """
-    if isinstance(decision, intake.Overheard):
-        return _overhear(ledger, decision, raw)
-    return _hear(ledger, decision, raw, find)
-
-
-def _overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
+def overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
+    """Enter a trust document of the other node's journal."""
     common = ledger.common()
     (place,) = ledger.owe([entries.trust_inbox(common["home"].node)])
     facts = entries.TrustReceived(
@@ -291,7 +304,13 @@ def _overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
     return done
 
 
-def _hear(ledger: Ledger, decision: Heard, raw: bytes, find: Find) -> Recorded:
+def hear(ledger: Ledger, decision: Heard, raw: bytes, find: Find) -> Recorded:
+    """Enter a notice that the other node signed, for those of ours whom it owes it to.
+
+    Raises:
+        Refusal: ``target-unknown`` or ``target-mismatch``: a notice of what nobody posted here;
+            or ``not-owed``: it is for nobody who has to do with that.
+    """
     of = decision.notice.of
     found = find(keys.by_digest(of.header_digest))
     target = holding.read(found) if found else None
@@ -299,10 +318,22 @@ def _hear(ledger: Ledger, decision: Heard, raw: bytes, find: Find) -> Recorded:
         raise Refusal(Code.TARGET_UNKNOWN, "/of", id=of.id)
     if (target.header.endpoint, target.header.id) != (of.endpoint, of.id):
         raise Refusal(Code.TARGET_MISMATCH, "/of", id=of.id)
+    owed = ledger.owe(each for each in decision.told if _may_hear(each, target, find))
+    if not owed:
+        raise Refusal(Code.NOT_OWED, "/of", id=of.id)
     facts = entries.Noticed(
         digest=decision.digest,
         of=target.index,
-        owed=ledger.owe([of.endpoint]),
+        owed=owed,
         **ledger.common(),
     )
     return ledger.keep(facts, raw, (keys.by_digest(decision.digest),))
+
+
+def _may_hear(endpoint: str, target: Target, find: Find) -> bool:
+    """Tell whether one has to do with a bulletin: its author's member, or who was given it."""
+    return (
+        member_of(endpoint) == target.header.origin
+        or endpoint in target.owed
+        or find(keys.granted_to(target.digest, endpoint)) is not None
+    )

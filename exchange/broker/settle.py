@@ -238,8 +238,11 @@ class Ledger:
             case Established():
                 before = find(keys.by_digest(decision.blob.digest))
                 return self._once(before, None) or self._establish(decision, raw)
-            case Overheard() | Heard():
-                return peering.place(self, decision, raw, find)
+            case Overheard():
+                return peering.overhear(self, decision, raw)
+            case Heard():
+                before = find(keys.by_digest(decision.digest))
+                return self._once(before, None) or peering.hear(self, decision, raw, find)
             case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled():
                 names = own(decision, decision.digest)
                 once = self._once(*map(find, names))
@@ -297,11 +300,12 @@ class Ledger:
     ) -> Recorded:
         header = decision.header
         sealed.attached(header.attachments, uploaded)
-        is_marked = witnessing.is_marked(header, self.in_force, self.unwitnessed_s)
+        now, view, came = self.taken_ms // 1000, self.in_force, self._came is not None
+        is_marked = witnessing.is_marked(header, view, self.unwitnessed_s, is_abroad=came)
         held = bearing.bear(header, find)
         released, mine, declined = self._let_in(decision, held, find)
         told = [each for each in dict.fromkeys((*mine, *held.holders)) if self._owes(each)]
-        citing.must_stay_within(header, told, self.taken_ms // 1000, find)
+        citing.must_stay_within(header, told, now, find)
         owed = self.owe(told)
         if len(owed) > MAX_OWED:
             raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
@@ -312,9 +316,7 @@ class Ledger:
             blobs=[decision.seen.blob, *header.attachments],
             wraps=decision.seen.wraps,
             owed=owed,
-            late=decision.late
-            if self._came is None
-            else is_late(header, self.in_force, self.taken_ms // 1000),
+            late=is_late(header, view, now) if came else decision.late,
             target=held.target,
             cancelled_by=cancelled.index if cancelled else None,
             corrected_by=_first(stands.corrections if stands else []),
@@ -327,7 +329,6 @@ class Ledger:
         )
         names, endpoints = own(decision, decision.digest), [each.endpoint for each in owed]
         early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
-        now, view = self.taken_ms // 1000, self.in_force
         ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
         changed = due.borne(header, held, now, view, find)
         if released is not None:
@@ -408,7 +409,7 @@ class Ledger:
 
     def entry(self, facts: Facts, raw: bytes = b"") -> bytes:
         """Return the bytes of an entry, with the facts of the one that it came from, if any."""
-        return entries.encode(facts, raw, self._came.line if self._came else b"")
+        return peering.enclose(facts, raw, self._came)
 
     def _let_in(
         self, decision: Admitted, held: Bearing, find: Find

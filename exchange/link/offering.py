@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from exchange.broker import peering
+from exchange.broker import holding, peering
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
@@ -178,8 +178,8 @@ async def _crossing(
         rows = await node.store.read(cursor + 1, min(_READ, size - cursor - 1))
         for row in rows:
             facts = entries.decode(row.entry).facts
-            if peering.is_for(facts, nations):
-                for index in (*peering.beside(facts), row.index):
+            if await _is_for(node, facts, nations):
+                for index in (*await _beside(node, facts), row.index):
                     found.append(await _crosses(node, index, row.index))
                     if held + len(found[-1].body or b"") > _MAX_PAGE_BYTES:
                         found[-1] = found[-1].without_body()
@@ -191,6 +191,28 @@ async def _crossing(
         if not rows:
             break
     return found, cursor
+
+
+async def _is_for(node: Node, facts: entries.Facts, nations: frozenset[str]) -> bool:
+    """Tell whether an entry crosses; a confirmation does where its bulletin is held there."""
+    if not isinstance(facts, entries.Confirmed) or entries.home_of(facts) is not None:
+        return peering.is_for(facts, nations)
+    bulletin = entries.decode(await _entry(node, facts.of)).facts
+    if not isinstance(bulletin, entries.Accepted):
+        return False
+    granted = await node.store.find(holding.lookups(bulletin.digest))
+    held = [each.endpoint for each in bulletin.owed]
+    held += holding.grantees(bulletin.digest, granted.get)
+    return any(peering.is_here(each, nations) for each in held)
+
+
+async def _beside(node: Node, facts: entries.Facts) -> list[int]:
+    """Return what is to cross before an entry; what came from abroad is known there."""
+    found = peering.beside(facts)
+    read = [entries.decode(await _entry(node, each)).facts for each in found]
+    return [
+        index for index, each in zip(found, read, strict=True) if entries.home_of(each) is None
+    ]
 
 
 async def _crosses(node: Node, index: int, by: int, *, is_ahead: bool = False) -> _Crosses:
@@ -267,7 +289,8 @@ async def _blob(request: web.Request) -> web.StreamResponse:
     digest, offset = request.match_info["digest"], _number(request, "offset", 0)
     entry = entries.decode(await _entry(node, index))
     crossing = entries.decode(await _entry(node, by)).facts
-    if not peering.is_for(crossing, nations) or index not in (by, *peering.beside(crossing)):
+    is_for = peering.is_for(crossing, nations)
+    if not is_for or index not in (by, *await _beside(node, crossing)):
         raise Refusal(Code.NOT_FOUND, "/digest")
     named = {each.digest: each for each in peering.names(entry.facts)}
     if digest not in named:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 
 class _Unowed(NamedTuple):
+    """What one of ours goes without, and who is to hear so: who posted what would give it."""
+
+    poster: str
     of: objects.Subject
     recipient: str
     code: str
@@ -33,7 +36,7 @@ class _Telling(NamedTuple):
     raw: bytes
     once: bytes
     of: int | None
-    author: str
+    poster: str
 
     def wanted(self, known: Mapping[bytes, Found | None]) -> list[bytes]:
         return [] if self.once in known else [self.once]
@@ -41,7 +44,7 @@ class _Telling(NamedTuple):
     def made(self, ledger: Ledger, find: Find) -> int | None:
         if find(self.once) is not None:
             return None
-        return retaining.notify(ledger, self.raw, self.of, [self.author], once=(self.once,))
+        return retaining.notify(ledger, self.raw, self.of, [self.poster], once=(self.once,))
 
 
 async def tell(node: Node, index: int, at_home: bytes) -> None:
@@ -64,7 +67,7 @@ async def tell(node: Node, index: int, at_home: bytes) -> None:
         notice = _notice(node, unowed)
         raw = notices.sign(notice, node.writer.rings.signer(node.view))
         (once,) = retaining.told_once(notice)
-        told = _Telling(raw, once, index if is_here else None, unowed.of.endpoint)
+        told = _Telling(raw, once, index if is_here else None, unowed.poster)
         await node.writer.enter(told.made, told.wanted)
 
 
@@ -74,11 +77,11 @@ def _unowed(here: entries.Facts, at_home: entries.Entry, node: Node) -> Iterator
         header = headers.decode(jws.read(at_home.object, headers.MAX_HEADER_BYTES).payload)
         of = objects.Subject(header.endpoint, header.id, facts.digest)
         for name, code in _declined(here, header.to, node):
-            yield _Unowed(of, name, code)
+            yield _Unowed(header.endpoint, of, name, code)
     if isinstance(facts, entries.Granted) and isinstance(here, entries.Refused):
         signed = jws.read(at_home.object, objects.MAX_OBJECT_BYTES)
         grant = objects.decode_grant(signed.payload)
-        yield _Unowed(grant.of, grant.to, here.code)
+        yield _Unowed(grant.endpoint, grant.of, grant.to, here.code)
 
 
 def _declined(here: entries.Facts, to: list[str], node: Node) -> Iterator[tuple[str, str]]:

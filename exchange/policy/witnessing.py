@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from exchange.model.view import View
 
 
-def is_marked(header: Header, view: View, seconds: int) -> bool:
+def is_marked(header: Header, view: View, seconds: int, *, is_abroad: bool = False) -> bool:
     """Tell whether a bulletin is to be marked, since no quorum of witnesses vouches.
 
     Args:
         header: verified.
         view: the trust documents in force.
         seconds: for how long none has, where that is past the limit; else 0.
+        is_abroad: it came from the other nation's node. Whether to take it was for its home to
+            say, and nobody posts it again: it is never declined.
 
     Raises:
         Refusal: ``unwitnessed``: the arrangement takes none of its precedence then. What
@@ -32,6 +34,6 @@ def is_marked(header: Header, view: View, seconds: int) -> bool:
         "priority": agreed.past_limit.priority,
         "routine": agreed.past_limit.routine,
     }[header.precedence]
-    if rule == "decline" and header.verb != "cancel":
+    if rule == "decline" and header.verb != "cancel" and not is_abroad:
         raise Refusal(Code.UNWITNESSED, "", found=seconds, limit=agreed.limit_s)
     return True

@@ -12,8 +12,27 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model import objects
+from exchange.model.trust import WhenUnwitnessed
+from exchange.seal import notices
 from tests.books import Book
-from tests.builders import COAST, DESK, FOUNDED, NOW, OPS, WATCH, Arrival, View, border, digest
+from tests.builders import (
+    COAST,
+    DESK,
+    FOUNDED,
+    MINSA,
+    NOW,
+    OPS,
+    WATCH,
+    Arrival,
+    SoftwareSigner,
+    View,
+    border,
+    digest,
+    new_id,
+    subject,
+)
+from tests.node.vouching import agreed
 
 
 @pytest.fixture
@@ -245,3 +264,90 @@ def test_what_ours_sign_does_not_come_by_the_other_node(land):
     with pytest.raises(Refusal) as refused:
         ours.receive(crossing(theirs, len(theirs.entries) - 1, b""), at=NOW + 5)
     assert refused.value.code is Code.NOT_HOME
+
+
+def noticed(theirs, land, of, told, code="endpoint-suspended"):
+    """A notice that their node signed of a bulletin, twice in their journal."""
+    notice = objects.Notice(
+        v="xb1",
+        suite="xb1-h",
+        id=new_id(),
+        node="us",
+        of=subject(of),
+        about="refused",
+        recipient=WATCH,
+        code=code,
+        at=NOW,
+    )
+    raw = notices.sign(notice, SoftwareSigner("xb1-h", land.nodes["us"].of("sign")))
+    ledger = theirs.ledger()
+    ledger.taken_ms = NOW * 1000
+    first = ledger.next_index
+    for place in range(2):
+        facts = entries.Noticed(
+            digest=digest(raw), of=None, owed=[entries.Owed(told, place)], **ledger.common()
+        )
+        ledger.append(facts, raw)
+    theirs.commit(ledger)
+    return [crossing(theirs, each, b"") for each in (first, first + 1)]
+
+
+def test_a_notice_that_is_told_twice_is_here_once(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    posted(ours, land, sealed)
+    first, again = ours.receive(*noticed(theirs, land, sealed, OPS), at=NOW + 5)
+    assert (first.is_new, again) == (True, Recorded(first.index, is_new=False))
+
+
+@pytest.mark.parametrize(("told", "is_told"), [(OPS, True), (DESK, True), (MINSA, False)])
+def test_a_notice_is_for_who_has_to_do_with_its_bulletin(land, told, is_told):
+    ours, theirs = introduced(land)
+    sealed = land.envelope(to=[DESK])
+    posted(ours, land, sealed)
+    came, _ = noticed(theirs, land, sealed, told)
+    (settled,) = ours.receive(came, at=NOW + 5)
+    assert isinstance(settled, Recorded if is_told else Rejected)
+    if is_told:
+        (owed,) = facts_at(ours, settled.index).facts.owed
+        assert owed.endpoint == told
+
+
+def test_what_does_not_fit_with_our_facts_around_it_is_refused(land):
+    ours, theirs = introduced(land)
+    sealed = land.envelope()
+    theirs.receive(crossing(ours, posted(ours, land, sealed), sealed.body), at=NOW + 1)
+    answered = crossing(theirs, posted(theirs, land, land.ack(sealed, WATCH), NOW + 2), b"")
+
+    def owing(crossed, room):
+        each = entries.Owed("us.x/y", 1000)
+        fit = (room - len(crossed.entry)) // (len(msgspec.json.encode(each)) + 1)
+        return lying(crossed, owed=[each] * fit)
+
+    (settled,) = ours.receive(owing(answered, entries.MAX_ENTRY_BYTES), at=NOW + 5)
+    assert settled.refusal.code is Code.OVERSIZED
+    # No honest one has a line that leaves no room to say so.
+    bare = entries.encode(entries.decode(answered.entry).facts)
+    other = crossing(theirs, 0, b"")._replace(entry=bare)
+    with pytest.raises(Refusal) as refused:
+        ours.receive(owing(other, entries.MAX_ENTRY_BYTES - 1024), at=NOW + 5)
+    assert (refused.value.code, refused.value.at) == (Code.BAD_PROOF, "/entry")
+
+
+def test_what_its_home_took_in_is_marked_but_not_declined_while_no_quorum_vouches(land):
+    ours, theirs = introduced(land)
+    declines = WhenUnwitnessed("decline", "decline", "decline", "decline")
+    arrangement = msgspec.structs.replace(
+        theirs.view.agreed(), witnesses=agreed(["w1"], past=declines)
+    )
+    theirs.view = msgspec.structs.replace(theirs.view, arrangement=arrangement)
+    sealed = land.envelope()
+    came = crossing(ours, posted(ours, land, sealed), sealed.body)
+    ledger = theirs.ledger()
+    ledger.unwitnessed_s = 9999
+    considered = peering.consider(came, theirs.homes, theirs.view, NOW * 1000, ledger.here)
+    settled = ledger.settle(
+        considered, ("", sealed.header, sealed.body), theirs.look_up(considered)
+    )
+    assert isinstance(settled, Recorded)
+    assert ledger.records[0].facts.unwitnessed is True

@@ -137,7 +137,7 @@ def test_stripped_signature_is_found(group):
 def test_another_nodes_statement_does_not_pass_for_this_ones(group):
     posted, receipt = group[1]
     founder, secrets = world().founder, world().founder.new_node("us")
-    plan = NodePlan("us", "https://localhost:9443", "A" * 43)
+    plan = NodePlan("us", "https://localhost:9443", "A" * 43, serves=())
     document = founder.node(plan, secrets)
     view = world().later(world().signed(document, ["us"]), now=FOUNDED)
     payload = jws.read(bytes(receipt.group), 9999).payload
