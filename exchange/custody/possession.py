@@ -1,8 +1,9 @@
 """Who holds the keys that a proposal newly lists: cards and requests, which travel with it.
 
 Who proposes has looked at them, and could list other keys all the same. So whoever signs looks
-again, on a machine of their own: at each key that was not listed before, and at what its holder
-signed with it. What no signature can say, that a key is the right person's, is told as it is.
+again, on a machine of their own: at each key that is not listed now, also one that was before,
+and at what its holder signed with it. What no signature can say, that a key is the right
+person's, is told as it is.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["custodian", "node", "endpoint"]
 # By its own new keys alone; by those in force too; by two persons' invitation and approval; or
-# by new keys alone where others are listed, so that people vouch for who it is.
-How = Literal["first", "in-force", "invited", "anew"]
+# by new keys alone where others are listed, so that people vouch for who it is; or by the keys
+# of a custodian who had left.
+How = Literal["first", "in-force", "invited", "anew", "again"]
 
 _NODES = "nodes/"
 
@@ -125,7 +127,9 @@ def _read_all(
 def _card(raw: bytes, view: View) -> _Proof:
     card, named = cards.read(raw), digest(raw)
     if isinstance(card, CustodianCard):
-        return _Proof(Shown("custodian", card.signatory.name, named, "first"), card)
+        name = card.signatory.name
+        has_left = name in view.owners.values()
+        return _Proof(Shown("custodian", name, named, "again" if has_left else "first"), card)
     how: How = "first" if card.node.node not in view.nodes else "in-force"
     try:
         cards.read(raw, view)
@@ -168,16 +172,25 @@ def _claims(before: View, after: View) -> Iterator[_Claim]:
 
 
 def _of_roles(before: View, after: View) -> Iterator[_Claim]:
-    """Yield the custodians and nodes that come to the root, or to the file below it."""
-    fresh: dict[str, set[str]] = {}
-    for kid, owner in after.owners.items():
-        if before.owners.get(kid) != owner:
-            fresh.setdefault(owner, set()).add(kid)
-    for owner, kids in fresh.items():
+    """Yield the custodians and nodes that come to the root, or to the file below it.
+
+    Whoever left and comes back too: their keys are known, and may by now be somebody else's.
+    """
+    known, fresh = _signing(before), dict[str, set[str]]()
+    for kid in _signing(after) - known:
+        fresh.setdefault(after.owners[kid], set()).add(kid)
+    for owner, kids in sorted(fresh.items()):
         is_node = owner.startswith(_NODES)
         yield _Claim(
             "node" if is_node else "custodian", owner.removeprefix(_NODES), _is_shown(kids)
         )
+
+
+def _signing(view: View) -> set[str]:
+    """Return the keys of all who sign now: of every circle of custodians, and of the nodes."""
+    circles = (each for role in view.custodians.values() for each in role.values())
+    people = chain.from_iterable(circle.signatories for circle in circles)
+    return {key.kid for one in (*people, *view.online.values()) for key in one.keys}
 
 
 def _is_shown(kids: set[str]) -> Callable[[Sequence[_Proof]], bool]:

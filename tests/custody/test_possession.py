@@ -7,15 +7,17 @@ import os
 import msgspec
 import pytest
 
+from exchange.cli import fingerprint
 from exchange.cli.arranging import telling
 from exchange.custody import cards, consent, listing, proposal, proposing
 from exchange.custody.cards import NodeCard
 from exchange.custody.listing import Asked
+from exchange.custody.proposal import Part
 from exchange.custody.proposing import Wanted
 from exchange.errors import Code, Refusal
-from exchange.model import objects
+from exchange.model import metadata, objects
 from exchange.model.identity import digest
-from exchange.seal import enrolment, jws
+from exchange.seal import enrolment, jws, trust_making
 from exchange.seal.software import SoftwareSigner, new_signing
 from tests import builders, enrolled
 from tests.custody import ceremony
@@ -198,6 +200,31 @@ def test_custodian_without_a_card_is_signed_by_nobody(made):
     )
     made.signers[name] = before
     assert shown(made, wish._replace(shown=[made.card(name)])) == ("custodian", name, "first")
+
+
+def test_custodian_who_left_comes_back_by_a_card_and_its_words_alone(made):
+    """After a theft, the stolen keys listed again by hand; the root itself takes them."""
+    name, third = PA[1], "pa-custodian-3"
+    made.signers[third] = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    there = made.view.custodians["root"]
+    made.take(Wanted(custodians=made.cards([third]), retire=[name]), (*NAMES, third))
+    root = trust_making.root(made.view.version_of("root") + 1, UNTIL, there, made.view.online)
+    part, card = Part(metadata.encode(root), []), made.card(name)
+
+    def by_hand(*brought):
+        base = proposal.base_of(made.view)
+        return proposal.read(proposal.encode(base, NOW, [part], list(brought)))
+
+    with pytest.raises(Refusal) as refusal:
+        made.steps(by_hand())
+    assert (refusal.value.code, refusal.value.at) == (Code.KEY_UNPROVED, "/parts/0")
+    steps = made.steps(by_hand(card))
+    (told,) = telling.shown(steps)
+    assert (told.kind, told.name, told.how) == ("custodian", name, "again")
+    page = telling.page(by_hand(card), steps)
+    assert all(line in page for line in fingerprint.lines(digest(card)))
+    for words in ("FUE CUSTODIO Y DEJÓ DE SERLO", "WAS A CUSTODIAN AND LEFT"):
+        assert any(words in line for line in page)
 
 
 def test_node_without_its_card_is_signed_by_nobody(made):

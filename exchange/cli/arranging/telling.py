@@ -36,6 +36,8 @@ _HOWS: dict[Lang, dict[How, str]] = {
         "invited": "firmó con las claves nuevas; {vouchers}",
         "anew": "NO FIRMÓ CON LAS CLAVES QUE TENÍA: solo con las nuevas. Que es quien dice lo"
         " avalan personas; su huella, de viva voz",
+        "again": "FUE CUSTODIO Y DEJÓ DE SERLO: firmó con las claves que tenía. Que nadie más"
+        " las tiene lo avalan personas; su huella, de viva voz",
     },
     "en": {
         "first": "signed by the new keys; whose they are its fingerprint alone says, by voice",
@@ -43,6 +45,8 @@ _HOWS: dict[Lang, dict[How, str]] = {
         "invited": "signed by the new keys; {vouchers}",
         "anew": "NOT SIGNED BY THE KEYS IT HAD: by the new ones alone. That it is who it says,"
         " people vouch for; its fingerprint, by voice",
+        "again": "WAS A CUSTODIAN AND LEFT: signed by the keys of that time. That nobody else"
+        " has them, people vouch for; its fingerprint, by voice",
     },
 }
 _VOUCHED: dict[Lang, str] = {
