@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _FIXED = frozenset({"schema", "id", "origin", "type", "attachments"})
 # Their parts mean nothing alone, and rules join them.
 _WHOLE = (blocks.Quantity, blocks.Grading, Person)
+# What has one of these is a person: no other member is ever called so.
+OF_PEOPLE = frozenset({"person_role", "protections"})
 
 
 class Side(NamedTuple):
@@ -170,6 +172,8 @@ def check_place(correction: Correction, place: int, unknown: frozenset[str]) -> 
         inner = shape.at(form, f"/{step}")
         if inner is None:
             must(f"{at}/pointer" in unknown, f"{at}/pointer", "change-pointer")
+            # Where a newer version has a place, whoever is there is corrected whole, too.
+            must(not OF_PEOPLE & set(steps), f"{at}/pointer", "change-whole-person")
             return
         holder, form = form, inner
     must(all(_is_open(each) for each in shape.every(form)), f"{at}/pointer", "change-pointer")

@@ -19,20 +19,38 @@ RULES = ("cell-once", "small-cell", "small-cell-total", "vulnerable-within")
 # a flow itself these too; elsewhere they are of whoever was on board, or arrested.
 _COUNTED = frozenset({"minority", "vulnerability"})
 _COUNTED_IN_FLOW = _COUNTED | {"nationality", "sex"}
+# What, added to an object, may make a number of people of it.
+OF_COUNTS = _COUNTED_IN_FLOW | {"n"}
 # Which cells people with a vulnerability can be in: by sex, or by age.
 _AMONG = {"pregnant": ("f", "x"), "older": ("adult", "unknown")}
 
 
 def check_apart(found: dict[str, Any], at: str, *, in_flow: bool) -> None:
-    """Hold an object of a newer version, where we know of no place, to the smallest cell.
+    """Hold an object of which a newer version tells what we do not know to the smallest cell.
 
     Raises:
         Refusal: see ``rules.check``.
     """
-    n = found.get("n")
-    if n is not None and (_COUNTED_IN_FLOW if in_flow else _COUNTED) & found.keys():
-        # A number that is none is no way to tell one.
-        _shown(n if isinstance(n, int) else 1, f"{at}/n")
+    if (_COUNTED_IN_FLOW if in_flow else _COUNTED) & found.keys():
+        _number(found.get("n"), f"{at}/n")
+
+
+def _number(n: Any, at: str) -> None:
+    # What is no number is no way to tell one.
+    _shown(n if isinstance(n, int | None) else 1, at)
+
+
+def check_alone(bulletin: AnyBulletin) -> None:
+    """Hold a number that a correction tells alone, where we know of no place in a flow.
+
+    Raises:
+        Refusal: see ``rules.check``.
+    """
+    content = bulletin.content
+    if isinstance(content, amendments.Correction) and content.target.type == "mig":
+        for side in corrections.sides(content):
+            if side.form is None and side.change.pointer.endswith("/n"):
+                _number(side.value, side.at)
 
 
 def check_sums(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.errors import Code, Refusal
-from exchange.model.bulletin import corrections, lexical, misfits, rules, shape
+from exchange.model.bulletin import corrections, lexical, misfits, people_rules, rules, shape
 from exchange.model.bulletin.amendments import Correction
 from exchange.model.bulletin.kinds import TYPES, AnyBulletin, OfNewerType
 from exchange.model.bulletin.strangers import Unknown, strangers
@@ -73,27 +73,15 @@ def decode(data: bytes, codes: Codes, schema: str) -> Newer:
         values |= {"type": form.tag, "newer_type": kind, "content": {}}
     found = list(strangers(form, values, "", codes))
     values["schema"] = SCHEMA
-    for each in found:
-        _take_out(values, each)
     try:
-        bulletin: AnyBulletin = msgspec.convert(values, AnyBulletin)
+        bulletin: AnyBulletin = msgspec.convert(corrections.known(form, values), AnyBulletin)
     except msgspec.ValidationError as error:
         raise misfits.refusal(str(error), lambda at: shape.at(form, at)) from None
     if isinstance(bulletin.content, Correction):
         found += corrections.strange(bulletin.content, codes)
     rules.check_known(bulletin, codes, unknown + found)
+    people_rules.check_added(bulletin, values, found)
     return Newer(version, bulletin, unknown + found)
-
-
-def _take_out(values: dict[str, Any], unknown: Unknown) -> None:
-    """Take an unknown member out; a code that is not known stays where it is."""
-    if unknown.is_code:
-        return
-    *path, last = shape.steps(unknown.at)
-    here: Any = values
-    for step in path:
-        here = here[int(step)] if isinstance(here, list) else here[step]
-    del here[last]
 
 
 def _values(data: bytes) -> dict[str, Any]:

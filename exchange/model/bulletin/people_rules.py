@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from exchange.errors import Code, Refusal
 from exchange.model.bulletin import (
     amendments,
     corrections,
@@ -45,8 +46,6 @@ RULES = (
     "valid-period",
     "wallet-address",
 )
-# What has one of these is a person: no other member is ever called so.
-_OF_PEOPLE = frozenset({"person_role", "protections"})
 # The code of a country that is not known.
 UNKNOWN = "XXX"
 # Of these nobody need be under suspicion.
@@ -84,7 +83,7 @@ def apart(
     """Yield whoever stands where a newer version has a place, and we know of none."""
     for at, found in unplaced(bulletin, unknown):
         # A newer version may only add to a person: what reads as none hides somebody.
-        if _OF_PEOPLE & found.keys():
+        if corrections.OF_PEOPLE & found.keys():
             yield at, corrections.typed(shape.of_struct(people.Person), found, at)
 
 
@@ -146,10 +145,10 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
     """
     named = list(persons(bulletin, unknown))
     elsewhere = [at for at, _ in apart(bulletin, unknown)]
-    target = getattr(bulletin.content, "target", None)
-    about = {bulletin.type, target.type if target is not None else ""}
+    about = _about(bulletin)
     for at, found in unplaced(bulletin, unknown):
         flow_rules.check_apart(found, at, in_flow="mig" in about)
+    flow_rules.check_alone(bulletin)
     flow_rules.check_sums(bulletin, unknown)
     must(not named or "persons" in bulletin.declares, "/declares", "persons-declared")
     guarded = [(at, person) for at, person in named if person.protections]
@@ -165,6 +164,39 @@ def check(bulletin: AnyBulletin, unknown: Sequence[Unknown]) -> None:
     for place, each in enumerate(bulletin.attachments if about & _WITHOUT_PICTURES else ()):
         may = each.media_type in _READABLE
         must(may, f"/attachments/{place}/media_type", "no-pictures")
+
+
+def check_added(
+    bulletin: AnyBulletin, values: dict[str, Any], unknown: Iterable[Unknown]
+) -> None:
+    """Hold what a newer version adds to an object that is known here: it names nobody.
+
+    Args:
+        bulletin: decoded.
+        values: it as it was written.
+        unknown: what of these is not known here, with its place in them.
+
+    Raises:
+        Refusal: ``unknown-member``: it makes a person of what is none; or see ``rules.check``.
+    """
+    in_flow = "mig" in _about(bulletin)
+    for each in unknown:
+        *path, name = shape.steps(each.at)
+        if each.is_code:
+            continue
+        if name in corrections.OF_PEOPLE:
+            raise Refusal(Code.UNKNOWN_MEMBER, each.at, name=name)
+        if name in flow_rules.OF_COUNTS:
+            holder: Any = values
+            for step in path:
+                holder = holder[int(step)] if isinstance(holder, list) else holder[step]
+            flow_rules.check_apart(holder, each.at.rpartition("/")[0], in_flow=in_flow)
+
+
+def _about(bulletin: AnyBulletin) -> set[str]:
+    """Return the type of a bulletin, and of what it is about."""
+    target = getattr(bulletin.content, "target", None)
+    return {bulletin.type, target.type if target is not None else ""}
 
 
 def _may_protect(bulletin: AnyBulletin) -> bool:
