@@ -122,6 +122,7 @@ def _told(side: Side, **changes):
     [
         (Links([LinkHealth("us", up=True, since=1)]), 0),
         (Links([LinkHealth("us", up=False, since=1)]), output.EXIT_FAULT),
+        (Links([LinkHealth("us", up=True, since=1, behind=["us 2<3"])]), output.EXIT_FAULT),
         (Links(trouble="witness-behind"), output.EXIT_FAULT),
         (Links(evidence=["links/us-x.evidence"]), output.EXIT_TAMPERED),
         (

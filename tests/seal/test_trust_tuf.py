@@ -102,7 +102,8 @@ class Two:
     def step(self, bundle: bytes) -> bool:
         """Take a step in both ways, and compare; whether it was let in."""
         try:
-            ours: View | None = trust.apply(bundle, self.view, self.view.index + 1, self.now)
+            change = trust.judge(bundle, self.view, self.now)
+            ours: View | None = self.view.after(change, self.view.index + 1)
         except Refusal:
             ours = None
         stamps = {}
@@ -112,7 +113,7 @@ class Two:
         files = {**self.files, **self.written(bundle), **stamps}
         if ours is not None and not is_stamp:
             raw = trust_online.make("pa", ours, SIGNER, self.now, 2 * DAY)
-            ours = trust.apply(raw, ours, ours.index + 1, self.now)
+            ours = ours.after(trust.judge(raw, ours, self.now), ours.index + 1)
             files |= self.written(raw)
         theirs = self.theirs(files)
         assert (theirs is not None) == (ours is not None and self.holds(ours))
