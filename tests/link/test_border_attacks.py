@@ -138,6 +138,15 @@ async def test_another_past_convicts_the_node_that_signed_it():
         (evidence,) = both.us.memory.evidence
         assert notes[0].encode() in evidence
 
+        # The verdict stands where what proves it cannot be written.
+        def full(*_):
+            raise Fault(Code.FILE)
+
+        both.us.memory.accuse = full
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        assert both.us.puller.trouble.code is Code.HEAD_WENT_BACK
+
 
 async def test_a_link_that_is_cut_again_and_again_loses_and_doubles_nothing():
     land, count = border(), 0

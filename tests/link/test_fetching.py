@@ -9,6 +9,7 @@ from aiohttp import web
 from exchange.errors import Code, Fault, Refusal
 from exchange.link import offering, pages
 from exchange.link.offering import GREETER
+from exchange.link.taking import take
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.header import Blob
@@ -30,14 +31,13 @@ async def attached(side, data):
 
 
 def before(path, act):
-    """Something that happens at Panama's node before it answers for a path."""
+    """Something that happens, or is said, at Panama's node before it answers for a path."""
 
     def between(app, name):
         @web.middleware
         async def first(request, handler):
-            if name == "pa" and request.path.startswith(path):
-                act(request)
-            return await handler(request)
+            said = act(request) if name == "pa" and request.path.startswith(path) else None
+            return said or await handler(request)
 
         app.middlewares.insert(0, first)
         return app
@@ -99,6 +99,25 @@ async def test_a_node_that_forgot_our_session_before_an_attachment_is_asked_agai
         sent = [await attached(both.pa, b"attachment %d" % each) for each in range(2)]
         await both.settle()
         assert [each.object for each in await both.us.inbox(WATCH)] == sent
+
+
+async def test_only_what_is_not_found_is_taken_to_be_gone():
+    asked = []
+
+    def busy(request):
+        asked.append(request.path)
+        said = {"code": "too-many", "at": ""}
+        return web.json_response(said, status=429) if len(asked) == 1 else None
+
+    async with bordered(before("/blobs", busy)) as both:
+        await both.settle()
+        header = await attached(both.pa, b"attachment")
+        await both.pa.sign()
+        with pytest.raises(Fault) as fault:
+            await both.us.puller.pull()
+        assert fault.value.facts["found"] == "too-many"
+        await both.settle()
+        assert [each.object for each in await both.us.inbox(WATCH)] == [header]
 
 
 async def test_what_there_is_no_room_for_here_waits_and_is_not_dropped():
@@ -210,3 +229,33 @@ async def test_what_was_purged_by_order_before_it_came_accuses_nobody():
         await both.pa.post(land.envelope(to=[DESK]))
         await both.settle(1)
         assert both.us.puller.pulled.after + 1 == both.us.puller.pulled.size
+
+
+def lied(item, **changes):
+    facts = msgspec.structs.replace(item.facts, **changes)
+    return msgspec.structs.replace(
+        item, raw=entries.encode(facts, entries.decode(item.raw).object), facts=facts
+    )
+
+
+async def test_no_attachment_is_fetched_that_no_header_names():
+    asked = []
+    async with bordered(before("/blobs", lambda each: asked.append(each.path))) as both:
+        await both.settle()
+        await both.pa.post(border().envelope())
+        await both.pa.sign()
+        far, size = both.us.puller._far, both.us.node.size
+        (item,) = (await far.entries(both.us.puller.pulled.after, 0)).items
+        filling = Blob(digest(b"filling"), 7)
+        with pytest.raises(Refusal) as caught:
+            await take(both.us.node, far, [lied(item, blobs=[*item.facts.blobs, filling])])
+        assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/blobs")
+        assert (asked, both.us.node.size) == ([], size)
+
+
+async def test_a_page_of_a_newer_program_accuses_nobody():
+    newer = wire.LinkItem(0, 0, '{"kind":"of-tomorrow"}\n', [], has_body=False)
+    page = pages.encode(wire.LinkPage([newer], 0, "", []), [])
+    with pytest.raises(Refusal) as caught:
+        pages.decode(page, "pa")
+    assert caught.value.code is Code.NOT_UNDERSTOOD

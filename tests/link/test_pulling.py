@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.link import offering
 from exchange.link.proving import Pulled
+from exchange.link.pulling import Puller
 from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.seal import notices
@@ -205,3 +206,31 @@ async def test_trust_goes_ahead_of_a_backlog(monkeypatch):
         await both.settle()
         assert len(await both.us.inbox(WATCH)) == 6
         assert len(await both.us.inbox("trust/pa")) == len(land.documents) + 1
+
+
+async def test_an_older_journal_put_back_is_given_again_what_it_lacks():
+    land = border()
+    async with bordered() as both, bordered() as older:
+        await both.settle()
+        await both.pa.post(land.envelope())
+        await both.settle()
+        # Its folder of links stayed, its journal is one from before anything crossed.
+        older.us.memory.kept = both.us.memory.kept
+        again = Puller(both.us.puller._far, older.us.node, older.us.memory)
+        while await again.pull():
+            pass
+        assert len(await older.us.inbox(WATCH)) == 1
+        assert again.pulled.note == both.us.puller.pulled.note
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/entries?since=-1", "/entries?after=-2", f"/blobs/{'A' * 43}?index=1&by=1&offset=-1"],
+)
+async def test_a_number_that_is_none_is_a_bad_request(path):
+    async with bordered() as both:
+        await both.settle(1)
+        peer = both.us.puller._far
+        with pytest.raises(Refusal) as caught:
+            await peer._send("GET", path, {}, peer._token)
+        assert caught.value.code is Code.BAD_REQUEST

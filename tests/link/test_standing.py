@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.link import pulling
 from exchange.link.pulling import Puller
 from exchange.model import wire
@@ -22,11 +22,14 @@ class Far:
 
     def __init__(self) -> None:
         self.is_there = True
+        self.trouble: Exception | None = None
         self.asked = asyncio.Event()
 
     async def entries(self, after: int, _: int) -> wire.LinkPage:
         self.asked.set()
         await asyncio.sleep(0)
+        if self.trouble is not None:
+            raise self.trouble
         if not self.is_there:
             raise Fault(Code.NODE_UNREACHABLE, name=self.node)
         return wire.LinkPage([], after, "", [])
@@ -101,3 +104,24 @@ async def test_a_link_that_ended_is_not_up(link):
     task = await _until(puller, far, lambda each: each.is_up)
     await _end(task)
     assert not puller.is_up
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        (OSError("nobody thought of it"), Code.INTERNAL),
+        # A newer program wrote what ours does not know: no accusation.
+        (Refusal(Code.NOT_UNDERSTOOD, "/kind"), Code.NOT_UNDERSTOOD),
+    ],
+)
+async def test_what_proves_nothing_against_a_node_is_said_and_tried_again(link, trouble, code):
+    puller, far, _ = link
+    far.trouble = trouble
+    task = await _until(puller, far, lambda each: each.why is not None)
+    assert (puller.is_up, puller.why.code, puller.trouble) == (False, code, None)
+    far.trouble = None
+    async with asyncio.timeout(10):
+        while not puller.is_up:
+            far.asked.clear()
+            await far.asked.wait()
+    await _end(task)

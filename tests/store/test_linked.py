@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from exchange.errors import Code, Fault
+from exchange.link.proving import Pulled
 from exchange.store.linked import LinkFile
 
 
@@ -12,3 +16,13 @@ def test_evidence_is_kept_once_for_the_checkpoint_that_was_known(tmp_path):
     assert (tmp_path / "links" / first).read_bytes() == b"against what came later"
     assert links.accuse(b"another", b"against what came later") != first
     assert len(list((tmp_path / "links").glob("us-*.evidence"))) == 2
+
+
+@pytest.mark.parametrize(
+    "write", [lambda links: links.keep(Pulled()), lambda links: links.accuse(b"known", b"lie")]
+)
+def test_what_cannot_be_written_is_a_fault(tmp_path, write):
+    (tmp_path / "links").write_bytes(b"")
+    with pytest.raises(Fault) as caught:
+        write(LinkFile(tmp_path / "links", "us"))
+    assert caught.value.code is Code.FILE
