@@ -157,6 +157,9 @@ async def test_attachments_from_abroad_are_kept_in_files_and_purged_like_others(
         assert await blobs.kept() == {"pa.senan": LEAST_COUNTED_BYTES}
         await blobs.purge(named.digest)
         assert not await blobs.is_kept(named)
+        # What is nobody's would lie among the folders of all.
+        with pytest.raises(Fault):
+            await blobs.append("", Blob(digest(b"x"), 1), 0, b"x")
 
 
 async def test_bodies_for_which_a_page_has_no_room_are_asked_for(monkeypatch):
