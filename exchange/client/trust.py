@@ -185,6 +185,8 @@ class TrustLog(_Log):
         super().__init__(anchor, cabinet, realm)
         self.node = node
         self._abroad: dict[str, HomeLog] = {}
+        # Of which other logs do not follow, and why: what came from there is locked.
+        self._broken: dict[str, Refusal] = {}
 
     def between(self, first: int, last: int) -> list[View]:
         """Return every view that was in force from one journal entry to another."""
@@ -204,8 +206,10 @@ class TrustLog(_Log):
         """Return the log of another node's journal.
 
         Raises:
-            Refusal: ``trust-invalid``: there is no such other node.
+            Refusal: ``trust-invalid``: there is no such other node; or why its log is broken.
         """
+        if (broken := self._broken.get(node)) is not None:
+            raise Refusal(broken.code, broken.at, **broken.facts)
         found = self._abroad.get(node)
         if found is None:
             raise Refusal(Code.TRUST_INVALID, "/home", name=node)
@@ -214,12 +218,18 @@ class TrustLog(_Log):
     async def refresh(self, transport: Transport) -> View:
         """Fetch and verify what is new, also of other nodes; return the view in force here.
 
+        What is not sound in another node's log locks what came from there, and nothing of ours.
+
         Raises:
-            Refusal: a document does not follow from those before it, or one is missing.
+            Refusal: a document of ours does not follow from those before it, or is missing.
         """
         await self.fetch(transport)
         for name, log in self._others():
-            await log.fetch(transport, node=name)
+            try:
+                await log.fetch(transport, node=name)
+                self._broken.pop(name, None)
+            except Refusal as refusal:
+                self._broken[name] = refusal
         return self.newest
 
     def recall(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from exchange.client.reading import Delivered, Locked
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.codec import b64
-from tests.builders import COAST, border, suspended
+from tests.builders import COAST, WATCH, border, suspended
 from tests.client.abroad import abroad, bulletin, changed
 from tests.client.proving import alarm
 
@@ -128,8 +129,10 @@ async def test_document_that_was_held_and_is_shown_otherwise_is_refused(tmp_path
 
 
 async def refused(line):
+    """Why nothing is judged by the other node's log; of ours all is well."""
+    await line.view()
     with pytest.raises(Refusal) as caught:
-        await line.view()
+        line.trust.home("pa")
     return caught.value.code, caught.value.at
 
 
@@ -177,6 +180,21 @@ async def test_document_that_does_not_follow_is_refused(tmp_path):
         both.liar.change = theirs(lambda item: item.update(document="{}"))
         async with both.agency(tmp_path / "bytes") as line:
             assert await refused(line) == (Code.TRUST_INVALID, "/entry")
+
+
+async def test_another_node_s_broken_log_locks_what_came_from_there_alone(tmp_path):
+    async with abroad() as both:
+        await both.sent(bulletin())
+        domestic = border().envelope(origin="us.uscg", endpoint=COAST, to=[WATCH])
+        assert (await both.us.submit(COAST, domestic.header, domestic.body)).refusal is None
+        async with both.agency(tmp_path / "sound") as line:
+            assert [each.came is None for each in await line.everything()] == [False, True]
+        both.liar.change = theirs(lambda item: item.update(document="{}"))
+        async with both.agency(tmp_path / "broken") as line:
+            came, ours = await line.everything()
+            assert isinstance(came, Locked)
+            assert came.locked.code is Code.TRUST_INVALID
+            assert (isinstance(ours, Delivered), ours.header.endpoint) == (True, COAST)
 
 
 async def test_our_own_documents_are_not_taken_for_the_other_nodes(tmp_path):
