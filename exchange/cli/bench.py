@@ -191,7 +191,7 @@ def _show_costs(session: Session, result: Result) -> None:
 
 
 def _show_rest(session: Session, result: Result) -> None:
-    """Print memory, what the kill at the end left, and what voids the run."""
+    """Print memory, starting, what the kill at the end left, and what voids the run."""
     say, mark = session.say, _floor("idle_mib", result)
     say(
         "Memoria del nodo con sus procesos (lo que comparten, una vez): "
@@ -214,8 +214,24 @@ def _show_rest(session: Session, result: Result) -> None:
         f"{journal['acknowledged']} receipts was looked up in the journal, and of those under "
         f"way {journal['recorded']} are in it.",
     )
+    _show_started(session, result)
     for reason in result.void:
         say(f"NO VALE: {reason}", f"VOID: {reason}")
+
+
+def _show_started(session: Session, result: Result) -> None:
+    """Print how soon a node with a large directory is ready."""
+    of, mark = result.started, _floor("start_s", result)
+    if of is None:
+        return
+    session.say(
+        f"Con {of.endpoints} puntos de enlace en el directorio ({of.documents_mib:.1f} MiB de "
+        f"documentos) el nodo está listo en {of.again_s:.1f} s{mark}, {of.again_cpu_s:.1f} s "
+        f"de procesador; la primera vez, que los verifica, en {of.first_s:.1f} s.",
+        f"With {of.endpoints} endpoints in the directory ({of.documents_mib:.1f} MiB of "
+        f"documents) the node is ready in {of.again_s:.1f} s{mark}, {of.again_cpu_s:.1f} s of "
+        f"processor time; the first time, when it verifies them, in {of.first_s:.1f} s.",
+    )
 
 
 def _show_heard(session: Session, result: Result) -> None:

@@ -68,8 +68,21 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
     )
     assert set(result["of_cap"]) == {run["name"] for run in result["runs"]}
     assert set(result["floors"]) == {
-        *("post-64", "batch", "idle_mib", "subscribers_mib", "post-1_ms", "policy_us")
+        *(
+            "post-64",
+            "batch",
+            "idle_mib",
+            "subscribers_mib",
+            "post-1_ms",
+            "policy_us",
+            "start_s",
+        )
     }
+    started = result["started"]
+    assert started["endpoints"] == plan.endpoints
+    assert started["documents_mib"] > 0
+    assert min(started["first_s"], started["again_s"], started["again_cpu_s"]) > 0
+    assert result["floors"]["start_s"]["found"] == started["again_s"]
     assert result["cap"]["per_s"] > 0
     assert set(result["costs"]) == set(SUITES)
     for costs in result["costs"].values():

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from exchange.model.view import View
     from exchange.seal.close import Envelope
 
-_START_S = 30.0
+_START_S = 120.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = 256
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.cli import state, world
-from exchange.cli.benching import cap, costs, hearing, load, trial
+from exchange.cli.benching import cap, costs, directory, hearing, load, trial
 from exchange.cli.benching.hearing import Heard
 from exchange.cli.benching.killing import post_until_killed
 from exchange.cli.benching.posting import Connection, Request, head
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from exchange.cli.benching.directory import Started
     from exchange.cli.benching.load import Maker
     from exchange.cli.benching.posting import Answer
     from exchange.cli.benching.trial import Running
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 FLOORS = {"post-64": 0.30, "batch": 0.50, "idle_mib": 150.0, "subscribers_mib": 250.0}
 # Processor time of policy with its look-ups, a bulletin.
 POLICY_US = 25.0
+# By the clock, until a node whose journal lists 5,000 endpoints is ready.
+START_S = 2.0
 # How many times one sync and one verification a single post may take, of who posts alone.
 IDLE_TIMES = 3
 
@@ -64,6 +67,8 @@ class Plan(msgspec.Struct, frozen=True):
     subscribers: int = 0
     # The last run: the node is killed when half of it was begun.
     killed: Step = Step("killed", 64, 1, 2000)
+    # How many the directory lists whose node is started; none: no node is.
+    endpoints: int = 0
 
     @property
     def posted(self) -> tuple[Step, ...]:
@@ -85,6 +90,7 @@ FULL = Plan(
     heard=20,
     listeners=(10, 100, 1000),
     subscribers=2000,
+    endpoints=5000,
 )
 QUICK = Plan(
     (
@@ -101,6 +107,7 @@ QUICK = Plan(
     listeners=(10, 100),
     subscribers=16,
     killed=Step("killed", 16, 1, 96),
+    endpoints=100,
 )
 WARM_UP = "warm-up"
 
@@ -117,7 +124,8 @@ class Result(msgspec.Struct, frozen=True):
     """What ``bench --json`` prints. ``void`` says why the figures do not count, if so.
 
     ``journal`` tells what became of all that was posted: ``unanswered`` was under way when the
-    node was killed, and ``recorded`` of it stands in the journal all the same.
+    node was killed, and ``recorded`` of it stands in the journal all the same. ``started`` is
+    how soon a node with a large directory is ready.
     """
 
     machine: dict[str, str | int]
@@ -133,6 +141,7 @@ class Result(msgspec.Struct, frozen=True):
     costs: dict[str, dict[str, float]]
     floors: dict[str, Floor]
     journal: dict[str, int]
+    started: Started | None
     void: list[str]
 
 
@@ -179,6 +188,10 @@ def run(
     told("costs ...")
     steps = costs.measure(plan.rounds)
     bench.fsync_us = costs.fsync_us(place.node, plan.rounds)
+    if plan.endpoints:
+        told(f"{plan.endpoints} endpoints ...")
+        large = folder / "directory"
+        bench.started = directory.measure(large, plan.endpoints, passphrase)
     told("journal ...")
     # A node opens what the killed one left, and ends as it should: that is what is looked at.
     with trial.running(place.node, passphrase):
@@ -223,6 +236,7 @@ class _Bench:
         self.unanswered: frozenset[int] = frozenset()
         self.idle_mib = self.busy_mib = self.subscribers_mib = self.fsync_us = 0.0
         self.subscribers = 0
+        self.started: Started | None = None
         self._certificate = (place.node / state.CERTIFICATE).read_text(encoding="ascii")
         self._makers = makers
         self._waiting: dict[str, Iterator[tuple[int, Envelope]]] = {}
@@ -374,6 +388,9 @@ def _result(
         ("post-1_ms", next((run.p50_ms for run in bench.runs if run.clients == 1), 0.0)),
     ):
         floors[name] = Floor(most[name], found, found <= most[name])
+    if bench.started:
+        again_s = bench.started.again_s
+        floors["start_s"] = Floor(START_S, again_s, again_s <= START_S)
     acknowledged = sum(len(answer.numbers) for answer in bench.answers)
     return Result(
         machine={
@@ -404,5 +421,6 @@ def _result(
             "unanswered": len(bench.unanswered),
             "recorded": accepted - acknowledged,
         },
+        started=bench.started,
         void=void[:20],
     )
