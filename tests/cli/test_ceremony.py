@@ -28,16 +28,17 @@ pytestmark = pytest.mark.timeout(600)
 PA = ("pa-custodian-1", "pa-custodian-2")
 US = ("us-custodian-1", "us-custodian-2")
 EVERYBODY = (*PA, *US)
-OPS, WATCH = "pa.senan/ops", "us.jiatfs/watch"
+OPS, DESK, WATCH = "pa.senan/ops", "pa.senan/desk", "us.jiatfs/watch"
 
 
 class Ceremony:
-    """Four custodians, a node's operator, and an agency of each nation."""
+    """Four custodians, a node's operator, and an agency of each nation, one with two desks."""
 
     def __init__(self, root):
         self.people = {name: Person(root, name) for name in EVERYBODY}
         self.secretary = self.people[PA[0]]
-        self.node, self.ops, self.watch = (Person(root, n) for n in ("node", "ops", "watch"))
+        named = ("node", "ops", "desk", "watch")
+        self.node, self.ops, self.desk, self.watch = (Person(root, name) for name in named)
         self.port = free_port()
         self.process = None
         self.anchor = None
@@ -118,15 +119,19 @@ class Ceremony:
             self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(30) == 0
 
-    def enrol(self, person, endpoint, nation, directory):
-        """An endpoint's own keys and request; its nation's custodians list them."""
-        made = ("--node", "pa", "--request", f"{person.name}.jws")
-        asked = person.does("keys", "new", endpoint, "keys.xk", *made)
-        self.bring(person, self.secretary, f"{person.name}.jws")
+    def enrol(self, people, nation, directory):
+        """Endpoints' own keys and requests; their nation's custodians list them."""
+
+        def ask(person):
+            made = ("--node", "pa", "--request", f"{person.name}.jws")
+            person.does("keys", "new", people[person], "keys.xk", *made)
+            self.bring(person, self.secretary, f"{person.name}.jws")
+            return "--request", f"{person.name}.jws"
+
+        asked = [word for words_of in at_once(ask, people) for word in words_of]
         (self.secretary.folder / f"{nation}.toml").write_text(directory)
-        what = ("--members", f"{nation}.toml", "--request", f"{person.name}.jws")
+        what = ("--members", f"{nation}.toml", *asked)
         self.agree(*what, who=PA if nation == "pa" else US)
-        return asked
 
     def join(self, person):
         self.secretary.give(person, "trust", "pa.card")
@@ -144,7 +149,8 @@ def directory(nation):
     text = (TEMPLATES / "members.toml").read_text()
     if nation == "us":
         text = text.replace("pa.senan/ops", WATCH).replace("pa.senan", "us.jiatfs")
-        text = text.replace('"operator", ', "")
+        # Its one endpoint writes nothing that waits: it has nobody who releases.
+        text = text.replace('"operator", ', "").partition("# Cuatro ojos")[0]
     return text
 
 
@@ -164,15 +170,14 @@ def played(tmp_path_factory):
     # Heard, not copied: whoever sets up the node types the words.
     made.anchor = made.founded["words"]["es"]
     made.founding = name
-    made.enrol(made.ops, OPS, "pa", directory("pa"))
-    made.enrol(made.watch, WATCH, "us", directory("us"))
+    made.enrol({made.ops: OPS, made.desk: DESK}, "pa", directory("pa"))
+    made.enrol({made.watch: WATCH}, "us", directory("us"))
     made.secretary.give(made.node, "trust")
     where = ("--trust", "trust", "--anchor", made.anchor)
     made.node.does("arrangement", "install", "state", *where)
     made.start()
     try:
-        for person in (made.ops, made.watch):
-            made.join(person)
+        at_once(made.join, (made.ops, made.desk, made.watch))
         made.watch.does("subscribe", "maritime", "--yes")
         made.posted = made.ops.does("post", draft(made.ops), "--yes")
         made.read = made.watch.does("read", made.posted["id"])
@@ -181,8 +186,9 @@ def played(tmp_path_factory):
         made.stop()
 
 
-def draft(person):
+def draft(person, tlp="amber"):
     text = resources.read("v1/examples/voi-1.es.toml").decode()
+    text = text.replace('tlp = "amber"', f'tlp = "{tlp}"')
     (person.folder / "voi.toml").write_text(text)
     return "voi.toml"
 
@@ -305,6 +311,38 @@ def test_signature_file_that_was_altered_is_refused(played):
     assert played.secretary.refused(*approve, *played.trusting()) == "bad-signature"
 
 
+def test_marked_bulletin_waits_for_another_desk_s_release_and_is_read_after_it(played):
+    """Four eyes as the template founds them; then the same endpoint is revoked, below."""
+    ran = played.ops.run("post", draft(played.ops, "red"), "--yes", "--json", *by("guardia-1"))
+    # Sealed, and it waits.
+    assert ran.code == 7, (ran.out, ran.err)
+    asked = json.loads(ran.out)
+    assert (asked["awaits_release"], asked["asked"]) == (True, [DESK])
+    assert state_of(played.ops, asked["draft"]) == "waiting"
+    assert asked["id"] not in seen(played.watch)
+    approve = ("release", "approve", asked["draft"], "--yes")
+    assert played.ops.refused(*approve, *by("guardia-2")) == "own-release"
+    assert played.desk.refused(*approve, *by("guardia-1")) == "own-release"
+    assert asked["id"] not in seen(played.watch)
+    assert played.desk.does(*approve, *by("guardia-2"))["state"] == "released"
+    assert state_of(played.ops, asked["draft"]) == "posted"
+    read = played.watch.does("read", asked["id"])
+    assert read["bulletin"]["id"] == asked["id"]
+
+
+def by(officer):
+    return "--officer", officer
+
+
+def seen(person):
+    return [row["id"] for row in person.does("inbox")["items"]]
+
+
+def state_of(person, draft):
+    rows = person.does("release", "list")["queue"]
+    return next(row["state"] for row in rows if row["id"] == draft)
+
+
 def test_endpoint_that_custodians_suspend_is_shut_out_by_the_running_node(played):
     """Last, for it ends what the others look at: revoked, handed in, and refused after."""
     assert played.watch.does("inbox")["items"]
@@ -342,13 +380,15 @@ def spellings(seed):
 
 def test_no_custodian_left_a_key_on_another_machine(played):
     """Sealed keys lie on their holder's machine alone, and no secret in the clear anywhere."""
-    everybody = (*played.people.values(), played.node, played.ops, played.watch)
+    endpoints = (played.ops, played.desk, played.watch)
+    everybody = (*played.people.values(), played.node, *endpoints)
     files = [path for each in everybody for path in each.folder.rglob("*") if path.is_file()]
     found = [(path, holder) for path in files if (holder := sealed_in(path))]
     for path, holder in found:
         folder = path.relative_to(played.secretary.folder.parent).parts[0]
-        assert folder == {OPS: "ops", WATCH: "watch", "pa": "node"}.get(holder, holder), path
-    assert {holder for _, holder in found} == {*EVERYBODY, "pa", OPS, WATCH}
+        theirs = {OPS: "ops", DESK: "desk", WATCH: "watch", "pa": "node"}
+        assert folder == theirs.get(holder, holder), path
+    assert {holder for _, holder in found} == {*EVERYBODY, "pa", OPS, DESK, WATCH}
     contents = [(path, path.read_bytes()) for path in files]
     for person, name in (*((each, "keys.xk") for each in everybody if each is not played.node),
                          (played.node, "state/node.xk")):  # fmt: skip
