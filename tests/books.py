@@ -6,7 +6,7 @@ from exchange.broker import peering
 from exchange.broker.intake import Arrival, Considered, consider
 from exchange.broker.lookups import lookups
 from exchange.broker.peering import Crossing
-from exchange.broker.settle import Found, Ledger, Settled
+from exchange.broker.settle import Found, Ledger, NotLookedUp, Settled
 from exchange.model.header import Blob
 from exchange.model.homes import Homes
 from exchange.model.view import View
@@ -42,9 +42,23 @@ class Book:
         """Consider and settle one arrival in a group that is still open."""
         return self.place(ledger, consider(arrival, view or self.view), arrival)
 
-    def place(self, ledger: Ledger, considered: Considered, arrival: Arrival) -> Settled:
+    def place(
+        self,
+        ledger: Ledger,
+        considered: Considered,
+        arrival: Arrival,
+        known: dict[bytes, Found | None] | None = None,
+    ) -> Settled:
         assert not ledger.must_go_back(considered)
-        return ledger.settle(considered, arrival[:3], self.look_up(considered), self.held)
+        known = self.look_up(considered) if known is None else known
+        while True:
+            try:
+                return ledger.settle(considered, arrival[:3], known, self.held)
+            except NotLookedUp as missing:
+                wanted = lookups(considered, ledger.over(known))
+                if missing.key not in wanted:
+                    raise  # ``lookups`` is to name all that settling needs
+                known.update((key, self.known.get(key)) for key in wanted)
 
     def look_up(self, *group: Considered) -> dict[bytes, Found | None]:
         known: dict[bytes, Found | None] = {}
@@ -68,10 +82,8 @@ class Book:
     def post(self, *arrivals: Arrival) -> list[Settled]:
         """One group: consider, look up for all of it at once, settle, commit."""
         ledger, group = self.ledger(), [consider(each, self.view) for each in arrivals]
-        known, settled = self.look_up(*group), []
-        for considered, arrival in zip(group, arrivals, strict=True):
-            assert not ledger.must_go_back(considered)
-            settled.append(ledger.settle(considered, arrival[:3], known, self.held))
+        known, pairs = self.look_up(*group), zip(group, arrivals, strict=True)
+        settled = [self.place(ledger, *pair, known) for pair in pairs]
         self.commit(ledger)
         return settled
 
@@ -83,8 +95,7 @@ class Book:
                 each, self.homes, self.view, at * 1000, self.ledger().here
             )
             ledger = self.ledger()
-            known = self.look_up(considered)
-            arrival = ("", peering.object_of(each), each.body or b"")
-            settled.append(ledger.settle(considered, arrival, known, self.held))
+            arrival = Arrival("", peering.object_of(each), each.body or b"", at * 1000)
+            settled.append(self.place(ledger, considered, arrival))
             self.commit(ledger)
         return settled

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exchange.broker.intake import Admitted, Arrival, consider
+from exchange.broker.intake import Arrival
 from exchange.custody.container import Secrets
 from exchange.custody.founding import (
     EndpointPlan,
@@ -89,7 +89,6 @@ __all__ = [
     "SoftwareSigner",
     "View",
     "World",
-    "admitted",
     "arrangement",
     "author",
     "certificate",
@@ -101,7 +100,6 @@ __all__ = [
     "objects",
     "refers",
     "releaser",
-    "salt",
     "subject",
     "suspended",
     "unpadded",
@@ -442,13 +440,6 @@ def subject(of: Envelope) -> objects.Subject:
 def refers(rel: Any, to: Envelope) -> list[Reference]:
     """The reference to another bulletin, as ``refs``."""
     return [Reference(rel, decoded(to.header).id, digest(to.header))]
-
-
-def admitted(arrival: Arrival, view: View) -> Admitted:
-    """The decision on an arrival that must be let in."""
-    decision = consider(arrival, view).decision
-    assert isinstance(decision, Admitted), decision
-    return decision
 
 
 def salt() -> str:

@@ -149,7 +149,8 @@ def place(
 def _numbered(made: Invitation, ledger: Ledger, find: Find) -> bytes:
     """Return the key of a nation's next invitation, if it may be given now."""
     nation, number = _nation(made), count(_nation(made), find)
-    if (earlier := find(keys.nth_invitation(nation, number - MAX_INVITATIONS))) is not None:
+    before = number - MAX_INVITATIONS
+    if before >= 0 and (earlier := find(keys.nth_invitation(nation, before))) is not None:
         given_s = entries.decode(earlier.entry).facts.taken_ms // 1000
         wait_s = given_s + invitations.MAX_LIFE_S - ledger.taken_ms // 1000
         if wait_s > 0:

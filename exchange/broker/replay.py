@@ -21,7 +21,6 @@ from exchange.broker import (
     peering,
     retaining,
 )
-from exchange.broker.lookups import lookups
 from exchange.broker.posters import poster
 from exchange.broker.settle import Found, Ledger, Record
 from exchange.errors import Code, Refusal
@@ -41,6 +40,17 @@ if TYPE_CHECKING:
     from exchange.broker.intake import Decision
     from exchange.model.entry import Entry, Facts
     from exchange.model.view import View
+
+
+class _AsAsked(dict[bytes, "Found | None"]):
+    """What is looked up when it is asked for: a node comes to the same, in whatever groups."""
+
+    def __init__(self, find: Callable[[bytes], Found | None]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: bytes) -> Found | None:
+        return self._find(key)
 
 
 class Replayed(NamedTuple):
@@ -297,9 +307,7 @@ class Replayer:
         considered: intake.Considered,
         signed: bytes,
     ) -> None:
-        known: dict[bytes, Found | None] = {}
-        while wanted := lookups(considered, known):
-            known.update((key, self._find(key)) for key in wanted)
+        known = _AsAsked(self._find)
         # What the node says was here when it took this in; it is compared with the header.
         held = entries.attached_in(facts)
         ledger.settle(considered, ("", signed, b""), known, held)

@@ -122,6 +122,15 @@ class Rejected(msgspec.Struct, frozen=True):
 Settled = Recorded | Rejected
 
 
+class NotLookedUp(Exception):  # noqa: N818  (it is to be looked up: nothing is wrong)
+    """Whether anything is under ``key`` is not known yet: never to be taken for a no."""
+
+    def __init__(self, key: bytes) -> None:
+        """Look up this key, and settle it anew."""
+        super().__init__()
+        self.key = key
+
+
 class Ledger:
     """The state of the order: how far it goes, and how much each inbox holds.
 
@@ -192,6 +201,10 @@ class Ledger:
 
         Returns:
             Where it stands, or why not.
+
+        Raises:
+            NotLookedUp: what came before it in this group leads further than the store did
+                when it was asked. Nothing was added: settle it again with what it is about.
         """
         self.taken_ms, self._came = considered.taken_ms, considered.came
         try:
@@ -212,7 +225,18 @@ class Ledger:
 
     def finder(self, known: Mapping[bytes, Found | None]) -> Find:
         """Return what finds an entry by a key: in this group, or among what was looked up."""
-        return lambda key: self._fresh.get(key) or known.get(key)
+
+        def find(key: bytes) -> Found | None:
+            try:
+                return self._fresh.get(key) or known[key]
+            except KeyError:
+                raise NotLookedUp(key) from None
+
+        return find
+
+    def over(self, known: Mapping[bytes, Found | None]) -> Mapping[bytes, Found | None]:
+        """Return what is known by now: what was looked up, and this group's own."""
+        return {**known, **self._fresh}
 
     def _place(  # noqa: PLR0911  (one for each kind)
         self,

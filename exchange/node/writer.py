@@ -26,6 +26,7 @@ from exchange.node import attachments, groups, ports
 from exchange.node.arrivals import Arrivals, Pending, fitting
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.considering import Threads, broken
+from exchange.node.looking import Looked
 from exchange.node.notes import Notes
 from exchange.node.served import Answer
 
@@ -297,13 +298,13 @@ class Writer:
         try:
             # All that came before is durable: what the store says now holds for this group.
             await self._notes.drop_stale(self._store.is_due)
-            known = await self._known(pending)
+            looked = await self._look_up(pending)
             await self._look_for_attachments(pending)
             if not pending and self._arrivals.is_empty:
                 # Nobody waits with an earlier stamp, so bookkeeping may carry the time it is.
                 ledger.taken_ms = self.stamp()
-            self._notes.settle(ledger, known)
-            settled = self._settle(pending, known, ledger)
+            self._notes.settle(ledger, looked.known)
+            settled = await self._settle(pending, looked, ledger)
             if not ledger.records:
                 self._notes.tell()
                 await self._answer(settled, None)
@@ -371,16 +372,13 @@ class Writer:
         rest = [each for each, _ in settled if each not in theirs]
         self._carried = rest + self._carried
 
-    async def _known(self, pending: list[Pending]) -> dict[bytes, settle.Found | None]:
+    async def _look_up(self, pending: list[Pending]) -> Looked:
         asking: list[Wanted] = [
             partial(lookups, each.considered) for each in pending if each.considered is not None
         ]
-        asking += self._notes.asking()
-        known: dict[bytes, settle.Found | None] = {}
-        while wanted := [key for asks in asking for key in asks(known)]:
-            found = await self._store.find(wanted)
-            known.update((key, found.get(key)) for key in wanted)
-        return known
+        looked = Looked(self._store)
+        await looked.follow(asking + self._notes.asking())
+        return looked
 
     async def _look_for_attachments(self, pending: list[Pending]) -> None:
         for each in pending:
@@ -389,11 +387,8 @@ class Writer:
                     self._settings.blobs, each.arrival.caller, each.considered
                 )
 
-    def _settle(
-        self,
-        pending: list[Pending],
-        known: dict[bytes, settle.Found | None],
-        ledger: settle.Ledger,
+    async def _settle(
+        self, pending: list[Pending], looked: Looked, ledger: settle.Ledger
     ) -> list[tuple[Pending, settle.Settled]]:
         settled = []
         for place, each in enumerate(pending):
@@ -404,15 +399,15 @@ class Writer:
             if ledger.must_go_back(considered):
                 self._carried = pending[place:] + self._carried
                 break
-            arrival = (each.arrival.caller, each.arrival.raw, each.arrival.body)
             before = len(ledger.records)
             try:
-                settled.append((each, ledger.settle(considered, arrival, known, each.held)))
+                settled.append((each, await looked.place(ledger, considered, each)))
             except Exception as error:
                 # A ledger that took nothing from it is as it was: only this one is answered.
                 if len(ledger.records) != before:
                     raise
-                self._reply(each, broken("settle", error))
+                fault = error if isinstance(error, Fault) else broken("settle", error)
+                self._reply(each, fault)
         return settled
 
     async def _append(self, batch: ports.Batch) -> tuple[ports.Outcome, bool]:

@@ -13,6 +13,7 @@ from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
+from exchange.model.codec import b64
 from exchange.model.identity import digest
 from exchange.model.view import View
 from exchange.seal import invitation, jws
@@ -175,7 +176,7 @@ KINDS: dict[str, Any] = {
 
 
 def common() -> dict[str, Any]:
-    return {"salt": builders.salt(), "taken_ms": NOW * 1000, "view": WORLD.view.index}
+    return {"salt": b64(bytes(16)), "taken_ms": NOW * 1000, "view": WORLD.view.index}
 
 
 @pytest.mark.parametrize("typ", KINDS)

@@ -194,15 +194,14 @@ def test_front_that_says_it_needs_no_release_lets_nothing_in(
     assert isinstance(considered.decision, Admitted)
     decision = considered.decision._replace(is_marked=False)
     lying = considered._replace(decision=decision)
-    settled = book.ledger().settle(lying, ("", sent.header, sent.body), {})
+    arrival = ("", sent.header, sent.body)
+    settled = book.ledger().settle(lying, arrival, book.look_up(lying))
     assert code(settled) == Code.RELEASE_REQUIRED
-    # Not by a release of the same group either: that it was declined was not looked up.
-    for each in (drafted(world(), sent), declined(world(), sent)):
-        post(book, each)
+    # Not by a release of the same group either: what else is on record was not looked up.
     ledger, release = book.ledger(), world().release(sent)
     found = consider(world().arrival(release), book.view)
-    assert isinstance(ledger.settle(found, ("", release, b""), {}), Recorded)
-    settled = ledger.settle(lying, ("", sent.header, sent.body), {})
+    assert isinstance(ledger.settle(found, ("", release, b""), book.look_up(found)), Recorded)
+    settled = ledger.settle(lying, arrival, book.look_up(lying))
     assert code(settled) == Code.RELEASE_REQUIRED
 
 

@@ -19,7 +19,7 @@ from exchange.model.view import View
 from tests import builders
 from tests.books import Book
 from tests.broker.amending import cancelling, correcting, facts, owed, updating
-from tests.builders import COAST, DESK, WATCH, WATCH_DESK, Envelope
+from tests.builders import COAST, DESK, WATCH, WATCH_DESK, Envelope, refers
 
 WORLD = builders.world()
 
@@ -179,3 +179,22 @@ def test_no_grant_where_the_end_of_what_it_names_could_not_be_told_to_all(
         book = Book()
         book.post(*(WORLD.arrival(each) for each in (closed.envelope, correction)))
         assert isinstance(book.post(WORLD.arrival(WORLD.grant(closed)))[0], expected)
+
+
+def test_a_grant_in_the_group_of_its_bulletin_is_held_to_all_that_came_before_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the bulletin leads from the one to the other; it was not here to be looked up."""
+    monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + 4)
+    closed = WORLD.closed(to=[WATCH])
+    early = WORLD.closed(
+        type="cor", verb="correct", refs=refers("corrects", closed.envelope), to=[WATCH]
+    )
+    grants = [WORLD.grant(early, to) for to in (WATCH_DESK, DESK)]
+    told = Told([early.envelope, *grants], in_one_group=False)
+    together = (closed.envelope, WORLD.grant(closed, COAST))
+    taken, refused = told.book.post(*(WORLD.arrival(each) for each in together))
+    assert isinstance(taken, Recorded)
+    assert isinstance(refused, Rejected)
+    assert refused.refusal.code is Code.OVERSIZED
+    assert told.replays()

@@ -22,6 +22,7 @@ from exchange.seal import jws
 from tests import builders
 from tests.books import Book
 from tests.builders import COAST, DAY, DESK, NOW, OPS, WATCH, suspended
+from tests.seal.admitting import must_be_admitted
 from tests.vectors import changes, checking, forging, reading
 from tests.vectors.case import Case, Posted, answer, posted
 from tests.vectors.changes import keys_from
@@ -53,14 +54,14 @@ def test_key_is_valid_from_its_first_second_to_its_last(
         WORLD.amended(OPS, keys_from("sig", place, since, until)),
         WORLD.amended(COAST, keys_from("enc", 0, since, until)),
     )
-    builders.admitted(WORLD.arrival(WORLD.envelope()), view)
+    must_be_admitted(WORLD.arrival(WORLD.envelope()), view)
 
 
 def test_white_space_between_members_is_signed_as_it_is() -> None:
     """Nothing is written anew to be checked: other bytes of the same meaning hold as well."""
     envelope = WORLD.envelope()
     spaced = forging.repayload(WORLD, envelope, lambda raw: raw.replace(b",", b" ,\t"))
-    builders.admitted(WORLD.arrival(spaced), WORLD.view)
+    must_be_admitted(WORLD.arrival(spaced), WORLD.view)
 
 
 # -- the order of the steps --------------------------------------------------------------------

@@ -9,6 +9,7 @@ from exchange.seal.open import open_body
 from exchange.seal.suites import SUITES
 from tests import builders
 from tests.seal import flipping
+from tests.seal.admitting import must_be_admitted
 
 # Prime, so that each place of a byte is met.
 _EVERY = 23
@@ -19,7 +20,7 @@ def test_unflipped_bulletin_passes_and_opens(suite: SuiteId) -> None:
     """Else every flip would be refused for another reason."""
     world = builders.world(suite)
     sent = flipping.envelope(world)
-    builders.admitted(world.arrival(sent), world.view)
+    must_be_admitted(world.arrival(sent), world.view)
     header = builders.decoded(sent.header)
     assert open_body(header, sent.body, world.openers[builders.WATCH]).text == builders.TEXT
 

@@ -23,6 +23,7 @@ from exchange.seal.open import Opened, SoftwareOpener, check_evidence, open_body
 from exchange.seal.suites import SUITES
 from tests import builders
 from tests.builders import COAST, DESK, NOW, OPS, TEXT, WATCH, Randomness
+from tests.seal.admitting import must_be_admitted
 from tests.vectors import opening, two_texts
 from tests.vectors.case import Opening, opened
 
@@ -34,7 +35,7 @@ DESK_US = "us.jiatfs/desk"
 def test_recipient_answers(case: Opening) -> None:
     envelope = case.make(WORLD)
     # A node lets all of these pass: it holds no key to find out with.
-    builders.admitted(WORLD.arrival(envelope), WORLD.view)
+    must_be_admitted(WORLD.arrival(envelope), WORLD.view)
     found = opened(envelope, list(WORLD.openers[case.recipient]))
     if isinstance(found, Refusal):
         assert (found.code, found.at) == (case.code, case.at)
@@ -64,7 +65,7 @@ def test_size_of_what_is_sealed_is_a_bucket() -> None:
 def test_largest_bulletin_to_many_recipients_is_taken() -> None:
     """Limits that belong together do not exclude each other."""
     envelope = WORLD.envelope(text=b"x" * 262_144)
-    builders.admitted(WORLD.arrival(envelope), WORLD.view)
+    must_be_admitted(WORLD.arrival(envelope), WORLD.view)
     header = builders.decoded(envelope.header)
     assert len(open_body(header, envelope.body, WORLD.openers[WATCH]).text) == 262_144
 
