@@ -19,6 +19,8 @@ from exchange.policy.attesting import is_same
 from exchange.seal import jws
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from exchange.broker.bearing import Bearing
     from exchange.broker.drafting import Submitted
     from exchange.broker.holding import Find, Target
@@ -75,12 +77,24 @@ def let_in(ledger: Ledger, decision: Admitted, held: Bearing, find: Find) -> int
         Refusal: ``draft-over``: it was declined or withdrawn, after its release too;
             ``own-release``: the person who asked gave it; or ``release-required``.
     """
-    holders = None if held.target is None else held.holders
+    holders = _released_for(ledger, decision.header, held, find)
     if not releasing.needs_release(decision.header, ledger.in_force, holders):
         return None
     # A front that says that it needs none looked nothing up: then nothing is on record.
     look = find if decision.is_marked else _none
     return _by(ledger, decision.header, subject(decision), look)
+
+
+def _released_for(
+    ledger: Ledger, header: Header, held: Bearing, find: Find
+) -> Collection[str] | None:
+    """Return to whom a cancellation may go unreleased; None where its target is not here."""
+    reference = header.reference("cancels") if header.verb == "cancel" else None
+    found = find(keys.by_digest(reference.header_digest)) if reference else None
+    if reference is None or found is None:
+        return None
+    target = holding.held_to(found, header, reference).header
+    return releasing.released_for(target, held.holders, ledger.in_force)
 
 
 def let_grant_in(ledger: Ledger, decision: Conferred, target: Target, find: Find) -> int | None:

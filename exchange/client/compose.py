@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.model.view import Standing, View
     from exchange.seal.jws import Signer
 
-    HeldBy = Callable[[str], Collection[str] | None]
+    HeldBy = Callable[[str], "Held | None"]
 
 # Stands in the header until the body is sealed; never leaves this machine.
 _NO_COMMIT = "A" * 43
@@ -38,6 +38,13 @@ _NO_COMMIT = "A" * 43
 _NARROW = ("con", "dcf")
 # That many are asked for a release: with them the draft of the longest text fits into a body.
 _MAX_RELEASERS = 24
+
+
+class Held(NamedTuple):
+    """Who holds a bulletin, as far as is known here; and its header, where that is."""
+
+    by: frozenset[str]
+    header: Header | None
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -121,7 +128,8 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
             What is sealed can then be opened by recipients who may not have it, should a node
             let it pass: never for a real bulletin.
         held_by: returns who holds a bulletin, by its header's digest; None: nothing is known.
-            What cancels one that needed a release goes to these, as it then needs none.
+            What cancels and bears a mark goes to these: it needs no release, if what it
+            cancels is known here and bears a mark as well.
 
     Raises:
         Refusal: the draft, a file, a recipient or a key is unfit; it names which.
@@ -134,9 +142,9 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     review, releasers = _Review(in_spite), list[Reader]()
     header = _header(draft, bulletin, standing, view, now)
     withdraws = header.verb == "cancel" and releasing.is_marked(header, view)
-    holders = _holders(header, held_by) if withdraws else None
+    held = _held(header, held_by) if withdraws else None
     # Whom a colleague's bulletin went to may not be known here: then those who are named.
-    instead = (draft.post.to or None) if withdraws and holders is None else holders
+    instead = (draft.post.to or None) if withdraws and held is None else held and held.by
     readers, left_out = _readers(draft, header, view, now, review, instead)
     with review:
         bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
@@ -148,9 +156,9 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         # Sealed later; whether a cancellation needs a release depends on what there will be.
         named = [Blob(_NO_COMMIT, 1) for _ in files]
         text = bulletins.encode(bulletin)
-        body = Blob(_NO_COMMIT, at_most(len(text), len(header.to)))
+        body = Blob(_NO_COMMIT, at_most(len(text), len(header.to), header.suite))
         whole = msgspec.structs.replace(header, attachments=named, body=body)
-        if releasing.needs_release(whole, view, holders):
+        if releasing.needs_release(whole, view, _released_for(held, view)):
             releasers = who_may_release(whole, endpoint, view, now)
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
@@ -182,10 +190,16 @@ def must_need_no_release(prepared: Prepared) -> None:
         raise Refusal(Code.RELEASE_REQUIRED)
 
 
-def _holders(header: Header, held_by: HeldBy) -> Collection[str] | None:
+def _held(header: Header, held_by: HeldBy) -> Held | None:
     """Return who holds what is cancelled; None where that is not known."""
     reference = header.reference("cancels")
     return held_by(reference.header_digest) if reference else None
+
+
+def _released_for(held: Held | None, view: View) -> Collection[str] | None:
+    if held is None or held.header is None:
+        return None
+    return releasing.released_for(held.header, held.by, view)
 
 
 def who_may_release(header: Header, author: str, view: View, now: int) -> list[Reader]:

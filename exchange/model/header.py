@@ -121,6 +121,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 # Characters of ``commit`` in each suite: SHA-256, or SHA-384.
 _COMMIT_SIZES: dict[SuiteId, int] = {"xb1-h": 43, "xb1-c": 64, "xb1-ch": 64}
+# Bytes that each further recipient adds to a sealed body: a wrapped key, named, and a comma.
+WRAP_BYTES: dict[SuiteId, int] = {"xb1-h": 1668, "xb1-c": 2266, "xb1-ch": 2395}
 _HEADER = msgspec.json.Decoder(Header)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from exchange.errors import Code, Refusal
-from exchange.model.header import Handling, Status, Tlp
+from exchange.model.header import WRAP_BYTES, Handling, Status, Tlp
 from exchange.policy.limits import DEFAULT_SIZES
 
 if TYPE_CHECKING:
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from exchange.model.trust import Arrangement, Category, Feed, Limits, Sizes
     from exchange.model.view import View
 
-# Sealed, of a cancellation that waits for nobody: why it cancels, and no report besides; and
-# for each recipient a wrapped key of the longest suite, with room for its name.
+# Sealed, of a cancellation that waits for nobody: why it cancels, and no report besides. The
+# wrapped keys of its recipients come on top.
 PLAIN_BODY_BYTES: Final = 16 * 1024
-PLAIN_WRAP_BYTES: Final = 2560
 # Views of late that share one arrangement share one book.
 _KEPT: Final = 8
 # Most bulletins say what one of the last so many said: which categories they bear is kept.
@@ -105,7 +104,8 @@ class Book:
 
         Args:
             header: of the bulletin.
-            holders: who holds what it cancels; None where that is not here.
+            holders: who holds what it cancels, if that bears a mark itself; None where that
+                is not here, and then nobody can say.
         """
         return self.is_marked(header) and not _only_cancels(header, holders)
 
@@ -121,12 +121,13 @@ class Book:
 
 
 def _only_cancels(header: Header, holders: Collection[str] | None) -> bool:
-    most = PLAIN_BODY_BYTES + PLAIN_WRAP_BYTES * len(header.to)
+    most = PLAIN_BODY_BYTES + WRAP_BYTES[header.suite] * len(header.to)
     return (
         header.verb == "cancel"
         and not header.attachments
         and header.body.size <= most
-        and (holders is None or set(holders).issuperset(header.to))
+        and holders is not None
+        and set(holders).issuperset(header.to)
     )
 
 

@@ -43,9 +43,23 @@ def needs_release(header: Header, view: View, holders: Collection[str] | None) -
     Args:
         header: verified.
         view: the trust documents in force.
-        holders: of what cancels, who holds what it cancels; None where that is not here.
+        holders: of what cancels, as ``released_for`` of what it cancels; None where that is
+            not here.
     """
     return book(view).needs_release(header, holders)
+
+
+def released_for(header: Header, holders: Collection[str], view: View) -> Collection[str]:
+    """Return to whom a cancellation may go that nobody releases: who holds what it cancels.
+
+    That is nobody where its target bears no mark: no second person ever saw to whom it went.
+
+    Args:
+        header: of the target.
+        holders: of the target.
+        view: the trust documents in force.
+    """
+    return holders if is_marked(header, view) else ()
 
 
 def is_new_audience(
@@ -115,10 +129,12 @@ def of_grant(asked: Asked) -> None:
 def from_abroad(asked: Asked) -> None:
     """Hold what comes from abroad to its release.
 
-    Whether its releaser was active there and had the role, its home's directory said.
+    Whether its releaser was active there and had the role, its home's directory said. So did
+    its home whether what it cancels was there, where it is not here.
     """
     header, given = asked.header, _to_new_audience(asked)
-    if given is None and not asked.book.needs_release(header, asked.holders):
+    holders = header.to if asked.holders is None else asked.holders
+    if given is None and not asked.book.needs_release(header, holders):
         return
     author = given.by if given else header.endpoint
     by = asked.released or ()

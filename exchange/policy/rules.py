@@ -117,7 +117,8 @@ def decide(  # noqa: PLR0913  (each by its name: these are the columns of the ta
         rate: of ``accept`` at the door: the budgets that it is to be taken of.
         released: whose releases are on record, of just this header, or of just this grant
             to a new audience. None, of ``accept`` and ``grant``: asked when it is settled.
-        holders: of a cancellation: who holds its target; None where that is not on record.
+        holders: of a cancellation: who holds its target, as ``releasing.released_for``; None
+            where that is not on record.
 
     Raises:
         Refusal: by the first rule that does not permit it.

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from exchange.errors import Code, Refusal
 from exchange.model import codec
-from exchange.model.header import TYP, Blob, Header
+from exchange.model.header import TYP, WRAP_BYTES, Blob, Header
 from exchange.model.identity import digest
 from exchange.model.objects import DRAFT_TYP
 from exchange.seal import body, jws
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 # Padding hides how long a text is: sizes double from 1 KiB.
 _SMALLEST_BUCKET = 1024
 _KEY_BYTES = 32
-# Of a sealed body, besides what is encrypted: at most its members, and a wrapped key.
+# Of a sealed body, besides what is encrypted and the wrapped keys: at most its members.
 _OUTER_BYTES = 1024
-_WRAP_BYTES = 2560
 
 UNSEALED = Blob(digest(b""), 0)
 
@@ -68,10 +67,10 @@ def _pad_draft(text: bytes) -> bytes:
     return text.ljust(body.MAX_DRAFT_BYTES, b" ")
 
 
-def at_most(text_bytes: int, recipients: int) -> int:
+def at_most(text_bytes: int, recipients: int, suite: SuiteId) -> int:
     """Return how many bytes a sealed body has at most, of a text and so many recipients."""
     encrypted = -(-4 * (body.SALT_BYTES + _bucket(text_bytes)) // 3)
-    return encrypted + _OUTER_BYTES + recipients * _WRAP_BYTES
+    return encrypted + _OUTER_BYTES + recipients * WRAP_BYTES[suite]
 
 
 class Closed(NamedTuple):

@@ -108,19 +108,28 @@ async def test_what_needs_no_release_is_posted_as_ever(tmp_path):
         assert (await author.post(prepared)).index > 0
 
 
-@pytest.mark.parametrize(("files", "releasers"), [(0, []), (1, [DESK])])
-async def test_cancellation_waits_where_it_carries_a_file_and_not_else(
-    tmp_path, files, releasers
+@pytest.mark.parametrize("is_posted", [True, False])
+async def test_cancellation_waits_where_nobody_released_whom_its_target_went_to(
+    tmp_path, *, is_posted
 ):
-    target = {"id": new_id(), "origin": "pa.senan", "type": "voi", "header_digest": "B" * 43}
+    """A green bulletin went out by nobody's release; of another nothing is known here."""
     raw = resources.read("v1/examples/can-2.en.toml")
     told = read_draft(raw, toml=True).bulletin
-    content = {**told["content"], "target": target}
-    free = msgspec.structs.replace(red(), bulletin={**told, "content": content})
     async with guarded(tmp_path) as door, line(door, tmp_path) as author:
-        photos = [a_file(tmp_path) for _ in range(files)]
-        prepared = await author.prepare(free, attach=photos)
-        assert [each.endpoint for each in prepared.releasers] == releasers
+        named = (new_id(), "B" * 43)
+        if is_posted:
+            green = await author.prepare(draft())
+            await author.post(green)
+            posted = author.world.outbox.envelope(green.header.id)
+            named = (green.header.id, digest(posted.header))
+        of = {"id": named[0], "origin": "pa.senan", "type": "voi", "header_digest": named[1]}
+        content = {**told["content"], "target": of}
+        free = msgspec.structs.replace(red(), bulletin={**told, "content": content})
+        prepared = await author.prepare(free)
+        assert [each.endpoint for each in prepared.releasers] == [DESK]
+        # The node says the same.
+        with pytest.raises(Refusal, match=Code.RELEASE_REQUIRED):
+            await author.post(msgspec.structs.replace(prepared, releasers=[]))
 
 
 async def test_nobody_to_release_it_is_told_before_anything_is_sealed(tmp_path):

@@ -28,6 +28,7 @@ from tests.builders import (
     suspended,
     world,
 )
+from tests.client.attached import a_file
 from tests.client.foureyes import (
     approved,
     asked,
@@ -280,7 +281,8 @@ async def test_cancellation_goes_to_who_holds_it_and_waits_for_nobody(tmp_path, 
             if not is_known:
                 target = msgspec.structs.replace(target, header_digest="A" * 43)
             prepared = await author.prepare(cancelling(), target)
-            assert prepared.releasers == []
+            unknown = [] if is_known else [DESK]
+            assert [each.endpoint for each in prepared.releasers] == unknown
             found = {each.endpoint: each.reason for each in prepared.readers}
             if not is_known:
                 assert set(found) == {COAST}
@@ -293,7 +295,7 @@ async def test_cancellation_goes_to_who_holds_it_and_waits_for_nobody(tmp_path, 
             assert (await author.post(prepared)).index > 0
 
 
-async def test_cancellation_to_another_or_at_length_waits_for_its_release(tmp_path):
+async def test_cancellation_to_another_at_length_or_with_a_file_waits(tmp_path):
     text = {"lang": "en", "text": "EXERCISE " * 900}
     async with guarded(tmp_path) as door:
         identity = await released(door, tmp_path)
@@ -301,11 +303,12 @@ async def test_cancellation_to_another_or_at_length_waits_for_its_release(tmp_pa
             target = await target_of(author, identity)
             told = cancelling()
             to = msgspec.structs.replace(told.post, to=[WATCH, WATCH_DESK])
-            for made in (
-                msgspec.structs.replace(told, post=to),
-                cancelling(explanation=text),
+            for made, files in (
+                (msgspec.structs.replace(told, post=to), []),
+                (cancelling(explanation=text), []),
+                (told, [a_file(tmp_path)]),
             ):
-                prepared = await author.prepare(made, target)
+                prepared = await author.prepare(made, target, attach=files)
                 assert [each.endpoint for each in prepared.releasers] == [DESK]
                 # The node says the same.
                 with pytest.raises(Refusal) as refusal:

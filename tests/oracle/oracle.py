@@ -31,6 +31,7 @@ BUDGETS = {
     "urgent_member": {"burst": 40_000, "every_ms": 10},
 }
 SIZES = {"body": 524_288, "attachment": 135_266_304, "attachments": 2_164_260_864}
+WRAPPED = {"xb1-h": 1668, "xb1-c": 2266, "xb1-ch": 2395}
 VERBS = {"cor": {"correct"}, "can": {"cancel"}, "rpy": {"reply"}, "brp": {"reply"}}
 RELATIONS = {
     "update": "supersedes",
@@ -353,9 +354,9 @@ def needs_none(q: Question) -> bool:
 
 def is_plain_cancellation(q: Question) -> bool:
     header, holders = q.header, q.case["holders"]
-    is_bare = header["verb"] == "cancel" and not header["attachments"]
-    is_short = header["body"]["size"] <= 16_384 + 2_560 * len(header["to"])
-    return is_bare and is_short and (holders is None or set(header["to"]) <= set(holders))
+    is_short = header["body"]["size"] <= 16_384 + WRAPPED[header["suite"]] * len(header["to"])
+    is_held = q.act == "ingress" if holders is None else set(header["to"]) <= set(holders)
+    return header["verb"] == "cancel" and not header["attachments"] and is_short and is_held
 
 
 def is_new_audience(q: Question) -> bool:

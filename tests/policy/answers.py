@@ -30,7 +30,6 @@ _LABEL: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
 _DIGEST = "A" * 43
 _OF_HEADER = {
     "v": "xb1",
-    "suite": "xb1-h",
     "id": "01a229f1-2800-7768-b6ef-52555962d008",
     "observed": None,
     "due": None,

@@ -126,6 +126,7 @@ def _header(dice: Dice, agreed: Json, feed: Json, author: Json) -> Json:
     fine = ["must-purge"] if tlp in ("green", "clear") else ["must-purge", "persons"]
     strict = tlp in ("red", "amber+strict")
     return {
+        "suite": dice.one(worlds.SUITES),
         "origin": author["member"],
         "endpoint": author["endpoint"],
         "type": type_,

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import msgspec
 
 from exchange.errors import Refusal
+from exchange.model.header import WRAP_BYTES
 from exchange.model.identity import member_of
 from exchange.policy import book, choices, limits, releasing, rules
 
@@ -314,10 +315,29 @@ def cancellations_to_anybody() -> Iterator[None]:
     """What cancels goes out without a release to whom its author likes."""
 
     def wrong(self: Any, header: Any, _: Any) -> Any:
-        return whole(self, header, None)
+        return whole(self, header, header.to)
 
     whole = book.Book.needs_release
     with patch.object(book.Book, "needs_release", wrong):
+        yield
+
+
+@fault
+def cancellations_of_what_is_not_here() -> Iterator[None]:
+    """What cancels goes out without a release if nobody can say who holds its target."""
+
+    def wrong(self: Any, header: Any, holders: Any) -> Any:
+        return whole(self, header, header.to if holders is None else holders)
+
+    whole = book.Book.needs_release
+    with patch.object(book.Book, "needs_release", wrong):
+        yield
+
+
+@fault
+def cancellations_have_room_for_the_longest_keys() -> Iterator[None]:
+    """What cancels may be longer than the wrapped keys of its suite account for."""
+    with patch.dict(WRAP_BYTES, dict.fromkeys(WRAP_BYTES, 2560)):
         yield
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
-from exchange.model.header import Blob, Marking
+from exchange.model.header import WRAP_BYTES, Blob, Marking, Reference
 from exchange.model.identity import SuiteId
 from exchange.model.objects import SealedDraft
 from exchange.model.view import Directory, View
@@ -19,6 +19,7 @@ from tests import builders
 from tests.builders import COAST, DESK, MINSA, NOW, OPS, WATCH, WATCH_DESK, releaser
 
 WORLD = builders.world()
+CANCELS = [Reference("cancels", "01a229f1-2800-7768-b6ef-52555962d008", "A" * 43)]
 RED = Marking("red", ["PAN", "USA"], [], originator_control=False)
 
 
@@ -54,19 +55,24 @@ def test_any_mark_that_is_agreed_asks_for_a_release(mark: str, header: dict[str,
     assert not releasing.needs_release(made, agreed(), None)
 
 
-MOST = book.PLAIN_BODY_BYTES + book.PLAIN_WRAP_BYTES
+WRAP = WRAP_BYTES["xb1-h"]
+MOST = book.PLAIN_BODY_BYTES + WRAP
+
+TWO = [WATCH, WATCH_DESK]
 
 
 @pytest.mark.parametrize(
     ("change", "holders", "needs"),
     [
-        ({}, None, False),
+        ({}, None, True),
         ({}, [WATCH, DESK], False),
         ({"type": "cor", "verb": "correct"}, [WATCH], True),
-        ({"attachments": [Blob("A" * 43, 1)]}, None, True),
-        ({"body": Blob("A" * 43, MOST)}, None, False),
-        ({"body": Blob("A" * 43, MOST + 1)}, None, True),
-        ({"to": [WATCH, WATCH_DESK], "body": Blob("A" * 43, MOST + 1)}, None, False),
+        ({"attachments": [Blob("A" * 43, 1)]}, [WATCH], True),
+        ({"body": Blob("A" * 43, MOST)}, [WATCH], False),
+        ({"body": Blob("A" * 43, MOST + 1)}, [WATCH], True),
+        ({"suite": "xb1-ch", "body": Blob("A" * 43, MOST + 1)}, [WATCH], False),
+        ({"to": TWO, "body": Blob("A" * 43, MOST + WRAP)}, TWO, False),
+        ({"to": TWO, "body": Blob("A" * 43, MOST + WRAP + 1)}, TWO, True),
         ({"to": [WATCH, WATCH_DESK]}, [WATCH], True),
         ({}, [], True),
     ],
@@ -80,6 +86,29 @@ def test_what_cancels_and_no_more_never_waits(
     assert not releasing.needs_release(made, agreed("tlp:red"), holders)
 
 
+def test_what_cancels_goes_unreleased_to_nobody_if_its_target_bears_no_mark() -> None:
+    green, red = WORLD.header(), WORLD.header(marking=RED)
+    assert releasing.released_for(red, TWO, agreed("tlp:red")) == TWO
+    assert not releasing.released_for(green, TWO, agreed("tlp:red"))
+
+
+@pytest.mark.parametrize(("holders", "is_let_in"), [(None, True), ([WATCH], True), ([], False)])
+def test_what_cancels_what_is_not_here_comes_from_abroad_by_its_homes_word(
+    holders: list[str] | None, *, is_let_in: bool
+) -> None:
+    made = WORLD.header(type="can", verb="cancel", to=[WATCH], refs=CANCELS)
+    asked: dict[str, Any] = {"recipient": WATCH, "here": ["us"], "holders": holders}
+    view = agreed("feed:maritime")
+    if is_let_in:
+        rules.decide("ingress", made, view, NOW, **asked)
+        asked = {"holders": None}
+        with pytest.raises(Refusal, match=Code.RELEASE_REQUIRED):
+            rules.decide("accept", made, view, NOW, **asked)
+        return
+    with pytest.raises(Refusal, match=Code.RELEASE_REQUIRED):
+        rules.decide("ingress", made, view, NOW, **asked)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_short_cancellation_to_everybody_is_within_the_bound(suite: SuiteId) -> None:
     """So its author's program knows before it is sealed that the node will let it in."""
@@ -87,10 +116,11 @@ def test_short_cancellation_to_everybody_is_within_the_bound(suite: SuiteId) -> 
     one, two = (
         w.closed(w.header(to=to), text).header.body.size for to in ([WATCH], [WATCH, COAST])
     )
-    assert one < at_most(len(text), 1) < MOST
-    # So it is however many there are: each adds less than it may.
-    assert two - one < book.PLAIN_WRAP_BYTES
-    assert at_most(len(text) + 1, 1) > MOST
+    most = book.PLAIN_BODY_BYTES + WRAP_BYTES[suite]
+    assert one < at_most(len(text), 1, suite) < most
+    # So it is however many there are, and no longer text passes: each adds just what it may.
+    assert two - one == WRAP_BYTES[suite]
+    assert at_most(len(text) + 1, 1, suite) > most
 
 
 def given(by: str = OPS, **changes: Any) -> rules.Given:

@@ -82,10 +82,26 @@ def _withdrawing(world: World) -> Posted:
 
 
 def _withdrawing_with_a_file(world: World) -> Posted:
-    """It cancels what nobody has, and brings a file."""
     target = world.envelope(**RED)
     cancelling = _cancelling(world, target, attachments=[FILE])
-    return Posted(world.arrival(cancelling), documents(world), held=(FILE,))
+    before = (world.arrival(world.release(target)), world.arrival(target))
+    return Posted(world.arrival(cancelling), documents(world), before, held=(FILE,))
+
+
+def _withdrawing_what_is_absent(*, released: bool) -> Callable[[World], Posted]:
+    def make(world: World) -> Posted:
+        made = _cancelling(world, world.envelope(**RED))
+        before = (world.arrival(world.release(made)),) if released else ()
+        return Posted(world.arrival(made), documents(world), before)
+
+    return make
+
+
+def _withdrawing_unmarked(world: World) -> Posted:
+    """To those who hold what it cancels, whom nobody released that for."""
+    target = world.envelope(issued=NOW - 60)
+    made = _cancelling(world, target)
+    return Posted(world.arrival(made), documents(world), (world.arrival(target),))
 
 
 def _cancelling(world: World, target: Envelope, **changes: Any) -> Envelope:
@@ -94,11 +110,12 @@ def _cancelling(world: World, target: Envelope, **changes: Any) -> Envelope:
 
 
 def _withdrawing_at_length(world: World) -> Posted:
-    """It cancels what nobody has, with a text that no reason needs."""
+    """With a text that no reason needs."""
     made = world.closed(**RED).envelope
+    before = (world.arrival(world.release(made)), world.arrival(made))
     refs = refers("cancels", made)
     header = world.header(type="can", verb="cancel", refs=refs, **RED)
-    return Posted(world.arrival(world.envelope(header, b" " * 8193)), documents(world))
+    return Posted(world.arrival(world.envelope(header, b" " * 8193)), documents(world), before)
 
 
 def _withdrawing_from(*to: str, granted: bool = False) -> Callable[[World], Posted]:
@@ -176,6 +193,10 @@ REFUSE = [
     Case("release-missing-of-a-cancellation-to-others", "a TLP:RED cancellation, also to one "
          "that what it cancels never went to", Code.RELEASE_REQUIRED, "",
          _withdrawing_from(WATCH, WATCH_DESK)),
+    Case("release-missing-of-a-cancellation-of-nothing", "a TLP:RED cancellation of what "
+         "is not here", Code.RELEASE_REQUIRED, "", _withdrawing_what_is_absent(released=False)),
+    Case("release-missing-of-a-cancellation-of-less", "a TLP:RED cancellation of a TLP:GREEN "
+         "bulletin", Code.RELEASE_REQUIRED, "", _withdrawing_unmarked),
     Case("grant-not-released", "what was released for one, its author gives to another",
          Code.RELEASE_REQUIRED, "", _granted(lambda _, __: [])),
     Case("grant-of-another-release", "the grant that was released is to somebody else",
@@ -216,6 +237,8 @@ ACCEPT = [
     Case("released-not-to-cancel-what-was-granted", "a TLP:RED cancellation, also to who was "
          "granted what it cancels", None, "",
          _withdrawing_from(WATCH, WATCH_DESK, granted=True)),
+    Case("released-to-cancel-what-is-not-here", "a TLP:RED cancellation of what is not here, "
+         "after its release", None, "", _withdrawing_what_is_absent(released=True)),
     Case("grant-released", "a grant to one more, after its release", None, "",
          _granted(lambda w, g: [drafted(w, g), w.release(g)])),
     Case("grant-needs-no-release", "of none of the marks that are agreed", None, "",
