@@ -100,10 +100,11 @@ def _say(session: Session, told: dict[str, Any]) -> None:
             "REVIEW OVERDUE: whether people stay named was to be decided by now.",
         )
     if "doubted" in told["bears"]:
+        told_by = "exchange check" if told["draft"] else "exchange read"
         _warn(
             session,
-            "DUDOSO: lea antes de qué se advierte, con exchange read.",
-            "DOUBTED: read first what is warned of, with exchange read.",
+            f"DUDOSO: lea antes de qué se advierte, con {told_by}.",
+            f"DOUBTED: read first what is warned of, with {told_by}.",
         )
     for each in told["lost"]:
         _warn(session, f"No se lleva: {each['es']}", f"Not carried: {each['en']}")

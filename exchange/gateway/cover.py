@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from exchange.model import draft as drafts
+from exchange.model.bulletin import doubts
 from exchange.model.header import Marking, Precedence, Reference, Status, Verb
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def of_draft(
         expires=drafts.expires_at(draft.post, issued),
         refs=draft.post.refs,
         sharing=sharing,
+        bears=["doubted"] if doubts(bulletin) else [],
     )
 
 

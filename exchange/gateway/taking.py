@@ -76,8 +76,8 @@ def _admit_event(bulletin: Bulletin, cover: Cover) -> None:
 
 def _admit_alert(bulletin: Bulletin, cover: Cover) -> None:
     marking = cover.marking
-    for each in ("cancelled", "superseded"):
-        # An alert goes on by itself: nobody is warned of what no longer holds.
+    for each in ("cancelled", "superseded", "doubted"):
+        # An alert goes on by itself: what no longer holds, or is not to be passed on, does not.
         _must(each not in cover.bears, "", "cap", each)
     _must(marking.tlp in _MAY_ALERT, "/marking/tlp", "cap", marking.tlp)
     _must(not marking.originator_control, _CONTROL, "cap", "originator-control")

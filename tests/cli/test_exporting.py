@@ -131,6 +131,24 @@ def test_a_draft_is_exported_for_trying_and_told_to_be_one(exercise, lang):
     assert json.loads(ran.out)["type"] == "FeatureCollection"
 
 
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_a_draft_whose_readers_would_be_warned_is_doubted(exercise, tmp_path, lang):
+    drug = '[[bulletin.content.drugs]]\ndrug = "cocaine-not-specified"\n'
+    guess = (
+        'value = 850, unit = "kg", qualifier = "estimate", count = "field", basis = "estimated"'
+    )
+    text = Path(SZR).read_text("utf-8")
+    text = text.replace(drug, f"{drug}quantity = {{ {guess} }}\n\n{drug}", 1)
+    draft = tmp_path / "doubted.toml"
+    draft.write_text(text, "utf-8")
+    ran = exercise.run("--lang", lang, "export", str(draft), "--to", "csv")
+    assert ran.code == 0, ran
+    rows = list(csv.DictReader(io.StringIO(ran.out, newline="")))
+    assert {each["marking"].split(" // ")[0] for each in rows} == {"DOUBTED"}
+    assert {"es": "con exchange check", "en": "with exchange check"}[lang] in ran.err
+    assert "DOUBTED" not in exercise.run("export", SZR, "--to", "csv").out
+
+
 def test_a_draft_that_is_wrong_is_refused_at_its_place(exercise, tmp_path):
     draft = tmp_path / "wrong.toml"
     draft.write_text(Path(VOI).read_text("utf-8").replace('"go-fast"', '"raft"'), "utf-8")

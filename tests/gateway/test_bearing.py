@@ -50,8 +50,8 @@ def test_every_part_of_a_file_says_what_was_done_to_it_since(to, bears):
             assert {"name": f'exchange:bears="{bears}"'} in each["Tag"]
 
 
-@pytest.mark.parametrize("bears", ["cancelled", "superseded"])
-def test_nobody_is_alerted_of_what_no_longer_holds(bears):
+@pytest.mark.parametrize("bears", ["cancelled", "superseded", "doubted"])
+def test_nobody_is_alerted_of_what_no_longer_holds_or_is_not_to_go_on(bears):
     with pytest.raises(Refusal) as caught:
         exported("voi-1", "cap", bears=[bears])
     assert caught.value.code is Code.FORMAT_LACKS_MARKING
