@@ -286,8 +286,10 @@ def test_a_vulnerability_is_counted_once():
     assert told(values) == ("/content/vulnerable", "cell-once")
 
 
-def pregnant(n, women):
+def pregnant(n, women, men=30):
     values = flow(women, None, total=None)
+    man = {"nationality": "VEN", "sex": "m", "minority": "adult", "n": men}
+    values["content"]["flow"].append(man)
     values["content"]["vulnerable"] = [{"vulnerability": "pregnant", "n": n}]
     return decode(json.dumps(values).encode(), CODES)
 
@@ -300,6 +302,8 @@ def pregnant(n, women):
         ((15, 13), (15, 13), True),
         ((15, 13), (15, 20), True),
         ((15, 13), (16, 13), False),
+        # Of others, whom it is not counted among.
+        ((15, 13), (15, 13, 31), True),
     ],
 )
 def test_a_correction_is_held_to_what_it_makes_of_a_flow(before, after, passes):

@@ -141,6 +141,17 @@ def test_what_was_written_once_may_be_quoted_and_not_told_anew():
     assert warned(values) == [(BESIDE, f"{after}/value")]
 
 
+def test_what_stood_already_hinders_no_correction_of_what_is_beside_it():
+    old, other = cocaine(guess(850, packages=34)), heroin(PACKED)
+    # A list grows, and is sorted, only as a whole.
+    for after in ([old, other, heroin(packed(5))], [other, old]):
+        values = corrected((DRUGS, [old, other], after))
+        assert written_at(values) is None
+        assert [code for code, _ in warned(values)] == [BESIDE]
+    values = corrected((DRUGS, [old, other], [other, cocaine(guess(860, packages=34))]))
+    assert written_at(values) == ("/content/changes/0/after/1/quantity/basis", RULE)
+
+
 def test_correction_that_was_accepted_once_is_read_and_warned_of():
     values = corrected((AT, PACKED, guess(1200)))
     assert verdict(values) is None

@@ -168,7 +168,7 @@ def _by_vulnerable(
         # At least so many of them are in cells without a number.
         rest = (each.n or 0) - sum(cell.n or 0 for cell in cells)
         if hidden and rest > 0 and not _is_vague(rest, hidden):
-            about = (content.flow, content.total_persons, each)
+            about = (each, rest, hidden)
             yield Breach(f"/content/vulnerable/{place}/n", "small-cell-total", about)
 
 

@@ -39,11 +39,17 @@ def check(bulletin: AnyBulletin) -> None:
     Raises:
         Refusal: ``wrong-value``, as ``rules.check``.
     """
+    told = weighing.Told([], [])
+    if isinstance(bulletin.content, amendments.Correction):
+        told = weighing.of_correction(bulletin.content)
+    stood = [each.quantity for each in told.was]
     for each in breaches(bulletin):
-        refuse(each.at, each.rule)
+        # A list grows only as a whole, with what stood in it.
+        if each.about not in stood:
+            refuse(each.at, each.rule)
     if isinstance(bulletin.content, amendments.Correction):
         corrections.check_quoted(bulletin.content)
-        weighing.check_turned(weighing.of_correction(bulletin.content))
+    weighing.check_turned(told)
 
 
 def check_corrected(before: AnyBulletin, after: AnyBulletin) -> None:
