@@ -1,8 +1,8 @@
 """A second opinion on the policy, written from ``docs/policy.md`` alone.
 
 ``python -m tests.oracle.oracle < cases.jsonl > verdicts.jsonl``: who wrote this had not read
-the rules of the exchange, and nothing of them is imported. (Of which rows that is not so, the
-page says.) Where the two disagree, one of them, or the page, is wrong.
+the rules of the exchange, and nothing of them is imported. Where the two disagree, one of
+them, or the page, is wrong.
 
 Each rule below is a row of the page, in its order and under its number: the acts it is for, and
 a function that says one demand after another. The first demand that is not met is the
@@ -297,99 +297,37 @@ def recipient_demands(q: Question, recipient: str) -> Iterator[Demand]:
     yield may_read, "may-not-read", at  # 22
     is_releasable = CODES_OF_NATIONS[row["nation"]] in q.marking["releasable_to"]
     yield is_releasable, "not-releasable", at  # 23
-    if q.act != "accept" and is_onward(q, recipient):  # 24, 25
-        consent = q.case["given"]["consent"]
-        by_control = q.marking["originator_control"] or "h2" in q.marking["handling"]
-        by_tlp = not may_go_onward(q, recipient)
-        yield not by_control or consent is not None, "originator-control", at
-        yield not by_tlp or consent is not None, "tlp-onward", at
-        if by_control or by_tlp:
-            yield consent["until"] is not None, "consent-withdrawn", at
-            yield q.case["given"]["at"] < consent["until"], "consent-over", at
+    if q.act != "accept":
+        yield from onward_demands(q, recipient, at)  # 24, 25
     yield holds(q, row, "restrictive", all), "category-not-held", at  # 26
     yield holds(q, row, "permissive", any), "no-category-held", at  # 27
 
 
-def is_onward(q: Question, recipient: str) -> bool:
+def onward_demands(q: Question, recipient: str, at: str) -> Iterator[Demand]:
+    """Say what rules 24 and 25 ask where another than the originator gives it."""
     given = q.case["given"]
-    return (
-        given is not None
-        and recipient not in q.header["to"]
-        and member_of(given["by"]) != q.header["origin"]
-    )
+    if given is None or recipient in q.header["to"]:
+        return
+    if member_of(given["by"]) == q.header["origin"]:
+        return
+    held_by = []
+    if q.marking["originator_control"] or "h2" in q.marking["handling"]:
+        held_by.append("originator-control")
+    if stays_by_tlp(q.marking["tlp"], given["by"], recipient):
+        held_by.append("tlp-onward")
+    for code in held_by:
+        yield given["consent"] is not None, code, at
+    if held_by:
+        until = given["consent"]["until"]
+        yield until is not None, "consent-withdrawn", at
+        yield given["at"] < until, "consent-over", at
 
 
-def may_go_onward(q: Question, recipient: str) -> bool:
-    colour = q.marking["tlp"]
-    is_within = member_of(q.case["given"]["by"]) == member_of(recipient)
-    return colour in {"green", "clear"} or (colour in {"amber", "amber+strict"} and is_within)
-
-
-def release_by_author(q: Question) -> Iterator[Demand]:
-    released = q.case["released"]
-    is_met = released is None or needs_none(q) or any(may_release(q, each) for each in released)
-    yield is_met, "release-required", ""
-
-
-def release_of_grant(q: Question) -> Iterator[Demand]:
-    released = q.case["released"]
-    is_met = released is None or not is_new_audience(q)
-    yield is_met or any(may_release(q, each) for each in released), "release-required", ""
-
-
-def release_by_origin(q: Question) -> Iterator[Demand]:
-    others = [each for each in q.case["released"] or [] if each != signer(q)]
-    has_colleague = any(member_of(each) == q.header["origin"] for each in others)
-    asks_for_none = not is_new_audience(q) and needs_none(q)
-    yield asks_for_none or has_colleague, "release-required", ""
-
-
-def is_marked(q: Question) -> bool:
-    return any(is_true(mark, q.header) for mark in q.arrangement.get("four_eyes", []))
-
-
-def needs_none(q: Question) -> bool:
-    return not is_marked(q) or is_plain_cancellation(q)
-
-
-def is_plain_cancellation(q: Question) -> bool:
-    header, holders = q.header, q.case["holders"]
-    is_short = header["body"]["size"] <= 16_384 + WRAPPED[header["suite"]] * len(header["to"])
-    is_held = q.act == "ingress" if holders is None else set(header["to"]) <= set(holders)
-    return header["verb"] == "cancel" and not header["attachments"] and is_short and is_held
-
-
-def is_new_audience(q: Question) -> bool:
-    given = q.case["given"]
-    return (
-        is_marked(q)
-        and given is not None
-        and q.case["recipient"] not in q.header["to"]
-        and member_of(given["by"]) == q.header["origin"]
-        and not given["holds"]
-    )
-
-
-def signer(q: Question) -> str:
-    return str(q.case["given"]["by"] if is_new_audience(q) else q.header["endpoint"])
-
-
-def may_release(q: Question, endpoint: str) -> bool:
-    row = q.row(endpoint)
-    return (
-        row is not None
-        and row["status"] == "active"
-        and "releaser" in row["roles"]
-        and row["member"] == q.header["origin"]
-        and endpoint != signer(q)
-    )
-
-
-AT_LAST: Sequence[tuple[str, Callable[[Question], Iterator[Demand]]]] = (
-    ("accept", release_by_author),  # 28
-    ("grant", release_of_grant),
-    ("ingress", release_by_origin),
-)
+def stays_by_tlp(colour: str, giver: str, recipient: str) -> bool:
+    """Return whether a colour keeps from a recipient what a holder would give it."""
+    if colour in {"amber", "amber+strict"}:
+        return member_of(giver) != member_of(recipient)
+    return colour not in {"green", "clear"}
 
 
 def holds(q: Question, row: Json, kind: str, enough: Callable[[list[bool]], bool]) -> bool:
@@ -417,31 +355,90 @@ def is_true(mark: str, header: Json) -> bool:
     return word in MARKS[what](header)
 
 
+# --- rule 28, of the bulletin once more -------------------------------------------------------
+
+
+def release_demands(q: Question) -> Iterator[Demand]:
+    """Say what rule 28 asks of an act: nothing, or the one release."""
+    released = q.case["released"] if q.act != "deliver" else None
+    if released is None and q.act != "ingress":
+        return
+    if waits_for_release(q):
+        is_released = any(is_release(q, endpoint) for endpoint in released or ())
+        yield is_released, "release-required", ""
+
+
+def waits_for_release(q: Question) -> bool:
+    if not any(is_true(mark, q.header) for mark in q.arrangement.get("four_eyes", ())):
+        return False
+    if q.act == "grant":
+        return is_new_audience(q)
+    if q.act == "ingress" and is_new_audience(q):
+        return True
+    return not is_plain_cancellation(q)
+
+
+def is_new_audience(q: Question) -> bool:
+    """Return whether the originator's member gives what is marked to somebody new."""
+    given = q.case["given"]
+    if given is None or given["holds"]:
+        return False
+    is_by_origin = member_of(given["by"]) == q.header["origin"]
+    return is_by_origin and q.case["recipient"] not in q.header["to"]
+
+
+def is_plain_cancellation(q: Question) -> bool:
+    header, holders = q.header, q.case["holders"]
+    if header["verb"] != "cancel" or header["attachments"]:
+        return False
+    if header["body"]["size"] > 16_384 + WRAPPED[header["suite"]] * len(header["to"]):
+        return False
+    if holders is None:
+        return q.act == "ingress"
+    return set(header["to"]) <= set(holders)
+
+
+def is_release(q: Question, endpoint: str) -> bool:
+    """Return whether what this endpoint released may go out by it."""
+    origin = q.header["origin"]
+    to_one_more = q.act != "accept" and is_new_audience(q)
+    if endpoint == (q.case["given"]["by"] if to_one_more else q.header["endpoint"]):
+        return False  # its signer
+    if q.act == "ingress":  # the other nation's directory was its home's to look at
+        return member_of(endpoint) == str(origin)
+    row = q.row(endpoint)
+    is_releaser = row is not None and row["status"] == "active" and "releaser" in row["roles"]
+    return is_releaser and bool(row["member"] == origin)
+
+
 # --- rules of a choice of feeds ---------------------------------------------------------------
 
 
 def choice_demands(q: Question) -> Iterator[Demand]:
     """Say every demand on a choice, rules S1 to S6."""
-    yield from arrangement(q)  # S1
-    yield from in_force(q, q.case["recipient"])  # S2
-    row, chosen = q.row(q.case["recipient"]), q.case["feeds"]
-    yield not chosen or "reader" in row["roles"], "missing-role", "/endpoint"  # S3
-    for n, name in enumerate(chosen):
-        at = f"/feeds/{n}"
-        found = named(q.arrangement["feeds"], "name", name)
-        yield found is not None, "unknown-feed", at  # S4
-        yield row["member"] in found["read"], "may-not-read", at  # S5
-        yield holds_all_of_feed(q, row, name), "category-not-held", at  # S6
+    chosen = q.case["feeds"]
+    yield q.arrangement is not None, "trust-invalid", "/trust"  # S1
+    reader = q.row(q.case["recipient"])
+    yield reader is not None, "unknown-endpoint", "/endpoint"  # S2
+    yield reader["status"] == "active", "endpoint-suspended", "/endpoint"
+    yield not chosen or "reader" in reader["roles"], "missing-role", "/endpoint"  # S3
+    for number, name in enumerate(chosen):
+        at = f"/feeds/{number}"
+        its_feed = named(q.arrangement["feeds"], "name", name)
+        yield its_feed is not None, "unknown-feed", at  # S4
+        yield reader["member"] in its_feed["read"], "may-not-read", at  # S5
+        for holders in holders_asked_by_feed(q, name):  # S6
+            is_held = reader["endpoint"] in holders or reader["member"] in holders
+            yield is_held, "category-not-held", at
 
 
-def holds_all_of_feed(q: Question, row: Json, feed_name: str) -> bool:
-    return all(
-        row["endpoint"] in value["holders"] or row["member"] in value["holders"]
-        for category in q.arrangement.get("categories", [])
-        if category["kind"] == "restrictive"
-        for value in category["values"]
-        if f"feed:{feed_name}" in value["marks"]
-    )
+def holders_asked_by_feed(q: Question, name: str) -> Iterator[Sequence[str]]:
+    """Say who holds each restrictive value that every bulletin of a feed bears."""
+    for category in q.arrangement.get("categories", ()):
+        if category["kind"] == "restrictive":
+            for value in category["values"]:
+                if f"feed:{name}" in value["marks"]:
+                    yield value["holders"]
 
 
 # --- the answer -------------------------------------------------------------------------------
@@ -458,9 +455,7 @@ def demands(q: Question) -> Iterator[Demand]:
     recipients = q.header["to"] if q.act == "accept" else [q.case["recipient"]]
     for recipient in recipients:
         yield from recipient_demands(q, recipient)
-    for acts, rule in AT_LAST:
-        if q.act in acts.split():
-            yield from rule(q)
+    yield from release_demands(q)
 
 
 def judge(case: Json) -> Json:
