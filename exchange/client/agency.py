@@ -272,7 +272,9 @@ class Agency:
         view, _ = await self.known_view()
         now = self.world.now()
         view.must_be_timely(self.profile.node, now)
-        return granting.prepare(self.world.outbox, identity, endpoint, view, now)
+        known = self.inbox.is_given_by_colleague
+        box = self.world.outbox
+        return granting.prepare(box, identity, endpoint, view, now, given_by_colleague=known)
 
     async def grant(self, prepared: Granting) -> Receipt:
         """Give a bulletin to one more recipient: see ``granting.sign``; then as ``post``."""

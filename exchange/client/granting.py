@@ -24,7 +24,7 @@ from exchange.seal.close import Envelope, wrap
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Reader
@@ -60,10 +60,27 @@ class Granted(msgspec.Struct, frozen=True):
     receipt: Receipt | None
 
 
-def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) -> Granting:
+def prepare(  # noqa: PLR0913  (each is asked)
+    outbox: Outbox,
+    identity: str,
+    endpoint: str,
+    view: View,
+    now: int,
+    *,
+    given_by_colleague: Callable[[str, str], bool] = lambda _, __: False,
+) -> Granting:
     """Return what would be granted, once the arrangement and the directory allow it.
 
     The node refuses the same; its author should hear it before anything is signed.
+
+    Args:
+        outbox: what was posted and granted from here.
+        identity: of a bulletin that was posted from here.
+        endpoint: whom it would be granted to.
+        view: the trust documents in force.
+        now: seconds UTC.
+        given_by_colleague: tells whether a colleague granted it to that endpoint already, by
+            its header's digest: who holds it and lost a key needs no second release.
 
     Raises:
         Refusal: the first rule that it breaks, or ``not-found``: it was not posted from here.
@@ -73,8 +90,7 @@ def prepare(outbox: Outbox, identity: str, endpoint: str, view: View, now: int) 
     if envelope is None or signed is None or signed.typ != headers.TYP:
         raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
     header = headers.decode(signed.payload)
-    earlier = (each for each in made(outbox, signed.digest) if each.receipt is not None)
-    holds = any(each.grant.to == endpoint for each in earlier)
+    holds = gave(outbox, signed.digest, endpoint) or given_by_colleague(signed.digest, endpoint)
     given = rules.Given(header.endpoint, now, holds=holds)
     rules.decide("grant", header, view, now, recipient=endpoint, given=given, released=None)
     if endpoint in header.to and _opens(envelope, header, endpoint, view, now):
@@ -176,6 +192,12 @@ async def ask(
     opened = world.kept.opened(posted, prepared.header, openers, now)
     asked = Asked(prepared, made, posted.header, opened)
     return await agency.asking.ask_grant(asked, mark, untold, officer)
+
+
+def gave(outbox: Outbox, header_digest: str, endpoint: str) -> bool:
+    """Tell whether a bulletin was granted to somebody from here, with a receipt."""
+    earlier = (each for each in made(outbox, header_digest) if each.receipt is not None)
+    return any(each.grant.to == endpoint for each in earlier)
 
 
 def made(outbox: Outbox, header_digest: str) -> Iterator[Granted]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Says so, in the facts of an entry.
 _CONSENT = '"kind":"consented"'
+_GRANT = '"kind":"granted"'
 
 
 class Shown(NamedTuple):
@@ -117,6 +118,18 @@ class Inbox:
         self._consents.sort(key=lambda each: each.position)
         self._looked = fresh[-1].position + 1 if fresh else self._looked
         return self._consents
+
+    def is_given_by_colleague(self, header_digest: str, endpoint: str) -> bool:
+        """Tell whether a colleague granted a bulletin to somebody, by what is held here."""
+        ours = self._ours()
+        told = [e for e in self.held.items() if _GRANT in e.entry.partition("\n")[0]]
+        found = (reading.verify(each, ours.endpoint, ours.trust) for each in told)
+        return any(
+            isinstance(each, reading.Granted)
+            and not each.is_passed_on
+            and (each.grant.of.header_digest, each.grant.to) == (header_digest, endpoint)
+            for each in found
+        )
 
     async def everything(self) -> list[Item]:
         """Fetch what is new, and return the whole inbox as it is now.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from exchange.client import compose, passing
 from exchange.client.asking import Asked
 from exchange.client.attaching import untold
-from exchange.client.granting import Granting, must_need_no_release, releasers, signed
+from exchange.client.granting import Granting, gave, must_need_no_release, releasers, signed
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
@@ -44,7 +44,9 @@ async def prepare(agency: Agency, item: Delivered, endpoint: str) -> Granting:
     subject = objects.Subject(header.endpoint, header.id, item.digest)
     said = passing.last(agency.inbox.consents(), subject, by, endpoint)
     consent = rules.Consent(said.until) if said else None
-    given = rules.Given(by, now, consent)
+    holds = gave(agency.world.outbox, item.digest, endpoint)
+    holds = holds or agency.inbox.is_given_by_colleague(item.digest, endpoint)
+    given = rules.Given(by, now, consent, holds)
     rules.decide("grant", header, view, now, recipient=endpoint, given=given, released=None)
     if endpoint in header.to:
         raise Refusal(Code.ALREADY_HELD, "/to", name=endpoint)

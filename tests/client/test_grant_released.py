@@ -182,8 +182,16 @@ async def test_colleague_who_holds_it_asks_its_author_to_release_its_grant(tmp_p
             await author.releasing.approve(await newest(author))
         async with line(door, tmp_path, DESK) as desk:
             await desk.resume()
+            # Who lost its key since was released before: by its giver's own machine,
+            assert (await onward.prepare(desk, item, WATCH_DESK)).releasers == []
         (read,) = await bulletins(door, tmp_path, WATCH_DESK)
         assert read.digest == item.digest
+        async with line(door, tmp_path) as author:
+            await author.everything()
+            # and by its author's, that was told of the grant.
+            assert (await author.prepare_grant(item.header.id, WATCH_DESK)).releasers == []
+            asked = (await author.prepare_grant(item.header.id, COAST)).releasers
+            assert [each.endpoint for each in asked] == [DESK]
 
 
 def _both_write_and_release(w: World) -> bytes:
