@@ -128,13 +128,14 @@ async def _entries(request: web.Request) -> web.Response:
     """Return what crosses after an index and is under the newest checkpoint; wait for it."""
     node, peer = request.app[NODE], _nations(request)
     after, since = _number(request, "after", -1, least=-1), _number(request, "since", 0)
+    told = _told(request)
     until = asyncio.get_running_loop().time() + min(_number(request, "wait", 0), _MAX_WAIT_S)
     while True:
         note = node.newest
         size = parse(note).size if note else 0
         found, cursor = await _crossing(node, peer, after, size)
         if found:
-            ahead = await _ahead(node, peer, cursor, size)
+            ahead = await _ahead(node, peer, (cursor, size), told)
             found = [*await _trust_ahead(node, cursor, size), *ahead, *found]
         # Who has seen more than there is waits for nothing: it is to know at once.
         is_over = size < since or asyncio.get_running_loop().time() >= until
@@ -238,14 +239,19 @@ async def _trust_ahead(node: Node, cursor: int, size: int) -> list[_Crosses]:
     return found
 
 
-async def _ahead(node: Node, nations: frozenset[str], cursor: int, size: int) -> list[_Crosses]:
+async def _ahead(
+    node: Node, nations: frozenset[str], between: tuple[int, int], told: frozenset[int]
+) -> list[_Crosses]:
     """Return what presses somebody over there and is further on than a page goes."""
+    cursor, size = between
     rows = await node.store.pressing(node.now())
     wanted = sorted(
         {
             (row.rank, row.index)
             for row in rows
-            if cursor < row.index < size and peering.is_here(row.endpoint, nations)
+            if cursor < row.index < size
+            and row.index not in told
+            and peering.is_here(row.endpoint, nations)
         }
     )
     found = []
@@ -325,6 +331,16 @@ def _nations(request: web.Request) -> frozenset[str]:
     peer = request[PEER]
     ours = node.view.nodes.get(node.name)
     return frozenset(peer.serves) - frozenset(ours.serves if ours else ())
+
+
+def _told(request: web.Request) -> frozenset[int]:
+    """Return what the caller was told ahead of its place."""
+    parts = request.query.get("told", "").split(".")
+    if parts == [""]:
+        return frozenset()
+    if not all(each.isascii() and each.isdecimal() and len(each) <= 16 for each in parts):
+        raise Refusal(Code.BAD_REQUEST, "/told")
+    return frozenset(map(int, parts))
 
 
 def _number(request: web.Request, name: str, default: int, *, least: int = 0) -> int:

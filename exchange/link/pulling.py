@@ -22,12 +22,17 @@ from exchange.link.adopting import Adopter
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
 from exchange.model.codec import b64
+from exchange.model.entry import Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.link.pages import Page
     from exchange.model.view import View
     from exchange.node.node import Node
 
+# Told back of what came ahead: it goes into the address of a request.
+MAX_TOLD: Final = 256
 _REST_S: Final = 1.0
 _LONGEST_REST_S: Final = 30.0
 # A checkpoint dated so much later covers an order that was given before; beyond what the clocks
@@ -40,8 +45,8 @@ _log = structlog.get_logger("exchange.link")
 class Far(Source, Protocol):
     """Another node; ``link.transport.Peer`` is one."""
 
-    async def entries(self, after: int, since: int) -> Page:
-        """Return what crosses after an index, under a checkpoint."""
+    async def entries(self, after: int, since: int, told: Sequence[int] = ()) -> Page:
+        """Return what crosses after an index, under a checkpoint; ``told`` was told ahead."""
 
 
 class Memory(Protocol):
@@ -69,6 +74,8 @@ class Puller:
         # Not before our own journal was looked at.
         self._is_ours = False
         self.adopter = Adopter(node, far.node)
+        # What pressed and came ahead of its place, which is still to come.
+        self._told: list[int] = []
         # Why nothing more is taken over this link, once something could not be proved.
         self.trouble: Refusal | None = None
         # Why it does not answer, while it does not.
@@ -154,6 +161,13 @@ class Puller:
         gone = await take(self._node, self._far, page.items, self.adopter)
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
         await self._keep(before, msgspec.structs.replace(after, gone=gone_since))
+        ahead = {
+            item.index
+            for item in page.items
+            if item.is_ahead and not isinstance(item.facts, Trust)
+        }
+        # Beyond so many some come twice, which costs their bytes.
+        self._told = sorted(i for i in ahead.union(self._told) if i > after.after)[:MAX_TOLD]
         self.seen = _dated(page.note, self._far.node, self._at_home())
         self._must_be_purged()
         return len(page.items)
@@ -203,7 +217,7 @@ class Puller:
 
     async def _page(self, before: Pulled) -> Page:
         try:
-            return await self._far.entries(before.after, before.size)
+            return await self._far.entries(before.after, before.size, self._told)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):
                 raise

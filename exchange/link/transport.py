@@ -17,7 +17,7 @@ from exchange.seal import jws
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from exchange.link.pages import Page
     from exchange.model.trust import Node
@@ -74,9 +74,14 @@ class Peer:
             await self._http.close()
             self._http = None
 
-    async def entries(self, after: int, since: int) -> Page:
-        """Return what crosses after an index, under a checkpoint no older than ``since``."""
+    async def entries(self, after: int, since: int, told: Sequence[int] = ()) -> Page:
+        """Return what crosses after an index, under a checkpoint no older than ``since``.
+
+        ``told`` was told ahead of its place already.
+        """
         query = {"after": str(after), "since": str(since), "wait": str(self.wait_s)}
+        if told:
+            query["told"] = ".".join(map(str, told))
         return pages.decode(await self._in_session("/entries", query), self.node)
 
     async def pieces(

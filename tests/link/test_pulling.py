@@ -234,3 +234,21 @@ async def test_a_number_that_is_none_is_a_bad_request(path):
         with pytest.raises(Refusal) as caught:
             await peer._send("GET", path, {}, peer._token)
         assert caught.value.code is Code.BAD_REQUEST
+
+
+async def test_each_page_brings_other_urgent_ones_ahead(monkeypatch):
+    land = border()
+    monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+    monkeypatch.setattr(offering, "_MAX_AHEAD", 1)
+    async with bordered() as both:
+        await both.settle()
+        for _ in range(3):
+            await both.pa.post(land.envelope(precedence="routine"))
+        pressing = [land.envelope(precedence="flash") for _ in range(2)]
+        for sealed in pressing:
+            await both.pa.post(sealed)
+        await both.pa.sign()
+        for _ in range(2):
+            await both.us.puller.pull()
+        here = {item.object for item in await both.us.inbox(WATCH)}
+        assert here.issuperset(sealed.header for sealed in pressing)
