@@ -373,9 +373,7 @@ def waits_for_release(q: Question) -> bool:
         return False
     if q.act == "grant":
         return is_new_audience(q)
-    if q.act == "ingress" and is_new_audience(q):
-        return True
-    return not is_plain_cancellation(q)
+    return is_new_audience(q) or not is_plain_cancellation(q)
 
 
 def is_new_audience(q: Question) -> bool:
@@ -401,9 +399,9 @@ def is_plain_cancellation(q: Question) -> bool:
 def is_release(q: Question, endpoint: str) -> bool:
     """Return whether what this endpoint released may go out by it."""
     origin = q.header["origin"]
-    to_one_more = q.act != "accept" and is_new_audience(q)
-    if endpoint == (q.case["given"]["by"] if to_one_more else q.header["endpoint"]):
-        return False  # its signer
+    signer = q.case["given"]["by"] if is_new_audience(q) else q.header["endpoint"]
+    if endpoint == signer:
+        return False
     if q.act == "ingress":  # the other nation's directory was its home's to look at
         return member_of(endpoint) == str(origin)
     row = q.row(endpoint)
