@@ -6,7 +6,8 @@ from exchange.broker import peering
 from exchange.broker.intake import Arrival, Considered, consider
 from exchange.broker.lookups import lookups
 from exchange.broker.peering import Crossing
-from exchange.broker.settle import Found, Ledger, NotLookedUp, Settled
+from exchange.broker.records import Found, NotLookedUp, Settled
+from exchange.broker.settle import Ledger
 from exchange.model.header import Blob
 from exchange.model.homes import Homes
 from exchange.model.view import View

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from exchange.broker.due import Due
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from exchange.seal import invitation, jws
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
     from exchange.model.objects import Enrolment, Invitation
     from exchange.node.served import Served
 

@@ -20,7 +20,7 @@ from exchange.node import ports
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from exchange.broker.settle import Record
+    from exchange.broker.records import Record
     from exchange.client.transport import Transport
     from exchange.node.ports import Store
 

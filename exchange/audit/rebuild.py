@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from exchange.audit.verify import Stored
-    from exchange.broker.settle import Record
+    from exchange.broker.records import Record
     from exchange.node.ports import Outcome
 
 

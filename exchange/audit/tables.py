@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from exchange.broker.due import Due
-    from exchange.broker.settle import Record
+    from exchange.broker.records import Record
     from exchange.journal.tiles import Tile
     from exchange.node.ports import Head, RowCounts
 

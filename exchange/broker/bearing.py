@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from exchange.broker.holding import Find, Target
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
     from exchange.model.header import Header, Reference, Relation
 
 # What bears on one bulletin in one way and is found again; and all that bears on it, on what

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Conferral(NamedTuple):
-    """What is recorded of a grant: see ``settle.Record``."""
+    """What is recorded of a grant: see ``records.Record``."""
 
     facts: entries.Granted
     keys: tuple[bytes, ...]

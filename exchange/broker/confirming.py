@@ -12,7 +12,8 @@ from exchange.model import entry as entries
 if TYPE_CHECKING:
     from exchange.broker.holding import Find
     from exchange.broker.intake import Upheld
-    from exchange.broker.settle import Ledger, Recorded
+    from exchange.broker.records import Recorded
+    from exchange.broker.settle import Ledger
 
 
 def settle(ledger: Ledger, decision: Upheld, raw: bytes, find: Find) -> Recorded:

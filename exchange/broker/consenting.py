@@ -13,7 +13,8 @@ from exchange.policy import rules
 if TYPE_CHECKING:
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Permitted
-    from exchange.broker.settle import Ledger, Recorded
+    from exchange.broker.records import Recorded
+    from exchange.broker.settle import Ledger
     from exchange.model.objects import Consent
 
 

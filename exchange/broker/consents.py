@@ -17,7 +17,7 @@ from exchange.seal import jws
 
 if TYPE_CHECKING:
     from exchange.broker.holding import Find
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
 
 # What may be said of one bulletin, one giver and one recipient; the last place is kept for a
 # withdrawal.

@@ -18,7 +18,8 @@ from exchange.seal import invitation as invitations
 
 if TYPE_CHECKING:
     from exchange.broker.holding import Find
-    from exchange.broker.settle import Found, Ledger, Recorded
+    from exchange.broker.records import Found, Recorded
+    from exchange.broker.settle import Ledger
     from exchange.model.objects import Enrolment, Invitation, Verdict
     from exchange.model.view import Standing, View
 

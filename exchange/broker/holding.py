@@ -23,7 +23,7 @@ from exchange.seal.suites import SUITES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
     from exchange.model.header import Header, Reference
     from exchange.model.objects import Grant, Subject
     from exchange.model.view import View

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from exchange.broker.holding import Find
     from exchange.broker.intake import Considered, Decision, OfBulletins, Signed
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
     from exchange.model.header import Blob
     from exchange.model.objects import Consent, Grant
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         Heard,
         Overheard,
     )
-    from exchange.broker.settle import Ledger, Recorded
+    from exchange.broker.records import Recorded
+    from exchange.broker.settle import Ledger
     from exchange.model.entry import Entry, Facts
     from exchange.model.homes import Homes
     from exchange.model.view import View

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from exchange.broker.drafting import Submitted
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Admitted, Conferred, Countersigned
-    from exchange.broker.settle import Found, Ledger, Recorded
+    from exchange.broker.records import Found, Recorded
+    from exchange.broker.settle import Ledger
     from exchange.model.header import Header
     from exchange.model.objects import Release, Subject
 

@@ -22,7 +22,8 @@ from exchange.broker import (
     retaining,
 )
 from exchange.broker.posters import poster
-from exchange.broker.settle import Found, Ledger, Record
+from exchange.broker.records import Found, Record
+from exchange.broker.settle import Ledger
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries

@@ -15,7 +15,8 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from exchange.broker.holding import Find
     from exchange.broker.intake import Requested
-    from exchange.broker.settle import Found, Ledger, Recorded
+    from exchange.broker.records import Found, Recorded
+    from exchange.broker.settle import Ledger
     from exchange.model.objects import Request, Subject
 
 

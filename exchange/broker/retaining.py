@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from exchange.broker import due, holding, keys, releasing
 from exchange.broker.chasing import NO_TARGET, RANKS, Chased
 from exchange.broker.due import Due
+from exchange.broker.records import Record
 from exchange.broker.releasing import Submission
-from exchange.broker.settle import Record
 from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.policy.chasing import FOREVER
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exchange.broker.holding import Find, Target
-    from exchange.broker.settle import Found, Ledger
+    from exchange.broker.records import Found
+    from exchange.broker.settle import Ledger
     from exchange.model.objects import Notice
 
 

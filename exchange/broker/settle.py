@@ -6,7 +6,7 @@ Pure, and serial: one ledger, one writer. What it needs of the past is looked up
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,8 +42,9 @@ from exchange.broker.intake import (
 )
 from exchange.broker.lookups import own
 from exchange.broker.posters import is_poster
-from exchange.broker.pressing import Pressing, dropped_by
+from exchange.broker.pressing import dropped_by
 from exchange.broker.pressing import of as pressing_of
+from exchange.broker.records import Found, NotLookedUp, Record, Recorded, Rejected, Settled
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from exchange.broker.bearing import Bearing
-    from exchange.broker.chasing import Chased
-    from exchange.broker.due import Due
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Came, Considered, OfBulletins
     from exchange.model.entry import Facts
@@ -70,65 +69,6 @@ if TYPE_CHECKING:
 MAX_OWED = 256
 
 TRUST_INBOX = entries.TRUST_INBOX
-
-
-class Found(msgspec.Struct, frozen=True):
-    """An entry that a key leads to."""
-
-    index: int
-    entry: bytes
-
-
-class Record(NamedTuple):
-    """One entry to append, and all that the store keeps beside it in the same commit.
-
-    ``pressing`` is how it presses, if it does; ``seen_to`` are (endpoint, index) of earlier
-    ones that do so no more. ``chased`` is of whom an acknowledgement is chased; ``over`` are
-    entries of which nobody is chased any more. ``due`` are rows of what comes due, ``undue``
-    the keys of those that do no more; ``gone`` are digests of which the entry is the end, but
-    for other bulletins that name them too.
-    """
-
-    facts: Facts
-    entry: bytes
-    keys: tuple[bytes, ...] = ()
-    owed: tuple[entries.Owed, ...] = ()
-    blob: tuple[Blob, bytes] | None = None
-    pressing: Pressing | None = None
-    seen_to: tuple[tuple[str, int], ...] = ()
-    chased: Chased | None = None
-    over: tuple[int, ...] = ()
-    # What the inboxes held as of the newest checkpoint: ``journal.heads.Snapshot``, encoded.
-    heads: bytes = b""
-    due: tuple[Due, ...] = ()
-    undue: tuple[tuple[int, int], ...] = ()
-    gone: tuple[str, ...] = ()
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """This decision became, or long since was, the entry at ``index``."""
-
-    index: int
-    is_new: bool
-
-
-class Rejected(msgspec.Struct, frozen=True):
-    """This decision was a refusal, recorded at ``index``."""
-
-    refusal: Refusal
-    index: int
-
-
-Settled = Recorded | Rejected
-
-
-class NotLookedUp(Exception):  # noqa: N818  (it is to be looked up: nothing is wrong)
-    """Whether anything is under ``key`` is not known yet: never to be taken for a no."""
-
-    def __init__(self, key: bytes) -> None:
-        """Look up this key, and settle it anew."""
-        super().__init__()
-        self.key = key
 
 
 class Ledger:

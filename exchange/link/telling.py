@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exchange.broker.holding import Find
-    from exchange.broker.settle import Found, Ledger
+    from exchange.broker.records import Found
+    from exchange.broker.settle import Ledger
     from exchange.node.node import Node
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from exchange.broker import lookups, settle
+from exchange.broker import lookups, records, settle
 from exchange.errors import Fault
 from exchange.model import entry as entries
 
@@ -44,11 +44,11 @@ async def held(blobs: Blobs, caller: str, considered: Considered) -> frozenset[B
     return await blobs.held(caller, wanted) if wanted else frozenset()
 
 
-def named(settled: Iterable[tuple[str, settle.Settled]], ledger: settle.Ledger) -> Named:
+def named(settled: Iterable[tuple[str, records.Settled]], ledger: settle.Ledger) -> Named:
     """Return the attachments that new entries of a group name, with who uploaded them."""
     found: Named = []
     for caller, result in settled:
-        if isinstance(result, settle.Recorded) and result.is_new:
+        if isinstance(result, records.Recorded) and result.is_new:
             facts = ledger.records[result.index - ledger.first].facts
             if blobs := entries.attached_in(facts):
                 # What a draft names, its bulletin is to find again.

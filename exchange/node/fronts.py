@@ -29,7 +29,7 @@ from exchange.node.writer import Considered
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.broker.settle import Record
+    from exchange.broker.records import Record
     from exchange.node.node import Node
     from exchange.node.served import Answer
 

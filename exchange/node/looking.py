@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exchange.broker import settle
+from exchange.broker import records, settle
 from exchange.broker.lookups import lookups
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Looked:
 
     def __init__(self, store: Store) -> None:
         """Begin without any."""
-        self.known: dict[bytes, settle.Found | None] = {}
+        self.known: dict[bytes, records.Found | None] = {}
         self._store = store
 
     async def follow(self, asking: Sequence[Wanted]) -> None:
@@ -31,13 +31,13 @@ class Looked:
 
     async def place(
         self, ledger: settle.Ledger, considered: Considered, pending: Pending
-    ) -> settle.Settled:
+    ) -> records.Settled:
         """Settle one; what it is led to by others of its own group is looked up now."""
         arrival = (pending.arrival.caller, pending.arrival.raw, pending.arrival.body)
         while True:
             try:
                 return ledger.settle(considered, arrival, self.known, pending.held)
-            except settle.NotLookedUp as missing:
+            except records.NotLookedUp as missing:
                 wanted = lookups(considered, ledger.over(self.known)) or [missing.key]
             await self._look_up(wanted)
 

@@ -28,7 +28,8 @@ from exchange.node.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from exchange.broker.settle import Ledger, Record
+    from exchange.broker.records import Record
+    from exchange.broker.settle import Ledger
     from exchange.errors import Fault, Refusal
     from exchange.journal.checkpoint import Signer
     from exchange.model.entry import Facts

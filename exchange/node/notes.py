@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import settle
+from exchange.broker import records, settle
 
 if TYPE_CHECKING:
     from exchange.broker.due import Due
     from exchange.broker.holding import Find
     from exchange.errors import Fault
 
-Known = Mapping[bytes, settle.Found | None]
+Known = Mapping[bytes, records.Found | None]
 # Returns the keys that are to be looked up besides those that were, as ``lookups`` does.
 Wanted = Callable[[Known], list[bytes]]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from exchange.broker.due import Due
-    from exchange.broker.settle import Found, Record
+    from exchange.broker.records import Found, Record
     from exchange.journal.forks import Evidence
     from exchange.journal.quorum import Witness
     from exchange.journal.witness import Remembered

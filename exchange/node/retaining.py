@@ -17,8 +17,8 @@ import structlog
 
 from exchange.broker import due, holding, keys, retaining
 from exchange.broker.due import FIRST
+from exchange.broker.records import Found
 from exchange.broker.releasing import Submission
-from exchange.broker.settle import Found
 from exchange.errors import Code, ExchangeError, Fault
 from exchange.model import entry as entries
 from exchange.model import objects

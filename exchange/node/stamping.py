@@ -20,7 +20,7 @@ from exchange.seal import trust_online
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from exchange.broker.settle import Record
+    from exchange.broker.records import Record
     from exchange.node.served import Answer
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from exchange.broker import intake, settle
+from exchange.broker import intake, records, settle
 from exchange.broker.lookups import lookups
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import Frontier
@@ -95,7 +95,7 @@ class Writer:
         self.keeping = asyncio.Lock()
         self._work = asyncio.Event()
         self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
-        self._followers: list[Callable[[Sequence[settle.Record]], None]] = []
+        self._followers: list[Callable[[Sequence[records.Record]], None]] = []
         # For how long no quorum vouched, where that is past the limit (``Witnessing``).
         self.past_limit_s: Callable[[int], int] = lambda _: 0
 
@@ -112,7 +112,7 @@ class Writer:
         """Return how many durable entries each inbox holds."""
         return dict(self._positions)
 
-    def follow(self, follower: Callable[[Sequence[settle.Record]], None]) -> None:
+    def follow(self, follower: Callable[[Sequence[records.Record]], None]) -> None:
         """Call ``follower`` in the event loop with the records of each group made durable."""
         self._followers.append(follower)
 
@@ -325,7 +325,7 @@ class Writer:
     async def _commit(
         self,
         pending: list[Pending],
-        settled: list[tuple[Pending, settle.Settled]],
+        settled: list[tuple[Pending, records.Settled]],
         named: attachments.Named,
         ledger: settle.Ledger,
     ) -> None:
@@ -359,7 +359,7 @@ class Writer:
 
     def _put_aside(
         self,
-        settled: list[tuple[Pending, settle.Settled]],
+        settled: list[tuple[Pending, records.Settled]],
         failed: set[str],
         fault: Fault,
     ) -> None:
@@ -389,7 +389,7 @@ class Writer:
 
     async def _settle(
         self, pending: list[Pending], looked: Looked, ledger: settle.Ledger
-    ) -> list[tuple[Pending, settle.Settled]]:
+    ) -> list[tuple[Pending, records.Settled]]:
         settled = []
         for place, each in enumerate(pending):
             considered = each.considered
@@ -451,11 +451,11 @@ class Writer:
     # -- answering ----------------------------------------------------------------------
 
     async def _answer(
-        self, settled: list[tuple[Pending, settle.Settled]], ready: groups.Ready | None
+        self, settled: list[tuple[Pending, records.Settled]], ready: groups.Ready | None
     ) -> None:
         for each, result in settled:
-            refusal = result.refusal if isinstance(result, settle.Rejected) else None
-            is_new = isinstance(result, settle.Rejected) or result.is_new
+            refusal = result.refusal if isinstance(result, records.Rejected) else None
+            is_new = isinstance(result, records.Rejected) or result.is_new
             try:
                 if ready is not None and result.index >= ready.ledger.first:
                     receipt = ready.receipt(result.index)

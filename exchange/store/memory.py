@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exchange.broker.due import FIRST
 from exchange.broker.pressing import RANKS
-from exchange.broker.settle import Found
+from exchange.broker.records import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES
 from exchange.model.entry import attached_in, decode, kind_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.broker.due import Due
-    from exchange.broker.settle import Record
+    from exchange.broker.records import Record
 
 
 class _Tables:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from exchange.broker.due import Due
-from exchange.broker.settle import Found
+from exchange.broker.records import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES, split
 from exchange.node import ports

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from exchange.broker.due import Due
-    from exchange.broker.settle import Found
+    from exchange.broker.records import Found
 
 P = ParamSpec("P")
 T = TypeVar("T")

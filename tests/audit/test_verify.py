@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchange.audit.groups import Group
 from exchange.audit.verify import Report, Stored, Verifier
 from exchange.broker.heads import Inboxes
+from exchange.broker.records import Record
 from exchange.broker.replay import Replayer
-from exchange.broker.settle import Record
 from exchange.cli import verifying
 from exchange.cli.journal_file import Blocking
 from exchange.errors import Code, Fault, Refusal

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.errors import Code
 from exchange.model.header import Reference
 from tests import builders

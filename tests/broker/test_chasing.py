@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from exchange.broker.chasing import NO_TARGET, Chased
-from exchange.broker.settle import Record
+from exchange.broker.records import Record
 from tests.books import Book
 from tests.broker.amending import WORLD, cancelling, correcting, updating
 from tests.builders import COAST, DAY, NOW, OPS, WATCH, WATCH_DESK

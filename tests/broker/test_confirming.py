@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.broker import keys
-from exchange.broker.settle import Found, Recorded, Rejected
+from exchange.broker.records import Found, Recorded, Rejected
 from exchange.errors import Code
 from exchange.model import entry as entries
 from tests import builders

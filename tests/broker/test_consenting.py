@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from exchange.broker import consents, keys
+from exchange.broker.records import Found, Recorded, Rejected
 from exchange.broker.replay import Replayer
-from exchange.broker.settle import Found, Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob

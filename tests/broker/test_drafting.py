@@ -9,8 +9,8 @@ import pytest
 
 from exchange.broker import due, retaining
 from exchange.broker.due import Due
+from exchange.broker.records import Found, Recorded, Rejected
 from exchange.broker.replay import Replayer
-from exchange.broker.settle import Found, Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.identity import digest

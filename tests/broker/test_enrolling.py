@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from exchange.broker import enrolling
+from exchange.broker.records import Recorded, Rejected
 from exchange.broker.replay import Replayer
-from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.errors import Code
 from tests.books import Book
 from tests.builders import COAST, HOUR, MINSA, NOW, OPS, WATCH, new_id, refers, suspended, world

@@ -7,8 +7,8 @@ import pytest
 
 from exchange.broker import peering
 from exchange.broker.peering import Crossing
+from exchange.broker.records import Recorded, Rejected
 from exchange.broker.replay import Replayer
-from exchange.broker.settle import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.broker.intake import decline
-from exchange.broker.settle import Rejected
+from exchange.broker.records import Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.seal import jws

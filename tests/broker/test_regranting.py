@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.broker.settle import Recorded
+from exchange.broker.records import Recorded
 from exchange.errors import Code
 from exchange.model.header import Blob
 from exchange.model.identity import Jwk, digest

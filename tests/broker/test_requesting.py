@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.model import entry as entries
 from tests import builders
 from tests.books import Book

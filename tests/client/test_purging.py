@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from exchange.broker.settle import Record
+from exchange.broker.records import Record
 from exchange.client import purging
 from exchange.client.attesting import attestable
 from exchange.client.purging import Orders, Taken

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from exchange.broker.settle import Record
+from exchange.broker.records import Record
 from exchange.errors import Fault
 from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from exchange.broker import keys, settle
+from exchange.broker import keys, records, settle
 from exchange.broker.intake import consider
 from exchange.errors import Code
 from exchange.model.header import MAX_RECIPIENTS
@@ -44,6 +44,6 @@ def test_key_that_was_not_looked_up_is_never_taken_for_one_that_leads_nowhere():
     considered = consider(arrival, book.view)
     known, ledger = book.look_up(considered), book.ledger()
     del known[keys.by_digest(digest(arrival.raw))]
-    with pytest.raises(settle.NotLookedUp):
+    with pytest.raises(records.NotLookedUp):
         ledger.settle(considered, arrival[:3], known)
     assert not ledger.records

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.trust import Category, CategoryValue

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.broker.intake import Admitted, Arrival, Considered, Declined, consider
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.errors import Code, Refusal
 from exchange.model import metadata, trust
 from exchange.model.header import MAX_HEADER_BYTES

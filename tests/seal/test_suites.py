@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.errors import Refusal
 from exchange.model.identity import SuiteId
 from exchange.seal import body as bodies

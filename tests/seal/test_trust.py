@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from exchange.broker.settle import Rejected
+from exchange.broker.records import Rejected
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Nation, Signatory
 from exchange.model.metadata import Root, read_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from exchange.broker.settle import Record
+from exchange.broker.records import Record
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries

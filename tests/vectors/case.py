@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exchange.broker.intake import Arrival
-from exchange.broker.settle import Recorded, Settled
+from exchange.broker.records import Recorded, Settled
 from exchange.errors import Code, Refusal
 from exchange.model import header as headers
 from exchange.model.header import MAX_HEADER_BYTES, Blob

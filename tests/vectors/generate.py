@@ -23,7 +23,7 @@ import msgspec
 
 from exchange import resources
 from exchange.broker.intake import Arrival
-from exchange.broker.settle import Recorded, Rejected
+from exchange.broker.records import Recorded, Rejected
 from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.model.codec import b64

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.broker.settle import Record
+from exchange.broker.records import Record
 from exchange.cli import world
 from exchange.cli.benching import load
 from exchange.cli.serve import log_signers, take_in
