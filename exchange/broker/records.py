@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,9 +13,6 @@ from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.model.entry import Facts
 from exchange.model.header import Blob
-
-if TYPE_CHECKING:
-    pass
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -251,7 +251,12 @@ async def test_no_attachment_is_fetched_that_no_header_names():
         (item,) = (await far.entries(both.us.puller.pulled.after, 0)).items
         filling = Blob(digest(b"filling"), 7)
         with pytest.raises(Refusal) as caught:
-            await take(both.us.node, far, [lied(item, blobs=[*item.facts.blobs, filling])])
+            await take(
+                both.us.node,
+                far,
+                [lied(item, blobs=[*item.facts.blobs, filling])],
+                both.us.puller.adopter,
+            )
         assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/blobs")
         assert (asked, both.us.node.size) == ([], size)
 

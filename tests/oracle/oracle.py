@@ -31,7 +31,7 @@ BUDGETS = {
     "urgent_member": {"burst": 40_000, "every_ms": 10},
 }
 SIZES = {"body": 524_288, "attachment": 135_266_304, "attachments": 2_164_260_864}
-WRAPPED = {"xb1-h": 1668, "xb1-c": 2266, "xb1-ch": 2395}
+WRAPS = {"xb1-h": 1_668, "xb1-c": 2_266, "xb1-ch": 2_395}
 VERBS = {"cor": {"correct"}, "can": {"cancel"}, "rpy": {"reply"}, "brp": {"reply"}}
 RELATIONS = {
     "update": "supersedes",
@@ -389,7 +389,7 @@ def is_plain_cancellation(q: Question) -> bool:
     header, holders = q.header, q.case["holders"]
     if header["verb"] != "cancel" or header["attachments"]:
         return False
-    if header["body"]["size"] > 16_384 + WRAPPED[header["suite"]] * len(header["to"]):
+    if header["body"]["size"] > 16_384 + WRAPS[header["suite"]] * len(header["to"]):
         return False
     if holders is None:
         return q.act == "ingress"
