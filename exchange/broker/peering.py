@@ -265,6 +265,7 @@ def outcomes(
     """
     header, now = decision.header, ledger.taken_ms // 1000
     released = releasing.released_by(releasing.subject(decision), find)
+    holders = releasing.released_for(ledger, header, held, find)
     owed: list[str] = []
     declined: list[entries.Unowed] = []
     first: Refusal | None = None
@@ -278,7 +279,7 @@ def outcomes(
                 recipient=name,
                 here=ledger.here,
                 released=released,
-                holders=None if held.target is None else held.holders,
+                holders=holders,
             )
             owed.append(name)
         except Refusal as refusal:

@@ -78,7 +78,7 @@ def let_in(ledger: Ledger, decision: Admitted, held: Bearing, find: Find) -> int
         Refusal: ``draft-over``: it was declined or withdrawn, after its release too;
             ``own-release``: the person who asked gave it; or ``release-required``.
     """
-    holders = _released_for(ledger, decision.header, held, find)
+    holders = released_for(ledger, decision.header, held, find)
     if not releasing.needs_release(decision.header, ledger.in_force, holders):
         return None
     # A front that says that it needs none looked nothing up: then nothing is on record.
@@ -86,7 +86,7 @@ def let_in(ledger: Ledger, decision: Admitted, held: Bearing, find: Find) -> int
     return _by(ledger, decision.header, subject(decision), look)
 
 
-def _released_for(
+def released_for(
     ledger: Ledger, header: Header, held: Bearing, find: Find
 ) -> Collection[str] | None:
     """Return to whom a cancellation may go unreleased; None where its target is not here."""
