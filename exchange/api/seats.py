@@ -17,6 +17,7 @@ from aiohttp import web
 
 from exchange.api.routes import route_of, standing
 from exchange.errors import ExchangeError
+from exchange.node.considering import broken
 
 if TYPE_CHECKING:
     from exchange.node.served import Served
@@ -58,9 +59,15 @@ class Seats:
         """Hang up on each who stands no more."""
         for protocol, seat in list(self._taken.items()):
             try:
-                standing(self._node, *seat)
-            except ExchangeError:
-                self._end(protocol, seat)
+                self._look_at(protocol, seat)
+            except Exception as error:  # noqa: BLE001  (the others are looked at all the same)
+                broken("seat", error)
+
+    def _look_at(self, protocol: asyncio.BaseProtocol, seat: Seat) -> None:
+        try:
+            standing(self._node, *seat)
+        except ExchangeError:
+            self._end(protocol, seat)
 
     def _end(self, protocol: asyncio.BaseProtocol, seat: Seat) -> None:
         transport = _transport(protocol)
@@ -81,13 +88,20 @@ class Seats:
 
 
 def _transport(protocol: asyncio.BaseProtocol) -> asyncio.Transport | None:
-    found = getattr(protocol, "transport", None)
-    return found if isinstance(found, asyncio.Transport) else None
+    """Return what a connection is over, on whatever event loop: each has classes of its own."""
+    found: asyncio.Transport | None = getattr(protocol, "transport", None)
+    return found
 
 
 def _takes_more(transport: asyncio.Transport) -> bool:
-    """Tell whether the kernel takes more: while it does not, what is sent stays in here."""
+    """Tell whether the kernel takes more: while it does not, what is sent stays in here.
+
+    A connection that just broke, of which its protocol is still to hear, takes nothing.
+    """
     sock = transport.get_extra_info("socket")
+    number = -1 if sock is None else sock.fileno()
+    if number < 0:
+        return False
     asked = select.poll()
-    asked.register(sock.fileno(), select.POLLOUT)
+    asked.register(number, select.POLLOUT)
     return any(event & select.POLLOUT for _, event in asked.poll(0))

@@ -16,6 +16,9 @@ from tests.api.serving import certificate, serving
 from tests.builders import COAST, MINSA, OPS, WATCH, suspended, world
 from tests.node.running import Gate, post, until
 
+# On each event loop (see conftest): their transports have nothing in common but what they do.
+BELOW_CONNECTIONS = True
+
 LITTLE = 4096  # bytes that each side's kernel keeps
 
 
@@ -134,3 +137,57 @@ async def test_a_connection_that_another_asks_on_by_now_is_left_to_it():
         writer.transport.abort()
         # Nobody sits at a connection that is over.
         await until(lambda: not door.app[SEATS]._taken)
+
+
+class Lost(asyncio.Protocol):
+    """A connection that is over, and of which nobody was told yet."""
+
+    def __init__(self):
+        self.is_over = asyncio.Event()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def connection_lost(self, _):
+        self.is_over.set()
+
+
+async def lost(door, tls):
+    loop = asyncio.get_running_loop()
+    _, protocol = await loop.create_connection(Lost, "127.0.0.1", door.port, ssl=tls)
+    protocol.transport.abort()
+    await asyncio.wait_for(protocol.is_over.wait(), 10)
+    return protocol
+
+
+async def hangs_up_beside(door, protocol):
+    """A second connection of whom is suspended is looked at, whatever is wrong with one."""
+    reader, writer = await door.connect()
+    writer.write(request(door, "/v1/inbox?wait=30", COAST))
+    await until(lambda: COAST in door.node.inboxes._bells)
+    taken = door.app[SEATS]._taken
+    ((there, seat),) = taken.items()
+    taken.clear()
+    taken.update({protocol: seat, there: seat})
+    await suspend(door, COAST)
+    async with asyncio.timeout(10):
+        assert b"endpoint-suspended" in await reader.read()
+    writer.close()
+    await until(lambda: list(taken) == [protocol])
+
+
+@pytest.mark.parametrize("over", ["tcp", "tls"])
+async def test_connection_that_just_broke_takes_no_more(monkeypatch, over):
+    monkeypatch.setattr(seats, "TOLD_S", 0.05)
+    async with serving() as door:
+        protocol = await lost(door, pinned(certificate()) if over == "tls" else None)
+        assert not seats._takes_more(protocol.transport)
+        await hangs_up_beside(door, protocol)
+
+
+async def test_what_breaks_at_one_seat_leaves_the_others_looked_at(monkeypatch):
+    monkeypatch.setattr(seats, "TOLD_S", 0.05)
+    async with serving() as door:
+        protocol = Lost()
+        protocol.transport = object()
+        await hangs_up_beside(door, protocol)
