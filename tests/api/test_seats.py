@@ -10,6 +10,7 @@ import pytest
 
 from exchange.api import seats
 from exchange.api.seats import SEATS
+from exchange.client.tls import pinned
 from exchange.store.memory import MemoryStore
 from tests.api.attached import BLOB, accepted, send
 from tests.api.serving import certificate, serving

@@ -75,13 +75,13 @@ class Delegations:
         )
 
 
-def new_node(name="pa", url="https://127.0.0.1:1"):
+def new_node(name="pa", url="https://127.0.0.1:1", serves=("pa", "us")):
     seed = os.urandom(32)
     certificate, tls = make_certificate("127.0.0.1", seed, NOW)
     signer = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
     log = [load(SecretKey(alg, os.urandom(SEED_BYTES)))[0] for alg in ("Ed25519", "ML-DSA-44")]
     receipts = Signatory(f"{name}-receipts", list(signer.keys))
-    node = Node("xb1", 1, NOW, name, name[:2], ["pa", "us"], url, tls, receipts, log)
+    node = Node("xb1", 1, NOW, name, name[:2], list(serves), url, tls, receipts, log)
     raw = cards.sign(NodeCard("xb1", NOW, node, certificate), signer)
     NODE_CARDS[signer.keys[0].kid], NODE_SIGNERS[signer.keys[0].kid] = raw, signer
     return cards.read(raw)

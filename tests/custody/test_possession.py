@@ -228,7 +228,7 @@ def test_custodian_who_left_comes_back_by_a_card_and_its_words_alone(made):
 
 
 def test_node_without_its_card_is_signed_by_nobody(made):
-    other = new_node("pa2")
+    other = new_node("us", serves=())
     wish = Wanted(nodes=[other.node])
     assert refused(made, wish) == (Code.KEY_UNPROVED, "/parts/0")
     raw = ceremony.NODE_CARDS[other.node.receipts.keys[0].kid]
@@ -236,7 +236,7 @@ def test_node_without_its_card_is_signed_by_nobody(made):
     # The root lists its keys, as its card shows them; its document is another one.
     code, at = refused(made, Wanted(nodes=[moved], shown=[raw]))
     assert (code, at) == (Code.KEY_UNPROVED, "/parts/1")
-    assert shown(made, wish._replace(shown=[raw])) == ("node", "pa2", "first")
+    assert shown(made, wish._replace(shown=[raw])) == ("node", "us", "first")
 
 
 def old_keys(made):
