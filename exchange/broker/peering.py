@@ -23,7 +23,6 @@ from exchange.seal import notices, trust
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from exchange.broker.bearing import Bearing
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import (
         Admitted,
@@ -256,7 +255,7 @@ def enclose(facts: Facts, raw: bytes, came: Came | None) -> bytes:
 
 
 def outcomes(
-    ledger: Ledger, decision: Admitted, held: Bearing, find: Find
+    ledger: Ledger, decision: Admitted, find: Find
 ) -> tuple[list[str], list[entries.Unowed]]:
     """Return to which of our endpoints a bulletin from abroad may be owed, and to which not.
 
@@ -265,7 +264,7 @@ def outcomes(
     """
     header, now = decision.header, ledger.taken_ms // 1000
     released = releasing.released_by(releasing.subject(decision), find)
-    holders = releasing.released_for(ledger, header, held, find)
+    holders = releasing.released_for(ledger, header, find)
     owed: list[str] = []
     declined: list[entries.Unowed] = []
     first: Refusal | None = None

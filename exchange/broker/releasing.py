@@ -21,7 +21,6 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from exchange.broker.bearing import Bearing
     from exchange.broker.drafting import Submitted
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Admitted, Conferred, Countersigned
@@ -65,20 +64,19 @@ def of_grant(decision: Conferred) -> Subject:
     return objects.Subject(grant.endpoint, grant.id, decision.digest)
 
 
-def let_in(ledger: Ledger, decision: Admitted, held: Bearing, find: Find) -> int | None:
+def let_in(ledger: Ledger, decision: Admitted, find: Find) -> int | None:
     """Return the entry of the release by which a bulletin is let in; None where it needs none.
 
     Args:
         ledger: of the group.
         decision: on the bulletin.
-        held: to what it bears on: of what cancels, who holds that.
         find: returns the entry that a key leads to.
 
     Raises:
         Refusal: ``draft-over``: it was declined or withdrawn, after its release too;
             ``own-release``: the person who asked gave it; or ``release-required``.
     """
-    holders = released_for(ledger, decision.header, held, find)
+    holders = released_for(ledger, decision.header, find)
     if not releasing.needs_release(decision.header, ledger.in_force, holders):
         return None
     # A front that says that it needs none looked nothing up: then nothing is on record.
@@ -86,16 +84,19 @@ def let_in(ledger: Ledger, decision: Admitted, held: Bearing, find: Find) -> int
     return _by(ledger, decision.header, subject(decision), look)
 
 
-def released_for(
-    ledger: Ledger, header: Header, held: Bearing, find: Find
-) -> Collection[str] | None:
-    """Return to whom a cancellation may go unreleased; None where its target is not here."""
+def released_for(ledger: Ledger, header: Header, find: Find) -> Collection[str] | None:
+    """Return to whom a cancellation may go unreleased; None where its target is not here.
+
+    To whom its target was sealed and granted, of either nation: not also who holds what that
+    corrects, whom nobody released it for.
+    """
     reference = header.reference("cancels") if header.verb == "cancel" else None
     found = find(keys.by_digest(reference.header_digest)) if reference else None
     if reference is None or found is None:
         return None
-    target = holding.held_to(found, header, reference).header
-    return releasing.released_for(target, held.holders, ledger.in_force)
+    target = holding.held_to(found, header, reference)
+    holders = (*target.header.to, *holding.grantees(target.digest, find))
+    return releasing.released_for(target.header, holders, ledger.in_force)
 
 
 def let_grant_in(ledger: Ledger, decision: Conferred, target: Target, find: Find) -> int | None:

@@ -57,7 +57,6 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from exchange.broker.bearing import Bearing
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Came, Considered, OfBulletins
     from exchange.model.entry import Facts
@@ -267,7 +266,7 @@ class Ledger:
         now, view, came = self.taken_ms // 1000, self.in_force, self._came is not None
         is_marked = witnessing.is_marked(header, view, self.unwitnessed_s, is_abroad=came)
         held = bearing.bear(header, find)
-        released, mine, declined = self._let_in(decision, held, find)
+        released, mine, declined = self._let_in(decision, find)
         told = [each for each in dict.fromkeys((*mine, *held.holders)) if self._owes(each)]
         citing.must_stay_within(header, told, now, find)
         owed = self.owe(told)
@@ -376,12 +375,12 @@ class Ledger:
         return peering.enclose(facts, raw, self._came)
 
     def _let_in(
-        self, decision: Admitted, held: Bearing, find: Find
+        self, decision: Admitted, find: Find
     ) -> tuple[int | None, Collection[str], list[entries.Unowed]]:
         """Return a bulletin's release, whom it is owed to by its header, and whom not."""
         if self._came is None:
-            return releasing.let_in(self, decision, held, find), decision.owed, []
-        owed, declined = peering.outcomes(self, decision, held, find)
+            return releasing.let_in(self, decision, find), decision.owed, []
+        owed, declined = peering.outcomes(self, decision, find)
         return None, owed, declined
 
     def keep(

@@ -63,7 +63,7 @@ class Adopter:
         if self._tried == (there.index, node.view.index):
             return
         why: dict[str, str] = {}
-        is_settled, last = True, self._through
+        begun, is_settled, last = node.view.index, True, self._through
         if _behind(there, node.view):
             async for index, facts in self._received():
                 last = index
@@ -74,7 +74,8 @@ class Adopter:
         ]
         if not self.behind:
             self._through = last
-        # Where the writer had moved on meanwhile, the next page finds out.
+        # Where anything took effect, what was refused before it in this pass is tried again.
+        is_settled &= node.view.index == begun
         self._tried = (there.index, node.view.index) if is_settled else (-1, -1)
 
     async def _received(self) -> AsyncIterator[tuple[int, entries.TrustReceived]]:

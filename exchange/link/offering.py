@@ -258,7 +258,9 @@ async def _ahead(
     for _, index in wanted[:_MAX_AHEAD]:
         facts = entries.decode(await _entry(node, index)).facts
         if isinstance(facts, entries.Accepted) and peering.is_for(facts, nations):
-            found.append(await _crosses(node, index, index, is_ahead=True))
+            # With its release: without that it would be refused there, for good.
+            both = (*await _beside(node, facts), index)
+            found += [await _crosses(node, each, index, is_ahead=True) for each in both]
     return found
 
 

@@ -30,9 +30,11 @@ from tests.builders import (
     border,
     digest,
     new_id,
+    refers,
     subject,
 )
 from tests.node.vouching import agreed
+from tests.vectors import releasing as releasing_vectors
 
 
 @pytest.fixture
@@ -351,3 +353,30 @@ def test_what_its_home_took_in_is_marked_but_not_declined_while_no_quorum_vouche
     )
     assert isinstance(settled, Recorded)
     assert ledger.records[0].facts.unwitnessed is True
+
+
+def test_a_cancellation_to_readers_of_both_nations_needs_no_release_on_either_side(land):
+    ours, theirs = introduced(land)
+    documents = releasing_vectors.documents(land)
+    for book in (ours, theirs):
+        for document in documents:
+            book.post(Arrival("", document, b"", FOUNDED * 1000))
+    for one, other in ((ours, theirs), (theirs, ours)):
+        trust = [
+            n for n, raw in enumerate(other.entries) if raw.startswith(b'{"kind":"trust",')
+        ]
+        for index, document in zip(trust[-len(documents) :], documents, strict=True):
+            one.receive(crossing(other, index, document), at=FOUNDED)
+    both = [OPS.replace("ops", "desk"), WATCH]
+    sent = land.envelope(to=both, **releasing_vectors.RED)
+    released = posted(ours, land, land.release(sent))
+    at_home = posted(ours, land, sent)
+    theirs.receive(
+        crossing(ours, released, b""), crossing(ours, at_home, sent.body), at=NOW + 5
+    )
+    changes = {"type": "can", "verb": "cancel", "to": both, "refs": refers("cancels", sent)}
+    gone = land.envelope(land.header(**changes, **releasing_vectors.RED))
+    came = crossing(ours, posted(ours, land, gone), gone.body)
+    (settled,) = theirs.receive(came, at=NOW + 9)
+    assert isinstance(settled, Recorded)
+    assert [each.endpoint for each in facts_at(theirs, settled.index).facts.owed] == [WATCH]

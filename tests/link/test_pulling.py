@@ -14,6 +14,7 @@ from exchange.model.header import Blob
 from exchange.seal import notices
 from tests.builders import COAST, DESK, OPS, WATCH, WATCH_DESK, border, digest, refers
 from tests.link.bordered import bordered
+from tests.vectors import releasing as releasing_vectors
 
 
 async def test_what_is_posted_at_one_node_is_owed_at_the_other():
@@ -252,3 +253,22 @@ async def test_each_page_brings_other_urgent_ones_ahead(monkeypatch):
             await both.us.puller.pull()
         here = {item.object for item in await both.us.inbox(WATCH)}
         assert here.issuperset(sealed.header for sealed in pressing)
+
+
+async def test_what_comes_ahead_comes_with_its_release(monkeypatch):
+    land = border()
+    monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+    async with bordered() as both:
+        for document in releasing_vectors.documents(land):
+            await both.pa.post(document, "")
+        await both.settle()
+        for _ in range(4):
+            await both.pa.post(land.envelope(precedence="routine"))
+        flash = land.envelope(precedence="flash")
+        assert (await both.pa.post(land.release(flash))).refusal is None
+        assert (await both.pa.post(flash)).refusal is None
+        await both.pa.sign()
+        await both.us.puller.pull()
+        assert flash.header in [item.object for item in await both.us.inbox(WATCH)]
+        await both.settle()
+        assert len(await both.us.inbox(WATCH)) == 5
