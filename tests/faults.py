@@ -139,6 +139,9 @@ class FaultyStore:
     async def pressing(self, now: int) -> list[ports.PressingRow]:
         return await self._answer(self.inner.pressing(now))
 
+    async def agreeing(self) -> int:
+        return await self._answer(self.inner.agreeing())
+
     async def kinds(self, first: int, limit: int) -> list[str]:
         return await self._answer(self.inner.kinds(first, limit))
 

@@ -53,6 +53,7 @@ Name = Literal[
     "chased",
     "due",
     "purges",
+    "file",
     "kept",
     "cosigned",
 ]
@@ -69,6 +70,9 @@ class Stored(msgspec.Struct, frozen=True):
 
 class Source(tables.Source, Protocol):
     """A journal to read: a node's file, a copy, or a mirror. Raises ``Fault`` if it cannot."""
+
+    def agreeing(self) -> int:
+        """Return how many tables of the file agree with their own indexes."""
 
     def read(self, first: int, limit: int) -> Sequence[Stored]:
         """Return at most ``limit`` entries from index ``first`` on, in order."""
@@ -215,6 +219,7 @@ class Verifier:
         self._check_groups()
         self._check_tables()
         self._check_purges()
+        self._check_file()
         self._attached.finish(self._purges.ordered)
         self._held["attachments"] = self._attached.held
         if self._attached.failed is not None:
@@ -320,6 +325,13 @@ class Verifier:
             self._held[name] = held
             if name in self._tables.failed:
                 self._fail(name, *self._tables.failed[name])
+
+    def _check_file(self) -> None:
+        """Hold the file to itself: what it keeps twice says the same."""
+        try:
+            self._held["file"] = self._source.agreeing()
+        except Fault as fault:
+            self._fail("file", None, fault)
 
     def _check_purges(self) -> None:
         """Hold orders to their time, and what is said to be gone to what is there."""

@@ -93,6 +93,10 @@ class Blocking:
         """Return how many rows the derived tables hold."""
         return self._runner.run(self._store.counts())
 
+    def agreeing(self) -> int:
+        """Return how many tables of the file agree with their own indexes."""
+        return self._runner.run(self._store.agreeing())
+
     def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept."""
         return self._runner.run(self._store.kinds(first, limit))

@@ -94,6 +94,10 @@ _CHECKS = {
         ("purgas hechas como se ordenaron", "purges carried out as ordered"),
         ("una purga no se cumplió como se ordenó", "a purge was not carried out as ordered"),
     ),
+    "file": (
+        ("tablas del archivo concuerdan con sus índices", "tables agree with their own indexes"),
+        ("el archivo se contradice a sí mismo", "the file contradicts itself"),
+    ),
     "kept": (
         ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
         (

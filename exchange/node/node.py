@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, Fault, Refusal
 from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
 from exchange.node import attachments
@@ -146,7 +146,11 @@ class Node(Served):
 
     async def _first_ms(self) -> int:
         rows = await self.store.read(0, 1)
-        return entries.decode(rows[0].entry).facts.taken_ms if rows else self.clock_ms()
+        try:
+            return entries.decode(rows[0].entry).facts.taken_ms if rows else self.clock_ms()
+        except Refusal as refusal:
+            # It was let in once: so it was altered.
+            raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
 
     @property
     def is_ready(self) -> bool:

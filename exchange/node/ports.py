@@ -274,6 +274,13 @@ class Store(Protocol):
     async def counts(self) -> RowCounts:
         """Return how many rows there are; for audits: it may read them all."""
 
+    async def agreeing(self) -> int:
+        """Return how many tables agree with their own indexes; for audits: it reads them all.
+
+        Raises:
+            Fault: one does not, or the file's structure is damaged.
+        """
+
     async def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept; for audits."""
 

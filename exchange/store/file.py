@@ -109,8 +109,9 @@ def faults() -> Iterator[None]:
     """
     try:
         yield
-    # A number that SQLite cannot hold was counted from one in the file.
-    except (sqlite3.Error, OverflowError) as error:
+    # A number that SQLite cannot hold was counted from one in the file; and what it says of a
+    # damaged file has that file's own text in it.
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         raise Fault(Code.STORE_FAILED, reason=reason_of(error)) from error
 
 

@@ -281,6 +281,10 @@ class MemoryStore:
             hashes=sum(map(len, kept.rows.values())) // HASH_BYTES,
         )
 
+    async def agreeing(self) -> int:
+        """Return 0: nothing here is kept twice."""
+        return 0
+
     async def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept."""
         rows = await self.read(first, limit)

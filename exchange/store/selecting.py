@@ -301,6 +301,23 @@ def row_counts(connection: sqlite3.Connection) -> ports.RowCounts:
     return ports.RowCounts(young + old, places, groups, known, size // HASH_BYTES)
 
 
+def agreeing(connection: sqlite3.Connection) -> int:
+    """Return how many tables agree with their own indexes; reads all of them.
+
+    A row and its index say the same twice. What is looked up is found by the index: that the
+    row itself says otherwise, only this tells.
+
+    Raises:
+        Fault: one does not, or the file's structure is damaged.
+    """
+    ((says,),) = _rows(connection, "PRAGMA integrity_check(1)", (), (str,))
+    if says != "ok":
+        raise Fault(Code.STORE_FAILED, reason="the file contradicts itself")
+    statement = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+    ((count,),) = _rows(connection, statement, (), (int,))
+    return int(count)
+
+
 def kinds(connection: sqlite3.Connection, first: int, limit: int) -> list[str]:
     """Return under which kind each entry from index ``first`` on is kept, in order."""
     statement = "SELECT kind FROM entry WHERE idx >= ? ORDER BY idx LIMIT ?"

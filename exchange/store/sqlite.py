@@ -234,6 +234,10 @@ class SqliteStore:
         """Return how many rows there are; reads the tables."""
         return await self._read(selecting.row_counts)
 
+    async def agreeing(self) -> int:
+        """Return how many tables agree with their own indexes; reads all of them."""
+        return await self._read(selecting.agreeing)
+
     async def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept."""
         return await self._read(selecting.kinds, first, limit)

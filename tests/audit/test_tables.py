@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import sqlite3
 from base64 import b64encode
@@ -17,7 +18,7 @@ from exchange.audit import tables
 from exchange.audit.verify import Verifier
 from exchange.cli.journal_file import opened
 from exchange.cli.main import cli
-from exchange.errors import Code
+from exchange.errors import Code, Fault
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import split
 from exchange.model import entry as entries
@@ -80,7 +81,7 @@ def test_honest_file_holds_by_every_check(altered, monkeypatch, page):
     monkeypatch.setattr(tables, "PAGE", page)
     report = altered()
     assert report.ok
-    assert [check.number for check in report.checks] == list(range(1, 17))
+    assert [check.number for check in report.checks] == list(range(1, 18))
     documents = len(world().documents)
     found = held(report)
     # Two bulletins; three places in inboxes of readers, one of the author, and every document.
@@ -326,7 +327,7 @@ def test_checkpoints_of_any_age_are_a_beginning_of_the_journal(altered, journal)
     for note in journal[1]:
         report = altered(kept=note)
         assert report.ok
-        assert (report.checks[-1].number, report.checks[-1].name) == (17, "kept")
+        assert (report.checks[-1].number, report.checks[-1].name) == (18, "kept")
     sizes = [altered(kept=note).checks[-1].held for note in journal[1]]
     assert sizes == sorted(set(sizes))
 
@@ -423,3 +424,28 @@ def test_wrapped_key_of_a_grant_is_held_to_its_entry(granting, tmp_path, stateme
         report = Verifier(source, world().anchor, lambda _: None).run()
     assert failed(report) == expected
     assert held(report)["bodies"] == (1 if statement else 2)
+
+
+def test_row_that_says_other_than_its_index_is_found(granting, tmp_path):
+    # The digest of a blob stands in its row and in the index by which it is looked up.
+    raw, name = granting[0].read_bytes(), granting[1].encode()
+    path, places = tmp_path / "copy.db", [m.start() for m in re.finditer(name, raw)]
+    told = []
+    for place in places:
+        bit = bytearray(raw)
+        bit[place + 5] ^= 1
+        path.write_bytes(bit)
+        with opened(path) as source:
+            told.append(failed(Verifier(source, world().anchor, lambda _: None).run()))
+    assert all(told)
+    # In one of them, nothing but the file's disagreement with itself tells of it.
+    assert {"file": ""} in told
+
+
+def test_text_that_is_none_in_the_tables_own_description_is_told(granting, tmp_path):
+    raw, path = bytearray(granting[0].read_bytes()), tmp_path / "copy.db"
+    raw[raw.index(b"CREATE TABLE") + 3] ^= 0x80
+    path.write_bytes(raw)
+    with pytest.raises(Fault) as raised, opened(path) as source:
+        Verifier(source, world().anchor, lambda _: None).run()
+    assert raised.value.code is Code.STORE_FAILED
