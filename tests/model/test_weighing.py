@@ -10,7 +10,7 @@ import pytest
 from exchange import resources
 from exchange.cli import drafting
 from exchange.errors import Refusal
-from exchange.model.bulletin import decode, indicators
+from exchange.model.bulletin import decode, indicators, written
 from exchange.model.bulletin.indicators import turned
 from exchange.model.bulletin.weighing import Told, of_correction, of_text
 from tests.model.bulletins import (
@@ -150,6 +150,21 @@ def test_what_stood_already_hinders_no_correction_of_what_is_beside_it():
         assert [code for code, _ in warned(values)] == [BESIDE]
     values = corrected((DRUGS, [old, other], [other, cocaine(guess(860, packages=34))]))
     assert written_at(values) == ("/content/changes/0/after/1/quantity/basis", RULE)
+
+
+def test_what_stood_once_stands_once_of_whichever_drug():
+    old = guess(850, packages=34)
+    # That it was another drug may be corrected: the quantity is no newer for it.
+    values = corrected((DRUGS, [cocaine(old)], [heroin(old)]))
+    assert written_at(values) is None
+    values = corrected((DRUGS, [cocaine(old)], [cocaine(old), heroin(old)]))
+    assert written_at(values) == ("/content/changes/0/after/1/quantity/basis", RULE)
+    before, after = (
+        decode(json.dumps(seizure(old, *more)).encode(), CODES) for more in ((), (old,))
+    )
+    with pytest.raises(Refusal) as caught:
+        written.check_corrected(before, after)
+    assert caught.value.at == "/content/drugs/1/quantity/basis"
 
 
 def test_correction_that_was_accepted_once_is_read_and_warned_of():

@@ -101,6 +101,10 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
         signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
         fit = [each["endpoint"] for each in directory if may_release(each, header, signer)]
         asked["released"] = [dice.one(fit)] if fit else []
+    if act == "deliver":
+        # Told or not, it is not looked at there.
+        some = [dice.one(directory)["endpoint"]]
+        asked["released"] = dice.one((None, [], some, [asked["header"]["endpoint"]]))
     if act in {"accept", "ingress"} and header["verb"] == "cancel" and dice.chance(50):
         asked["holders"] = [*header["to"], dice.one(directory)["endpoint"]]
     if act == "accept" and dice.chance(40):

@@ -13,7 +13,7 @@ from exchange.model.bulletin import amendments, corrections, flow_rules, people_
 from exchange.model.bulletin.demands import Breach, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from exchange.model.bulletin.kinds import AnyBulletin
     from exchange.model.bulletin.strangers import Unknown
@@ -42,14 +42,20 @@ def check(bulletin: AnyBulletin) -> None:
     told = weighing.Told([], [])
     if isinstance(bulletin.content, amendments.Correction):
         told = weighing.of_correction(bulletin.content)
-    stood = [each.quantity for each in told.was]
-    for each in breaches(bulletin):
-        # A list grows only as a whole, with what stood in it.
-        if each.about not in stood:
-            refuse(each.at, each.rule)
+    # A list grows only as a whole, with what stood in it.
+    _hold(breaches(bulletin), weighing.guessed_beside(told.was))
     if isinstance(bulletin.content, amendments.Correction):
         corrections.check_quoted(bulletin.content)
     weighing.check_turned(told)
+
+
+def _hold(found: Iterable[Breach], stood: Iterable[Breach]) -> None:
+    """Refuse the first that did not stand there before, wherever; each stands for one."""
+    left = [each[1:] for each in stood]
+    for each in found:
+        if each[1:] not in left:
+            refuse(each.at, each.rule)
+        left.remove(each[1:])
 
 
 def check_corrected(before: AnyBulletin, after: AnyBulletin) -> None:
@@ -60,8 +66,5 @@ def check_corrected(before: AnyBulletin, after: AnyBulletin) -> None:
     Raises:
         Refusal: ``wrong-value``, as ``rules.check``.
     """
-    known = [each[1:] for each in breaches(before)]
-    for each in breaches(after):
-        if each[1:] not in known:
-            refuse(each.at, each.rule)
+    _hold(breaches(after), breaches(before))
     weighing.check_turned(weighing.Told(weighing.of_text(before), weighing.of_text(after)))
