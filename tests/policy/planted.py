@@ -393,3 +393,10 @@ def granters_release_their_own_grants() -> Iterator[None]:
     whole = releasing.of_grant
     with instead(rules.AT_LAST, whole, wrong):
         yield
+
+
+@fault
+def releases_asked_of_a_delivery() -> Iterator[None]:
+    """What was released when it was taken in must be so anew when it is delivered."""
+    with patch.dict(rules.AT_LAST, {"deliver": (releasing.of_bulletin,)}):
+        yield
