@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from exchange.custody import container
+    from exchange.node.spawning import Spawned
 
 _log = structlog.get_logger("exchange.node")
 
@@ -48,13 +49,6 @@ _GARBAGE = 50_000
 _BACKLOG = 1024
 # Read at once of a standard input that is waited on for its end.
 _IGNORED_BYTES = 4096
-# Beyond this the one writer is what everything waits for.
-MAX_FRONTS = 4
-_PROGRAM = (
-    "import sys; sys.path[:0] = sys.argv[3:]; from exchange.cli.front import main; main()"
-)
-# Runs a front; two descriptors and this process's path follow.
-FRONT = [sys.executable, "-I", "-c", _PROGRAM]
 
 
 class How(NamedTuple):
@@ -65,17 +59,18 @@ class How(NamedTuple):
     until_eof: bool = False
 
 
-async def serve(here: state.State, how: How, say: Callable[[], None]) -> None:
+async def serve(
+    here: state.State, how: How, say: Callable[[], None], spawned: Sequence[Spawned]
+) -> None:
     """Serve until SIGTERM or SIGINT; ``say`` is called when callers are answered.
 
     Raises:
         Fault: the journal cannot be trusted or written, or a trust document does not hold.
     """
-    count = _fronts()
     async with (
-        opened(here, how.checkpoint_s, has_threads=not count) as (node, secrets, keys),
+        opened(here, how.checkpoint_s, has_threads=not spawned) as (node, secrets, keys),
         linked(here, node, secrets, keys),
-        _faced(node, secrets, count) as listen,
+        _faced(node, secrets, spawned) as listen,
     ):
         await _until_told(node, how, listen, say)
 
@@ -151,18 +146,12 @@ async def opened(
                 await node.close()
 
 
-def _fronts() -> int:
-    """Return how many front processes there are: one for each core; none on a single one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, MAX_FRONTS) if (cores or 1) > 1 else 0
-
-
 @asynccontextmanager
 async def _faced(
-    node: Node, secrets: Secrets, count: int
+    node: Node, secrets: Secrets, spawned: Sequence[Spawned]
 ) -> AsyncIterator[Callable[[socket.socket], None]]:
-    """Have so many front processes; without any, serve in this process."""
-    if not count:
+    """Have these front processes serve; without any, serve in this process."""
+    if not spawned:
         from exchange.cli.front import Face  # noqa: PLC0415  (fronts have it; else not needed)
 
         face = Face(node, secrets.certificate, secrets.tls_seed)
@@ -174,7 +163,7 @@ async def _faced(
             acceptor.close()
             await face.close()
         return
-    fronts = Fronts(node, secrets, FRONT, count)
+    fronts = Fronts(node, secrets, spawned)
     try:
         await fronts.start()
         yield fronts.listen
@@ -276,8 +265,10 @@ def run_fast(work: Coroutine[None, None, None]) -> None:
         runner.run(work)
 
 
-def run(here: state.State, how: How, say: Callable[[], None]) -> None:
-    """Run ``serve`` on the fastest event loop there is.
+def run(
+    here: state.State, how: How, say: Callable[[], None], spawned: Sequence[Spawned] = ()
+) -> None:
+    """Run ``serve`` on the fastest event loop there is; without fronts in this process alone.
 
     Raises:
         Fault: as ``serve``; or the address cannot be had; or standard input, whose end is
@@ -287,7 +278,7 @@ def run(here: state.State, how: How, say: Callable[[], None]) -> None:
     if how.until_eof and sys.stdin is None:
         raise Fault(Code.FILE, name="stdin", expected="open-stdin")
     try:
-        run_fast(serve(here, how, say))
+        run_fast(serve(here, how, say, spawned))
     except OSError as error:
         host, port = how.address
         raise Fault(

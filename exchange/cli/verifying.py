@@ -95,7 +95,7 @@ _CHECKS = {
         ("una purga no se cumplió como se ordenó", "a purge was not carried out as ordered"),
     ),
     "file": (
-        ("tablas del archivo concuerdan con sus índices", "tables agree with their own indexes"),
+        ("tablas concuerdan con sus propios índices", "tables agree with their own indexes"),
         ("el archivo se contradice a sí mismo", "the file contradicts itself"),
     ),
     "kept": (

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import pickle
 import socket
-import subprocess
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,6 +22,7 @@ from exchange.model.identity import digest
 from exchange.node import frames
 from exchange.node.accepting import Acceptor
 from exchange.node.served import Refused
+from exchange.node.spawning import Spawned
 from exchange.node.writer import Considered
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from exchange.node.node import Node
     from exchange.node.served import Answer
 
-# Messages of many bulletins may wait in the kernel instead of in these processes.
-_BUFFER_BYTES = 1024 * 1024
 _START_S = 30.0
 # A front gives requests under way five seconds.
 _STOP_S = 7.0
@@ -43,8 +40,6 @@ _AGAIN_S = 1.0
 # takes it two seconds on the slowest machine we know.
 _PING_S = 5.0
 _HUNG_PINGS = 3
-# Connections dealt and not yet taken wait in the kernel.
-_DEALS_BYTES = 256 * 1024
 
 _log = structlog.get_logger("exchange.node")
 
@@ -65,7 +60,7 @@ class Secrets(msgspec.Struct, frozen=True):
 class _Front:
     """One front process, as the node sees it."""
 
-    def __init__(self, command: Sequence[str], owner: Fronts) -> None:
+    def __init__(self, spawned: Spawned, owner: Fronts) -> None:
         self.is_up = asyncio.Event()
         self.is_gone = asyncio.Event()
         self._owner = owner
@@ -73,26 +68,14 @@ class _Front:
         self._groups: list[bytes] = []
         self._pings = 0
         self._is_greeted = False
-        here, there = socket.socketpair()
-        self._deals, deals = socket.socketpair()
-        for end in (here, there):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-        self._deals.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _DEALS_BYTES)
-        with there, deals:
-            try:
-                self.process = _started(command, there, deals)
-            except BaseException:
-                here.close()
-                self._deals.close()
-                raise
-        self._deals.setblocking(False)
-        self._socket = here
+        self._spawned = spawned
+        self.process = spawned.process
         self.wire = frames.Wire(frames.FRONT, self._hear, self.is_gone.set)
 
     async def greet(self, hello: Callable[[], frames.Hello]) -> None:
         """Connect, and tell it how the node stands at that very moment."""
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: self.wire, sock=self._socket)
+        await loop.create_connection(lambda: self.wire, sock=self._spawned.take_wire())
         self._is_greeted = True
         self.wire.say(hello())
 
@@ -114,7 +97,7 @@ class _Front:
     def deal(self, connection: socket.socket) -> bool:
         """Hand a caller's connection over; False when this front takes none now."""
         try:
-            socket.send_fds(self._deals, [b"c"], [connection.fileno()])
+            socket.send_fds(self._spawned.deals, [b"c"], [connection.fileno()])
         except OSError:
             return False
         return True
@@ -193,23 +176,17 @@ class _Front:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.is_gone.wait(), _STOP_S)
         self.wire.close()
-        self._deals.close()
-        self.process.kill()
-        await asyncio.to_thread(self.process.wait)
+        await asyncio.to_thread(self._spawned.end)
 
 
 class Fronts:
     """As many front processes as asked for, and the one socket that callers connect to."""
 
-    def __init__(
-        self, node: Node, secrets: Secrets, command: Sequence[str], count: int
-    ) -> None:
-        """Prepare; ``start`` starts them. ``command`` runs one; it gets two descriptors."""
+    def __init__(self, node: Node, secrets: Secrets, spawned: Sequence[Spawned]) -> None:
+        """Prepare; ``start`` has them serve. Those that end are replaced."""
         self._node = node
         self._secrets = secrets
-        self._command = command
-        self._count = count
-        self._fronts: list[_Front] = []
+        self._fronts = [_Front(each, self) for each in spawned]
         self._keepers: list[asyncio.Task[None]] = []
         self._acceptor = Acceptor(self._deal)
         self._turn = 0
@@ -217,14 +194,13 @@ class Fronts:
         self._note = node.newest
 
     async def start(self) -> None:
-        """Start every front, and wait until each of them serves.
+        """Tell every front how the node stands, and wait until each of them serves.
 
         Raises:
             Fault: one of them does not get up.
         """
         self._node.writer.follow(self._tell)
         self._node.witnessing.follow(self._tell_cosigned)
-        self._fronts = [_Front(self._command, self) for _ in range(self._count)]
         for front in self._fronts:
             await front.greet(self._hello)
         for front in self._fronts:
@@ -270,7 +246,7 @@ class Fronts:
             try:
                 await gone.close()
                 await asyncio.sleep(0 if gone.is_up.is_set() else _AGAIN_S)
-                fresh = _Front(self._command, self)
+                fresh = _Front(Spawned(), self)
                 self._fronts[place] = fresh
                 await fresh.greet(self._hello)
             except Exception as error:  # noqa: BLE001  (no process to be had, say: try again)
@@ -377,17 +353,3 @@ def _meant(item: frames.Item) -> intake.Considered | None:
     ):
         return None
     return frames.meant(item.told, item.view, item.taken_ms)
-
-
-def _started(
-    command: Sequence[str], wire: socket.socket, deals: socket.socket
-) -> subprocess.Popen[bytes]:
-    passed = [wire.fileno(), deals.fileno()]
-    return subprocess.Popen(  # noqa: S603  (this program)
-        [*command, *(str(each) for each in passed), *sys.path],
-        pass_fds=passed,
-        # Nothing of ours: a passphrase may stand in the node's own environment.
-        env={},
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the node, which then tells its fronts
-    )

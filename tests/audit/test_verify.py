@@ -109,9 +109,6 @@ class Copy(Routine):
             hashes=size + size // 256,
         )
 
-    def agreeing(self) -> int:
-        return 0
-
     def kinds(self, first: int, limit: int) -> list[str]:
         return [entries.kind_of(facts_of(each)) for each in self.read(first, limit)]
 

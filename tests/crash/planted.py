@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from exchange.broker.settle import Ledger
-from exchange.cli import main, serve
-from exchange.node import ports
+from exchange.cli import main
+from exchange.node import ports, spawning
 from exchange.node.ports import Shipped
 from exchange.policy import sealed
 from exchange.store import inserting, selecting
@@ -184,7 +184,7 @@ def plant(name: str) -> None:
         "import sys; sys.path[:0] = sys.argv[3:]; from tests.crash import planted; "
         f"planted.FAULTS[{name!r}](); from exchange.cli.front import main; main()"
     )
-    serve.FRONT = [sys.executable, "-I", "-c", program]
+    spawning.FRONT = (sys.executable, "-I", "-c", program)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,9 @@ class Routine:
         """What its entries, replayed, say comes due."""
         return list(self.replayed()[0].due.values())
 
+    def agreeing(self) -> int:
+        return 0
+
     def pressing(self, now: int) -> list[ports.PressingRow]:  # noqa: ARG002
         return []
 

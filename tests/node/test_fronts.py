@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from exchange.cli import serve, state, world
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects, wire
-from exchange.node import frames
+from exchange.node import frames, spawning
 from exchange.node import fronts as fronts_module
 from exchange.node.fronts import Fronts
 from exchange.node.node import Node
@@ -65,10 +65,10 @@ def _opened(exercise):
 
 @asynccontextmanager
 async def serving(exercise, count=2):
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv("EXCHANGE_PASSPHRASE", "exercise")
         async with _opened(exercise) as (node, secrets, _):
-            fronts = Fronts(node, secrets, serve.FRONT, count)
+            fronts = Fronts(node, secrets, stack.enter_context(spawning.fronts(count)))
             try:
                 await fronts.start()
                 with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -268,7 +268,7 @@ async def test_replaced_front_hears_what_became_new_while_it_started(tmp_path):
 
 
 async def test_front_that_cannot_be_replaced_at_once_is_replaced_later(founded, monkeypatch):
-    plain, failed = fronts_module.subprocess.Popen, []
+    plain, failed = spawning.subprocess.Popen, []
 
     def fails_once(*args, **options):
         if not failed:
@@ -280,7 +280,7 @@ async def test_front_that_cannot_be_replaced_at_once_is_replaced_later(founded, 
     async with serving(founded, 1) as served:
         (before,) = served.pids()
         with monkeypatch.context() as patch:
-            patch.setattr(fronts_module.subprocess, "Popen", fails_once)
+            patch.setattr(spawning.subprocess, "Popen", fails_once)
             os.kill(before, signal.SIGKILL)
             await until(lambda: served.pids() != [before])
         assert failed
@@ -415,10 +415,17 @@ async def test_node_that_stops_writing_is_not_ready_at_any_front(founded):
 
 
 async def test_node_whose_fronts_do_not_get_up_does_not_start(founded, monkeypatch):
-    monkeypatch.setattr(serve, "FRONT", [sys.executable, "-c", "raise SystemExit(9)"])
+    monkeypatch.setattr(spawning, "FRONT", (sys.executable, "-c", "raise SystemExit(9)"))
     with pytest.raises(Fault):
         async with asyncio.timeout(WAIT_S), serving(founded):
             pass
+
+
+def test_fronts_of_a_node_that_does_not_open_are_ended():
+    with suppress(Fault), spawning.fronts(2) as started:
+        assert all(is_there(each.process.pid) for each in started)
+        raise Fault(Code.STORE_FAILED)
+    assert not any(is_there(each.process.pid) for each in started)
 
 
 async def test_fronts_end_with_the_node(founded):

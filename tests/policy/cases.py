@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from exchange.cli.world import picks
@@ -97,14 +97,7 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
         if asked["recipient"] in header["to"] and dice.chance(90):
             header["to"] = [each for each in header["to"] if each != asked["recipient"]]
             header["to"] = header["to"] or [author["endpoint"]]
-    if act in {"accept", "grant", "ingress"} and dice.chance(85):
-        signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
-        fit = [each["endpoint"] for each in directory if may_release(each, header, signer)]
-        asked["released"] = [dice.one(fit)] if fit else []
-    if act == "deliver":
-        # Told or not, it is not looked at there.
-        some = [dice.one(directory)["endpoint"]]
-        asked["released"] = dice.one((None, [], some, [asked["header"]["endpoint"]]))
+    _released(dice, asked, directory)
     if act in {"accept", "ingress"} and header["verb"] == "cancel" and dice.chance(50):
         asked["holders"] = [*header["to"], dice.one(directory)["endpoint"]]
     if act == "accept" and dice.chance(40):
@@ -114,6 +107,18 @@ def _passing(dice: Dice, world: Json, act: str) -> Json:
             "member": dice.one((0, NOW * 1000 - 1, NOW * 1000 + 500)),
         }
     return asked
+
+
+def _released(dice: Dice, asked: Json, directory: Sequence[Json]) -> None:
+    act, header = asked["act"], asked["header"]
+    if act in {"accept", "grant", "ingress"} and dice.chance(85):
+        signer = asked["given"]["by"] if asked["given"] else header["endpoint"]
+        fit = [each["endpoint"] for each in directory if may_release(each, header, signer)]
+        asked["released"] = [dice.one(fit)] if fit else []
+    if act == "deliver":
+        # Told or not, it is not looked at there.
+        some = [dice.one(directory)["endpoint"]]
+        asked["released"] = dice.one((None, [], some, [asked["header"]["endpoint"]]))
 
 
 def _newest(world: Json) -> Json:
