@@ -17,6 +17,7 @@ from exchange import resources
 from exchange.api.app import make_app
 from exchange.api.server import Runner
 from exchange.cli import state, world
+from exchange.cli.processes import run_fast
 from exchange.node import frames
 from exchange.node.clock import Clock
 from exchange.node.front import Front
@@ -155,8 +156,6 @@ def _take(deals: socket.socket, face: Face) -> None:
 
 def main() -> None:
     """Run the front whose two sockets to the node are named on the command line."""
-    from exchange.cli.serve import run_fast  # noqa: PLC0415  (it imports this module)
-
     # Who stops a node may signal all of its processes; this one ends when the node tells it to.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)

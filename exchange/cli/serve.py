@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from exchange.cli import state, world
 from exchange.cli.linking import linked
+from exchange.cli.processes import run_fast
 from exchange.custody import node_rings, signers
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint
@@ -35,17 +34,13 @@ from exchange.store.quota import Allowance
 from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from exchange.custody import container
     from exchange.node.spawning import Spawned
 
 _log = structlog.get_logger("exchange.node")
 
-_SWITCH_S = 0.0005
-# Objects made and not yet freed between two searches for cycles. Python's own 700 is less than
-# the bulletins under way hold: 15 us a bulletin went into finding nothing.
-_GARBAGE = 50_000
 _BACKLOG = 1024
 # Read at once of a standard input that is waited on for its end.
 _IGNORED_BYTES = 4096
@@ -235,34 +230,6 @@ def log_signers(
             origin, mldsa.MLDSA44PrivateKey.from_seed_bytes(second.seed)
         ),
     ]
-
-
-def diagnostics() -> None:
-    """Send the diary to stderr, one JSON object a line."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-def run_fast(work: Coroutine[None, None, None]) -> None:
-    """Run one of the node's processes: its diary, its loop, and what makes it quick."""
-    import uvloop  # noqa: PLC0415  (only a node needs it)
-
-    diagnostics()
-    # No core file: it would hold every key of the process in the clear.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Threads that come back from their work wait for the interpreter no longer than this.
-    sys.setswitchinterval(_SWITCH_S)
-    # What is loaded by now stays: it is not looked through for garbage again.
-    gc.freeze()
-    gc.set_threshold(_GARBAGE, 10, 10)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)
 
 
 def run(

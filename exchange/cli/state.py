@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from exchange.cli.home import unsealed
 from exchange.client import tls
 from exchange.client.files import write_durably
 from exchange.errors import Code, Fault
@@ -124,6 +123,9 @@ class State:
 
     def secrets(self) -> Secrets:
         """Return the node's keys: receipts, log, TLS. None of them opens a bulletin."""
+        # A front reads certificates here, and has no use for all that opens containers.
+        from exchange.cli.home import unsealed  # noqa: PLC0415
+
         return unsealed(self.folder / KEYS, self.folder.name)
 
     def certificate(self, seed: bytes) -> str:

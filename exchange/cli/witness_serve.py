@@ -10,7 +10,8 @@ import structlog
 from aiohttp import web
 
 from exchange.cli import state, witness_state, world
-from exchange.cli.serve import call_at_eof, run_fast
+from exchange.cli.processes import run_fast
+from exchange.cli.serve import call_at_eof
 from exchange.errors import Code, Fault
 from exchange.journal.witness import ring_of
 from exchange.link.serving import make_app, make_runner

@@ -11,8 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from exchange import resources
 from exchange.errors import Code, Fault
 from exchange.model import codes as code_lists
@@ -96,6 +94,8 @@ def pin(place: TokenPlace) -> str:
 
 
 def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> str:
+    import click  # noqa: PLC0415  (most processes ask nobody)
+
     from exchange.render.visible import visible  # noqa: PLC0415
 
     if variable in os.environ:
