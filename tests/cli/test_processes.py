@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from exchange.cli import serve
+from exchange.node import spawning
 
 FRONT = "exchange.cli.front"
 # What opens bulletins and containers, what signs with keys, what speaks to people and tokens.
@@ -23,12 +23,14 @@ NOT_FOR_IT = (
 
 
 def loaded_by_a_front():
-    *command, program = serve.FRONT
+    *command, program = spawning.FRONT
     assert program.endswith("main()")
     told = f"{program.removesuffix('main()')}print(*(m for m, it in sys.modules.items() if it))"
     # Two descriptors stand before the path; nothing is done with them before ``main``.
     run = [*command, told, "0", "1", *sys.path]
-    return subprocess.run(run, capture_output=True, check=True, text=True, env={}).stdout.split()
+    return subprocess.run(
+        run, capture_output=True, check=True, text=True, env={}
+    ).stdout.split()
 
 
 def test_a_front_loads_nothing_that_opens_signs_or_speaks_to_people():
