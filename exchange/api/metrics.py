@@ -85,6 +85,7 @@ def _linked(links: Links | None) -> list[str]:
         ("state_since_seconds", "When that began to be so (UTC).", "since"),
         ("stopped", "What it said does not hold, and no more is taken: alarm on 1.", "stopped"),
         ("trust_behind", "Documents in force there and not here: alarm on 1.", "trust_behind"),
+        ("waiting_entries", "Not here for an attachment that lacks: alarm on any.", "waiting"),
         ("pulled_entries", "Of its journal, looked through for what is ours.", "pulled"),
         ("entries", "Of its journal, by its newest checkpoint seen.", "size"),
         ("lag_seconds", "For how long not all that it showed is here.", "lag_s"),

@@ -174,6 +174,10 @@ def crossed(home: Home) -> bytes:
     return _named("crossed", home.node, str(home.index))
 
 
-def notice(header_digest: str, about: str, recipient: str) -> bytes:
-    """Return the key of what a node told once of a bulletin and one recipient."""
-    return _named("notice", header_digest, about, recipient)
+def notice(header_digest: str, about: str, recipient: str, giver: str = "") -> bytes:
+    """Return the key of what a node told once of a bulletin and one recipient.
+
+    ``giver`` is who was told, where that is not the bulletin's author.
+    """
+    named = (header_digest, about, recipient)
+    return _named("notice", *named, giver) if giver else _named("notice", *named)

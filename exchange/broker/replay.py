@@ -294,7 +294,8 @@ class Replayer:
             if not is_named or retaining.review(ledger, row, target, raw) is None:
                 raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
             return
-        owed, once = [each.endpoint for each in facts.owed], retaining.told_once(notice)
+        owed = [each.endpoint for each in facts.owed]
+        once = retaining.told_once(notice, owed[0] if owed else "")
         retaining.notify(ledger, raw, facts.of, owed, once=once)
 
     def _digest_at(self, index: int) -> str:

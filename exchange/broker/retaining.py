@@ -13,6 +13,7 @@ from exchange.broker.due import Due
 from exchange.broker.records import Record
 from exchange.broker.releasing import Submission
 from exchange.model import entry as entries
+from exchange.model import objects
 from exchange.model.identity import digest
 from exchange.policy.chasing import FOREVER
 
@@ -154,11 +155,15 @@ def notify(  # noqa: PLR0913  (what the entry is, and what it changes)
     return ledger.keep(facts, raw, (keys.by_digest(named), *once), changed).index
 
 
-def told_once(notice: Notice) -> tuple[bytes, ...]:
-    """Return the key of what a notice tells, where it is told once of each recipient."""
-    if notice.about != "refused" or notice.recipient is None:
+def told_once(notice: Notice, poster: str) -> tuple[bytes, ...]:
+    """Return the key of what a notice tells, where it is told once of each recipient.
+
+    ``poster`` is who hears it: of two who granted one bulletin to one recipient each does.
+    """
+    if notice.about not in objects.OF_RECIPIENT or notice.recipient is None:
         return ()
-    return (keys.notice(notice.of.header_digest, notice.about, notice.recipient),)
+    named = (notice.of.header_digest, notice.about, notice.recipient)
+    return (keys.notice(*named, "" if poster == notice.of.endpoint else poster),)
 
 
 def review(ledger: Ledger, row: Due, target: Target, raw: bytes) -> int | None:

@@ -17,6 +17,7 @@ from exchange.client.reading import (
     Released,
     Requested,
 )
+from exchange.model.objects import OF_RECIPIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +137,7 @@ def _told(notice: Notice, session: Session) -> str:
     said = [world.codes().words("news", notice.about, session.lang)]
     if notice.recipient:
         said.append(notice.recipient)
-    if notice.code and notice.about == "refused":
+    if notice.code and notice.about in OF_RECIPIENT:
         said.append(abroad.reason(notice.code, session))
     elif notice.code:
         said.append(notice.code)

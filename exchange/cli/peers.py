@@ -60,8 +60,8 @@ def peers(session: Session, folder: Path) -> None:
 
     Reads what the node writes into its folder once a second; nothing is asked of anybody. Ends
     with 5 where a journal is convicted or a node could not prove what it said, with 3 where a
-    link is down, trust documents are in force there and not here, or this node does not run,
-    else with 0.
+    link is down, trust documents are in force there and not here, something waits for an
+    attachment, or this node does not run, else with 0.
     """
     from exchange.cli.standing import FILE, STALE_S  # noqa: PLC0415
     from exchange.cli.state import State  # noqa: PLC0415
@@ -86,7 +86,7 @@ def peers(session: Session, folder: Path) -> None:
     links = told.links
     if links.evidence or any(each.stopped for each in links.peers):
         sys.exit(output.EXIT_TAMPERED)
-    is_well = all(each.up and not each.behind for each in links.peers)
+    is_well = all(each.up and not each.behind and not each.waiting for each in links.peers)
     if not runs or links.trouble or not is_well:
         sys.exit(output.EXIT_FAULT)
 
@@ -132,8 +132,14 @@ def _peer(each: LinkHealth) -> dict[str, Any]:
         "cosigned": witnessed if each.cosigned_at else None,
         "vouched": each.vouched,
         "behind": each.behind,
+        "waiting": {"count": each.waiting, "first": [_awaited(told) for told in each.awaited]},
         "trouble": _problem(each.code, each),
     }
+
+
+def _awaited(told: str) -> dict[str, Any]:
+    index, code, since = told.split(" ")
+    return {"index": int(index), "code": code, "since": zulu(int(since))}
 
 
 def _stands(each: LinkHealth) -> str:
@@ -177,11 +183,24 @@ def _show(session: Session, told: Told, *, runs: bool) -> None:
                 f"!! {each.node}: vigente allá y no aquí: {document} (docs/federation.es.md)",
                 f"!! {each.node}: in force there and not here: {document} (docs/federation.md)",
             )
+        _show_waiting(session, each)
     for name in links.evidence:
         session.say(
             f"EVIDENCIA: {name} (exchange witness check; docs/federation.es.md)",
             f"EVIDENCE: {name} (exchange witness check; docs/federation.md)",
         )
+
+
+def _show_waiting(session: Session, each: LinkHealth) -> None:
+    for told in map(_awaited, each.awaited):
+        words = output.problem(Fault(Code(told["code"])))[session.lang]["what"]
+        index, since = told["index"], told["since"]
+        session.say(
+            f"!! {each.node}: asiento {index}, espera un adjunto desde {since}: {words}",
+            f"!! {each.node}: entry {index} waits for an attachment since {since}: {words}",
+        )
+    if (more := each.waiting - len(each.awaited)) > 0:
+        session.say(f"!! {each.node}: y {more} más", f"!! {each.node}: and {more} more")
 
 
 def _row(each: LinkHealth, session: Session) -> dict[str, object]:

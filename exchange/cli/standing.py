@@ -23,6 +23,8 @@ FILE = "standing.json"
 _EVERY_S = 1.0
 # Older than this, it was not written by a node that runs (seconds).
 STALE_S = 15
+# So many of what waits are named: the file is written each second.
+_AWAITED = 20
 
 _log = structlog.get_logger("exchange.link")
 
@@ -72,6 +74,11 @@ class Standing:
             behind=[
                 f"{each.name} {each.here}<{each.there} {each.code}".rstrip()
                 for each in puller.adopter.behind
+            ],
+            waiting=len(puller.pulled.waiting),
+            awaited=[
+                f"{index} {each.code} {each.since}"
+                for index, each in sorted(puller.pulled.waiting.items())[:_AWAITED]
             ],
         )
 

@@ -44,6 +44,7 @@ Name = Literal[
     "superseded",
     "purge-ordered",
     "refused-abroad",
+    "waits-abroad",
 ]
 Reason = Literal[
     "node-away",
@@ -244,13 +245,13 @@ def _purged(past: Past, holder: str, view: View, now: int) -> Iterator[Step]:
 
 
 def _refused(past: Past, holder: str) -> Iterator[Step]:
-    """Return what a node told of not giving it to a holder of its own."""
+    """Return what a node told of not giving it, or not yet, to a holder of its own."""
     for item in past.items:
-        if not isinstance(item, Noticed) or item.notice.about != "refused":
+        if not isinstance(item, Noticed) or item.notice.about not in objects.OF_RECIPIENT:
             continue
         if (item.notice.of, item.notice.recipient) == (past.of.subject, holder):
             yield Step(
-                step="refused-abroad",
+                step="waits-abroad" if item.notice.about == "waiting" else "refused-abroad",
                 at_ms=item.taken_ms,
                 index=item.index,
                 code=item.notice.code,

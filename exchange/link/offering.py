@@ -26,6 +26,7 @@ from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.witness import MAX_REQUEST_BYTES
 from exchange.link import pages, serving
 from exchange.link.greeting import Greeter
+from exchange.link.waiting import MAX_AGAIN
 from exchange.model import entry as entries
 from exchange.model import objects, wire
 from exchange.model.codec import b64
@@ -128,12 +129,13 @@ async def _entries(request: web.Request) -> web.Response:
     """Return what crosses after an index and is under the newest checkpoint; wait for it."""
     node, peer = request.app[NODE], _nations(request)
     after, since = _number(request, "after", -1, least=-1), _number(request, "since", 0)
-    told = _told(request)
+    told, again = _indexes(request, "told"), _indexes(request, "again")
     until = asyncio.get_running_loop().time() + min(_number(request, "wait", 0), _MAX_WAIT_S)
     while True:
         note = node.newest
         size = parse(note).size if note else 0
         found, cursor = await _crossing(node, peer, after, size)
+        found = [*await _again(node, peer, again, size), *found]
         if found:
             ahead = await _ahead(node, peer, (cursor, size), told)
             found = [*await _trust_ahead(node, cursor, size), *ahead, *found]
@@ -264,6 +266,24 @@ async def _ahead(
     return found
 
 
+async def _again(
+    node: Node, nations: frozenset[str], wanted: frozenset[int], size: int
+) -> list[_Crosses]:
+    """Return what crossed before, or was told ahead, and is asked for once more."""
+    found: list[_Crosses] = []
+    for index in sorted(wanted)[:MAX_AGAIN]:
+        facts = entries.decode(await _entry(node, index)).facts if index < size else None
+        if facts is not None and await _is_for(node, facts, nations):
+            both = (*await _beside(node, facts), index)
+            found += [await _crosses(node, each, index, is_ahead=True) for each in both]
+    held = 0
+    for at, each in enumerate(found):
+        held += len(each.body or b"")
+        if held > _MAX_PAGE_BYTES:
+            found[at] = each.without_body()
+    return found
+
+
 async def _entry(node: Node, index: int) -> bytes:
     rows = await node.store.read(index, 1)
     if not rows or rows[0].index != index:
@@ -335,13 +355,13 @@ def _nations(request: web.Request) -> frozenset[str]:
     return frozenset(peer.serves) - frozenset(ours.serves if ours else ())
 
 
-def _told(request: web.Request) -> frozenset[int]:
-    """Return what the caller was told ahead of its place."""
-    parts = request.query.get("told", "").split(".")
+def _indexes(request: web.Request, name: str) -> frozenset[int]:
+    """Return entries that the caller names, as ``1.2.3``."""
+    parts = request.query.get(name, "").split(".")
     if parts == [""]:
         return frozenset()
     if not all(each.isascii() and each.isdecimal() and len(each) <= 16 for each in parts):
-        raise Refusal(Code.BAD_REQUEST, "/told")
+        raise Refusal(Code.BAD_REQUEST, f"/{name}")
     return frozenset(map(int, parts))
 
 

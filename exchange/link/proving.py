@@ -12,6 +12,7 @@ from exchange.journal import checkpoint as c2sp
 from exchange.journal import forks, terms
 from exchange.journal.proofs import verify_consistency
 from exchange.journal.tree import leaf_hash, verify_path
+from exchange.link.waiting import Waiting
 from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.model.identity import digest
@@ -29,7 +30,8 @@ class Pulled(msgspec.Struct, frozen=True):
     """How far a link came: to which entry, under which checkpoint, and each inbox's count.
 
     ``gone`` are bulletins that were told of without their bytes, and since when (seconds UTC),
-    until their order to purge is shown. ``here`` and ``leaf`` are the size of our own journal
+    until their order to purge is shown. ``waiting`` is what came so far that bytes of it lack,
+    by what it crosses before. ``here`` and ``leaf`` are the size of our own journal
     then, and the hash of its last entry: an older copy of it begins anew.
     """
 
@@ -37,6 +39,7 @@ class Pulled(msgspec.Struct, frozen=True):
     note: str = ""
     inboxes: dict[str, int] = {}
     gone: dict[int, int] = {}
+    waiting: dict[int, Waiting] = {}
     here: int = 0
     leaf: str = ""
 

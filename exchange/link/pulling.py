@@ -21,6 +21,7 @@ from exchange.journal.tree import leaf_hash
 from exchange.link.adopting import Adopter
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
+from exchange.link.waiting import Waits, due
 from exchange.model.codec import b64
 from exchange.model.entry import Trust
 
@@ -45,8 +46,13 @@ _log = structlog.get_logger("exchange.link")
 class Far(Source, Protocol):
     """Another node; ``link.transport.Peer`` is one."""
 
-    async def entries(self, after: int, since: int, told: Sequence[int] = ()) -> Page:
-        """Return what crosses after an index, under a checkpoint; ``told`` was told ahead."""
+    async def entries(
+        self, after: int, since: int, told: Sequence[int] = (), again: Sequence[int] = ()
+    ) -> Page:
+        """Return what crosses after an index, under a checkpoint.
+
+        ``told`` was told ahead; ``again`` is asked for once more, out of its place.
+        """
 
 
 class Memory(Protocol):
@@ -76,6 +82,8 @@ class Puller:
         self.adopter = Adopter(node, far.node)
         # What pressed and came ahead of its place, which is still to come.
         self._told: list[int] = []
+        # How often each was cut of what was cut at the same byte.
+        self._cuts: dict[int, int] = {}
         # Why nothing more is taken over this link, once something could not be proved.
         self.trouble: Refusal | None = None
         # Why it does not answer, while it does not.
@@ -151,16 +159,22 @@ class Puller:
             Fault: the other node does not answer, or ours cannot write.
         """
         before = self.pulled = await self._known()
-        page = await self._page(before)
+        again = due(before.waiting, self._node.now())
+        page = await self._page(before, again)
         if not page.note:
             return 0
         try:
             after = prove(page, before, self._ground())
         except Forked as forked:
             raise self._convicted(before, forked) from forked
-        gone = await take(self._node, self._far, page.items, self.adopter)
+        waits = Waits(before.waiting, self._node.now(), self._cuts)
+        gone = await take(self._node, self._far, page.items, self.adopter, waits)
+        gone -= waits.ordered
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
-        await self._keep(before, msgspec.structs.replace(after, gone=gone_since))
+        waiting = waits.kept(again, page.items)
+        await self._keep(
+            before, msgspec.structs.replace(after, gone=gone_since, waiting=waiting)
+        )
         ahead = {
             item.index
             for item in page.items
@@ -215,9 +229,9 @@ class Puller:
             _log.critical("evidence", node=self._far.node, code=fault.code.value)
         return Refusal(said.code, said.at, **said.facts, evidence=kept)
 
-    async def _page(self, before: Pulled) -> Page:
+    async def _page(self, before: Pulled, again: Sequence[int]) -> Page:
         try:
-            return await self._far.entries(before.after, before.size, self._told)
+            return await self._far.entries(before.after, before.size, self._told, again)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):
                 raise

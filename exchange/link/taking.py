@@ -10,7 +10,7 @@ import structlog
 from exchange.broker import keys, peering
 from exchange.broker.peering import Crossing
 from exchange.errors import Code, Fault, Refusal
-from exchange.link.telling import tell
+from exchange.link.telling import tell, tell_waiting
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.header import Blob
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from exchange.link.adopting import Adopter
     from exchange.link.pages import Offered
+    from exchange.link.waiting import Waits
     from exchange.node.node import Node
 
 _log = structlog.get_logger("exchange.link")
@@ -37,10 +38,14 @@ class Source(Protocol):
         """Yield the bytes of an attachment from an offset on."""
 
 
-async def take(node: Node, far: Source, items: Sequence[Offered], adopter: Adopter) -> set[int]:
+async def take(
+    node: Node, far: Source, items: Sequence[Offered], adopter: Adopter, waits: Waits
+) -> set[int]:
     """Take these in, each that is not here yet, and tell of whom they may not be owed to.
 
     Documents that are in force there take effect here, as far as they hold, before the rest.
+    What lacks bytes that may still come ``waits``, with what is about it, and its author is
+    told; the others go on.
 
     Returns:
         Of which entries the bytes that they name are there no more, as it was told.
@@ -53,16 +58,17 @@ async def take(node: Node, far: Source, items: Sequence[Offered], adopter: Adopt
     once = {item.index: item for item in items}
     trust = {index: item for index, item in once.items() if _is_trust(item)}
     for _, item in sorted(trust.items()):
-        await _take(node, far, [item])
+        await _take(node, far, [item], waits)
     await adopter.run()
-    return await _take(node, far, [item for index, item in once.items() if index not in trust])
+    rest = [item for index, item in once.items() if index not in trust]
+    return await _take(node, far, rest, waits)
 
 
 def _is_trust(item: Offered) -> bool:
     return isinstance(item.facts, entries.Trust)
 
 
-async def _take(node: Node, far: Source, items: Iterable[Offered]) -> set[int]:
+async def _take(node: Node, far: Source, items: Iterable[Offered], waits: Waits) -> set[int]:
     wanted = {
         keys.crossed(entries.Home(far.node, item.index)): item
         for item in items
@@ -76,23 +82,41 @@ async def _take(node: Node, far: Source, items: Iterable[Offered]) -> set[int]:
             if _is_gone(before.entry):
                 gone.add(item.index)
             await tell(node, before.index, item.raw)
+            waits.came(item)
+            continue
+        if lacks := waits.lacks(item, peering.nations_of(node.name, node.view)):
+            await _wait(node, far, item, waits, (lacks.code, lacks.of))
             continue
         attached = _attached(node, item)
-        if attached:
-            # Each with its own in turn: there is no room for those of a page at once.
-            await _record(node, come)
-            come = []
-        body = await _bytes(node, far, item, attached)
+        try:
+            if attached:
+                # Each with its own in turn: there is no room for those of a page at once.
+                await _record(node, come)
+                come = []
+            body = await _bytes(node, far, item, attached, waits)
+        except _LaterError as later:
+            await _wait(node, far, item, waits, (later.code, item.index))
+            continue
         if body is None:
             _log.warning("gone", node=far.node, index=item.index)
             gone.add(item.index)
         come.append(Crossing(entries.Home(far.node, item.index), item.raw, body))
+        waits.came(item)
         if attached:
             await _record(node, come)
             come = []
             await _let_go(node, attached)
     await _record(node, come)
     return gone
+
+
+async def _wait(
+    node: Node, far: Source, item: Offered, waits: Waits, why: tuple[str, int]
+) -> None:
+    code, of = why
+    _log.warning("waits", node=far.node, index=item.index, code=code)
+    waits.put(item, code, of)
+    await tell_waiting(node, item.raw, code)
 
 
 async def _record(node: Node, come: Sequence[Crossing]) -> None:
@@ -137,7 +161,7 @@ def _attached(node: Node, item: Offered) -> list[_Attached]:
 
 
 async def _bytes(
-    node: Node, far: Source, item: Offered, attached: Sequence[_Attached]
+    node: Node, far: Source, item: Offered, attached: Sequence[_Attached], waits: Waits
 ) -> bytes | None:
     """Return the body that came with an entry or is asked for; None where something is gone."""
     body = item.body
@@ -146,8 +170,7 @@ async def _bytes(
     try:
         if body is None:
             body = await _body(far, item)
-        for each in attached:
-            await _fetch(node, far, each, item)
+        await _fetch_all(node, far, item, attached, waits)
     except _GoneError:
         return None
     return body
@@ -155,6 +178,14 @@ async def _bytes(
 
 class _GoneError(Exception):
     """The other node says that it has these bytes no more."""
+
+
+class _LaterError(Exception):
+    """These bytes may come another time, and what comes after them need not wait for it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
 
 
 async def _body(far: Source, item: Offered) -> bytes:
@@ -169,20 +200,44 @@ async def _body(far: Source, item: Offered) -> bytes:
     return body
 
 
-async def _fetch(node: Node, far: Source, each: _Attached, item: Offered) -> None:
+async def _fetch_all(
+    node: Node, far: Source, item: Offered, attached: Sequence[_Attached], waits: Waits
+) -> None:
+    """Fetch what is attached; nothing of it is sent where there is no room for all."""
+    try:
+        for endpoint, blob in attached:
+            if not (await node.blobs.progress(endpoint, blob)).offset:
+                await node.blobs.append(endpoint, blob, 0, b"")
+        for each in attached:
+            await _fetch(node, far, each, item, waits)
+    except Refusal as refusal:
+        # No room here, or its bytes are others: what it took of that room is for others again.
+        await _let_go(node, attached)
+        raise _LaterError(refusal.code.value) from refusal
+    except _LaterError as later:
+        if later.code != Code.NODE_UNREACHABLE:
+            await _let_go(node, attached)
+        raise
+
+
+async def _fetch(node: Node, far: Source, each: _Attached, item: Offered, waits: Waits) -> None:
     """Fetch an attachment, from where an earlier try was cut."""
     endpoint, blob = each
+    come = await node.blobs.progress(endpoint, blob)
+    if come.complete:
+        return
+    at = come.offset
     try:
-        come = await node.blobs.progress(endpoint, blob)
-        if come.complete:
-            return
-        at = come.offset
         async for piece in _pieces(far, blob, item, at):
             at = (await node.blobs.append(endpoint, blob, at, piece)).offset
-        await node.blobs.finish(endpoint, blob)
-    except Refusal as refusal:
-        # No room here, or it was cut: nothing against what is to come, which comes again.
-        raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
+    except Fault as fault:
+        if fault.code is not Code.NODE_UNREACHABLE or at > come.offset:
+            raise
+        # A link that is down is down for all: that it is this one alone shows in time.
+        if waits.is_stuck(item):
+            raise _LaterError(fault.code.value) from fault
+        raise
+    await node.blobs.finish(endpoint, blob)
 
 
 async def _pieces(far: Source, blob: Blob, item: Offered, offset: int) -> AsyncIterator[bytes]:
@@ -194,10 +249,15 @@ async def _pieces(far: Source, blob: Blob, item: Offered, offset: int) -> AsyncI
             raise _GoneError from refusal
         name, found = far.node, refusal.code.value
         raise Fault(Code.NODE_UNREACHABLE, name=name, found=found) from refusal
+    except Fault as fault:
+        if fault.code is Code.NODE_UNREACHABLE:
+            raise
+        # It answers, and cannot read this one: its file is damaged, say.
+        raise _LaterError(fault.code.value) from fault
 
 
 async def _let_go(node: Node, attached: Sequence[_Attached]) -> None:
-    """Give up the uploads of what was refused here; what fails here expires by itself."""
+    """Give up the uploads of what is not to come now; what fails here expires by itself."""
     for endpoint, blob in attached:
         with suppress(Fault):
             await node.blobs.discard(endpoint, blob)

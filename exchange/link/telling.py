@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,9 @@ class _Telling(NamedTuple):
         return retaining.notify(ledger, self.raw, self.of, [self.poster], once=(self.once,))
 
 
+About = Literal["refused", "waiting"]
+
+
 async def tell(node: Node, index: int, at_home: bytes) -> None:
     """Enter a notice for each recipient of ours that an entry from abroad is not owed to.
 
@@ -63,39 +66,69 @@ async def tell(node: Node, index: int, at_home: bytes) -> None:
     """
     (row,) = await node.store.read(index, 1)
     facts = entries.decode(row.entry).facts
-    is_here = isinstance(facts, entries.Accepted)
+    of = index if isinstance(facts, entries.Accepted) else None
     for unowed in _unowed(facts, entries.decode(at_home), node):
-        notice = _notice(node, unowed)
-        raw = notices.sign(notice, node.writer.rings.signer(node.view))
-        (once,) = retaining.told_once(notice)
-        told = _Telling(raw, once, index if is_here else None, unowed.poster)
-        await node.writer.enter(told.made, told.wanted)
+        await _tell(node, unowed, "refused", of)
 
 
-def _unowed(here: entries.Facts, at_home: entries.Entry, node: Node) -> Iterator[_Unowed]:
+async def tell_waiting(node: Node, at_home: bytes, code: str) -> None:
+    """Enter a notice for each recipient of ours that an entry from abroad is not given to yet.
+
+    Args:
+        node: ours.
+        at_home: the entry there.
+        code: why it waits.
+
+    Raises:
+        Fault: nothing can be recorded.
+    """
+    for unowed in _unowed(code, entries.decode(at_home), node):
+        await _tell(node, unowed, "waiting", None)
+
+
+async def _tell(node: Node, unowed: _Unowed, about: About, of: int | None) -> None:
+    notice = _notice(node, unowed, about)
+    raw = notices.sign(notice, node.writer.rings.signer(node.view))
+    (once,) = retaining.told_once(notice, unowed.poster)
+    told = _Telling(raw, once, of, unowed.poster)
+    await node.writer.enter(told.made, told.wanted)
+
+
+def _unowed(here: entries.Facts | str, at_home: entries.Entry, node: Node) -> Iterator[_Unowed]:
+    """Yield who goes without; ``here`` is what became of it, or why it is not here yet."""
     facts = at_home.facts
     if isinstance(facts, entries.Accepted):
         header = headers.decode(jws.read(at_home.object, headers.MAX_HEADER_BYTES).payload)
         of = objects.Subject(header.endpoint, header.id, facts.digest)
         for name, code in _declined(here, header.to, node):
             yield _Unowed(header.endpoint, of, name, code)
-    if isinstance(facts, entries.Granted) and isinstance(here, entries.Refused):
+    everyone = _code_for_all(here)
+    if isinstance(facts, entries.Granted) and everyone is not None:
         signed = jws.read(at_home.object, objects.MAX_OBJECT_BYTES)
         grant = objects.decode_grant(signed.payload)
-        yield _Unowed(grant.endpoint, grant.of, grant.to, here.code)
+        yield _Unowed(grant.endpoint, grant.of, grant.to, everyone)
 
 
-def _declined(here: entries.Facts, to: list[str], node: Node) -> Iterator[tuple[str, str]]:
+def _code_for_all(here: entries.Facts | str) -> str | None:
+    """Return why nobody of ours has it; None where somebody does."""
+    if isinstance(here, str):
+        return here
+    return here.code if isinstance(here, entries.Refused) else None
+
+
+def _declined(
+    here: entries.Facts | str, to: list[str], node: Node
+) -> Iterator[tuple[str, str]]:
     if isinstance(here, entries.Accepted) and here.declined is not msgspec.UNSET:
         yield from ((each.endpoint, each.code) for each in here.declined)
-    if isinstance(here, entries.Refused):
+    if (code := _code_for_all(here)) is not None:
         ours = node.view.nodes.get(node.name)
         for name in to:
             if ours is not None and peering.is_here(name, ours.serves):
-                yield name, here.code
+                yield name, code
 
 
-def _notice(node: Node, unowed: _Unowed) -> objects.Notice:
+def _notice(node: Node, unowed: _Unowed, about: About) -> objects.Notice:
     settings, signer = node.settings, node.writer.rings.signer(node.view)
     return objects.Notice(
         v="xb1",
@@ -103,7 +136,7 @@ def _notice(node: Node, unowed: _Unowed) -> objects.Notice:
         id=uuid7(settings.clock_ms(), settings.randomness(10)),
         node=node.name,
         of=unowed.of,
-        about="refused",
+        about=about,
         recipient=unowed.recipient,
         code=unowed.code,
         at=settings.clock_ms() // 1000,

@@ -74,14 +74,18 @@ class Peer:
             await self._http.close()
             self._http = None
 
-    async def entries(self, after: int, since: int, told: Sequence[int] = ()) -> Page:
+    async def entries(
+        self, after: int, since: int, told: Sequence[int] = (), again: Sequence[int] = ()
+    ) -> Page:
         """Return what crosses after an index, under a checkpoint no older than ``since``.
 
-        ``told`` was told ahead of its place already.
+        ``told`` was told ahead of its place already; ``again`` is asked for once more.
         """
         query = {"after": str(after), "since": str(since), "wait": str(self.wait_s)}
         if told:
             query["told"] = ".".join(map(str, told))
+        if again:
+            query["again"] = ".".join(map(str, again))
         return pages.decode(await self._in_session("/entries", query), self.node)
 
     async def pieces(

@@ -7,7 +7,7 @@ By nodes: receipt, notice.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -53,7 +53,9 @@ Outcome = Literal[
 Officer = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
 # What a node tells of a bulletin that it took in: refused abroad, deemed answered, late, or to
 # be looked at again by who sent it.
-News = Literal["refused", "deemed", "late", "review"]
+News = Literal["refused", "waiting", "deemed", "late", "review"]
+# Those that are of one recipient.
+OF_RECIPIENT: Final[frozenset[News]] = frozenset({"refused", "waiting"})
 # Of a request for a grant: it is asked, or answered. Why it is declined, of a closed list:
 # an object travels in the clear.
 Step = Literal["asked", "granted", "declined"]
@@ -226,9 +228,10 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node to those concerned: what became of a bulletin, by no endpoint's doing.
 
-    ``about`` says which kind of news. Refused abroad: for which ``recipient``, and by which
-    refusal's ``code``. Deemed answered: the ``code`` of the outcome. Late: neither. To be
-    reviewed: the rule of the arrangement that says so, as ``code``.
+    ``about`` says which kind of news. Refused abroad, or waiting there for an attachment and
+    still to come: for which ``recipient``, and by which refusal's ``code``. Deemed answered:
+    the ``code`` of the outcome. Late: neither. To be reviewed: the rule of the arrangement
+    that says so, as ``code``.
     """
 
     v: Literal["xb1"]
@@ -438,7 +441,7 @@ def decode_request(payload: bytes) -> Request:
 def decode_notice(payload: bytes) -> Notice:
     """Decode a notice's payload, or refuse it: each kind of news has its own members."""
     notice = codec.decode_closed(payload, _NOTICE, lambda _: 9 + 3)
-    if (notice.recipient is not None) != (notice.about == "refused"):
+    if (notice.recipient is not None) != (notice.about in OF_RECIPIENT):
         raise Refusal(Code.WRONG_VALUE, "/recipient", found=notice.about)
     if (notice.code is None) != (notice.about == "late"):
         raise Refusal(Code.WRONG_VALUE, "/code", found=notice.about)

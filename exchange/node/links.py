@@ -26,6 +26,8 @@ class LinkHealth(msgspec.Struct, frozen=True):
         facts: what its words speak of; identifiers and numbers.
         behind: the trust documents that are in force there in a newer version than here, each
             with both versions and why, as ``name 2<3 code``.
+        waiting: how many of its entries are not here yet, for an attachment that lacks.
+        awaited: the first of them, each with why and since when, as ``index code seconds``.
     """
 
     node: str
@@ -44,6 +46,8 @@ class LinkHealth(msgspec.Struct, frozen=True):
     at: str = ""
     facts: dict[str, str | int] = {}
     behind: list[str] = []
+    waiting: int = 0
+    awaited: list[str] = []
 
     @property
     def trust_behind(self) -> int:

@@ -123,6 +123,7 @@ def _told(side: Side, **changes):
         (Links([LinkHealth("us", up=True, since=1)]), 0),
         (Links([LinkHealth("us", up=False, since=1)]), output.EXIT_FAULT),
         (Links([LinkHealth("us", up=True, since=1, behind=["us 2<3"])]), output.EXIT_FAULT),
+        (Links([LinkHealth("us", up=True, since=1, waiting=1)]), output.EXIT_FAULT),
         (Links(trouble="witness-behind"), output.EXIT_FAULT),
         (Links(evidence=["links/us-x.evidence"]), output.EXIT_TAMPERED),
         (
@@ -142,6 +143,19 @@ def test_what_an_ended_node_said_last_is_told_as_old(scene):
     for lang, words in (("en", "DOES NOT RUN"), ("es", "NO FUNCIONA")):
         ran = scene.pa.run("--lang", lang, "peers", "--state", str(scene.pa.place.node))
         assert words in ran.out
+
+
+def test_what_waits_for_an_attachment_is_named_with_why_and_since_when(scene):
+    peer = LinkHealth("us", up=True, since=1, waiting=3, awaited=["7 kept-quota 1700000000"])
+    told = _told(scene.pa, links=Links([peer]))
+    first = {"index": 7, "code": "kept-quota", "since": "2023-11-14T22:13:20Z"}
+    assert told["peers"][0]["waiting"] == {"count": 3, "first": [first]}
+    for lang, words in (
+        ("en", ("entry 7 waits for an attachment since 2023-11-14T22:13:20Z", "2 more")),
+        ("es", ("asiento 7, espera un adjunto desde 2023-11-14T22:13:20Z", "2 más")),
+    ):
+        ran = scene.pa.run("--lang", lang, "peers", "--state", str(scene.pa.place.node))
+        assert all(each in ran.out for each in words)
 
 
 @pytest.mark.parametrize(("age", "is_well"), [(None, True), (120, True), (121, False)])

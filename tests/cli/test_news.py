@@ -42,6 +42,11 @@ def notice(**changes: Any) -> Noticed:
             f"Rechazado en el otro país: {WATCH}: of-next-year",
         ),
         (
+            {"about": "waiting", "recipient": WATCH, "code": "kept-quota"},
+            f"Waits abroad for an attachment, and is still to come: {WATCH}: The node keeps",
+            f"Espera en el otro país por un adjunto; aún ha de llegar: {WATCH}: El nodo no",
+        ),
+        (
             {"about": "deemed", "code": "authorise"},
             "Deemed answered: the time to reply ran out: authorise",
             "Se da por respondido: venció el plazo para responder: authorise",

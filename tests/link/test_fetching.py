@@ -10,6 +10,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.link import offering, pages
 from exchange.link.offering import GREETER
 from exchange.link.taking import take
+from exchange.link.waiting import Waits
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.header import Blob
@@ -118,28 +119,6 @@ async def test_only_what_is_not_found_is_taken_to_be_gone():
         assert fault.value.facts["found"] == "too-many"
         await both.settle()
         assert [each.object for each in await both.us.inbox(WATCH)] == [header]
-
-
-async def test_what_there_is_no_room_for_here_waits_and_is_not_dropped():
-    room = Allowance(kept_bytes=LEAST_COUNTED_BYTES)
-    held = {}
-
-    def full(name, clock):
-        held[name] = MemoryBlobs(clock, room if name == "us" else None)
-        return held[name]
-
-    async with bordered(blobs=full) as both:
-        await both.settle()
-        sent = [await attached(both.pa, b"attachment %d" % each) for each in range(2)]
-        await both.pa.sign()
-        with pytest.raises(Fault) as fault:
-            await both.us.puller.pull()
-        assert fault.value.code is Code.KEPT_QUOTA
-        # What came before it is here already, once.
-        assert [each.object for each in await both.us.inbox(WATCH)] == sent[:1]
-        held["us"]._allowance = Allowance()
-        await both.settle()
-        assert [each.object for each in await both.us.inbox(WATCH)] == sent
 
 
 async def test_attachments_from_abroad_are_kept_in_files_and_purged_like_others(tmp_path):
@@ -256,6 +235,7 @@ async def test_no_attachment_is_fetched_that_no_header_names():
                 far,
                 [lied(item, blobs=[*item.facts.blobs, filling])],
                 both.us.puller.adopter,
+                Waits({}, 0),
             )
         assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/blobs")
         assert (asked, both.us.node.size) == ([], size)

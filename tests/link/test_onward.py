@@ -6,20 +6,28 @@ import msgspec
 
 from exchange.model import entry as entries
 from exchange.model import objects
+from exchange.model.header import Blob
+from exchange.model.trust import EndpointKey
 from exchange.seal import notices
+from exchange.seal.close import wrap
+from exchange.seal.open import SoftwareOpener
+from exchange.seal.software import new_opening
 from tests.builders import (
     COAST,
     DESK,
+    HOUR,
     NOW,
     OPS,
     WATCH,
     WATCH_DESK,
+    Randomness,
     border,
+    digest,
     new_id,
     refers,
     subject,
 )
-from tests.consented import consent, controlled
+from tests.consented import consent, controlled, withdrawn
 from tests.link.bordered import bordered
 
 
@@ -110,3 +118,53 @@ async def test_who_gave_it_is_told_that_a_recipient_abroad_may_not_have_it():
         assert (notice.about, notice.recipient) == ("refused", DESK)
         author = await both.us.inbox(WATCH)
         assert not any(isinstance(each.facts, entries.Noticed) for each in author)
+
+
+async def test_each_of_two_who_gave_it_is_told_that_a_recipient_abroad_may_not_have_it():
+    land = border()
+    fresh = SoftwareOpener(new_opening("xb1-h", Randomness("fresh"))).key
+
+    def rekey(each):
+        over = [
+            msgspec.structs.replace(key, until=NOW + 600) if key.use == "enc" else key
+            for key in each.keys
+        ]
+        keys = [*over, EndpointKey("enc", fresh, NOW - 1, NOW + 9 * HOUR)]
+        return msgspec.structs.replace(each, keys=keys)
+
+    async with bordered() as both:
+        await both.pa.post(land.amended(DESK, rekey), "")
+        closed = controlled(land)
+        await both.pa.post(closed.envelope)
+        for by in (WATCH, COAST):
+            await both.pa.post(consent(land, closed.envelope, by=by, to=DESK))
+        await both.settle()
+        # Withdrawn there, and not heard of on the other side.
+        for by in (WATCH, COAST):
+            await both.pa.post(withdrawn(land, closed.envelope, by=by, to=DESK))
+        wrapped = msgspec.json.encode(wrap(closed.key, closed.header, fresh))
+        again = land.grant(closed, DESK, COAST, wrap=Blob(digest(wrapped), len(wrapped)))
+        for by, given in (
+            (WATCH, land.grant(closed, DESK, WATCH)),
+            (COAST, again._replace(body=wrapped)),
+        ):
+            answer = await both.us.post(given, by)
+            assert answer.refusal is None
+            # The recipient's older keys are over.
+            both.clock.ms += 700_000
+        await both.us.sign()
+        while await both.pa.puller.pull():
+            pass
+        await both.pa.sign()
+        await both.us.puller.pull()
+        for by in (WATCH, COAST):
+            told = [each for each in await both.us.inbox(by) if is_notice(each)]
+            found = [
+                notices.verify(each.object, both.us.node.writer.homes.newest("pa"))
+                for each in told
+            ]
+            assert [(each.about, each.recipient) for each in found] == [("refused", DESK)]
+
+
+def is_notice(each):
+    return isinstance(each.facts, entries.Noticed)

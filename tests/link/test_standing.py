@@ -25,7 +25,7 @@ class Far:
         self.trouble: Exception | None = None
         self.asked = asyncio.Event()
 
-    async def entries(self, after: int, _: int, __: object) -> wire.LinkPage:
+    async def entries(self, after: int, *_: object) -> wire.LinkPage:
         self.asked.set()
         await asyncio.sleep(0)
         if self.trouble is not None:

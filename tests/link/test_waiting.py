@@ -1,0 +1,192 @@
+"""An attachment that cannot come yet holds up its own bulletin, and nothing after it."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from exchange.errors import Fault
+from exchange.link.pulling import Puller
+from exchange.link.waiting import MAX_AGAIN, Waiting, due
+from exchange.model import entry as entries
+from exchange.model.header import Blob
+from exchange.seal import notices
+from exchange.store.blob_memory import MemoryBlobs
+from exchange.store.quota import LEAST_COUNTED_BYTES, Allowance
+from tests.builders import COAST, DESK, OPS, WATCH, border, digest, refers
+from tests.link.bordered import bordered
+from tests.link.test_fetching import attached, before
+
+
+class Held:
+    """Where each node keeps attachments; the American one has room for one."""
+
+    def __init__(self, least=1):
+        self.by = {}
+        self.room = Allowance(kept_bytes=least * LEAST_COUNTED_BYTES)
+
+    def __call__(self, name, clock):
+        self.by[name] = MemoryBlobs(clock, self.room if name == "us" else None)
+        return self.by[name]
+
+    def make_room(self):
+        self.by["us"]._allowance = Allowance()
+
+
+async def told(side):
+    """What the other node told Panama's author of what waits, or is refused."""
+    found = [
+        notices.verify(each.object, side.node.view)
+        for each in await side.inbox(OPS)
+        if isinstance(each.facts, entries.Noticed)
+    ]
+    return [(each.about, each.recipient, each.code) for each in found]
+
+
+async def headers(side, endpoint=WATCH):
+    return [
+        each.object
+        for each in await side.inbox(endpoint)
+        if isinstance(each.facts, entries.Accepted)
+    ]
+
+
+async def test_what_finds_no_room_waits_alone_and_comes_once_there_is_some():
+    held = Held()
+    async with bordered(blobs=held) as both:
+        await both.settle()
+        first, second = [await attached(both.pa, b"attachment %d" % each) for each in range(2)]
+        after = border().envelope()
+        await both.pa.post(after)
+        await both.settle()
+        assert await headers(both.us) == [first, after.header]
+        assert both.us.puller.pulled.after + 1 == both.us.puller.size
+        (waits,) = both.us.puller.pulled.waiting.values()
+        assert (waits.code, waits.tries) == ("kept-quota", 1)
+        # Told once, of each that was to have it, however often it is tried.
+        told_of = [("waiting", each, "kept-quota") for each in (WATCH, COAST)]
+        assert await told(both.pa) == told_of
+        both.clock.ms += 31_000
+        await both.settle()
+        (waits,) = both.us.puller.pulled.waiting.values()
+        assert waits.tries == 2
+        assert await told(both.pa) == told_of
+        # The node is started again, and has room.
+        held.make_room()
+        both.clock.ms += 61_000
+        again = Puller(both.us.puller._far, both.us.node, both.us.memory)
+        await again.pull()
+        assert await headers(both.us) == [first, after.header, second]
+        assert again.pulled.waiting == {}
+
+
+async def test_what_is_about_what_waits_waits_with_it():
+    held = Held(0)
+    land = border()
+    async with bordered(blobs=held) as both:
+        await both.settle()
+        closed = await closed_with(both.pa, b"attachment", to=[DESK])
+        await both.pa.post(closed.envelope)
+        await both.pa.post(land.grant(closed, WATCH))
+        gone = land.header(
+            type="can", verb="cancel", to=[DESK], refs=refers("cancels", closed.envelope)
+        )
+        await both.pa.post(land.envelope(gone))
+        await both.settle()
+        assert await both.us.inbox(WATCH) == []
+        assert await told(both.pa) == [("waiting", WATCH, "kept-quota")]
+        held.make_room()
+        both.clock.ms += 31_000
+        await both.settle()
+        assert both.us.puller.pulled.waiting == {}
+        kinds = [type(each.facts) for each in await both.us.inbox(WATCH)]
+        assert kinds == [entries.Granted, entries.Accepted]
+
+
+async def closed_with(side, data, **changes):
+    blob = Blob(digest(data), len(data))
+    await side.node.blobs.append(OPS, blob, 0, data)
+    await side.node.blobs.finish(OPS, blob)
+    return border().closed(attachments=[blob], **changes)
+
+
+async def test_what_is_damaged_at_home_waits_until_it_was_brought_back():
+    held = Held(8)
+    async with bordered(blobs=held) as both:
+        await both.settle()
+        header = await attached(both.pa, b"attachment")
+        kept = held.by["pa"]._kept
+        (name,) = kept
+        kept[name] = b""
+        after = border().envelope()
+        await both.pa.post(after)
+        await both.settle()
+        assert await headers(both.us) == [after.header]
+        assert await told(both.pa) == [
+            ("waiting", each, "attachment-damaged") for each in (WATCH, COAST)
+        ]
+        # No room is taken by what does not come.
+        assert held.by["us"]._uploads == {}
+        kept[name] = b"attachment"
+        both.clock.ms += 31_000
+        await both.settle()
+        assert await headers(both.us) == [after.header, header]
+
+
+async def test_what_is_purged_by_order_while_it_waits_is_gone_and_accuses_nobody():
+    held = Held(0)
+    land = border()
+    async with bordered(blobs=held) as both:
+        await both.settle()
+        closed = await closed_with(both.pa, b"attachment", to=[WATCH])
+        await both.pa.post(closed.envelope)
+        await both.settle()
+        assert len(both.us.puller.pulled.waiting) == 1
+        gone = land.header(
+            type="can",
+            verb="cancel",
+            to=[WATCH],
+            refs=refers("cancels", closed.envelope),
+            declares=["must-purge"],
+        )
+        await both.pa.post(land.envelope(gone))
+        for _ in range(3):
+            await both.pa.node.retainer.step()
+        await both.settle()
+        assert both.us.puller.pulled.waiting == {}
+        assert await told(both.pa) == [
+            ("waiting", WATCH, "kept-quota"),
+            ("refused", WATCH, "body-gone"),
+        ]
+        both.clock.ms += 301_000
+        await both.pa.post(land.envelope(to=[DESK]))
+        await both.settle()
+        assert both.us.puller.pulled.gone == {}
+
+
+async def test_one_that_is_cut_again_and_again_without_a_byte_waits_alone():
+    def cut(request):
+        request.transport.abort()
+        return web.Response()
+
+    async with bordered(before("/blobs", cut)) as both:
+        await both.settle()
+        await attached(both.pa, b"attachment")
+        after = border().envelope()
+        await both.pa.post(after)
+        await both.pa.sign()
+        # It may be the link as well.
+        for _ in range(2):
+            with pytest.raises(Fault):
+                await both.us.puller.pull()
+        await both.settle()
+        assert await headers(both.us) == [after.header]
+        (waits,) = both.us.puller.pulled.waiting.values()
+        assert waits.code == "node-unreachable"
+
+
+def test_what_is_due_longest_is_asked_for_first_and_no_more_than_a_page_bears():
+    waiting = {each: Waiting(each, "kept-quota", 0, 100 - each) for each in range(40)}
+    assert due(waiting, 60) == []
+    assert due(waiting, 62) == [38, 39]
+    assert due(waiting, 100) == list(range(40 - MAX_AGAIN, 40))
