@@ -83,17 +83,31 @@ class _Log(ABC):
             Refusal: a document does not follow from those before it, or one is missing.
         """
         self.recall()
-        while True:
-            after = self._known[-2 if self._last else -1].entry
-            page = await transport.get_as(wire.TrustPage, "/v1/trust", after=after, **whose)
-            fresh = self._gone_on(page)
-            for item in fresh:
-                self._fold(item)
-            self._hold(fresh)
-            if self.newest.position >= page.total:
-                return
-            if not page.items:
-                raise Refusal(Code.TRUST_INVALID, "/total", expected=page.total)
+        while not self.take(await self.ask(transport, **whose)):
+            pass
+
+    async def ask(self, transport: Transport, **whose: str) -> wire.TrustPage:
+        """Return what our node tells after what is known; nothing of it is verified yet.
+
+        Raises:
+            Refusal, Fault: what our own node answers to who asks.
+        """
+        after = self._known[-2 if self._last else -1].entry
+        return await transport.get_as(wire.TrustPage, "/v1/trust", after=after, **whose)
+
+    def take(self, page: wire.TrustPage) -> bool:
+        """Verify and fold what is new in a page; return whether that is all there is.
+
+        Raises:
+            Refusal: a document does not follow from those before it, or one is missing.
+        """
+        fresh = self._gone_on(page)
+        for item in fresh:
+            self._fold(item)
+        self._hold(fresh)
+        if not page.items and self.newest.position < page.total:
+            raise Refusal(Code.TRUST_INVALID, "/total", expected=page.total)
+        return self.newest.position >= page.total
 
     def recall(self) -> None:
         """Fold what is held, verified as it was when it came; again is harmless.
@@ -219,18 +233,32 @@ class TrustLog(_Log):
         """Fetch and verify what is new, also of other nodes; return the view in force here.
 
         What is not sound in another node's log locks what came from there, and nothing of ours.
+        That our own node turns us away (a session that is over, say) is nothing of that log.
 
         Raises:
-            Refusal: a document of ours does not follow from those before it, or is missing.
+            Refusal: a document of ours does not follow from those before it, or is missing; or
+                our node turned us away.
         """
         await self.fetch(transport)
         for name, log in self._others():
+            await self._follow(name, log, transport)
+        return self.newest
+
+    async def _follow(self, name: str, log: HomeLog, transport: Transport) -> None:
+        is_whole = False
+        try:
+            log.recall()
+        except Refusal as refusal:
+            self._broken[name] = refusal
+            return
+        while not is_whole:
+            page = await log.ask(transport, node=name)
             try:
-                await log.fetch(transport, node=name)
-                self._broken.pop(name, None)
+                is_whole = log.take(page)
             except Refusal as refusal:
                 self._broken[name] = refusal
-        return self.newest
+                return
+        self._broken.pop(name, None)
 
     def recall(self) -> None:
         """Fold what is held, also of other nodes; again is harmless.

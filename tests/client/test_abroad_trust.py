@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from exchange.client.reading import Delivered, Locked
 from exchange.errors import Code, Refusal
@@ -195,6 +196,28 @@ async def test_another_node_s_broken_log_locks_what_came_from_there_alone(tmp_pa
             assert isinstance(came, Locked)
             assert came.locked.code is Code.TRUST_INVALID
             assert (isinstance(ours, Delivered), ours.header.endpoint) == (True, COAST)
+
+
+async def test_being_turned_away_by_our_own_node_is_no_trouble_of_the_other_ones_log(tmp_path):
+    """It is told to who asks; what came from there is not locked for it."""
+    words = wire.Words("", "", "", "")
+    refused = wire.Problem("", "", 429, "too-many", "", {}, words, words)
+
+    def turned_away(_, value):
+        if any("trust-received" in each["entry"] for each in value.get("items", [])):
+            raise web.HTTPTooManyRequests(text=msgspec.json.encode(refused).decode())
+        return value
+
+    async with abroad() as both:
+        await both.sent(bulletin())
+        both.liar.change = turned_away
+        async with both.agency(tmp_path) as line:
+            with pytest.raises(Refusal) as caught:
+                await line.everything()
+            assert caught.value.code is Code.TOO_MANY
+            both.liar.change = lambda _, value: value
+            (came,) = await line.everything()
+            assert isinstance(came, Delivered)
 
 
 async def test_our_own_documents_are_not_taken_for_the_other_nodes(tmp_path):
