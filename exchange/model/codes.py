@@ -90,6 +90,8 @@ WIRE = (
 )
 # Lists of words for people only: labels, phrases, warnings, what was expected or came of it.
 SPOKEN = (
+    "case-reasons",
+    "case-states",
     "chase-ends",
     "consent-states",
     "decline-reasons",

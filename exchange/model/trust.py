@@ -173,6 +173,29 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     silence_s: Annotated[int, msgspec.Meta(ge=1, le=2**32)] | None = None
 
 
+# What no reply within the time agreed means to a boarding request under a regime: nothing, for
+# consent is express; nothing either, for it was given in advance; consent; or refusal.
+Silence = Literal["express", "advance-standing", "deemed-consent", "deemed-refusal"]
+
+
+class Clock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How long a flag State has to answer a boarding request under a regime, and what then.
+
+    ``minutes`` run from when the node of the nation that is asked took the request in; longer,
+    where the request itself leaves more time for a reply. ``asked``
+    is that nation; without it, either. At each of ``reminders``, percent of that time, who is
+    asked is reminded.
+    """
+
+    regime: Word
+    minutes: Annotated[int, msgspec.Meta(ge=1, le=366 * 1440)]
+    silence: Silence = "express"
+    asked: Nation | None = None
+    reminders: Annotated[
+        list[Annotated[int, msgspec.Meta(ge=1, le=99)]], msgspec.Meta(max_length=8)
+    ] = []
+
+
 Unwitnessed = Literal["accept", "decline"]
 
 
@@ -224,7 +247,8 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     each bulletin is kept as long as its header says. ``officers`` are the acknowledgements that
     must name one, and ``released`` what is said of releases; without it none must. Of whatever
     any mark in ``four_eyes`` is true, it must be released by another endpoint of its author's
-    member; without, nothing.
+    member; without, nothing. ``clocks`` are for boarding requests; under a regime without one
+    nothing is ever deemed.
     """
 
     name: Label
@@ -245,6 +269,7 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     witnesses: Witnesses | None = None
     officers: Annotated[list[Attested], msgspec.Meta(min_length=1, max_length=4)] | None = None
     four_eyes: FourEyes = []
+    clocks: Annotated[list[Clock], msgspec.Meta(max_length=64)] = []
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

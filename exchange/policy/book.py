@@ -237,6 +237,21 @@ def must_cohere(agreed: Arrangement) -> None:
         for number, value in enumerate(category.values):
             _known(value.marks, known, f"{at}/{number}/marks")
     _known(agreed.four_eyes, known, "/four_eyes")
+    _clocks(agreed)
+
+
+def _clocks(agreed: Arrangement) -> None:
+    """Hold clocks to the regimes that there are, and to one for each and who is asked."""
+    seen: set[tuple[str, str | None]] = set()
+    for place, clock in enumerate(agreed.clocks):
+        at = f"/clocks/{place}"
+        if clock.regime not in agreed.regimes:
+            raise Refusal(Code.WRONG_VALUE, f"{at}/regime", found=clock.regime)
+        if clock.reminders != sorted(set(clock.reminders)):
+            raise Refusal(Code.WRONG_VALUE, f"{at}/reminders", found=clock.regime)
+        if (clock.regime, clock.asked) in seen:
+            raise Refusal(Code.WRONG_VALUE, at, found=clock.regime)
+        seen.add((clock.regime, clock.asked))
 
 
 def _known(marks: Iterable[str], known: set[str], at: str) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What makes a document another version of itself, and is told of its file.
 _APART = frozenset({"v", "kind", "version", "issued"})
 # By which member the items of a list are told apart.
-_NAMES = ("id", "name", "member", "node", "jwk")
+_NAMES = ("id", "name", "member", "node", "jwk", "regime")
 _DATES = frozenset({"since", "until"})
 _PATH = " > "
 _DAY_S = 86_400
@@ -36,6 +36,8 @@ _DAY_S = 86_400
 _WORDS: dict[str, tuple[str, str]] = {
     "alg": ("algoritmo", "algorithm"),
     "arrangement": ("arreglo", "arrangement"),
+    "asked": ("a quién se pide", "who is asked"),
+    "clocks": ("plazos para responder a un abordaje", "time to answer a boarding request"),
     "custodians": ("custodios", "custodians"),
     "endpoints": ("puntos de enlace", "endpoints"),
     "exercise": ("es un ejercicio", "is an exercise"),
@@ -50,6 +52,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "limits": ("límites", "limits"),
     "log": ("claves del diario", "log keys"),
     "members": ("agencias", "members"),
+    "minutes": ("minutos", "minutes"),
     "name": ("nombre", "name"),
     "nation": ("nación", "nation"),
     "nodes": ("nodos", "nodes"),
@@ -60,12 +63,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "quorum": ("testigos requeridos", "witnesses required"),
     "read": ("leen", "may read"),
     "receipts": ("claves de los recibos", "receipt keys"),
+    "regime": ("régimen", "regime"),
     "regimes": ("regímenes de consentimiento", "consent regimes"),
+    "reminders": ("recordatorios (% del plazo)", "reminders (% of the time)"),
     "roles": ("funciones", "roles"),
     "routine": ("rutina", "routine"),
     "schemas": ("esquemas", "schemas"),
     "serves": ("sirve a", "serves"),
     "signatories": ("firmantes", "signatories"),
+    "silence": ("el silencio significa", "silence means"),
     "since": ("desde", "from"),
     "skew_s": ("diferencia de relojes tolerada", "tolerated difference of clocks"),
     "status": ("estado", "status"),
@@ -85,6 +91,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "sig": ("firma", "signs"),
     "enc": ("abre", "opens"),
     "none": ("ninguno", "none"),
+    "express": ("nada: el consentimiento es expreso", "nothing: consent is express"),
+    "advance-standing": ("nada: el consentimiento es previo", "nothing: it stands already"),
+    "deemed-consent": ("consentimiento", "consent"),
+    "deemed-refusal": ("negativa", "refusal"),
     "true": ("sí", "yes"),
     "false": ("no", "no"),
     "pa": ("Panamá", "Panama"),

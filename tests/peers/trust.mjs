@@ -3,7 +3,7 @@ import { digest, json, must, payloadOf, read, refuse, unb64, verifyBy } from "./
 import { ALGORITHMS, hashing } from "./suites.mjs";
 
 const [sha256, sha512] = ["sha256", "sha512"].map(hashing), hex = (bytes) => sha256(bytes).toString("hex");
-const AGREED = "targets categories budgets sizes retention witnesses officers four_eyes".split(" ");
+const AGREED = "targets categories budgets sizes retention witnesses officers four_eyes clocks".split(" ");
 const MEMBERS = {
   arrangement: "name suites schemas feeds regimes limits quorum",
   member: "member nation title endpoints", node: "node nation serves url tls receipts log",
