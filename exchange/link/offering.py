@@ -26,6 +26,7 @@ from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.witness import MAX_REQUEST_BYTES
 from exchange.link import pages, serving
 from exchange.link.greeting import Greeter
+from exchange.link.hasting import may_haste
 from exchange.link.waiting import MAX_AGAIN
 from exchange.model import entry as entries
 from exchange.model import objects, wire
@@ -258,8 +259,11 @@ async def _ahead(
     )
     found = []
     for _, index in wanted[:_MAX_AHEAD]:
-        facts = entries.decode(await _entry(node, index)).facts
-        if isinstance(facts, entries.Accepted) and peering.is_for(facts, nations):
+        raw = await _entry(node, index)
+        facts = entries.decode(raw).facts
+        if not isinstance(facts, entries.Accepted) or not peering.is_for(facts, nations):
+            continue
+        if await may_haste(node, raw):
             # With its release: without that it would be refused there, for good.
             both = (*await _beside(node, facts), index)
             found += [await _crosses(node, each, index, is_ahead=True) for each in both]

@@ -127,14 +127,15 @@ def of_grant(asked: Asked) -> None:
 
 
 def from_abroad(asked: Asked) -> None:
-    """Hold what comes from abroad to its release.
+    """Hold what comes from abroad to its release, for one recipient.
 
     Whether its releaser was active there and had the role, its home's directory said. So did
-    its home whether what it cancels was there, where it is not here.
+    its home whether what it cancels was there, where it is not here; and, by grants that never
+    cross, whether the others in ``to`` hold that.
     """
     header, given = asked.header, _to_new_audience(asked)
-    holders = header.to if asked.holders is None else asked.holders
-    if given is None and not asked.book.needs_release(header, holders):
+    is_held = asked.holders is None or asked.recipient in asked.holders
+    if given is None and not asked.book.needs_release(header, header.to if is_held else ()):
         return
     author = given.by if given else header.endpoint
     by = asked.released or ()

@@ -355,7 +355,8 @@ def test_what_its_home_took_in_is_marked_but_not_declined_while_no_quorum_vouche
     assert ledger.records[0].facts.unwitnessed is True
 
 
-def test_a_cancellation_to_readers_of_both_nations_needs_no_release_on_either_side(land):
+def four_eyed(land):
+    """Two books whose arrangement asks for a second person for what is red."""
     ours, theirs = introduced(land)
     documents = releasing_vectors.documents(land)
     for book in (ours, theirs):
@@ -367,6 +368,11 @@ def test_a_cancellation_to_readers_of_both_nations_needs_no_release_on_either_si
         ]
         for index, document in zip(trust[-len(documents) :], documents, strict=True):
             one.receive(crossing(other, index, document), at=FOUNDED)
+    return ours, theirs
+
+
+def test_a_cancellation_to_readers_of_both_nations_needs_no_release_on_either_side(land):
+    ours, theirs = four_eyed(land)
     both = [OPS.replace("ops", "desk"), WATCH]
     sent = land.envelope(to=both, **releasing_vectors.RED)
     released = posted(ours, land, land.release(sent))
@@ -376,6 +382,26 @@ def test_a_cancellation_to_readers_of_both_nations_needs_no_release_on_either_si
     )
     changes = {"type": "can", "verb": "cancel", "to": both, "refs": refers("cancels", sent)}
     gone = land.envelope(land.header(**changes, **releasing_vectors.RED))
+    came = crossing(ours, posted(ours, land, gone), gone.body)
+    (settled,) = theirs.receive(came, at=NOW + 9)
+    assert isinstance(settled, Recorded)
+    assert [each.endpoint for each in facts_at(theirs, settled.index).facts.owed] == [WATCH]
+
+
+def test_a_cancellation_also_to_who_was_granted_it_at_home_alone_crosses(land):
+    ours, theirs = four_eyed(land)
+    closed = land.closed(to=[WATCH], **releasing_vectors.RED)
+    sent, desk = closed.envelope, OPS.replace("ops", "desk")
+    released = posted(ours, land, land.release(sent))
+    at_home = posted(ours, land, sent)
+    theirs.receive(
+        crossing(ours, released, b""), crossing(ours, at_home, sent.body), at=NOW + 5
+    )
+    grant = land.grant(closed, desk)
+    posted(ours, land, land.release(grant))
+    posted(ours, land, grant)
+    changes = {"type": "can", "verb": "cancel", "refs": refers("cancels", sent)}
+    gone = land.envelope(land.header(**changes, to=[desk, WATCH], **releasing_vectors.RED))
     came = crossing(ours, posted(ours, land, gone), gone.body)
     (settled,) = theirs.receive(came, at=NOW + 9)
     assert isinstance(settled, Recorded)

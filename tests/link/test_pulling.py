@@ -272,3 +272,30 @@ async def test_what_comes_ahead_comes_with_its_release(monkeypatch):
         assert flash.header in [item.object for item in await both.us.inbox(WATCH)]
         await both.settle()
         assert len(await both.us.inbox(WATCH)) == 5
+
+
+async def test_what_hangs_on_a_grant_that_is_still_to_come_waits_for_its_place(monkeypatch):
+    land = border()
+    monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+    async with bordered() as both:
+        for document in releasing_vectors.documents(land):
+            await both.pa.post(document, "")
+        await both.settle()
+        closed = land.closed(to=[WATCH], **releasing_vectors.RED)
+        grant = land.grant(closed, COAST)
+        refs = refers("cancels", closed.envelope)
+        cancel = {"type": "can", "verb": "cancel", "precedence": "flash", "refs": refs}
+        gone = land.envelope(
+            land.header(**cancel, to=sorted([COAST, WATCH]), **releasing_vectors.RED)
+        )
+        for each in (land.release(closed.envelope), closed.envelope, land.release(grant)):
+            assert (await both.pa.post(each)).refusal is None
+        await both.settle()
+        for each in (land.envelope(precedence="routine"), grant, gone):
+            assert (await both.pa.post(each)).refusal is None
+        await both.pa.sign()
+        await both.us.puller.pull()
+        assert gone.header not in [item.object for item in await both.us.inbox(WATCH)]
+        await both.settle()
+        for name in (WATCH, COAST):
+            assert gone.header in [item.object for item in await both.us.inbox(name)]

@@ -391,8 +391,10 @@ def is_plain_cancellation(q: Question) -> bool:
         return False
     if header["body"]["size"] > 16_384 + WRAPS[header["suite"]] * len(header["to"]):
         return False
+    if q.act == "ingress":
+        return holders is None or q.case["recipient"] in holders
     if holders is None:
-        return q.act == "ingress"
+        return False
     return set(header["to"]) <= set(holders)
 
 
