@@ -11,7 +11,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -27,6 +27,7 @@ from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from exchange.cli.demo_attack import Attack
     from exchange.model.identity import Nation
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 PASSPHRASE_BYTES = 16
 _READY_S = 20
+# A node that keeps back what it owes: not one of this program's verbs.
+_ALTERED = "exchange.cli.demo_altered"
 
 
 @click.command()
@@ -57,8 +60,9 @@ _READY_S = 20
 )
 @click.option(
     "--attack",
-    type=click.Choice(["fork", "rollback"]),
-    help="Instead of the case, attack a node that has a witness, and see who notices.",
+    type=click.Choice(["fork", "rollback", "withhold"]),
+    help="Instead of the case, set back or fork a node that has a witness, or have it keep back"
+    " what it owes, and see who notices.",
 )
 @verb
 def demo(  # noqa: PLR0913, PLR0917  (its options)
@@ -67,7 +71,7 @@ def demo(  # noqa: PLR0913, PLR0917  (its options)
     keep: Path | None,
     inputs: Path | None,
     nodes: int,
-    attack: Attack | None,
+    attack: Attack | Literal["withhold"] | None,
 ) -> None:
     """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
     source = inputs or resources.schemas() / "v1" / "examples"
@@ -79,7 +83,13 @@ def demo(  # noqa: PLR0913, PLR0917  (its options)
     with _folder(keep) as folder:
         drafts = Drafts(source, folder / "drafts", None if inputs else world.now())
         if attack is not None:
-            _attack(session, folder, drafts, attack)
+            if attack == "withhold":
+                stage = _withhold(session, folder, drafts)
+            else:
+                stage = _attack(session, folder, drafts, attack)
+            if session.as_json:
+                told = {"attack": attack, "told": stage.told, "folder": str(folder)}
+                output.show_json(told)
             return
         stage = _founded(folder, drafts, session, nodes=nodes)
         with ExitStack() as served:
@@ -108,7 +118,7 @@ def _summary(stage: Stage, *, is_kept: bool, goes_on: bool) -> dict[str, Any]:
     }
 
 
-def _attack(session: Session, folder: Path, drafts: Drafts, kind: Attack) -> None:
+def _attack(session: Session, folder: Path, drafts: Drafts, kind: Attack) -> Stage:
     from exchange.cli import demo_attack  # noqa: PLC0415
 
     secret, port = world.randomness(PASSPHRASE_BYTES).hex(), free_port()
@@ -121,8 +131,24 @@ def _attack(session: Session, folder: Path, drafts: Drafts, kind: Attack) -> Non
         lambda: running(witness, port, environment, "witness", "up"),
     )
     demo_attack.play(stage, servers, kind)
-    if session.as_json:
-        output.show_json({"attack": kind, "told": stage.told, "folder": str(folder)})
+    return stage
+
+
+def _withhold(session: Session, folder: Path, drafts: Drafts) -> Stage:
+    from exchange.cli import demo_withhold  # noqa: PLC0415
+
+    stage = _founded(folder, drafts, session)
+    node, environment = folder / "node", stage.environment
+
+    def altered(kind: str, endpoint: str, begin: int) -> AbstractContextManager[None]:
+        words = [kind, endpoint, str(begin), "up"]
+        return running(node, stage.port, environment, *words, module=_ALTERED)
+
+    def honest() -> AbstractContextManager[None]:
+        return running(node, stage.port, environment)
+
+    demo_withhold.play(stage, demo_withhold.Nodes(honest, altered))
+    return stage
 
 
 def _founded(  # noqa: PLR0913, PLR0917  (as ``found.write_sites``)
@@ -200,7 +226,11 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    folder: Path, port: int, environment: dict[str, str], *words: str
+    folder: Path,
+    port: int,
+    environment: dict[str, str],
+    *words: str,
+    module: str = "exchange",
 ) -> Iterator[None]:
     """Run a node, or what ``words`` name, as a process of its own; end it by its own id.
 
@@ -216,7 +246,7 @@ def running(
     with (
         diary.open("ab") as out,
         subprocess.Popen(  # noqa: S603  (ourselves)
-            [sys.executable, "-P", "-m", "exchange", *command],
+            [sys.executable, "-P", "-m", module, *command],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=out,

@@ -10,13 +10,47 @@ import click
 from exchange import render
 from exchange.cli import output, witnessed, world
 from exchange.cli.times import zulu
-from exchange.client.proving import Proven
+from exchange.client.proving import WITHHOLDING, Proven
 from exchange.errors import Refusal
 
 if TYPE_CHECKING:
     from exchange.cli.main import Session
+    from exchange.client.agency import Agency
+    from exchange.client.reading import Item
 
 Outcome = Proven | Refusal | None
+
+
+async def held_to(agency: Agency) -> tuple[list[Item], Proven | Refusal]:
+    """Return what came, and what is proved of it; where a gap shows, what came before it.
+
+    The proof may have evidence of it. Where it has none, as nothing was signed of it yet, the
+    gap stays the alarm.
+    """
+    try:
+        return await _proven(agency, await agency.everything())
+    except Refusal as refusal:
+        if refusal.code not in WITHHOLDING:
+            raise
+        gap = refusal
+    try:
+        await agency.prove()
+    except Refusal as refusal:
+        gap = refusal
+    return await agency.inbox.as_held(), gap
+
+
+async def _proven(agency: Agency, items: list[Item]) -> tuple[list[Item], Proven | Refusal]:
+    """Return what is proved to be all, or the alarm, which hides nothing that came."""
+    while True:
+        try:
+            proven = await agency.prove()
+        except Refusal as refusal:
+            return items, refusal
+        if proven.count <= len(items):
+            return items, proven
+        # More came meanwhile, and it is proved of that too: show it.
+        items = await agency.everything()
 
 
 def told(outcome: Outcome) -> dict[str, Any]:

@@ -128,7 +128,7 @@ async def _everything(session: Session, *, prove: bool) -> _Looked:
     async with session.context().agency() as agency:
         if prove:
             # What is held proves nothing of what there is by now: the node must be there.
-            items, outcome = await _proven(agency, await agency.everything())
+            items, outcome = await proving.held_to(agency)
             as_of: dict[str, Any] = {}
         else:
             known = await agency.known()
@@ -137,19 +137,6 @@ async def _everything(session: Session, *, prove: bool) -> _Looked:
         await purging.attest(agency, items)
         late, owing = ageing.in_inbox(agency, items), chasing.open_here(agency, items)
         return _Looked(items, late, owing, outcome, as_of)
-
-
-async def _proven(agency: Agency, items: list[Item]) -> tuple[list[Item], Proven | Refusal]:
-    """Return what is proved to be all, or the alarm, which hides nothing that came."""
-    while True:
-        try:
-            proven = await agency.prove()
-        except Refusal as refusal:
-            return items, refusal
-        if proven.count <= len(items):
-            return items, proven
-        # More came meanwhile, and it is proved of that too: show it.
-        items = await agency.everything()
 
 
 @click.command()

@@ -12,6 +12,7 @@ alone: it is by auditors, who fold the same heads from all entries, and by the i
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -30,7 +31,7 @@ from exchange.model.codec import b64, unb64
 from exchange.model.entry import TRUST_INBOX, trust_inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from exchange.client.held import Held
     from exchange.client.inbox import Inbox
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 # seconds: three times that is no hurry, and short enough for FLASH. Clocks may differ besides,
 # by what the arrangement allows (``skew_s``).
 MAX_AGE_S = 180
+# What is here is not what is owed.
+WITHHOLDING = frozenset({Code.INBOX_GAP, Code.ITEM_WITHHELD, Code.CHAIN_DIFFERS})
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -118,13 +121,14 @@ class Prover:
         accuse = memory.accuse if memory else _unkept
         _must_go_on(told, answer.consistency, seen, accuse)
         vouched = _vouched(answer, told, profile.node, view, accuse)
-        await self._inbox.fill(told.own.count)
-        _must_hold_on(held, seen)
-        if memory is not None:
-            # Also where an alarm follows: it is signed, and must not be taken back.
-            memory.keep(_to_remember(told, profile))
-        _must_be_fresh(told, view, now())
-        _must_be("/own", told.own, held.before(told.facts.size))
+        with _kept_if_withheld(answer, told, held, memory):
+            await self._inbox.fill(told.own.count)
+            _must_hold_on(held, seen)
+            if memory is not None:
+                # Also where an alarm follows: it is signed, and must not be taken back.
+                memory.keep(_to_remember(told, profile))
+            _must_be_fresh(told, view, now())
+            _must_be("/own", told.own, held.before(told.facts.size))
         witnessing.must_be_recent(vouched, view, now())
         return _proven(told, profile, view, vouched)
 
@@ -245,6 +249,21 @@ def _vouched(
     shown = (told.checkpoint, told.note)
     witnessing.must_be_one_journal((checkpoint, note), shown, path, accuse)
     return vouched
+
+
+@contextmanager
+def _kept_if_withheld(
+    answer: Heads, told: Told, held: Held, memory: SeenHead | None
+) -> Iterator[None]:
+    """Keep what the node signed that it owes, where what it gave is not that."""
+    try:
+        yield
+    except Refusal as refusal:
+        is_owed = told.own != held.before(told.facts.size)
+        if memory is None or refusal.code not in WITHHOLDING or not is_owed:
+            raise
+        kept = memory.testify(msgspec.json.encode(answer))
+        raise Refusal(refusal.code, refusal.at, **refusal.facts, evidence=kept) from refusal
 
 
 def _unkept(_: Evidence) -> str:

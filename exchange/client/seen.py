@@ -67,8 +67,18 @@ class SeenHead:
         Raises:
             Fault: ``file``: it cannot be written.
         """
-        raw = evidence.encode()
-        path = self._evidence / f"{digest(raw)}.evidence"
+        return self._kept(evidence.encode(), "evidence")
+
+    def testify(self, owed: bytes) -> str:
+        """Keep what a node signed that it owes, where it does not give it; return where.
+
+        Raises:
+            Fault: ``file``: it cannot be written.
+        """
+        return self._kept(owed, "owed")
+
+    def _kept(self, raw: bytes, kind: str) -> str:
+        path = self._evidence / f"{digest(raw)}.{kind}"
         try:
             self._evidence.mkdir(mode=0o700, exist_ok=True)
             if not path.exists():

@@ -12,6 +12,7 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
+from exchange.cli.proving import held_to
 from exchange.cli.serve import log_signers
 from exchange.client.proving import MAX_AGE_S, verify
 from exchange.errors import Code, Fault, Refusal
@@ -125,6 +126,11 @@ def inbox(change):
     return changed
 
 
+def evidence(folder):
+    """What was kept of what the node signed that it owes: where, and the bytes."""
+    return [(str(path), path.read_bytes()) for path in folder.rglob("*.owed")]
+
+
 def without_the_last(page):
     """As if it had never been: numbers and total fit."""
     page["items"] = [item for item in page["items"] if item["position"] < 2]
@@ -138,7 +144,11 @@ async def test_item_withheld_from_the_end_is_found_though_the_inbox_shows_no_gap
         liar.change = inbox(without_the_last)
         assert len(await line.everything()) == 2
         refusal = await alarm(line, Code.ITEM_WITHHELD, "/own")
-        assert refusal.facts == {"expected": 3, "found": 2}
+        ((kept, raw),) = evidence(tmp_path)
+        assert refusal.facts == {"expected": 3, "found": 2, "evidence": kept}
+        # What the node signed that it owes, as it told it: anybody can hold it to its keys.
+        owed = msgspec.json.decode(raw, type=wire.Heads)
+        assert verify(owed, WATCH, "pa", line.trust).own.count == 3
 
 
 async def test_gap_is_found(tmp_path):
@@ -150,7 +160,30 @@ async def test_gap_is_found(tmp_path):
             return page
 
         liar.change = inbox(gap)
-        await alarm(line, Code.INBOX_GAP, "/position")
+        refusal = await alarm(line, Code.INBOX_GAP, "/position")
+        assert (refusal.facts["expected"], refusal.facts["found"]) == (1, 2)
+        assert refusal.facts["evidence"] in dict(evidence(tmp_path))
+
+
+async def test_gap_of_which_nothing_is_signed_yet_stays_the_alarm(tmp_path):
+    async with scene(tmp_path) as (door, liar, line, _):
+        await sent(door)
+        assert len(await line.everything()) == 1
+        for _ in range(2):
+            await post(door.node, world().envelope(to=[WATCH]))
+
+        def gap(page):
+            page["items"] = [item for item in page["items"] if item["position"] != 1]
+            return page
+
+        liar.change = inbox(gap)
+        items, outcome = await held_to(line)
+        assert isinstance(outcome, Refusal)
+        assert (outcome.code, outcome.facts) == (Code.INBOX_GAP, {"expected": 1, "found": 2})
+        assert [len(items), evidence(tmp_path)] == [1, []]
+        liar.change = lambda _, value: value
+        items, outcome = await held_to(line)
+        assert [len(items), outcome.count] == [3, 1]
 
 
 async def test_withheld_trust_document_is_found(tmp_path):

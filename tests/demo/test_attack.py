@@ -16,6 +16,24 @@ import pytest
     [("rollback", "journal-behind", "ROLLED BACK"), ("fork", "journal-forked", "REWRITTEN")],
 )
 def test_an_attack_ends_with_evidence_that_convicts_the_node(tmp_path, attack, code, proved):
+    shown = [each["shown"] for each in _told(tmp_path, attack) if "shown" in each]
+    assert shown[0].startswith(f"{code}: ")
+    assert proved in shown[1]
+
+
+@pytest.mark.timeout(300)
+def test_what_is_withheld_is_named_by_who_misses_it_or_by_who_counts_again(tmp_path):
+    told = _told(tmp_path, "withhold")
+    gap, _, false, _ = [each["shown"] for each in told if "shown" in each]
+    # Two were held before: the third of those that were posted since.
+    assert gap.startswith("inbox-gap: ")
+    assert "4" in gap
+    assert false.startswith("bad-proof: ")
+    kept = [each["en"] for each in told if each.get("en", "").startswith("Kept")]
+    assert [".owed" in kept[0], ".tlog-proof" in kept[1]] == [True, True]
+
+
+def _told(tmp_path, attack):
     environment = {**os.environ, "HOME": str(tmp_path), "EXCHANGE_LANG": "en"}
     words = ["demo", "--attack", attack, "--json"]
     done = subprocess.run(
@@ -27,7 +45,4 @@ def test_an_attack_ends_with_evidence_that_convicts_the_node(tmp_path, attack, c
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    story = json.loads(done.stdout)
-    shown = [each["shown"] for each in story["told"] if "shown" in each]
-    assert shown[0].startswith(f"{code}: ")
-    assert proved in shown[1]
+    return json.loads(done.stdout)["told"]
