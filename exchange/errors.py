@@ -166,6 +166,10 @@ class Code(StrEnum):
     STALE_HEAD = "stale-head"
     HEAD_WENT_BACK = "head-went-back"
     HOME_MISMATCH = "home-mismatch"
+    BAD_EXPORT = "bad-export"
+    EXPORT_OTHER = "export-other"
+    EXPORT_MISSING = "export-missing"
+    EXPORT_OLDER = "export-older"
     JOURNAL_FORKED = "journal-forked"
     STALE_WITNESS = "stale-witness"
 

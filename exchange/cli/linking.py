@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from exchange.cli import state, witness_state, world
+from exchange.cli.incoming import Incoming
 from exchange.cli.standing import Standing
 from exchange.errors import Code, Fault
 from exchange.link.greeting import Greeter
@@ -68,7 +69,12 @@ async def linked(
             )
             puller = Puller(peer, node, LinkFile(here.links, name))
             standing.pullers[name] = puller
+            if not url:
+                standing.by_file.add(name)
+                continue
             tasks.append(asyncio.create_task(_pull(peer, puller), name=f"link-{name}"))
+        incoming = Incoming(here.links, node.name, standing.pullers)
+        tasks.append(asyncio.create_task(incoming.run(), name="incoming"))
         try:
             yield
         finally:

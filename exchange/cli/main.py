@@ -68,6 +68,7 @@ VERBS = {
     "journal": "exchange.cli.journaling:journal",
     "witness": "exchange.cli.witnessing:witness",
     "peers": "exchange.cli.peers:peers",
+    "link": "exchange.cli.carrying:link",
     "backup": "exchange.cli.backup:backup",
     "restore": "exchange.cli.backup:restore",
     "bench": "exchange.cli.bench:bench",

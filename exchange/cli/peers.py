@@ -26,6 +26,7 @@ _HEADS = {
         "pulled": "pulled",
         "lag_s": "lag, s",
         "seen": "its checkpoint",
+        "file": "last file, up to",
         "cosigned": "cosigned ours",
         "vouched": "we cosigned",
     },
@@ -36,13 +37,14 @@ _HEADS = {
         "pulled": "recogido",
         "lag_s": "atraso, s",
         "seen": "su punto de control",
+        "file": "último archivo, hasta",
         "cosigned": "cofirmó el nuestro",
         "vouched": "cofirmamos",
     },
 }
 _LINK = {
-    "en": {"up": "up", "down": "DOWN", "stopped": "STOPPED"},
-    "es": {"up": "activo", "down": "CAÍDO", "stopped": "DETENIDO"},
+    "en": {"up": "up", "down": "DOWN", "stopped": "STOPPED", "files": "files"},
+    "es": {"up": "activo", "down": "CAÍDO", "stopped": "DETENIDO", "files": "archivos"},
 }
 
 
@@ -86,7 +88,10 @@ def peers(session: Session, folder: Path) -> None:
     links = told.links
     if links.evidence or any(each.stopped for each in links.peers):
         sys.exit(output.EXIT_TAMPERED)
-    is_well = all(each.up and not each.behind and not each.waiting for each in links.peers)
+    is_well = all(
+        (each.up or each.by_file) and not each.behind and not each.waiting
+        for each in links.peers
+    )
     if not runs or links.trouble or not is_well:
         sys.exit(output.EXIT_FAULT)
 
@@ -131,6 +136,7 @@ def _peer(each: LinkHealth) -> dict[str, Any]:
         "witness": each.witness or None,
         "cosigned": witnessed if each.cosigned_at else None,
         "vouched": each.vouched,
+        "file": {"at": _when(each.file_at), "to": each.file_to} if each.file_at else None,
         "behind": each.behind,
         "waiting": {"count": each.waiting, "first": [_awaited(told) for told in each.awaited]},
         "trouble": _problem(each.code, each),
@@ -143,7 +149,9 @@ def _awaited(told: str) -> dict[str, Any]:
 
 
 def _stands(each: LinkHealth) -> str:
-    return "stopped" if each.stopped else "up" if each.up else "down"
+    if each.stopped or each.by_file:
+        return "stopped" if each.stopped else "files"
+    return "up" if each.up else "down"
 
 
 def _when(seconds: int) -> str | None:
@@ -212,6 +220,7 @@ def _row(each: LinkHealth, session: Session) -> dict[str, object]:
         "pulled": f"{each.pulled}/{each.size}",
         "lag_s": each.lag_s,
         "seen": _when(each.seen) or "-",
+        "file": f"{zulu(each.file_at)}, {each.file_to}" if each.file_at else "-",
         "cosigned": cosigned,
         "vouched": each.vouched or "-",
     }

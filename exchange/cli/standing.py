@@ -35,6 +35,8 @@ class Standing:
     def __init__(self, here: State, node: Node) -> None:
         """Say it for this node from now on."""
         self.pullers: dict[str, Puller] = {}
+        # From whom nothing comes over a link.
+        self.by_file: set[str] = set()
         self.recall: WitnessFiles | None = None
         # The name of the node's own witness, and why that vouches for nobody.
         self.witness = self.trouble = ""
@@ -53,7 +55,8 @@ class Standing:
 
     def _health(self, name: str, puller: Puller, vouched: int) -> LinkHealth:
         now, error = self._node.now(), puller.trouble or puller.why
-        is_whole = puller.is_up and puller.pulled.after + 1 >= puller.size
+        is_there = puller.is_up or name in self.by_file
+        is_whole = is_there and puller.pulled.after + 1 >= puller.size
         witness, cosigned, cosigned_at = self._node.witnessing.by_node(name)
         return LinkHealth(
             node=name,
@@ -80,6 +83,9 @@ class Standing:
                 f"{index} {each.code} {each.since}"
                 for index, each in sorted(puller.pulled.waiting.items())[:_AWAITED]
             ],
+            file_at=puller.pulled.file_at,
+            file_to=puller.pulled.file_to,
+            by_file=name in self.by_file,
         )
 
     async def run(self) -> None:

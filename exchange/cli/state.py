@@ -42,7 +42,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``kept_bytes`` is how much it keeps of the attachments of each organisation. ``second`` is
     a folder, best on another disk, to which every commit group is shipped; empty: none.
     ``link`` is the address (HOST:PORT) on which other nations' nodes are answered; empty: none
-    are. ``peers`` are those that it pulls from, each with the address of its link.
+    are. ``peers`` are those that it pulls from, each with the address of its link; empty: what
+    comes from there comes by files alone.
     ``restored`` is when the folder was made of a backup, in seconds: no earlier epoch is opened
     here, so this node's receipts are told from those of the one that it replaces.
     """

@@ -45,7 +45,7 @@ class Adopter:
     def __init__(self, node: Node, far: str) -> None:
         """Begin with nothing tried."""
         self._node = node
-        self._far = far
+        self.far = far
         # What is in force there and not here, by name.
         self.behind: list[Behind] = []
         # Under which entries, there and here, all was tried; up to which one all is in force.
@@ -59,7 +59,7 @@ class Adopter:
             Fault: our node cannot write, or a document is not here as it should be.
         """
         node = self._node
-        there = node.writer.homes.newest(self._far)
+        there = node.writer.homes.newest(self.far)
         if self._tried == (there.index, node.view.index):
             return
         why: dict[str, str] = {}
@@ -79,7 +79,7 @@ class Adopter:
         self._tried = (there.index, node.view.index) if is_settled else (-1, -1)
 
     async def _received(self) -> AsyncIterator[tuple[int, entries.TrustReceived]]:
-        inbox, after = entries.trust_inbox(self._far), self._through
+        inbox, after = entries.trust_inbox(self.far), self._through
         while rows := await self._node.store.inbox(inbox, after, _READ):
             for row in rows:
                 facts, after = entries.decode(row.entry).facts, row.index

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 import structlog
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Blob
     from exchange.model.trust import Node as NodeDocument
     from exchange.node.node import Node
+    from exchange.node.ports import Store
     from exchange.node.witness import Witness
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -135,11 +136,7 @@ async def _entries(request: web.Request) -> web.Response:
     while True:
         note = node.newest
         size = parse(note).size if note else 0
-        found, cursor = await _crossing(node, peer, after, size)
-        found = [*await _again(node, peer, again, size), *found]
-        if found:
-            ahead = await _ahead(node, peer, (cursor, size), told)
-            found = [*await _trust_ahead(node, cursor, size), *ahead, *found]
+        found, cursor = await gathered(node, peer, after, size, told, again)
         # Who has seen more than there is waits for nothing: it is to know at once.
         is_over = size < since or asyncio.get_running_loop().time() >= until
         if found or note is None or is_over:
@@ -150,13 +147,49 @@ async def _entries(request: web.Request) -> web.Response:
         return web.Response(
             body=pages.encode(wire.LinkPage([], after, "", []), []), content_type=_BYTES
         )
-    items, grown = await with_hashes(node.store, partial(_proved, found, size, since))
-    page = wire.LinkPage(items, cursor, note.decode(), grown)
-    body = pages.encode(page, [each.body for each in found if each.body is not None])
+    body = await encoded(node, found, cursor, note, since)
     return web.Response(body=body, content_type=_BYTES)
 
 
-class _Crosses(msgspec.Struct, frozen=True):
+class Offers(Protocol):
+    """A journal that another node is told of: a node, or who exports from its file."""
+
+    @property
+    def store(self) -> Store:
+        """What it holds."""
+
+    def now(self) -> int:
+        """Return the time, seconds UTC."""
+
+
+async def gathered(  # noqa: PLR0913, PLR0917  (what a page is asked with)
+    node: Offers,
+    nations: frozenset[str],
+    after: int,
+    size: int,
+    told: frozenset[int] = frozenset(),
+    again: frozenset[int] = frozenset(),
+) -> tuple[list[Crosses], int]:
+    """Return what crosses below ``size``, what goes ahead first; and looked how far."""
+    found, cursor = await crossing(node, nations, after, size)
+    found = [*await _again(node, nations, again, size), *found]
+    if found:
+        ahead = await _ahead(node, nations, (cursor, size), told)
+        found = [*await _trust_ahead(node, cursor, size), *ahead, *found]
+    return found, cursor
+
+
+async def encoded(
+    node: Offers, found: list[Crosses], cursor: int, note: bytes, since: int
+) -> bytes:
+    """Return a page of these entries, proved to be under a checkpoint."""
+    size = parse(note).size
+    items, grown = await with_hashes(node.store, partial(_proved, found, size, since))
+    page = wire.LinkPage(items, cursor, note.decode(), grown)
+    return pages.encode(page, [each.body for each in found if each.body is not None])
+
+
+class Crosses(msgspec.Struct, frozen=True):
     """An entry that crosses, before which, and its body if that is still here."""
 
     index: int
@@ -165,18 +198,18 @@ class _Crosses(msgspec.Struct, frozen=True):
     body: bytes | None
     is_ahead: bool = False
 
-    def without_body(self) -> _Crosses:
+    def without_body(self) -> Crosses:
         """Return it with its body left to be asked for; a trust document goes all the same."""
         if isinstance(entries.decode(self.entry).facts, entries.Trust):
             return self
         return msgspec.structs.replace(self, body=None)
 
 
-async def _crossing(
-    node: Node, nations: frozenset[str], after: int, size: int
-) -> tuple[list[_Crosses], int]:
+async def crossing(
+    node: Offers, nations: frozenset[str], after: int, size: int
+) -> tuple[list[Crosses], int]:
     """Return what crosses below ``size``, and through which entry was looked."""
-    found: list[_Crosses] = []
+    found: list[Crosses] = []
     looked, cursor, held = 0, after, 0
     while looked < _MAX_LOOK and cursor + 1 < size and len(found) < MAX_ITEMS:
         rows = await node.store.read(cursor + 1, min(_READ, size - cursor - 1))
@@ -197,7 +230,7 @@ async def _crossing(
     return found, cursor
 
 
-async def _is_for(node: Node, facts: entries.Facts, nations: frozenset[str]) -> bool:
+async def _is_for(node: Offers, facts: entries.Facts, nations: frozenset[str]) -> bool:
     """Tell whether an entry crosses; a confirmation does where its bulletin is held there."""
     if not isinstance(facts, entries.Confirmed) or entries.home_of(facts) is not None:
         return peering.is_for(facts, nations)
@@ -210,7 +243,7 @@ async def _is_for(node: Node, facts: entries.Facts, nations: frozenset[str]) -> 
     return any(peering.is_here(each, nations) for each in held)
 
 
-async def _beside(node: Node, facts: entries.Facts) -> list[int]:
+async def _beside(node: Offers, facts: entries.Facts) -> list[int]:
     """Return what is to cross before an entry; what came from abroad is known there."""
     found = peering.beside(facts)
     read = [entries.decode(await _entry(node, each)).facts for each in found]
@@ -219,19 +252,19 @@ async def _beside(node: Node, facts: entries.Facts) -> list[int]:
     ]
 
 
-async def _crosses(node: Node, index: int, by: int, *, is_ahead: bool = False) -> _Crosses:
+async def _crosses(node: Offers, index: int, by: int, *, is_ahead: bool = False) -> Crosses:
     entry = await _entry(node, index)
     named = peering.names(entries.decode(entry).facts)
     body = await node.store.blob(named[0].digest) if named else None
-    return _Crosses(index, by, entry, body, is_ahead)
+    return Crosses(index, by, entry, body, is_ahead)
 
 
-async def _trust_ahead(node: Node, cursor: int, size: int) -> list[_Crosses]:
+async def _trust_ahead(node: Offers, cursor: int, size: int) -> list[Crosses]:
     """Return the trust entries that are further on than a page goes: they cross first.
 
     The checkpoint of the page may be signed by keys that the newest of them lists.
     """
-    found: list[_Crosses] = []
+    found: list[Crosses] = []
     after = cursor
     while rows := await node.store.inbox(entries.TRUST_INBOX, after, _READ):
         for row in rows:
@@ -243,8 +276,8 @@ async def _trust_ahead(node: Node, cursor: int, size: int) -> list[_Crosses]:
 
 
 async def _ahead(
-    node: Node, nations: frozenset[str], between: tuple[int, int], told: frozenset[int]
-) -> list[_Crosses]:
+    node: Offers, nations: frozenset[str], between: tuple[int, int], told: frozenset[int]
+) -> list[Crosses]:
     """Return what presses somebody over there and is further on than a page goes."""
     cursor, size = between
     rows = await node.store.pressing(node.now())
@@ -271,10 +304,10 @@ async def _ahead(
 
 
 async def _again(
-    node: Node, nations: frozenset[str], wanted: frozenset[int], size: int
-) -> list[_Crosses]:
+    node: Offers, nations: frozenset[str], wanted: frozenset[int], size: int
+) -> list[Crosses]:
     """Return what crossed before, or was told ahead, and is asked for once more."""
-    found: list[_Crosses] = []
+    found: list[Crosses] = []
     for index in sorted(wanted)[:MAX_AGAIN]:
         facts = entries.decode(await _entry(node, index)).facts if index < size else None
         if facts is not None and await _is_for(node, facts, nations):
@@ -288,7 +321,7 @@ async def _again(
     return found
 
 
-async def _entry(node: Node, index: int) -> bytes:
+async def _entry(node: Offers, index: int) -> bytes:
     rows = await node.store.read(index, 1)
     if not rows or rows[0].index != index:
         raise Refusal(Code.NOT_FOUND, "/index")
@@ -296,7 +329,7 @@ async def _entry(node: Node, index: int) -> bytes:
 
 
 def _proved(
-    found: list[_Crosses], size: int, since: int, hashes: Hashes
+    found: list[Crosses], size: int, since: int, hashes: Hashes
 ) -> tuple[list[wire.LinkItem], list[str]]:
     items = [
         wire.LinkItem(

@@ -42,6 +42,9 @@ class Pulled(msgspec.Struct, frozen=True):
     waiting: dict[int, Waiting] = {}
     here: int = 0
     leaf: str = ""
+    # When a file was taken in last (seconds UTC; 0: never), and up to which entry that went.
+    file_at: int = 0
+    file_to: int = 0
 
     @property
     def size(self) -> int:
@@ -75,7 +78,7 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
         Refusal: it is not.
         Forked: its checkpoint does not go on from the last one.
     """
-    root, size = _checked(page, before, on.node, _foreseen(page, on))
+    root, size = _checked(page, before, on.node, foreseen(page, on))
     inboxes = dict(before.inboxes)
     for item in page.items:
         verify_path(leaf_hash(item.raw), item.index, size, item.path, root)
@@ -114,7 +117,7 @@ def unpurged(
     return found
 
 
-def _foreseen(page: Page, on: Ground) -> View:
+def foreseen(page: Page, on: Ground) -> View:
     """Return what is in force there after a page: its checkpoint may be signed by new keys."""
     view = on.there
     for item in sorted(page.items, key=lambda each: each.index):

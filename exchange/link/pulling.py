@@ -88,11 +88,13 @@ class Puller:
         self.trouble: Refusal | None = None
         # Why it does not answer, while it does not.
         self.why: Fault | None = None
+        # One page at a time, over the link or by a file.
+        self.taking = asyncio.Lock()
         self.is_up = False
         self.since = node.now()
         # When all that it showed was here, by our clock; and the date of what it showed last.
         self.whole_at = self.since
-        self.seen = _dated(self.pulled.note.encode(), far.node, self._at_home())
+        self.seen = self.dated(self.pulled.note.encode())
 
     async def run(self) -> None:
         """Pull until cancelled, or until the other node cannot prove what it says."""
@@ -108,11 +110,7 @@ class Puller:
         try:
             await self._pull()
         except Refusal as refusal:
-            # Kept as told: who looks at it may want to look at their journal.
-            self.trouble = refusal
-            _log.critical(
-                "peer-untrue", node=self._far.node, code=refusal.code.value, at=refusal.at
-            )
+            self.stop(refusal)
         except Fault as fault:
             if self.is_up:
                 _log.warning("link-down", node=self._far.node, code=fault.code.value)
@@ -122,6 +120,14 @@ class Puller:
         else:
             self._stands(is_up=True)
         return _REST_S
+
+    def stop(self, refusal: Refusal) -> None:
+        """Take nothing more from a node that could not prove what it said."""
+        # Kept as told: who looks at it may want to look at their journal.
+        self.trouble = refusal
+        _log.critical(
+            "peer-untrue", node=self._far.node, code=refusal.code.value, at=refusal.at
+        )
 
     async def _pull(self) -> None:
         """Pull one page; what neither node may be accused of is a fault, and is tried again."""
@@ -158,17 +164,36 @@ class Puller:
             Refusal: it does not hold.
             Fault: the other node does not answer, or ours cannot write.
         """
-        before = self.pulled = await self._known()
+        async with self.taking:
+            before = await self.known()
         again = due(before.waiting, self._node.now())
         page = await self._page(before, again)
         if not page.note:
             return 0
+        async with self.taking:
+            # Where a file was taken in meanwhile, it is asked for anew from there.
+            if self.pulled == before:
+                await self.take(self._far, page, again)
+        return len(page.items)
+
+    async def take(self, far: Source, page: Page, again: Sequence[int]) -> None:
+        """Take in a page that goes on from what is known, while ``taking`` is held.
+
+        ``again`` are those on it that waited, and are there out of their place.
+
+        Raises:
+            Refusal: it does not hold; or another did not before.
+            Fault: as ``pull``.
+        """
+        if self.trouble is not None:
+            raise self.trouble
+        before = self.pulled
         try:
-            after = prove(page, before, self._ground())
+            after = prove(page, before, self.ground())
         except Forked as forked:
             raise self._convicted(before, forked) from forked
         waits = Waits(before.waiting, self._node.now(), self._cuts)
-        gone = await take(self._node, self._far, page.items, self.adopter, waits)
+        gone = await take(self._node, far, page.items, self.adopter, waits)
         gone -= waits.ordered
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
         waiting = waits.kept(again, page.items)
@@ -182,11 +207,19 @@ class Puller:
         }
         # Beyond so many some come twice, which costs their bytes.
         self._told = sorted(i for i in ahead.union(self._told) if i > after.after)[:MAX_TOLD]
-        self.seen = _dated(page.note, self._far.node, self._at_home())
+        self.seen = self.dated(page.note)
         self._must_be_purged()
-        return len(page.items)
 
-    async def _known(self) -> Pulled:
+    async def came_by_file(self, cursor: int) -> None:
+        """Remember that a file was taken in just now, and up to which entry it went."""
+        now = self._node.now()
+        if self.pulled.after + 1 >= self.size:
+            self.whole_at = now
+        await self._keep(
+            self.pulled, msgspec.structs.replace(self.pulled, file_at=now, file_to=cursor)
+        )
+
+    async def known(self) -> Pulled:
         """Return how far it came; none of it where our journal is not the one that it fed."""
         if self._is_ours:
             return self.pulled
@@ -196,6 +229,7 @@ class Puller:
             _log.warning("pulled-anew", node=self._far.node)
             last = Pulled(note=last.note)
         self._is_ours = True
+        self.pulled = last
         return last
 
     async def _leaf(self, size: int) -> str:
@@ -239,11 +273,16 @@ class Puller:
             name, found = self._far.node, refusal.code.value
             raise Fault(Code.NODE_UNREACHABLE, name=name, found=found) from refusal
 
-    def _ground(self) -> Ground:
+    def ground(self) -> Ground:
+        """Return what a page is judged on."""
         node, far = self._node, self._far.node
         ours = node.view.nodes.get(node.name)
         serves = ours.serves if ours else ()
         return Ground(far, self._at_home(), node.view, serves)
+
+    def dated(self, note: bytes) -> int:
+        """Return when its journal dated a checkpoint, seconds UTC; 0 where it does not hold."""
+        return _dated(note, self._far.node, self._at_home())
 
     def _at_home(self) -> View:
         """Return what is in force there, as far as it is here."""

@@ -28,6 +28,9 @@ class LinkHealth(msgspec.Struct, frozen=True):
             with both versions and why, as ``name 2<3 code``.
         waiting: how many of its entries are not here yet, for an attachment that lacks.
         awaited: the first of them, each with why and since when, as ``index code seconds``.
+        file_at: when a file of it was taken in last.
+        file_to: up to which entry of its journal that went.
+        by_file: whether what comes from there comes by files alone; then ``up`` says nothing.
     """
 
     node: str
@@ -48,6 +51,9 @@ class LinkHealth(msgspec.Struct, frozen=True):
     behind: list[str] = []
     waiting: int = 0
     awaited: list[str] = []
+    file_at: int = 0
+    file_to: int = 0
+    by_file: bool = False
 
     @property
     def trust_behind(self) -> int:

@@ -1,0 +1,184 @@
+"""Files that wait to be taken in by a node: put beside it by a verb, taken by its own process.
+
+Nobody but the node writes to its journal. The verb puts a file here, whole and under its last
+name at one stroke; the node takes them in order, and says what became of each in a file beside
+it, for as long as the verb may be waiting. While the node is down they wait for its start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from exchange.cli import world
+from exchange.client.files import sync_folder, write_durably
+from exchange.errors import Code, ExchangeError, Fact, Fault, Refusal
+from exchange.link import parcels
+from exchange.link.unpacking import bring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from exchange.link.parcels import Contents
+    from exchange.link.pulling import Puller
+
+FOLDER: Final = "incoming"
+_EXPORT, _OUTCOME = ".export", ".outcome"
+_EVERY_S: Final = 0.5
+# An outcome that nobody fetched.
+_KEPT_S: Final = 86_400
+
+_log = structlog.get_logger("exchange.link")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How far a file is taken in, or what became of it; ``code``: why it was not."""
+
+    done: int = 0
+    of: int = 0
+    is_over: bool = False
+    # Up to which entry of the other journal all is here.
+    here: int = -1
+    # How many entries wait for bytes that there is no room for here, say.
+    waiting: int = 0
+    code: str = ""
+    at: str = ""
+    facts: dict[str, Fact] = {}
+    is_refused: bool = False
+
+    def must_be_well(self) -> None:
+        """Raise what was raised in the node, if anything was.
+
+        Raises:
+            Refusal, Fault: as there.
+        """
+        if self.code:
+            kind = Refusal if self.is_refused else Fault
+            raise kind(Code(self.code), self.at, **self.facts)
+
+
+def put(links: Path, source: Path, contents: Contents) -> Path:
+    """Put a file here; return its place. One that is here already changes nothing.
+
+    Raises:
+        OSError: it cannot be copied.
+    """
+    folder = links / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    parcel = contents.parcel
+    # In this order they are taken in.
+    mark = hashlib.sha256(parcel.digest.encode()).hexdigest()[:16]
+    place = folder / f"{parcel.node}-{parcel.after + 1:016d}-{mark}{_EXPORT}"
+    young = place.with_suffix(".new")
+    with source.open("rb") as old, young.open("wb") as new:
+        os.fchmod(new.fileno(), 0o600)
+        shutil.copyfileobj(old, new, 1024 * 1024)
+        new.flush()
+        os.fsync(new.fileno())
+    _outcome_of(place).unlink(missing_ok=True)
+    young.replace(place)
+    sync_folder(folder)
+    return place
+
+
+def outcome(place: Path) -> Outcome | None:
+    """Return what the node says of a file that was put here; None before it says anything."""
+    try:
+        return msgspec.json.decode(_outcome_of(place).read_bytes(), type=Outcome)
+    except FileNotFoundError:
+        return None
+
+
+def forget(place: Path) -> None:
+    """Take away what became of a file, once it was told."""
+    _outcome_of(place).unlink(missing_ok=True)
+
+
+def _outcome_of(place: Path) -> Path:
+    return place.with_suffix(_OUTCOME)
+
+
+class Incoming:
+    """The node's side: takes in what is put here; ``run`` ends when cancelled."""
+
+    def __init__(self, links: Path, us: str, pullers: Mapping[str, Puller]) -> None:
+        """Take in for this node, from those that it has pullers of."""
+        self._folder = links / FOLDER
+        self._us = us
+        self._pullers = pullers
+
+    async def run(self) -> None:
+        """Take in what is here and what comes, one file after the other, in their order."""
+        self._clear()
+        while True:
+            try:
+                for place in sorted(self._folder.glob(f"*{_EXPORT}")):
+                    await self.take(place)
+            except OSError as error:
+                _log.error("incoming", error=type(error).__name__)
+            await asyncio.sleep(_EVERY_S)
+
+    async def take(self, place: Path) -> Outcome:
+        """Take one in, say what became of it, and remove it: who brought it has the file."""
+        found = await self._taken(place)
+        write_durably(_outcome_of(place), msgspec.json.encode(found))
+        await asyncio.to_thread(place.unlink)
+        tell = _log.warning if found.code else _log.info
+        tell("incoming", file=place.name, code=found.code, here=found.here)
+        return found
+
+    async def _taken(self, place: Path) -> Outcome:
+        try:
+            contents = await asyncio.to_thread(parcels.read, place)
+            puller = self._puller_of(contents)
+            await bring(puller, self._us, contents, self._telling(place))
+        except ExchangeError as error:
+            refused = isinstance(error, Refusal)
+            return Outcome(
+                is_over=True,
+                code=error.code.value,
+                at=error.at,
+                facts=error.facts,
+                is_refused=refused,
+            )
+        except Exception as error:  # noqa: BLE001  (one file is not to end the taking in)
+            _log.exception("incoming", error=type(error).__name__)
+            return Outcome(is_over=True, code=Code.INTERNAL.value)
+        pages, pulled = len(contents.pages), puller.pulled
+        return Outcome(
+            pages, pages, is_over=True, here=pulled.after, waiting=len(pulled.waiting)
+        )
+
+    def _puller_of(self, contents: Contents) -> Puller:
+        parcel = contents.parcel
+        found = self._pullers.get(parcel.node)
+        if found is None:
+            raise Refusal(Code.EXPORT_OTHER, "/node", name=parcel.node, to=parcel.to)
+        return found
+
+    def _telling(self, place: Path) -> Callable[[int, int], None]:
+        path = _outcome_of(place)
+
+        def told(done: int, of: int) -> None:
+            # Not durable: it is said again with the next page.
+            young = path.with_suffix(".telling")
+            young.write_bytes(msgspec.json.encode(Outcome(done, of)))
+            young.replace(path)
+
+        return told
+
+    def _clear(self) -> None:
+        """Take away what nobody will ask for: copies that were cut, outcomes of days ago."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        now = world.now()
+        for path in self._folder.iterdir():
+            is_old = now - path.stat().st_mtime > _KEPT_S
+            if path.suffix != _EXPORT and is_old:
+                path.unlink(missing_ok=True)
