@@ -22,7 +22,7 @@ _STEP = 65_536 * HASH_BYTES
 
 
 def unfinished(size: int, hashes: Hashes) -> list[bytes]:
-    """Return the last tile of each row of a journal of ``size`` entries, where it is partial."""
+    """Return the last tile of each row of a journal of this size, where it is partial."""
     rows = [size >> 8 * level for level in range(MAX_LEVEL + 1)]
     held = [row % TILE_WIDTH for row in rows]
     return [

@@ -23,7 +23,7 @@ def stick(tmp_path):
 
 async def until_over(places):
     async with asyncio.timeout(10):
-        while not all((found := incoming.outcome(each)) and found.is_over for each in places):
+        while not all((found := incoming.outcome(each)) and found.is_over for each in places):  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
