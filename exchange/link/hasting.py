@@ -15,10 +15,10 @@ from exchange.seal import jws
 
 if TYPE_CHECKING:
     from exchange.model.header import Header
-    from exchange.node.node import Node
+    from exchange.link.offering import Offers
 
 
-async def may_haste(node: Node, entry: bytes) -> bool:
+async def may_haste(node: Offers, entry: bytes) -> bool:
     """Tell whether a bulletin of this journal is judged there as well before what precedes it.
 
     Its release comes with it, and trust before it. What else could let it in are grants, where

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -24,7 +24,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.witness import MAX_REQUEST_BYTES
-from exchange.link import pages, serving
+from exchange.link import foretelling, pages, serving
 from exchange.link.greeting import Greeter
 from exchange.link.hasting import may_haste
 from exchange.link.waiting import MAX_AGAIN
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 NODE: web.AppKey[Node] = web.AppKey("node")
 GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
+TRUST_BYTES: web.AppKey[int] = web.AppKey("trust_bytes")
 PEER: web.RequestKey[NodeDocument] = web.RequestKey("peer")
 
 MAX_ITEMS: Final = 256
@@ -66,11 +67,19 @@ _OPEN: Final = ("/nonce", "/session", "/add-checkpoint", "/get-checkpoint")
 _log = structlog.get_logger("exchange.link")
 
 
-def make_app(node: Node, greeter: Greeter, witness: Witness | None = None) -> web.Application:
-    """Return the application that serves other nodes; ``witness`` cosigns for them."""
+def make_app(
+    node: Node,
+    greeter: Greeter,
+    witness: Witness | None = None,
+    trust_bytes: int = _MAX_PAGE_BYTES,
+) -> web.Application:
+    """Return the application that serves other nodes; ``witness`` cosigns for them.
+
+    Where there is more trust than ``trust_bytes`` that a caller does not have, it goes alone.
+    """
     most = max(objects.MAX_OBJECT_BYTES, MAX_REQUEST_BYTES)
     app = web.Application(middlewares=[_guard], client_max_size=most)
-    app[NODE], app[GREETER] = node, greeter
+    app[NODE], app[GREETER], app[TRUST_BYTES] = node, greeter, trust_bytes
     app.router.add_get("/nonce", _nonce)
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
@@ -132,11 +141,21 @@ async def _entries(request: web.Request) -> web.Response:
     node, peer = request.app[NODE], _nations(request)
     after, since = _number(request, "after", -1, least=-1), _number(request, "since", 0)
     told, again = _indexes(request, "told"), _indexes(request, "again")
+    # Who does not say so is told all that is ahead, each time.
+    known = _number(request, "trust", -1, least=-1) if "trust" in request.query else None
     until = asyncio.get_running_loop().time() + min(_number(request, "wait", 0), _MAX_WAIT_S)
     while True:
         note = node.newest
         size = parse(note).size if note else 0
-        found, cursor = await gathered(node, peer, after, size, told, again)
+        if note is not None and known is not None:
+            most = request.app[TRUST_BYTES]
+            if (alone := await foretelling.alone(node, known, note, most)) is not None:
+                found = [
+                    await _crosses(node, each, each, is_ahead=True) for each in alone.indexes
+                ]
+                body = await encoded(node, found, after, alone.note, since)
+                return web.Response(body=body, content_type=_BYTES)
+        found, cursor = await gathered(node, peer, after, size, Had(told, again, known))
         # Who has seen more than there is waits for nothing: it is to know at once.
         is_over = size < since or asyncio.get_running_loop().time() >= until
         if found or note is None or is_over:
@@ -162,20 +181,27 @@ class Offers(Protocol):
         """Return the time, seconds UTC."""
 
 
-async def gathered(  # noqa: PLR0913, PLR0917  (what a page is asked with)
-    node: Offers,
-    nations: frozenset[str],
-    after: int,
-    size: int,
-    told: frozenset[int] = frozenset(),
-    again: frozenset[int] = frozenset(),
+class Had(NamedTuple):
+    """What a caller says: what it was told ahead, what to tell once more, its newest trust."""
+
+    told: frozenset[int] = frozenset()
+    again: frozenset[int] = frozenset()
+    trust: int | None = None
+
+
+_NOTHING: Final = Had()
+
+
+async def gathered(
+    node: Offers, nations: frozenset[str], after: int, size: int, had: Had = _NOTHING
 ) -> tuple[list[Crosses], int]:
     """Return what crosses below ``size``, what goes ahead first; and looked how far."""
-    found, cursor = await crossing(node, nations, after, size)
-    found = [*await _again(node, nations, again, size), *found]
+    found, cursor = await crossing(node, nations, after, size, had.trust)
+    found = [*await _again(node, nations, had.again, size), *found]
     if found:
-        ahead = await _ahead(node, nations, (cursor, size), told)
-        found = [*await _trust_ahead(node, cursor, size), *ahead, *found]
+        ahead = await _ahead(node, nations, (cursor, size), had.told)
+        first = cursor if had.trust is None else max(cursor, had.trust)
+        found = [*await _trust_ahead(node, first, size), *ahead, *found]
     return found, cursor
 
 
@@ -206,16 +232,21 @@ class Crosses(msgspec.Struct, frozen=True):
 
 
 async def crossing(
-    node: Offers, nations: frozenset[str], after: int, size: int
+    node: Offers, nations: frozenset[str], after: int, size: int, known: int | None = None
 ) -> tuple[list[Crosses], int]:
-    """Return what crosses below ``size``, and through which entry was looked."""
+    """Return what crosses below ``size``, and through which entry was looked.
+
+    What is ``known`` of trust came ahead, and not again.
+    """
+    newest = -1 if known is None else known
     found: list[Crosses] = []
     looked, cursor, held = 0, after, 0
     while looked < _MAX_LOOK and cursor + 1 < size and len(found) < MAX_ITEMS:
         rows = await node.store.read(cursor + 1, min(_READ, size - cursor - 1))
         for row in rows:
             facts = entries.decode(row.entry).facts
-            if await _is_for(node, facts, nations):
+            is_known = isinstance(facts, entries.Trust) and row.index <= newest
+            if not is_known and await _is_for(node, facts, nations):
                 for index in (*await _beside(node, facts), row.index):
                     found.append(await _crosses(node, index, row.index))
                     if held + len(found[-1].body or b"") > _MAX_PAGE_BYTES:

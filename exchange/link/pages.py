@@ -6,7 +6,7 @@ large, are asked for by themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,21 @@ class Offered(msgspec.Struct, frozen=True):
     def blobs(self) -> list[Blob]:
         """The bytes that it names and that cross with it, its body first."""
         return peering.names(self.facts)
+
+
+class Asked(NamedTuple):
+    """What a caller says of itself when it asks for a page.
+
+    ``told`` was told ahead of its place; ``again`` is asked for once more, out of its place.
+    ``trust`` is the newest trust entry that it has, -1 before any; None: it does not say.
+    """
+
+    told: Sequence[int] = ()
+    again: Sequence[int] = ()
+    trust: int | None = None
+
+
+NOTHING: Final = Asked()
 
 
 class Page(NamedTuple):

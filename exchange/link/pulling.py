@@ -19,6 +19,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import terms
 from exchange.journal.tree import leaf_hash
 from exchange.link.adopting import Adopter
+from exchange.link.pages import NOTHING, Asked
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
 from exchange.link.waiting import Waits, due
@@ -46,13 +47,8 @@ _log = structlog.get_logger("exchange.link")
 class Far(Source, Protocol):
     """Another node; ``link.transport.Peer`` is one."""
 
-    async def entries(
-        self, after: int, since: int, told: Sequence[int] = (), again: Sequence[int] = ()
-    ) -> Page:
-        """Return what crosses after an index, under a checkpoint.
-
-        ``told`` was told ahead; ``again`` is asked for once more, out of its place.
-        """
+    async def entries(self, after: int, since: int, asked: Asked = NOTHING) -> Page:
+        """Return what crosses after an index, under a checkpoint."""
 
 
 class Memory(Protocol):
@@ -265,7 +261,8 @@ class Puller:
 
     async def _page(self, before: Pulled, again: Sequence[int]) -> Page:
         try:
-            return await self._far.entries(before.after, before.size, self._told, again)
+            asked = Asked(self._told, again, self._at_home().index)
+            return await self._far.entries(before.after, before.size, asked)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):
                 raise

@@ -11,15 +11,16 @@ from exchange.client import tls
 from exchange.client.answers import decoded
 from exchange.errors import Code, Fault, Refusal
 from exchange.link import pages
+from exchange.link.pages import NOTHING
 from exchange.model import peers, wire
 from exchange.model.codec import unb64
 from exchange.seal import jws
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
-    from exchange.link.pages import Page
+    from exchange.link.pages import Asked, Page
     from exchange.model.trust import Node
     from exchange.seal.jws import Signer
 
@@ -74,18 +75,15 @@ class Peer:
             await self._http.close()
             self._http = None
 
-    async def entries(
-        self, after: int, since: int, told: Sequence[int] = (), again: Sequence[int] = ()
-    ) -> Page:
-        """Return what crosses after an index, under a checkpoint no older than ``since``.
-
-        ``told`` was told ahead of its place already; ``again`` is asked for once more.
-        """
+    async def entries(self, after: int, since: int, asked: Asked = NOTHING) -> Page:
+        """Return what crosses after an index, under a checkpoint no older than ``since``."""
         query = {"after": str(after), "since": str(since), "wait": str(self.wait_s)}
-        if told:
-            query["told"] = ".".join(map(str, told))
-        if again:
-            query["again"] = ".".join(map(str, again))
+        if asked.told:
+            query["told"] = ".".join(map(str, asked.told))
+        if asked.again:
+            query["again"] = ".".join(map(str, asked.again))
+        if asked.trust is not None:
+            query["trust"] = str(asked.trust)
         return pages.decode(await self._in_session("/entries", query), self.node)
 
     async def pieces(

@@ -26,8 +26,9 @@ from exchange.store.memory import MemoryStore
 from tests.builders import NOW_MS, TLS_SEED, Randomness, border, certificate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from exchange.journal.checkpoint import Signer
     from exchange.model.entry import Entry
     from exchange.node.served import Answer
     from exchange.seal.close import Envelope
@@ -106,17 +107,25 @@ async def bordered(
     between: Callable[[web.Application, str], web.Application] = lambda app, _: app,
     store: Callable[[], Any] = MemoryStore,
     blobs: Callable[[str, Clock], Any] = lambda _, clock: MemoryBlobs(clock),
+    trust_bytes: int = 1 << 20,
+    next_logs: Sequence[Sequence[Signer]] = (),
 ) -> AsyncIterator[Border]:
     """Two nodes that have each taken in the first documents; nothing was pulled yet.
 
-    ``between`` may put something before what a node offers.
+    ``between`` may put something before what a node offers; ``trust_bytes`` is how much trust
+    goes with a page, and ``next_logs`` are keys that Panama's log may be handed over to.
     """
     clock = Clock()
+
+    def offers(node: Node) -> web.Application:
+        greeter = Greeter(node.name, Randomness(f"greet {node.name}"))
+        return between(make_app(node, greeter, None, trust_bytes), node.name)
+
     async with (
-        _node("pa", clock, store(), blobs("pa", clock)) as pa,
+        _node("pa", clock, store(), blobs("pa", clock), next_logs) as pa,
         _node("us", clock, store(), blobs("us", clock)) as us,
-        _offered(between(make_app(pa, Greeter("pa", Randomness("greet pa"))), "pa")) as at_pa,
-        _offered(between(make_app(us, Greeter("us", Randomness("greet us"))), "us")) as at_us,
+        _offered(offers(pa)) as at_pa,
+        _offered(offers(us)) as at_us,
         _side(pa, "us", at_us) as ours,
         _side(us, "pa", at_pa) as theirs,
     ):
@@ -124,7 +133,13 @@ async def bordered(
 
 
 @asynccontextmanager
-async def _node(name: str, clock: Clock, store: Any, blobs: Any) -> AsyncIterator[Node]:
+async def _node(
+    name: str,
+    clock: Clock,
+    store: Any,
+    blobs: Any,
+    next_logs: Sequence[Sequence[Signer]] = (),
+) -> AsyncIterator[Node]:
     secrets = border().nodes[name]
     with ThreadPoolExecutor(2) as executor:
         settings = Settings(
@@ -136,7 +151,7 @@ async def _node(name: str, clock: Clock, store: Any, blobs: Any) -> AsyncIterato
             blobs=blobs,
             executor=executor,
         )
-        identity = Identity(border().anchor, log_signers(name, secrets), bytes(32))
+        identity = Identity(border().anchor, log_signers(name, secrets), bytes(32), next_logs)
         node = await Node.open(store, settings, identity, 0)
         try:
             await take_in(node, border().documents)
