@@ -109,6 +109,12 @@ def _linked(links: Links | None) -> list[str]:
         "# HELP exchange_own_witness_down Our own witness vouches for nobody: alarm on 1.",
         "# TYPE exchange_own_witness_down gauge",
         f"exchange_own_witness_down {int(bool(links.trouble))}",
+        "# HELP exchange_link_connections To our own link, from wherever.",
+        "# TYPE exchange_link_connections gauge",
+        f"exchange_link_connections {links.callers}",
+        "# HELP exchange_link_turned_away_total Hung up on: no room, or not said who: alarm.",
+        "# TYPE exchange_link_turned_away_total counter",
+        f"exchange_link_turned_away_total {links.turned_away}",
     ]
 
 

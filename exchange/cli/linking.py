@@ -6,19 +6,19 @@ On the same address its witness cosigns their journals, and its own.
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import web
 
 from exchange.cli import state, witness_state, world
 from exchange.cli.incoming import Incoming
 from exchange.cli.standing import Standing
 from exchange.errors import Code, Fault
 from exchange.link.greeting import Greeter
-from exchange.link.offering import make_app
+from exchange.link.offering import DOOR, make_app
 from exchange.link.pulling import Puller
 from exchange.link.serving import make_runner
 from exchange.link.transport import Peer
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exchange.custody import container
+    from exchange.link.door import Door
     from exchange.model.trust import Node as NodeDocument
     from exchange.node.fronts import Secrets
     from exchange.node.node import Node
@@ -57,7 +58,9 @@ async def linked(
     standing = Standing(here, node)
     async with AsyncExitStack() as stack:
         witness = await stack.enter_async_context(_witnessing(here, node, keys, standing))
-        await stack.enter_async_context(_offered(chosen.link, node, secrets, witness))
+        standing.door = await stack.enter_async_context(
+            _offered(chosen.link, node, secrets, witness)
+        )
         tasks = [asyncio.create_task(standing.run(), name="links")]
         for name, url in chosen.peers.items():
             peer = Peer(
@@ -131,22 +134,30 @@ async def _witnessing(
 @asynccontextmanager
 async def _offered(
     address: str, node: Node, secrets: Secrets, witness: Witness | None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Door | None]:
     if not address:
-        yield
+        yield None
         return
-    host, _, port = address.rpartition(":")
     app = make_app(node, Greeter(node.name, world.randomness), witness)
-    runner = make_runner(app, shutdown_timeout=_FINISH_S)
-    await runner.setup()
-    try:
-        context = state.server_context(secrets.certificate, secrets.tls_seed)
+    door, runner = app[DOOR], make_runner(app, shutdown_timeout=_FINISH_S)
+    with _bound(address) as listening:
+        await runner.setup()
         try:
-            await web.TCPSite(runner, host, int(port), ssl_context=context).start()
-        except (OSError, ValueError) as error:
-            kind = type(error).__name__
-            raise Fault(Code.UNAVAILABLE, name=address, found=kind) from error
-        _log.info("offering", node=node.name, address=address)
-        yield
-    finally:
-        await runner.cleanup()
+            context = state.server_context(secrets.certificate, secrets.tls_seed)
+            assert runner.server is not None  # noqa: S101  (it has just been set up)
+            door.open(listening, runner.server, context)
+            _log.info("offering", node=node.name, address=address)
+            yield door
+        finally:
+            door.close()
+            await runner.cleanup()
+
+
+def _bound(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), int(port)), family=family)
+    except (OSError, ValueError, OverflowError) as error:
+        kind = type(error).__name__
+        raise Fault(Code.UNAVAILABLE, name=address, found=kind) from error

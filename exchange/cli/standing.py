@@ -15,6 +15,7 @@ from exchange.store.witnessed import EVIDENCE
 
 if TYPE_CHECKING:
     from exchange.cli.state import State
+    from exchange.link.door import Door
     from exchange.link.pulling import Puller
     from exchange.node.node import Node
     from exchange.store.witnessed import WitnessFiles
@@ -38,6 +39,7 @@ class Standing:
         # From whom nothing comes over a link.
         self.by_file: set[str] = set()
         self.recall: WitnessFiles | None = None
+        self.door: Door | None = None
         # The name of the node's own witness, and why that vouches for nobody.
         self.witness = self.trouble = ""
         self._here = here
@@ -51,7 +53,15 @@ class Standing:
             self._health(name, puller, vouched.get(origin_of(name), 0))
             for name, puller in sorted(self.pullers.items())
         ]
-        return Links(peers, evidence(self._here), self.witness, self.trouble)
+        door = self.door
+        return Links(
+            peers,
+            evidence(self._here),
+            self.witness,
+            self.trouble,
+            door.callers if door else 0,
+            door.turned_away if door else 0,
+        )
 
     def _health(self, name: str, puller: Puller, vouched: int) -> LinkHealth:
         now, error = self._node.now(), puller.trouble or puller.why

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -25,6 +26,7 @@ from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.witness import MAX_REQUEST_BYTES
 from exchange.link import foretelling, pages, serving
+from exchange.link.door import Door
 from exchange.link.greeting import Greeter
 from exchange.link.hasting import may_haste
 from exchange.link.waiting import MAX_AGAIN
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 NODE: web.AppKey[Node] = web.AppKey("node")
 GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
+DOOR: web.AppKey[Door] = web.AppKey("door")
 TRUST_BYTES: web.AppKey[int] = web.AppKey("trust_bytes")
 PEER: web.RequestKey[NodeDocument] = web.RequestKey("peer")
 
@@ -80,6 +83,7 @@ def make_app(
     most = max(objects.MAX_OBJECT_BYTES, MAX_REQUEST_BYTES)
     app = web.Application(middlewares=[_guard], client_max_size=most)
     app[NODE], app[GREETER], app[TRUST_BYTES] = node, greeter, trust_bytes
+    app[DOOR] = Door()
     app.router.add_get("/nonce", _nonce)
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
@@ -92,11 +96,16 @@ def make_app(
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who has a token, and answer trouble with its code and nothing else."""
     node = request.app[NODE]
+    request.app[DOOR].hear(request.transport)
     try:
         if request.path not in _OPEN:
             greeter, said = request.app[GREETER], request.headers.get("Authorization")
             request[PEER] = greeter.caller(said, node.view, node.now())
-        return await handler(request)
+            request.app[DOOR].know(request.transport)
+        answer = await handler(request)
+        if request.path == "/add-checkpoint" and answer.status == HTTPStatus.OK:
+            request.app[DOOR].know(request.transport)
+        return answer  # noqa: TRY300  (what follows are answers as well)
     except ExchangeError as error:
         _log.info("refused", code=error.code.value, at=error.at)
         return _problem(error)

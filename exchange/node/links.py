@@ -69,12 +69,16 @@ class Links(msgspec.Struct, frozen=True):
         evidence: the files, from the node's folder on.
         witness: the name by which this node's own witness cosigns; empty: it has none.
         trouble: the code of why that one vouches for nobody; empty: it does.
+        callers: how many connections there are to our own link.
+        turned_away: how many were hung up on: there was no room, or nobody said who it was.
     """
 
     peers: list[LinkHealth] = []
     evidence: list[str] = []
     witness: str = ""
     trouble: str = ""
+    callers: int = 0
+    turned_away: int = 0
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,8 +13,9 @@ from aiohttp import web
 
 from exchange.cli import state
 from exchange.cli.serve import log_signers, take_in
+from exchange.link.door import Door
 from exchange.link.greeting import Greeter
-from exchange.link.offering import make_app
+from exchange.link.offering import DOOR, make_app
 from exchange.link.pulling import Puller
 from exchange.link.serving import make_runner
 from exchange.link.transport import Peer
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from exchange.journal.checkpoint import Signer
+    from exchange.link.door import Room
     from exchange.model.entry import Entry
     from exchange.node.served import Answer
     from exchange.seal.close import Envelope
@@ -103,23 +106,27 @@ class Border(NamedTuple):
 
 
 @asynccontextmanager
-async def bordered(
+async def bordered(  # noqa: PLR0913, PLR0917  (each is left as it is by most)
     between: Callable[[web.Application, str], web.Application] = lambda app, _: app,
     store: Callable[[], Any] = MemoryStore,
     blobs: Callable[[str, Clock], Any] = lambda _, clock: MemoryBlobs(clock),
     trust_bytes: int = 1 << 20,
     next_logs: Sequence[Sequence[Signer]] = (),
+    room: Room | None = None,
 ) -> AsyncIterator[Border]:
     """Two nodes that have each taken in the first documents; nothing was pulled yet.
 
     ``between`` may put something before what a node offers; ``trust_bytes`` is how much trust
-    goes with a page, and ``next_logs`` are keys that Panama's log may be handed over to.
+    goes with a page, ``next_logs`` are keys that Panama's log may be handed over to, and
+    ``room`` is what each has for callers.
     """
     clock = Clock()
 
     def offers(node: Node) -> web.Application:
         greeter = Greeter(node.name, Randomness(f"greet {node.name}"))
-        return between(make_app(node, greeter, None, trust_bytes), node.name)
+        app = make_app(node, greeter, None, trust_bytes)
+        app[DOOR] = Door(room)
+        return between(app, node.name)
 
     async with (
         _node("pa", clock, store(), blobs("pa", clock), next_logs) as pa,
@@ -165,12 +172,13 @@ async def _offered(app: web.Application) -> AsyncIterator[str]:
     runner = make_runner(app)
     await runner.setup()
     context = state.server_context(certificate()[0], TLS_SEED)
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    try:
-        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        app[DOOR].open(listening, runner.server, context)
+        try:
+            yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            app[DOOR].close()
+            await runner.cleanup()
 
 
 @asynccontextmanager
