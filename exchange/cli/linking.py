@@ -144,7 +144,6 @@ async def _offered(
         await runner.setup()
         try:
             context = state.server_context(secrets.certificate, secrets.tls_seed)
-            assert runner.server is not None  # noqa: S101  (it has just been set up)
             door.open(listening, runner.server, context)
             _log.info("offering", node=node.name, address=address)
             yield door

@@ -94,8 +94,14 @@ class Door:
         self._forget()
         return len(self._callers)
 
-    def open(self, listening: socket.socket, server: web.Server, tls: ssl.SSLContext) -> None:
-        """Let in who calls at a bound socket, which stays its owner's."""
+    def open(
+        self, listening: socket.socket, server: web.Server | None, tls: ssl.SSLContext
+    ) -> None:
+        """Let in who calls at a bound socket, which stays its owner's.
+
+        ``server`` is that of a runner, once it is set up.
+        """
+        assert server is not None  # noqa: S101  (as said)
         self._server, self._tls = server, tls
         listening.listen(_BACKLOG)
         self._acceptor.listen(listening)
