@@ -12,7 +12,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from exchange.broker import heads
-from exchange.cli import main, serve
+from exchange.cli import main
+from exchange.node import spawning
 from exchange.node.inboxes import Inboxes
 from exchange.node.node import Node
 
@@ -70,6 +71,6 @@ if __name__ == "__main__":
     _, named, kept_short, begin, *words = sys.argv
     ALTERED[named](kept_short, int(begin))
     # Its fronts would be processes of their own, and honest.
-    serve.MAX_FRONTS = 0
+    spawning.MAX_FRONTS = 0
     sys.argv = [sys.argv[0], *words]
     main()

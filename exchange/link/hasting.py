@@ -14,8 +14,8 @@ from exchange.model import header as headers
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from exchange.model.header import Header
     from exchange.link.offering import Offers
+    from exchange.model.header import Header
 
 
 async def may_haste(node: Offers, entry: bytes) -> bool:

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 # Told back of what came ahead: it goes into the address of a request.
 MAX_TOLD: Final = 256
 _REST_S: Final = 1.0
-_LONGEST_REST_S: Final = 30.0
+# Whoever is cut off from the other nation is not to wait long once the link is back.
+_LONGEST_REST_S: Final = 5.0
 # A checkpoint dated so much later covers an order that was given before; beyond what the clocks
 # of two nodes may differ (seconds).
 _ORDER_S: Final = 300
@@ -145,6 +146,8 @@ class Puller:
         now, self.why = self._node.now(), why
         if is_up != self.is_up:
             self.is_up, self.since = is_up, now
+            if is_up:
+                self._node.witnessing.again()
         if is_up and self.pulled.after + 1 >= self.size:
             self.whole_at = now
 

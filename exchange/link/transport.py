@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
@@ -25,8 +26,16 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 # A page waits for news that long at the other side, and the link may be slow besides (seconds).
-WAIT_S: Final = 20
-_ANSWER_S: Final = 60
+WAIT_S: Final = 10
+_ANSWER_S: Final = 25
+# Where packets vanish, silence is all that tells: an idle connection is tried after so many
+# seconds, and what was sent is acknowledged within so many milliseconds, or the link is down.
+_KEEPALIVE: Final = {
+    "TCP_KEEPIDLE": 5,
+    "TCP_KEEPINTVL": 3,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 15_000,
+}
 _MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -53,6 +62,7 @@ class Peer:
         self.node = names[1]
         # For how long a page waits for news at the other side (seconds).
         self.wait_s = WAIT_S
+        self._answers = False
         self._us = names[0]
         self._url = url.removesuffix("/")
         self._document = document
@@ -65,8 +75,9 @@ class Peer:
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_ANSWER_S)
-        self._http = aiohttp.ClientSession(timeout=timeout)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_ANSWER_S)
+        connector = aiohttp.TCPConnector(socket_factory=_socket)
+        self._http = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,14 +88,19 @@ class Peer:
 
     async def entries(self, after: int, since: int, asked: Asked = NOTHING) -> Page:
         """Return what crosses after an index, under a checkpoint no older than ``since``."""
-        query = {"after": str(after), "since": str(since), "wait": str(self.wait_s)}
+        # At the first page after a silence, that it answers is the news.
+        wait_s = self.wait_s if self._answers else 0
+        query = {"after": str(after), "since": str(since), "wait": str(wait_s)}
         if asked.told:
             query["told"] = ".".join(map(str, asked.told))
         if asked.again:
             query["again"] = ".".join(map(str, asked.again))
         if asked.trust is not None:
             query["trust"] = str(asked.trust)
-        return pages.decode(await self._in_session("/entries", query), self.node)
+        self._answers = False
+        page = pages.decode(await self._in_session("/entries", query), self.node)
+        self._answers = True
+        return page
 
     async def pieces(
         self, digest: str, index: int, by: int, offset: int
@@ -176,6 +192,16 @@ class Peer:
         if self._tls is None or pin != self._pin:
             self._pin, self._tls = pin, tls.pinned_to(unb64(pin))
         return self._tls
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        # Not every system has each of them; `_ANSWER_S` ends a silence there.
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 WARN_S = 120
 # A cosignature's time may differ from our clock by so much: one of the two is wrong.
 _SKEW_S = 120
-_REST_S, _LONGEST_REST_S = 1.0, 60.0
+_REST_S, _LONGEST_REST_S = 1.0, 15.0
 _LOOK_S = 15.0
 # Before anything is written at a start, witnesses are asked for so long.
 _BEGIN_S = 5.0
@@ -148,6 +148,12 @@ class Witnessing:
     def wake(self, note: bytes) -> None:
         """Hear of a checkpoint that was signed."""
         self._newest = note
+        self._bell.set()
+
+    def again(self) -> None:
+        """Ask those that failed again at once: the network is back."""
+        for each in self._witnesses.values():
+            each.rest_s = each.not_before = 0.0
         self._bell.set()
 
     def news(self) -> entries.Cosigned | msgspec.UnsetType:

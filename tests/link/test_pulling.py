@@ -299,3 +299,13 @@ async def test_what_hangs_on_a_grant_that_is_still_to_come_waits_for_its_place(m
         await both.settle()
         for name in (WATCH, COAST):
             assert gone.header in [item.object for item in await both.us.inbox(name)]
+
+
+async def test_a_link_that_is_up_again_has_the_witnesses_asked_at_once():
+    async with bordered() as both:
+        await both.us.sign()
+        witnessing = both.pa.node.witnessing
+        witnessing._bell.clear()
+        await both.pa.puller._once(1.0)
+        assert both.pa.puller.is_up
+        assert witnessing._bell.is_set()

@@ -97,6 +97,21 @@ async def test_a_witness_that_comes_back_is_asked_again(tmp_path, monkeypatch):
         await until(lambda: node.cosigned is not None)
 
 
+async def test_witnesses_that_failed_are_asked_at_once_when_the_network_is_back(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("exchange.node.witnessing._REST_S", 3600.0)
+    monkeypatch.setattr("exchange.node.witnessing._LONGEST_REST_S", 3600.0)
+    async with vouched(tmp_path) as (node, road):
+        road.closed = {"w1"}
+        await node.checkpoints.checkpoint()
+        standing = node.witnessing._witnesses
+        await until(lambda: "w1" in standing and standing["w1"].rest_s > 0)
+        road.closed = set()
+        node.witnessing.again()
+        await until(lambda: node.cosigned is not None)
+
+
 async def test_an_idle_journal_is_cosigned_again_with_the_time(tmp_path):
     clock = Clock()
     async with vouched(tmp_path, clock=clock) as (node, _):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from exchange.cli.found import Place
     from exchange.custody.container import Secrets
+    from exchange.model.header import Precedence
     from exchange.model.trust import Label
 
 # Several senders, as in life: the node looks keys up, and may not know one of them by heart.
@@ -132,11 +133,12 @@ class Sealer:
         for index, document in enumerate(maker.documents):
             self.view = trust.apply(document, self.view, index, maker.now)
         self.signer = SoftwareSigner.of(maker.secrets.of("sign"))
+        self.now = maker.now
         self._maker = maker
 
-    def header(self, to: Sequence[str]) -> Header:
+    def header(self, to: Sequence[str], precedence: Precedence = "priority") -> Header:
         """Return a fresh header, its id unlike every other's."""
-        now, poster = self._maker.now, self._maker.poster
+        now, poster = self.now, self._maker.poster
         return Header(
             v="xb1",
             suite=self.signer.suite,
@@ -151,7 +153,7 @@ class Sealer:
             to=sorted(to),
             marking=Marking("amber", ["PAN", "USA"], ["h2"], originator_control=True),
             declares=[],
-            precedence="priority",
+            precedence=precedence,
             observed=now - 60,
             issued=now,
             due=None,
@@ -168,8 +170,9 @@ class Sealer:
     def keys(self, to: Sequence[str]) -> list[Jwk]:
         """Return the encryption keys of recipients, in the order of a header's ``to``."""
         alg = SUITES[self.signer.suite].wrap
-        return [self.view.sealing_key(name, alg, self._maker.now).jwk for name in sorted(to)]
+        return [self.view.sealing_key(name, alg, self.now).jwk for name in sorted(to)]
 
-    def envelope(self, to: Sequence[str]) -> Envelope:
+    def envelope(self, to: Sequence[str], precedence: Precedence = "priority") -> Envelope:
         """Return one bulletin, sealed and signed."""
-        return close(TEXT, self.header(to), self.keys(to), self.signer, world.randomness)
+        header = self.header(to, precedence)
+        return close(TEXT, header, self.keys(to), self.signer, world.randomness)
