@@ -6,7 +6,7 @@ bulletin is granted, and when it comes after them: its new holder was owed none 
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -44,10 +44,15 @@ class Bearing(NamedTuple):
     granted: tuple[tuple[str, int], ...] = ()
 
 
-def early(header: Header, header_digest: str) -> list[bytes]:
+def early(header: Header, header_digest: str) -> tuple[bytes, ...]:
     """Return the keys of what may bear on a bulletin before it comes, in order of BEARING."""
-    origin, identity, kind = header.origin, header.id, header.type
-    return [keys.bearing(rel, origin, header_digest, identity, kind) for rel in BEARING]
+    return _early(header.origin, header_digest, header.id, header.type)
+
+
+# Asked for five times on a bulletin's way; as many are kept as of its other names.
+@lru_cache(maxsize=1024)
+def _early(origin: str, header_digest: str, identity: str, kind: str) -> tuple[bytes, ...]:
+    return tuple(keys.bearing(rel, origin, header_digest, identity, kind) for rel in BEARING)
 
 
 def of_target(header: Header, reference: Reference) -> list[bytes]:

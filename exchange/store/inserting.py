@@ -124,7 +124,8 @@ def _keys(connection: sqlite3.Connection, keys: list[tuple[bytes, int]], stay: i
 
     More than ``stay`` of them leave the small table for the large one.
     """
-    if selecting.indexes(connection, [key for key, _ in keys]):
+    # Of two young ones of one name the small table itself takes but one.
+    if selecting.old(connection, [key for key, _ in keys]):
         message = "a key is taken already"
         raise ValueError(message)
     _rows(connection, "fresh", keys)

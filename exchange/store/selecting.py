@@ -219,11 +219,14 @@ def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, F
 
 def indexes(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
     """Return the indexes that these keys lead to, young keys and old."""
-    types = (bytes, int)
-    return {
-        **dict(_listed(connection, "SELECT key, idx FROM fresh WHERE key IN", keys, types)),
-        **dict(_listed(connection, "SELECT key, idx FROM key WHERE key IN", keys, types)),
-    }
+    young = _listed(connection, "SELECT key, idx FROM fresh WHERE key IN", keys, (bytes, int))
+    return {**dict(young), **old(connection, keys)}
+
+
+def old(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the indexes that these keys lead to, old keys alone."""
+    statement = "SELECT key, idx FROM key WHERE key IN"
+    return dict(_listed(connection, statement, keys, (bytes, int)))
 
 
 def newest(connection: sqlite3.Connection, kind: str) -> ports.Row | None:
