@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
-from exchange.link import offering, parcels
+from exchange.link import offering, parcels, unpacking
 from exchange.link.packing import Journal, Packer, Plan
+from exchange.link.parcels import Section
 from exchange.link.unpacking import bring
 from exchange.model import entry as entries
 from exchange.model.header import Blob
@@ -276,3 +278,37 @@ async def test_a_file_without_room_here_is_no_loss_and_is_brought_again(stick, m
         await carry(stick, both.pa, both.us)
         assert len(await both.us.inbox(WATCH)) == 1
         assert (both.us.puller.pulled.waiting, both.us.puller.trouble) == ({}, None)
+
+
+async def test_hashes_that_lead_to_no_signed_root_convict_nobody(stick, monkeypatch):
+    land = border()
+
+    async def spoiled(packer, writing, _):
+        for _ in range(8):
+            writing.add(Section("tiles", 0), [])
+        writing.add(Section("leaves", 32 * packer._size), [bytes(32 * packer._size)])
+
+    async with bordered() as both:
+        await carry(stick, both.pa, both.us)
+        await both.pa.post(land.envelope())
+        monkeypatch.setattr(Packer, "_hashes", spoiled)
+        await stick.export(both.pa, "us")
+        with pytest.raises(Refusal) as caught:
+            await stick.bring(both.us)
+        assert (caught.value.code, caught.value.at) == (Code.BAD_EXPORT, "/leaves")
+        assert (both.us.puller.trouble, both.us.memory.evidence) == (None, [])
+
+
+async def test_keys_that_the_directory_here_knows_to_be_over_sign_no_file(stick):
+    async with bordered() as both:
+        await stick.export(both.pa, "us")
+        contents, on = parcels.read(stick.written[0]), both.us.puller.ground()
+        await unpacking._must_be_signed(contents, on)
+        # Handed over since; the file's own trust documents end before that.
+        before, others = on.here.nodes["pa"], on.here.nodes["us"].receipts
+        now = msgspec.structs.replace(before, receipts=others)
+        tenures = {**on.here.tenures, "pa": ((0, before), (9, now))}
+        here = msgspec.structs.replace(on.here, tenures=tenures)
+        with pytest.raises(Refusal) as caught:
+            await unpacking._must_be_signed(contents, on._replace(here=here))
+        assert (caught.value.code, caught.value.at) == (Code.BAD_EXPORT, "/signed")
