@@ -165,6 +165,7 @@ class Code(StrEnum):
     CHAIN_DIFFERS = "chain-differs"
     STALE_HEAD = "stale-head"
     HEAD_WENT_BACK = "head-went-back"
+    HEAD_MISSING = "head-missing"
     HOME_MISMATCH = "home-mismatch"
     BAD_EXPORT = "bad-export"
     EXPORT_OTHER = "export-other"

@@ -15,6 +15,7 @@ from exchange.api import (
     events,
     granted,
     heads,
+    homes,
     problems,
     routes,
 )
@@ -59,6 +60,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/tile/{path:.+}", routes.tile),
     ("GET", "/v1/proof", routes.proof),
     ("GET", "/v1/heads", heads.heads),
+    ("GET", "/v1/heads/{node}", homes.heads),
     ("GET", "/v1/journal", routes.journal),
     ("GET", "/v1/invitations", enrolments.listed),
     ("GET", "/v1/invitations/receipts", enrolments.receipts),

@@ -39,6 +39,7 @@ _ANSWERS: dict[str, tuple[int, str, type | None]] = {
     "/v1/tile/{path}": (200, _BYTES, None),
     "/v1/proof": (200, _JSON, wire.Proof),
     "/v1/heads": (200, _JSON, wire.Heads),
+    "/v1/heads/{node}": (200, _JSON, wire.HomeHeads),
     "/v1/journal": (200, _JSON, wire.JournalPage),
     "/v1/invitations": (200, _JSON, wire.InvitationPage),
     "/v1/invitations/receipts": (200, _JSON, wire.InvitationReceipts),
@@ -60,6 +61,7 @@ _QUERIES: dict[str, list[tuple[str, int, int | None, int | None]]] = {
     "/v1/checkpoint": [("cosigned", 0, 1, 0)],
     "/v1/proof": [("index", 0, None, None), ("cosigned", 0, 1, 0)],
     "/v1/heads": [("since", 0, None, 0)],
+    "/v1/heads/{node}": [("first", 0, None, 0)],
     "/v1/invitations": [("before", 0, None, 2**53 - 1)],
     "/v1/invitations/receipts": [("number", 0, None, None)],
     "/v1/journal": [("first", 0, None, 0), ("limit", 1, wire.MAX_PAGE, 64)],
@@ -139,7 +141,7 @@ def _operation(
 def _parameters(path: str, method: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in ("digest", "id", "path")
+        for name in ("digest", "id", "node", "path")
         if f"{{{name}}}" in path
     ]
     asked = _QUERIES.get(f"{method} {path}", _QUERIES.get(path, []))

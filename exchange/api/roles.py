@@ -39,6 +39,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("GET", "/v1/tile/{path}"): ANY,
     ("GET", "/v1/proof"): ANY,
     ("GET", "/v1/heads"): ANY,
+    ("GET", "/v1/heads/{node}"): ANY,
     ("GET", "/v1/journal"): frozenset({"auditor"}),
     ("GET", "/v1/invitations"): frozenset({"operator"}),
     ("GET", "/v1/invitations/receipts"): frozenset({"operator"}),

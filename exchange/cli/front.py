@@ -24,6 +24,7 @@ from exchange.node.front import Front
 from exchange.node.ports import Kept
 from exchange.node.sessions import Sessions
 from exchange.store.blob_files import BlobFiles
+from exchange.store.homeheads import HomeHeadFiles
 from exchange.store.quota import Allowance
 from exchange.store.sqlite import SqliteStore
 
@@ -113,6 +114,7 @@ class _Process:
         folder = Path(hello.journal).with_name(state.BLOBS)
         blobs = BlobFiles(folder, world.clock_ms, Allowance(kept_bytes=hello.kept_bytes))
         front = Front(hello, Kept(store, blobs), sessions, world.clock_ms, stamps)
+        front.crossed = HomeHeadFiles(folder.with_name(state.LINKS))
         front.say = self.wire.say
         return front
 

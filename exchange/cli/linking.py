@@ -24,6 +24,7 @@ from exchange.link.serving import make_runner
 from exchange.link.transport import Peer
 from exchange.node.listed import ListedLogs
 from exchange.node.witness import Witness
+from exchange.store.homeheads import HomeHeadFiles
 from exchange.store.linked import LinkFile
 from exchange.store.witnessed import WitnessFiles
 
@@ -55,6 +56,7 @@ async def linked(
     if not chosen.link and not chosen.peers:
         yield
         return
+    node.crossed = HomeHeadFiles(here.links)
     standing = Standing(here, node)
     async with AsyncExitStack() as stack:
         witness = await stack.enter_async_context(_witnessing(here, node, keys, standing))

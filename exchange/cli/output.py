@@ -39,6 +39,7 @@ ALARMS = frozenset(
         Code.CHAIN_DIFFERS,
         Code.STALE_HEAD,
         Code.HEAD_WENT_BACK,
+        Code.HEAD_MISSING,
         Code.HOME_MISMATCH,
         Code.JOURNAL_FORKED,
         Code.STALE_WITNESS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange import render
-from exchange.cli import output, witnessed, world
+from exchange.cli import ageing, output, witnessed, world
 from exchange.cli.times import zulu
 from exchange.client.proving import WITHHOLDING, Proven
 from exchange.errors import Refusal
@@ -16,7 +16,9 @@ from exchange.errors import Refusal
 if TYPE_CHECKING:
     from exchange.cli.main import Session
     from exchange.client.agency import Agency
+    from exchange.client.homes import Crossed
     from exchange.client.reading import Item
+    from exchange.model.codes import Lang
 
 Outcome = Proven | Refusal | None
 
@@ -69,6 +71,8 @@ def conclude(outcome: Outcome, session: Session) -> None:
     match outcome:
         case Proven():
             session.say(*line(outcome))
+            for home in outcome.homes:
+                session.say(*of_home(home))
         case Refusal():
             if not session.as_json:
                 words = render.refusal_text(outcome, session.lang, world.codes())
@@ -97,4 +101,41 @@ def line(proven: Proven) -> tuple[str, str]:
         f"{proven.covered} entries are here, and all {proven.trust} trust documents{also}; "
         f"checkpoint of {proven.size} entries, signed {when}.\n{vouched[1]}"
     )
+    return spanish, english
+
+
+def of_home(home: Crossed) -> tuple[str, str]:
+    """Return what is proved of another node, in Spanish and English; loudly if it is old."""
+    node, count, here, size = home.node, home.count, home.here, home.size
+    when, gone = zulu(home.as_of), count - here
+    kinds = ", ".join(f"{word} {number}" for word, number in home.elsewhere.items())
+    langs: tuple[Lang, ...] = ("es", "en")
+    ago = {lang: ageing.span(home.age_s, lang) for lang in langs}
+    vouched = witnessed.values(home.witnessed)
+    spanish = (
+        f"Todo cuadra con el nodo {node}: de los {count} elementos que allá se le dirigieron, "
+        f"{here} están aquí y {gone} constan con su motivo{f' ({kinds})' if gone else ''}; "
+        f"según su punto de control de {size} asientos, {when} (hace {ago['es']})."
+    )
+    english = (
+        f"All tallies with node {node}: of the {count} items addressed to you there, {here} "
+        f"are here and {gone} are accounted for{f' ({kinds})' if gone else ''}; by its "
+        f"checkpoint of {size} entries, {when} ({ago['en']} ago)."
+    )
+    if vouched:
+        by = ", ".join(vouched["by"])
+        spanish += f" Atestiguado por {by} a las {vouched['at']}."
+        english += f" Witnessed by {by} at {vouched['at']}."
+    if "waiting" in home.elsewhere:
+        waits = home.elsewhere["waiting"]
+        spanish += f"\n!!! {waits} no han llegado: esperan, según su nodo (waiting). !!!"
+        english += f"\n!!! {waits} did not come yet: they wait, by your node's word. !!!"
+    if home.is_stale:
+        spanish += (
+            f"\n!!! Eso es viejo (se permiten {home.limit_s} s): puede haber más allá. !!!"
+        )
+        english += f"\n!!! That is old ({home.limit_s} s are allowed): there may be more. !!!"
+    if home.trouble:
+        spanish += f"\n!!! Su nodo no toma nada más de {node}: {home.trouble}. !!!"
+        english += f"\n!!! Your node takes nothing more from {node}: {home.trouble}. !!!"
     return spanish, english

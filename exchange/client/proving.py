@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from exchange.client import witnessing
+from exchange.client.homes import Crossed, HomeProver
 from exchange.client.seen import Seen
 from exchange.client.witnessing import Vouched
 from exchange.errors import Code, Refusal
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 MAX_AGE_S = 180
 # What is here is not what is owed.
 WITHHOLDING = frozenset({Code.INBOX_GAP, Code.ITEM_WITHHELD, Code.CHAIN_DIFFERS})
+# More than any inbox holds.
+_ALL = 2**53
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -64,6 +67,7 @@ class Proven(msgspec.Struct, frozen=True):
         signed: when the node signed that last, in seconds UTC.
         quorum: whether witnesses must vouch for the journal, by the arrangement.
         witnessed: who did, and as of when; None where none must, or none has yet.
+        homes: what is proved of what each other nation's agencies addressed to us.
     """
 
     endpoint: str
@@ -77,6 +81,7 @@ class Proven(msgspec.Struct, frozen=True):
     quorum: str = "none"
     witnessed: Vouched | None = None
     abroad: dict[str, int] = {}
+    homes: list[Crossed] = []
 
 
 class Prover:
@@ -106,7 +111,8 @@ class Prover:
 
         Raises:
             Refusal: an alarm: ``inbox-gap``, ``item-withheld``, ``chain-differs``,
-                ``stale-head``, ``head-went-back``, ``journal-forked`` or ``stale-witness``; or
+                ``stale-head``, ``head-went-back``, ``journal-forked`` or ``stale-witness``; of
+                another node (``/homes/NODE``) also ``head-missing``; or
                 what the node told does not hold: ``bad-checkpoint``, ``bad-proof``; or
                 ``not-found``: there is no checkpoint yet.
             Fault: the node does not answer; or ``head-memory``, ``file``: see ``SeenHead``.
@@ -120,7 +126,8 @@ class Prover:
         told = verify(answer, profile.endpoint, profile.node, self._trust)
         accuse = memory.accuse if memory else _unkept
         _must_go_on(told, answer.consistency, seen, accuse)
-        vouched = _vouched(answer, told, profile.node, view, accuse)
+        shown, of = (told.checkpoint, told.note), (profile.node, view)
+        vouched = witnessing.beside(answer, shown, of, accuse)
         with _kept_if_withheld(answer, told, held, memory):
             await self._inbox.fill(told.own.count)
             _must_hold_on(held, seen)
@@ -130,7 +137,27 @@ class Prover:
             _must_be_fresh(told, view, now())
             _must_be("/own", told.own, held.before(told.facts.size))
         witnessing.must_be_recent(vouched, view, now())
-        return _proven(told, profile, view, vouched)
+        homes = await self._homes(memory, refresh, now)
+        return msgspec.structs.replace(_proven(told, profile, view, vouched), homes=homes)
+
+    async def _homes(
+        self,
+        memory: SeenHead | None,
+        refresh: Callable[[], Awaitable[View]],
+        now: Callable[[], int],
+    ) -> list[Crossed]:
+        """Return what is proved of each other node; what it names is fetched first."""
+        others = sorted(self._trust.newest.nodes.keys() - {self._profile.node})
+        prover = HomeProver(self._transport, self._inbox.held, self._trust, self._profile)
+        asked = [await prover.ask(node) for node in others]
+        if any(asked):
+            await refresh()
+            await self._inbox.fill(_ALL)
+        found = [
+            prover.judge(node, each, memory.of(node) if memory else None, now())
+            for node, each in zip(others, asked, strict=True)
+        ]
+        return [each for each in found if each is not None]
 
 
 class Told(NamedTuple):
@@ -225,30 +252,6 @@ def _must_go_on(
         verify_consistency(seen.size, size, path, unb64(seen.root), root)
     except Refusal as refusal:
         raise went_back("/root") from refusal
-
-
-def _vouched(
-    answer: Heads, told: Told, node: str, view: View, accuse: Callable[[Evidence], str]
-) -> Vouched | None:
-    """Return who vouches for the journal that is shown here; None where nobody must, or does.
-
-    Raises:
-        Refusal: ``journal-forked``: they vouch for another; or ``bad-checkpoint``,
-            ``bad-proof``: what the node says of it does not hold.
-    """
-    if not answer.cosigned:
-        return None
-    note = answer.cosigned.encode()
-    found = witnessing.cosigned(note, node, view)
-    if found is None:
-        return None
-    checkpoint, vouched = found
-    if checkpoint.size > told.checkpoint.size:
-        raise Refusal(Code.BAD_PROOF, "/cosigned", found=checkpoint.size)
-    path = [unb64(step) for step in answer.witnessed]
-    shown = (told.checkpoint, told.note)
-    witnessing.must_be_one_journal((checkpoint, note), shown, path, accuse)
-    return vouched
 
 
 @contextmanager

@@ -65,9 +65,32 @@ def verify_of_any_time(receipt: Receipt, posted: bytes, view: View) -> Facts:
     return _verify(receipt, posted, lambda _first, _end: had)
 
 
+def verify_entry(receipt: Receipt, entry: bytes, trust_log: TrustLog) -> Facts:
+    """Return the facts of an entry that is shown whole, once its receipt holds of its time.
+
+    Raises:
+        Refusal: as ``verify``; or it is no entry.
+    """
+    statement = _signed(receipt, trust_log.during)
+    _must_be_under(receipt, statement, entry)
+    return entries.decode(entry).facts
+
+
 def _verify(
     receipt: Receipt, posted: bytes, during: Callable[[int, int], Sequence[View]]
 ) -> Facts:
+    statement = _signed(receipt, during)
+    # An entry is split at its first line feed: after one in here, its object would be another.
+    if "\n" in receipt.facts:
+        raise Refusal(Code.BAD_PROOF, "/facts")
+    facts = entries.decode(receipt.facts.encode() + b"\n").facts
+    entry = receipt.facts.encode() + b"\n" + recorded.object_in(facts, posted)
+    _must_be_under(receipt, statement, entry)
+    return facts
+
+
+def _signed(receipt: Receipt, during: Callable[[int, int], Sequence[View]]) -> GroupStatement:
+    """Return what the node signed of the commit group of a receipt."""
     signed = jws.read(bytes(receipt.group), objects.MAX_OBJECT_BYTES)
     if signed.typ != objects.RECEIPT_TYP:
         raise Refusal(Code.BAD_PROOF, "/group")
@@ -77,11 +100,10 @@ def _verify(
     jws.verify_by_signatory(signed, signatory, statement.suite)
     if statement.node != receipt.node:
         raise Refusal(Code.BAD_PROOF, "/node", name=statement.node)
-    # An entry is split at its first line feed: after one in here, its object would be another.
-    if "\n" in receipt.facts:
-        raise Refusal(Code.BAD_PROOF, "/facts")
-    facts = entries.decode(receipt.facts.encode() + b"\n").facts
-    entry = receipt.facts.encode() + b"\n" + recorded.object_in(facts, posted)
+    return statement
+
+
+def _must_be_under(receipt: Receipt, statement: GroupStatement, entry: bytes) -> None:
     verify_path(
         leaf_hash(entry),
         receipt.index - statement.first,
@@ -89,7 +111,6 @@ def _verify(
         [unb64(step) for step in receipt.path],
         unb64(statement.root),
     )
-    return facts
 
 
 def _signatory(

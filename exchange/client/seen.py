@@ -41,8 +41,13 @@ class SeenHead:
 
     def __init__(self, path: Path) -> None:
         """Use this file; it is made when the first checkpoint was verified."""
+        self._path = path
         self._file = Remembered(path, Seen, Code.HEAD_MEMORY)
         self._evidence = path.with_name(EVIDENCE)
+
+    def of(self, node: str) -> SeenHead:
+        """Return where that of another node's journal is remembered: a file beside this one."""
+        return SeenHead(self._path.with_name(f"{self._path.stem}-{node}{self._path.suffix}"))
 
     def read(self, anchor: str, node: str) -> Seen | None:
         """Return what was seen of this node under this anchor, if anything.

@@ -15,6 +15,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal import bundle, forks, quorum, terms
 from exchange.journal.proofs import verify_consistency
 from exchange.model import wire
+from exchange.model.codec import unb64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,38 @@ def cosigned(note: bytes, node: str, view: View) -> tuple[c2sp.Checkpoint, Vouch
     found = needed.verify(note)
     vouched = by_quorum(found, needed)
     return None if vouched is None else (found.checkpoint, vouched)
+
+
+def beside(
+    answer: wire.Heads | wire.HomeHeads,
+    shown: tuple[c2sp.Checkpoint, bytes],
+    of: tuple[str, View],
+    accuse: Callable[[Evidence], str],
+) -> Vouched | None:
+    """Return who vouches for the journal that is shown here; None where nobody must, or does.
+
+    Args:
+        answer: has the newest checkpoint that was cosigned, and the path from it.
+        shown: the newest checkpoint that this endpoint is shown, and as signed.
+        of: whose journal it is, and the newest view there is of it.
+        accuse: see ``must_be_one_journal``.
+
+    Raises:
+        Refusal: ``journal-forked``: they vouch for another; or ``bad-checkpoint``,
+            ``bad-proof``: what the node says of it does not hold.
+    """
+    if not answer.cosigned:
+        return None
+    note = answer.cosigned.encode()
+    found = cosigned(note, *of)
+    if found is None:
+        return None
+    checkpoint, vouched = found
+    if checkpoint.size > shown[0].size:
+        raise Refusal(Code.BAD_PROOF, "/cosigned", found=checkpoint.size)
+    path = [unb64(step) for step in answer.witnessed]
+    must_be_one_journal((checkpoint, note), shown, path, accuse)
+    return vouched
 
 
 def by_quorum(found: c2sp.Verified, needed: Terms) -> Vouched | None:

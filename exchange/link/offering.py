@@ -25,7 +25,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.witness import MAX_REQUEST_BYTES
-from exchange.link import foretelling, pages, serving
+from exchange.link import foretelling, heading, pages, serving
 from exchange.link.door import Door
 from exchange.link.greeting import Greeter
 from exchange.link.hasting import may_haste
@@ -175,7 +175,9 @@ async def _entries(request: web.Request) -> web.Response:
         return web.Response(
             body=pages.encode(wire.LinkPage([], after, "", []), []), content_type=_BYTES
         )
-    body = await encoded(node, found, cursor, note, since)
+    known = _number(request, "heads", 0)
+    heads = await heading.offered(node, note, peer, (cursor, known))
+    body = await encoded(node, found, cursor, note, since, heads)
     return web.Response(body=body, content_type=_BYTES)
 
 
@@ -214,13 +216,18 @@ async def gathered(
     return found, cursor
 
 
-async def encoded(
-    node: Offers, found: list[Crosses], cursor: int, note: bytes, since: int
+async def encoded(  # noqa: PLR0913, PLR0917  (what a page has)
+    node: Offers,
+    found: list[Crosses],
+    cursor: int,
+    note: bytes,
+    since: int,
+    heads: wire.LinkHeads | None = None,
 ) -> bytes:
     """Return a page of these entries, proved to be under a checkpoint."""
     size = parse(note).size
     items, grown = await with_hashes(node.store, partial(_proved, found, size, since))
-    page = wire.LinkPage(items, cursor, note.decode(), grown)
+    page = wire.LinkPage(items, cursor, note.decode(), grown, heads)
     return pages.encode(page, [each.body for each in found if each.body is not None])
 
 

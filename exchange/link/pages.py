@@ -50,11 +50,13 @@ class Asked(NamedTuple):
 
     ``told`` was told ahead of its place; ``again`` is asked for once more, out of its place.
     ``trust`` is the newest trust entry that it has, -1 before any; None: it does not say.
+    ``heads`` is the entry of the inbox heads that it has; 0: none.
     """
 
     told: Sequence[int] = ()
     again: Sequence[int] = ()
     trust: int | None = None
+    heads: int = 0
 
 
 NOTHING: Final = Asked()
@@ -67,6 +69,7 @@ class Page(NamedTuple):
     cursor: int
     note: bytes
     grown: list[bytes]
+    heads: wire.LinkHeads | None = None
 
 
 def encode(page: wire.LinkPage, bodies: Sequence[bytes]) -> bytes:
@@ -99,7 +102,7 @@ def decode(raw: bytes, node: str) -> Page:
         items.append(
             Offered(each.index, each.by, entry, facts, _hashes(each.path), body, each.is_ahead)
         )
-    return Page(items, page.cursor, page.note.encode(), _hashes(page.grown))
+    return Page(items, page.cursor, page.note.encode(), _hashes(page.grown), page.heads)
 
 
 def _hashes(told: Sequence[str]) -> list[bytes]:

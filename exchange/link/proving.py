@@ -10,10 +10,12 @@ from exchange.broker import peering
 from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import forks, terms
+from exchange.journal.heads import EMPTY, InboxHead
 from exchange.journal.proofs import verify_consistency
 from exchange.journal.tree import leaf_hash, verify_path
 from exchange.link.waiting import Waiting
 from exchange.model import entry as entries
+from exchange.model.codec import b64, unb64
 from exchange.model.header import Blob
 from exchange.model.identity import digest
 from exchange.seal import trust
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """How far a link came: to which entry, under which checkpoint, and each inbox's count.
+    """How far a link came: to which entry, under which checkpoint, and each inbox's head.
 
     ``gone`` are bulletins that were told of without their bytes, and since when (seconds UTC),
     until their order to purge is shown. ``waiting`` is what came so far that bytes of it lack,
@@ -45,6 +47,13 @@ class Pulled(msgspec.Struct, frozen=True):
     # When a file was taken in last (seconds UTC; 0: never), and up to which entry that went.
     file_at: int = 0
     file_to: int = 0
+    # Chains of the inboxes, as ``journal.heads`` folds them.
+    chains: dict[str, str] = {}
+
+    def heads(self) -> dict[str, InboxHead]:
+        """Return how much of each inbox of ours came, and the chain over it."""
+        counted = self.inboxes.items()
+        return {name: InboxHead(count, unb64(self.chains[name])) for name, count in counted}
 
     @property
     def size(self) -> int:
@@ -79,18 +88,21 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
         Forked: its checkpoint does not go on from the last one.
     """
     root, size = _checked(page, before, on.node, foreseen(page, on))
-    inboxes = dict(before.inboxes)
+    held = before.heads()
     for item in page.items:
         verify_path(leaf_hash(item.raw), item.index, size, item.path, root)
         _must_be_its_body(item)
-        if item.by == item.index and not item.is_ahead:
-            if item.index <= before.after:
-                raise Refusal(Code.BAD_PROOF, "/index", found=item.index)
-            _count(item, inboxes, on.serves)
+        if _is_placed(item) and item.index <= before.after:
+            raise Refusal(Code.BAD_PROOF, "/index", found=item.index)
+        count(item, held, on.serves)
     if not before.after <= page.cursor < size:
         raise Refusal(Code.BAD_PROOF, "/cursor", found=page.cursor)
     return msgspec.structs.replace(
-        before, after=page.cursor, note=page.note.decode(), inboxes=inboxes
+        before,
+        after=page.cursor,
+        note=page.note.decode(),
+        inboxes={name: head.count for name, head in held.items()},
+        chains={name: b64(head.chain) for name, head in held.items()},
     )
 
 
@@ -147,18 +159,28 @@ def _must_be_its_body(item: Offered) -> None:
         raise Refusal(Code.BAD_PROOF, "/body", found=item.index)
 
 
-def _count(item: Offered, inboxes: dict[str, int], serves: Collection[str]) -> None:
-    """Hold an entry to the next place in each inbox of ours: none was left out."""
-    for owed in entries.owed_by(item.facts):
+def _is_placed(item: Offered) -> bool:
+    return item.by == item.index and not item.is_ahead
+
+
+def count(item: Offered, held: dict[str, InboxHead], serves: Collection[str]) -> None:
+    """Hold an entry to the next place in each inbox of ours, and take it in: none was left out.
+
+    What came beside another one, or ahead of its place, takes none.
+
+    Raises:
+        Refusal: ``item-withheld``.
+    """
+    for owed in entries.owed_by(item.facts) if _is_placed(item) else ():
         if not peering.is_here(owed.endpoint, serves):
             continue
-        expected = inboxes.get(owed.endpoint, 0)
-        if owed.position != expected:
+        head = held.get(owed.endpoint, EMPTY)
+        if owed.position != head.count:
             raise Refusal(
                 Code.ITEM_WITHHELD,
                 "/owed",
                 name=owed.endpoint,
-                expected=expected,
+                expected=head.count,
                 found=owed.position,
             )
-        inboxes[owed.endpoint] = expected + 1
+        held[owed.endpoint] = head.after(item.index, leaf_hash(item.raw))

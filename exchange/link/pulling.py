@@ -10,6 +10,7 @@ an alarm: nothing that comes after is taken in, and everything else of this node
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import terms
 from exchange.journal.tree import leaf_hash
 from exchange.link.adopting import Adopter
+from exchange.link.counting import Counter
 from exchange.link.pages import NOTHING, Asked
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
@@ -77,6 +79,7 @@ class Puller:
         # Not before our own journal was looked at.
         self._is_ours = False
         self.adopter = Adopter(node, far.node)
+        self._counter = Counter(node, far.node, node.crossed)
         # What pressed and came ahead of its place, which is still to come.
         self._told: list[int] = []
         # How often each was cut of what was cut at the same byte.
@@ -122,6 +125,8 @@ class Puller:
         """Take nothing more from a node that could not prove what it said."""
         # Kept as told: who looks at it may want to look at their journal.
         self.trouble = refusal
+        with suppress(Fault):
+            self._counter.stop(refusal)
         _log.critical(
             "peer-untrue", node=self._far.node, code=refusal.code.value, at=refusal.at
         )
@@ -191,9 +196,16 @@ class Puller:
             after = prove(page, before, self.ground())
         except Forked as forked:
             raise self._convicted(before, forked) from forked
+        except Refusal as refusal:
+            if refusal.code is Code.ITEM_WITHHELD:
+                # Its endpoints are to know how much they lack.
+                self._counter.stop(refusal, page)
+            raise
         waits = Waits(before.waiting, self._node.now(), self._cuts)
         gone = await take(self._node, far, page.items, self.adopter, waits)
         gone -= waits.ordered
+        await self._counter.note(page.items)
+        self._counter.hold(page, before)
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
         waiting = waits.kept(again, page.items)
         await self._keep(
@@ -223,6 +235,9 @@ class Puller:
         if self._is_ours:
             return self.pulled
         last = self.pulled
+        if last.inboxes.keys() != last.chains.keys():
+            # Written before they were folded.
+            last = Pulled(note=last.note)
         if last.here and await self._leaf(last.here) != last.leaf:
             # An older copy was put back. The checkpoint stays: theirs must go on from it.
             _log.warning("pulled-anew", node=self._far.node)
@@ -264,7 +279,7 @@ class Puller:
 
     async def _page(self, before: Pulled, again: Sequence[int]) -> Page:
         try:
-            asked = Asked(self._told, again, self._at_home().index)
+            asked = Asked(self._told, again, self._at_home().index, self._counter.known)
             return await self._far.entries(before.after, before.size, asked)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):

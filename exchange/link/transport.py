@@ -97,6 +97,8 @@ class Peer:
             query["again"] = ".".join(map(str, asked.again))
         if asked.trust is not None:
             query["trust"] = str(asked.trust)
+        if asked.heads:
+            query["heads"] = str(asked.heads)
         self._answers = False
         page = pages.decode(await self._in_session("/entries", query), self.node)
         self._answers = True

@@ -388,6 +388,23 @@ def owed_in(entry: bytes) -> list[Owed]:
     return _OWING.decode(entry.partition(b"\n")[0]).owed
 
 
+class _Coming(msgspec.Struct, frozen=True):
+    home: Home | None = None
+
+
+_COMING = msgspec.json.Decoder(_Coming)
+
+
+def came_in(entry: bytes) -> tuple[Home, bytes] | None:
+    """Return where an entry of ours came from, and the one there, whole; nothing else is read.
+
+    None of what was posted here.
+    """
+    line, _, there = entry.partition(b"\n")
+    home = _COMING.decode(line).home
+    return None if home is None else (home, there)
+
+
 def kind_of(facts: Facts) -> str:
     """Return the word for this kind of entry, as it stands in the facts."""
     return str(facts.__struct_config__.tag)

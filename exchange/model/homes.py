@@ -76,6 +76,11 @@ class Homes:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", name=home.node, found=home.index)
         return view
 
+    def before(self, node: str, index: int) -> View:
+        """Return what was in force in a journal before an index of it."""
+        known = self._known.get(node, self._none)
+        return known[bisect_left(known, index, key=lambda each: each.view.index) - 1].view
+
     def follow(self, received: Iterable[Received]) -> None:
         """Go on with what is in force after trust entries there, each judged under the last."""
         for home, change, taken_ms in received:

@@ -243,17 +243,44 @@ class LinkItem(msgspec.Struct, frozen=True):
     is_ahead: bool = False
 
 
+class OwnHead(msgspec.Struct, frozen=True):
+    """How much one inbox holds, the chain over it, and its place in the map of all inboxes."""
+
+    count: Count
+    chain: Digest
+    salt: Base64
+    path: list[Digest]
+
+
+class LinkHeads(msgspec.Struct, frozen=True):
+    """How much the inboxes of the caller's endpoints hold, by name, under a page's checkpoint.
+
+    ``entry`` is the inbox-heads entry at ``index``, with its ``path`` to the root of the note.
+    ``cosigned`` is the newest checkpoint that a quorum of witnesses cosigned, if there is one;
+    ``witnessed`` leads from its size to that of the note.
+    """
+
+    index: Count
+    entry: str
+    path: list[Digest]
+    cosigned: str
+    witnessed: list[Digest]
+    own: dict[EndpointId, OwnHead]
+
+
 class LinkPage(msgspec.Struct, frozen=True):
     """What crosses after an index, in order, under a checkpoint of its journal.
 
     ``cursor`` is where to go on: everything up to it was looked through. ``grown`` proves that
-    the checkpoint goes on from one of the size that was asked with.
+    the checkpoint goes on from one of the size that was asked with. ``heads`` come with a page
+    that leads as far as they cover, where they are others than those of ``heads`` asked with.
     """
 
     items: list[LinkItem]
     cursor: int
     note: str
     grown: list[str]
+    heads: LinkHeads | None = None
 
 
 class LinkProblem(msgspec.Struct, frozen=True):
@@ -321,15 +348,6 @@ class Proof(msgspec.Struct, frozen=True):
     proof: str
 
 
-class OwnHead(msgspec.Struct, frozen=True):
-    """How much one inbox holds, the chain over it, and its place in the map of all inboxes."""
-
-    count: Count
-    chain: Digest
-    salt: Base64
-    path: list[Digest]
-
-
 class Heads(msgspec.Struct, frozen=True):
     """How much is owed to the caller, provably, under the newest checkpoint.
 
@@ -348,6 +366,42 @@ class Heads(msgspec.Struct, frozen=True):
     cosigned: str = ""
     witnessed: list[Digest] = []
     abroad: dict[Word, OwnHead] = {}
+
+
+class Elsewhere(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place in the caller's inbox at another node that did not come into the one here.
+
+    ``index`` and ``leaf`` are of its entry there. ``entry`` says why: the order to purge that
+    it is, whole, as it stands there; or the entry of our journal that refused it, that is the
+    notice of its not being owed to the caller, or that owes it to others: with its ``receipt``.
+    Empty: it waits for bytes that lack, and is not here yet.
+    """
+
+    position: Count
+    index: Count
+    leaf: Digest
+    entry: str
+    receipt: Receipt | None = None
+
+
+class HomeHeads(msgspec.Struct, frozen=True):
+    """How much another node says it owes to the caller, provably, and what became of it here.
+
+    ``proof`` is the C2SP tlog-proof of that journal's inbox-heads ``entry``, with a checkpoint
+    in it, and ``own`` the caller's head there. ``cosigned`` and ``witnessed`` as in ``Heads``.
+    ``elsewhere`` is what of it is not in the inbox here, in order, from the place asked for;
+    ``more`` is the place to go on from, 0 where that is all. ``trouble`` is the code by which
+    our node took nothing more over that link; empty: it has taken in all of it.
+    """
+
+    proof: str
+    entry: str
+    own: OwnHead
+    cosigned: str
+    witnessed: list[Digest]
+    elsewhere: list[Elsewhere]
+    more: Count
+    trouble: str
 
 
 class Health(msgspec.Struct, frozen=True):

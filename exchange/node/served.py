@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from exchange.model.objects import Receipt
     from exchange.model.view import View
+    from exchange.node.crossed import HomeHeads
     from exchange.node.ports import Kept
     from exchange.node.sessions import Sessions
 
@@ -71,6 +72,8 @@ class Served(ABC):
         self.clock_ms = clock_ms
         self.inboxes = Inboxes(kept.store)
         self.heads = Heads(kept.store)
+        # What its endpoints are owed at other nodes; None where there is no link.
+        self.crossed: HomeHeads | None = None
         self.ring = Ring(kept.store)
         self.budgets = Budgets()
         self.refused: Refused = Counter()

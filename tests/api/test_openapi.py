@@ -115,7 +115,7 @@ async def test_bounds_that_are_described_are_those_that_are_kept():
             for name, least, most, default in queries:
                 needed = {each: least_of for each, least_of, _, d in queries if d is None}
                 method, _, where = path.rpartition(" ")
-                where = where.replace("{digest}", "x")
+                where = where.replace("{digest}", "x").replace("{node}", "pa")
                 for value in (least - 1, *([most + 1] if most is not None else [])):
                     query = {**needed, name: value}
                     said = await door.ask(method or "GET", where, OPS, params=query)

@@ -9,10 +9,12 @@ import pytest
 
 from exchange.cli import output
 from exchange.cli.home import HEAD
-from exchange.cli.proving import line
+from exchange.cli.proving import line, of_home
+from exchange.client.homes import Crossed
 from exchange.client.proving import Proven
 from exchange.client.seen import Seen
 from exchange.errors import Code, Fault, Refusal
+from tests.builders import NOW
 from tests.cli.exercise import WATCH
 
 
@@ -68,7 +70,14 @@ def test_alarm_shows_what_came_and_ends_with_five(exercise):
 
 @pytest.mark.parametrize(
     "code",
-    ["inbox-gap", "item-withheld", "chain-differs", "stale-head", "head-went-back"],
+    [
+        "inbox-gap",
+        "item-withheld",
+        "chain-differs",
+        "stale-head",
+        "head-went-back",
+        "head-missing",
+    ],
 )
 def test_every_alarm_ends_with_five_wherever_it_is_raised(code):
     assert output.exit_code(Refusal(Code(code))) == output.EXIT_TAMPERED
@@ -83,3 +92,18 @@ def test_line_holds_all_the_numbers_in_both_languages():
     for told in line(proven):
         for number in ("12", "9", "345", "347"):
             assert number in told
+
+
+def test_what_another_node_owes_is_said_with_its_age_and_loudly_once_old():
+    gone = {"endpoint-suspended": 1, "purge-ordered": 2}
+    told = Crossed("pa", 12, 9, gone, 0, 30, 33, NOW, 120, 270, is_stale=False)
+    spanish, english = of_home(told)
+    for text, ago in ((spanish, "(hace 2 min)"), (english, "(2 min ago)")):
+        for words in ("12", "9", "3", "endpoint-suspended 1, purge-ordered 2", "33", ago):
+            assert words in text
+        assert "!!!" not in text
+    old = msgspec.structs.replace(told, is_stale=True, trouble="item-withheld")
+    for text in of_home(old):
+        assert text.count("!!!") == 4
+        assert "270" in text
+        assert "item-withheld" in text

@@ -6,6 +6,8 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -24,6 +26,7 @@ from exchange.node.node import Identity, Node
 from exchange.node.settings import Settings
 from exchange.seal.software import SoftwareSigner
 from exchange.store.blob_memory import MemoryBlobs
+from exchange.store.homeheads import HomeHeadFiles
 from exchange.store.memory import MemoryStore
 from tests.builders import NOW_MS, TLS_SEED, Randomness, border, certificate
 
@@ -128,15 +131,16 @@ async def bordered(  # noqa: PLR0913, PLR0917  (each is left as it is by most)
         app[DOOR] = Door(room)
         return between(app, node.name)
 
-    async with (
-        _node("pa", clock, store(), blobs("pa", clock), next_logs) as pa,
-        _node("us", clock, store(), blobs("us", clock)) as us,
-        _offered(offers(pa)) as at_pa,
-        _offered(offers(us)) as at_us,
-        _side(pa, "us", at_us) as ours,
-        _side(us, "pa", at_pa) as theirs,
-    ):
-        yield Border(ours, theirs, clock)
+    with TemporaryDirectory() as folder:
+        async with (
+            _node("pa", clock, store(), blobs("pa", clock), next_logs) as pa,
+            _node("us", clock, store(), blobs("us", clock)) as us,
+            _offered(offers(pa)) as at_pa,
+            _offered(offers(us)) as at_us,
+            _side(pa, "us", at_us, Path(folder)) as ours,
+            _side(us, "pa", at_pa, Path(folder)) as theirs,
+        ):
+            yield Border(ours, theirs, clock)
 
 
 @asynccontextmanager
@@ -182,7 +186,8 @@ async def _offered(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _side(node: Node, other: str, url: str) -> AsyncIterator[Side]:
+async def _side(node: Node, other: str, url: str, folder: Path) -> AsyncIterator[Side]:
+    node.crossed = HomeHeadFiles(folder / node.name)
     peer = Peer(
         url,
         (node.name, other),

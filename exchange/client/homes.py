@@ -1,0 +1,360 @@
+"""Prove that all that another nation's agencies addressed to this endpoint is accounted for.
+
+Their node signs how much this endpoint's inbox there holds, and the chain over it. What crossed
+stands here as it stands there, byte for byte, so that the chain is folded from what is held:
+nothing was left out, replaced or moved, by neither node. What took a place there and is not in
+the inbox here (refused, not owed to us here, an order to purge) is told by our node with the
+entry that says so, under its signature; silence is an alarm.
+
+Who withholds: where our node stopped the link, it says that theirs does; where it says to have
+taken in all, and a place has no account, it is ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exchange.client import receipts, witnessing
+from exchange.client.seen import Seen
+from exchange.client.witnessing import Vouched
+from exchange.errors import Code, Refusal
+from exchange.journal import bundle, forks, heads, terms
+from exchange.journal.heads import EMPTY, InboxHead, Place
+from exchange.journal.tree import leaf_hash
+from exchange.model import entry as entries
+from exchange.model import wire
+from exchange.model.codec import b64, unb64
+from exchange.model.identity import Count, Word
+from exchange.seal import notices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from exchange.client.held import Held
+    from exchange.client.seen import SeenHead
+    from exchange.client.transport import Profile, Transport
+    from exchange.client.trust import TrustLog
+    from exchange.journal.forks import Evidence
+    from exchange.model.view import View
+    from exchange.model.wire import Elsewhere, HomeHeads
+
+# As long as an idle node waits to date its checkpoint anew, three times; and twice what a link
+# takes to ask for it.
+MAX_AGE_S = 240
+
+
+class Crossed(msgspec.Struct, frozen=True):
+    """What holds of another node: all ``count`` places of ours there are accounted for.
+
+    Attributes:
+        node: whose journal it is.
+        count: how many items its agencies addressed to us among its first ``covered`` entries.
+        here: how many of them are in the inbox here.
+        elsewhere: the others, by why: the code of a refusal, ``purge-ordered``, ``not-owed``;
+            or ``waiting``, for bytes that lack, of which our node's word is all there is.
+        later: how many items are here that are newer than that.
+        size: of its checkpoint.
+        as_of: when it signed that this is all, seconds UTC; and ``age_s``, how long ago.
+        is_stale: longer ago than ``limit_s``: newer ones may exist that nobody sees here.
+        trouble: the code by which our node takes nothing more from there; empty: it does.
+        witnessed: who vouched for its journal, and as of when.
+    """
+
+    node: Word
+    count: Count
+    here: Count
+    elsewhere: dict[str, int]
+    later: Count
+    covered: Count
+    size: Count
+    as_of: int
+    age_s: int
+    limit_s: int
+    is_stale: bool
+    trouble: str = ""
+    witnessed: Vouched | None = None
+
+
+class There(NamedTuple):
+    """What took a place of ours at the other node: its entry there, and the leaf hash."""
+
+    entry: int
+    leaf: bytes
+
+
+class _Told(NamedTuple):
+    """A head that the other node signed, and that holds; ``as_of`` is when that was all."""
+
+    own: InboxHead
+    covered: int
+    size: int
+    root: bytes
+    note: bytes
+    as_of: int
+    vouched: Vouched | None
+
+
+class HomeProver:
+    """Asks our node of another one, and holds its answers to what is here."""
+
+    def __init__(
+        self, transport: Transport, held: Held, trust: TrustLog, profile: Profile
+    ) -> None:
+        """Prove of what is held; ``trust`` is every view there has been, also there."""
+        self._transport = transport
+        self._held = held
+        self._trust = trust
+        self._profile = profile
+
+    async def ask(self, node: str) -> tuple[HomeHeads, list[Elsewhere]] | None:
+        """Return what our node shows of another one; None where it shows nothing."""
+        found: list[Elsewhere] = []
+        first = 0
+        while True:
+            try:
+                answer = await self._transport.get_as(
+                    wire.HomeHeads, f"/v1/heads/{node}", first=first
+                )
+            except Refusal as refusal:
+                if refusal.code is not Code.NOT_FOUND:
+                    raise
+                return None
+            found += answer.elsewhere
+            if answer.more <= first:
+                return answer, found
+            first = answer.more
+
+    def judge(
+        self,
+        node: str,
+        asked: tuple[HomeHeads, list[Elsewhere]] | None,
+        memory: SeenHead | None,
+        now: int,
+    ) -> Crossed | None:
+        """Return what is proved of another node; None where nothing ever came from there.
+
+        Args:
+            node: its name.
+            asked: what ``ask`` returned; all that it names was fetched since.
+            memory: the newest checkpoint of that node that was seen; it is replaced.
+            now: seconds UTC.
+
+        Raises:
+            Refusal: an alarm: ``item-withheld``, ``chain-differs``, ``head-went-back``,
+                ``head-missing``; or it does not hold: ``bad-checkpoint``, ``bad-proof``.
+            Fault: ``head-memory``, ``file``.
+        """
+        places, at = self._places(node), f"/homes/{node}"
+        seen = memory.read(self._profile.anchor, node) if memory else None
+        limit_s = _limit_s(self._trust.newest)
+        if asked is None:
+            self._may_lack_head(node, places, seen, now - limit_s)
+            return None
+        answer, elsewhere = asked
+        told = self._verified(answer, node, memory.accuse if memory else _unkept)
+        _must_go_on(told, seen, at, memory.accuse if memory else _unkept)
+        if memory is not None:
+            # Also where an alarm follows: it is signed, and must not be taken back.
+            memory.keep(self._to_remember(told, node))
+        why = self._accounted(elsewhere, node)
+        gone = {each.position: There(each.index, unb64(each.leaf)) for each in elsewhere}
+        blamed = (node, "there") if answer.trouble else (self._profile.node, "here")
+        _must_be_all(told.own, {**gone, **places}, seen, (at, *blamed))
+        here = sum(1 for place in places if place < told.own.count)
+        kinds = [word for place, word in why.items() if place not in places]
+        return Crossed(
+            node=node,
+            count=told.own.count,
+            here=here,
+            elsewhere={word: kinds.count(word) for word in sorted(set(kinds))},
+            later=len(places) - here,
+            covered=told.covered,
+            size=told.size,
+            as_of=told.as_of,
+            age_s=max(now - told.as_of, 0),
+            limit_s=limit_s,
+            is_stale=not -limit_s <= now - told.as_of <= limit_s,
+            trouble=answer.trouble,
+            witnessed=told.vouched,
+        )
+
+    def _places(self, node: str) -> dict[int, There]:
+        """Return what is held that took a place of ours at a node, by that place."""
+        found = {}
+        for item in self._held.items():
+            came = entries.came_in(item.entry.encode())
+            if came is None or came[0].node != node:
+                continue
+            for owed in entries.owed_in(came[1]):
+                if owed.endpoint == self._profile.endpoint:
+                    found[owed.position] = There(came[0].index, leaf_hash(came[1]))
+        return found
+
+    def _may_lack_head(
+        self, node: str, places: Mapping[int, There], seen: Seen | None, since: int
+    ) -> None:
+        """Let a node have no head while nothing came from there, or did just now.
+
+        Raises:
+            Refusal: ``head-went-back``, ``head-missing``.
+        """
+        if seen is not None:
+            raise Refusal(
+                Code.HEAD_WENT_BACK, f"/homes/{node}", name=node, expected=seen.size, found=0
+            )
+        came = [each for each in self._held.items() if _is_from(each.entry, node)]
+        if places and entries.decode(came[0].entry.encode()).facts.taken_ms // 1000 < since:
+            raise Refusal(Code.HEAD_MISSING, f"/homes/{node}", name=node, found=len(places))
+
+    def _verified(
+        self, answer: HomeHeads, node: str, accuse: Callable[[Evidence], str]
+    ) -> _Told:
+        """Return what the other node says of our inbox, once signatures and place hold.
+
+        Raises:
+            Refusal: ``bad-checkpoint``, ``bad-proof``, ``journal-forked``.
+        """
+        log, at = self._trust.home(node), f"/homes/{node}"
+        proof, entry = bundle.parse(answer.proof.encode()), answer.entry.encode()
+        facts = entries.decode(entry).facts
+        if not isinstance(facts, entries.InboxHeads) or facts.size > proof.index:
+            raise Refusal(Code.BAD_PROOF, at, name=node)
+        needed = terms.of(proof.note, node, log.newest)
+        found = needed.prove(proof, leaf_hash(entry))
+        view = log.around(facts.size)[0].view
+        own = InboxHead(answer.own.count, unb64(answer.own.chain))
+        place = Place(unb64(answer.own.salt), [unb64(step) for step in answer.own.path])
+        known = heads.names(entries.TRUST_INBOX, view.endpoints, view.nodes)
+        heads.verify(self._profile.endpoint, own, place, known, unb64(facts.root))
+        top, signed = found.checkpoint, found.at(needed.log[1]) or 0
+        # Heads with more than bookkeeping between them and their checkpoint are not of its
+        # time: an old one under a new checkpoint is as old as it is.
+        as_of = signed if top.size == proof.index + 1 else min(signed, facts.taken_ms // 1000)
+        shown = (top, proof.note)
+        vouched = witnessing.beside(answer, shown, (node, log.newest), accuse)
+        return _Told(own, facts.size, top.size, top.root, proof.note, as_of, vouched)
+
+    def _accounted(self, elsewhere: list[Elsewhere], node: str) -> dict[int, str]:
+        """Return why each place that is not here is not, once our node's word for it holds.
+
+        Raises:
+            Refusal: ``bad-proof``.
+        """
+        why: dict[int, str] = {}
+        used: set[int] = set()
+        for each in elsewhere:
+            word = self._why(each, node)
+            if each.receipt is not None and word is not None:
+                # One notice is not the account of two places.
+                word = None if each.receipt.index in used else word
+                used.add(each.receipt.index)
+            if word is None:
+                raise Refusal(
+                    Code.BAD_PROOF, f"/homes/{node}/elsewhere", name=node, found=each.position
+                )
+            why[each.position] = word
+        return why
+
+    def _why(self, each: Elsewhere, node: str) -> str | None:
+        """Return why a place is not here; None where what is shown does not bear it out."""
+        if not each.entry and each.receipt is None:
+            return "waiting"
+        ours, entry = self._profile.endpoint, each.entry.encode()
+        place, home = entries.Owed(ours, each.position), entries.Home(node, each.index)
+        if each.receipt is None:
+            facts = entries.decode(entry).facts
+            is_it = b64(leaf_hash(entry)) == each.leaf and place in entries.owed_by(facts)
+            return (
+                "purge-ordered" if isinstance(facts, entries.PurgeOrdered) and is_it else None
+            )
+        receipts.must_be_from(each.receipt, self._profile.node)
+        facts = receipts.verify_entry(each.receipt, entry, self._trust)
+        came = entries.came_in(entry)
+        if isinstance(facts, entries.Noticed) and came is None:
+            view = self._trust.before(each.receipt.index).view
+            notice = notices.verify(entries.decode(entry).object, view)
+            told = (notice.node, notice.about, notice.recipient)
+            is_it = told == (self._profile.node, "refused", ours)
+            return notice.code if is_it else None
+        if came is None or came[0] != home or place not in entries.owed_in(came[1]):
+            return None
+        if isinstance(facts, entries.Refused):
+            return facts.code
+        is_ours = ours in {owed.endpoint for owed in entries.owed_by(facts)}
+        return "not-owed" if not is_ours and b64(leaf_hash(came[1])) == each.leaf else None
+
+    def _to_remember(self, told: _Told, node: str) -> Seen:
+        own, root = told.own, b64(told.root)
+        anchor, note = self._profile.anchor, told.note.decode()
+        return Seen(anchor, node, told.size, root, own.count, b64(own.chain), note)
+
+
+def _is_from(entry: str, node: str) -> bool:
+    came = entries.came_in(entry.encode())
+    return came is not None and came[0].node == node
+
+
+def _unkept(_: Evidence) -> str:
+    """Keep nothing: who remembers nothing has nowhere to."""
+    return ""
+
+
+def _limit_s(view: View) -> int:
+    """Return how old another node's word may be before it is said to be old (seconds)."""
+    agreed = view.agreed()
+    witnessed = agreed.witnesses.limit_s if agreed.witnesses else 0
+    return max(witnessed, MAX_AGE_S) + agreed.limits.skew_s
+
+
+def _must_go_on(
+    told: _Told, seen: Seen | None, at: str, accuse: Callable[[Evidence], str]
+) -> None:
+    """Hold a head to the one that was seen last; that the journal is one, its chain says.
+
+    Raises:
+        Refusal: ``head-went-back``.
+    """
+    if seen is None:
+        return
+    if told.size < seen.size or told.own.count < seen.count:
+        raise Refusal(
+            Code.HEAD_WENT_BACK, at, name=seen.node, expected=seen.size, found=told.size
+        )
+    if told.size == seen.size and b64(told.root) != seen.root:
+        kept = accuse(forks.of(seen.note.encode(), told.note, []))
+        raise Refusal(Code.HEAD_WENT_BACK, f"{at}/root", name=seen.node, evidence=kept)
+
+
+def _must_be_all(
+    told: InboxHead,
+    places: Mapping[int, There],
+    seen: Seen | None,
+    blamed: tuple[str, str, str],
+) -> None:
+    """Hold what is accounted for to the head: each place, and the chain over them.
+
+    Raises:
+        Refusal: ``item-withheld``, ``chain-differs``, ``head-went-back``.
+    """
+    at, name, side = blamed
+    head, was = EMPTY, EMPTY
+    for position in range(told.count):
+        there = places.get(position)
+        if there is None:
+            known = sum(1 for place in places if place < told.count)
+            raise Refusal(
+                Code.ITEM_WITHHELD,
+                f"{at}/{side}",
+                name=name,
+                position=position,
+                expected=told.count,
+                found=known,
+            )
+        head = head.after(there.entry, there.leaf)
+        was = head if seen is not None and head.count == seen.count else was
+    if head != told:
+        raise Refusal(Code.CHAIN_DIFFERS, at, expected=told.count, found=head.count)
+    if seen is not None and b64(was.chain) != seen.chain:
+        raise Refusal(Code.CHAIN_DIFFERS, f"{at}/seen", expected=seen.count, found=was.count)
