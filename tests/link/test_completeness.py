@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, cast
 
@@ -55,7 +56,8 @@ class Scene(NamedTuple):
     async def stopped(self) -> Code:
         """Pull until the link is stopped; why it was."""
         await self.both.pa.sign()
-        await self.both.us.puller.run()
+        async with asyncio.timeout(5):
+            await self.both.us.puller.run()
         await self.both.us.sign()
         trouble = self.both.us.puller.trouble
         assert trouble is not None
@@ -263,6 +265,22 @@ async def test_heads_that_stand_still_are_as_old_as_they_are_under_whatever_chec
         home = await here.tallied()
         assert (home.count, home.is_stale, home.age_s) == (1, True, 660)
         assert home.later == 1
+
+
+async def test_heads_older_than_those_that_are_here_gain_nothing_and_stop_nothing(tmp_path):
+    async with scene(tmp_path) as here:
+        heads = here.both.pa.node.heads
+        _, old = await heads.under(here.both.pa.node.newest)
+        await here.sent([WATCH])
+
+        async def set_back(note):
+            return note, old
+
+        heads.under = set_back
+        here.both.clock.ms += 600_000
+        await here.sent([WATCH])
+        home = await here.tallied()
+        assert (home.count, home.later, home.age_s, home.trouble) == (1, 1, 600, "")
 
 
 async def test_heads_left_out_grow_old(tmp_path):
