@@ -1,8 +1,9 @@
 """What comes due of a bulletin, and when: a table beside the journal, in order of time.
 
 Its rows follow from the entries: one until a bulletin is to be purged; where a rule asks for
-it, one until its originator is asked, and then one until silence ends it; and one for each
-order that is not carried out yet. So what is due is found without a look at the journal.
+it, one until its originator is asked, and then one until silence ends it; one for each order
+that is not carried out yet; two while a boarding request waits for an answer. So what is due
+is found without a look at the journal.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from exchange.broker import keys
 from exchange.broker.holding import read, target_of
-from exchange.policy import retention
+from exchange.policy import boarding, retention
 
 if TYPE_CHECKING:
     from exchange.broker.bearing import Bearing
@@ -27,6 +28,9 @@ PURGE: Final = 0
 REVIEW: Final = 1
 SILENCE: Final = 2
 ORDER: Final = 3
+# Of a boarding request: who is asked is told, or reminded; its time is over.
+CLOCK: Final = 4
+SILENT: Final = 5
 # Before the place of any row.
 FIRST: Final = (-1, -1)
 
@@ -95,7 +99,7 @@ def borne(header: Header, held: Bearing, taken: int, view: View, find: Find) -> 
     """Return what a cancellation or correction changes of what comes due of its target."""
     index = held.target
     if index is None or header.verb not in ("cancel", "correct"):
-        return _NOTHING
+        return _NOTHING if index is None else _superseded(header, index)
     reference = target_of(header)
     if reference is None:
         return _NOTHING
@@ -104,13 +108,21 @@ def borne(header: Header, held: Bearing, taken: int, view: View, find: Find) -> 
     if header.verb == "cancel":
         purge = "must-purge" in header.declares
         due = (_withdrawn(index, taken, view),) if purge else ()
-        return Change(due, ((index, REVIEW), (index, SILENCE)))
+        over = (REVIEW, SILENCE, CLOCK, SILENT)
+        return Change(due, tuple((index, what) for what in over))
     found = find(keys.by_digest(reference.header_digest))
     target = read(found) if found else None
     named = (header.origin, reference.header_digest, reference.id)
     if target is None or find(keys.bearing("cancels", *named)) is not None:
         return _NOTHING
     return answered(target, taken, view)
+
+
+def _superseded(header: Header, index: int) -> Change:
+    """Return what an update changes: a newer boarding request has a time of its own."""
+    if header.verb != "update" or header.type != boarding.REQUEST:
+        return _NOTHING
+    return Change((), ((index, CLOCK), (index, SILENT)))
 
 
 def answered(target: Target, taken: int, view: View) -> Change:

@@ -133,6 +133,16 @@ def decided(endpoint: str, header_digest: str) -> bytes:
     return _named("draft-decided", endpoint, header_digest)
 
 
+def clock(header_digest: str) -> bytes:
+    """Return the key of the notice that a boarding request's time began, by its header."""
+    return _named("clock", header_digest)
+
+
+def replied(header_digest: str, member: str) -> bytes:
+    """Return the key of the first reply of a member to a boarding request."""
+    return _named("replied", header_digest, member)
+
+
 def purge(header_digest: str) -> bytes:
     """Return the key of the one order to purge a bulletin, by the digest of its header."""
     return _named("purge", header_digest)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from exchange.broker import again, holding, intake, keys, releasing
+from exchange.broker import again, clocking, holding, intake, keys, releasing
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import Blob
@@ -305,12 +305,15 @@ def overhear(ledger: Ledger, decision: Overheard, raw: bytes) -> Recorded:
     return done
 
 
-def hear(ledger: Ledger, decision: Heard, raw: bytes, find: Find) -> Recorded:
+def hear(ledger: Ledger, decision: Heard, raw: bytes, taken_ms: int, find: Find) -> Recorded:
     """Enter a notice that the other node signed, for those of ours whom it owes it to.
+
+    ``taken_ms`` is when it entered it itself.
 
     Raises:
         Refusal: ``target-unknown`` or ``target-mismatch``: a notice of what nobody posted here;
-            or ``not-owed``: it is for nobody who has to do with that.
+            or ``not-owed``: it is for nobody who has to do with that; or ``wrong-value``: of a
+            boarding request's time it says what was not agreed here.
     """
     of = decision.notice.of
     found = find(keys.by_digest(of.header_digest))
@@ -328,7 +331,8 @@ def hear(ledger: Ledger, decision: Heard, raw: bytes, find: Find) -> Recorded:
         owed=owed,
         **ledger.common(),
     )
-    return ledger.keep(facts, raw, (keys.by_digest(decision.digest),))
+    changed, once = clocking.heard(ledger, decision.notice, taken_ms, target, find)
+    return ledger.keep(facts, raw, (keys.by_digest(decision.digest), *once), changed)
 
 
 def _may_hear(endpoint: str, target: Target, find: Find) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import (
     again,
+    clocking,
     due,
     enrolling,
     establishing,
@@ -25,12 +26,14 @@ from exchange.broker.posters import poster
 from exchange.broker.records import Found, Record
 from exchange.broker.settle import Ledger
 from exchange.errors import Code, Refusal
+from exchange.journal import terms
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
 from exchange.model.homes import Homes
 from exchange.model.identity import digest
+from exchange.model.ticking import TIMED, told_in
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
@@ -294,9 +297,34 @@ class Replayer:
             if not is_named or retaining.review(ledger, row, target, raw) is None:
                 raise Refusal(Code.BAD_PROOF, "/of", found=self.size)
             return
+        if notice.about in TIMED:
+            self._clock(ledger, facts, notice, raw)
+            return
         owed = [each.endpoint for each in facts.owed]
         once = retaining.told_once(notice, owed[0] if owed else "")
         retaining.notify(ledger, raw, facts.of, owed, once=once)
+
+    def _clock(
+        self, ledger: Ledger, facts: entries.Noticed, notice: objects.Notice, raw: bytes
+    ) -> None:
+        """Hold what is told of a boarding request's time to what is due, and to its proof."""
+        of = -1 if facts.of is None else facts.of
+        if notice.about in ("clock", "reminder"):
+            row = self._due(of, due.CLOCK)
+            found = Found(of, self._entry_at(of))
+            made = clocking.tell(ledger, row, found, notice, raw)
+        else:
+            row = self._due(of, due.SILENT)
+            said = told_in(notice)
+            node = said.node
+            view = self.view if node == self._node else self.homes.newest(node)
+            note = unb64(said.note)
+            if terms.of(note, node, view).dated(note) != said.dated:
+                raise Refusal(Code.BAD_PROOF, "/clock/dated", found=self.size)
+            target = self._bulletin(of)
+            made = clocking.pronounce(ledger, row, target, notice, raw, self._find)
+        if made is None:
+            raise Refusal(Code.BAD_PROOF, "/clock", found=self.size)
 
     def _digest_at(self, index: int) -> str:
         facts = entries.decode(self._entry_at(index)).facts

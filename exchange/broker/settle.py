@@ -14,6 +14,7 @@ from exchange.broker import (
     bearing,
     chasing,
     citing,
+    clocking,
     conferring,
     confirming,
     consenting,
@@ -205,7 +206,9 @@ class Ledger:
                 return peering.overhear(self, decision, raw)
             case Heard():
                 before = find(keys.by_digest(decision.digest))
-                return self._once(before, None) or peering.hear(self, decision, raw, find)
+                return self._once(before, None) or peering.hear(
+                    self, decision, raw, self._taken_there_ms(), find
+                )
             case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled():
                 names = own(decision, decision.digest)
                 once = self._once(*map(find, names))
@@ -294,12 +297,17 @@ class Ledger:
         early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
         ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
         changed = due.borne(header, held, now, view, find)
+        is_over = cancelled or (stands and stands.updates)
+        clock = clocking.NOTHING
+        if not is_over:
+            clock = clocking.taken_in(self, header, decision.digest, find)
+        ended, replies = clocking.replied(header, self._taken_there_ms(), find)
         if released is not None:
             ends = (*ends, *releasing.ended(self, releasing.subject(decision), find))
         record = Record(
             facts,
             self.entry(facts, raw),
-            (*names, *held.keys, *citing.kept(header, find)),
+            (*names, *held.keys, *citing.kept(header, find), *replies),
             tuple(owed),
             (decision.seen.blob, body),
             # Cancelled before it came, it is nothing to hurry for.
@@ -307,8 +315,8 @@ class Ledger:
             dropped_by(header, held),
             chasing.of(header, endpoints, held, early, find),
             chasing.over_by(header, held, early),
-            due=(*ends, *changed.due),
-            undue=changed.undue,
+            due=(*ends, *changed.due, *clock.due),
+            undue=(*changed.undue, *ended.undue),
         )
         return Recorded(self.add(record), is_new=True)
 
@@ -364,6 +372,12 @@ class Ledger:
             due=given.due,
         )
         return Recorded(self.add(record), is_new=True)
+
+    def _taken_there_ms(self) -> int:
+        """Return when what is being placed was taken in first: at its home."""
+        if self._came is None:
+            return self.taken_ms
+        return entries.decode(self._came.line + b"\n").facts.taken_ms
 
     def common(self) -> dict[str, Any]:
         """Return what the facts of every entry have; of what came from abroad, whence too."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import UNSET
+
 from exchange.cli import abroad, world
 from exchange.cli.times import zulu
 from exchange.client.reading import (
@@ -141,4 +143,7 @@ def _told(notice: Notice, session: Session) -> str:
         said.append(abroad.reason(notice.code, session))
     elif notice.code:
         said.append(notice.code)
+    if notice.clock is not UNSET:
+        until = zulu(notice.clock.due)
+        said.append(f"hasta {until}" if session.lang == "es" else f"until {until}")
     return ": ".join(said)

@@ -58,6 +58,15 @@ class Terms(NamedTuple):
         times = {each.name: found.at(each.key) for each in witnesses}
         return {name: time for name, time in times.items() if time}
 
+    def dated(self, note: bytes) -> int:
+        """Return of when a checkpoint counts: of its quorum, else of its log; 0 of neither.
+
+        Raises:
+            Refusal: ``bad-checkpoint``.
+        """
+        found = self.verify(note)
+        return (self.met_at(found) if self.policy else found.at(self.log[-1])) or 0
+
     def met_at(self, found: c2sp.Verified) -> int | None:
         """Return as of when a quorum vouches; None where it does not, or none must."""
         return self.policy.met_at(self.times(found)) if self.policy else None

@@ -177,7 +177,8 @@ async def _entries(request: web.Request) -> web.Response:
         )
     known = _number(request, "heads", 0)
     heads = await heading.offered(node, note, peer, (cursor, known))
-    body = await encoded(node, found, cursor, note, since, heads)
+    beside = Beside(heads, node.cosigned or b"")
+    body = await encoded(node, found, cursor, note, since, beside)
     return web.Response(body=body, content_type=_BYTES)
 
 
@@ -190,6 +191,13 @@ class Offers(Protocol):
 
     def now(self) -> int:
         """Return the time, seconds UTC."""
+
+
+class Beside(NamedTuple):
+    """What a page has beside its entries: heads, and the newest checkpoint of a quorum."""
+
+    heads: wire.LinkHeads | None = None
+    vouched: bytes = b""
 
 
 class Had(NamedTuple):
@@ -222,12 +230,13 @@ async def encoded(  # noqa: PLR0913, PLR0917  (what a page has)
     cursor: int,
     note: bytes,
     since: int,
-    heads: wire.LinkHeads | None = None,
+    beside: Beside | None = None,
 ) -> bytes:
     """Return a page of these entries, proved to be under a checkpoint."""
     size = parse(note).size
     items, grown = await with_hashes(node.store, partial(_proved, found, size, since))
-    page = wire.LinkPage(items, cursor, note.decode(), grown, heads)
+    of = beside or Beside()
+    page = wire.LinkPage(items, cursor, note.decode(), grown, of.heads, of.vouched.decode())
     return pages.encode(page, [each.body for each in found if each.body is not None])
 
 

@@ -70,6 +70,7 @@ class Page(NamedTuple):
     note: bytes
     grown: list[bytes]
     heads: wire.LinkHeads | None = None
+    vouched: bytes = b""
 
 
 def encode(page: wire.LinkPage, bodies: Sequence[bytes]) -> bytes:
@@ -102,7 +103,9 @@ def decode(raw: bytes, node: str) -> Page:
         items.append(
             Offered(each.index, each.by, entry, facts, _hashes(each.path), body, each.is_ahead)
         )
-    return Page(items, page.cursor, page.note.encode(), _hashes(page.grown), page.heads)
+    grown = _hashes(page.grown)
+    vouched = page.vouched.encode()
+    return Page(items, page.cursor, page.note.encode(), grown, page.heads, vouched)
 
 
 def _hashes(told: Sequence[str]) -> list[bytes]:

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.journal import checkpoint as c2sp
 from exchange.journal import terms
 from exchange.journal.tree import leaf_hash
 from exchange.link.adopting import Adopter
@@ -220,6 +221,17 @@ class Puller:
         self._told = sorted(i for i in ahead.union(self._told) if i > after.after)[:MAX_TOLD]
         self.seen = self.dated(page.note)
         self._must_be_purged()
+        self._cover(page)
+
+    def _cover(self, page: Page) -> None:
+        """Say under which checkpoint all is here: a quorum's, where one must vouch for it."""
+        view = self._at_home()
+        is_witnessed = terms.of(page.note, self._far.node, view).policy is not None
+        note = page.vouched if is_witnessed else page.note
+        # What waits for an attachment, or is told of without its bytes, may be the reply.
+        is_whole = not self.pulled.waiting and not self.pulled.gone
+        if note and is_whole and self.pulled.after + 1 >= c2sp.parse(note).size:
+            self._node.clocks.cover(self._far.node, note)
 
     async def came_by_file(self, cursor: int) -> None:
         """Remember that a file was taken in just now, and up to which entry it went."""

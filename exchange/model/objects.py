@@ -26,6 +26,7 @@ from exchange.model.identity import (
     Word,
     member_of,
 )
+from exchange.model.ticking import Ticking, members
 from exchange.model.trust import EndpointKey
 
 ACK_TYP = "xb-ack+jws"
@@ -51,9 +52,8 @@ Outcome = Literal[
     "delivered", "opened", "actioned", "schema-invalid", "partial", "unreadable", "purged"
 ]
 Officer = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
-# What a node tells of a bulletin that it took in: refused abroad, deemed answered, late, or to
-# be looked at again by who sent it.
-News = Literal["refused", "waiting", "deemed", "late", "review"]
+# What a node tells of a bulletin; the last three of a boarding request's time.
+News = Literal["refused", "waiting", "deemed", "late", "review", "clock", "reminder", "overdue"]
 # Those that are of one recipient.
 OF_RECIPIENT: Final[frozenset[News]] = frozenset({"refused", "waiting"})
 # Of a request for a grant: it is asked, or answered. Why it is declined, of a closed list:
@@ -229,9 +229,9 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A node to those concerned: what became of a bulletin, by no endpoint's doing.
 
     ``about`` says which kind of news. Refused abroad, or waiting there for an attachment and
-    still to come: for which ``recipient``, and by which refusal's ``code``. Deemed answered:
-    the ``code`` of the outcome. Late: neither. To be reviewed: the rule of the arrangement
-    that says so, as ``code``.
+    still to come: for which ``recipient``, and which refusal's ``code``. Deemed answered: the
+    outcome's ``code``. Late: none. To be reviewed: the rule's. Of a boarding request's time
+    (``clock``): its regime's, unless an outcome is deemed.
     """
 
     v: Literal["xb1"]
@@ -243,6 +243,7 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipient: EndpointId | None
     code: Word | None
     at: Seconds
+    clock: Ticking | msgspec.UnsetType = msgspec.UNSET
 
 
 class Subscription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -440,7 +441,7 @@ def decode_request(payload: bytes) -> Request:
 
 def decode_notice(payload: bytes) -> Notice:
     """Decode a notice's payload, or refuse it: each kind of news has its own members."""
-    notice = codec.decode_closed(payload, _NOTICE, lambda _: 9 + 3)
+    notice = codec.decode_closed(payload, _NOTICE, members)
     if (notice.recipient is not None) != (notice.about in OF_RECIPIENT):
         raise Refusal(Code.WRONG_VALUE, "/recipient", found=notice.about)
     if (notice.code is None) != (notice.about == "late"):

@@ -274,6 +274,8 @@ class LinkPage(msgspec.Struct, frozen=True):
     ``cursor`` is where to go on: everything up to it was looked through. ``grown`` proves that
     the checkpoint goes on from one of the size that was asked with. ``heads`` come with a page
     that leads as far as they cover, where they are others than those of ``heads`` asked with.
+    ``vouched`` is the newest checkpoint that a quorum of witnesses cosigned; empty where there
+    is none.
     """
 
     items: list[LinkItem]
@@ -281,6 +283,7 @@ class LinkPage(msgspec.Struct, frozen=True):
     note: str
     grown: list[str]
     heads: LinkHeads | None = None
+    vouched: str = ""
 
 
 class LinkProblem(msgspec.Struct, frozen=True):

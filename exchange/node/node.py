@@ -14,6 +14,7 @@ from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
 from exchange.node import attachments
 from exchange.node.checkpoints import Checkpointer
+from exchange.node.clocks import Clocks
 from exchange.node.opening import Log, keys_of, open_writer
 from exchange.node.ports import Kept
 from exchange.node.retaining import Retainer
@@ -84,6 +85,7 @@ class Node(Served):
         if settings.second is not None:
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
         self.retainer = Retainer(kept, writer, settings, self.shipper)
+        self.clocks = Clocks(store, writer, settings, self._vouched)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -143,6 +145,7 @@ class Node(Served):
             self.writer.follow(self.stamper.follow)
             self._start("timestamps", self.stamper.run())
             self._start("retention", self.retainer.run(checkpoint_s))
+            self._start("clocks", self.clocks.run(checkpoint_s))
 
     async def _first_ms(self) -> int:
         rows = await self.store.read(0, 1)
@@ -191,6 +194,10 @@ class Node(Served):
     def shipped(self) -> int | None:
         """How many entries are in the second place; None where there is none."""
         return None if self.shipper is None else self.shipper.lag.shipped
+
+    def _vouched(self) -> bytes | None:
+        """Return the newest checkpoint of ours that counts: by a quorum, where one must be."""
+        return self.newest if self.witnessing.policy is None else self.cosigned
 
     def inbox_total(self, endpoint: str) -> int:
         """Return how many durable entries an inbox holds."""
