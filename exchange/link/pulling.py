@@ -226,6 +226,9 @@ class Puller:
     def _cover(self, page: Page) -> None:
         """Say under which checkpoint all is here: a quorum's, where one must vouch for it."""
         view = self._at_home()
+        if view.node_before(self._far.node, c2sp.parse(page.note).size) is None:
+            # What is in force there is still to come.
+            return
         is_witnessed = terms.of(page.note, self._far.node, view).policy is not None
         note = page.vouched if is_witnessed else page.note
         # What waits for an attachment, or is told of without its bytes, may be the reply.

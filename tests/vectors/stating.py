@@ -116,6 +116,12 @@ def _opened(told: Mapping[str, Any], _: View, seeds: Mapping[str, str]) -> dict[
 # -- notices -------------------------------------------------------------------------------
 
 
+_CLOCK = {
+    "regime": "salas-becker", "silence": "deemed-consent", "node": "us", "index": 9,
+    "taken": NOW, "due": NOW + 7200, "note": "bm90ZQ", "dated": NOW + 7201,
+}  # fmt: skip
+
+
 def _notice(world: World, **changes: Any) -> dict[str, Any]:
     return {"object": world.notice(world.envelope(), **changes).decode()}
 
@@ -151,7 +157,9 @@ NOTICES = [
               Code.WRONG_VALUE, "/recipient",
               partial(_notice, about="waiting", code="kept-quota")),
     Statement("notice", "notice-deemed", "a reply that is deemed given", None, "",
-              partial(_notice, about="deemed", code="authorise")),
+              partial(_notice, about="deemed", code="authorise", clock=_CLOCK)),
+    Statement("notice", "notice-deemed-without-clock", "deemed given, by which clock not told",
+              Code.WRONG_VALUE, "/clock", partial(_notice, about="deemed", code="authorise")),
     Statement("notice", "notice-review", "asked whether it still holds, by a rule", None, "",
               partial(_notice, about="review", code="persons")),
     Statement("notice", "notice-review-without-a-rule", "asked, by which rule not told",
@@ -164,7 +172,7 @@ NOTICES = [
               Code.WRONG_VALUE, "/recipient",
               partial(_notice, about="refused", code="expired")),
     Statement("notice", "notice-deemed-without-outcome", "deemed answered, how not told",
-              Code.WRONG_VALUE, "/code", partial(_notice, about="deemed")),
+              Code.WRONG_VALUE, "/code", partial(_notice, about="deemed", clock=_CLOCK)),
     Statement("notice", "notice-of-no-kind", "news of a kind that is not in the list",
               Code.WRONG_VALUE, "/about", partial(_notice, about="lost")),
     Statement("notice", "notice-unknown-member", "a member of no name", Code.UNKNOWN_MEMBER,
