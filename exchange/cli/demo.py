@@ -74,6 +74,12 @@ def demo(  # noqa: PLR0913, PLR0917  (its options)
     attack: Attack | Literal["withhold"] | None,
 ) -> None:
     """Tell a case: two nations, separate processes, real keys, one flipped byte found."""
+    if attack is not None and nodes != 1:
+        raise Unusable(
+            "Un ataque se cuenta con un nodo y su testigo: sin --nodes.",
+            "An attack is told with one node and its witness: without --nodes.",
+            "--nodes",
+        )
     source = inputs or resources.schemas() / "v1" / "examples"
     demo_inputs.look_at(source)
     session.say(

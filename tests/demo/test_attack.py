@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
+from exchange.cli.main import cli
 
 
 @pytest.mark.timeout(300)
@@ -46,3 +49,9 @@ def _told(tmp_path, attack):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)["told"]
+
+
+def test_attack_is_not_played_between_two_nodes():
+    ran = CliRunner().invoke(cli, ["demo", "--attack", "fork", "--nodes", "2"])
+    assert ran.exit_code == 2
+    assert "--nodes" in ran.output

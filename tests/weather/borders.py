@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.cli.benching.weather import READY, Door, Plan, Weather
 from exchange.cli.demo import free_port
+from tests.weather.relay import READY, Door, Plan, Weather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ def border(kind: str, seed: int) -> Iterator[Border]:
                 for caller, other in (SIDES, SIDES[::-1])
             ]
             plan = msgspec.json.encode(Plan(seed, doors)).decode()
-            words = ["exchange.cli.benching.weather", plan]
+            words = ["tests.weather.relay", plan]
         between = stack.enter_context(_started([sys.executable, "-m", *words]))
         assert between.stdout is not None
         assert between.stdout.readline() == READY

@@ -14,7 +14,7 @@ import socket
 import sys
 from collections import deque
 
-from exchange.cli.benching.weather import READY, Weather, told
+from tests.weather.relay import READY, Weather, told
 
 # From <linux/if_packet.h>. With the header, frames keep what is said of their checksums.
 _SOL_PACKET, _VNET_HDR, _IGNORE_OUTGOING = 263, 15, 23

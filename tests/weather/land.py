@@ -20,7 +20,6 @@ import msgspec
 
 from exchange.cli import found, state, world
 from exchange.cli.benching import load
-from exchange.cli.benching.weather import Weather
 from exchange.cli.found import Site
 from exchange.client.agency import Agency
 from exchange.client.cabinet import Cabinet
@@ -37,6 +36,7 @@ from exchange.seal import jws
 from exchange.seal.open import SoftwareOpener
 from tests.weather.borders import SIDES, Border
 from tests.weather.clocked import Offset
+from tests.weather.relay import Weather
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence

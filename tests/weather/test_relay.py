@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from exchange.cli.benching.weather import Weather
 from tests.weather.land import Land
+from tests.weather.relay import Weather
 
 pytestmark = pytest.mark.timeout(300)
 

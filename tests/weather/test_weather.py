@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exchange.cli.benching.weather import Weather
 from tests.weather.land import PA, US, Land, Meeting
+from tests.weather.relay import Weather
 
 Tell = Callable[[str, str], None]
 WEEK_DAYS = 7

@@ -1,6 +1,6 @@
 """A border with weather: what lies between two nodes delays, stalls, cuts and shuts, by a seed.
 
-    python -m exchange.cli.benching.weather '{"seed": 1, "doors": [...]}'
+    python -m tests.weather.relay '{"seed": 1, "doors": [...]}'
 
 It passes TCP connections on, each ``Door`` from where one side calls to where the other
 answers. Each line of its standard input is a ``Weather`` that holds from then on; at its end it
