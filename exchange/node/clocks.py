@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from exchange.broker.holding import Find, Target
     from exchange.broker.settle import Ledger
     from exchange.model.ticking import Ticking
+    from exchange.node.crossed import HomeHeads
     from exchange.node.ports import Store
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
@@ -50,13 +51,27 @@ class Clocks:
     """Looks after what boarding requests wait for; ``step`` does the next piece of it."""
 
     def __init__(
-        self, store: Store, writer: Writer, settings: Settings, own: Callable[[], bytes | None]
+        self,
+        store: Store,
+        writer: Writer,
+        settings: Settings,
+        own: Callable[[], bytes | None],
+        crossed: Callable[[], HomeHeads | None],
     ) -> None:
-        """Prepare; ``own`` returns our newest checkpoint that counts, if there is one."""
+        """Prepare.
+
+        Args:
+            store: what is kept.
+            writer: enters what is told.
+            settings: the node's.
+            own: returns our newest checkpoint that counts, if there is one.
+            crossed: returns what is known of our endpoints' inboxes at other nodes.
+        """
         self._store = store
         self._writer = writer
         self._settings = settings
         self._own = own
+        self._crossed = crossed
         self._covered: dict[str, _Covered] = {}
         self._tried: dict[int, tuple[int, int]] = {}
 
@@ -127,6 +142,10 @@ class Clocks:
         if told is None or covered is None or covered.dated <= told.due:
             # Undetermined: nothing proves yet that nobody answered.
             return
+        if await asyncio.to_thread(self._may_lack, target.header.endpoint, told):
+            # It stays so: what was sent and may not be read here may be the answer.
+            _log.warning("boarding", reason="not all that came could be taken in", of=row.index)
+            return
         proved = _with(told, covered)
         notice = self._notice(found, clocking.outcome(row), proved)
         raw = await asyncio.to_thread(self._signed, notice)
@@ -138,6 +157,16 @@ class Clocks:
         index = await self._writer.enter(made, missing, row)
         if index is not None:
             _log.info("boarding", about=notice.about, code=notice.code, entry=index)
+
+    def _may_lack(self, endpoint: str, told: Ticking) -> bool:
+        """Tell whether anything that the node asked sent the requester since is not here."""
+        if told.node == self._settings.node:
+            return False
+        known = self._crossed()
+        if known is None:
+            return True
+        places = known.places(told.node, endpoint)
+        return any(each.index > told.index and not each.order for each in places)
 
     def _newest(self, node: str) -> _Covered | None:
         """Return the newest checkpoint of a node under which all is here that it owes here."""

@@ -85,7 +85,7 @@ class Node(Served):
         if settings.second is not None:
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
         self.retainer = Retainer(kept, writer, settings, self.shipper)
-        self.clocks = Clocks(store, writer, settings, self._vouched)
+        self.clocks = Clocks(store, writer, settings, self._vouched, lambda: self.crossed)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 

@@ -15,6 +15,7 @@ from exchange.model import objects
 from exchange.model.ticking import Ticking
 from exchange.model.trust import Clock
 from exchange.model.view import View
+from exchange.node.crossed import Place
 from exchange.seal import jws, notices
 from tests.builders import (
     COAST,
@@ -138,6 +139,17 @@ async def test_reply_at_the_last_second_that_crosses_late_is_an_answer():
         assert not await both.pa.node.store.due(due.SILENT, DUE + 9, 9, due.FIRST)
         assert not await both.us.node.store.due(due.SILENT, DUE + 9, 9, due.FIRST)
         await replays(both)
+
+
+async def test_nothing_is_deemed_where_what_came_since_could_not_be_taken_in():
+    for index, outcome in ((0, ["clock", "deemed"]), (10**6, ["clock"])):
+        async with bordered() as both:
+            await begin(both)
+            # Our node refused what took this place there, before the request or since.
+            both.pa.node.crossed.add("us", OPS, [Place(0, index, "A" * 43)])
+            both.clock.ms = DUE * 1000 + 61_000
+            await step(both)
+            assert await abouts(both.pa, OPS) == outcome
 
 
 async def test_late_reply_does_not_undo_what_silence_came_to():

@@ -11,7 +11,7 @@ Programs of ours are tried and measured behind it; nobody's link runs through it
 from __future__ import annotations
 
 import asyncio
-import random
+import random  # noqa: TID251
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
