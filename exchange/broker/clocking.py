@@ -100,11 +100,20 @@ def heard(
         Refusal: ``wrong-value``: it is not that node's to say, or not what was agreed here.
     """
     told, header = notice.clock, target.header
-    if notice.about != "clock" or told is msgspec.UNSET:
+    if told is msgspec.UNSET:
         return NOTHING, ()
-    terms = boarding.terms(header, ledger.in_force.agreed())
+    if notice.about != "clock":
+        # What silence came to each node finds for its own, and what it reminds of is theirs.
+        raise Refusal(Code.WRONG_VALUE, "/about", found=target.index)
+    agreed = ledger.in_force.agreed()
+    terms = boarding.terms(header, agreed)
     if not _is_agreed(told, header, terms, ledger.here) or told.taken > taken_ms // 1000:
         raise Refusal(Code.WRONG_VALUE, "/clock", found=told.index)
+    ours = find(keys.by_digest(target.digest))
+    posted = entries.decode(ours.entry).facts.taken_ms // 1000 if ours else header.issued
+    if told.taken < posted - agreed.limits.skew_s:
+        # It was not asked before we were: an earlier time would be over the sooner.
+        raise Refusal(Code.WRONG_VALUE, "/clock/taken", found=told.taken)
     if told.node != notice.node or find(keys.clock(target.digest)) is not None:
         raise Refusal(Code.WRONG_VALUE, "/clock/node", found=told.node)
     replied_at = _first_reply(header, target.digest, find)
@@ -141,7 +150,7 @@ def ticking(row: Due, found: Found, view: View, node: str) -> tuple[Ticking, Ter
         return None
     taken = entries.decode(found.entry).facts.taken_ms // 1000
     ends = boarding.due_at(terms, taken, target.header.due) or 0
-    told = Ticking(row.rule, terms.silence, node, row.index, taken, ends)
+    told = Ticking(row.rule, terms.silence, node, row.index, taken, ends, "", 0)
     return told, terms
 
 

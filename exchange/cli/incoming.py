@@ -126,10 +126,12 @@ class Incoming:
             await asyncio.sleep(_EVERY_S)
 
     async def take(self, place: Path) -> Outcome:
-        """Take one in, say what became of it, and remove it: who brought it has the file."""
+        """Take one in, say what became of it, and remove it once that is final."""
         found = await self._taken(place)
         write_durably(_outcome_of(place), msgspec.json.encode(found))
-        await asyncio.to_thread(place.unlink)
+        if found.is_refused or found.code in {"", Code.INTERNAL.value}:
+            await asyncio.to_thread(place.unlink)
+        # Else it passes, as a full disk does: the file is tried again.
         tell = _log.warning if found.code else _log.info
         tell("incoming", file=place.name, code=found.code, here=found.here)
         return found

@@ -61,6 +61,16 @@ class Counter:
         is_young = last is not None and self._node.now() < last.kept_at + _AGAIN_S
         return last.heads.index if last and is_young and not last.trouble else 0
 
+    def through(self, size: int) -> int | None:
+        """Return when the newest heads below a size were taken in there, seconds UTC.
+
+        None where none are known, or they do not hold.
+        """
+        last = self._newest
+        if last is None or last.trouble or last.heads.index >= size:
+            return None
+        return entries.decode(last.heads.entry.encode()).facts.taken_ms // 1000
+
     async def note(self, items: Iterable[Offered]) -> None:
         """Keep what of these did not come into the inboxes here that it is owed to at home."""
         placed = [item for item in items if item.by == item.index and not item.is_ahead]

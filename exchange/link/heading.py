@@ -6,7 +6,7 @@ Their node holds it to what crossed, and keeps it for them (``link.counting``).
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from exchange.broker import peering
 from exchange.errors import Code, Refusal
@@ -21,11 +21,28 @@ if TYPE_CHECKING:
 
     from exchange.journal.heads import HeadsMap
     from exchange.journal.tiles import Hashes
-    from exchange.node.node import Node
+    from exchange.node.heads import Heads
+    from exchange.node.ports import Store
+
+
+class Counted(Protocol):
+    """A journal with its inbox heads: of a node, or of its file."""
+
+    @property
+    def store(self) -> Store:
+        """What it holds."""
+
+    @property
+    def heads(self) -> Heads:
+        """The heads under its newest checkpoint."""
+
+    @property
+    def cosigned(self) -> bytes | None:
+        """The newest checkpoint that a quorum cosigned, if one is at hand."""
 
 
 async def offered(
-    node: Node, note: bytes, nations: Collection[str], stands: tuple[int, int]
+    node: Counted, note: bytes, nations: Collection[str], stands: tuple[int, int]
 ) -> wire.LinkHeads | None:
     """Return the heads of all endpoints of some nations under a checkpoint.
 

@@ -104,7 +104,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             request.app[DOOR].know(request.transport)
         answer = await handler(request)
         if request.path == "/add-checkpoint" and answer.status == HTTPStatus.OK:
-            request.app[DOOR].know(request.transport)
+            await _know_if_new(request)
         return answer  # noqa: TRY300  (what follows are answers as well)
     except ExchangeError as error:
         _log.info("refused", code=error.code.value, at=error.at)
@@ -114,6 +114,14 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001  (the last guard: nothing of it may reach a caller)
         _log.error("broken", error=type(error).__name__)
         return _problem(Fault(Code.INTERNAL))
+
+
+async def _know_if_new(request: web.Request) -> None:
+    """Know who brought a checkpoint that was new here; one that was known anybody may have."""
+    head, _, note = (await request.read()).partition(b"\n\n")
+    old = int(head.partition(b"\n")[0].removeprefix(b"old "))
+    if parse(note).size > old:
+        request.app[DOOR].know(request.transport)
 
 
 def _problem(error: ExchangeError) -> web.Response:
@@ -217,10 +225,12 @@ async def gathered(
     """Return what crosses below ``size``, what goes ahead first; and looked how far."""
     found, cursor = await crossing(node, nations, after, size, had.trust)
     found = [*await _again(node, nations, had.again, size), *found]
-    if found:
-        ahead = await _ahead(node, nations, (cursor, size), had.told)
-        first = cursor if had.trust is None else max(cursor, had.trust)
-        found = [*await _trust_ahead(node, first, size), *ahead, *found]
+    first = cursor if had.trust is None else max(cursor, had.trust)
+    # Who says what it has is told of trust though nothing else crosses: the checkpoint may be
+    # signed by keys that it lists.
+    trust = await _trust_ahead(node, first, size) if found or had.trust is not None else []
+    if found or trust:
+        found = [*trust, *await _ahead(node, nations, (cursor, size), had.told), *found]
     return found, cursor
 
 

@@ -20,10 +20,11 @@ from exchange.journal import checkpoint as c2sp
 from exchange.journal.rest import unfinished
 from exchange.journal.tiles import TILE_WIDTH
 from exchange.journal.tree import HASH_BYTES
-from exchange.link import offering, parcels
+from exchange.link import heading, offering, parcels
 from exchange.link.parcels import Section
 from exchange.model import entry as entries
 from exchange.model import peers
+from exchange.node.heads import Heads
 from exchange.node.stored import with_hashes
 from exchange.seal import jws
 
@@ -97,6 +98,14 @@ def kind_of(facts: entries.Facts) -> str:
     return str(type(facts).__struct_config__.tag)
 
 
+class _Counted(NamedTuple):
+    """The journal with its heads; cosignatures stay with the node that has them."""
+
+    store: Store
+    heads: Heads
+    cosigned: bytes | None = None
+
+
 class Packer:
     """Writes one export; ``run`` returns what became of it."""
 
@@ -105,6 +114,7 @@ class Packer:
     ) -> None:
         """Prepare; ``told`` hears how many entries were looked through, and of how many."""
         self._journal = journal
+        self._counted = _Counted(journal.store, Heads(journal.store))
         self._plan = plan
         self._files = files
         self._told = told
@@ -203,7 +213,10 @@ class Packer:
 
     async def _page(self, found: list[Crosses], cursor: int) -> bytes:
         # What proves that it grew is made by its reader, out of the hashes.
-        return await offering.encoded(self._journal, found, cursor, self._plan.note, 0)
+        note, nations = self._plan.note, self._plan.nations
+        heads = await heading.offered(self._counted, note, nations, (cursor, 0))
+        beside = offering.Beside(heads)
+        return await offering.encoded(self._journal, found, cursor, note, 0, beside)
 
     async def _blobs(
         self, found: Sequence[Crosses], carried: set[str]

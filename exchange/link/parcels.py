@@ -41,6 +41,8 @@ _MAX_PAGE_BYTES: Final = 32 * 1024 * 1024
 _PIECE_BYTES: Final = 1024 * 1024
 # Protects the memory of who reads a file before it is known who wrote it.
 _MAX_SECTIONS: Final = 200_000
+# Of a tree, each of unfinished tiles.
+_ROWS: Final = 8
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,6 +150,8 @@ class Contents:
         place = Place(at, section.size)
         match section.kind:
             case "tiles":
+                # Whoever wrote it is not known yet: no more is held than a tree has rows.
+                _must(len(self._rows) < _ROWS, "/tiles")
                 self._rows.append(b"".join(self.pieces(place, 0)))
             case "leaves":
                 self._leaves = place

@@ -233,8 +233,10 @@ class Puller:
         note = page.vouched if is_witnessed else page.note
         # What waits for an attachment, or is told of without its bytes, may be the reply.
         is_whole = not self.pulled.waiting and not self.pulled.gone
-        if note and is_whole and self.pulled.after + 1 >= c2sp.parse(note).size:
-            self._node.clocks.cover(self._far.node, note)
+        size = c2sp.parse(note).size if note else 0
+        through = self._counter.through(size)
+        if through is not None and is_whole and self.pulled.after + 1 >= size:
+            self._node.clocks.cover(self._far.node, note, through)
 
     async def came_by_file(self, cursor: int) -> None:
         """Remember that a file was taken in just now, and up to which entry it went."""

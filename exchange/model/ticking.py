@@ -31,8 +31,8 @@ class Ticking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: Count
     taken: Seconds
     due: Seconds
-    note: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*$")] = ""
-    dated: Seconds = 0
+    note: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*$")]
+    dated: Seconds
 
 
 def members(notice: Notice) -> int:

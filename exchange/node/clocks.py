@@ -43,8 +43,14 @@ _log = structlog.get_logger("exchange.node")
 
 
 class _Covered(NamedTuple):
+    """A checkpoint, its date, and a time: what is entered after it was taken in no sooner.
+
+    The date alone is not enough: what came in time may be entered under the next one.
+    """
+
     note: bytes
     dated: int
+    through: int
 
 
 class Clocks:
@@ -75,10 +81,12 @@ class Clocks:
         self._covered: dict[str, _Covered] = {}
         self._tried: dict[int, tuple[int, int]] = {}
 
-    def cover(self, node: str, note: bytes) -> None:
+    def cover(self, node: str, note: bytes, through: int) -> None:
         """Hear that all is held that another node owes here up to a checkpoint of its journal.
 
-        One that does not hold, or that no quorum vouches for where one must, covers nothing.
+        An entry under it was taken in at ``through`` (seconds UTC), and all later ones no
+        sooner. One that does not hold, or that no quorum vouches for where one must, covers
+        nothing.
         """
         try:
             view = self._writer.homes.newest(node)
@@ -87,8 +95,8 @@ class Clocks:
             _log.error("clocks", node=node, code=error.code.value)
             return
         before = self._covered.get(node)
-        if before is None or dated > before.dated:
-            self._covered[node] = _Covered(note, dated)
+        if before is None or (through, dated) > (before.through, before.dated):
+            self._covered[node] = _Covered(note, dated, through)
 
     async def run(self, interval_s: float) -> None:
         """Take a step once an interval, until cancelled; what fails is tried again then."""
@@ -139,7 +147,7 @@ class Clocks:
         known = await self._store.find(wanted)
         told = clocking.begun(target.digest, known.get)
         covered = None if told is None else self._newest(told.node)
-        if told is None or covered is None or covered.dated <= told.due:
+        if told is None or covered is None or min(covered[1:]) <= told.due:
             # Undetermined: nothing proves yet that nobody answered.
             return
         if await asyncio.to_thread(self._may_lack, target.header.endpoint, told):
@@ -175,7 +183,9 @@ class Clocks:
         note = self._own()
         if note is None:
             return None
-        return _Covered(note, terms.of(note, node, self._writer.view).dated(note))
+        # Of our own journal all is known: the group that this is entered in is later still.
+        dated = terms.of(note, node, self._writer.view).dated(note)
+        return _Covered(note, dated, dated)
 
     async def _found(self, row: Due) -> Found:
         rows = await self._store.read(row.index, 1)

@@ -148,7 +148,8 @@ async def test_nothing_is_deemed_where_what_came_since_could_not_be_taken_in():
             # Our node refused what took this place there, before the request or since.
             both.pa.node.crossed.add("us", OPS, [Place(0, index, "A" * 43)])
             both.clock.ms = DUE * 1000 + 61_000
-            await step(both)
+            for _ in range(2):
+                await step(both)
             assert await abouts(both.pa, OPS) == outcome
 
 
@@ -166,7 +167,9 @@ async def test_nothing_is_deemed_where_consent_is_express_or_the_request_was_can
     async with bordered() as both:
         await begin(both, msgspec.structs.replace(DEEMED, silence="express"))
         both.clock.ms = (DUE + 1) * 1000
-        await step(both)
+        # What theirs tells comes first: it is what is later than the time.
+        for _ in range(2):
+            await step(both)
         assert (await abouts(both.pa, OPS))[-1] == "overdue"
         await replays(both)
     async with bordered() as both:
@@ -214,6 +217,8 @@ async def test_request_that_was_cancelled_before_its_time_was_heard_of_waits_for
         {"silence": "deemed-refusal"},
         {"regime": "other"},
         {"taken": NOW + 1, "due": DUE + 1},
+        # Before it was asked: over the sooner.
+        {"taken": NOW - 9000},
         {"note": "AAAA"},
     ],
 )
@@ -222,7 +227,7 @@ async def test_time_that_was_not_agreed_here_is_not_heard(lie):
         request = await begin(both, told=False)
         key = keys.by_digest(digest(request.header))
         found = (await both.us.node.store.find([key]))[key]
-        time = Ticking("salas-becker", "deemed-consent", "us", found.index, NOW, DUE)
+        time = Ticking("salas-becker", "deemed-consent", "us", found.index, NOW, DUE, "", 0)
         notice = objects.Notice(
             v="xb1",
             suite="xb1-h",
@@ -245,6 +250,47 @@ async def test_time_that_was_not_agreed_here_is_not_heard(lie):
         rows = await both.pa.node.store.read(0, 1000)
         refused = [entries.decode(row.entry).facts for row in rows][-3:]
         assert "/clock" in {getattr(each, "at", "")[:6] for each in refused}
+
+
+async def test_what_silence_came_to_is_not_heard_of_the_other_node():
+    async with bordered() as both:
+        request = await begin(both)
+        key = keys.by_digest(digest(request.header))
+        found = (await both.us.node.store.find([key]))[key]
+        told = Ticking("salas-becker", "deemed-consent", "us", found.index, NOW, DUE, "", 0)
+        notice = objects.Notice(
+            v="xb1",
+            suite="xb1-h",
+            id=new_id(),
+            node="us",
+            of=subject(request),
+            about="deemed",
+            recipient=None,
+            code="deemed-consent",
+            at=NOW,
+            clock=told,
+        )
+        raw = notices.sign(notice, both.us.node.settings.signer)
+        await both.us.node.writer.enter(
+            lambda ledger, _: retaining.notify(ledger, raw, found.index, [OPS])
+        )
+        await both.settle()
+        assert await abouts(both.pa, OPS) == ["clock"]
+
+
+async def test_date_of_a_checkpoint_alone_proves_no_silence():
+    async with bordered() as both:
+        await begin(both)
+        both.clock.ms = (DUE + 61) * 1000
+        await both.us.sign()
+        clocks, note = both.pa.node.clocks, both.us.node.newest
+        # A reply taken in before may be entered after it.
+        clocks.cover("us", note, DUE)
+        await clocks.step()
+        assert await abouts(both.pa, OPS) == ["clock"]
+        clocks.cover("us", note, DUE + 1)
+        await clocks.step()
+        assert await abouts(both.pa, OPS) == ["clock", "deemed"]
 
 
 async def test_checkpoint_covers_nothing_before_all_up_to_it_was_looked_through():

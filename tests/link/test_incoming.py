@@ -14,6 +14,7 @@ from exchange.link import parcels
 from tests.builders import WATCH, border
 from tests.link.bordered import bordered
 from tests.link.test_carrying import Stick
+from tests.node.running import until
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ async def test_what_was_put_while_the_node_was_down_is_taken_in_order_when_it_ru
         for place in places:
             incoming.outcome(place).must_be_well()
             incoming.forget(place)
-            assert not place.exists()
+            # It is said first, and then taken away.
+            await until(lambda gone=place: not gone.exists())
         assert len(await both.us.inbox(WATCH)) == 2
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -309,3 +309,17 @@ async def test_a_link_that_is_up_again_has_the_witnesses_asked_at_once():
         await both.pa.puller._once(1.0)
         assert both.pa.puller.is_up
         assert witnessing._bell.is_set()
+
+
+async def test_trust_comes_though_nothing_else_of_a_page_crosses(monkeypatch):
+    monkeypatch.setattr(offering, "_MAX_LOOK", 4)
+    async with bordered() as both:
+        await both.settle()
+        for _ in range(9):
+            await both.pa.post(border().envelope(to=[DESK]))
+        await both.pa.post(border().subscription(OPS), OPS)
+        await both.pa.sign()
+        # As at the first page after a silence.
+        both.us.puller._far.wait_s = 0
+        await both.us.puller.pull()
+        assert both.us.node.writer.homes.newest("pa").index == both.pa.node.view.index

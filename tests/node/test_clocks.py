@@ -167,7 +167,7 @@ async def test_auditor_finds_what_a_node_says_against_its_own_journal(tmp_path, 
         time.ms = (DUE + 60) * 1000
         late = await node.checkpoints.checkpoint()
         index = next(row.index for row in await node.store.all_due() if row.what == 5)
-        told = Ticking("salas-becker", "deemed-refusal", "pa", index, NOW, DUE)
+        told = Ticking("salas-becker", "deemed-refusal", "pa", index, NOW, DUE, "", 0)
         says = {"note": b64(late), "dated": DUE + 60, **clock}
         if says["note"] == "early":
             says |= {"note": b64(early), "dated": NOW}
