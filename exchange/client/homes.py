@@ -12,7 +12,7 @@ taken in all, and a place has no account, it is ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 # As long as an idle node waits to date its checkpoint anew, three times; and twice what a link
 # takes to ask for it.
 MAX_AGE_S = 240
+
+
+# Why our node stopped a link, where that is what the other one kept back or took back.
+_UNTRUE: Final = frozenset({"item-withheld", "chain-differs", "head-went-back"})
 
 
 class Crossed(msgspec.Struct, frozen=True):
@@ -143,7 +147,8 @@ class HomeProver:
 
         Raises:
             Refusal: an alarm: ``item-withheld``, ``chain-differs``, ``head-went-back``,
-                ``head-missing``; or it does not hold: ``bad-checkpoint``, ``bad-proof``.
+                ``head-missing``, or why our node takes nothing more from there; or it does
+                not hold: ``bad-checkpoint``, ``bad-proof``.
             Fault: ``head-memory``, ``file``.
         """
         places, at = self._places(node), f"/homes/{node}"
@@ -162,6 +167,9 @@ class HomeProver:
         gone = {each.position: There(each.index, unb64(each.leaf)) for each in elsewhere}
         blamed = (node, "there") if answer.trouble else (self._profile.node, "here")
         _must_be_all(told.own, {**gone, **places}, seen, (at, *blamed))
+        if answer.trouble in _UNTRUE:
+            # All that was signed for is here: what followed was kept back, or taken back.
+            raise Refusal(Code(answer.trouble), f"{at}/there", name=node)
         here = sum(1 for place in places if place < told.own.count)
         kinds = [word for place, word in why.items() if place not in places]
         return Crossed(
@@ -198,12 +206,11 @@ class HomeProver:
         """Let a node have no head while nothing came from there, or did just now.
 
         Raises:
-            Refusal: ``head-went-back``, ``head-missing``.
+            Refusal: ``head-missing``.
         """
         if seen is not None:
-            raise Refusal(
-                Code.HEAD_WENT_BACK, f"/homes/{node}", name=node, expected=seen.size, found=0
-            )
+            # Ours shows it no more: nobody says that theirs went back.
+            raise Refusal(Code.HEAD_MISSING, f"/homes/{node}", name=node, found=len(places))
         came = [each for each in self._held.items() if _is_from(each.entry, node)]
         if places and entries.decode(came[0].entry.encode()).facts.taken_ms // 1000 < since:
             raise Refusal(Code.HEAD_MISSING, f"/homes/{node}", name=node, found=len(places))

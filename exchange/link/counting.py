@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from exchange.broker import keys, peering
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import heads as maps
 from exchange.journal.heads import EMPTY, InboxHead
@@ -52,7 +52,11 @@ class Counter:
         self._node = node
         self._far = far
         self._kept = kept
-        self._newest = kept.newest(far) if kept else None
+        self._newest = None
+        if kept is not None:
+            # One that is damaged is made anew, from the next page.
+            with suppress(Fault):
+                self._newest = kept.newest(far)
 
     @property
     def known(self) -> int:

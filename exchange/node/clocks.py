@@ -111,12 +111,15 @@ class Clocks:
         """Tell who is to be told, and pronounce what silence came to.
 
         Raises:
-            Fault: something of it could not be done now.
+            Fault: what is due cannot be read.
         """
-        for row in await self._due(due.CLOCK):
-            await self._tell(row)
-        for row in await self._due(due.SILENT):
-            await self._pronounce(row)
+        for what, do in ((due.CLOCK, self._tell), (due.SILENT, self._pronounce)):
+            for row in await self._due(what):
+                try:
+                    await do(row)
+                except ExchangeError as error:
+                    # One that fails keeps no other one waiting; it has its turn again.
+                    _log.error("clocks", code=error.code.value, of=row.index)
 
     async def _due(self, what: int) -> list[Due]:
         now = self._writer.stamp() // 1000

@@ -230,6 +230,18 @@ async def test_a_tail_that_their_node_withholds_is_seen_at_once(tmp_path):
         assert (said.facts["name"], said.facts["position"]) == ("pa", 2)
 
 
+async def test_an_item_withheld_with_the_heads_that_count_it_is_an_alarm_all_the_same(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        here.offers.change = lambda page: msgspec.structs.replace(
+            without(page, bulletins(page)[:1]), heads=None
+        )
+        for _ in range(2):
+            await here.both.pa.post(border().envelope())
+        assert await here.stopped() is Code.ITEM_WITHHELD
+        await here.alarm(Code.ITEM_WITHHELD, "/homes/pa/there")
+
+
 async def test_a_withheld_tail_that_comes_at_last_is_taken_in(tmp_path):
     async with scene(tmp_path) as here:
         here.offers.change = lambda page: without(page, bulletins(page)[-1:])
@@ -428,9 +440,9 @@ async def test_an_older_head_than_was_seen_went_back(tmp_path):
         await here.tallied()
         kept.keep("pa", old)
         await here.alarm(Code.HEAD_WENT_BACK, "/homes/pa")
-        # To show none any more is to go back, too.
+        # To show none any more is ours to answer for.
         here.both.us.node.crossed = None
-        await here.alarm(Code.HEAD_WENT_BACK, "/homes/pa")
+        await here.alarm(Code.HEAD_MISSING, "/homes/pa")
 
 
 async def test_another_past_than_was_seen_is_an_alarm_though_it_holds(tmp_path):
