@@ -137,6 +137,14 @@ class Exercise:
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
+    def signed(self) -> None:
+        """Wait until the node has signed its first checkpoint: the first second has none."""
+        for _ in range(600):
+            if (self.place.node / "signed.note").exists():
+                return
+            time.sleep(0.05)
+        raise TimeoutError(self.log.read_text())
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Stop the node; its exit code."""
         if self.node is None:

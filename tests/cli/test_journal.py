@@ -25,6 +25,7 @@ def stopped(tmp_path_factory):
     made.start()
     for _ in range(2):
         assert made.at("pa.senan-ops", "post", made.draft(), "--yes", "--json").code == 0
+    made.signed()
     assert made.stop() == 0
     return made
 

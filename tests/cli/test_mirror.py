@@ -103,6 +103,7 @@ def test_another_course_of_the_same_journal_is_found_out(tmp_path):
     first, second = (founded.copy(tmp_path / name) for name in ("first", "second"))
     first.start()
     first.post()
+    first.signed()
     held = mirror(first, file).json["size"]
     assert first.stop() == 0
     second.start()

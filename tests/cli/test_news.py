@@ -14,8 +14,11 @@ from exchange.cli.reading import _row, _tell_broken
 from exchange.client.reading import Granted, Locked, Noticed, Released
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import objects
+from exchange.model.ticking import Ticking
 from tests.builders import NOW_MS, WATCH, WATCH_DESK, subject, world
 from tests.vectors.forging import payload_of
+
+CLOCK = Ticking("express", "deemed-consent", "us", 4, NOW_MS // 1000, NOW_MS // 1000, "", 0)
 
 
 def session(lang: Any) -> Session:
@@ -47,9 +50,9 @@ def notice(**changes: Any) -> Noticed:
             f"Espera en el otro país por un adjunto; aún ha de llegar: {WATCH}: El nodo no",
         ),
         (
-            {"about": "deemed", "code": "authorise"},
-            "Deemed answered: the time to reply ran out: authorise",
-            "Se da por respondido: venció el plazo para responder: authorise",
+            {"about": "deemed", "code": "deemed-consent", "clock": CLOCK},
+            "Deemed answered: the time to reply ran out: deemed-consent",
+            "Se da por respondido: venció el plazo para responder: deemed-consent",
         ),
     ],
 )
