@@ -1,0 +1,1 @@
+"""What the local pages share: pages, safety headers, plots and the map."""
