@@ -1,0 +1,1 @@
+"""The officer's desk: a local web application; keys and plaintext stay on this machine."""
