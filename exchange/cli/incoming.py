@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -34,6 +34,10 @@ _EXPORT, _OUTCOME = ".export", ".outcome"
 _EVERY_S: Final = 0.5
 # An outcome that nobody fetched.
 _KEPT_S: Final = 86_400
+# A file that was kept out is tried again after so long, and then less and less often: each time
+# all of it is read (seconds).
+_FIRST_AGAIN_S: Final = 1.0
+_LONGEST_AGAIN_S: Final = 60.0
 
 _log = structlog.get_logger("exchange.link")
 
@@ -62,6 +66,15 @@ class Outcome(msgspec.Struct, frozen=True):
         if self.code:
             kind = Refusal if self.is_refused else Fault
             raise kind(Code(self.code), self.at, **self.facts)
+
+
+class _KeptOut(NamedTuple):
+    """A file that is tried again: which one, why, from when on by the loop's clock (s)."""
+
+    of: int
+    why: Outcome
+    until: float
+    pause_s: float
 
 
 def put(links: Path, source: Path, contents: Contents) -> Path:
@@ -113,25 +126,65 @@ class Incoming:
         self._folder = links / FOLDER
         self._us = us
         self._pullers = pullers
+        self._kept_out: dict[Path, _KeptOut] = {}
 
     async def run(self) -> None:
         """Take in what is here and what comes, one file after the other, in their order."""
         self._clear()
         while True:
             try:
-                for place in sorted(self._folder.glob(f"*{_EXPORT}")):
-                    await self.take(place)
+                await self.step()
             except OSError as error:
                 _log.error("incoming", error=type(error).__name__)
             await asyncio.sleep(_EVERY_S)
 
+    async def step(self) -> None:
+        """Take in what is here; what goes on from a file that is kept out waits behind it.
+
+        Else its successors would be refused, as what comes before them did not come, and gone.
+        """
+        in_front: dict[str, Outcome] = {}
+        for place in sorted(self._folder.glob(f"*{_EXPORT}")):
+            node = place.name.rsplit("-", 2)[0]
+            known = self._kept_out.get(place)
+            # The same file put here once more is tried at once.
+            if known is not None and known.of != place.stat().st_mtime_ns:
+                known = None
+            if node in in_front:
+                self._say_behind(place, in_front[node])
+            elif known is not None and asyncio.get_running_loop().time() < known.until:
+                in_front[node] = known.why
+            else:
+                why = await self.take(place)
+                if place.exists():
+                    in_front[node] = why
+                    self._keep_out(place, why, known)
+                else:
+                    self._kept_out.pop(place, None)
+
+    def _keep_out(self, place: Path, why: Outcome, before: _KeptOut | None) -> None:
+        pause_s = min(2 * before.pause_s, _LONGEST_AGAIN_S) if before else _FIRST_AGAIN_S
+        until = asyncio.get_running_loop().time() + pause_s
+        self._kept_out[place] = _KeptOut(place.stat().st_mtime_ns, why, until, pause_s)
+
+    @staticmethod
+    def _say_behind(place: Path, why: Outcome) -> None:
+        """Say why a file waits behind another, once, to who may be waiting for an answer."""
+        if not _outcome_of(place).exists():
+            write_durably(_outcome_of(place), msgspec.json.encode(why))
+
     async def take(self, place: Path) -> Outcome:
-        """Take one in, say what became of it, and remove it once that is final."""
+        """Take one in, say what became of it, and remove it once that is final and said."""
         found = await self._taken(place)
-        write_durably(_outcome_of(place), msgspec.json.encode(found))
-        if found.is_refused or found.code in {"", Code.INTERNAL.value}:
-            await asyncio.to_thread(place.unlink)
-        # Else it passes, as a full disk does: the file is tried again.
+        is_final = found.is_refused or found.code in {"", Code.INTERNAL.value}
+        try:
+            write_durably(_outcome_of(place), msgspec.json.encode(found))
+            if is_final:
+                await asyncio.to_thread(place.unlink)
+        except OSError as error:
+            # What was taken in is here, and changes nothing when it comes again.
+            _log.error("incoming", file=place.name, error=type(error).__name__)
+        # What is not final passes, as a full disk does: the file is tried again.
         tell = _log.warning if found.code else _log.info
         tell("incoming", file=place.name, code=found.code, here=found.here)
         return found
@@ -149,6 +202,13 @@ class Incoming:
                 at=error.at,
                 facts=error.facts,
                 is_refused=refused,
+            )
+        except OSError as error:
+            # Not its contents, but our disk: it can not be read now.
+            return Outcome(
+                is_over=True,
+                code=Code.FILE.value,
+                facts={"name": place.name, "found": type(error).__name__},
             )
         except Exception as error:  # noqa: BLE001  (one file is not to end the taking in)
             _log.exception("incoming", error=type(error).__name__)

@@ -9,7 +9,7 @@ import pytest
 
 from exchange.cli import incoming
 from exchange.cli.incoming import Incoming
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.link import parcels
 from tests.builders import WATCH, border
 from tests.link.bordered import bordered
@@ -76,3 +76,94 @@ async def test_a_refusal_is_told_to_who_brought_it_and_the_next_file_is_taken(st
         place = incoming.put(tmp_path, stick.written[0], parcels.read(stick.written[0]))
         assert (await node.take(place)).here == both.us.puller.pulled.after
         assert len(await both.us.inbox(WATCH)) == 1
+
+
+def full(monkeypatch, both):
+    """The disk of our node is full until this context ends."""
+
+    async def fails(*_):
+        raise Fault(Code.STORE_FAILED)
+
+    monkeypatch.setattr(both.us.puller, "take", fails)
+
+
+async def two_files(stick, both, folder):
+    """The second goes on from where the first ends."""
+    places = []
+    for _ in range(2):
+        await both.pa.post(border().envelope())
+        after = -1 if not places else parcels.read(places[0]).parcel.cursor
+        await stick.export(both.pa, "us", after)
+        contents = parcels.read(stick.written[0])
+        places.append(incoming.put(folder, stick.written[0], contents))
+    return places
+
+
+async def test_a_file_kept_out_by_what_passes_is_tried_again_and_its_successor_waits(
+    stick, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(incoming, "_FIRST_AGAIN_S", 0)
+    async with bordered() as both:
+        places = await two_files(stick, both, tmp_path)
+        node = Incoming(tmp_path, "us", {"pa": both.us.puller})
+        with monkeypatch.context() as during:
+            full(during, both)
+            await node.step()
+        for place in places:
+            # Both are told of; neither is refused for want of the other, and lost.
+            with pytest.raises(Fault) as caught:
+                incoming.outcome(place).must_be_well()
+            assert caught.value.code is Code.STORE_FAILED
+            assert place.exists()
+        await node.step()
+        assert len(await both.us.inbox(WATCH)) == 2
+        for place in places:
+            assert not place.exists()
+
+
+async def test_a_file_that_is_kept_out_is_not_read_again_at_once(stick, tmp_path, monkeypatch):
+    async with bordered() as both:
+        places = await two_files(stick, both, tmp_path)
+        node = Incoming(tmp_path, "us", {"pa": both.us.puller})
+        with monkeypatch.context() as during:
+            full(during, both)
+            await node.step()
+            first = node._kept_out[places[0]]
+        await node.step()
+        assert await both.us.inbox(WATCH) == []
+        assert node._kept_out == {places[0]: first}
+        # Its turn comes; kept out again, it waits longer.
+        node._kept_out[places[0]] = first._replace(until=0)
+        with monkeypatch.context() as during:
+            full(during, both)
+            await node.step()
+        assert node._kept_out[places[0]].pause_s == 2 * first.pause_s
+        # Who puts it here once more waits for none of that.
+        again = tmp_path / "again"
+        again.write_bytes(places[0].read_bytes())
+        incoming.put(tmp_path, again, parcels.read(again))
+        await node.step()
+        assert len(await both.us.inbox(WATCH)) == 2
+
+
+async def test_a_file_that_can_not_be_read_now_is_kept(stick, tmp_path, monkeypatch):
+    async with bordered() as both:
+        await both.pa.post(border().envelope())
+        await stick.export(both.pa, "us")
+        place = incoming.put(tmp_path, stick.written[0], parcels.read(stick.written[0]))
+        node = Incoming(tmp_path, "us", {"pa": both.us.puller})
+
+        def unreadable(_):
+            raise OSError
+
+        with monkeypatch.context() as during:
+            during.setattr(parcels, "read", unreadable)
+            found = await node.take(place)
+        assert (found.code, found.is_refused, place.exists()) == (Code.FILE, False, True)
+        # Nor is it gone where nobody could be told what became of it.
+        with monkeypatch.context() as during:
+            during.setattr(incoming, "write_durably", lambda *_: unreadable(_))
+            await node.take(place)
+        assert place.exists()
+        await node.take(place)
+        assert (len(await both.us.inbox(WATCH)), place.exists()) == (1, False)
