@@ -312,3 +312,51 @@ async def test_keys_that_the_directory_here_knows_to_be_over_sign_no_file(stick)
         with pytest.raises(Refusal) as caught:
             await unpacking._must_be_signed(contents, on._replace(here=here))
         assert (caught.value.code, caught.value.at) == (Code.BAD_EXPORT, "/signed")
+
+
+async def test_a_new_version_of_its_document_with_the_same_keys_refuses_no_file(stick):
+    async with bordered() as both:
+        await stick.export(both.pa, "us")
+        contents, on = parcels.read(stick.written[0]), both.us.puller.ground()
+        before = on.here.nodes["pa"]
+        now = msgspec.structs.replace(before, tls="A" * 43)
+        here = msgspec.structs.replace(
+            on.here, tenures={**on.here.tenures, "pa": ((0, before), (9, now))}
+        )
+        await unpacking._must_be_signed(contents, on._replace(here=here))
+
+
+async def test_no_more_of_a_strangers_tiles_is_held_than_a_tree_has_rows(stick, tmp_path):
+    async with bordered() as both:
+        await stick.export(both.pa, "us")
+    raw, row = stick.written[0].read_bytes(), b'{"kind":"tiles","size":1}\nx'
+    assert raw.count(b'{"kind":"tiles"') == 8
+    head, rest = raw.split(b"\n", 1)
+    stuffed = tmp_path / "stuffed"
+    stuffed.write_bytes(head + b"\n" + row + rest)
+    with pytest.raises(Refusal) as caught:
+        parcels.read(stuffed)
+    # Before its end, where the digest would tell that it was altered.
+    assert (caught.value.code, caught.value.at) == (Code.BAD_EXPORT, "/tiles")
+
+
+async def test_heads_come_on_the_last_page_of_an_export(stick, monkeypatch):
+    land = border()
+    async with bordered() as both:
+        for _ in range(3):
+            await both.pa.post(land.envelope())
+        await carry(stick, both.pa, both.us)
+        contents = parcels.read(stick.written[-1])
+        pages = [unpacking._page(contents, at) for at in range(len(contents.pages))]
+        assert pages[-1].cursor + 1 == both.us.puller.size
+        assert pages[-1].heads.own[WATCH].count == 3
+        kept = both.us.node.crossed.newest("pa")
+        assert (kept.heads.own[WATCH].count, kept.trouble) == (3, "")
+        # Of several pages only those have them that lead as far as they cover.
+        monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+        await stick.export(both.pa, "us", -1)
+        contents = parcels.read(stick.written[0])
+        pages = [unpacking._page(contents, at) for at in range(len(contents.pages))]
+        assert [each.heads is None for each in pages[:4]] == [True] * 4
+        covered = entries.decode(pages[-1].heads.entry.encode()).facts.size
+        assert all((each.heads is None) == (each.cursor + 1 < covered) for each in pages)

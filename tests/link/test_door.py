@@ -10,9 +10,13 @@ from urllib.parse import urlsplit
 
 from exchange.link.door import Room
 from exchange.link.offering import DOOR
+from exchange.link.serving import WITNESS
+from exchange.node.witness import Witness
+from exchange.store.witnessed import WitnessFiles
 from tests.builders import DESK, WATCH, border
 from tests.link.bordered import bordered
 from tests.node.running import until
+from tests.node.witnessed import LOGS, NOW, OWN, asked
 
 # The same as always, but for how fast a crowd may come: a test does not wait for it.
 QUICK = Room(a_second=100_000)
@@ -154,3 +158,40 @@ async def test_a_crowd_that_shakes_hands_waits_for_its_turn():
             assert doors.by["pa"].callers == 1
             writer.close()
             second.close()
+
+
+async def said_after(stack, side, data):
+    """How many of twenty requests are answered after a checkpoint was brought."""
+    reader, writer = await shake_hands(call(stack, side))
+    head = f"POST /add-checkpoint HTTP/1.1\r\nHost: pa\r\nContent-Length: {len(data)}\r\n\r\n"
+    answered = 0
+    async with asyncio.timeout(10):
+        writer.write(head.encode() + data)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        await reader.readuntil(b"\n")
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            for _ in range(20):
+                writer.write(b"GET /nonce HTTP/1.1\r\nHost: pa\r\n\r\n")
+                answered += (await reader.readuntil(b"}")).count(b"HTTP/1.1 200")
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return answered
+
+
+async def test_who_brings_a_checkpoint_that_was_known_is_known_no_better(tmp_path):
+    WitnessFiles.found(tmp_path)
+    recall = WitnessFiles.open(tmp_path)
+
+    def witnessing(app, _):
+        app[WITNESS] = Witness(LOGS, OWN, recall, lambda: NOW * 1000)
+        return app
+
+    async with bordered(witnessing) as both:
+        with ExitStack() as stack:
+            assert await said_after(stack, both.us, asked(0, 7).encode()) == 20
+            # Anybody may have that one; it is cosigned once more, for anybody.
+            most = Room().requests - 1
+            assert await said_after(stack, both.us, asked(7, 7).encode()) == most
+            assert await said_after(stack, both.us, asked(7, 9).encode()) == 20
+    await recall.close()
