@@ -46,7 +46,9 @@ MAX_AGE_S = 240
 
 
 # Why our node stopped a link, where that is what the other one kept back or took back.
-_UNTRUE: Final = frozenset({"item-withheld", "chain-differs", "head-went-back"})
+_UNTRUE: Final = frozenset(
+    {"item-withheld", "chain-differs", "head-went-back", "journal-forked"}
+)
 
 
 class Crossed(msgspec.Struct, frozen=True):
@@ -98,6 +100,22 @@ class _Told(NamedTuple):
     note: bytes
     as_of: int
     vouched: Vouched | None
+
+
+def dated(facts: entries.InboxHeads, entry: int, size: int, signed: int) -> int:
+    """Return as of when heads are all there is, in seconds UTC.
+
+    That is the checkpoint's date where nothing came between the two, as on a node that is idle.
+    Heads with more between are not of its time: old ones under a new checkpoint are as old as
+    they are. A node makes new ones as soon as something comes.
+
+    Args:
+        facts: of the inbox-heads entry.
+        entry: its index.
+        size: of the checkpoint.
+        signed: when the checkpoint was.
+    """
+    return signed if size == entry + 1 else min(signed, facts.taken_ms // 1000)
 
 
 class HomeProver:
@@ -236,9 +254,7 @@ class HomeProver:
         known = heads.names(entries.TRUST_INBOX, view.endpoints, view.nodes)
         heads.verify(self._profile.endpoint, own, place, known, unb64(facts.root))
         top, signed = found.checkpoint, found.at(needed.log[1]) or 0
-        # Heads with more than bookkeeping between them and their checkpoint are not of its
-        # time: an old one under a new checkpoint is as old as it is.
-        as_of = signed if top.size == proof.index + 1 else min(signed, facts.taken_ms // 1000)
+        as_of = dated(facts, proof.index, top.size, signed)
         shown = (top, proof.note)
         vouched = witnessing.beside(answer, shown, (node, log.newest), accuse)
         return _Told(own, facts.size, top.size, top.root, proof.note, as_of, vouched)

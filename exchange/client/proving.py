@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from exchange.client import witnessing
-from exchange.client.homes import Crossed, HomeProver
+from exchange.client.homes import Crossed, HomeProver, dated
 from exchange.client.seen import Seen
 from exchange.client.witnessing import Vouched
 from exchange.errors import Code, Refusal
@@ -167,6 +167,8 @@ class Told(NamedTuple):
     entry: int
     checkpoint: c2sp.Checkpoint
     signed: int
+    # When that was all, in seconds UTC.
+    as_of: int
     own: InboxHead
     trust: InboxHead
     # Of other nodes' trust documents, by their names.
@@ -214,7 +216,8 @@ def verify(answer: Heads, endpoint: str, node: str, trust: TrustLog) -> Told:
             raise Refusal(Code.BAD_PROOF, "/abroad", name=name)
         abroad[name] = _placed(answer.abroad[name], trust_inbox(name), known, root)
         _must_be(f"/abroad/{name}", abroad[name], trust.home(name).head_before(facts.size))
-    told = (checkpoint, signed, own, documents, abroad, proof.note)
+    as_of = dated(facts, proof.index, checkpoint.size, signed)
+    told = (checkpoint, signed, as_of, own, documents, abroad, proof.note)
     return Told(facts, proof.index, *told)
 
 
@@ -275,10 +278,11 @@ def _unkept(_: Evidence) -> str:
 
 
 def _must_be_fresh(told: Told, view: View, now: int) -> None:
-    """Hold a checkpoint to the time it says it was signed at.
+    """Hold a checkpoint to the time it says it was signed at, and the heads to theirs.
 
     Raises:
-        Refusal: ``stale-head``: too long ago, or too far ahead to mean anything.
+        Refusal: ``stale-head``: too long ago, or too far ahead to mean anything; at ``/entry``:
+            a checkpoint of now, over heads that stand still.
     """
     skew_s = view.agreed().limits.skew_s
     if told.signed < now - MAX_AGE_S - skew_s:
@@ -286,6 +290,9 @@ def _must_be_fresh(told: Told, view: View, now: int) -> None:
         raise Refusal(Code.STALE_HEAD, "/signed", found=now - told.signed, limit=limit)
     if told.signed > now + skew_s:
         raise Refusal(Code.STALE_HEAD, "/signed", found=now - told.signed, limit=skew_s)
+    if told.as_of < now - MAX_AGE_S - skew_s:
+        limit = MAX_AGE_S + skew_s
+        raise Refusal(Code.STALE_HEAD, "/entry", found=now - told.as_of, limit=limit)
 
 
 def _must_hold_on(held: Held, seen: Seen | None) -> None:

@@ -243,10 +243,22 @@ async def encoded(  # noqa: PLR0913, PLR0917  (what a page has)
     beside: Beside | None = None,
 ) -> bytes:
     """Return a page of these entries, proved to be under a checkpoint."""
-    size = parse(note).size
-    items, grown = await with_hashes(node.store, partial(_proved, found, size, since))
-    of = beside or Beside()
-    page = wire.LinkPage(items, cursor, note.decode(), grown, of.heads, of.vouched.decode())
+    size, of = parse(note).size, beside or Beside()
+    vouched = of.vouched
+    if vouched and parse(vouched).size > size:
+        # It was cosigned since: the next page has it.
+        vouched = b""
+    sizes = (size, since, parse(vouched).size if vouched else size)
+    proofs = await with_hashes(node.store, partial(_proved, found, sizes))
+    page = wire.LinkPage(
+        proofs.items,
+        cursor,
+        note.decode(),
+        proofs.grown,
+        of.heads,
+        vouched.decode(),
+        proofs.since_vouched,
+    )
     return pages.encode(page, [each.body for each in found if each.body is not None])
 
 
@@ -394,9 +406,14 @@ async def _entry(node: Offers, index: int) -> bytes:
     return rows[0].entry
 
 
-def _proved(
-    found: list[Crosses], size: int, since: int, hashes: Hashes
-) -> tuple[list[wire.LinkItem], list[str]]:
+class _Proofs(NamedTuple):
+    items: list[wire.LinkItem]
+    grown: list[str]
+    since_vouched: list[str]
+
+
+def _proved(found: list[Crosses], sizes: tuple[int, int, int], hashes: Hashes) -> _Proofs:
+    size, since, vouched = sizes
     items = [
         wire.LinkItem(
             each.index,
@@ -410,7 +427,8 @@ def _proved(
     ]
     # Who says to have seen more than there is learns it from the note.
     grown = consistency_proof(since, size, hashes) if since <= size else []
-    return items, [b64(step) for step in grown]
+    after = consistency_proof(vouched, size, hashes)
+    return _Proofs(items, [b64(step) for step in grown], [b64(step) for step in after])
 
 
 async def _blob(request: web.Request) -> web.StreamResponse:

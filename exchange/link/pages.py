@@ -71,6 +71,7 @@ class Page(NamedTuple):
     grown: list[bytes]
     heads: wire.LinkHeads | None = None
     vouched: bytes = b""
+    since_vouched: Sequence[bytes] = ()
 
 
 def encode(page: wire.LinkPage, bodies: Sequence[bytes]) -> bytes:
@@ -104,8 +105,10 @@ def decode(raw: bytes, node: str) -> Page:
             Offered(each.index, each.by, entry, facts, _hashes(each.path), body, each.is_ahead)
         )
     grown = _hashes(page.grown)
-    vouched = page.vouched.encode()
-    return Page(items, page.cursor, page.note.encode(), grown, page.heads, vouched)
+    note, since = page.note.encode(), _hashes(page.since_vouched or ())
+    # Without a proof that it is of the same past it proves nothing: neither silence nor a lie.
+    vouched = b"" if page.since_vouched is None else page.vouched.encode()
+    return Page(items, page.cursor, note, grown, page.heads, vouched, since)
 
 
 def _hashes(told: Sequence[str]) -> list[bytes]:

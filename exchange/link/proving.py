@@ -64,9 +64,10 @@ class Pulled(msgspec.Struct, frozen=True):
 class Forked(Exception):  # noqa: N818  (carries evidence to who keeps it)
     """Two checkpoints that one honest journal cannot have."""
 
-    def __init__(self, evidence: bytes, refusal: Refusal) -> None:
-        """Carry the text of the evidence, and what to say of it."""
+    def __init__(self, known: bytes, evidence: bytes, refusal: Refusal) -> None:
+        """Carry which checkpoint was known, the text of the evidence, and what to say of it."""
         super().__init__()
+        self.known = known
         self.evidence = evidence
         self.refusal = refusal
 
@@ -87,7 +88,9 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
         Refusal: it is not.
         Forked: its checkpoint does not go on from the last one.
     """
-    root, size = _checked(page, before, on.node, foreseen(page, on))
+    view = foreseen(page, on)
+    root, size = _checked(page, before, on.node, view)
+    _must_be_one(page, on.node, view, root)
     held = before.heads()
     for item in page.items:
         verify_path(leaf_hash(item.raw), item.index, size, item.path, root)
@@ -148,10 +151,36 @@ def _checked(page: Page, before: Pulled, node: str, view: View) -> tuple[bytes, 
     try:
         verify_consistency(last.size, found.size, page.grown, last.root, found.root)
     except Refusal as refusal:
-        evidence = forks.of(before.note.encode(), page.note, page.grown).encode()
+        known = before.note.encode()
+        evidence = forks.of(known, page.note, page.grown).encode()
         said = Refusal(Code.HEAD_WENT_BACK, "/note", expected=last.size, found=found.size)
-        raise Forked(evidence, said) from refusal
+        raise Forked(known, evidence, said) from refusal
     return found.root, found.size
+
+
+def _must_be_one(page: Page, node: str, view: View, root: bytes) -> None:
+    """Hold a page's checkpoint to the one that witnesses vouch for: it goes on from that.
+
+    Who of them must have cosigned it, and as of when, is held to where it counts: that silence
+    is proved (``node.clocks``).
+
+    Raises:
+        Refusal: ``bad-checkpoint``, ``bad-proof``.
+        Forked: they vouch for another journal than the one that is shown here.
+    """
+    if not page.vouched or view.node_before(node, c2sp.parse(page.vouched).size) is None:
+        # Under keys of which nothing is known here yet it does not count either.
+        return
+    vouched = terms.of(page.vouched, node, view).verify(page.vouched).checkpoint
+    size = c2sp.parse(page.note).size
+    if vouched.size > size:
+        raise Refusal(Code.BAD_PROOF, "/vouched", expected=size, found=vouched.size)
+    try:
+        verify_consistency(vouched.size, size, page.since_vouched, vouched.root, root)
+    except Refusal as refusal:
+        evidence = forks.of(page.vouched, page.note, page.since_vouched).encode()
+        said = Refusal(Code.JOURNAL_FORKED, "/vouched", found=vouched.size)
+        raise Forked(page.vouched, evidence, said) from refusal
 
 
 def _must_be_its_body(item: Offered) -> None:

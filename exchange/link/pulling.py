@@ -196,7 +196,7 @@ class Puller:
         try:
             after = prove(page, before, self.ground())
         except Forked as forked:
-            raise self._convicted(before, forked) from forked
+            raise self._convicted(forked) from forked
         except Refusal as refusal:
             if refusal.code is Code.ITEM_WITHHELD:
                 # Its endpoints are to know how much they lack.
@@ -284,11 +284,11 @@ class Puller:
             if self.seen > since + _ORDER_S:
                 raise Refusal(Code.ITEM_WITHHELD, "/body", found=index)
 
-    def _convicted(self, before: Pulled, forked: Forked) -> Refusal:
+    def _convicted(self, forked: Forked) -> Refusal:
         """Return what convicts the other node, and where it is kept, if it could be."""
         said, kept = forked.refusal, ""
         try:
-            kept = self._memory.accuse(before.note.encode(), forked.evidence)
+            kept = self._memory.accuse(forked.known, forked.evidence)
         except Fault as fault:
             # It is had again from the same lie, at the next start.
             _log.critical("evidence", node=self._far.node, code=fault.code.value)

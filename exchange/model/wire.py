@@ -274,8 +274,9 @@ class LinkPage(msgspec.Struct, frozen=True):
     ``cursor`` is where to go on: everything up to it was looked through. ``grown`` proves that
     the checkpoint goes on from one of the size that was asked with. ``heads`` come with a page
     that leads as far as they cover, where they are others than those of ``heads`` asked with.
-    ``vouched`` is the newest checkpoint that a quorum of witnesses cosigned; empty where there
-    is none.
+    ``vouched`` is the newest checkpoint that a quorum of witnesses cosigned, empty where there
+    is none; ``since_vouched`` proves that the page's goes on from it (None: an older program
+    wrote it, and ``vouched`` counts for nothing).
     """
 
     items: list[LinkItem]
@@ -284,6 +285,7 @@ class LinkPage(msgspec.Struct, frozen=True):
     grown: list[str]
     heads: LinkHeads | None = None
     vouched: str = ""
+    since_vouched: list[str] | None = None
 
 
 class LinkProblem(msgspec.Struct, frozen=True):

@@ -212,3 +212,93 @@ async def test_what_comes_late_is_taken_in_and_says_so():
         at_home = entries.decode(item.at_home).facts
         assert (at_home.late, item.facts.late) == (False, True)
         assert item.facts.taken_ms - at_home.taken_ms == 6 * 3600 * 1000
+
+
+async def cosigned(both, monkeypatch):
+    """A checkpoint of Panama's that is said to be cosigned; more was entered since."""
+    await both.settle()
+    await both.pa.post(border().envelope())
+    await both.settle(1)
+    note = both.pa.node.newest
+    monkeypatch.setattr(type(both.pa.node), "cosigned", property(lambda node: notes[node.name]))
+    notes = {"pa": note, "us": None}
+    await both.pa.post(border().envelope())
+    await both.pa.sign()
+    return notes
+
+
+async def test_what_witnesses_vouch_for_comes_with_proof_that_the_page_goes_on_from_it(
+    monkeypatch,
+):
+    pages_seen = []
+    lie = Lie(lambda page: pages_seen.append(page) or page)
+    async with bordered(altering(lie)) as both:
+        notes = await cosigned(both, monkeypatch)
+        lie.is_told = True
+        assert await both.us.puller.pull()
+        (page,) = pages_seen
+        assert page.vouched.encode() == notes["pa"]
+        assert page.since_vouched
+        # One that was cosigned after the page's was taken comes with the next.
+        notes["pa"] = both.pa.node.newest
+        note = (await both.us.puller._far.entries(-1, 0)).note
+        await both.pa.post(border().envelope())
+        await both.pa.sign()
+        newer, notes["pa"] = both.pa.node.newest, both.pa.node.newest
+        monkeypatch.setattr(type(both.pa.node), "newest", property(lambda _: note))
+        assert (await both.us.puller._far.entries(-1, 0)).vouched == b""
+        assert newer != note
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "at"),
+    [
+        (lambda page, _: {"since_vouched": page.since_vouched[1:]}, Code.JOURNAL_FORKED, ""),
+        (lambda _, other: {"vouched": other, "since_vouched": []}, Code.JOURNAL_FORKED, ""),
+        (lambda page, _: {"vouched": page.vouched.replace("A", "B", 1)}, Code.BAD_CHECKPOINT, None),
+    ],
+)
+async def test_what_witnesses_vouch_for_is_of_the_same_past_or_convicts(
+    monkeypatch, change, code, at
+):
+    others = []
+    lie = Lie(lambda page: msgspec.structs.replace(page, **change(page, others[0])))
+    async with bordered(altering(lie)) as both, bordered() as fork:
+        await fork.settle()
+        others.append(fork.pa.node.newest.decode())
+        await cosigned(both, monkeypatch)
+        lie.is_told = True
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        assert both.us.puller.trouble.code is code
+        if at is not None:
+            assert both.us.puller.trouble.at == "/vouched"
+            assert len(both.us.memory.evidence) == 1
+
+
+async def test_what_is_vouched_for_beyond_the_page_is_no_proof(monkeypatch):
+    notes = []
+    lie = Lie(lambda page: msgspec.structs.replace(page, vouched=notes[0], since_vouched=[]))
+    async with bordered(altering(lie)) as both:
+        await cosigned(both, monkeypatch)
+        at = both.pa.node.newest
+        await both.pa.post(border().envelope())
+        await both.pa.sign()
+        notes.append(both.pa.node.newest.decode())
+        monkeypatch.setattr(type(both.pa.node), "newest", property(lambda _: at))
+        lie.is_told = True
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        trouble = both.us.puller.trouble
+        assert (trouble.code, trouble.at) == (Code.BAD_PROOF, "/vouched")
+
+
+async def test_what_is_vouched_for_by_an_older_program_accuses_nobody_and_counts_for_nothing(
+    monkeypatch,
+):
+    lie = Lie(lambda page: msgspec.structs.replace(page, since_vouched=None))
+    async with bordered(altering(lie)) as both:
+        await cosigned(both, monkeypatch)
+        lie.is_told = True
+        assert (await both.us.puller._far.entries(-1, 0)).vouched == b""
+        assert await both.us.puller.pull()
