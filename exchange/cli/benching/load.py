@@ -91,6 +91,7 @@ def make(
     makers: Sequence[Maker],
     counts: Mapping[str, int],
     made: Callable[[int], None],
+    precedence: Precedence = "priority",
 ) -> dict[str, list[Envelope]]:
     """Return distinct bulletins to one recipient, by poster.
 
@@ -99,9 +100,10 @@ def make(
         makers: one for each poster.
         counts: how many of each poster; one that is absent posts none.
         made: told how many more are ready, from time to time.
+        precedence: of all of them.
     """
     jobs = [
-        (maker.poster, pool.submit(_make, maker, size))
+        (maker.poster, pool.submit(_make, maker, size, precedence))
         for maker in makers
         for size in _chunks(counts.get(maker.poster, 0))
     ]
@@ -118,10 +120,10 @@ def _chunks(count: int) -> Iterator[int]:
         yield min(_CHUNK, count - at)
 
 
-def _make(maker: Maker, count: int) -> list[Envelope]:
+def _make(maker: Maker, count: int, precedence: Precedence) -> list[Envelope]:
     """Run in a worker process."""
     sealer = Sealer(maker)
-    return [sealer.envelope(READERS[:1]) for _ in range(count)]
+    return [sealer.envelope(READERS[:1], precedence) for _ in range(count)]
 
 
 class Sealer:

@@ -211,7 +211,7 @@ def _made(
 ) -> dict[str, list[Envelope]]:
     counts: dict[str, int] = {}
     for step in plan.posted:
-        for poster, share in _shares([maker.poster for maker in makers], step).items():
+        for poster, share in shares([maker.poster for maker in makers], step).items():
             counts[poster] = counts.get(poster, 0) + share
     total, done = sum(counts.values()), 0
 
@@ -331,18 +331,18 @@ class _Bench:
         self, connections: Sequence[Connection], tokens: Sequence[str], step: Step
     ) -> list[tuple[Connection, Iterator[Request]]]:
         """Share a run's bulletins out; connections of one poster take from one heap."""
-        shares = _shares([maker.poster for maker in self._makers], step)
+        shares = shares([maker.poster for maker in self._makers], step)
         heaps = []
         for (poster, share), token in zip(shares.items(), tokens, strict=False):
             numbered = list(itertools.islice(self._waiting[poster], share))
-            heaps.append(iter(_requests(numbered, token, step.batch)))
+            heaps.append(iter(requests(numbered, token, step.batch)))
         return [
             (connection, heaps[place % len(heaps)])
             for place, connection in enumerate(connections[: step.clients])
         ]
 
 
-def _shares(posters: Sequence[str], step: Step) -> dict[str, int]:
+def shares(posters: Sequence[str], step: Step) -> dict[str, int]:
     """Share a run's bulletins out among the posters that its connections stand for."""
     taking = posters[: step.clients]
     return {
@@ -351,7 +351,7 @@ def _shares(posters: Sequence[str], step: Step) -> dict[str, int]:
     }
 
 
-def _requests(
+def requests(
     numbered: Sequence[tuple[int, Envelope]], token: str, batch: int
 ) -> list[Request]:
     """Return requests that are whole: nothing is joined while the clock runs."""
@@ -393,12 +393,7 @@ def _result(
         floors["start_s"] = Floor(START_S, again_s, again_s <= START_S)
     acknowledged = sum(len(answer.numbers) for answer in bench.answers)
     return Result(
-        machine={
-            "cores": cap.cores(),
-            "machine": platform.machine(),
-            "python": platform.python_version(),
-            "openssl": ssl.OPENSSL_VERSION,
-        },
+        machine=machine(),
         cap={
             "before": caps[0],
             "after": caps[1],
@@ -424,3 +419,13 @@ def _result(
         started=bench.started,
         void=void[:20],
     )
+
+
+def machine() -> dict[str, str | int]:
+    """Return what the figures were measured on."""
+    return {
+        "cores": cap.cores(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "openssl": ssl.OPENSSL_VERSION,
+    }
