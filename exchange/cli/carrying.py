@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 import msgspec
 
-from exchange.cli import output, progress, world
+from exchange.cli import handing, output, progress, world
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu
 from exchange.errors import Code, Fault, Refusal
@@ -44,6 +44,9 @@ class Exported(msgspec.Struct, frozen=True):
 @group
 def link() -> None:
     """Carry what the link to another nation's node would carry as files."""
+
+
+link.add_command(handing.leaves)
 
 
 @link.command("export")

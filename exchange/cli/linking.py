@@ -18,6 +18,7 @@ from exchange.cli.incoming import Incoming
 from exchange.cli.standing import Standing
 from exchange.errors import Code, Fault
 from exchange.link.greeting import Greeter
+from exchange.link.leaves import Leaves
 from exchange.link.offering import DOOR, make_app
 from exchange.link.pulling import Puller
 from exchange.link.serving import make_runner
@@ -25,6 +26,7 @@ from exchange.link.transport import Peer
 from exchange.node.listed import ListedLogs
 from exchange.node.witness import Witness
 from exchange.store.homeheads import HomeHeadFiles
+from exchange.store.leaf_files import LeafFile
 from exchange.store.linked import LinkFile
 from exchange.store.witnessed import WitnessFiles
 
@@ -73,11 +75,13 @@ async def linked(
                 node.now,
             )
             puller = Puller(peer, node, LinkFile(here.links, name))
+            puller.leaves = Leaves(peer, puller, LeafFile(here.links, name))
             standing.pullers[name] = puller
             if not url:
                 standing.by_file.add(name)
                 continue
-            tasks.append(asyncio.create_task(_pull(peer, puller), name=f"link-{name}"))
+            running = _pull(peer, puller, puller.leaves)
+            tasks.append(asyncio.create_task(running, name=f"link-{name}"))
         incoming = Incoming(here.links, node.name, standing.pullers)
         tasks.append(asyncio.create_task(incoming.run(), name="incoming"))
         try:
@@ -88,13 +92,27 @@ async def linked(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pull(peer: Peer, puller: Puller) -> None:
+async def _pull(peer: Peer, puller: Puller, leaves: Leaves) -> None:
     try:
         async with peer:
-            await puller.run()
+            following = asyncio.create_task(_follow(peer, leaves))
+            try:
+                await puller.run()
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
     except Exception as error:
         # The node goes on without this link: who runs it is told.
         _log.critical("stopped", part=f"link-{peer.node}", error=type(error).__name__)
+        raise
+
+
+async def _follow(peer: Peer, leaves: Leaves) -> None:
+    try:
+        await leaves.run()
+    except Exception as error:
+        # What crosses goes on without them.
+        _log.critical("stopped", part=f"leaves-{peer.node}", error=type(error).__name__)
         raise
 
 

@@ -3,10 +3,12 @@
 GET  /nonce, POST /session   prove who calls: ``link.greeting``
 GET  /entries                what crosses after an index, under a signed checkpoint
 GET  /blobs/DIGEST           sealed bytes that such an entry names
+GET  /leaves                 the hashes of all entries, so that a tail that is lost can be held
+                             to them: ``link.leaves``
 POST /add-checkpoint, /get-checkpoint   its witness, where it has one: ``link.serving``
 
 Nothing else of the journal is shown: of domestic traffic the other nation learns that there are
-entries, by their number.
+entries, by their number and their blinded hashes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proof
 from exchange.journal.witness import MAX_REQUEST_BYTES
-from exchange.link import foretelling, heading, pages, serving
+from exchange.link import foretelling, heading, leaves, pages, serving
 from exchange.link.door import Door
 from exchange.link.greeting import Greeter
 from exchange.link.hasting import may_haste
@@ -88,6 +90,7 @@ def make_app(
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
     app.router.add_get("/blobs/{digest}", _blob)
+    app.router.add_get("/leaves", _leaves)
     serving.serve(app, witness)
     return app
 
@@ -451,6 +454,19 @@ async def _blob(request: web.Request) -> web.StreamResponse:
         # A body, and purged: it is in no folder of attachments.
         raise Refusal(Code.NOT_FOUND, "/digest")
     return await _streamed(request, node, named[digest], offset)
+
+
+async def _leaves(request: web.Request) -> web.Response:
+    """Return leaf hashes from an entry on, which lead to a checkpoint that was signed."""
+    node, first = request.app[NODE], _number(request, "from", 0)
+    size, note = _number(request, "size", 0), node.newest
+    if note is None or size > parse(note).size:
+        raise Refusal(Code.BAD_REQUEST, "/size")
+    if first >= size:
+        raise Refusal(Code.BAD_REQUEST, "/from")
+    return web.Response(
+        body=await leaves.answer(node.store, first, size), content_type=_BYTES
+    )
 
 
 async def _streamed(

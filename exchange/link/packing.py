@@ -18,9 +18,8 @@ import msgspec
 from exchange.broker import peering
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.rest import unfinished
-from exchange.journal.tiles import TILE_WIDTH
 from exchange.journal.tree import HASH_BYTES
-from exchange.link import heading, offering, parcels
+from exchange.link import heading, leaves, offering, parcels
 from exchange.link.parcels import Section
 from exchange.model import entry as entries
 from exchange.model import peers
@@ -174,11 +173,8 @@ class Packer:
         for row in await with_hashes(store, partial(unfinished, begin)):
             writing.add(Section("tiles", len(row)), [row])
         writing.begin(Section("leaves", (self._size - begin) * HASH_BYTES))
-        at = begin
-        while at < self._size:
-            count = min(TILE_WIDTH - at % TILE_WIDTH, self._size - at)
-            writing.go_on(await store.hashes(0, at, count))
-            at += count
+        async for piece in leaves.joined(store, begin, self._size):
+            writing.go_on(piece)
 
     async def _fitting(
         self, found: Sequence[Crosses], cursor: int

@@ -32,6 +32,7 @@ from exchange.model.entry import Trust
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exchange.link.leaves import Leaves
     from exchange.link.pages import Page
     from exchange.model.view import View
     from exchange.node.node import Node
@@ -96,6 +97,11 @@ class Puller:
         # When all that it showed was here, by our clock; and the date of what it showed last.
         self.whole_at = self.since
         self.seen = self.dated(self.pulled.note.encode())
+        # What their quorum vouched for, as they told it last; and that something was told.
+        self.vouched = b""
+        self.news = asyncio.Event()
+        # Who keeps the leaf hashes of that journal, where somebody does.
+        self.leaves: Leaves | None = None
 
     async def run(self) -> None:
         """Pull until cancelled, or until the other node cannot prove what it says."""
@@ -219,7 +225,8 @@ class Puller:
         }
         # Beyond so many some come twice, which costs their bytes.
         self._told = sorted(i for i in ahead.union(self._told) if i > after.after)[:MAX_TOLD]
-        self.seen = self.dated(page.note)
+        self.seen, self.vouched = self.dated(page.note), page.vouched
+        self.news.set()
         self._must_be_purged()
         self._cover(page)
 
@@ -315,6 +322,14 @@ class Puller:
     def dated(self, note: bytes) -> int:
         """Return when its journal dated a checkpoint, seconds UTC; 0 where it does not hold."""
         return _dated(note, self._far.node, self._at_home())
+
+    def is_vouched(self, note: bytes) -> bool:
+        """Tell whether a checkpoint is theirs, and a quorum of witnesses cosigned it."""
+        try:
+            needed = terms.of(note, self._far.node, self._at_home())
+            return needed.met_at(needed.verify(note)) is not None
+        except Refusal:
+            return False
 
     def _at_home(self) -> View:
         """Return what is in force there, as far as it is here."""

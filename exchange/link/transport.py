@@ -11,7 +11,7 @@ import msgspec
 from exchange.client import tls
 from exchange.client.answers import decoded
 from exchange.errors import Code, Fault, Refusal
-from exchange.link import pages
+from exchange.link import leaves, pages
 from exchange.link.pages import NOTHING
 from exchange.model import peers, wire
 from exchange.model.codec import unb64
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable
 
+    from exchange.link.leaves import Told
     from exchange.link.pages import Asked, Page
     from exchange.model.trust import Node
     from exchange.seal.jws import Signer
@@ -103,6 +104,11 @@ class Peer:
         page = pages.decode(await self._in_session("/entries", query), self.node)
         self._answers = True
         return page
+
+    async def leaves(self, first: int, size: int) -> Told:
+        """Return leaf hashes from an entry on, which lead to a checkpoint of this size."""
+        query = {"from": str(first), "size": str(size)}
+        return leaves.decode(await self._in_session("/leaves", query), self.node)
 
     async def pieces(
         self, digest: str, index: int, by: int, offset: int

@@ -88,6 +88,8 @@ async def bring(
         async with puller.taking:
             await _bring_page(puller, contents, rest, number)
         told(number + 1, pages_count)
+    if puller.leaves is not None:
+        await puller.leaves.came_by_file(parcel.after + 1, rest)
     async with puller.taking:
         await puller.came_by_file(parcel.cursor)
 
