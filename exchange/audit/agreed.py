@@ -1,0 +1,50 @@
+"""Which arrangement was in force at each entry: its journal's trust documents, followed.
+
+Each is judged by the rules that let it in. One that does not hold is left out: that it stands
+in the journal all the same is for ``verify`` to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exchange.broker.establishing import trust_document
+from exchange.errors import Refusal
+from exchange.model import entry as entries
+from exchange.model.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.model.entry import Entry
+
+
+class Agreed:
+    """Follows one journal. ``view`` is in force after the newest document."""
+
+    def __init__(self, document: Callable[[str], bytes | None]) -> None:
+        """Begin before entry 0; ``document`` returns a trust document by digest."""
+        self.view = View(anchor="")
+        self._document = document
+
+    @property
+    def version(self) -> int:
+        """The version of the arrangement in force; 0 before there is one."""
+        return self.view.version_of("arrangement")
+
+    def add(self, index: int, entry: Entry) -> bool:
+        """Take in a trust entry; return whether its document holds."""
+        facts = entry.facts
+        raw = (
+            self._document(facts.document.digest) if isinstance(facts, entries.Trust) else None
+        )
+        if raw is None or not isinstance(facts, entries.Trust):
+            return False
+        view = self.view if self.view.anchor else View(anchor=facts.document.digest)
+        try:
+            now = facts.taken_ms // 1000
+            change = trust_document(raw, view, now, is_recorded=True).change
+        except Refusal:
+            return False
+        self.view = view.after(change, index)
+        return True
