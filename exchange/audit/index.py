@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Changed whenever rows or facets are: an index of another version is made anew.
 VERSION: Final = 1
+# So that no other file is ever taken for one, and thrown away (sqlite.org/fileformat.html).
+_APPLICATION: Final = 0x58414944
 _PAGE: Final = 256
 _COMMIT: Final = 8192
 _DAY_MS: Final = 86_400_000
@@ -126,7 +128,7 @@ class Index:
             uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
             db = sqlite3.connect(uri, uri=True, check_same_thread=False)
             db.execute("PRAGMA cache_size = -65536")
-            found = db.execute("PRAGMA user_version").fetchone()[0]
+            found = _version(db)
             if found != VERSION and not read_only:
                 _begin(db, path)
             elif found != VERSION:
@@ -422,14 +424,23 @@ class _Sets:
 def _begin(db: sqlite3.Connection, path: Path) -> None:
     """Make the tables; of an older index, throw them away first."""
     names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    if names and db.execute("PRAGMA user_version").fetchone()[0] == 0:
+    if names and _version(db) is None:
         # Tables of somebody else: a journal, say, that was named by mistake.
         raise Fault(Code.FILE, name=str(path), found="no index")
     for (name,) in names:
         db.execute(f'DROP TABLE IF EXISTS "{name}"')
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
-    db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION};"
+    db.executescript(f"BEGIN; {_SCHEMA} {marks} COMMIT;")
+
+
+def _version(db: sqlite3.Connection) -> int | None:
+    """Return of which version an index is; None: it is none."""
+    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+        return None
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return found
 
 
 def _hash(name: str, value: str) -> int:

@@ -1,4 +1,4 @@
-"""Verbs of an auditor: ``audit mirror``, ``log``, ``checkpoint``, ``proof``."""
+"""Verbs of an auditor: ``audit mirror``, ``log``, ``checkpoint``, ``proof``, and others'."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from exchange.cli import erasures, listing, output, progress, witnessed
 from exchange.cli.main import Session, group, verb
+from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.verifying import verify
 from exchange.errors import Code, Refusal
@@ -30,7 +31,8 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-audit.add_command(verify)
+for each in (verify, search, story):
+    audit.add_command(each)
 
 
 @audit.command("mirror")

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     metavar="INTEGER",
     help="Measure a journal of so many entries instead, against ten thousand.",
 )
+@click.option(
+    "--audit",
+    type=click.IntRange(20_000, 10_000_000),
+    metavar="INTEGER",
+    help="Measure an auditor's search over so many made-up entries instead.",
+)
 @verb
-def bench(session: Session, quick: bool, entries: int | None) -> None:
+def bench(session: Session, quick: bool, entries: int | None, audit: int | None) -> None:
     """Measure this machine: bulletins accepted per second, and what each costs.
 
     Founds an exercise in a temporary folder, starts a node on it, and posts bulletins that
@@ -34,6 +40,9 @@ def bench(session: Session, quick: bool, entries: int | None) -> None:
     """
     if entries is not None:
         _grown(session, entries)
+        return
+    if audit is not None:
+        _audited(session, audit)
         return
     from exchange.cli.benching import whole  # noqa: PLC0415  (loads half of the system)
 
@@ -80,6 +89,38 @@ def _grown(session: Session, entries: int) -> None:
     session.say(
         f"Asientos sintéticos, sin cuerpos; archivo de {grown.file_mib:.0f} MiB.",
         f"Synthetic entries, without bodies; a file of {grown.file_mib:.0f} MiB.",
+    )
+
+
+def _audited(session: Session, entries: int) -> None:
+    """Measure an index of so many entries, and print what searching it takes."""
+    from exchange.cli.benching import auditing  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
+        told = auditing.run(Path(folder), entries, _Progress(session).told)
+    if session.as_json:
+        output.show_json(told)
+        return
+    rows = [
+        {
+            "query": each.name,
+            "found": str(each.found),
+            "first": f"{each.first_ms:.1f}",
+            "median": f"{each.median_ms:.1f}",
+            "worst": f"{each.worst_ms:.1f}",
+        }
+        for each in told.queries
+    ]
+    spanish = {"query": "consulta", "found": "hallados", "first": "la primera, ms",
+               "median": "mediana, ms", "worst": "la peor, ms"}  # fmt: skip
+    english = {"query": "query", "found": "found", "first": "first, ms",
+               "median": "median, ms", "worst": "worst, ms"}  # fmt: skip
+    output.table(rows, spanish if session.lang == "es" else english)
+    session.say(
+        f"{told.entries} asientos inventados, sin firmas; indexar: {told.fold_us:.0f} us cada"
+        f" uno, {told.index_mib:.0f} MiB.",
+        f"{told.entries} made-up entries, unsigned; indexing: {told.fold_us:.0f} us each,"
+        f" {told.index_mib:.0f} MiB.",
     )
 
 
