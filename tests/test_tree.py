@@ -39,7 +39,7 @@ def tool(*command: str | Path, cwd: Path, **env: str) -> subprocess.CompletedPro
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 
@@ -191,6 +191,7 @@ def test_installed_wheel_tells_its_version(installed: Path, tmp_path: Path) -> N
     assert __version__ in told.stdout
 
 
+@pytest.mark.timeout(300)  # half a minute alone; beside other suites it took two minutes
 def test_installed_wheel_runs_the_demo_in_an_empty_home(
     installed: Path, tmp_path: Path
 ) -> None:
