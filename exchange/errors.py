@@ -218,6 +218,11 @@ class Code(StrEnum):
     USAGE = "usage"
     ID_UNCLEAR = "id-unclear"
 
+    # Of the pages on this machine alone: desk and console.
+    PAGE_LINK = "page-link"
+    PAGE_SESSION = "page-session"
+    PAGE_ELSEWHERE = "page-elsewhere"
+
 
 class ExchangeError(Exception):
     """What, where and with which facts; never content, keys or tokens.

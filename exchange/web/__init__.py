@@ -1,1 +1,1 @@
-"""What the local pages share: pages, safety headers, plots and the map."""
+"""What desk and console share: local pages, their safety and words, plots and the map."""
