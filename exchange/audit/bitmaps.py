@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PIECE: Final = 1 << 16
 PIECE_BYTES: Final = PIECE // 8
+# Reading so many places takes as long as reading a piece of bits.
+_FEW: Final = 256
 _LIST: Final = b"L"
 _BITS: Final = b"B"
 
@@ -22,7 +24,7 @@ _BITS: Final = b"B"
 def packed(bits: bytes | bytearray) -> bytes:
     """Return a piece of ``PIECE_BYTES`` bytes as it is kept: its places, or its bits."""
     number = int.from_bytes(bits, "little")
-    if number.bit_count() * 2 >= PIECE_BYTES:
+    if number.bit_count() > _FEW:
         return _BITS + bytes(bits)
     return _LIST + array("H", places(number)).tobytes()
 
