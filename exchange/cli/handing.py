@@ -1,4 +1,4 @@
-"""The verb ``link leaves``: what a node keeps of another's journal, for that one to have back."""
+"""The verb ``link leaves``: what a node keeps of another's journal, to be had back."""
 
 from __future__ import annotations
 

@@ -55,6 +55,7 @@ VERBS = {
     "inbox": "exchange.cli.reading:inbox",
     "view": "exchange.cli.view:view",
     "watch": "exchange.cli.reading:watch",
+    "desk": "exchange.cli.desk:desk",
     "read": "exchange.cli.reading:read",
     "ack": "exchange.cli.reading:ack",
     "trace": "exchange.cli.tracing:trace",

@@ -1,4 +1,4 @@
-"""``audit search`` and ``audit story``: what mirrors hold, found and counted through an index."""
+"""``audit search`` and ``audit story``: what mirrors hold, found through an index."""
 
 from __future__ import annotations
 
@@ -191,9 +191,7 @@ def _show(session: Session, found: Found) -> None:
             told = "  ".join(f"{name} {count}" for name, count in shown)
             click.echo(f"{facet:<11} {told}{more}")
     size = sum(found.sizes.values())
-    session.say(
-        f"{found.total} de {size} asientos.", f"{found.total} of {size} entries."
-    )
+    session.say(f"{found.total} de {size} asientos.", f"{found.total} of {size} entries.")
     if found.next:
         session.say(f"Sigue con: --cursor {found.next}", f"Go on with: --cursor {found.next}")
 

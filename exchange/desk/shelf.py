@@ -196,7 +196,7 @@ class Shelf:
     def states(self, row: Row, now: int) -> set[State]:
         """Return what is true of a row now; of what is no bulletin, whether it was read."""
         found: set[State] = set()
-        if self._key(row) not in self.read:
+        if self.key(row) not in self.read:
             found.add("unread")
         if row.kind == "locked" or (isinstance(row.item, Delivered) and row.item.locked):
             found.add("locked")
@@ -210,12 +210,9 @@ class Shelf:
                 found.add("overdue")
         return found
 
-    def mark_read(self, row: Row) -> None:
-        """Remember that somebody looked at it."""
-        self.read.add(self._key(row))
-
     @staticmethod
-    def _key(row: Row) -> str:
+    def key(row: Row) -> str:
+        """Return what a row goes by among what was read: a bulletin by its digest."""
         return row.digest if row.kind == "bulletin" else f"#{row.item.index}"
 
     def find(self, wanted: Asked, now: int) -> list[Row]:

@@ -464,9 +464,7 @@ async def _leaves(request: web.Request) -> web.Response:
         raise Refusal(Code.BAD_REQUEST, "/size")
     if first >= size:
         raise Refusal(Code.BAD_REQUEST, "/from")
-    return web.Response(
-        body=await leaves.answer(node.store, first, size), content_type=_BYTES
-    )
+    return web.Response(body=await leaves.answer(node.store, first, size), content_type=_BYTES)
 
 
 async def _streamed(

@@ -186,5 +186,3 @@ class LeafFile:
         except OSError as error:
             kind = type(error).__name__
             raise Fault(Code.FILE, name=str(self.path), found=kind) from error
-
-

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
     Shower = Callable[[web.Request, Reader], Awaitable[web.StreamResponse]]
+    Actor = Callable[[dict[str, str], Reader], Awaitable[str]]
 
 # What a form or a query may be; pages take nothing larger.
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -80,6 +81,22 @@ def show(app: web.Application, path: str, shower: Shower) -> None:
         return await shower(request, reader_of(request))
 
     app.router.add_get(f"/{_LANG}{path}", handle)
+
+
+def act(app: web.Application, path: str, actor: Actor) -> None:
+    """Have what a form asks for done at a path, in every language; then go where it says.
+
+    ``actor`` returns the path below the language that the browser is to show.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        reader = reader_of(request)
+        told = {name: str(value) for name, value in (await request.post()).items()}
+        after = await actor(told, reader)
+        headers = {"Location": f"/{reader.lang}{after}", "Cache-Control": "no-store"}
+        return web.Response(status=303, headers=headers)
+
+    app.router.add_post(f"/{_LANG}{path}", handle)
 
 
 def reader_of(request: web.Request) -> Reader:

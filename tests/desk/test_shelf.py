@@ -85,7 +85,7 @@ def test_states_follow_what_was_read_and_acknowledged():
     made = shelf(delivered(1, "flash", taken_s=NOW - 601), delivered(2, "flash"))
     assert found(made, "is:overdue") == [1]
     assert made.counts(NOW) | {"unread": 2, "overdue": 1, "flash": 2} == made.counts(NOW)
-    made.mark_read(made.row(1))
+    made.read.add(made.key(made.row(1)))
     made.acknowledged.add(digest(b"1"))
     assert found(made, "is:unread") == [2]
     assert found(made, "es:unacknowledged") == [2]

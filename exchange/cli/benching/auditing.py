@@ -32,7 +32,9 @@ _MEMBERS: Final = (
     *("pa.senan", "pa.minsa", "pa.senafront", "pa.sinaproc", "pa.amp"),
     *("us.jiatfs", "us.uscg", "us.cbp", "us.dea", "us.oig"),
 )
-_ENDPOINTS: Final = tuple(f"{name}/{at}" for name in _MEMBERS for at in ("ops", "watch", "desk"))
+_ENDPOINTS: Final = tuple(
+    f"{name}/{at}" for name in _MEMBERS for at in ("ops", "watch", "desk")
+)
 _TYPES: Final = ("voi", "szr", "mig", "opn", "rfi", "rpy", "brq", "brp", "can", "cor")
 _BEGUN_MS: Final = 1_796_000_000_000
 # A million over 180 days.

@@ -124,7 +124,10 @@ def _founded(folder: Path, passphrase: str) -> tuple[Place, int]:
     title: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
     members = [
         MemberPlan(name, title, tuple(EndpointPlan(each, title) for each in endpoints))
-        for name, endpoints in (("pa.exercise", load.POSTERS), ("us.exercise", (READER, URGENT)))
+        for name, endpoints in (
+            ("pa.exercise", load.POSTERS),
+            ("us.exercise", (READER, URGENT)),
+        )
     ]
     ports = [free_port(), free_port()]
     sites = [
@@ -207,7 +210,8 @@ class _Bench:
         self.abroad = place.node.with_name("node-us")
         self._place, self._plan, self._told = place, plan, told
         self._sealers = {
-            name: load.Sealer(load.maker(place, name)) for name in (*load.POSTERS, READER, URGENT)
+            name: load.Sealer(load.maker(place, name))
+            for name in (*load.POSTERS, READER, URGENT)
         }
         self._certificates = {
             folder: (folder / state.CERTIFICATE).read_text(encoding="ascii")
@@ -231,7 +235,10 @@ class _Bench:
 
     def well(self, home: Running, away: Running, link_port: int) -> None:
         """Time round trips of the link, and how soon checkpoints are cosigned on it."""
-        with self._calling(home, load.POSTERS[0]) as poster, self._calling(away, URGENT) as urgent:
+        with (
+            self._calling(home, load.POSTERS[0]) as poster,
+            self._calling(away, URGENT) as urgent,
+        ):
             # The first waits for both to have found each other.
             for number in range(self._plan.checkpoints + 1):
                 self._told(f"checkpoints {number} / {self._plan.checkpoints} ...")

@@ -351,9 +351,7 @@ def shares(posters: Sequence[str], step: Step) -> dict[str, int]:
     }
 
 
-def requests(
-    numbered: Sequence[tuple[int, Envelope]], token: str, batch: int
-) -> list[Request]:
+def requests(numbered: Sequence[tuple[int, Envelope]], token: str, batch: int) -> list[Request]:
     """Return requests that are whole: nothing is joined while the clock runs."""
     path = "/v1/objects" if batch == 1 else "/v1/batch"
     found = []

@@ -21,6 +21,13 @@ function back(page) {
   else page.querySelector("[data-back]")?.click();
 }
 
+// What a page or the chosen row offers under a letter of its own.
+const offered = (page, key) => {
+  const named = `[data-key="${CSS.escape(key)}"]`;
+  const rows = page.querySelector("[data-row]");
+  return page.querySelector(`[data-row].chosen ${named}`) ?? (rows ? null : page.querySelector(named));
+};
+
 const actions = {
   j: (page) => move(page, 1),
   k: (page) => move(page, -1),
@@ -44,7 +51,8 @@ export function listenToKeys(page) {
     }
     if (page.body.dataset.keys !== "on" || isTyping(event.target)) return;
     const going = goes && page.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
-    const act = going ? () => going.click() : actions[event.key];
+    const place = going || offered(page, event.key);
+    const act = place ? () => place.click() : actions[event.key];
     goes = event.key === "g" && !goes;
     if (!act) return;
     event.preventDefault();

@@ -1,0 +1,176 @@
+"""One officer's station: the inbox, kept up with the node, and what was done with it here.
+
+One task follows the node, and one proves now and again that nothing is missing. Both say what
+goes wrong instead of ending: a desk that shows nothing new would look like a quiet watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from exchange.client import ageing, purging
+from exchange.client.reading import Delivered, PurgeOrdered
+from exchange.client.transport import is_away
+from exchange.desk.shelf import Shelf
+from exchange.errors import ExchangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from exchange.client.agency import Agency
+    from exchange.client.proving import Proven
+    from exchange.client.reading import Item
+    from exchange.desk.shelf import Row
+    from exchange.model.codes import Codes
+    from exchange.model.header import Precedence
+    from exchange.model.objects import Outcome
+
+# How often it is proved that nothing is missing: as often as an idle node signs anew.
+PROVE_S: Final = 60
+# After an error that is none of the link's, which the follower bears by itself.
+_AGAIN_S: Final = 5
+_READ: Final = "desk-read"
+_log = structlog.get_logger("exchange.desk")
+
+
+class Station:
+    """What all pages of the desk look at.
+
+    Attributes:
+        agency: the endpoint's dealings with its node, entered.
+        shelf: what is held.
+        officer: who has the watch; named in what is attested. None where nobody was named.
+        trouble: why the node is not heard just now; None while it is.
+        proven: what was proved last; None before.
+        alarm: why it does not hold that nothing is missing; None while it does.
+        on_news: called when anything of the above changed.
+    """
+
+    def __init__(self, agency: Agency, codes: Codes, officer: str | None) -> None:
+        """Prepare; ``fill`` first."""
+        self.agency = agency
+        self.codes = codes
+        self.officer = officer
+        self.shelf = Shelf(codes, self._target_s)
+        self.trouble: ExchangeError | None = None
+        self.proven: Proven | None = None
+        self.alarm: ExchangeError | None = None
+        self.on_news: Callable[[], None] = lambda: None
+        self._seen = ageing.SeenTo(agency.world.outbox.acks)
+        self._last = -1
+
+    def now(self) -> int:
+        """Return the time, in seconds UTC."""
+        return self.agency.world.now()
+
+    def _target_s(self, precedence: Precedence) -> int:
+        return self.agency.trust.newest.agreed().target_s(precedence)
+
+    def is_exercise(self) -> bool:
+        """Tell whether all that flows here is an exercise, by the arrangement."""
+        arrangement = self.agency.trust.newest.arrangement
+        return arrangement is not None and arrangement.exercise
+
+    # -- keeping up ---------------------------------------------------------------------
+
+    async def fill(self) -> None:
+        """Take what is held, and what the node has, if it answers.
+
+        Raises:
+            Refusal, Fault: as ``Agency.known``.
+        """
+        shown = await self.agency.known()
+        self.trouble = shown.away
+        cabinet = self.agency.world.cabinet
+        self.shelf.read |= {value.decode() for _, value in cabinet.rows(_READ)}
+        self._take(shown.items)
+
+    async def keep_up(self) -> None:
+        """Follow the node and prove, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._prove())
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async for item in self.agency.follow(self._last, self._troubled):
+                    self.trouble = None
+                    self._take([item])
+                    if isinstance(item, PurgeOrdered):
+                        await self._purge()
+            except ExchangeError as error:
+                self._troubled(error, _AGAIN_S)
+            await asyncio.sleep(_AGAIN_S)
+
+    def _troubled(self, error: ExchangeError, _pause_s: float) -> None:
+        self.trouble = error
+        self.on_news()
+
+    async def _prove(self) -> None:
+        while True:
+            await self.prove()
+            await asyncio.sleep(PROVE_S)
+
+    async def prove(self) -> None:
+        """Prove that nothing is missing; what does not hold is an alarm until it does."""
+        try:
+            self.proven = await self.agency.prove()
+        except ExchangeError as error:
+            if is_away(error):
+                self.trouble = error
+            else:
+                self.alarm = error
+                _log.warning("not proven", code=error.code.value)
+        else:
+            self.alarm = None
+        self.on_news()
+
+    async def _purge(self) -> None:
+        """Destroy what is ordered to be, say so, and show it no more."""
+        items = await self.agency.everything()
+        await purging.attest(self.agency, items)
+        self.shelf.drop({item.index for item in items})
+        self._take(items)
+
+    def _take(self, items: Iterable[Item]) -> None:
+        self.shelf.acknowledged |= self._seen.digests()
+        made = self.shelf.take(items)
+        self._last = max([self._last, *(row.item.index for row in made if not row.item.ahead)])
+        if made:
+            self.on_news()
+
+    # -- what an officer does -----------------------------------------------------------
+
+    def read(self, row: Row) -> None:
+        """Remember that a row was looked at, for as long as its bulletin is kept."""
+        key = self.shelf.key(row)
+        if key in self.shelf.read:
+            return
+        self.shelf.read.add(key)
+        until = row.item.header.retain_until if isinstance(row.item, Delivered) else 0
+        self.agency.world.cabinet.put(_READ, key, key.encode(), until)
+
+    async def acknowledge(self, item: Delivered, outcome: Outcome) -> None:
+        """Acknowledge a bulletin to its originator, in the name of who has the watch.
+
+        Raises:
+            Refusal: as ``Agency.acknowledge``.
+            Fault: as there; but where the node is away it waits, signed, and counts as said.
+        """
+        try:
+            await self.agency.acknowledge(item, outcome, self.officer)
+        except ExchangeError as error:
+            if not is_away(error):
+                raise
+            self.trouble = error
+        self.shelf.acknowledged |= self._seen.digests()
+        self.on_news()
+
+    def told(self) -> dict[str, Any]:
+        """Return what changes while a page is open, as values."""
+        counts = self.shelf.counts(self.now())
+        return {name: str(count) for name, count in counts.items()}
