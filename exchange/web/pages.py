@@ -125,8 +125,8 @@ class Pages:
         def t(key: str, /, **facts: str | int) -> str:
             return words.text(lang, key, **facts)
 
-        def of(prefix: str, code: str) -> str:
-            return words.text(lang, f"{prefix}.{code}")
+        def of(prefix: str, code: str, /, **facts: str | int) -> str:
+            return words.text(lang, f"{prefix}.{code}", **facts)
 
         def n(key: str, count: int, /, **facts: str | int) -> str:
             return words.count(lang, key, count, **facts)
