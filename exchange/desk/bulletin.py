@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exchange import render
 from exchange.client.attesting import attestable
 from exchange.client.reading import Delivered
+from exchange.desk import telling
 from exchange.desk.inbox import line
 from exchange.errors import Code, Refusal
 from exchange.web import frame
@@ -47,6 +48,7 @@ async def _entry(station: Station, request: web.Request, reader: Reader) -> web.
         item=item,
         header=item.header,
         text=text,
+        marked=telling.marking(item.header.marking),
         honest=attestable(item),
         now=now,
     )

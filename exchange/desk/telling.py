@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from exchange.desk.shelf import Row
     from exchange.model.codes import Codes, Lang
+    from exchange.model.header import Marking
     from exchange.model.view import View
 
 
@@ -32,6 +33,12 @@ def title(row: Row, lang: Lang, codes: Codes) -> tuple[str, bool]:
     if locked is not None or row.kind == "bulletin":
         return render.refusal(locked or Refusal(Code.CANNOT_DECRYPT), lang, codes).what, False
     return row.id, False
+
+
+def marking(of: Marking) -> str:
+    """Return a marking as it stands above and below a page: alike in either language."""
+    said = (f"TLP:{of.tlp.upper()}", f"REL {', '.join(of.releasable_to)}")
+    return " · ".join((*said, *(code.upper() for code in of.handling)))
 
 
 def nation(row: Row, view: View) -> str:
