@@ -12,9 +12,7 @@ from exchange.broker.replay import Replayer
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
-from exchange.model import objects
 from exchange.model.trust import WhenUnwitnessed
-from exchange.seal import notices
 from tests.books import Book
 from tests.builders import (
     COAST,
@@ -25,13 +23,10 @@ from tests.builders import (
     OPS,
     WATCH,
     Arrival,
-    SoftwareSigner,
     View,
     border,
     digest,
-    new_id,
     refers,
-    subject,
 )
 from tests.node.vouching import agreed
 from tests.vectors import releasing as releasing_vectors
@@ -270,18 +265,7 @@ def test_what_ours_sign_does_not_come_by_the_other_node(land):
 
 def noticed(theirs, land, of, told, code="endpoint-suspended"):
     """A notice that their node signed of a bulletin, twice in their journal."""
-    notice = objects.Notice(
-        v="xb1",
-        suite="xb1-h",
-        id=new_id(),
-        node="us",
-        of=subject(of),
-        about="refused",
-        recipient=WATCH,
-        code=code,
-        at=NOW,
-    )
-    raw = notices.sign(notice, SoftwareSigner("xb1-h", land.nodes["us"].of("sign")))
+    raw = land.notice(of, node="us", about="refused", recipient=WATCH, code=code)
     ledger = theirs.ledger()
     ledger.taken_ms = NOW * 1000
     first = ledger.next_index

@@ -16,7 +16,7 @@ from exchange.model.ticking import Ticking
 from exchange.model.trust import Clock
 from exchange.model.view import View
 from exchange.node.crossed import Place
-from exchange.seal import jws, notices
+from exchange.seal import jws
 from tests.builders import (
     COAST,
     NOW,
@@ -25,9 +25,7 @@ from tests.builders import (
     border,
     digest,
     feeds,
-    new_id,
     refers,
-    subject,
 )
 from tests.link.bordered import Border, Side, bordered
 
@@ -228,19 +226,10 @@ async def test_time_that_was_not_agreed_here_is_not_heard(lie):
         key = keys.by_digest(digest(request.header))
         found = (await both.us.node.store.find([key]))[key]
         time = Ticking("salas-becker", "deemed-consent", "us", found.index, NOW, DUE, "", 0)
-        notice = objects.Notice(
-            v="xb1",
-            suite="xb1-h",
-            id=new_id(),
-            node="us",
-            of=subject(request),
-            about="clock",
-            recipient=None,
-            code="salas-becker",
-            at=NOW,
-            clock=msgspec.structs.replace(time, **lie),
+        said = msgspec.structs.replace(time, **lie)
+        raw = border().notice(
+            request, node="us", about="clock", code="salas-becker", clock=said
         )
-        raw = notices.sign(notice, both.us.node.settings.signer)
         await both.us.node.writer.enter(
             lambda ledger, _: retaining.notify(ledger, raw, found.index, [OPS])
         )
@@ -258,19 +247,9 @@ async def test_what_silence_came_to_is_not_heard_of_the_other_node():
         key = keys.by_digest(digest(request.header))
         found = (await both.us.node.store.find([key]))[key]
         told = Ticking("salas-becker", "deemed-consent", "us", found.index, NOW, DUE, "", 0)
-        notice = objects.Notice(
-            v="xb1",
-            suite="xb1-h",
-            id=new_id(),
-            node="us",
-            of=subject(request),
-            about="deemed",
-            recipient=None,
-            code="deemed-consent",
-            at=NOW,
-            clock=told,
+        raw = border().notice(
+            request, node="us", about="deemed", code="deemed-consent", clock=told
         )
-        raw = notices.sign(notice, both.us.node.settings.signer)
         await both.us.node.writer.enter(
             lambda ledger, _: retaining.notify(ledger, raw, found.index, [OPS])
         )

@@ -17,7 +17,7 @@ from exchange.model.codec import b64
 from exchange.model.ticking import Ticking
 from exchange.model.trust import Clock as Agreed
 from exchange.model.view import View
-from exchange.seal import jws, notices
+from exchange.seal import jws
 from exchange.store.sqlite import SqliteStore
 from tests.builders import (
     MINSA,
@@ -25,9 +25,7 @@ from tests.builders import (
     OPS,
     WATCH,
     feeds,
-    new_id,
     refers,
-    subject,
     world,
 )
 from tests.node.running import Clock, journal, post, running
@@ -171,22 +169,16 @@ async def test_auditor_finds_what_a_node_says_against_its_own_journal(tmp_path, 
         says = {"note": b64(late), "dated": DUE + 60, **clock}
         if says["note"] == "early":
             says |= {"note": b64(early), "dated": NOW}
-        notice = objects.Notice(
-            v="xb1",
-            suite="xb1-h",
-            id=new_id(),
-            node="pa",
-            of=subject(request),
-            about="deemed",
-            recipient=None,
-            code="deemed-refusal",
-            at=DUE + 60,
-            clock=msgspec.structs.replace(told, **says),
-        )
-        notice = msgspec.structs.replace(notice, **lie)
-        raw = notices.sign(notice, node.settings.signer)
+        said = {
+            "about": "deemed",
+            "code": "deemed-refusal",
+            "at": DUE + 60,
+            "clock": msgspec.structs.replace(told, **says),
+            **lie,
+        }
+        raw = world().notice(request, **said)
         gone = Change((), ((index, 4), (index, 5)))
-        to = [WATCH] if notice.about == "reminder" else [WATCH, OPS]
+        to = [WATCH] if said["about"] == "reminder" else [WATCH, OPS]
         await node.writer.enter(
             lambda ledger, _: retaining.notify(ledger, raw, index, to, gone)
         )
