@@ -253,7 +253,7 @@ class World(NamedTuple):
         return self.sign(msgspec.structs.replace(release, **changes), objects.RELEASE_TYP, by)
 
     def notice(self, of: Envelope, **changes: Any) -> bytes:
-        """A notice about an envelope, signed by the node that it is of: Panama's, or another."""
+        """A notice about an envelope, signed by the node it names: Panama's, or another."""
         secrets = self.nodes[changes.get("node", "pa")].of("sign")
         suite = suite_of([each.alg for each in secrets])
         assert suite is not None

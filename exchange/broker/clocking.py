@@ -135,11 +135,9 @@ def heard(
 def _is_agreed(
     told: Ticking, header: Header, terms: Terms | None, here: Collection[str]
 ) -> bool:
-    if terms is None or terms.minutes is None or terms.asked in here:
+    if terms is None or terms.asked in here or told.note:
         return False
-    least = boarding.due_at(terms, told.taken, header.due) or 0
-    is_said = told.regime == header.regime and told.silence == terms.silence
-    return is_said and not told.note and told.due >= least
+    return boarding.is_agreed(told, header, terms)
 
 
 def ticking(row: Due, found: Found, view: View, node: str) -> tuple[Ticking, Terms] | None:

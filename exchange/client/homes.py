@@ -90,7 +90,7 @@ class There(NamedTuple):
     leaf: bytes
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """A head that the other node signed, and that holds; ``as_of`` is when that was all."""
 
     own: InboxHead
@@ -116,6 +116,43 @@ def dated(facts: entries.InboxHeads, entry: int, size: int, signed: int) -> int:
         signed: when the checkpoint was.
     """
     return signed if size == entry + 1 else min(signed, facts.taken_ms // 1000)
+
+
+def verified(
+    answer: HomeHeads,
+    node: str,
+    endpoint: str,
+    trust: TrustLog,
+    accuse: Callable[[Evidence], str],
+) -> Told:
+    """Return what another node says of an inbox there, once signatures and place hold.
+
+    Args:
+        answer: of ``GET /v1/heads/NODE``.
+        node: that node.
+        endpoint: ours.
+        trust: every view there has been, also there.
+        accuse: keeps two checkpoints that cannot both be of one journal; returns where.
+
+    Raises:
+        Refusal: ``bad-checkpoint``, ``bad-proof``, ``journal-forked``.
+    """
+    log, at = trust.home(node), f"/homes/{node}"
+    proof, entry = bundle.parse(answer.proof.encode()), answer.entry.encode()
+    facts = entries.decode(entry).facts
+    if not isinstance(facts, entries.InboxHeads) or facts.size > proof.index:
+        raise Refusal(Code.BAD_PROOF, at, name=node)
+    needed = terms.of(proof.note, node, log.newest)
+    found = needed.prove(proof, leaf_hash(entry))
+    view = log.around(facts.size)[0].view
+    own = InboxHead(answer.own.count, unb64(answer.own.chain))
+    place = Place(unb64(answer.own.salt), [unb64(step) for step in answer.own.path])
+    known = heads.names(entries.TRUST_INBOX, view.endpoints, view.nodes)
+    heads.verify(endpoint, own, place, known, unb64(facts.root))
+    top, signed = found.checkpoint, found.at(needed.log[1]) or 0
+    as_of = dated(facts, proof.index, top.size, signed)
+    vouched = witnessing.beside(answer, (top, proof.note), (node, log.newest), accuse)
+    return Told(own, facts.size, top.size, top.root, proof.note, as_of, vouched)
 
 
 class HomeProver:
@@ -169,14 +206,15 @@ class HomeProver:
                 not hold: ``bad-checkpoint``, ``bad-proof``.
             Fault: ``head-memory``, ``file``.
         """
-        places, at = self._places(node), f"/homes/{node}"
+        places, at = self.places(node), f"/homes/{node}"
         seen = memory.read(self._profile.anchor, node) if memory else None
         limit_s = _limit_s(self._trust.newest)
         if asked is None:
             self._may_lack_head(node, places, seen, now - limit_s)
             return None
         answer, elsewhere = asked
-        told = self._verified(answer, node, memory.accuse if memory else _unkept)
+        accuse = memory.accuse if memory else _unkept
+        told = verified(answer, node, self._profile.endpoint, self._trust, accuse)
         _must_go_on(told, seen, at, memory.accuse if memory else _unkept)
         if memory is not None:
             # Also where an alarm follows: it is signed, and must not be taken back.
@@ -206,7 +244,7 @@ class HomeProver:
             witnessed=told.vouched,
         )
 
-    def _places(self, node: str) -> dict[int, There]:
+    def places(self, node: str) -> dict[int, There]:
         """Return what is held that took a place of ours at a node, by that place."""
         found = {}
         for item in self._held.items():
@@ -259,6 +297,7 @@ class HomeProver:
         vouched = witnessing.beside(answer, shown, (node, log.newest), accuse)
         return _Told(own, facts.size, top.size, top.root, proof.note, as_of, vouched)
 
+=======
     def _accounted(self, elsewhere: list[Elsewhere], node: str) -> dict[int, str]:
         """Return why each place that is not here is not, once our node's word for it holds.
 
@@ -308,7 +347,7 @@ class HomeProver:
         is_ours = ours in {owed.endpoint for owed in entries.owed_by(facts)}
         return "not-owed" if not is_ours and b64(leaf_hash(came[1])) == each.leaf else None
 
-    def _to_remember(self, told: _Told, node: str) -> Seen:
+    def _to_remember(self, told: Told, node: str) -> Seen:
         own, root = told.own, b64(told.root)
         anchor, note = self._profile.anchor, told.note.decode()
         return Seen(anchor, node, told.size, root, own.count, b64(own.chain), note)
@@ -332,7 +371,7 @@ def _limit_s(view: View) -> int:
 
 
 def _must_go_on(
-    told: _Told, seen: Seen | None, at: str, accuse: Callable[[Evidence], str]
+    told: Told, seen: Seen | None, at: str, accuse: Callable[[Evidence], str]
 ) -> None:
     """Hold a head to the one that was seen last; that the journal is one, its chain says.
 

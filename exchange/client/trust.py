@@ -127,6 +127,14 @@ class _Log(ABC):
             self._fold(item)
             self._last = item
 
+    def kept(self) -> list[wire.TrustItem]:
+        """Return the documents that are held on disk, as they came, in order."""
+        if self._cabinet is None:
+            return []
+        names = (f"{self._realm}\n{place}" for place in range(self.newest.position))
+        found = [self._cabinet.get_sound(_DRAWER, each) for each in names]
+        return [msgspec.json.decode(each, type=wire.TrustItem) for each in found if each]
+
     def _gone_on(self, page: wire.TrustPage) -> list[wire.TrustItem]:
         """Return what is new in a page, once it begins with the newest that was held.
 
@@ -259,6 +267,10 @@ class TrustLog(_Log):
                 self._broken[name] = refusal
                 return
         self._broken.pop(name, None)
+
+    def others(self) -> dict[str, HomeLog]:
+        """Return the logs of the other nodes' journals, by their names."""
+        return dict(self._others())
 
     def recall(self) -> None:
         """Fold what is held, also of other nodes; again is harmless.

@@ -18,6 +18,7 @@ from exchange.policy.chasing import LEAST_S
 if TYPE_CHECKING:
     from exchange.model.header import Header
     from exchange.model.identity import Nation
+    from exchange.model.ticking import Ticking
     from exchange.model.trust import Arrangement, Silence
 
 REQUEST: Final = "brq"
@@ -150,6 +151,15 @@ def due_at(terms: Terms, received: int, reply_by: int | None) -> int | None:
     return max(received + terms.minutes * 60, reply_by or 0)
 
 
+def is_agreed(told: Ticking, header: Header, terms: Terms | None) -> bool:
+    """Tell whether the time that a node tells of a request is what was agreed, or longer."""
+    if terms is None or terms.minutes is None:
+        return False
+    least = due_at(terms, told.taken, header.due) or 0
+    is_said = told.regime == header.regime and told.silence == terms.silence
+    return is_said and told.due >= least
+
+
 def is_reply(header: Header, request: Header, digest: str, kind: str = REPLY) -> bool:
     """Tell whether a bulletin is a reply to a request by one who was asked.
 
@@ -175,6 +185,25 @@ def reminder_after(
         return None
     at = (received + (due - received) * each // 100 for each in reminders)
     return next((each for each in at if each > now), None)
+
+
+def urged(known: Known, now: int) -> int:
+    """Return how often somebody was to be urged by now of a request that nobody answered.
+
+    At each reminder agreed on, each time the target of its precedence passes by, once more
+    when the time is over, and from then on with the target again.
+    """
+    received, due = known.received, known.due
+    if received is None:
+        return 0
+    apart_s = max(known.apart_s, LEAST_S)
+    until = now if due is None else min(now, due)
+    count = max(until - received, 0) // apart_s
+    if due is not None:
+        at = (received + (due - received) * each // 100 for each in known.reminders)
+        count += sum(1 for each in at if each <= now)
+        count += (now - due) // apart_s + 1 if now > due else 0
+    return count
 
 
 def case(known: Known, now: int) -> Case:

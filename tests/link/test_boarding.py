@@ -13,7 +13,6 @@ from exchange.link.pages import Page
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.ticking import Ticking
-from exchange.model.trust import Clock
 from exchange.model.view import View
 from exchange.node.crossed import Place
 from exchange.seal import jws
@@ -24,47 +23,10 @@ from tests.builders import (
     WATCH,
     border,
     digest,
-    feeds,
     refers,
 )
+from tests.link.asking import DEEMED, DUE, begin, reply, step
 from tests.link.bordered import Border, Side, bordered
-
-MINUTES = 120
-DUE = NOW + MINUTES * 60
-DEEMED = Clock("salas-becker", MINUTES, "deemed-consent", reminders=[50])
-
-
-async def begin(both: Border, clock: Clock = DEEMED, *, told: bool = True) -> Any:
-    """Agree on a clock, and ask the other nation's node from Panama's."""
-    land = border()
-    feed = feeds()[0]
-    types = sorted([*feed.types, "brp", "brq", "brr"])
-    agreed = land.rearranged(
-        clocks=[clock], feeds=[msgspec.structs.replace(feed, types=types), *feeds()[1:]]
-    )
-    for side in (both.pa, both.us):
-        await side.post(agreed, "")
-    await both.settle()
-    request = land.envelope(type="brq", regime="salas-becker", due=None, to=[WATCH])
-    await both.pa.post(request)
-    await both.settle(2)
-    if told:
-        await step(both)
-    return request
-
-
-async def step(both: Border) -> None:
-    await both.settle(2)
-    for side in (both.us, both.pa):
-        await side.node.clocks.step()
-    await both.settle(2)
-
-
-def reply(request: Any, **changes: Any) -> Any:
-    said = {"endpoint": WATCH, "type": "brp", "verb": "reply", "to": [OPS], "regime": None}
-    refs = refers("answers", request)
-    return border().envelope(**{**said, "refs": refs, "observed": None, **changes})
-
 
 async def news(side: Side, endpoint: str) -> list[objects.Notice]:
     """Return what nodes told an endpoint."""
