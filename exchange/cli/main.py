@@ -58,6 +58,7 @@ VERBS = {
     "desk": "exchange.cli.desk:desk",
     "read": "exchange.cli.reading:read",
     "ack": "exchange.cli.reading:ack",
+    "case": "exchange.cli.case:case",
     "trace": "exchange.cli.tracing:trace",
     "export": "exchange.cli.exporting:export",
     "import": "exchange.cli.exporting:import_",

@@ -24,6 +24,7 @@ from exchange.cli import (
     proving,
     releasing,
     saving,
+    urging,
     view,
     world,
 )
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exchange.client.agency import Agency
+    from exchange.client.cases import Duty
     from exchange.client.chasing import Reminder
     from exchange.client.inbox import Shown
     from exchange.client.proving import Proven
@@ -92,9 +94,11 @@ def inbox(session: Session, after: int, prove: bool, named: str | None) -> None:
         for item in items
         for row in (_row(item, session, come, marks.get(item.index, [])),)
     ]
+    rows = [urging.add(row, looked.duties, session) for row in rows]
     if session.as_json:
         endpoint = session.context().profile().endpoint
         told = {"items": rows, "to_acknowledge": [chasing.told(each) for each in owing]}
+        told["boarding"] = [urging.told(each) for each in looked.duties]
         proven = proving.told(looked.outcome)
         part = {"view": named, "hidden": hidden} if named else {}
         output.show_json({"endpoint": endpoint, **told, **part, **looked.as_of, **proven})
@@ -110,18 +114,23 @@ def inbox(session: Session, after: int, prove: bool, named: str | None) -> None:
         view.hidden(session, named, hidden)
     if not session.as_json:
         chasing.show(owing, session)
+        urging.show(looked.duties, session)
     away.conclude(looked.as_of, session)
     proving.conclude(looked.outcome, session)
 
 
 class _Looked(NamedTuple):
-    """The inbox; what is overdue, and to be acknowledged; how proving went, and as of when."""
+    """The inbox; what is overdue, and to be acknowledged; how proving went, and as of when.
+
+    ``duties`` are boarding requests that wait for an answer.
+    """
 
     items: list[Item]
     late: dict[int, int]
     owing: list[Reminder]
     outcome: Proven | Refusal | None
     as_of: dict[str, Any]
+    duties: Sequence[Duty] = ()
 
 
 async def _everything(session: Session, *, prove: bool) -> _Looked:
@@ -136,7 +145,7 @@ async def _everything(session: Session, *, prove: bool) -> _Looked:
         # Said in the row of the order; what is destroyed here is attested at once.
         await purging.attest(agency, items)
         late, owing = ageing.in_inbox(agency, items), chasing.open_here(agency, items)
-        return _Looked(items, late, owing, outcome, as_of)
+        return _Looked(items, late, owing, outcome, as_of, urging.open_here(agency, items))
 
 
 @click.command()
@@ -158,7 +167,10 @@ async def _watch(session: Session, after: int, count: int | None) -> None:
     async with session.context().agency() as agency:
         held = {item.index: item for item in (await agency.known()).items}
         trouble = partial(_tell_broken, session, agency.heard_ms)
-        async with chasing.reminding(session, agency, held):
+        async with (
+            chasing.reminding(session, agency, held),
+            urging.urging(session, agency, held),
+        ):
             async for item in agency.follow(after, trouble):
                 held.setdefault(item.index, item)
                 _show_arrived(session, item)

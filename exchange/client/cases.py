@@ -202,11 +202,57 @@ def cases(held: Held) -> list[BoardingCase]:
     return sorted(known, key=lambda each: each.request.taken_ms or 1 << 62)
 
 
+class Duty(NamedTuple):
+    """A boarding request that waits for an answer, as who is asked sees it, or who asks.
+
+    ``due`` is until when, seconds UTC, and ``left_s`` how long that is, negative once it is
+    over; None: no time is set, or none is known. ``urged``: see ``boarding.urged``.
+    """
+
+    role: Literal["asked", "asker"]
+    case: BoardingCase
+    due: int | None
+    left_s: int | None
+    urged: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Which case it is of; and how that stands, as news of that is told too."""
+        return self.case.request.digest, self.case.case.state
+
+
+def duties(found: Iterable[BoardingCase], endpoint: str, now: int) -> list[Duty]:
+    """Return what waits for an answer by this endpoint, or is overdue to it; soonest first."""
+    told = [each for case in found if (each := _duty(case, endpoint, now)) is not None]
+    return sorted(told, key=lambda each: each.due or 1 << 62)
+
+
+def _duty(case: BoardingCase, endpoint: str, now: int) -> Duty | None:
+    stands, request = case.case, case.request
+    due = stands.due or request.header.due
+    left_s = None if due is None else due - now
+    if stands.state not in ("open", "reminded", "undetermined", "overdue"):
+        return None
+    if endpoint in case.asked:
+        is_mine = not case.replies and case.known.received is not None
+        urged = boarding.urged(case.known, now)
+        return Duty("asked", case, due, left_s, urged) if is_mine else None
+    if endpoint.partition("/")[0] != request.header.origin or request.here_ms is None:
+        return None
+    if left_s is not None and left_s < 0:
+        return Duty("asker", case, due, left_s, boarding.urged(case.known, now) or 1)
+    # Nobody says that it came: told once the target of its precedence passed by.
+    late_s = now - request.here_ms // 1000 - case.known.apart_s
+    if stands.reason == "not-covered" or stands.state != "undetermined" or late_s < 0:
+        return None
+    return Duty("asker", case, due, left_s, late_s // case.known.apart_s + 1)
+
+
 def named(found: Iterable[BoardingCase], said: str) -> BoardingCase | None:
     """Return the case that a person means by the id, or our entry, of any bulletin of it."""
     for case in found:
         own = [case.request, *case.replies, *case.results]
-        if any(said in (each.header.id, str(each.index)) for each in own):
+        if any(said in (each.header.id, str(each.index)) for each in own if said):
             return case
     return None
 

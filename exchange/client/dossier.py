@@ -116,6 +116,7 @@ class Checked(NamedTuple):
 
     Attributes:
         seal: who made it, and when.
+        node: the one that serves who made it.
         case: as it stood then.
         own: who vouches for our node's journal, by the head of the inbox; None: no quorum.
         abroad: the same of each other node's journal, and as of when its head is.
@@ -125,6 +126,7 @@ class Checked(NamedTuple):
     """
 
     seal: Seal
+    node: str
     case: BoardingCase
     own: Vouched | None
     abroad: dict[str, tuple[Vouched | None, int]]
@@ -179,7 +181,7 @@ def check(raw: bytes, anchor: str, codes: Codes) -> Checked:
     found = next((e for e in cases.cases(held) if e.request.digest == seal.of), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/of", id=seal.of)
-    return Checked(seal, found, own, abroad, hidden(body, found), len(body.texts))
+    return Checked(seal, body.node, found, own, abroad, hidden(body, found), len(body.texts))
 
 
 def hidden(body: Body, case: BoardingCase) -> int:
