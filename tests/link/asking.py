@@ -15,8 +15,8 @@ DUE = NOW + MINUTES * 60
 DEEMED = Clock("salas-becker", MINUTES, "deemed-consent", reminders=[50])
 
 
-async def begin(both: Border, clock: Clock = DEEMED, *, told: bool = True) -> Any:
-    """Agree on a clock, and ask the other nation's node from Panama's."""
+async def agree(both: Border, clock: Clock = DEEMED) -> None:
+    """Agree on a clock, and on a feed that carries such a case."""
     land = border()
     feed = feeds()[0]
     types = sorted([*feed.types, "brp", "brq", "brr"])
@@ -26,7 +26,12 @@ async def begin(both: Border, clock: Clock = DEEMED, *, told: bool = True) -> An
     for side in (both.pa, both.us):
         await side.post(agreed, "")
     await both.settle()
-    request = land.envelope(type="brq", regime="salas-becker", due=None, to=[WATCH])
+
+
+async def begin(both: Border, clock: Clock = DEEMED, *, told: bool = True) -> Any:
+    """Agree on a clock, and ask the other nation's node from Panama's."""
+    await agree(both, clock)
+    request = border().envelope(type="brq", regime="salas-becker", due=None, to=[WATCH])
     await both.pa.post(request)
     await both.settle(2)
     if told:
