@@ -195,6 +195,7 @@ class Code(StrEnum):
     NODE_REPLACED = "node-replaced"
     SECOND_PLACE_LOST = "second-place-lost"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    HEAD_TOO_OLD = "head-too-old"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"

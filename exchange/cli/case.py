@@ -19,6 +19,7 @@ from exchange.errors import Code, Refusal
 if TYPE_CHECKING:
     from exchange.client.cases import BoardingCase
     from exchange.client.dossier import Checked
+    from exchange.client.witnessing import Vouched
 
 _HEADS = {
     "en": {"index": "entry", "from": "from", "to": "to", "precedence": "precedence",
@@ -229,37 +230,61 @@ def _proofs(checked: Checked) -> dict[str, Any]:
 
 
 def _vouch(session: Session, checked: Checked) -> None:
-    seal, found = checked.seal, checked.case
+    seal, found, ours = checked.seal, checked.case, checked.node
     session.say(
         f"\nVALE: hecho por {seal.endpoint}, {zulu(seal.at)}. Todo está firmado, y en su lugar "
-        f"bajo lo que firmó el nodo {checked.node}.",
+        f"bajo lo que firmó el nodo {ours}.",
         f"\nHOLDS: made by {seal.endpoint}, {zulu(seal.at)}. All is signed, and in its place "
-        f"under what node {checked.node} signed.",
+        f"under what node {ours} signed.",
     )
-    heads = {checked.node: checked.own, **{n: by for n, (by, _) in checked.abroad.items()}}
-    for node, by in heads.items():
-        if by is None:
-            session.say(
-                f"El diario del nodo {node}: sin quórum de testigos.",
-                f"Node {node}'s journal: no quorum of witnesses.",
-            )
-        else:
-            who = ", ".join(by.by)
-            session.say(
-                f"El diario del nodo {node}: atestiguado por {who}, {zulu(by.at)}.",
-                f"Node {node}'s journal: witnessed by {who}, {zulu(by.at)}.",
-            )
-    if found.node not in heads:
+    _witnessed(session, ours, checked.own)
+    for node, (by, as_of) in checked.abroad.items():
+        until = zulu(as_of)
+        session.say(
+            f"Lo que vino del nodo {node} está en su lugar bajo lo que ese firmó ({until}).",
+            f"What came from node {node} is in its place under what that signed ({until}).",
+        )
+        _witnessed(session, node, by)
+    if found.node not in {ours, *checked.abroad}:
         session.say(
             f"Del nodo {found.node} no hay prueba propia en el archivo.",
             f"There is no proof of node {found.node}'s own in the file.",
         )
-    if checked.hidden:
+    _hidden(session, checked)
+
+
+def _witnessed(session: Session, node: str, by: Vouched | None) -> None:
+    if by is None:
         session.say(
-            f"De {checked.hidden} asientos que el nodo {found.node} dirigió a {seal.endpoint} "
-            "desde entonces solo consta la huella: que ninguno es una respuesta lo dice quien "
-            "hizo el archivo, y su nodo.",
-            f"Of {checked.hidden} entries that node {found.node} addressed to {seal.endpoint} "
-            "since then only the hash is here: that none of them is a reply is the word of "
-            "who made the file, and of its node.",
+            f"  El diario del nodo {node}: sin quórum de testigos.",
+            f"  Node {node}'s journal: no quorum of witnesses.",
+        )
+        return
+    who = ", ".join(by.by)
+    session.say(
+        f"  El diario del nodo {node}: atestiguado por {who}, {zulu(by.at)}.",
+        f"  Node {node}'s journal: witnessed by {who}, {zulu(by.at)}.",
+    )
+
+
+def _hidden(session: Session, checked: Checked) -> None:
+    """Say whether something that could be a reply is left out, as far as that shows."""
+    endpoint, count = checked.seal.endpoint, checked.hidden
+    if count is None:
+        session.say(
+            "Lo hizo la parte a la que se pidió: si respondió otra cosa además, no consta.",
+            "It was made by the side that was asked: whether that replied anything else, "
+            "this file does not show.",
+        )
+    elif count:
+        session.say(
+            f"De {count} asientos dirigidos a {endpoint} desde entonces consta solo la "
+            "huella: que ninguno sea una respuesta lo dicen quien hizo el archivo y su nodo.",
+            f"Of {count} entries addressed to {endpoint} since then only the hash is here: "
+            "that none of them is a reply is the word of who made the file, and of its node.",
+        )
+    else:
+        session.say(
+            f"Nada de lo dirigido a {endpoint} desde entonces, hasta ahí, falta aquí.",
+            f"Nothing addressed to {endpoint} since then, up to there, is left out of it.",
         )

@@ -60,6 +60,7 @@ _DOUBTS: Final[dict[str, _Said]] = {
 }
 _STEPS: Final[dict[str, _Said]] = {
     "asked": ("Solicitud de {who}", "Request by {who}"),
+    "received": ("Recibido por el nodo {who}", "Taken in by node {who}"),
     "replied": ("Respuesta de {who}", "Reply by {who}"),
     "reported": ("Resultado, de {who}", "Result, by {who}"),
     "cancel": ("Retirado por {who}", "Withdrawn by {who}"),

@@ -43,6 +43,10 @@ def steps(case: BoardingCase, node: str) -> list[Step]:
         node: our own node.
     """
     found = [_of_piece("asked", case.request, node)]
+    if (clock := case.clock) is not None and clock.node != node:
+        # By its own word, in the notice of when the time began.
+        at = (clock.taken * 1000, clock.index, clock.node, None, None)
+        found.append(Step("received", *at, clock.node, case.request.header.id, {}))
     for each in case.replies:
         step = _of_piece("replied", each, node)
         due, at_ms = case.known.due, each.taken_ms

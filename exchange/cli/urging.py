@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exchange.cli.main import Session
     from exchange.client.agency import Agency
     from exchange.client.reading import Item
+    from exchange.client.story import Posted
     from exchange.model.header import Header
 
 # So often it is looked whether something is due (seconds): a clock may run for minutes.
@@ -38,6 +39,32 @@ def held(agency: Agency, items: Sequence[Item], *, texts: bool = False) -> cases
     posted = story.every(agency.world.outbox)
     told = cases.Held(posted, items, agency.trust, agency.world.now())
     return told._replace(text_of=text_of) if texts else told
+
+
+class _Followed:
+    """What waits for an answer, for whoever asks again and again: what is posted is read once.
+
+    What has no receipt yet is looked at anew.
+    """
+
+    def __init__(self, agency: Agency) -> None:
+        self._agency = agency
+        self._posted: dict[str, Posted] = {}
+
+    async def pause(self) -> None:
+        await self._agency.world.pause(_LOOK_S)
+
+    def now(self, items: Sequence[Item]) -> list[Duty]:
+        agency, outbox = self._agency, self._agency.world.outbox
+        for identity in {*outbox.sent(), *outbox.waiting()}:
+            known = self._posted.get(identity)
+            if known is None or known.facts is None:
+                found = story.posted(outbox, identity)
+                if found is not None:
+                    self._posted[identity] = found
+        posted, now = list(self._posted.values()), agency.world.now()
+        found = cases.cases(cases.Held(posted, items, agency.trust, now))
+        return cases.duties(found, agency.profile.endpoint, now)
 
 
 def open_here(agency: Agency, items: Sequence[Item]) -> list[Duty]:
@@ -120,9 +147,11 @@ async def urging(
     ``arrived``, the inbox by index, may grow meanwhile; what other commands on this machine
     post is seen.
     """
-    begun = open_here(agency, list(arrived.values()))
+    followed = _Followed(agency)
+    begun = followed.now(_in_order(arrived))
     show(begun, session, err=True)
-    task = asyncio.create_task(_urge(session, agency, arrived, begun))
+    counts = {each.key: each.urged for each in begun}
+    task = asyncio.create_task(_urge(session, followed, arrived, counts))
     try:
         yield
     finally:
@@ -132,15 +161,21 @@ async def urging(
 
 
 async def _urge(
-    session: Session, agency: Agency, arrived: Mapping[int, Item], begun: Sequence[Duty]
+    session: Session,
+    followed: _Followed,
+    arrived: Mapping[int, Item],
+    counts: dict[tuple[str, str], int],
 ) -> None:
-    counts = {each.key: each.urged for each in begun}
     while True:
-        await agency.world.pause(_LOOK_S)
+        await followed.pause()
         due = [
             each
-            for each in open_here(agency, [arrived[index] for index in sorted(arrived)])
+            for each in followed.now(_in_order(arrived))
             if each.urged > counts.get(each.key, -1)
         ]
         counts |= {each.key: each.urged for each in due}
         show(due, session, err=True)
+
+
+def _in_order(arrived: Mapping[int, Item]) -> list[Item]:
+    return [arrived[index] for index in sorted(arrived)]

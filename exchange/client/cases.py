@@ -153,24 +153,29 @@ def pieces(held: Held) -> Iterator[Piece]:
     """Yield every bulletin that was posted from here or came, each once."""
     seen = set()
     for each in held.posted:
+        if not _is_of_case(each.header) or each.digest in seen:
+            continue
         seen.add(each.digest)
-        is_of_case = each.header.type in (boarding.REQUEST, boarding.REPLY, boarding.RESULT)
         taken_ms = each.facts.taken_ms if each.facts else None
-        text = held.text_of(each.header) if is_of_case else None
+        text = held.text_of(each.header)
         ended = _ended(each.facts.cancelled_by, each.facts.superseded_by) if each.facts else ()
-        yield Piece(
-            each.header, each.digest, each.index, taken_ms, None, text, is_ours=True,
-            withdrawn=ended,
-        )  # fmt: skip
+        at = (each.index, taken_ms, None)
+        yield Piece(each.header, each.digest, *at, text, is_ours=True, withdrawn=ended)
     for item in held.items:
-        if isinstance(item, Delivered) and item.digest not in seen:
+        if not isinstance(item, Delivered) or not _is_of_case(item.header):
+            continue
+        if item.digest not in seen:
             seen.add(item.digest)
             text = item.bulletin if isinstance(item.bulletin, Bulletin) else None
             ended = tuple(by for relation, by in item.earlier if relation != "corrects")
-            at = (item.accepted, item.accepted_ms, item.taken_in)
-            yield Piece(
-                item.header, item.digest, *at, text, is_ours=False, withdrawn=ended
-            )  # fmt: skip
+            came = (item.accepted, item.accepted_ms, item.taken_in)
+            yield Piece(item.header, item.digest, *came, text, is_ours=False, withdrawn=ended)
+
+
+def _is_of_case(header: Header) -> bool:
+    """Tell whether a bulletin may be of a case: by its type, or by what it does to another."""
+    is_it = header.type in (boarding.REQUEST, boarding.REPLY, boarding.RESULT)
+    return is_it or header.verb in ("cancel", "correct", "update")
 
 
 def _ended(*named: object) -> tuple[int, ...]:

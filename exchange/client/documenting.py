@@ -48,9 +48,10 @@ async def document(
         with_content: also what the bulletins say, where it is open here.
 
     Raises:
-        Refusal: what the node shows does not hold; or ``not-found``: there is no checkpoint.
-        Fault: it does not answer; or ``outcome-unknown``: the request has no receipt yet, or
-            its head does not cover the case yet.
+        Refusal: what the node shows does not hold; or ``not-found``: there is no checkpoint, or
+            no receipt of the request.
+        Fault: it does not answer; or ``head-too-old``: its head does not go as far as the case
+            yet.
     """
     if case.request.index is None:
         raise Refusal(Code.NOT_FOUND, "/receipt", id=case.request.header.id)
@@ -99,7 +100,7 @@ async def _own_heads(
         if newest < 0 or (shown and shown[-1].index >= newest):
             return heads, shown
         await agency.world.pause(1)
-    raise Fault(Code.OUTCOME_UNKNOWN, "/heads", expected=newest)
+    raise Fault(Code.HEAD_TOO_OLD, "/heads", expected=newest)
 
 
 def _posted(agency: Agency, case: BoardingCase) -> Iterator[tuple[bytes, Receipt]]:

@@ -120,8 +120,8 @@ class Checked(NamedTuple):
         case: as it stood then.
         own: who vouches for our node's journal, by the head of the inbox; None: no quorum.
         abroad: the same of each other node's journal, and as of when its head is.
-        hidden: of the node asked: how many entries that it owed the endpoint after it took the
-            request in, as far as its head goes, are told by their leaf hashes alone.
+        hidden: how many entries that could be a reply are told by their leaf hashes alone;
+            None where that cannot be told.
         texts: how many texts are in it.
     """
 
@@ -130,7 +130,7 @@ class Checked(NamedTuple):
     case: BoardingCase
     own: Vouched | None
     abroad: dict[str, tuple[Vouched | None, int]]
-    hidden: int
+    hidden: int | None
     texts: int
 
 
@@ -181,24 +181,28 @@ def check(raw: bytes, anchor: str, codes: Codes) -> Checked:
     found = next((e for e in cases.cases(held) if e.request.digest == seal.of), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/of", id=seal.of)
-    return Checked(seal, body.node, found, own, abroad, hidden(body, found), len(body.texts))
+    return Checked(
+        seal, body.node, found, own, abroad, hidden(body, seal.endpoint, found), len(body.texts)
+    )
 
 
-def hidden(body: Body, case: BoardingCase) -> int:
-    """Return how many entries of the node asked are told by their leaf hashes alone.
+def hidden(body: Body, endpoint: str, case: BoardingCase) -> int | None:
+    """Return how many entries are told by their leaf hashes alone that could be a reply.
 
-    Of what it owed the endpoint since it took the request in: one of them could be a reply.
+    Of those that the node asked owed to who asks, since it took the request in. Where it has
+    no head in the file, of all that are in the inbox since then. None where who was asked made
+    the file: what that side replied is not in its own inbox.
     """
+    if endpoint in case.asked or endpoint.partition("/")[0] != case.request.header.origin:
+        return None
     there, clock = body.homes.get(case.node), case.clock
-    since = clock.index if clock else -1
-    if case.node == body.node:
-        shown = {each.index for each in body.items}
-        return sum(1 for e in body.leaves if e.index > since and e.index not in shown)
     if there is None:
-        return 0
-    came = (entries.came_in(each.entry.encode()) for each in body.items)
-    shown = {each[0].index for each in came if each and each[0].node == case.node}
-    return sum(1 for e in there.leaves if e.index > since and e.index not in shown)
+        shown, leaves, since = {e.index for e in body.items}, body.leaves, case.request.index
+    else:
+        came = (entries.came_in(each.entry.encode()) for each in body.items)
+        shown = {each[0].index for each in came if each and each[0].node == case.node}
+        leaves, since = there.leaves, clock.index if clock else -1
+    return sum(1 for each in leaves if each.index > (since or -1) and each.index not in shown)
 
 
 def leaves_of(items: Sequence[wire.InboxItem]) -> list[Leaf]:

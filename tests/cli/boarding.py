@@ -102,8 +102,6 @@ async def desks(folder: Path, monkeypatch: Any, clock: Clock = DEEMED) -> AsyncI
             drawn = Randomness(endpoint)
             whole = ring.with_storage(land.secrets[endpoint], drawn)
             made = profile(url, endpoint, node=node, anchor=land.anchor)
-            home.add(
-                endpoint.replace("/", "-"), made, container.seal(whole, PASSPHRASE, drawn)
-            )
+            home.add(endpoint.replace("/", "-"), made, container.seal(whole, PASSPHRASE, drawn))
         await agree(both, clock)
         yield Desks(both, folder)

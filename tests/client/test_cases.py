@@ -75,9 +75,7 @@ async def rows(side):
 
 async def seen(agency: Agency):
     items = await agency.everything()
-    held = cases.Held(
-        story.every(agency.world.outbox), items, agency.trust, agency.world.now()
-    )
+    held = cases.Held(story.every(agency.world.outbox), items, agency.trust, agency.world.now())
     return cases.cases(held), items
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
@@ -27,6 +25,7 @@ from tests.builders import (
 )
 from tests.link.asking import DEEMED, DUE, begin, reply, step
 from tests.link.bordered import Border, Side, bordered
+
 
 async def news(side: Side, endpoint: str) -> list[objects.Notice]:
     """Return what nodes told an endpoint."""
