@@ -286,13 +286,31 @@ def references(draft: Draft, bulletin: kinds.Bulletin) -> list[header.Reference]
         Refusal: ``reference-missing``: the verb needs one and neither names it whole.
     """
     rel = header.RELATION_OF.get(verb_of(draft, bulletin))
-    found = list(draft.post.refs)
+    found = [*draft.post.refs, *_resulting(draft, bulletin)]
     if rel is None or _named(draft, bulletin) is not None:
         return found
     target = _target(bulletin)
     if target is None or target.header_digest is None:
         raise Refusal(Code.REFERENCE_MISSING, "/post/refs")
     return [*found, header.Reference(rel, target.id, target.header_digest)]
+
+
+def _resulting(draft: Draft, bulletin: kinds.Bulletin) -> list[header.Reference]:
+    """Return the reference of a boarding's result to the request that it names whole.
+
+    It is a report of its own, and not a reply; so that nodes and programs see in the clear to
+    which case it belongs.
+    """
+    if not isinstance(bulletin, kinds.Brr) or _ref(draft, "answers") is not None:
+        return []
+    target = bulletin.content.target
+    if target is None or target.header_digest is None:
+        return []
+    return [header.Reference("answers", target.id, target.header_digest)]
+
+
+def _ref(draft: Draft, rel: header.Relation) -> header.Reference | None:
+    return next((ref for ref in draft.post.refs if ref.rel == rel), None)
 
 
 def _named(draft: Draft, bulletin: kinds.Bulletin) -> header.Reference | None:

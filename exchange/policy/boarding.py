@@ -163,10 +163,13 @@ def is_agreed(told: Ticking, header: Header, terms: Terms | None) -> bool:
 def is_reply(header: Header, request: Header, digest: str, kind: str = REPLY) -> bool:
     """Tell whether a bulletin is a reply to a request by one who was asked.
 
-    ``kind`` is the type: with that of a result, whether it is one, by either side.
+    ``kind`` is the type: with that of a result, whether it is one, by either side. A result
+    is a report of its own, which refers to the request that it answers to, if there was one.
     """
-    reference = header.reference("answers")
-    if header.type != kind or header.verb != "reply" or reference is None:
+    reference, verbs = header.reference("answers"), ("reply",)
+    if kind == RESULT:
+        verbs = ("new", "update")
+    if header.type != kind or header.verb not in verbs or reference is None:
         return False
     if (reference.id, reference.header_digest) != (request.id, digest):
         return False

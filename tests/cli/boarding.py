@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import re
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ from exchange.cli import world
 from exchange.cli.home import Home
 from exchange.cli.main import cli
 from exchange.custody import container, ring
+from exchange.seal import trust_online
 from tests.api.serving import serve
 from tests.builders import NOW, OPS, WATCH, Randomness, border
 from tests.cli.exercise import PASSPHRASE, Ran
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from exchange.model.trust import Clock
 
+_DIARY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[")
 ASKER, ASKED = "pa.senan-ops", "us.jiatfs-watch"
 
 
@@ -51,7 +54,10 @@ class Desks(NamedTuple):
         done = await asyncio.to_thread(partial(CliRunner().invoke, cli, words, env=env))
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
-        return Ran(done.exit_code, done.stdout, done.stderr)
+        # The nodes of this process tell of themselves at the same screen.
+        lines = done.stdout.splitlines(keepends=True)
+        said = "".join(line for line in lines if not _DIARY.match(line))
+        return Ran(done.exit_code, said, done.stderr)
 
     async def at(self, context: str, *words: str) -> Ran:
         return await self.run("--context", context, *words)
@@ -104,4 +110,7 @@ async def desks(folder: Path, monkeypatch: Any, clock: Clock = DEEMED) -> AsyncI
             made = profile(url, endpoint, node=node, anchor=land.anchor)
             home.add(endpoint.replace("/", "-"), made, container.seal(whole, PASSPHRASE, drawn))
         await agree(both, clock)
+        us = both.us.node
+        await both.us.post(trust_online.make("us", us.view, us.settings.signer, NOW), "")
+        await both.settle()
         yield Desks(both, folder)

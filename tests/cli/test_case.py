@@ -13,6 +13,7 @@ from exchange.cli.main import Session
 from exchange.model.trust import Clock
 from tests.builders import NOW, OPS, WATCH, border
 from tests.cli.boarding import ASKED, ASKER, at, desks
+from tests.cli.exercise import PASSPHRASE
 from tests.link.asking import DEEMED, DUE, step
 
 CHECKED = ("--anchor", border().anchor)
@@ -213,7 +214,7 @@ async def test_watch_urges_at_reminders_targets_and_the_end_and_not_between(
             has_looked.set()
             await asyncio.Event().wait()
 
-        line = await asyncio.to_thread(session.context().agency_with, "exercise passphrase")
+        line = session.context().agency_with(PASSPHRASE)
         async with line:
             line.world = replace(line.world, pause=pause)
             held = {item.index: item for item in await line.everything()}

@@ -212,6 +212,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "mail-failed",
         "mail-damaged",
         "mail-locked",
+        "head-too-old",
         "internal",
     }
 

@@ -13,7 +13,7 @@ from exchange.model.codes import load
 from exchange.model.header import Reference
 from exchange.model.trust import Clock
 from exchange.policy import boarding, book
-from exchange.policy.boarding import Case, Known, Reason, State, case, due_at, is_reply
+from exchange.policy.boarding import Case, Known, Reason, State, case, due_at, is_reply, urged
 from exchange.render import agreement
 from tests import builders
 from tests.builders import NOW, OPS, WATCH, WATCH_DESK
@@ -177,8 +177,12 @@ def test_reply_is_one_by_who_was_asked_to_this_very_request():
     assert not is_reply(reply(endpoint=OPS), asked, named)
     # A result is by either side.
     for by in (OPS, WATCH_DESK):
-        assert is_reply(reply(type="brr", endpoint=by), asked, named, boarding.RESULT)
-    assert not is_reply(reply(type="brr", endpoint=builders.COAST), asked, named, "brr")
+        said = {"type": "brr", "verb": "new", "endpoint": by}
+        assert is_reply(reply(**said), asked, named, boarding.RESULT)
+    said["endpoint"] = builders.COAST
+    assert not is_reply(reply(**said), asked, named, "brr")
+    # As a reply no result is ever read.
+    assert not is_reply(reply(type="brr", endpoint=OPS), asked, named, "brr")
 
 
 @pytest.mark.parametrize(
@@ -213,3 +217,12 @@ def test_each_state_and_reason_has_words_and_no_other_has():
 
 def test_case_of_nothing_known_is_undetermined():
     assert case(Known(), NOW) == Case(state="undetermined", reason="not-shown")
+
+
+def test_nobody_answers_is_urged_at_reminders_at_targets_and_when_it_is_over():
+    known = Known(received=NOW, due=NOW + 7200, reminders=(50,), apart_s=1800)
+    at = {0: 0, 1799: 0, 1800: 1, 3599: 1, 3600: 3, 7200: 5, 7201: 6, 8999: 6, 9000: 7}
+    assert {late: urged(known, NOW + late) for late in at} == at
+    assert urged(Known(), NOW) == 0
+    no_time = msgspec.structs.replace(known, due=None)
+    assert urged(no_time, NOW + 3600) == 2
