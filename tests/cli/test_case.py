@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+import exchange
 from exchange.cli import urging
 from exchange.cli.home import Home
 from exchange.cli.main import Session
@@ -16,6 +19,7 @@ from tests.cli.boarding import ASKED, ASKER, at, desks
 from tests.cli.exercise import PASSPHRASE
 from tests.link.asking import DEEMED, DUE, step
 
+DOCS = Path(exchange.__file__).parents[1] / "docs"
 CHECKED = ("--anchor", border().anchor)
 
 
@@ -179,6 +183,27 @@ async def test_evidence_is_checked_by_who_has_the_anchor_and_no_keys(tmp_path, m
     assert (ran.code, "DOES NOT HOLD" in ran.err) == (5, True)
     ran = await both.run("case", "--check", str(plain), "--anchor", "A" * 43, "--json")
     assert (ran.code, ran.json["ok"]) == (5, False)
+
+
+def commands(page):
+    """The command lines that a page shows."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)
+    return [line.split()[1:] for block in blocks for line in block.splitlines()]
+
+
+async def test_commands_of_the_page_are_as_they_are_shown(tmp_path, monkeypatch):
+    shown = commands("boarding.md")
+    assert shown == commands("boarding.es.md")
+    assert len(shown) == 6
+    async with desks(tmp_path, monkeypatch) as both:
+        meant = {"ID": (await both.ask())["id"], "ANCHOR": border().anchor}
+        await step(both.both)
+        for number, words in enumerate(shown):
+            # Each writes a file of its own; the last one is checked.
+            file = str(tmp_path / f"{number - ('--check' in words)}.case")
+            said = [{**meant, "FILE": file}.get(word, word) for word in words]
+            ran = await both.at(ASKER, *said)
+            assert ran.code == 0, (words, ran)
 
 
 @pytest.mark.parametrize(
