@@ -59,11 +59,11 @@ class _Followed:
         for identity in {*outbox.sent(), *outbox.waiting()}:
             known = self._posted.get(identity)
             if known is None or known.facts is None:
-                found = story.posted(outbox, identity)
-                if found is not None:
-                    self._posted[identity] = found
-        posted, now = list(self._posted.values()), agency.world.now()
-        found = cases.cases(cases.Held(posted, items, agency.trust, now))
+                posted = story.posted(outbox, identity)
+                if posted is not None:
+                    self._posted[identity] = posted
+        every, now = list(self._posted.values()), agency.world.now()
+        found = cases.cases(cases.Held(every, items, agency.trust, now))
         return cases.duties(found, agency.profile.endpoint, now)
 
 

@@ -166,9 +166,8 @@ def is_reply(header: Header, request: Header, digest: str, kind: str = REPLY) ->
     ``kind`` is the type: with that of a result, whether it is one, by either side. A result
     is a report of its own, which refers to the request that it answers to, if there was one.
     """
-    reference, verbs = header.reference("answers"), ("reply",)
-    if kind == RESULT:
-        verbs = ("new", "update")
+    reference = header.reference("answers")
+    verbs = ("new", "update") if kind == RESULT else ("reply",)
     if header.type != kind or header.verb not in verbs or reference is None:
         return False
     if (reference.id, reference.header_digest) != (request.id, digest):

@@ -187,7 +187,9 @@ async def test_evidence_is_checked_by_who_has_the_anchor_and_no_keys(tmp_path, m
 
 def commands(page):
     """The command lines that a page shows."""
-    blocks = re.findall(r"^```\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)
+    blocks = re.findall(
+        r"^```\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     return [line.split()[1:] for block in blocks for line in block.splitlines()]
 
 

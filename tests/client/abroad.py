@@ -36,7 +36,7 @@ from tests.client.dealing import Liar, _made, cabinet, draft, fronted, profile
 from tests.node.running import SESSION_KEY, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from exchange.node import ports
@@ -120,7 +120,9 @@ class Abroad(NamedTuple):
         return officer(self.url, "us", folder, endpoint, self.clock)
 
 
-def officer(url: str, node: str, folder: Path, endpoint: str, clock: Clock) -> Agency:
+def officer(
+    url: str, node: str, folder: Path, endpoint: str, clock: Callable[[], int]
+) -> Agency:
     """An agency at a node of these nations."""
     made = folder / endpoint.replace("/", "-")
     made.mkdir(exist_ok=True, parents=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from exchange.client.agency import Agency
     from exchange.client.dossier import Body
+    from exchange.client.reading import Item
 
 CODES = cli_world.codes()
 # Of half a million bytes: each is under one digest, so a few say as much as all.
@@ -71,7 +72,7 @@ async def officers(folder: Path, clock=DEEMED, *, told: bool = True) -> AsyncIte
         yield Officers(both, asker, asked, request)
 
 
-async def seen(agency: Agency):
+async def seen(agency: Agency) -> tuple[list[cases.BoardingCase], list[Item]]:
     items = await agency.everything()
     posted = story.every(agency.world.outbox)
     return cases.cases(cases.Held(posted, items, agency.trust, agency.world.now())), items
