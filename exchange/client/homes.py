@@ -271,33 +271,6 @@ class HomeProver:
         if places and entries.decode(came[0].entry.encode()).facts.taken_ms // 1000 < since:
             raise Refusal(Code.HEAD_MISSING, f"/homes/{node}", name=node, found=len(places))
 
-    def _verified(
-        self, answer: HomeHeads, node: str, accuse: Callable[[Evidence], str]
-    ) -> _Told:
-        """Return what the other node says of our inbox, once signatures and place hold.
-
-        Raises:
-            Refusal: ``bad-checkpoint``, ``bad-proof``, ``journal-forked``.
-        """
-        log, at = self._trust.home(node), f"/homes/{node}"
-        proof, entry = bundle.parse(answer.proof.encode()), answer.entry.encode()
-        facts = entries.decode(entry).facts
-        if not isinstance(facts, entries.InboxHeads) or facts.size > proof.index:
-            raise Refusal(Code.BAD_PROOF, at, name=node)
-        needed = terms.of(proof.note, node, log.newest)
-        found = needed.prove(proof, leaf_hash(entry))
-        view = log.around(facts.size)[0].view
-        own = InboxHead(answer.own.count, unb64(answer.own.chain))
-        place = Place(unb64(answer.own.salt), [unb64(step) for step in answer.own.path])
-        known = heads.names(entries.TRUST_INBOX, view.endpoints, view.nodes)
-        heads.verify(self._profile.endpoint, own, place, known, unb64(facts.root))
-        top, signed = found.checkpoint, found.at(needed.log[1]) or 0
-        as_of = dated(facts, proof.index, top.size, signed)
-        shown = (top, proof.note)
-        vouched = witnessing.beside(answer, shown, (node, log.newest), accuse)
-        return _Told(own, facts.size, top.size, top.root, proof.note, as_of, vouched)
-
-=======
     def _accounted(self, elsewhere: list[Elsewhere], node: str) -> dict[int, str]:
         """Return why each place that is not here is not, once our node's word for it holds.
 
