@@ -105,6 +105,15 @@ async def test_silence_is_told_to_both_officers_as_it_is_proved(tmp_path):
             assert (each.case.state, each.proof.notice.code) == ("deemed-consent",) * 2
             assert [owed.what for owed in each.owes()] == ["result"]
             assert not any(told.doubt for told in each.told)
+        (found,), items = await seen(four.asker)
+        clock = found.proof.notice.clock
+        late = msgspec.structs.replace(clock, dated=clock.dated + 1)
+        notice = msgspec.structs.replace(found.proof.notice, clock=late)
+        lie = msgspec.structs.replace(found.proof, notice=notice)
+        kept = [lie if each == found.proof else each for each in items]
+        posted = story.every(four.asker.world.outbox)
+        (told,) = cases.cases(cases.Held(posted, kept, four.asker.trust, DUE + 61))
+        assert (told.told[-1].doubt, told.case.state) == ("not-proved", "undetermined")
 
 
 async def test_late_reply_changes_nothing_and_its_both_times_are_kept(tmp_path):
@@ -181,6 +190,17 @@ async def test_what_came_beside_the_case_is_told_by_its_hash_alone_and_counted(t
         await four.lapses()
         raw = await made(four.asker)
         assert checked(raw).hidden == 1
+        _, seal, body = dossier._read(raw)
+        shown = {each.index for each in body.items}
+        leaves = [e if e.index in shown else Leaf(e.index, "A" * 43) for e in body.leaves]
+        assert leaves != body.leaves
+        other, who = (
+            msgspec.structs.replace(body, leaves=leaves),
+            (seal.origin, seal.endpoint),
+        )
+        with pytest.raises(Refusal) as refused:
+            checked(dossier.encode(other, seal.of, who, seal.at, border().signers[OPS]))
+        assert (refused.value.code, refused.value.at) == (Code.CHAIN_DIFFERS, "/leaves")
 
 
 async def test_every_falsified_byte_is_found(tmp_path):
