@@ -1,4 +1,4 @@
-"""What stands in two nodes' journals is found, counted and told; every row leads to its entry."""
+"""Search: what is asked of an index is what the mirrors hold, counted by facet."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_period_is_of_whole_days_or_of_seconds(index):
     assert found(index, "from=2026-12-01").total == found(index, "to=2026-11-29").total == 0
 
 
-def test_query_is_its_url_and_the_other_way(index):
+def test_query_is_its_url_and_the_other_way():
     text = (
         "journal=pa&kind=accepted&kind=refused&origin=pa.senan&id=x&entry=3&from=2026-11-01"
         "&to=2026-11-30&order=oldest&limit=9&cursor=pa:3"
@@ -173,9 +173,9 @@ def test_story_has_every_fact_of_both_journals(index, traded):
 def test_what_was_refused_abroad_is_in_its_story_by_its_digest(index, traded):
     told = tell(index, traded.ids["abroad"])
     refused = [each for each in told.steps if each.step == "refused"]
-    assert [(each.row.journal, each.rule) for each in refused if each.row.kind == "refused"] == [
-        ("us", "endpoint-suspended")
-    ]
+    assert [
+        (each.row.journal, each.rule) for each in refused if each.row.kind == "refused"
+    ] == [("us", "endpoint-suspended")]
     # And the other node's notice of it, which its author is told by.
     assert ("pa", "notice") in {(each.row.journal, each.row.kind) for each in refused}
 

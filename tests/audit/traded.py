@@ -68,9 +68,7 @@ async def everything(both: Border, ids: dict[str, str]) -> None:
     amending = (("correct", "corrects", "cor"), ("cancel", "cancels", "can"))
     for verb, rel, kind in amending:
         both.clock.ms += 60_000
-        by = land.envelope(
-            to=[WATCH], type=kind, verb=verb, refs=refers(rel, crossed.envelope)
-        )
+        by = land.envelope(to=[WATCH], type=kind, verb=verb, refs=refers(rel, crossed.envelope))
         assert (await both.pa.post(by)).refusal is None
         ids[verb] = decoded(by.header).id
     refused = land.envelope(to=[WATCH], feed="nowhere")

@@ -1,4 +1,4 @@
-"""Heads that stand still are as old as they are; those of an idle node are as new as its word."""
+"""Heads that stand still are as old as they are; an idle node's are as new as its word."""
 
 from __future__ import annotations
 

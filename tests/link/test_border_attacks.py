@@ -255,7 +255,11 @@ async def test_what_witnesses_vouch_for_comes_with_proof_that_the_page_goes_on_f
     [
         (lambda page, _: {"since_vouched": page.since_vouched[1:]}, Code.JOURNAL_FORKED, ""),
         (lambda _, other: {"vouched": other, "since_vouched": []}, Code.JOURNAL_FORKED, ""),
-        (lambda page, _: {"vouched": page.vouched.replace("A", "B", 1)}, Code.BAD_CHECKPOINT, None),
+        (
+            lambda page, _: {"vouched": page.vouched.replace("A", "B", 1)},
+            Code.BAD_CHECKPOINT,
+            None,
+        ),
     ],
 )
 async def test_what_witnesses_vouch_for_is_of_the_same_past_or_convicts(
