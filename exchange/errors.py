@@ -160,6 +160,7 @@ class Code(StrEnum):
     PURGE_OVERDUE = "purge-overdue"
     NOT_PURGED = "not-purged"
     MIRROR_MISMATCH = "mirror-mismatch"
+    ENTRY_UNTRUE = "entry-untrue"
     INBOX_GAP = "inbox-gap"
     ITEM_WITHHELD = "item-withheld"
     CHAIN_DIFFERS = "chain-differs"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import erasures, listing, output, progress, witnessed
+from exchange.cli import erasures, listing, output, progress, witnessed, world
 from exchange.cli.main import Session, group, verb
 from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.verifying import verify
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
+from exchange.model.identity import digest
 
 if TYPE_CHECKING:
     from exchange.client.witnessing import Vouched
@@ -42,6 +44,8 @@ def mirror(session: Session, file: Path) -> None:
     """Copy the node's journal into FILE, judging every entry. Needs the auditor's role.
 
     A mirror made before is gone on with, once all that it holds is what the node still says.
+    It ends with 5 where the node recorded what does not follow, or shows an old state; what it
+    signed of that is kept in FILE.evidence.
     """
     size, new = asyncio.run(_mirror(session, file))
     if session.as_json:
@@ -53,7 +57,7 @@ def mirror(session: Session, file: Path) -> None:
 
 
 async def _mirror(session: Session, file: Path) -> tuple[int, int]:
-    from exchange.audit.mirror import pull  # noqa: PLC0415
+    from exchange.audit.mirror import Desk, pull  # noqa: PLC0415
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     async with session.context().agency() as agency:
@@ -63,9 +67,27 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
         store = SqliteStore.open(file)
         try:
             anchor = agency.profile.anchor
-            return await pull(agency.transport, store, anchor, progress.counted(session))
+            desk = Desk(world.now, partial(_keep_evidence, file))
+            return await pull(
+                agency.transport, store, anchor, desk, progress.counted(session)
+            )
         finally:
             await store.close()
+
+
+def _keep_evidence(file: Path, raw: bytes, kind: str) -> str:
+    """Keep what convicts a node beside a mirror, once; return where."""
+    from exchange.client.files import write_durably  # noqa: PLC0415
+
+    folder = file.with_name(f"{file.name}.evidence")
+    path = folder / f"{digest(raw)}.{kind}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists():
+            write_durably(path, raw)
+    except OSError as error:
+        raise Fault(Code.FILE, name=str(path), found=type(error).__name__) from error
+    return str(path)
 
 
 @audit.command("log")
