@@ -233,7 +233,8 @@ async def gathered(
     # signed by keys that it lists.
     trust = await _trust_ahead(node, first, size) if found or had.trust is not None else []
     if found or trust:
-        found = [*trust, *await _ahead(node, nations, (cursor, size), had.told), *found]
+        between = (after, cursor, size)
+        found = [*trust, *await _ahead(node, nations, between, had.told), *found]
     return found, cursor
 
 
@@ -357,10 +358,16 @@ async def _trust_ahead(node: Offers, cursor: int, size: int) -> list[Crosses]:
 
 
 async def _ahead(
-    node: Offers, nations: frozenset[str], between: tuple[int, int], told: frozenset[int]
+    node: Offers,
+    nations: frozenset[str],
+    between: tuple[int, int, int],
+    told: frozenset[int],
 ) -> list[Crosses]:
-    """Return what presses somebody over there and is further on than a page goes."""
-    cursor, size = between
+    """Return what presses somebody over there and is further on than a page goes.
+
+    ``between`` are where the caller stands, where the page ends and how much is signed for.
+    """
+    after, cursor, size = between
     rows = await node.store.pressing(node.now())
     wanted = sorted(
         {
@@ -377,7 +384,7 @@ async def _ahead(
         facts = entries.decode(raw).facts
         if not isinstance(facts, entries.Accepted) or not peering.is_for(facts, nations):
             continue
-        if await may_haste(node, raw):
+        if await may_haste(node, raw, after):
             # With its release: without that it would be refused there, for good.
             both = (*await _beside(node, facts), index)
             found += [await _crosses(node, each, index, is_ahead=True) for each in both]
