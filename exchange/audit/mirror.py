@@ -118,7 +118,7 @@ async def _judged(
 
 
 async def _proof(transport: Transport, copy: _Copy, raw: bytes) -> bytes:
-    """Return the proof that the next entry is under the node's checkpoint; empty: none holds."""
+    """Return the proof that the next entry is under a checkpoint; empty: none holds."""
     try:
         answer = await transport.get_as(wire.Proof, "/v1/proof", index=copy.size)
         proof = answer.proof.encode()

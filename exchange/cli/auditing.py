@@ -68,9 +68,7 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
         try:
             anchor = agency.profile.anchor
             desk = Desk(world.now, partial(_keep_evidence, file))
-            return await pull(
-                agency.transport, store, anchor, desk, progress.counted(session)
-            )
+            return await pull(agency.transport, store, anchor, desk, progress.counted(session))
         finally:
             await store.close()
 

@@ -54,7 +54,7 @@ VERBS = {
     "outbox": "exchange.cli.outboxing:outbox",
     "inbox": "exchange.cli.reading:inbox",
     "view": "exchange.cli.view:view",
-    "watch": "exchange.cli.reading:watch",
+    "watch": "exchange.cli.watching:watch",
     "desk": "exchange.cli.desk:desk",
     "read": "exchange.cli.reading:read",
     "ack": "exchange.cli.reading:ack",

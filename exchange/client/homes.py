@@ -4,8 +4,8 @@ Their node signs how much this endpoint's inbox there holds, and the chain over 
 stands here as it stands there, byte for byte, so that the chain is folded from what is held:
 nothing was left out, replaced or moved, by neither node. What took a place there and is not in
 the inbox here (refused, not owed to us here, an order to purge, waiting for bytes that lack) is
-told by our node with the entry that says so, under its signature; silence is an alarm, and so is
-what waits for longer than the nations agreed that something may be on its way.
+told by our node with the entry that says so, under its signature; silence is an alarm, and so
+is what waits for longer than the nations agreed that something may be on its way.
 
 Who withholds: where our node stopped the link, it says that theirs does; where it says to have
 taken in all, and a place has no account, it is ours.
@@ -333,25 +333,34 @@ class HomeProver:
         """Return why a place is not here; None where what is shown does not bear it out."""
         if not each.entry:
             return None
-        ours, entry = self._profile.endpoint, each.entry.encode()
-        place, home = entries.Owed(ours, each.position), entries.Home(node, each.index)
+        entry = each.entry.encode()
         if each.receipt is None:
+            place = entries.Owed(self._profile.endpoint, each.position)
             facts = entries.decode(entry).facts
             is_it = b64(leaf_hash(entry)) == each.leaf and place in entries.owed_by(facts)
             is_order = isinstance(facts, entries.PurgeOrdered) and is_it
             return _Why("purge-ordered") if is_order else None
         receipts.must_be_from(each.receipt, self._profile.node)
         facts = receipts.verify_entry(each.receipt, entry, self._trust)
-        came = entries.came_in(entry)
-        if isinstance(facts, entries.Noticed) and came is None:
-            view = self._trust.before(each.receipt.index).view
-            notice = notices.verify(entries.decode(entry).object, view)
-            if (notice.node, notice.recipient) != (self._profile.node, ours):
-                return None
-            if notice.about == "waiting":
-                return _Why("waiting", max(facts.taken_ms // 1000, 1))
-            # Of one recipient only this and a refusal are told.
-            return _Why(str(notice.code))
+        if isinstance(facts, entries.Noticed) and entries.came_in(entry) is None:
+            return self._noticed(each.receipt.index, facts, entry)
+        return self._recorded(each, facts, node)
+
+    def _noticed(self, index: int, facts: entries.Noticed, entry: bytes) -> _Why | None:
+        """Return what a notice of our node says to us; None where it is to another."""
+        view = self._trust.before(index).view
+        notice = notices.verify(entries.decode(entry).object, view)
+        if (notice.node, notice.recipient) != (self._profile.node, self._profile.endpoint):
+            return None
+        if notice.about == "waiting":
+            return _Why("waiting", max(facts.taken_ms // 1000, 1))
+        # Of one recipient only this and a refusal are told.
+        return _Why(str(notice.code))
+
+    def _recorded(self, each: Elsewhere, facts: entries.Facts, node: str) -> _Why | None:
+        """Return why what came from that place was not given to us here."""
+        ours, came = self._profile.endpoint, entries.came_in(each.entry.encode())
+        place, home = entries.Owed(ours, each.position), entries.Home(node, each.index)
         if came is None or came[0] != home or place not in entries.owed_in(came[1]):
             return None
         if isinstance(facts, entries.Refused):

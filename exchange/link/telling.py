@@ -131,7 +131,9 @@ def _without(
     Its poster may not have named them: who holds what is corrected, say.
     """
     of, here = peering.subject(at_home), peering.nations_of(node.name, node.view)
-    for owed in entries.owed_by(at_home.facts) if of is not None else ():
+    if of is None:
+        return
+    for owed in entries.owed_by(at_home.facts):
         if peering.is_here(owed.endpoint, here) and owed.endpoint not in has:
             yield _Unowed("", of, owed.endpoint, code)
 

@@ -1,18 +1,28 @@
-"""What our node says of a place that is not here: by its notice, and for no longer than agreed."""
+"""What our node says of a place that is not here: by its notice, and no longer than agreed."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
+from exchange.api import homes as api
 from exchange.broker import retaining
-from exchange.errors import Code
+from exchange.client.homes import MAX_AGE_S, HomeProver
+from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.seal import notices
 from tests.builders import COAST, DESK, NOW, OPS, WATCH, border, new_id, refers, suspended
 from tests.link.bordered import bordered
-from tests.link.test_completeness import active, changed, scene, spoiled
+from tests.link.test_completeness import (
+    PATH,
+    active,
+    changed,
+    scene,
+    spoiled,
+    while_suspended,
+    with_a_refused,
+)
 from tests.link.test_fetching import attached
 from tests.link.test_waiting import Held, closed_with
 
@@ -204,3 +214,138 @@ async def test_what_waits_is_signed_and_entered_once_however_often_it_is_tried(m
             await both.us.puller.pull()
         (waits,) = both.us.puller.pulled.waiting.values()
         assert (waits.tries, both.us.node.size) == (4, size)
+
+
+# -- what our node answers, and what is done with it --------------------------------------
+
+
+async def test_accounts_come_a_few_at_a_time_and_all_of_them(tmp_path, monkeypatch):
+    async with scene(tmp_path) as here:
+        await with_a_refused(here)
+        monkeypatch.setattr(api, "MAX_PLACES", 1)
+        home = await here.tallied()
+        assert (home.count, home.elsewhere) == (4, {"endpoint-suspended": 2})
+        answers = []
+        here.liar.change = lambda _, told: answers.append(told) or told
+        await here.tallied()
+        pages = [each for each in answers if "elsewhere" in each]
+        assert [len(each["elsewhere"]) for each in pages] == [1, 1, 0]
+        assert [each["more"] for each in pages] == [2, 3, 0]
+
+
+async def test_a_place_beyond_the_head_is_not_told_of_yet(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        old = here.both.us.node.crossed.newest("pa")
+        await while_suspended(here, [WATCH])
+        here.both.us.node.crossed.keep("pa", old)
+        home = await here.tallied()
+        assert (home.count, home.elsewhere) == (1, {})
+
+
+@pytest.mark.parametrize("name", ["us", "mx"])
+async def test_of_our_own_node_and_of_none_there_is_no_head_of_elsewhere(tmp_path, name):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        # As if something were kept of it.
+        kept = here.both.us.node.crossed
+        kept.keep(name, kept.newest("pa"))
+        with pytest.raises(Refusal) as caught:
+            await here.reader.transport.get("/v1/heads/" + name, first=0)
+        assert (caught.value.code, caught.value.at) == (Code.NOT_FOUND, "/node")
+
+
+async def test_an_endpoint_that_was_not_listed_there_yet_has_no_head_there(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([COAST])
+        kept = here.both.us.node.crossed
+        known = kept.newest("pa")
+        own = {name: each for name, each in known.heads.own.items() if name != WATCH}
+        heads = msgspec.structs.replace(known.heads, own=own)
+        kept.keep("pa", msgspec.structs.replace(known, heads=heads))
+        assert (await here.reader.prove()).homes == []
+
+
+async def test_an_answer_that_is_no_head_is_not_taken_for_silence(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        there = here.reader.transport.get_as
+
+        async def refused(kind, path, **asked):
+            if path == PATH:
+                raise Refusal(Code.FORBIDDEN, "")
+            return await there(kind, path, **asked)
+
+        here.reader.transport.get_as = refused
+        await here.alarm(Code.FORBIDDEN, "")
+
+
+def heads_changed(here, change):
+    """Their node's entry of inbox heads, as our node shows it."""
+
+    def lie(told):
+        return {**told, "entry": change(told["entry"])}
+
+    changed(here, lie)
+
+
+async def test_another_entry_of_theirs_or_an_altered_one_shows_no_heads(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        (row,) = await here.both.pa.node.store.read(0, 1)
+        heads_changed(here, lambda _: row.entry.decode())
+        await here.alarm(Code.BAD_PROOF, "/homes/pa")
+        heads_changed(here, lambda told: told.replace('"taken_ms":1', '"taken_ms":2'))
+        with pytest.raises(Refusal) as caught:
+            await here.reader.prove()
+        assert caught.value.code is Code.BAD_PROOF
+
+
+async def test_who_remembers_one_past_is_not_shown_another_of_the_same_size(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        home = await here.tallied()
+        memory = here.reader.world.seen.of("pa")
+        seen = memory.read(border().anchor, "pa")
+        memory.keep(msgspec.structs.replace(seen, root="A" * 43))
+        said = await here.alarm(Code.HEAD_WENT_BACK, "/homes/pa/root")
+        assert "evidence" in said.facts
+        # Nor fewer items under a journal that grew.
+        more = {"size": home.size - 1, "count": home.count + 1}
+        memory.keep(msgspec.structs.replace(seen, **more))
+        await here.alarm(Code.HEAD_WENT_BACK, "/homes/pa")
+        memory.keep(msgspec.structs.replace(seen, size=home.size + 1))
+        await here.alarm(Code.HEAD_WENT_BACK, "/homes/pa")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_stale"), [(540, False), (541, True), (-540, False), (-541, True)]
+)
+async def test_their_word_is_old_beyond_its_limit_and_so_is_one_of_the_future(
+    tmp_path, seconds, is_stale
+):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        assert MAX_AGE_S + LIMITS.skew_s == 540
+        prover = HomeProver(
+            here.reader.transport,
+            here.reader.inbox.held,
+            here.reader.trust,
+            here.reader.profile,
+        )
+        await here.reader.prove()
+        asked, now = await prover.ask("pa"), here.both.clock.ms // 1000
+        assert prover.judge("pa", asked, None, now + seconds).is_stale is is_stale
+        # Without a memory each is judged by itself.
+        assert prover.judge("pa", asked, None, now).count == 1
+
+
+async def test_a_link_that_stopped_for_what_proves_nothing_is_said_and_is_no_alarm(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        kept = here.both.us.node.crossed
+        kept.keep("pa", msgspec.structs.replace(kept.newest("pa"), trouble="bad-proof"))
+        assert (await here.tallied()).trouble == "bad-proof"
+        for code in ("item-withheld", "chain-differs", "head-went-back", "journal-forked"):
+            kept.keep("pa", msgspec.structs.replace(kept.newest("pa"), trouble=code))
+            await here.alarm(Code(code), "/homes/pa/there")
