@@ -273,11 +273,11 @@ async def test_an_answer_that_is_no_head_is_not_taken_for_silence(tmp_path):
 
         async def refused(kind, path, **asked):
             if path == PATH:
-                raise Refusal(Code.FORBIDDEN, "")
+                raise Refusal(Code.MISSING_ROLE, "")
             return await there(kind, path, **asked)
 
         here.reader.transport.get_as = refused
-        await here.alarm(Code.FORBIDDEN, "")
+        await here.alarm(Code.MISSING_ROLE, "")
 
 
 def heads_changed(here, change):
