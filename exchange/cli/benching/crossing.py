@@ -108,7 +108,7 @@ def run(plan: Plan, folder: Path, told: Callable[[str], None]) -> Result:
     passphrase = world.randomness(16).hex()
     place, link_port = _founded(folder, passphrase)
     framed = _sealed(place, plan, told)
-    bench = _Bench(place, plan, passphrase, told)
+    bench = _Bench(place, plan, told)
     with trial.running(place.node, passphrase) as home:
         with trial.running(bench.abroad, passphrase) as away:
             bench.well(home, away, link_port)
@@ -204,9 +204,7 @@ class _Watch(threading.Thread):
 class _Bench:
     """What was measured of two nodes."""
 
-    def __init__(
-        self, place: Place, plan: Plan, passphrase: str, told: Callable[[str], None]
-    ) -> None:
+    def __init__(self, place: Place, plan: Plan, told: Callable[[str], None]) -> None:
         self.abroad = place.node.with_name("node-us")
         self._place, self._plan, self._told = place, plan, told
         self._sealers = {
