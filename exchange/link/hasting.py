@@ -15,7 +15,7 @@ from exchange.model.identity import member_of
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from exchange.link.offering import Offers
+    from exchange.link.gathering import Offers
     from exchange.model.header import Header
 
 

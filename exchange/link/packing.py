@@ -19,7 +19,7 @@ from exchange.broker import peering
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.rest import unfinished
 from exchange.journal.tree import HASH_BYTES
-from exchange.link import heading, leaves, offering, parcels
+from exchange.link import gathering, heading, leaves, parcels
 from exchange.link.parcels import Section
 from exchange.model import entry as entries
 from exchange.model import peers
@@ -30,7 +30,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.link.offering import Crosses
+    from exchange.link.gathering import Crosses
     from exchange.model.header import Blob
     from exchange.node.ports import Blobs, Store
     from exchange.seal.jws import Signer
@@ -39,7 +39,7 @@ _PIECE_BYTES: Final = 1024 * 1024
 
 
 class Journal(NamedTuple):
-    """What is read: meets ``link.offering.Offers``."""
+    """What is read: meets ``link.gathering.Offers``."""
 
     store: Store
     blobs: Blobs
@@ -164,8 +164,8 @@ class Packer:
         """Return what crosses next; with the first of a file also what goes ahead."""
         whose = (self._journal, self._plan.nations, after, self._size)
         if is_first:
-            return await offering.gathered(*whose)
-        return await offering.crossing(*whose)
+            return await gathering.gathered(*whose)
+        return await gathering.crossing(*whose)
 
     async def _hashes(self, writing: parcels.Writing, begin: int) -> None:
         """Write what proves the checkpoint to go on from whichever its reader has."""
@@ -211,8 +211,8 @@ class Packer:
         # What proves that it grew is made by its reader, out of the hashes.
         note, nations = self._plan.note, self._plan.nations
         heads = await heading.offered(self._counted, note, nations, (cursor, 0))
-        beside = offering.Beside(heads)
-        return await offering.encoded(self._journal, found, cursor, note, 0, beside)
+        beside = gathering.Beside(heads)
+        return await gathering.encoded(self._journal, found, cursor, note, 0, beside)
 
     async def _blobs(
         self, found: Sequence[Crosses], carried: set[str]

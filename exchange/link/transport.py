@@ -98,6 +98,8 @@ class Peer:
             query["again"] = ".".join(map(str, asked.again))
         if asked.trust is not None:
             query["trust"] = str(asked.trust)
+        if asked.most < pages.MAX_ITEMS:
+            query["most"] = str(asked.most)
         if asked.heads:
             query["heads"] = str(asked.heads)
         self._answers = False

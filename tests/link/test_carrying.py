@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Refusal
-from exchange.link import offering, parcels, unpacking
+from exchange.link import gathering, parcels, unpacking
 from exchange.link.packing import Journal, Packer, Plan
 from exchange.link.parcels import Section
 from exchange.link.unpacking import bring
@@ -142,7 +142,7 @@ async def test_several_files_are_brought_in_order_and_twice_and_none_may_miss(
     stick, monkeypatch
 ):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 4)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 4)
     async with bordered() as both:
         for _ in range(10):
             await both.pa.post(land.envelope())

@@ -1,0 +1,56 @@
+"""How much to ask for at once: what presses waits for the page that is being taken in.
+
+A page is to take no longer than a fraction of a second, whether our node is slow or the link
+is. What every page takes, however short it is, is the link's round trip, and is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exchange.link.pages import MAX_ITEMS
+
+# So long one page is to take (seconds). FLASH waits for one that is taken in and for the next,
+# which was asked for meanwhile; within a second there is room for as much again.
+AIM_S: Final = 0.15
+_FIRST: Final = 64
+# Shorter pages say nothing of what an entry takes.
+_LEAST: Final = 16
+# One page says little: so much of what was known before is kept.
+_KEPT: Final = 0.5
+# The shortest answer is forgotten so slowly, page by page: links change.
+_FORGOTTEN: Final = 1.02
+
+
+class Pace:
+    """Reckons from the pages that came how long the next may be."""
+
+    def __init__(self) -> None:
+        """Begin carefully: nothing is known of the link, nor of the load here."""
+        self._trip_s = 0.0
+        # What an entry takes to come, and to be taken in (seconds).
+        self._fetching_s = self._taking_s = 0.0
+
+    @property
+    def most(self) -> int:
+        """How many entries the next page may have."""
+        slower = max(self._fetching_s, self._taking_s)
+        return round(min(max(AIM_S / slower, _LEAST), MAX_ITEMS)) if slower else _FIRST
+
+    def fetched(self, items: int, seconds: float) -> None:
+        """Hear how long a page took to come that its node had at hand."""
+        trip_s = min(self._trip_s or seconds, seconds)
+        self._trip_s = trip_s * _FORGOTTEN
+        self._fetching_s = _smoothed(self._fetching_s, items, seconds - trip_s)
+
+    def taken(self, items: int, seconds: float) -> None:
+        """Hear how long a page took to be taken in."""
+        self._taking_s = _smoothed(self._taking_s, items, seconds)
+
+
+def _smoothed(known_s: float, items: int, seconds: float) -> float:
+    """Return what an entry takes, as far as one more page changes that."""
+    if items < _LEAST:
+        return known_s
+    each_s = seconds / items
+    return _KEPT * known_s + (1 - _KEPT) * each_s if known_s else each_s
