@@ -12,7 +12,7 @@ from exchange.link.pages import MAX_ITEMS
 
 # So long one page is to take (seconds). FLASH waits for one that is taken in and for the next,
 # which was asked for meanwhile; within a second there is room for as much again.
-AIM_S: Final = 0.15
+AIM_S: Final = 0.2
 _FIRST: Final = 64
 # Shorter pages say nothing of what an entry takes.
 _LEAST: Final = 16

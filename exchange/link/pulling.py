@@ -273,7 +273,9 @@ class Puller:
         )
         self._told = told
         self._pace.taken(len(page.items), asyncio.get_running_loop().time() - begun)
-        self.seen, self.vouched = self.dated(page.note) or self.seen, page.vouched
+        if after.note != before.note:
+            self.seen = self.dated(page.note) or self.seen
+        self.vouched = page.vouched
         self.news.set()
         self._must_be_purged()
         self._cover(page)

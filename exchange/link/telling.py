@@ -57,21 +57,22 @@ class _Telling(NamedTuple):
 About = Literal["refused", "waiting"]
 
 
-async def tell(node: Node, index: int, at_home: bytes) -> None:
+async def tell(node: Node, recorded: tuple[int, entries.Facts], at_home: bytes) -> None:
     """Enter a notice for each recipient of ours that an entry from abroad is not owed to.
 
     Said again it changes nothing: each is told once.
 
     Args:
         node: ours.
-        index: of the entry here.
+        recorded: the entry here, and what it says.
         at_home: the entry there.
 
     Raises:
         Fault: nothing can be recorded.
     """
-    (row,) = await node.store.read(index, 1)
-    facts = entries.decode(row.entry).facts
+    index, facts = recorded
+    if not isinstance(facts, entries.Accepted | entries.Refused | entries.Granted):
+        return
     of = index if isinstance(facts, entries.Accepted) else None
     home = entries.decode(at_home)
     for unowed in _unowed(facts, home, node):
