@@ -1,7 +1,7 @@
 """How much to ask for at once: what presses waits for the page that is being taken in.
 
-A page is to take no longer than a fraction of a second, whether our node is slow or the link
-is. What every page takes, however short it is, is the link's round trip, and is left out.
+A page is to take no longer than a fraction of a second, whether our node is slow or the line
+is. How far it is to the other node makes no page shorter: that every page waits for.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from exchange.link.pages import MAX_ITEMS
 # which was asked for meanwhile; within a second there is room for as much again.
 AIM_S: Final = 0.2
 _FIRST: Final = 64
-# Shorter pages say nothing of what an entry takes.
-_LEAST: Final = 16
+# However slow: each page costs a round trip, and bookkeeping here. A shorter one says nothing
+# of what an entry takes.
+_LEAST: Final = 32
 # One page says little: so much of what was known before is kept.
 _KEPT: Final = 0.5
-# The shortest answer is forgotten so slowly, page by page: links change.
-_FORGOTTEN: Final = 1.02
 
 
 class Pace:
@@ -27,7 +26,6 @@ class Pace:
 
     def __init__(self) -> None:
         """Begin carefully: nothing is known of the link, nor of the load here."""
-        self._trip_s = 0.0
         # What an entry takes to come, and to be taken in (seconds).
         self._fetching_s = self._taking_s = 0.0
 
@@ -38,10 +36,8 @@ class Pace:
         return round(min(max(AIM_S / slower, _LEAST), MAX_ITEMS)) if slower else _FIRST
 
     def fetched(self, items: int, seconds: float) -> None:
-        """Hear how long a page took to come that its node had at hand."""
-        trip_s = min(self._trip_s or seconds, seconds)
-        self._trip_s = trip_s * _FORGOTTEN
-        self._fetching_s = _smoothed(self._fetching_s, items, seconds - trip_s)
+        """Hear how long the bytes of a page took to come, from the first to the last."""
+        self._fetching_s = _smoothed(self._fetching_s, items, seconds)
 
     def taken(self, items: int, seconds: float) -> None:
         """Hear how long a page took to be taken in."""

@@ -69,7 +69,10 @@ NOTHING: Final = Asked()
 
 
 class Page(NamedTuple):
-    """What crosses after an index, under a checkpoint; ``cursor`` is where to go on."""
+    """What crosses after an index, under a checkpoint; ``cursor`` is where to go on.
+
+    ``came_s`` is how long its bytes took to come, from the first to the last.
+    """
 
     items: list[Offered]
     cursor: int
@@ -78,6 +81,7 @@ class Page(NamedTuple):
     heads: wire.LinkHeads | None = None
     vouched: bytes = b""
     since_vouched: Sequence[bytes] = ()
+    came_s: float = 0.0
 
     def is_trust_alone(self, after: int) -> bool:
         """Tell whether it has nothing but trust that had to come first, asked for ``after``."""

@@ -272,6 +272,7 @@ class Puller:
             before, msgspec.structs.replace(after, gone=gone_since, waiting=waiting)
         )
         self._told = told
+        self._pace.fetched(len(page.items), page.came_s)
         self._pace.taken(len(page.items), asyncio.get_running_loop().time() - begun)
         if after.note != before.note:
             self.seen = self.dated(page.note) or self.seen
@@ -374,13 +375,8 @@ class Puller:
         return Refusal(said.code, said.at, **said.facts, evidence=kept)
 
     async def _page(self, after: int, since: int, asked: Asked) -> Page:
-        """Ask for a page, and note how soon one came that was at hand."""
-        begun = asyncio.get_running_loop().time()
         try:
-            page = await self._far.entries(after, since, asked)
-            if after + 1 < since:
-                self._pace.fetched(len(page.items), asyncio.get_running_loop().time() - begun)
-            return page  # noqa: TRY300  (what follows are its errors)
+            return await self._far.entries(after, since, asked)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):
                 raise

@@ -96,9 +96,9 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
 
 
 def test_quick_bench_of_the_link_tells_each_figure_beside_its_target() -> None:
+    more = ["--backlog", "600"]
     done = subprocess.run(
-        [sys.executable, "-m", "exchange", "bench", "--link", "--quick", "--json"]
-        + ["--backlog", "600"],
+        [*(sys.executable, "-m", "exchange", "bench", "--link", "--quick", "--json"), *more],
         cwd=ROOT,
         capture_output=True,
         timeout=300,
