@@ -24,6 +24,8 @@ from exchange.model.codec import b64
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from exchange.journal.tiles import Hashes
     from exchange.node.ports import Row, Store
 
@@ -205,15 +207,17 @@ async def _trust_ahead(node: Offers, cursor: int, size: int) -> list[Crosses]:
 
     The checkpoint of the page may be signed by keys that the newest of them lists.
     """
-    found: list[Crosses] = []
-    after = cursor
+    return [each async for each in trust_ahead(node, cursor, size)]
+
+
+async def trust_ahead(node: Offers, after: int, size: int) -> AsyncIterator[Crosses]:
+    """Yield the trust entries after an index and below a size, each to cross ahead."""
     while rows := await node.store.inbox(entries.TRUST_INBOX, after, _READ):
         for row in rows:
             if row.index >= size:
-                return found
-            found.append(await crosses(node, row.index, row.index, is_ahead=True))
+                return
+            yield await crosses(node, row.index, row.index, is_ahead=True)
             after = row.index
-    return found
 
 
 async def _ahead(

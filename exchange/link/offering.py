@@ -104,7 +104,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             request.app[DOOR].know(request.transport)
         answer = await handler(request)
         if request.path == "/add-checkpoint" and answer.status == HTTPStatus.OK:
-            await _know_if_new(request)
+            await _bring_if_new(request)
         return answer  # noqa: TRY300  (what follows are answers as well)
     except ExchangeError as error:
         _log.info("refused", code=error.code.value, at=error.at)
@@ -116,12 +116,12 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _problem(Fault(Code.INTERNAL))
 
 
-async def _know_if_new(request: web.Request) -> None:
-    """Know who brought a checkpoint that was new here; one that was known anybody may have."""
+async def _bring_if_new(request: web.Request) -> None:
+    """Note who brought a checkpoint that was new here; one that was known anybody may have."""
     head, _, note = (await request.read()).partition(b"\n\n")
     old = int(head.partition(b"\n")[0].removeprefix(b"old "))
     if parse(note).size > old:
-        request.app[DOOR].know(request.transport)
+        request.app[DOOR].bring(request.transport)
 
 
 def _problem(error: ExchangeError) -> web.Response:

@@ -134,12 +134,21 @@ def unpurged(
 
 def foreseen(page: Page, on: Ground) -> View:
     """Return what is in force there after a page: its checkpoint may be signed by new keys."""
-    view = on.there
+    view = folded(page, on.there)
+    return view if on.node in view.nodes else on.here
+
+
+def folded(page: Page, view: View) -> View:
+    """Return a view of the other node with the trust that is on a page.
+
+    Raises:
+        Refusal: a document does not follow from it.
+    """
     for item in sorted(page.items, key=lambda each: each.index):
         if isinstance(item.facts, entries.Trust) and item.index > view.index:
             now = item.facts.taken_ms // 1000
             view = trust.apply(item.body or b"", view, item.index, now)
-    return view if on.node in view.nodes else on.here
+    return view
 
 
 def _checked(page: Page, before: Pulled, node: str, view: View) -> tuple[bytes, int]:
