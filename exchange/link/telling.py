@@ -71,12 +71,13 @@ async def tell(node: Node, recorded: tuple[int, entries.Facts], at_home: bytes) 
         Fault: nothing can be recorded.
     """
     index, facts = recorded
-    if not isinstance(facts, entries.Accepted | entries.Refused | entries.Granted):
-        return
-    of = index if isinstance(facts, entries.Accepted) else None
     home = entries.decode(at_home)
-    for unowed in _unowed(facts, home, node):
-        await _tell(node, unowed, "refused", of)
+    of = index if isinstance(facts, entries.Accepted) else None
+    # Of nearly all nobody is declined: that header need not be read once more.
+    is_declined = isinstance(facts, entries.Accepted) and bool(facts.declined)
+    if isinstance(facts, entries.Refused) or is_declined:
+        for unowed in _unowed(facts, home, node):
+            await _tell(node, unowed, "refused", of)
     if isinstance(facts, entries.Accepted):
         has = {each.endpoint for each in facts.owed}
         for unowed in _without(home, has, Code.NOT_OWED.value, node):
