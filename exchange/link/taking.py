@@ -61,13 +61,9 @@ async def take(
         await _take(node, far, [item], waits)
     await adopter.run()
     rest = [item for index, item in once.items() if index not in trust]
-    # What presses is committed, and so told, before the rest is looked at; with what is to
-    # cross before it, though that be there in its place as well.
-    ahead = {item.index for item in items if item.is_ahead}
-    gone = await _take(node, far, [item for item in rest if item.index in ahead], waits)
-    return gone | await _take(
-        node, far, [each for each in rest if each.index not in ahead], waits
-    )
+    # What presses is committed, and so told, before the rest is looked at.
+    gone = await _take(node, far, [item for item in rest if item.is_ahead], waits)
+    return gone | await _take(node, far, [item for item in rest if not item.is_ahead], waits)
 
 
 def _is_trust(item: Offered) -> bool:

@@ -18,7 +18,6 @@ from tests.builders import DESK, OPS, WATCH, border
 from tests.link.bordered import bordered
 from tests.link.test_foretelling import MOST, subscribed
 from tests.node.running import Gate
-from tests.vectors import releasing as releasing_vectors
 
 HOUR_S = 3600.0
 PATIENCE_S = 20.0
@@ -162,24 +161,6 @@ async def test_page_that_was_asked_for_is_dropped_where_a_file_brought_more(monk
         while await both.us.puller.pull():
             pass
         assert [each.object for each in await both.us.inbox(WATCH)] == headers
-
-
-async def test_release_goes_before_what_it_lets_in_though_it_is_on_the_page_too(monkeypatch):
-    land = border()
-    monkeypatch.setattr(gathering, "MAX_ITEMS", 3)
-    async with bordered() as both:
-        for document in releasing_vectors.documents(land):
-            await both.pa.post(document, "")
-        await both.settle()
-        # To one of theirs, so that it crosses for itself as well.
-        flash = land.envelope(precedence="flash")
-        assert (await both.pa.post(land.release(flash))).refusal is None
-        for _ in range(4):
-            await both.pa.post(land.envelope(precedence="routine"))
-        assert (await both.pa.post(flash)).refusal is None
-        await both.pa.sign()
-        await both.us.puller.pull()
-        assert (await both.us.inbox(WATCH))[0].object == flash.header
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
