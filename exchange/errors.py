@@ -195,6 +195,8 @@ class Code(StrEnum):
     BACKUP_DIFFERS = "backup-differs"
     NODE_REPLACED = "node-replaced"
     SECOND_PLACE_LOST = "second-place-lost"
+    TAIL_DIFFERS = "tail-differs"
+    TAIL_UNPROVED = "tail-unproved"
     OUTCOME_UNKNOWN = "outcome-unknown"
     HEAD_TOO_OLD = "head-too-old"
     CLOCK = "clock"

@@ -10,13 +10,16 @@ import pytest
 
 from exchange.cli.serve import log_signers
 from exchange.errors import Code, Refusal
+from exchange.journal.tree import Frontier, leaf_hash
 from exchange.link import gathering, parcels, unpacking
+from exchange.link.leaves import Leaves
 from exchange.link.packing import Journal, Packer, Plan
 from exchange.link.parcels import Section
 from exchange.link.unpacking import bring
 from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.seal.software import SoftwareSigner, load
+from exchange.store.leaf_files import LeafFile
 from tests.builders import DESK, OPS, WATCH, border, digest, refers
 from tests.link.bordered import bordered
 from tests.link.test_foretelling import subscribed
@@ -66,6 +69,31 @@ class Stick:
 @pytest.fixture
 def stick(tmp_path):
     return Stick(tmp_path)
+
+
+async def test_leaf_hashes_come_with_files_as_well_and_go_on_from_each_other(stick, tmp_path):
+    async with bordered() as both:
+        puller, kept = both.us.puller, LeafFile(tmp_path / "links", "pa")
+        puller.leaves = Leaves(puller._far, puller, kept)
+        await carry(stick, both.pa, both.us)
+        first = kept.frontier.size
+        assert first == puller.size
+        await both.pa.post(border().envelope())
+        # The second file begins where the first one ended; it comes twice.
+        await carry(stick, both.pa, both.us)
+        await stick.bring(both.us)
+        rows = await both.pa.node.store.read(0, puller.size)
+        assert kept.frontier.size == len(rows) == puller.size > first
+        assert kept.frontier == Frontier().extend([leaf_hash(row.entry) for row in rows])
+        # What was kept of another past is let go; a later file has not what came before it.
+        wrong = [leaf_hash(b"another past")]
+        kept.clear()
+        kept.add(wrong[0], Frontier().extend(wrong), "")
+        await carry(stick, both.pa, both.us)
+        assert kept.frontier.size in {0, 1}
+        await stick.export(both.pa, "us", -1)
+        await stick.bring(both.us)
+        assert kept.frontier.size == puller.size
 
 
 async def carry(stick, one, other):
