@@ -96,6 +96,7 @@ def _linked(links: Links | None) -> list[str]:
         ("cosigned_seconds", "When its witness cosigned ours last (UTC).", "cosigned_at"),
         ("cosigned_entries", "Of our journal, when that was.", "cosigned"),
         ("vouched_entries", "Of its journal, when our witness cosigned it.", "vouched"),
+        ("leaf_entries", "Of its journal, of which hashes are kept here.", "leaves"),
     ]
     lines: list[str] = []
     for name, words, member in told:

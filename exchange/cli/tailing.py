@@ -6,7 +6,7 @@ import os
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 import msgspec
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.node.ports import Shipped
     from exchange.store.shipped import ShippedFiles
 
-_YOUNG = "journal.db.restored"
+_YOUNG, _WHOLE = "journal.db.restoring", "journal.db.restored"
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class _Restoring:
         self._told = progress.counted(session)
         self._second: ShippedFiles | None = here.second()
         self._pledged = parse(here.pledge.read_bytes()) if here.pledge.exists() else None
-        self._young = here.folder / _YOUNG
+        self._young, self._whole = here.folder / _YOUNG, here.folder / _WHOLE
 
     def run(self) -> Restored:
         """Bring back what can be, and say what cannot.
@@ -160,6 +160,9 @@ class _Restoring:
             Fault: ``tail-differs``, ``tail-unproved``: nothing was changed; or as of files.
             Refusal: ``bad-checkpoint``: one that was given is not this journal's.
         """
+        if self._whole.exists() and not self._here.journal.exists():
+            # It was put aside, and then the machine stopped.
+            self._whole.rename(self._here.journal)
         try:
             if not self._here.journal.exists():
                 return self._restored(None)
@@ -178,6 +181,8 @@ class _Restoring:
         known = [*signed, *([] if self._pledged is None else [self._pledged])]
         looked = tail.look({each.size for each in known}, self._counting(top))
         self._must_agree(looked, known)
+        if top <= before < looked.size:
+            _proves_nothing(top)
         limit = None
         if looked.size < top:
             if leaves is None:
@@ -262,6 +267,13 @@ class _Restoring:
         if self._pledged is None or self._pledged.size < _size_of(newest):
             # What is known to be signed is not forgotten again.
             write_durably(self._here.pledge, newest)
+        handle = os.open(self._young, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self._young.rename(self._whole)
+        sync_folder(journal.parent)
         when = zulu(world.now()).replace(":", "")
         aside = journal.with_name(f"{journal.name}-before-{when}")
         aside.mkdir(mode=0o700)
@@ -270,12 +282,7 @@ class _Restoring:
             if path.exists():
                 path.rename(aside / path.name)
         sync_folder(aside)
-        handle = os.open(self._young, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        self._young.rename(journal)
+        self._whole.rename(journal)
         sync_folder(journal.parent)
         return str(aside)
 
@@ -313,6 +320,18 @@ def _groups(source: Blocking | None) -> Callable[[int], Iterable[Shipped]]:
     return lambda _: () if source is None else groups_of(source)
 
 
+def _proves_nothing(size: int) -> NoReturn:
+    raise Unusable(
+        f"El punto de control es de {size} asientos, que están aquí: del final no prueba nada."
+        " Dé uno más nuevo; sin ninguno, exchange journal rebuild --second lo rehace bajo la"
+        " sola palabra de este nodo.",
+        f"The checkpoint is of {size} entries, which are here: it proves nothing of the end."
+        " Give a newer one; without any, exchange journal rebuild --second makes it anew on"
+        " this node's own word.",
+        "--checkpoint",
+    )
+
+
 def _size_of(note: bytes) -> int:
     from exchange.journal.checkpoint import parse  # noqa: PLC0415
 
@@ -332,6 +351,11 @@ def _say(session: Session, told: Restored) -> None:
         f"Journal: it had {told.here} entries, it has {told.size} of {told.expected};"
         f" {told.proved} under a checkpoint.",
     )
+    if told.witnessed is not None:
+        session.say(
+            f"De ellos, {told.witnessed} bajo uno que cofirmó un quórum de testigos.",
+            f"Of them {told.witnessed} under one that a quorum of witnesses cosigned.",
+        )
     if told.aside:
         session.say(f"El de antes está en {told.aside}.", f"The one before is in {told.aside}.")
     if told.bodyless:

@@ -157,6 +157,11 @@ class Leaves:
         # Why none come, while none do.
         self.why: Fault | None = None
 
+    @property
+    def size(self) -> int:
+        """Of how many entries the hashes are kept; 0 before that was read."""
+        return self._kept.frontier.size
+
     async def run(self) -> None:
         """Follow until cancelled, or until the other node cannot prove what it says."""
         rest_s = _REST_S

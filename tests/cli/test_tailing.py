@@ -72,19 +72,21 @@ def lost(tmp_path_factory):
     scene.pa.start()
     told = scene.pa.post("--witnessed")
     size = _seen(scene, told["index"])["peers"][0]["size"]
-    _handed_out(scene, size)
+    scene.us.seen(lambda said: said["peers"][0]["leaves"] == {"size": size, "trouble": None})
+    _handed_out(scene, size, told["index"])
     assert scene.stop() == [0, 0]
     (node / "journal.db").rename(scene.folder / "newer.db")
     shutil.copy(scene.folder / "older" / "journal.db", node / "journal.db")
     return scene
 
 
-def _handed_out(scene, size):
-    """Until what the US node keeps is of so many entries, and a quorum vouches for some."""
+def _handed_out(scene, size, index):
+    """Until what the US node keeps is of so many entries, and a quorum vouches for that one."""
     for _ in range(600):
         words = ["--state", str(scene.us.place.node), "--of", "pa", "--json"]
         ran = scene.us.run("link", "leaves", str(scene.leaves), *words)
-        if ran.code == 0 and ran.json["size"] >= size and ran.json["notes"] == 2:
+        is_all = ran.code == 0 and ran.json["size"] >= size and ran.json["notes"] == 2
+        if is_all and min(map(_size, handed.read(scene.leaves).notes)) > index:
             return
         scene.leaves.unlink(missing_ok=True)
     raise AssertionError(ran.out)
@@ -112,7 +114,7 @@ def test_a_lost_tail_comes_back_whole_and_the_other_node_goes_on_from_where_it_w
     assert told["size"] == told["expected"] == scene.size() > before
     assert 0 < told["witnessed"] <= told["proved"] <= told["size"]
     # Byte for byte what it was, and the older one is kept.
-    assert _entries(scene.node / "journal.db") == _entries(scene, scene.folder / "newer.db")
+    assert _entries(scene.node / "journal.db") == _entries(scene.folder / "newer.db")
     assert (Path(told["aside"]) / "journal.db").exists()
     scene.start()
     posted = scene.pa.post("--witnessed")
@@ -155,7 +157,19 @@ def test_the_nodes_own_word_alone_is_not_enough(scene):
     assert code == 2
     assert "quorum" in told["error"]["en"]["what"]
     assert scene.size() == _older(scene)
-    assert not list(scene.node.glob("journal.db.restored*"))
+    assert not list(scene.node.glob("journal.db.rest*"))
+
+
+def _size(note):
+    return parse(note).size
+
+
+def test_a_checkpoint_of_what_is_here_proves_nothing_of_the_end(scene):
+    older = scene.folder / "older" / "cosigned.note"
+    code, told = scene.restore("--checkpoint", str(older))
+    assert code == 2
+    assert "rebuild --second" in told["error"]["en"]["what"]
+    assert scene.size() == _older(scene)
 
 
 def test_a_cosigned_checkpoint_proves_the_whole_tail(scene):
@@ -171,6 +185,18 @@ def test_a_journal_that_is_gone_comes_back_from_the_second_place_alone(scene):
     code, told = scene.restore("--leaves", str(scene.leaves))
     assert (code, told["here"], told["aside"] != "") == (0, 0, True)
     assert scene.size() == told["expected"]
+
+
+def test_a_machine_that_stopped_while_it_was_put_in_place_goes_on_from_there(scene):
+    assert scene.restore("--leaves", str(scene.leaves))[0] == 0
+    whole = _entries(scene.node / "journal.db")
+    (scene.node / "journal.db").rename(scene.node / "journal.db.restored")
+    (scene.node / "second").rename(scene.folder / "second")
+    (scene.node / "second").mkdir()
+    code, told = scene.restore("--leaves", str(scene.leaves))
+    assert (code, told["here"], told["aside"]) == (0, len(whole), "")
+    assert _entries(scene.node / "journal.db") == whole
+    assert not list(scene.node.glob("journal.db.rest*"))
 
 
 def _damage(scene):
