@@ -199,6 +199,24 @@ def test_a_machine_that_stopped_while_it_was_put_in_place_goes_on_from_there(sce
     assert not list(scene.node.glob("journal.db.rest*"))
 
 
+def test_hashes_are_handed_out_of_a_node_that_ours_follows_and_over_no_file(scene):
+    def leaves(file, of):
+        words = ["--state", str(scene.us.place.node), "--of", of, "--json"]
+        return scene.us.run("link", "leaves", str(file), *words)
+
+    other = scene.folder / "other.leaves"
+    assert leaves(other, "fr").code == 2
+    assert leaves(scene.leaves, "pa").code == 2
+    assert leaves(other, "pa").json["size"] == handed.read(other).size
+    kept = scene.us.place.node / "links" / "pa.leaves"
+    raw = bytearray(kept.read_bytes())
+    raw[40] ^= 1
+    kept.write_bytes(raw)
+    again = scene.folder / "again.leaves"
+    assert leaves(again, "pa").json["error"]["code"] == "file"
+    assert not again.exists()
+
+
 def _damage(scene):
     """Alter one byte of the last frame but one of the second place."""
     (file,) = (scene.node / "second").glob("*.groups")
