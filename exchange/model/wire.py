@@ -298,16 +298,6 @@ class LinkLeaves(msgspec.Struct, frozen=True):
     grown: list[str]
 
 
-class LinkLeaves(msgspec.Struct, frozen=True):
-    """Leaf hashes of a journal from an entry on; ``grown`` leads from where they end.
-
-    It is a consistency proof from there to the size that was asked with.
-    """
-
-    first: Count
-    grown: list[str]
-
-
 class LinkProblem(msgspec.Struct, frozen=True):
     """Why a node gives another nothing: the code, and where. Nodes need no words."""
 
