@@ -157,7 +157,7 @@ async def _framed(
     came: list[bytes] = []
     try:
         async for piece in framing.pieces(request, limit_of(request)):
-            came.append(piece)
+            came.append(piece)  # noqa: PERF401  (what came before a refusal is wanted)
         return framing.pairs(came, most)
     except Refusal as refusal:
         # Without its traceback: that would keep the request for as long as the refusal lives.

@@ -1,4 +1,4 @@
-"""Load parts of the program without what their libraries would load for uses that are not ours."""
+"""Load parts of the program without what libraries would load for uses that are not ours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ SPARED = ("rich", "pkcs11")
 def spared() -> Iterator[None]:
     """Have these two taken for absent meanwhile; whoever asks for them afterwards has them."""
     absent = [name for name in SPARED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))
+    for name in absent:
+        # As Python has it: what is None there cannot be imported.
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -165,7 +165,7 @@ def _sweep(
     ).fetchone()
     span = (after, last[0] if last else of.past)
     among = f"FROM {of.young} WHERE key > ? AND key <= ?"
-    connection.execute(f"INSERT INTO {of.old} SELECT key, idx {among}", span)  # noqa: S608
+    connection.execute(f"INSERT INTO {of.old} SELECT key, idx {among}", span)
     gone = connection.execute(f"DELETE {among}", span)
     return gone.rowcount, last[0] if last else of.past[:0]
 

@@ -36,7 +36,7 @@ _NAMED: Final = (str, int)
 class Keyed(NamedTuple):
     """Two tables that lead from keys to numbers: the young and the old (``inserting``).
 
-    ``swept`` is where ``meta`` says how far the young were moved on; ``past`` is over every key.
+    ``swept`` is where ``meta`` says how far the young were moved on; ``past`` is over each key.
     """
 
     young: str

@@ -105,7 +105,7 @@ def put_back(folder: Path, body: bytes) -> None:
     alter(folder, "INSERT INTO blob (digest, bytes) VALUES (?, ?)", values=(digest(body), body))
     alter(
         folder,
-        "INSERT INTO blob_fresh SELECT digest, id FROM blob WHERE id = (SELECT max(id) FROM blob)",
+        "INSERT INTO blob_fresh SELECT digest, id FROM blob ORDER BY id DESC LIMIT 1",
         "UPDATE meta SET blob_fresh = blob_fresh + 1",
     )
 

@@ -158,10 +158,8 @@ def test_remembered_token_is_held_to_time_view_and_its_own_letters():
     assert of.caller(f"Bearer {token}", world().view, NOW).endpoint.id == OPS
     # It is remembered now, and nothing but its MAC is taken on trust.
     last, other = token[-1], "A" if token[-1] != "A" else "Q"
-    assert code_of(of.caller, f"Bearer {token.removesuffix(last)}{other}", world().view, NOW) == (
-        Code.BAD_TOKEN,
-        "",
-    )
+    forged = f"Bearer {token.removesuffix(last)}{other}"
+    assert code_of(of.caller, forged, world().view, NOW)[0] is Code.BAD_TOKEN
     later = NOW + TOKEN_LIFETIME_S
     assert code_of(of.caller, f"Bearer {token}", world().view, later)[0] is Code.BAD_TOKEN
     view = world().later(world().amended(OPS, suspended))
