@@ -9,12 +9,14 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.cli.journal_file import Blocking
+from exchange.cli.serve import log_signers
 from exchange.evidence import making, package
 from exchange.journal import checkpoint as cp
 from exchange.model import entry as entries
 from exchange.seal.open import Opened, open_body
+from exchange.seal.software import SoftwareSigner
 from exchange.store.sqlite import SqliteStore
-from tests.builders import COAST, OPS, WATCH, border, mixed, unpadded, world
+from tests.builders import COAST, WATCH, border, mixed, unpadded, world
 from tests.link.bordered import bordered
 from tests.node.running import Clock, post, running, until
 from tests.node.vouching import Road, vouched
@@ -64,7 +66,7 @@ def cosigned() -> Made:
     async def write() -> tuple[int, Envelope]:
         road = Road(folder / "road", Clock())
         async with vouched(folder, road=road, store=SqliteStore.open(path)) as (node, _):
-            await post(node, world().signed(world().root()), OPS)
+            await post(node, world().signed(world().root()), "")
             sealed = world().envelope()
             answer = await post(node, sealed)
             for each in (WATCH, COAST):
@@ -74,7 +76,7 @@ def cosigned() -> Made:
                 size = cp.parse(await node.checkpoints.checkpoint()).size
                 await until(lambda size=size: node.witnessing.size == size)
         await road.close()
-        return answer.index, sealed
+        return answer.receipt.index, sealed
 
     index, sealed = asyncio.run(write())
     text = opened(world(), sealed, WATCH)
@@ -92,7 +94,7 @@ def crossed() -> Made:
         async with bordered(store=lambda: SqliteStore.open(next(stores))) as both:
             await both.settle()
             sealed = border().envelope(to=[WATCH])
-            home = (await both.pa.post(sealed)).index
+            home = (await both.pa.post(sealed)).receipt.index
             await both.settle()
             there = await _found(both.us, home)
             await both.us.post(border().ack(sealed, WATCH), WATCH)
@@ -119,13 +121,19 @@ def of_suites() -> Made:
 
     async def write() -> tuple[int, Envelope]:
         made = mixed()
-        options = {"documents": made.documents, "store": SqliteStore.open(path)}
+        options = {
+            "documents": made.documents,
+            "store": SqliteStore.open(path),
+            "signer": SoftwareSigner.of(made.node.of("sign")),
+            "anchor": made.anchor,
+            "log": log_signers("pa", made.node),
+        }
         async with running(**options) as node:
             sealed = made.envelope(to=[WATCH])
             answer = await post(node, sealed)
             await post(node, made.ack(sealed, WATCH))
             await node.checkpoints.checkpoint()
-        return answer.index, sealed
+        return answer.receipt.index, sealed
 
     index, sealed = asyncio.run(write())
     return Made([path], [index], opened(mixed(), sealed, WATCH), mixed().anchor, sealed)
