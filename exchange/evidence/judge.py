@@ -210,7 +210,7 @@ class _Run:
         return len(self._journals)
 
     def _receipt(self) -> int:
-        return int(self._home.check_receipt(self._use))
+        return sum(each.check_receipt(self._use) for each in self._journals)
 
     def _acknowledgements(self) -> int:
         if self._header is None:

@@ -11,7 +11,7 @@
     NODE/trust.jsonl             every trust entry before the checkpoint, likewise
     NODE/acknowledgements.jsonl  likewise
     NODE/documents.jsonl         the signed documents that list keys, in the order of their entries
-    NODE/receipt.json            the node's receipt; where it is to be had
+    NODE/receipt.json            that node's receipt; a mirror has none
 
 The first journal is that of the node where the bulletin was posted.
 """

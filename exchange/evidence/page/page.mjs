@@ -19,7 +19,9 @@ function speak(wanted) {
   lang = wanted;
   document.documentElement.lang = lang;
   document.title = word("title");
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-word]")) {
+    element.textContent = word(element.dataset.word);
+  }
   for (const button of document.querySelectorAll("[data-lang]")) {
     button.setAttribute("aria-pressed", String(button.dataset.lang === lang));
   }
@@ -28,7 +30,8 @@ function speak(wanted) {
 
 function stepOf({ number, name, verdict, count }) {
   const said = SAID[name][lang], sentence = said[verdict] || word(verdict), item = made("li");
-  const mark = made("span", MARKS[verdict]), title = made("code", name), many = count > 1 ? ` (${count})` : "";
+  const mark = made("span", MARKS[verdict]), title = made("code", name);
+  const many = count > 1 ? ` (${count})` : "";
   mark.className = "mark";
   mark.setAttribute("aria-hidden", "true");
   item.className = verdict;
@@ -43,7 +46,8 @@ function verdictOf({ ok, isAnchored, steps }) {
 }
 
 function factsOf({ header, node, index, takenMs, size, acknowledgements = [] }) {
-  const said = acknowledgements.map(({ endpoint, outcome, at: when }) => `${endpoint} ${outcome} ${zulu(when * 1000)}`);
+  const told = ({ endpoint, outcome, at: when }) => `${endpoint} ${outcome} ${zulu(when * 1000)}`;
+  const said = acknowledgements.map(told);
   const rows = [
     ["id", header.id], ["by", header.endpoint], ["to", header.to.join(", ")],
     ["type", `${header.type} ${header.verb} (${header.status})`], ["issued", zulu(header.issued * 1000)],
@@ -63,9 +67,9 @@ function show() {
   at("about").hidden = !ok;
   at("sealed").hidden = !(ok && found.text !== undefined);
   at("text").textContent = (ok && found.text) || "";
-  const status2 = ok ? found.header.status : "actual";
-  at("exercise").hidden = status2 === "actual";
-  at("exercise").textContent = status2 === "actual" ? "" : word(status2);
+  const is = ok ? found.header.status : "actual", warning = at("exercise");
+  warning.hidden = is === "actual";
+  warning.textContent = is === "actual" ? "" : word(is);
 }
 
 async function check(event) {

@@ -8,7 +8,9 @@ import { ml_dsa44, ml_dsa65, ml_dsa87 } from "@noble/post-quantum/ml-dsa.js";
 export const NAMES = ["container", "manifest", "inclusion", "anchor", "directory", "checkpoint",
   "cosignatures", "originator", "receipt", "acknowledgements", "content", "keys"];
 const MAX_BYTES = 256 * 1024 * 1024, MAX_PARTS = 64, ROLES = ["root", "targets", "pa", "us"];
-const SUITES = { "xb1-h": ["Ed25519", "ML-DSA-65"], "xb1-c": ["ML-DSA-87"], "xb1-ch": ["ES384", "ML-DSA-87"] };
+const SUITES = {
+  "xb1-h": ["Ed25519", "ML-DSA-65"], "xb1-c": ["ML-DSA-87"], "xb1-ch": ["ES384", "ML-DSA-87"],
+};
 const TUF = {   // and how many bytes of a key's DER, from its end, are the key
   ed25519: ["Ed25519", 32], "ecdsa-sha2-nistp384": ["ES384", 97],
   "ml-dsa-65/1": ["ML-DSA-65", 1952], "ml-dsa-87/1": ["ML-DSA-87", 2592],
@@ -126,7 +128,8 @@ function mustLead(entry, index, size, path, root) {   // RFC 9162, 2.1.3.2; size
 }
 const publicOf = ({ kty, x, y, pub }) => (kty === "EC" ? join(Uint8Array.of(4), unb64(x), unb64(y))
   : unb64(kty === "AKP" ? pub : x));
-const kidOf = (jwk) => digest(bytes(JSON.stringify(Object.fromEntries(THUMB[jwk.kty].map((n) => [n, jwk[n]])))));
+const kidOf = (jwk) =>
+  digest(bytes(JSON.stringify(Object.fromEntries(THUMB[jwk.kty].map((name) => [name, jwk[name]])))));
 const insideOf = (jws) => JSON.parse(text(unb64(jws.payload)));
 function signedBy(who, jwks, suite, told, typ, used) {   // all signatures of a suite, in order; the payload
   const keys = new Map(jwks.map((jwk) => [kidOf(jwk), jwk])), jws = parse(told);
@@ -144,12 +147,14 @@ function signedBy(who, jwks, suite, told, typ, used) {   // all signatures of a 
 
 // --- what a package shows of one node's journal: all of it under one root
 const only = (several, holds) => must(several.find(holds));
+
 class Journal {
   constructor(name, parts) {
     const part = (what) => must(parts.get(`${name}/${what}`));
     const note = part("checkpoint.txt"), cut = latin(note).lastIndexOf("\n\n");
     must(cut >= 0);
-    Object.assign(this, { name, text: note.subarray(0, cut + 1), signed: note.subarray(cut + 2), known: new Map() });
+    Object.assign(this, { name, text: note.subarray(0, cut + 1), signed: note.subarray(cut + 2) });
+    this.known = new Map();
     const [, size, root] = text(this.text).split("\n");
     must(/^(0|[1-9][0-9]*)$/.test(size));
     [this.size, this.root] = [Number(size), unbase64(root)];
@@ -170,7 +175,8 @@ class Journal {
   first() { return must(this.log[0])[1].document.digest; }
 
   directory() {   // no trust entry is left out: each names the one before; what is here is signed
-    const documents = this.told.map(bytes), roles = this.log.filter(([, facts]) => ROLES.includes(facts.name));
+    const documents = this.told.map(bytes);
+    const roles = this.log.filter(([, facts]) => ROLES.includes(facts.name));
     let before = -1;
     this.heads = [b64(new Uint8Array(32))];
     this.log.forEach(([index, { kind, position, view, document }], place) => {
@@ -194,9 +200,9 @@ class Journal {
     const now = `${new Date(1000 * Math.floor(facts.taken_ms / 1000)).toISOString().slice(0, 19)}Z`;
     must((signed.nation ?? signed._type) === name && signed.version === facts.version);
     must(signed.version === had.length && (isOwn || now < signed.expires));
-    const terms = isOwn ? [this.role("targets", at).delegations]
-      : [...(name === "root" && had.length === 1 ? [] : [this.role("root", at)]), ...(name === "root" ? [signed] : [])];
-    this.mustBeSigned(name, terms, signatures, payload);
+    const own = name === "root" ? [signed] : [], isFirst = name === "root" && had.length === 1;
+    const above = isOwn ? this.role("targets", at).delegations : isFirst ? signed : this.role("root", at);
+    this.mustBeSigned(name, [above, ...own], signatures, payload);
     this.known.set(at, signed);
     return signed;
   }
@@ -223,14 +229,16 @@ class Journal {
   }
 
   document(path, before) {   // such as members/pa.senan.json, as in force before an entry
-    const role = path === "arrangement.json" ? "targets" : must(/^(members|nodes)\/(pa|us)[.-]/.exec(path))[2];
+    const isAgreed = path === "arrangement.json";
+    const role = isAgreed ? "targets" : must(/^(members|nodes)\/(pa|us)[.-]/.exec(path))[2];
     const { hashes } = must(this.role(role, before).targets[path]);
     return JSON.parse(text(must(this.files.get(hashes.sha256))));
   }
 
   byEndpoint(told, typ, before, takenMs, used) {   // an object, signed as its endpoint had to
     const said = insideOf(JSON.parse(told)), now = Math.floor(takenMs / 1000);
-    const its = only(this.document(`members/${said.origin}.json`, before).endpoints, ({ id }) => id === said.endpoint);
+    const { endpoints } = this.document(`members/${said.origin}.json`, before);
+    const its = only(endpoints, ({ id }) => id === said.endpoint);
     must(its.status === "active" && its.suite === said.suite);
     must(this.document("arrangement.json", before).suites.includes(said.suite));
     const fit = its.keys.filter(({ use, since, until }) => use === "sig" && since <= now && now < until);
@@ -238,8 +246,8 @@ class Journal {
   }
 
   line(name, kind, key) {   // what a key signed under the text: C2SP signed-note
-    const id = sha256(join(bytes(`${name}\n`), Uint8Array.of(kind), key)).subarray(0, 4), found = new Map();
-    const told = text(this.signed).split("\n");
+    const id = sha256(join(bytes(`${name}\n`), Uint8Array.of(kind), key)).subarray(0, 4);
+    const found = new Map(), told = text(this.signed).split("\n");
     must(told.pop() === "");
     for (const each of told) {
       const [, who, spelled] = must(/^\u2014 ([^\s+\x00-\x1f]{1,255}) ([A-Za-z0-9+/]+=*)$/.exec(each));
@@ -255,8 +263,8 @@ class Journal {
     const signature = this.line(name, 6, key);
     if (signature === undefined) return 0n;
     const [its, origin] = [bytes(name), bytes(`exchange/${this.name}`)], time = signature.subarray(0, 8);
-    const data = join(bytes("subtree/v1\n\0"), Uint8Array.of(its.length), its, time, Uint8Array.of(origin.length),
-      origin, number(0, 8), number(this.size, 8), this.root);
+    const who = [Uint8Array.of(its.length), its, time, Uint8Array.of(origin.length), origin];
+    const data = join(bytes("subtree/v1\n\0"), ...who, number(0, 8), number(this.size, 8), this.root);
     verify("ML-DSA-44", key, signature.subarray(8), data);
     const at = BigInt(`0x${hex(time)}`);
     return must(at > 0n && at < 1n << 63n) && at;
@@ -279,7 +287,8 @@ class Journal {
         const [who, , ...key] = rest[0].split("+");
         met.set(name, Boolean(this.cosigned(who, unbase64(key.join("+")).subarray(1))));
       } else if (word === "group") {
-        const [least, ...members] = rest, count = members.filter((each) => must(met.has(each)) && met.get(each)).length;
+        const [least, ...members] = rest;
+        const count = members.filter((each) => must(met.has(each)) && met.get(each)).length;
         met.set(name, count >= ({ any: 1, all: members.length }[least] ?? Number(least)));
       } else if (word === "quorum") return must(met.get(name));
     }
@@ -287,7 +296,8 @@ class Journal {
   }
 
   checkReceipt(used) {   // the node's signature over the group that it committed the entry with
-    const told = parse(text(this.receipt)), [index, , entry] = this.entry[0], { suite, ...group } = insideOf(told.group);
+    const told = parse(text(this.receipt)), [index, , entry] = this.entry[0];
+    const { suite, ...group } = insideOf(told.group);
     const kids = told.group.signatures.map((each) => JSON.parse(text(unb64(each.protected))).kid);
     let jwks = [];
     for (const before of [group.first + group.count, group.first]) {   // where keys changed, either
@@ -325,7 +335,8 @@ class Run {
     const [[first, raw], ...rest] = this.parts;
     must(first === "manifest.json");
     this.told = parse(text(raw));
-    const { v, parts, journals } = this.told, listed = rest.map(([name, data]) => [name, data.length, digest(data)]);
+    const { v, parts, journals } = this.told;
+    const listed = rest.map(([name, data]) => [name, data.length, digest(data)]);
     must(v === "exchange-evidence@1" && JSON.stringify(parts) === JSON.stringify(listed));
     must(journals.length && new Set(journals).size === journals.length);
     return listed.length;
@@ -368,11 +379,16 @@ class Run {
       must(there.join("\n") === entry);
       must(JSON.stringify(JSON.parse(its).home) === JSON.stringify({ node: this.home.name, index }));
     }
-    Object.assign(this.found, { header: said, node: this.home.name, index, takenMs: facts.taken_ms, size: this.home.size });
+    const { name: node, size } = this.home;
+    Object.assign(this.found, { header: said, node, index, takenMs: facts.taken_ms, size });
     return this.journals.length;
   }
 
-  receipt() { return this.home.receipt === undefined ? 0 : (this.home.checkReceipt(this.used), 1); }
+  receipt() {
+    const several = this.journals.filter((each) => each.receipt !== undefined);
+    for (const each of several) each.checkReceipt(this.used);
+    return several.length;
+  }
 
   acknowledgements() {
     const named = digest(this.parts.get("header.json"));
@@ -382,7 +398,8 @@ class Run {
   }
 
   content() {
-    const [salt, body] = ["salt.bin", "body.json"].map((name) => this.parts.get(name)), { header } = this.found;
+    const [salt, body] = ["salt.bin", "body.json"].map((name) => this.parts.get(name));
+    const { header } = this.found;
     if (!salt && !body) return 0;
     const hash = header.suite === "xb1-h" ? sha256 : sha384;
     must(salt && body && salt.length === 32);
