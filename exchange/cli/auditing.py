@@ -11,6 +11,7 @@ import click
 
 from exchange.cli import erasures, listing, output, progress, witnessed, world
 from exchange.cli.main import Session, group, verb
+from exchange.cli.packaging import package
 from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.verifying import verify
@@ -33,7 +34,7 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-for each in (verify, search, story):
+for each in (verify, search, story, package):
     audit.add_command(each)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exchange.cli import fingerprint, output, progress
+from exchange.cli import fingerprint, output, packaging, progress
 from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from exchange.audit.verify import Report
     from exchange.store.kept_files import KeptFiles
-
-EXIT_UNANCHORED = 6
 
 # What each check says when it holds, and when it does not.
 _CHECKS = {
@@ -145,14 +143,18 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     is_mirror: bool,
     blobs: Path | None,
 ) -> None:
-    """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
+    """Verify FILE, offline: a journal (a node's file, a copy, a mirror), or a package.
 
     Ends with 0 when all holds, 3 when nothing can be said (of another version, or held by
     somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
-    then the journal is consistent with itself, and that is all.
+    then it is consistent with itself, and that is all. A package is what `audit package` or
+    `package` made: of the options, --anchor alone bears on it.
     """
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
+    if packaging.is_package(file):
+        packaging.check(session, file, anchor)
+        return
     promised = _given(kept)
     try:
         with at_one_moment(file) as source:
@@ -183,7 +185,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     if not report.ok:
         sys.exit(output.EXIT_TAMPERED)
     if not report.anchored:
-        sys.exit(EXIT_UNANCHORED)
+        sys.exit(packaging.EXIT_UNANCHORED)
 
 
 def _show_unreadable(session: Session, fault: Fault) -> None:

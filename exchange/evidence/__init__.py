@@ -1,1 +1,1 @@
-"""One bulletin's proof as one file, that opens and verifies where the exchange was never seen."""
+"""One bulletin's proof as one file, which verifies where the exchange was never seen."""

@@ -1,6 +1,6 @@
 """The file itself: a ZIP that has exactly one spelling for the parts that are in it.
 
-Parts are stored, not compressed, one after another and in order, all with one time and mode; the
+Parts are stored, not compressed, one after another, in order, all with one time and mode; the
 directory at the end follows from them byte for byte. So nothing can hide before, between or
 behind them, no name stands twice or leads out of a folder, nothing swells on being opened, and
 the same parts are the same file on every machine. Whoever opens it by hand sees a usual ZIP.
@@ -91,9 +91,7 @@ def _part(raw: bytes, at: int) -> tuple[bytes, bytes]:
 
 def _head(name: bytes, data: bytes) -> bytes:
     size = len(data)
-    return _HEAD.pack(
-        _VERSION, 0, 0, _TIME, _DATE, zlib.crc32(data), size, size, len(name), 0
-    )
+    return _HEAD.pack(_VERSION, 0, 0, _TIME, _DATE, zlib.crc32(data), size, size, len(name), 0)
 
 
 def _listed(name: bytes, head: bytes, at: int) -> bytes:

@@ -52,8 +52,9 @@ class Journal:
         self.head = c2sp.parse_body(text)
         if self.head.origin != origin_of(self.node):
             raise self._refusal(Code.BAD_CHECKPOINT, CHECKPOINT, found=self.head.size)
-        for name, several in ((ENTRY, [shown.entry]), (TRUST, shown.trust), (ACKS, shown.acknowledgements)):
-            self._must_be_under(name, several)
+        self._must_be_under(ENTRY, [shown.entry])
+        self._must_be_under(TRUST, shown.trust)
+        self._must_be_under(ACKS, shown.acknowledgements)
         self._views: list[View] = []
         self._heads: list[str] = []
 

@@ -65,7 +65,7 @@ class Report(msgspec.Struct, frozen=True):
         ok: no step failed.
         anchored: the directory follows from a fingerprint that the reader brought.
         anchor: the fingerprint, as used; without one, what the package claims.
-        endpoint, id: the originator and the bulletin that it is of; empty if that cannot be read.
+        endpoint, id: the originator and the bulletin that it is of; empty if it did not show.
         node, index: where it stands; empty and None likewise.
         taken_ms: when that node took it in, by its clock, ms UTC.
         size: entries under the checkpoint.

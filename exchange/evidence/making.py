@@ -197,7 +197,7 @@ def acknowledged(source: Source, index: int, originator: str) -> list[tuple[int,
     return found
 
 
-def vouched(
+def vouched(  # noqa: PLR0913, PLR0917  (each is of another thing)
     source: Source, node: str, view: View, index: int, wanted: int, kept: bytes | None = None
 ) -> bytes:
     """Return the checkpoint to show: the first that covers all, else the last that covers one.
@@ -247,6 +247,11 @@ def _notes(source: Source, index: int, kept: bytes | None) -> Iterator[bytes]:
             signed[facts.size] = facts.note
             yield facts.note.encode()
         first += len(page)
+
+
+def is_of(note: bytes, node: str) -> bool:
+    """Tell whether a checkpoint says that it is of a node's journal."""
+    return terms.node_of(note) == node
 
 
 def _is_vouched(note: bytes, node: str, view: View) -> bool:

@@ -4,13 +4,13 @@
     cover.html                   what is in it and what it shows, in Spanish and English
     verify.html, verify.py       two verifiers that need nothing of the exchange
     header.json                  the signed header of the bulletin, byte for byte
-    salt.bin, body.json          the text as it was sealed, with its padding; only where asked for
+    salt.bin, body.json          the text as it was sealed, with its padding; where asked for
     keys.json                    every key that the verification uses: id, whose, and the key
     NODE/checkpoint.txt          a signed and cosigned checkpoint of that node's journal
     NODE/entry.jsonl             the bulletin's entry, and the path from it to the root
     NODE/trust.jsonl             every trust entry before the checkpoint, likewise
     NODE/acknowledgements.jsonl  likewise
-    NODE/documents.jsonl         the signed documents that list keys, in the order of their entries
+    NODE/documents.jsonl         the signed documents that list keys, in their entries' order
     NODE/receipt.json            that node's receipt; a mirror has none
 
 The first journal is that of the node where the bulletin was posted.
@@ -185,9 +185,7 @@ def get(parts: Mapping[str, bytes], name: str) -> bytes:
     return parts[name]
 
 
-def _read_lines(
-    node: str, name: str, parts: Mapping[str, bytes], kind: type[T]
-) -> list[T]:
+def _read_lines(node: str, name: str, parts: Mapping[str, bytes], kind: type[T]) -> list[T]:
     raw, at = get(parts, f"{node}/{name}"), f"/{node}/{name}"
     *lines, rest = raw.split(b"\n")
     if rest:

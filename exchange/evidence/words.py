@@ -29,7 +29,9 @@ SAID: Final[dict[Name, dict[Lang, Said]]] = {
             "el archivo está entero y no esconde nada",
             "el archivo está cortado, o esconde algo",
         ),
-        "en": Said("the file is whole and hides nothing", "the file is cut, or hides something"),
+        "en": Said(
+            "the file is whole and hides nothing", "the file is cut, or hides something"
+        ),
     },
     "manifest": {
         "es": Said(
@@ -70,10 +72,10 @@ SAID: Final[dict[Name, dict[Lang, Said]]] = {
         ),
     },
     "checkpoint": {
-        "es": Said(
-            "el nodo firmó la raíz con sus dos claves", "el nodo no firmó esta raíz"
+        "es": Said("el nodo firmó la raíz con sus dos claves", "el nodo no firmó esta raíz"),
+        "en": Said(
+            "the node signed the root with both its keys", "the node signed no such root"
         ),
-        "en": Said("the node signed the root with both its keys", "the node signed no such root"),
     },
     "cosignatures": {
         "es": Said(

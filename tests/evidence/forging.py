@@ -81,9 +81,7 @@ def facts(each: Proved, **changes: Any) -> Proved:
     """An entry with other facts."""
     line, _, rest = each.entry.partition("\n")
     told = {**msgspec.json.decode(line), **changes}
-    return msgspec.structs.replace(
-        each, entry=f"{msgspec.json.encode(told).decode()}\n{rest}"
-    )
+    return msgspec.structs.replace(each, entry=f"{msgspec.json.encode(told).decode()}\n{rest}")
 
 
 def holding(each: Proved, signed: bytes, **changes: Any) -> Proved:

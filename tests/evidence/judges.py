@@ -77,4 +77,21 @@ class Page:
             told = self.ask(file=file.name, anchor=anchor)
         failed = [step["name"] for step in told["steps"] if step["verdict"] == "failed"]
         assert told["ok"] == (not failed)
-        return failed[0] if failed else HOLDS if told["isAnchored"] else UNANCHORED
+        return str(failed[0]) if failed else HOLDS if told["isAnchored"] else UNANCHORED
+
+
+class Alike:
+    """What all three say of a package; it is an error if they do not say the same."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def __call__(self, raw: bytes, anchor: str | None) -> str:
+        """The name of the first step that does not hold, or that it holds, and how."""
+        said = {
+            "own": own(raw, anchor),
+            "script": script(raw, anchor),
+            "page": self.page(raw, anchor),
+        }
+        assert len(set(said.values())) == 1, said
+        return said["own"]

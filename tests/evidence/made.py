@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from exchange.cli.journal_file import Blocking
 from exchange.cli.serve import log_signers
 from exchange.evidence import making, package
 from exchange.journal import checkpoint as cp
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.seal.open import Opened, open_body
 from exchange.seal.software import SoftwareSigner
 from exchange.store.sqlite import SqliteStore
@@ -22,10 +25,10 @@ from tests.node.running import Clock, post, running, until
 from tests.node.vouching import Road, vouched
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from exchange.node.node import Node
     from exchange.seal.close import Envelope
     from tests.builders import World
+    from tests.link.bordered import Side
 
 
 class Made(NamedTuple):
@@ -53,7 +56,7 @@ class Made(NamedTuple):
 
 
 def opened(by: World, sealed: Envelope, reader: str) -> Opened:
-    header = making.headers.decode(unpadded(making.msgspec.json.decode(sealed.header)["payload"]))
+    header = headers.decode(unpadded(msgspec.json.decode(sealed.header)["payload"]))
     return open_body(header, sealed.body, by.openers[reader])
 
 
@@ -73,14 +76,20 @@ def cosigned() -> Made:
                 await post(node, world().ack(sealed, each))
             for _ in range(3):
                 await post(node, world().envelope())
-                size = cp.parse(await node.checkpoints.checkpoint()).size
-                await until(lambda size=size: node.witnessing.size == size)
+                note = await node.checkpoints.checkpoint()
+                assert note is not None
+                size = cp.parse(note).size
+                await until(partial(_is_cosigned, node, size))
         await road.close()
         return answer.receipt.index, sealed
 
     index, sealed = asyncio.run(write())
     text = opened(world(), sealed, WATCH)
     return Made([path], [index], text, world().anchor, sealed)
+
+
+def _is_cosigned(node: Node, size: int) -> bool:
+    return node.witnessing.size == size
 
 
 @cache
@@ -106,7 +115,7 @@ def crossed() -> Made:
     return Made(files, places, text, border().anchor, sealed)
 
 
-async def _found(side, home: int) -> int:
+async def _found(side: Side, home: int) -> int:
     for row in await side.node.store.read(0, 1000):
         came = entries.came_in(row.entry)
         if came is not None and came[0].index == home:
@@ -121,7 +130,7 @@ def of_suites() -> Made:
 
     async def write() -> tuple[int, Envelope]:
         made = mixed()
-        options = {
+        options: dict[str, Any] = {
             "documents": made.documents,
             "store": SqliteStore.open(path),
             "signer": SoftwareSigner.of(made.node.of("sign")),
@@ -137,7 +146,3 @@ def of_suites() -> Made:
 
     index, sealed = asyncio.run(write())
     return Made([path], [index], opened(mixed(), sealed, WATCH), mixed().anchor, sealed)
-
-
-def kinds() -> Sequence[Made]:
-    return [cosigned(), crossed(), of_suites()]

@@ -1,7 +1,7 @@
 """The verifier's page, made from its sources: `python -m tests.evidence.page` writes it anew.
 
-Bundled with the libraries that tests/peers pins, by esbuild from there: for developers only. What
-is made is committed and shipped; a test makes it again and compares.
+Bundled with the libraries that tests/peers pins, by esbuild from there: for developers only.
+What is made is committed and shipped; a test makes it again and compares.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def script() -> str:
     words = json.loads((SOURCES / "words.json").read_text("utf-8"))
     told = json.dumps({"said": said, "page": words, "lists": lists})
     entry = f'import {{ begin }} from "./page.mjs"; begin({told});'
-    command = [
+    command: list[str | Path] = [
         NODE,
         HERE / "node_modules" / "esbuild-wasm" / "bin" / "esbuild",
         "--bundle",
