@@ -209,6 +209,12 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
     if report.taken_ms is not None:
         when, at = zulu(report.taken_ms // 1000), f"exchange/{report.node} {report.index}"
         yield f"asentado {when}, {at}" if spanish else f"recorded {when}, {at}"
+    if report.posted_at != report.node:
+        yield (
+            f"publicado en el nodo {report.posted_at}, cuyo diario no está en el paquete"
+            if spanish
+            else f"posted at node {report.posted_at}, whose journal is not in the package"
+        )
     if report.witnessed_at is not None:
         when = zulu(report.witnessed_at)
         yield f"cofirmado a las {when}" if spanish else f"cosigned as of {when}"

@@ -169,6 +169,12 @@ class Journal:
         return self.shown.entry.index
 
     @property
+    def posted_at(self) -> str:
+        """The node that it was posted at, as this one says."""
+        came = entries.came_in(self.entry)
+        return self.node if came is None else came[0].node
+
+    @property
     def taken_ms(self) -> int:
         """When the node took it in, by its clock, ms UTC."""
         return entries.decode(self.entry).facts.taken_ms
@@ -185,20 +191,22 @@ class Journal:
             Refusal: what does not hold.
         """
         entry = entries.decode(self.entry)
-        facts = entry.facts
-        if (
-            not isinstance(facts, entries.Accepted)
-            or entries.home_of(facts) is not None
-            or (entry.object, facts.digest) != (header, digest(header))
-            or facts.view != self._newest_before(self.index)
-        ):
+        facts, came = entry.facts, entries.came_in(self.entry)
+        # Of what came from the other node: when that took it in, and so when keys had to be good.
+        there = facts if came is None else entries.decode(came[1]).facts
+        for each in (facts, there):
+            if not isinstance(each, entries.Accepted) or each.digest != digest(header):
+                raise self._refusal(Code.BAD_PROOF, ENTRY, found=self.index)
+        if entry.object != header or facts.view != self._newest_before(self.index):
             raise self._refusal(Code.BAD_PROOF, ENTRY, found=self.index)
         signed = jws.read(header, headers.MAX_HEADER_BYTES)
         jws.must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
         told = headers.decode(signed.payload)
-        self._must_sign(signed, told, self.index, facts.taken_ms, use)
+        self._must_sign(signed, told, self.index, there.taken_ms, use)
         position = told.trust.position
-        if position >= len(self._heads) or self._heads[position] != told.trust.head:
+        # What its author had read is of the log of the node that it was posted at.
+        is_read = position < len(self._heads) and self._heads[position] == told.trust.head
+        if came is None and not is_read:
             raise Refusal(Code.TRUST_INVALID, "/header.json", found=position)
         return told
 

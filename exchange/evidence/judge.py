@@ -67,6 +67,7 @@ class Report(msgspec.Struct, frozen=True):
         anchor: the fingerprint, as used; without one, what the package claims.
         endpoint, id: the originator and the bulletin that it is of; empty if it did not show.
         node, index: where it stands; empty and None likewise.
+        posted_at: the node that it was posted at; where it is another, its record is not here.
         taken_ms: when that node took it in, by its clock, ms UTC.
         size: entries under the checkpoint.
         witnessed_at: as of when the agreed witnesses vouch for it, seconds UTC.
@@ -81,6 +82,7 @@ class Report(msgspec.Struct, frozen=True):
     id: str = ""
     node: str = ""
     index: int | None = None
+    posted_at: str = ""
     taken_ms: int | None = None
     size: int | None = None
     witnessed_at: int | None = None
@@ -119,6 +121,7 @@ def verify_using(raw: bytes, anchor: str | None) -> tuple[Report, dict[str, tupl
 def _failed(number: int, name: Name, refusal: Refusal) -> Step:
     found = refusal.facts.get("found")
     is_entry = ".jsonl/" in refusal.at or refusal.at.endswith(".jsonl")
+    is_entry &= name not in ("container", "manifest")
     index = found if is_entry and isinstance(found, int) else None
     return Step(number, name, "failed", 0, refusal.code.value, refusal.at, index)
 
@@ -245,6 +248,7 @@ class _Run:
             id=header.id,
             node=home.node,
             index=home.index,
+            posted_at=home.posted_at,
             taken_ms=home.taken_ms,
             size=home.head.size,
             witnessed_at=self._witnessed[0] if self._witnessed else None,

@@ -208,13 +208,15 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     yield "ok"
     yield "ok" if [each.witnessed() for each in journals].count(True) else "none agreed / ninguno acordado"
     [[index, _, entry]], header = home.entry, parts["header.json"].decode()
-    now, facts = digest(header.encode()), json.loads(entry.split("\n")[0])
+    (*told_by, own), now = entry.split("\n"), digest(header.encode())
+    facts, there = json.loads(told_by[0]), json.loads(told_by[-1])   # two where it came from the other node
     said = json.loads(unb64(json.loads(header)["payload"]))
-    must(entry.split("\n", 1)[1] == header and facts["kind"] == "accepted" and facts["digest"] == now)
-    must(facts["view"] == [at for at, _ in home.log if at < index][-1] and "home" not in facts)
-    must(said["trust"]["head"] == home.heads[said["trust"]["position"]])
+    must(own == header and len(told_by) == 1 + ("home" in facts))
+    must(all([each["kind"], each["digest"]] == ["accepted", now] for each in (facts, there)))
+    must(facts["view"] == [at for at, _ in home.log if at < index][-1])
+    must("home" in facts or said["trust"]["head"] == home.heads[said["trust"]["position"]])
     must([said["endpoint"], said["id"]] == [told["endpoint"], told["id"]])
-    home.by_endpoint(header, "xb-header+jws", index, facts["taken_ms"], used)
+    home.by_endpoint(header, "xb-header+jws", index, there["taken_ms"], used)
     for each in journals[1:]:   # what crossed is the same entry, whole
         must(each.entry[0][2].split("\n", 1)[1] == entry)
         must(json.loads(each.entry[0][2].split("\n")[0])["home"] == {"node": home.name, "index": index})

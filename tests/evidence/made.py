@@ -40,10 +40,10 @@ class Made(NamedTuple):
     anchor: str
     sealed: Envelope
 
-    def package(self, *, with_body: bool = False, journals: int | None = None) -> bytes:
-        """A package of it."""
+    def package(self, *, with_body: bool = False, first: int = 0) -> bytes:
+        """A package of it, by the journals from that one on."""
         shown, of = [], None
-        for file, place in list(zip(self.files, self.places, strict=True))[:journals]:
+        for file, place in list(zip(self.files, self.places, strict=True))[first:]:
             with Blocking(SqliteStore.open(file, read_only=True)) as source:
                 told = making.trusted(source, self.anchor)
                 shown.append(making.shown(source, place, told))

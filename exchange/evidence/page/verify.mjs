@@ -367,12 +367,13 @@ class Run {
 
   originator() {
     const header = text(must(this.parts.get("header.json"))), [index, , entry] = this.home.entry[0];
-    const [line, ...rest] = entry.split("\n"), facts = JSON.parse(line);
-    const newest = must(this.home.log.filter(([at]) => at < index).at(-1))[0];
-    must(rest.join("\n") === header && facts.kind === "accepted" && facts.digest === digest(bytes(header)));
-    must(facts.view === newest && !("home" in facts));
-    const said = this.home.byEndpoint(header, "xb-header+jws", index, facts.taken_ms, this.used);
-    must(said.trust.head === this.home.heads[said.trust.position]);
+    const told = entry.split("\n"), own = told.pop();   // two of facts where it came from the other node
+    const [facts, there] = [told[0], told.at(-1)].map((line) => JSON.parse(line)), isHome = !("home" in facts);
+    const newest = must(this.home.log.filter(([at]) => at < index).at(-1))[0], named = digest(bytes(header));
+    must(own === header && told.length === (isHome ? 1 : 2) && facts.view === newest);
+    must([facts, there].every((each) => each.kind === "accepted" && each.digest === named));
+    const said = this.home.byEndpoint(header, "xb-header+jws", index, there.taken_ms, this.used);
+    must(!isHome || said.trust.head === this.home.heads[said.trust.position]);
     must(said.endpoint === this.told.endpoint && said.id === this.told.id);
     for (const each of this.journals.slice(1)) {   // what crossed is the same entry, whole
       const [its, ...there] = each.entry[0][2].split("\n");
