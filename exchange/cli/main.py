@@ -62,6 +62,7 @@ VERBS = {
     "trace": "exchange.cli.tracing:trace",
     "export": "exchange.cli.exporting:export",
     "import": "exchange.cli.exporting:import_",
+    "package": "exchange.cli.packaging:own",
     "explain": "exchange.cli.looking:explain",
     "schema": "exchange.cli.schema:schema",
     "dcf": "exchange.cli.dcf:dcf",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from exchange.cli import fingerprint, output
+from exchange.cli import bearing, fingerprint, output
 from exchange.cli.journal_file import at_one_moment
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
+from exchange.client.bearing import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from exchange.evidence.fetching import Fetched
     from exchange.evidence.finding import Kept
     from exchange.evidence.judge import Report
     from exchange.evidence.package import Of
@@ -232,3 +235,48 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
 
 def _affected(*, spanish: bool) -> str:
     return "primer asiento afectado" if spanish else "first entry affected"
+
+
+# -- by who holds the bulletin --------------------------------------------------------------
+
+
+@click.command("package")
+@click.argument("identity", metavar="ID")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The package, a new file.",
+)
+@click.option(
+    "--with-body",
+    is_flag=True,
+    help="With the text as it was sealed: for who may read it, and hands it to a court.",
+)
+@verb
+def own(session: Session, identity: str, out: Path, with_body: bool) -> None:
+    """Put the proof of a bulletin that you posted or received in one file for others to verify.
+
+    Like `audit package`, from your own node, which is not believed: the file must hold. Without
+    --with-body there is no content in it. Whoever takes the file out of this program answers
+    for it from there on.
+    """
+    output.must_be_new(out)
+    fetched = asyncio.run(_fetched(session, identity, with_body=with_body))
+    output.write_new(out, fetched.pack())
+    tell(session, out, fetched.of, [fetched.shown], is_open=with_body)
+
+
+async def _fetched(session: Session, identity: str, *, with_body: bool) -> Fetched:
+    from exchange.cli import reading  # noqa: PLC0415
+    from exchange.errors import Code, Refusal  # noqa: PLC0415
+    from exchange.evidence import fetching  # noqa: PLC0415
+
+    async with session.context().agency() as agency:
+        if with_body:
+            # What is not shown to us any more is not taken out either.
+            item, known = await reading.find(agency, identity)
+            if item.bulletin is None:
+                raise item.locked or Refusal(Code.CANNOT_DECRYPT, id=identity)
+            bearing.warn(marks(known.items).get(item.index, []), session, err=True)
+        return await fetching.fetch(agency, identity, with_body=with_body)

@@ -368,7 +368,8 @@ class Run {
   originator() {
     const header = text(must(this.parts.get("header.json"))), [index, , entry] = this.home.entry[0];
     const told = entry.split("\n"), own = told.pop();   // two of facts where it came from the other node
-    const [facts, there] = [told[0], told.at(-1)].map((line) => JSON.parse(line)), isHome = !("home" in facts);
+    const [facts, there] = [told[0], told.at(-1)].map((line) => JSON.parse(line));
+    const isHome = !("home" in facts);
     const newest = must(this.home.log.filter(([at]) => at < index).at(-1))[0], named = digest(bytes(header));
     must(own === header && told.length === (isHome ? 1 : 2) && facts.view === newest);
     must([facts, there].every((each) => each.kind === "accepted" && each.digest === named));
