@@ -58,8 +58,9 @@ async def fetch(agency: Agency, identity: str, *, with_body: bool) -> Fetched:
         with_body: open it, for whoever may read it, and put the text in.
 
     Raises:
-        Refusal: ``not-found``: it is neither in the outbox nor in the inbox; ``bad-checkpoint``:
-            no checkpoint covers it yet, or no quorum vouches for one; or it cannot be opened.
+        Refusal: ``not-found``: it is neither in the outbox nor in the inbox;
+            ``bad-checkpoint``: no checkpoint covers it yet, or no quorum vouches for one; or it
+            cannot be opened.
     """
     view = await agency.view()
     index, entry, receipt, acks = await _found(agency, identity)
@@ -88,11 +89,9 @@ _Entries = list[tuple[int, bytes]]
 
 
 async def _found(agency: Agency, identity: str) -> tuple[int, bytes, Receipt | None, _Entries]:
-    """Return where a bulletin stands, its entry, one's own receipt, and its acknowledgements."""
-    receipt, envelope = (
-        agency.world.outbox.receipt(identity),
-        agency.world.outbox.envelope(identity),
-    )
+    """Return where a bulletin stands, its entry, one's receipt, and its acknowledgements."""
+    box = agency.world.outbox
+    receipt, envelope = box.receipt(identity), box.envelope(identity)
     index, entry = -1, b""
     if receipt is not None and envelope is not None:
         index, entry = receipt.index, receipt.facts.encode() + b"\n" + envelope.header
@@ -119,7 +118,7 @@ async def _found(agency: Agency, identity: str) -> tuple[int, bytes, Receipt | N
 
 
 async def _vouched(agency: Agency, view: View, index: int) -> bytes:
-    """Return the newest checkpoint that a quorum cosigned, where the arrangement asks for one."""
+    """Return the newest checkpoint; where the arrangement asks for a quorum, its newest."""
     must = int(view.agreed().witnesses is not None)
     note = await agency.transport.get("/v1/checkpoint", cosigned=must)
     needed = terms.of(note, agency.profile.node, view)

@@ -192,7 +192,7 @@ class Journal:
         """
         entry = entries.decode(self.entry)
         facts, came = entry.facts, entries.came_in(self.entry)
-        # Of what came from the other node: when that took it in, and so when keys had to be good.
+        # Of what came from the other node, keys had to be good when that took it in.
         there = facts if came is None else entries.decode(came[1]).facts
         for each in (facts, there):
             if not isinstance(each, entries.Accepted) or each.digest != digest(header):

@@ -77,6 +77,7 @@ class Journal:   # what a package shows of one node's journal: all of it under o
         must(f"exchange/{name}\n{self.size}\n{b64encode(self.root).decode()}" == text.decode())
         what = "entry trust acknowledgements documents".split()
         self.entry, self.trust, self.acks, told = (lines(parts[f"{name}/{each}.jsonl"]) for each in what)
+        self.listed = [digest(each.encode()) for each in told]
         self.documents = {digest(each.encode()): each.encode() for each in told}
         files = [line for each in told for line in each.encode().split(b"\n")]
         self.files = {sha256(line).hexdigest(): line for line in files}
@@ -92,7 +93,7 @@ class Journal:   # what a package shows of one node's journal: all of it under o
             before = must(index > before) or index
             self.heads.append(digest(unb64(self.heads[-1]) + unb64(facts["document"]["digest"])))
         roles = [(index, facts) for index, facts in self.log if facts["name"] in ROLES]
-        must(list(self.documents) == [facts["document"]["digest"] for _, facts in roles])
+        must(self.listed == [facts["document"]["digest"] for _, facts in roles])
         for index, facts in roles: self.role(facts["name"], index + 1)
     def role(self, name, before):   # a role's file in force before an entry, signed as it had to be then
         *earlier, (at, facts) = [each for each in self.log if each[0] < before and each[1]["name"] == name]

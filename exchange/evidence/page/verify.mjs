@@ -186,7 +186,7 @@ class Journal {
     });
     this.documents = new Map(documents.map((raw) => [digest(raw), raw]));
     this.files = new Map(documents.flatMap(split).map((line) => [hex(sha256(line)), line]));
-    must([...this.documents.keys()].join() === roles.map(([, facts]) => facts.document.digest).join());
+    must(documents.map(digest).join() === roles.map(([, facts]) => facts.document.digest).join());
     for (const [index, facts] of roles) this.role(facts.name, index + 1);
   }
 
