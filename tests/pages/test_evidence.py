@@ -1,4 +1,4 @@
-"""The evidence page in a real browser: from a file, offline, by what is in the package itself."""
+"""The evidence page in a real browser: from a file, offline, out of the package itself."""
 
 from __future__ import annotations
 
