@@ -5,7 +5,7 @@ import pytest
 from tests.evidence import judges
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def verdict():
     with judges.Page() as page:
         yield judges.Alike(page)

@@ -67,12 +67,13 @@ def test_any_byte_of_the_file_that_is_changed_is_found(verdict):
             raw[at] ^= bit
 
 
+@pytest.mark.timeout(400)  # about 70 packages, each judged three times
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_any_byte_of_any_part_that_is_changed_and_listed_anew_is_found(kind, verdict):
     journal, drawn = kind(), Drawn(kind.__name__)
     raw = journal.package(with_body=True)
     for name, data in archive.unpack(raw).items():
-        for _ in range(1 if name in _FREE else 9):
+        for _ in range(1 if name in _FREE else 5):
             at, bit = drawn(len(data)), 1 << drawn(8)
             found = archive.unpack(raw)
             changed = data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
@@ -186,7 +187,7 @@ def test_file_in_any_other_spelling_is_refused(verdict):
     journal = made.of_suites()
     raw = journal.package()
     found = archive.unpack(raw)
-    central = raw.index(b"PK\1\2manifest"[:4])
+    central = int.from_bytes(raw[-6:-2], "little")  # its place, as the end says
     tricks = {
         "packed by another program": by_others(found),
         "swells": by_others(found, method=zipfile.ZIP_DEFLATED),
