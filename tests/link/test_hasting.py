@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.link import offering
+from exchange.link import gathering
 from exchange.model.header import Marking
 from tests.builders import COAST, OPS, WATCH, border, refers
 from tests.link.bordered import bordered
@@ -40,7 +40,7 @@ async def test_a_cancellation_goes_ahead_to_whom_its_target_was_granted_there(mo
         assert (await both.pa.post(closed.envelope)).refusal is None
         assert (await both.pa.post(land.grant(closed, COAST))).refusal is None
         await both.settle()
-        monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+        monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
         gone = cancels(closed, [WATCH, COAST])
         await ahead(both, gone)
         for name in (WATCH, COAST):
@@ -58,7 +58,7 @@ async def test_a_cancellation_waits_for_a_grant_that_is_on_the_same_page(monkeyp
         assert (await both.pa.post(closed.envelope)).refusal is None
         await both.settle()
         # The page leads over the grant: what goes ahead is taken in before it all the same.
-        monkeypatch.setattr(offering, "MAX_ITEMS", 3)
+        monkeypatch.setattr(gathering, "MAX_ITEMS", 3)
         assert (await both.pa.post(land.grant(closed, COAST))).refusal is None
         gone = cancels(closed, [WATCH, COAST])
         await ahead(both, gone)
@@ -78,7 +78,7 @@ async def test_a_reply_goes_ahead_to_who_controls_what_it_cites_and_to_nobody_el
         asked = land.envelope(endpoint=WATCH, to=sorted([OPS, COAST]), marking=CONTROLLED)
         assert (await both.us.post(asked)).refusal is None
         await both.settle()
-        monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+        monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
         reply = land.envelope(
             precedence="flash", to=sorted(to), refs=refers("answers", asked), marking=CONTROLLED
         )
