@@ -17,6 +17,7 @@ from exchange.audit import attached, forms, tables
 from exchange.audit.cosigned import Witnessed
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
+from exchange.broker import replay
 from exchange.broker.enrolling import invited_in
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
@@ -32,6 +33,8 @@ from exchange.node.ports import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from exchange.broker.intake import Considered
 
 
 # In this order; a report numbers them from 1.
@@ -168,6 +171,7 @@ class Verifier:
         *,
         is_mirror: bool = False,
         files: attached.Files | None = None,
+        ahead: Callable[[replay.Place], Considered | None] | None = None,
     ) -> None:
         """Verify what ``source`` holds.
 
@@ -178,6 +182,7 @@ class Verifier:
             kept: a checkpoint of this node that was kept elsewhere, if there is one.
             is_mirror: it is a copy made entry by entry, without statements and bodies.
             files: the folder of attachments that belongs to it, if it is at hand.
+            ahead: what entries were judged to be in other processes: see ``audit.ahead``.
         """
         self._source = source
         self._kept = kept
@@ -191,7 +196,7 @@ class Verifier:
         self._taken_ms = 0
         self._told = told
         self._anchored = anchor is not None
-        self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob)
+        self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob, ahead)
         self._hashes = MemoryHashes()
         self._groups = Groups(source.group, is_mirror=is_mirror)
         self._notes: list[_Note] = []

@@ -64,11 +64,25 @@ class Replayed(NamedTuple):
     was_judged: bool
 
 
+class Place(NamedTuple):
+    """All that an entry's object is judged by: itself, and what was in force here and there.
+
+    ``at`` and ``leaf`` are the entry's index and leaf hash; ``view`` and ``home`` are the newest trust entries, of
+    this journal, and of the one that it came from (-1 where it was posted here).
+    """
+
+    at: int
+    leaf: bytes
+    view: int
+    home: int
+
+
 class Replayer:
     """Follows a journal from its first entry; holds what the next one depends on.
 
     ``entry_at`` returns the bytes of an earlier entry, ``document`` a trust document by its
-    digest; what they return is checked here and need not be trusted.
+    digest; what they return is checked here and need not be trusted. ``ahead`` may return what
+    ``considered`` came to at just this place, in another process of the same program.
     """
 
     def __init__(
@@ -76,6 +90,7 @@ class Replayer:
         view: View,
         entry_at: Callable[[int], bytes],
         document: Callable[[str], bytes | None],
+        ahead: Callable[[Place], intake.Considered | None] | None = None,
     ) -> None:
         """Begin before entry 0, trusting the view's anchor alone."""
         self.view = view
@@ -99,6 +114,13 @@ class Replayer:
         self._judged = b""
         self._entry_at = entry_at
         self._document = document
+        self._ahead = ahead
+
+    def place(self, leaf: bytes, facts: Facts) -> Place:
+        """Return what the next entry's object is judged by."""
+        home = entries.home_of(facts)
+        known = -1 if home is None else self.homes.newest(home.node).index
+        return Place(self.size, leaf, self.view.index, known)
 
     def step(self, raw: bytes) -> Replayed:
         """Judge the next entry.
@@ -124,7 +146,11 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        considered = self._considered(entry, ledger.here)
+        leaf, considered = leaf_hash(raw), None
+        if self._ahead is not None:
+            considered = self._ahead(self.place(leaf, facts))
+        if considered is None:
+            considered = self.considered(entry, ledger.here)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
         if considered is not None:
@@ -139,7 +165,7 @@ class Replayer:
         self._compare(record.facts, facts)
         if record.entry != raw:
             raise Refusal(Code.BAD_PROOF, "", found=self.size)
-        self._advance(ledger, record)
+        self._advance(ledger, record, leaf)
         if isinstance(facts, entries.Checkpointed):
             # Whoever writes a store anew from this has the heads to serve and to go on from.
             record = record._replace(heads=self.heads)
@@ -147,8 +173,11 @@ class Replayer:
         is_judged = considered is not None or isinstance(facts, own)
         return Replayed(record, is_judged)
 
-    def _considered(self, entry: Entry, here: Collection[str]) -> intake.Considered | None:
-        """Judge an entry's object again; None for what can only be attested."""
+    def considered(self, entry: Entry, here: Collection[str]) -> intake.Considered | None:
+        """Judge an entry's object again; None for what can only be attested.
+
+        ``here`` are the nations that the journal's node serves.
+        """
         facts, home = entry.facts, entries.home_of(entry.facts)
         if home is not None and not isinstance(facts, entries.Refused):
             document = None
@@ -360,7 +389,7 @@ class Replayer:
             if getattr(judged, name) != getattr(stated, name):
                 raise Refusal(Code.BAD_PROOF, f"/{name}", found=self.size)
 
-    def _advance(self, ledger: Ledger, record: Record) -> None:
+    def _advance(self, ledger: Ledger, record: Record, leaf: bytes) -> None:
         for key in record.keys:
             self._by_key[key] = self.size
         for gone in record.undue:
@@ -373,7 +402,8 @@ class Replayer:
         if isinstance(record.facts, entries.EpochOpened):
             self._node = record.facts.node
         self._taken_ms = ledger.taken_ms
-        entry = heads.step(leaf_hash(record.entry), record.facts)
+        # The record's bytes are the entry's: that was compared.
+        entry = heads.step(leaf, record.facts)
         self._unfolded.append((entry, self.view))
         self.size += 1
         if isinstance(record.facts, entries.Checkpointed):

@@ -1,4 +1,4 @@
-"""``audit search`` and ``audit story``: what mirrors hold, found through an index."""
+"""``audit search`` and ``audit story``: what mirrors hold, through an index beside them."""
 
 from __future__ import annotations
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from exchange.cli import fingerprint, output, progress
-from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
+from exchange.cli.journal_file import (
+    at_one_moment,
+    may_lack_newest,
+    opened,
+    says_nothing_of_it,
+)
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.times import zulu
@@ -19,7 +26,9 @@ from exchange.errors import Fault, Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.audit.ahead import Ahead
     from exchange.audit.verify import Report
+    from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
 
 EXIT_UNANCHORED = 6
@@ -136,6 +145,11 @@ _CHECKS = {
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder of its attachments. Without it: `blobs` beside FILE, if it is there.",
 )
+@click.option(
+    "--ways",
+    type=click.IntRange(min=1),
+    help="Processes that judge a long journal ahead. Without it: one for each core.",
+)
 @verb
 def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,
@@ -144,6 +158,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     kept: Path | None,
     is_mirror: bool,
     blobs: Path | None,
+    ways: int | None,
 ) -> None:
     """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
 
@@ -158,14 +173,16 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
         with at_one_moment(file) as source:
             told = progress.counted(session)
             size = source.size()
-            report = Verifier(
-                source,
-                anchor,
-                lambda done: told(done, size),
-                promised,
-                is_mirror=is_mirror,
-                files=_files(file, blobs, is_mirror=is_mirror),
-            ).run()
+            with _ahead(source, anchor, ways) as ahead:
+                report = Verifier(
+                    source,
+                    anchor,
+                    lambda done: told(done, size),
+                    promised,
+                    is_mirror=is_mirror,
+                    files=_files(file, blobs, is_mirror=is_mirror),
+                    ahead=ahead,
+                ).run()
     except Fault as fault:
         if says_nothing_of_it(fault):
             raise
@@ -184,6 +201,18 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
         sys.exit(output.EXIT_TAMPERED)
     if not report.anchored:
         sys.exit(EXIT_UNANCHORED)
+
+
+@contextmanager
+def _ahead(source: Blocking, anchor: str | None, ways: int | None) -> Iterator[Ahead | None]:
+    """Judge ahead where that is worthwhile: in a short journal, processes only cost time."""
+    from exchange.audit import ahead  # noqa: PLC0415
+
+    if ways is None and source.size() < ahead.WORTHWHILE:
+        yield None
+        return
+    with ahead.Ahead(partial(opened, source.path), anchor or "", 0, ways) as judged:
+        yield judged
 
 
 def _show_unreadable(session: Session, fault: Fault) -> None:
