@@ -161,7 +161,7 @@ class _Judge:
         facts, replayer = entry.facts, self._replayer
         if isinstance(facts, entries.Trust):
             if not replayer.view.anchor:
-                replayer.view = View(anchor=facts.document.digest)
+                replayer.take_anchor(facts.document.digest)
             raw = self._source.blob(facts.document.digest) or b""
             now = facts.taken_ms // 1000
             found = establishing.trust_document(raw, replayer.view, now, is_recorded=True)

@@ -49,20 +49,44 @@ async def pull(
             the beginning of this journal.
         Fault: the node or the store does not answer.
     """
-    documents = _Documents(transport)
-    copy = _Copy(store, anchor, documents)
-    held = await copy.take_up(told)
-    if held:
-        await _go_on(transport, copy)
-    while True:
-        page = await _page(transport, copy.size)
-        await copy.keep(await copy.judge(page.items))
-        told(copy.size, page.size)
-        if page.items:
-            continue
-        if copy.size < page.size:
-            raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
-        return copy.size, copy.size - held
+    mirror = await Mirror.take_up(transport, store, anchor, told)
+    return await mirror.advance(told)
+
+
+class Mirror:
+    """A mirror that is gone on with again and again: what it holds is judged once."""
+
+    def __init__(self, transport: Transport, copy: _Copy) -> None:
+        """Take over what ``take_up`` judged."""
+        self._transport = transport
+        self._copy = copy
+
+    @classmethod
+    async def take_up(
+        cls, transport: Transport, store: Store, anchor: str, told: Callable[[int, int], None]
+    ) -> Mirror:
+        """Judge all that a store holds; arguments and errors as of ``pull``."""
+        copy = _Copy(store, anchor, _Documents(transport))
+        await copy.take_up(told)
+        return cls(transport, copy)
+
+    async def advance(self, told: Callable[[int, int], None]) -> tuple[int, int]:
+        """Take in what is new; return how many entries it has, and how many are new.
+
+        What is held is what the node says and signs now, or nothing is added.
+        """
+        copy, held = self._copy, self._copy.size
+        if held:
+            await _go_on(self._transport, copy)
+        while True:
+            page = await _page(self._transport, copy.size)
+            await copy.keep(await copy.judge(page.items))
+            told(copy.size, page.size)
+            if page.items:
+                continue
+            if copy.size < page.size:
+                raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
+            return copy.size, copy.size - held
 
 
 async def _go_on(transport: Transport, copy: _Copy) -> None:

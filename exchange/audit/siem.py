@@ -130,7 +130,7 @@ def _index_in(line: str, form: Format) -> int:
         return -1
 
 
-# -- JSON lines ---------------------------------------------------------------------------------
+# -- JSON lines -----------------------------------------------------------------------
 
 
 def json_line(row: Row) -> str:
@@ -141,7 +141,7 @@ def json_line(row: Row) -> str:
     return msgspec.json.encode(values, order="sorted").decode()
 
 
-# -- CEF ----------------------------------------------------------------------------------------
+# -- CEF ------------------------------------------------------------------------------
 
 _SEVERE: Final = frozenset(
     {"key-not-valid", "unknown-key", "bad-signature", "endpoint-suspended"}

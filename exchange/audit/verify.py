@@ -264,7 +264,7 @@ class Verifier:
             if isinstance(facts, entries.Checkpointed):
                 self._notes.append(_Note(stored.index, facts, self._replayer.view))
             if isinstance(facts, entries.Trust) and not self._replayer.view.anchor:
-                self._replayer.view = View(anchor=facts.document.digest)
+                self._replayer.take_anchor(facts.document.digest)
             if "replay" in self._failed:
                 # What follows depends on what went before: judging on would only make noise.
                 return

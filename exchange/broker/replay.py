@@ -34,6 +34,7 @@ from exchange.model.codec import b64, unb64
 from exchange.model.homes import Homes
 from exchange.model.identity import digest
 from exchange.model.ticking import TIMED, told_in
+from exchange.model.view import View
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from exchange.broker.holding import Target
     from exchange.broker.intake import Decision
     from exchange.model.entry import Entry, Facts
-    from exchange.model.view import View
 
 
 class _AsAsked(dict[bytes, "Found | None"]):
@@ -115,6 +115,10 @@ class Replayer:
         self._entry_at = entry_at
         self._document = document
         self._ahead = ahead
+
+    def take_anchor(self, anchor: str) -> None:
+        """Trust a first root, before anything was judged: of every journal it is the same."""
+        self.view, self.homes = View(anchor=anchor), Homes(anchor)
 
     def place(self, leaf: bytes, facts: Facts) -> Place:
         """Return what the next entry's object is judged by."""

@@ -13,6 +13,7 @@ from exchange.cli.main import Session, group, verb
 from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.verifying import verify
+from exchange.cli.watching import anomalies, export, watch
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
@@ -31,7 +32,7 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-for each in (verify, search, story):
+for each in (verify, search, story, anomalies, export, watch):
     audit.add_command(each)
 
 

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.audit.ahead import Ahead
+    from exchange.audit.crossed import Crossed
     from exchange.audit.verify import Report
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
@@ -122,7 +123,13 @@ _CHECKS = {
 
 
 @click.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument(
+    "files",
+    metavar="FILE [OTHER]",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
 @click.option(
     "--anchor",
     type=fingerprint.Digest(),
@@ -153,7 +160,7 @@ _CHECKS = {
 @verb
 def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,
-    file: Path,
+    files: tuple[Path, ...],
     anchor: str | None,
     kept: Path | None,
     is_mirror: bool,
@@ -162,25 +169,61 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
 ) -> None:
     """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
 
+    With the OTHER nation's as well, each is verified, and then what crossed is held to the
+    entry that it came from.
+
     Ends with 0 when all holds, 3 when nothing can be said (of another version, or held by
     somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
     then the journal is consistent with itself, and that is all.
     """
+    asked = _Asked(anchor, _given(kept), is_mirror, blobs, ways)
+    if len(files) == 1:
+        report = _verified(session, files[0], asked)
+        _show(session, report)
+        _warn(session, files[0], is_mirror=is_mirror)
+        _end(ok=report.ok, anchored=report.anchored)
+        return
+    _must_be_two(files, kept, blobs)
+    reports = [_verified(session, file, asked) for file in files]
+    crossed = _crossed(session, files)
+    if session.as_json:
+        output.show_json({"journals": reports, "crossed": crossed})
+    else:
+        for file, report in zip(files, reports, strict=True):
+            click.echo(f"{file}")
+            _show(session, report)
+        for each in crossed:
+            _show_crossed(session, each)
+    _end(
+        ok=all(each.ok for each in reports) and all(each.ok for each in crossed),
+        anchored=all(report.anchored for report in reports),
+    )
+
+
+class _Asked(NamedTuple):
+    anchor: str | None
+    kept: bytes | None
+    is_mirror: bool
+    blobs: Path | None
+    ways: int | None
+
+
+def _verified(session: Session, file: Path, asked: _Asked) -> Report:
+    """Return what a verification came to; end the command where there is nothing to verify."""
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
-    promised = _given(kept)
     try:
         with at_one_moment(file) as source:
             told = progress.counted(session)
             size = source.size()
-            with _ahead(source, anchor, ways) as ahead:
-                report = Verifier(
+            with _ahead(source, asked.anchor, asked.ways) as ahead:
+                return Verifier(
                     source,
-                    anchor,
+                    asked.anchor,
                     lambda done: told(done, size),
-                    promised,
-                    is_mirror=is_mirror,
-                    files=_files(file, blobs, is_mirror=is_mirror),
+                    asked.kept,
+                    is_mirror=asked.is_mirror,
+                    files=_files(file, asked.blobs, is_mirror=asked.is_mirror),
                     ahead=ahead,
                 ).run()
     except Fault as fault:
@@ -189,7 +232,9 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
         # A copy that is no longer a journal at all has been tampered with, or torn.
         _show_unreadable(session, fault)
         sys.exit(output.EXIT_TAMPERED)
-    _show(session, report)
+
+
+def _warn(session: Session, file: Path, *, is_mirror: bool) -> None:
     if not is_mirror and may_lack_newest(file):
         session.say(
             "Si su nodo estaba en marcha al copiarlo, los asientos más nuevos están en su"
@@ -197,10 +242,54 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
             "If its node was running when this was copied, the newest entries are in its"
             f" {file.name}-wal, which is not here: copy that too, or use `audit mirror`.",
         )
-    if not report.ok:
+
+
+def _end(*, ok: bool, anchored: bool) -> None:
+    if not ok:
         sys.exit(output.EXIT_TAMPERED)
-    if not report.anchored:
+    if not anchored:
         sys.exit(EXIT_UNANCHORED)
+
+
+def _must_be_two(files: tuple[Path, ...], kept: Path | None, blobs: Path | None) -> None:
+    """Refuse what cannot be asked of two journals at once."""
+    is_two = len(files) == len({file.resolve() for file in files}) == 2
+    if not is_two or kept or blobs:
+        raise Unusable(
+            "De dos diarios, cada uno de su nación, sin --checkpoint ni --blobs.",
+            "Of two journals, each of its nation, without --checkpoint or --blobs.",
+            "files",
+        )
+
+
+def _crossed(session: Session, files: tuple[Path, ...]) -> list[Crossed]:
+    """Hold each journal to what the other says came from it."""
+    from exchange.audit.crossed import compare  # noqa: PLC0415
+
+    with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
+        try:
+            return [compare(one, other), compare(other, one)]
+        except Refusal as refusal:
+            # An entry that cannot be read: its own report names it.
+            _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
+            sys.exit(output.EXIT_TAMPERED)
+
+
+def _show_crossed(session: Session, each: Crossed) -> None:
+    way = f"{each.home} > {each.there}"
+    mark = "ok" if each.ok else "!!"
+    session.say(
+        f"{mark}  {way}: {each.held} asientos cruzaron y son los mismos, {each.waiting} por"
+        f" cruzar, {each.blinded} de ninguna incumbencia allá",
+        f"{mark}  {way}: {each.held} entries crossed and are the same, {each.waiting} still to"
+        f" cross, {each.blinded} of no concern there",
+    )
+    if not each.ok:
+        why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"
+        session.say(
+            f"        primer asiento afectado en {each.there}: {why}",
+            f"        first entry affected at {each.there}: {why}",
+        )
 
 
 @contextmanager

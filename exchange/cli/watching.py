@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exchange.audit.anomalies import Told
     from exchange.audit.siem import Format
     from exchange.audit.suspicions import Anomaly, Settings
+    from exchange.cli.journal_file import Blocking
 
 
 @click.command("anomalies")
@@ -57,24 +58,24 @@ def _found(
             f"{unknown[0]}: there is no such rule; there are {known}.",
             "--rule",
         )
-    settings = _settings(mirrors[0])
+    with at_one_moment(mirrors[0]) as source:
+        settings = settings_at(source)
     with opened_index(session, mirrors, index_at) as (index, nodes):
         return find(index, settings, rules, nodes)
 
 
-def _settings(mirror: Path) -> Settings:
+def settings_at(source: Blocking) -> Settings:
     """Return from when on something is unusual, by the arrangement in force in a mirror."""
     from exchange.audit.agreed import Agreed  # noqa: PLC0415
     from exchange.audit.suspicions import settings_of  # noqa: PLC0415
     from exchange.model import entry as entries  # noqa: PLC0415
 
-    with at_one_moment(mirror) as source:
-        agreed, first = Agreed(source.blob), 0
-        while kinds := source.kinds(first, 4096):
-            for at, kind in enumerate(kinds, first):
-                if kind == "trust":
-                    agreed.add(at, entries.decode(source.read(at, 1)[0].entry))
-            first += len(kinds)
+    agreed, first = Agreed(source.blob), 0
+    while kinds := source.kinds(first, 4096):
+        for at, kind in enumerate(kinds, first):
+            if kind == "trust":
+                agreed.add(at, entries.decode(source.read(at, 1)[0].entry))
+        first += len(kinds)
     return settings_of(agreed.view.arrangement)
 
 

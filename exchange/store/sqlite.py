@@ -89,13 +89,13 @@ class SqliteStore:
             raise
 
     @classmethod
-    def follow(cls, path: str | PathLike[str]) -> SqliteStore:
+    def follow(cls, path: str | PathLike[str], *, has_threads: bool = True) -> SqliteStore:
         """Read a journal that another process of this node writes at the same time.
 
         Raises:
             Fault: it is not a journal of this version, or cannot be read.
         """
-        store = cls(Path(path), None, None)
+        store = cls(Path(path), None, None, has_threads=has_threads)
         store._is_live = True
         file.connect_reader(Path(path), is_live=True).close()
         return store

@@ -1,4 +1,4 @@
-"""A SIEM gets each entry once, whatever becomes of who writes, and in the form that it reads."""
+"""A SIEM gets each entry once, whatever becomes of who writes, in a form that it reads."""
 
 from __future__ import annotations
 
