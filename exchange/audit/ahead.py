@@ -16,13 +16,14 @@ from contextlib import ExitStack
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from exchange.broker import establishing, peering
+from exchange.audit.folding import establish
+from exchange.broker import peering
+from exchange.broker.carried import Place
 from exchange.broker.intake import Considered
-from exchange.broker.replay import Place, Replayer
+from exchange.broker.replay import Replayer
 from exchange.errors import ExchangeError
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
-from exchange.model.homes import Received
 from exchange.model.view import View
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from exchange.audit.verify import Stored
-    from exchange.model.entry import Entry
 
     Opens = Callable[[], AbstractContextManager["Source"]]
 
@@ -153,26 +153,10 @@ class _Judge:
         while self._trust and self._trust[0] < end:
             index = self._trust.popleft()
             try:
-                self._establish(index, entries.decode(self._entry_at(index)))
+                entry = entries.decode(self._entry_at(index))
+                establish(self._replayer, index, entry, self._source.blob)
             except ExchangeError:
                 continue
-
-    def _establish(self, index: int, entry: Entry) -> None:
-        facts, replayer = entry.facts, self._replayer
-        if isinstance(facts, entries.Trust):
-            if not replayer.view.anchor:
-                replayer.take_anchor(facts.document.digest)
-            raw = self._source.blob(facts.document.digest) or b""
-            now = facts.taken_ms // 1000
-            found = establishing.trust_document(raw, replayer.view, now, is_recorded=True)
-            replayer.view = replayer.view.after(found.change, index)
-        elif isinstance(facts, entries.TrustReceived):
-            there = entries.decode(entry.at_home + b"\n").facts
-            raw = self._source.blob(facts.document.digest) or b""
-            if isinstance(there, entries.Trust):
-                heard = peering.overheard(there, facts.home, raw, replayer.homes)
-                received = Received(facts.home, heard.change, heard.taken_ms)
-                replayer.homes.follow([received])
 
     def _entry_at(self, index: int) -> bytes:
         return self._source.read(index, 1)[0].entry

@@ -22,11 +22,13 @@ from exchange.broker import (
     peering,
     retaining,
 )
+from exchange.broker.carried import Carried, Place
 from exchange.broker.posters import poster
 from exchange.broker.records import Found, Record
 from exchange.broker.settle import Ledger
 from exchange.errors import Code, Refusal
 from exchange.journal import terms
+from exchange.journal.heads import InboxHead
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import objects
@@ -40,6 +42,7 @@ from exchange.seal import jws, notices
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from exchange.broker.carried import Dues, Keys
     from exchange.broker.due import Due
     from exchange.broker.holding import Target
     from exchange.broker.intake import Decision
@@ -62,19 +65,6 @@ class Replayed(NamedTuple):
 
     record: Record
     was_judged: bool
-
-
-class Place(NamedTuple):
-    """All that an entry's object is judged by: itself, and what was in force here and there.
-
-    ``at`` and ``leaf`` are the entry's index and leaf hash; ``view`` and ``home`` are the newest trust entries, of
-    this journal, and of the one that it came from (-1 where it was posted here).
-    """
-
-    at: int
-    leaf: bytes
-    view: int
-    home: int
 
 
 class Replayer:
@@ -102,10 +92,11 @@ class Replayer:
         self.homes = Homes(view.anchor)
         self._node = ""
         # What comes due, by entry and purpose; and what each order that is not done is of.
-        self.due: dict[tuple[int, int], Due] = {}
+        due: dict[tuple[int, int], Due] = {}
+        self.due: Dues = due
         self.doomed: dict[int, frozenset[str]] = {}
         self._taken_ms = 0
-        self._by_key: dict[bytes, int] = {}
+        self._by_key: Keys = {}
         # Heads cover entries up to some place before them: what came since the last checkpoint
         # is not folded yet, each with the view in force after it.
         self._inboxes = heads.Inboxes()
@@ -119,6 +110,36 @@ class Replayer:
     def take_anchor(self, anchor: str) -> None:
         """Trust a first root, before anything was judged: of every journal it is the same."""
         self.view, self.homes = View(anchor=anchor), Homes(anchor)
+
+    def keep_in(self, by_key: Keys, due: Dues) -> None:
+        """Look up keys, and what comes due, in these; before anything was judged."""
+        self._by_key, self.due = by_key, due
+
+    def carried(self) -> Carried | None:
+        """Return what is carried on, right after a checkpoint; None anywhere else."""
+        if self._unfolded:
+            return None
+        inboxes = self._inboxes
+        return Carried(
+            size=self.size,
+            node=self._node,
+            taken_ms=self._taken_ms,
+            positions=self.positions,
+            heads=self.heads,
+            inboxes={name: (one.count, one.chain) for name, one in inboxes.inboxes.items()},
+            seed=inboxes.seed,
+            doomed={order: sorted(names) for order, names in self.doomed.items()},
+        )
+
+    def carry_on(self, carried: Carried) -> None:
+        """Go on after a checkpoint, once all that is in force there was folded."""
+        self.size, self._node, self._taken_ms = carried.size, carried.node, carried.taken_ms
+        self.positions, self.heads = dict(carried.positions), carried.heads
+        self.doomed = {order: frozenset(names) for order, names in carried.doomed.items()}
+        held = {name: InboxHead(*head) for name, head in carried.inboxes.items()}
+        self._inboxes = heads.Inboxes(carried.size, held)
+        self._inboxes.seed = carried.seed
+        self._folded_view = self.view
 
     def place(self, leaf: bytes, facts: Facts) -> Place:
         """Return what the next entry's object is judged by."""
@@ -150,11 +171,9 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        leaf, considered = leaf_hash(raw), None
-        if self._ahead is not None:
-            considered = self._ahead(self.place(leaf, facts))
-        if considered is None:
-            considered = self.considered(entry, ledger.here)
+        leaf = leaf_hash(raw)
+        considered = self._ahead and self._ahead(self.place(leaf, facts))
+        considered = considered or self.considered(entry, ledger.here)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
         if considered is not None:
@@ -398,7 +417,8 @@ class Replayer:
             self._by_key[key] = self.size
         for gone in record.undue:
             self.due.pop(gone, None)
-        self.due.update(((row.index, row.what), row) for row in record.due)
+        for row in record.due:
+            self.due[row.index, row.what] = row
         self.positions.update(ledger.positions)
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from exchange.audit.ahead import Ahead
     from exchange.audit.crossed import Crossed
+    from exchange.audit.memory import Memory
+    from exchange.audit.resuming import State
     from exchange.audit.verify import Report
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
@@ -157,6 +160,11 @@ _CHECKS = {
     type=click.IntRange(min=1),
     help="Processes that judge a long journal ahead. Without it: one for each core.",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a mirror: go on from where it was verified before, as this file says. It is yours.",
+)
 @verb
 def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,
@@ -166,6 +174,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     is_mirror: bool,
     blobs: Path | None,
     ways: int | None,
+    state: Path | None,
 ) -> None:
     """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
 
@@ -176,14 +185,20 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
     then the journal is consistent with itself, and that is all.
     """
-    asked = _Asked(anchor, _given(kept), is_mirror, blobs, ways)
+    if state is not None and not is_mirror:
+        raise Unusable(
+            "Solo una copia hecha con `audit mirror` se verifica por partes: --mirror.",
+            "Only a copy made by `audit mirror` is verified in parts: --mirror.",
+            "--state",
+        )
+    asked = _Asked(anchor, _given(kept), is_mirror, blobs, ways, state)
     if len(files) == 1:
         report = _verified(session, files[0], asked)
         _show(session, report)
         _warn(session, files[0], is_mirror=is_mirror)
         _end(ok=report.ok, anchored=report.anchored)
         return
-    _must_be_two(files, kept, blobs)
+    _must_be_two(files, kept or blobs or state)
     reports = [_verified(session, file, asked) for file in files]
     crossed = _crossed(session, files)
     if session.as_json:
@@ -206,6 +221,7 @@ class _Asked(NamedTuple):
     is_mirror: bool
     blobs: Path | None
     ways: int | None
+    state: Path | None
 
 
 def _verified(session: Session, file: Path, asked: _Asked) -> Report:
@@ -216,7 +232,10 @@ def _verified(session: Session, file: Path, asked: _Asked) -> Report:
         with at_one_moment(file) as source:
             told = progress.counted(session)
             size = source.size()
-            with _ahead(source, asked.anchor, asked.ways) as ahead:
+            with (
+                _memory(source, asked) as (memory, state),
+                _ahead(source, asked, state) as ahead,
+            ):
                 return Verifier(
                     source,
                     asked.anchor,
@@ -225,6 +244,8 @@ def _verified(session: Session, file: Path, asked: _Asked) -> Report:
                     is_mirror=asked.is_mirror,
                     files=_files(file, asked.blobs, is_mirror=asked.is_mirror),
                     ahead=ahead,
+                    memory=memory,
+                    state=state,
                 ).run()
     except Fault as fault:
         if says_nothing_of_it(fault):
@@ -251,13 +272,13 @@ def _end(*, ok: bool, anchored: bool) -> None:
         sys.exit(EXIT_UNANCHORED)
 
 
-def _must_be_two(files: tuple[Path, ...], kept: Path | None, blobs: Path | None) -> None:
+def _must_be_two(files: tuple[Path, ...], of_one: Path | None) -> None:
     """Refuse what cannot be asked of two journals at once."""
     is_two = len(files) == len({file.resolve() for file in files}) == 2
-    if not is_two or kept or blobs:
+    if not is_two or of_one:
         raise Unusable(
-            "De dos diarios, cada uno de su nación, sin --checkpoint ni --blobs.",
-            "Of two journals, each of its nation, without --checkpoint or --blobs.",
+            "De dos diarios, cada uno de su nación, sin --checkpoint, --blobs ni --state.",
+            "Of two journals, each of its nation, without --checkpoint, --blobs or --state.",
             "files",
         )
 
@@ -293,15 +314,36 @@ def _show_crossed(session: Session, each: Crossed) -> None:
 
 
 @contextmanager
-def _ahead(source: Blocking, anchor: str | None, ways: int | None) -> Iterator[Ahead | None]:
+def _ahead(source: Blocking, asked: _Asked, state: State | None) -> Iterator[Ahead | None]:
     """Judge ahead where that is worthwhile: in a short journal, processes only cost time."""
     from exchange.audit import ahead  # noqa: PLC0415
 
-    if ways is None and source.size() < ahead.WORTHWHILE:
+    first = state.size if state else 0
+    if asked.ways is None and source.size() - first < ahead.WORTHWHILE:
         yield None
         return
-    with ahead.Ahead(partial(opened, source.path), anchor or "", 0, ways) as judged:
+    opens = partial(opened, source.path)
+    with ahead.Ahead(opens, asked.anchor or "", first, asked.ways) as judged:
         yield judged
+
+
+@contextmanager
+def _memory(source: Blocking, asked: _Asked) -> Iterator[tuple[Memory | None, State | None]]:
+    """Look up on disk what a long journal has too much of; the auditor's file is gone on with."""
+    from exchange.audit import ahead, resuming  # noqa: PLC0415
+    from exchange.audit.memory import Memory  # noqa: PLC0415
+
+    if asked.state is not None:
+        with Memory.open(asked.state) as memory:
+            yield memory, resuming.load(memory, source, asked.anchor)
+    elif source.size() >= ahead.WORTHWHILE:
+        with (
+            TemporaryDirectory(prefix="exchange-") as folder,
+            Memory.open(Path(folder) / "state") as memory,
+        ):
+            yield memory, None
+    else:
+        yield None, None
 
 
 def _show_unreadable(session: Session, fault: Fault) -> None:
@@ -368,6 +410,12 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
     else:
         yield f"{size} entries: {judged} judged again, {attested} attested"
+    if report.since:
+        yield (
+            f"los primeros {report.since} ya se verificaron antes y no se leyeron otra vez"
+            if spanish
+            else f"the first {report.since} were verified before and not read again"
+        )
     yield f"{'raíz' if spanish else 'root'} {report.root}"
     if not report.anchored:
         yield (
