@@ -25,8 +25,7 @@ _VERSION: Final = 1
 _YOUNG: Final = 4096
 _SCHEMA: Final = (
     "CREATE TABLE key (name BLOB PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE due (idx INTEGER, what INTEGER, row BLOB, PRIMARY KEY (idx, what))"
-     " WITHOUT ROWID",
+    "CREATE TABLE due (idx INTEGER, what INTEGER, row BLOB, PRIMARY KEY (idx, what))",
     "CREATE TABLE state (one INTEGER PRIMARY KEY, state BLOB NOT NULL)",
 )
 _DUE: Final = msgspec.json.Decoder(Due)

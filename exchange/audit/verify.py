@@ -274,6 +274,9 @@ class Verifier:
         carried = self._replayer.carried() if self._is_mirror and self._memory else None
         if carried is None or self._memory is None or self._failed or self._signed.first:
             return
+        if self._groups.count or self._tables.held["bodies"]:
+            # A node's own file: what presses, say, is not carried on.
+            return
         size = carried.size
         if size - self._saved < _OFTEN and size < self._source.head().size - _OFTEN:
             return
