@@ -57,7 +57,8 @@ class Watcher:
             while True:
                 for context, file in self._pairs:
                     await self._advance(stack, context, file)
-                self._tell()
+                # Apart from the event loop, which files would keep waiting.
+                await asyncio.to_thread(self._tell)
                 looks += 1
                 if times is not None and looks >= times:
                     return

@@ -42,7 +42,7 @@ EXIT_UNANCHORED = 6
 @click.command("verify")
 @click.argument(
     "files",
-    metavar="FILE [OTHER]",
+    metavar="FILE",
     nargs=-1,
     required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -243,7 +243,7 @@ def _ahead(source: Blocking, asked: _Asked, state: State | None) -> Iterator[Ahe
 
 @contextmanager
 def _memory(source: Blocking, asked: _Asked) -> Iterator[tuple[Memory | None, State | None]]:
-    """Look up on disk what a long journal has too much of; the auditor's file is gone on with."""
+    """Look up on disk what a long journal has too much of; go on with the auditor's file."""
     from exchange.audit import ahead, resuming  # noqa: PLC0415
     from exchange.audit.memory import Memory  # noqa: PLC0415
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def anomalies(
     session: Session, mirrors: tuple[Path, ...], index_at: Path | None, rules: tuple[str, ...]
 ) -> None:
-    """Say what is unusual in the MIRRORS, rule by rule, each with the entries it was found in.
+    """Say what is unusual in the mirrors, rule by rule, each with the entries it was found in.
 
     An anomaly is no verdict: something to look at. What was tampered with, `audit verify` says.
     """
@@ -141,7 +141,7 @@ def export(  # noqa: PLR0913, PLR0917  (one for each option)
     folder: Path,
     max_mib: int,
 ) -> None:
-    """Write a line for each entry of the MIRRORS, for a SIEM: facts of the record, no content.
+    """Write a line for each entry of the mirrors, for a SIEM: facts of the record, no content.
 
     Goes on where it ended, also when it was killed: no entry is left out, and none twice.
     """

@@ -44,6 +44,7 @@ def grown(tmp_path_factory):
             await asyncio.gather(*(post(node, land.envelope(to=[COAST])) for _ in range(300)))
             clock.ms += 20_000
             await post(node, land.envelope(to=[DESK]))
+            await node.retainer.step()
             await node.checkpoints.checkpoint()
             return size
 
