@@ -26,7 +26,8 @@ class Made:
     """One node's journal; ``after_ms`` is since the entry before."""
 
     def __init__(self, node: str = "pa") -> None:
-        self.node, self.ms, self.entries = node, NOW_MS, []
+        self.node, self.ms = node, NOW_MS
+        self.entries: list[bytes] = []
         self.add(entries.EpochOpened, node=node, epoch=1)
 
     def add(
@@ -54,17 +55,18 @@ class Made:
     def bulletin(self, by: str = OPS, to: Sequence[str] = (WATCH,), **given: Any) -> str:
         """Add a bulletin, and return its id; ``given`` are of the entry, or of the header."""
         common = {name: given.pop(name) for name in ("after_ms", "home") if name in given}
+        identity = new_id()
         said = {
-            "id": new_id(), "origin": member_of(by), "endpoint": by, "type": "voi",
+            "id": identity, "origin": member_of(by), "endpoint": by, "type": "voi",
             "verb": "new", "precedence": "routine", "to": list(to), "refs": [],
             "retain_until": self.ms // 1000 + 365 * 86_400, **given,
         }  # fmt: skip
-        name = digest(said["id"].encode())
+        name = digest(identity.encode())
         self.add(
             entries.Accepted, said, digest=name, blobs=[Blob(name, 9)], wraps=[], owed=[],
             late=False, **common,
         )  # fmt: skip
-        return said["id"]
+        return identity
 
     def ack(
         self, of: int, identity: str, by: str, outcome: str = "opened", **given: Any
@@ -82,7 +84,9 @@ class Made:
         )
 
     def checkpoint(self, cosigned: int = 0, **given: Any) -> int:
-        told = {"cosigned": entries.Cosigned(cosigned, [])} if cosigned else {}
+        told: dict[str, Any] = {}
+        if cosigned:
+            told["cosigned"] = entries.Cosigned(cosigned, [])
         size = len(self.entries)
         return self.add(entries.Checkpointed, size=size, note="", **told, **given)
 

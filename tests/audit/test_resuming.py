@@ -159,25 +159,24 @@ def test_newer_entry_that_was_altered_is_named_and_nothing_is_remembered_of_it(b
 def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, monkeypatch, what):
     file, state, _ = begun
     bad, anchor = shutil.copy(file, tmp_path / "other.db"), "given"
-    match what:
-        case "root":
-            with closing(sqlite3.connect(bad)) as db:
-                db.execute("UPDATE hashes SET run = zeroblob(length(run))")
-                db.commit()
-        case "anchor":
-            anchor = None
-        case "program":
-            monkeypatch.setattr(resuming, "__version__", "another")
-        case "form":
-            monkeypatch.setattr(resuming, "FORM", 99)
-        case "shorter":
-            monkeypatch.setattr(verify, "_OFTEN", 0)
-            assert verified(file, state).ok
-            bad = grown[0] / "before.db"
-        case "garbage":
-            with closing(sqlite3.connect(state)) as db:
-                db.execute("UPDATE state SET state = 'x'")
-                db.commit()
+    if what == "root":
+        with closing(sqlite3.connect(bad)) as db:
+            db.execute("UPDATE hashes SET run = zeroblob(length(run))")
+            db.commit()
+    elif what == "anchor":
+        anchor = None
+    elif what == "program":
+        monkeypatch.setattr(resuming, "__version__", "another")
+    elif what == "form":
+        monkeypatch.setattr(resuming, "FORM", 99)
+    elif what == "shorter":
+        monkeypatch.setattr(verify, "_OFTEN", 0)
+        assert verified(file, state).ok
+        bad = grown[0] / "before.db"
+    else:
+        with closing(sqlite3.connect(state)) as db:
+            db.execute("UPDATE state SET state = 'x'")
+            db.commit()
     report = verified(bad, state, anchor=anchor)
     assert report.since == 0
     assert report == verified(bad, anchor=anchor)
