@@ -14,7 +14,7 @@ from exchange.model.metadata import BEGINS
 from exchange.model.wire import MAX_PAIRS, MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from aiohttp import web
 
@@ -24,45 +24,61 @@ IDLE_S = 30
 # And so is one that in all takes longer than that and the time of its bytes at this pace (bytes
 # a second), half of 64 kbit/s: else one byte now and then holds a request's room for weeks.
 PACE_BYTES_S = 4000
+# Taken at once of what came. A block of 256 KiB or more is a mapping of its own in a front (see
+# ``node.spawning``), and each of its pages costs a fault: 10 us of a bulletin in a batch.
+_PIECE_BYTES = 64 * 1024
 
 
-def pairs(request: bytes, most: int = MAX_PAIRS) -> list[tuple[bytes, bytes]]:
+def pairs(came: Sequence[bytes], most: int = MAX_PAIRS) -> list[tuple[bytes, bytes]]:
     """Return the objects of a request, each with its body (empty where there is none).
+
+    Args:
+        came: the request, in pieces cut anywhere; none of them is empty.
+        most: how many there may be.
 
     Raises:
         Refusal: ``bad-framing``: cut off, no pair, or more than ``most`` of them.
     """
-    if most == 1 and request.startswith(BEGINS) and request.endswith(b"\n\n"):
-        return [(request[:-2], b"")]
-    # Split no further than that: 16 MiB of line feeds would be a list of 128 MiB.
-    lines = request.split(b"\n", 2 * most + 1)
-    count = len(lines) - 1 if len(lines) <= 2 * most + 1 else request.count(b"\n")
-    if count and not request.endswith(b"\n"):
+    if most == 1 and came and came[0].startswith(BEGINS[: len(came[0])]):
+        whole = b"".join(came)
+        if whole.startswith(BEGINS) and whole.endswith(b"\n\n"):
+            return [(whole[:-2], b"")]
+    # Counted before anything is split: 16 MiB of line feeds would be a list of 128 MiB.
+    count = sum(piece.count(b"\n") for piece in came)
+    if count and not came[-1].endswith(b"\n"):
         raise Refusal(Code.BAD_FRAMING, expected="final-line-feed")
     if not count or count % 2:
         raise Refusal(Code.BAD_FRAMING, expected="framed-pairs", found=count)
     if count > 2 * most:
         raise Refusal(Code.TOO_MANY, limit=most, found=count // 2)
-    return list(zip(lines[:-1:2], lines[1::2], strict=True))
+    lines = _lines(came)
+    return list(zip(lines[::2], lines[1::2], strict=True))
 
 
-async def read_limited(
-    request: web.Request, limit: int = MAX_REQUEST_BYTES, into: bytearray | None = None
-) -> bytes:
+def _lines(came: Sequence[bytes]) -> list[bytes]:
+    """Return the lines of what came in pieces and ends with a line feed."""
+    lines: list[bytes] = []
+    begun: list[bytes] = []
+    for piece in came:
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        if others:
+            lines += (b"".join(begun), *others[:-1])
+            begun = [others[-1]]
+    return lines
+
+
+async def read_limited(request: web.Request, limit: int = MAX_REQUEST_BYTES) -> bytes:
     """Return a request's bytes.
 
     Args:
         request: whose body is still to be read.
         limit: how many bytes it may have.
-        into: filled as they come, for a caller that wants what came before a refusal.
 
     Raises:
         Refusal: as ``pieces``.
     """
-    data = bytearray() if into is None else into
-    async for piece in pieces(request, limit):
-        data += piece
-    return bytes(data)
+    return b"".join([piece async for piece in pieces(request, limit)])
 
 
 def patience_s(waited_s: float, come: int) -> float:
@@ -106,10 +122,10 @@ async def _part(request: web.Request, within_s: float) -> bytes:
     content = request.content
     try:
         # Most requests are here whole by now: no clock is set for what needs no waiting.
-        if (part := content.read_nowait()) or content.at_eof():
+        if (part := content.read_nowait(_PIECE_BYTES)) or content.at_eof():
             return part
         async with asyncio.timeout(within_s):
-            return await content.readany()
+            return await content.read(_PIECE_BYTES)
     except Exception as error:  # noqa: BLE001
         # Hung up, silent for too long, or chunks that are none: whatever aiohttp calls it, the
         # caller did it.

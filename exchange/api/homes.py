@@ -77,6 +77,11 @@ async def _elsewhere(
     if at == HERE:
         return None
     if at == WAITING:
-        return wire.Elsewhere(*told, "")
+        # Since when, and why: as we told its poster, or would have.
+        waits = keys.notice(place.of, "waiting", endpoint)
+        notice = (await node.store.find([waits])).get(waits)
+        if notice is None:
+            return wire.Elsewhere(*told, "")
+        at = notice.index
     (row,) = await node.store.read(at, 1)
     return wire.Elsewhere(*told, row.entry.decode(), await node.receipt(at))

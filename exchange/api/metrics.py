@@ -76,6 +76,9 @@ def _unwitnessed(health: Health) -> list[str]:
     ]
 
 
+_OF_A_LINK = ("up", "since")
+
+
 def _linked(links: Links | None) -> list[str]:
     """Return how the links to other nodes are; nothing where there are none."""
     if links is None:
@@ -93,13 +96,17 @@ def _linked(links: Links | None) -> list[str]:
         ("cosigned_seconds", "When its witness cosigned ours last (UTC).", "cosigned_at"),
         ("cosigned_entries", "Of our journal, when that was.", "cosigned"),
         ("vouched_entries", "Of its journal, when our witness cosigned it.", "vouched"),
+        ("leaf_entries", "Of its journal, of which hashes are kept here.", "leaves"),
     ]
     lines: list[str] = []
     for name, words, member in told:
         full = f"exchange_peer_{name}"
         lines += [f"# HELP {full} {words}", f"# TYPE {full} gauge"]
         lines += [
-            f'{full}{{node="{each.node}"}} {int(getattr(each, member))}' for each in links.peers
+            f'{full}{{node="{each.node}"}} {int(getattr(each, member))}'
+            for each in links.peers
+            # Of what comes by files alone, no link is up or down.
+            if not (each.by_file and member in _OF_A_LINK)
         ]
     return [
         *lines,

@@ -154,16 +154,17 @@ async def _framed(
     request: web.Request, most: int = wire.MAX_PAIRS
 ) -> list[tuple[bytes, bytes]]:
     """Read and take apart a request; a caller's refusal at this stage is recorded too."""
-    read = bytearray()
+    came: list[bytes] = []
     try:
-        data = await framing.read_limited(request, limit_of(request), read)
-        return framing.pairs(data, most)
+        async for piece in framing.pieces(request, limit_of(request)):
+            came.append(piece)  # noqa: PERF401  (what came before a refusal is wanted)
+        return framing.pairs(came, most)
     except Refusal as refusal:
         # Without its traceback: that would keep the request for as long as the refusal lives.
         declined = refusal.with_traceback(None)
     # The digest is of what was read, which may be nothing.
     caller = request[CALLER].endpoint.id
-    answer = await request.app[NODE].refuse(caller, bytes(read), declined)
+    answer = await request.app[NODE].refuse(caller, b"".join(came), declined)
     raise Recorded(declined, answer)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange.audit import forms
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal import bundle, forks, terms
 from exchange.journal import checkpoint as c2sp
-from exchange.journal import terms
-from exchange.journal.proofs import root_at
+from exchange.journal.proofs import consistency_proof, root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
@@ -26,10 +26,26 @@ if TYPE_CHECKING:
 
 # How the facts of those entries begin that name a trust document.
 _TRUST: Final = b'{"kind":"trust'
+# As long as an idle node waits to date its checkpoint anew, three times.
+MAX_AGE_S: Final = 180
+
+
+class Desk(NamedTuple):
+    """Who mirrors: what time it is (seconds UTC), and where evidence is kept.
+
+    ``keep`` is given what convicts a node, and what kind that is; it returns where it is.
+    """
+
+    now: Callable[[], int]
+    keep: Callable[[bytes, str], str]
 
 
 async def pull(
-    transport: Transport, store: Store, anchor: str, told: Callable[[int, int], None]
+    transport: Transport,
+    store: Store,
+    anchor: str,
+    desk: Desk,
+    told: Callable[[int, int], None],
 ) -> tuple[int, int]:
     """Copy a node's journal into a store; return how many entries it has, and how many are new.
 
@@ -41,57 +57,109 @@ async def pull(
         transport: a session of an endpoint with the auditor's role.
         store: empty, or a mirror of this node's journal.
         anchor: digest of the first root, from the custodians.
+        desk: who mirrors.
         told: hears how many entries of how many are done.
 
     Raises:
-        Refusal: an entry does not follow from those before it, by the rules; the node gives
-            fewer than it says there are; or ``mirror-mismatch``: what the store holds is not
-            the beginning of this journal.
+        Refusal: an alarm: ``entry-untrue``: an entry does not follow from those before it, by
+            the rules; ``stale-head``, ``head-went-back``: it shows an old checkpoint. Or an
+            entry is none; the node gives fewer than it says there are; or
+            ``mirror-mismatch``: what the store holds is not the beginning of this journal.
         Fault: the node or the store does not answer.
     """
-    mirror = await Mirror.take_up(transport, store, anchor, told)
+    mirror = await Mirror.take_up(transport, store, anchor, desk, told)
     return await mirror.advance(told)
 
 
 class Mirror:
     """A mirror that is gone on with again and again: what it holds is judged once."""
 
-    def __init__(self, transport: Transport, copy: _Copy) -> None:
+    def __init__(self, transport: Transport, copy: _Copy, desk: Desk) -> None:
         """Take over what ``take_up`` judged."""
-        self._transport = transport
-        self._copy = copy
+        self._transport, self._copy, self._desk = transport, copy, desk
 
     @classmethod
     async def take_up(
-        cls, transport: Transport, store: Store, anchor: str, told: Callable[[int, int], None]
+        cls,
+        transport: Transport,
+        store: Store,
+        anchor: str,
+        desk: Desk,
+        told: Callable[[int, int], None],
     ) -> Mirror:
         """Judge all that a store holds; arguments and errors as of ``pull``."""
         copy = _Copy(store, anchor, _Documents(transport))
         await copy.take_up(told)
-        return cls(transport, copy)
+        return cls(transport, copy, desk)
 
     async def advance(self, told: Callable[[int, int], None]) -> tuple[int, int]:
         """Take in what is new; return how many entries it has, and how many are new.
 
         What is held is what the node says and signs now, or nothing is added.
         """
-        copy, held = self._copy, self._copy.size
+        transport, copy, desk, held = self._transport, self._copy, self._desk, self._copy.size
+        note, at = await _newest_checkpoint(transport), desk.now()
         if held:
-            await _go_on(self._transport, copy)
+            if note and c2sp.parse(note).size <= held:
+                # Its keys are known. One that is longer is held to what is under it.
+                copy.must_not_be_older(note, desk)
+                copy.must_be_of(at, note, desk)
+            await _go_on(transport, copy, note, desk)
         while True:
-            page = await _page(self._transport, copy.size)
-            await copy.keep(await copy.judge(page.items))
+            page = await _page(transport, copy.size)
+            await copy.keep(await _judged(transport, copy, page.items, desk))
             told(copy.size, page.size)
             if page.items:
                 continue
             if copy.size < page.size:
                 raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
+            if note:
+                copy.must_be_of(at, note, desk)
             return copy.size, copy.size - held
 
 
-async def _go_on(transport: Transport, copy: _Copy) -> None:
+async def _judged(
+    transport: Transport, copy: _Copy, items: Sequence[wire.JournalItem], desk: Desk
+) -> ports.Batch | None:
+    """Judge a page of entries; one that does not follow is kept, under its node's signature.
+
+    Raises:
+        Refusal: ``entry-untrue``; or an entry is none, or its number is not the next one.
+    """
+    first = copy.size
+    for expected, item in enumerate(items, first):
+        if item.index != expected:
+            raise Refusal(Code.BAD_PROOF, "/index", expected=expected, found=item.index)
+    try:
+        return await copy.judge(items)
+    except Refusal as refusal:
+        # That a document is not to be had says nothing of the entry that names it.
+        if refusal.code is not Code.BAD_PROOF or refusal.at == "/document":
+            raise
+        at, raw = copy.size, items[copy.size - first].entry.encode()
+        proof = await _proof(transport, copy, raw)
+        # Not under any checkpoint yet, it is the node's word in this session and no more.
+        facts = {"evidence": desk.keep(proof, "tlog-proof")} if proof else {}
+        if proof:
+            desk.keep(raw, "entry")
+        raise Refusal(Code.ENTRY_UNTRUE, refusal.at, found=at, **facts) from refusal
+
+
+async def _proof(transport: Transport, copy: _Copy, raw: bytes) -> bytes:
+    """Return the proof that the next entry is under a checkpoint; empty: none holds."""
+    try:
+        answer = await transport.get_as(wire.Proof, "/v1/proof", index=copy.size)
+        proof = answer.proof.encode()
+        found = bundle.parse(proof)
+        copy.terms(found.note).prove(found, leaf_hash(raw))
+    except Refusal:
+        return b""
+    return proof if found.index == copy.size else b""
+
+
+async def _go_on(transport: Transport, copy: _Copy, note: bytes, desk: Desk) -> None:
     """Hold what was mirrored before to the node's newest checkpoint; keep what that covers."""
-    held, note = copy.size, await _newest_checkpoint(transport)
+    held = copy.size
     signed = c2sp.parse(note).size if note else 0
     # What is not signed for yet is compared as it is; and of what is, the last entry, so that
     # another journal is told as that.
@@ -101,7 +169,7 @@ async def _go_on(transport: Transport, copy: _Copy) -> None:
         page = await _page(transport, copy.size)
         if not page.items:
             raise Refusal(Code.BAD_PROOF, "/size", expected=signed, found=copy.size)
-        batches.append(await copy.judge(page.items))
+        batches.append(await _judged(transport, copy, page.items, desk))
     if note:
         copy.must_be_under(note)
     for batch in batches:
@@ -182,12 +250,10 @@ class _Copy:
         self._hashes.extend([row.leaf])
 
     async def judge(self, items: Sequence[wire.JournalItem]) -> ports.Batch | None:
-        """Judge a page of entries, and return it as one batch to keep; None if it is empty."""
+        """Judge a page of the next entries; return one batch to keep, None if it is empty."""
         await self._documents.fetch(item.entry.encode() for item in items)
         records = []
         for item in items:
-            if item.index != self.size:
-                raise Refusal(Code.BAD_PROOF, "/index", expected=self.size, found=item.index)
             record = self._judge(item.entry.encode())
             # Sealed bodies stay at the node: what is kept beside entries is trust documents.
             has_document = record.blob is not None and bool(record.blob[1])
@@ -223,10 +289,68 @@ class _Copy:
         Raises:
             Refusal: it is not signed by this journal's node; or ``mirror-mismatch``.
         """
-        needed = terms.of(note, terms.node_of(note), self._replayer.view)
-        signed = needed.verify(note).checkpoint
+        signed = self.terms(note).verify(note).checkpoint
         if root_at(signed.size, self._hashes) != signed.root:
             raise Refusal(Code.MIRROR_MISMATCH, "/root", found=signed.size)
+
+    def terms(self, note: bytes) -> terms.Terms:
+        """Return what a checkpoint of this journal needs, by what was judged."""
+        return terms.of(note, terms.node_of(note), self._replayer.view)
+
+    def must_not_be_older(self, note: bytes, desk: Desk) -> None:
+        """Hold a checkpoint to the newest one that was mirrored: it is no shorter one of later.
+
+        One that is shorter and was signed before may be a front's that has not heard of the
+        newest yet; that it is not of now is found out by its date.
+
+        Raises:
+            Refusal: ``head-went-back``, with both as evidence; ``bad-checkpoint``.
+        """
+        last = next(
+            (
+                facts
+                for raw in reversed(self.taken)
+                if isinstance(facts := entries.decode(raw).facts, entries.Checkpointed)
+            ),
+            None,
+        )
+        shown = self.terms(note).verify(note).checkpoint
+        if last is None or shown.size >= last.size:
+            return
+        known = last.note.encode()
+        path = consistency_proof(shown.size, last.size, self._hashes)
+        evidence = forks.of(note, known, path)
+        try:
+            needed = self.terms(note)
+            forks.check(evidence, needed.origin, [needed.log, self.terms(known).log])
+        except Refusal:
+            return
+        kept = desk.keep(evidence.encode(), "evidence")
+        raise Refusal(
+            Code.HEAD_WENT_BACK,
+            "/checkpoint",
+            expected=last.size,
+            found=shown.size,
+            evidence=kept,
+        )
+
+    def must_be_of(self, at: int, note: bytes, desk: Desk) -> None:
+        """Hold the node's newest checkpoint to the time at which it was shown, seconds UTC.
+
+        Raises:
+            Refusal: ``stale-head``: the node, or the way to it, stands still.
+        """
+        needed, skew_s = self.terms(note), self._replayer.view.agreed().limits.skew_s
+        age_s = at - (needed.verify(note).at(needed.log[-1]) or 0)
+        if not -skew_s <= age_s <= MAX_AGE_S + skew_s:
+            kept = desk.keep(note, "checkpoint")
+            raise Refusal(
+                Code.STALE_HEAD,
+                "/checkpoint",
+                found=age_s,
+                limit=MAX_AGE_S + skew_s,
+                evidence=kept,
+            )
 
     async def keep(self, batch: ports.Batch | None) -> None:
         """Append a batch that was judged."""

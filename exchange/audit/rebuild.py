@@ -119,6 +119,11 @@ class Rebuilder:
             return self._ended(refusal)
         return Rebuilt(self._written, len(self._missing))
 
+    @property
+    def view(self) -> View:
+        """What is in force at the end of what was written."""
+        return self._replayer.view
+
     def root_at(self, size: int) -> bytes:
         """Return the root of the first ``size`` entries that were written."""
         return root_at(size, self._hashes)

@@ -66,16 +66,34 @@ def lookups(considered: Considered, looked: Mapping[bytes, Found | None]) -> lis
         considered: what is to be settled.
         looked: every key that was looked up, with what it leads to, or None.
     """
-    missing = [key for key in _first(considered) if key not in looked]
-    if missing:
-        return missing
-    asking = Asking(looked)
-    try:
-        _follow(considered, asking)
-    except Refusal:
-        # Settling will come to it as well, and then it has all that it needs.
+    return Wants(considered)(looked)
+
+
+class Wants:
+    """Asks for what one decision needs, as ``lookups`` does, round after round.
+
+    What the first round asks for is named once: naming is hashing, and there are two rounds
+    (33 us of a bulletin before).
+    """
+
+    def __init__(self, considered: Considered) -> None:
+        """Begin with nothing looked up."""
+        self._considered = considered
+        self._first: list[bytes] | None = None
+
+    def __call__(self, looked: Mapping[bytes, Found | None]) -> list[bytes]:
+        """Return the keys that are still to be looked up."""
+        if self._first is None:
+            self._first = _first(self._considered)
+        if missing := [key for key in self._first if key not in looked]:
+            return missing
+        asking = Asking(looked)
+        try:
+            _follow(self._considered, asking)
+        except Refusal:
+            # Settling will come to it as well, and then it has all that it needs.
+            return list(asking.missing)
         return list(asking.missing)
-    return list(asking.missing)
 
 
 class Asking:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.broker import again, clocking, holding, intake, keys, releasing
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model import objects
 from exchange.model.header import Blob
 from exchange.model.homes import Received
 from exchange.model.identity import digest, member_of
 from exchange.policy import rules
 from exchange.seal import body as bodies
-from exchange.seal import notices, trust
+from exchange.seal import jws, notices, trust
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,6 +73,16 @@ CROSSES = (
 def is_here(endpoint: str, here: Collection[str]) -> bool:
     """Tell whether an endpoint is at home with a node that serves these nations."""
     return endpoint.partition(".")[0] in here
+
+
+def subject(entry: Entry) -> objects.Subject | None:
+    """Return the bulletin that an entry is, or is about; None where it is about none."""
+    if not entry.object:
+        return None
+    if not isinstance(entry.facts, entries.Accepted):
+        return objects.subject_of(jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload)
+    header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+    return objects.Subject(header.endpoint, header.id, entry.facts.digest)
 
 
 def is_for(facts: entries.Facts, nations: Collection[str]) -> bool:

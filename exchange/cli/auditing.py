@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exchange.cli import erasures, listing, output, progress, witnessed
+from exchange.cli import erasures, listing, output, progress, witnessed, world
+from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, group, verb
+from exchange.cli.packaging import package
 from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
+from exchange.cli.unusual import anomalies, export, watch
 from exchange.cli.verifying import verify
-from exchange.cli.watching import anomalies, export, watch
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
@@ -32,7 +35,7 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-for each in (verify, search, story, anomalies, export, watch):
+for each in (verify, search, story, package, anomalies, export, watch):
     audit.add_command(each)
 
 
@@ -43,6 +46,8 @@ def mirror(session: Session, file: Path) -> None:
     """Copy the node's journal into FILE, judging every entry. Needs the auditor's role.
 
     A mirror made before is gone on with, once all that it holds is what the node still says.
+    It ends with 5 where the node recorded what does not follow, or shows an old state; what it
+    signed of that is kept in FILE.evidence.
     """
     size, new = asyncio.run(_mirror(session, file))
     if session.as_json:
@@ -54,7 +59,7 @@ def mirror(session: Session, file: Path) -> None:
 
 
 async def _mirror(session: Session, file: Path) -> tuple[int, int]:
-    from exchange.audit.mirror import pull  # noqa: PLC0415
+    from exchange.audit.mirror import Desk, pull  # noqa: PLC0415
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     async with session.context().agency() as agency:
@@ -64,7 +69,8 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
         store = SqliteStore.open(file)
         try:
             anchor = agency.profile.anchor
-            return await pull(agency.transport, store, anchor, progress.counted(session))
+            desk = Desk(world.now, partial(keep_evidence, file))
+            return await pull(agency.transport, store, anchor, desk, progress.counted(session))
         finally:
             await store.close()
 

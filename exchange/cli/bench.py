@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from exchange.cli import output
 from exchange.cli.main import Session, verb
 
 if TYPE_CHECKING:
+    from exchange.cli.benching.crossing import Result as Crossed
     from exchange.cli.benching.whole import Result
 
 
@@ -30,14 +32,32 @@ if TYPE_CHECKING:
     metavar="INTEGER",
     help="Measure an auditor's search over so many made-up entries instead.",
 )
+@click.option("--link", is_flag=True, help="Measure the link between two nodes instead.")
+@click.option(
+    "--backlog",
+    type=click.IntRange(200, 1_000_000),
+    metavar="INTEGER",
+    help="With --link: how many bulletins wait to cross.",
+)
 @verb
-def bench(session: Session, quick: bool, entries: int | None, audit: int | None) -> None:
+def bench(  # noqa: PLR0913, PLR0917  (one for each option)
+    session: Session,
+    quick: bool,
+    entries: int | None,
+    audit: int | None,
+    link: bool,
+    backlog: int | None,
+) -> None:
     """Measure this machine: bulletins accepted per second, and what each costs.
 
     Founds an exercise in a temporary folder, starts a node on it, and posts bulletins that
     were sealed and signed beforehand. Ends non-zero when the figures do not count. With
     --entries a journal is grown by synthetic entries: a million take minutes and a gigabyte.
+    With --link two nodes run, and one catches up on what the other accepted while it was away.
     """
+    if link:
+        _linked(session, quick, backlog)
+        return
     if entries is not None:
         _grown(session, entries)
         return
@@ -55,6 +75,85 @@ def bench(session: Session, quick: bool, entries: int | None, audit: int | None)
         _show(session, result)
     if result.void:
         sys.exit(output.EXIT_REFUSED)
+
+
+def _linked(session: Session, quick: bool, backlog: int | None) -> None:
+    """Measure the link between two nodes, and print each figure beside its target."""
+    from exchange.cli.benching import crossing  # noqa: PLC0415
+
+    plan = crossing.QUICK if quick else crossing.FULL
+    if backlog is not None:
+        plan = msgspec.structs.replace(plan, backlog=backlog)
+    with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
+        result = crossing.run(plan, Path(folder), _Progress(session).told)
+    if session.as_json:
+        output.show_json(result)
+    else:
+        _show_link(session, result)
+    if result.void:
+        sys.exit(output.EXIT_REFUSED)
+
+
+def _show_link(session: Session, result: Crossed) -> None:
+    place = 0 if session.lang == "en" else 1
+    ratio = result.targets["ratio"]
+    session.say(
+        f"El otro nodo volvió cuando había {result.backlog} boletines: se aceptaron "
+        f"{result.accepted_per_s:.0f} por segundo en lotes y cruzaron "
+        f"{result.crossed_per_s:.0f}; razón {ratio.found:.2f}, meta {ratio.floor:g} o más. "
+        f"Procesador por boletín: aceptar {result.accepting_cpu_us:.0f} us; cruzar "
+        f"{result.home_cpu_us:.0f} us en el suyo y {result.abroad_cpu_us:.0f} us en el otro.",
+        f"The other node came back when {result.backlog} bulletins were there: "
+        f"{result.accepted_per_s:.0f} a second were accepted in batches, and "
+        f"{result.crossed_per_s:.0f} crossed; ratio {ratio.found:.2f}, target {ratio.floor:g} "
+        f"or more. Processor time a bulletin: accepting {result.accepting_cpu_us:.0f} us; "
+        f"crossing {result.home_cpu_us:.0f} us at home, {result.abroad_cpu_us:.0f} us abroad.",
+    )
+    rows = [
+        {
+            "what": _CROSSED[name][place],
+            "count": str(spread.count),
+            "p50": f"{spread.p50_ms:.0f}",
+            "p99": f"{spread.p99_ms:.0f}",
+            "max": f"{spread.max_ms:.0f}",
+            "target": f"{result.targets[target].floor:.0f}" if target else "",
+        }
+        for name, spread, target in (
+            ("flash", result.flash, "flash_ms"),
+            ("cosigned", result.cosigned, "cosigned_ms"),
+            ("vouched", result.vouched, ""),
+        )
+    ]
+    heads = {
+        "what": "ms",
+        "count": ("times", "veces")[place],
+        "p50": "p50",
+        "p99": "p99",
+        "max": ("most", "máximo")[place],
+        "target": ("target", "meta")[place],
+    }
+    output.table(rows, heads)
+    session.say(
+        f"Ida y vuelta del enlace: {result.round_trip_ms:.1f} ms. Los nodos y el emisor "
+        "comparten los núcleos.",
+        f"Round trip of the link: {result.round_trip_ms:.1f} ms. Nodes and poster share the "
+        "cores.",
+    )
+    for reason in result.void:
+        session.say(f"NO VALE: {reason}", f"VOID: {reason}")
+
+
+_CROSSED = {
+    "flash": ("FLASH, from receipt to the inbox abroad", "FLASH, del recibo al buzón de allá"),
+    "cosigned": (
+        "checkpoint, from signed to cosigned",
+        "punto de control, de firmado a cofirmado",
+    ),
+    "vouched": (
+        "bulletin, from receipt to cosigned",
+        "boletín, del recibo a lo cofirmado",
+    ),
+}
 
 
 def _grown(session: Session, entries: int) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from exchange.cli import handing, output, progress, world
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu
+from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
@@ -151,11 +152,27 @@ async def _exported(  # noqa: PLR0913, PLR0917  (one for each option)
     blobs = BlobFiles(here.blobs, world.clock_ms)
     try:
         plan = await _plan(here, store, far, bounds)
+        _must_be_there(after, plan.note)
         journal = Journal(store, blobs, world.now)
         return await Packer(journal, plan, files, told).run(after)
     finally:
         await store.close()
         await blobs.close()
+
+
+def _must_be_there(after: int, note: bytes) -> None:
+    """Refuse to go on after an entry that the journal has not, or under no checkpoint yet."""
+    from exchange.journal.checkpoint import parse  # noqa: PLC0415
+
+    size = parse(note).size
+    if after >= size:
+        raise Unusable(
+            f"Nada hay tras el asiento {after}: el punto de control más nuevo es de {size}"
+            f" asientos, el último es el {size - 1}.",
+            f"Nothing is after entry {after}: the newest checkpoint is of {size} entries,"
+            f" the last is {size - 1}.",
+            "--after",
+        )
 
 
 async def _plan(here: State, store: Store, far: str, bounds: tuple[int, int]) -> Plan:

@@ -102,11 +102,10 @@ def _frozen(stage: Stage, had: int) -> None:
         "El auditor copia el diario y vuelve a contar cada buzón; no se fía del nodo:",
         "The auditor copies the journal and counts each inbox again, believing no node:",
     )
-    copy, proof_file = str(stage.folder / "mirror.db"), str(stage.folder / "false.tlog-proof")
-    error = stage.ask(AUDIT, "audit", "mirror", copy, expect=(output.EXIT_REFUSED,))["error"]
+    copy = str(stage.folder / "mirror.db")
+    error = stage.ask(AUDIT, "audit", "mirror", copy, expect=(output.EXIT_TAMPERED,))["error"]
     _show(stage, error)
-    index = str(error["facts"]["found"])
-    stage.ask(AUDIT, "audit", "proof", index, "--out", proof_file)
+    index, proof_file = error["facts"]["found"], error["facts"]["evidence"]
     stage.tell(
         f"Guardado: el asiento {index}, con la cuenta falsa, bajo la firma del nodo"
         f" ({proof_file}). {SENAN} tiene el recibo del asiento {posted['index']}: llame a"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ import msgspec
 
 from exchange.audit.anomalies import find, sentence
 from exchange.audit.index import Index
-from exchange.audit.mirror import Mirror
-from exchange.cli import output
+from exchange.audit.mirror import Desk, Mirror
+from exchange.cli import output, world
 from exchange.cli.journal_file import Blocking
+from exchange.cli.keeping import keep_evidence
 from exchange.cli.times import zulu_ms
-from exchange.cli.watching import anomaly_values, settings_at
+from exchange.cli.unusual import anomaly_values, settings_at
 from exchange.client.files import write_durably
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.store.sqlite import SqliteStore
@@ -88,7 +90,10 @@ class Watcher:
         store = SqliteStore.open(file)
         stack.push_async_callback(store.close)
         anchor = agency.profile.anchor
-        self._mirrors[context] = await Mirror.take_up(agency.transport, store, anchor, _unheard)
+        desk = Desk(world.now, partial(keep_evidence, file))
+        self._mirrors[context] = await Mirror.take_up(
+            agency.transport, store, anchor, desk, _unheard
+        )
 
     def _alarm(self, context: str, error: ExchangeError) -> None:
         """Say what keeps a node from being followed; one that is away is looked for again."""

@@ -11,6 +11,7 @@ import click
 
 from exchange.cli import output
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def leaves(session: Session, file: Path, folder: Path, far: str) -> None:
     output.must_be_new(file)
     here = State(folder)
     if far not in here.settings().peers:
-        raise Fault(Code.NODE_UNREACHABLE, name=far)
+        raise Unusable(
+            f"{folder}/node.json no nombra ningún nodo {far}.",
+            f"{folder}/node.json names no node {far}.",
+            "--of",
+        )
     kept = LeafFile(here.links, far)
     size, notes = _reached(kept, far)
     _write(file, Line(far, size, notes), kept.pieces(size))

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.cli import world
-from exchange.client import cabinet, purging, taking_over
-from exchange.client.agency import Agency
+from exchange.client import cabinet
 from exchange.client.cabinet import Cabinet
 from exchange.client.files import write_durably
 from exchange.client.memory import Memory
@@ -26,6 +25,7 @@ from exchange.errors import Code, Fault, Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from exchange.client.agency import Agency
     from exchange.client.losses import Loss
     from exchange.custody.container import Secrets
     from exchange.custody.signers import Places
@@ -260,6 +260,8 @@ class Context:
 
     def cabinet(self, secrets: Secrets) -> Cabinet:
         """Return what is kept of the mail; close it. What its time is over for goes first."""
+        from exchange.client import purging, taking_over  # noqa: PLC0415  (a node needs neither)
+
         made = Cabinet(self.folder / MAIL, ring.storage(secrets), world.randomness)
         made.on_loss = self.on_loss
         made.on_open = lambda: taking_over.take_over(made, self.folder / OLD_OUTBOX)
@@ -279,6 +281,8 @@ class Context:
 
     def agency_as(self, secrets: Secrets, signer: Signer) -> Agency:
         """Return the same with a signer of the caller's choice."""
+        from exchange.client.agency import Agency  # noqa: PLC0415  (slow; a node needs none)
+
         keys = Keys(signer, ring.openers(secrets), ring.gone(secrets))
         memory = Memory(self.folder / SEEN)
         here = World(

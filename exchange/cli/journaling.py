@@ -13,6 +13,7 @@ import click
 from exchange.cli import output, progress
 from exchange.cli.journal_file import Blocking, opened, to_rebuild_from
 from exchange.cli.main import Session, verb
+from exchange.cli.tailing import restore_tail
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
 
@@ -35,6 +36,9 @@ _STATE = click.option(
 @click.group()
 def journal() -> None:
     """Look after a node's journal: how far it is, whether its tables hold, rebuild it."""
+
+
+journal.add_command(restore_tail)
 
 
 @journal.command()
@@ -152,7 +156,7 @@ def check(session: Session, folder: Path) -> None:
     from exchange.store.comparing import differences  # noqa: PLC0415
 
     here = _state(folder)
-    with _alone(here), TemporaryDirectory(dir=folder) as aside:
+    with alone(here), TemporaryDirectory(dir=folder) as aside:
         made = Path(aside) / "rebuilt.db"
         with to_rebuild_from(here.journal) as source:
             rebuilt = _write(session, here, groups_of(source), made, source.size())
@@ -218,7 +222,7 @@ def rebuild(session: Session, folder: Path, from_second: bool, out: Path) -> Non
 
 
 @contextmanager
-def _alone(here: State) -> Iterator[None]:
+def alone(here: State) -> Iterator[None]:
     """Let no node write meanwhile.
 
     Raises:

@@ -62,6 +62,7 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
     second_anew: bool,
 ) -> None:
     """Run a node on its folder until it is told to stop."""
+    from exchange.cli.sparing import spared  # noqa: PLC0415
     from exchange.node.spawning import fronts  # noqa: PLC0415
 
     address = address_of(listen)
@@ -71,8 +72,9 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
 
     # They load what they need while this process does.
     with fronts() as spawned:
-        from exchange.cli.serve import How, run  # noqa: PLC0415
-        from exchange.cli.state import State  # noqa: PLC0415
+        with spared():
+            from exchange.cli.serve import How, run  # noqa: PLC0415
+            from exchange.cli.state import State  # noqa: PLC0415
 
         how = How(address, checkpoint_every, until_eof=until_eof)
         run(State(folder, second_is_new=second_anew), how, say, spawned)

@@ -42,6 +42,7 @@ ALARMS = frozenset(
         Code.HEAD_MISSING,
         Code.HOME_MISMATCH,
         Code.JOURNAL_FORKED,
+        Code.ENTRY_UNTRUE,
         Code.STALE_WITNESS,
     }
 )

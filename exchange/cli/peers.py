@@ -29,6 +29,7 @@ _HEADS = {
         "file": "last file, up to",
         "cosigned": "cosigned ours",
         "vouched": "we cosigned",
+        "leaves": "hashes kept",
     },
     "es": {
         "node": "nodo",
@@ -40,6 +41,7 @@ _HEADS = {
         "file": "último archivo, hasta",
         "cosigned": "cofirmó el nuestro",
         "vouched": "cofirmamos",
+        "leaves": "huellas guardadas",
     },
 }
 _LINK = {
@@ -136,6 +138,7 @@ def _peer(each: LinkHealth) -> dict[str, Any]:
         "witness": each.witness or None,
         "cosigned": witnessed if each.cosigned_at else None,
         "vouched": each.vouched,
+        "leaves": {"size": each.leaves, "trouble": _problem(each.leaves_code)},
         "file": {"at": _when(each.file_at), "to": each.file_to} if each.file_at else None,
         "behind": each.behind,
         "waiting": {"count": each.waiting, "first": [_awaited(told) for told in each.awaited]},
@@ -192,6 +195,11 @@ def _show(session: Session, told: Told, *, runs: bool) -> None:
                 f"!! {each.node}: in force there and not here: {document} (docs/federation.md)",
             )
         _show_waiting(session, each)
+        if each.leaves_code:
+            session.say(
+                f"!! {each.node}: no llegan más huellas de su diario: {each.leaves_code}",
+                f"!! {each.node}: no more hashes of its journal come: {each.leaves_code}",
+            )
     for name in links.evidence:
         session.say(
             f"EVIDENCIA: {name} (exchange witness check; docs/federation.es.md)",
@@ -223,4 +231,5 @@ def _row(each: LinkHealth, session: Session) -> dict[str, object]:
         "file": f"{zulu(each.file_at)}, {each.file_to}" if each.file_at else "-",
         "cosigned": cosigned,
         "vouched": each.vouched or "-",
+        "leaves": each.leaves or "-",
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -22,7 +20,6 @@ from exchange.cli import (
     news,
     output,
     proving,
-    releasing,
     saving,
     urging,
     view,
@@ -38,20 +35,17 @@ from exchange.client.attesting import attestable
 from exchange.client.reading import (
     Acked,
     Delivered,
-    Drafted,
     Item,
     Locked,
-    PurgeOrdered,
-    Released,
 )
 from exchange.client.transport import is_away
 from exchange.client.views import NamedView
-from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import objects
 from exchange.model.bulletin import overdue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.cases import Duty
@@ -68,7 +62,6 @@ _HEADS = {
     "es": {"index": "asiento", "taken": "hora", "precedence": "precedencia", "type": "tipo",
            "origin": "de", "title": "asunto", "state": "estado", "id": "id"},
 }  # fmt: skip
-_AHEAD = {"en": "ahead of what waits", "es": "antes que lo que espera"}
 
 
 @click.command()
@@ -92,7 +85,7 @@ def inbox(session: Session, after: int, prove: bool, named: str | None) -> None:
     rows = [
         chasing.add(ageing.add(row, looked.late.get(item.index), session), owing, session)
         for item in items
-        for row in (_row(item, session, come, marks.get(item.index, [])),)
+        for row in (row_of(item, session, come, marks.get(item.index, [])),)
     ]
     rows = [urging.add(row, looked.duties, session) for row in rows]
     if session.as_json:
@@ -148,79 +141,7 @@ async def _everything(session: Session, *, prove: bool) -> _Looked:
         return _Looked(items, late, owing, outcome, as_of, urging.open_here(agency, items))
 
 
-@click.command()
-@click.option("--after", default=-1, help="Begin after this entry.")
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    metavar="INTEGER",
-    help="Stop after so many; else never.",
-)
-@verb
-def watch(session: Session, after: int, count: int | None) -> None:
-    """Show what arrives, as it arrives. One line each; with --json, one object a line."""
-    asyncio.run(_watch(session, after, count))
-
-
-async def _watch(session: Session, after: int, count: int | None) -> None:
-    seen = 0
-    async with session.context().agency() as agency:
-        held = {item.index: item for item in (await agency.known()).items}
-        trouble = partial(_tell_broken, session, agency.heard_ms)
-        async with (
-            chasing.reminding(session, agency, held),
-            urging.urging(session, agency, held),
-        ):
-            async for item in agency.follow(after, trouble):
-                held.setdefault(item.index, item)
-                _show_arrived(session, item)
-                if isinstance(item, PurgeOrdered):
-                    await purging.attest(agency, await agency.everything())
-                elif isinstance(item, Released | Drafted):
-                    await releasing.arrived(session, agency, item)
-                seen += 1
-                if seen == count:
-                    return
-
-
-def _show_arrived(session: Session, item: Item) -> None:
-    # What went before is not compared with; what its entry names is.
-    marks = bearing.marks([item])
-    row = _row(item, session, [item], marks.get(item.index, []))
-    words = [_AHEAD[session.lang]] if item.ahead else []
-    if isinstance(item, Delivered):
-        words += shown.says_to_do(item, session)
-    told = "state_text" if session.as_json else "state"
-    row[told] = ", ".join(filter(None, [*words, row[told]]))
-    if session.as_json:
-        output.show_json({**row, "ahead": item.ahead})
-    else:
-        names = ("index", "taken", "precedence", "type", "origin", "title", "state")
-        click.echo("  ".join(render.visible(str(row[name])) for name in names))
-
-
-def _tell_broken(
-    session: Session, heard_ms: Callable[[], int | None], error: ExchangeError, pause_s: float
-) -> None:
-    """Say on stderr that the node is away, and when it is tried again."""
-    what = render.refusal(error, session.lang, world.codes()).what
-    as_of_ms = heard_ms()
-    if not pause_s and as_of_ms is not None:
-        heard = zulu(as_of_ms // 1000)
-        held = f"se muestra lo guardado, a las {heard}" if session.lang == "es" else ""
-        held = held or f"showing what is held, as of {heard}"
-        click.echo(f"{what} [{error.code.value}]; {held}", err=True)
-        return
-    seconds = ceil(pause_s)
-    again = (
-        f"se intenta otra vez en {seconds} s"
-        if session.lang == "es"
-        else f"trying again in {seconds} s"
-    )
-    click.echo(f"{what} [{error.code.value}]; {again}", err=True)
-
-
-def _row(
+def row_of(
     item: Item,
     session: Session,
     items: Sequence[Item] = (),

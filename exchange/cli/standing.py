@@ -65,6 +65,7 @@ class Standing:
 
     def _health(self, name: str, puller: Puller, vouched: int) -> LinkHealth:
         now, error = self._node.now(), puller.trouble or puller.why
+        leaves = puller.leaves
         is_there = puller.is_up or name in self.by_file
         is_whole = is_there and puller.pulled.after + 1 >= puller.size
         witness, cosigned, cosigned_at = self._node.witnessing.by_node(name)
@@ -96,6 +97,8 @@ class Standing:
             file_at=puller.pulled.file_at,
             file_to=puller.pulled.file_to,
             by_file=name in self.by_file,
+            leaves=leaves.size if leaves else 0,
+            leaves_code=leaves.why.code.value if leaves and leaves.why else "",
         )
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from exchange.cli import fingerprint, output, progress
+from exchange.cli import fingerprint, output, packaging, progress
 from exchange.cli.check_words import CHECKS
 from exchange.cli.journal_file import (
     at_one_moment,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from exchange.audit.verify import Report
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
-
-EXIT_UNANCHORED = 6
 
 
 @click.command("verify")
@@ -90,15 +88,19 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     ways: int | None,
     state: Path | None,
 ) -> None:
-    """Verify the journal in FILE, offline: a node's file, a copy, or a mirror.
+    """Verify FILE, offline: a journal (a node's file, a copy, a mirror), or a package.
 
-    With the OTHER nation's as well, each is verified, and then what crossed is held to the
-    entry that it came from.
+    With the OTHER nation's journal as well, each is verified, and then what crossed is held to
+    the entry that it came from.
 
     Ends with 0 when all holds, 3 when nothing can be said (of another version, or held by
     somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
-    then the journal is consistent with itself, and that is all.
+    then it is consistent with itself, and that is all. A package is what `audit package` or
+    `package` made: of the options, --anchor alone bears on it.
     """
+    if len(files) == 1 and packaging.is_package(files[0]):
+        packaging.check(session, files[0], anchor)
+        return
     if state is not None and not is_mirror:
         raise Unusable(
             "Solo una copia hecha con `audit mirror` se verifica por partes: --mirror.",
@@ -183,7 +185,7 @@ def _end(*, ok: bool, anchored: bool) -> None:
     if not ok:
         sys.exit(output.EXIT_TAMPERED)
     if not anchored:
-        sys.exit(EXIT_UNANCHORED)
+        sys.exit(packaging.EXIT_UNANCHORED)
 
 
 def _must_be_two(files: tuple[Path, ...], of_one: Path | None) -> None:

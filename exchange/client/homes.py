@@ -3,8 +3,9 @@
 Their node signs how much this endpoint's inbox there holds, and the chain over it. What crossed
 stands here as it stands there, byte for byte, so that the chain is folded from what is held:
 nothing was left out, replaced or moved, by neither node. What took a place there and is not in
-the inbox here (refused, not owed to us here, an order to purge) is told by our node with the
-entry that says so, under its signature; silence is an alarm.
+the inbox here (refused, not owed to us here, an order to purge, waiting for bytes that lack) is
+told by our node with the entry that says so, under its signature; silence is an alarm, and so
+is what waits for longer than the nations agreed that something may be on its way.
 
 Who withholds: where our node stopped the link, it says that theirs does; where it says to have
 taken in all, and a place has no account, it is ours.
@@ -30,7 +31,7 @@ from exchange.model.identity import Count, Word
 from exchange.seal import notices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from exchange.client.held import Held
     from exchange.client.seen import SeenHead
@@ -59,7 +60,7 @@ class Crossed(msgspec.Struct, frozen=True):
         count: how many items its agencies addressed to us among its first ``covered`` entries.
         here: how many of them are in the inbox here.
         elsewhere: the others, by why: the code of a refusal, ``purge-ordered``, ``not-owed``;
-            or ``waiting``, for bytes that lack, of which our node's word is all there is.
+            or ``waiting``, for bytes that lack, by our node's notice.
         later: how many items are here that are newer than that.
         size: of its checkpoint.
         as_of: when it signed that this is all, seconds UTC; and ``age_s``, how long ago.
@@ -88,6 +89,13 @@ class There(NamedTuple):
 
     entry: int
     leaf: bytes
+
+
+class _Why(NamedTuple):
+    """Why a place is not here: a code; and of what waits, since when (seconds UTC), else 0."""
+
+    code: str
+    since: int = 0
 
 
 class Told(NamedTuple):
@@ -216,18 +224,23 @@ class HomeProver:
         accuse = memory.accuse if memory else _unkept
         told = verified(answer, node, self._profile.endpoint, self._trust, accuse)
         _must_go_on(told, seen, at, memory.accuse if memory else _unkept)
+        known = self._to_remember(told, node, seen)
         if memory is not None:
             # Also where an alarm follows: it is signed, and must not be taken back.
-            memory.keep(self._to_remember(told, node))
+            memory.keep(known)
         why = self._accounted(elsewhere, node)
+        waiting = _since(why, known.waiting, places, now)
+        if memory is not None and waiting != known.waiting:
+            memory.keep(msgspec.structs.replace(known, waiting=waiting))
         gone = {each.position: There(each.index, unb64(each.leaf)) for each in elsewhere}
         blamed = (node, "there") if answer.trouble else (self._profile.node, "here")
         _must_be_all(told.own, {**gone, **places}, seen, (at, *blamed))
+        self._must_come(waiting, at, now)
         if answer.trouble in _UNTRUE:
             # All that was signed for is here: what followed was kept back, or taken back.
             raise Refusal(Code(answer.trouble), f"{at}/there", name=node)
         here = sum(1 for place in places if place < told.own.count)
-        kinds = [word for place, word in why.items() if place not in places]
+        kinds = [each.code for place, each in why.items() if place not in places]
         return Crossed(
             node=node,
             count=told.own.count,
@@ -271,59 +284,96 @@ class HomeProver:
         if places and entries.decode(came[0].entry.encode()).facts.taken_ms // 1000 < since:
             raise Refusal(Code.HEAD_MISSING, f"/homes/{node}", name=node, found=len(places))
 
-    def _accounted(self, elsewhere: list[Elsewhere], node: str) -> dict[int, str]:
+    def _must_come(self, waiting: Mapping[int, int], at: str, now: int) -> None:
+        """Hold what waits to how late a bulletin may be, as the nations agreed.
+
+        For whatever reason: that there is no room for it, say, is for somebody to see to.
+
+        Raises:
+            Refusal: ``item-withheld``.
+        """
+        limits = self._trust.newest.agreed().limits
+        for place, since in sorted(waiting.items()):
+            if now - since > limits.late_s + limits.skew_s:
+                raise Refusal(
+                    Code.ITEM_WITHHELD,
+                    f"{at}/waiting",
+                    name=self._profile.node,
+                    position=place,
+                )
+
+    def _accounted(self, elsewhere: list[Elsewhere], node: str) -> dict[int, _Why]:
         """Return why each place that is not here is not, once our node's word for it holds.
 
         Raises:
-            Refusal: ``bad-proof``.
+            Refusal: ``item-withheld``: it does not, which is as if it said nothing.
         """
-        why: dict[int, str] = {}
+        why: dict[int, _Why] = {}
         used: set[int] = set()
         for each in elsewhere:
-            word = self._why(each, node)
-            if each.receipt is not None and word is not None:
-                # One notice is not the account of two places.
-                word = None if each.receipt.index in used else word
+            at = f"/homes/{node}/elsewhere"
+            withheld = Refusal(
+                Code.ITEM_WITHHELD, at, name=self._profile.node, position=each.position
+            )
+            try:
+                found = self._why(each, node)
+            except Refusal as refusal:
+                raise withheld from refusal
+            if each.receipt is not None and found is not None and not found.since:
+                # One notice is not the account of two places; what is about a bulletin that
+                # waits waits with it.
+                found = None if each.receipt.index in used else found
                 used.add(each.receipt.index)
-            if word is None:
-                raise Refusal(
-                    Code.BAD_PROOF, f"/homes/{node}/elsewhere", name=node, found=each.position
-                )
-            why[each.position] = word
+            if found is None:
+                raise withheld
+            why[each.position] = found
         return why
 
-    def _why(self, each: Elsewhere, node: str) -> str | None:
+    def _why(self, each: Elsewhere, node: str) -> _Why | None:
         """Return why a place is not here; None where what is shown does not bear it out."""
-        if not each.entry and each.receipt is None:
-            return "waiting"
-        ours, entry = self._profile.endpoint, each.entry.encode()
-        place, home = entries.Owed(ours, each.position), entries.Home(node, each.index)
+        if not each.entry:
+            return None
+        entry = each.entry.encode()
         if each.receipt is None:
+            place = entries.Owed(self._profile.endpoint, each.position)
             facts = entries.decode(entry).facts
             is_it = b64(leaf_hash(entry)) == each.leaf and place in entries.owed_by(facts)
-            return (
-                "purge-ordered" if isinstance(facts, entries.PurgeOrdered) and is_it else None
-            )
+            is_order = isinstance(facts, entries.PurgeOrdered) and is_it
+            return _Why("purge-ordered") if is_order else None
         receipts.must_be_from(each.receipt, self._profile.node)
         facts = receipts.verify_entry(each.receipt, entry, self._trust)
-        came = entries.came_in(entry)
-        if isinstance(facts, entries.Noticed) and came is None:
-            view = self._trust.before(each.receipt.index).view
-            notice = notices.verify(entries.decode(entry).object, view)
-            told = (notice.node, notice.about, notice.recipient)
-            is_it = told == (self._profile.node, "refused", ours)
-            return notice.code if is_it else None
+        if isinstance(facts, entries.Noticed) and entries.came_in(entry) is None:
+            return self._noticed(each.receipt.index, facts, entry)
+        return self._recorded(each, facts, node)
+
+    def _noticed(self, index: int, facts: entries.Noticed, entry: bytes) -> _Why | None:
+        """Return what a notice of our node says to us; None where it is to another."""
+        view = self._trust.before(index).view
+        notice = notices.verify(entries.decode(entry).object, view)
+        if (notice.node, notice.recipient) != (self._profile.node, self._profile.endpoint):
+            return None
+        if notice.about == "waiting":
+            return _Why("waiting", max(facts.taken_ms // 1000, 1))
+        # Of one recipient only this and a refusal are told.
+        return _Why(str(notice.code))
+
+    def _recorded(self, each: Elsewhere, facts: entries.Facts, node: str) -> _Why | None:
+        """Return why what came from that place was not given to us here."""
+        ours, came = self._profile.endpoint, entries.came_in(each.entry.encode())
+        place, home = entries.Owed(ours, each.position), entries.Home(node, each.index)
         if came is None or came[0] != home or place not in entries.owed_in(came[1]):
             return None
         if isinstance(facts, entries.Refused):
-            return facts.code
+            return _Why(facts.code)
         is_ours = ours in {owed.endpoint for owed in entries.owed_by(facts)}
-        return "not-owed" if not is_ours and b64(leaf_hash(came[1])) == each.leaf else None
+        is_it = not is_ours and b64(leaf_hash(came[1])) == each.leaf
+        return _Why("not-owed") if is_it else None
 
-    def _to_remember(self, told: Told, node: str) -> Seen:
+    def _to_remember(self, told: Told, node: str, seen: Seen | None) -> Seen:
         own, root = told.own, b64(told.root)
         anchor, note = self._profile.anchor, told.note.decode()
-        return Seen(anchor, node, told.size, root, own.count, b64(own.chain), note)
+        waiting = seen.waiting if seen else {}
+        return Seen(anchor, node, told.size, root, own.count, b64(own.chain), note, waiting)
 
 
 def _is_from(entry: str, node: str) -> bool:
@@ -334,6 +384,21 @@ def _is_from(entry: str, node: str) -> bool:
 def _unkept(_: Evidence) -> str:
     """Keep nothing: who remembers nothing has nowhere to."""
     return ""
+
+
+def _since(
+    why: Mapping[int, _Why], known: Mapping[int, int], places: Collection[int], now: int
+) -> dict[int, int]:
+    """Return since when each place waits that still does.
+
+    What was heard of it first stands: a node that tells anew starts no time anew, and one that
+    dates ahead gains none.
+    """
+    return {
+        place: min(each.since, known.get(place, now))
+        for place, each in why.items()
+        if each.since and place not in places
+    }
 
 
 def _limit_s(view: View) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from exchange.client import recorded
 from exchange.errors import Code, Refusal
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from exchange.model.identity import Signatory
     from exchange.model.objects import GroupStatement, Receipt
     from exchange.model.view import View
+
+
+class Known(Protocol):
+    """Every view that there was of one journal, such as ``client.trust.TrustLog``."""
+
+    def during(self, first: int, end: int) -> Sequence[View]:
+        """Return what was in force before a commit group, and once all of it was there."""
 
 
 def verify_as_of(receipt: Receipt, posted: bytes, trust_log: TrustLog) -> Facts:
@@ -65,7 +72,7 @@ def verify_of_any_time(receipt: Receipt, posted: bytes, view: View) -> Facts:
     return _verify(receipt, posted, lambda _first, _end: had)
 
 
-def verify_entry(receipt: Receipt, entry: bytes, trust_log: TrustLog) -> Facts:
+def verify_entry(receipt: Receipt, entry: bytes, trust_log: Known) -> Facts:
     """Return the facts of an entry that is shown whole, once its receipt holds of its time.
 
     Raises:

@@ -34,6 +34,8 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain: Digest
     # As the node signed it; empty in what was remembered before this was kept.
     note: str = ""
+    # Of another node's journal: which places were said to wait, and since when (seconds UTC).
+    waiting: dict[int, int] = {}
 
 
 class SeenHead:

@@ -9,6 +9,7 @@ cosignature (0x06). Lines by keys one does not know are carried along and never 
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from enum import IntEnum
 from hashlib import sha256
@@ -25,6 +26,7 @@ MAX_NOTE_BYTES: Final = 256 * 1024  # who reads a stranger's note reads no more 
 MAX_LINES: Final = 32  # C2SP asks for at least 16
 _NAME_BYTES: Final = 255  # C2SP tlog-cosignature: cosigner_name<1..2^8-1>
 _KEY_ID_BYTES: Final = 4
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DASH: Final = "\N{EM DASH} "
 
 # y coordinates, less the sign bit, of the points of small order. A signature can be made that
@@ -195,7 +197,7 @@ def parse_note(raw: bytes) -> Note:
         if len(raw) > MAX_NOTE_BYTES:
             raise Refusal(Code.BAD_CHECKPOINT, reason="size", limit=MAX_NOTE_BYTES)
         text, blank, signed = raw.decode().rpartition("\n\n")
-        if not blank or any(sign < " " and sign != "\n" for sign in text + signed):
+        if not blank or _CONTROL.search(text + signed):
             raise Refusal(Code.BAD_CHECKPOINT, reason="form")
         *spelled, rest = signed.split("\n")
         if rest or not 1 <= len(spelled) <= MAX_LINES:

@@ -113,6 +113,26 @@ def completed(size: int, leaf_hashes: Sequence[bytes], hashes: Hashes) -> Iterat
         row, start = roots, first
 
 
+class TilesOnce:
+    """Meets ``Hashes``: each tile below a size is read once, however often it is asked for."""
+
+    def __init__(self, hashes: Hashes, size: int) -> None:
+        """Read these, of which at least ``size`` leaves are there."""
+        self._hashes = hashes
+        self._size = size
+        self._tiles: dict[tuple[int, int], bytes] = {}
+
+    def read(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row; see ``Hashes``."""
+        index, begin = divmod(first, TILE_WIDTH)
+        tile = self._tiles.get((level, index))
+        if tile is None:
+            width = tile_width(level, index, self._size)
+            tile = self._hashes.read(level, index * TILE_WIDTH, width)
+            self._tiles[level, index] = tile
+        return tile[begin * HASH_BYTES : (begin + count) * HASH_BYTES]
+
+
 class MemoryHashes:
     """A whole journal's hashes in memory, for audits and tests: 32 bytes a leaf and a bit."""
 

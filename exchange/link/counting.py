@@ -168,7 +168,9 @@ class Counter:
             return Place(owed.position, item.index, leaf, item.raw.decode())
         if await account(self._node.store, owed.endpoint, found) == HERE:
             return None
-        return Place(owed.position, item.index, leaf)
+        about = peering.subject(entries.decode(item.raw))
+        of = about.header_digest if about is not None else ""
+        return Place(owed.position, item.index, leaf, "", of)
 
     def _key(self, item: Offered) -> bytes:
         return keys.crossed(entries.Home(self._far, item.index))

@@ -39,6 +39,8 @@ class Room(msgspec.Struct, frozen=True):
         handshake_s: for shaking hands, over a link of 600 ms for each way.
         unknown_s: until one has to be known.
         requests: of one that is not known; a session takes two.
+        bringers: so many are known by what they brought for a log, without a token: whoever
+            sees a checkpoint may bring it first, and is not to stay for ever.
     """
 
     callers: int = 256
@@ -47,6 +49,7 @@ class Room(msgspec.Struct, frozen=True):
     handshake_s: float = 10.0
     unknown_s: float = 30.0
     requests: int = 8
+    bringers: int = 4
 
 
 class _Caller:
@@ -85,6 +88,8 @@ class Door:
         self._tls: ssl.SSLContext | None = None
         self._allowed = max(self._room.a_second, 1.0)
         self._counted_at = 0.0
+        # Who is known by a checkpoint, the newest last.
+        self._bringers: list[_Caller] = []
         # How many were hung up on for want of room, or since they did not say who they are.
         self.turned_away = 0
 
@@ -125,6 +130,26 @@ class Door:
         """Note that who calls on a connection said who it is."""
         if (caller := self._caller(transport)) is not None:
             caller.is_known = True
+            self._bringers = [each for each in self._bringers if each is not caller]
+
+    def bring(self, transport: asyncio.BaseTransport | None) -> None:
+        """Note that who calls on a connection brought a checkpoint that was new here.
+
+        Only so many are known by that, those who did so last: one before them has to say who it
+        is, as whoever comes.
+        """
+        caller = self._caller(transport)
+        if caller is None or (caller.is_known and caller not in self._bringers):
+            return
+        caller.is_known = True
+        bringers = [each for each in self._bringers if each is not caller and not each.is_gone]
+        self._bringers = [*bringers, caller]
+        while len(self._bringers) > self._room.bringers:
+            last = self._bringers.pop(0)
+            last.is_known, last.asked = False, 0
+            asyncio.get_running_loop().call_later(
+                self._room.unknown_s, self._must_be_known, last
+            )
 
     def _caller(self, transport: asyncio.BaseTransport | None) -> _Caller | None:
         name = None if transport is None else transport.get_extra_info("peername")

@@ -48,8 +48,8 @@ class Handed:
         self.node = line.node
         self.size = line.size
         self.notes = [note.encode() for note in line.notes]
+        self.begin = at
         self._path = path
-        self._at = at
 
     def leaves(self, first: int, count: int) -> list[bytes]:
         """Return the hashes of so many entries, or of those that there are.
@@ -61,7 +61,7 @@ class Handed:
         if count <= 0:
             return []
         with self._path.open("rb") as file:
-            file.seek(self._at + first * HASH_BYTES)
+            file.seek(self.begin + first * HASH_BYTES)
             return split(file.read(count * HASH_BYTES))
 
     def roots(self, sizes: Collection[int]) -> dict[int, bytes]:
@@ -74,7 +74,7 @@ class Handed:
 
     def _pieces(self) -> Iterator[bytes]:
         with self._path.open("rb") as file:
-            file.seek(self._at)
+            file.seek(self.begin)
             while piece := file.read(_PIECE_BYTES):
                 yield piece
 
@@ -107,7 +107,7 @@ def read(path: Path) -> Handed:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refusal(Code.BAD_EXPORT, "/line") from error
         found = Handed(path, line, file.tell())
-    _must(path.stat().st_size == found._at + line.size * HASH_BYTES, "/size")  # noqa: SLF001
+    _must(path.stat().st_size == found.begin + line.size * HASH_BYTES, "/size")
     try:
         told = [c2sp.parse(note) for note in found.notes]
     except Refusal as refusal:

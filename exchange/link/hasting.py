@@ -8,37 +8,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exchange.broker import citing
+from exchange.broker import citing, holding
 from exchange.model import entry as entries
 from exchange.model import header as headers
+from exchange.model.identity import member_of
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from exchange.link.offering import Offers
+    from exchange.link.gathering import Offers
     from exchange.model.header import Header
 
 
-async def may_haste(node: Offers, entry: bytes) -> bool:
+async def may_haste(node: Offers, entry: bytes, after: int = -1) -> bool:
     """Tell whether a bulletin of this journal is judged there as well before what precedes it.
 
     Its release comes with it, and trust before it. What else could let it in are grants, where
     it cancels for others than its target was sealed to, and consents, where it cites what is
-    under another member's control.
+    under another member's control. The grants up to ``after`` are there; and who controls what
+    is cited needs nobody's consent.
     """
     header = _header(entries.decode(entry).object)
     found = await node.store.find(citing.lookups(header))
     cited = [_header_of(each.entry) for each in found.values()]
     if header.verb == "cancel":
         target = header.reference("cancels")
-        sealed_to = {
+        has = {
             name
             for digest, each in cited
             if each and target and digest == target.header_digest
             for name in each.to
         }
-        return sealed_to.issuperset(header.to)
+        if target is not None:
+            given = await node.store.find(holding.lookups(target.header_digest))
+            granted = holding.grants(target.header_digest, given.get)
+            has |= {name for name, index in granted if index <= after}
+        return has.issuperset(header.to)
+    members = {member_of(name) for name in header.to}
     return all(
-        each is not None and (each.origin == header.origin or not each.marking.is_controlled)
+        each is not None
+        and (
+            each.origin == header.origin
+            or not each.marking.is_controlled
+            or members == {each.origin}
+        )
         for _, each in cited
     )
 

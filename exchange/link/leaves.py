@@ -157,11 +157,17 @@ class Leaves:
         # Why none come, while none do.
         self.why: Fault | None = None
 
+    @property
+    def size(self) -> int:
+        """Of how many entries the hashes are kept; 0 before that was read."""
+        return self._kept.frontier.size
+
     async def run(self) -> None:
         """Follow until cancelled, or until the other node cannot prove what it says."""
-        rest_s = _REST_S
+        rest_s, clock = _REST_S, asyncio.get_running_loop().time
         while self._puller.trouble is None:
             self._puller.news.clear()
+            begun = clock()
             try:
                 is_all = await self.follow()
             except Refusal as refusal:
@@ -177,6 +183,9 @@ class Leaves:
             self.why, rest_s = None, _REST_S
             if is_all:
                 await self._puller.news.wait()
+            else:
+                # Half of the time the link, and the processor, are for what crosses alone.
+                await asyncio.sleep(min(clock() - begun, _LONGEST_REST_S))
 
     async def follow(self) -> bool:
         """Ask once for what comes next; tell whether all is here that is known of.

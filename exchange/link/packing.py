@@ -19,7 +19,7 @@ from exchange.broker import peering
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.rest import unfinished
 from exchange.journal.tree import HASH_BYTES
-from exchange.link import heading, leaves, offering, parcels
+from exchange.link import gathering, heading, leaves, parcels
 from exchange.link.parcels import Section
 from exchange.model import entry as entries
 from exchange.model import peers
@@ -30,7 +30,7 @@ from exchange.seal import jws
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.link.offering import Crosses
+    from exchange.link.gathering import Crosses
     from exchange.model.header import Blob
     from exchange.node.ports import Blobs, Store
     from exchange.seal.jws import Signer
@@ -39,7 +39,7 @@ _PIECE_BYTES: Final = 1024 * 1024
 
 
 class Journal(NamedTuple):
-    """What is read: meets ``link.offering.Offers``."""
+    """What is read: meets ``link.gathering.Offers``."""
 
     store: Store
     blobs: Blobs
@@ -109,9 +109,18 @@ class Packer:
     """Writes one export; ``run`` returns what became of it."""
 
     def __init__(
-        self, journal: Journal, plan: Plan, files: Files, told: Callable[[int, int], None]
+        self,
+        journal: Journal,
+        plan: Plan,
+        files: Files,
+        told: Callable[[int, int], None],
+        trust_bytes: int = gathering.MAX_PAGE_BYTES,
     ) -> None:
-        """Prepare; ``told`` hears how many entries were looked through, and of how many."""
+        """Prepare; ``told`` hears how many entries were looked through, and of how many.
+
+        Trust comes first, in pages of about so many bytes.
+        """
+        self._trust_bytes = trust_bytes
         self._journal = journal
         self._counted = _Counted(journal.store, Heads(journal.store))
         self._plan = plan
@@ -120,6 +129,8 @@ class Packer:
         self._size = c2sp.parse(plan.note).size
         # What was looked up of attachments: whether they are still here.
         self._kept: dict[Blob, bool] = {}
+        # The newest trust entry that was written: it is told once, in the first file.
+        self._trust = -1
 
     async def run(self, after: int) -> list[Part]:
         """Write all that crosses after an entry.
@@ -129,6 +140,7 @@ class Packer:
             OSError: a file cannot be written.
         """
         parts: list[Part] = []
+        self._trust = after
         while not parts or (parts[-1].stopped is None and after + 1 < self._size):
             with self._files.begin(len(parts)) as file:
                 parts.append(await self._part(parcels.Writing(file), after))
@@ -138,6 +150,7 @@ class Packer:
     async def _part(self, writing: parcels.Writing, after: int) -> Part:
         part = Part(after, after, self._size, {})
         await self._hashes(writing, after + 1)
+        await self._trust_first(writing, part)
         written, is_paged, carried = None, False, set[str]()
         while part.cursor + 1 < self._size and part.stopped is None:
             found, cursor = await self._look(part.cursor, is_first=not is_paged)
@@ -163,9 +176,30 @@ class Packer:
     async def _look(self, after: int, *, is_first: bool) -> tuple[list[Crosses], int]:
         """Return what crosses next; with the first of a file also what goes ahead."""
         whose = (self._journal, self._plan.nations, after, self._size)
+        had = gathering.Had(trust=self._trust)
         if is_first:
-            return await offering.gathered(*whose)
-        return await offering.crossing(*whose)
+            return await gathering.gathered(*whose, had)
+        return await gathering.crossing(*whose, had)
+
+    async def _trust_first(self, writing: parcels.Writing, part: Part) -> None:
+        """Write the pages of trust that is in no file yet; none of them leads any further."""
+        held: list[Crosses] = []
+        weight = 0
+
+        async def write() -> None:
+            await self._write(writing, await self._page(held, part.after), [])
+            for each in held:
+                self._count_kind(part, each)
+
+        async for each in gathering.trust_ahead(self._journal, self._trust, self._size):
+            size = len(each.entry) + len(each.body or b"")
+            if held and weight + size > self._trust_bytes:
+                await write()
+                held, weight = [], 0
+            held.append(each)
+            weight, self._trust = weight + size, each.index
+        if held:
+            await write()
 
     async def _hashes(self, writing: parcels.Writing, begin: int) -> None:
         """Write what proves the checkpoint to go on from whichever its reader has."""
@@ -211,8 +245,8 @@ class Packer:
         # What proves that it grew is made by its reader, out of the hashes.
         note, nations = self._plan.note, self._plan.nations
         heads = await heading.offered(self._counted, note, nations, (cursor, 0))
-        beside = offering.Beside(heads)
-        return await offering.encoded(self._journal, found, cursor, note, 0, beside)
+        beside = gathering.Beside(heads)
+        return await gathering.encoded(self._journal, found, cursor, note, 0, beside)
 
     async def _blobs(
         self, found: Sequence[Crosses], carried: set[str]
@@ -249,13 +283,19 @@ class Packer:
                 await asyncio.sleep(0)
 
     @staticmethod
+    def _count_kind(part: Part, each: Crosses) -> None:
+        kind = kind_of(entries.decode(each.entry).facts)
+        part.kinds[kind] = part.kinds.get(kind, 0) + 1
+
     def _count(
-        part: Part, found: Sequence[Crosses], blobs: Sequence[tuple[Blob, bytes | None]]
+        self,
+        part: Part,
+        found: Sequence[Crosses],
+        blobs: Sequence[tuple[Blob, bytes | None]],
     ) -> None:
         for each in found:
             if not each.is_ahead:
-                kind = kind_of(entries.decode(each.entry).facts)
-                part.kinds[kind] = part.kinds.get(kind, 0) + 1
+                self._count_kind(part, each)
         attached = [blob.size for blob, body in blobs if body is None]
         part.attachments += len(attached)
         part.attached_bytes += sum(attached)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from exchange.model.header import Blob
 
 
+# On one page, beside what goes ahead.
+MAX_ITEMS: Final = 256
+
+
 class Offered(msgspec.Struct, frozen=True):
     """An entry of the other node's journal as it was told: nothing of it is proved yet.
 
@@ -50,20 +54,25 @@ class Asked(NamedTuple):
 
     ``told`` was told ahead of its place; ``again`` is asked for once more, out of its place.
     ``trust`` is the newest trust entry that it has, -1 before any; None: it does not say.
-    ``heads`` is the entry of the inbox heads that it has; 0: none.
+    ``heads`` is the entry of the inbox heads that it has; 0: none. ``most`` is how many entries
+    it wants on the page.
     """
 
     told: Sequence[int] = ()
     again: Sequence[int] = ()
     trust: int | None = None
     heads: int = 0
+    most: int = MAX_ITEMS
 
 
 NOTHING: Final = Asked()
 
 
 class Page(NamedTuple):
-    """What crosses after an index, under a checkpoint; ``cursor`` is where to go on."""
+    """What crosses after an index, under a checkpoint; ``cursor`` is where to go on.
+
+    ``came_s`` is how long its bytes took to come, from the first to the last.
+    """
 
     items: list[Offered]
     cursor: int
@@ -72,6 +81,12 @@ class Page(NamedTuple):
     heads: wire.LinkHeads | None = None
     vouched: bytes = b""
     since_vouched: Sequence[bytes] = ()
+    came_s: float = 0.0
+
+    def is_trust_alone(self, after: int) -> bool:
+        """Tell whether it has nothing but trust that had to come first, asked for ``after``."""
+        is_trust = [isinstance(item.facts, entries.Trust) for item in self.items]
+        return self.cursor == after and bool(is_trust) and all(is_trust)
 
 
 def encode(page: wire.LinkPage, bodies: Sequence[bytes]) -> bytes:

@@ -134,16 +134,29 @@ def unpurged(
 
 def foreseen(page: Page, on: Ground) -> View:
     """Return what is in force there after a page: its checkpoint may be signed by new keys."""
-    view = on.there
+    view = folded(page, on.there)
+    return view if on.node in view.nodes else on.here
+
+
+def folded(page: Page, view: View) -> View:
+    """Return a view of the other node with the trust that is on a page.
+
+    Raises:
+        Refusal: a document does not follow from it.
+    """
     for item in sorted(page.items, key=lambda each: each.index):
         if isinstance(item.facts, entries.Trust) and item.index > view.index:
             now = item.facts.taken_ms // 1000
             view = trust.apply(item.body or b"", view, item.index, now)
-    return view if on.node in view.nodes else on.here
+    return view
 
 
 def _checked(page: Page, before: Pulled, node: str, view: View) -> tuple[bytes, int]:
     """Return root and size of a page's checkpoint: signed, and going on from the last one."""
+    if page.note == before.note.encode():
+        # Proved when it came first; while a backlog crosses, most pages are under the same.
+        last = c2sp.parse(page.note)
+        return last.root, last.size
     found = terms.of(page.note, node, view).verify(page.note).checkpoint
     if not before.note:
         return found.root, found.size
@@ -168,8 +181,7 @@ def _must_be_one(page: Page, node: str, view: View, root: bytes) -> None:
         Refusal: ``bad-checkpoint``, ``bad-proof``.
         Forked: they vouch for another journal than the one that is shown here.
     """
-    if not page.vouched or view.node_before(node, c2sp.parse(page.vouched).size) is None:
-        # Under keys of which nothing is known here yet it does not count either.
+    if not page.vouched:
         return
     vouched = terms.of(page.vouched, node, view).verify(page.vouched).checkpoint
     size = c2sp.parse(page.note).size

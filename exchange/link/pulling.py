@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from exchange.journal import terms
 from exchange.journal.tree import leaf_hash
 from exchange.link.adopting import Adopter
 from exchange.link.counting import Counter
+from exchange.link.pacing import Pace
 from exchange.link.pages import NOTHING, Asked
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
@@ -69,6 +70,16 @@ class Memory(Protocol):
         """Keep what convicts a node, once for the checkpoint that was known; return where."""
 
 
+class _Coming(NamedTuple):
+    """A page that was asked for while the one before it is taken in."""
+
+    # How far that one leads, and under which checkpoint: else it is not the next.
+    after: int
+    note: str
+    again: Sequence[int]
+    page: asyncio.Task[Page]
+
+
 class Puller:
     """One link, from another node to ours."""
 
@@ -86,6 +97,8 @@ class Puller:
         self._told: list[int] = []
         # How often each was cut of what was cut at the same byte.
         self._cuts: dict[int, int] = {}
+        self._pace = Pace()
+        self._coming: _Coming | None = None
         # Why nothing more is taken over this link, once something could not be proved.
         self.trouble: Refusal | None = None
         # Why it does not answer, while it does not.
@@ -110,6 +123,7 @@ class Puller:
             while self.trouble is None:
                 rest_s = await self._once(rest_s)
         finally:
+            await self._drop_coming()
             self._stands(is_up=False)
 
     async def _once(self, rest_s: float) -> float:
@@ -177,20 +191,62 @@ class Puller:
         """
         async with self.taking:
             before = await self.known()
-        again = due(before.waiting, self._node.now())
-        page = await self._page(before, again)
-        if not page.note:
-            return 0
-        async with self.taking:
-            # Where a file was taken in meanwhile, it is asked for anew from there.
-            if self.pulled == before:
-                await self.take(self._far, page, again)
+        try:
+            page, again = await self._next(before)
+            if not page.note:
+                return 0
+            async with self.taking:
+                # Where a file was taken in meanwhile, it is asked for anew from there.
+                if self.pulled == before:
+                    await self.take(self._far, page, again)
+        except BaseException:
+            # What follows a page that was not taken in is not the next one.
+            await self._drop_coming()
+            raise
         return len(page.items)
 
-    async def take(self, far: Source, page: Page, again: Sequence[int]) -> None:
+    async def _next(self, before: Pulled) -> tuple[Page, Sequence[int]]:
+        """Return the next page, and what of it was asked for once more."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            if (coming.after, coming.note) == (before.after, before.note):
+                return await coming.page, coming.again
+            await _cancelled(coming.page)
+        again = due(before.waiting, self._node.now())
+        trust = self._at_home().index
+        asked = Asked(self._told, again, trust, self._counter.known, self._pace.most)
+        return await self._page(before.after, before.size, asked), again
+
+    def _ask_ahead(self, page: Page, after: Pulled, told: Sequence[int]) -> None:
+        """Ask for what comes after a page that is proved, while it is taken in."""
+        if after.after + 1 >= after.size or self._coming is not None:
+            # It would wait there for news, and not know what was taken in here.
+            return
+        tried = {item.by for item in page.items}
+        again = [each for each in due(after.waiting, self._node.now()) if each not in tried]
+        came = [item.index for item in page.items if isinstance(item.facts, Trust)]
+        trust = max([self._at_home().index, *came])
+        asked = Asked(told, again, trust, self._counter.known, self._pace.most)
+        work = self._page(after.after, after.size, asked)
+        task = asyncio.create_task(work, name=f"page-{self._far.node}")
+        self._coming = _Coming(after.after, after.note, again, task)
+
+    async def _drop_coming(self) -> None:
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            await _cancelled(coming.page)
+
+    async def take(
+        self,
+        far: Source,
+        page: Page,
+        again: Sequence[int],
+        ground: Ground | None = None,
+    ) -> None:
         """Take in a page that goes on from what is known, while ``taking`` is held.
 
-        ``again`` are those on it that waited, and are there out of their place.
+        ``again`` are those on it that waited, and are there out of their place. ``ground`` is
+        what it is judged on, where more is known of what is in force there.
 
         Raises:
             Refusal: it does not hold; or another did not before.
@@ -199,8 +255,36 @@ class Puller:
         if self.trouble is not None:
             raise self.trouble
         before = self.pulled
+        after = self._proved(page, before, ground or self.ground())
+        told = self._told_after(page, after)
+        if far is self._far:
+            self._ask_ahead(page, after, told)
+        begun = asyncio.get_running_loop().time()
+        waits = Waits(before.waiting, self._node.now(), self._cuts)
+        gone = await take(self._node, far, page.items, self.adopter, waits)
+        gone -= waits.ordered
+        await self._counter.note(page.items)
+        self._counter.hold(page, before)
+        gone_since = unpurged(page.items, gone, before.gone, self._node.now())
+        # A page of trust alone was no answer to what was asked for once more.
+        waiting = waits.kept([] if page.is_trust_alone(before.after) else again, page.items)
+        await self._keep(
+            before, msgspec.structs.replace(after, gone=gone_since, waiting=waiting)
+        )
+        self._told = told
+        self._pace.fetched(len(page.items), page.came_s)
+        self._pace.taken(len(page.items), asyncio.get_running_loop().time() - begun)
+        if after.note != before.note:
+            self.seen = self.dated(page.note) or self.seen
+        self.vouched = page.vouched
+        self.news.set()
+        self._must_be_purged()
+        self._cover(page)
+
+    def _proved(self, page: Page, before: Pulled, ground: Ground) -> Pulled:
+        """Return how far a page leads, once it is proved."""
         try:
-            after = prove(page, before, self.ground())
+            return prove(page, before, ground)
         except Forked as forked:
             raise self._convicted(forked) from forked
         except Refusal as refusal:
@@ -208,27 +292,16 @@ class Puller:
                 # Its endpoints are to know how much they lack.
                 self._counter.stop(refusal, page)
             raise
-        waits = Waits(before.waiting, self._node.now(), self._cuts)
-        gone = await take(self._node, far, page.items, self.adopter, waits)
-        gone -= waits.ordered
-        await self._counter.note(page.items)
-        self._counter.hold(page, before)
-        gone_since = unpurged(page.items, gone, before.gone, self._node.now())
-        waiting = waits.kept(again, page.items)
-        await self._keep(
-            before, msgspec.structs.replace(after, gone=gone_since, waiting=waiting)
-        )
+
+    def _told_after(self, page: Page, after: Pulled) -> list[int]:
+        """Return what came ahead of its place by now, and is still to come there."""
         ahead = {
             item.index
             for item in page.items
             if item.is_ahead and not isinstance(item.facts, Trust)
         }
         # Beyond so many some come twice, which costs their bytes.
-        self._told = sorted(i for i in ahead.union(self._told) if i > after.after)[:MAX_TOLD]
-        self.seen, self.vouched = self.dated(page.note), page.vouched
-        self.news.set()
-        self._must_be_purged()
-        self._cover(page)
+        return sorted(i for i in ahead.union(self._told) if i > after.after)[:MAX_TOLD]
 
     def _cover(self, page: Page) -> None:
         """Say under which checkpoint all is here: a quorum's, where one must vouch for it."""
@@ -301,10 +374,9 @@ class Puller:
             _log.critical("evidence", node=self._far.node, code=fault.code.value)
         return Refusal(said.code, said.at, **said.facts, evidence=kept)
 
-    async def _page(self, before: Pulled, again: Sequence[int]) -> Page:
+    async def _page(self, after: int, since: int, asked: Asked) -> Page:
         try:
-            asked = Asked(self._told, again, self._at_home().index, self._counter.known)
-            return await self._far.entries(before.after, before.size, asked)
+            return await self._far.entries(after, since, asked)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):
                 raise
@@ -343,3 +415,9 @@ def _dated(note: bytes, node: str, view: View) -> int:
         return needed.verify(note).at(needed.log[-1]) or 0
     except Refusal:
         return 0
+
+
+async def _cancelled(task: asyncio.Task[Page]) -> None:
+    """Give up what is under way; what it would have said is asked for anew."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -61,7 +61,9 @@ async def take(
         await _take(node, far, [item], waits)
     await adopter.run()
     rest = [item for index, item in once.items() if index not in trust]
-    return await _take(node, far, rest, waits)
+    # What presses is committed, and so told, before the rest is looked at.
+    gone = await _take(node, far, [item for item in rest if item.is_ahead], waits)
+    return gone | await _take(node, far, [item for item in rest if not item.is_ahead], waits)
 
 
 def _is_trust(item: Offered) -> bool:
@@ -79,9 +81,10 @@ async def _take(node: Node, far: Source, items: Iterable[Offered], waits: Waits)
     come: list[Crossing] = []
     for key, item in wanted.items():
         if before := known.get(key):
-            if _is_gone(before.entry):
+            here = entries.decode(before.entry).facts
+            if _is_gone(here):
                 gone.add(item.index)
-            await tell(node, before.index, item.raw)
+            await tell(node, (before.index, here), item.raw)
             waits.came(item)
             continue
         if lacks := waits.lacks(item, peering.nations_of(node.name, node.view)):
@@ -122,11 +125,12 @@ async def _wait(
 async def _record(node: Node, come: Sequence[Crossing]) -> None:
     answers = await receive(node.writer, node.settings, come)
     for crossing, answer in zip(come, answers, strict=True):
-        await tell(node, answer.receipt.index, crossing.entry)
+        # Its first line says all of it; the other node's, which follows in it, is left empty.
+        here = entries.decode(answer.receipt.facts.encode() + b"\n\n").facts
+        await tell(node, (answer.receipt.index, here), crossing.entry)
 
 
-def _is_gone(entry: bytes) -> bool:
-    facts = entries.decode(entry).facts
+def _is_gone(facts: entries.Facts) -> bool:
     return isinstance(facts, entries.Refused) and facts.code == Code.BODY_GONE
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from exchange.broker import peering, retaining
+from exchange.errors import Code
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
@@ -14,7 +15,7 @@ from exchange.model.identity import uuid7
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from exchange.broker.holding import Find
     from exchange.broker.records import Found
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 
 class _Unowed(NamedTuple):
-    """What one of ours goes without, and who is to hear so: who posted what would give it."""
+    """What one of ours goes without, and who is to hear so: who posted what would give it.
+
+    Nobody (empty), where that is none of the poster's business: it is on record all the same,
+    for whom it is owed to at home (``node.crossed``).
+    """
 
     poster: str
     of: objects.Subject
@@ -45,30 +50,38 @@ class _Telling(NamedTuple):
     def made(self, ledger: Ledger, find: Find) -> int | None:
         if find(self.once) is not None:
             return None
-        return retaining.notify(ledger, self.raw, self.of, [self.poster], once=(self.once,))
+        told = [self.poster] if self.poster else []
+        return retaining.notify(ledger, self.raw, self.of, told, once=(self.once,))
 
 
 About = Literal["refused", "waiting"]
 
 
-async def tell(node: Node, index: int, at_home: bytes) -> None:
+async def tell(node: Node, recorded: tuple[int, entries.Facts], at_home: bytes) -> None:
     """Enter a notice for each recipient of ours that an entry from abroad is not owed to.
 
     Said again it changes nothing: each is told once.
 
     Args:
         node: ours.
-        index: of the entry here.
+        recorded: the entry here, and what it says.
         at_home: the entry there.
 
     Raises:
         Fault: nothing can be recorded.
     """
-    (row,) = await node.store.read(index, 1)
-    facts = entries.decode(row.entry).facts
+    index, facts = recorded
+    home = entries.decode(at_home)
     of = index if isinstance(facts, entries.Accepted) else None
-    for unowed in _unowed(facts, entries.decode(at_home), node):
-        await _tell(node, unowed, "refused", of)
+    # Of nearly all nobody is declined: that header need not be read once more.
+    is_declined = isinstance(facts, entries.Accepted) and bool(facts.declined)
+    if isinstance(facts, entries.Refused) or is_declined:
+        for unowed in _unowed(facts, home, node):
+            await _tell(node, unowed, "refused", of)
+    if isinstance(facts, entries.Accepted):
+        has = {each.endpoint for each in facts.owed}
+        for unowed in _without(home, has, Code.NOT_OWED.value, node):
+            await _tell(node, unowed, "refused", of)
 
 
 async def tell_waiting(node: Node, at_home: bytes, code: str) -> None:
@@ -82,14 +95,17 @@ async def tell_waiting(node: Node, at_home: bytes, code: str) -> None:
     Raises:
         Fault: nothing can be recorded.
     """
-    for unowed in _unowed(code, entries.decode(at_home), node):
+    home = entries.decode(at_home)
+    for unowed in (*_unowed(code, home, node), *_without(home, set(), code, node)):
         await _tell(node, unowed, "waiting", None)
 
 
 async def _tell(node: Node, unowed: _Unowed, about: About, of: int | None) -> None:
     notice = _notice(node, unowed, about)
-    raw = notices.sign(notice, node.writer.rings.signer(node.view))
     (once,) = retaining.told_once(notice, unowed.poster)
+    if (await node.store.find([once])).get(once) is not None:
+        return
+    raw = notices.sign(notice, node.writer.rings.signer(node.view))
     told = _Telling(raw, once, of, unowed.poster)
     await node.writer.enter(told.made, told.wanted)
 
@@ -107,6 +123,21 @@ def _unowed(here: entries.Facts | str, at_home: entries.Entry, node: Node) -> It
         signed = jws.read(at_home.object, objects.MAX_OBJECT_BYTES)
         grant = objects.decode_grant(signed.payload)
         yield _Unowed(grant.endpoint, grant.of, grant.to, everyone)
+
+
+def _without(
+    at_home: entries.Entry, has: Collection[str], code: str, node: Node
+) -> Iterator[_Unowed]:
+    """Yield each of ours that an entry is owed to at home and who goes without it here.
+
+    Its poster may not have named them: who holds what is corrected, say.
+    """
+    of, here = peering.subject(at_home), peering.nations_of(node.name, node.view)
+    if of is None:
+        return
+    for owed in entries.owed_by(at_home.facts):
+        if peering.is_here(owed.endpoint, here) and owed.endpoint not in has:
+            yield _Unowed("", of, owed.endpoint, code)
 
 
 def _code_for_all(here: entries.Facts | str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING, Final, Self
 
@@ -64,6 +65,8 @@ class Peer:
         # For how long a page waits for news at the other side (seconds).
         self.wait_s = WAIT_S
         self._answers = False
+        # How long the newest answer took to come, from its first byte to the last (seconds).
+        self._came_s = 0.0
         self._us = names[0]
         self._url = url.removesuffix("/")
         self._document = document
@@ -98,12 +101,14 @@ class Peer:
             query["again"] = ".".join(map(str, asked.again))
         if asked.trust is not None:
             query["trust"] = str(asked.trust)
+        if asked.most < pages.MAX_ITEMS:
+            query["most"] = str(asked.most)
         if asked.heads:
             query["heads"] = str(asked.heads)
         self._answers = False
         page = pages.decode(await self._in_session("/entries", query), self.node)
         self._answers = True
-        return page
+        return page._replace(came_s=self._came_s)
 
     async def leaves(self, first: int, size: int) -> Told:
         """Return leaf hashes from an entry on, which lead to a checkpoint of this size."""
@@ -163,7 +168,9 @@ class Peer:
     ) -> bytes:
         try:
             async with self._asked(method, path, query, token, data) as answer:
+                begun = asyncio.get_running_loop().time()
                 body = await _bounded(answer)
+                self._came_s = asyncio.get_running_loop().time() - begun
                 if answer.status >= 300:
                     raise _error_of(body, answer.status)
                 return body

@@ -15,7 +15,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.proofs import consistency_proof, root_at
 from exchange.link import pages
-from exchange.link.proving import foreseen
+from exchange.link.proving import folded
 from exchange.seal import jws
 from exchange.seal.trust import suite_of_node
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exchange.link.proving import Ground, Pulled
     from exchange.link.pulling import Puller
     from exchange.model.trust import Node as NodeDocument
+    from exchange.model.view import View
 
 
 class Filed:
@@ -82,11 +83,12 @@ async def bring(
     async with puller.taking:
         _must_go_on(contents, await puller.known())
     # Without what comes before, its trust and so its keys are not known either.
-    await _must_be_signed(contents, puller.ground())
+    coming = await _coming(contents, puller.ground())
+    await asyncio.to_thread(_must_be_signed, contents, puller.ground(), coming)
     rest = await asyncio.to_thread(_proved_rest, contents)
     for number in range(pages_count):
         async with puller.taking:
-            await _bring_page(puller, contents, rest, number)
+            await _bring_page(puller, contents, number, rest, coming)
         told(number + 1, pages_count)
     if puller.leaves is not None:
         await puller.leaves.came_by_file(parcel.after + 1, rest)
@@ -94,7 +96,9 @@ async def bring(
         await puller.came_by_file(parcel.cursor)
 
 
-async def _bring_page(puller: Puller, contents: Contents, rest: Rest, number: int) -> None:
+async def _bring_page(
+    puller: Puller, contents: Contents, number: int, rest: Rest, coming: View | None
+) -> None:
     before, parcel = await puller.known(), contents.parcel
     if before.after >= parcel.cursor and (not before.waiting or parcel.size < before.size):
         return
@@ -105,7 +109,11 @@ async def _bring_page(puller: Puller, contents: Contents, rest: Rest, number: in
     grown = await asyncio.to_thread(_grown, before.size, parcel.size, rest)
     try:
         page, again = _beyond(page, before)
-        await puller.take(Filed(contents), page._replace(grown=grown), again)
+        ground = puller.ground()
+        if coming is not None and coming.index > ground.there.index:
+            # Its checkpoint may be signed by keys that only a later page lists.
+            ground = ground._replace(there=coming)
+        await puller.take(Filed(contents), page._replace(grown=grown), again, ground)
     except Refusal as refusal:
         if refusal.code is Code.NOT_UNDERSTOOD:
             # A newer program wrote it: ours waits until it is as new.
@@ -164,7 +172,24 @@ def _grown(old: int, new: int, rest: Rest) -> list[bytes]:
     return consistency_proof(old, new, rest) if old <= new else []
 
 
-async def _must_be_signed(contents: Contents, on: Ground) -> None:
+async def _coming(contents: Contents, on: Ground) -> View | None:
+    """Return what is in force there after the trust that a file begins with, page by page.
+
+    None where it does not hold: of what nobody signed nothing is believed, and nobody accused.
+    """
+    view = on.there
+    for number in range(len(contents.pages)):
+        page = await asyncio.to_thread(_page, contents, number)
+        try:
+            view = await asyncio.to_thread(folded, page, view)
+        except Refusal:
+            return None
+        if not page.is_trust_alone(contents.parcel.after):
+            break
+    return view
+
+
+def _must_be_signed(contents: Contents, on: Ground, view: View | None) -> None:
     """Hold a file to the keys of the node that it says wrote it.
 
     As our directory lists them; or as one does that comes in the file: the node was given other
@@ -173,12 +198,7 @@ async def _must_be_signed(contents: Contents, on: Ground) -> None:
     Raises:
         Refusal: ``bad-export``: it is signed by others.
     """
-    page = await asyncio.to_thread(_page, contents, 0)
-    try:
-        coming = (await asyncio.to_thread(foreseen, page, on)).nodes.get(on.node)
-    except Refusal:
-        # Of what nobody signed nothing is believed, and nobody is accused.
-        coming = None
+    coming = view.nodes.get(on.node) if view is not None else None
     known = [document for _, document in on.here.tenures.get(on.node, ())]
     # A new version of the document may list the same keys.
     now = [document.receipts.keys for document in known[-1:]]

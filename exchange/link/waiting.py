@@ -7,11 +7,13 @@ asked for again by its number, less and less often, until it comes or its home h
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from exchange.broker import peering
+from exchange.errors import Code, Fault
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.seal import jws
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 # Asked for again with one page.
 MAX_AGAIN: Final = 8
+# Protects the memory of our node, and what it looks through with each page: each takes some
+# 300 bytes. Beyond it nothing more is taken from there before some of it came.
+MAX_WAITING: Final = 100_000
 _FIRST_S: Final = 30
 _LONGEST_S: Final = 900
 # Cut so often without a byte more, it is that attachment and not the link.
@@ -51,8 +56,8 @@ class Waiting(msgspec.Struct, frozen=True):
 
 def due(waiting: Mapping[int, Waiting], now: int) -> list[int]:
     """Return what is to be asked for again with the next page: what is due longest, first."""
-    found = sorted((each.until, index) for index, each in waiting.items() if each.until <= now)
-    return sorted(index for _, index in found[:MAX_AGAIN])
+    found = ((each.until, index) for index, each in waiting.items() if each.until <= now)
+    return sorted(index for _, index in nsmallest(MAX_AGAIN, found))
 
 
 class Waits:
@@ -63,6 +68,10 @@ class Waits:
     ) -> None:
         """Begin with what waited before; ``cuts`` is how often each was cut, and goes on."""
         self._waiting = dict(before)
+        # Which of them wait for the bytes of one bulletin.
+        self._for: dict[int, set[int]] = {}
+        for index, each in before.items():
+            self._for.setdefault(each.of, set()).add(index)
         self._now = now
         self._cuts = {} if cuts is None else cuts
         self._tried: set[int] = set()
@@ -74,34 +83,50 @@ class Waits:
 
         ``here`` are the nations that our node serves.
         """
-        of = _about(item, here)
-        if of is None:
-            return None
-        return next((each for each in self._waiting.values() if each.of == of), None)
+        of = _about(item, here) if self._waiting else None
+        first = None if of is None else min(self._for.get(of, ()), default=None)
+        return None if first is None else self._waiting[first]
 
     def put(self, item: Offered, code: str, of: int) -> None:
-        """Have an item wait for the bytes of a bulletin; again, longer than before."""
+        """Have an item wait for the bytes of a bulletin; again, longer than before.
+
+        Raises:
+            Fault: too many wait: what comes must wait at home.
+        """
         last = self._waiting.get(item.by)
+        if last is None and len(self._waiting) >= MAX_WAITING:
+            raise Fault(Code.UNAVAILABLE, "/waiting", name=code, limit=MAX_WAITING)
         tries = 1 if last is None else last.tries + (item.by not in self._tried)
         self._tried.add(item.by)
-        self._waiting[item.by] = Waiting(
-            of,
-            code,
-            self._now if last is None else last.since,
-            self._now + min(_FIRST_S << min(tries - 1, 16), _LONGEST_S),
-            tries,
-            last is not None and last.is_ordered,
+        self._set(
+            item.by,
+            Waiting(
+                of,
+                code,
+                self._now if last is None else last.since,
+                self._now + min(_FIRST_S << min(tries - 1, 16), _LONGEST_S),
+                tries,
+                last is not None and last.is_ordered,
+            ),
         )
 
     def came(self, item: Offered) -> None:
         """Note that an item is here, or will never be: nothing waits for it any more."""
-        self._waiting.pop(item.index, None)
+        gone = self._waiting.pop(item.index, None)
+        if gone is not None:
+            self._for[gone.of].discard(item.index)
         self._cuts.pop(item.index, None)
         if isinstance(item.facts, entries.Accepted):
-            for index, each in list(self._waiting.items()):
-                if each.of == item.index:
-                    # What is about it is asked for at once, and told with no reason of its own.
-                    self._waiting[index] = msgspec.structs.replace(each, of=-1, until=self._now)
+            for index in sorted(self._for.get(item.index, ())):
+                # What is about it is asked for at once, and told with no reason of its own.
+                each = self._waiting[index]
+                self._set(index, msgspec.structs.replace(each, of=-1, until=self._now))
+
+    def _set(self, index: int, waiting: Waiting) -> None:
+        if (last := self._waiting.get(index)) is not None:
+            self._for[last.of].discard(index)
+        self._waiting[index] = waiting
+        self._for.setdefault(waiting.of, set()).add(index)
 
     def is_stuck(self, item: Offered) -> bool:
         """Count that an item was cut without a byte more; tell whether that was too often."""

@@ -388,8 +388,8 @@ class Elsewhere(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``index`` and ``leaf`` are of its entry there. ``entry`` says why: the order to purge that
     it is, whole, as it stands there; or the entry of our journal that refused it, that is the
-    notice of its not being owed to the caller, or that owes it to others: with its ``receipt``.
-    Empty: it waits for bytes that lack, and is not here yet.
+    notice of its not being owed to the caller or of its waiting for bytes that lack, or that
+    owes it to others: with its ``receipt``. Empty: our node has no account of it.
     """
 
     position: Count

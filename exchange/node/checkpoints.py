@@ -10,6 +10,7 @@ time, and not recorded: an idle node writes nothing, and one that is frozen is s
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 _PAGE = 512
 # When nothing is new, the newest checkpoint is signed again as often as this.
 AGAIN_S = 60
+# Between two checkpoints that are made for what presses (seconds): a flood of FLASH costs the
+# journal no more than ten entries of bookkeeping a second, and the processor no more of it.
+_FLOOR_S = 0.2
 
 _log = structlog.get_logger("exchange.node")
 
@@ -93,6 +97,10 @@ class Checkpointer:
         self.cosigned: Callable[[], entries.Cosigned | msgspec.UnsetType] = lambda: (
             msgspec.UNSET
         )
+        # Rings for whoever waits for another checkpoint; hung up anew then.
+        self.bell = asyncio.Event()
+        # Something presses that is to be under a checkpoint before the interval is over.
+        self._is_hurried = asyncio.Event()
         # Its inbox-heads entry is written, and its checkpoint is not.
         self._begun: _Begun | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -141,11 +149,13 @@ class Checkpointer:
     async def run(self, interval_s: float) -> None:
         """Checkpoint when there is news, at most once an interval, until cancelled.
 
+        Where it was to ``hurry``, sooner; but never within the floor of the last one.
+
         Raises:
             Fault: the journal is not what it was: no later attempt would sign it either.
         """
         while True:
-            await asyncio.sleep(interval_s)
+            await self._rest(interval_s)
             try:
                 await self.checkpoint()
             except Fault as fault:
@@ -153,6 +163,27 @@ class Checkpointer:
                 # A full disk may have room again; an altered entry stays altered.
                 if not self.is_sound:
                     raise
+
+    def hurry(self) -> None:
+        """Have a checkpoint made at once: the other nation is told what is under one alone."""
+        self._is_hurried.set()
+
+    async def _rest(self, interval_s: float) -> None:
+        """Wait for an interval; for the floor only, where something presses meanwhile."""
+        loop = asyncio.get_running_loop()
+        floor = loop.time() + min(_FLOOR_S, interval_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(interval_s):
+                await self._is_hurried.wait()
+        self._is_hurried.clear()
+        await asyncio.sleep(max(floor - loop.time(), 0))
+
+    def _show(self, note: bytes) -> None:
+        """Have everybody know of a checkpoint that was made."""
+        self.newest = note
+        self.signed(note)
+        bell, self.bell = self.bell, asyncio.Event()
+        bell.set()
 
     async def checkpoint(self) -> bytes | None:
         """Sign the journal as it is now, if anything but bookkeeping is new; return the note.
@@ -208,8 +239,8 @@ class Checkpointer:
             )
 
         await self._writer.note(made, begun.snapshot)
-        self._covered, self.newest = begun.covered, note
-        self.signed(note)
+        self._covered = begun.covered
+        self._show(note)
         return note
 
     async def _record_heads(self, view: View) -> bytes:
@@ -240,8 +271,7 @@ class Checkpointer:
             note = await self._sign(c2sp.parse(self.newest))
             if self._pledge is not None:
                 await self._pledge.keep(note)
-            self.newest = note
-            self.signed(note)
+            self._show(note)
         return self.newest
 
     async def _sign(self, statement: c2sp.Checkpoint) -> bytes:

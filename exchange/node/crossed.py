@@ -37,13 +37,15 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """A place in an endpoint's inbox at another node that did not come into its inbox here.
 
     ``index`` and ``leaf`` are of the entry there; ``order`` is that entry whole, where it is an
-    order to purge. Why another one is not here, the journal says: see ``account``.
+    order to purge. Why another one is not here, the journal says: see ``account``; while it
+    waits, the notice about ``of``, the digest of its bulletin's header.
     """
 
     position: int
     index: int
     leaf: str
     order: str = ""
+    of: str = ""
 
 
 # It is in the inbox; and: it is not here yet.

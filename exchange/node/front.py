@@ -25,7 +25,7 @@ from exchange.node.considering import broken
 from exchange.node.served import Answer, Health, Refused, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from exchange.model.view import View
     from exchange.node.clock import Clock
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # Considered in one go, between two looks at the sockets: reading all of them before judging
 # any keeps the program that reads in the processor's cache, and more would let others wait.
 SLICE = 32
+# Said to the writer in one message, about: a front pays for larger blocks page by page (see
+# ``node.spawning``; 10 us of a bulletin).
+_MESSAGE_BYTES = 128 * 1024
 # Bounds what waits for the writer; a caller over it is told to come again (protects memory).
 MAX_WAITING = 8192
 _COUNT_S = 1.0
@@ -156,6 +159,13 @@ class Front(Served):
             arrival = each.arrival if each.refusal is None else each.arrival._replace(raw=b"")
             told = _said(each, read, view)
             items.append(frames.Item(self._tickets, *arrival, view.index, told))
+        for part in _messages(items):
+            self._post(part)
+        self._will_work = bool(self._waiting)
+        if self._will_work:
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _post(self, items: list[frames.Item]) -> None:
         try:
             self.say(frames.Posted(items))
         except (OverflowError, ValueError, TypeError):
@@ -167,9 +177,6 @@ class Front(Served):
                 for item in items
             ]
             self.say(frames.Posted(plain))
-        self._will_work = bool(self._waiting)
-        if self._will_work:
-            asyncio.get_running_loop().call_soon(self._work)
 
     # -- what the writer says -----------------------------------------------------------
 
@@ -253,6 +260,19 @@ class Front(Served):
         if since:
             self._counted = Refused(self.refused)
             self.say(frames.Counted([(*which, count) for which, count in since.items()]))
+
+
+def _messages(items: list[frames.Item]) -> Iterator[list[frames.Item]]:
+    """Cut a slice into messages, in order."""
+    message, size = [], 0
+    for item in items:
+        message.append(item)
+        size += len(item.raw) + len(item.body)
+        if size >= _MESSAGE_BYTES:
+            yield message
+            message, size = [], 0
+    if message:
+        yield message
 
 
 def _read(each: _Waiting) -> intake.Read | Refusal | None:

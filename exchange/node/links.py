@@ -30,6 +30,8 @@ class LinkHealth(msgspec.Struct, frozen=True):
         awaited: the first of them, each with why and since when, as ``index code seconds``.
         file_at: when a file of it was taken in last.
         file_to: up to which entry of its journal that went.
+        leaves: of how many of its entries the hashes are kept here.
+        leaves_code: why no more of them come; empty: they do.
         by_file: whether what comes from there comes by files alone; then ``up`` says nothing.
     """
 
@@ -54,6 +56,8 @@ class LinkHealth(msgspec.Struct, frozen=True):
     file_at: int = 0
     file_to: int = 0
     by_file: bool = False
+    leaves: int = 0
+    leaves_code: str = ""
 
     @property
     def trust_behind(self) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from exchange.broker import peering
 from exchange.errors import ExchangeError, Fault, Refusal
 from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
@@ -228,11 +229,20 @@ class Node(Served):
         grown = {owed.endpoint for each in records for owed in each.owed}
         self.inboxes.ring(grown)
         self.ring.grew(self.size, grown)
+        if any(self._hurries(each) for each in records):
+            self.checkpoints.hurry()
         if any(isinstance(each.facts, entries.Trust) for each in records):
             self.rearranged()
             self.witnessing.rearranged()
         if self.shipper is not None:
             self.shipper.wake()
+
+    def _hurries(self, record: Record) -> bool:
+        """Tell whether a record presses somebody whom another node serves."""
+        if record.pressing is None:
+            return False
+        here = peering.nations_of(self.name, self.view)
+        return not all(peering.is_here(each, here) for each in record.pressing.endpoints)
 
     async def close(self) -> None:
         """Stop writing, answer whoever still waits with a fault, and release the store."""

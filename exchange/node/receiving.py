@@ -10,7 +10,7 @@ from exchange.broker import intake, peering
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from exchange.broker.intake import Considered
     from exchange.broker.peering import Crossing
@@ -42,22 +42,19 @@ async def receive(
     here = peering.nations_of(settings.node, view)
     judge = partial(_judged, writer, view=view, taken_ms=taken_ms, here=here)
     slices = [crossings[at : at + _SLICE] for at in range(0, len(crossings), _SLICE)]
-    found = await asyncio.gather(
-        *(loop.run_in_executor(settings.executor, judge, each) for each in slices)
-    )
+    judging = [loop.run_in_executor(settings.executor, judge, each) for each in slices]
     waiting: list[asyncio.Future[Answer | Fault]] = []
     refusal: Refusal | None = None
-    judged = [each for one in found for each in one]
-    for crossing, considered in zip(crossings, judged, strict=True):
-        if isinstance(considered, Refusal):
-            refusal = considered
-            break
-        answered: asyncio.Future[Answer | Fault] = loop.create_future()
-        waiting.append(answered)
-        raw, decision = peering.object_of(crossing), considered.decision
-        caller = decision.header.endpoint if isinstance(decision, intake.Admitted) else ""
-        arrival = intake.Arrival(caller, raw, crossing.body or b"", taken_ms)
-        writer.take_judged(arrival, considered, answered.set_result)
+    try:
+        for part, found in zip(slices, judging, strict=True):
+            # While one slice is settled and committed, the next ones are judged.
+            taken, refusal = _handed_on(writer, part, await found, taken_ms)
+            waiting += taken
+            if refusal is not None:
+                break
+    finally:
+        for found in judging:
+            found.cancel()
     answers = []
     for answer in await asyncio.gather(*waiting):
         if isinstance(answer, Fault):
@@ -66,6 +63,35 @@ async def receive(
     if refusal is not None:
         raise refusal
     return answers
+
+
+def _handed_on(
+    writer: Writer,
+    crossings: Sequence[Crossing],
+    judged: Sequence[Considered | Refusal],
+    taken_ms: int,
+) -> tuple[list[asyncio.Future[Answer | Fault]], Refusal | None]:
+    """Give the writer what was judged, up to the first that does not bear out what it says."""
+    waiting: list[asyncio.Future[Answer | Fault]] = []
+    for crossing, considered in zip(crossings, judged, strict=True):
+        if isinstance(considered, Refusal):
+            return waiting, considered
+        answered: asyncio.Future[Answer | Fault] = asyncio.get_running_loop().create_future()
+        waiting.append(answered)
+        raw, decision = peering.object_of(crossing), considered.decision
+        caller = decision.header.endpoint if isinstance(decision, intake.Admitted) else ""
+        arrival = intake.Arrival(caller, raw, crossing.body or b"", taken_ms)
+        writer.take_judged(arrival, considered, _heard(answered))
+    return waiting, None
+
+
+def _heard(answered: asyncio.Future[Answer | Fault]) -> Callable[[Answer | Fault], None]:
+    def reply(answer: Answer | Fault) -> None:
+        # Whoever asked may have given up meanwhile; what is recorded stays recorded.
+        if not answered.done():
+            answered.set_result(answer)
+
+    return reply
 
 
 def _judged(

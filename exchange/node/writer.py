@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from exchange.broker import intake, records, settle
-from exchange.broker.lookups import lookups
+from exchange.broker.lookups import Wants
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
@@ -374,7 +374,7 @@ class Writer:
 
     async def _look_up(self, pending: list[Pending]) -> Looked:
         asking: list[Wanted] = [
-            partial(lookups, each.considered) for each in pending if each.considered is not None
+            Wants(each.considered) for each in pending if each.considered is not None
         ]
         looked = Looked(self._store)
         await looked.follow(asking + self._notes.asking())

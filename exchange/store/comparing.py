@@ -32,6 +32,7 @@ _SAYS: Final = {
     "newest": "SELECT kind, idx FROM {0}.newest",
     "grp": "SELECT first, count, statement FROM {0}.grp",
     "blob": "SELECT digest, bytes FROM {0}.blob",
+    "blob_key": "SELECT key FROM {0}.blob_key UNION ALL SELECT key FROM {0}.blob_fresh",
     "meta": "SELECT epoch, taken_ms, frontier FROM {0}.meta",
 }
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 # In the file's header: whose it is, and of which version (sqlite.org/pragma.html).
 APPLICATION_ID: Final = int.from_bytes(b"xb1j")
-VERSION: Final = 7
+VERSION: Final = 8
 # Its entries, statements and blobs are kept as they are now; its keys are others, or nothing in
-# it says what comes due: it serves nothing any more but to rebuild a journal from.
-OLDER: Final = (3, 4, 5, 6)
+# it says what comes due, or its blobs are found by an index of their own: it serves nothing any
+# more but to rebuild a journal from.
+OLDER: Final = (3, 4, 5, 6, 7)
 
 PAGE_BYTES: Final = 16384
 # Pages in the log (4 MiB) before they are copied into the file. With 1000 it cost the same,
@@ -41,6 +42,8 @@ BUSY_S: Final = 5.0
 # entry    the journal; what follows can be rebuilt from it, except blobs and statements
 # hashes   the tree's rows in runs of neighbours; ``at`` is row * 2**48 + number of the first
 # fresh    keys on their way to table ``key``, see ``inserting``; a key is in one of the two
+# blob_fresh, blob_key   the same for blobs: from a digest to a row of ``blob``. An index of
+#          ``blob`` itself wrote up to a page for each bulletin (28 to 40 us of it)
 # newest   the newest entry of each kind: nobody scans for it
 # heads    the newest snapshot of inbox heads (``journal.heads``): in one piece, of one moment
 # due      what comes due of which entry, when and why: ``broker.due``
@@ -63,15 +66,24 @@ CREATE TABLE due (
 ) WITHOUT ROWID;
 CREATE INDEX due_at ON due (what, at);
 CREATE TABLE named (digest TEXT PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE blob (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL);
+CREATE TABLE blob (id INTEGER PRIMARY KEY, digest TEXT NOT NULL, bytes BLOB NOT NULL);
+CREATE TABLE blob_fresh (key TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE blob_key (key TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE grp (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, statement BLOB NOT NULL);
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     epoch INTEGER NOT NULL, taken_ms INTEGER NOT NULL, frontier BLOB NOT NULL,
-    fresh INTEGER NOT NULL, swept BLOB NOT NULL
+    fresh INTEGER NOT NULL, swept BLOB NOT NULL,
+    blob_fresh INTEGER NOT NULL, blob_swept TEXT NOT NULL
 );
-INSERT INTO meta VALUES (0, 0, 0, x'', 0, x'')
+INSERT INTO meta VALUES (0, 0, 0, x'', 0, x'', 0, '')
 """
+# Where a file's blobs have an index of their own, it is read as if its keys were all young.
+_AS_NOW: Final = """
+CREATE TEMP VIEW blob_fresh AS SELECT digest AS key, id AS idx FROM main.blob;
+CREATE TEMP VIEW blob_key AS SELECT digest AS key, id AS idx FROM main.blob WHERE 0
+"""
+_KEYED_BLOBS: Final = 8
 
 # Also made in a file that was there before this table was: of what it holds already, nothing
 # is told ahead, and nobody is counted as chased.
@@ -189,6 +201,9 @@ def connect_reader(
     with faults(), _closing_on_error(_connect(path, mode)) as connection:
         _require_ours(connection, may_be_new=False, or_older=OLDER if may_be_older else ())
         connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+        if connection.execute("PRAGMA user_version").fetchone()[0] < _KEYED_BLOBS:
+            for statement in _AS_NOW.split(";"):
+                connection.execute(statement)
         return connection
 
 

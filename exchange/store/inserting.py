@@ -6,7 +6,7 @@ instead of 7.5 s with one row each).
 
 Keys are hashes, so each lands on a page of its own once their table is large, and every page
 touched is written twice. They are therefore gathered in a small table, ``fresh``, and moved on
-to the large one a stretch of neighbours at a time.
+to the large one a stretch of neighbours at a time; and so are the digests of blobs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from exchange.broker.due import Due
+    from exchange.store.selecting import Keyed
 
 # Rows in one statement. Seven columns stay under the 999 parameters of any SQLite.
 ROWS: Final = 128
@@ -97,9 +98,9 @@ def _insert(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
         [(index, kind, each.entry) for kind, (index, each) in zip(kinds, records, strict=True)],
     )
     _rows(connection, "hashes", _runs(batch, first))
-    _blobs(connection, batch)
+    _blobs(connection, batch, first)
     keys = sorted((key, index) for index, each in records for key in each.keys)
-    _keys(connection, keys, min(FRESH_KEYS, max(FRESH_LEAST, isqrt(_FRESH_ROOT * first))))
+    _keys(connection, keys, first)
     _inboxes(connection, batch, first)
     _urgent(connection, batch, first)
     _chased(connection, batch, first)
@@ -119,36 +120,54 @@ def _insert(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
     )
 
 
-def _keys(connection: sqlite3.Connection, keys: list[tuple[bytes, int]], stay: int) -> None:
-    """Take keys, in the order of their tree, so that each of its pages is changed once.
-
-    More than ``stay`` of them leave the small table for the large one.
-    """
+def _keys(connection: sqlite3.Connection, keys: list[tuple[bytes, int]], size: int) -> None:
+    """Take keys, in the order of their tree, so that each of its pages is changed once."""
     # Of two young ones of one name the small table itself takes but one.
     if selecting.old(connection, [key for key, _ in keys]):
         message = "a key is taken already"
         raise ValueError(message)
-    _rows(connection, "fresh", keys)
-    fresh, swept = connection.execute("SELECT fresh, swept FROM meta").fetchone()
+    _gather(connection, selecting.KEYS, keys, size)
+
+
+def _gather(
+    connection: sqlite3.Connection,
+    of: Keyed,
+    keys: Sequence[tuple[bytes | str, int]],
+    size: int,
+) -> None:
+    """Put keys that are new into the small table; of too many, some leave for the large one.
+
+    Args:
+        connection: in a transaction.
+        of: the two tables.
+        keys: in order, with what they lead to.
+        size: of the journal: it says how many may stay.
+    """
+    stay = min(FRESH_KEYS, max(FRESH_LEAST, isqrt(_FRESH_ROOT * size)))
+    _rows(connection, of.young, keys)
+    told = f"SELECT {of.young}, {of.swept} FROM meta"  # noqa: S608 - ours
+    fresh, swept = connection.execute(told).fetchone()
     fresh += len(keys)
     step = max(len(keys), SWEEP_KEYS)
     if fresh >= stay + step:
-        moved, swept = _sweep(connection, swept, step)
+        moved, swept = _sweep(connection, of, swept, step)
         fresh -= moved
-    connection.execute("UPDATE meta SET fresh = ?, swept = ?", (fresh, swept))
+    connection.execute(f"UPDATE meta SET {of.young} = ?, {of.swept} = ?", (fresh, swept))  # noqa: S608
 
 
-def _sweep(connection: sqlite3.Connection, after: bytes, step: int) -> tuple[int, bytes]:
-    """Move the fresh keys next after ``after`` to the old; return how many, and the last."""
+def _sweep(
+    connection: sqlite3.Connection, of: Keyed, after: bytes | str, step: int
+) -> tuple[int, bytes | str]:
+    """Move the young keys next after ``after`` to the old; return how many, and the last."""
     last = connection.execute(
-        "SELECT key FROM fresh WHERE key > ? ORDER BY key LIMIT 1 OFFSET ?", (after, step - 1)
+        f"SELECT key FROM {of.young} WHERE key > ? ORDER BY key LIMIT 1 OFFSET ?",  # noqa: S608
+        (after, step - 1),
     ).fetchone()
-    span = (after, last[0] if last else b"\xff" * rules.KEY_BYTES)
-    connection.execute(
-        "INSERT INTO key SELECT key, idx FROM fresh WHERE key > ? AND key <= ?", span
-    )
-    gone = connection.execute("DELETE FROM fresh WHERE key > ? AND key <= ?", span)
-    return gone.rowcount, last[0] if last else b""
+    span = (after, last[0] if last else of.past)
+    among = f"FROM {of.young} WHERE key > ? AND key <= ?"
+    connection.execute(f"INSERT INTO {of.old} SELECT key, idx {among}", span)
+    gone = connection.execute(f"DELETE {among}", span)
+    return gone.rowcount, last[0] if last else of.past[:0]
 
 
 def _inboxes(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> None:
@@ -201,37 +220,42 @@ def _chased(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> N
     )
 
 
-def _blobs(connection: sqlite3.Connection, batch: ports.Batch) -> None:
+def _blobs(connection: sqlite3.Connection, batch: ports.Batch, size: int) -> None:
     """Keep what a batch brings, and count what is named more than once; see ``_purge``."""
-    blobs = rules.blobs_of(batch)
+    brought = rules.blobs_of(batch)
+    bodies = Counter(digest for digest, _ in brought)
+    known = selecting.indexes(connection, list(bodies), selecting.BLOBS)
     (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM blob").fetchone()
     # Named by its digest: under the same name it is the same bytes.
-    new = _rows(connection, "blob (digest, bytes)", blobs, " ON CONFLICT (digest) DO NOTHING")
-    bodies = Counter(digest for digest, _ in blobs)
+    new = {digest: data for digest, data in brought if digest not in known}
+    rows = [(number, *each) for number, each in enumerate(new.items(), newest + 1)]
+    _rows(connection, "blob", rows)
+    keys = sorted((digest, number) for number, digest, _ in rows)
+    _gather(connection, selecting.BLOBS, keys, size)
     counted = selecting.counted(connection, list(bodies))
-    if new != len(blobs) or counted:
-        _count(connection, bodies, newest, counted)
+    if len(new) != len(brought) or counted:
+        _count(connection, bodies, known, counted)
     for digest, times in Counter(rules.attached_by(batch)).items():
         # The same bytes may be a body that was named once, which is not counted yet.
-        _name(connection, [(digest, times + selecting.has_blob(connection, digest), times)])
+        is_body = digest in selecting.indexes(connection, [digest], selecting.BLOBS)
+        _name(connection, [(digest, times + is_body, times)])
 
 
 def _count(
-    connection: sqlite3.Connection, named: Counter[str], newest: int, counted: Collection[str]
+    connection: sqlite3.Connection,
+    named: Counter[str],
+    known: Collection[str],
+    counted: Collection[str],
 ) -> None:
-    """Count blobs that were there before, up to row ``newest``, or are named twice at once.
+    """Count blobs that were known before, or are named twice at once.
 
     And those that are counted already, as somebody's attachment.
     """
-    rows = [(digest, 0, times) for digest, times in named.items() if digest in counted]
-    for digest, times in named.items():
-        if digest in counted:
-            continue
-        before = connection.execute(
-            "SELECT count(*) FROM blob WHERE digest = ? AND id <= ?", (digest, newest)
-        ).fetchone()[0]
-        if before + times > 1:
-            rows.append((digest, before + times, times))
+    rows = [
+        (digest, (digest in known) + times, times)
+        for digest, times in named.items()
+        if digest in counted or digest in known or times > 1
+    ]
     _name(connection, rows)
 
 
@@ -278,8 +302,17 @@ def _purge(connection: sqlite3.Connection, digests: Sequence[str]) -> None:
         if connection.execute(fewer, (digest,)).rowcount:
             continue
         connection.execute("DELETE FROM named WHERE digest = ?", (digest,))
-        connection.execute("DELETE FROM blob WHERE digest = ?", (digest,))
+        _drop_blob(connection, digest)
     connection.execute("PRAGMA secure_delete = OFF")
+
+
+def _drop_blob(connection: sqlite3.Connection, digest: str) -> None:
+    for number in selecting.indexes(connection, [digest], selecting.BLOBS).values():
+        connection.execute("DELETE FROM blob WHERE id = ?", (number,))
+        if connection.execute("DELETE FROM blob_fresh WHERE key = ?", (digest,)).rowcount:
+            connection.execute("UPDATE meta SET blob_fresh = blob_fresh - 1")
+        else:
+            connection.execute("DELETE FROM blob_key WHERE key = ?", (digest,))
 
 
 def _runs(batch: ports.Batch, first: int) -> list[tuple[int, bytes]]:

@@ -65,8 +65,8 @@ class LeafFile:
     def recall(self) -> bool:
         """Read what was kept before; tell whether there is any.
 
-        All of it is folded, 0.4 s for a million (one shared core): a hash that a disk altered
-        would be found when it is too late to ask for it again.
+        All of it is folded: a hash that a disk altered would be found when it is too late to
+        ask for it again. A million took 3 s (two cores, ten others at work on them).
 
         Raises:
             Fault: ``file``: it cannot be read.

@@ -1,8 +1,13 @@
-"""How far a link to another node came, in a file replaced as a whole; and its evidence."""
+"""How far a link to another node came, in a file replaced as a whole; and its evidence.
+
+What waits, which may be much, is in a file beside it that grows: with each page only what
+changed of it is written, and all of it anew once that is shorter by half.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import os
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -14,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+# What is kept by number, and changes little from one page to the next.
+_MUCH: Final = "waiting"
+# So many lines may be of no use any more.
+_SPARE: Final = 1000
 
 
 class LinkFile:
@@ -23,6 +32,10 @@ class LinkFile:
         """Use a file of this folder, which is made."""
         self._folder = folder
         self._path = folder / f"{node}.json"
+        self._waiting = folder / f"{node}.waiting"
+        # What stands in that file, and in how many lines; before it is read, nothing.
+        self._written: dict[int, Any] = {}
+        self._lines = 0
 
     def recall(self, wanted: type[T]) -> T | None:
         """Return what was kept last; None before anything was.
@@ -31,12 +44,29 @@ class LinkFile:
             Fault: ``file``: it cannot be read.
         """
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=wanted)
+            kept = msgspec.json.decode(self._path.read_bytes())
+            waiting = {**kept.get(_MUCH, {}), **self._recalled()}
+            kept[_MUCH] = {key: each for key, each in waiting.items() if each is not None}
+            found = msgspec.convert(kept, type=wanted, str_keys=True)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, AttributeError) as error:
             kind = type(error).__name__
             raise Fault(Code.FILE, name=str(self._path), found=kind) from error
+        return found
+
+    def _recalled(self) -> dict[str, Any]:
+        """Return what the file of what waits says last of each; None: it waits no more."""
+        found: dict[str, Any] = {}
+        try:
+            raw = self._waiting.read_bytes()
+        except FileNotFoundError:
+            return found
+        # The last line was cut where the power was: how far the link came was not kept then.
+        for line in raw.splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                found |= msgspec.json.decode(line, type=dict[str, Any])
+        return found
 
     def keep(self, kept: msgspec.Struct) -> None:
         """Keep it, durably.
@@ -44,7 +74,41 @@ class LinkFile:
         Raises:
             Fault: ``file``: it cannot be written.
         """
-        self._write(self._path, msgspec.json.encode(kept))
+        waiting: dict[int, Any] = getattr(kept, _MUCH)
+        self._note(waiting)
+        rest = msgspec.structs.replace(kept, **{_MUCH: {}})
+        self._write(self._path, msgspec.json.encode(rest))
+
+    def _note(self, waiting: dict[int, Any]) -> None:
+        """Write what changed of what waits, before how far the link came with it."""
+        changed = {
+            index: each for index, each in waiting.items() if self._written.get(index) != each
+        }
+        changed |= dict.fromkeys(self._written.keys() - waiting.keys())
+        if not changed and self._lines:
+            return
+        if not self._lines or self._lines + len(changed) > 2 * len(waiting) + _SPARE:
+            # From the beginning: also what an earlier start left, and what the power cut.
+            lines = [msgspec.json.encode({index: each}) for index, each in waiting.items()]
+            self._write(self._waiting, b"".join(line + b"\n" for line in (b"{}", *lines)))
+            self._lines = 1 + len(waiting)
+        else:
+            lines = [msgspec.json.encode({index: each}) for index, each in changed.items()]
+            self._append(b"".join(line + b"\n" for line in lines))
+            self._lines += len(changed)
+        self._written = dict(waiting)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            with self._waiting.open("ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            # How much of it stands there is not known: next time all of it is written anew.
+            self._lines = 0
+            kind = type(error).__name__
+            raise Fault(Code.FILE, name=str(self._waiting), found=kind) from error
 
     def accuse(self, known: bytes, evidence: bytes) -> str:
         """Keep what convicts a node; return the name of its file.

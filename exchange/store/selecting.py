@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from exchange.broker.due import Due
 from exchange.broker.records import Found
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
+K = TypeVar("K", bytes, str)
+
 # Values in one list of a statement; under the 999 parameters of any SQLite.
 VALUES: Final = 512
 # Where a row of the tree begins in table ``hashes``; a row has fewer than 2**48 hashes.
@@ -29,6 +31,28 @@ _INTEGER: Final = (int,)
 _BYTES: Final = (bytes,)
 _DUE: Final = (int, int, int, str, str, int)
 _NAMED: Final = (str, int)
+
+
+class Keyed(NamedTuple):
+    """Two tables that lead from keys to numbers: the young and the old (``inserting``).
+
+    ``swept`` is where ``meta`` says how far the young were moved on; ``past`` is over each key.
+    """
+
+    young: str
+    old: str
+    swept: str
+    past: bytes | str
+
+    @property
+    def types(self) -> tuple[type, type]:
+        """Return the types of a row."""
+        return type(self.past), int
+
+
+KEYS: Final = Keyed("fresh", "key", "swept", b"\xff" * HASH_BYTES)
+# By digest: to rows of ``blob``.
+BLOBS: Final = Keyed("blob_fresh", "blob_key", "blob_swept", "\x7f")
 
 
 @contextmanager
@@ -159,12 +183,8 @@ def all_due(connection: sqlite3.Connection) -> list[Due]:
 def still_named(connection: sqlite3.Connection, digests: Sequence[str]) -> frozenset[str]:
     """Return which of these digests an entry names that is not to be purged."""
     with snapshot(connection):
-        kept = _listed(
-            connection, "SELECT digest, 1 FROM blob WHERE digest IN", digests, _NAMED
-        )
-        counted = "SELECT digest, live FROM named WHERE digest IN"
-        found = [*kept, *_listed(connection, counted, digests, _NAMED)]
-    return frozenset(digest for digest, _ in found)
+        kept = indexes(connection, digests, BLOBS)
+        return frozenset(kept) | counted(connection, digests)
 
 
 def counted(connection: sqlite3.Connection, digests: Sequence[str]) -> frozenset[str]:
@@ -173,12 +193,6 @@ def counted(connection: sqlite3.Connection, digests: Sequence[str]) -> frozenset
         connection, "SELECT digest, live FROM named WHERE digest IN", digests, _NAMED
     )
     return frozenset(digest for digest, _ in found)
-
-
-def has_blob(connection: sqlite3.Connection, digest: str) -> bool:
-    """Tell whether bytes of a digest are kept beside the journal."""
-    statement = "SELECT 1 FROM blob WHERE digest = ?"
-    return connection.execute(statement, (digest,)).fetchone() is not None
 
 
 def positions(connection: sqlite3.Connection) -> dict[str, int]:
@@ -217,16 +231,19 @@ def find(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, F
     return {key: Found(index, entries[index]) for key, index in at.items()}
 
 
-def indexes(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the indexes that these keys lead to, young keys and old."""
-    young = _listed(connection, "SELECT key, idx FROM fresh WHERE key IN", keys, (bytes, int))
-    return {**dict(young), **old(connection, keys)}
+def indexes(
+    connection: sqlite3.Connection, keys: Sequence[K], of: Keyed = KEYS
+) -> dict[K, int]:
+    """Return the numbers that these keys lead to, young keys and old."""
+    statement = f"SELECT key, idx FROM {of.young} WHERE key IN"  # noqa: S608 - ours
+    young = _listed(connection, statement, keys, of.types)
+    return {**dict(young), **old(connection, keys, of)}
 
 
-def old(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the indexes that these keys lead to, old keys alone."""
-    statement = "SELECT key, idx FROM key WHERE key IN"
-    return dict(_listed(connection, statement, keys, (bytes, int)))
+def old(connection: sqlite3.Connection, keys: Sequence[K], of: Keyed = KEYS) -> dict[K, int]:
+    """Return the numbers that these keys lead to, old keys alone."""
+    statement = f"SELECT key, idx FROM {of.old} WHERE key IN"  # noqa: S608 - ours
+    return dict(_listed(connection, statement, keys, of.types))
 
 
 def newest(connection: sqlite3.Connection, kind: str) -> ports.Row | None:
@@ -282,7 +299,10 @@ def _is_one_row(runs: Sequence[tuple[int, bytes]]) -> bool:
 
 def blob(connection: sqlite3.Connection, digest: str) -> bytes | None:
     """Return a blob by digest, or None."""
-    found = _rows(connection, "SELECT bytes FROM blob WHERE digest = ?", (digest,), _BYTES)
+    with snapshot(connection):
+        at = indexes(connection, [digest], BLOBS)
+        statement = "SELECT bytes FROM blob WHERE id = ? AND digest = ?"
+        found = _rows(connection, statement, (at.get(digest, -1), digest), _BYTES)
     return found[0][0] if found else None
 
 
@@ -316,9 +336,27 @@ def agreeing(connection: sqlite3.Connection) -> int:
     ((says,),) = _rows(connection, "PRAGMA integrity_check(1)", (), (str,))
     if says != "ok":
         raise Fault(Code.STORE_FAILED, reason="the file contradicts itself")
+    _must_lead_to_blobs(connection)
     statement = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
     ((count,),) = _rows(connection, statement, (), (int,))
     return int(count)
+
+
+def _must_lead_to_blobs(connection: sqlite3.Connection) -> None:
+    """Hold the keys of blobs to them: each has one that leads to it, and there are no more.
+
+    Raises:
+        Fault: they differ, or the young are not as many as the journal says they are.
+    """
+    young, told, keys, blobs, leading = connection.execute(
+        "SELECT young, (SELECT blob_fresh FROM meta), young + (SELECT count(*) FROM blob_key),"
+        " (SELECT count(*) FROM blob),"
+        " (SELECT count(*) FROM blob CROSS JOIN blob_fresh ON key = digest AND idx = id)"
+        " + (SELECT count(*) FROM blob CROSS JOIN blob_key ON key = digest AND idx = id)"
+        " FROM (SELECT count(*) AS young FROM blob_fresh)"
+    ).fetchone()
+    if young != told or not keys == blobs == leading:
+        raise Fault(Code.STORE_FAILED, reason="keys of blobs do not lead to them", found=keys)
 
 
 def kinds(connection: sqlite3.Connection, first: int, limit: int) -> list[str]:

@@ -152,6 +152,21 @@ class ShippedFiles:
                 yield group
                 size += len(group.entries)
 
+    def surviving(self, after: int = 0) -> Iterator[Shipped]:
+        """Return all groups that can be read, of each file up to where that ends.
+
+        Args:
+            after: files that end before this entry are left out.
+
+        Raises:
+            Fault: the folder is not there or cannot be read.
+        """
+        paths = self._paths()
+        firsts = [int(path.name.removesuffix(_SUFFIX)) for path in paths]
+        for path in paths[max(bisect_right(firsts, after) - 1, 0) :]:
+            for group, _, _ in _frames(path):
+                yield group
+
     def append(self, groups: Sequence[Shipped]) -> None:
         """Add groups that follow what is here; they are durable on return.
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from exchange.audit.mirror import pull
+from exchange.audit.mirror import Desk, pull
 from exchange.audit.verify import Verifier
 from exchange.cli.auditing import _row
 from exchange.cli.journal_file import Blocking
@@ -34,7 +34,8 @@ def files(tmp_path_factory):
             await both.us.checkpoints.checkpoint()
             await auditor.view()
             mirror, anchor = SqliteStore.open(folder / "mirror.db"), border().anchor
-            size, new = await pull(auditor.transport, mirror, anchor, lambda *_: None)
+            desk = Desk(lambda: both.clock.ms // 1000, lambda *_: "")
+            size, new = await pull(auditor.transport, mirror, anchor, desk, lambda *_: None)
             assert size == new == both.us.size
             await mirror.close()
 

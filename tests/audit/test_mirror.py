@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
-from exchange.audit.mirror import pull
+from exchange.audit.mirror import MAX_AGE_S, Desk, pull
 from exchange.errors import Code, Refusal
 from exchange.journal import checkpoint as c2sp
+from exchange.journal import forks
+from exchange.journal.bundle import TlogProof
 from exchange.journal.logkeys import origin_of
+from exchange.journal.proofs import inclusion_proof
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import leaf_hash
+from exchange.model import entry as records
 from exchange.model import wire
 from exchange.model.identity import digest
 from exchange.store.memory import MemoryStore
@@ -25,9 +30,22 @@ class Told:
 
     def __init__(self, entries: list[bytes], size: int, note: bytes = b"") -> None:
         self.entries, self.size, self.note = entries, size, note
+        self.kept: list[tuple[str, bytes]] = []
+        self.late_s = 0
+
+    def keep(self, raw: bytes, kind: str) -> str:
+        self.kept.append((kind, raw))
+        return kind
 
     async def get_as(
-        self, kind: type, _path: str, *, first: int = 0, after: int = -1, **_: int
+        self,
+        kind: type,
+        _path: str,
+        *,
+        first: int = 0,
+        after: int = -1,
+        index: int = -1,
+        **_: int,
     ):
         if kind is wire.JournalPage:
             items = [
@@ -35,6 +53,8 @@ class Told:
                 for n, entry in enumerate(self.entries[first:])
             ]
             return wire.JournalPage(items=items, size=self.size)
+        if kind is wire.Proof:
+            return self.proof(index)
         documents = world().documents[after + 1 :]
         found = [
             wire.TrustItem(
@@ -50,6 +70,15 @@ class Told:
             for n, raw in enumerate(documents)
         ]
         return wire.TrustPage(items=found, cursor=after + len(found), total=9)
+
+    def proof(self, index: int) -> wire.Proof:
+        size = c2sp.parse(self.note).size if self.note else 0
+        if index >= size:
+            raise Refusal(Code.NOT_FOUND, "/index")
+        hashes = MemoryHashes([leaf_hash(each) for each in self.entries[:size]])
+        path = tuple(inclusion_proof(index, size, hashes))
+        text = TlogProof(index=index, path=path, note=self.note).encode().decode()
+        return wire.Proof(index, size, text)
 
     async def get(self, path: str) -> bytes:
         assert path == "/v1/checkpoint"
@@ -72,7 +101,8 @@ def entries():
 
 def mirrored(told: Any, store: MemoryStore | None = None) -> tuple[int, int]:
     store = MemoryStore() if store is None else store
-    return asyncio.run(pull(told, store, world().anchor, lambda *_: None))
+    desk = Desk(lambda: NOW + told.late_s, told.keep)
+    return asyncio.run(pull(told, store, world().anchor, desk, lambda *_: None))
 
 
 def refused(told: Any, store: MemoryStore) -> tuple[Code, str]:
@@ -83,11 +113,11 @@ def refused(told: Any, store: MemoryStore) -> tuple[Code, str]:
     return refusal.value.code, refusal.value.at
 
 
-def signed(entries, size: int, signers=None) -> bytes:
+def signed(entries, size: int, signers=None, at: int = NOW) -> bytes:
     """A checkpoint over the first entries, under the node's own keys."""
     root = MemoryHashes([leaf_hash(each) for each in entries[:size]]).frontier.root()
     told = c2sp.Checkpoint(origin_of("pa"), size, root)
-    return c2sp.sign(told, signers or identity().log, NOW)
+    return c2sp.sign(told, signers or identity().log, at)
 
 
 def held(entries, count: int) -> MemoryStore:
@@ -145,3 +175,127 @@ def test_leaf_that_was_altered_is_found_without_any_checkpoint(entries) -> None:
     store = held(entries, len(entries))
     store._tables.rows[0][0] ^= 1
     assert refused(Told(entries, len(entries)), store) == (Code.MIRROR_MISMATCH, "/leaf")
+
+
+# -- what convicts its node ---------------------------------------------------------------
+
+SKEW_S = world().arrangement.limits.skew_s
+
+
+@pytest.fixture(scope="module")
+def covered():
+    """A journal with two checkpoints in it, as its node wrote it."""
+
+    async def write():
+        async with running() as node:
+            for _ in range(2):
+                await post(node, world().envelope())
+                await node.checkpoints.checkpoint()
+            return [row.entry for row in await node.store.read(0, 100)]
+
+    return asyncio.run(write())
+
+
+def heads_of(entries):
+    """Where the last inbox-heads entry is."""
+    return max(n for n, each in enumerate(entries) if each.startswith(b'{"kind":"inbox-heads"'))
+
+
+def false_heads(covered):
+    """The same journal, in which an inbox is said to hold less than it does."""
+    at = heads_of(covered)
+    facts = records.decode(covered[at]).facts
+    lie = records.encode(msgspec.structs.replace(facts, root="A" * 43))
+    return at, [*covered[:at], lie, *covered[at + 1 :]]
+
+
+def test_an_entry_that_does_not_follow_is_an_alarm_and_kept_under_its_nodes_signature(covered):
+    at, lying = false_heads(covered)
+    for store in (MemoryStore(), held(covered, at), held(covered, at - 2)):
+        told = Told(lying, len(lying), signed(lying, at + 1))
+        before = len(store._tables.entries)
+        with pytest.raises(Refusal) as refused:
+            mirrored(told, store)
+        said = refused.value
+        assert (said.code, said.at) == (Code.ENTRY_UNTRUE, "/root")
+        assert said.facts == {"found": at, "evidence": "tlog-proof"}
+        (kind, proof), entry = told.kept
+        assert (kind, entry) == ("tlog-proof", ("entry", lying[at]))
+        assert proof == told.proof(at).proof.encode()
+        assert len(store._tables.entries) == before
+
+
+def test_an_entry_that_does_not_follow_and_is_not_signed_for_is_told_without_proof(covered):
+    at, lying = false_heads(covered)
+    forged = signed(lying, at + 1, identity().log[:1])
+    for note in (b"", signed(covered, at - 1), forged):
+        told = Told(lying, len(lying), note)
+        with pytest.raises(Refusal) as refused:
+            mirrored(told)
+        assert refused.value.code is Code.ENTRY_UNTRUE
+        assert (refused.value.facts, told.kept) == ({"found": at}, [])
+
+
+def test_what_is_no_next_entry_or_lacks_its_document_accuses_nobody(covered):
+    out_of_order = Told([covered[0], *covered[2:]], len(covered), signed(covered, len(covered)))
+    whole = out_of_order.get_as
+
+    async def get_as(kind, path, **asked):
+        page = await whole(kind, path, **asked)
+        if kind is wire.JournalPage:
+            items = [
+                msgspec.structs.replace(each, index=each.index + (each.index > 0))
+                for each in page.items
+            ]
+            return msgspec.structs.replace(page, items=items)
+        return page
+
+    out_of_order.get_as = get_as
+    assert refused(out_of_order, MemoryStore()) == (Code.BAD_PROOF, "/index")
+    without = Told(covered, len(covered), signed(covered, len(covered)))
+    there = without.get_as
+
+    async def none(kind, path, **asked):
+        page = await there(kind, path, **asked)
+        return msgspec.structs.replace(page, items=[]) if kind is wire.TrustPage else page
+
+    without.get_as = none
+    assert refused(without, MemoryStore()) == (Code.BAD_PROOF, "/document")
+    assert out_of_order.kept == without.kept == []
+
+
+def test_a_checkpoint_that_is_not_of_now_is_a_node_that_stands_still(covered):
+    size, limit = len(covered), MAX_AGE_S + SKEW_S
+    for store, late_s, is_old in (
+        (MemoryStore(), limit, False),
+        (MemoryStore(), limit + 1, True),
+        (held(covered, size), limit + 1, True),
+        (MemoryStore(), -SKEW_S, False),
+        (MemoryStore(), -SKEW_S - 1, True),
+    ):
+        told = Told(covered, size, signed(covered, size))
+        told.late_s = late_s
+        if not is_old:
+            assert mirrored(told, store)[0] == size
+            continue
+        with pytest.raises(Refusal) as refused:
+            mirrored(told, store)
+        assert (refused.value.code, refused.value.at) == (Code.STALE_HEAD, "/checkpoint")
+        assert told.kept == [("checkpoint", told.note)]
+
+
+def test_a_shorter_journal_that_was_signed_later_convicts_its_node(covered):
+    size, at = len(covered), heads_of(covered)
+    store = held(covered, size)
+    told = Told(covered[:at], at, signed(covered, at, at=NOW + 60))
+    with pytest.raises(Refusal) as refused:
+        mirrored(told, store)
+    assert (refused.value.code, refused.value.at) == (Code.HEAD_WENT_BACK, "/checkpoint")
+    ((kind, raw),) = told.kept
+    rings = [[each.key for each in identity().log]]
+    assert (kind, forks.check(forks.read(raw), origin_of("pa"), rings)) == (
+        "evidence",
+        "rolled-back",
+    )
+    # A front that has not heard of the newest yet shows the one before: that is no crime.
+    assert mirrored(Told(covered, size, signed(covered, at)), store) == (size, 0)

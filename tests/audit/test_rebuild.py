@@ -34,6 +34,7 @@ TABLES = [
     "newest",
     "grp",
     "blob",
+    "blob_key",
     "meta",
 ]
 
@@ -223,4 +224,4 @@ def test_body_that_is_gone_is_counted_and_holds_nothing_up(written, made):
     place = kinds.index(b'{"kind":"accepted"')
     rebuilt = rebuild(changed(written, place, blobs=[]), made)
     assert (rebuilt.code, rebuilt.missing) == (None, 1)
-    assert differing(written[0], made) == ["blob"]
+    assert differing(written[0], made) == ["blob", "blob_key"]

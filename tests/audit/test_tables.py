@@ -135,22 +135,45 @@ def test_row_that_is_gone_too_many_or_another_is_found(altered, statement, check
     assert failed(altered(statement)).keys() == {check}
 
 
+# What leads to blobs that are gone goes with them: else the file contradicts itself.
+WITHOUT_KEYS = (
+    "DELETE FROM blob_fresh WHERE idx NOT IN (SELECT id FROM blob)",
+    "UPDATE meta SET blob_fresh = (SELECT count(*) FROM blob_fresh)",
+)
+WITHOUT_LAST = "DELETE FROM blob WHERE id = (SELECT max(id) FROM blob)"
 SHORTER = "UPDATE blob SET bytes = zeroblob(9) WHERE id = (SELECT max(id) FROM blob)"
 ZEROED = "UPDATE blob SET bytes = zeroblob(length(bytes)) WHERE id = (SELECT max(id) FROM blob)"
 
 
 @pytest.mark.parametrize(
-    ("statement", "code"),
+    ("statements", "code"),
     [
-        ("DELETE FROM blob WHERE id = (SELECT max(id) FROM blob)", Code.MISSING_BLOB),
-        (SHORTER, Code.SIZE_MISMATCH),
-        (ZEROED, Code.DIGEST_MISMATCH),
+        ((WITHOUT_LAST, *WITHOUT_KEYS), Code.MISSING_BLOB),
+        ((SHORTER,), Code.SIZE_MISMATCH),
+        ((ZEROED,), Code.DIGEST_MISMATCH),
     ],
 )  # fmt: skip
-def test_body_that_is_gone_or_another_is_found(altered, statement, code):
-    (check,) = (check for check in altered(statement).checks if not check.ok)
+def test_body_that_is_gone_or_another_is_found(altered, statements, code):
+    (check,) = (check for check in altered(*statements).checks if not check.ok)
     assert (check.name, check.code) == ("bodies", code.value)
     assert check.first > len(world().documents)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        WITHOUT_LAST,
+        "DELETE FROM blob_fresh WHERE idx = (SELECT max(id) FROM blob)",
+        "UPDATE blob_fresh SET idx = idx - 1 WHERE idx = (SELECT max(id) FROM blob)",
+        "INSERT INTO blob_fresh VALUES ('A', 1)",
+        "INSERT INTO blob_key SELECT key, idx FROM blob_fresh LIMIT 1",
+        "INSERT INTO blob (digest, bytes) SELECT digest, bytes FROM blob LIMIT 1",
+        "UPDATE blob SET digest = 'A' WHERE id = (SELECT max(id) FROM blob)",
+        "UPDATE meta SET blob_fresh = blob_fresh + 1",
+    ],
+)
+def test_keys_of_blobs_that_do_not_lead_to_them_are_found(altered, statement):
+    assert "file" in failed(altered(statement))
 
 
 @pytest.mark.parametrize(
@@ -200,11 +223,12 @@ COLUMNS = {
     "newest": ["kind", "idx"],
     "chased": ["endpoint", "idx", "target", "rank", "taken_ms", "until"],
     "blob": ["id", "digest", "bytes"],
+    "blob_fresh": ["key", "idx"],
     "grp": ["first", "count", "statement"],
-    "meta": ["epoch", "taken_ms", "frontier", "fresh", "swept"],
+    "meta": ["epoch", "taken_ms", "frontier", "fresh", "swept", "blob_fresh", "blob_swept"],
 }
 # What no reader of a journal looks at.
-UNREAD = {"blob.id", "meta.swept"}
+UNREAD = {"meta.swept", "meta.blob_swept"}
 
 
 @pytest.mark.parametrize(
@@ -263,9 +287,9 @@ def test_wraps_are_held_to_the_body(journal):
 
 WITHOUT_BODIES = "DELETE FROM blob WHERE id > (SELECT max(id) FROM blob) - 2"
 ROBBED = [
-    ("DELETE FROM grp", WITHOUT_BODIES),
-    ("UPDATE grp SET count = 0", WITHOUT_BODIES),
-    ("UPDATE grp SET statement = x''", WITHOUT_BODIES),
+    ("DELETE FROM grp", WITHOUT_BODIES, *WITHOUT_KEYS),
+    ("UPDATE grp SET count = 0", WITHOUT_BODIES, *WITHOUT_KEYS),
+    ("UPDATE grp SET statement = x''", WITHOUT_BODIES, *WITHOUT_KEYS),
 ]
 
 
@@ -283,21 +307,23 @@ def test_node_s_file_robbed_of_statements_and_bodies_is_no_mirror(altered, state
 
 
 @pytest.mark.parametrize(
-    ("statement", "check"), [("DELETE FROM grp", "groups"), (WITHOUT_BODIES, "bodies")]
+    ("statements", "check"),
+    [(("DELETE FROM grp",), "groups"), ((WITHOUT_BODIES, *WITHOUT_KEYS), "bodies")],
 )
-def test_node_s_file_may_lack_neither(altered, statement, check):
-    assert failed(altered(statement)).keys() == {check}
+def test_node_s_file_may_lack_neither(altered, statements, check):
+    assert failed(altered(*statements)).keys() == {check}
 
 
 EMPTIED = ["entry", "hashes", "fresh", "inbox", "inbox_head", "heads", "grp", "blob", "newest"]
-EMPTIED += ["chased", "due"]
+EMPTIED += ["chased", "due", "blob_fresh"]
 NO_TREE = MemoryHashes().frontier.encode().hex()
 
 
 @pytest.mark.parametrize("said", [{}, {"is_mirror": True}])
 def test_emptied_file_is_not_called_intact(altered, said):
-    nothing = f"UPDATE meta SET epoch = 0, taken_ms = 0, fresh = 0, frontier = x'{NO_TREE}'"  # noqa: S608
-    report = altered(*(f"DELETE FROM {table}" for table in EMPTIED), nothing, **said)  # noqa: S608
+    nothing = "epoch = 0, taken_ms = 0, fresh = 0, blob_fresh = 0"
+    emptied = [f"DELETE FROM {table}" for table in EMPTIED]  # noqa: S608
+    report = altered(*emptied, f"UPDATE meta SET {nothing}, frontier = x'{NO_TREE}'", **said)  # noqa: S608
     assert failed(report) == {"covered": ""}
 
 
@@ -405,7 +431,7 @@ def granting(tmp_path_factory):
     ("statement", "expected"),
     [
         (None, {}),
-        ("DELETE FROM blob WHERE digest = '{}'", {"bodies": "/blobs/0"}),
+        ("DELETE FROM blob WHERE digest = '{}'", {"bodies": "/blobs/0", "file": ""}),
         (
             "UPDATE blob SET bytes = zeroblob(length(bytes)) WHERE digest = '{}'",
             {"bodies": "/wrap"},
@@ -427,7 +453,7 @@ def test_wrapped_key_of_a_grant_is_held_to_its_entry(granting, tmp_path, stateme
 
 
 def test_row_that_says_other_than_its_index_is_found(granting, tmp_path):
-    # The digest of a blob stands in its row and in the index by which it is looked up.
+    # The digest of a blob stands in its row and in the table by which it is looked up.
     raw, name = granting[0].read_bytes(), granting[1].encode()
     path, places = tmp_path / "copy.db", [m.start() for m in re.finditer(name, raw)]
     told = []
@@ -438,8 +464,8 @@ def test_row_that_says_other_than_its_index_is_found(granting, tmp_path):
         with opened(path) as source:
             told.append(failed(Verifier(source, world().anchor, lambda _: None).run()))
     assert all(told)
-    # In one of them, nothing but the file's disagreement with itself tells of it.
-    assert {"file": ""} in told
+    # Two of them: the body is not found any more, and the file disagrees with itself.
+    assert told.count({"bodies": "/blobs/0", "file": ""}) == 2
 
 
 def test_text_that_is_none_in_the_tables_own_description_is_told(granting, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from exchange.cli import abroad, proving, timeline
 from exchange.cli.home import Home
 from exchange.cli.main import Session
-from exchange.cli.reading import _row
+from exchange.cli.reading import row_of as _row
 from exchange.cli.times import zulu_ms
 from exchange.client import story
 from exchange.client.judging import Came

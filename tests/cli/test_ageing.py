@@ -107,9 +107,9 @@ def test_span_of_time_is_told_as_people_say_it(seconds, spanish, english):
     assert (span(seconds, "es"), span(seconds, "en")) == (spanish, english)
 
 
-def test_watch_says_what_came_ahead(exercise):
-    rows = [
-        json.loads(line)
-        for line in exercise.at(WATCH, "watch", "--count", "2", "--json").out.splitlines()
-    ]
+@pytest.mark.parametrize("options", [(), ("--prove",)])
+def test_watch_says_what_came_ahead(exercise, options):
+    ran = exercise.at(WATCH, "watch", "--count", "2", *options, "--json")
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 0
     assert all(row["ahead"] is False for row in rows)

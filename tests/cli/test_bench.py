@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exchange.cli.benching import cap, growth, load, posting, trial, whole
+from exchange.cli.benching import cap, crossing, growth, load, posting, trial, whole
 from exchange.cli.benching.posting import Answer
 from exchange.cli.benching.trial import Posted
 from exchange.cli.benching.whole import Plan, Step
@@ -93,6 +93,47 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
     # A busy machine voids a run, and says so; nothing else may.
     assert all("not a quiet machine" in reason for reason in result["void"])
     assert done.returncode == (1 if result["void"] else 0), done.stderr
+
+
+def test_quick_bench_of_the_link_tells_each_figure_beside_its_target() -> None:
+    more = ["--backlog", "600"]
+    done = subprocess.run(
+        [*(sys.executable, "-m", "exchange", "bench", "--link", "--quick", "--json"), *more],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["backlog"], result["void"]) == (600, [])
+    rates = result["crossed_per_s"], result["accepted_per_s"]
+    targets = result["targets"]
+    assert targets["ratio"] == {
+        "floor": 0.5,
+        "found": rates[0] / rates[1],
+        "is_met": rates[0] >= 0.5 * rates[1],
+    }
+    assert targets["flash_ms"]["floor"] == 1000 + result["round_trip_ms"]
+    assert targets["cosigned_ms"]["floor"] == 2000
+    for name in ("flash", "cosigned", "vouched"):
+        spread = result[name]
+        assert 0 < spread["p50_ms"] <= spread["p99_ms"] <= spread["max_ms"], name
+    assert result["flash"]["count"] > 0
+    assert result["cosigned"]["count"] == crossing.QUICK.checkpoints
+    for name in ("accepting_cpu_us", "home_cpu_us", "abroad_cpu_us"):
+        assert result[name] > 0, name
+
+
+def test_backlog_of_which_one_did_not_cross_voids_the_run(tmp_path: Path) -> None:
+    def forgetful(self: crossing.Bench, seen: list[tuple[float, int]]) -> None:
+        rate(self, [*seen, (seen[-1][0] + 1, seen[-1][1] - 1)])
+
+    rate = crossing.Bench.rate
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(crossing.Bench, "rate", forgetful)
+        result = crossing.run(crossing.Plan(200, 1, 0.1), tmp_path, silent)
+    assert result.void == ["posted 200, crossed 199"]
 
 
 def test_an_id_posted_twice_voids_the_run(tmp_path: Path) -> None:

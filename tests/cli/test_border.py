@@ -73,3 +73,16 @@ def _metrics(port):
         f"https://127.0.0.1:{port}/metrics", context=context, timeout=30
     ) as answer:
         return answer.read().decode()
+
+
+def test_export_after_what_the_journal_has_not_is_refused_and_nothing_is_written(
+    border, tmp_path
+):
+    size = border.pa.post("--witnessed")["witnessed"]["size"]
+    state, file = str(border.pa.place.node), tmp_path / "x.export"
+    words = ["link", "export", str(file), "--state", state, "--to", "us", "--json"]
+    ran = border.pa.run("--lang", "en", *words, "--after", str(size + 10_000))
+    assert (ran.code, file.exists()) == (2, False), ran.out
+    assert f"Nothing is after entry {size + 10_000}" in ran.err + ran.out
+    assert border.pa.run(*words, "--after", str(size - 1)).code == 0
+    assert file.exists()

@@ -10,7 +10,8 @@ import pytest
 
 from exchange.cli.home import Home
 from exchange.cli.main import Session
-from exchange.cli.reading import _row, _tell_broken
+from exchange.cli.reading import row_of
+from exchange.cli.watching import _tell_broken
 from exchange.client.reading import Granted, Locked, Noticed, Released
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import objects
@@ -59,14 +60,14 @@ def notice(**changes: Any) -> Noticed:
 def test_notice_says_what_happened(changes: dict[str, Any], english: str, spanish: str) -> None:
     item = notice(**changes)
     for lang, expected in (("en", english), ("es", spanish)):
-        row = _row(item, session(lang))
+        row = row_of(item, session(lang))
         assert row["title"].startswith(expected)
         assert (row["kind"], row["origin"], row["id"]) == ("notice", "pa", item.notice.of.id)
 
 
 def test_reason_of_a_refusal_abroad_is_in_the_readers_language() -> None:
     item = notice(about="refused", recipient=WATCH, code="expired")
-    assert _row(item, session("en"))["title"] != _row(item, session("es"))["title"]
+    assert row_of(item, session("en"))["title"] != row_of(item, session("es"))["title"]
 
 
 def test_grant_and_release_say_by_whom_and_to_whom() -> None:
@@ -79,18 +80,18 @@ def test_grant_and_release_say_by_whom_and_to_whom() -> None:
         "es": (f"Concedido a {WATCH_DESK}", "Salida autorizada (exercise-releaser)"),
     }
     for lang, (first, second) in shown.items():
-        row = _row(Granted(1, 2, NOW_MS, grant, 1), session(lang))
+        row = row_of(Granted(1, 2, NOW_MS, grant, 1), session(lang))
         assert (row["title"], row["kind"], row["id"]) == (first, "grant", of)
-        row = _row(Released(1, 2, NOW_MS, release), session(lang))
+        row = row_of(Released(1, 2, NOW_MS, release), session(lang))
         assert (row["title"], row["kind"], row["id"]) == (second, "release", of)
     nobody = msgspec.structs.replace(release, officer=None)
-    assert _row(Released(1, 2, NOW_MS, nobody), session("en"))["title"] == "Released"
+    assert row_of(Released(1, 2, NOW_MS, nobody), session("en"))["title"] == "Released"
 
 
 def test_what_is_not_understood_is_shown_as_such() -> None:
     item = Locked(1, 2, Refusal(Code.NOT_UNDERSTOOD, "/kind"))
     for lang, word in (("en", "does not know"), ("es", "no conoce")):
-        row = _row(item, session(lang))
+        row = row_of(item, session(lang))
         assert word in row["title"]
         assert (row["kind"], row["state"]) == ("locked", "not-understood")
 

@@ -77,6 +77,7 @@ def test_alarm_shows_what_came_and_ends_with_five(exercise):
         "stale-head",
         "head-went-back",
         "head-missing",
+        "entry-untrue",
     ],
 )
 def test_every_alarm_ends_with_five_wherever_it_is_raised(code):

@@ -60,9 +60,9 @@ def no_dedupe() -> None:
     """What came before is not heeded; the first to take a name keeps it."""
     keep, once = inserting._keys, Ledger._once
 
-    def first_only(connection: sqlite3.Connection, keys: list[Any], stay: int) -> None:
+    def first_only(connection: sqlite3.Connection, keys: list[Any], size: int) -> None:
         taken = selecting.indexes(connection, [key for key, _ in keys])
-        keep(connection, [each for each in keys if each[0] not in taken], stay)
+        keep(connection, [each for each in keys if each[0] not in taken], size)
 
     def heedless(same_bytes: Any, same_id: Any) -> Any:
         is_trust = same_bytes is not None and same_bytes.index < _TRUST

@@ -31,7 +31,7 @@ def test_what_is_withheld_is_named_by_who_misses_it_or_by_who_counts_again(tmp_p
     # Two were held before: the third of those that were posted since.
     assert gap.startswith("inbox-gap: ")
     assert "4" in gap
-    assert false.startswith("bad-proof: ")
+    assert false.startswith("entry-untrue: ")
     kept = [each["en"] for each in told if each.get("en", "").startswith("Kept")]
     assert [".owed" in kept[0], ".tlog-proof" in kept[1]] == [True, True]
 

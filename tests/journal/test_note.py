@@ -193,3 +193,12 @@ def test_any_bytes_are_a_note_that_comes_out_again_or_are_refused(raw):
 @given(st.text(max_size=30))
 def test_any_text_is_a_verifier_key_or_is_refused(text):
     assert refused(parse_key, text, Code.MALFORMED)
+
+
+@pytest.mark.parametrize("sign", [each for each in range(32) if chr(each) != "\n"])
+def test_note_with_any_control_sign_but_the_end_of_a_line_is_none(sign: int) -> None:
+    line = Line("exchange/pa", bytes(4), bytes(64)).encode()
+    assert parse_note(b"one\ntwo\n\n" + line).text == b"one\ntwo\n"
+    with pytest.raises(Refusal) as caught:
+        parse_note(b"one\ntw" + bytes([sign]) + b"o\n\n" + line)
+    assert caught.value.code is Code.BAD_CHECKPOINT

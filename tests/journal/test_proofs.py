@@ -244,3 +244,31 @@ def test_frontier_at_an_older_size_is_the_one_that_was_grown(size):
     assert proofs.frontier_at(size, MemoryHashes(leaves)) == tree.Frontier().extend(
         leaves[:size]
     )
+
+
+class Once:
+    """Hashes of which none may be read twice."""
+
+    def __init__(self, hashes):
+        self._hashes = hashes
+        self._read = set()
+
+    def read(self, level, first, count):
+        assert (level, first) not in self._read
+        self._read.add((level, first))
+        return self._hashes.read(level, first, count)
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 700, 66_000])
+def test_proofs_of_many_are_those_of_each_and_read_each_tile_once(size):
+    # The journal grew since: only what is below the size may be looked at.
+    leaves = [tree.leaf_hash(each.to_bytes(4, "big")) for each in range(size + 3)]
+    hashes = MemoryHashes(leaves)
+    indexes = sorted({0, size // 3, size // 2, *range(max(size - 40, 0), size)})
+    found = proofs.inclusion_proofs(indexes, size, Once(hashes))
+    assert found == [proofs.inclusion_proof(index, size, hashes) for index in indexes]
+    root = proofs.root_at(size, hashes)
+    for index, path in zip(indexes, found, strict=True):
+        proofs.verify_inclusion(leaves[index], index, size, path, root)
+    with pytest.raises(ValueError, match="outside"):
+        proofs.inclusion_proofs([size], size, hashes)

@@ -8,16 +8,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from exchange.cli.serve import log_signers
 from exchange.errors import Code, Refusal
-from exchange.link import offering, parcels, unpacking
+from exchange.journal.tree import Frontier, leaf_hash
+from exchange.link import gathering, parcels, unpacking
+from exchange.link.leaves import Leaves
 from exchange.link.packing import Journal, Packer, Plan
 from exchange.link.parcels import Section
 from exchange.link.unpacking import bring
 from exchange.model import entry as entries
 from exchange.model.header import Blob
-from exchange.seal.software import SoftwareSigner
-from tests.builders import OPS, WATCH, border, digest, refers
+from exchange.seal.software import SoftwareSigner, load
+from exchange.store.leaf_files import LeafFile
+from tests.builders import DESK, OPS, WATCH, border, digest, refers
 from tests.link.bordered import bordered
+from tests.link.test_foretelling import subscribed
 
 MB = 1_000_000
 
@@ -37,7 +42,7 @@ class Stick:
         self.written.append(path)
 
     async def export(  # noqa: PLR0913
-        self, side, to, after=-1, *, attached=MB, most=MB, signer=None
+        self, side, to, after=-1, *, attached=MB, most=MB, signer=None, trust_bytes=MB
     ):
         """Write what crosses; what is in each file."""
         node = side.node
@@ -54,7 +59,7 @@ class Stick:
             attached,
         )
         journal = Journal(node.store, node.blobs, node.now)
-        return await Packer(journal, plan, self, lambda *_: None).run(after)
+        return await Packer(journal, plan, self, lambda *_: None, trust_bytes).run(after)
 
     async def bring(self, side, *paths):
         for path in paths or self.written:
@@ -64,6 +69,31 @@ class Stick:
 @pytest.fixture
 def stick(tmp_path):
     return Stick(tmp_path)
+
+
+async def test_leaf_hashes_come_with_files_as_well_and_go_on_from_each_other(stick, tmp_path):
+    async with bordered() as both:
+        puller, kept = both.us.puller, LeafFile(tmp_path / "links", "pa")
+        puller.leaves = Leaves(puller._far, puller, kept)
+        await carry(stick, both.pa, both.us)
+        first = kept.frontier.size
+        assert first == puller.size
+        await both.pa.post(border().envelope())
+        # The second file begins where the first one ended; it comes twice.
+        await carry(stick, both.pa, both.us)
+        await stick.bring(both.us)
+        rows = await both.pa.node.store.read(0, puller.size)
+        assert kept.frontier.size == len(rows) == puller.size > first
+        assert kept.frontier == Frontier().extend([leaf_hash(row.entry) for row in rows])
+        # What was kept of another past is let go; a later file has not what came before it.
+        wrong = [leaf_hash(b"another past")]
+        kept.clear()
+        kept.add(wrong[0], Frontier().extend(wrong), "")
+        await carry(stick, both.pa, both.us)
+        assert kept.frontier.size in {0, 1}
+        await stick.export(both.pa, "us", -1)
+        await stick.bring(both.us)
+        assert kept.frontier.size == puller.size
 
 
 async def carry(stick, one, other):
@@ -142,11 +172,11 @@ async def test_several_files_are_brought_in_order_and_twice_and_none_may_miss(
     stick, monkeypatch
 ):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 4)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 4)
     async with bordered() as both:
         for _ in range(10):
             await both.pa.post(land.envelope())
-        parts = await stick.export(both.pa, "us", most=120_000)
+        parts = await stick.export(both.pa, "us", most=60_000)
         assert len(parts) > 2
         first, *others = list(stick.written)
         with pytest.raises(Refusal) as caught:
@@ -303,14 +333,15 @@ async def test_keys_that_the_directory_here_knows_to_be_over_sign_no_file(stick)
     async with bordered() as both:
         await stick.export(both.pa, "us")
         contents, on = parcels.read(stick.written[0]), both.us.puller.ground()
-        await unpacking._must_be_signed(contents, on)
+        coming = await unpacking._coming(contents, on)
+        unpacking._must_be_signed(contents, on, coming)
         # Handed over since; the file's own trust documents end before that.
         before, others = on.here.nodes["pa"], on.here.nodes["us"].receipts
         now = msgspec.structs.replace(before, receipts=others)
         tenures = {**on.here.tenures, "pa": ((0, before), (9, now))}
         here = msgspec.structs.replace(on.here, tenures=tenures)
         with pytest.raises(Refusal) as caught:
-            await unpacking._must_be_signed(contents, on._replace(here=here))
+            unpacking._must_be_signed(contents, on._replace(here=here), coming)
         assert (caught.value.code, caught.value.at) == (Code.BAD_EXPORT, "/signed")
 
 
@@ -323,7 +354,8 @@ async def test_a_new_version_of_its_document_with_the_same_keys_refuses_no_file(
         here = msgspec.structs.replace(
             on.here, tenures={**on.here.tenures, "pa": ((0, before), (9, now))}
         )
-        await unpacking._must_be_signed(contents, on._replace(here=here))
+        coming = await unpacking._coming(contents, on)
+        unpacking._must_be_signed(contents, on._replace(here=here), coming)
 
 
 async def test_no_more_of_a_strangers_tiles_is_held_than_a_tree_has_rows(stick, tmp_path):
@@ -353,10 +385,42 @@ async def test_heads_come_on_the_last_page_of_an_export(stick, monkeypatch):
         kept = both.us.node.crossed.newest("pa")
         assert (kept.heads.own[WATCH].count, kept.trouble) == (3, "")
         # Of several pages only those have them that lead as far as they cover.
-        monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+        monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
         await stick.export(both.pa, "us", -1)
         contents = parcels.read(stick.written[0])
         pages = [unpacking._page(contents, at) for at in range(len(contents.pages))]
-        assert [each.heads is None for each in pages[:4]] == [True] * 4
+        assert [each.heads is None for each in pages[:3]] == [True] * 3
         covered = entries.decode(pages[-1].heads.entry.encode()).facts.size
         assert all((each.heads is None) == (each.cursor + 1 < covered) for each in pages)
+
+
+@pytest.mark.parametrize("trust_bytes", [1, 60_000])
+async def test_much_trust_comes_first_in_pages_that_each_can_be_read(stick, trust_bytes):
+    new = border().founder.new_node("pa")
+    logs = log_signers("pa", new)
+    async with bordered(next_logs=[logs]) as both:
+        await subscribed(both.pa, 1, 8)
+        before = both.pa.node.view.nodes["pa"]
+        listed = msgspec.structs.replace(
+            before, version=2, log=[load(key)[0] for key in new.of("log")]
+        )
+        # All is under a checkpoint that only these sign, listed by the last page of trust.
+        assert (await both.pa.post(border().signed(listed, ["pa"]), "")).refusal is None
+        sealed = border().envelope()
+        await both.pa.post(sealed)
+        (part,) = await stick.export(both.pa, "us", trust_bytes=trust_bytes)
+        contents = parcels.read(stick.written[0])
+        pages = [unpacking._page(contents, each) for each in range(len(contents.pages))]
+        alone = [page.is_trust_alone(-1) for page in pages]
+        assert alone == [True] * (len(pages) - 1) + [False]
+        assert len(pages) > 4
+        told = [item.index for page in pages for item in page.items]
+        assert len(told) == len(set(told))
+        assert part.kinds["trust"] == both.pa.node.view.position
+        await stick.bring(both.us)
+        assert [each.object for each in await both.us.inbox(WATCH)] == [sealed.header]
+        there = both.us.node.writer.homes.newest("pa")
+        assert (there.nodes["pa"].version, there.subscriptions[DESK].version) == (2, 8)
+        assert both.us.puller.trouble is None
+        # What was told in one file is in no later one.
+        assert "trust" not in (await stick.export(both.pa, "us", part.cursor))[0].kinds

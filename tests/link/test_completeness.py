@@ -403,9 +403,7 @@ async def test_an_account_that_is_not_borne_out_is_none(tmp_path, change):
     async with scene(tmp_path) as here:
         await with_a_refused(here)
         changed(here, change)
-        with pytest.raises(Refusal) as caught:
-            await here.reader.prove()
-        assert caught.value.code is Code.BAD_PROOF
+        await here.alarm(Code.ITEM_WITHHELD, "/homes/pa/elsewhere")
 
 
 async def test_an_account_of_another_entry_differs_from_their_chain(tmp_path):
@@ -428,7 +426,7 @@ async def test_a_notice_to_another_accounts_for_nothing(tmp_path):
         receipt = msgspec.json.decode(msgspec.json.encode(await both.us.node.receipt(at)))
         (row,) = await both.us.node.store.read(at, 1)
         changed(here, lambda told: spoiled(told, 1, entry=row.entry.decode(), receipt=receipt))
-        await here.alarm(Code.BAD_PROOF, "/homes/pa/elsewhere")
+        await here.alarm(Code.ITEM_WITHHELD, "/homes/pa/elsewhere")
 
 
 async def test_an_older_head_than_was_seen_went_back(tmp_path):

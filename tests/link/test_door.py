@@ -8,7 +8,7 @@ import ssl
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
-from exchange.link.door import Room
+from exchange.link.door import Door, Room, _Caller
 from exchange.link.offering import DOOR
 from exchange.link.serving import WITNESS
 from exchange.node.witness import Witness
@@ -195,3 +195,35 @@ async def test_who_brings_a_checkpoint_that_was_known_is_known_no_better(tmp_pat
             assert await said_after(stack, both.us, asked(7, 7).encode()) == most
             assert await said_after(stack, both.us, asked(7, 9).encode()) == 20
     await recall.close()
+
+
+class Line:
+    """A connection, as the door knows it: by its address."""
+
+    def __init__(self, number):
+        self.name = ("127.0.1.9", number)
+
+    def get_extra_info(self, _):
+        return self.name
+
+
+async def test_few_are_known_by_a_checkpoint_alone_and_those_who_brought_one_last():
+    door = Door(Room(bringers=2, requests=3))
+    lines = [Line(number) for number in range(4)]
+    for each in lines:
+        door._callers[each.name] = _Caller(each.name[0])
+    known = [door._callers[each.name] for each in lines]
+    # The first says who it is as well: that stays.
+    door.know(lines[0])
+    for each in (*lines, lines[2]):
+        door.bring(each)
+    assert [each.is_known for each in known] == [True, False, True, True]
+    # Who is not known any more has as many requests as whoever comes, and no more.
+    for _ in range(3):
+        door.hear(lines[1])
+    assert lines[1].name in door._callers
+    door.hear(lines[1])
+    assert lines[1].name not in door._callers
+    door.bring(lines[0])
+    assert known[0].is_known
+    assert [each.is_known for each in known[2:]] == [True, True]

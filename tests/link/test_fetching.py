@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from exchange.errors import Code, Fault, Refusal
-from exchange.link import offering, pages
+from exchange.link import gathering, pages
 from exchange.link.offering import GREETER
 from exchange.link.taking import take
 from exchange.link.waiting import Waits
@@ -143,7 +143,7 @@ async def test_attachments_from_abroad_are_kept_in_files_and_purged_like_others(
 
 async def test_bodies_for_which_a_page_has_no_room_are_asked_for(monkeypatch):
     land = border()
-    monkeypatch.setattr(offering, "_MAX_PAGE_BYTES", 1)
+    monkeypatch.setattr(gathering, "MAX_PAGE_BYTES", 1)
     async with bordered() as both:
         await both.settle()
         closed = land.closed(to=[DESK])

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Fault, Refusal
-from exchange.link import offering
+from exchange.link import gathering
 from exchange.link.proving import Pulled
 from exchange.link.pulling import Puller
 from exchange.model import entry as entries
@@ -175,7 +175,7 @@ async def test_an_attachment_crosses_whole_and_from_where_it_was_cut():
 
 async def test_flash_comes_ahead_of_a_backlog_and_is_not_doubled_in_its_place(monkeypatch):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 4)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 4)
     async with bordered() as both:
         await both.settle()
         routine = [land.envelope(precedence="routine") for _ in range(12)]
@@ -194,7 +194,7 @@ async def test_flash_comes_ahead_of_a_backlog_and_is_not_doubled_in_its_place(mo
 
 async def test_trust_goes_ahead_of_a_backlog(monkeypatch):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 2)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 2)
     async with bordered() as both:
         await both.settle()
         for _ in range(6):
@@ -239,8 +239,8 @@ async def test_a_number_that_is_none_is_a_bad_request(path):
 
 async def test_each_page_brings_other_urgent_ones_ahead(monkeypatch):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 1)
-    monkeypatch.setattr(offering, "_MAX_AHEAD", 1)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
+    monkeypatch.setattr(gathering, "_MAX_AHEAD", 1)
     async with bordered() as both:
         await both.settle()
         for _ in range(3):
@@ -257,7 +257,7 @@ async def test_each_page_brings_other_urgent_ones_ahead(monkeypatch):
 
 async def test_what_comes_ahead_comes_with_its_release(monkeypatch):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
     async with bordered() as both:
         for document in releasing_vectors.documents(land):
             await both.pa.post(document, "")
@@ -276,7 +276,7 @@ async def test_what_comes_ahead_comes_with_its_release(monkeypatch):
 
 async def test_what_hangs_on_a_grant_that_is_still_to_come_waits_for_its_place(monkeypatch):
     land = border()
-    monkeypatch.setattr(offering, "MAX_ITEMS", 1)
+    monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
     async with bordered() as both:
         for document in releasing_vectors.documents(land):
             await both.pa.post(document, "")
@@ -312,7 +312,7 @@ async def test_a_link_that_is_up_again_has_the_witnesses_asked_at_once():
 
 
 async def test_trust_comes_though_nothing_else_of_a_page_crosses(monkeypatch):
-    monkeypatch.setattr(offering, "_MAX_LOOK", 4)
+    monkeypatch.setattr(gathering, "_MAX_LOOK", 4)
     async with bordered() as both:
         await both.settle()
         for _ in range(9):

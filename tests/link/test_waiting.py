@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from exchange.errors import Fault
+from exchange.errors import Code, Fault
+from exchange.link import waiting
 from exchange.link.pulling import Puller
 from exchange.link.waiting import MAX_AGAIN, Waiting, due
 from exchange.model import entry as entries
@@ -190,3 +191,25 @@ def test_what_is_due_longest_is_asked_for_first_and_no_more_than_a_page_bears():
     assert due(waiting, 60) == []
     assert due(waiting, 62) == [38, 39]
     assert due(waiting, 100) == list(range(40 - MAX_AGAIN, 40))
+
+
+async def test_where_too_many_wait_what_comes_after_waits_at_home(monkeypatch):
+    monkeypatch.setattr(waiting, "MAX_WAITING", 1)
+    held = Held(0)
+    async with bordered(blobs=held) as both:
+        await both.settle()
+        first, second = [await attached(both.pa, b"attachment %d" % each) for each in range(2)]
+        flash = border().envelope(precedence="flash")
+        await both.pa.post(flash)
+        await both.pa.sign()
+        for _ in range(2):
+            with pytest.raises(Fault) as caught:
+                await both.us.puller.pull()
+            assert (caught.value.code, caught.value.at) == (Code.UNAVAILABLE, "/waiting")
+        # Nothing is lost of it: it comes once there is room.
+        held.make_room()
+        await both.settle()
+        both.clock.ms += 31_000
+        await both.settle()
+        assert set(await headers(both.us)) == {first, second, flash.header}
+        assert both.us.puller.pulled.waiting == {}

@@ -191,6 +191,8 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "backup-differs",
         "node-replaced",
         "second-place-lost",
+        "tail-differs",
+        "tail-unproved",
         "outcome-unknown",
         "clock",
         "unavailable",

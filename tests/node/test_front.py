@@ -59,7 +59,10 @@ async def test_what_comes_in_one_turn_is_considered_by_slices_and_in_order(alone
     for each in sent:
         taken(alone, each, [])
     await settled()
-    assert [len(message.items) for message in said] == [SLICE, 3]
+    # A slice goes in several messages: a large block would cost a front more than it holds.
+    sizes = [sum(len(item.raw) + len(item.body) for item in each.items) for each in said]
+    assert len(said) > 2
+    assert max(sizes) < 2**18
     items = [item for message in said for item in message.items]
     assert [item.raw for item in items] == [each.header for each in sent]
     assert {type(item.told) for item in items} == {frames.SaidAdmitted}

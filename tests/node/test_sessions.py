@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+import exchange.node.sessions
 from exchange.errors import Code, Refusal
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
@@ -149,6 +150,29 @@ def test_suspended_endpoint_gets_no_session_and_its_token_ends():
     raw = signed(request(of))
     assert code_of(of.open, raw, view, NOW)[0] is Code.ENDPOINT_SUSPENDED
     assert code_of(of.caller, f"Bearer {token}", view, NOW)[0] is Code.ENDPOINT_SUSPENDED
+
+
+def test_remembered_token_is_held_to_time_view_and_its_own_letters():
+    of = sessions()
+    token = token_of(of)
+    assert of.caller(f"Bearer {token}", world().view, NOW).endpoint.id == OPS
+    # It is remembered now, and nothing but its MAC is taken on trust.
+    last, other = token[-1], "A" if token[-1] != "A" else "Q"
+    forged = f"Bearer {token.removesuffix(last)}{other}"
+    assert code_of(of.caller, forged, world().view, NOW)[0] is Code.BAD_TOKEN
+    later = NOW + TOKEN_LIFETIME_S
+    assert code_of(of.caller, f"Bearer {token}", world().view, later)[0] is Code.BAD_TOKEN
+    view = world().later(world().amended(OPS, suspended))
+    assert code_of(of.caller, f"Bearer {token}", view, NOW)[0] is Code.ENDPOINT_SUSPENDED
+
+
+def test_only_so_many_tokens_are_remembered(monkeypatch):
+    monkeypatch.setattr(exchange.node.sessions, "_REMEMBERED", 2)
+    of = sessions()
+    tokens = [token_of(of, now) for now in range(NOW, NOW + 3)]
+    for each in tokens * 2:
+        assert of.caller(f"Bearer {each}", world().view, NOW + 3).endpoint.id == OPS
+        assert len(of._known) <= 2
 
 
 def test_token_ends_with_its_time():

@@ -52,6 +52,7 @@ def test_hashes_behind_what_was_reached_are_written_anew(file):
     third = again(file)
     assert third.recall()
     assert third.frontier.size == 301
+    assert third.path.stat().st_size == 301 * 32
 
 
 @pytest.mark.parametrize("change", ["cut", "altered", "no head", "another head"])

@@ -197,3 +197,15 @@ def test_file_that_lost_what_was_shipped_is_not_gone_on_with(folder, whole):
             files.append([group(6)])
         # Neither zeros up to where it was, nor a file that begins in its middle.
         assert [path.stat().st_size for path in folder.glob("*.groups")] in ([], [len(raw) - 1])
+
+
+def test_what_survives_is_read_of_each_file_behind_a_damage_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr("exchange.store.shipped.FILE_BYTES", 1)
+    place = ShippedFiles(tmp_path)
+    place.claim(1)
+    for first in range(3):
+        place.append([Shipped(first, b"statement", [b"entry %d\n" % first], [])])
+    (tmp_path / f"{1:015}.groups").write_bytes(b"damaged")
+    assert [each.first for each in place.groups()] == [0]
+    assert [each.first for each in place.surviving()] == [0, 2]
+    assert [each.first for each in place.surviving(2)] == [2]

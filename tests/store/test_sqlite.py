@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from exchange.errors import Code, Fault
+from exchange.model.identity import digest
 from exchange.node import ports
 from exchange.store import file, inserting, selecting
 from exchange.store.sqlite import SqliteStore
@@ -99,11 +100,22 @@ async def test_a_file_of_another_program_or_version_is_refused_as_it_is(
     assert written.read_bytes() == before
 
 
+# Before version 8 blobs had an index of their own.
+AS_IT_WAS = (
+    "DROP TABLE blob_fresh",
+    "DROP TABLE blob_key",
+    "CREATE UNIQUE INDEX blob_digest ON blob (digest)",
+)
+BODY = b"exercise body bulletin 3"
+
+
 @pytest.mark.parametrize("version", file.OLDER)
 async def test_a_file_of_an_older_version_is_read_to_rebuild_from_and_never_served(
     written, version
 ):
     alter(written, f"PRAGMA user_version = {version}")
+    for statement in AS_IT_WAS:
+        alter(written, statement)
     before = written.read_bytes()
     for open_it in (
         SqliteStore.open,
@@ -116,6 +128,8 @@ async def test_a_file_of_an_older_version_is_read_to_rebuild_from_and_never_serv
     try:
         assert [row.index for row in await older.read(0, 100)] == list(range(10))
         assert (await older.group(3)).statement
+        assert await older.blob(digest(BODY)) == BODY
+        assert await older.blob(digest(b"another")) is None
     finally:
         await older.close()
     assert written.read_bytes() == before

@@ -165,6 +165,11 @@ class Posted(NamedTuple):
     receipt: Receipt
 
     @property
+    def id(self) -> str:
+        """Its id."""
+        return _id_of(self.envelope.header)
+
+    @property
     def is_marked(self) -> bool:
         """Whether its receipt says that no quorum had vouched for too long."""
         facts = entries.decode(self.receipt.facts.encode() + b"\n").facts
@@ -261,10 +266,24 @@ class Meeting:
         async for item in self._items(endpoint):
             facts = entries.decode(item.entry.encode()).facts
             assert isinstance(facts, entries.Accepted)
-            raw = entries.decode(item.entry.encode()).object
-            header = headers.decode(jws.read(raw, headers.MAX_HEADER_BYTES).payload)
+            header = headers.decode(jws.read(_object(item), headers.MAX_HEADER_BYTES).payload)
             found.setdefault(header.endpoint, []).append(header.id)
         return found
+
+    async def order(self, endpoint: str) -> list[str]:
+        """Return the ids of what an inbox holds, in its order."""
+        return [_id_of(_object(each)) async for each in self._items(endpoint)]
+
+    async def pressing(self, endpoint: str) -> list[str]:
+        """Return the ids of what is shown first to who has read nothing of an inbox."""
+        page = await self._doors[endpoint].get_as(
+            wire.InboxPage, "/v1/inbox", after=-1, limit=1, flash=-1
+        )
+        return [_id_of(_object(each)) for each in (*page.items, *page.ahead)]
+
+    async def size(self, endpoint: str) -> int:
+        """Return how many entries the newest checkpoint of an endpoint's node is of."""
+        return parse(await self._doors[endpoint].get("/v1/checkpoint")).size
 
     async def _items(self, endpoint: str) -> AsyncIterator[wire.InboxItem]:
         after, position = -1, 0
@@ -355,3 +374,7 @@ async def until(holds: Callable[[], Awaitable[bool]], within_s: float) -> float:
 
 def _id_of(header: bytes) -> str:
     return headers.decode(jws.read(header, headers.MAX_HEADER_BYTES).payload).id
+
+
+def _object(item: wire.InboxItem | wire.AheadItem) -> bytes:
+    return entries.decode(item.entry.encode()).object

@@ -80,6 +80,8 @@ class Result(msgspec.Struct, frozen=True):
 
     ``flash`` is from the receipt at home until it is in the inbox abroad; ``cosigned`` from
     when a checkpoint is shown until a quorum's is, ``vouched`` the same from the receipt.
+    Processor time is per bulletin of the backlog: of the node that accepts it, and of both
+    while it crosses (us).
     """
 
     machine: dict[str, str | int]
@@ -87,6 +89,9 @@ class Result(msgspec.Struct, frozen=True):
     round_trip_ms: float
     accepted_per_s: float
     crossed_per_s: float
+    accepting_cpu_us: float
+    home_cpu_us: float
+    abroad_cpu_us: float
     flash: Spread
     cosigned: Spread
     vouched: Spread
@@ -108,7 +113,7 @@ def run(plan: Plan, folder: Path, told: Callable[[str], None]) -> Result:
     passphrase = world.randomness(16).hex()
     place, link_port = _founded(folder, passphrase)
     framed = _sealed(place, plan, told)
-    bench = _Bench(place, plan, passphrase, told)
+    bench = Bench(place, plan, told)
     with trial.running(place.node, passphrase) as home:
         with trial.running(bench.abroad, passphrase) as away:
             bench.well(home, away, link_port)
@@ -201,12 +206,10 @@ class _Watch(threading.Thread):
         self.join()
 
 
-class _Bench:
+class Bench:
     """What was measured of two nodes."""
 
-    def __init__(
-        self, place: Place, plan: Plan, passphrase: str, told: Callable[[str], None]
-    ) -> None:
+    def __init__(self, place: Place, plan: Plan, told: Callable[[str], None]) -> None:
         self.abroad = place.node.with_name("node-us")
         self._place, self._plan, self._told = place, plan, told
         self._sealers = {
@@ -222,6 +225,7 @@ class _Bench:
         self._vouched: list[float] = []
         self._flash: list[float] = []
         self._accepted_per_s = self._crossed_per_s = 0.0
+        self._cpu_us: dict[str, float] = {}
         self._void: list[str] = []
 
     @contextmanager
@@ -288,7 +292,7 @@ class _Bench:
                 numbered = list(enumerate(envelopes))
                 work.append((at, iter(whole.requests(numbered, token, _BATCH))))
             figures, answers = trial.measure(home, "backlog", work, _PATIENCE_S * 60)
-        self._accepted_per_s = figures.per_s
+        self._accepted_per_s, self._cpu_us["accepting"] = figures.per_s, figures.node_cpu_us
         for answer in answers:
             try:
                 trial.receipts_of(answer)
@@ -305,6 +309,7 @@ class _Bench:
             last = self._newest(urgent)
             watch = _Watch(reader)
             watch.start()
+            used_s = {"home": -home.cpu_s(), "abroad": -away.cpu_s()}
             try:
                 _until(lambda: watch.count > 0)
                 while watch.count < self._plan.backlog:
@@ -316,7 +321,11 @@ class _Bench:
                     time.sleep(self._plan.pause_s)
             finally:
                 watch.end()
-            self._rate(watch.seen)
+            used_s["home"] += home.cpu_s()
+            used_s["abroad"] += away.cpu_s()
+            for name, seconds in used_s.items():
+                self._cpu_us[name] = seconds / self._plan.backlog * 1e6
+            self.rate(watch.seen)
 
     def _newest(self, urgent: _Caller) -> int:
         last = -1
@@ -324,7 +333,7 @@ class _Bench:
             last = items[-1].index
         return last
 
-    def _rate(self, seen: Sequence[tuple[float, int]]) -> None:
+    def rate(self, seen: Sequence[tuple[float, int]]) -> None:
         """Reckon how fast it crossed, from when the first of it was seen."""
         came = [each for each in seen if each[1]]
         whole_at = next(at for at, count in came if count >= self._plan.backlog)
@@ -348,6 +357,9 @@ class _Bench:
             round_trip_ms=trip_ms,
             accepted_per_s=self._accepted_per_s,
             crossed_per_s=self._crossed_per_s,
+            accepting_cpu_us=self._cpu_us["accepting"],
+            home_cpu_us=self._cpu_us["home"],
+            abroad_cpu_us=self._cpu_us["abroad"],
             flash=flash,
             cosigned=cosigned,
             vouched=_spread(self._vouched),

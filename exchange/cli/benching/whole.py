@@ -331,9 +331,9 @@ class _Bench:
         self, connections: Sequence[Connection], tokens: Sequence[str], step: Step
     ) -> list[tuple[Connection, Iterator[Request]]]:
         """Share a run's bulletins out; connections of one poster take from one heap."""
-        shares = shares([maker.poster for maker in self._makers], step)
+        taking = shares([maker.poster for maker in self._makers], step)
         heaps = []
-        for (poster, share), token in zip(shares.items(), tokens, strict=False):
+        for (poster, share), token in zip(taking.items(), tokens, strict=False):
             numbered = list(itertools.islice(self._waiting[poster], share))
             heaps.append(iter(requests(numbered, token, step.batch)))
         return [
