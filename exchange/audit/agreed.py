@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from exchange.broker.establishing import trust_document
 from exchange.errors import Refusal
 from exchange.model import entry as entries
+from exchange.model.identity import digest
 from exchange.model.view import View
 
 if TYPE_CHECKING:
@@ -31,6 +34,15 @@ class Agreed:
     def version(self) -> int:
         """The version of the arrangement in force; 0 before there is one."""
         return self.view.version_of("arrangement")
+
+    @property
+    def content(self) -> str:
+        """The digest of what the arrangement says, whatever its version and dates."""
+        found = self.view.arrangement
+        if found is None:
+            return ""
+        plain = msgspec.structs.replace(found, version=0, issued=0)
+        return digest(msgspec.json.encode(plain))
 
     def add(self, index: int, entry: Entry) -> bool:
         """Take in a trust entry; return whether its document holds."""

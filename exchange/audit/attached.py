@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from exchange.model.header import Blob
 
@@ -48,6 +48,14 @@ class Attached:
     def named(self) -> int:
         """How many different attachments the entries name."""
         return len(self._named)
+
+    def carried(self) -> list[Blob]:
+        """Return all that was named so far."""
+        return sorted(self._named, key=lambda each: (each.digest, each.size))
+
+    def carry_on(self, named: Iterable[Blob]) -> None:
+        """Go on where these were named; of a mirror, which has none of them."""
+        self._named = set(named)
 
     def add(self, index: int, blobs: Sequence[Blob]) -> None:
         """Tell of an accepted entry: its body, then its attachments."""

@@ -28,6 +28,10 @@ class Witnessed:
         self.size = 0
         self.at: int | None = None
 
+    def carried(self) -> tuple[int, int, int | None]:
+        """Return what is carried on: count, size and time."""
+        return self.count, self.size, self.at
+
     def add(self, told: Cosigned, view: View, node: str, root: Callable[[int], bytes]) -> None:
         """Hold what the journal says was cosigned to the tree as recomputed.
 

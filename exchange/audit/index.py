@@ -342,7 +342,10 @@ class _Folder:
         context = Context(self._journal.node, self._agreed.version, self._row_at, self._row_of)
         row = read(index, raw, context)
         if row.kind == "trust":
+            before = self._agreed.content
             self._agreed.add(index, entries.decode(raw))
+            if self._agreed.content != before:
+                row = msgspec.structs.replace(row, agreed=self._agreed.content)
         self._young[index] = row
         if row.id and row.kind == "accepted":
             self._by_id.setdefault(row.id, row)

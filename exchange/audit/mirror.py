@@ -67,27 +67,55 @@ async def pull(
             ``mirror-mismatch``: what the store holds is not the beginning of this journal.
         Fault: the node or the store does not answer.
     """
-    documents = _Documents(transport)
-    copy = _Copy(store, anchor, documents)
-    held = await copy.take_up(told)
-    note, at = await _newest_checkpoint(transport), desk.now()
-    if held:
-        if note and c2sp.parse(note).size <= held:
-            # Its keys are known. One that is longer is held to what is under it.
-            copy.must_not_be_older(note, desk)
-            copy.must_be_of(at, note, desk)
-        await _go_on(transport, copy, note, desk)
-    while True:
-        page = await _page(transport, copy.size)
-        await copy.keep(await _judged(transport, copy, page.items, desk))
-        told(copy.size, page.size)
-        if page.items:
-            continue
-        if copy.size < page.size:
-            raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
-        if note:
-            copy.must_be_of(at, note, desk)
-        return copy.size, copy.size - held
+    mirror = await Mirror.take_up(transport, store, anchor, desk, told)
+    return await mirror.advance(told)
+
+
+class Mirror:
+    """A mirror that is gone on with again and again: what it holds is judged once."""
+
+    def __init__(self, transport: Transport, copy: _Copy, desk: Desk) -> None:
+        """Take over what ``take_up`` judged."""
+        self._transport, self._copy, self._desk = transport, copy, desk
+
+    @classmethod
+    async def take_up(
+        cls,
+        transport: Transport,
+        store: Store,
+        anchor: str,
+        desk: Desk,
+        told: Callable[[int, int], None],
+    ) -> Mirror:
+        """Judge all that a store holds; arguments and errors as of ``pull``."""
+        copy = _Copy(store, anchor, _Documents(transport))
+        await copy.take_up(told)
+        return cls(transport, copy, desk)
+
+    async def advance(self, told: Callable[[int, int], None]) -> tuple[int, int]:
+        """Take in what is new; return how many entries it has, and how many are new.
+
+        What is held is what the node says and signs now, or nothing is added.
+        """
+        transport, copy, desk, held = self._transport, self._copy, self._desk, self._copy.size
+        note, at = await _newest_checkpoint(transport), desk.now()
+        if held:
+            if note and c2sp.parse(note).size <= held:
+                # Its keys are known. One that is longer is held to what is under it.
+                copy.must_not_be_older(note, desk)
+                copy.must_be_of(at, note, desk)
+            await _go_on(transport, copy, note, desk)
+        while True:
+            page = await _page(transport, copy.size)
+            await copy.keep(await _judged(transport, copy, page.items, desk))
+            told(copy.size, page.size)
+            if page.items:
+                continue
+            if copy.size < page.size:
+                raise Refusal(Code.BAD_PROOF, "/size", expected=page.size, found=copy.size)
+            if note:
+                copy.must_be_of(at, note, desk)
+            return copy.size, copy.size - held
 
 
 async def _judged(

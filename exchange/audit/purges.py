@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 
@@ -24,6 +26,17 @@ class _Gone(NamedTuple):
     digests: frozenset[str]
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """What is carried on: of each order what it is of, and what was said of it."""
+
+    ordered: dict[int, int]
+    orders: int
+    done: int
+    open: dict[int, int]
+    doomed: dict[int, list[str]]
+    gone: list[tuple[int, list[str]]]
+
+
 class Purges:
     """Follows a journal.
 
@@ -40,6 +53,19 @@ class Purges:
         self._open: dict[int, int] = {}
         self._doomed: dict[int, frozenset[str]] = {}
         self._gone: list[_Gone] = []
+
+    def carried(self) -> Carried:
+        """Return what is carried on."""
+        doomed = {order: sorted(names) for order, names in self._doomed.items()}
+        gone = [(each.at, sorted(each.digests)) for each in self._gone]
+        return Carried(self.ordered, self.orders, self.done, self._open, doomed, gone)
+
+    def carry_on(self, carried: Carried) -> None:
+        """Go on with it."""
+        self.ordered, self._open = dict(carried.ordered), dict(carried.open)
+        self.orders, self.done = carried.orders, carried.done
+        self._doomed = {order: frozenset(names) for order, names in carried.doomed.items()}
+        self._gone = [_Gone(at, frozenset(names)) for at, names in carried.gone]
 
     def add(self, index: int, facts: Facts, doomed: frozenset[str] = frozenset()) -> None:
         """Tell of the next entry, which replayed; of an order, also what it is of."""

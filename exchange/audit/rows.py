@@ -61,7 +61,11 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         officer: the person who is named.
         rule: by which it was purged, or is to be reviewed; of trust, the document's name.
         version: of a trust document, an epoch, or the size of a checkpoint.
-        home: the node that it came from; ``home_index``: its entry there, -1 for none.
+        home: the node that it came from; ``home_index``: its entry there, -1 for none;
+            ``home_ms``: when it was taken in there.
+        cosigned: of a checkpoint, the size of the newest one that it says a quorum vouched for.
+        agreed: of a trust entry that brought an arrangement, the digest of what that says,
+            whatever its version and dates.
         digest: of the object; of an order or an attestation none.
         size: bytes of ciphertext that it names, or that were refused.
         observed: and ``issued`` to ``retain_until``: of the header, in seconds UTC.
@@ -96,6 +100,9 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int = 0
     home: str = ""
     home_index: int = -1
+    home_ms: int = 0
+    cosigned: int = 0
+    agreed: str = ""
     digest: str = ""
     size: int = 0
     observed: int | None = None
@@ -203,6 +210,11 @@ class _Outer(msgspec.Struct):
     payload: str
 
 
+class _Taken(msgspec.Struct):
+    taken_ms: int = 0
+
+
+_TAKEN: Final = msgspec.json.Decoder(_Taken)
 _SAID: Final = msgspec.json.Decoder(_Said)
 _OUTER: Final = msgspec.json.Decoder(_Outer)
 _NOTHING: Final = _Said()
@@ -215,7 +227,7 @@ def read(index: int, raw: bytes, context: Context) -> Row:
     except Refusal as refusal:
         return Row(context.journal, index, 0, "unreadable", ("unreadable",), refusal.code.value)
     facts, said = entry.facts, _said(entry.object)
-    made = {**_of_facts(facts, context), **_of_object(facts, said)}
+    made = {**_of_facts(facts, entry.at_home, context), **_of_object(facts, said)}
     about = context.row_at(made.get("of", -1)) if made.get("of", -1) >= 0 else None
     if not made.get("id"):
         # An order names an entry; what that is about, it says.
@@ -243,11 +255,12 @@ def _said(signed: bytes) -> _Said:
         return _NOTHING
 
 
-def _of_facts(facts: Facts, context: Context) -> dict[str, Any]:
+def _of_facts(facts: Facts, at_home: bytes, context: Context) -> dict[str, Any]:
     """Return what the node says of an entry."""
     made: dict[str, Any] = {"digest": getattr(facts, "digest", "")}
     if home := entries.home_of(facts):
         made |= {"home": home.node, "home_index": home.index}
+        made["home_ms"] = _TAKEN.decode(at_home.partition(b"\n")[0]).taken_ms
     of = getattr(facts, "of", None)
     if isinstance(of, int):
         made["of"] = of
@@ -287,7 +300,11 @@ def _of_the_node(facts: Facts) -> dict[str, Any]:
             return {"rule": facts.name, "version": facts.version, "digest": named}
         case entries.EpochOpened():
             return {"version": facts.epoch}
-        case entries.Checkpointed() | entries.InboxHeads():
+        case entries.Checkpointed():
+            told = facts.cosigned
+            size = 0 if isinstance(told, msgspec.UnsetType) else told.size
+            return {"version": facts.size, "cosigned": size}
+        case entries.InboxHeads():
             return {"version": facts.size}
         case _:
             return {}

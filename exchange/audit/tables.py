@@ -10,6 +10,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
+import msgspec
+
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
@@ -19,7 +21,7 @@ from exchange.node.ports import ChasedRow, PressingRow
 from exchange.seal import body, jws
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from exchange.broker.due import Due
     from exchange.broker.records import Record
@@ -86,9 +88,19 @@ class End(NamedTuple):
     snapshot: bytes
     # A mirror has neither bodies nor statements, and its head is of the copying.
     is_mirror: bool
-    due: Collection[Due]
+    due: Iterable[Due]
     # Entries whose bodies and wrapped keys were ordered to be purged.
     ordered: Collection[int]
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """What is carried on of a mirror: of its rows, how many there must be; and what held."""
+
+    held: dict[str, int]
+    keys: int
+    places: int
+    tiles: int
+    newest: dict[str, int]
 
 
 class Tables:
@@ -113,6 +125,19 @@ class Tables:
         self._about: dict[int, set[int]] = {}
         self._without_body: list[int] = []
         self.purged = 0
+
+    def carried(self) -> Carried:
+        """Return what is carried on, once what was told of is compared."""
+        self._compare()
+        held = {str(name): count for name, count in self.held.items()}
+        return Carried(held, self._keys, self._places, self._tiles, dict(self._newest))
+
+    def carry_on(self, carried: Carried) -> None:
+        """Go on with a mirror, which has no bodies and tells nobody what presses."""
+        for name in self.held:
+            self.held[name] = carried.held[name]
+        self._keys, self._places, self._tiles = carried.keys, carried.places, carried.tiles
+        self._newest = dict(carried.newest)
 
     def add(self, index: int, record: Record) -> None:
         """Tell of the next entry, with the keys and places that judging it gave."""
@@ -223,7 +248,7 @@ class Tables:
             row = differing[0]
             raise Refusal(Code.BAD_PROOF, "/pressing", name=row.endpoint, found=row.index)
 
-    def _compare_due(self, expected: Collection[Due]) -> None:
+    def _compare_due(self, expected: Iterable[Due]) -> None:
         found, honest = set(self._source.due()), set(expected)
         self.held["due"] = len(found & honest)
         if differing := sorted(found ^ honest):

@@ -9,22 +9,22 @@ checkpoint that was kept elsewhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import msgspec
 
+from exchange import __version__
 from exchange.audit import attached, forms, tables
-from exchange.audit.cosigned import Witnessed
+from exchange.audit.folding import establish
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
+from exchange.audit.resuming import FORM, Grown, Reader, State
+from exchange.audit.signed import Signed
 from exchange.broker.enrolling import invited_in
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
-from exchange.journal import bundle, quorum, terms
-from exchange.journal import checkpoint as c2sp
-from exchange.journal.proofs import root_at
-from exchange.journal.tiles import MemoryHashes
-from exchange.journal.tree import leaf_hash
+from exchange.journal import quorum
+from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.view import View
@@ -32,6 +32,10 @@ from exchange.node.ports import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from exchange.audit.memory import Memory
+    from exchange.broker import carried
+    from exchange.broker.intake import Considered
 
 
 # In this order; a report numbers them from 1.
@@ -58,6 +62,8 @@ Name = Literal[
     "cosigned",
 ]
 _PAGE = 256
+# Entries between two saves of how far it is: a second or two of work.
+_OFTEN = 2_000
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -122,6 +128,7 @@ class Report(msgspec.Struct, frozen=True):
         witnessed: how many entries the newest of them is of; 0 for none.
         witnessed_at: as of when its quorum vouches, in seconds UTC.
         root: of all entries found, in base64url.
+        since: entries that an earlier verification held right, and that were not read again.
     """
 
     ok: bool
@@ -146,14 +153,7 @@ class Report(msgspec.Struct, frozen=True):
     cosigned: int = 0
     witnessed: int = 0
     witnessed_at: int | None = None
-
-
-class _Note(NamedTuple):
-    """A checkpoint, where it stands, and the view in force there."""
-
-    place: int
-    facts: entries.Checkpointed
-    view: View
+    since: int = 0
 
 
 class Verifier:
@@ -168,6 +168,9 @@ class Verifier:
         *,
         is_mirror: bool = False,
         files: attached.Files | None = None,
+        ahead: Callable[[carried.Place], Considered | None] | None = None,
+        memory: Memory | None = None,
+        state: State | None = None,
     ) -> None:
         """Verify what ``source`` holds.
 
@@ -178,6 +181,10 @@ class Verifier:
             kept: a checkpoint of this node that was kept elsewhere, if there is one.
             is_mirror: it is a copy made entry by entry, without statements and bodies.
             files: the folder of attachments that belongs to it, if it is at hand.
+            ahead: what entries were judged to be in other processes: see ``audit.ahead``.
+            memory: where to look up what is not held; of a mirror, where to go on from.
+            state: where an earlier verification of this mirror ended, as ``resuming.load``
+                gave it; with its ``memory``.
         """
         self._source = source
         self._kept = kept
@@ -191,11 +198,17 @@ class Verifier:
         self._taken_ms = 0
         self._told = told
         self._anchored = anchor is not None
-        self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob)
-        self._hashes = MemoryHashes()
+        frontier = Frontier.decode(state.frontier) if state else Frontier()
+        self._memory, self._state = memory, state
+        self._entry_at = Reader(source, frontier)
+        self._hashes = Grown(source, frontier)
+        self._replayer = Replayer(View(anchor=anchor or ""), self._entry_at, source.blob, ahead)
+        if memory is not None:
+            self._replayer.keep_in(memory.keys, memory.due)
+        self._trust: list[int] = []
+        self._saved = frontier.size
         self._groups = Groups(source.group, is_mirror=is_mirror)
-        self._notes: list[_Note] = []
-        self._witnessed = Witnessed()
+        self._signed = Signed(self._hashes, self._is_node)
         # One journal is one node; its name and epoch as it last said them.
         self._node, self._epoch = "", 0
         self._endpoints: set[str] = set()
@@ -206,6 +219,8 @@ class Verifier:
     def run(self) -> Report:
         """Return the report; what it finds in the journal never raises."""
         try:
+            if self._state is not None:
+                self._carry_on(self._state)
             for stored in self._entries():
                 self._groups.begin(stored.index, self._replayer.view)
                 leaf = self._hash(stored)
@@ -213,9 +228,10 @@ class Verifier:
                 place = Place(self._replayer.view, self._node, self._epoch)
                 self._groups.end(leaf, place)
                 self._told(stored.index + 1)
+                self._remember()
         except (Fault, Refusal) as error:
             self._fail("readable", self._held["readable"], error)
-        self._check_notes()
+        self._check_signed()
         self._check_groups()
         self._check_tables()
         self._check_purges()
@@ -226,14 +242,67 @@ class Verifier:
             self._fail("attachments", *self._attached.failed)
         if self._kept is not None:
             self._check_kept(self._kept)
-        self._held["cosigned"] = self._witnessed.count
-        if not (self._witnessed.count or "cosigned" in self._failed):
+        self._held["cosigned"] = self._signed.witnessed.count
+        if not (self._signed.witnessed.count or "cosigned" in self._failed):
             self._skipped.add("cosigned")
         covered = self._held["covered"]
         if not covered:
             # Nobody signed any of it: nothing of it can be held against anybody.
             self._fail("covered", 0, Refusal(Code.BAD_CHECKPOINT))
         return self._report()
+
+    def _carry_on(self, state: State) -> None:
+        """Go on where an earlier verification ended; what is in force is folded anew."""
+        for index in state.trust:
+            try:
+                entry = entries.decode(self._entry_at(index))
+                establish(self._replayer, index, entry, self._source.blob)
+            except (Fault, Refusal) as error:
+                self._fail("replay", index, error)
+        self._replayer.carry_on(state.replay)
+        self._tables.carry_on(state.tables)
+        self._purges.carry_on(state.purges)
+        self._attached.carry_on(state.named)
+        self._signed.carry_on(state.held["checkpoints"], state.covered, state.witnessed)
+        self._held.update({name: state.held[name] for name in self._held})
+        self._attested, self._taken_ms = state.attested, state.taken_ms
+        self._node, self._epoch = state.node, state.epoch
+        self._endpoints, self._trust = set(state.endpoints), list(state.trust)
+
+    def _remember(self) -> None:
+        """Save how far it is, right after a checkpoint, once in a while and near the end."""
+        carried = self._replayer.carried() if self._is_mirror and self._memory else None
+        if carried is None or self._memory is None or self._failed or self._signed.first:
+            return
+        if self._groups.count or self._tables.held["bodies"]:
+            # A node's own file: what presses, say, is not carried on.
+            return
+        size = carried.size
+        if size - self._saved < _OFTEN and size < self._source.head().size - _OFTEN:
+            return
+        held = {**self._held, "readable": size, "checkpoints": self._signed.held}
+        state = State(
+            form=FORM,
+            program=__version__,
+            anchor=self._replayer.view.anchor if self._anchored else "",
+            frontier=self._hashes.frontier.encode(),
+            trust=self._trust,
+            replay=carried,
+            tables=self._tables.carried(),
+            purges=self._purges.carried(),
+            named=self._attached.carried(),
+            held={str(name): count for name, count in held.items()},
+            attested=self._attested,
+            covered=self._signed.covered,
+            witnessed=self._signed.witnessed.carried(),
+            node=self._node,
+            epoch=self._epoch,
+            taken_ms=self._taken_ms,
+            endpoints=sorted(self._endpoints),
+        )
+        if not self._tables.failed and self._signed.uncosigned is None:
+            self._memory.save(msgspec.json.encode(state))
+            self._saved = size
 
     def _entries(self) -> Iterator[Stored]:
         while page := self._source.read(self._held["readable"], _PAGE):
@@ -257,9 +326,11 @@ class Verifier:
         try:
             facts = entries.decode(stored.entry).facts
             if isinstance(facts, entries.Checkpointed):
-                self._notes.append(_Note(stored.index, facts, self._replayer.view))
+                self._signed.add(stored.index, facts, self._replayer.view)
+            if isinstance(facts, entries.Trust | entries.TrustReceived):
+                self._trust.append(stored.index)
             if isinstance(facts, entries.Trust) and not self._replayer.view.anchor:
-                self._replayer.view = View(anchor=facts.document.digest)
+                self._replayer.take_anchor(facts.document.digest)
             if "replay" in self._failed:
                 # What follows depends on what went before: judging on would only make noise.
                 return
@@ -370,79 +441,21 @@ class Verifier:
             yield from page
             first += len(page)
 
+    def _check_signed(self) -> None:
+        """Take over what became of the checkpoints."""
+        self._held["checkpoints"] = self._signed.held
+        self._held["covered"] = self._signed.covered
+        if self._signed.first is not None:
+            self._fail("checkpoints", *self._signed.first)
+        if self._signed.uncosigned is not None:
+            self._fail("cosigned", *self._signed.uncosigned)
+
     def _check_kept(self, raw: bytes) -> None:
-        """Hold the journal to a checkpoint of it that was kept where its keeper has no hand."""
         try:
-            proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
-            raw = raw if proof is None else proof.note
-            name = terms.node_of(raw)
-            needed = terms.of(raw, name, self._replayer.view)
-            self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
-            verified = needed.verify(raw)
-            found = verified.checkpoint
-            self._must_contain(found)
-            self._witnessed.add_kept(verified, needed)
-            if proof is not None:
-                self._must_prove(proof, needed)
+            view = self._replayer.view
+            self._held["kept"] = self._signed.check_kept(raw, view, self._entry_at)
         except Refusal as refusal:
             self._fail("kept", None, refusal)
-        else:
-            self._held["kept"] = found.size
-
-    def _must_prove(self, proof: bundle.TlogProof, needed: terms.Terms) -> None:
-        """Hold the entry that is here to a proof of it that was kept."""
-        if proof.index >= self._hashes.frontier.size:
-            raise Refusal(Code.BAD_PROOF, "/index", found=proof.index)
-        needed.prove(proof, leaf_hash(self._entry_at(proof.index)))
-
-    def _must_contain(self, kept: c2sp.Checkpoint) -> None:
-        size = self._hashes.frontier.size
-        if kept.size > size:
-            raise Refusal(Code.BAD_CHECKPOINT, "/size", expected=kept.size, found=size)
-        if root_at(kept.size, self._hashes) != kept.root:
-            raise Refusal(Code.BAD_CHECKPOINT, "/root", found=kept.size)
-
-    def _check_notes(self) -> None:
-        """Hold every checkpoint to the tree as recomputed, under its node's log keys."""
-        for note in self._notes:
-            try:
-                self._check_note(note)
-            except Refusal as refusal:
-                self._fail("checkpoints", note.place, refusal)
-                continue
-            self._check_cosigned(note)
-            self._held["checkpoints"] += 1
-            self._held["covered"] = max(self._held["covered"], note.facts.size)
-
-    def _check_cosigned(self, note: _Note) -> None:
-        """Hold what stands beside a checkpoint, of an earlier one, to the witnesses' keys."""
-        index, facts, view = note
-        told = facts.cosigned
-        if isinstance(told, msgspec.UnsetType):
-            return
-        try:
-            if told.size > facts.size:
-                raise Refusal(Code.BAD_CHECKPOINT, "/cosigned/size", found=told.size)  # noqa: TRY301
-            name = terms.node_of(facts.note.encode())
-            self._witnessed.add(told, view, name, lambda size: root_at(size, self._hashes))
-        except Refusal as refusal:
-            self._fail("cosigned", index, refusal)
-
-    def _check_note(self, note: _Note) -> None:
-        index, facts, view = note
-        raw = facts.note.encode()
-        name = terms.node_of(raw)
-        self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
-        # Its keys are those of that time: later ones could sign another past.
-        found = terms.of(raw, name, view).verify(raw).checkpoint
-        # A checkpoint covers what stood before it, never itself.
-        if found.size != facts.size or found.size > index:
-            raise Refusal(Code.BAD_CHECKPOINT, "/size", found=found.size)
-        if root_at(found.size, self._hashes) != found.root:
-            raise Refusal(Code.BAD_CHECKPOINT, "/root", found=found.size)
-
-    def _entry_at(self, index: int) -> bytes:
-        return self._source.read(index, 1)[0].entry
 
     def _fail(self, name: Name, first: int | None, error: ExchangeError) -> None:
         self._failed.setdefault(name, (first, error))
@@ -476,9 +489,10 @@ class Verifier:
             erased=self._tables.purged,
             orders=self._purges.orders,
             quorum=arrangement.quorum if arrangement else quorum.NONE,
-            cosigned=self._witnessed.count,
-            witnessed=self._witnessed.size,
-            witnessed_at=self._witnessed.at,
+            cosigned=self._signed.witnessed.count,
+            witnessed=self._signed.witnessed.size,
+            witnessed_at=self._signed.witnessed.at,
             root=b64(self._hashes.frontier.root()),
+            since=self._state.size if self._state else 0,
             checks=checks,
         )

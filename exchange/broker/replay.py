@@ -22,11 +22,13 @@ from exchange.broker import (
     peering,
     retaining,
 )
+from exchange.broker.carried import Carried, Place
 from exchange.broker.posters import poster
 from exchange.broker.records import Found, Record
 from exchange.broker.settle import Ledger
 from exchange.errors import Code, Refusal
 from exchange.journal import terms
+from exchange.journal.heads import InboxHead
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import objects
@@ -34,16 +36,17 @@ from exchange.model.codec import b64, unb64
 from exchange.model.homes import Homes
 from exchange.model.identity import digest
 from exchange.model.ticking import TIMED, told_in
+from exchange.model.view import View
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from exchange.broker.carried import Dues, Keys
     from exchange.broker.due import Due
     from exchange.broker.holding import Target
     from exchange.broker.intake import Decision
     from exchange.model.entry import Entry, Facts
-    from exchange.model.view import View
 
 
 class _AsAsked(dict[bytes, "Found | None"]):
@@ -68,7 +71,8 @@ class Replayer:
     """Follows a journal from its first entry; holds what the next one depends on.
 
     ``entry_at`` returns the bytes of an earlier entry, ``document`` a trust document by its
-    digest; what they return is checked here and need not be trusted.
+    digest; what they return is checked here and need not be trusted. ``ahead`` may return what
+    ``considered`` came to at just this place, in another process of the same program.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Replayer:
         view: View,
         entry_at: Callable[[int], bytes],
         document: Callable[[str], bytes | None],
+        ahead: Callable[[Place], intake.Considered | None] | None = None,
     ) -> None:
         """Begin before entry 0, trusting the view's anchor alone."""
         self.view = view
@@ -87,10 +92,11 @@ class Replayer:
         self.homes = Homes(view.anchor)
         self._node = ""
         # What comes due, by entry and purpose; and what each order that is not done is of.
-        self.due: dict[tuple[int, int], Due] = {}
+        due: dict[tuple[int, int], Due] = {}
+        self.due: Dues = due
         self.doomed: dict[int, frozenset[str]] = {}
         self._taken_ms = 0
-        self._by_key: dict[bytes, int] = {}
+        self._by_key: Keys = {}
         # Heads cover entries up to some place before them: what came since the last checkpoint
         # is not folded yet, each with the view in force after it.
         self._inboxes = heads.Inboxes()
@@ -99,6 +105,47 @@ class Replayer:
         self._judged = b""
         self._entry_at = entry_at
         self._document = document
+        self._ahead = ahead
+
+    def take_anchor(self, anchor: str) -> None:
+        """Trust a first root, before anything was judged: of every journal it is the same."""
+        self.view, self.homes = View(anchor=anchor), Homes(anchor)
+
+    def keep_in(self, by_key: Keys, due: Dues) -> None:
+        """Look up keys, and what comes due, in these; before anything was judged."""
+        self._by_key, self.due = by_key, due
+
+    def carried(self) -> Carried | None:
+        """Return what is carried on, right after a checkpoint; None anywhere else."""
+        if self._unfolded:
+            return None
+        inboxes = self._inboxes
+        return Carried(
+            size=self.size,
+            node=self._node,
+            taken_ms=self._taken_ms,
+            positions=self.positions,
+            heads=self.heads,
+            inboxes={name: (one.count, one.chain) for name, one in inboxes.inboxes.items()},
+            seed=inboxes.seed,
+            doomed={order: sorted(names) for order, names in self.doomed.items()},
+        )
+
+    def carry_on(self, carried: Carried) -> None:
+        """Go on after a checkpoint, once all that is in force there was folded."""
+        self.size, self._node, self._taken_ms = carried.size, carried.node, carried.taken_ms
+        self.positions, self.heads = dict(carried.positions), carried.heads
+        self.doomed = {order: frozenset(names) for order, names in carried.doomed.items()}
+        held = {name: InboxHead(*head) for name, head in carried.inboxes.items()}
+        self._inboxes = heads.Inboxes(carried.size, held)
+        self._inboxes.seed = carried.seed
+        self._folded_view = self.view
+
+    def place(self, leaf: bytes, facts: Facts) -> Place:
+        """Return what the next entry's object is judged by."""
+        home = entries.home_of(facts)
+        known = -1 if home is None else self.homes.newest(home.node).index
+        return Place(self.size, leaf, self.view.index, known)
 
     def step(self, raw: bytes) -> Replayed:
         """Judge the next entry.
@@ -124,7 +171,9 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        considered = self._considered(entry, ledger.here)
+        leaf = leaf_hash(raw)
+        considered = self._ahead and self._ahead(self.place(leaf, facts))
+        considered = considered or self.considered(entry, ledger.here)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
         if considered is not None:
@@ -139,7 +188,7 @@ class Replayer:
         self._compare(record.facts, facts)
         if record.entry != raw:
             raise Refusal(Code.BAD_PROOF, "", found=self.size)
-        self._advance(ledger, record)
+        self._advance(ledger, record, leaf)
         if isinstance(facts, entries.Checkpointed):
             # Whoever writes a store anew from this has the heads to serve and to go on from.
             record = record._replace(heads=self.heads)
@@ -147,8 +196,11 @@ class Replayer:
         is_judged = considered is not None or isinstance(facts, own)
         return Replayed(record, is_judged)
 
-    def _considered(self, entry: Entry, here: Collection[str]) -> intake.Considered | None:
-        """Judge an entry's object again; None for what can only be attested."""
+    def considered(self, entry: Entry, here: Collection[str]) -> intake.Considered | None:
+        """Judge an entry's object again; None for what can only be attested.
+
+        ``here`` are the nations that the journal's node serves.
+        """
         facts, home = entry.facts, entries.home_of(entry.facts)
         if home is not None and not isinstance(facts, entries.Refused):
             document = None
@@ -360,12 +412,13 @@ class Replayer:
             if getattr(judged, name) != getattr(stated, name):
                 raise Refusal(Code.BAD_PROOF, f"/{name}", found=self.size)
 
-    def _advance(self, ledger: Ledger, record: Record) -> None:
+    def _advance(self, ledger: Ledger, record: Record, leaf: bytes) -> None:
         for key in record.keys:
             self._by_key[key] = self.size
         for gone in record.undue:
             self.due.pop(gone, None)
-        self.due.update(((row.index, row.what), row) for row in record.due)
+        for row in record.due:
+            self.due[row.index, row.what] = row
         self.positions.update(ledger.positions)
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)
@@ -373,7 +426,8 @@ class Replayer:
         if isinstance(record.facts, entries.EpochOpened):
             self._node = record.facts.node
         self._taken_ms = ledger.taken_ms
-        entry = heads.step(leaf_hash(record.entry), record.facts)
+        # The record's bytes are the entry's: that was compared.
+        entry = heads.step(leaf, record.facts)
         self._unfolded.append((entry, self.view))
         self.size += 1
         if isinstance(record.facts, entries.Checkpointed):

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange.cli import erasures, listing, output, progress, witnessed, world
+from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, group, verb
 from exchange.cli.packaging import package
 from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
+from exchange.cli.unusual import anomalies, export, watch
 from exchange.cli.verifying import verify
-from exchange.errors import Code, Fault, Refusal
+from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
-from exchange.model.identity import digest
 
 if TYPE_CHECKING:
     from exchange.client.witnessing import Vouched
@@ -34,7 +35,7 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-for each in (verify, search, story, package):
+for each in (verify, search, story, package, anomalies, export, watch):
     audit.add_command(each)
 
 
@@ -68,25 +69,10 @@ async def _mirror(session: Session, file: Path) -> tuple[int, int]:
         store = SqliteStore.open(file)
         try:
             anchor = agency.profile.anchor
-            desk = Desk(world.now, partial(_keep_evidence, file))
+            desk = Desk(world.now, partial(keep_evidence, file))
             return await pull(agency.transport, store, anchor, desk, progress.counted(session))
         finally:
             await store.close()
-
-
-def _keep_evidence(file: Path, raw: bytes, kind: str) -> str:
-    """Keep what convicts a node beside a mirror, once; return where."""
-    from exchange.client.files import write_durably  # noqa: PLC0415
-
-    folder = file.with_name(f"{file.name}.evidence")
-    path = folder / f"{digest(raw)}.{kind}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if not path.exists():
-            write_durably(path, raw)
-    except OSError as error:
-        raise Fault(Code.FILE, name=str(path), found=type(error).__name__) from error
-    return str(path)
 
 
 @audit.command("log")

@@ -1,4 +1,4 @@
-"""``audit search`` and ``audit story``: what mirrors hold, found through an index."""
+"""``audit search`` and ``audit story``: what mirrors hold, through an index beside them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def indexed(function: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path, dir_okay=False),
         help="The index. Without it: beside the first MIRROR, with `.index` at its end.",
     )(function)
-    return click.argument("mirrors", nargs=-1, required=True, type=_MIRROR)(function)
+    return click.argument("mirrors", metavar="MIRROR", nargs=-1, required=True, type=_MIRROR)(
+        function
+    )
 
 
 @click.command("search")
@@ -82,7 +84,7 @@ def indexed(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--csv", "as_csv", is_flag=True, help="All rows as CSV, with their names above.")
 @verb
 def search(session: Session, mirrors: tuple[Path, ...], **options: Any) -> None:
-    """Search the entries of one or both nodes' MIRRORs, with how many have each value.
+    """Search the entries of one or both nodes' mirrors, with how many have each value.
 
     The first time an index is made beside the first mirror, then only what is new is read. What
     is found is as the mirror says: whether that holds, `audit verify` tells.
@@ -110,7 +112,7 @@ def search(session: Session, mirrors: tuple[Path, ...], **options: Any) -> None:
 def story(
     session: Session, identity: str, mirrors: tuple[Path, ...], index_at: Path | None
 ) -> None:
-    """Tell all that stands about one bulletin in the MIRRORs, entry by entry, in time."""
+    """Tell all that stands about one bulletin in the mirrors, entry by entry, in time."""
     from exchange.audit.story import tell  # noqa: PLC0415
     from exchange.errors import Code, Refusal  # noqa: PLC0415
 

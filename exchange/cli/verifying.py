@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from exchange.cli import fingerprint, output, packaging, progress
-from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
+from exchange.cli.check_words import CHECKS
+from exchange.cli.journal_file import (
+    at_one_moment,
+    may_lack_newest,
+    opened,
+    says_nothing_of_it,
+)
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.times import zulu
@@ -19,99 +28,23 @@ from exchange.errors import Fault, Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.audit.ahead import Ahead
+    from exchange.audit.crossed import Crossed
+    from exchange.audit.memory import Memory
+    from exchange.audit.resuming import State
     from exchange.audit.verify import Report
+    from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
-
-# What each check says when it holds, and when it does not.
-_CHECKS = {
-    "readable": (
-        ("todos los asientos se leen, sin huecos", "every entry can be read, without a gap"),
-        ("la lectura se interrumpe", "reading breaks off"),
-    ),
-    "hashes": (
-        ("cada asiento es el que se guardó", "each entry is the one that was stored"),
-        ("un asiento fue alterado", "an entry was altered"),
-    ),
-    "replay": (
-        ("las mismas reglas dan cada decisión", "the same rules give each decision"),
-        ("un asiento no se sigue de las reglas", "an entry does not follow from the rules"),
-    ),
-    "checkpoints": (
-        ("cada punto de control firmado concuerda", "each signed checkpoint agrees"),
-        ("un punto de control firmado dice otra cosa", "a signed checkpoint says otherwise"),
-    ),
-    "covered": (
-        ("asientos bajo el último punto de control", "entries under the newest checkpoint"),
-        ("ningún asiento está firmado", "no entry is signed for"),
-    ),
-    "groups": (
-        ("asientos bajo grupos firmados", "entries under signed commit groups"),
-        ("un grupo firmado dice otra cosa", "a signed commit group says otherwise"),
-    ),
-    "bodies": (
-        ("cuerpos sellados son los firmados", "sealed bodies are the ones signed for"),
-        ("un cuerpo sellado falta o no es el firmado", "a sealed body is gone or another"),
-    ),
-    "inboxes": (
-        ("lugares en buzones, como se deben", "places in inboxes, as they are owed"),
-        ("un buzón no tiene lo que se le debe", "an inbox does not hold what it is owed"),
-    ),
-    "heads": (
-        ("buzones cuentan lo que tienen", "inboxes count what they hold"),
-        ("una cuenta o el final no concuerda", "a count, or the end, is another"),
-    ),
-    "keys": (
-        ("claves llevan a su asiento", "keys lead to their entry"),
-        ("una clave falta, sobra o lleva a otro", "a key is gone, too many or leads elsewhere"),
-    ),
-    "kinds": (
-        ("asientos bajo su clase, y el último de cada una", "entries by kind, newest known"),
-        ("una clase, o su último asiento, es otra", "a kind, or the newest of one, is another"),
-    ),
-    "tiles": (
-        ("losas llenas del árbol, con su raíz", "whole tiles of the tree, with their root"),
-        ("la raíz de una losa es otra, falta o sobra", "a tile's root is another, or too many"),
-    ),
-    "attachments": (
-        ("adjuntos guardados como se firmaron", "attachments kept as they were signed for"),
-        ("un adjunto falta o no es el firmado", "an attachment is gone or another"),
-    ),
-    "pressing": (
-        ("avisos que apremian, y a quién", "what presses, and whom"),
-        ("algo que apremia falta, sobra o es otro", "what presses is gone or another"),
-    ),
-    "chased": (
-        ("acuses que se reclaman, y a quién", "acknowledgements chased, and of whom"),
-        ("un acuse que se reclama falta o es otro", "what is chased is gone or another"),
-    ),
-    "due": (
-        ("plazos de lo que vence", "terms of what comes due"),
-        ("un plazo falta, sobra o es otro", "a term is gone, too many or another"),
-    ),
-    "purges": (
-        ("purgas hechas como se ordenaron", "purges carried out as ordered"),
-        ("una purga no se cumplió como se ordenó", "a purge was not carried out as ordered"),
-    ),
-    "file": (
-        ("tablas concuerdan con sus propios índices", "tables agree with their own indexes"),
-        ("el archivo se contradice a sí mismo", "the file contradicts itself"),
-    ),
-    "kept": (
-        ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
-        (
-            "no es el diario del punto guardado aparte: cortado, bifurcado o de otro nodo",
-            "not the journal of the checkpoint kept elsewhere: cut off, forked, another node's",
-        ),
-    ),
-    "cosigned": (
-        ("puntos de control con quórum de testigos", "checkpoints with a quorum of witnesses"),
-        ("una cofirma no vale, o no hay quórum", "a cosignature does not hold, or no quorum"),
-    ),
-}  # fmt: skip
 
 
 @click.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument(
+    "files",
+    metavar="FILE",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
 @click.option(
     "--anchor",
     type=fingerprint.Digest(),
@@ -134,47 +67,111 @@ _CHECKS = {
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder of its attachments. Without it: `blobs` beside FILE, if it is there.",
 )
+@click.option(
+    "--ways",
+    type=click.IntRange(min=1),
+    help="Processes that judge a long journal ahead. Without it: one for each core.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a mirror: go on from where it was verified before, as this file of yours says.",
+)
 @verb
 def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,
-    file: Path,
+    files: tuple[Path, ...],
     anchor: str | None,
     kept: Path | None,
     is_mirror: bool,
     blobs: Path | None,
+    ways: int | None,
+    state: Path | None,
 ) -> None:
     """Verify FILE, offline: a journal (a node's file, a copy, a mirror), or a package.
+
+    With the OTHER nation's journal as well, each is verified, and then what crossed is held to
+    the entry that it came from.
 
     Ends with 0 when all holds, 3 when nothing can be said (of another version, or held by
     somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
     then it is consistent with itself, and that is all. A package is what `audit package` or
     `package` made: of the options, --anchor alone bears on it.
     """
+    if len(files) == 1 and packaging.is_package(files[0]):
+        packaging.check(session, files[0], anchor)
+        return
+    if state is not None and not is_mirror:
+        raise Unusable(
+            "Solo una copia hecha con `audit mirror` se verifica por partes: --mirror.",
+            "Only a copy made by `audit mirror` is verified in parts: --mirror.",
+            "--state",
+        )
+    asked = _Asked(anchor, _given(kept), is_mirror, blobs, ways, state)
+    if len(files) == 1:
+        report = _verified(session, files[0], asked)
+        _show(session, report)
+        _warn(session, files[0], is_mirror=is_mirror)
+        _end(ok=report.ok, anchored=report.anchored)
+        return
+    _must_be_two(files, kept or blobs or state)
+    reports = [_verified(session, file, asked) for file in files]
+    crossed = _crossed(session, files)
+    if session.as_json:
+        output.show_json({"journals": reports, "crossed": crossed})
+    else:
+        for file, report in zip(files, reports, strict=True):
+            click.echo(f"{file}")
+            _show(session, report)
+        for each in crossed:
+            _show_crossed(session, each)
+    _end(
+        ok=all(each.ok for each in reports) and all(each.ok for each in crossed),
+        anchored=all(report.anchored for report in reports),
+    )
+
+
+class _Asked(NamedTuple):
+    anchor: str | None
+    kept: bytes | None
+    is_mirror: bool
+    blobs: Path | None
+    ways: int | None
+    state: Path | None
+
+
+def _verified(session: Session, file: Path, asked: _Asked) -> Report:
+    """Return what a verification came to; end the command where there is nothing to verify."""
     from exchange.audit.verify import Verifier  # noqa: PLC0415
 
-    if packaging.is_package(file):
-        packaging.check(session, file, anchor)
-        return
-    promised = _given(kept)
     try:
         with at_one_moment(file) as source:
             told = progress.counted(session)
             size = source.size()
-            report = Verifier(
-                source,
-                anchor,
-                lambda done: told(done, size),
-                promised,
-                is_mirror=is_mirror,
-                files=_files(file, blobs, is_mirror=is_mirror),
-            ).run()
+            with (
+                _memory(source, asked) as (memory, state),
+                _ahead(source, asked, state) as ahead,
+            ):
+                return Verifier(
+                    source,
+                    asked.anchor,
+                    lambda done: told(done, size),
+                    asked.kept,
+                    is_mirror=asked.is_mirror,
+                    files=_files(file, asked.blobs, is_mirror=asked.is_mirror),
+                    ahead=ahead,
+                    memory=memory,
+                    state=state,
+                ).run()
     except Fault as fault:
         if says_nothing_of_it(fault):
             raise
         # A copy that is no longer a journal at all has been tampered with, or torn.
         _show_unreadable(session, fault)
         sys.exit(output.EXIT_TAMPERED)
-    _show(session, report)
+
+
+def _warn(session: Session, file: Path, *, is_mirror: bool) -> None:
     if not is_mirror and may_lack_newest(file):
         session.say(
             "Si su nodo estaba en marcha al copiarlo, los asientos más nuevos están en su"
@@ -182,10 +179,87 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
             "If its node was running when this was copied, the newest entries are in its"
             f" {file.name}-wal, which is not here: copy that too, or use `audit mirror`.",
         )
-    if not report.ok:
+
+
+def _end(*, ok: bool, anchored: bool) -> None:
+    if not ok:
         sys.exit(output.EXIT_TAMPERED)
-    if not report.anchored:
+    if not anchored:
         sys.exit(packaging.EXIT_UNANCHORED)
+
+
+def _must_be_two(files: tuple[Path, ...], of_one: Path | None) -> None:
+    """Refuse what cannot be asked of two journals at once."""
+    is_two = len(files) == len({file.resolve() for file in files}) == 2
+    if not is_two or of_one:
+        raise Unusable(
+            "De dos diarios, cada uno de su nación, sin --checkpoint, --blobs ni --state.",
+            "Of two journals, each of its nation, without --checkpoint, --blobs or --state.",
+            "files",
+        )
+
+
+def _crossed(session: Session, files: tuple[Path, ...]) -> list[Crossed]:
+    """Hold each journal to what the other says came from it."""
+    from exchange.audit.crossed import compare  # noqa: PLC0415
+
+    with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
+        try:
+            return [compare(one, other), compare(other, one)]
+        except Refusal as refusal:
+            # An entry that cannot be read: its own report names it.
+            _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
+            sys.exit(output.EXIT_TAMPERED)
+
+
+def _show_crossed(session: Session, each: Crossed) -> None:
+    way = f"{each.home} > {each.there}"
+    mark = "ok" if each.ok else "!!"
+    session.say(
+        f"{mark}  {way}: {each.held} asientos cruzaron y son los mismos, {each.waiting} por"
+        f" cruzar, {each.blinded} de ninguna incumbencia allá",
+        f"{mark}  {way}: {each.held} entries crossed and are the same, {each.waiting} still to"
+        f" cross, {each.blinded} of no concern there",
+    )
+    if not each.ok:
+        why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"
+        session.say(
+            f"        primer asiento afectado en {each.there}: {why}",
+            f"        first entry affected at {each.there}: {why}",
+        )
+
+
+@contextmanager
+def _ahead(source: Blocking, asked: _Asked, state: State | None) -> Iterator[Ahead | None]:
+    """Judge ahead where that is worthwhile: in a short journal, processes only cost time."""
+    from exchange.audit import ahead  # noqa: PLC0415
+
+    first = state.size if state else 0
+    if asked.ways is None and source.size() - first < ahead.WORTHWHILE:
+        yield None
+        return
+    opens = partial(opened, source.path)
+    with ahead.Ahead(opens, asked.anchor or "", first, asked.ways) as judged:
+        yield judged
+
+
+@contextmanager
+def _memory(source: Blocking, asked: _Asked) -> Iterator[tuple[Memory | None, State | None]]:
+    """Look up on disk what a long journal has too much of; go on with the auditor's file."""
+    from exchange.audit import ahead, resuming  # noqa: PLC0415
+    from exchange.audit.memory import Memory  # noqa: PLC0415
+
+    if asked.state is not None:
+        with Memory.open(asked.state) as memory:
+            yield memory, resuming.load(memory, source, asked.anchor)
+    elif source.size() >= ahead.WORTHWHILE:
+        with (
+            TemporaryDirectory(prefix="exchange-") as folder,
+            Memory.open(Path(folder) / "state") as memory,
+        ):
+            yield memory, None
+    else:
+        yield None, None
 
 
 def _show_unreadable(session: Session, fault: Fault) -> None:
@@ -240,7 +314,7 @@ def _show(session: Session, report: Report) -> None:
 def _lines(session: Session, report: Report) -> Iterator[str]:
     spanish = session.lang == "es"
     for check in report.checks:
-        told = _CHECKS[check.name][0 if check.ok else 1][0 if spanish else 1]
+        told = CHECKS[check.name][0 if check.ok else 1][0 if spanish else 1]
         mark = "ok" if check.ok else "!!"
         yield f"{mark}  {check.number}  {check.name:<12} {check.held:>7}  {told}"
         if not check.ok:
@@ -252,6 +326,12 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
     else:
         yield f"{size} entries: {judged} judged again, {attested} attested"
+    if report.since:
+        yield (
+            f"los primeros {report.since} ya se verificaron antes y no se leyeron otra vez"
+            if spanish
+            else f"the first {report.since} were verified before and not read again"
+        )
     yield f"{'raíz' if spanish else 'root'} {report.root}"
     if not report.anchored:
         yield (

@@ -47,12 +47,13 @@ class SqliteStore:
         has_threads: bool = True,
     ) -> None:
         """Take over what ``open`` opened."""
-        self._path = path
+        self.path = self._path = path
         self._lock = lock
         self._is_live = lock is not None
         self._may_be_older = False
         self._writer = writer
         self._is_closed = False
+        self.has_threads = has_threads
         self._writing = _threads(1, "store-write") if has_threads else None
         self._reading = _threads(READERS, "store-read") if has_threads else None
         self._local = threading.local()
@@ -77,7 +78,7 @@ class SqliteStore:
         where = Path(path)
         if read_only:
             file.connect_reader(where, is_live=False).close()
-            return cls(where, None, None)
+            return cls(where, None, None, has_threads=has_threads)
         lock = file.WriterLock(where)
         try:
             file.create_private(where)
@@ -88,13 +89,13 @@ class SqliteStore:
             raise
 
     @classmethod
-    def follow(cls, path: str | PathLike[str]) -> SqliteStore:
+    def follow(cls, path: str | PathLike[str], *, has_threads: bool = True) -> SqliteStore:
         """Read a journal that another process of this node writes at the same time.
 
         Raises:
             Fault: it is not a journal of this version, or cannot be read.
         """
-        store = cls(Path(path), None, None)
+        store = cls(Path(path), None, None, has_threads=has_threads)
         store._is_live = True
         file.connect_reader(Path(path), is_live=True).close()
         return store

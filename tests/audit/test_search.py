@@ -1,4 +1,4 @@
-"""Search: what is asked of an index is what the mirrors hold, counted by facet."""
+"""What stands in two nodes' journals is found, counted and told, with the entry of each."""
 
 from __future__ import annotations
 

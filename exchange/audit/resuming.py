@@ -1,0 +1,176 @@
+"""Verification of a mirror that goes on where an earlier one ended: by what is new alone.
+
+What an earlier one found is in the auditor's own file (``memory``), and is bound to the mirror
+by size and root. Where anything differs (the root, the anchor, the program) it is forgotten,
+and all is verified anew. An older entry that a newer one depends on is read again, and held to
+the root by a proof of its inclusion. That the *other* older bytes still are as they were then
+is not looked at: verifying without that file does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from exchange import __version__
+from exchange.audit import purges, tables
+from exchange.broker import carried as replayed
+from exchange.errors import Code, Refusal
+from exchange.journal.proofs import inclusion_proof, root_at, verify_inclusion
+from exchange.journal.tiles import MAX_LEVEL, Tile, completed
+from exchange.journal.tree import HASH_BYTES, Frontier, leaf_hash
+from exchange.model.header import Blob
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exchange.audit.memory import Memory
+    from exchange.audit.verify import Stored
+
+FORM: Final = 1
+
+
+class Rows(Protocol):
+    """A tree as stored. Raises ``Fault`` if it cannot be read."""
+
+    def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined."""
+
+
+class Entries(Rows, Protocol):
+    """Entries and their tree."""
+
+    def read(self, first: int, limit: int) -> Sequence[Stored]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+
+
+class Source(Entries, Protocol):
+    """A mirror."""
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """Where an earlier verification ended: right after a checkpoint, and all held until there.
+
+    ``trust`` are the trust entries, from which what is in force is folded anew. ``witnessed``
+    are the count, the size and the time of ``audit.cosigned``.
+    """
+
+    form: int
+    program: str
+    anchor: str
+    frontier: bytes
+    trust: list[int]
+    replay: replayed.Carried
+    tables: tables.Carried
+    purges: purges.Carried
+    named: list[Blob]
+    held: dict[str, int]
+    attested: int
+    covered: int
+    witnessed: tuple[int, int, int | None]
+    node: str
+    epoch: int
+    taken_ms: int
+    endpoints: list[str]
+
+    @property
+    def size(self) -> int:
+        """How many entries were verified."""
+        return Frontier.decode(self.frontier).size
+
+
+def load(memory: Memory, source: Source, anchor: str | None) -> State | None:
+    """Return where to go on; None, and nothing remembered, where that cannot be.
+
+    Args:
+        memory: the auditor's own file.
+        source: the mirror.
+        anchor: digest of the first root, if the auditor brought one: another one than then
+            is another verification.
+
+    Raises:
+        Fault: the mirror cannot be read.
+    """
+    raw = memory.state()
+    state = None if raw is None else _read(raw, anchor)
+    if state is not None:
+        frontier = Frontier.decode(state.frontier)
+        is_there = frontier.size <= source.size()
+        if is_there and root_at(frontier.size, Older(source)) == frontier.root():
+            return state
+    memory.clear()
+    return None
+
+
+def _read(raw: bytes, anchor: str | None) -> State | None:
+    try:
+        state = msgspec.json.decode(raw, type=State)
+        Frontier.decode(state.frontier)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    said = (state.form, state.program, state.anchor)
+    return state if said == (FORM, __version__, anchor or "") else None
+
+
+class Older:
+    """Rows of a tree that is there already."""
+
+    def __init__(self, source: Rows) -> None:
+        """Read them there."""
+        self.read = source.hashes
+
+
+class Grown:
+    """A tree that grows on what is there: older rows are read, and bound by the older root."""
+
+    def __init__(self, source: Rows, frontier: Frontier) -> None:
+        """Go on from here; an empty frontier: from the beginning."""
+        self.frontier = frontier
+        self._older = source.hashes
+        self._begun = [frontier.size >> 8 * level for level in range(MAX_LEVEL + 2)]
+        self._rows = [bytearray() for _ in self._begun]
+
+    def extend(self, leaf_hashes: Sequence[bytes]) -> list[Tile]:
+        """Append leaves (32 bytes each) and return the tiles that became whole."""
+        new = list(completed(self.frontier.size, leaf_hashes, self))
+        self._rows[0] += b"".join(leaf_hashes)
+        for tile in new:
+            self._rows[tile.level + 1] += tile.root
+        self.frontier = self.frontier.extend(leaf_hashes)
+        return new
+
+    def read(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row; see ``journal.tiles.Hashes``."""
+        begun, end = self._begun[level], first + count
+        older = max(0, min(end, begun) - first)
+        found = self._older(level, first, older) if older else b""
+        at, until = max(first, begun) - begun, max(end, begun) - begun
+        return found + bytes(self._rows[level][at * HASH_BYTES : until * HASH_BYTES])
+
+
+class Reader:
+    """Entries by index; those that were verified before are held to the older root."""
+
+    def __init__(self, source: Entries, frontier: Frontier) -> None:
+        """Read from here; an empty frontier: nothing was verified before."""
+        self._source, self._older = source, Older(source)
+        self._size, self._root = frontier.size, frontier.root()
+
+    def __call__(self, index: int) -> bytes:
+        """Return an entry's bytes.
+
+        Raises:
+            Refusal: ``bad-proof``: it is not the one that was verified.
+        """
+        entry = self._source.read(index, 1)[0].entry
+        if index < self._size:
+            path = inclusion_proof(index, self._size, self._older)
+            try:
+                verify_inclusion(leaf_hash(entry), index, self._size, path, self._root)
+            except Refusal:
+                raise Refusal(Code.BAD_PROOF, "/entry", found=index) from None
+        return entry

@@ -1,0 +1,132 @@
+"""Signed checkpoints, in a journal and kept elsewhere, held to the tree as recomputed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from exchange.audit.cosigned import Witnessed
+from exchange.errors import Code, Refusal
+from exchange.journal import bundle, terms
+from exchange.journal.proofs import root_at
+from exchange.journal.tree import leaf_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.journal.checkpoint import Checkpoint
+    from exchange.journal.tiles import Hashes
+    from exchange.journal.tree import Frontier
+    from exchange.model import entry as entries
+    from exchange.model.view import View
+
+
+class Tree(Protocol):
+    """The hashes as recomputed, and how far they go."""
+
+    frontier: Frontier
+
+    def read(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row; see ``journal.tiles.Hashes``."""
+
+
+class Signed:
+    """Hears of each checkpoint where it stands.
+
+    Attributes:
+        held: so many hold; ``covered``: entries under the newest of them.
+        witnessed: who vouched for them.
+        first: the first that does not hold, with why; ``uncosigned``: likewise of what stands
+            beside one, of an earlier one.
+    """
+
+    def __init__(self, tree: Tree, is_node: Callable[[str, Refusal], None]) -> None:
+        """Hold them to this tree; ``is_node`` raises where a name is not the journal's."""
+        self.held = self.covered = 0
+        self.witnessed = Witnessed()
+        self.first: tuple[int, Refusal] | None = None
+        self.uncosigned: tuple[int, Refusal] | None = None
+        self._tree, self._is_node = tree, is_node
+
+    def carry_on(self, held: int, covered: int, witnessed: tuple[int, int, int | None]) -> None:
+        """Go on where an earlier verification ended."""
+        self.held, self.covered = held, covered
+        self.witnessed.count, self.witnessed.size, self.witnessed.at = witnessed
+
+    def add(self, index: int, facts: entries.Checkpointed, view: View) -> None:
+        """Hold a checkpoint to the tree; ``view`` is in force where it stands.
+
+        Its keys are those of that time: later ones could sign another past.
+        """
+        try:
+            self._check(index, facts, view)
+        except Refusal as refusal:
+            self.first = self.first or (index, refusal)
+            return
+        self._check_cosigned(index, facts, view)
+        self.held += 1
+        self.covered = max(self.covered, facts.size)
+
+    def _check(self, index: int, facts: entries.Checkpointed, view: View) -> None:
+        raw = facts.note.encode()
+        name = terms.node_of(raw)
+        self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
+        found = terms.of(raw, name, view).verify(raw).checkpoint
+        # A checkpoint covers what stood before it, never itself.
+        if found.size != facts.size or found.size > index:
+            raise Refusal(Code.BAD_CHECKPOINT, "/size", found=found.size)
+        if self._root(found.size) != found.root:
+            raise Refusal(Code.BAD_CHECKPOINT, "/root", found=found.size)
+
+    def _check_cosigned(self, index: int, facts: entries.Checkpointed, view: View) -> None:
+        """Hold what stands beside a checkpoint, of an earlier one, to the witnesses' keys."""
+        told = facts.cosigned
+        if isinstance(told, msgspec.UnsetType):
+            return
+        try:
+            if told.size > facts.size:
+                raise Refusal(Code.BAD_CHECKPOINT, "/cosigned/size", found=told.size)  # noqa: TRY301
+            name = terms.node_of(facts.note.encode())
+            self.witnessed.add(told, view, name, self._root)
+        except Refusal as refusal:
+            self.uncosigned = self.uncosigned or (index, refusal)
+
+    def check_kept(self, raw: bytes, view: View, entry_at: Callable[[int], bytes]) -> int:
+        """Hold the journal to a checkpoint that was kept where its keeper has no hand.
+
+        Args:
+            raw: that, or a proof of an entry under one.
+            view: in force at the end.
+            entry_at: returns an entry here.
+
+        Returns:
+            How many entries it is of.
+
+        Raises:
+            Refusal: it is another journal's, or of another course of this one.
+        """
+        proof = bundle.parse(raw) if raw.startswith(bundle.FIRST_LINE) else None
+        raw = raw if proof is None else proof.note
+        name = terms.node_of(raw)
+        needed = terms.of(raw, name, view)
+        self._is_node(name, Refusal(Code.BAD_CHECKPOINT, "/note", name=name))
+        verified = needed.verify(raw)
+        self._must_contain(verified.checkpoint)
+        self.witnessed.add_kept(verified, needed)
+        if proof is not None:
+            if proof.index >= self._tree.frontier.size:
+                raise Refusal(Code.BAD_PROOF, "/index", found=proof.index)
+            needed.prove(proof, leaf_hash(entry_at(proof.index)))
+        return verified.checkpoint.size
+
+    def _must_contain(self, kept: Checkpoint) -> None:
+        size = self._tree.frontier.size
+        if kept.size > size:
+            raise Refusal(Code.BAD_CHECKPOINT, "/size", expected=kept.size, found=size)
+        if self._root(kept.size) != kept.root:
+            raise Refusal(Code.BAD_CHECKPOINT, "/root", found=kept.size)
+
+    def _root(self, size: int) -> bytes:
+        hashes: Hashes = self._tree
+        return root_at(size, hashes)

@@ -1,0 +1,166 @@
+"""Nodes that are watched: mirrors that grow, the index over them, and what was said already."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from exchange.audit.anomalies import find, sentence
+from exchange.audit.index import Index
+from exchange.audit.mirror import Desk, Mirror
+from exchange.cli import output, world
+from exchange.cli.journal_file import Blocking
+from exchange.cli.keeping import keep_evidence
+from exchange.cli.times import zulu_ms
+from exchange.cli.unusual import anomaly_values, settings_at
+from exchange.client.files import write_durably
+from exchange.errors import Code, ExchangeError, Refusal
+from exchange.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exchange.audit.suspicions import Anomaly
+    from exchange.cli.main import Session
+
+# What was said is remembered; older finds than these would be said once more.
+_REMEMBERED = 20_000
+
+
+class Watcher:
+    """Looks at each node in turn, and says what it had not said before.
+
+    ``is_tampered``: a node said otherwise than it did, or what it gave did not hold.
+    """
+
+    def __init__(
+        self, session: Session, pairs: list[tuple[str, Path]], index_at: Path | None
+    ) -> None:
+        """Watch with these contexts into these mirrors."""
+        first = pairs[0][1]
+        self.is_tampered = False
+        self._session, self._pairs = session, pairs
+        self._index_at = index_at or first.with_name(f"{first.name}.index")
+        self._said_at = self._index_at.with_name(f"{self._index_at.name}.said")
+        self._said: dict[str, None] = dict.fromkeys(_read(self._said_at))
+        self._mirrors: dict[str, Mirror] = {}
+
+    async def run(self, every: int, times: int | None) -> None:
+        """Look every so many seconds, until so many times."""
+        looks = 0
+        async with AsyncExitStack() as stack:
+            while True:
+                for context, file in self._pairs:
+                    await self._advance(stack, context, file)
+                # Apart from the event loop, which files would keep waiting.
+                await asyncio.to_thread(self._tell)
+                looks += 1
+                if times is not None and looks >= times:
+                    return
+                await asyncio.sleep(every)
+
+    async def _advance(self, stack: AsyncExitStack, context: str, file: Path) -> None:
+        try:
+            if context not in self._mirrors:
+                await self._begin(stack, context, file)
+            size, new = await self._mirrors[context].advance(_unheard)
+        except ExchangeError as error:
+            self._alarm(context, error)
+            return
+        if self._session.as_json:
+            output.show_json({"context": context, "size": size, "new": new})
+        elif new:
+            self._session.say(
+                f"{context}: {size} asientos, {new} de ellos nuevos, todos juzgados.",
+                f"{context}: {size} entries, {new} of them new, all judged.",
+            )
+
+    async def _begin(self, stack: AsyncExitStack, context: str, file: Path) -> None:
+        agency = await stack.enter_async_context(self._session.home.current(context).agency())
+        # Nothing is put on disk for whoever turns out to have no session, or not the role.
+        await agency.transport.get("/v1/journal", first=0, limit=1)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        store = SqliteStore.open(file)
+        stack.push_async_callback(store.close)
+        anchor = agency.profile.anchor
+        desk = Desk(world.now, partial(keep_evidence, file))
+        self._mirrors[context] = await Mirror.take_up(
+            agency.transport, store, anchor, desk, _unheard
+        )
+
+    def _alarm(self, context: str, error: ExchangeError) -> None:
+        """Say what keeps a node from being followed; one that is away is looked for again."""
+        # The rules refuse nothing that an honest node gives its auditor.
+        is_alarm = isinstance(error, Refusal) and error.code not in _OURS
+        self.is_tampered = self.is_tampered or is_alarm
+        if self._session.as_json:
+            output.show_json({"context": context, "error": output.problem(error)})
+            return
+        mark = "!!!" if is_alarm else "..."
+        at = f"{error.code.value} {error.at}".strip()
+        click.echo(f"{mark} {context}: {at} {error.facts.get('found', '')}".rstrip(), err=True)
+
+    def _tell(self) -> None:
+        """Say what is unusual and was not said yet; then remember that it was."""
+        files = [file for _, file in self._pairs if file.exists()]
+        if not files:
+            return
+        with Index.open(self._index_at) as index:
+            nodes = []
+            for file in files:
+                store = SqliteStore.follow(file, has_threads=False)
+                with Blocking(store) as source:
+                    nodes.append(index.fold(source, _unheard).node)
+                    settings = settings_at(source)
+            told = find(index, settings, (), nodes)
+        for each in (one for rule in told for one in rule.found):
+            if (name := _name(each)) not in self._said:
+                self._said[name] = None
+                self._show(each)
+        kept = list(self._said)[-_REMEMBERED:]
+        if kept != _read(self._said_at):
+            write_durably(self._said_at, "".join(f"{name}\n" for name in kept).encode())
+
+    def _show(self, each: Anomaly) -> None:
+        if self._session.as_json:
+            output.show_json({"anomaly": anomaly_values(each)})
+            return
+        said = sentence(each, self._session.lang)
+        click.echo(f"{zulu_ms(each.at_ms)}  {each.rule}  {said}")
+        sys.stdout.flush()
+
+
+# Our own side is not let in: that says nothing of the journal.
+_OURS = frozenset(
+    {
+        Code.MISSING_ROLE,
+        Code.NO_TOKEN,
+        Code.BAD_TOKEN,
+        Code.BAD_SESSION,
+        Code.UNKNOWN_ENDPOINT,
+        Code.ENDPOINT_SUSPENDED,
+        Code.TOO_MANY,
+    }
+)
+
+
+def _unheard(*_: int) -> None:
+    """Hear how far it is, and tell nobody: it is seldom far."""
+
+
+def _name(each: Anomaly) -> str:
+    """Return what tells a find from others; how long it lasts by now does not."""
+    who = str(each.facts.get("endpoint", ""))
+    raw = msgspec.json.encode([each.rule, each.journal, each.entries, who])
+    return sha256(raw).hexdigest()[:24]
+
+
+def _read(path: Path) -> list[str]:
+    return path.read_text(encoding="ascii").split() if path.exists() else []

@@ -1,0 +1,115 @@
+"""Two nations' journals tell the same of what crossed; where not, the entry is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from exchange.audit.crossed import compare
+from exchange.cli.journal_file import opened
+from exchange.model import entry as entries
+from tests.audit.traded import everything, written
+from tests.builders import border
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("traded"), everything)
+
+
+def compared(home, there):
+    with opened(home) as one, opened(there) as other:
+        return compare(one, other)
+
+
+def kinds_from(file, node):
+    with opened(file) as source:
+        found = [(each.index, entries.decode(each.entry).facts) for each in source.read(0, 999)]
+    return [
+        (index, facts)
+        for index, facts in found
+        if (home := entries.home_of(facts)) and home.node == node
+    ]
+
+
+def test_what_crossed_is_in_both_and_the_rest_is_counted_apart(traded):
+    for home, there in ((traded.pa, traded.us), (traded.us, traded.pa)):
+        told = compared(home, there)
+        assert (told.ok, told.home, told.there) == (True, home.stem, there.stem)
+        assert told.held == len(kinds_from(there, home.stem)) > 5
+        with opened(home) as source:
+            assert told.held + told.waiting + told.blinded == source.size()
+        assert told.waiting == 0
+    # The domestic bulletin, and each node's own bookkeeping.
+    assert compared(traded.pa, traded.us).blinded >= 3
+
+
+def alter(file, index):
+    """Change what stands in an entry, so that it is another, and still can be read."""
+    with closing(sqlite3.connect(file)) as db:
+        (raw,) = db.execute("SELECT bytes FROM entry WHERE idx = ?", (index,)).fetchone()
+        changed = raw.replace(b'"taken_ms":1', b'"taken_ms":2', 1)
+        assert changed != raw
+        db.execute("UPDATE entry SET bytes = ? WHERE idx = ?", (changed, index))
+        db.commit()
+
+
+@pytest.mark.parametrize("kind", ["accepted", "refused", "trust-received", "granted"])
+def test_entry_that_is_another_at_its_home_is_named(traded, tmp_path, kind):
+    pa = shutil.copy(traded.pa, tmp_path / "pa.db")
+    index, facts = next(
+        each for each in kinds_from(traded.us, "pa") if entries.kind_of(each[1]) == kind
+    )
+    alter(pa, facts.home.index)
+    told = compared(pa, traded.us)
+    assert (told.ok, told.first, told.code, told.at) == (False, index, "bad-proof", "/home")
+    assert told.waiting == 1
+
+
+def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):
+    pa = shutil.copy(traded.pa, tmp_path / "pa.db")
+    last, facts = max(kinds_from(traded.us, "pa"), key=lambda each: each[1].home.index)
+    with closing(sqlite3.connect(pa)) as db:
+        db.execute("DELETE FROM entry WHERE idx >= ?", (facts.home.index,))
+        db.commit()
+    told = compared(pa, traded.us)
+    assert (told.ok, told.first, told.at) == (False, last, "/home/index")
+
+
+def verify(*words, lang="en"):
+    ran = subprocess.run(
+        [sys.executable, "-m", "exchange", "--lang", lang, "audit", "verify", *map(str, words)],
+        capture_output=True, text=True, timeout=90, check=False,
+        env={**os.environ, "EXCHANGE_HOME": str(words[0].parent)},
+    )  # fmt: skip
+    return ran.returncode, ran.stdout
+
+
+def test_both_are_verified_and_then_held_to_each_other(traded, tmp_path):
+    anchored = ("--mirror", "--anchor", border().anchor)
+    code, out = verify(*traded.files, *anchored, "--json")
+    told = json.loads(out)
+    assert (code, [each["ok"] for each in told["journals"]]) == (0, [True, True])
+    assert [(each["home"], each["there"], each["ok"]) for each in told["crossed"]] == [
+        ("pa", "us", True),
+        ("us", "pa", True),
+    ]
+    # What was judged, attested and blinded is told apart.
+    assert all(each["replayed"] and each["attested"] for each in told["journals"])
+    assert verify(*traded.files, "--mirror")[0] == 6
+    for lang, said in (("es", "de ninguna incumbencia allá"), ("en", "of no concern there")):
+        assert said in verify(*traded.files, *anchored, lang=lang)[1]
+    # Another course of the same exchange: each holds by itself, and they do not agree.
+    other = written(tmp_path, everything)
+    code, out = verify(traded.pa, other.us, *anchored, "--json")
+    told = json.loads(out)
+    assert (code, [each["ok"] for each in told["journals"]]) == (5, [True, True])
+    assert not told["crossed"][0]["ok"]
+    assert verify(traded.pa, traded.pa, *anchored)[0] == 2

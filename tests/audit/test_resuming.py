@@ -1,0 +1,214 @@
+"""A mirror that was verified is gone on with by what is new; where anything differs, anew."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from exchange.audit import resuming, verify
+from exchange.audit.memory import Memory
+from exchange.audit.verify import Verifier
+from exchange.cli.journal_file import opened
+from exchange.errors import Fault
+from exchange.model import entry as entries
+from exchange.store.sqlite import SqliteStore
+from tests.builders import COAST, DESK, NOW, WATCH, refers, world
+from tests.node.running import Clock, post, running
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """A journal of enough entries for whole tiles, and a copy of it as it was before."""
+    folder = tmp_path_factory.mktemp("grown")
+
+    async def write():
+        clock, land = Clock(), world()
+        async with running(SqliteStore.open(folder / "now.db"), clock) as node:
+            first = land.envelope(to=[WATCH], expires=NOW + 9, retain_until=NOW + 9)
+            kept = [land.envelope(to=[WATCH]) for _ in range(280)]
+            await asyncio.gather(*(post(node, each) for each in (first, *kept)))
+            await node.checkpoints.checkpoint()
+            size = node.size
+            shutil.copy(folder / "now.db", folder / "before.db")
+            shutil.copy(folder / "now.db-wal", folder / "before.db-wal")
+            # What comes next leans on what was there: acknowledged, corrected, purged.
+            await node.submit(WATCH, land.ack(kept[3]), b"")
+            corrects = {"type": "cor", "verb": "correct", "refs": refers("corrects", kept[5])}
+            assert (await post(node, land.envelope(to=[WATCH], **corrects))).refusal is None
+            await node.submit(WATCH, land.subscription(), b"")
+            await asyncio.gather(*(post(node, land.envelope(to=[COAST])) for _ in range(300)))
+            clock.ms += 20_000
+            await post(node, land.envelope(to=[DESK]))
+            await node.retainer.step()
+            await node.checkpoints.checkpoint()
+            return size
+
+    size = asyncio.run(write())
+    for name in ("before.db", "now.db"):
+        robbed(folder / name)
+    return folder, size
+
+
+def robbed(file):
+    """Take out what a mirror never has: statements, and bodies."""
+    with opened(file) as source:
+        facts = [entries.decode(each.entry).facts for each in source.read(0, 2000)]
+    trust = [each.document.digest for each in facts if isinstance(each, entries.Trust)]
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("DELETE FROM grp")
+        marks = ",".join("?" * len(trust))
+        db.execute(f"DELETE FROM blob WHERE digest NOT IN ({marks})", trust)  # noqa: S608
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def verified(file, at=None, *, anchor="given", told=lambda _: None):
+    """The report, and what was read of entries by index."""
+    anchor = world().anchor if anchor == "given" else anchor
+    with opened(file) as source:
+        if at is None:
+            return Verifier(source, anchor, told, is_mirror=True).run()
+        with Memory.open(at) as memory:
+            state = resuming.load(memory, source, anchor)
+            return Verifier(
+                source, anchor, told, is_mirror=True, memory=memory, state=state
+            ).run()
+
+
+@pytest.fixture
+def begun(grown, tmp_path):
+    """What was remembered of the journal as it was before."""
+    folder, size = grown
+    report = verified(folder / "before.db", tmp_path / "state")
+    assert (report.ok, report.since) == (True, 0)
+    return folder / "now.db", tmp_path / "state", size
+
+
+def test_going_on_says_what_verifying_all_says(begun):
+    file, state, size = begun
+    seen = []
+    report = verified(file, state, told=seen.append)
+    assert report.ok, [check for check in report.checks if not check.ok]
+    assert size - 5 < report.since <= size
+    assert seen[0] == report.since + 1
+    whole = verified(file)
+    assert msgspec.structs.replace(report, since=0) == whole
+    again = verified(file, state)
+    assert msgspec.structs.replace(again, since=0) == whole
+    assert again.since > report.since
+
+
+def alter(file, index, old, new):
+    with closing(sqlite3.connect(file)) as db:
+        (raw,) = db.execute("SELECT bytes FROM entry WHERE idx = ?", (index,)).fetchone()
+        changed = raw.replace(old, new, 1)
+        assert changed != raw
+        db.execute("UPDATE entry SET bytes = ? WHERE idx = ?", (changed, index))
+        db.commit()
+
+
+def first_of(file, kind, after=0):
+    with opened(file) as source:
+        for stored in source.read(0, 2000):
+            facts = entries.decode(stored.entry).facts
+            if stored.index >= after and isinstance(facts, kind):
+                return stored.index, facts
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize("kind", [entries.Acknowledged, entries.PurgeOrdered])
+def test_older_entry_that_a_newer_one_leans_on_is_held_to_the_root(begun, tmp_path, kind):
+    file, state, size = begun
+    bad = shutil.copy(file, tmp_path / "bad.db")
+    index, facts = first_of(file, kind, after=size)
+    alter(bad, facts.of, b'"taken_ms":1', b'"taken_ms":2')
+    report = verified(bad, state)
+    named = {check.name: check for check in report.checks if not check.ok}
+    assert report.since
+    assert (named["replay"].first, named["replay"].code) == (index, "bad-proof")
+
+
+def test_older_trust_document_that_is_another_is_named(begun, tmp_path):
+    file, state, _ = begun
+    bad = shutil.copy(file, tmp_path / "bad.db")
+    alter(bad, 2, b'"taken_ms":1', b'"taken_ms":2')
+    report = verified(bad, state)
+    named = {check.name: check for check in report.checks if not check.ok}
+    assert named["replay"].first == 2
+
+
+def test_newer_entry_that_was_altered_is_named_and_nothing_is_remembered_of_it(begun, tmp_path):
+    file, state, size = begun
+    bad = shutil.copy(file, tmp_path / "bad.db")
+    alter(bad, size + 40, b'"taken_ms":1', b'"taken_ms":2')
+    report = verified(bad, state)
+    assert not report.ok
+    assert min(check.first for check in report.checks if check.first is not None) == size + 40
+    # Once more, and of the good one: what was remembered is as it was.
+    assert verified(bad, state) == report
+    good = verified(file, state)
+    assert (good.ok, good.since) == (True, report.since)
+
+
+@pytest.mark.parametrize("what", ["root", "anchor", "program", "form", "shorter", "garbage"])
+def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, monkeypatch, what):
+    file, state, _ = begun
+    bad, anchor = shutil.copy(file, tmp_path / "other.db"), "given"
+    if what == "root":
+        with closing(sqlite3.connect(bad)) as db:
+            db.execute("UPDATE hashes SET run = zeroblob(length(run))")
+            db.commit()
+    elif what == "anchor":
+        anchor = None
+    elif what == "program":
+        monkeypatch.setattr(resuming, "__version__", "another")
+    elif what == "form":
+        monkeypatch.setattr(resuming, "FORM", 99)
+    elif what == "shorter":
+        monkeypatch.setattr(verify, "_OFTEN", 0)
+        assert verified(file, state).ok
+        bad = grown[0] / "before.db"
+    else:
+        with closing(sqlite3.connect(state)) as db:
+            db.execute("UPDATE state SET state = 'x'")
+            db.commit()
+    report = verified(bad, state, anchor=anchor)
+    assert report.since == 0
+    assert report == verified(bad, anchor=anchor)
+
+
+def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch):
+    file, state = grown[0] / "now.db", tmp_path / "state"
+    monkeypatch.setattr(verify, "_OFTEN", 10)
+
+    def stop(done):
+        if done == 500:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verified(file, state, told=stop)
+    report = verified(file, state)
+    assert 200 < report.since < 500
+    assert msgspec.structs.replace(report, since=0) == verified(file)
+
+
+def test_what_is_no_state_is_left_alone(grown, tmp_path):
+    file = shutil.copy(grown[0] / "before.db", tmp_path / "some.db")
+    before = file.read_bytes()
+    with pytest.raises(Fault):
+        Memory.open(file)
+    assert file.read_bytes() == before
+
+
+def test_keys_are_found_young_and_old(tmp_path):
+    with Memory.open(tmp_path / "state") as memory:
+        for index in range(10_000):
+            memory.keys[index.to_bytes(32)] = index
+        for index in (0, 4095, 4096, 9999):
+            assert memory.keys.get(index.to_bytes(32)) == index
+        assert memory.keys.get(bytes(31) + b"\x00\x01") is None

@@ -1,0 +1,134 @@
+"""An auditor's verbs at the command line, on two nodes' journals and on a node that runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.audit.traded import everything, written
+from tests.builders import border
+from tests.cli.exercise import AUDIT, OPS
+
+# Any use of the network ends the process: an audit is of files.
+BLOCKED = """
+import socket, sys
+def refuse(*_):
+    raise SystemExit("the network was used")
+sys.addaudithook(lambda event, _: refuse() if event in BLOCKED_EVENTS else None)
+from exchange.cli import main
+sys.argv = ["exchange", *sys.argv[1:]]
+main()
+""".replace("BLOCKED_EVENTS", '("socket.connect", "socket.bind", "socket.getaddrinfo")')
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("traded"), everything)
+
+
+def run(traded, *words, lang="en"):
+    ran = subprocess.run(
+        [sys.executable, "-c", BLOCKED, "--lang", lang, *map(str, words)],
+        capture_output=True, text=True, timeout=110, check=False,
+        env={**os.environ, "EXCHANGE_HOME": str(traded.pa.parent)},
+    )  # fmt: skip
+    assert "network" not in ran.stderr
+    return ran
+
+
+def test_the_guard_against_the_network_does_end_what_uses_it():
+    code = BLOCKED.partition("from exchange")[0] + "socket.create_connection(('127.0.0.1', 9))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode != 0
+    assert "network was used" in ran.stderr
+
+
+def test_search_in_words_json_and_csv(traded):
+    told = json.loads(
+        run(traded, "audit", "search", *traded.files, "--type", "voi", "--json").stdout
+    )
+    assert told["total"] == len(told["rows"]) > 5
+    assert "type=voi" in told["query"]
+    again = run(traded, "audit", "search", *traded.files, "--query", told["query"], "--json")
+    assert json.loads(again.stdout)["rows"] == told["rows"]
+    table = run(traded, "audit", "search", *traded.files, "--type", "voi", "--csv").stdout
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert {(row["journal"], int(row["index"])) for row in rows} == {
+        (row["journal"], row["index"]) for row in told["rows"]
+    }
+    for lang, said in (("es", "asientos."), ("en", "entries.")):
+        assert said in run(traded, "audit", "search", traded.pa, lang=lang).stdout
+    assert run(traded, "audit", "search", traded.pa, "--query", "x=1", "--json").returncode == 1
+    assert run(traded, "audit", "search", traded.pa, "--from", "then", "--json").returncode == 1
+
+
+def test_story_in_words_and_json(traded):
+    identity = traded.ids["crossed"]
+    told = json.loads(run(traded, "audit", "story", identity, *traded.files, "--json").stdout)
+    assert {"accepted", "received", "opened", "granted", "cancels"} <= {
+        step["step"] for step in told["steps"]
+    }
+    said = run(traded, "audit", "story", identity, *traded.files, lang="es").stdout
+    assert "asiento" in said
+    assert len(said.splitlines()) == len(told["steps"]) + 1
+    assert run(traded, "audit", "story", "none", traded.pa, "--json").returncode == 1
+
+
+def test_anomalies_and_export(traded, tmp_path):
+    told = json.loads(run(traded, "audit", "anomalies", *traded.files, "--json").stdout)
+    (rule,) = [each for each in told["rules"] if each["rule"] == "key-outside-validity"]
+    each = rule["found"][0]
+    assert each["es"] != each["en"]
+    led = run(traded, "audit", "search", *traded.files, "--query", each["query"], "--json")
+    assert each["entries"][0] in {row["index"] for row in json.loads(led.stdout)["rows"]}
+    assert "--query" in run(traded, "audit", "anomalies", *traded.files, lang="es").stdout
+    assert run(traded, "audit", "anomalies", traded.pa, "--rule", "none").returncode == 2
+    words = ("audit", "export", *traded.files, "--siem", "cef", "--to", tmp_path / "siem")
+    first, again = (json.loads(run(traded, *words, "--json").stdout)["written"] for _ in "12")
+    assert first["pa"] > 10
+    assert again == {"pa": 0, "us": 0}
+
+
+def test_verify_in_parts_says_from_where(traded, tmp_path):
+    words = (
+        "audit",
+        "verify",
+        traded.pa,
+        "--anchor",
+        border().anchor,
+        "--state",
+        tmp_path / "s",
+    )
+    assert run(traded, *words).returncode == 2
+    told = json.loads(run(traded, *words, "--mirror", "--ways", "1", "--json").stdout)
+    assert (told["ok"], told["since"]) == (True, 0)
+
+
+def test_watch_follows_a_node_and_says_each_thing_once(exercise, tmp_path):
+    file = tmp_path / "mirror.db"
+    words = ("audit", "watch", f"{AUDIT}={file}", "--times", "1", "--every", "1")
+    exercise.post()
+    first = exercise.run(*words, "--json")
+    assert first.code == 0, first.err
+    looked = [json.loads(line) for line in first.out.splitlines()]
+    assert looked[0]["new"] == looked[0]["size"] > 0
+    exercise.post()
+    second = exercise.run(*words, "--json")
+    again = [json.loads(line) for line in second.out.splitlines()]
+    assert again[0]["size"] > looked[0]["size"]
+    assert again[0]["new"] == again[0]["size"] - looked[0]["size"]
+    said = [each["anomaly"]["en"] for each in looked[1:]]
+    assert not {each["anomaly"]["en"] for each in again[1:]} & set(said)
+    refused = exercise.run("audit", "watch", f"{OPS}={tmp_path / 'o.db'}", "--times", "1")
+    assert refused.code == 0
+    assert "missing-role" in refused.err
+    assert not (tmp_path / "o.db").exists()
+    assert exercise.run("audit", "watch", "nothing", "--times", "1").code == 2
