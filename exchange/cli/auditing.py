@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exchange.cli import erasures, listing, output, progress, witnessed, world
+from exchange.cli.consoling import console
 from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, group, verb
 from exchange.cli.packaging import package
@@ -35,7 +36,7 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-for each in (verify, search, story, package, anomalies, export, watch):
+for each in (verify, search, story, package, anomalies, export, watch, console):
     audit.add_command(each)
 
 

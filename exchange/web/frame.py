@@ -120,7 +120,8 @@ def page(
     request: web.Request, reader: Reader, name: str, *, status: int = 200, **values: Any
 ) -> web.Response:
     """Return a page as an answer."""
-    text = request.app[FRAME].pages.render(name, reader, values)
+    frame = request.app[FRAME]
+    text = frame.pages.render(name, reader, {"number": frame.live.number, **values})
     return web.Response(
         text=text,
         status=status,

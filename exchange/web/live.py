@@ -30,11 +30,12 @@ class Live:
         self._values = values
         self._news = asyncio.Event()
         self._listeners = 0
+        # Of what pages show: one that was made under another number shows less than there is.
         self.number = 0
 
-    def publish(self) -> None:
-        """Tell all listeners that something changed."""
-        self.number += 1
+    def publish(self, *, is_news: bool = True) -> None:
+        """Tell all listeners the values; ``is_news``: and that there is more to be shown."""
+        self.number += is_news
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -57,16 +58,11 @@ class Live:
         answer.content_type = "text/event-stream"
         answer.headers["Cache-Control"] = "no-store"
         await answer.prepare(request)
-        told = -1
         with suppress(ConnectionError):
             while True:
                 news = self._news
-                if told != self.number:
-                    told = self.number
-                    line = msgspec.json.encode({"number": told, **self._values(lang)})
-                    await answer.write(b"data: " + line + b"\n\n")
-                try:
+                line = msgspec.json.encode({"number": self.number, **self._values(lang)})
+                await answer.write(b"data: " + line + b"\n\n")
+                with suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), _HEARTBEAT_S)
-                except TimeoutError:
-                    await answer.write(b":\n\n")
         return answer

@@ -16,7 +16,7 @@ def rendered(source, **given):
 
 
 def test_what_is_shown_is_escaped_and_hides_nothing():
-    text = Trial().pages.render("trial.html", READER, values())
+    text = Trial().pages.render("trial.html", READER, {**values(), "number": 0})
     shown = "VESSEL &lt;U+202E&gt;gnp.exe&lt;U+202C&gt; &lt;b&gt;&amp;&#34;&#39;"
     assert text.count(shown) == 2
     assert HIDDEN not in text

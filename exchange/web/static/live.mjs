@@ -5,7 +5,6 @@ export function listenToNews(page) {
   const news = page.getElementById("news");
   const away = page.getElementById("away");
   const source = new EventSource(address);
-  let first = null;
   source.addEventListener("message", (event) => {
     const told = JSON.parse(event.data);
     away.hidden = true;
@@ -13,9 +12,7 @@ export function listenToNews(page) {
       const value = told[place.dataset.value];
       if (typeof value === "string" && place.textContent !== value) place.textContent = value;
     }
-    // What the page shows was made when the first number was told, or before.
-    if (first === null) first = Number(page.body.dataset.number ?? told.number);
-    news.hidden = told.number === first;
+    news.hidden = told.number === Number(page.body.dataset.number);
   });
   source.addEventListener("error", () => {
     away.hidden = false;

@@ -1,0 +1,1 @@
+"""The auditor's console: what mirrors of one or both nodes hold, as local pages."""

@@ -1,0 +1,216 @@
+"""What pages and files show of what the archive answered: plain values, and small readings."""
+
+from __future__ import annotations
+
+import json as plain_json
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from exchange.audit.query import KEYS
+from exchange.errors import Code, Refusal
+from exchange.model import codec
+from exchange.web import frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiohttp import web
+
+    from exchange.audit.console.archive import Archive, Proved
+    from exchange.audit.console.background import Checked
+    from exchange.audit.console.history import Took
+    from exchange.audit.console.standing import Standing
+    from exchange.audit.rows import Row
+    from exchange.model.codes import Lang
+
+PAGE: Final = 100
+_MAX_DIGITS: Final = 15
+# Lines of a change that a list of changes shows.
+_SHOWN: Final = 4
+
+
+class Card(NamedTuple):
+    """One journal on the overview: how it stands, and its verification."""
+
+    standing: Standing
+    checked: Checked
+    tone: str
+    verdict: str
+
+
+class Change(NamedTuple):
+    """A trust entry, as the policy pages show it."""
+
+    node: str
+    entry: int
+    taken_ms: int
+    name: str
+    version: int
+    holds: bool
+    signers: tuple[str, ...]
+    lines: list[str]
+
+    @property
+    def first(self) -> list[str]:
+        """The lines that a list shows."""
+        return self.lines[:_SHOWN]
+
+
+class Raw(NamedTuple):
+    """An entry's parts: facts, facts at its home if it came from there, object, and payload."""
+
+    facts: str
+    home: str
+    object: str
+    payload: str
+
+
+def card(standing: Standing, checked: Checked) -> Card:
+    """Return how a journal is shown: its tone, and what verification says in one word."""
+    report = checked.report
+    if checked.error is not None:
+        return Card(standing, checked, "bad", "unverifiable")
+    if report is None:
+        return Card(standing, checked, "wait", "running")
+    if not report.ok:
+        return Card(standing, checked, "bad", "tampered")
+    is_anchored = report.anchored
+    return Card(
+        standing,
+        checked,
+        "ok" if is_anchored else "warn",
+        "anchored" if is_anchored else "unanchored",
+    )
+
+
+def times(standing: Standing) -> Iterator[tuple[str, int]]:
+    """Yield the times whose age is shown."""
+    if standing.signed is not None:
+        yield "signed", standing.signed.at
+    if standing.vouched is not None:
+        yield "vouched", standing.vouched.at
+
+
+def json(value: Any) -> web.Response:
+    """Return a value as a JSON document."""
+    return frame.file(msgspec.json.encode(value, order="deterministic"), "application/json")
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """Return a struct as values."""
+    made: dict[str, Any] = msgspec.to_builtins(value)
+    return made
+
+
+def standing(found: Standing, checked: Checked) -> dict[str, Any]:
+    """Return how a journal stands as values."""
+    told = found._asdict()
+    if found.signed is not None:
+        told["signed"] = {**found.signed._asdict(), "note": found.signed.note.decode()}
+    if found.vouched is not None:
+        told["vouched"] = found.vouched._asdict()
+    report = checked.report
+    code = checked.error.code.value if checked.error else None
+    return {**told, "uncovered": found.uncovered, "verified": report, "error": code}
+
+
+def proof(found: Proved) -> dict[str, Any]:
+    """Return a proof as values: the steps, and the whole as a C2SP tlog-proof."""
+    ladder, signed = found.ladder, found.signed
+    steps = [
+        {"step": each.number, "side": each.side, "with": each.sibling, "gives": each.result}
+        for each in ladder.rungs
+    ]
+    head = {"size": signed.size, "root": signed.root, "at": signed.at, "by": signed.keys}
+    return {
+        "journal": found.row.journal,
+        "index": ladder.entry,
+        "leaf": ladder.leaf,
+        "steps": steps,
+        "holds": ladder.holds and not signed.code,
+        "checkpoint": {**head, "code": signed.code},
+        "proof": found.text.decode(),
+    }
+
+
+def change(node: str, took: Took, lang: Lang) -> Change:
+    """Return a trust entry as it is shown."""
+    lines = took.lines(lang) if took.holds else []
+    return Change(
+        node,
+        took.entry,
+        took.taken_ms,
+        took.name,
+        took.version,
+        took.holds,
+        took.signers,
+        lines,
+    )
+
+
+def changes(archive: Archive, lang: Lang) -> list[Change]:
+    """Return all trust entries, the newest first; but for timestamps, which change nothing."""
+    found = [
+        change(each.node, took, lang)
+        for each in archive.journals()
+        for took in archive.history(each.node).took
+        if not took.name.startswith(("timestamps/", "snapshots/"))
+    ]
+    return sorted(found, key=lambda each: (-each.taken_ms, each.node, -each.entry))
+
+
+def raw(entry: bytes) -> Raw:
+    """Return an entry's parts as text; what is no JSON as it stands."""
+    facts, _, rest = entry.decode("utf-8", "replace").partition("\n")
+    home, _, signed = rest.rpartition("\n")
+    return Raw(_indented(facts), _indented(home), signed, _payload(signed))
+
+
+def _payload(signed: str) -> str:
+    try:
+        return _indented(codec.unb64(plain_json.loads(signed)["payload"]).decode())
+    except (ValueError, KeyError, TypeError, Refusal, RecursionError):
+        return ""
+
+
+def _indented(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        return plain_json.dumps(plain_json.loads(text), indent=1, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def moved(request: web.Request) -> list[tuple[str, str]]:
+    """Return a search as it was typed, with what stood in its address before.
+
+    ``type:voi from:2026-11-01`` are keys and values; a word alone is a bulletin's id.
+    """
+    before = [(name, value) for name, value in request.query.items() if name != "q"]
+    typed = []
+    for word in request.query.getone("q").split():
+        key, has_value, value = word.partition(":")
+        is_pair = has_value and key in KEYS
+        typed.append((key, value) if is_pair else ("id", word))
+    return [*before, *typed]
+
+
+def portion(rows: Iterator[Row], most: int) -> list[Row]:
+    """Return the next of these rows, at most so many."""
+    return list(islice(rows, most))
+
+
+def whole(text: str, at: str) -> int | None:
+    """Return a number as an address has it; None where there is none.
+
+    Raises:
+        Refusal: ``wrong-value``: it is no number.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise Refusal(Code.WRONG_VALUE, at)
+    return int(text)
