@@ -23,6 +23,8 @@ _BOTTOM: Final = HEIGHT - 28
 _MAX_MARKS: Final = 8
 _STEPS: Final = (1, 2, 5)
 _MIN_TICKS: Final = 3
+# A bar alone is not as wide as the plot.
+_WIDEST: Final = 40
 
 
 class Tick(NamedTuple):
@@ -89,11 +91,12 @@ def bars(axis: str, series: Sequence[str], points: Sequence[tuple[str, Sequence[
     _must_fit(series, points)
     scale = _Scale(max((max(values) for _, values in points), default=0))
     slot = (_RIGHT - _LEFT) / max(len(points), 1)
-    width = slot * 0.76 / len(series)
+    width = min(slot * 0.76 / len(series), _WIDEST)
+    margin = (slot - width * len(series)) / 2
     made = []
     for place, (label, values) in enumerate(points):
         for which, value in enumerate(values):
-            x, y = _LEFT + slot * (place + 0.12) + width * which, scale.y(value)
+            x, y = _LEFT + slot * place + margin + width * which, scale.y(value)
             told = f"{label}, {series[which]}: {number(value)}"
             box = (round(x, 2), round(y, 2), round(width * 0.94, 2), round(_BOTTOM - y, 2))
             made.append(Bar(*box, which + 1, told))

@@ -65,7 +65,7 @@ class Console:
 
     def application(self, door: Door, entered: Callable[[], None]) -> web.Application:
         """Return the application; ``entered`` hears that somebody came in."""
-        assets = Assets([_WEB / "static"])
+        assets = Assets([_WEB / "static", _HERE / "static"])
         pages = Pages(
             [_HERE / "templates", _WEB / "templates"],
             self.words,
@@ -152,7 +152,7 @@ class Console:
 
     async def _overview(self, request: web.Request, reader: Reader) -> web.Response:
         standings, wording = await self._look(), self._wording(reader)
-        found = await self.reading.ask(lambda each: search(each.index, parse([("limit", "0")])))
+        counted = await self.reading.ask(looking.by_day)
         background, now = self.background, self._setup.clock()
         late = now if background.is_following else None
         return frame.page(
@@ -165,8 +165,11 @@ class Console:
             following=background.is_following,
             now=now,
             wording=wording,
-            found=found,
-            days=self._days(found, reader),
+            days=plots.bars(
+                self.words.text(reader.lang, "plot.day"),
+                [wording.node(node) for node in counted.nodes],
+                counted.days[-_MAX_DAYS:],
+            ),
         )
 
     def _days(self, found: Found, reader: Reader) -> plots.Plot:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from exchange.audit.query import KEYS
+from exchange.audit.query import KEYS, parse
+from exchange.audit.search import search
 from exchange.errors import Code, Refusal
 from exchange.model import codec
 from exchange.web import frame
@@ -91,6 +92,25 @@ def times(standing: Standing) -> Iterator[tuple[str, int]]:
         yield "signed", standing.signed.at
     if standing.vouched is not None:
         yield "vouched", standing.vouched.at
+
+
+class Days(NamedTuple):
+    """How many entries each journal has of each day."""
+
+    nodes: list[str]
+    days: list[tuple[str, list[int]]]
+
+
+def by_day(archive: Archive) -> Days:
+    """Count the entries of each day, by journal."""
+    nodes = [each.node for each in archive.journals()]
+    found: dict[str, dict[str, int]] = {}
+    for node in nodes:
+        query = parse([("journal", node), ("limit", "0")])
+        for day, count in search(archive.index, query).facets["day"].items():
+            found.setdefault(day, {})[node] = count
+    days = [(day, [of.get(node, 0) for node in nodes]) for day, of in sorted(found.items())]
+    return Days(nodes, days)
 
 
 def json(value: Any) -> web.Response:
