@@ -56,3 +56,10 @@ def test_what_crossed_is_judged_again_by_what_was_in_force_at_its_home(files, na
     assert rows[0].keys() >= {"who", "told"}
     for row in came.values():
         assert row["told"].endswith(f" < pa {row['home'].index}")
+
+
+def test_without_an_anchor_what_crossed_is_judged_by_the_journals_own(files):
+    with Blocking(SqliteStore.open(files / "mirror.db", read_only=True)) as source:
+        report = Verifier(source, None, lambda _: None, is_mirror=True).run()
+    assert report.ok, [check for check in report.checks if not check.ok]
+    assert (report.anchored, report.anchor) == (False, border().anchor)

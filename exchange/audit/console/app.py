@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from exchange.audit import sheet
+from exchange.audit import anomalies, sheet
 from exchange.audit.console import alarms, looking
 from exchange.audit.console.archive import Reading
 from exchange.audit.console.background import Background
@@ -41,6 +41,7 @@ SECTIONS: Final = (
     Section("section.search", "/search", "s"),
     Section("section.entries", "/entries", "e"),
     Section("section.policy", "/policy", "p"),
+    Section("section.anomalies", "/anomalies", "a"),
 )
 _HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
@@ -92,6 +93,8 @@ class Console:
             ("/proof/{node}/{index}.json", self._proof_json),
             ("/proof/{node}/{index}.tlog-proof", self._proof_file),
             ("/proof/{node}/{index}", self._proof),
+            ("/anomalies", self._anomalies),
+            ("/anomalies.json", self._anomalies_json),
             ("/policy", self._policy),
             ("/policy.json", self._policy_json),
             ("/policy/{node}/{index}", self._took),
@@ -386,6 +389,21 @@ class Console:
         if index is None:
             raise Refusal(Code.NOT_FOUND, "/index")
         return self._node(request), index
+
+    async def _anomalies(self, request: web.Request, reader: Reader) -> web.Response:
+        return frame.page(
+            request,
+            reader,
+            "anomalies.html",
+            here="section.anomalies",
+            rules=list(anomalies.RULES),
+            told=await self.reading.ask(lambda each: each.anomalies()),
+            sentence=lambda each: anomalies.sentence(each, reader.lang),
+        )
+
+    async def _anomalies_json(self, request: web.Request, reader: Reader) -> web.Response:
+        del request, reader
+        return looking.json(await self.reading.ask(lambda each: each.anomalies()))
 
     # -- policy ----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
+from exchange.audit import anomalies
 from exchange.audit.console import replaying, standing
 from exchange.audit.console.history import History
 from exchange.audit.index import Index
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from exchange.audit.anomalies import Told
     from exchange.audit.console.history import Took
     from exchange.audit.console.replaying import WhatIf
     from exchange.audit.console.source import Source
@@ -58,6 +60,7 @@ class Archive:
         self.index = index
         self.sources = sources
         self._histories = {node: History(source) for node, source in sources.items()}
+        self._unusual: tuple[tuple[tuple[str, int], ...], list[Told]] | None = None
         self._replayed: dict[tuple[str, int], WhatIf] = {}
 
     def journals(self) -> list[Journal]:
@@ -119,6 +122,14 @@ class Archive:
         ladder = climb(place, signed.size, leaf_hash(shown.raw), path, unb64(signed.root))
         text = TlogProof(place, tuple(path), note).encode()
         return Proved(shown.row, ladder, signed, text)
+
+    def anomalies(self) -> list[Told]:
+        """Return what is unusual; looked for again only where there are new entries."""
+        sizes = tuple((each.node, each.size) for each in self.journals())
+        if self._unusual is None or self._unusual[0] != sizes:
+            nodes = [each.node for each in self.journals()]
+            self._unusual = sizes, anomalies.find(self.index, journals=nodes)
+        return self._unusual[1]
 
     def took(self, node: str, place: int) -> Took:
         """Return what took effect with an entry.

@@ -11,7 +11,7 @@ from exchange.audit.verify import Verifier
 from exchange.errors import ExchangeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -74,6 +74,8 @@ class Background:
         self._setup = setup
         self._pool = ThreadPoolExecutor(1, "background")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._verifying: set[asyncio.Task[None]] = set()
+        self._following: asyncio.Task[None] | None = None
         self.nodes: dict[str, Path] = {}
         self.checked: dict[str, Checked] = {}
         # What kept the newest look at a node from succeeding; empty: nothing.
@@ -111,14 +113,20 @@ class Background:
         for node in self.nodes:
             self.verify(node, live)
         if self._setup.follow:
-            self._spawn(self._follow(live))
+            self._following = self._spawn(self._follow(live))
 
     def verify(self, node: str, live: Live) -> None:
         """Verify a mirror again, unless that is going on."""
         checked = self.checked[node]
         if not checked.is_running:
             checked.is_running, checked.done = True, 0
-            self._spawn(self._verify(node, checked, live))
+            self._verifying &= self._tasks
+            self._verifying.add(self._spawn(self._verify(node, checked, live)))
+
+    async def settled(self) -> None:
+        """Return when no verification goes on."""
+        while running := self._verifying & self._tasks:
+            await asyncio.wait(running)
 
     async def close(self) -> None:
         """End what goes on; a verification that runs is waited for."""
@@ -158,10 +166,11 @@ class Background:
                 self.trouble = error
             live.publish(is_news=new > 0)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
