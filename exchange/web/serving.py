@@ -72,7 +72,10 @@ async def served(app: web.Application, port: int = 0) -> AsyncIterator[Callable[
     sockets = listening(port)
     door, found = app[FRAME].door, sockets[0].getsockname()[1]
     app[HOSTS].add(f"{door.host}:{found}")
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    # Whoever goes away while a stream is open gives back its place at once.
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True
+    )
     await runner.setup()
     try:
         for each in sockets:
