@@ -102,8 +102,15 @@ class Pages:
             auto_reload=False,
         )
         self._environment.filters.update(
-            prose=lines, time=moment, time_ms=moment_ms, day=day, short=short, number=number
+            prose=lines,
+            time=moment,
+            time_ms=moment_ms,
+            day=day,
+            short=short,
+            tail=tail,
+            number=number,
         )
+        self._environment.filters.update(short=short, tail=tail)
         self._environment.globals.update(
             app_name=name, sections=sections, assets=assets, languages=LANGUAGES
         )
@@ -163,6 +170,11 @@ def moment_ms(milliseconds: int) -> str:
 def day(seconds: int) -> str:
     """Return ``2026-11-23``."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d")
+
+
+def tail(identity: str) -> str:
+    """Return the end of an id: two of the same hour begin alike."""
+    return identity if len(identity) <= _SHOWN_OF_DIGEST else f"…{identity[-_SHOWN_OF_DIGEST:]}"
 
 
 def short(digest: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from threading import Timer
 
+import click
 import pytest
 
+from exchange.cli import speaking
+from exchange.cli.main import cli
 from tests.cli.exercise import AUDIT, ROOT
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "document"}
@@ -87,6 +91,19 @@ def test_a_file_that_is_not_there_is_named(exercise, tmp_path):
     ran = exercise.run("audit", "console", str(tmp_path / "none.db"))
     assert ran.code == 2
     assert "none.db" in ran.err
+
+
+@pytest.mark.parametrize("guide", ["auditing.md", "auditing.es.md"])
+def test_commands_of_the_guide_make_sense(guide):
+    text = (ROOT / "docs" / guide).read_text("utf-8")
+    lines = re.findall(r"(?m)^    exchange (.*?)(?:\s+#.*)?$", text)
+    assert len(lines) >= 3
+    reader = speaking.idle(cli)
+    reader.is_idle = True
+    for line in lines:
+        # A digest stands for the one that custodians read aloud.
+        words = line.replace("ANCHOR", "A" * 43).split()
+        click.Group.main(reader, words, standalone_mode=False)
 
 
 @pytest.mark.parametrize("words", [("--follow", "a", "--follow", "b")])

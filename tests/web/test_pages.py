@@ -4,7 +4,7 @@ import jinja2
 import pytest
 
 from exchange.web.assets import Assets
-from exchange.web.pages import Reader, day, moment, moment_ms, short
+from exchange.web.pages import Reader, day, moment, moment_ms, short, tail
 from tests.web.trial import HIDDEN, WEB, Trial, values
 
 READER = Reader("en", "/")
@@ -52,6 +52,8 @@ def test_times_are_utc():
 def test_a_digest_is_short_and_a_short_one_whole():
     assert short("a" * 43) == "aaaaaaaaaaaa…"
     assert short("abc") == "abc"
+    assert tail("a" * 30 + "b" * 12) == "…bbbbbbbbbbbb"
+    assert tail("abc") == "abc"
 
 
 def test_assets_change_their_address_with_their_content(tmp_path):
