@@ -111,7 +111,7 @@ async def _following(
     session: Session, stack: AsyncExitStack, context: str, mirror: Path
 ) -> Callable[[], Awaitable[object]]:
     """Begin or go on with a mirror; return what copies the rest, as often as it is called."""
-    from exchange.audit.mirror import Following  # noqa: PLC0415
+    from exchange.audit.mirror import Mirror  # noqa: PLC0415
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     agency = await stack.enter_async_context(session.home.current(context).agency())
@@ -119,14 +119,14 @@ async def _following(
     mirror.parent.mkdir(parents=True, exist_ok=True)
     store = SqliteStore.open(mirror)
     stack.push_async_callback(store.close)
-    following = Following(agency.transport, store, agency.profile.anchor)
-    await following.take_up(progress.counted(session))
-    await following.more(progress.counted(session))
+    told, anchor = progress.counted(session), agency.profile.anchor
+    taken = await Mirror.take_up(agency.transport, store, anchor, told)
+    await taken.advance(told)
 
     def nothing(*_: int) -> None:
         """Say nothing: nobody waits for it."""
 
-    return lambda: following.more(nothing)
+    return lambda: taken.advance(nothing)
 
 
 def _tell(session: Session, link: str, *, is_first: bool) -> None:

@@ -11,6 +11,7 @@ from exchange.audit import anomalies
 from exchange.audit.console import replaying, standing
 from exchange.audit.console.history import History
 from exchange.audit.index import Index
+from exchange.audit.suspicions import settings_of
 from exchange.errors import Code, Refusal
 from exchange.journal.bundle import TlogProof
 from exchange.journal.proofs import inclusion_proof
@@ -128,7 +129,9 @@ class Archive:
         sizes = tuple((each.node, each.size) for each in self.journals())
         if self._unusual is None or self._unusual[0] != sizes:
             nodes = [each.node for each in self.journals()]
-            self._unusual = sizes, anomalies.find(self.index, journals=nodes)
+            agreed = self.history(nodes[0]).view.arrangement if nodes else None
+            found = anomalies.find(self.index, settings_of(agreed), journals=nodes)
+            self._unusual = sizes, found
         return self._unusual[1]
 
     def took(self, node: str, place: int) -> Took:
