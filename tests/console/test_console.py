@@ -19,7 +19,7 @@ from exchange.audit.console.alarms import Alarm
 from exchange.audit.console.wording import Wording
 from exchange.audit.rows import FACETS
 from exchange.audit.verify import Name
-from exchange.cli import verifying
+from exchange.cli.check_words import CHECKS
 from exchange.cli.journal_file import opened
 from exchange.errors import Code, Fault
 from exchange.journal.bundle import parse
@@ -298,8 +298,8 @@ async def test_of_what_is_followed_ages_are_shown_and_an_old_checkpoint_is_an_al
 
 
 def test_checks_are_said_as_the_command_line_says_them():
-    assert set(verifying._CHECKS) == set(get_args(Name))
-    for name, (holds, fails) in verifying._CHECKS.items():
+    assert set(CHECKS) == set(get_args(Name))
+    for name, (holds, fails) in CHECKS.items():
         for lang, place in (("es", 0), ("en", 1)):
             assert WORDS.text(lang, f"check.ok.{name}") == holds[place]
             assert WORDS.text(lang, f"check.bad.{name}") == fails[place]
