@@ -129,6 +129,20 @@ async def test_a_flipped_byte_is_an_alarm_that_names_the_entry(files):
         assert not (await caller.json("/en/proof/pa/20.json"))["holds"]
 
 
+async def test_a_tree_that_is_not_the_signed_one_is_an_alarm(files):
+    copies, index = files
+    with sqlite3.connect(copies[1]) as db:
+        at, run = db.execute("SELECT at, run FROM hashes ORDER BY at LIMIT 1").fetchone()
+        db.execute(
+            "UPDATE hashes SET run = ? WHERE at = ?", (bytes([run[0] ^ 1]) + run[1:], at)
+        )
+    db.close()
+    async with calling(setup(copies, index, anchor=border().anchor)) as caller:
+        (_, us) = (await caller.json("/en/overview.json"))["journals"]
+        assert us["signed"]["code"] == "bad-checkpoint"
+        assert "the checkpoint does not hold" in await caller.text("/en/")
+
+
 async def test_verification_is_done_again_when_it_is_asked_for(caller):
     await caller.verified()
     before = caller.console.background.checked["pa"].report

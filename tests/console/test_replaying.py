@@ -13,7 +13,7 @@ from tests.builders import DESK, WATCH, border, suspended
 
 
 async def play(both, _):
-    """Two bulletins, of which a suspension afterwards bears on one; and one too long before."""
+    """Three bulletins before a suspension, one long before them, and one from abroad."""
     land = border()
     await both.pa.post(land.envelope(to=[DESK]))
     both.clock.ms += MONTH_MS + 1000
@@ -23,6 +23,9 @@ async def play(both, _):
         times = {"issued": now, "expires": now + 3600, "retain_until": now + 7200}
         answer = await both.pa.post(land.envelope(to=to, observed=now, **times))
         assert answer.refusal is None, answer.refusal
+    foreign = land.envelope(endpoint=WATCH, to=[DESK], observed=now, **times)
+    assert (await both.us.post(foreign, WATCH)).refusal is None
+    await both.settle()
     assert (await both.pa.post(land.envelope(to=[WATCH], feed="nowhere"))).refusal is not None
     assert (await both.pa.post(land.amended(DESK, suspended), "")).refusal is None
 
@@ -39,6 +42,7 @@ def found(tmp_path_factory):
 
 
 def test_what_a_suspension_bears_on_is_told_with_whom_and_why(found):
+    # The one from abroad was let in by its own node, and is not judged here.
     took, what = found
     assert (what.judged, what.left, what.refused) == (3, 0, 1)
     told = {tuple(each.row.to): each for each in what.effects}
