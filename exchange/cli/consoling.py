@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 
 from exchange.cli import fingerprint, output, progress, world
 from exchange.cli.journal_file import at_one_moment, opened
+from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 
@@ -111,7 +113,7 @@ async def _following(
     session: Session, stack: AsyncExitStack, context: str, mirror: Path
 ) -> Callable[[], Awaitable[object]]:
     """Begin or go on with a mirror; return what copies the rest, as often as it is called."""
-    from exchange.audit.mirror import Mirror  # noqa: PLC0415
+    from exchange.audit.mirror import Desk, Mirror  # noqa: PLC0415
     from exchange.store.sqlite import SqliteStore  # noqa: PLC0415
 
     agency = await stack.enter_async_context(session.home.current(context).agency())
@@ -120,7 +122,8 @@ async def _following(
     store = SqliteStore.open(mirror)
     stack.push_async_callback(store.close)
     told, anchor = progress.counted(session), agency.profile.anchor
-    taken = await Mirror.take_up(agency.transport, store, anchor, told)
+    desk = Desk(world.now, partial(keep_evidence, mirror))
+    taken = await Mirror.take_up(agency.transport, store, anchor, desk, told)
     await taken.advance(told)
 
     def nothing(*_: int) -> None:
