@@ -165,6 +165,18 @@ def test_no_private_key_is_shipped(
     assert private_keys(sdist_files) == []
 
 
+def test_wheel_ships_all_that_pages_are_made_of(wheel_files: dict[str, bytes]) -> None:
+    kinds = {"templates", "static", "locale"}
+    here = {
+        str(path.relative_to(ROOT))
+        for path in tracked()
+        if path.is_relative_to(ROOT / "exchange") and kinds & set(path.parts)
+    }
+    assert {"exchange/web/templates/frame.html", "exchange/web/static/page.mjs"} <= here
+    assert "exchange/audit/console/templates/overview.html" in here
+    assert here <= wheel_files.keys()
+
+
 def test_a_private_key_would_be_found() -> None:
     pem = b"-----BEGIN " + b"PRIVATE KEY-----\nMC4C\n"
     jwk = json.dumps({"keys": [{"kty": "AKP", "priv": "A" * 43}]}).encode()
