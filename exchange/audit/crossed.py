@@ -102,7 +102,7 @@ def _must_be_here(home: Source, index: int, taken: bytes) -> None:
     """
     found = home.read(index, 1)
     if not found:
-        raise Refusal(Code.BAD_PROOF, "/home/index", found=index)
+        raise Refusal(Code.BAD_PROOF, "/homes/index", found=index)
     here, entry = found[0].entry, entries.decode(taken)
     if isinstance(entry.facts, entries.Refused | entries.TrustReceived):
         # Its object is the document, or was refused: the facts alone are kept.

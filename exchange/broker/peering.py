@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import again, clocking, holding, intake, keys, releasing
 from exchange.errors import Code, Refusal
+from exchange.model import about, objects
 from exchange.model import entry as entries
 from exchange.model import header as headers
-from exchange.model import objects
 from exchange.model.header import Blob
 from exchange.model.homes import Received
 from exchange.model.identity import digest, member_of
@@ -80,7 +80,7 @@ def subject(entry: Entry) -> objects.Subject | None:
     if not entry.object:
         return None
     if not isinstance(entry.facts, entries.Accepted):
-        return objects.subject_of(jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload)
+        return about.subject_of(jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload)
     header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
     return objects.Subject(header.endpoint, header.id, entry.facts.digest)
 

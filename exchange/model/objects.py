@@ -145,24 +145,6 @@ class SealedDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     officer: Officer | None
 
 
-class _About(msgspec.Struct):
-    of: Subject | None = None
-
-
-_ABOUT = msgspec.json.Decoder(_About)
-
-
-def subject_of(payload: bytes) -> Subject | None:
-    """Return the bulletin that an object is about, as it says; None where it names none.
-
-    A glance at what its decoder took before.
-    """
-    try:
-        return _ABOUT.decode(payload).of
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 class _Outer(msgspec.Struct):
     payload: str
 

@@ -80,7 +80,7 @@ def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):
         db.execute("DELETE FROM entry WHERE idx >= ?", (facts.home.index,))
         db.commit()
     told = compared(pa, traded.us)
-    assert (told.ok, told.first, told.at) == (False, last, "/home/index")
+    assert (told.ok, told.first, told.at) == (False, last, "/homes/index")
 
 
 def verify(*words, lang="en"):
