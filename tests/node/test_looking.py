@@ -15,6 +15,7 @@ from exchange.store.memory import MemoryStore
 from tests.books import Book
 from tests.builders import COAST, DESK, WATCH, WATCH_DESK, refers, world
 from tests.node.running import Gate, post, running, until
+from tests.node.test_writer import done_in
 
 
 async def test_grant_beside_its_bulletin_in_a_group_is_refused_as_it_is_after_it(monkeypatch):
@@ -30,7 +31,7 @@ async def test_grant_beside_its_bulletin_in_a_group_is_refused_as_it_is_after_it
         first = post(node, w.envelope())
         await until(lambda: gate.batches == [1])
         both = [post(node, each) for each in (closed.envelope, w.grant(closed, COAST))]
-        await until(lambda: all(micro.is_done for micro in node.writer._arrivals._under_way))
+        await until(lambda: len(done_in(node.writer._arrivals._under_way)) == len(both))
         gate.open.set()
         _, taken, refused = await asyncio.gather(first, *both)
     assert gate.batches == [1, 2]
