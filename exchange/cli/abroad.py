@@ -8,7 +8,6 @@ from exchange import render
 from exchange.cli import world
 from exchange.cli.times import zulu_ms
 from exchange.client.reading import Locked
-from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from exchange.cli.main import Session
@@ -67,8 +66,4 @@ def show(item: Delivered, session: Session) -> None:
 
 def reason(code: str, session: Session) -> str:
     """Return the words of a refusal; a code that only a newer node knows is shown as it is."""
-    try:
-        known = Refusal(Code(code))
-    except ValueError:
-        return code
-    return render.refusal(known, session.lang, world.codes()).what
+    return render.reason(code, session.lang, world.codes())

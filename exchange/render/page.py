@@ -36,7 +36,7 @@ _STEP = 2
 # Members that speak of something else in the bulletin.
 _ENDS = ("from_ref", "to_ref")
 _FIRST = ("id", "origin", "observed", "due", "regime", "declares", "grading")
-_ORDER = (*_FIRST, "content", "remarks", "attachments")
+ORDER = (*_FIRST, "content", "remarks", "attachments")
 
 _ONE_LINE: dict[type, Callable[[Any, Lang, Codes], str]] = {
     blocks.Grading: values.grading,
@@ -91,7 +91,7 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
         rows += [*textwrap.wrap(told, width), ""]
     rows += writer.text(plain["title"], 0)
     rows.append("")
-    for name in _ORDER:
+    for name in ORDER:
         member = form.member(name)
         # The content of a newer version's type has no members here.
         if member is not None and (member.shape.members or member.shape.kind != "struct"):
@@ -99,7 +99,7 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
     if unknown:
         rows += ["", f"{codes.phrase('not-understood', lang)}:"]
         for each in unknown:
-            rows += writer.row(writer.path(each.at), [_json(each.value)], _STEP)
+            rows += writer.row(writer.path(each.at), [as_json(each.value)], _STEP)
     return "\n".join(rows)
 
 
@@ -178,7 +178,7 @@ class Writer:
         label = self.label(name)
         if form.kind == "list":
             yield from self._list(name, form.items[0], value, indent, inside)
-        elif form.kind == "struct" and not self._is_short(form):
+        elif form.kind == "struct" and not self.is_short(form):
             yield from self._head(label, indent)
             yield from self._struct(form, value, indent + _STEP)
         else:
@@ -215,14 +215,14 @@ class Writer:
         inside: dict[str, Any],
     ) -> Iterator[str]:
         mark = f"{number}."
-        if self._is_short(item):
+        if self.is_short(item):
             yield from self._hang(f"{' ' * indent}{mark} ", self.value("", item, value))
             return
         if item.struct is Change:
-            rows = list(self.change(_target_type(inside), value, indent + 3))
+            rows = list(self.change(target_type(inside), value, indent + 3))
         else:
             numbered = {key: inner for key, inner in value.items() if key != "n"}
-            shown = numbered if value.get("n") == number and _is_numbered(item) else value
+            shown = numbered if value.get("n") == number and is_numbered(item) else value
             rows = list(self._struct(item, shown, indent + 3))
         first = rows[0] if rows else ""
         yield f"{' ' * indent}{mark:<3}{first[indent + 3 :]}"
@@ -263,12 +263,14 @@ class Writer:
         if isinstance(value, str) and _KEY.fullmatch(f'"{value}"') and not _is_digest(form):
             return ["…"]
         if form is not None and _fits(form, value):
-            if form.kind == "list" or (form.kind == "struct" and not self._is_short(form)):
+            if form.kind == "list" or (form.kind == "struct" and not self.is_short(form)):
                 return list(self.member(name, form, value, 0, {}))
             return self.value(name, form, value)
-        return [_json(value)]
+        return [as_json(value)]
 
-    def _is_short(self, form: Shape) -> bool:
+    @staticmethod
+    def is_short(form: Shape) -> bool:
+        """Tell whether a struct is said in a line or a text, without rows of its own."""
         return form.struct in _ONE_LINE or form.struct is blocks.Text
 
     def value(self, name: str, form: Shape, value: Any) -> list[str]:
@@ -280,7 +282,7 @@ class Writer:
         if form.struct is not None and form.struct in _ONE_LINE:
             return [_ONE_LINE[form.struct](value, self._lang, self._codes)]
         if form.kind == "any":
-            return [_json(value)]
+            return [as_json(value)]
         if form.form == "prose":
             return lines(str(value))
         word = self._codes.word("fields", name)
@@ -297,6 +299,12 @@ class Writer:
         yield from self._hang(" " * indent, self._text_lines(value))
 
     def _text_lines(self, value: dict[str, Any]) -> list[str]:
+        shown, notes = self.prose(value)
+        rows = lines(shown)
+        return [*rows[:-1], f"{rows[-1]} [{'; '.join(notes)}]"]
+
+    def prose(self, value: dict[str, Any]) -> tuple[str, list[str]]:
+        """Return free text for the reader, and what is to be said of it: whose words it is."""
         shown, notes = str(value["text"]), []
         original = str(value["lang"])
         if original != self._lang:
@@ -313,8 +321,7 @@ class Writer:
         notes.append(
             self._codes.phrase("original", self._lang).format(lang=self._language(original))
         )
-        rows = lines(shown)
-        return [*rows[:-1], f"{rows[-1]} [{'; '.join(notes)}]"]
+        return shown, notes
 
     def _translation(self, translation: dict[str, Any]) -> str:
         how = self._codes.words("translation-ways", str(translation["how"]), self._lang)
@@ -344,7 +351,7 @@ class Writer:
                 first = under
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     """Return any value as it stands, with nothing hidden in it but what may be a key."""
     return visible(_KEY.sub('"…"', json.dumps(value, ensure_ascii=False)))
 
@@ -353,11 +360,13 @@ def _is_digest(form: Shape | None) -> bool:
     return form is not None and form.form in ("digest", "header-digest", "subject-token")
 
 
-def _target_type(content: dict[str, Any]) -> str:
+def target_type(content: dict[str, Any]) -> str:
+    """Return the type of what a correction corrects."""
     return str(content.get("target", {}).get("type", ""))
 
 
-def _is_numbered(form: Shape) -> bool:
+def is_numbered(form: Shape) -> bool:
+    """Tell whether a struct in a list carries its own number."""
     member = form.member("n")
     return member is not None and member.shape.limits.get("ge") == 1
 

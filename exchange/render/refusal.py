@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.errors import Code, ExchangeError, Fact
+from exchange.errors import Code, ExchangeError, Fact, Refusal
 from exchange.model.bulletin import kinds
 from exchange.model.codes import Codes, Lang
 from exchange.render.page import Writer
@@ -72,6 +72,15 @@ def refusal(error: ExchangeError, lang: Lang, texts: Codes) -> Problem:
         why=_fill(said.why, error.facts),
         next=_fill(said.next, error.facts),
     )
+
+
+def reason(code: str, lang: Lang, texts: Codes) -> str:
+    """Return what a refusal is, by its code; one that only a newer node knows as it is."""
+    try:
+        known = Refusal(Code(code))
+    except ValueError:
+        return visible(code)
+    return refusal(known, lang, texts).what
 
 
 def refusal_text(error: ExchangeError, lang: Lang, texts: Codes) -> str:
