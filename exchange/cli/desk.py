@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from exchange.cli import officer as on_watch
-from exchange.cli import output, world
+from exchange.cli import output, view, world
 from exchange.cli.main import Session, verb
+from exchange.custody import container
+from exchange.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from exchange.cli.home import Context
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Listen here; else on a free port.")
 @click.option("--plain-host", is_flag=True, help="Go by 127.0.0.1, not by a name of its own.")
+@click.option(
+    "--lock-after",
+    type=click.IntRange(1, 240),
+    metavar="MINUTES",
+    default=15,
+    show_default=True,
+    help="Ask for the passphrase again when nobody was there for so long.",
+)
 @verb
-def desk(session: Session, port: int | None, plain_host: bool) -> None:
+def desk(session: Session, port: int | None, plain_host: bool, lock_after: int) -> None:
     """Open the officer's desk: inbox, bulletins, map, in a browser on this machine.
 
     Keys and texts stay on this machine: pages are served on loopback, to who opens the link
     that is printed here. Each link is good once; when one was used, another is printed.
     """
     with suppress(KeyboardInterrupt):
-        asyncio.run(_desk(session, port or 0, is_plain=plain_host))
+        asyncio.run(_desk(session, port or 0, lock_after * 60, is_plain=plain_host))
 
 
-async def _desk(session: Session, port: int, *, is_plain: bool) -> None:
+async def _desk(session: Session, port: int, idle_s: int, *, is_plain: bool) -> None:
     # Loaded here: no other verb needs them.
+    from exchange.desk import lock as locks  # noqa: PLC0415
     from exchange.desk.app import application  # noqa: PLC0415
     from exchange.desk.station import Station  # noqa: PLC0415
     from exchange.web.door import Door  # noqa: PLC0415
@@ -40,15 +54,32 @@ async def _desk(session: Session, port: int, *, is_plain: bool) -> None:
     context = session.context()
     door = Door(world.randomness, world.monotonic_ms, session.lang, is_plain=is_plain)
     async with context.agency() as agency:
-        station = Station(agency, world.codes(), on_watch.of(context))
+        station = Station(agency, world.codes(), on_watch.of(context), view.file(context))
         await station.fill()
-        used = asyncio.Event()
+        used, lock = (
+            asyncio.Event(),
+            locks.Lock(world.monotonic_ms, partial(_opens, context), idle_s),
+        )
         async with (
-            served(application(station, door, used.set), port) as link,
+            served(application(station, door, used.set, lock), port) as link,
             asyncio.TaskGroup() as tasks,
         ):
+            tasks.create_task(locks.keep(lock, lambda: station.on_news(False)))
             tasks.create_task(_tell_links(session, link, used))
             tasks.create_task(station.keep_up())
+
+
+def _opens(context: Context, passphrase: str) -> bool:
+    """Tell whether a passphrase opens the keys of an endpoint."""
+    sealed = context.sealed()
+    try:
+        if sealed is not None:
+            container.unseal(sealed, passphrase)
+    except Fault as fault:
+        if fault.facts.get("expected") != "its-passphrase":
+            raise
+        return False
+    return sealed is not None
 
 
 async def _tell_links(session: Session, link: Callable[[], str], used: asyncio.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -12,7 +11,6 @@ from exchange.cli import output
 from exchange.cli.main import Session, group, verb
 from exchange.cli.usage import Unusable
 from exchange.client import views
-from exchange.client.files import write_durably
 from exchange.client.views import NamedView
 from exchange.model.bulletin import TYPES
 from exchange.model.header import Precedence, Status
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from exchange.cli.home import Context
 
 _FILE = "views.json"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HEADS = {
     "es": {"name": "vista", "feeds": "canales", "types": "tipos", "precedence": "precedencia",
            "status": "estado", "origins": "de"},
@@ -39,16 +36,12 @@ def view() -> None:
 
 def of(context: Context) -> dict[str, NamedView]:
     """Return the views that an endpoint saved on this machine."""
-    file = _file(context)
-    return views.read(file.read_bytes()) if file.exists() else {}
+    return views.saved(file(context))
 
 
-def _file(context: Context) -> Path:
+def file(context: Context) -> Path:
+    """Return where an endpoint's views are saved on this machine."""
     return context.folder / _FILE
-
-
-def _keep(context: Context, saved: dict[str, NamedView]) -> None:
-    write_durably(_file(context), msgspec.json.encode(saved, order="sorted") + b"\n")
 
 
 @view.command("save")
@@ -73,7 +66,7 @@ def save(session: Session, name: str, **asked: tuple[str, ...]) -> None:
 
     An option given again means either. What is no bulletin, or does not open, is shown always.
     """
-    if not _NAME.fullmatch(name):
+    if not views.NAME.fullmatch(name):
         raise Unusable(
             "Un nombre lleva minúsculas, cifras y guiones, hasta 40.",
             "A name has lower-case letters, digits and hyphens, up to 40.",
@@ -81,7 +74,7 @@ def save(session: Session, name: str, **asked: tuple[str, ...]) -> None:
         )
     context = session.context()
     made = NamedView(**{what: sorted(set(values)) for what, values in asked.items()})
-    _keep(context, {**of(context), name: made})
+    views.keep(file(context), {**of(context), name: made})
     if session.as_json:
         output.show_json({"name": name, **msgspec.to_builtins(made)})
     session.say(
@@ -117,7 +110,7 @@ def drop(session: Session, name: str) -> None:
     context = session.context()
     saved = of(context)
     views.named(saved, name)
-    _keep(context, {other: each for other, each in saved.items() if other != name})
+    views.keep(file(context), {other: each for other, each in saved.items() if other != name})
     if session.as_json:
         output.show_json({"dropped": name})
     session.say(f"Olvidada: {name}.", f"Forgotten: {name}.")

@@ -30,6 +30,12 @@ class SeenTo:
         self._acks = acks
         self._read: set[str] = set()
         self._found: set[str] = set()
+        self._said: dict[str, list[tuple[str, objects.Acknowledgement]]] = {}
+
+    def of(self, named: str) -> list[tuple[str, objects.Acknowledgement]]:
+        """Return what was said from here of a bulletin, by its header digest, with its id."""
+        self.digests()
+        return sorted(self._said.get(named, []), key=lambda each: each[0])
 
     def digests(self) -> set[str]:
         """Return the header digests of what somebody saw to."""
@@ -40,6 +46,7 @@ class SeenTo:
                 continue
             signed = jws.read(envelope.header, objects.MAX_OBJECT_BYTES)
             ack = objects.decode_acknowledgement(signed.payload)
+            self._said.setdefault(ack.of.header_digest, []).append((identity, ack))
             if is_seen_to(ack.outcome):
                 self._found.add(ack.of.header_digest)
         return self._found

@@ -53,11 +53,16 @@ def posted(said: Header, own: Own, codes: Codes) -> Iterator[Delivered]:
         text = None
         # What is gone or damaged here cannot be judged by; its readers will judge.
         with suppress(Refusal, Fault):
-            text = _text(each.header, own, codes) if is_wanted else None
+            text = text_of(each.header, own, codes) if is_wanted else None
         yield _item(each.header, each.digest, index, text)
 
 
-def _text(header: Header, own: Own, codes: Codes) -> Bulletin | None:
+def text_of(header: Header, own: Own, codes: Codes) -> Bulletin | None:
+    """Return what a bulletin posted from here says; None where its envelope is gone.
+
+    Raises:
+        Refusal, Fault: the key or the body is gone, or damaged.
+    """
     envelope = own.outbox.envelope(header.id)
     if envelope is None:
         return None

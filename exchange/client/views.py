@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from exchange.client.files import write_durably
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from exchange.client.reading import Item
+
+# What a view may be called: lower-case letters, digits and hyphens.
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class NamedView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +58,20 @@ def read(raw: bytes) -> dict[str, NamedView]:
         return msgspec.json.decode(raw, type=dict[str, NamedView])
     except msgspec.MsgspecError as error:
         raise Fault(Code.FILE, name="views.json") from error
+
+
+def saved(file: Path) -> dict[str, NamedView]:
+    """Return the views that an endpoint saved on this machine; none where there is no file.
+
+    Raises:
+        Fault: as ``read``.
+    """
+    return read(file.read_bytes()) if file.exists() else {}
+
+
+def keep(file: Path, views: Mapping[str, NamedView]) -> None:
+    """Save these views, in place of all that were."""
+    write_durably(file, msgspec.json.encode(views, order="sorted") + b"\n")
 
 
 def named(views: dict[str, NamedView], name: str) -> NamedView:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from exchange.desk import bulletin, inbox
+from exchange.desk import bulletin, files, inbox, news, notify, sent, telling
+from exchange.desk.lock import Lock, guard
 from exchange.web import frame
 from exchange.web.assets import Assets
 from exchange.web.frame import Frame
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
-SECTIONS: Final = (Section("desk.inbox", "/", "i"),)
+SECTIONS: Final = (Section("desk.inbox", "/", "i"), Section("desk.sent", "/sent", "s"))
 
 
 def application(
-    station: Station, door: Door, entered: Callable[[], None] = lambda: None
+    station: Station,
+    door: Door,
+    entered: Callable[[], None] = lambda: None,
+    lock: Lock | None = None,
 ) -> web.Application:
     """Return the desk of one station.
 
@@ -36,6 +41,7 @@ def application(
         station: what is held, and kept up with the node.
         door: who may come in.
         entered: called when the link was used.
+        lock: asks for a passphrase after a while; None: nothing does.
     """
     assets = Assets([_WEB / "static", HERE / "static"])
     words = load([_WEB / "locale", HERE / "locale"])
@@ -50,14 +56,29 @@ def application(
     if station.is_exercise():
         pages.banner = Banner("EJERCICIO", "EXERCISE")
 
+    def is_locked() -> bool:
+        return lock is not None and lock.is_locked
+
     def told(lang: Lang) -> dict[str, Any]:
-        counts = station.told()
-        flash = words.count(lang, "desk.flash-waits", int(counts["flash"]))
-        return {**counts, "flash_waits": flash if counts["flash"] != "0" else ""}
+        return news.told(station, words, lang, is_locked=is_locked())
 
     live = Live(told)
-    station.on_news = live.publish
+
+    def publish(is_news: bool) -> None:
+        live.publish(is_news=is_news)
+
+    station.on_news = publish
     app = frame.application(Frame(door, pages, assets, live, entered))
+    pages.also = lambda reader: {
+        "waiting": news.flash(station, reader.lang),
+        "alarm": telling.why(station.alarm, reader.lang, station.codes),
+        "quiet": notify.quiet(station),
+        "may_lock": lock is not None,
+    }
+    guard(app, station, lock, partial(publish, False))
     inbox.show(app, station)
     bulletin.show(app, station)
+    files.show(app, station)
+    sent.show(app, station)
+    notify.show(app, station)
     return app

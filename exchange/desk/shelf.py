@@ -8,31 +8,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
 
-from exchange.client import bearing
-from exchange.client.reading import (
-    Acked,
-    Confirmed,
-    Consented,
-    Delivered,
-    Drafted,
-    Granted,
-    Locked,
-    Noticed,
-    PurgeOrdered,
-    Released,
-    Requested,
-)
+from exchange.client import bearing, news
+from exchange.client.reading import Acked, Delivered, Locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from exchange.client.bearing import Mark
-    from exchange.client.reading import Item
-    from exchange.model.codes import Codes
+    from exchange.client.reading import Item, News
+    from exchange.model.codes import Codes, Lang
     from exchange.model.header import Precedence
 
 # A band each, in this order; what is no bulletin comes after them.
@@ -45,6 +33,10 @@ Kind = Literal[
     "bulletin", "acknowledgement", "grant", "release", "draft", "notice", "confirmation",
     "consent", "request", "purge", "locked",
 ]  # fmt: skip
+
+
+_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
+_LANGS: Final[tuple[Lang, ...]] = ("es", "en")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -272,11 +264,26 @@ class Shelf:
     # -- what a row says ----------------------------------------------------------------
 
     def _made(self, item: Item) -> Row:
-        if isinstance(item, Delivered):
-            return self._bulletin(item)
-        kind, origin, about = _news(item)
-        words = folded(f"{kind} {origin} {about}")
-        return Row(item, kind, about, origin=origin, words=words)
+        match item:
+            case Delivered():
+                return self._bulletin(item)
+            case Locked():
+                return Row(item, "locked", words="locked")
+            case Acked(ack=ack):
+                told = [self._codes.words("ack-outcomes", ack.outcome, lang) for lang in _LANGS]
+                said = "\n".join((*told, ack.endpoint, ack.of.id, ack.officer or ""))
+                kind: Kind = "acknowledgement"
+                return Row(item, kind, ack.of.id, origin=ack.endpoint, words=folded(said))
+            case _:
+                return self._piece(item)
+
+    def _piece(self, item: News) -> Row:
+        told = [news.piece(item, lang, self._codes) for lang in _LANGS]
+        words = [f"{each.title}\n{each.origin}\n{each.id}" for each in told]
+        kind = _KINDS.get(told[0].kind, "notice")
+        return Row(
+            item, kind, told[0].id, origin=told[0].origin, words=folded("\n".join(words))
+        )
 
     def _bulletin(self, item: Delivered) -> Row:
         header, title = item.header, dict[str, str]()
@@ -286,7 +293,7 @@ class Shelf:
             title = {told.lang: told.text}
             title |= {each.lang: each.text for each in told.translations}
             said = list(_texts(msgspec.to_builtins(item.bulletin)))
-        kinds = [word.in_(lang) for word in self._type(header.type) for lang in ("es", "en")]
+        kinds = [word.in_(lang) for word in self._type(header.type) for lang in _LANGS]
         named = (header.id, header.origin, header.endpoint, header.feed, header.type, *kinds)
         return Row(
             item,
@@ -315,29 +322,3 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
-
-
-def _news(item: Item) -> tuple[Kind, str, str]:  # noqa: C901, PLR0911  (one for each kind)
-    """Return what an item is that is no bulletin, who says it, and about which id."""
-    match item:
-        case Acked(ack=ack):
-            return "acknowledgement", ack.endpoint, ack.of.id
-        case Granted(grant=grant):
-            return "grant", grant.endpoint, grant.of.id
-        case Released(release=release):
-            return "release", release.endpoint, release.of.id
-        case Drafted(draft=draft):
-            return "draft", draft.endpoint, draft.id
-        case Noticed(notice=notice):
-            return "notice", notice.node, notice.of.id
-        case Confirmed(confirmation=made):
-            return "confirmation", made.endpoint, made.of.id
-        case Consented(consent=consent):
-            return "consent", consent.endpoint, consent.of.id
-        case Requested(request=request):
-            about = request.of.id if request.of else request.id
-            return "request", request.endpoint, about
-        case PurgeOrdered():
-            return "purge", "", ""
-        case Delivered() | Locked():
-            return "locked", "", ""

@@ -7,18 +7,21 @@ goes wrong instead of ending: a desk that shows nothing new would look like a qu
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from exchange.client import ageing, purging
 from exchange.client.reading import Delivered, PurgeOrdered
 from exchange.client.transport import is_away
+from exchange.desk.ours import Ours
 from exchange.desk.shelf import Shelf
-from exchange.errors import ExchangeError
+from exchange.errors import Code, ExchangeError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from exchange.client.agency import Agency
     from exchange.client.proving import Proven
@@ -33,6 +36,12 @@ PROVE_S: Final = 60
 # After an error that is none of the link's, which the follower bears by itself.
 _AGAIN_S: Final = 5
 _READ: Final = "desk-read"
+# What arrived last is told to open pages by name; more is a glance at the inbox.
+_TOLD: Final = 20
+# What a node answers whoever is an endpoint no more: the desk closes, and asks again.
+_TURNED_AWAY: Final = frozenset(
+    {Code.ENDPOINT_SUSPENDED, Code.UNKNOWN_ENDPOINT, Code.UNKNOWN_KEY, Code.KEY_NOT_VALID}
+)
 _log = structlog.get_logger("exchange.desk")
 
 
@@ -46,10 +55,14 @@ class Station:
         trouble: why the node is not heard just now; None while it is.
         proven: what was proved last; None before.
         alarm: why it does not hold that nothing is missing; None while it does.
-        on_news: called when anything of the above changed.
+        arrived: what came since the desk was opened, the newest last; a few.
+        on_news: called when anything of the above changed; told whether that is news.
+        views: where the endpoint's saved views lie on this machine; None: nowhere.
     """
 
-    def __init__(self, agency: Agency, codes: Codes, officer: str | None) -> None:
+    def __init__(
+        self, agency: Agency, codes: Codes, officer: str | None, views: Path | None = None
+    ) -> None:
         """Prepare; ``fill`` first."""
         self.agency = agency
         self.codes = codes
@@ -58,8 +71,11 @@ class Station:
         self.trouble: ExchangeError | None = None
         self.proven: Proven | None = None
         self.alarm: ExchangeError | None = None
-        self.on_news: Callable[[], None] = lambda: None
-        self._seen = ageing.SeenTo(agency.world.outbox.acks)
+        self.arrived: deque[Row] = deque(maxlen=_TOLD)
+        self.on_news: Callable[[bool], None] = lambda _is_news: None
+        self.views = views
+        self.ours = Ours(agency, codes)
+        self.seen = ageing.SeenTo(agency.world.outbox.acks)
         self._last = -1
 
     def now(self) -> int:
@@ -73,6 +89,23 @@ class Station:
         """Tell whether all that flows here is an exercise, by the arrangement."""
         arrangement = self.agency.trust.newest.arrangement
         return arrangement is not None and arrangement.exercise
+
+    @property
+    def closed(self) -> ExchangeError | None:
+        """Why nobody may look at anything here any more; None while the desk is open.
+
+        By the trust documents, as far as they are known here, or by the node's word: who is
+        turned away there is told nothing new, and a desk that is behind is no desk.
+        """
+        if self.trouble is not None and self.trouble.code in _TURNED_AWAY:
+            return self.trouble
+        endpoint = self.agency.profile.endpoint
+        standing = self.agency.trust.newest.endpoints.get(endpoint)
+        if standing is None:
+            return Refusal(Code.UNKNOWN_ENDPOINT, name=endpoint)
+        if not standing.is_active:
+            return Refusal(Code.ENDPOINT_SUSPENDED, name=endpoint)
+        return None
 
     # -- keeping up ---------------------------------------------------------------------
 
@@ -98,8 +131,8 @@ class Station:
         while True:
             try:
                 async for item in self.agency.follow(self._last, self._troubled):
-                    self.trouble = None
-                    self._take([item])
+                    self._heard()
+                    self._arrive(item)
                     if isinstance(item, PurgeOrdered):
                         await self._purge()
             except ExchangeError as error:
@@ -107,8 +140,17 @@ class Station:
             await asyncio.sleep(_AGAIN_S)
 
     def _troubled(self, error: ExchangeError, _pause_s: float) -> None:
+        is_news = self.trouble is None or self.trouble.code is not error.code
         self.trouble = error
-        self.on_news()
+        self.on_news(is_news)
+
+    def _heard(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self.on_news(True)
+
+    def _arrive(self, item: Item) -> None:
+        self.arrived += self._take([item])
 
     async def _prove(self) -> None:
         while True:
@@ -117,31 +159,36 @@ class Station:
 
     async def prove(self) -> None:
         """Prove that nothing is missing; what does not hold is an alarm until it does."""
+        before = self.alarm
         try:
             self.proven = await self.agency.prove()
         except ExchangeError as error:
             if is_away(error):
-                self.trouble = error
-            else:
-                self.alarm = error
-                _log.warning("not proven", code=error.code.value)
+                self._troubled(error, PROVE_S)
+                return
+            self.alarm = error
+            _log.warning("not proven", code=error.code.value)
         else:
             self.alarm = None
-        self.on_news()
+            self._heard()
+        # That it holds anew is told to open pages, and makes none of them old.
+        self.on_news((before and before.code) != (self.alarm and self.alarm.code))
 
     async def _purge(self) -> None:
         """Destroy what is ordered to be, say so, and show it no more."""
         items = await self.agency.everything()
         await purging.attest(self.agency, items)
         self.shelf.drop({item.index for item in items})
+        self.ours.drop()
         self._take(items)
 
-    def _take(self, items: Iterable[Item]) -> None:
-        self.shelf.acknowledged |= self._seen.digests()
+    def _take(self, items: Iterable[Item]) -> list[Row]:
+        self.shelf.acknowledged |= self.seen.digests()
         made = self.shelf.take(items)
         self._last = max([self._last, *(row.item.index for row in made if not row.item.ahead)])
         if made:
-            self.on_news()
+            self.on_news(True)
+        return made
 
     # -- what an officer does -----------------------------------------------------------
 
@@ -167,10 +214,5 @@ class Station:
             if not is_away(error):
                 raise
             self.trouble = error
-        self.shelf.acknowledged |= self._seen.digests()
-        self.on_news()
-
-    def told(self) -> dict[str, Any]:
-        """Return what changes while a page is open, as values."""
-        counts = self.shelf.counts(self.now())
-        return {name: str(count) for name, count in counts.items()}
+        self.shelf.acknowledged |= self.seen.digests()
+        self.on_news(False)

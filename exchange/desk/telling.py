@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from exchange import render
-from exchange.client.reading import Delivered, Locked
+from exchange.client import news
+from exchange.client.reading import Acked, Delivered, Locked
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from exchange.client.reading import Item
     from exchange.desk.shelf import Row
+    from exchange.errors import ExchangeError
     from exchange.model.codes import Codes, Lang
     from exchange.model.header import Marking
     from exchange.model.view import View
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
 
 
 def title(row: Row, lang: Lang, codes: Codes) -> tuple[str, bool]:
@@ -29,10 +36,47 @@ def title(row: Row, lang: Lang, codes: Codes) -> tuple[str, bool]:
         said = next(iter(row.title))
         told = row.title.get(lang)
         return (told, said != lang) if told is not None else (row.title[said], False)
-    locked = row.item.locked if isinstance(row.item, Delivered | Locked) else None
-    if locked is not None or row.kind == "bulletin":
-        return render.refusal(locked or Refusal(Code.CANNOT_DECRYPT), lang, codes).what, False
-    return row.id, False
+    match row.item:
+        case Delivered(locked=locked) | Locked(locked=locked):
+            why = locked or Refusal(Code.CANNOT_DECRYPT)
+            return render.refusal(why, lang, codes).what, False
+        case Acked(ack=ack):
+            said = codes.words("ack-outcomes", ack.outcome, lang)
+            return f"{said} ({ack.officer})" if ack.officer else said, False
+        case item:
+            return news.piece(item, lang, codes).title, False
+
+
+def why(error: ExchangeError | None, lang: Lang, codes: Codes) -> str:
+    """Return what went wrong and what to do, in a line; empty where nothing did."""
+    if error is None:
+        return ""
+    told = render.refusal(error, lang, codes)
+    return f"{told.what} {told.next} [{told.code}]"
+
+
+def next_step(error: ExchangeError | None, lang: Lang, codes: Codes) -> str:
+    """Return what to do about what is locked, and its code; empty where nothing is."""
+    if error is None:
+        return ""
+    told = render.refusal(error, lang, codes)
+    return f"{told.next} [{told.code}]"
+
+
+def text_in(text: blocks.Text, lang: Lang) -> str:
+    """Return a text in the reader's language, or as it was written."""
+    translated = (each.text for each in text.translations if each.lang == lang)
+    return text.text if text.lang == lang else next(translated, text.text)
+
+
+def span(seconds: int) -> str:
+    """Return how long something has waited or may wait, rounded down, in either language."""
+    left = abs(seconds)
+    if left >= 2 * _DAY_S:
+        return f"{left // _DAY_S} d"
+    if left >= _HOUR_S:
+        return f"{left // _HOUR_S} h {left % _HOUR_S // _MINUTE_S:02} min"
+    return f"{left // _MINUTE_S} min"
 
 
 def marking(of: Marking) -> str:
@@ -49,9 +93,8 @@ def nation(row: Row, view: View) -> str:
     return "" if standing is None else standing.alpha3
 
 
-def places(row: Row) -> list[blocks.Place]:
+def places_of(item: Item) -> list[blocks.Place]:
     """Return every place that a bulletin names, in the order of its schema."""
-    item = row.item
     if not isinstance(item, Delivered) or item.bulletin is None:
         return []
     return list(_places(item.bulletin.content))
@@ -70,7 +113,12 @@ def _places(value: Any) -> Iterator[blocks.Place]:
 
 def place(row: Row, lang: Lang, codes: Codes) -> str:
     """Return where something was, in a few words: its first place that has any."""
-    for each in places(row):
+    return place_of(places_of(row.item), lang, codes)
+
+
+def place_of(places: Sequence[blocks.Place], lang: Lang, codes: Codes) -> str:
+    """Return the first of these that says where it is in words; empty where none does."""
+    for each in places:
         named = each.name or (each.locode and codes.words("ports", each.locode, lang))
         zone = codes.words("zones", each.zone, lang) if each.zone else ""
         said = ", ".join(filter(None, (named, zone)))

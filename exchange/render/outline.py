@@ -144,11 +144,11 @@ class _Outliner:
         self, name: str, label: str, item: Shape, found: list[Any], inside: dict[str, Any]
     ) -> Part:
         if item.kind != "struct":
-            words = ", ".join(line for one in found for line in self.writer.value(name, item, one))
+            words = ", ".join(
+                line for one in found for line in self.writer.value(name, item, one)
+            )
             return Part(label, (words,))
-        parts = (
-            self._item(number, item, one, inside) for number, one in enumerate(found, 1)
-        )
+        parts = (self._item(number, item, one, inside) for number, one in enumerate(found, 1))
         return Part(label, parts=tuple(parts))
 
     def _item(

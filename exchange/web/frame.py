@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
     Shower = Callable[[web.Request, Reader], Awaitable[web.StreamResponse]]
     Actor = Callable[[dict[str, str], Reader], Awaitable[str]]
+    Answerer = Callable[[web.Request, dict[str, str], Reader], Awaitable[web.StreamResponse]]
 
 # What a form or a query may be; pages take nothing larger.
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -89,14 +90,35 @@ def act(app: web.Application, path: str, actor: Actor) -> None:
     ``actor`` returns the path below the language that the browser is to show.
     """
 
+    async def answer(
+        _request: web.Request, told: dict[str, str], reader: Reader
+    ) -> web.StreamResponse:
+        return see(reader, await actor(told, reader))
+
+    submit(app, path, answer)
+
+
+def submit(app: web.Application, path: str, answerer: Answerer) -> None:
+    """Answer what a form says at a path, in every language, with a page or ``see``."""
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        reader = reader_of(request)
         told = {name: str(value) for name, value in (await request.post()).items()}
-        after = await actor(told, reader)
-        headers = {"Location": f"/{reader.lang}{after}", "Cache-Control": "no-store"}
-        return web.Response(status=303, headers=headers)
+        return await answerer(request, told, reader_of(request))
 
     app.router.add_post(f"/{_LANG}{path}", handle)
+
+
+def see(reader: Reader, path: str) -> web.Response:
+    """Have the browser show a path below the reader's language."""
+    headers = {"Location": f"/{reader.lang}{path}", "Cache-Control": "no-store"}
+    return web.Response(status=303, headers=headers)
+
+
+def inside(path: str) -> str:
+    """Return a path that a form names if it is within the application, else its beginning."""
+    # `//name` would be another host.
+    is_inside = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if is_inside else "/"
 
 
 def reader_of(request: web.Request) -> Reader:
@@ -229,10 +251,7 @@ async def _settings(request: web.Request) -> web.Response:
     session.lang = next((each for each in LANGUAGES if each == lang), session.lang)
     if keys in ("on", "off"):
         session.keys = keys == "on"
-    back = str(told.get("back", ""))
-    # Only within the application: `//name` would be another host.
-    if not back.startswith("/") or back.startswith("//") or "\\" in back:
-        back = "/"
+    back = inside(str(told.get("back", "")))
     headers = {"Location": f"/{session.lang}{back}", "Cache-Control": "no-store"}
     return web.Response(status=303, headers=headers)
 

@@ -13,7 +13,7 @@ from exchange.render.visible import lines, visible
 from exchange.web.words import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from exchange.model.codes import Codes, Lang
@@ -92,6 +92,8 @@ class Pages:
         self.words = words
         self.codes = codes
         self.banner: Banner | None = None
+        # What else every template of this application may use, by who reads.
+        self.also: Callable[[Reader], Mapping[str, Any]] = lambda _reader: {}
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
             autoescape=True,
@@ -123,7 +125,8 @@ class Pages:
             reader: who reads it.
             values: what the template shows; one that it needs and that is not there raises.
         """
-        return self._environment.get_template(name).render({**self.tools(reader), **values})
+        shown = {**self.tools(reader), **self.also(reader), **values}
+        return self._environment.get_template(name).render(shown)
 
     def tools(self, reader: Reader) -> dict[str, Any]:
         """Return what every template may use: words, and links that keep the language."""

@@ -32,7 +32,8 @@ def test_translation_stands_beside_its_original():
     bulletin = example("voi")
     there = outline(bulletin, "en" if bulletin.title.lang == "es" else "es", CODES)[0]
     here = outline(bulletin, bulletin.title.lang, CODES)[0]
-    assert here.original == () and here.lines == (bulletin.title.text,)
+    assert here.original == ()
+    assert here.lines == (bulletin.title.text,)
     assert there.original == (bulletin.title.text,)
     assert there.original_lang == bulletin.title.lang
     assert there.lines == (bulletin.title.translations[0].text,)

@@ -16,22 +16,23 @@ function move(page, by) {
 }
 
 function back(page) {
-  const open = page.querySelector("details.menu[open]");
+  const open = page.querySelector("details.menu[open], details[data-menu][open]");
   if (open) open.open = false;
   else page.querySelector("[data-back]")?.click();
 }
 
-// What a page or the chosen row offers under a letter of its own.
+// What the chosen row offers under a letter of its own; else what the page does beside its rows.
 const offered = (page, key) => {
   const named = `[data-key="${CSS.escape(key)}"]`;
-  const rows = page.querySelector("[data-row]");
-  return page.querySelector(`[data-row].chosen ${named}`) ?? (rows ? null : page.querySelector(named));
+  const ofPage = [...page.querySelectorAll(named)].find((each) => !each.closest("[data-row]"));
+  return page.querySelector(`[data-row].chosen ${named}`) ?? ofPage ?? null;
 };
 
 const actions = {
   j: (page) => move(page, 1),
   k: (page) => move(page, -1),
   o: (page) => page.querySelector("[data-row].chosen a")?.click(),
+  n: (page) => page.getElementById("reload")?.click(),
   r: (page) => page.getElementById("reload")?.click(),
   l: (page) => page.getElementById("language")?.click(),
   "/": (page) => page.querySelector("[data-search]")?.focus(),

@@ -23,6 +23,8 @@ export function listenToNews(page) {
       const value = told[place.dataset.value];
       if (typeof value === "string" && place.textContent !== value) place.textContent = value;
     }
+    // For what an application does with it besides: its own scripts listen.
+    page.dispatchEvent(new CustomEvent("told", { detail: told }));
     news.hidden = told.number === Number(page.body.dataset.number);
   };
   listen();

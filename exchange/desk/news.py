@@ -1,0 +1,78 @@
+"""What every page of the desk is told while it is open: values, and never a text to be obeyed.
+
+What wants looking at before all else stands at the top of every page: FLASH that waits, and an
+alarm that what is here may not be all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from exchange.client.reading import Delivered
+from exchange.desk import telling
+from exchange.desk.shelf import Asked
+from exchange.web.pages import moment
+
+if TYPE_CHECKING:
+    from exchange.desk.shelf import Row
+    from exchange.desk.station import Station
+    from exchange.model.codes import Lang
+    from exchange.web.words import Words
+
+# More than these at the top of a page hide the page.
+_FLASH: Final = 3
+
+
+def told(station: Station, words: Words, lang: Lang, *, is_locked: bool) -> dict[str, Any]:
+    """Return what open pages are told: counts, and by name what waits and what came.
+
+    Args:
+        station: what is held.
+        words: the pages' own.
+        lang: the reader's language.
+        is_locked: nobody is at the desk: how much waits is told, and nothing of what.
+    """
+    if station.closed is not None:
+        return {"shut": "closed", "flash_waits": ""}
+    counts = station.shelf.counts(station.now())
+    waits = words.count(lang, "desk.flash-waits", counts["flash"]) if counts["flash"] else ""
+    if is_locked:
+        return {"shut": "locked", "flash_waits": waits, "came": len(station.arrived)}
+    return {
+        "shut": "",
+        **{name: str(count) for name, count in counts.items()},
+        "flash_waits": waits,
+        "complete": complete(station, words, lang),
+        "alarm": telling.why(station.alarm, lang, station.codes),
+        "trouble": telling.why(station.trouble, lang, station.codes),
+        "flash": flash(station, lang),
+        "arrived": [_said(station, row, lang) for row in station.arrived],
+    }
+
+
+def complete(station: Station, words: Words, lang: Lang) -> str:
+    """Return how much was proved to be here, and up to when."""
+    proven = station.proven
+    if proven is None:
+        return words.text(lang, "desk.proving")
+    return words.count(lang, "desk.complete", proven.count, time=moment(proven.signed))
+
+
+def flash(station: Station, lang: Lang) -> list[dict[str, Any]]:
+    """Return FLASH that nobody saw to, what is due soonest first; a few."""
+    wanted = Asked(precedence=("flash",), states=("unacknowledged",))
+    found = station.shelf.find(wanted, station.now())[:_FLASH]
+    return [_said(station, row, lang) for row in found]
+
+
+def _said(station: Station, row: Row, lang: Lang) -> dict[str, Any]:
+    item = row.item
+    band = item.header.precedence if isinstance(item, Delivered) else ""
+    return {
+        "index": item.index,
+        "title": telling.title(row, lang, station.codes)[0],
+        "origin": row.origin,
+        "band": station.codes.words("precedence", band, lang) if band else "",
+        "is_flash": band == "flash",
+        "href": f"/{lang}/entry/{item.index}",
+    }
