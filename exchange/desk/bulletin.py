@@ -146,9 +146,13 @@ def _warned(station: Station, item: Delivered, items: list[Item], lang: Lang) ->
 def _offered(item: Delivered) -> tuple[Outcome, ...]:
     """Return what an officer can say of it and be honest; nothing while it may yet open."""
     try:
-        return tuple(each for each in attestable(item) if each in _SAID)
+        honest = attestable(item)
     except Fault:
         return ()
+    # In part is for who cannot say that it was understood.
+    return tuple(
+        each for each in honest if each in _SAID and (each, honest[0]) != ("partial", "opened")
+    )
 
 
 def _link(each: thread.Link, lang: Lang) -> Link:

@@ -17,6 +17,7 @@ from exchange.errors import Code, Refusal
 from exchange.model.bulletin import TYPES, overdue
 from exchange.web import frame
 from exchange.web.frame import FRAME
+from exchange.web.pages import span
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -150,7 +151,7 @@ def line(station: Station, row: Row, lang: Lang, now: int) -> Line:
         telling.place(row, lang, station.codes),
         telling.nation(row, station.agency.trust.newest),
         late_s,
-        "" if late_s is None else telling.span(late_s),
+        "" if late_s is None else span(late_s),
         [state for state in STATES if state in states],
         [(mark.relation, mark.index) for mark in station.shelf.marks(row.item.index)],
         flags(row, now),

@@ -166,6 +166,9 @@ class Station:
             if is_away(error):
                 self._troubled(error, PROVE_S)
                 return
+            if error.code is Code.NOT_FOUND and self.proven is None:
+                # A young node has signed no checkpoint yet; whoever had one must not be told so.
+                return
             self.alarm = error
             _log.warning("not proven", code=error.code.value)
         else:

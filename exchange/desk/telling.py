@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes, Lang
     from exchange.model.header import Marking
     from exchange.model.view import View
-
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
-_DAY_S: Final = 86_400
-
 
 def title(row: Row, lang: Lang, codes: Codes) -> tuple[str, bool]:
     """Return what a row is about, and whether that is not the language of its author.
@@ -67,16 +62,6 @@ def text_in(text: blocks.Text, lang: Lang) -> str:
     """Return a text in the reader's language, or as it was written."""
     translated = (each.text for each in text.translations if each.lang == lang)
     return text.text if text.lang == lang else next(translated, text.text)
-
-
-def span(seconds: int) -> str:
-    """Return how long something has waited or may wait, rounded down, in either language."""
-    left = abs(seconds)
-    if left >= 2 * _DAY_S:
-        return f"{left // _DAY_S} d"
-    if left >= _HOUR_S:
-        return f"{left // _HOUR_S} h {left % _HOUR_S // _MINUTE_S:02} min"
-    return f"{left // _MINUTE_S} min"
 
 
 def marking(of: Marking) -> str:

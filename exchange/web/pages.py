@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from exchange.web.words import Words
 
 _SHOWN_OF_DIGEST: Final = 12
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
 
 
 class Section(NamedTuple):
@@ -111,6 +114,7 @@ class Pages:
             short=short,
             tail=tail,
             number=number,
+            span=span,
         )
         self._environment.filters.update(short=short, tail=tail)
         self._environment.globals.update(
@@ -178,6 +182,16 @@ def day(seconds: int) -> str:
 def tail(identity: str) -> str:
     """Return the end of an id: two of the same hour begin alike."""
     return identity if len(identity) <= _SHOWN_OF_DIGEST else f"…{identity[-_SHOWN_OF_DIGEST:]}"
+
+
+def span(seconds: int) -> str:
+    """Return how long something waits, rounded down, in either language: ``2 h 05 min``."""
+    left = abs(seconds)
+    if left >= 2 * _DAY_S:
+        return f"{left // _DAY_S} d"
+    if left >= _HOUR_S:
+        return f"{left // _HOUR_S} h {left % _HOUR_S // _MINUTE_S:02} min"
+    return f"{left // _MINUTE_S} min"
 
 
 def short(digest: str) -> str:

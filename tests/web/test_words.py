@@ -71,7 +71,7 @@ def test_nothing_is_left_in_the_other_language(folder):
 
 
 # Words that both languages spell alike.
-COGNATES = {"bytes.one", "bytes.other", "policy.version"}
+COGNATES = {"bytes.one", "bytes.other", "files.bytes", "policy.version"}
 
 
 def test_every_text_that_is_asked_for_is_there_and_every_text_is_asked_for():
