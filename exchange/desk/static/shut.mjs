@@ -1,5 +1,12 @@
 // A page that shows nothing because the desk is locked or closed: it goes once that changes.
+const form = document.querySelector("form[action$='/unlock']");
+let isLeaving = false;
+
+// What the form leads to comes by itself: nothing is to get ahead of it.
+form?.addEventListener("submit", () => {
+  isLeaving = true;
+});
+
 document.addEventListener("told", (event) => {
-  const isPassphrase = document.getElementById("passphrase") !== null;
-  if (event.detail.shut !== (isPassphrase ? "locked" : "closed")) location.reload();
+  if (!isLeaving && event.detail.shut !== (form ? "locked" : "closed")) location.reload();
 });
