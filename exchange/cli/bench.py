@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     metavar="INTEGER",
     help="With --link: how many bulletins wait to cross.",
 )
+@click.option(
+    "--desk",
+    type=click.IntRange(100, 1_000_000),
+    metavar="INTEGER",
+    help="Measure an officer's desk that holds so many made-up bulletins instead.",
+)
 @verb
 def bench(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,
@@ -47,6 +54,7 @@ def bench(  # noqa: PLR0913, PLR0917  (one for each option)
     audit: int | None,
     link: bool,
     backlog: int | None,
+    desk: int | None,
 ) -> None:
     """Measure this machine: bulletins accepted per second, and what each costs.
 
@@ -63,6 +71,9 @@ def bench(  # noqa: PLR0913, PLR0917  (one for each option)
         return
     if audit is not None:
         _audited(session, audit)
+        return
+    if desk is not None:
+        _desked(session, desk)
         return
     from exchange.cli.benching import whole  # noqa: PLC0415  (loads half of the system)
 
@@ -223,6 +234,43 @@ def _audited(session: Session, entries: int) -> None:
     )
 
 
+def _desked(session: Session, held: int) -> None:
+    """Measure a desk that holds so many bulletins, and print what its pages take."""
+    from exchange.cli.benching import desking  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
+        told = asyncio.run(desking.run(Path(folder), held, _Progress(session).told))
+    if session.as_json:
+        output.show_json(told)
+        return
+    rows = [
+        {
+            "page": _PAGES[each.name][0 if session.lang == "en" else 1],
+            "median": f"{each.median_ms:.1f}",
+            "p95": f"{each.p95_ms:.1f}",
+            "worst": f"{each.worst_ms:.1f}",
+        }
+        for each in told.timed
+    ]
+    spanish = {"page": "página", "median": "mediana, ms", "p95": "p95, ms",
+               "worst": "la peor, ms"}  # fmt: skip
+    english = {"page": "page", "median": "median, ms", "p95": "p95, ms",
+               "worst": "worst, ms"}  # fmt: skip
+    output.table(rows, spanish if session.lang == "es" else english)
+    session.say(
+        f"{told.held} boletines inventados, sin firmas; recibir uno: {told.taken_us:.0f} us.",
+        f"{told.held} made-up bulletins, unsigned; taking one in: {told.taken_us:.0f} us.",
+    )
+
+
+_PAGES = {
+    "first": ("inbox, first page", "buzón, primera página"),
+    "filter": ("inbox, filtered", "buzón, filtrado"),
+    "search": ("search, many answers", "búsqueda, muchas respuestas"),
+    "search-one": ("search, one answer", "búsqueda, una respuesta"),
+    "bulletin": ("a bulletin", "un boletín"),
+    "flash": ("FLASH told to an open page", "FLASH avisado a una página abierta"),
+}
 _STEPS = {
     "append": ("append, an entry in groups of 64", "agregar, un asiento en grupos de 64"),
     "page": ("inbox page of 256", "página de buzón de 256"),

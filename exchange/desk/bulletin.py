@@ -110,7 +110,7 @@ def _values(station: Station, item: Delivered, lang: Lang) -> dict[str, Any]:
         "warned": _warned(station, item, items, lang),
         "offered": _offered(item),
         "files": item.bulletin.attachments if item.bulletin else [],
-        "corrections": thread.corrections(item, items, lang, codes),
+        "corrections": thread.corrections(item, station.shelf, items, lang, codes),
         "asked": asked,
         "asked_state": asked.state(now) if asked else "",
         "links": [_link(each, lang) for each in thread.of(item, held, ours)],
@@ -136,7 +136,8 @@ def _warned(station: Station, item: Delivered, items: list[Item], lang: Lang) ->
     if item.bulletin is None:
         return []
     found = doubts(item.bulletin, item.not_understood)
-    found = [*found, *bearing.warnings(item, items, station.codes)]
+    if item.header.verb in ("correct", "update"):
+        found = [*found, *bearing.warnings(item, items, station.codes)]
     told = [render.indicator(each, lang, station.codes) for each in found]
     if item.not_understood:
         told.insert(0, station.codes.phrase("read-in-part", lang))

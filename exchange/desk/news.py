@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exchange.client.reading import Delivered
 from exchange.desk import telling
-from exchange.desk.shelf import Asked
 from exchange.web.pages import moment
 
 if TYPE_CHECKING:
@@ -60,9 +59,7 @@ def complete(station: Station, words: Words, lang: Lang) -> str:
 
 def flash(station: Station, lang: Lang) -> list[dict[str, Any]]:
     """Return FLASH that nobody saw to, what is due soonest first; a few."""
-    wanted = Asked(precedence=("flash",), states=("unacknowledged",))
-    found = station.shelf.find(wanted, station.now())[:_FLASH]
-    return [_said(station, row, lang) for row in found]
+    return [_said(station, row, lang) for row in station.shelf.waiting("flash", _FLASH)]
 
 
 def _said(station: Station, row: Row, lang: Lang) -> dict[str, Any]:

@@ -152,6 +152,12 @@ class Shelf:
         # Digests of what was looked at here, and of what was acknowledged from here.
         self.read: set[str] = set()
         self.acknowledged: set[str] = set()
+        # Digests that something held here cancels, corrects or supersedes.
+        self._named: set[str] = set()
+        # What was looked through last, until something of it changes.
+        self._version = 0
+        self._order: tuple[tuple[int, ...], list[Row]] = ((), [])
+        self._counts: tuple[tuple[int, ...], dict[str, int]] = ((), {})
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -165,13 +171,25 @@ class Shelf:
         ]
         made = [self._made(item) for item in fresh]
         self._rows.update((row.item.index, row) for row in made)
-        if any(isinstance(item, Delivered) for item in fresh):
+        self._version += bool(made)
+        # Each is looked at: what comes may name what comes with it.
+        if sum(self._bears(item) for item in fresh):
             self._marks = bearing.marks(self.items())
         return made
+
+    def _bears(self, item: Item) -> bool:
+        """Tell whether an item does something to what is held, or something held does to it."""
+        if not isinstance(item, Delivered):
+            return False
+        reference = bearing.reference_of(item.header)
+        if reference is not None:
+            self._named.add(reference.header_digest)
+        return bool(reference is not None or item.earlier or item.digest in self._named)
 
     def drop(self, kept: Collection[int]) -> None:
         """Forget what is not among these entries any more: it was destroyed here."""
         self._rows = {index: row for index, row in self._rows.items() if index in kept}
+        self._version += 1
 
     def items(self) -> list[Item]:
         """Return what is held, in the journal's order."""
@@ -194,7 +212,7 @@ class Shelf:
             found.add("locked")
         if row.kind != "bulletin":
             return found
-        if any(mark.relation == "cancels" for mark in self.marks(row.item.index)):
+        if self._is_withdrawn(row):
             found.add("withdrawn")
         elif row.digest not in self.acknowledged:
             found.add("unacknowledged")
@@ -213,12 +231,38 @@ class Shelf:
         Bands come in their order. In a band, what waits for somebody comes first, what is due
         soonest before the rest; then what was seen to, the newest first.
         """
+        if wanted == Asked():
+            return list(self._ordered())
         words = folded(wanted.text).split()
-        found = [row for row in self._rows.values() if self._is_asked(row, wanted, words, now)]
-        return sorted(found, key=self._place)
+        return [row for row in self._ordered() if self._is_asked(row, wanted, words, now)]
+
+    def waiting(self, band: Precedence, most: int) -> list[Row]:
+        """Return what of one precedence nobody saw to, what is due soonest first; so many."""
+        found = list[Row]()
+        place = BANDS.index(band)
+        for row in self._ordered():
+            at, is_done, _ = self._place(row)
+            if at > place or (at == place and is_done) or len(found) == most:
+                break
+            if at == place:
+                found.append(row)
+        return found
+
+    def _ordered(self) -> list[Row]:
+        """Return every row as it wants looking at; sorted again where something changed."""
+        key = (self._version, len(self.acknowledged))
+        if self._order[0] != key:
+            self._order = (key, sorted(self._rows.values(), key=self._place))
+        return self._order[1]
 
     def counts(self, now: int) -> dict[str, int]:
         """Return how many rows there are in each state, and of each precedence unseen to."""
+        key = (self._version, len(self.acknowledged), len(self.read), now)
+        if self._counts[0] != key:
+            self._counts = (key, self._counted(now))
+        return dict(self._counts[1])
+
+    def _counted(self, now: int) -> dict[str, int]:
         counts: dict[str, int] = dict.fromkeys((*STATES, *BANDS), 0)
         for row in self._rows.values():
             states = self.states(row, now)
@@ -228,12 +272,14 @@ class Shelf:
                 counts[row.item.header.precedence] += 1
         return counts
 
+    def _is_withdrawn(self, row: Row) -> bool:
+        marks = self._marks.get(row.item.index)
+        return marks is not None and any(mark.relation == "cancels" for mark in marks)
+
     def _place(self, row: Row) -> tuple[int, bool, int]:
         if not isinstance(row.item, Delivered):
             return len(BANDS), False, -row.item.index
-        is_open = row.digest not in self.acknowledged and not any(
-            mark.relation == "cancels" for mark in self.marks(row.item.index)
-        )
+        is_open = row.digest not in self.acknowledged and not self._is_withdrawn(row)
         band = BANDS.index(row.item.header.precedence)
         return band, not is_open, row.by_s if is_open else -row.taken_ms
 

@@ -167,7 +167,7 @@ class Station:
                 self._troubled(error, PROVE_S)
                 return
             if error.code is Code.NOT_FOUND and self.proven is None:
-                # A young node has signed no checkpoint yet; whoever had one must not be told so.
+                # A young node has signed no checkpoint yet: no alarm, where none was ever seen.
                 return
             self.alarm = error
             _log.warning("not proven", code=error.code.value)

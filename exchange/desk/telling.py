@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Marking
     from exchange.model.view import View
 
+
 def title(row: Row, lang: Lang, codes: Codes) -> tuple[str, bool]:
     """Return what a row is about, and whether that is not the language of its author.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exchange.client.reading import Item
+    from exchange.desk.shelf import Shelf
     from exchange.model.codes import Codes, Lang
 
 Check = Literal["holds", "unfounded", "unchecked", "too-many"]
@@ -83,21 +84,17 @@ def of(item: Delivered, held: Sequence[Delivered], ours: Sequence[Delivered]) ->
 
 
 def corrections(
-    item: Delivered, items: Sequence[Item], lang: Lang, codes: Codes
+    item: Delivered, shelf: Shelf, items: Sequence[Item], lang: Lang, codes: Codes
 ) -> list[Correction]:
     """Return what a bulletin corrects, or what corrects it, each held to the text."""
     of_it = [item] if item.header.verb == "correct" else []
-    of_it += bearing.corrections(item, items)
-    marks = bearing.marks(items)
+    marks = shelf.marks(item.index)
+    if any(mark.relation == "corrects" for mark in marks):
+        of_it += bearing.corrections(item, items)
     return [
-        _held(
-            each,
-            items,
-            [(one.relation, one.index) for one in marks.get(each.index, [])],
-            lang,
-            codes,
-        )
+        _held(each, items, [(one.relation, one.index) for one in shelf.marks(each.index)], at)
         for each in of_it
+        for at in ((lang, codes),)
     ]
 
 
@@ -105,9 +102,9 @@ def _held(
     correction: Delivered,
     items: Sequence[Item],
     done_to: list[tuple[Relation, int]],
-    lang: Lang,
-    codes: Codes,
+    reader: tuple[Lang, Codes],
 ) -> Correction:
+    lang, codes = reader
     held = bearing.hold(correction, items, codes)
     if held is None:
         return Correction(correction.index, None, "unchecked", [], done_to)
