@@ -21,6 +21,7 @@ from exchange.client.filename import safe_name
 from exchange.client.reading import Delivered
 from exchange.desk import telling
 from exchange.errors import Code, Refusal
+from exchange.evidence import fetching
 from exchange.web import frame
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def show(app: web.Application, station: Station) -> None:
     """Serve attachments to be saved, and plain text to be read."""
     frame.show(app, _AT, partial(_save, station))
     frame.show(app, f"{_AT}/text", partial(_text, station))
+    frame.show(app, "/package/{id:[0-9a-f-]{36}}", partial(_package, station))
 
 
 def _found(station: Station, request: web.Request) -> tuple[Row, Delivered, int]:
@@ -83,6 +85,16 @@ def _headers(name: str) -> dict[str, str]:
     plain = harmless.encode("ascii", "replace").decode().replace("?", "_")
     said = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(harmless, safe='')}"
     return {"Content-Disposition": said, "Cache-Control": "no-store"}
+
+
+async def _package(station: Station, request: web.Request, _: Reader) -> web.Response:
+    """Hand out the proof of a bulletin that was posted or received; its text is not in it."""
+    identity = request.match_info["id"]
+    fetched = await fetching.fetch(station.agency, identity, with_body=False)
+    content = await asyncio.to_thread(fetched.pack)
+    answer = web.Response(body=content, headers=_headers(f"{identity}.zip"))
+    answer.content_type = "application/octet-stream"
+    return answer
 
 
 async def _text(station: Station, request: web.Request, reader: Reader) -> web.Response:

@@ -216,6 +216,11 @@ def test_sent_bulletin_tells_of_each_recipient_and_entry(browser, desk):
         expect(row).to_contain_text(f"entry {posted.index}")
         row.locator("a").first.click()
         expect(page.locator(".card")).to_contain_text("keep no record")
+        desk.checkpoint()
+        with page.expect_download() as waiting:
+            page.get_by_text("Save the evidence package").click()
+        assert waiting.value.suggested_filename == f"{sent.id}.zip"
+        assert waiting.value.path().read_bytes().startswith(b"PK")
         expect(page.locator(".marking")).to_have_count(2)
 
 
