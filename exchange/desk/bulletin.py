@@ -104,7 +104,7 @@ def _values(station: Station, item: Delivered, lang: Lang) -> dict[str, Any]:
         "item": item,
         "header": item.header,
         "now": now,
-        "marked": telling.marking(item.header.marking),
+        "marked": telling.marked(item.header, lang, codes),
         "locked": telling.why(item.locked, lang, codes),
         "parts": _parts(station, item, lang),
         "warned": _warned(station, item, items, lang),

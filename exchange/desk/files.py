@@ -119,7 +119,7 @@ async def _text(station: Station, request: web.Request, reader: Reader) -> web.R
         file_name=safe_name(told.name),
         title=telling.title(row, reader.lang, station.codes)[0],
         header=item.header,
-        marked=telling.marking(item.header.marking),
+        marked=telling.marked(item.header, reader.lang, station.codes),
         text=text or "",
         is_text=text is not None,
     )

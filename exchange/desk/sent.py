@@ -42,7 +42,9 @@ class Hop(msgspec.Struct, frozen=True):
     at_ms: int | None
     index: int | None
     why: str
+    # Since when its acknowledgement is chased; or by what that ended.
     chased: str
+    ended: str
     is_bad: bool
     is_row: bool
     # Of another bulletin, by which something was done to this one.
@@ -135,7 +137,7 @@ async def _one(station: Station, request: web.Request, reader: Reader) -> web.Re
         here="desk.sent",
         sent=tell(station, of, station.shelf.items(), reader.lang),
         header=of.header,
-        marked=telling.marking(of.header.marking),
+        marked=telling.marked(of.header, reader.lang, station.codes),
         parts=parts,
     )
 
@@ -221,9 +223,22 @@ class _Teller:
         is_bad = step.step == "refused-abroad" or (
             step.chase is not None and step.chase.overdue_s is not None
         )
-        chased = self._chased(step)
+        chase = step.chase
+        chased = ended = ""
+        if chase is not None and chase.ended is None:
+            chased = moment(chase.since_ms // 1000)
+        elif chase is not None and chase.ended is not None:
+            ended = self._codes.words("chase-ends", chase.ended, self._lang)
         return Hop(
-            self._said(step), step.at_ms, index, why, chased, is_bad, is_row, step.id or ""
+            self._said(step),
+            step.at_ms,
+            index,
+            why,
+            chased,
+            ended,
+            is_bad,
+            is_row,
+            step.id or "",
         )
 
     def _said(self, step: Step) -> str:
@@ -242,11 +257,3 @@ class _Teller:
         if step.came:
             said += f" · {step.came.node}, {step.came.index}"
         return said
-
-    def _chased(self, step: Step) -> str:
-        """Return since when an acknowledgement of it is chased; or by what that ended."""
-        if step.chase is None:
-            return ""
-        if step.chase.ended is not None:
-            return self._codes.words("chase-ends", step.chase.ended, self._lang)
-        return moment(step.chase.since_ms // 1000)

@@ -317,7 +317,8 @@ class Shelf:
                 return Row(item, "locked", words="locked")
             case Acked(ack=ack):
                 told = [self._codes.words("ack-outcomes", ack.outcome, lang) for lang in _LANGS]
-                said = "\n".join((*told, ack.endpoint, ack.of.id, ack.officer or ""))
+                by = f" ({ack.officer})" if ack.officer else ""
+                said = "\n".join((*(f"{each}{by}" for each in told), ack.endpoint, ack.of.id))
                 kind: Kind = "acknowledgement"
                 return Row(item, kind, ack.of.id, origin=ack.endpoint, words=folded(said))
             case _:

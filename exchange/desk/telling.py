@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exchange.desk.shelf import Row
     from exchange.errors import ExchangeError
     from exchange.model.codes import Codes, Lang
-    from exchange.model.header import Marking
+    from exchange.model.header import Header, Marking
     from exchange.model.view import View
 
 
@@ -69,6 +69,13 @@ def marking(of: Marking) -> str:
     """Return a marking as it stands above and below a page: alike in either language."""
     said = (f"TLP:{of.tlp.upper()}", f"REL {', '.join(of.releasable_to)}")
     return " · ".join((*said, *(code.upper() for code in of.handling)))
+
+
+def marked(header: Header, lang: Lang, codes: Codes) -> str:
+    """Return what stands above and below a bulletin, on each sheet of paper, too."""
+    if header.status == "actual":
+        return marking(header.marking)
+    return f"{codes.words('status', header.status, lang)} · {marking(header.marking)}"
 
 
 def nation(row: Row, view: View) -> str:

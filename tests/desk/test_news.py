@@ -29,7 +29,9 @@ def test_piece_of_news_says_what_it_is_and_is_found_by_its_words(item, english, 
 def test_flash_that_waits_is_found_without_looking_at_the_rest():
     first = delivered(1, precedence="flash", taken_s=NOW - 10)
     second = delivered(2, precedence="flash", taken_s=NOW - 20)
-    held = shelf(first, second, delivered(3, precedence="flash"), delivered(4))
+    held = shelf(
+        first, second, delivered(3, precedence="flash"), delivered(4, precedence="routine")
+    )
     assert [row.item.index for row in held.waiting("flash", 2)] == [2, 1]
     held.acknowledged |= {first.digest, second.digest}
     assert [row.item.index for row in held.waiting("flash", 9)] == [3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 
 import pytest
 from playwright.sync_api import expect
@@ -154,6 +155,34 @@ def test_correction_is_shown_as_what_changed_and_each_language_has_its_page(brow
         expect(page.locator("details.original")).to_have_count(0)
         expect(page.locator("h1")).to_contain_text("EJERCICIO")
         expect(page.locator(".marking").first).to_contain_text("TLP:AMBER")
+
+
+def test_each_sheet_of_paper_bears_the_marking_above_and_below(browser, desk):
+    index = desk.index(desk.post(bulletin("szr-1.es.toml")))
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, _said):
+        page.goto(f"{base(page)}en/entry/{index}")
+        expect(page.locator(".marking").first).to_have_text(
+            "EXERCISE · TLP:AMBER · REL PAN, USA"
+        )
+        sheets = pages_of(page.pdf(format="A5"))
+        assert len(sheets) > 2
+        # The colour of TLP:AMBER, which nothing else has: one filled text above, one below.
+        assert [len(re.findall(rb"1 \.75\d* 0 rg", each)) for each in sheets] == [2] * len(
+            sheets
+        )
+
+
+def pages_of(pdf):
+    """Return what draws each page of a PDF that Chromium printed, in their order."""
+    found = []
+    for raw in re.findall(rb"stream\r?\n(.*?)endstream", pdf, re.DOTALL):
+        try:
+            drawn = zlib.decompressobj().decompress(raw)
+        except zlib.error:
+            continue
+        if b" rg" in drawn and b" Tj" in drawn:
+            found.append(drawn)
+    return found
 
 
 def test_attachments_are_saved_and_never_shown_but_plain_text(browser, desk, tmp_path):
