@@ -21,7 +21,7 @@ from exchange.client.reading import (
     Released,
     Requested,
 )
-from exchange.desk import facts, proof, telling, thread
+from exchange.desk import casing, facts, proof, telling, thread
 from exchange.desk.inbox import line
 from exchange.desk.inset import inset
 from exchange.errors import Code, Fault, Refusal
@@ -113,6 +113,7 @@ def _values(station: Station, item: Delivered, lang: Lang) -> dict[str, Any]:
         "corrections": thread.corrections(item, station.shelf, items, lang, codes),
         "asked": asked,
         "asked_state": asked.state(now) if asked else "",
+        "case": casing.of(station, item),
         "links": [_link(each, lang) for each in thread.of(item, held, ours)],
         "map": inset(places),
         "place_words": telling.place_of(places, lang, codes),

@@ -11,7 +11,7 @@ import msgspec
 from exchange.client import views
 from exchange.client.reading import Delivered, Locked
 from exchange.client.views import NamedView
-from exchange.desk import news, telling
+from exchange.desk import casing, news, telling
 from exchange.desk.shelf import BANDS, STATES, Asked, asked
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import TYPES, overdue
@@ -102,6 +102,8 @@ async def _inbox(station: Station, request: web.Request, reader: Reader) -> web.
         newest=max((row.item.index for row in station.arrived), default=-1),
         complete=news.complete(station, words, reader.lang),
         trouble=telling.why(station.trouble, reader.lang, station.codes),
+        duties=casing.duties(station),
+        now=now,
         views=sorted(saved),
         view=named,
         hidden=len(found) - len(shown),
