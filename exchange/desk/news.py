@@ -36,7 +36,10 @@ def told(station: Station, words: Words, lang: Lang, *, is_locked: bool) -> dict
     counts = station.shelf.counts(station.now())
     waits = words.count(lang, "desk.flash-waits", counts["flash"]) if counts["flash"] else ""
     if is_locked:
-        return {"shut": "locked", "flash_waits": waits, "came": len(station.arrived)}
+        came = [
+            {"index": row.item.index, "is_flash": _is_flash(row)} for row in station.arrived
+        ]
+        return {"shut": "locked", "flash_waits": waits, "arrived": came}
     return {
         "shut": "",
         **{name: str(count) for name, count in counts.items()},
@@ -62,6 +65,10 @@ def flash(station: Station, lang: Lang) -> list[dict[str, Any]]:
     return [_said(station, row, lang) for row in station.shelf.waiting("flash", _FLASH)]
 
 
+def _is_flash(row: Row) -> bool:
+    return isinstance(row.item, Delivered) and row.item.header.precedence == "flash"
+
+
 def _said(station: Station, row: Row, lang: Lang) -> dict[str, Any]:
     item = row.item
     band = item.header.precedence if isinstance(item, Delivered) else ""
@@ -70,6 +77,6 @@ def _said(station: Station, row: Row, lang: Lang) -> dict[str, Any]:
         "title": telling.title(row, lang, station.codes)[0],
         "origin": row.origin,
         "band": station.codes.words("precedence", band, lang) if band else "",
-        "is_flash": band == "flash",
+        "is_flash": _is_flash(row),
         "href": f"/{lang}/entry/{item.index}",
     }

@@ -16,7 +16,7 @@ from exchange.client import bearing, news
 from exchange.client.reading import Acked, Delivered, Locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
     from exchange.client.bearing import Mark
     from exchange.client.reading import Item, News
@@ -231,10 +231,13 @@ class Shelf:
         Bands come in their order. In a band, what waits for somebody comes first, what is due
         soonest before the rest; then what was seen to, the newest first.
         """
-        if wanted == Asked():
-            return list(self._ordered())
-        words = folded(wanted.text).split()
-        return [row for row in self._ordered() if self._is_asked(row, wanted, words, now)]
+        found = list(self._ordered())
+        # Word by word: each goes through what the one before has left.
+        for word in folded(wanted.text).split():
+            found = [row for row in found if word in row.words]
+        if msgspec.structs.replace(wanted, text="") == Asked():
+            return found
+        return [row for row in found if self._is_asked(row, wanted, now)]
 
     def waiting(self, band: Precedence, most: int) -> list[Row]:
         """Return what of one precedence nobody saw to, what is due soonest first; so many."""
@@ -283,15 +286,13 @@ class Shelf:
         band = BANDS.index(row.item.header.precedence)
         return band, not is_open, row.by_s if is_open else -row.taken_ms
 
-    def _is_asked(self, row: Row, wanted: Asked, words: Sequence[str], now: int) -> bool:
+    def _is_asked(self, row: Row, wanted: Asked, now: int) -> bool:
         taken = row.taken_ms // 1000
         if taken < wanted.since or (wanted.until and taken >= wanted.until):
             return False
         if not self._fits(row, wanted):
             return False
-        if wanted.states and not self.states(row, now) & set(wanted.states):
-            return False
-        return all(word in row.words for word in words)
+        return not wanted.states or bool(self.states(row, now) & set(wanted.states))
 
     @staticmethod
     def _fits(row: Row, wanted: Asked) -> bool:

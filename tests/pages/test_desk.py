@@ -266,6 +266,15 @@ def test_desk_locks_by_itself_and_opens_by_the_passphrase_alone(browser, desk):
         for path in ("en/", "en/sent", f"en/entry/{index}/proof", f"en/entry/{index}"):
             assert page.goto(base(page) + path).status == 403
             assert title not in page.content()
+        # FLASH is told to whoever hears it, by its number alone.
+        page.evaluate("document.addEventListener('told', (e) => { window.told = e.detail; })")
+        desk.index(desk.post(precedence="flash"))
+        expect(page.locator("[data-value=flash_waits]")).to_have_text("1 FLASH waits")
+        assert page.title().startswith("1 FLASH waits")
+        assert (
+            page.evaluate("Object.keys(window.told.arrived.at(-1)).join()") == "index,is_flash"
+        )
+        assert "EJERCICIO" not in page.evaluate("JSON.stringify(window.told)")
         page.locator("#passphrase").fill("not it")
         page.locator("#passphrase").press("Enter")
         expect(page.get_by_role("alert")).to_be_visible()
