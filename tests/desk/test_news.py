@@ -6,7 +6,7 @@ import pytest
 
 from exchange.desk import telling
 from exchange.desk.shelf import Asked, asked
-from tests.desk.watching import CODES, NOW, acked, delivered, purged, shelf
+from tests.desk.watching import CODES, NOW, acked, delivered, purged, refers, shelf
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_what_was_counted_and_ordered_is_so_again_after_each_change():
     held.drop({2})
     assert held.counts(NOW)["flash"] == 0
     assert [row.item.index for row in held.find(Asked(), NOW)] == [2]
+
+
+def test_withdrawal_that_came_before_its_target_withdraws_it():
+    target = delivered(2, precedence="flash")
+    held = shelf(delivered(1, verb="cancel", refs=refers("cancels", target)))
+    held.take([target])
+    assert held.states(held.row(2), NOW) == {"unread", "withdrawn"}
