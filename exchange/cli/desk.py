@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -32,18 +33,33 @@ if TYPE_CHECKING:
     show_default=True,
     help="Ask for the passphrase again when nobody was there for so long.",
 )
+@click.option(
+    "--overlays",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Folder of your own GeoJSON files, as layers of the map.",
+)
 @verb
-def desk(session: Session, port: int | None, plain_host: bool, lock_after: int) -> None:
+def desk(
+    session: Session,
+    port: int | None,
+    *,
+    plain_host: bool,
+    lock_after: int,
+    overlays: Path | None,
+) -> None:
     """Open the officer's desk: inbox, bulletins, map, in a browser on this machine.
 
     Keys and texts stay on this machine: pages are served on loopback, to who opens the link
     that is printed here. Each link is good once; when one was used, another is printed.
     """
     with suppress(KeyboardInterrupt):
-        asyncio.run(_desk(session, port or 0, lock_after * 60, is_plain=plain_host))
+        asyncio.run(_desk(session, port or 0, lock_after * 60, overlays, is_plain=plain_host))
 
 
-async def _desk(session: Session, port: int, idle_s: int, *, is_plain: bool) -> None:
+async def _desk(
+    session: Session, port: int, idle_s: int, overlays: Path | None, *, is_plain: bool
+) -> None:
     # Loaded here: no other verb needs them.
     from exchange.desk import lock as locks  # noqa: PLC0415
     from exchange.desk.app import application  # noqa: PLC0415
@@ -61,7 +77,7 @@ async def _desk(session: Session, port: int, idle_s: int, *, is_plain: bool) -> 
             locks.Lock(world.monotonic_ms, partial(_opens, context), idle_s),
         )
         async with (
-            served(application(station, door, used.set, lock), port) as link,
+            served(application(station, door, used.set, lock, overlays), port) as link,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(locks.keep(lock, lambda: station.on_news(False)))

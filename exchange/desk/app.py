@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from exchange.desk import bulletin, files, inbox, news, notify, sent, telling
+from exchange.desk import bulletin, files, inbox, mapping, news, notify, sent, telling
 from exchange.desk.lock import Lock, guard
+from exchange.desk.overlays import Overlays
 from exchange.web import frame
 from exchange.web.assets import Assets
 from exchange.web.frame import Frame
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
-SECTIONS: Final = (Section("desk.inbox", "/", "i"), Section("desk.sent", "/sent", "s"))
+SECTIONS: Final = (
+    Section("desk.inbox", "/", "i"),
+    Section("desk.sent", "/sent", "s"),
+    Section("map.title", "/map", "m"),
+)
 
 
 def application(
@@ -34,6 +39,7 @@ def application(
     door: Door,
     entered: Callable[[], None] = lambda: None,
     lock: Lock | None = None,
+    overlays: Path | None = None,
 ) -> web.Application:
     """Return the desk of one station.
 
@@ -42,6 +48,7 @@ def application(
         door: who may come in.
         entered: called when the link was used.
         lock: asks for a passphrase after a while; None: nothing does.
+        overlays: folder of the officer's own layers for the map; None: there is none.
     """
     assets = Assets([_WEB / "static", HERE / "static"])
     words = load([_WEB / "locale", HERE / "locale"])
@@ -81,4 +88,5 @@ def application(
     files.show(app, station)
     sent.show(app, station)
     notify.show(app, station)
+    mapping.show(app, station, Overlays(overlays))
     return app

@@ -149,7 +149,7 @@ class Desk:
         self.station = Station(line, CODES, OFFICER, views)
         await self.station.fill()
         way = Door(randomness(), self.ticks, "en")
-        app = application(self.station, way, lock=self.lock)
+        app = application(self.station, way, lock=self.lock, overlays=self.folder / "overlays")
         self.link = await stack.enter_async_context(served(app))
 
 

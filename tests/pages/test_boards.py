@@ -1,0 +1,150 @@
+"""Map, boards and handover in a real browser, before a real node."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
+from tests.pages.desking import bulletin, desking
+
+pytestmark = needs_chromium
+SIZE = {"width": 1280, "height": 720}
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with desking(tmp_path) as made:
+        yield made
+
+
+def base(page):
+    return re.match(r"http://[^/]+/", page.url)[0]
+
+
+def seizure(lon, lat):
+    said = bulletin("szr-1.es.toml")
+    said["content"]["place"]["geometry"] = {"type": "Point", "coordinates": [lon, lat]}
+    return said
+
+
+def view(page):
+    return [
+        float(each) for each in page.locator("#map svg").first.get_attribute("viewBox").split()
+    ]
+
+
+def test_map_is_walked_by_keyboard_and_nothing_leaves_the_machine(browser, desk):
+    flash = desk.index(desk.post(seizure(-80.5, 7.0), precedence="flash"))
+    for lon, lat in ((-76.0, 12.0), (-76.05, 12.0), (3.0, 51.0)):
+        last = desk.post(seizure(lon, lat))
+    desk.index(last)
+    desk.index(desk.post(bulletin("voi-2.en.toml")))
+    with visit(browser, desk.link(), viewport=SIZE) as (page, asked, said):
+        page.goto(base(page) + "en/map")
+        signs = page.locator("#signs .sign")
+        expect(page.locator("tr[data-sign]")).to_have_count(5)
+        expect(signs).to_have_count(4)
+        expect(page.get_by_text("1 place lies off this map")).to_be_visible()
+        expect(page.locator(".cluster")).to_have_text("2")
+        page.locator("#map").focus()
+        page.keyboard.press("Tab")
+        expect(signs.first).to_be_focused()
+        chosen = page.locator("#chosen")
+        expect(chosen.locator("[data-slot=position]")).to_contain_text(
+            "07°00.000' N 080°30.000' W"
+        )
+        expect(chosen.locator("[data-slot=title] a")).to_have_attribute(
+            "href", f"/en/entry/{flash}"
+        )
+        size = signs.first.bounding_box()
+        before = view(page)
+        page.keyboard.press("+")
+        after = view(page)
+        assert after[2] == pytest.approx(before[2] / 1.6)
+        assert signs.first.bounding_box()["width"] == pytest.approx(size["width"], abs=1)
+        page.keyboard.press("ArrowRight")
+        assert view(page)[0] > after[0]
+        page.keyboard.press("0")
+        assert view(page)[2] >= 7000
+        page.get_by_role("button", name="All marks").click()
+        assert view(page) == pytest.approx(before)
+        page.locator(".cluster").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".cluster")).to_have_count(0)
+        signs.first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/entry/{flash}")
+        assert said == []
+        assert {url.split("/")[2] for url in asked} == {page.url.split("/")[2]}
+
+
+def test_map_is_moved_by_the_pointer(browser, desk):
+    desk.index(desk.post(seizure(-80.5, 7.0)))
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, _said):
+        page.goto(base(page) + "en/map")
+        place = page.locator("#map").bounding_box()
+        x, y = place["x"] + 100, place["y"] + 100
+        page.mouse.move(x, y)
+        before = view(page)
+        page.mouse.wheel(0, -300)
+        page.wait_for_function(
+            "before => !document.querySelector('#map svg').getAttribute('viewBox')"
+            ".endsWith(before)",
+            arg=" ".join(str(each) for each in before[2:]),
+        )
+        near = view(page)
+        assert near[2] < before[2]
+        # What is under the pointer stays there.
+        width, height = place["width"], place["height"]
+        assert near[0] + near[2] * 100 / width == pytest.approx(
+            before[0] + before[2] * 100 / width, abs=before[2] / 100
+        )
+        page.mouse.down()
+        page.mouse.move(x + 80, y + 40, steps=4)
+        page.mouse.up()
+        moved = view(page)
+        assert moved[0] == pytest.approx(near[0] - 80 * near[2] / width, abs=near[2] / 100)
+        assert moved[1] == pytest.approx(near[1] - 40 * near[3] / height, abs=near[3] / 100)
+
+
+def test_map_shows_what_is_asked_for_and_layers_of_ones_own(browser, desk):
+    layers = desk.folder / "overlays"
+    layers.mkdir()
+    point = {"type": "Point", "coordinates": [-79.0, 8.0]}
+    feature = {"type": "Feature", "geometry": point, "properties": {"name": "<b>EXERCISE</b>"}}
+    (layers / "posts.geojson").write_text(json.dumps(feature))
+    (layers / "broken.geojson").write_text("no")
+    desk.index(desk.post(seizure(-80.5, 7.0), precedence="flash"))
+    desk.index(desk.post(seizure(-76.0, 12.0)))
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
+        page.goto(base(page) + "en/map")
+        expect(page.locator(".own-point")).to_have_count(0)
+        page.get_by_role("checkbox", name="Flash (Z)").check()
+        page.get_by_role("checkbox", name="posts").check()
+        page.get_by_role("checkbox", name="broken").check()
+        page.get_by_role("button", name="Filter").click()
+        page.wait_for_url("**/map?*over=posts*")
+        expect(page.locator("tr[data-sign]")).to_have_count(1)
+        expect(page.locator("#signs .sign")).to_have_count(1)
+        expect(page.locator(".own-point")).to_have_count(1)
+        expect(page.locator(".own-name text")).to_have_text("<b>EXERCISE</b>")
+        expect(page.get_by_role("alert").filter(has_text="broken")).to_contain_text(
+            "[malformed]"
+        )
+        assert said == []
+
+
+@needs_axe
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_axe_finds_nothing_on_any_board_in_any_theme(browser, desk, lang):
+    desk.index(desk.post(seizure(-80.5, 7.0), precedence="flash"))
+    desk.index(desk.post(bulletin("rfi-1.es.toml"), feed="requests"))
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
+        for path in ("/map",):
+            assert page.goto(f"{base(page)}{lang}{path}").status == 200
+            assert violations(page) == [], path
+        assert said == []
