@@ -6,7 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from exchange.desk import bulletin, files, inbox, mapping, news, notify, sent, telling
+from exchange.desk import (
+    agenda,
+    bulletin,
+    files,
+    inbox,
+    mapping,
+    news,
+    notify,
+    owing,
+    sent,
+    telling,
+)
 from exchange.desk.lock import Lock, guard
 from exchange.desk.overlays import Overlays
 from exchange.web import frame
@@ -31,6 +42,9 @@ SECTIONS: Final = (
     Section("desk.inbox", "/", "i"),
     Section("desk.sent", "/sent", "s"),
     Section("map.title", "/map", "m"),
+    Section("requests.title", "/requests", "q"),
+    Section("calendar.title", "/calendar", "a"),
+    Section("initiatives.title", "/initiatives", "v"),
 )
 
 
@@ -88,5 +102,7 @@ def application(
     files.show(app, station)
     sent.show(app, station)
     notify.show(app, station)
+    owing.show(app, station)
+    agenda.show(app, station)
     mapping.show(app, station, Overlays(overlays))
     return app

@@ -57,7 +57,8 @@ class Request(msgspec.Struct, frozen=True):
         unanswered = [each for each in self.asked.questions if each.n not in self.outcomes]
         if unanswered:
             return "late" if now >= self.due_s else "open"
-        said = set(self.outcomes.values())
+        # A reply may number answers to what was not asked: they settle nothing.
+        said = {self.outcomes[each.n] for each in self.asked.questions}
         if len(said) == 1:
             return said.pop()
         return "partial" if said & {"partial", "refused"} else "answered"

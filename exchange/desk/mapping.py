@@ -219,7 +219,7 @@ def _sign(n: int, row: Row, of: tuple[Place, Mark], lang: Lang, codes: Codes) ->
     if not isinstance(item, Delivered) or geometry is None:
         message = "no bulletin with a position"
         raise TypeError(message)
-    kind, first, last = _ends(geometry)
+    kind, first, last = ends(geometry)
     return Sign(
         n=n,
         row=row,
@@ -234,7 +234,8 @@ def _sign(n: int, row: Row, of: tuple[Place, Mark], lang: Lang, codes: Codes) ->
     )
 
 
-def _ends(geometry: Geometry) -> tuple[str, Position, Position]:
+def ends(geometry: Geometry) -> tuple[str, Position, Position]:
+    """Return what a geometry is, and its ends: see ``Sign``."""
     match geometry:
         case Point(coordinates=at):
             return "point", at, at

@@ -69,6 +69,12 @@ def test_request_is_over_when_each_question_has_an_outcome(replies, state, silen
     assert found.state(DUE) == ("late" if state == "open" else state)
 
 
+def test_answer_to_what_was_not_asked_settles_nothing():
+    asked = request(1, n=1)
+    assert board(asked, reply(2, asked, {2: "answered"})).state(0) == "open"
+    assert board(asked, reply(2, asked, {1: "no-trace", 2: "refused"})).state(0) == "no-trace"
+
+
 def test_reply_to_another_request_answers_nothing():
     asked, other = request(1), request(2)
     found = boards.requests([asked, other, reply(3, other, {1: "answered", 2: "answered"})])

@@ -8,6 +8,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.builders import NOW, OPS
+from tests.desk.test_boards import dialogue
+from tests.desk.test_calendar import START, operation, point
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
 from tests.pages.desking import bulletin, desking
 
@@ -138,13 +141,71 @@ def test_map_shows_what_is_asked_for_and_layers_of_ones_own(browser, desk):
         assert said == []
 
 
+def held(desk, *items):
+    """Have the desk hold what no feed of the tests' node carries."""
+    desk.ask(lambda: desk.station.shelf.take(items))
+
+
+def plans():
+    ahead = int(NOW - START.timestamp()) // 3600
+    return (
+        operation(901, at=point(-79.5, 9.0), start=ahead - 2),
+        operation(902, "EXERCISE DOS", at=point(-79.6, 9.1), start=ahead),
+        operation(903, "EXERCISE TRES", start=ahead - 50),
+    )
+
+
+def test_board_says_who_owes_what_and_a_reply_settles_it(browser, desk):
+    came = desk.index(desk.post(bulletin("rfi-2.en.toml"), feed="requests"))
+    asked = desk.run(
+        desk._post(
+            desk.station.agency, bulletin("rfi-2.en.toml"), None, (), to=[OPS], feed="requests"
+        )
+    )
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
+        page.goto(base(page) + "en/requests")
+        ours = page.locator("tr[data-row]", has=page.locator(f"a[href='/en/sent/{asked.id}']"))
+        theirs = page.locator("tr[data-row]", has=page.locator(f"a[href='/en/entry/{came}']"))
+        expect(theirs).to_contain_text("Yours to answer: us.jiatfs/watch")
+        expect(ours).to_contain_text("ours")
+        expect(ours).to_contain_text("pa.senan/ops")
+        expect(ours).to_contain_text("0 of 1 questions have an outcome")
+        answer = bulletin("rpy-2.en.toml")
+        answer["content"].pop("target", None)
+        # To a question that was not asked, too: that settles nothing.
+        desk.index(desk.post(answer, asked, feed="requests"))
+        page.goto(base(page) + "en/requests")
+        page.get_by_text("1 is over").click()
+        expect(ours).to_contain_text("1 of 1 questions have an outcome")
+        expect(ours).to_contain_text("nobody")
+        assert said == []
+
+
+def test_calendar_hints_at_what_may_meet_and_is_saved(browser, desk):
+    held(desk, *plans())
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
+        page.goto(base(page) + "en/calendar")
+        one = page.locator("tr[data-row]").filter(has=page.get_by_role("link", name="UNO"))
+        expect(one).to_contain_text("EXERCISE DOS: same time, near")
+        expect(one).to_contain_text("on now")
+        expect(page.locator("tr[data-row]:visible")).to_have_count(2)
+        with page.expect_download() as waiting:
+            page.get_by_text("Save as iCalendar").click()
+        saved = waiting.value.path().read_bytes()
+        assert waiting.value.suggested_filename == "calendar.ics"
+        assert saved.startswith(b"BEGIN:VCALENDAR\r\n")
+        assert saved.count(b"BEGIN:VEVENT") == 3
+        assert said == []
+
+
 @needs_axe
 @pytest.mark.parametrize("lang", ["es", "en"])
 def test_axe_finds_nothing_on_any_board_in_any_theme(browser, desk, lang):
     desk.index(desk.post(seizure(-80.5, 7.0), precedence="flash"))
     desk.index(desk.post(bulletin("rfi-1.es.toml"), feed="requests"))
+    held(desk, *plans(), dialogue(904, {"EXERCISE": ("agreed", NOW - 10)}))
     with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
-        for path in ("/map",):
+        for path in ("/map", "/requests", "/calendar", "/initiatives"):
             assert page.goto(f"{base(page)}{lang}{path}").status == 200
             assert violations(page) == [], path
         assert said == []
