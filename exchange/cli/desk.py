@@ -71,6 +71,7 @@ async def _desk(
     door = Door(world.randomness, world.monotonic_ms, session.lang, is_plain=is_plain)
     async with context.agency() as agency:
         station = Station(agency, world.codes(), on_watch.of(context), view.file(context))
+        station.keep_officer = partial(on_watch.keep, context)
         await station.fill()
         used, lock = (
             asyncio.Event(),

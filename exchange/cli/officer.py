@@ -33,7 +33,7 @@ def officer(session: Session, name: str | None, is_over: bool) -> None:
         raise Unusable("Un nombre, o --none; no ambos.", "A name, or --none; not both.", "NAME")
     if name is not None:
         _must_be_one(name)
-        write_durably(context.folder / _FILE, name.encode() + b"\n")
+        keep(context, name)
     if is_over:
         (context.folder / _FILE).unlink(missing_ok=True)
     named = of(context)
@@ -46,6 +46,11 @@ def of(context: Context) -> str | None:
     """Return who has the watch at an endpoint, as was said on this machine."""
     file = context.folder / _FILE
     return file.read_text(encoding="utf-8").strip() if file.exists() else None
+
+
+def keep(context: Context, name: str) -> None:
+    """Keep who has the watch at an endpoint, on this machine."""
+    write_durably(context.folder / _FILE, name.encode() + b"\n")
 
 
 def _must_be_one(name: str) -> None:

@@ -17,6 +17,7 @@ from exchange.desk import (
     owing,
     sent,
     telling,
+    watch,
 )
 from exchange.desk.lock import Lock, guard
 from exchange.desk.overlays import Overlays
@@ -45,6 +46,7 @@ SECTIONS: Final = (
     Section("requests.title", "/requests", "q"),
     Section("calendar.title", "/calendar", "a"),
     Section("initiatives.title", "/initiatives", "v"),
+    Section("handover.title", "/handover", "h"),
 )
 
 
@@ -104,5 +106,6 @@ def application(
     notify.show(app, station)
     owing.show(app, station)
     agenda.show(app, station)
+    watch.show(app, station)
     mapping.show(app, station, Overlays(overlays))
     return app

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HANDOVER_TYP: Final = "xb-handover+jws"
 ACCEPTANCE_TYP: Final = "xb-handover-accepted+jws"
 MAX_BYTES: Final = 256 * 1024
+# As many as fit, signed, in so many bytes.
+MAX_OPEN: Final = 800
 _DRAWER: Final = "handovers"
 
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -58,6 +60,7 @@ class Handover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         proven: whether nothing is missing up to there, as the desk had last proved.
         open: what is open.
         remarks: what the list does not say.
+        more: how much else is open that did not fit on the list.
     """
 
     v: Literal["xb1"]
@@ -67,8 +70,9 @@ class Handover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held: int
     newest: int
     proven: bool
-    open: Annotated[list[Open], msgspec.Meta(max_length=2000)]
+    open: Annotated[list[Open], msgspec.Meta(max_length=MAX_OPEN)]
     remarks: Prose | None = None
+    more: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +95,11 @@ class Kept(msgspec.Struct, frozen=True):
 _T = TypeVar("_T", Handover, Acceptance)
 
 
+def name(kept: Kept) -> str:
+    """Return the digest that names a handover."""
+    return jws.read(kept.handover, MAX_BYTES).digest
+
+
 def read(kept: Kept, standing: Standing) -> tuple[Handover, Acceptance | None]:
     """Return a handover and its acceptance, both verified.
 
@@ -99,11 +108,11 @@ def read(kept: Kept, standing: Standing) -> tuple[Handover, Acceptance | None]:
     Raises:
         Refusal: a signature or what is signed does not hold; or the acceptance is of another.
     """
-    name, handover = _verified(kept.handover, HANDOVER_TYP, Handover, standing)
+    digest, handover = _verified(kept.handover, HANDOVER_TYP, Handover, standing)
     if not kept.acceptance:
         return handover, None
     _, acceptance = _verified(kept.acceptance, ACCEPTANCE_TYP, Acceptance, standing)
-    if acceptance.of != name:
+    if acceptance.of != digest:
         raise Refusal(Code.WRONG_VALUE, "/of", expected="header-digest")
     return handover, acceptance
 

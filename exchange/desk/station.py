@@ -57,6 +57,7 @@ class Station:
         alarm: why it does not hold that nothing is missing; None while it does.
         arrived: what came since the desk was opened, the newest last; a few.
         on_news: called when anything of the above changed; told whether that is news.
+        keep_officer: called with who has the watch from now on.
         views: where the endpoint's saved views lie on this machine; None: nowhere.
     """
 
@@ -73,6 +74,7 @@ class Station:
         self.alarm: ExchangeError | None = None
         self.arrived: deque[Row] = deque(maxlen=_TOLD)
         self.on_news: Callable[[bool], None] = lambda _is_news: None
+        self.keep_officer: Callable[[str], None] = lambda _officer: None
         self.views = views
         self.ours = Ours(agency, codes)
         self.seen = ageing.SeenTo(agency.world.outbox.acks)
@@ -219,3 +221,9 @@ class Station:
             self.trouble = error
         self.shelf.acknowledged |= self.seen.digests()
         self.on_news(False)
+
+    def take_watch(self, officer: str) -> None:
+        """Have another officer on watch: named in what is attested from here on."""
+        self.keep_officer(officer)
+        self.officer = officer
+        self.on_news(True)

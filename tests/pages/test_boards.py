@@ -8,11 +8,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.builders import NOW, OPS
+from exchange.desk import handover
+from exchange.desk.handover import Handovers
+from tests.builders import NOW, OPS, WATCH
 from tests.desk.test_boards import dialogue
 from tests.desk.test_calendar import START, operation, point
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
-from tests.pages.desking import bulletin, desking
+from tests.pages.desking import OFFICER, bulletin, desking
 
 pytestmark = needs_chromium
 SIZE = {"width": 1280, "height": 720}
@@ -21,6 +23,9 @@ SIZE = {"width": 1280, "height": 720}
 @pytest.fixture
 def desk(tmp_path):
     with desking(tmp_path) as made:
+        # What the program writes beside the keys, so that it knows who has the watch.
+        made.kept = []
+        made.station.keep_officer = made.kept.append
         yield made
 
 
@@ -198,6 +203,57 @@ def test_calendar_hints_at_what_may_meet_and_is_saved(browser, desk):
         assert said == []
 
 
+def test_watch_is_handed_over_accepted_and_kept(browser, desk):
+    flash = desk.post(seizure(-80.5, 7.0), precedence="flash")
+    entry = desk.index(flash)
+    desk.index(desk.post(bulletin("rfi-2.en.toml"), feed="requests"))
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
+        page.goto(base(page) + "en/handover")
+        rows = page.locator("tr[data-row]")
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_contain_text("FLASH not acknowledged")
+        expect(rows.first).to_contain_text("TLP:AMBER")
+        expect(rows.last).to_contain_text("Request for information")
+        page.locator("#remarks").fill("EXERCISE: ask us.uscg <b>twice</b>")
+        page.get_by_role("button", name=f"Hand over and sign as {OFFICER}").click()
+        page.wait_for_url(re.compile(r"/handover/[A-Za-z0-9_-]{43}$"))
+        name = page.url.rpartition("/")[2]
+        expect(page.locator("pre.page")).to_have_text("EXERCISE: ask us.uscg <b>twice</b>\n")
+        expect(rows.first.locator("a")).to_have_attribute("href", f"/en/entry/{entry}")
+        expect(page.locator("dl.facts")).to_contain_text("not accepted")
+        page.emulate_media(media="print")
+        expect(rows.first.get_by_text("packages recovered")).to_be_hidden()
+        page.emulate_media(media="screen")
+        # Who leaves cannot take over.
+        page.goto(base(page) + "en/handover")
+        page.locator("#officer").fill(OFFICER)
+        page.get_by_role("button", name="Accept the watch").click()
+        expect(page.locator("main")).to_contain_text("wrong-value")
+        assert desk.station.officer == OFFICER
+        page.goto(base(page) + "en/handover")
+        page.locator("#officer").fill("watch-2")
+        page.get_by_role("button", name="Accept the watch").click()
+        page.wait_for_url(f"**/handover/{name}")
+        expect(page.locator("dl.facts")).to_contain_text("watch-2")
+        assert (desk.station.officer, desk.kept) == ("watch-2", ["watch-2"])
+        page.goto(base(page) + "en/handover")
+        expect(page.locator("#pending")).to_have_count(0)
+        expect(page.get_by_role("button", name="sign as watch-2")).to_be_visible()
+        expect(page.locator(f"a[href='/en/handover/{name}']")).to_have_count(1)
+        assert [each for each in said if "400" not in each] == []
+    box = Handovers(desk.station.agency.world.cabinet)
+    (kept,) = desk.ask(box.every)
+    standing = desk.station.agency.trust.newest.standing(WATCH)
+    handed, taken = handover.read(kept, standing)
+    assert (handed.open[0].matter, handed.open[0].id) == ("flash", flash.id)
+    newest = max(item.index for item in desk.station.shelf.items())
+    assert (handed.officer, handed.newest) == (
+        OFFICER,
+        max(item.index for item in desk.station.shelf.items()),
+    )
+    assert taken.officer == "watch-2"
+
+
 @needs_axe
 @pytest.mark.parametrize("lang", ["es", "en"])
 def test_axe_finds_nothing_on_any_board_in_any_theme(browser, desk, lang):
@@ -205,7 +261,14 @@ def test_axe_finds_nothing_on_any_board_in_any_theme(browser, desk, lang):
     desk.index(desk.post(bulletin("rfi-1.es.toml"), feed="requests"))
     held(desk, *plans(), dialogue(904, {"EXERCISE": ("agreed", NOW - 10)}))
     with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
-        for path in ("/map", "/requests", "/calendar", "/initiatives"):
+        for path in ("/map", "/requests", "/calendar", "/initiatives", "/handover"):
             assert page.goto(f"{base(page)}{lang}{path}").status == 200
             assert violations(page) == [], path
+        # The pages of a handover that waits, and of its record.
+        page.locator("main form button[type=submit]").last.click()
+        page.wait_for_url("**/handover/*")
+        assert violations(page) == []
+        page.goto(f"{base(page)}{lang}/handover")
+        expect(page.locator("#pending")).to_be_visible()
+        assert violations(page) == []
         assert said == []
