@@ -247,10 +247,7 @@ def test_watch_is_handed_over_accepted_and_kept(browser, desk):
     handed, taken = handover.read(kept, standing)
     assert (handed.open[0].matter, handed.open[0].id) == ("flash", flash.id)
     newest = max(item.index for item in desk.station.shelf.items())
-    assert (handed.officer, handed.newest) == (
-        OFFICER,
-        max(item.index for item in desk.station.shelf.items()),
-    )
+    assert (handed.officer, handed.newest) == (OFFICER, newest)
     assert taken.officer == "watch-2"
 
 
