@@ -94,7 +94,7 @@ def test_filter_is_the_inboxs_with_feed_and_time():
         [(4500.0, 2500.0)],
         [(10.0, 10.0)],
         [(6990.0, 4690.0)],
-        [(4000.0, 2000.0), (5000.0, 3000.0)],
+        [(1500.0, 2000.0), (6000.0, 2100.0)],
     ],
 )
 def test_first_view_holds_every_sign_and_stays_in_the_region(at):
