@@ -67,9 +67,16 @@ function fit(shown) {
   lookAt((Math.max(...xs) + Math.min(...xs)) / 2, (Math.max(...ys) + Math.min(...ys)) / 2, width);
 }
 
+// What buttons and keys zoom about: the chosen sign where it is seen, else the middle.
+function held() {
+  const sign = signs.find((each) => each.node.classList.contains("chosen"));
+  if (!sign || !isSeen(sign)) return [0.5, 0.5];
+  return [(sign.x - view.x) / view.width, (sign.y - view.y) / heightOf(view.width)];
+}
+
 const acts = {
-  in: () => zoom(1 / 1.6),
-  out: () => zoom(1.6),
+  in: () => zoom(1 / 1.6, ...held()),
+  out: () => zoom(1.6, ...held()),
   all: () => look(0, 0, widest()),
   fit: () => look(x0, y0, Math.max(w0, h0 * ratio())),
   west: () => look(view.x - view.width / 5, view.y, view.width),
