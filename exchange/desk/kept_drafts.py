@@ -1,0 +1,68 @@
+"""Drafts that an officer began: sealed with all else that is kept here, until sent or deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from exchange.errors import Code, Refusal
+
+if TYPE_CHECKING:
+    from exchange.client.cabinet import Cabinet
+
+_DRAWER: Final = "desk-drafts"
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A draft as it stands.
+
+    Attributes:
+        id: a UUIDv7, by which the desk names it; it never leaves this machine.
+        type: a bulletin type's code.
+        written: texts by pointer in the draft, as they were typed.
+        changed_s: when, in seconds UTC.
+    """
+
+    id: str
+    type: str
+    written: dict[str, list[str]]
+    changed_s: int
+
+    @property
+    def title(self) -> str:
+        """What it is about, as far as that was written."""
+        return next(iter(self.written.get("/bulletin/title/text", [])), "")
+
+
+class KeptDrafts:
+    """The drafts of one endpoint."""
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        """Keep them in a cabinet."""
+        self._cabinet = cabinet
+
+    def all(self) -> list[Kept]:
+        """Return every draft, what was changed last first."""
+        rows = self._cabinet.rows(_DRAWER)
+        found = [msgspec.json.decode(value, type=Kept) for _, value in rows]
+        return sorted(found, key=lambda each: each.changed_s, reverse=True)
+
+    def get(self, identity: str) -> Kept:
+        """Return a draft.
+
+        Raises:
+            Refusal: ``not-found``.
+        """
+        value = self._cabinet.get(_DRAWER, identity)
+        if value is None:
+            raise Refusal(Code.NOT_FOUND, found=identity)
+        return msgspec.json.decode(value, type=Kept)
+
+    def put(self, draft: Kept) -> None:
+        """Keep a draft as it stands now."""
+        self._cabinet.put(_DRAWER, draft.id, msgspec.json.encode(draft))
+
+    def drop(self, identity: str) -> None:
+        """Delete a draft, if it is there."""
+        self._cabinet.drop(_DRAWER, identity)
