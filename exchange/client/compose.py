@@ -66,6 +66,19 @@ class LeftOut(msgspec.Struct, frozen=True):
     why: Refusal
 
 
+class Audience(msgspec.Struct, frozen=True):
+    """Who would be able to read what is still being written.
+
+    ``withheld`` are subscribers to whom it may not be released as it is marked; ``objection``
+    is why a recipient that was named may not have it, or why there is nobody at all.
+    """
+
+    readers: list[Reader]
+    left_out: list[LeftOut]
+    withheld: list[LeftOut]
+    objection: Refusal | None = None
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """A bulletin about to be sealed: exactly these readers, and nobody else, can open it.
 
@@ -145,7 +158,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     held = _held(header, held_by) if withdraws else None
     # Whom a colleague's bulletin went to may not be known here: then those who are named.
     instead = (draft.post.to or None) if withdraws and held is None else held and held.by
-    readers, left_out = _readers(draft, header, view, now, review, instead)
+    readers, left_out = _readers(draft, header, view, now, review, instead, [])
     with review:
         bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
@@ -177,6 +190,67 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
         review.objection,
         warnings,
         releasers=releasers,
+    )
+
+
+def audience(draft: Draft, view: View, *, endpoint: str, identity: str, now: int) -> Audience:
+    """Return who would be able to read a draft that is not whole yet.
+
+    What a cancellation is of is not looked up: who holds that is known once it is prepared.
+
+    Args:
+        draft: its posting whole; of its bulletin the type, and what it declares.
+        view: as for ``prepare``.
+        endpoint: who posts.
+        identity: a UUIDv7.
+        now: seconds UTC.
+
+    Raises:
+        Refusal: a recipient that is named is unknown, or has no key that may be sealed to; or
+            there is no such feed.
+    """
+    standing = view.standing(endpoint)
+    header = _stand_in(draft, standing, view, identity, now)
+    review, withheld = _Review(in_spite=True), list[LeftOut]()
+    readers: list[Reader] = []
+    left_out: list[LeftOut] = []
+    with review:
+        readers, left_out = _readers(draft, header, view, now, review, None, withheld)
+    return Audience(readers, left_out, withheld, review.objection)
+
+
+def _stand_in(
+    draft: Draft, standing: Standing, view: View, identity: str, now: int
+) -> Header:
+    """Return a header as far as it says who may have a bulletin."""
+    post, kind = draft.post, str(draft.bulletin.get("type"))
+    declares = drafts.declared(draft.bulletin.get("content"))
+    return Header(
+        v="xb1",
+        suite=standing.endpoint.suite,
+        id=identity,
+        origin=standing.member.member,
+        endpoint=standing.endpoint.id,
+        type=kind,
+        schema=bulletins.SCHEMA,
+        verb=post.verb or bulletins.VERBS[kind][0],
+        status=post.status,
+        feed=post.feed,
+        to=[],
+        marking=post.marking,
+        declares=msgspec.convert(declares, list[Declaration]),
+        precedence=post.precedence,
+        observed=None,
+        issued=now,
+        due=None,
+        expires=drafts.expires_at(post, now),
+        retain_until=drafts.retain_until(post, now),
+        regime=None,
+        refs=[],
+        commit=_NO_COMMIT,
+        body=UNSEALED,
+        attachments=[],
+        trust=TrustPoint(view.position, view.heads[-1]),
     )
 
 
@@ -323,11 +397,11 @@ def _readers(  # noqa: PLR0913, PLR0917  (what was written, and what is known)
     now: int,
     review: _Review,
     instead: Collection[str] | None,
+    withheld: list[LeftOut],
 ) -> tuple[list[Reader], list[LeftOut]]:
     alg, feed = SUITES[header.suite].wrap, header.feed
     found: dict[str, Reader] = {}
     left_out: list[LeftOut] = []
-    withheld: list[LeftOut] = []
     for place, name in enumerate(draft.post.to):
         with review:
             rules.may_receive(header, view, now, name, f"/post/to/{place}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from exchange.desk import (
     agenda,
     bulletin,
+    compose,
     files,
     inbox,
     mapping,
@@ -41,6 +42,7 @@ HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
 SECTIONS: Final = (
     Section("desk.inbox", "/", "i"),
+    Section("desk.compose", "/compose", "c"),
     Section("desk.sent", "/sent", "s"),
     Section("map.title", "/map", "m"),
     Section("requests.title", "/requests", "q"),
@@ -108,4 +110,5 @@ def application(
     agenda.show(app, station)
     watch.show(app, station)
     mapping.show(app, station, Overlays(overlays))
+    compose.show(app, station)
     return app

@@ -7,11 +7,24 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from exchange.errors import Code, Refusal
+from exchange.model.identity import Uuid7
 
 if TYPE_CHECKING:
     from exchange.client.cabinet import Cabinet
 
 _DRAWER: Final = "desk-drafts"
+
+
+def must_be_name(identity: str) -> str:
+    """Return the name of a draft.
+
+    Raises:
+        Refusal: ``wrong-value``: it is none.
+    """
+    try:
+        return msgspec.convert(identity, Uuid7)
+    except msgspec.ValidationError:
+        raise Refusal(Code.WRONG_VALUE, "/draft", expected="id") from None
 
 
 class Kept(msgspec.Struct, frozen=True):

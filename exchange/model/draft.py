@@ -165,7 +165,7 @@ def complete(
     values: dict[str, Any] = {"schema": SCHEMA, "id": id, "origin": origin}
     values |= dict.fromkeys(_NULLS) | draft.bulletin
     content = values.get("content")
-    values.setdefault("declares", _declared(content))
+    values.setdefault("declares", declared(content))
     if isinstance(content, dict) and target is not None:
         values["content"] = content | {"target": msgspec.to_builtins(target)}
     # In the order in which it is written.
@@ -195,7 +195,7 @@ def _sorted(declares: Any) -> Any:
     return sorted(declares) if is_set else declares
 
 
-def _declared(content: Any) -> list[str]:
+def declared(content: Any) -> list[str]:
     """Return what a node must enforce of a drafted content, sorted; decoding checks it."""
     if not isinstance(content, dict):
         return []

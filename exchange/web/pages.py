@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from exchange.model.codes import LANGUAGES
 from exchange.render.visible import lines, visible
@@ -121,6 +121,8 @@ class Pages:
             app_name=name, sections=sections, assets=assets, languages=LANGUAGES
         )
 
+        self._environment.filters["typed"] = typed
+
     def render(self, name: str, reader: Reader, values: Mapping[str, Any]) -> str:
         """Return a page.
 
@@ -162,6 +164,14 @@ class Pages:
             "word": word,
             "link": link,
         }
+
+
+def typed(text: str) -> Markup:
+    """Return a text for the field that it was typed into: escaped, and else as it is.
+
+    It comes back with the form, so nothing in it may be written otherwise.
+    """
+    return escape(text)
 
 
 def moment(seconds: int) -> str:

@@ -1,0 +1,140 @@
+"""Who will be able to read a draft, in words, while it is written and before it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exchange import render
+from exchange.desk import composing
+from exchange.model.identity import digest
+from exchange.web.pages import day
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exchange.client.compose import LeftOut, Prepared, Reader
+    from exchange.errors import ExchangeError
+    from exchange.model.codes import Codes, Lang
+
+_SOON_S = 14 * 86_400
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One who will be able to read, or would have been: texts in the reader's language.
+
+    ``until`` is the day until which its key is valid; ``is_soon`` that this is near.
+    """
+
+    endpoint: str
+    agency: str = ""
+    nation: str = ""
+    reason: str = ""
+    until: str = ""
+    is_soon: bool = False
+    why: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Who will be able to read, who will not and why, who must release it first.
+
+    ``nations`` counts readers by nation. ``shown`` is a digest of exactly this audience and
+    text: what is sent is what was shown.
+    """
+
+    readers: list[Line]
+    left_out: list[Line]
+    withheld: list[Line]
+    releasers: list[Line]
+    nations: list[tuple[str, int]]
+    shown: str = ""
+
+
+def told(  # noqa: PLR0913  (each kind of them by its name)
+    lang: Lang,
+    codes: Codes,
+    now: int,
+    *,
+    readers: Sequence[Reader],
+    left_out: Sequence[LeftOut],
+    withheld: Sequence[LeftOut] = (),
+    releasers: Sequence[Reader] = (),
+    shown: str = "",
+) -> Told:
+    """Return an audience in the reader's language."""
+
+    def reader(each: Reader) -> Line:
+        until = day(each.key_until)
+        is_soon = each.key_until - now < _SOON_S
+        return Line(
+            each.endpoint, each.title[lang], each.nation, each.reason, until, is_soon
+        )
+
+    def kept_out(each: LeftOut) -> Line:
+        return Line(each.endpoint, why=problem(each.why, lang, codes)["what"])
+
+    return Told(
+        [reader(each) for each in readers],
+        [kept_out(each) for each in left_out],
+        [kept_out(each) for each in withheld],
+        [reader(each) for each in releasers],
+        sorted(Counter(each.nation for each in readers).items()),
+        shown,
+    )
+
+
+def of_prepared(prepared: Prepared, lang: Lang, codes: Codes, now: int) -> Told:
+    """Return the audience of what is prepared."""
+    return told(
+        lang,
+        codes,
+        now,
+        readers=prepared.readers,
+        left_out=prepared.left_out,
+        releasers=prepared.releasers,
+        shown=shown(prepared),
+    )
+
+
+def shown(prepared: Prepared) -> str:
+    """Return a digest of what is reviewed: the text, the marking, and each reader's key."""
+    header, bulletin = prepared.header, msgspec.to_builtins(prepared.bulletin)
+    said = (
+        header.feed,
+        header.precedence,
+        header.status,
+        header.marking,
+        {name: value for name, value in bulletin.items() if name != "id"},
+        [(each.endpoint, each.key) for each in prepared.readers],
+        [each.endpoint for each in prepared.left_out],
+        [each.endpoint for each in prepared.releasers],
+    )
+    return digest(msgspec.json.encode(said))
+
+
+def problem(error: ExchangeError, lang: Lang, codes: Codes) -> dict[str, str]:
+    """Return what is wrong in words: what, why, what to do next, and where in the draft."""
+    said = render.refusal(error, lang, codes)
+    at = composing.place_of(error.at)
+    return {"at": at, "what": said.what, "why": said.why, "next": said.next, "code": said.code}
+
+
+def at_fields(
+    problems: Sequence[Mapping[str, str]], fields: Sequence[str]
+) -> dict[str, list[Mapping[str, str]]]:
+    """Return problems by the field that each is about: the innermost that the form has.
+
+    What is about no field stands under the empty pointer.
+    """
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for each in problems:
+        above = [at for at in fields if composing.is_under(each["at"], at)]
+        found.setdefault(max(above, key=len, default=""), []).append(each)
+    return found
+
+
+def values(audience: Told) -> dict[str, Any]:
+    """Return it as JSON says it."""
+    return dict(msgspec.to_builtins(audience))

@@ -1,0 +1,206 @@
+"""What was reviewed and is about to go: held for ten seconds, in which it can be undone.
+
+Only this program holds it: it survives any page, and if the program ends meanwhile nothing was
+sent and the draft is still there. A FLASH is not held. What the node cannot take now waits in
+the outbox, sealed, and is sent from here when the node is back; what needs a release goes to
+its releasers' queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+import structlog
+
+from exchange.client.attaching import untold
+from exchange.client.transport import is_away
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model.identity import digest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp import web
+
+    from exchange.client.agency import Agency
+    from exchange.client.compose import Prepared
+    from exchange.desk.kept_drafts import Kept, KeptDrafts
+
+# So long one can change one's mind.
+HOLD_S: Final = 10
+# So often what waits is tried again.
+RETRY_S: Final = 30
+State = Literal["held", "sending", "sent", "asked", "waits", "refused", "unsure", "undone"]
+_log = structlog.get_logger("exchange.desk")
+
+
+class Held(msgspec.Struct):
+    """One bulletin on its way.
+
+    Attributes:
+        draft: the desk's name of the draft.
+        prepared: just what was reviewed, and who will be able to read it.
+        mark: what tells it from all else that is posted: nothing is sent twice.
+        until: when it goes, by the program's own clock, in seconds.
+        state: how far it is.
+        id: of the bulletin in the outbox; another's than ``prepared``'s where it went before.
+        index, node: of its receipt.
+        asked: who can release it.
+        why: what keeps it.
+    """
+
+    draft: str
+    prepared: Prepared
+    mark: str
+    until: float
+    state: State = "held"
+    id: str = ""
+    index: int | None = None
+    node: str = ""
+    asked: list[str] = []
+    why: ExchangeError | None = None
+
+
+class Holding:
+    """All that is on its way from this desk."""
+
+    def __init__(self, agency: Agency, drafts: KeptDrafts, officer: str | None) -> None:
+        """Send for an agency; who has the watch asks for releases."""
+        self.hold_s: float = HOLD_S
+        self._agency = agency
+        self._drafts = drafts
+        self._officer = officer
+        self._all: dict[str, Held] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def get(self, draft: str) -> Held | None:
+        """Return what became of a draft that was sent from this desk since it was opened."""
+        return self._all.get(draft)
+
+    def all(self) -> list[Held]:
+        """Return all that was sent from this desk since it was opened, the newest first."""
+        return list(reversed(self._all.values()))
+
+    def left_s(self, held: Held) -> int:
+        """Return in how many seconds it goes, rounded up."""
+        return max(0, -int(-(held.until - asyncio.get_running_loop().time()) // 1))
+
+    def hold(self, kept: Kept, prepared: Prepared) -> Held:
+        """Hold what was reviewed, and send it when its time is over; once it is under way, not
+        anew.
+        """
+        before = self._all.get(kept.id)
+        if before is not None and before.state not in ("undone", "refused"):
+            return before
+        pause = 0 if prepared.header.precedence == "flash" else self.hold_s
+        until = asyncio.get_running_loop().time() + pause
+        held = Held(kept.id, prepared, mark_of(kept), until, id=prepared.header.id)
+        self._all.pop(kept.id, None)
+        self._all[kept.id] = held
+        self._tasks[kept.id] = asyncio.create_task(self._go(held, pause))
+        return held
+
+    def undo(self, draft: str) -> bool:
+        """Take back what is held; tell whether it was not under way yet."""
+        held = self._all.get(draft)
+        if held is None or held.state != "held":
+            return False
+        held.state = "undone"
+        self._tasks.pop(draft).cancel()
+        return True
+
+    async def run(self, _app: web.Application) -> AsyncIterator[None]:
+        """Try again what waits, for as long as the desk is open; then hold nothing any more."""
+        retrying = asyncio.create_task(self._retry())
+        yield
+        tasks = [retrying, *self._tasks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- sending ----------------------------------------------------------------------------
+
+    async def _go(self, held: Held, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        held.state = "sending"
+        try:
+            await self._send(held)
+        except ExchangeError as error:
+            held.why = error
+            held.state = self._after(held, error)
+            _log.info("not posted", state=held.state, code=error.code.value)
+        if held.state in ("sent", "asked", "waits", "unsure"):
+            self._drop(held)
+        self._tasks.pop(held.draft, None)
+
+    def _drop(self, held: Held) -> None:
+        """Delete the draft of what is in the outbox or the queue, unless it says more by now."""
+        with suppress(Refusal):
+            if mark_of(self._drafts.get(held.draft)) == held.mark:
+                self._drafts.drop(held.draft)
+
+    async def _send(self, held: Held) -> None:
+        agency, box, mark = self._agency, self._agency.world.outbox, held.mark
+        if asked := agency.asking.under(mark):
+            held.state, held.asked = "asked", asked.to
+            return
+        if (before := agency.begin(mark)) is not None:
+            held.id = before
+            receipt = box.receipt(before) or await agency.resolve(before)
+        elif held.prepared.releasers:
+            held.asked = [each.endpoint for each in held.prepared.releasers]
+            await agency.asking.ask(held.prepared, mark, untold, self._officer)
+            held.state = "asked"
+            return
+        elif held.prepared.as_of_ms is not None:
+            held.id = await agency.queue(held.prepared, mark)
+            held.state, held.why = "waits", Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
+            return
+        else:
+            receipt = await agency.post(held.prepared, mark)
+            held.id = box.led(mark) or held.id
+        held.state, held.index, held.node = "sent", receipt.index, receipt.node
+        held.why = None
+        box.forget(mark)
+
+    def _after(self, held: Held, error: ExchangeError) -> State:
+        """Return how it stands after an error: whether it is kept, and sent later."""
+        is_asked = self._agency.asking.under(held.mark) is not None
+        if is_asked and is_away(error):
+            return "asked"
+        kept = self._agency.world.outbox.marked(held.mark)
+        if kept is None:
+            return "refused"
+        held.id = kept
+        is_unsent = error.code in (Code.NODE_UNREACHABLE, Code.CLOCK)
+        return "waits" if is_unsent else "unsure"
+
+    async def _retry(self) -> None:
+        agency = self._agency
+        while True:
+            await asyncio.sleep(RETRY_S)
+            with suppress(ExchangeError):
+                if agency.world.outbox.waiting() or agency.asking.waiting.open():
+                    await agency.resume()
+            self._look()
+
+    def _look(self) -> None:
+        """Take up what became of what waited."""
+        box = self._agency.world.outbox
+        for held in self._all.values():
+            if held.state not in ("waits", "unsure", "asked"):
+                continue
+            if receipt := box.receipt(held.id):
+                held.state, held.index, held.node = "sent", receipt.index, receipt.node
+                held.why = None
+            for refused in box.refused():
+                if refused.id == held.id:
+                    held.state, held.why = "refused", refused.why.error()
+
+
+def mark_of(kept: Kept) -> str:
+    """Return what tells a draft from everything else that is posted."""
+    return digest(msgspec.json.encode((kept.id, sorted(kept.written.items()))))

@@ -1,0 +1,110 @@
+"""A bulletin written in a real browser, before a real node."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from exchange.client.reading import Delivered
+from tests.builders import WATCH
+from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
+from tests.pages.writing import writing
+
+pytestmark = needs_chromium
+SIZE = {"width": 1280, "height": 720}
+VESSEL = "/bulletin/content/vessel"
+SEEN = "/bulletin/content/seen"
+
+
+@pytest.fixture
+def scribe(tmp_path):
+    with writing(tmp_path) as made:
+        yield made
+
+
+def base(page):
+    return re.match(r"http://[^/]+/", page.url)[0]
+
+
+def at(page, pointer):
+    return page.locator(f'[id="{pointer}"]')
+
+
+def open_to(page, pointer):
+    """Open what a field is in, as a reader of the page does."""
+    steps = pointer.split("/")
+    for n in range(2, len(steps)):
+        found = page.locator(f'details[id="{"/".join(steps[:n])}"]:not([open]) > summary')
+        if found.count():
+            found.click()
+
+
+def fill(page, pointer, text):
+    open_to(page, pointer)
+    at(page, pointer).fill(text)
+
+
+def choose(page, pointer, code):
+    open_to(page, pointer)
+    at(page, pointer).select_option(code)
+
+
+def write_voi(page):
+    page.get_by_role("link", name="Redactar").click()
+    page.locator("a.button[href$='/compose/voi']").click()
+    page.get_by_label(re.compile(f"^{WATCH}")).check()
+    page.locator("input[name='/post/marking/releasable_to'][value=USA]").check()
+    fill(page, "/bulletin/title/text", "EJERCICIO: lancha al sur de Azuero")
+    choose(page, "/bulletin/content/notice", "sighting")
+    choose(page, "/bulletin/content/action", "track")
+    fill(page, "/bulletin/content/suspicion/text", "EJERCICIO: tres motores, sin luces.")
+    fill(page, f"{VESSEL}/name", "EXERCISE GAVIOTA")
+    fill(page, f"{SEEN}/at", "231801ZNOV26")
+    fill(page, f"{SEEN}/place/geometry", "06 52.986 N 080 24.750 O")
+
+
+def test_voi_is_written_mended_reviewed_undone_and_sent(browser, scribe):
+    with visit(browser, scribe.link(), viewport=SIZE) as (page, _, said):
+        write_voi(page)
+        fill(page, f"{VESSEL}/imo", "9319467")
+        bad = at(page, f"{VESSEL}/imo:bad")
+        expect(bad).to_be_visible()
+        expect(at(page, f"{VESSEL}/imo")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("[data-told]").first).to_have_text("06°52.986' N 080°24.750' W")
+        # Reviewed all the same, nothing that was typed is lost, and the fault is named.
+        page.get_by_role("button", name="Revisar antes de enviar").click()
+        summary = page.locator("#summary")
+        expect(summary).to_be_focused()
+        expect(at(page, f"{SEEN}/place/geometry")).to_have_value("06 52.986 N 080 24.750 O")
+        summary.get_by_role("link").first.click()
+        fill(page, f"{VESSEL}/imo", "9319466")
+        expect(bad).to_be_hidden()
+        expect(page.locator("#readers li")).to_have_count(1)
+        expect(page.locator("#readers")).to_contain_text(WATCH)
+        page.get_by_role("button", name="Revisar antes de enviar").click()
+        expect(page.locator("h1")).to_have_text("Revisar antes de enviar")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        expect(page.locator("pre.page").first).to_contain_text("9319466")
+        page.get_by_role("button", name="Enviar").click()
+        expect(page.locator("#left")).to_be_visible()
+        page.reload()
+        page.get_by_role("button", name="Deshacer").click()
+        expect(at(page, "/bulletin/title/text")).to_have_value(
+            "EJERCICIO: lancha al sur de Azuero"
+        )
+        assert not scribe.ask(scribe.station.agency.world.outbox.sent)
+        scribe.holding.hold_s = 1
+        page.get_by_role("button", name="Revisar antes de enviar").click()
+        page.get_by_role("button", name="Enviar").click()
+        expect(page.get_by_text("Recibo: asiento")).to_be_visible()
+        (held,) = scribe.holding.all()
+        expect(page.get_by_text(f"asiento {held.index} ")).to_be_visible()
+        items = scribe.run(scribe.other.everything())
+        (came,) = [each for each in items if isinstance(each, Delivered)]
+        assert came.header.id == held.id
+        assert came.bulletin.content.vessel.imo == "9319466"
+        page.goto(base(page) + "es/compose")
+        expect(page.get_by_role("heading", name="Borradores")).to_have_count(0)
+        assert [each for each in said if "422" not in each] == []

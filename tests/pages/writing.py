@@ -1,0 +1,95 @@
+"""A node, and the desk of an officer who writes, for a browser to look at.
+
+All of it runs in a thread of its own, as Playwright drives the browser in the test's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from exchange.desk import compose
+from exchange.desk.app import application
+from exchange.desk.station import Station
+from exchange.web.door import Door
+from exchange.web.serving import served
+from tests.api.serving import serving
+from tests.builders import NOW_MS, OPS, WATCH
+from tests.client.dealing import agency
+from tests.node.running import Clock
+from tests.web.trial import CODES, randomness
+from tests.web.trial import Clock as Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
+
+    from exchange.client.agency import Agency
+    from exchange.desk.holding import Holding
+
+T = TypeVar("T")
+
+
+class Scribe:
+    """What a test does beside the browser."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loop = asyncio.new_event_loop()
+        self.clock = Clock(NOW_MS)
+        self.door: Any = None
+        self.other: Agency
+        self.station: Station
+        self.holding: Holding
+        self.link: Callable[[], str] = str
+
+    def run(self, what: Coroutine[Any, Any, T]) -> T:
+        """Have something done in the desk's thread; return what comes of it."""
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result(60)
+
+    def ask(self, what: Callable[[], T]) -> T:
+        """Return what something returns in the desk's thread, where its cabinet is open."""
+
+        async def do() -> T:
+            return what()
+
+        return self.run(do())
+
+    async def serve(self, stack: AsyncExitStack) -> None:
+        """Start all of it."""
+        self.door = await stack.enter_async_context(serving(clock=self.clock))
+        for name in ("other", "desk"):
+            (self.folder / name).mkdir()
+        made = agency(self.door.url, self.folder / "other", WATCH, self.clock)
+        self.other = await stack.enter_async_context(made)
+        desk = agency(self.door.url, self.folder / "desk", OPS, self.clock)
+        self.station = Station(await stack.enter_async_context(desk), CODES, "guardia-1")
+        await self.station.fill()
+        app = application(self.station, Door(randomness(), Ticks(), "es"))
+        self.holding = app[compose.HOLDING]
+        self.link = await stack.enter_async_context(served(app))
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Scribe]:
+    """Run a node and a desk."""
+    scribe = Scribe(folder)
+    ready, over = threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            await scribe.serve(stack)
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: scribe.loop.run_until_complete(run()))
+    thread.start()
+    try:
+        assert ready.wait(60)
+        yield scribe
+    finally:
+        scribe.loop.call_soon_threadsafe(over.set)
+        thread.join(60)
+        scribe.loop.close()
