@@ -172,10 +172,19 @@ def _shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         identity=identity,
         post=post,
         form=form,
-        labels={each.at: each.label for each in every},
+        labels=_labels(post, form),
         errors=errors,
-        opened={at for at in (each.at for each in every) if any(composing.is_under(bad, at) for bad in errors)},
+        opened={each.at for each in every if any(composing.is_under(at, each.at) for at in errors)},
     )
+
+
+def _labels(*parts: Field) -> dict[str, str]:
+    """Return what each field is called; a text goes by the name of what it is the text of."""
+    named = {each.at: each.label for part in parts for each in forms.every(part)}
+    return {
+        at: named.get(at.removesuffix("/text"), label) if at.endswith("/text") else label
+        for at, label in named.items()
+    }
 
 
 def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str, str]]:
@@ -262,8 +271,7 @@ async def _check(
     looked = await _look(desk, request, reader)
     codes, lang, sent_at = desk.station.codes, reader.lang, looked.settled.sent_at
     words = request.app[frame.FRAME].pages.words
-    form = _fields(desk, reader, looked.kept.type, looked.settled)[1]
-    labels = {each.at: each.label for each in forms.every(form)}
+    labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
     told, prepared = looked.told, looked.prepared
     answer: dict[str, Any] = {
         "problems": [{**each, "at": sent_at(each["at"])} for each in looked.problems],

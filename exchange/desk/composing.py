@@ -184,7 +184,7 @@ def judge(code: str, settled: Settled, identity: str, member: str, codes: Codes)
     except Refusal as refusal:
         faults.append(refusal)
     form = under(forms.of_type(code, said, "en", codes), settled.written)
-    missing = list(unsaid(form))
+    missing = _asked_for(list(unsaid(form)))
     # What the posting lacks keeps nobody from hearing what the bulletin does.
     whole = draft or read(_ANY_POST, said)
     faults += _faults(whole, [*missing, *(each.at for each in faults)], identity, member, codes)
@@ -292,6 +292,12 @@ def unsaid(form: Field) -> Iterator[str]:
 
 
 _LISTS: Final = ("lines", "some-of")
+
+
+def _asked_for(missing: list[str]) -> list[str]:
+    """Return without the languages of texts that are not there: once they are, it is known."""
+    absent = {at.removesuffix("/text") for at in missing if at.endswith("/text")}
+    return [at for at in missing if at.removesuffix("/lang") not in absent]
 
 
 def place_of(at: str) -> str:

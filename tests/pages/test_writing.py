@@ -54,7 +54,7 @@ def choose(page, pointer, code):
 def write_voi(page):
     page.get_by_role("link", name="Redactar").click()
     page.locator("a.button[href$='/compose/voi']").click()
-    page.get_by_label(re.compile(f"^{WATCH}")).check()
+    page.locator(f"input[name='/post/to'][value='{WATCH}']").check()
     page.locator("input[name='/post/marking/releasable_to'][value=USA]").check()
     fill(page, "/bulletin/title/text", "EJERCICIO: lancha al sur de Azuero")
     choose(page, "/bulletin/content/notice", "sighting")

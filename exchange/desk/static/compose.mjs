@@ -87,9 +87,11 @@ function blame({ at, what, next }) {
   }
 }
 
-function tell(told) {
-  clear();
-  told.problems.forEach(blame);
+function tell(told, only) {
+  if (!only) {
+    clear();
+    told.problems.forEach(blame);
+  }
   for (const place of form.querySelectorAll("[data-told]")) {
     place.textContent = told.positions[place.dataset.told] ?? "";
   }
@@ -116,7 +118,7 @@ async function check(only) {
     const told = await answer.json();
     // An older answer may come after a newer one.
     if (mine !== asked) return;
-    tell(told);
+    tell(told, only);
     if (!only) keepPlace();
   } catch {
     // The page says by itself that the program does not answer.
