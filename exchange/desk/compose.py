@@ -279,7 +279,8 @@ async def _check(
             {"at": sent_at(at), "label": labels.get(at, at)} for at in looked.judged.missing
         ],
         "positions": {
-            sent_at(at): text for at, text in composing.told_back(looked.settled).items()
+            sent_at(at): text
+            for at, text in composing.told_back(looked.settled, lang).items()
         },
         "warnings": [
             render.indicator(each, lang, codes) for each in (prepared.warnings if prepared else [])

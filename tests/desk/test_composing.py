@@ -135,7 +135,8 @@ def test_text_is_in_the_language_of_the_page_and_its_translation_in_the_other():
 def test_position_is_told_back_as_sailors_write_it():
     sent = {GEOMETRY: ["8.95 -79.55"], "/bulletin/content/area/geometry": ["nowhere"]}
     settled = composing.settle(sent, "es", "pa.senan")
-    assert composing.told_back(settled) == {GEOMETRY: "08°57.000' N 079°33.000' W"}
+    assert composing.told_back(settled, "en") == {GEOMETRY: "08°57.000' N 079°33.000' W"}
+    assert composing.told_back(settled, "es") == {GEOMETRY: "08°57.000' N 079°33.000' O"}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_voi_is_written_mended_reviewed_undone_and_sent(browser, scribe):
         bad = at(page, f"{VESSEL}/imo:bad")
         expect(bad).to_be_visible()
         expect(at(page, f"{VESSEL}/imo")).to_have_attribute("aria-invalid", "true")
-        expect(page.locator("[data-told]").first).to_have_text("06°52.986' N 080°24.750' W")
+        expect(page.locator("[data-told]").first).to_have_text("06°52.986' N 080°24.750' O")
         # Reviewed all the same, nothing that was typed is lost, and the fault is named.
         page.get_by_role("button", name="Revisar antes de enviar").click()
         summary = page.locator("#summary")
@@ -85,7 +85,7 @@ def test_voi_is_written_mended_reviewed_undone_and_sent(browser, scribe):
         expect(page.locator("#readers")).to_contain_text(WATCH)
         page.get_by_role("button", name="Revisar antes de enviar").click()
         expect(page.locator("h1")).to_have_text("Revisar antes de enviar")
-        expect(page.locator("tbody tr")).to_have_count(1)
+        expect(page.locator("main tbody tr")).to_have_count(1)
         expect(page.locator("pre.page").first).to_contain_text("9319466")
         page.get_by_role("button", name="Enviar").click()
         expect(page.locator("#left")).to_be_visible()
