@@ -185,9 +185,9 @@ class Holding:
             with suppress(ExchangeError):
                 if agency.world.outbox.waiting() or agency.asking.waiting.open():
                     await agency.resume()
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Take up what became of what waited."""
         box = self._agency.world.outbox
         for held in self._all.values():
