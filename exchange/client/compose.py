@@ -219,9 +219,7 @@ def audience(draft: Draft, view: View, *, endpoint: str, identity: str, now: int
     return Audience(readers, left_out, withheld, review.objection)
 
 
-def _stand_in(
-    draft: Draft, standing: Standing, view: View, identity: str, now: int
-) -> Header:
+def _stand_in(draft: Draft, standing: Standing, view: View, identity: str, now: int) -> Header:
     """Return a header as far as it says who may have a bulletin."""
     post, kind = draft.post, str(draft.bulletin.get("type"))
     declares = drafts.declared(draft.bulletin.get("content"))

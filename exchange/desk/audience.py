@@ -68,9 +68,7 @@ def told(  # noqa: PLR0913  (each kind of them by its name)
     def reader(each: Reader) -> Line:
         until = day(each.key_until)
         is_soon = each.key_until - now < _SOON_S
-        return Line(
-            each.endpoint, each.title[lang], each.nation, each.reason, until, is_soon
-        )
+        return Line(each.endpoint, each.title[lang], each.nation, each.reason, until, is_soon)
 
     def kept_out(each: LeftOut) -> Line:
         return Line(each.endpoint, why=problem(each.why, lang, codes)["what"])

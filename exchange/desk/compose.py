@@ -174,7 +174,9 @@ def _shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         form=form,
         labels=_labels(post, form),
         errors=errors,
-        opened={each.at for each in every if any(composing.is_under(at, each.at) for at in errors)},
+        opened={
+            each.at for each in every if any(composing.is_under(at, each.at) for at in errors)
+        },
     )
 
 
@@ -188,7 +190,9 @@ def _labels(*parts: Field) -> dict[str, str]:
 
 
 def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str, str]]:
-    faults = [Refusal(Code.MISSING_MEMBER, at) for at in (looked.judged.missing if looked else [])]
+    faults = [
+        Refusal(Code.MISSING_MEMBER, at) for at in (looked.judged.missing if looked else [])
+    ]
     return [audience.problem(each, reader.lang, desk.station.codes) for each in faults]
 
 
@@ -279,11 +283,11 @@ async def _check(
             {"at": sent_at(at), "label": labels.get(at, at)} for at in looked.judged.missing
         ],
         "positions": {
-            sent_at(at): text
-            for at, text in composing.told_back(looked.settled, lang).items()
+            sent_at(at): text for at, text in composing.told_back(looked.settled, lang).items()
         },
         "warnings": [
-            render.indicator(each, lang, codes) for each in (prepared.warnings if prepared else [])
+            render.indicator(each, lang, codes)
+            for each in (prepared.warnings if prepared else [])
         ],
         "summary": words.count(lang, "compose.readers", len(told.readers)) if told else "",
         "readers": [_line(each, words, reader) for each in told.readers] if told else [],
@@ -312,9 +316,7 @@ async def _review(
     return _reviewed(desk, request, reader, looked)
 
 
-def _reviewed(
-    desk: Desk, request: web.Request, reader: Reader, looked: Looked
-) -> web.Response:
+def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) -> web.Response:
     prepared, codes, now = looked.prepared, desk.station.codes, desk.station.now()
     if prepared is None:
         raise Refusal(Code.NOT_FOUND)

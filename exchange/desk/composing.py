@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from exchange.desk import filled, forms, position
-from exchange.errors import Code, Refusal
+from exchange.errors import Refusal
 from exchange.model import draft as drafts
 from exchange.model.bulletin import shape as shapes
 
@@ -223,7 +223,9 @@ def _post(written: Written) -> dict[str, Any]:
         return {name.rpartition("/")[2]: found} if text else {}
 
     def some(name: str) -> list[str]:
-        return sorted({each.strip() for each in written.get(f"/post/{name}", []) if each.strip()})
+        return sorted(
+            {each.strip() for each in written.get(f"/post/{name}", []) if each.strip()}
+        )
 
     marking = {
         **one("marking/tlp"),
@@ -379,4 +381,8 @@ def texts_of(values: Any, at: str) -> dict[str, list[str]]:
             return {at: ["true" if values else "false"]}
         case _:
             return {at: [str(values)]}
-    return {name: texts for where, inner in members for name, texts in texts_of(inner, where).items()}
+    return {
+        name: texts
+        for where, inner in members
+        for name, texts in texts_of(inner, where).items()
+    }

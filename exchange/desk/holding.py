@@ -89,9 +89,7 @@ class Holding:
         return max(0, -int(-(held.until - asyncio.get_running_loop().time()) // 1))
 
     def hold(self, kept: Kept, prepared: Prepared) -> Held:
-        """Hold what was reviewed, and send it when its time is over; once it is under way, not
-        anew.
-        """
+        """Hold what was reviewed, and send it when its time is over; what is under way, once."""
         before = self._all.get(kept.id)
         if before is not None and before.state not in ("undone", "refused"):
             return before
@@ -137,7 +135,7 @@ class Holding:
         self._tasks.pop(held.draft, None)
 
     def _drop(self, held: Held) -> None:
-        """Delete the draft of what is in the outbox or the queue, unless it says more by now."""
+        """Delete the draft of what is in the outbox or queue, unless it says more by now."""
         with suppress(Refusal):
             if mark_of(self._drafts.get(held.draft)) == held.mark:
                 self._drafts.drop(held.draft)
@@ -157,7 +155,10 @@ class Holding:
             return
         elif held.prepared.as_of_ms is not None:
             held.id = await agency.queue(held.prepared, mark)
-            held.state, held.why = "waits", Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
+            held.state, held.why = (
+                "waits",
+                Fault(Code.NODE_UNREACHABLE, name=agency.profile.url),
+            )
             return
         else:
             receipt = await agency.post(held.prepared, mark)

@@ -1,4 +1,4 @@
-"""Drafts that an officer began: sealed with all else that is kept here, until sent or deleted."""
+"""Drafts that an officer began: sealed with all else that is kept, until sent or deleted."""
 
 from __future__ import annotations
 

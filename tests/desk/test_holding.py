@@ -1,4 +1,4 @@
-"""What is sent from the desk: held, undone, sent once, kept while the node is away, released."""
+"""What is sent from the desk: held, undone, sent once, kept until the node is back, released."""
 
 from __future__ import annotations
 
@@ -129,7 +129,9 @@ async def test_what_needs_a_release_goes_to_its_releasers_and_out_when_released(
         await desk.until(held, "asked")
         assert held.asked == [each.endpoint for each in prepared.releasers]
         async with line(door, tmp_path, WATCH) as reader:
-            assert not [each for each in await reader.everything() if isinstance(each, Delivered)]
+            assert not [
+                each for each in await reader.everything() if isinstance(each, Delivered)
+            ]
         await approved(door, tmp_path, "exercise-releaser")
         await made.resume()
         desk.holding.look()

@@ -108,3 +108,87 @@ def test_voi_is_written_mended_reviewed_undone_and_sent(browser, scribe):
         page.goto(base(page) + "es/compose")
         expect(page.get_by_role("heading", name="Borradores")).to_have_count(0)
         assert [each for each in said if "422" not in each] == []
+
+
+def opened(page, path):
+    page.goto(base(page) + path)
+    return page
+
+
+def test_question_is_answered_and_what_was_sent_is_corrected_and_cancelled(browser, scribe):
+    scribe.holding.hold_s = 0
+    asked = scribe.asked()
+    with visit(browser, scribe.link(), viewport=SIZE) as (page, _, _said):
+        opened(page, f"en/compose?reply={asked.index}")
+        page.wait_for_url("**/en/compose/rpy?reply=*")
+        target = "/bulletin/content/target"
+        expect(at(page, f"{target}/id")).to_have_value(asked.header.id)
+        expect(at(page, f"{target}/header_digest")).to_have_value(asked.digest)
+        expect(page.locator(f"input[name='/post/to'][value='{WATCH}']")).to_be_checked()
+        fill(page, "/bulletin/title/text", "EXERCISE: reply")
+        for place in range(2):
+            choose(page, f"/bulletin/content/answers/{place}/outcome", "refused")
+            choose(page, f"/bulletin/content/answers/{place}/ground", "third-party")
+        rows = page.locator("[id='/bulletin/content/answers']")
+        rows.get_by_role("button", name="Add one").last.click()
+        expect(at(page, "/bulletin/content/answers/2/outcome")).to_be_visible()
+        page.get_by_role("button", name="Review before sending").click()
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("Receipt: entry")).to_be_visible()
+        sent = scribe.last()
+        assert (sent.header.type, sent.header.verb) == ("rpy", "reply")
+        assert [ref.header_digest for ref in sent.header.refs] == [asked.digest]
+        page.get_by_role("link", name="Correct it").click()
+        expect(at(page, f"{target}/id")).to_have_value(sent.header.id)
+        opened(page, f"en/compose?cancel={sent.header.id}")
+        page.wait_for_url("**/en/compose/can?cancel=*")
+        fill(page, "/bulletin/title/text", "EXERCISE: cancelled")
+        choose(page, "/bulletin/content/cancellation_reason", "error")
+        page.get_by_role("button", name="Review before sending").click()
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("Receipt: entry")).to_be_visible()
+        cancelled = scribe.last().header
+        assert [(ref.rel, ref.id) for ref in cancelled.refs] == [("cancels", sent.header.id)]
+
+
+def test_draft_is_kept_as_one_types_and_deleted_by_a_press(browser, scribe):
+    with visit(browser, scribe.link(), viewport=SIZE) as (page, _, _said):
+        opened(page, "en/compose/rfi")
+        assert scribe.ask(scribe.drafts) == []
+        fill(page, "/bulletin/title/text", "EXERCISE \u202e question")
+        page.wait_for_url("**/en/compose/rfi?draft=*")
+        (kept,) = scribe.ask(scribe.drafts)
+        assert kept.title == "EXERCISE \u202e question"
+        page.reload()
+        # In its field as it was typed; anywhere else with nothing hidden.
+        expect(at(page, "/bulletin/title/text")).to_have_value("EXERCISE \u202e question")
+        page.locator("#language").click()
+        page.wait_for_url("**/es/compose/rfi?draft=*")
+        opened(page, "en/compose")
+        row = page.locator("li", has_text="EXERCISE <U+202E> question")
+        row.get_by_role("button", name="Delete").click()
+        expect(row).to_have_count(0)
+        assert scribe.ask(scribe.drafts) == []
+
+
+@needs_axe
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_no_page_keeps_anybody_out(browser, scribe, lang):
+    with visit(browser, scribe.link(), viewport=SIZE, bypass_csp=True) as (page, _, _said):
+        for path in ("compose", "compose/voi", "compose/cor", "compose/mig"):
+            opened(page, f"{lang}/{path}")
+            expect(page.locator("h1")).to_be_visible()
+            assert violations(page) == [], path
+        opened(page, "es/")
+        write_voi(page)
+        fill(page, f"{VESSEL}/imo", "1")
+        page.locator("aside button[type=submit]").click()
+        expect(page.locator("#summary")).to_be_visible()
+        assert violations(page) == []
+        fill(page, f"{VESSEL}/imo", "")
+        page.locator("aside button[type=submit]").click()
+        expect(page.locator("form input[name=shown]")).to_be_attached()
+        assert violations(page) == []
+        page.locator("main form button[type=submit]").last.click()
+        expect(page.locator("#undo")).to_be_visible()
+        assert violations(page) == []

@@ -10,14 +10,21 @@ import threading
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
+from exchange import resources
+from exchange.client.reading import Delivered
+from exchange.client.story import every
 from exchange.desk import compose
 from exchange.desk.app import application
+from exchange.desk.kept_drafts import KeptDrafts
 from exchange.desk.station import Station
+from exchange.model.draft import read_draft
 from exchange.web.door import Door
 from exchange.web.serving import served
 from tests.api.serving import serving
 from tests.builders import NOW_MS, OPS, WATCH
-from tests.client.dealing import agency
+from tests.client.dealing import agency, draft
 from tests.node.running import Clock
 from tests.web.trial import CODES, randomness
 from tests.web.trial import Clock as Ticks
@@ -27,7 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.client.agency import Agency
+    from exchange.client.story import Posted
     from exchange.desk.holding import Holding
+    from exchange.desk.kept_drafts import Kept
 
 T = TypeVar("T")
 
@@ -56,6 +65,31 @@ class Scribe:
             return what()
 
         return self.run(do())
+
+    def asked(self) -> Delivered:
+        """Have a question put to the desk; return it as it came."""
+
+        async def do() -> Delivered:
+            read = read_draft(resources.read("v1/examples/rfi-1.es.toml"), toml=True)
+            made = draft(read.bulletin)
+            post = msgspec.structs.replace(made.post, to=[OPS])
+            prepared = await self.other.prepare(msgspec.structs.replace(made, post=post))
+            await self.other.post(prepared)
+            await self.station.fill()
+            (found,) = [
+                each for each in self.station.shelf.items() if isinstance(each, Delivered)
+            ]
+            return found
+
+        return self.run(do())
+
+    def last(self) -> Posted:
+        """Return what the desk posted last."""
+        return self.ask(lambda: every(self.station.agency.world.outbox)[-1])
+
+    def drafts(self) -> list[Kept]:
+        """Return the drafts that the desk keeps; ask in its thread."""
+        return KeptDrafts(self.station.agency.world.cabinet).all()
 
     async def serve(self, stack: AsyncExitStack) -> None:
         """Start all of it."""
