@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What answers a bulletin, where the language has an answer of its own.
 REPLIES: Final = {"rfi": "rpy", "brq": "brp"}
 _TARGET: Final = "/content/target"
+_ACKNOWLEDGEMENT: Final = "/content/acknowledgement"
 
 
 def reply_type(station: Station, index: str) -> str:
@@ -47,7 +48,7 @@ def written(station: Station, code: str, asked: Mapping[str, str]) -> dict[str, 
     if code not in TYPES:
         raise Refusal(Code.NOT_FOUND, found=code)
     view, endpoint = station.agency.trust.newest, station.agency.profile.endpoint
-    begun = addressing.defaults(code, view, endpoint)
+    begun = addressing.defaults(code, view, endpoint) | _only_answers(code)
     if "reply" in asked:
         item = _came(station, asked["reply"])
         to = {view.standing(endpoint).alpha3, view.standing(item.header.endpoint).alpha3}
@@ -64,6 +65,14 @@ def written(station: Station, code: str, asked: Mapping[str, str]) -> dict[str, 
             begun |= _like(sent.header) | composing.texts_of(post, addressing.AT)
             begun |= _about(code, sent.header, sent.digest)
     return begun
+
+
+def _only_answers(code: str) -> dict[str, list[str]]:
+    """Return what has one answer alone, and must have it: nobody is asked for that."""
+    form = shapes.at(shapes.of(code), _ACKNOWLEDGEMENT)
+    if form is None or not form.codes:
+        return {}
+    return {f"{composing.BULLETIN}{_ACKNOWLEDGEMENT}": ["compulsory"]}
 
 
 def _came(station: Station, index: str) -> Delivered:

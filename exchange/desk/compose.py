@@ -1,4 +1,4 @@
-"""Writing a bulletin: its form, what is wrong in it as one types, who will read it, and sending.
+"""Writing a bulletin: its form, what is wrong as one types, who will read it, and sending.
 
 A draft is kept on this machine from the first pause in typing on. It is reviewed on a page of
 its own, and what goes is what was shown there: the same text to the same keys.

@@ -89,7 +89,7 @@ class Holding:
         return max(0, -int(-(held.until - asyncio.get_running_loop().time()) // 1))
 
     def hold(self, kept: Kept, prepared: Prepared) -> Held:
-        """Hold what was reviewed, and send it when its time is over; what is under way, once."""
+        """Hold what was reviewed, then send it; what is under way already is not sent twice."""
         before = self._all.get(kept.id)
         if before is not None and before.state not in ("undone", "refused"):
             return before

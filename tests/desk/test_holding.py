@@ -1,4 +1,4 @@
-"""What is sent from the desk: held, undone, sent once, kept until the node is back, released."""
+"""What is sent from the desk: held, undone, sent once, kept while the node is away."""
 
 from __future__ import annotations
 

@@ -144,6 +144,7 @@ def test_question_is_answered_and_what_was_sent_is_corrected_and_cancelled(brows
         page.wait_for_url("**/en/compose/can?cancel=*")
         fill(page, "/bulletin/title/text", "EXERCISE: cancelled")
         choose(page, "/bulletin/content/cancellation_reason", "error")
+        choose(page, "/bulletin/content/must_purge", "false")
         page.get_by_role("button", name="Review before sending").click()
         page.get_by_role("button", name="Send").click()
         expect(page.get_by_text("Receipt: entry")).to_be_visible()

@@ -72,7 +72,7 @@ class Scribe:
         async def do() -> Delivered:
             read = read_draft(resources.read("v1/examples/rfi-1.es.toml"), toml=True)
             made = draft(read.bulletin)
-            post = msgspec.structs.replace(made.post, to=[OPS])
+            post = msgspec.structs.replace(made.post, feed="requests", to=[OPS])
             prepared = await self.other.prepare(msgspec.structs.replace(made, post=post))
             await self.other.post(prepared)
             await self.station.fill()
