@@ -1,8 +1,8 @@
 """How a bulletin is to be sent: what the form asks for it, by what the arrangement allows.
 
 What is offered is what is agreed: feeds that carry the type and that we may post to, nations
-and endpoints that are in the directory. What stands there at first is narrow: our own nation alone,
-amber and strict, controlled by its originator.
+and endpoints that are in the directory. What stands there at first is narrow: our own nation
+alone, amber and strict, controlled by its originator.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import msgspec
 
 from exchange import resources
 from exchange.client.reading import Delivered
-from exchange.client.story import every
+from exchange.client.story import posted
 from exchange.desk import compose
 from exchange.desk.app import application
 from exchange.desk.kept_drafts import KeptDrafts
@@ -85,7 +85,13 @@ class Scribe:
 
     def last(self) -> Posted:
         """Return what the desk posted last."""
-        return self.ask(lambda: every(self.station.agency.world.outbox)[-1])
+
+        def find() -> Posted:
+            found = posted(self.station.agency.world.outbox, self.holding.all()[0].id)
+            assert found is not None
+            return found
+
+        return self.ask(find)
 
     def drafts(self) -> list[Kept]:
         """Return the drafts that the desk keeps; ask in its thread."""
