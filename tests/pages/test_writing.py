@@ -20,8 +20,12 @@ SEEN = "/bulletin/content/seen"
 
 @pytest.fixture
 def scribe(tmp_path):
+    # Nobody is hurried by a busy machine.
+    expect.set_options(timeout=20_000)
     with writing(tmp_path) as made:
+        made.holding.hold_s = 60
         yield made
+    expect.set_options(timeout=5_000)
 
 
 def base(page):
