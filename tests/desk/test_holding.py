@@ -66,6 +66,17 @@ async def test_what_is_undone_was_never_sent_and_its_draft_is_there(tmp_path):
         assert desk.drafts.all() == [desk.kept]
 
 
+async def test_what_is_undone_goes_at_no_later_time_either(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
+        desk.hold(await made.prepare(draft()))
+        assert desk.holding.undo(desk.kept.id)
+        other = Kept(new_id(), "voi", WRITTEN, made.world.now())
+        held = desk.holding.hold(other, await made.prepare(flash()))
+        await desk.until(held, "sent")
+        assert made.world.outbox.sent() == [held.id]
+        assert made.world.outbox.waiting() == []
+
+
 async def test_what_is_held_when_the_desk_ends_stays_a_draft(tmp_path):
     async with serving() as door, agency(door.url, tmp_path) as made:
         async with desking(made, 60) as desk:
