@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 IDLE_S: Final = 15 * 60
 # Asked for by pages themselves, or needed to come in or go: no sign that somebody is here.
 _OPEN: Final = frozenset({"/live", "/unlock", "/leave", "/settings"})
+# What an open page asks for again and again.
+_ASKED_BY_PAGES: Final = "/state.json"
 
 
 class Lock:
@@ -118,7 +120,7 @@ def guard(
         if lock is not None and lock.is_locked:
             back = reader.path if request.method == "GET" else "/"
             return _locked(request, reader, back, failed=False)
-        if lock is not None:
+        if lock is not None and not below.endswith(_ASKED_BY_PAGES):
             lock.touch()
         return await handler(request)
 

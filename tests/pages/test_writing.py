@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from exchange.client.reading import Delivered
+from exchange.desk import lock as locks
 from tests.builders import WATCH
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
 from tests.pages.writing import writing
@@ -197,3 +198,16 @@ def test_no_page_keeps_anybody_out(browser, scribe, lang):
         page.locator("main form button[type=submit]").last.click()
         expect(page.locator("#undo")).to_be_visible()
         assert violations(page) == []
+
+
+def test_page_that_waits_for_a_receipt_keeps_no_desk_open(browser, scribe):
+    with visit(browser, scribe.link(), viewport=SIZE) as (page, _, _said):
+        write_voi(page)
+        page.locator("aside button[type=submit]").click()
+        page.locator("main form button[type=submit]").last.click()
+        expect(page.locator("#undo")).to_be_visible()
+        scribe.ticks.ms += (locks.IDLE_S - 1) * 1000
+        before = page.locator("#left").inner_text()
+        expect(page.locator("#left")).not_to_have_text(before)
+        scribe.ticks.ms += 1000
+        assert scribe.lock.is_locked

@@ -18,6 +18,7 @@ from exchange.client.story import posted
 from exchange.desk import compose
 from exchange.desk.app import application
 from exchange.desk.kept_drafts import KeptDrafts
+from exchange.desk.lock import Lock
 from exchange.desk.station import Station
 from exchange.model.draft import read_draft
 from exchange.web.door import Door
@@ -47,7 +48,8 @@ class Scribe:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.loop = asyncio.new_event_loop()
-        self.clock = Clock(NOW_MS)
+        self.clock, self.ticks = Clock(NOW_MS), Ticks()
+        self.lock = Lock(self.ticks, bool)
         self.door: Any = None
         self.other: Agency
         self.station: Station
@@ -107,7 +109,7 @@ class Scribe:
         desk = agency(self.door.url, self.folder / "desk", OPS, self.clock)
         self.station = Station(await stack.enter_async_context(desk), CODES, "guardia-1")
         await self.station.fill()
-        app = application(self.station, Door(randomness(), Ticks(), "es"))
+        app = application(self.station, Door(randomness(), self.ticks, "es"), lock=self.lock)
         self.holding = app[compose.HOLDING]
         self.link = await stack.enter_async_context(served(app))
 
