@@ -14,6 +14,7 @@ import msgspec
 from exchange.client.reading import Delivered
 from exchange.desk import casing, handover, owing, telling
 from exchange.desk.handover import MAX_OPEN, Acceptance, Handover, Handovers, Kept, Open
+from exchange.desk.kept_drafts import KeptDrafts
 from exchange.desk.shelf import Asked
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin.words import Prose
@@ -143,7 +144,12 @@ def open_now(station: Station, now: int) -> list[Open]:
         *_requests(station, now),
         *_releases(station),
         *_unseen(waiting, now, is_flash=False),
+        *(Open("draft", each.id) for each in _drafts(station).all()),
     ]
+
+
+def _drafts(station: Station) -> KeptDrafts:
+    return KeptDrafts(station.agency.world.cabinet)
 
 
 def _unseen(waiting: list[Row], now: int, *, is_flash: bool) -> Iterator[Open]:
@@ -190,6 +196,10 @@ def _line(station: Station, each: Open, lang: Lang) -> Line:
         title = telling.text_in(item.bulletin.title, lang) if item.bulletin else ""
         marked = telling.marked(item.header, lang, station.codes)
         return Line(each, title, marked, f"/sent/{each.id}")
+    if each.matter == "draft":
+        kept = (draft for draft in _drafts(station).all() if draft.id == each.id)
+        if draft := next(kept, None):
+            return Line(each, draft.title, "", f"/compose/{draft.type}?draft={draft.id}")
     return Line(each, "", "", "")
 
 
