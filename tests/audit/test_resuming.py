@@ -63,6 +63,9 @@ def robbed(file):
         db.execute("DELETE FROM grp")
         marks = ",".join("?" * len(trust))
         db.execute(f"DELETE FROM blob WHERE digest NOT IN ({marks})", trust)  # noqa: S608
+        for keys in ("blob_fresh", "blob_key"):
+            db.execute(f"DELETE FROM {keys} WHERE idx NOT IN (SELECT id FROM blob)")  # noqa: S608
+        db.execute("UPDATE meta SET blob_fresh = (SELECT count(*) FROM blob_fresh)")
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
