@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from exchange.desk.audience import Told
     from exchange.desk.composing import Judged, Settled
     from exchange.desk.forms import Field
+    from exchange.desk.holding import Held
     from exchange.desk.station import Station
     from exchange.web.pages import Reader
+    from exchange.web.words import Words
 
 HOLDING: web.AppKey[Holding] = web.AppKey("holding")
 _HERE: Final = "desk.compose"
@@ -298,7 +300,7 @@ async def _check(
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
 
-def _line(each: audience.Line, words: Any, reader: Reader) -> str:
+def _line(each: audience.Line, words: Words, reader: Reader) -> str:
     key = words.text(reader.lang, "compose.key-until", day=each.until)
     return f"{each.endpoint} ({each.nation}): {each.agency}. {key}"
 
@@ -375,7 +377,7 @@ class Going(msgspec.Struct, frozen=True):
     why: str
 
 
-def _told_held(desk: Desk, held: Any, reader: Reader) -> Going:
+def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
     bulletin, codes = held.prepared.bulletin, desk.station.codes
     why = audience.problem(held.why, reader.lang, codes) if held.why else None
     return Going(
