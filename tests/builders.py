@@ -254,7 +254,7 @@ class World(NamedTuple):
 
     def notice(self, of: Envelope, **changes: Any) -> bytes:
         """A notice about an envelope, signed by the node it names: Panama's, or another."""
-        secrets = self.nodes[changes.get("node", "pa")].of("sign")
+        secrets = self.nodes.get(changes.get("node", "pa"), self.node).of("sign")
         suite = suite_of([each.alg for each in secrets])
         assert suite is not None
         signer = SoftwareSigner(suite.id, secrets)

@@ -24,7 +24,7 @@ def must_be_name(identity: str) -> str:
     try:
         return msgspec.convert(identity, Uuid7)
     except msgspec.ValidationError:
-        raise Refusal(Code.WRONG_VALUE, "/draft", expected="id") from None
+        raise Refusal(Code.WRONG_VALUE, "/draft", expected="uuid7") from None
 
 
 class Kept(msgspec.Struct, frozen=True):
