@@ -45,7 +45,12 @@ def test_a_boarding_is_asked_for_answered_and_reported(made):
     assert read["header"]["refs"][0]["id"] == request["id"]
     assert read["bulletin"]["content"]["target"]["id"] == request["id"]
     read = made.at(OPS, "read", result["id"], "--json").json
-    assert (read["header"]["verb"], read["header"]["refs"]) == ("new", [])
+    (named,) = read["header"]["refs"]
+    assert (read["header"]["verb"], named["rel"], named["id"]) == (
+        "new",
+        "answers",
+        request["id"],
+    )
     assert read["bulletin"]["content"]["target"]["id"] == request["id"]
 
 

@@ -46,7 +46,7 @@ def test_nothing_missing_is_said_in_both_languages_and_in_json(exercise):
 
 def test_unasked_nothing_is_proved(exercise):
     ran = exercise.at(WATCH, "inbox", "--json")
-    assert ran.json.keys() == {"endpoint", "items", "to_acknowledge"}
+    assert ran.json.keys() == {"endpoint", "items", "to_acknowledge", "boarding"}
 
 
 def test_alarm_shows_what_came_and_ends_with_five(exercise):
