@@ -138,7 +138,7 @@ async def _judged(
             raise
         at, raw = copy.size, items[copy.size - first].entry.encode()
         proof = await _proof(transport, copy, raw)
-        # Not under any checkpoint yet, it is the node's word in this session and no more.
+        # Not under any checkpoint yet, it is the node's word to this caller and no more.
         facts = {"evidence": desk.keep(proof, "tlog-proof")} if proof else {}
         if proof:
             desk.keep(raw, "entry")

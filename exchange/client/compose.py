@@ -123,10 +123,9 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
 
     The feed's subscribers are added to the recipients that the draft names, but not of a
     deconfliction or a request for consent and its answer: these go to those alone who are
-    named. A subscriber to
-    whom it may not be released is left out, and so, by name, is one that has no valid key:
-    else whoever lets a key expire would silence a whole feed. A recipient named outright is
-    refused in either case.
+    named. A subscriber to whom it may not be released is left out, and so, by name, is one that
+    has no valid key: else whoever lets a key expire would silence a whole feed. A recipient
+    named outright is refused in either case.
 
     Args:
         draft: as its author wrote it.
@@ -166,11 +165,7 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     with review:
         rules.decide("accept", header, view, now, released=None)
         retention.admit(header, view.agreed(), now)
-        # Sealed later; whether a cancellation needs a release depends on what there will be.
-        named = [Blob(_NO_COMMIT, 1) for _ in files]
-        text = bulletins.encode(bulletin)
-        body = Blob(_NO_COMMIT, at_most(len(text), len(header.to), header.suite))
-        whole = msgspec.structs.replace(header, attachments=named, body=body)
+        whole = _as_sealed(header, bulletin, len(files))
         if releasing.needs_release(whole, view, _released_for(held, view)):
             releasers = who_may_release(whole, endpoint, view, now)
     if files:
@@ -250,6 +245,16 @@ def _stand_in(draft: Draft, standing: Standing, view: View, identity: str, now: 
         attachments=[],
         trust=TrustPoint(view.position, view.heads[-1]),
     )
+
+
+def _as_sealed(header: Header, bulletin: Bulletin, files: int) -> Header:
+    """Return a header with the sizes that it will have: it is sealed later.
+
+    Whether a cancellation needs a release depends on what there will be.
+    """
+    size = at_most(len(bulletins.encode(bulletin)), len(header.to), header.suite)
+    named = [Blob(_NO_COMMIT, 1) for _ in range(files)]
+    return msgspec.structs.replace(header, attachments=named, body=Blob(_NO_COMMIT, size))
 
 
 def must_need_no_release(prepared: Prepared) -> None:
