@@ -28,28 +28,30 @@ class SeenTo:
     def __init__(self, acks: Outbox) -> None:
         """Read an outbox of acknowledgements, that of other commands on this machine, too."""
         self._acks = acks
-        self._read: set[str] = set()
-        self._found: set[str] = set()
-        self._said: dict[str, list[tuple[str, objects.Acknowledgement]]] = {}
+        self._read: dict[str, objects.Acknowledgement | None] = {}
 
     def of(self, named: str) -> list[tuple[str, objects.Acknowledgement]]:
         """Return what was said from here of a bulletin, by its header digest, with its id."""
-        self.digests()
-        return sorted(self._said.get(named, []), key=lambda each: each[0])
+        said = sorted(self._said(), key=lambda each: each[0])
+        return [(name, ack) for name, ack in said if ack.of.header_digest == named]
 
     def digests(self) -> set[str]:
         """Return the header digests of what somebody saw to."""
-        for identity in {*self._acks.waiting(), *self._acks.sent()} - self._read:
-            self._read.add(identity)
+        return {ack.of.header_digest for _, ack in self._said() if is_seen_to(ack.outcome)}
+
+    def _said(self) -> list[tuple[str, objects.Acknowledgement]]:
+        """Return what waits or was taken; what the node refused since was not said."""
+        there = {*self._acks.waiting(), *self._acks.sent()}
+        for gone in self._read.keys() - there:
+            del self._read[gone]
+        for identity in there - self._read.keys():
             envelope = self._acks.envelope(identity)
-            if envelope is None:
-                continue
-            signed = jws.read(envelope.header, objects.MAX_OBJECT_BYTES)
-            ack = objects.decode_acknowledgement(signed.payload)
-            self._said.setdefault(ack.of.header_digest, []).append((identity, ack))
-            if is_seen_to(ack.outcome):
-                self._found.add(ack.of.header_digest)
-        return self._found
+            self._read[identity] = None if envelope is None else _ack(envelope.header)
+        return [(identity, ack) for identity, ack in self._read.items() if ack is not None]
+
+
+def _ack(raw: bytes) -> objects.Acknowledgement:
+    return objects.decode_acknowledgement(jws.read(raw, objects.MAX_OBJECT_BYTES).payload)
 
 
 def overdue(

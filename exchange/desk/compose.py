@@ -16,7 +16,7 @@ from aiohttp import web
 from exchange import render
 from exchange.client import compose as composed
 from exchange.desk import addressing, audience, beginning, composing, forms, telling
-from exchange.desk.holding import Holding
+from exchange.desk.holding import Holding, mark_of
 from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model.bulletin.kinds import TYPES
@@ -66,7 +66,7 @@ class Looked(NamedTuple):
 def show(app: web.Application, station: Station) -> None:
     """Serve the pages on which bulletins are written and sent."""
     drafts = KeptDrafts(station.agency.world.cabinet)
-    holding = Holding(station.agency, drafts, station.officer)
+    holding = Holding(station.agency, drafts, lambda: station.officer)
     desk = Desk(station, drafts, holding)
     app[HOLDING] = holding
     app.cleanup_ctx.append(holding.run)
@@ -108,7 +108,9 @@ async def _choose(desk: Desk, request: web.Request, reader: Reader) -> web.Strea
 
 
 async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # noqa: ARG001
-    desk.drafts.drop(told.get("draft", ""))
+    identity = told.get("draft", "")
+    desk.holding.undo(identity)
+    desk.drafts.drop(identity)
     return "/compose"
 
 
@@ -344,9 +346,19 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
 async def _send(desk: Desk, told: dict[str, str], reader: Reader) -> str:
     """Hold what was reviewed; where it would go to others by now, nothing is sent."""
     identity = told.get("draft", "")
-    if (before := desk.holding.get(identity)) and before.state not in ("undone", "refused"):
+    before = desk.holding.get(identity)
+    is_gone = before is not None and before.state not in ("held", "undone", "refused")
+    if is_gone and not desk.drafts.has(identity):
         return f"/compose/held/{identity}"
     kept = desk.drafts.get(identity)
+    if before is not None and is_gone:
+        if before.mark == mark_of(kept):
+            return f"/compose/held/{identity}"
+        # What went says something else: this is another bulletin.
+        kept = msgspec.structs.replace(kept, id=desk.station.agency.new_id())
+        desk.drafts.put(kept)
+        desk.drafts.drop(identity)
+        return f"/compose/{kept.type}?draft={kept.id}"
     looked = await look(desk, kept, _settle(desk, kept.written, reader), reader)
     if looked.prepared is None or audience.shown(looked.prepared) != told.get("shown"):
         return f"/compose/{kept.type}?draft={kept.id}"

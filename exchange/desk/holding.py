@@ -21,7 +21,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.identity import digest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from aiohttp import web
 
@@ -67,8 +67,10 @@ class Held(msgspec.Struct):
 class Holding:
     """All that is on its way from this desk."""
 
-    def __init__(self, agency: Agency, drafts: KeptDrafts, officer: str | None) -> None:
-        """Send for an agency; who has the watch asks for releases."""
+    def __init__(
+        self, agency: Agency, drafts: KeptDrafts, officer: Callable[[], str | None]
+    ) -> None:
+        """Send for an agency; who has the watch then asks for releases."""
         self.hold_s: float = HOLD_S
         self._agency = agency
         self._drafts = drafts
@@ -89,8 +91,13 @@ class Holding:
         return max(0, -int(-(held.until - asyncio.get_running_loop().time()) // 1))
 
     def hold(self, kept: Kept, prepared: Prepared) -> Held:
-        """Hold what was reviewed, then send it; what is under way already is not sent twice."""
+        """Hold what was reviewed, then send it; what is under way already is not sent twice.
+
+        What is held and says something else by now is taken back for it.
+        """
         before = self._all.get(kept.id)
+        if before is not None and before.mark != mark_of(kept):
+            self.undo(kept.id)
         if before is not None and before.state not in ("undone", "refused"):
             return before
         pause = 0 if prepared.header.precedence == "flash" else self.hold_s
@@ -130,9 +137,13 @@ class Holding:
             held.why = error
             held.state = self._after(held, error)
             _log.info("not posted", state=held.state, code=error.code.value)
+        except Exception as error:  # noqa: BLE001  (a defect of ours: what became of it is unsure)
+            held.state, held.why = "unsure", Fault(Code.INTERNAL)
+            _log.error("not posted", error=type(error).__name__)
+        finally:
+            self._tasks.pop(held.draft, None)
         if held.state in ("sent", "asked", "waits", "unsure"):
             self._drop(held)
-        self._tasks.pop(held.draft, None)
 
     def _drop(self, held: Held) -> None:
         """Delete the draft of what is in the outbox or queue, unless it says more by now."""
@@ -150,7 +161,7 @@ class Holding:
             receipt = box.receipt(before) or await agency.resolve(before)
         elif held.prepared.releasers:
             held.asked = [each.endpoint for each in held.prepared.releasers]
-            await agency.asking.ask(held.prepared, mark, untold, self._officer)
+            await agency.asking.ask(held.prepared, mark, untold, self._officer())
             held.state = "asked"
             return
         elif held.prepared.as_of_ms is not None:
@@ -183,10 +194,13 @@ class Holding:
         agency = self._agency
         while True:
             await asyncio.sleep(RETRY_S)
+            box = agency.world.outbox
+            # Whatever goes wrong is tried again: what waits must not wait for a restart.
             with suppress(ExchangeError):
-                if agency.world.outbox.waiting() or agency.asking.waiting.open():
+                if box.waiting() or box.acks.waiting() or agency.asking.waiting.open():
                     await agency.resume()
-            self.look()
+            with suppress(ExchangeError):
+                self.look()
 
     def look(self) -> None:
         """Take up what became of what waited."""

@@ -72,6 +72,10 @@ class KeptDrafts:
             raise Refusal(Code.NOT_FOUND, found=identity)
         return msgspec.json.decode(value, type=Kept)
 
+    def has(self, identity: str) -> bool:
+        """Tell whether a draft is there."""
+        return self._cabinet.has(_DRAWER, identity)
+
     def put(self, draft: Kept) -> None:
         """Keep a draft as it stands now."""
         self._cabinet.put(_DRAWER, draft.id, msgspec.json.encode(draft))

@@ -55,7 +55,8 @@ def told(station: Station, words: Words, lang: Lang, *, is_locked: bool) -> dict
 def complete(station: Station, words: Words, lang: Lang) -> str:
     """Return how much was proved to be here, and up to when."""
     proven = station.proven
-    if proven is None:
+    if proven is None or station.alarm is not None or station.trouble is not None:
+        # What was proved before says nothing of what the node has by now.
         return words.text(lang, "desk.proving")
     return words.count(lang, "desk.complete", proven.count, time=moment(proven.signed))
 

@@ -70,6 +70,9 @@ class Station:
         self.officer = officer
         self.shelf = Shelf(codes, self._target_s)
         self.trouble: ExchangeError | None = None
+        # Stays until the node gives something again: one that is away since says nothing new.
+        self.turned_away: ExchangeError | None = None
+        self._broken: ExchangeError | None = None
         self.proven: Proven | None = None
         self.alarm: ExchangeError | None = None
         self.arrived: deque[Row] = deque(maxlen=_TOLD)
@@ -99,8 +102,8 @@ class Station:
         By the trust documents, as far as they are known here, or by the node's word: who is
         turned away there is told nothing new, and a desk that is behind is no desk.
         """
-        if self.trouble is not None and self.trouble.code in _TURNED_AWAY:
-            return self.trouble
+        if self.turned_away is not None:
+            return self.turned_away
         endpoint = self.agency.profile.endpoint
         standing = self.agency.trust.newest.endpoints.get(endpoint)
         if standing is None:
@@ -134,21 +137,30 @@ class Station:
             try:
                 async for item in self.agency.follow(self._last, self._troubled):
                     self._heard()
+                    self._broken = None
                     self._arrive(item)
                     if isinstance(item, PurgeOrdered):
                         await self._purge()
             except ExchangeError as error:
+                if isinstance(error, Refusal) and error.code not in _TURNED_AWAY:
+                    # What came does not hold: an alarm until something comes that does.
+                    self._broken = self.alarm = error
                 self._troubled(error, _AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
 
     def _troubled(self, error: ExchangeError, _pause_s: float) -> None:
         is_news = self.trouble is None or self.trouble.code is not error.code
-        self.trouble = error
+        self._note(error)
         self.on_news(is_news)
+
+    def _note(self, error: ExchangeError) -> None:
+        self.trouble = error
+        if error.code in _TURNED_AWAY:
+            self.turned_away = error
 
     def _heard(self) -> None:
         if self.trouble is not None:
-            self.trouble = None
+            self.trouble = self.turned_away = None
             self.on_news(True)
 
     def _arrive(self, item: Item) -> None:
@@ -174,7 +186,7 @@ class Station:
             self.alarm = error
             _log.warning("not proven", code=error.code.value)
         else:
-            self.alarm = None
+            self.alarm = self._broken
             self._heard()
         # That it holds anew is told to open pages, and makes none of them old.
         self.on_news((before and before.code) != (self.alarm and self.alarm.code))
@@ -188,7 +200,7 @@ class Station:
         self._take(items)
 
     def _take(self, items: Iterable[Item]) -> list[Row]:
-        self.shelf.acknowledged |= self.seen.digests()
+        self.shelf.acknowledged = self.seen.digests()
         made = self.shelf.take(items)
         self._last = max([self._last, *(row.item.index for row in made if not row.item.ahead)])
         if made:
@@ -218,8 +230,8 @@ class Station:
         except ExchangeError as error:
             if not is_away(error):
                 raise
-            self.trouble = error
-        self.shelf.acknowledged |= self.seen.digests()
+            self._note(error)
+        self.shelf.acknowledged = self.seen.digests()
         self.on_news(False)
 
     def take_watch(self, officer: str) -> None:

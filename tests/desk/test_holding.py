@@ -26,7 +26,7 @@ class Desk:
     def __init__(self, made, hold_s):
         self.agency = made
         self.drafts = KeptDrafts(made.world.cabinet)
-        self.holding = Holding(made, self.drafts, "exercise-author")
+        self.holding = Holding(made, self.drafts, lambda: "exercise-author")
         self.holding.hold_s = hold_s
         self.kept = Kept(new_id(), "voi", WRITTEN, made.world.now())
         self.drafts.put(self.kept)
