@@ -113,14 +113,14 @@ SAID: Final[dict[Name, dict[Lang, Said]]] = {
     },
     "acknowledgements": {
         "es": Said(
-            "cada acuse es de este boletín y lo firmó su destinatario",
-            "un acuse es de otro boletín, o no lo firmó su destinatario",
-            "no hay acuses hasta ese punto del diario",
+            "cada acuse es de este boletín y lo firmó quien dice",
+            "un acuse es de otro boletín, o no lo firmó quien dice",
+            "no hay acuses en el paquete: eso no muestra que no los haya",
         ),
         "en": Said(
-            "each acknowledgement is of this bulletin and signed by its recipient",
-            "an acknowledgement is of another bulletin, or not signed by its recipient",
-            "there are no acknowledgements up to that point of the journal",
+            "each acknowledgement is of this bulletin and signed by who it says",
+            "an acknowledgement is of another bulletin, or not signed by who it says",
+            "there are none in the package: that does not show that there are none",
         ),
     },
     "content": {

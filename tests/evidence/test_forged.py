@@ -7,7 +7,7 @@ import pytest
 
 from exchange.evidence import archive, parts
 from exchange.model.identity import digest
-from exchange.model.view import NO_HEAD
+from exchange.model.view import NO_HEAD, chain
 from tests.builders import COAST, NOW, WATCH, border, unpadded, world
 from tests.evidence import made
 from tests.evidence.forging import Forger, facts, holding, listed_anew
@@ -68,6 +68,44 @@ def test_cosignature_of_another_root_is_found(forger, verdict):
         swapped[place] = before[place]
         raw = listed_anew({**found, name: ("\n".join(swapped) + "\n").encode()})
         assert verdict(raw, made.cosigned().anchor) == step
+
+
+def test_entry_put_before_the_first_root_makes_nobody_elses_root_the_first(forger, verdict):
+    """Whoever names the custodians' digest in front has not their signatures."""
+    theirs = digest(b"the root that the custodians read aloud")
+    old = forger.trust
+    front = msgspec.structs.replace(old[0], index=0)
+    new = [
+        facts(
+            front,
+            name="timestamp",
+            version=1,
+            position=0,
+            view=-1,
+            document={"digest": theirs, "size": 1},
+        )
+    ]
+    for each in old:
+        new.append(facts(each, position=len(new), view=new[-1].index))
+    forger.trust = new
+    heads = [NO_HEAD]
+    for each in new:
+        told = msgspec.json.decode(each.entry.split("\n")[0])
+        heads.append(chain(heads[-1], told["document"]["digest"]))
+    before = sum(each.index < forger.entry.index for each in new)
+    header = world().header()
+    point = msgspec.structs.replace(header.trust, position=before, head=heads[before])
+    sealed_anew = world().envelope(trust=point)
+    forger.entry = holding(forger.shown.entry, sealed_anew.header)
+    forger.parts[parts.HEADER] = sealed_anew.header
+    named = msgspec.json.decode(unpadded(msgspec.json.decode(sealed_anew.header)["payload"]))
+    forger.acks, forger.receipt = [], None
+    keys = msgspec.json.decode(forger.parts["keys.json"])
+    raw = forger.made(endpoint=named["endpoint"], id=named["id"], anchor=theirs)
+    found = archive.unpack(raw)
+    kept = [each for each in keys if each[1] in ("pa log", named["endpoint"])]
+    raw = listed_anew({**found, "keys.json": msgspec.json.encode(kept)})
+    assert verdict(raw, theirs) == "directory"
 
 
 def test_trust_entry_that_is_left_out_is_found(forger, verdict):

@@ -200,7 +200,8 @@ class Journal {
     const now = `${new Date(1000 * Math.floor(facts.taken_ms / 1000)).toISOString().slice(0, 19)}Z`;
     must((signed.nation ?? signed._type) === name && signed.version === facts.version);
     must(signed.version === had.length && (isOwn || now < signed.expires));
-    const own = name === "root" ? [signed] : [], isFirst = name === "root" && had.length === 1;
+    // The anchor is the digest of the very first entry: only that one may vouch for itself.
+    const own = name === "root" ? [signed] : [], isFirst = name === "root" && at === this.log[0][0];
     const above = isOwn ? this.role("targets", at).delegations : isFirst ? signed : this.role("root", at);
     this.mustBeSigned(name, [above, ...own], signatures, payload);
     this.known.set(at, signed);
