@@ -205,11 +205,17 @@ def _crossed(session: Session, files: tuple[Path, ...]) -> list[Crossed]:
 
     with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
         try:
-            return [compare(one, other), compare(other, one)]
+            found = [compare(one, other), compare(other, one)]
         except Refusal as refusal:
             # An entry that cannot be read: its own report names it.
             _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
             sys.exit(output.EXIT_TAMPERED)
+    if found[0].home == found[0].there:
+        # Nothing crosses from a node to itself: that would hold of any two, of a fork too.
+        raise Unusable(
+            "dos diarios son del mismo nodo.", "two journals are of the same node.", "files"
+        )
+    return found
 
 
 def _show_crossed(session: Session, each: Crossed) -> None:

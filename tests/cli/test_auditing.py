@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +112,16 @@ def test_verify_in_parts_says_from_where(traded, tmp_path):
     assert run(traded, *words).returncode == 2
     told = json.loads(run(traded, *words, "--mirror", "--ways", "1", "--json").stdout)
     assert (told["ok"], told["since"]) == (True, 0)
+
+
+def test_two_journals_of_one_node_are_not_held_to_each_other(traded, tmp_path):
+    """Nothing crosses from a node to itself: to say that all holds would say it of a fork."""
+    copy = shutil.copy(traded.pa, tmp_path / "copy.db")
+    if (wal := Path(f"{traded.pa}-wal")).exists():
+        shutil.copy(wal, f"{copy}-wal")
+    words = ("audit", "verify", traded.pa, copy, "--mirror", "--anchor", border().anchor)
+    told = run(traded, *words)
+    assert told.returncode == 2, told.stdout
 
 
 def test_watch_follows_a_node_and_says_each_thing_once(exercise, tmp_path):
