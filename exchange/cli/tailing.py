@@ -161,7 +161,12 @@ class _Restoring:
             Refusal: ``bad-checkpoint``: one that was given is not this journal's.
         """
         if self._whole.exists() and not self._here.journal.exists():
-            # It was put aside, and then the machine stopped.
+            # It was put aside, and then the machine stopped: maybe before its log was, which
+            # is not this one's.
+            for end in ("-wal", "-shm"):
+                left = self._here.journal.with_name(f"{self._here.journal.name}{end}")
+                if left.exists():
+                    left.rename(left.with_name(f"{left.name}-before"))
             self._whole.rename(self._here.journal)
         try:
             if not self._here.journal.exists():

@@ -177,7 +177,8 @@ def check(raw: bytes, anchor: str, codes: Codes) -> Checked:
     posted = [_posted(each, body.node, seal.endpoint, trust) for each in body.own]
     texts = _texts(body, posted, items, codes)
     opened = [_with_text(each, texts) for each in items]
-    held = cases.Held(posted, opened, trust, seal.at, lambda header: texts.get(header.id))
+    ours = {each.header.id: texts[each.digest] for each in posted if each.digest in texts}
+    held = cases.Held(posted, opened, trust, seal.at, lambda header: ours.get(header.id))
     found = next((e for e in cases.cases(held) if e.request.digest == seal.of), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/of", id=seal.of)
@@ -324,7 +325,10 @@ def _posted(own: Own, node: str, endpoint: str, trust: TrustLog) -> Posted:
 def _texts(
     body: Body, posted: Sequence[Posted], items: Sequence[Item], codes: Codes
 ) -> dict[str, Bulletin]:
-    """Return the texts by their bulletins' ids, each as its header commits to it."""
+    """Return the texts by their headers' digests, each as its header commits to it.
+
+    Not by ids: another endpoint's bulletin may have the same.
+    """
     known: dict[str, Header] = {each.digest: each.header for each in posted}
     known |= {each.digest: each.header for each in items if isinstance(each, Delivered)}
     found = {}
@@ -335,11 +339,11 @@ def _texts(
         check_evidence(known[each.of], opened)
         text = decode(opened.text, codes)
         if isinstance(text, Bulletin):
-            found[known[each.of].id] = text
+            found[each.of] = text
     return found
 
 
 def _with_text(item: Item, texts: Mapping[str, Bulletin]) -> Item:
-    if not isinstance(item, Delivered) or item.header.id not in texts:
+    if not isinstance(item, Delivered) or item.digest not in texts:
         return item
-    return msgspec.structs.replace(item, bulletin=texts[item.header.id])
+    return msgspec.structs.replace(item, bulletin=texts[item.digest])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exchange.broker import citing, holding
+from exchange.broker import citing, holding, keys
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.identity import member_of
@@ -25,10 +25,16 @@ async def may_haste(node: Offers, entry: bytes, after: int = -1) -> bool:
     Its release comes with it, and trust before it. What else could let it in are grants, where
     it cancels for others than its target was sealed to, and consents, where it cites what is
     under another member's control. The grants up to ``after`` are there; and who controls what
-    is cited needs nobody's consent.
+    is cited needs nobody's consent. What bears on another bulletin waits for that one: it is
+    owed to who holds it there, and may repeat what it cites.
     """
     header = _header(entries.decode(entry).object)
     found = await node.store.find(citing.lookups(header))
+    relation = headers.RELATION_OF.get(header.verb)
+    if relation in headers.BEARING and (bears_on := header.reference(relation)):
+        target_at = found.get(keys.by_digest(bears_on.header_digest))
+        if target_at is None or target_at.index > after:
+            return False
     cited = [_header_of(each.entry) for each in found.values()]
     if header.verb == "cancel":
         target = header.reference("cancels")

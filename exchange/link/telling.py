@@ -132,12 +132,15 @@ def _without(
 
     Its poster may not have named them: who holds what is corrected, say.
     """
-    of, here = peering.subject(at_home), peering.nations_of(node.name, node.view)
-    if of is None:
-        return
-    for owed in entries.owed_by(at_home.facts):
-        if peering.is_here(owed.endpoint, here) and owed.endpoint not in has:
-            yield _Unowed("", of, owed.endpoint, code)
+    here = peering.nations_of(node.name, node.view)
+    without = [
+        owed.endpoint
+        for owed in entries.owed_by(at_home.facts)
+        if peering.is_here(owed.endpoint, here) and owed.endpoint not in has
+    ]
+    # Of nearly all nobody goes without: that object need not be read once more.
+    if without and (of := peering.subject(at_home)) is not None:
+        yield from (_Unowed("", of, endpoint, code) for endpoint in without)
 
 
 def _code_for_all(here: entries.Facts | str) -> str | None:
