@@ -6,7 +6,8 @@ import pytest
 
 from exchange.link import gathering
 from exchange.model.header import Marking
-from tests.builders import COAST, OPS, WATCH, border, refers
+from tests.builders import COAST, DESK, OPS, WATCH, border, refers
+from tests.consented import consent
 from tests.link.bordered import bordered
 
 CONTROLLED = Marking("amber", ["PAN", "USA"], [], originator_control=True)
@@ -87,3 +88,43 @@ async def test_a_reply_goes_ahead_to_who_controls_what_it_cites_and_to_nobody_el
         await both.settle()
         for name in to:
             assert (await heads(both.us, name)).count(reply.header) == 1
+
+
+async def test_a_flash_correction_waits_for_what_it_corrects_and_reaches_all_who_hold_that(
+    monkeypatch,
+):
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
+        assert (await both.pa.post(land.envelope(precedence="routine"))).refusal is None
+        told = land.envelope(to=sorted([WATCH, COAST]))
+        assert (await both.pa.post(told)).refusal is None
+        header = {"type": "cor", "verb": "correct", "precedence": "flash", "to": [WATCH]}
+        mended = land.envelope(land.header(**header, refs=refers("corrects", told)))
+        assert (await both.pa.post(mended)).refusal is None
+        await both.settle()
+        for name in (WATCH, COAST):
+            assert (await heads(both.us, name))[-2:] == [told.header, mended.header]
+
+
+async def test_a_flash_cancellation_that_repeats_what_its_target_cites_waits_for_it(
+    monkeypatch,
+):
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        cited = land.closed(endpoint=WATCH, to=sorted([OPS, COAST]), marking=CONTROLLED)
+        assert (await both.us.post(cited.envelope)).refusal is None
+        await both.settle()
+        monkeypatch.setattr(gathering, "MAX_ITEMS", 1)
+        first = land.envelope(endpoint=COAST, to=[OPS], precedence="routine")
+        allowed = consent(land, cited.envelope, WATCH, by=COAST, to=DESK)
+        told = land.envelope(endpoint=COAST, to=[DESK], refs=refers("answers", cited.envelope))
+        refs = [*refers("cancels", told), *refers("answers", cited.envelope)]
+        header = {"type": "can", "verb": "cancel", "precedence": "flash", "to": [DESK]}
+        gone = land.envelope(land.header(endpoint=COAST, **header, refs=refs))
+        for each in (first, allowed, told, gone):
+            assert (await both.us.post(each)).refusal is None
+        await both.settle()
+        assert (await heads(both.pa, DESK))[-2:] == [told.header, gone.header]
