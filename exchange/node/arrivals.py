@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # Handed over together: handing over costs as much as a tenth of a verification.
 MICRO_BATCH = 64
+# A group costs some 4 ms whatever is in it (a signature, a commit), so a small one waits while
+# fronts say that more is coming; and not for long, since a front may die on the way.
+ENOUGH = 128
+_GATHER_S = 0.05
 # While one micro-batch is worked on, the next one waits at its door.
 _DEPTH = 2
 
@@ -85,6 +89,9 @@ class Arrivals:
         self._will_dispatch = False
         # How many are considered again at once, and under which view that was last done.
         self._again_at_once, self._again_under = 1, -1
+        # How many fronts consider now, and hand on next (``Fronts``).
+        self.coming: Callable[[], int] = lambda: 0
+        self._came = asyncio.Event()
 
     @property
     def is_empty(self) -> bool:
@@ -106,6 +113,20 @@ class Arrivals:
         for missing, run in groupby(pending, lambda each: each.considered is None):
             batch = list(run)
             self._begin(_MicroBatch(batch, self._consider(batch) if missing else None))
+
+    async def gather(self) -> None:
+        """Wait while there are few and fronts say that they hand on more; not for long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _GATHER_S
+        while self.coming() and self._count_ready() < ENOUGH and loop.time() < until:
+            self._came.clear()
+            timer = loop.call_at(until, self._came.set)
+            await self._came.wait()
+            timer.cancel()
+
+    def _count_ready(self) -> int:
+        ready = takewhile(lambda each: each.is_done, self._under_way)
+        return sum(len(each.pending) for each in ready)
 
     async def take(self, most: int) -> list[Pending]:
         """Return what is ready, in order; whole micro-batches, until there are ``most``."""
@@ -176,6 +197,7 @@ class Arrivals:
 
     def _begin(self, micro: _MicroBatch) -> None:
         self._under_way.append(micro)
+        self._came.set()
         if micro.found is None:
             self._ready()
         else:
@@ -184,6 +206,7 @@ class Arrivals:
     def _considered(self, found: asyncio.Future[list[intake.Considered | None]]) -> None:
         if not found.cancelled():
             found.exception()  # heard: a writer that has stopped will not ask
+        self._came.set()
         self._ready()
         if self._waiting:
             self._dispatch_soon()

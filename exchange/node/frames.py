@@ -164,6 +164,8 @@ class Posted(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """Arrivals, in the order in which they arrived."""
 
     items: list[Item]
+    # How many more are considered there now, and come in the messages after this one.
+    more: int = 0
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, tag=1):

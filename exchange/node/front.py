@@ -159,15 +159,17 @@ class Front(Served):
             arrival = each.arrival if each.refusal is None else each.arrival._replace(raw=b"")
             told = _said(each, read, view)
             items.append(frames.Item(self._tickets, *arrival, view.index, told))
+        left = len(items) + len(self._waiting)
         for part in _messages(items):
-            self._post(part)
+            left -= len(part)
+            self._post(part, left)
         self._will_work = bool(self._waiting)
         if self._will_work:
             asyncio.get_running_loop().call_soon(self._work)
 
-    def _post(self, items: list[frames.Item]) -> None:
+    def _post(self, items: list[frames.Item], more: int) -> None:
         try:
-            self.say(frames.Posted(items))
+            self.say(frames.Posted(items, more))
         except (OverflowError, ValueError, TypeError):
             # Something in a conclusion has no spelling: the writer considers all of these.
             plain = [
@@ -176,7 +178,7 @@ class Front(Served):
                 else msgspec.structs.replace(item, told=frames.SaidNothing())
                 for item in items
             ]
-            self.say(frames.Posted(plain))
+            self.say(frames.Posted(plain, more))
 
     # -- what the writer says -----------------------------------------------------------
 

@@ -67,6 +67,8 @@ class _Front:
         self._replies: list[frames.Reply] = []
         self._groups: list[bytes] = []
         self._pings = 0
+        # How many arrivals it considers now, and hands on next.
+        self.coming = 0
         self._is_greeted = False
         self._spawned = spawned
         self.process = spawned.process
@@ -122,11 +124,12 @@ class _Front:
     def _hear(self, message: frames.FromFront) -> None:
         self._pings = 0
         match message:
-            case frames.Posted(items):
+            case frames.Posted(items, more):
                 if not all(item.caller for item in items):
                     # The node's own operator does not come in by a front.
                     self.wire.close()
                     return
+                self.coming = more
                 self._owner.posted(items, self._reply)
             case frames.Stopped(jump_ms):
                 self._owner.stopped(Fault(Code.CLOCK, found=jump_ms))
@@ -200,6 +203,7 @@ class Fronts:
             Fault: one of them does not get up.
         """
         self._node.writer.follow(self._tell)
+        self._node.writer.arrivals.coming = lambda: sum(front.coming for front in self._fronts)
         self._node.witnessing.follow(self._tell_cosigned)
         for front in self._fronts:
             await front.greet(self._hello)

@@ -114,5 +114,7 @@ def _started(wire: socket.socket, deals: socket.socket) -> subprocess.Popen[byte
         # Nothing of ours: a passphrase may stand in the node's own environment.
         env=_ENVIRONMENT,
         stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the node, which then tells its fronts
+        # Ctrl-C is for the node, which then tells its fronts. Of the same session all the same:
+        # Linux weighs the processes of a session against each other, and then sessions.
+        process_group=0,
     )

@@ -94,7 +94,7 @@ class Writer:
         # Held while what a group names is kept and recorded: nothing of that is purged then.
         self.keeping = asyncio.Lock()
         self._work = asyncio.Event()
-        self._arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
+        self.arrivals = Arrivals(Threads(settings.executor), lambda: self.view, self._work.set)
         self._followers: list[Callable[[Sequence[records.Record]], None]] = []
         # For how long no quorum vouched, where that is past the limit (``Witnessing``).
         self.past_limit_s: Callable[[int], int] = lambda _: 0
@@ -157,7 +157,7 @@ class Writer:
                 one.reply(fault)
             return
         self._open.update(pending)
-        self._arrivals.put_considered(pending)
+        self.arrivals.put_considered(pending)
 
     def take_judged(
         self,
@@ -176,7 +176,7 @@ class Writer:
             return
         pending = Pending(arrival, reply, considered, is_final)
         self._open.add(pending)
-        self._arrivals.put_considered([pending])
+        self.arrivals.put_considered([pending])
 
     def stamp(self) -> int:
         """Return the time that goes into the journal now, in milliseconds UTC."""
@@ -215,11 +215,11 @@ class Writer:
         pending = Pending(arrival, reply)
         self._open.add(pending)
         if declined is None:
-            self._arrivals.put(pending)
+            self.arrivals.put(pending)
         else:
             pending.considered = intake.decline(arrival, declined, self.view)
             pending.is_final = True
-            self._arrivals.put_considered([pending])
+            self.arrivals.put_considered([pending])
 
     async def note(self, make: Callable[[settle.Ledger], Facts], heads: bytes = b"") -> int:
         """Append one bookkeeping entry, made when its place is known; return its index.
@@ -271,14 +271,16 @@ class Writer:
 
     async def _next(self) -> list[Pending]:
         """Wait for work; return what is ready, in order of arrival, at most a group."""
-        while not (self._carried or self._notes or self._arrivals.is_ready):
+        while not (self._carried or self._notes or self.arrivals.is_ready):
             self._work.clear()
             await self._work.wait()
+        if self.arrivals.is_ready and not self._carried:
+            await self.arrivals.gather()
         ready, self._carried = self._carried, []
-        ready += await self._arrivals.take(MAX_GROUP - len(ready))
+        ready += await self.arrivals.take(MAX_GROUP - len(ready))
         end = fitting(ready[:MAX_GROUP], self._settings.group_bytes)
         ready, self._carried = ready[:end], ready[end:]
-        ready, again = await self._arrivals.fresh(ready, self._taken_ms)
+        ready, again = await self.arrivals.fresh(ready, self._taken_ms)
         self._carried = again + self._carried
         return ready
 
@@ -300,7 +302,7 @@ class Writer:
             await self._notes.drop_stale(self._store.is_due)
             looked = await self._look_up(pending)
             await self._look_for_attachments(pending)
-            if not pending and self._arrivals.is_empty:
+            if not pending and self.arrivals.is_empty:
                 # Nobody waits with an earlier stamp, so bookkeeping may carry the time it is.
                 ledger.taken_ms = self.stamp()
             self._notes.settle(ledger, looked.known)
@@ -489,6 +491,6 @@ class Writer:
         # What the store was given may be recorded all the same: neither yes nor no.
         self._give_up(self._in_flight, Fault(Code.OUTCOME_UNKNOWN))
         self._give_up(list(self._open), fault)
-        self._arrivals.clear()
+        self.arrivals.clear()
         self._carried = []
         self._notes.stop(fault)

@@ -151,7 +151,7 @@ async def test_poll_that_waits_gives_a_suspended_endpoint_nothing():
             post(door.node, world().envelope(to=[COAST])),
             post(door.node, world().amended(COAST, suspended), MINSA),
         ]
-        await until(lambda: len(done_in(door.node.writer._arrivals._under_way)) == 2)
+        await until(lambda: len(done_in(door.node.writer.arrivals._under_way)) == 2)
         gate.open.set()
         assert [each.refusal for each in await asyncio.gather(first, *both)] == [None] * 3
         assert gate.batches == [1, 2]

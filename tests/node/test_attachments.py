@@ -61,7 +61,7 @@ async def test_poster_who_gives_up_fails_no_checkpoint_of_the_node():
         racing = post(node, world().envelope(attachments=[BLOB]))
         noted = asyncio.ensure_future(node.writer.note(opened))
         # Else the note would be written alone, before what is still considered.
-        await until(lambda: node.writer._arrivals.is_ready)
+        await until(lambda: node.writer.arrivals.is_ready)
         gate.open.set()
         await asyncio.gather(first, racing, return_exceptions=True)
         index = await asyncio.wait_for(noted, 10)

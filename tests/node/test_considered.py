@@ -8,7 +8,8 @@ import pytest
 
 from exchange.broker import intake
 from exchange.errors import Code, Refusal
-from exchange.node import considering
+from exchange.model.entry import Checkpointed
+from exchange.node import arrivals, considering
 from exchange.node.clock import MAX_JUMP_MS
 from exchange.node.writer import Considered
 from exchange.store.memory import MemoryStore
@@ -155,3 +156,27 @@ async def test_same_bytes_from_two_fronts_are_recorded_once():
         answers = await taken(node, [one, two])
     assert answers[0].receipt == answers[1].receipt
     assert [answers[0].is_new, answers[1].is_new] == [True, False]
+
+
+async def test_small_group_waits_for_what_fronts_say_is_coming(monkeypatch):
+    monkeypatch.setattr(arrivals, "_GATHER_S", 60)
+    async with running() as node:
+        come = [considered(node, world().envelope(), NOW_MS + n, n) for n in range(3)]
+        groups, answers, left = [], {}, len(come)
+        node.writer.arrivals.coming = lambda: left
+        node.writer.follow(groups.append)
+        for each in come:
+            left -= 1
+            assert not answers
+            node.writer.take_considered([each], answers.__setitem__)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        await until(lambda: len(answers) == len(come))
+    assert [len(each) for each in groups if not isinstance(each[0].facts, Checkpointed)] == [3]
+
+
+async def test_front_that_promised_more_and_sends_none_holds_up_nobody():
+    async with running() as node:
+        node.writer.arrivals.coming = lambda: 5
+        answers = await taken(node, [considered(node, world().envelope(), NOW_MS)])
+    assert answers[0].refusal is None

@@ -438,7 +438,7 @@ async def test_fronts_hear_neither_the_terminal_nor_the_nodes_environment(founde
     monkeypatch.setenv("EXCHANGE_CANARY", "exercise-canary")
     async with serving(founded) as served:
         for pid in served.pids():
-            assert os.getsid(pid) != os.getsid(0)
+            assert os.getpgid(pid) != os.getpgid(0)
             environment = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
             assert b"exercise-canary" not in environment
 
@@ -450,3 +450,13 @@ async def test_acknowledgements_go_the_same_way(shared):
         await posted(alfa, envelope)
         ack = shared.exercise.ack(ECHO, envelope.header, decoded(envelope.header))
         assert (await posted(echo, Envelope(ack, b""))).index < shared.node.size
+
+
+async def test_fronts_let_the_writer_go_first(founded):
+    async with serving(founded) as served:
+        pids = served.pids()
+        gave = [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids]
+        # Linux weighs priorities within a session only.
+        sessions = {os.getsid(pid) for pid in pids}
+    assert min(gave) > os.getpriority(os.PRIO_PROCESS, 0)
+    assert sessions == {os.getsid(0)}

@@ -26,7 +26,7 @@ async def test_group_is_bounded_by_bytes_and_splits_no_arrival():
         first = post(node, world().envelope())
         await until(lambda: gate.batches == [1])
         waiting = [post(node, each) for each in sent]
-        await until(lambda: len(done_in(node.writer._arrivals._under_way)) == len(sent))
+        await until(lambda: len(done_in(node.writer.arrivals._under_way)) == len(sent))
         gate.open.set()
         answers = await asyncio.gather(first, *waiting)
     # The second alone is over it; the next two are within it, the one after is not.

@@ -31,7 +31,7 @@ async def test_grant_beside_its_bulletin_in_a_group_is_refused_as_it_is_after_it
         first = post(node, w.envelope())
         await until(lambda: gate.batches == [1])
         both = [post(node, each) for each in (closed.envelope, w.grant(closed, COAST))]
-        await until(lambda: len(done_in(node.writer._arrivals._under_way)) == len(both))
+        await until(lambda: len(done_in(node.writer.arrivals._under_way)) == len(both))
         gate.open.set()
         _, taken, refused = await asyncio.gather(first, *both)
     assert gate.batches == [1, 2]

@@ -46,7 +46,7 @@ async def test_what_queues_up_behind_a_commit_goes_into_one_group():
         first = post(node, world().envelope())
         await until(lambda: gate.batches == [1])
         waiting = [post(node, world().envelope()) for _ in range(20)]
-        await until(lambda: len(done_in(node.writer._arrivals._under_way)) == 20)
+        await until(lambda: len(done_in(node.writer.arrivals._under_way)) == 20)
         gate.open.set()
         answers = await asyncio.gather(first, *waiting)
     assert gate.batches == [1, 20]
@@ -423,7 +423,7 @@ async def test_what_waits_for_the_writer_is_bounded_wherever_it_waits(monkeypatc
     async with running(gate) as node:
         gate.shut()
         waiting = [post(node, b"x", OPS) for _ in range(40)]
-        await until(lambda: bool(gate.batches) and not node.writer._arrivals._waiting)
+        await until(lambda: bool(gate.batches) and not node.writer.arrivals._waiting)
         waiting += [post(node, b"x", OPS) for _ in range(30)]
         await asyncio.sleep(0)
         over = [each for each in waiting if each.done()]
