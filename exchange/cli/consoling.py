@@ -93,7 +93,7 @@ async def _serve(  # noqa: PLR0913, PLR0917  (one for each option)
     from exchange.web.door import Door  # noqa: PLC0415
     from exchange.web.serving import served  # noqa: PLC0415
 
-    door = Door(world.randomness, world.monotonic_ms, session.lang, is_plain=plain_address)
+    door = Door(world.randomness, world.elapsed_ms, session.lang, is_plain=plain_address)
     async with AsyncExitStack() as stack:
         following = [
             await _following(session, stack, context, mirror)

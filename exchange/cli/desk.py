@@ -68,14 +68,14 @@ async def _desk(
     from exchange.web.serving import served  # noqa: PLC0415
 
     context = session.context()
-    door = Door(world.randomness, world.monotonic_ms, session.lang, is_plain=is_plain)
+    door = Door(world.randomness, world.elapsed_ms, session.lang, is_plain=is_plain)
     async with context.agency() as agency:
         station = Station(agency, world.codes(), on_watch.of(context), view.file(context))
         station.keep_officer = partial(on_watch.keep, context)
         await station.fill()
         used, lock = (
             asyncio.Event(),
-            locks.Lock(world.monotonic_ms, partial(_opens, context), idle_s),
+            locks.Lock(world.elapsed_ms, partial(_opens, context), idle_s),
         )
         async with (
             served(application(station, door, used.set, lock, overlays), port) as link,

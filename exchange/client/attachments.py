@@ -10,13 +10,14 @@ from exchange.client.uploading import Patience, upload
 from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from exchange.client.attaching import Attached, File, Tell
     from exchange.client.outbox import Outbox
     from exchange.client.reading import Delivered
     from exchange.client.transport import Transport
+    from exchange.model.bulletin.blocks import Attachment
     from exchange.model.header import Header
 
 
@@ -59,11 +60,36 @@ class Attachments:
             sealed = self._outbox.attached(header.id, place)
             await upload(self._transport, sealed, blob, Patience(self._pause), tell)
 
+    async def unsealed(
+        self, item: Delivered, place: int, folder: Path, tell: Tell
+    ) -> Iterator[bytes]:
+        """Fetch one as ``save`` does; return what gives its pieces, opened.
+
+        Nothing that is opened is written down: the ciphertext alone lies in ``folder``, and is
+        to stay there until the last piece was given. The first piece takes as long as opening
+        the whole, which is held to what was promised before any of it is given; it raises what
+        ``save`` would.
+        """
+        part = await self._fetched(item, place, folder, tell)
+        told = _told(item, place)
+        return saving.unsealed(part, told, item.header.id, place)
+
     async def save(self, item: Delivered, place: int, folder: Path, tell: Tell) -> Path:
         """Fetch, open and save one; see ``Agency.save``."""
-        if item.bulletin is None:
-            raise item.locked or Refusal(Code.CANNOT_DECRYPT)
-        blob, told = item.header.attachments[place], item.bulletin.attachments[place]
+        part = await self._fetched(item, place, folder, tell)
+        told = _told(item, place)
+        return await asyncio.to_thread(saving.save, part, told, item.header.id, place, folder)
+
+    async def _fetched(self, item: Delivered, place: int, folder: Path, tell: Tell) -> Path:
+        """Fetch the ciphertext of one; return where it is."""
+        _told(item, place)
+        blob = item.header.attachments[place]
         part, patience = saving.part_of(blob, folder), Patience(self._pause)
         await saving.fetch(self._transport, item.index, blob, part, patience, tell)
-        return await asyncio.to_thread(saving.save, part, told, item.header.id, place, folder)
+        return part
+
+
+def _told(item: Delivered, place: int) -> Attachment:
+    if item.bulletin is None:
+        raise item.locked or Refusal(Code.CANNOT_DECRYPT)
+    return item.bulletin.attachments[place]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from exchange.client import gapless, opening, purging, reading
 from exchange.model import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.bodies import Bodies
     from exchange.client.held import Held
     from exchange.client.opening import Ours
-    from exchange.client.reading import Consented, Item
+    from exchange.client.reading import Consented, Delivered, Item
     from exchange.errors import Fault
     from exchange.model.header import Header
 
@@ -143,6 +145,52 @@ class Inbox:
         while await self._fetched():
             pass
         return await self._opened(ask=True)
+
+    async def anew(self, places: Iterable[int]) -> list[Item]:
+        """Return what is held at these positions, verified and opened anew.
+
+        What locked it (the node was away, say) may have passed.
+
+        Raises:
+            Refusal, Fault: as ``everything``.
+        """
+        await self._agency.view()
+        ours, now = self._ours(), self._agency.world.now()
+        found: list[Item] = []
+        held = [item for place in places for item in self.held.items(place, 1)]
+        try:
+            for each in held:
+                item = reading.verify(each, ours.endpoint, ours.trust)
+                found.append(await opening.opened(item, ours, self._bodies, now))
+        finally:
+            self._bodies.flush()
+        return found
+
+    def over(self, items: Sequence[Item]) -> list[Delivered]:
+        """Return those of opened items that are to be read no more by now, without their text.
+
+        Nobody is asked; on disk nothing is destroyed by this: see ``purging``.
+
+        Args:
+            items: all of the inbox that is known: orders to purge are among them.
+        """
+        now = self._agency.world.now()
+        # What is opened from here on is held to the same.
+        self.orders = purging.orders(items, now)
+        ours = self._ours()
+        found: list[Delivered] = []
+        for item in items:
+            if not isinstance(item, reading.Delivered):
+                continue
+            why, before = opening.over(item, ours, now), item.locked
+            if why is None or (before and (before.code, before.at) == (why.code, why.at)):
+                continue
+            found.append(
+                msgspec.structs.replace(
+                    item, bulletin=None, not_understood=[], opened=None, locked=why
+                )
+            )
+        return found
 
     async def as_held(self) -> list[Item]:
         """Return the inbox as far as it is held here; nobody is asked.

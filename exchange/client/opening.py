@@ -54,22 +54,34 @@ async def opened(item: Item, ours: Ours, bodies: Bodies, now: int) -> Item:
         item = await _granted(item, ours, bodies)
     if not isinstance(item, reading.Delivered):
         return item
-    if (stub := purging.stub(item, ours.orders, ours.trust)) is not None:
-        # First: also who holds its header alone is to say that it holds nothing of it.
-        return msgspec.structs.replace(item, locked=stub)
-    if item.grant is None and ours.endpoint not in item.header.to:
-        # Owed to us as a holder of what it corrects, but sealed to others.
-        return msgspec.structs.replace(item, locked=Refusal(Code.NOT_A_RECIPIENT, "/to"))
-    until = item.header.retain_until
-    if until <= now:
-        day = datetime.fromtimestamp(until, UTC).date().isoformat()
-        over = Refusal(Code.RETENTION_OVER, "/retain_until", day=day)
-        return msgspec.structs.replace(item, locked=over)
+    if (why := over(item, ours, now)) is not None:
+        return msgspec.structs.replace(item, locked=why)
     if item.grant is not None and item.grant.origin != item.header.origin:
         locked = passing.withdrawn(item, ours.consents())
         if locked is not None:
             return msgspec.structs.replace(item, locked=locked)
     return await _unsealed(item, ours, bodies)
+
+
+def over(item: reading.Delivered, ours: Ours, now: int) -> Refusal | None:
+    """Return why nothing of a bulletin is to be read here, whatever is held of it.
+
+    Args:
+        item: verified.
+        ours: who we are, and what is to be purged.
+        now: seconds UTC.
+    """
+    if (stub := purging.stub(item, ours.orders, ours.trust)) is not None:
+        # First: also who holds its header alone is to say that it holds nothing of it.
+        return stub
+    if item.grant is None and ours.endpoint not in item.header.to:
+        # Owed to us as a holder of what it corrects, but sealed to others.
+        return Refusal(Code.NOT_A_RECIPIENT, "/to")
+    until = item.header.retain_until
+    if until <= now:
+        day = datetime.fromtimestamp(until, UTC).date().isoformat()
+        return Refusal(Code.RETENTION_OVER, "/retain_until", day=day)
+    return None
 
 
 async def _unsealed(item: reading.Delivered, ours: Ours, bodies: Bodies) -> Item:

@@ -137,16 +137,37 @@ def save(part: Path, told: Attachment, identity: str, place: int, folder: Path) 
     with _written():
         _clear(folder)
         with part.open("rb") as sealed, _beside(folder) as (file, beside):
-            unsealing = Unsealing(told, identity, place)
-            while piece := sealed.read(_PIECE_BYTES):
-                file.write(unsealing.update(piece))
-            file.write(unsealing.finish())
+            for piece in _opened(sealed, told, identity, place):
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
             saved = _named(beside, folder, safe_name(told.name))
             sync_folder(folder)
         part.unlink()
     return saved
+
+
+def unsealed(part: Path, told: Attachment, identity: str, place: int) -> Iterator[bytes]:
+    """Yield what a ciphertext holds, in pieces, once the whole of it was found to hold.
+
+    It is opened twice, first to see and then to give: nothing that is opened is written down.
+
+    Raises:
+        Refusal: it cannot be opened, or is another file than the bulletin says.
+        Fault: ``store-failed``.
+    """
+    with _written(), part.open("rb") as sealed:
+        for _ in _opened(sealed, told, identity, place):
+            pass
+        sealed.seek(0)
+        yield from _opened(sealed, told, identity, place)
+
+
+def _opened(sealed: BinaryIO, told: Attachment, identity: str, place: int) -> Iterator[bytes]:
+    unsealing = Unsealing(told, identity, place)
+    while piece := sealed.read(_PIECE_BYTES):
+        yield unsealing.update(piece)
+    yield unsealing.finish()
 
 
 _BESIDE = (".attachment.", ".new")

@@ -50,7 +50,7 @@ def show(app: web.Application, station: Station) -> None:
 async def _calendar(station: Station, request: web.Request, reader: Reader) -> web.Response:
     standing = calendar.operations(owing.everything(station))
     now = station.now()
-    shown = [_on(station, each, standing, reader.lang) for each in standing]
+    shown = on(station, standing, reader.lang)
     return frame.page(
         request,
         reader,
@@ -62,15 +62,17 @@ async def _calendar(station: Station, request: web.Request, reader: Reader) -> w
     )
 
 
-def _on(station: Station, each: Operation, standing: list[Operation], lang: Lang) -> On:
-    meets = [
-        (
-            (meeting.other if meeting.one is each else meeting.one).plan.code_name,
-            meeting.is_near,
-        )
-        for meeting in calendar.meetings(standing)
-        if each in (meeting.one, meeting.other)
-    ]
+def on(station: Station, standing: list[Operation], lang: Lang) -> list[On]:
+    """Return operations as the calendar shows them, in their order."""
+    meets = dict[str, list[tuple[str, bool]]]()
+    for each in calendar.meetings(standing):
+        for one, other in ((each.one, each.other), (each.other, each.one)):
+            found = (other.plan.code_name, each.is_near)
+            meets.setdefault(one.item.digest, []).append(found)
+    return [_on(station, each, meets.get(each.item.digest, []), lang) for each in standing]
+
+
+def _on(station: Station, each: Operation, meets: list[tuple[str, bool]], lang: Lang) -> On:
     period = each.plan.period
     start, end = int(period.start.timestamp()), int(period.end.timestamp())
     area = telling.place_of([each.plan.area], lang, station.codes)

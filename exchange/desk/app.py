@@ -97,6 +97,7 @@ def application(
     pages.also = lambda reader: {
         "waiting": news.flash(station, reader.lang),
         "alarm": telling.why(station.alarm, reader.lang, station.codes),
+        "trouble": telling.why(station.wrong, reader.lang, station.codes),
         "quiet": notify.quiet(station),
         "may_lock": lock is not None,
     }
@@ -111,4 +112,7 @@ def application(
     watch.show(app, station)
     mapping.show(app, station, Overlays(overlays))
     compose.show(app, station)
+    holding = app[compose.HOLDING]
+    holding.settled = station.settle
+    station.retaining.destroyed = holding.forget
     return app

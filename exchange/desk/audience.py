@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exchange.client.compose import LeftOut, Prepared, Reader
     from exchange.errors import ExchangeError
     from exchange.model.codes import Codes, Lang
+    from exchange.model.draft import Post
 
 _SOON_S = 14 * 86_400
 
@@ -83,7 +84,7 @@ def told(  # noqa: PLR0913  (each kind of them by its name)
     )
 
 
-def of_prepared(prepared: Prepared, lang: Lang, codes: Codes, now: int) -> Told:
+def of_prepared(prepared: Prepared, post: Post, lang: Lang, codes: Codes, now: int) -> Told:
     """Return the audience of what is prepared."""
     return told(
         lang,
@@ -92,18 +93,23 @@ def of_prepared(prepared: Prepared, lang: Lang, codes: Codes, now: int) -> Told:
         readers=prepared.readers,
         left_out=prepared.left_out,
         releasers=prepared.releasers,
-        shown=shown(prepared),
+        shown=shown(prepared, post),
     )
 
 
-def shown(prepared: Prepared) -> str:
-    """Return a digest of what is reviewed: the text, the marking, and each reader's key."""
+def shown(prepared: Prepared, post: Post) -> str:
+    """Return a digest of what is reviewed: text, marking, until when, and each reader's key.
+
+    Until when is as it was written in ``post``: prepared once more, a time from now on is
+    later. What the arrangement makes of it counts by its day.
+    """
     header, bulletin = prepared.header, msgspec.to_builtins(prepared.bulletin)
     said = (
         header.feed,
         header.precedence,
         header.status,
         header.marking,
+        (post.expires, post.retain, day(header.retain_until)),
         {name: value for name, value in bulletin.items() if name != "id"},
         [(each.endpoint, each.key) for each in prepared.readers],
         [each.endpoint for each in prepared.left_out],

@@ -11,6 +11,7 @@ from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Rfi
 from exchange.model.bulletin import shape as shapes
 from exchange.model.bulletin.kinds import TYPES
+from exchange.web import frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +77,8 @@ def _only_answers(code: str) -> dict[str, list[str]]:
 
 
 def _came(station: Station, index: str) -> Delivered:
-    is_number = index.isascii() and index.isdecimal() and len(index) < 10
-    row = station.shelf.row(int(index)) if is_number else None
+    entry = frame.number(index)
+    row = None if entry is None else station.shelf.row(entry)
     if row is None or not isinstance(row.item, Delivered):
         raise Refusal(Code.NOT_FOUND, found=index)
     return row.item

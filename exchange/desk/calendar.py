@@ -14,9 +14,9 @@ import msgspec
 
 from exchange.client import bearing
 from exchange.client.reading import Delivered
-from exchange.model.bulletin.blocks import LineString, Point, Polygon
 from exchange.model.bulletin.operations import JointOperation
 from exchange.render import visible
+from exchange.web import marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,8 @@ def operations(items: Sequence[Item]) -> list[Operation]:
     """Return the operations that stand, by their beginning."""
     over = {
         index
-        for index, marks in bearing.marks(items).items()
-        if any(mark.relation in ("cancels", "supersedes") for mark in marks)
+        for index, done in bearing.marks(items).items()
+        if any(mark.relation in ("cancels", "supersedes") for mark in done)
     }
     found = [
         Operation(item, content, _box(content.area.geometry))
@@ -92,17 +92,10 @@ def _is_near(one: Box | None, other: Box | None) -> bool | None:
 
 
 def _box(geometry: Geometry | None) -> Box | None:
-    match geometry:
-        case None:
-            return None
-        case Point(coordinates=at):
-            positions = [at]
-        case LineString(coordinates=line):
-            positions = line
-        case Polygon(coordinates=rings):
-            positions = rings[0]
-    lons, lats = zip(*positions, strict=True)
-    return min(lons), min(lats), max(lons), max(lats)
+    if geometry is None:
+        return None
+    first, last = marks.bounds(geometry)
+    return (*first, *last)
 
 
 def ics(standing: Sequence[Operation], lang: Lang, codes: Codes, now: datetime) -> bytes:

@@ -231,7 +231,8 @@ async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Look
     try:
         if judged.is_fit and judged.draft is not None:
             prepared = await agency.prepare(judged.draft)
-            told = audience.of_prepared(prepared, lang, station.codes, station.now())
+            post = judged.draft.post
+            told = audience.of_prepared(prepared, post, lang, station.codes, station.now())
         elif judged.draft is not None:
             told = _audience(desk, judged, faults, reader)
     except ExchangeError as error:
@@ -360,7 +361,8 @@ async def _send(desk: Desk, told: dict[str, str], reader: Reader) -> str:
         desk.drafts.drop(identity)
         return f"/compose/{kept.type}?draft={kept.id}"
     looked = await look(desk, kept, _settle(desk, kept.written, reader), reader)
-    if looked.prepared is None or audience.shown(looked.prepared) != told.get("shown"):
+    is_as_shown = looked.told is not None and looked.told.shown == told.get("shown")
+    if looked.prepared is None or not is_as_shown:
         return f"/compose/{kept.type}?draft={kept.id}"
     desk.holding.hold(kept, looked.prepared)
     return f"/compose/held/{identity}"

@@ -1,14 +1,16 @@
 """Attachments: fetched, opened and handed to the browser to be saved; never shown as they are.
 
 A browser is given a harmless name and a type that it renders nothing of. Plain text alone is
-shown, where somebody asks for it, with everything in it visible.
+shown, where somebody asks for it, with everything in it visible. What is opened lies in no file
+of ours: while it is handed over its ciphertext does, beside the sealed mail.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,20 +27,24 @@ from exchange.evidence import fetching
 from exchange.web import frame
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from exchange.desk.shelf import Row
     from exchange.desk.station import Station
+    from exchange.model.bulletin.blocks import Attachment
     from exchange.web.pages import Reader
 
-_PIECE_BYTES: Final = 256 * 1024
 # A screen is no place for more.
 _MOST_SHOWN_BYTES: Final = 64 * 1024
+_FOLDER: Final = "fetched"
 _AT: Final = r"/entry/{index:\d{1,9}}/file/{place:\d{1,2}}"
 
 
 def show(app: web.Application, station: Station) -> None:
     """Serve attachments to be saved, and plain text to be read."""
+    # What a desk left there that was killed: ciphertext, to be fetched again. Another desk of
+    # this endpoint that is at it just now fetches it anew as well.
+    shutil.rmtree(_folder(station), ignore_errors=True)
     frame.show(app, _AT, partial(_save, station))
     frame.show(app, f"{_AT}/text", partial(_text, station))
     frame.show(app, "/package/{id:[0-9a-f-]{36}}", partial(_package, station))
@@ -55,25 +61,48 @@ def _found(station: Station, request: web.Request) -> tuple[Row, Delivered, int]
     return row, item, place
 
 
+def _folder(station: Station) -> Path:
+    return station.agency.world.cabinet.folder / _FOLDER
+
+
 @asynccontextmanager
-async def _opened(station: Station, item: Delivered, place: int) -> AsyncIterator[Path]:
-    """Give the file, opened in a folder that only this program reads, and gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="exchange-desk-") as folder:
-        yield await station.agency.save(item, place, Path(folder), untold)
+async def _opened(
+    station: Station, item: Delivered, place: int
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Give the pieces of the file, the first of which tells that the whole of it holds."""
+    base, agency = _folder(station), station.agency
+    base.mkdir(0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=base) as folder:
+        found = await agency.attachments.unsealed(item, place, Path(folder), untold)
+        async with aclosing(_beside(found)) as pieces:
+            yield pieces
+
+
+async def _beside(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Have each piece opened in a thread: a large file holds nobody up."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
 
 
 async def _save(station: Station, request: web.Request, _: Reader) -> web.StreamResponse:
     _row, item, place = _found(station, request)
-    async with _opened(station, item, place) as path:
-        answer = web.StreamResponse(headers=_headers(path.name))
-        answer.content_type = "application/octet-stream"
-        answer.content_length = path.stat().st_size
-        await answer.prepare(request)
-        with path.open("rb") as file:
-            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
-                await answer.write(piece)
+    told = _told(item, place)
+    answer = web.StreamResponse(headers=_headers(told.name))
+    answer.content_type = "application/octet-stream"
+    answer.content_length = told.size
+    async with _opened(station, item, place) as pieces:
+        async for piece in pieces:
+            if not answer.prepared:
+                await answer.prepare(request)
+            await answer.write(piece)
     await answer.write_eof()
     return answer
+
+
+def _told(item: Delivered, place: int) -> Attachment:
+    if item.bulletin is None:
+        raise Refusal(Code.NOT_FOUND)
+    return item.bulletin.attachments[place]
 
 
 def _headers(name: str) -> dict[str, str]:
@@ -99,13 +128,13 @@ async def _package(station: Station, request: web.Request, _: Reader) -> web.Res
 
 async def _text(station: Station, request: web.Request, reader: Reader) -> web.Response:
     row, item, place = _found(station, request)
-    told = item.bulletin.attachments[place] if item.bulletin else None
-    if told is None or told.media_type != "text/plain":
+    told = _told(item, place)
+    if told.media_type != "text/plain":
         raise Refusal(Code.NOT_FOUND)
     text: str | None = None
     if told.size <= _MOST_SHOWN_BYTES:
-        async with _opened(station, item, place) as path:
-            raw = await asyncio.to_thread(path.read_bytes)
+        async with _opened(station, item, place) as pieces:
+            raw = b"".join([piece async for piece in pieces])
         try:
             text = raw.decode()
         except UnicodeDecodeError:

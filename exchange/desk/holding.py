@@ -9,7 +9,7 @@ its releasers' queue.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -21,7 +21,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.identity import digest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from aiohttp import web
 
@@ -72,6 +72,9 @@ class Holding:
     ) -> None:
         """Send for an agency; who has the watch then asks for releases."""
         self.hold_s: float = HOLD_S
+        self.retry_s: float = RETRY_S
+        # Called when what waited was tried again: an acknowledgement may have been refused.
+        self.settled: Callable[[], None] = lambda: None
         self._agency = agency
         self._drafts = drafts
         self._officer = officer
@@ -193,14 +196,25 @@ class Holding:
     async def _retry(self) -> None:
         agency = self._agency
         while True:
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self.retry_s)
             box = agency.world.outbox
             # Whatever goes wrong is tried again: what waits must not wait for a restart.
-            with suppress(ExchangeError):
+            with _borne():
                 if box.waiting() or box.acks.waiting() or agency.asking.waiting.open():
                     await agency.resume()
-            with suppress(ExchangeError):
+            with _borne():
                 self.look()
+                self.settled()
+
+    def forget(self) -> None:
+        """Let go of what is to be kept no longer: its text is not to stay in memory."""
+        now, kept = self._agency.world.now(), self._agency.world.kept
+        for draft, held in list(self._all.items()):
+            is_over = held.prepared.header.retain_until <= now
+            # Ordered to be purged, its key went with all else that was kept of it.
+            is_destroyed = held.state == "sent" and not kept.has(held.id)
+            if draft not in self._tasks and (is_over or is_destroyed):
+                del self._all[draft]
 
     def look(self) -> None:
         """Take up what became of what waited."""
@@ -214,6 +228,17 @@ class Holding:
             for refused in box.refused():
                 if refused.id == held.id:
                     held.state, held.why = "refused", refused.why.error()
+
+
+@contextmanager
+def _borne() -> Iterator[None]:
+    """Go on after any error: one that is a defect of ours is told, by its kind."""
+    try:
+        yield
+    except ExchangeError as error:
+        _log.info("not sent", code=error.code.value)
+    except Exception as error:  # noqa: BLE001  (what waits is tried again after this, too)
+        _log.error("not sent", error=type(error).__name__)
 
 
 def mark_of(kept: Kept) -> str:

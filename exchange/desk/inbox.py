@@ -78,7 +78,7 @@ async def _inbox(station: Station, request: web.Request, reader: Reader) -> web.
     view = views.named(saved, named) if named else NamedView()
     found = station.shelf.find(wanted, now)
     shown = [row for row in found if view.shows(row.item)] if named else found
-    first = max(0, _number(request.query.get("first", "")))
+    first = frame.number(request.query.get("first", "")) or 0
     words = request.app[FRAME].pages.words
     return frame.page(
         request,
@@ -99,9 +99,8 @@ async def _inbox(station: Station, request: web.Request, reader: Reader) -> web.
         wanted=wanted,
         station=station,
         done=_done(station, request.query.get("done", ""), words, reader.lang),
-        newest=max((row.item.index for row in station.arrived), default=-1),
         complete=news.complete(station, words, reader.lang),
-        trouble=telling.why(station.trouble, reader.lang, station.codes),
+        is_complete=news.is_complete(station),
         duties=casing.duties(station),
         now=now,
         views=sorted(saved),
@@ -113,7 +112,7 @@ async def _inbox(station: Station, request: web.Request, reader: Reader) -> web.
 
 def _done(station: Station, said: str, words: Words, lang: Lang) -> str:
     """Return the confirmation of an acknowledgement, as far as it is so."""
-    row = station.shelf.row(_number(said)) if said else None
+    row = _row(station, said)
     if row is None or row.digest not in station.shelf.acknowledged:
         return ""
     title = telling.title(row, lang, station.codes)[0]
@@ -136,8 +135,9 @@ def read(query: MultiMapping[str]) -> Asked:
     return asked(query.get("q", ""), base)
 
 
-def _number(said: str) -> int:
-    return int(said) if said.isascii() and said.isdecimal() and len(said) < 8 else 0
+def _row(station: Station, said: str) -> Row | None:
+    index = frame.number(said)
+    return None if index is None else station.shelf.row(index)
 
 
 def line(station: Station, row: Row, lang: Lang, now: int) -> Line:
@@ -184,9 +184,16 @@ def flags(row: Row, now: int) -> list[tuple[str, str]]:
 
 
 async def _acknowledge(station: Station, told: dict[str, str], _reader: Reader) -> str:
-    row = station.shelf.row(_number(told.get("index", "")))
+    """Acknowledge what was opened at this desk; what never was is opened, and no more.
+
+    Somebody's name stands under it for good: a key on a row is not to say "opened" of what
+    nobody has seen.
+    """
+    row = _row(station, told.get("index", ""))
     if row is None or not isinstance(row.item, Delivered):
         raise Refusal(Code.NOT_FOUND)
+    if not station.was_read(row):
+        return f"/entry/{row.item.index}"
     match told.get("outcome"):
         case "opened" | "actioned" | "partial" | "unreadable" | "schema-invalid" as outcome:
             await station.acknowledge(row.item, outcome)

@@ -43,7 +43,7 @@ class Lock:
         """Begin open.
 
         Args:
-            clock_ms: a clock that only goes on, in milliseconds.
+            clock_ms: a clock that only goes on, in milliseconds, also while the machine sleeps.
             opens: called in a thread.
             idle_s: for how long nobody may ask for anything.
         """
@@ -86,13 +86,15 @@ class Lock:
 
 
 async def keep(lock: Lock, tell: Callable[[], None]) -> None:
-    """Tell open pages when the desk has locked by itself, until cancelled."""
+    """Tell open pages when the desk has locked by itself, until cancelled.
+
+    Sleeping does not go on while the machine is suspended, and the lock's clock does: so it is
+    looked at now and again, and not only when the time should be over.
+    """
     while True:
         if lock.is_locked:
             tell()
-            await asyncio.sleep(_LOOK_S)
-        else:
-            await asyncio.sleep(lock.left_s + 0.01)
+        await asyncio.sleep(min(_LOOK_S, lock.left_s + 0.01) if lock.left_s else _LOOK_S)
 
 
 _LOOK_S: Final = 5.0

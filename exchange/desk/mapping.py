@@ -241,9 +241,8 @@ def ends(geometry: Geometry) -> tuple[str, Position, Position]:
             return "point", at, at
         case LineString(coordinates=line):
             return "track", line[0], line[-1]
-        case Polygon(coordinates=rings):
-            lons, lats = zip(*rings[0], strict=True)
-            return "area", (min(lons), min(lats)), (max(lons), max(lats))
+        case Polygon():
+            return "area", *marks.bounds(geometry)
 
 
 def window(shown: Sequence[Mark]) -> Box:

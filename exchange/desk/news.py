@@ -35,39 +35,58 @@ def told(station: Station, words: Words, lang: Lang, *, is_locked: bool) -> dict
         return {"shut": "closed", "flash_waits": ""}
     counts = station.shelf.counts(station.now())
     waits = words.count(lang, "desk.flash-waits", counts["flash"]) if counts["flash"] else ""
+    # Counted, so that no burst hides a FLASH among what there is no room to name.
+    came = {
+        "run": station.run,
+        "came": station.came,
+        "flash_came": station.flash_came,
+        "flash_waits": waits,
+    }
     if is_locked:
-        came = [
-            {"index": row.item.index, "is_flash": _is_flash(row)} for row in station.arrived
-        ]
-        return {"shut": "locked", "flash_waits": waits, "arrived": came}
+        return {"shut": "locked", **came}
     return {
         "shut": "",
         **{name: str(count) for name, count in counts.items()},
-        "flash_waits": waits,
+        **came,
         "complete": complete(station, words, lang),
+        "is_complete": is_complete(station),
         "alarm": telling.why(station.alarm, lang, station.codes),
-        "trouble": telling.why(station.trouble, lang, station.codes),
+        "trouble": telling.why(station.wrong, lang, station.codes),
         "flash": flash(station, lang),
-        "arrived": [_said(station, row, lang) for row in station.arrived],
+        "arrived": arrived(station, lang),
     }
 
 
 def complete(station: Station, words: Words, lang: Lang) -> str:
     """Return how much was proved to be here, and up to when."""
     proven = station.proven
-    if proven is None or station.alarm is not None or station.trouble is not None:
-        # What was proved before says nothing of what the node has by now.
+    if proven is None or not is_complete(station):
         return words.text(lang, "desk.proving")
     return words.count(lang, "desk.complete", proven.count, time=moment(proven.signed))
+
+
+def is_complete(station: Station) -> bool:
+    """Tell whether what was proved last holds now.
+
+    Where anything is in the way, it says nothing of what the node has by now.
+    """
+    is_hindered = station.alarm or station.trouble or station.unproven
+    return station.proven is not None and is_hindered is None
+
+
+def arrived(station: Station, lang: Lang) -> list[dict[str, Any]]:
+    """Return what came last, each with the how manieth it was, as it is held now."""
+    rows = [(each, station.shelf.row(each.entry)) for each in station.arrived]
+    return [
+        {**_said(station, row, lang), "number": each.number}
+        for each, row in rows
+        if row is not None
+    ]
 
 
 def flash(station: Station, lang: Lang) -> list[dict[str, Any]]:
     """Return FLASH that nobody saw to, what is due soonest first; a few."""
     return [_said(station, row, lang) for row in station.shelf.waiting("flash", _FLASH)]
-
-
-def _is_flash(row: Row) -> bool:
-    return isinstance(row.item, Delivered) and row.item.header.precedence == "flash"
 
 
 def _said(station: Station, row: Row, lang: Lang) -> dict[str, Any]:
@@ -78,6 +97,5 @@ def _said(station: Station, row: Row, lang: Lang) -> dict[str, Any]:
         "title": telling.title(row, lang, station.codes)[0],
         "origin": row.origin,
         "band": station.codes.words("precedence", band, lang) if band else "",
-        "is_flash": _is_flash(row),
         "href": f"/{lang}/entry/{item.index}",
     }

@@ -100,8 +100,7 @@ def show(app: web.Application, station: Station) -> None:
 
 async def _list(station: Station, request: web.Request, reader: Reader) -> web.Response:
     posted = station.ours.posted()[::-1]
-    said = request.query.get("first", "")
-    first = int(said) if said.isascii() and said.isdecimal() and len(said) < 8 else 0
+    first = frame.number(request.query.get("first", "")) or 0
     items = station.shelf.items()
     rows = [tell(station, of, items, reader.lang) for of in posted[first : first + PAGE]]
     left = len(posted) - first - PAGE

@@ -16,7 +16,7 @@ from exchange.client import bearing, news
 from exchange.client.reading import Acked, Delivered, Locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
     from exchange.client.bearing import Mark
     from exchange.client.reading import Item, News
@@ -62,6 +62,11 @@ class Row(msgspec.Struct, frozen=True):
     target_s: int = 0
     due: int | None = None
     words: str = ""
+
+    @property
+    def is_flash(self) -> bool:
+        """Whether it is a bulletin that may not wait."""
+        return isinstance(self.item, Delivered) and self.item.header.precedence == "flash"
 
     @property
     def by_s(self) -> int:
@@ -156,8 +161,8 @@ class Shelf:
         self._named: set[str] = set()
         # What was looked through last, until something of it changes.
         self._version = 0
-        self._order: tuple[tuple[int, ...], list[Row]] = ((), [])
-        self._counts: tuple[tuple[int, ...], dict[str, int]] = ((), {})
+        self._order: tuple[tuple[object, ...], list[Row]] = ((), [])
+        self._counts: tuple[tuple[object, ...], dict[str, int]] = ((), {})
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -167,7 +172,8 @@ class Shelf:
         fresh = [
             item
             for item in items
-            if (held := self._rows.get(item.index)) is None or held.item is not item
+            if (held := self._rows.get(item.index)) is None
+            or (held.item is not item and held.item != item)
         ]
         made = [self._made(item) for item in fresh]
         self._rows.update((row.item.index, row) for row in made)
@@ -185,11 +191,6 @@ class Shelf:
         if reference is not None:
             self._named.add(reference.header_digest)
         return bool(reference is not None or item.earlier or item.digest in self._named)
-
-    def drop(self, kept: Collection[int]) -> None:
-        """Forget what is not among these entries any more: it was destroyed here."""
-        self._rows = {index: row for index, row in self._rows.items() if index in kept}
-        self._version += 1
 
     def items(self) -> list[Item]:
         """Return what is held, in the journal's order."""
@@ -253,14 +254,14 @@ class Shelf:
 
     def _ordered(self) -> list[Row]:
         """Return every row as it wants looking at; sorted again where something changed."""
-        key = (self._version, len(self.acknowledged))
+        key = (self._version, self.acknowledged, len(self.acknowledged))
         if self._order[0] != key:
             self._order = (key, sorted(self._rows.values(), key=self._place))
         return self._order[1]
 
     def counts(self, now: int) -> dict[str, int]:
         """Return how many rows there are in each state, and of each precedence unseen to."""
-        key = (self._version, len(self.acknowledged), len(self.read), now)
+        key = (self._version, self.acknowledged, len(self.acknowledged), len(self.read), now)
         if self._counts[0] != key:
             self._counts = (key, self._counted(now))
         return dict(self._counts[1])

@@ -1,23 +1,27 @@
 """One officer's station: the inbox, kept up with the node, and what was done with it here.
 
-One task follows the node, and one proves now and again that nothing is missing. Both say what
-goes wrong instead of ending: a desk that shows nothing new would look like a quiet watch.
+One task follows the node, one proves now and again that nothing is missing, and one destroys
+what is over (``retaining``). All say what goes wrong instead of ending: a desk that shows
+nothing new would look like a quiet watch.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from exchange.client import ageing, purging
-from exchange.client.reading import Delivered, PurgeOrdered
+from exchange.client import ageing
+from exchange.client.proving import MAX_AGE_S
+from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import is_away
 from exchange.desk.ours import Ours
+from exchange.desk.retaining import Retaining
 from exchange.desk.shelf import Shelf
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.errors import Code, ExchangeError, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +40,8 @@ PROVE_S: Final = 60
 # After an error that is none of the link's, which the follower bears by itself.
 _AGAIN_S: Final = 5
 _READ: Final = "desk-read"
+# So much of what was locked is judged anew at once; the rest the next time.
+_ANEW: Final = 256
 # What arrived last is told to open pages by name; more is a glance at the inbox.
 _TOLD: Final = 20
 # What a node answers whoever is an endpoint no more: the desk closes, and asks again.
@@ -43,6 +49,13 @@ _TURNED_AWAY: Final = frozenset(
     {Code.ENDPOINT_SUSPENDED, Code.UNKNOWN_ENDPOINT, Code.UNKNOWN_KEY, Code.KEY_NOT_VALID}
 )
 _log = structlog.get_logger("exchange.desk")
+
+
+class Arrived(NamedTuple):
+    """One thing that came: the how manieth since the desk was opened, and its entry."""
+
+    number: int
+    entry: int
 
 
 class Station:
@@ -53,9 +66,15 @@ class Station:
         shelf: what is held.
         officer: who has the watch; named in what is attested. None where nobody was named.
         trouble: why the node is not heard just now; None while it is.
+        unproven: why it gives no heads, though it is heard; None while it does.
         proven: what was proved last; None before.
         alarm: why it does not hold that nothing is missing; None while it does.
-        arrived: what came since the desk was opened, the newest last; a few.
+        arrived: what came since the desk was opened, the newest last; a few. By its entry
+            alone: what is destroyed stands nowhere else.
+        came, flash_came: how much came since, and how many FLASH of it: a few of many may not
+            name them all. ``run`` tells these from the counts of another time.
+        stuck: why something that is to be destroyed is here still; None where nothing is.
+        retaining: destroys what is over.
         on_news: called when anything of the above changed; told whether that is news.
         keep_officer: called with who has the watch from now on.
         views: where the endpoint's saved views lie on this machine; None: nowhere.
@@ -75,12 +94,20 @@ class Station:
         self._broken: ExchangeError | None = None
         self.proven: Proven | None = None
         self.alarm: ExchangeError | None = None
-        self.arrived: deque[Row] = deque(maxlen=_TOLD)
+        self.arrived: deque[Arrived] = deque(maxlen=_TOLD)
+        self.came = self.flash_came = 0
+        self.run = str(agency.world.clock_ms())
+        self.stuck: ExchangeError | None = None
+        self.unproven: ExchangeError | None = None
+        self._unproven_since: int | None = None
+        # Set where the node was away and is heard again: that is no time to wait for a minute.
+        self._back = asyncio.Event()
         self.on_news: Callable[[bool], None] = lambda _is_news: None
         self.keep_officer: Callable[[str], None] = lambda _officer: None
         self.views = views
         self.ours = Ours(agency, codes)
         self.seen = ageing.SeenTo(agency.world.outbox.acks)
+        self.retaining = Retaining(self)
         self._last = -1
 
     def now(self) -> int:
@@ -94,6 +121,11 @@ class Station:
         """Tell whether all that flows here is an exercise, by the arrangement."""
         arrangement = self.agency.trust.newest.arrangement
         return arrangement is not None and arrangement.exercise
+
+    @property
+    def wrong(self) -> ExchangeError | None:
+        """What goes wrong just now, of the link first; None while nothing does."""
+        return self.trouble or self.unproven or self.stuck
 
     @property
     def closed(self) -> ExchangeError | None:
@@ -127,10 +159,11 @@ class Station:
         self._take(shown.items)
 
     async def keep_up(self) -> None:
-        """Follow the node and prove, until cancelled."""
+        """Follow the node, prove, and destroy what is over, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
             tasks.create_task(self._prove())
+            tasks.create_task(self.retaining.keep())
 
     async def _follow(self) -> None:
         while True:
@@ -139,8 +172,6 @@ class Station:
                     self._heard()
                     self._broken = None
                     self._arrive(item)
-                    if isinstance(item, PurgeOrdered):
-                        await self._purge()
             except ExchangeError as error:
                 if isinstance(error, Refusal) and error.code not in _TURNED_AWAY:
                     # What came does not hold: an alarm until something comes that does.
@@ -161,15 +192,25 @@ class Station:
     def _heard(self) -> None:
         if self.trouble is not None:
             self.trouble = self.turned_away = None
+            self._back.set()
+            # What waits to be said of what was destroyed meanwhile is said.
+            self.retaining.ordered()
             self.on_news(True)
 
     def _arrive(self, item: Item) -> None:
-        self.arrived += self._take([item])
+        for row in self._take([item]):
+            self.came += 1
+            self.flash_came += row.is_flash
+            self.arrived.append(Arrived(self.came, row.item.index))
+        self.retaining.came(item)
 
     async def _prove(self) -> None:
         while True:
+            self._back.clear()
             await self.prove()
-            await asyncio.sleep(PROVE_S)
+            await self.unlock()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._back.wait(), PROVE_S)
 
     async def prove(self) -> None:
         """Prove that nothing is missing; what does not hold is an alarm until it does."""
@@ -178,26 +219,76 @@ class Station:
             self.proven = await self.agency.prove()
         except ExchangeError as error:
             if is_away(error):
-                self._troubled(error, PROVE_S)
-                return
-            if error.code is Code.NOT_FOUND and self.proven is None:
+                alarm = await self._not_proven(error)
+                if alarm is None:
+                    return
+                error = alarm
+            if error.code is Code.NOT_FOUND and not self._has_proved():
                 # A young node has signed no checkpoint yet: no alarm, where none was ever seen.
                 return
             self.alarm = error
             _log.warning("not proven", code=error.code.value)
         else:
+            self.unproven = self._unproven_since = None
             self.alarm = self._broken
             self._heard()
         # That it holds anew is told to open pages, and makes none of them old.
         self.on_news((before and before.code) != (self.alarm and self.alarm.code))
 
-    async def _purge(self) -> None:
-        """Destroy what is ordered to be, say so, and show it no more."""
-        items = await self.agency.everything()
-        await purging.attest(self.agency, items)
-        self.shelf.drop({item.index for item in items})
-        self.ours.drop()
-        self._take(items)
+    def _has_proved(self) -> bool:
+        """Tell whether a checkpoint was ever seen here, before this desk was opened, too."""
+        profile, seen = self.agency.profile, self.agency.world.seen
+        before = None if seen is None else seen.read(profile.anchor, profile.node)
+        return self.proven is not None or before is not None
+
+    async def _not_proven(self, error: ExchangeError) -> Refusal | None:
+        """Note that the node gives no heads; return an alarm if it has for long given all else.
+
+        Whoever withholds something may well say of the heads alone that they are not to be had.
+        """
+        try:
+            await self.agency.view()
+        except ExchangeError as away:
+            self.unproven = self._unproven_since = None
+            self._troubled(away, PROVE_S)
+            return None
+        self._heard()
+        now, self.unproven = self.now(), error
+        since = self._unproven_since = self._unproven_since or now
+        limit = MAX_AGE_S + self.agency.trust.newest.agreed().limits.skew_s
+        if now - since <= limit:
+            self.on_news(False)
+            return None
+        found = now - (self.proven.signed if self.proven else since)
+        return Refusal(Code.STALE_HEAD, "/signed", found=found, limit=limit)
+
+    async def unlock(self) -> None:
+        """Judge anew what is locked by what may have passed: the node was away, say."""
+        shut = [
+            item.position
+            for item in self.shelf.items()
+            if isinstance(item, Delivered | Locked) and isinstance(item.locked, Fault)
+        ]
+        if not shut:
+            return
+        # Away still, or again: the next time.
+        with suppress(ExchangeError):
+            self.take(await self.agency.inbox.anew(shut[:_ANEW]))
+
+    def take(self, items: Iterable[Item]) -> None:
+        """Show items as they are now: judged anew, or destroyed.
+
+        How far the node was followed is said by what came from it, and by none of these.
+        """
+        if self.shelf.take(items):
+            self.on_news(True)
+
+    def settle(self) -> None:
+        """Take up what became of what was acknowledged: what was refused since is unsaid."""
+        seen = self.seen.digests()
+        if seen != self.shelf.acknowledged:
+            self.shelf.acknowledged = seen
+            self.on_news(False)
 
     def _take(self, items: Iterable[Item]) -> list[Row]:
         self.shelf.acknowledged = self.seen.digests()
@@ -209,11 +300,15 @@ class Station:
 
     # -- what an officer does -----------------------------------------------------------
 
+    def was_read(self, row: Row) -> bool:
+        """Tell whether a row was looked at here."""
+        return self.shelf.key(row) in self.shelf.read
+
     def read(self, row: Row) -> None:
         """Remember that a row was looked at, for as long as its bulletin is kept."""
-        key = self.shelf.key(row)
-        if key in self.shelf.read:
+        if self.was_read(row):
             return
+        key = self.shelf.key(row)
         self.shelf.read.add(key)
         until = row.item.header.retain_until if isinstance(row.item, Delivered) else 0
         self.agency.world.cabinet.put(_READ, key, key.encode(), until)

@@ -107,6 +107,11 @@ class Door:
         found.until_ms = now + _IDLE_MS
         return found
 
+    def is_in(self, secret: str) -> bool:
+        """Tell whether a session is good still; it does not go on by being asked after."""
+        found = self._sessions.get(_digest(secret))
+        return found is not None and found.until_ms > self._clock_ms()
+
     def leave(self, secret: str) -> None:
         """End a session."""
         self._sessions.pop(_digest(secret), None)

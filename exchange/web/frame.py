@@ -121,6 +121,12 @@ def inside(path: str) -> str:
     return path if is_inside else "/"
 
 
+def number(said: str) -> int | None:
+    """Return the whole number that an address or a form names, from 0; None: it is none."""
+    # Nine digits: no journal's entry has more, and none is too large for anything here.
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 10 else None
+
+
 def reader_of(request: web.Request) -> Reader:
     """Return who reads, in which language."""
     lang, below = _split(request)
@@ -240,7 +246,10 @@ async def _asset(request: web.Request) -> web.Response:
 
 
 async def _live(request: web.Request) -> web.StreamResponse:
-    return await request.app[FRAME].live.stream(request, reader_of(request).lang)
+    frame, secret = request.app[FRAME], request.cookies.get(doors.COOKIE, "")
+    return await frame.live.stream(
+        request, reader_of(request).lang, lambda: frame.door.is_in(secret)
+    )
 
 
 async def _settings(request: web.Request) -> web.Response:
@@ -259,6 +268,8 @@ async def _settings(request: web.Request) -> web.Response:
 async def _leave(request: web.Request) -> web.Response:
     frame, reader = request.app[FRAME], reader_of(request)
     frame.door.leave(request.cookies.get(doors.COOKIE, ""))
+    # Other windows of the same session are told at once that it is over.
+    frame.live.publish(is_news=False)
     answer = page(request, reader._replace(session=None), "left.html")
     answer.del_cookie(doors.COOKIE, path="/", httponly=True, samesite="Strict")
     return answer

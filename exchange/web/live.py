@@ -39,8 +39,10 @@ class Live:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    async def stream(self, request: web.Request, lang: Lang) -> web.StreamResponse:
-        """Answer with events until the browser hangs up.
+    async def stream(
+        self, request: web.Request, lang: Lang, is_in: Callable[[], bool]
+    ) -> web.StreamResponse:
+        """Answer with events until the browser hangs up, or ``is_in`` says that who reads left.
 
         Raises:
             Refusal: ``too-many``.
@@ -49,20 +51,24 @@ class Live:
             raise Refusal(Code.TOO_MANY, limit=MAX_LISTENERS)
         self._listeners += 1
         try:
-            return await self._tell(request, lang)
+            return await self._tell(request, lang, is_in)
         finally:
             self._listeners -= 1
 
-    async def _tell(self, request: web.Request, lang: Lang) -> web.StreamResponse:
+    async def _tell(
+        self, request: web.Request, lang: Lang, is_in: Callable[[], bool]
+    ) -> web.StreamResponse:
         answer = web.StreamResponse()
         answer.content_type = "text/event-stream"
         answer.headers["Cache-Control"] = "no-store"
         await answer.prepare(request)
         with suppress(ConnectionError):
-            while True:
+            while is_in():
                 news = self._news
                 line = msgspec.json.encode({"number": self.number, **self._values(lang)})
                 await answer.write(b"data: " + line + b"\n\n")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), _HEARTBEAT_S)
+            # Pages that are open still go: nothing stands on a screen that nobody may see.
+            await answer.write(b'data: {"over":true}\n\n')
         return answer

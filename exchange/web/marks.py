@@ -34,7 +34,7 @@ def mark(place: Place) -> Mark | None:
     geometry = place.geometry
     if geometry is None:
         return None
-    points = [region.project(*_lonlat(position)) for position in _positions(geometry)]
+    points = [region.project(*_lonlat(position)) for position in positions(geometry)]
     at = points[0] if isinstance(geometry, Point) else _middle(points)
     return Mark(
         at=(round(at[0], 1), round(at[1], 1)),
@@ -49,7 +49,8 @@ def _lonlat(position: Position) -> tuple[float, float]:
     return position[0], max(-85.0, min(85.0, position[1]))
 
 
-def _positions(geometry: Geometry) -> list[Position]:
+def positions(geometry: Geometry) -> list[Position]:
+    """Return the positions of a geometry; of an area those of its outer ring."""
     match geometry:
         case Point():
             return [geometry.coordinates]
@@ -57,6 +58,12 @@ def _positions(geometry: Geometry) -> list[Position]:
             return geometry.coordinates
         case Polygon():
             return geometry.coordinates[0]
+
+
+def bounds(geometry: Geometry) -> tuple[Position, Position]:
+    """Return the south-western and the north-eastern corner of a geometry, in degrees."""
+    lons, lats = zip(*positions(geometry), strict=True)
+    return (min(lons), min(lats)), (max(lons), max(lats))
 
 
 def _middle(points: list[tuple[float, float]]) -> tuple[float, float]:

@@ -8,14 +8,18 @@ import msgspec
 import pytest
 
 from exchange.client.reading import Delivered
-from exchange.desk import audience
+from exchange.desk import audience, compose
 from exchange.desk.holding import Holding, mark_of
 from exchange.desk.kept_drafts import Kept, KeptDrafts
+from exchange.desk.station import Station
+from exchange.errors import Code, Fault
+from exchange.web.pages import Reader
 from tests.api.serving import serving
-from tests.builders import WATCH, new_id
+from tests.builders import DAY, DESK, NOW, NOW_MS, WATCH, new_id
 from tests.client.dealing import agency, draft
-from tests.client.foureyes import approved, guarded, line, red
-from tests.node.running import until
+from tests.client.foureyes import approved, guarded, line, red, to_release
+from tests.node.running import Clock, until
+from tests.web.trial import CODES
 
 WRITTEN = {"/bulletin/title/text": ["TEST"]}
 
@@ -24,9 +28,9 @@ class Desk:
     """A desk's sending, of one endpoint."""
 
     def __init__(self, made, hold_s):
-        self.agency = made
+        self.agency, self.officer = made, "exercise-author"
         self.drafts = KeptDrafts(made.world.cabinet)
-        self.holding = Holding(made, self.drafts, lambda: "exercise-author")
+        self.holding = Holding(made, self.drafts, lambda: self.officer)
         self.holding.hold_s = hold_s
         self.kept = Kept(new_id(), "voi", WRITTEN, made.world.now())
         self.drafts.put(self.kept)
@@ -151,8 +155,123 @@ async def test_what_needs_a_release_goes_to_its_releasers_and_out_when_released(
 
 async def test_audience_that_changed_since_it_was_shown_has_another_digest(tmp_path):
     async with serving() as door, agency(door.url, tmp_path) as made:
-        first, again = await made.prepare(draft()), await made.prepare(draft())
-        assert audience.shown(first) == audience.shown(again)
+        first = await made.prepare(draft())
+        shown = audience.shown(first, draft().post)
+        made.world.clock_ms.ms += 60_000
+        again = await made.prepare(draft())
+        assert audience.shown(again, draft().post) == shown
         fewer = msgspec.structs.replace(again, readers=[])
-        assert audience.shown(first) != audience.shown(fewer)
-        assert audience.shown(first) != audience.shown(await made.prepare(flash()))
+        assert audience.shown(fewer, draft().post) != shown
+        assert audience.shown(await made.prepare(flash()), flash().post) != shown
+
+
+@pytest.mark.parametrize("change", [{"expires": "2d"}, {"retain": "31d"}])
+async def test_what_is_to_last_for_another_time_is_not_what_was_shown(tmp_path, change):
+    async with serving() as door, agency(door.url, tmp_path) as made:
+        shown = audience.shown(await made.prepare(draft()), draft().post)
+        post = msgspec.structs.replace(draft().post, **change)
+        longer = await made.prepare(msgspec.structs.replace(draft(), post=post))
+        assert audience.shown(longer, post) != shown
+
+
+async def test_what_the_arrangement_makes_of_its_retention_is_shown_too(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path) as made:
+        prepared, post = await made.prepare(draft()), draft().post
+        header = msgspec.structs.replace(prepared.header, retain_until=NOW + 2 * DAY)
+        shorter = msgspec.structs.replace(prepared, header=header)
+        assert audience.shown(shorter, post) != audience.shown(prepared, post)
+
+
+# -- while it is on its way -------------------------------------------------------------------
+
+
+def edited(kept):
+    return msgspec.structs.replace(kept, written={"/bulletin/title/text": ["TEST, mended"]})
+
+
+async def test_what_is_held_is_taken_back_for_what_it_says_by_now(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path) as made, desking(made, 60) as desk:
+        first = desk.hold(await made.prepare(draft()))
+        second = desk.holding.hold(edited(desk.kept), await made.prepare(draft()))
+        assert (first.state, second.state) == ("undone", "held")
+        assert desk.holding.all() == [second]
+
+
+async def test_draft_that_was_edited_while_its_old_text_went_is_another_bulletin(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
+        held = desk.hold(await made.prepare(draft()))
+        await until(lambda: held.state != "held")
+        pages = compose.Desk(Station(made, CODES, None), desk.drafts, desk.holding)
+        reader, asked = Reader("en", ""), {"draft": desk.kept.id, "shown": "of the old text"}
+        if desk.drafts.has(desk.kept.id):
+            assert await compose._send(pages, asked, reader) == f"/compose/held/{desk.kept.id}"
+        desk.drafts.put(edited(desk.kept))
+        where = await compose._send(pages, asked, reader)
+        await desk.until(held, "sent")
+        (left,) = desk.drafts.all()
+        assert where == f"/compose/voi?draft={left.id}"
+        assert left.written == edited(desk.kept).written
+        assert desk.holding.get(left.id) is None
+        assert made.world.outbox.sent() == [held.id]
+
+
+async def test_release_is_asked_for_by_who_has_the_watch_then(tmp_path):
+    async with guarded(tmp_path) as door, line(door, tmp_path) as made, desking(made) as desk:
+        held = desk.hold(await made.prepare(red()))
+        desk.officer = "exercise-second"
+        await desk.until(held, "asked")
+        async with line(door, tmp_path, DESK) as releaser:
+            assert (await to_release(releaser)).draft.officer == "exercise-second"
+
+
+@pytest.mark.parametrize("error", [Fault(Code.MAIL_FAILED), KeyError("a defect")])
+@pytest.mark.parametrize("what", ["resume", "look"])
+async def test_whatever_fails_once_what_waits_is_tried_again(
+    tmp_path, monkeypatch, what, error
+):
+    async with serving() as door, agency(door.url, tmp_path) as made:
+        desk = Desk(made, 0)
+        desk.holding.retry_s = 0.001
+        of, failed = {"resume": made, "look": desk.holding}[what], []
+        plain = getattr(of, what)
+
+        def once(*given):
+            if not failed:
+                failed.append(what)
+                raise error
+            return plain(*given)
+
+        monkeypatch.setattr(of, what, once)
+        prepared = await made.prepare(draft())
+        identity = await made.queue(msgspec.structs.replace(prepared, as_of_ms=1))
+        running = desk.holding.run(None)
+        await anext(running)
+        await until(lambda: failed and made.world.outbox.receipt(identity) is not None)
+        settled = []
+        desk.holding.settled = lambda: settled.append(1)
+        await until(lambda: settled)
+        with pytest.raises(StopAsyncIteration):
+            await anext(running)
+
+
+async def test_what_was_sent_stays_in_memory_no_longer_than_it_is_kept(tmp_path):
+    clock = Clock(NOW_MS)
+    async with (
+        serving(clock=clock) as door,
+        agency(door.url, tmp_path, clock=clock) as made,
+        desking(made) as desk,
+    ):
+        first = desk.hold(await made.prepare(draft()))
+        await desk.until(first, "sent")
+        other = Kept(new_id(), "voi", WRITTEN, made.world.now())
+        second = desk.holding.hold(other, await made.prepare(flash()))
+        await desk.until(second, "sent")
+        desk.holding.forget()
+        assert desk.holding.all() == [second, first]
+        # Ordered to be purged, its key is destroyed.
+        made.world.kept.drop(first.id)
+        desk.holding.forget()
+        assert desk.holding.all() == [second]
+        clock.ms = second.prepared.header.retain_until * 1000
+        desk.holding.forget()
+        assert desk.holding.all() == []

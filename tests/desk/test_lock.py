@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 
 import pytest
 
+from exchange.cli import world
+from exchange.desk import lock as locking
 from exchange.desk.lock import Lock, keep
 from exchange.errors import Code, Fault
 from tests.web.trial import Clock
@@ -88,3 +91,29 @@ async def test_a_fault_of_the_container_is_told_and_opens_nothing():
     with pytest.raises(Fault):
         await made.unlock("right")
     assert made.is_locked
+
+
+async def test_pages_are_told_soon_after_the_machine_slept(monkeypatch):
+    monkeypatch.setattr(locking, "_LOOK_S", 0.001)
+    clock = Clock()
+    made, told = lock(clock), asyncio.Event()
+    task = asyncio.ensure_future(keep(made, told.set))
+    await asyncio.sleep(0)
+    # Waiting goes by another clock, which stood still meanwhile.
+    clock.ms += 60_000
+    await asyncio.wait_for(told.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(("there", "found"), [(True, 9_000), (False, 4_000)])
+def test_clock_goes_on_while_the_machine_sleeps_where_there_is_one(monkeypatch, there, found):
+    seconds = {time.CLOCK_MONOTONIC: 4}
+    if there:
+        seconds[7] = 9
+        monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    else:
+        monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: seconds[clock] * 10**9)
+    assert world.elapsed_ms() == found

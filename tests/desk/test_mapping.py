@@ -12,7 +12,7 @@ from exchange.desk.shelf import Asked
 from exchange.model.bulletin.blocks import LineString, Place, Point, Polygon
 from exchange.model.header import Reference
 from exchange.web import region
-from exchange.web.marks import Mark
+from exchange.web.marks import Mark, bounds
 from tests.desk.test_shelf import NOW, delivered, shelf
 from tests.model.bulletins import CODES, example
 
@@ -51,6 +51,13 @@ def test_signs_come_in_the_inboxs_order_with_positions_in_degrees_and_minutes():
         "07°12.000' N 079°00.000' W",
     )
     assert (point.first, point.accuracy_m) == ("08°15.000' N 079°30.000' W", "200")
+
+
+def test_bounds_are_the_corners_of_any_geometry():
+    line = LineString([(-80.0, 7.0), (-81.5, 6.0), (-79.0, 6.5)])
+    assert bounds(line) == ((-81.5, 6.0), (-79.0, 7.0))
+    assert bounds(Point((-79.5, 8.25))) == ((-79.5, 8.25), (-79.5, 8.25))
+    assert bounds(Polygon([RING, [(0.0, 0.0)] * 4])) == ((-81.0, 6.0), (-79.0, 7.2))
 
 
 def test_what_cannot_be_drawn_is_counted():

@@ -51,9 +51,9 @@ def test_what_was_counted_and_ordered_is_so_again_after_each_change():
     held.read.add(held.key(held.row(1)))
     assert held.counts(NOW)["unread"] == 1
     assert held.counts(NOW + 86_400)["overdue"] == 1
-    held.drop({2})
+    held.take([delivered(1, precedence="routine")])
     assert held.counts(NOW)["flash"] == 0
-    assert [row.item.index for row in held.find(Asked(), NOW)] == [2]
+    assert [row.item.index for row in held.find(Asked(), NOW)] == [2, 1]
 
 
 def test_withdrawal_that_came_before_its_target_withdraws_it():

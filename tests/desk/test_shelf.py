@@ -16,6 +16,7 @@ from tests.model.bulletins import CODES, example
 WORLD = world()
 TARGET_S = {"flash": 600, "immediate": 1800, "priority": 7200, "routine": 86_400}
 NOW = 100_000
+ID = "0192f3a0-0000-7000-8000-000000000001"
 
 
 def delivered(index, precedence="routine", taken_s=NOW, bulletin=None, **header):
@@ -142,10 +143,11 @@ def test_period_is_from_and_before():
     assert found(made, since=200) == [2]
 
 
-def test_what_was_destroyed_is_held_no_more():
-    made = shelf(delivered(1), delivered(2))
-    made.drop({2})
-    assert found(made) == [2]
+def test_what_comes_again_as_it_was_is_no_news():
+    made = shelf(delivered(1, id=ID))
+    assert made.take([delivered(1, id=ID)]) == []
+    (row,) = made.take([delivered(1, "flash", id=ID)])
+    assert row.is_flash
 
 
 def test_folding_is_without_case_and_accents():

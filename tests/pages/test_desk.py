@@ -10,10 +10,22 @@ from playwright.sync_api import expect
 
 from exchange.desk import lock as locks
 from tests.builders import MINSA, WATCH, suspended, world
+from tests.desk.watching import delivered
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
 from tests.pages.desking import OFFICER, PASSPHRASE, bulletin, desking
 
 pytestmark = needs_chromium
+# What notifications and tones there were, and how often a window was told anything.
+LISTENING = """
+  window.told = []; window.tones = 0; window.heard = 0;
+  window.Notification = class { constructor(text) { window.told.push(text); } };
+  Notification.permission = "granted";
+  const real = window.AudioContext;
+  window.AudioContext = class extends real {
+    constructor() { super(); window.tones += 1; }
+  };
+  document.addEventListener("told", () => { window.heard += 1; });
+"""
 PURITY = "/content/drugs/0/purity_pct"
 SIZE = {"width": 1280, "height": 720}
 
@@ -99,24 +111,66 @@ def test_notification_names_no_content_and_flash_alone_breaks_the_quiet(browser,
         page.locator("#last").fill("23:59")
         page.get_by_role("button", name="Keep").click()
         page.wait_for_url("**/notify")
-        page.evaluate(
-            """() => {
-              window.told = []; window.tones = 0;
-              window.Notification = class { constructor(text) { window.told.push(text); } };
-              Notification.permission = "granted";
-              const real = window.AudioContext;
-              window.AudioContext = class extends real {
-                constructor() { super(); window.tones += 1; }
-              };
-            }"""
-        )
+        page.add_init_script(LISTENING)
+        page.goto(base(page) + "en/notify")
+        heard(page)
         desk.index(desk.post())
         expect(page.locator("#news")).to_be_visible()
         desk.index(desk.post(precedence="flash"))
         expect(page.locator("#flash a")).to_have_count(1)
         assert page.evaluate("window.told") == ["1 FLASH"]
         assert page.evaluate("window.tones") == 1
+        # Between two pages nothing is missed, however much comes after it.
+        desk_page = page.url
+        page.goto("about:blank")
+        desk.index(desk.post(precedence="flash"))
+        desk.run(come(desk, 30))
+        page.goto(desk_page)
+        page.wait_for_function("window.tones === 1")
+        assert page.evaluate("window.told") == ["1 FLASH"]
+        page.reload()
+        heard(page)
+        assert (page.evaluate("window.told"), page.evaluate("window.tones")) == ([], 0)
         assert said == []
+
+
+async def come(desk, count):
+    """Have a burst arrive, of which there is no room to name all."""
+    for index in range(10_000, 10_000 + count):
+        desk.station._arrive(delivered(index, precedence="routine"))
+
+
+def heard(page):
+    """Wait until a window was told something since it was opened."""
+    page.wait_for_function("window.heard > 0")
+
+
+def test_windows_share_what_is_heard_and_one_of_them_sounds(browser, desk):
+    desk.index(desk.post())
+    with visit(browser, desk.link(), viewport=SIZE) as (page, asked, _said):
+        context = page.context
+        context.add_init_script(LISTENING)
+        windows = [page, *(context.new_page() for _ in range(6))]
+        for each in windows:
+            each.goto(base(page) + "en/sent")
+            each.locator("h1").click()
+            heard(each)
+        streams = [url for url in asked if url.endswith("/live")]
+        desk.index(desk.post(precedence="flash"))
+        for each in windows:
+            expect(each.locator("#flash a")).to_have_count(1)
+        assert sum(each.evaluate("window.told.length") for each in windows) == 1
+        page.wait_for_timeout(100)
+        # Those that came in by the link and went on to this page had a stream of their own.
+        assert len(streams) == 2
+        windows.pop(0).close()
+        desk.index(desk.post(precedence="flash"))
+        for each in windows:
+            expect(each.locator("#flash a")).to_have_count(2)
+        windows[0].get_by_role("button", name="Leave").click()
+        expect(windows[0].locator("h1")).to_contain_text("You have left")
+        for each in windows[1:]:
+            expect(each.locator("main code")).to_have_text("page-session")
 
 
 def test_locked_item_stands_in_its_place_with_its_reason(browser, desk):
@@ -271,9 +325,8 @@ def test_desk_locks_by_itself_and_opens_by_the_passphrase_alone(browser, desk):
         desk.index(desk.post(precedence="flash"))
         expect(page.locator("[data-value=flash_waits]")).to_have_text("1 FLASH waits")
         assert page.title().startswith("1 FLASH waits")
-        assert (
-            page.evaluate("Object.keys(window.told.arrived.at(-1)).join()") == "index,is_flash"
-        )
+        keys = page.evaluate("Object.keys(window.told).sort().join()")
+        assert keys == "came,flash_came,flash_waits,is_first,number,run,shut"
         assert "EJERCICIO" not in page.evaluate("JSON.stringify(window.told)")
         page.locator("#passphrase").fill("not it")
         page.locator("#passphrase").press("Enter")

@@ -83,3 +83,17 @@ def test_each_run_has_a_host_of_its_own_under_localhost():
     assert first != second
     assert first.endswith(".localhost")
     assert door(is_plain=True).host == "127.0.0.1"
+
+
+def test_asking_whether_a_session_is_good_has_it_last_no_longer():
+    clock = Clock()
+    made = door(clock)
+    opened = made.enter(made.link())
+    clock.ms += TWELVE_HOURS_MS - 1
+    assert made.is_in(opened)
+    clock.ms += 1
+    assert not made.is_in(opened)
+    assert not made.is_in("guess")
+    again = made.enter(made.link())
+    made.leave(again)
+    assert not made.is_in(again)

@@ -262,3 +262,14 @@ async def test_the_port_is_ours_on_both_loopback_addresses():
     finally:
         for each in sockets:
             each.close()
+
+
+async def test_who_leaves_ends_the_news_of_every_window(caller):
+    await caller.come_in()
+    streams = [await caller.ask("/es/live"), await caller.ask("/en/live")]
+    for each in streams:
+        assert (await each.content.readline()).startswith(b"data: ")
+    await caller.post("/es/leave", {})
+    for each in streams:
+        rest = await asyncio.wait_for(each.content.read(), 10)
+        assert rest == b'\ndata: {"over":true}\n\n'

@@ -43,15 +43,24 @@ function showArrived(arrived) {
   const place = document.getElementById("arrived");
   if (!place || !Array.isArray(arrived)) return;
   const list = place.querySelector("ul");
-  const known = new Set([...list.children].map((row) => Number(row.dataset.index)));
+  const known = new Set([...list.children].map((row) => Number(row.dataset.number)));
   for (const each of arrived) {
-    if (each.index <= Number(place.dataset.after) || known.has(each.index)) continue;
+    // By how many came before it: what presses comes ahead of entries that are less.
+    if (each.number <= Number(place.dataset.after) || known.has(each.number)) continue;
     const row = document.createElement("li");
-    row.dataset.index = each.index;
+    row.dataset.number = each.number;
     row.append(linked(each));
     list.prepend(row);
   }
   place.hidden = list.children.length === 0;
+}
+
+// Green is said by no colour alone, and stays for no moment longer than it holds.
+function showComplete(holds) {
+  const place = document.getElementById("complete");
+  if (!place) return;
+  place.classList.toggle("signal-ok", holds);
+  place.querySelector("use").setAttribute("href", holds ? "#i-ok" : "#i-wait");
 }
 
 export function spanOf(seconds) {
@@ -97,8 +106,11 @@ document.addEventListener("told", (event) => {
   }
   showFlash(told.flash);
   showArrived(told.arrived);
-  const alarm = document.getElementById("alarm");
-  if (alarm) alarm.hidden = !told.alarm;
+  showComplete(told.is_complete);
+  for (const name of ["alarm", "trouble"]) {
+    const place = document.getElementById(name);
+    if (place) place.hidden = !told[name];
+  }
   document.title = told.flash_waits ? `${told.flash_waits} · ${title}` : title;
   tellOf(told, desk);
 });

@@ -1,32 +1,87 @@
 // News: texts that the server sends are shown as text, and never become markup or code.
+// One window hears the program for all that show the same language: a browser has six connections
+// to a host. It holds a lock while it does; when it is closed, the next one has it. A shared worker
+// would want its address to be trusted, and no page here can say that of any.
 const RETRY_MS = 5000;
+
+let isLeaving = false;
+
+// Show what was told. `is_first` says that this window is the one that hears the program.
+function tell(page, told, isFirst) {
+  const news = page.getElementById("news");
+  page.getElementById("away").hidden = true;
+  if (told.over) {
+    // Somebody left: what stands here is not to stay. Who goes by a form is on the way already.
+    if (!isLeaving) location.reload();
+    return;
+  }
+  for (const place of page.querySelectorAll("[data-value]")) {
+    const value = told[place.dataset.value];
+    if (typeof value === "string" && place.textContent !== value) place.textContent = value;
+  }
+  // For what an application does with it besides: its own scripts listen.
+  page.dispatchEvent(new CustomEvent("told", { detail: { ...told, is_first: isFirst } }));
+  news.hidden = told.number === Number(page.body.dataset.number);
+}
+
+// Hear the program, until this window goes; say what it says, and that it does not answer.
+function hear(address, say) {
+  let source = null;
+  let again = 0;
+  const listen = () => {
+    source = new EventSource(address);
+    source.addEventListener("message", (event) => {
+      const told = JSON.parse(event.data);
+      if (told.over) source.close();
+      say({ told });
+    });
+    source.addEventListener("error", () => {
+      say({ away: true });
+      // After an answer that is no stream the browser does not ask again by itself.
+      if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, RETRY_MS);
+    });
+  };
+  listen();
+  return new Promise((resolve) => {
+    addEventListener("pagehide", () => {
+      clearTimeout(again);
+      source.close();
+      resolve();
+    });
+  });
+}
 
 export function listenToNews(page) {
   const address = page.body.dataset.live;
   if (!address) return;
-  const news = page.getElementById("news");
-  const away = page.getElementById("away");
-  let source = null;
-  const listen = () => {
-    source = new EventSource(address);
-    source.addEventListener("message", tell);
-    source.addEventListener("error", () => {
-      away.hidden = false;
-      // After an answer that is no stream the browser does not ask again by itself.
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
-    });
+  const take = (said, isFirst) => {
+    if (said.told) tell(page, said.told, isFirst);
+    else page.getElementById("away").hidden = false;
   };
-  const tell = (event) => {
-    const told = JSON.parse(event.data);
-    away.hidden = true;
-    for (const place of page.querySelectorAll("[data-value]")) {
-      const value = told[place.dataset.value];
-      if (typeof value === "string" && place.textContent !== value) place.textContent = value;
-    }
-    // For what an application does with it besides: its own scripts listen.
-    page.dispatchEvent(new CustomEvent("told", { detail: told }));
-    news.hidden = told.number === Number(page.body.dataset.number);
-  };
-  listen();
-  addEventListener("pagehide", () => source.close());
+  addEventListener("submit", (event) => {
+    if (event.target.matches("form[action$='/leave']")) isLeaving = true;
+  });
+  // Kept by the browser as it was and shown again: it is asked for anew, as it may not be seen now.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+  if (!navigator.locks || !window.BroadcastChannel) {
+    hear(address, (said) => take(said, true));
+    return;
+  }
+  const others = new BroadcastChannel(address);
+  let last = null;
+  others.addEventListener("message", ({ data }) => {
+    if (data.asks) {
+      if (last) others.postMessage(last);
+    } else take(data, false);
+  });
+  others.postMessage({ asks: true });
+  navigator.locks.request(address, () =>
+    hear(address, (said) => {
+      last = said;
+      take(said, true);
+      others.postMessage(said);
+    }),
+  );
 }

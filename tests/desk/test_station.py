@@ -1,0 +1,234 @@
+"""The link of a desk: what is told while the node is away or gives no heads, and then mends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from exchange.client.ageing import SeenTo
+from exchange.client.proving import MAX_AGE_S
+from exchange.client.seen import SeenHead
+from exchange.client.transport import AWAY
+from exchange.desk import news
+from exchange.desk.holding import Holding
+from exchange.desk.kept_drafts import KeptDrafts
+from exchange.desk.station import Station
+from exchange.errors import Code, Refusal
+from exchange.web import door
+from exchange.web.words import load
+from tests.builders import MINSA, WATCH, suspended, world
+from tests.client.dealing import forget_bodies
+from tests.desk.desked import CODES, OFFICER, desked
+from tests.desk.watching import delivered
+from tests.node.running import post, until
+
+HEADS = "/v1/heads"
+DESK = Path(news.__file__).with_name("locale")
+WEB = Path(door.__file__).with_name("locale")
+
+
+@asynccontextmanager
+async def task(running):
+    made = asyncio.ensure_future(running)
+    try:
+        yield
+    finally:
+        made.cancel()
+        with suppress(asyncio.CancelledError):
+            await made
+
+
+@asynccontextmanager
+async def sending(desk):
+    """What the desk sends by itself, as often as it can."""
+    made = Holding(desk.line, KeptDrafts(desk.line.world.cabinet), lambda: OFFICER)
+    made.retry_s, made.settled = 0.001, desk.station.settle
+    running = made.run(None)
+    await anext(running)
+    yield made
+    with pytest.raises(StopAsyncIteration):
+        await anext(running)
+
+
+# -- what was locked ------------------------------------------------------------------------
+
+
+async def test_what_was_locked_by_an_offline_start_opens_when_the_node_answers(tmp_path):
+    async with desked(tmp_path) as desk:
+        index = await desk.post()
+        await desk.line.everything()
+        forget_bodies(desk.line)
+        desk.front.away()
+        await desk.station.fill()
+        assert desk.station.trouble is not None
+        assert not desk.station.shelf.row(index).title
+        await desk.station.unlock()
+        assert not desk.station.shelf.row(index).title
+        desk.front.back()
+        async with task(desk.station._prove()):
+            await until(lambda: desk.station.shelf.row(index).title)
+
+
+async def test_node_that_is_heard_again_is_asked_at_once(tmp_path):
+    async with desked(tmp_path) as desk:
+        desk.front.away()
+        async with task(desk.station._prove()):
+            await until(lambda: desk.station.trouble is not None)
+            desk.front.back()
+            await desk.door.node.checkpoints.checkpoint()
+            # Its next look is a minute away.
+            desk.station._heard()
+            await until(lambda: desk.station.proven is not None)
+
+
+# -- what is proved -------------------------------------------------------------------------
+
+
+async def test_node_that_gives_no_heads_but_all_else_is_an_alarm(tmp_path):
+    async with desked(tmp_path) as desk:
+        station, limit = desk.station, MAX_AGE_S + world().view.agreed().limits.skew_s
+        await desk.door.node.checkpoints.checkpoint()
+        await station.prove()
+        assert news.is_complete(station)
+        desk.front.shut = (HEADS,)
+        await station.prove()
+        assert (station.trouble, station.alarm) == (None, None)
+        assert station.wrong.code is Code.UNAVAILABLE
+        assert not news.is_complete(station)
+        desk.clock.ms += limit * 1000
+        await station.prove()
+        assert station.alarm is None
+        desk.clock.ms += 1000
+        await station.prove()
+        assert station.alarm.code is Code.STALE_HEAD
+        desk.front.back()
+        await desk.door.node.checkpoints.checkpoint()
+        await station.prove()
+        assert (station.wrong, station.alarm) == (None, None)
+
+
+async def test_node_that_is_away_for_long_is_no_alarm(tmp_path):
+    async with desked(tmp_path) as desk:
+        desk.front.shut = (HEADS,)
+        await desk.station.prove()
+        desk.front.away()
+        await desk.station.prove()
+        desk.clock.ms += 3_600_000
+        await desk.station.prove()
+        desk.front.shut = (HEADS,)
+        await desk.station.prove()
+        assert desk.station.alarm is None
+
+
+async def test_heads_that_are_gone_after_a_restart_are_an_alarm(tmp_path):
+    async with desked(tmp_path, seen=SeenHead(tmp_path / "head")) as desk:
+        desk.front.instead = {HEADS: "/v1/no-such"}
+        await desk.station.prove()
+        # So it is with a young node.
+        assert desk.station.alarm is None
+        desk.front.instead = {}
+        await desk.door.node.checkpoints.checkpoint()
+        await desk.station.prove()
+        again = Station(desk.line, CODES, OFFICER)
+        await again.fill()
+        desk.front.instead = {HEADS: "/v1/no-such"}
+        await again.prove()
+        assert again.alarm.code is Code.NOT_FOUND
+
+
+async def test_who_was_suspended_stays_so_when_the_node_is_away(tmp_path):
+    async with desked(tmp_path) as desk:
+        station = desk.station
+        async with task(station._follow()):
+            await post(desk.door.node, world().amended(WATCH, suspended), MINSA)
+            await until(lambda: station.closed is not None)
+        # By the node's word alone: the document is not shown to who is turned away.
+        assert desk.line.trust.newest.endpoints[WATCH].is_active
+        desk.front.away()
+        await station.prove()
+        assert station.trouble.code in AWAY
+        assert station.closed.code is Code.ENDPOINT_SUSPENDED
+
+
+# -- what is acknowledged -------------------------------------------------------------------
+
+
+async def test_acknowledgement_given_while_the_node_is_away_is_sent_when_it_is_back(tmp_path):
+    async with desked(tmp_path) as desk:
+        index = await desk.post()
+        await desk.hear()
+        row, acks = desk.station.shelf.row(index), desk.line.world.outbox.acks
+        desk.front.away()
+        await desk.station.acknowledge(row.item, "opened")
+        (waiting,) = acks.waiting()
+        assert row.digest in desk.station.shelf.acknowledged
+        async with sending(desk):
+            await until(lambda: acks.waits(waiting).tries > 1)
+            desk.front.back()
+            await until(lambda: acks.receipt(waiting) is not None)
+        assert acks.waiting() == []
+
+
+async def test_acknowledgement_that_the_node_refused_is_unsaid(tmp_path):
+    async with desked(tmp_path) as desk:
+        first, second = await desk.post(), await desk.post()
+        await desk.hear()
+        station, acks = desk.station, desk.line.world.outbox.acks
+        one, other = station.shelf.row(first), station.shelf.row(second)
+        await station.acknowledge(one.item, "opened")
+        desk.front.away()
+        await station.acknowledge(other.item, "opened")
+        assert station.shelf.acknowledged == {one.digest, other.digest}
+        (waiting,) = acks.waiting()
+        (sent,) = acks.sent()
+        acks.refuse(waiting, Refusal(Code.OFFICER_REQUIRED), acks.receipt(sent))
+        async with sending(desk):
+            await until(lambda: station.shelf.acknowledged == {one.digest})
+        assert "unacknowledged" in station.shelf.states(other, station.now())
+        assert station.seen.of(other.digest) == []
+
+
+async def test_what_another_command_acknowledged_is_seen_to_and_each_is_read_once(
+    tmp_path, monkeypatch
+):
+    async with desked(tmp_path) as desk:
+        first, second = await desk.post(), await desk.post()
+        await desk.hear()
+        one, other = desk.station.shelf.row(first), desk.station.shelf.row(second)
+        acks = desk.line.world.outbox.acks
+        seen = SeenTo(acks)
+        assert seen.digests() == set()
+        await desk.line.acknowledge(one.item, "opened", "watch-2")
+        assert seen.digests() == {one.digest}
+        read, plain = [], acks.envelope
+        monkeypatch.setattr(acks, "envelope", lambda each: read.append(each) or plain(each))
+        await desk.line.acknowledge(other.item, "delivered")
+        # That it was delivered a machine says: nobody saw to it.
+        assert seen.digests() == {one.digest}
+        assert [ack.officer for _, ack in seen.of(one.digest)] == ["watch-2"]
+        assert [ack.outcome for _, ack in seen.of(other.digest)] == ["delivered"]
+        assert len(read) == 1
+
+
+async def test_no_burst_hides_that_a_flash_came(tmp_path):
+    async with desked(tmp_path) as desk:
+        station = desk.station
+        station._arrive(delivered(1, precedence="flash"))
+        for index in range(2, 60):
+            station._arrive(delivered(index, precedence="routine"))
+        told = news.told(station, load([WEB, DESK]), "en", is_locked=False)
+        assert (told["came"], told["flash_came"]) == (59, 1)
+        # There is no room to name it among what came; it stands above all pages.
+        assert 1 not in [each["index"] for each in told["arrived"]]
+        assert [each["index"] for each in told["flash"]] == [1]
+
+
+async def test_what_presses_is_told_as_new_whatever_its_entry(tmp_path):
+    async with desked(tmp_path) as desk:
+        for index in (50, 3):
+            desk.station._arrive(delivered(index, precedence="flash"))
+        told = news.arrived(desk.station, "en")
+        assert [(each["number"], each["index"]) for each in told] == [(1, 50), (2, 3)]
