@@ -67,7 +67,9 @@ class Retaining:
         """Return when it is to be looked again."""
         for _ in range(_AN_HOUR):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self.soon_s)
+                # Not `wait_for`, which in Python 3.11 may lose that it is to end.
+                async with asyncio.timeout(self.soon_s):
+                    await self._wake.wait()
             if self._wake.is_set() or self._has_come or self._station.stuck is not None:
                 return
         # What no node took of it is said again, and an order may have come of age.

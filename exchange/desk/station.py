@@ -210,7 +210,8 @@ class Station:
             await self.prove()
             await self.unlock()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._back.wait(), PROVE_S)
+                async with asyncio.timeout(PROVE_S):
+                    await self._back.wait()
 
     async def prove(self) -> None:
         """Prove that nothing is missing; what does not hold is an alarm until it does."""

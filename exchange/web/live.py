@@ -68,7 +68,8 @@ class Live:
                 line = msgspec.json.encode({"number": self.number, **self._values(lang)})
                 await answer.write(b"data: " + line + b"\n\n")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), _HEARTBEAT_S)
+                    async with asyncio.timeout(_HEARTBEAT_S):
+                        await news.wait()
             # Pages that are open still go: nothing stands on a screen that nobody may see.
             await answer.write(b'data: {"over":true}\n\n')
         return answer

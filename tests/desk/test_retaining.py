@@ -125,7 +125,6 @@ async def test_what_is_over_goes_within_the_hour_from_disk_and_memory(tmp_path):
         over = of(station, sent)
         assert over.item.locked.code is Code.RETENTION_OVER
         assert (over.item.bulletin, over.item.opened) == (None, None)
-        assert len(over.words) < len(row.words) or not row.words
 
 
 async def test_what_came_is_told_by_no_title_that_was_destroyed(tmp_path):
