@@ -105,11 +105,12 @@ async def test_what_the_node_did_not_hear_of_a_purge_is_said_when_it_is_back(tmp
         async with task(station.retaining.keep()):
             await until(lambda: desk.line.acknowledged(item, "purged") is not None)
             assert not is_on_disk(station, sent)
-            said = desk.line.acknowledged(item, "purged")
+            said, acks = desk.line.acknowledged(item, "purged"), desk.line.world.outbox.acks
+            await until(lambda: acks.waits(said).tries)
             station.trouble = Fault(Code.NODE_UNREACHABLE)
             desk.front.back()
             station._heard()
-            await until(lambda: desk.line.world.outbox.acks.receipt(said) is not None)
+            await until(lambda: acks.receipt(said) is not None)
 
 
 async def test_what_is_over_goes_within_the_hour_from_disk_and_memory(tmp_path):

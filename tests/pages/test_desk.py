@@ -17,14 +17,14 @@ from tests.pages.desking import OFFICER, PASSPHRASE, bulletin, desking
 pytestmark = needs_chromium
 # What notifications and tones there were, and how often a window was told anything.
 LISTENING = """
-  window.told = []; window.tones = 0; window.heard = 0;
+  window.told = []; window.tones = 0;
   window.Notification = class { constructor(text) { window.told.push(text); } };
   Notification.permission = "granted";
   const real = window.AudioContext;
   window.AudioContext = class extends real {
     constructor() { super(); window.tones += 1; }
   };
-  document.addEventListener("told", () => { window.heard += 1; });
+  document.addEventListener("told", () => { document.documentElement.dataset.heard = "yes"; });
 """
 PURITY = "/content/drugs/0/purity_pct"
 SIZE = {"width": 1280, "height": 720}
@@ -126,7 +126,8 @@ def test_notification_names_no_content_and_flash_alone_breaks_the_quiet(browser,
         desk.index(desk.post(precedence="flash"))
         desk.run(come(desk, 30))
         page.goto(desk_page)
-        page.wait_for_function("window.tones === 1")
+        heard(page)
+        assert page.evaluate("window.tones") == 1
         assert page.evaluate("window.told") == ["1 FLASH"]
         page.reload()
         heard(page)
@@ -142,7 +143,7 @@ async def come(desk, count):
 
 def heard(page):
     """Wait until a window was told something since it was opened."""
-    page.wait_for_function("window.heard > 0")
+    expect(page.locator("html[data-heard]")).to_have_count(1)
 
 
 def test_windows_share_what_is_heard_and_one_of_them_sounds(browser, desk):
