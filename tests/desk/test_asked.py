@@ -7,11 +7,12 @@ import tempfile
 
 import pytest
 
-from exchange.desk import agenda, calendar
+from exchange.desk import agenda, calendar, inbox
 from exchange.errors import Code, Fault, Refusal
 from exchange.web import frame
 from tests.desk.desked import desked
 from tests.desk.test_calendar import operation, point
+from tests.desk.watching import delivered
 
 PAGES = ("/", "/sent", "/compose", "/map", "/requests", "/calendar", "/initiatives", "/handover")
 COMPLETE = re.compile(r'<span id="complete" class="([^"]*)">')
@@ -62,19 +63,11 @@ async def test_what_was_never_opened_is_opened_before_it_is_acknowledged(desk):
     assert desk.station.seen.digests() == {desk.station.shelf.row(index).digest}
 
 
-async def test_what_names_no_entry_acknowledges_none(desk):
-    await desk.post()
-    await desk.hear()
-    for row in [desk.station.shelf.row(each.index) for each in desk.station.shelf.items()]:
-        desk.station.read(row)
+async def test_what_names_no_entry_means_none(desk):
+    desk.station._arrive(delivered(0))
+    assert inbox._row(desk.station, "0").item.index == 0
     for said in ("", "-1", "x", "\u0661", "9" * 12):
-        answer = await desk._http.post(
-            f"{desk.base}/en/ack",
-            data={"index": said, "outcome": "opened"},
-            headers={"Origin": desk.base},
-        )
-        assert answer.status == 404, said
-    assert desk.station.seen.digests() == set()
+        assert inbox._row(desk.station, said) is None, said
 
 
 @pytest.mark.parametrize(
