@@ -1,4 +1,4 @@
-"""An officer's desk in this process, before a node that can be out of reach, whole or in part."""
+"""An officer's desk in this process; its node can be out of reach, whole or in part."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from exchange.errors import Code, Fault
 from tests.broker.amending import cancelling
 from tests.builders import DAY, NOW, WATCH, decoded, world
 from tests.client.test_purging import a_case
-from tests.desk.desked import CODES, OFFICER, desked
+from tests.desk.desked import OFFICER, desked
 from tests.desk.test_station import task
+from tests.desk.watching import delivered
 from tests.model.bulletins import example
 from tests.node.running import post, until
-from tests.desk.watching import delivered
+from tests.web.trial import CODES
 
 
 @asynccontextmanager
@@ -115,7 +116,6 @@ async def test_what_the_node_did_not_hear_of_a_purge_is_said_when_it_is_back(tmp
 
 async def test_what_is_over_goes_within_the_hour_from_disk_and_memory(tmp_path):
     async with a_case(tmp_path) as case, holding(case) as (station, sent):
-        row = of(station, sent)
         assert is_on_disk(station, sent)
         async with task(station.retaining.keep()):
             await until(lambda: not station.retaining._is_ordered)
@@ -131,9 +131,7 @@ async def test_what_is_over_goes_within_the_hour_from_disk_and_memory(tmp_path):
 async def test_what_came_is_told_by_no_title_that_was_destroyed(tmp_path):
     async with desked(tmp_path) as desk:
         station = desk.station
-        station._arrive(
-            delivered(1, example("voi"), to=[WATCH], retain_until=NOW + DAY)
-        )
+        station._arrive(delivered(1, example("voi"), to=[WATCH], retain_until=NOW + DAY))
         (told,) = news.arrived(station, "en")
         assert "EXERCISE" in told["title"]
         desk.clock.ms = (NOW + DAY) * 1000

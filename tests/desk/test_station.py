@@ -21,9 +21,10 @@ from exchange.web import door
 from exchange.web.words import load
 from tests.builders import MINSA, WATCH, suspended, world
 from tests.client.dealing import forget_bodies
-from tests.desk.desked import CODES, OFFICER, desked
+from tests.desk.desked import OFFICER, desked
 from tests.desk.watching import delivered
 from tests.node.running import post, until
+from tests.web.trial import CODES
 
 HEADS = "/v1/heads"
 DESK = Path(news.__file__).with_name("locale")
