@@ -24,6 +24,17 @@ function tell(page, told, isFirst) {
   news.hidden = told.number === Number(page.body.dataset.number);
 }
 
+// Whether there is no session any more: the window that heard may have left before it was told.
+async function isOver(address) {
+  try {
+    const answer = await fetch(address);
+    answer.body?.cancel();
+    return answer.status === 401;
+  } catch {
+    return false;
+  }
+}
+
 // Hear the program, until this window goes; say what it says, and that it does not answer.
 function hear(address, say) {
   let source = null;
@@ -37,8 +48,10 @@ function hear(address, say) {
     });
     source.addEventListener("error", () => {
       say({ away: true });
+      if (source.readyState !== EventSource.CLOSED) return;
       // After an answer that is no stream the browser does not ask again by itself.
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, RETRY_MS);
+      again = setTimeout(listen, RETRY_MS);
+      isOver(address).then((over) => over && say({ told: { over } }));
     });
   };
   listen();
