@@ -23,17 +23,20 @@ from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import Jwk
+from exchange.model.shown import Shown
 from exchange.model.view import View
 from exchange.node.ports import Head, RowCounts
 from exchange.store.sqlite import SqliteStore
 from tests import builders
-from tests.builders import WATCH, refers, world
+from tests.builders import AUDIT, WATCH, refers, world
 from tests.node.running import Routine, post, running
+
+READ = Shown("entries", 1, 0, 3, 4)
 
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory):
-    """A file with bulletins, an acknowledgement, a subscription, a refusal, a cancellation."""
+    """Bulletins, an acknowledgement, a subscription, a refusal, a cancellation, a read."""
     path = tmp_path_factory.mktemp("audit") / "journal.db"
 
     async def write() -> None:
@@ -43,6 +46,8 @@ def journal(tmp_path_factory):
             await post(node, world().ack(first))
             await post(node, world().subscription())
             await post(node, first, caller=WATCH)
+            node.reads.add(AUDIT, Shown("entries", 2, 0, 3, 5))
+            await node.auditing.enter()
             refs = refers("cancels", first)
             await post(node, world().envelope(type="can", verb="cancel", refs=refs))
             await node.checkpoints.checkpoint()
@@ -231,6 +236,15 @@ def test_any_bit_of_a_signed_object_flipped_is_named(copy, kind) -> None:
         (entries.Refused, {"at": "/a~2"}, "/at"),
         (entries.Refused, {"salt": "A" * 20}, "/salt"),
         (entries.Accepted, {"salt": "A" * 20}, "/salt"),
+        (entries.AuditRead, {"auditor": "us.jiatfs/nobody"}, "/auditor"),
+        (entries.AuditRead, {"since_ms": 2**50}, "/since_ms"),
+        (entries.AuditRead, {"reads": []}, "/reads"),
+        (entries.AuditRead, {"reads": [Shown("tiles", 1, 0, 0, 1), READ]}, "/reads"),
+        (entries.AuditRead, {"reads": [READ, READ]}, "/reads"),
+        (entries.AuditRead, {"reads": [Shown("entries", 1, 0, 2**40, 9)]}, "/reads/0"),
+        (entries.AuditRead, {"reads": [Shown("entries", 1, 3, 2, 9)]}, "/reads/0"),
+        (entries.AuditRead, {"reads": [READ, Shown("proofs", 2, 0, 2, 1)]}, "/reads/1"),
+        (entries.AuditRead, {"reads": [Shown("entries", 0, 0, 2, 1)]}, "/reads/0"),
     ],
 )
 def test_a_fact_that_the_rules_do_not_give_is_named(copy, kind, change, at) -> None:
