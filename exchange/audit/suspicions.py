@@ -214,7 +214,9 @@ def unacknowledged(look: Look) -> Iterator[Anomaly]:
                 late = seen.get(name, look.now_ms) - row.taken_ms > target_ms
                 if late and not is_elsewhere:
                     minutes = target_ms // 60_000
-                    yield found_at(row, ("id", row.id), id=row.id, endpoint=name, minutes=minutes)
+                    yield found_at(
+                        row, ("id", row.id), id=row.id, endpoint=name, minutes=minutes
+                    )
 
 
 def _seen_to(look: Look, row: Row) -> dict[str, int]:

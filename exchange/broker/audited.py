@@ -35,7 +35,8 @@ def note(
     Args:
         ledger: of the group.
         auditor: an endpoint that was listed as one when it was shown that.
-        since_ms: when it was shown the first of it; ``until_ms``: the last, ms UTC.
+        since_ms: when it was shown the first of it, ms UTC.
+        until_ms: when it was shown the last.
         reads: of each kind once.
 
     Raises:

@@ -91,7 +91,7 @@ class Auditing:
         self.rearranged()
 
     def rearranged(self) -> None:
-        """Look who is listed as an auditor: also who is struck off may still have been shown."""
+        """Look who is an auditor: also who is struck off may have been shown something."""
         self._listed.update(
             name
             for name, standing in self._view().endpoints.items()

@@ -15,7 +15,7 @@ from exchange.model import wire
 from exchange.model.trust import Role
 from tests import enrolled
 from tests.api.serving import serving, session_request
-from tests.builders import MINSA, NOW, OPS, WATCH, decoded, world
+from tests.builders import AUDIT, MINSA, NOW, OPS, WATCH, decoded, world
 from tests.node.running import post
 
 DESCRIPTION = openapi.describe()

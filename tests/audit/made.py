@@ -91,13 +91,13 @@ class Made:
         size = len(self.entries)
         return self.add(entries.Checkpointed, size=size, note="", **told, **given)
 
-    def read(self, count: int, by: str = AUDIT, lasting_ms: int = 60_000, **given: Any) -> int:
+    def shown(self, count: int, by: str = AUDIT, after_ms: int = 60_000) -> int:
         """Note what an auditor was shown in the time before."""
-        self.ms += given.pop("after_ms", 60_000)
+        self.ms += after_ms
         reads = [Shown("entries", 1, 0, 0, count), Shown("tiles", 1, 0, 0, 10**6)]
         return self.add(
-            entries.AuditRead, after_ms=0, auditor=by, since_ms=self.ms - lasting_ms,
-            until_ms=self.ms, reads=reads, **given,
+            entries.AuditRead, after_ms=0, auditor=by, since_ms=self.ms - 60_000,
+            until_ms=self.ms, reads=reads,
         )  # fmt: skip
 
     def order(self, of: int, **given: Any) -> int:

@@ -73,7 +73,7 @@ def test_line_that_was_not_written_whole_is_written_again(indexed, tmp_path, for
 
 def test_what_an_auditor_was_shown_has_its_fields(tmp_path):
     made = Made()
-    at = made.read(7)
+    at = made.shown(7)
     with index_of(tmp_path / "x.index", made) as index:
         (journal,) = index.journals()
         row = index.row(journal, at)

@@ -1,4 +1,4 @@
-"""Who audits is audited: what was shown to an auditor is in the journal, and leads to no more."""
+"""What was shown to an auditor is in the journal, and leads to no more of it."""
 
 from __future__ import annotations
 

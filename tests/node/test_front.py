@@ -165,7 +165,9 @@ async def test_what_was_shown_is_told_once_and_in_messages_of_bounded_size(
     alone.tell_shown()
     heard = [frames.FRONT.decode(msgspec.msgpack.encode(each)) for each in said]
     assert heard == [
-        frames.Showed([(AUDIT, Shown("entries", 3, 0, 2, 3)), (AUDIT, Shown("proofs", 3, 0, 2, 3))]),
+        frames.Showed(
+            [(AUDIT, Shown("entries", 3, 0, 2, 3)), (AUDIT, Shown("proofs", 3, 0, 2, 3))]
+        ),
         frames.Showed([("pa.contraloria/audit", Shown("entries", 3, 0, 2, 3))]),
     ]
 
