@@ -100,7 +100,7 @@ async def test_node_that_is_stopped_enters_first_what_it_showed():
     store = MemoryStore()
     async with running(store) as node:
         node.reads.add(AUDIT, Shown("entries", 1, 0, 0, 1))
-    (last,) = [row.entry for row in await store.read(node.size - 1, 9)]
+    (last,) = [row.entry for row in await store.reopen().read(node.size - 1, 9)]
     assert isinstance(entries.decode(last).facts, entries.AuditRead)
 
 
