@@ -58,11 +58,11 @@ def test_the_guard_against_the_network_does_end_what_uses_it():
 
 def test_what_an_auditor_was_shown_is_listed_in_words():
     facts = entries.AuditRead(
-        salt="A" * 22, taken_ms=1, view=-1, auditor=AUDIT, since_ms=0, until_ms=1,
+        salt="A" * 22, taken_ms=1, view=-1, auditor="us.jiatfs/audit", since_ms=0, until_ms=1,
         reads=[Shown("entries", 2, 0, 9, 12), Shown("proofs", 1, 3, 3, 1)],
     )  # fmt: skip
     row = auditing._row(7, entries.encode(facts))
-    told = (AUDIT, "entries 0-9x12 proofs 3-3x1")
+    told = ("us.jiatfs/audit", "entries 0-9x12 proofs 3-3x1")
     assert (row["who"], row["told"]) == told
 
 

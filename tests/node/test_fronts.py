@@ -19,7 +19,6 @@ import pytest_asyncio
 
 from exchange.broker import intake
 from exchange.cli import serve, state, world
-from exchange.cli.journal_file import opened
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects, wire
@@ -31,6 +30,7 @@ from exchange.node.node import Node
 from exchange.seal import trust_making
 from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
+from exchange.store.sqlite import SqliteStore
 from tests.builders import decoded
 from tests.crash import newcomer
 from tests.crash.exercise import AUDITOR, OPERATOR, POSTERS, READERS, Exercise
@@ -438,15 +438,16 @@ async def test_fronts_end_with_the_node_and_say_first_what_they_showed(founded):
             for _ in range(4):
                 await auditor.get("/v1/journal", first=1, limit=2)
     assert not any(is_there(pid) for pid in pids)
-    with opened(founded.journal) as source:
-        (last,) = source.read(size, 9)
+    store = SqliteStore.open(founded.journal, read_only=True)
+    (last,) = await store.read(size, 9)
+    await store.close()
     facts = entries.decode(last.entry).facts
     assert isinstance(facts, entries.AuditRead)
     assert (facts.auditor, facts.reads) == (AUDITOR, [Shown("entries", 4, 1, 2, 8)])
 
 
 @SHARED
-async def test_what_an_auditor_is_shown_at_every_front_is_told_to_the_node(shared):
+async def test_what_an_auditor_is_shown_at_a_front_is_told_to_the_node(shared):
     async with shared.to(AUDITOR) as auditor:
         for _ in range(8):
             await auditor.get("/v1/journal", first=1, limit=2)
