@@ -31,8 +31,6 @@ from tests import builders
 from tests.builders import AUDIT, WATCH, refers, world
 from tests.node.running import Routine, post, running
 
-READ = Shown("entries", 1, 0, 3, 4)
-
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory):
@@ -238,13 +236,6 @@ def test_any_bit_of_a_signed_object_flipped_is_named(copy, kind) -> None:
         (entries.Accepted, {"salt": "A" * 20}, "/salt"),
         (entries.AuditRead, {"auditor": "us.jiatfs/nobody"}, "/auditor"),
         (entries.AuditRead, {"since_ms": 2**50}, "/since_ms"),
-        (entries.AuditRead, {"reads": []}, "/reads"),
-        (entries.AuditRead, {"reads": [Shown("tiles", 1, 0, 0, 1), READ]}, "/reads"),
-        (entries.AuditRead, {"reads": [READ, READ]}, "/reads"),
-        (entries.AuditRead, {"reads": [Shown("entries", 1, 0, 2**40, 9)]}, "/reads/0"),
-        (entries.AuditRead, {"reads": [Shown("entries", 1, 3, 2, 9)]}, "/reads/0"),
-        (entries.AuditRead, {"reads": [READ, Shown("proofs", 2, 0, 2, 1)]}, "/reads/1"),
-        (entries.AuditRead, {"reads": [Shown("entries", 0, 0, 2, 1)]}, "/reads/0"),
     ],
 )
 def test_a_fact_that_the_rules_do_not_give_is_named(copy, kind, change, at) -> None:
