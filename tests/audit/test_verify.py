@@ -23,18 +23,17 @@ from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import Jwk
-from exchange.model.shown import Shown
 from exchange.model.view import View
 from exchange.node.ports import Head, RowCounts
 from exchange.store.sqlite import SqliteStore
 from tests import builders
-from tests.builders import AUDIT, WATCH, refers, world
+from tests.builders import WATCH, refers, world
 from tests.node.running import Routine, post, running
 
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory):
-    """Bulletins, an acknowledgement, a subscription, a refusal, a cancellation, a read."""
+    """A file with bulletins, an acknowledgement, a subscription, a refusal, a cancellation."""
     path = tmp_path_factory.mktemp("audit") / "journal.db"
 
     async def write() -> None:
@@ -44,8 +43,6 @@ def journal(tmp_path_factory):
             await post(node, world().ack(first))
             await post(node, world().subscription())
             await post(node, first, caller=WATCH)
-            node.reads.add(AUDIT, Shown("entries", 2, 0, 3, 5))
-            await node.auditing.enter()
             refs = refers("cancels", first)
             await post(node, world().envelope(type="can", verb="cancel", refs=refs))
             await node.checkpoints.checkpoint()
@@ -234,8 +231,6 @@ def test_any_bit_of_a_signed_object_flipped_is_named(copy, kind) -> None:
         (entries.Refused, {"at": "/a~2"}, "/at"),
         (entries.Refused, {"salt": "A" * 20}, "/salt"),
         (entries.Accepted, {"salt": "A" * 20}, "/salt"),
-        (entries.AuditRead, {"auditor": "us.jiatfs/nobody"}, "/auditor"),
-        (entries.AuditRead, {"since_ms": 2**50}, "/since_ms"),
     ],
 )
 def test_a_fact_that_the_rules_do_not_give_is_named(copy, kind, change, at) -> None:

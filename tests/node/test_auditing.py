@@ -6,9 +6,12 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from exchange.errors import Code, Fault
+from exchange.audit import forms
+from exchange.broker.replay import Replayer
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model.shown import Shown
+from exchange.model.view import View
 from exchange.node.auditing import Reads
 from exchange.store.memory import MemoryStore
 from tests.api.serving import serving
@@ -27,6 +30,22 @@ async def noted(node):
     facts = [each.facts for each in await journal(node)]
     found = [each for each in facts if isinstance(each, entries.AuditRead)]
     return [(each.auditor, each.since_ms, each.until_ms, each.reads) for each in found]
+
+
+async def must_replay(node):
+    """Judge all of a journal again, by the rules and by its form."""
+    rows = await node.store.read(0, 1000)
+    told = [entries.decode(row.entry).facts for row in rows]
+    named = [each.document.digest for each in told if isinstance(each, entries.Trust)]
+    documents = {each: await node.store.blob(each) for each in named}
+    replayer = Replayer(View(anchor=world().anchor), lambda at: rows[at].entry, documents.get)
+    for row in rows:
+        replayer.step(row.entry)
+        forms.check(told[row.index], row.index, replayer.view.endpoints)
+        if isinstance(told[row.index], entries.AuditRead):
+            with pytest.raises(Refusal) as caught:
+                forms.check(told[row.index], row.index, [OPS])
+            assert caught.value.at == "/auditor"
 
 
 async def test_what_an_auditor_is_shown_within_a_minute_is_one_entry():
@@ -62,6 +81,7 @@ async def test_what_an_auditor_is_shown_within_a_minute_is_one_entry():
             ),
         ]
         assert all(not entries.owed_by(each.facts) for each in (await journal(node))[-2:])
+        await must_replay(node)
 
 
 async def test_following_an_idle_journal_leaves_it_as_it_is():
