@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from aiohttp import web
 
-from exchange.api import framing, problems, roles
+from exchange.api import framing, problems, roles, shown
 from exchange.api.asked import number, pressed
 from exchange.broker import keys
 from exchange.broker.posters import is_poster
@@ -339,6 +339,7 @@ async def tile(request: web.Request) -> web.Response:
     if not 0 < width <= there:
         raise Refusal(Code.NOT_FOUND)
     data = await node.store.hashes(level, number * TILE_WIDTH, width)
+    shown.tile(node, request[CALLER], level, number, width)
     return web.Response(body=data, content_type="application/octet-stream")
 
 
@@ -373,13 +374,14 @@ async def proof(request: web.Request) -> web.Response:
 
 
 async def _must_concern(node: Served, standing: Standing, index: int) -> None:
-    """Let through auditors, those an entry is owed to, and its poster."""
-    if "auditor" in standing.endpoint.roles:
+    """Let through auditors, who are noted; those an entry is owed to, and its poster."""
+    found = await node.store.read(index, 1)
+    if found and "auditor" in standing.endpoint.roles:
+        shown.proof(node, standing, found[0])
         return
     rows = await node.store.inbox(standing.endpoint.id, index - 1, 1)
     if rows and rows[0].index == index:
         return
-    found = await node.store.read(index, 1)
     if not found or not is_poster(found[0].entry, standing.endpoint.id):
         raise Refusal(Code.NOT_FOUND, "/index")
 
@@ -389,7 +391,9 @@ async def journal(request: web.Request) -> web.Response:
     node = request.app[NODE]
     first = number(request, "first", 0, 0)
     rows = await node.store.read(first, number(request, "limit", 64, 1, wire.MAX_PAGE))
-    items = [wire.JournalItem(row.index, row.entry.decode()) for row in _fitting(rows)]
+    fitting = _fitting(rows)
+    items = [wire.JournalItem(row.index, row.entry.decode()) for row in fitting]
+    shown.entries(node, request[CALLER], fitting)
     return json(wire.JournalPage(items, node.size))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from exchange.audit import suspicions
+from exchange.audit import readers, suspicions
 from exchange.audit.suspicions import Anomaly, Look, Settings
 
 if TYPE_CHECKING:
@@ -97,6 +97,18 @@ RULES: Final[dict[str, Rule]] = {
         "{who} says in entry {entry} of {journal} that it destroyed what no order names.",
         "{who} dice en el asiento {entry} de {journal} que destruyó lo que ninguna orden"
         " nombra.",
+    ),
+    "bulk-read": Rule(
+        readers.bulk_read,
+        "The auditor {endpoint} was shown {count} entries of {journal} within {minutes} min.",
+        "Al auditor {endpoint} se le mostraron {count} asientos de {journal} en {minutes} min.",
+    ),
+    "after-hours-read": Rule(
+        readers.after_hours,
+        "The auditor {endpoint} was shown {count} entries of {journal} outside of office hours"
+        " (Monday to Friday, {opens}:00 to {closes}:00 UTC).",
+        "Al auditor {endpoint} se le mostraron {count} asientos de {journal} fuera del horario"
+        " de oficina (lunes a viernes, de {opens}:00 a {closes}:00 UTC).",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What no rule judges again must still have its form: salts, and the facts of a refusal."""
+"""What no rule judges again must still have its form: salts, refusals, whoever is named."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def check(facts: Facts, index: int, endpoints: Collection[str]) -> None:
     """
     if len(unb64(facts.salt, "/salt")) != entries.SALT_BYTES:
         raise Refusal(Code.BAD_PROOF, "/salt", found=index)
+    if isinstance(facts, entries.AuditRead) and facts.auditor not in endpoints:
+        raise Refusal(Code.BAD_PROOF, "/auditor", found=index)
     if not isinstance(facts, entries.Refused):
         return
     if facts.code not in _CODES:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from exchange.audit.verify import Stored
 
 # Changed whenever rows or facets are: an index of another version is made anew.
-VERSION: Final = 1
+VERSION: Final = 2
 # So that no other file is ever taken for one, and thrown away (sqlite.org/fileformat.html).
 _APPLICATION: Final = 0x58414944
 _PAGE: Final = 256

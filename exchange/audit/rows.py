@@ -71,6 +71,9 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         observed: and ``issued`` to ``retain_until``: of the header, in seconds UTC.
         at_s: when its author says that it happened, in seconds UTC.
         orders: of an attestation, the orders that it says were carried out.
+        reads: of what an auditor was shown, each kind with the entries that it was of;
+            ``shown``: how many entries, or proofs of some; ``since_ms`` and ``until_ms``: when,
+            in milliseconds UTC.
         declined: recipients that it may not be owed to here, each with the refusal's code.
     """
 
@@ -112,6 +115,10 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     retain_until: int | None = None
     at_s: int | None = None
     orders: tuple[int, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
+    shown: int = 0
+    since_ms: int = 0
+    until_ms: int = 0
     declined: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -306,8 +313,23 @@ def _of_the_node(facts: Facts) -> dict[str, Any]:
             return {"version": facts.size, "cosigned": size}
         case entries.InboxHeads():
             return {"version": facts.size}
+        case entries.AuditRead():
+            return _of_reads(facts)
         case _:
             return {}
+
+
+def _of_reads(facts: entries.AuditRead) -> dict[str, Any]:
+    # Hashes of the tree tell nothing of what is under them: they are no bulk.
+    count = sum(each.count for each in facts.reads if each.what != "tiles")
+    return {
+        "endpoint": facts.auditor,
+        "origin": member_of(facts.auditor),
+        "reads": tuple((each.what, each.span) for each in facts.reads),
+        "shown": count,
+        "since_ms": facts.since_ms,
+        "until_ms": facts.until_ms,
+    }
 
 
 # What became of an entry, where its kind and facts alone say so.
@@ -325,6 +347,7 @@ _OUTCOMES: Final[dict[type, str]] = {
     entries.EpochOpened: "bookkeeping",
     entries.Checkpointed: "bookkeeping",
     entries.InboxHeads: "bookkeeping",
+    entries.AuditRead: "read",
 }
 
 

@@ -177,7 +177,9 @@ def _extension(row: Row) -> Iterator[tuple[str, str]]:
         ("reason", row.code),
         ("fileHash", row.digest),
         ("fsize", str(row.size) if row.size else ""),
-        ("msg", row.rule),
+        ("msg", row.rule or " ".join(f"{what} {span}" for what, span in row.reads)),
+        ("start", str(row.since_ms or "")),
+        ("end", str(row.until_ms or "")),
     )
     labelled = (
         ("bulletin", row.id),

@@ -38,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True):
         reverted_days: within so many days a change is one that was taken back.
         one_sided: bulletins that cross one way within ``one_sided_days``, and none the other.
         purge_days: days after the end of retention in which a purge is to be ordered.
+        bulk_read: entries (and proofs of some) shown to one auditor in ``bulk_read_s`` seconds.
+        after_hours: the same, from when offices close to when they open.
+        opens_h: and ``closes_h``, hours UTC from Monday to Friday: by default from seven in the
+            morning in Washington in summer to seven in the evening in Panama.
     """
 
     gap_h: int = 24
@@ -51,6 +55,11 @@ class Settings(msgspec.Struct, frozen=True):
     one_sided: int = 20
     one_sided_days: int = 30
     purge_days: int = 2
+    bulk_read: int = 10_000
+    bulk_read_s: int = 3600
+    after_hours: int = 1000
+    opens_h: int = 11
+    closes_h: int = 24
 
 
 def settings_of(agreed: Arrangement | None) -> Settings:
@@ -107,10 +116,17 @@ class Look:
                     yield row
 
 
-def _of(
+def found_at(
     row: Row, *pairs: tuple[str, str], entries: Iterable[int] = (), **facts: str | int
 ) -> Anomaly:
-    """Return an anomaly that was found at a row."""
+    """Return an anomaly that was found at a row.
+
+    Args:
+        row: the entry.
+        pairs: of the query that finds it, and more like it; none: that of its entries.
+        entries: indexes that it was found in; none: the row's.
+        facts: what fills in the sentence, beside the journal and the entry.
+    """
     found = tuple(entries) or (row.index,)
     query = pairs or tuple(("entry", str(index)) for index in found[:50])
     told = {"journal": row.journal, "entry": row.index, **facts}
@@ -128,7 +144,7 @@ def gap(look: Look) -> Iterator[Anomaly]:
             for row in look.index.rows(journal, (first, end - 1)):
                 hours = 0 if before is None else (row.taken_ms - before.taken_ms) // _HOUR_MS
                 if before is not None and hours >= max(24, look.settings.gap_h):
-                    yield _of(row, entries=(before.index, row.index), hours=hours)
+                    yield found_at(row, entries=(before.index, row.index), hours=hours)
                 before = row
 
 
@@ -144,7 +160,7 @@ def withheld(look: Look) -> Iterator[Anomaly]:
                 owed = any(name.startswith(f"{other.node}.") for name in row.to)
                 waited_ms = other.taken_ms - row.taken_ms
                 if owed and not row.home and row.index not in here and waited_ms > grace_ms:
-                    yield _of(row, id=row.id, hours=waited_ms // _HOUR_MS)
+                    yield found_at(row, id=row.id, hours=waited_ms // _HOUR_MS)
 
 
 def slow_witness(look: Look) -> Iterator[Anomaly]:
@@ -161,7 +177,7 @@ def slow_witness(look: Look) -> Iterator[Anomaly]:
             else:
                 late_ms = row.taken_ms - since if _is_last(look, row) else 0
             if late_ms > limit_s * 1000:
-                yield _of(row, ("kind", "checkpoint"), hours=late_ms // _HOUR_MS)
+                yield found_at(row, ("kind", "checkpoint"), hours=late_ms // _HOUR_MS)
 
 
 def _is_last(look: Look, row: Row) -> bool:
@@ -179,7 +195,7 @@ def clock_skew(look: Look) -> Iterator[Anomaly]:
             for row in look.rows(journal.node, ("kind", kind)):
                 ahead_ms = row.home_ms - row.taken_ms
                 if row.home and ahead_ms > look.settings.skew_s * 1000:
-                    yield _of(row, home=row.home, seconds=ahead_ms // 1000)
+                    yield found_at(row, home=row.home, seconds=ahead_ms // 1000)
 
 
 def unacknowledged(look: Look) -> Iterator[Anomaly]:
@@ -198,7 +214,9 @@ def unacknowledged(look: Look) -> Iterator[Anomaly]:
                 late = seen.get(name, look.now_ms) - row.taken_ms > target_ms
                 if late and not is_elsewhere:
                     minutes = target_ms // 60_000
-                    yield _of(row, ("id", row.id), id=row.id, endpoint=name, minutes=minutes)
+                    yield found_at(
+                        row, ("id", row.id), id=row.id, endpoint=name, minutes=minutes
+                    )
 
 
 def _seen_to(look: Look, row: Row) -> dict[str, int]:
@@ -226,7 +244,7 @@ def refusal_burst(look: Look) -> Iterator[Anomaly]:
             elif row.endpoint not in told:
                 told.add(row.endpoint)
                 who = (("kind", "refused"), ("endpoint", row.endpoint))
-                yield _of(
+                yield found_at(
                     row,
                     *(who if row.endpoint else who[:1]),
                     entries=[each.index for each in window],
@@ -241,7 +259,7 @@ def bad_keys(look: Look) -> Iterator[Anomaly]:
     for journal in look.journals:
         codes = tuple(("code", code) for code in _KEY_CODES)
         for row in look.rows(journal.node, ("kind", "refused"), *codes):
-            yield _of(row, endpoint=row.endpoint or row.home or "-", code=row.code)
+            yield found_at(row, endpoint=row.endpoint or row.home or "-", code=row.code)
 
 
 def reverted(look: Look) -> Iterator[Anomaly]:
@@ -252,7 +270,7 @@ def reverted(look: Look) -> Iterator[Anomaly]:
         for before, changed, after in zip(told, told[1:], told[2:], strict=False):
             if after.agreed == before.agreed and after.taken_ms - changed.taken_ms <= span_ms:
                 at = (changed.index, after.index)
-                yield _of(after, entries=at, first=changed.index)
+                yield found_at(after, entries=at, first=changed.index)
 
 
 def one_sided(look: Look) -> Iterator[Anomaly]:
@@ -269,7 +287,7 @@ def one_sided(look: Look) -> Iterator[Anomaly]:
                 went += 1
         if last is not None and came >= look.settings.one_sided and not went:
             pairs = (("kind", "accepted"), ("outcome", "received"))
-            yield _of(
+            yield found_at(
                 last,
                 *pairs,
                 count=came,
@@ -286,7 +304,7 @@ def never_purged(look: Look) -> Iterator[Anomaly]:
         for row in look.rows(journal.node, ("kind", "accepted")):
             over_s = journal.taken_ms // 1000 - (row.retain_until or journal.taken_ms)
             if row.index not in ordered and over_s > look.settings.purge_days * _DAY_S:
-                yield _of(row, ("id", row.id), id=row.id, days=over_s // _DAY_S)
+                yield found_at(row, ("id", row.id), id=row.id, days=over_s // _DAY_S)
 
 
 def unordered(look: Look) -> Iterator[Anomaly]:
@@ -299,4 +317,4 @@ def unordered(look: Look) -> Iterator[Anomaly]:
             lost = [each for each in row.orders if each not in orders]
             if lost or (not is_node and row.id not in about):
                 who = journal.node if is_node else member_of(row.endpoint)
-                yield _of(row, who=who)
+                yield found_at(row, who=who)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import (
     again,
+    audited,
     clocking,
     due,
     enrolling,
@@ -243,6 +244,7 @@ class Replayer:
                 | entries.EpochOpened()
                 | entries.Checkpointed()
                 | entries.InboxHeads()
+                | entries.AuditRead()
             ):
                 if entry.object:
                     raise Refusal(Code.BAD_PROOF, "", found=self.size)
@@ -292,6 +294,10 @@ class Replayer:
                 self._order(ledger, facts)
             case entries.Purged():
                 self._attest(ledger, facts)
+            case entries.AuditRead():
+                # Who was shown what, only the node knows; that it could be, anybody can tell.
+                audited.must_hold(facts, self.size)
+                ledger.append(facts)
             case entries.Refused():
                 home = entries.home_of(facts)
                 # Also of what was refused: it is not asked for twice.

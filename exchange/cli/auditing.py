@@ -195,6 +195,11 @@ def _of_the_node(facts: entries.Facts) -> dict[str, str]:
             who, told = facts.node, f"epoch {facts.epoch}"
         case entries.Checkpointed() | entries.InboxHeads():
             told = f"size {facts.size}"
+        case entries.AuditRead():
+            who, told = (
+                facts.auditor,
+                " ".join(f"{each.what} {each.span}" for each in facts.reads),
+            )
         case _:
             pass
     return {"who": who, "told": told}

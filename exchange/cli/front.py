@@ -139,6 +139,8 @@ async def _serve(wire_fd: int, deals_fd: int) -> None:
     await process.stop.wait()
     loop.remove_reader(deals)
     await face.close()
+    # Before the last word: a node that is stopped forgets nothing of what was shown.
+    front.tell_shown()
     await front.store.close()
     await front.blobs.close()
 

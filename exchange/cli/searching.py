@@ -171,7 +171,8 @@ _HEADS = {
 
 
 def _line(row: Row) -> dict[str, object]:
-    said = (row.code, row.at, row.rule, row.id, " ".join(row.to))
+    shown = " ".join(f"{what} {span}" for what, span in row.reads)
+    said = (row.code, row.at, row.rule, row.id, " ".join(row.to), shown)
     return {
         "journal": row.journal,
         "index": row.index,

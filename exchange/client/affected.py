@@ -98,6 +98,7 @@ def _read(index: int, entry: entries.Entry, lost: Lost) -> Affected | None:
             | entries.EpochOpened()
             | entries.Checkpointed()
             | entries.InboxHeads()
+            | entries.AuditRead()
         ):
             # Of no listed endpoint's signing, or without what was signed.
             found = None

@@ -55,6 +55,7 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
             | entries.EpochOpened()
             | entries.Checkpointed()
             | entries.InboxHeads()
+            | entries.AuditRead()
         ):
             raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
         case entries.Refused():

@@ -19,6 +19,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import codec
 from exchange.model.header import Blob
 from exchange.model.identity import Base64, Count, Digest, EndpointId, Word
+from exchange.model.shown import Shown
 
 MAX_ENTRY_BYTES = 64 * 1024 - 1
 SALT_BYTES = 16
@@ -333,6 +334,18 @@ class InboxHeads(_Facts, frozen=True, tag="inbox-heads"):
     root: Digest
 
 
+class AuditRead(_Facts, frozen=True, tag="audit-read"):
+    """What one auditor was shown of this journal within a while, by the node's clock (ms UTC).
+
+    ``reads`` has one of each class at most, in alphabetical order.
+    """
+
+    auditor: EndpointId
+    since_ms: Count
+    until_ms: Count
+    reads: list[Shown]
+
+
 Facts = (
     Accepted
     | Acknowledged
@@ -354,10 +367,12 @@ Facts = (
     | EpochOpened
     | Checkpointed
     | InboxHeads
+    | AuditRead
 )
 # The words for them, as they stand in the facts.
 KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in get_args(Facts))
-BOOKKEEPING = (EpochOpened, Checkpointed, InboxHeads)
+# Never news: no checkpoint is made for these, and who reads nothing else is not noted.
+BOOKKEEPING = (EpochOpened, Checkpointed, InboxHeads, AuditRead)
 # Auditors are shown these, and no endpoint ever is: their salts can seed others.
 UNSHOWN = (EpochOpened, Checkpointed)
 
@@ -421,7 +436,7 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
             return (Owed(TRUST_INBOX, facts.position),)
         case TrustReceived():
             return (Owed(trust_inbox(facts.home.node), facts.position),)
-        case Invited() | EnrolmentAsked() | Decided():
+        case Invited() | EnrolmentAsked() | Decided() | AuditRead():
             return ()
         case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
             return ()

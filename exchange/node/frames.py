@@ -21,7 +21,9 @@ from exchange.broker.intake import (
 )
 from exchange.errors import Code, Refusal
 from exchange.model.header import Header
+from exchange.model.identity import EndpointId
 from exchange.model.objects import Acknowledgement, Grant, Release
+from exchange.model.shown import Shown
 from exchange.node.links import Links
 from exchange.seal.body import Seen
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 
 _LENGTH_BYTES = 4
+# Reads of auditors in one message: so many are never told of in one second but by a lie.
+MAX_SHOWN = 256
 Facts = dict[str, str | int]
 Counts = list[tuple[str, str, int]]
 
@@ -190,7 +194,13 @@ class Stopped(msgspec.Struct, frozen=True, array_like=True, tag=4):
     jump_ms: int
 
 
-FromFront = Posted | Asked | Counted | Up | Stopped
+class Showed(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """What auditors were shown since the last time: whom, and what; at most ``MAX_SHOWN``."""
+
+    reads: list[tuple[EndpointId, Shown]]
+
+
+FromFront = Posted | Asked | Counted | Up | Stopped | Showed
 
 
 # -- from the writer to a front --------------------------------------------------------------

@@ -253,8 +253,9 @@ class Front(Served):
             self._asked.pop(ticket, None)
 
     def count(self, every_s: float = _COUNT_S) -> None:
-        """Tell the writer, from now on, what was refused here: once a second, if anything."""
+        """Tell the writer, from now on, what was refused and shown here: once a second."""
         self._count()
+        self.tell_shown()
         asyncio.get_running_loop().call_later(every_s, self.count, every_s)
 
     def _count(self) -> None:
@@ -262,6 +263,13 @@ class Front(Served):
         if since:
             self._counted = Refused(self.refused)
             self.say(frames.Counted([(*which, count) for which, count in since.items()]))
+
+    def tell_shown(self) -> None:
+        """Tell the writer what auditors were shown here, if anything."""
+        taken = self.reads.take().items()
+        shown = [(name, each) for name, told in taken for each in told.reads.values()]
+        for first in range(0, len(shown), frames.MAX_SHOWN):
+            self.say(frames.Showed(shown[first : first + frames.MAX_SHOWN]))
 
 
 def _messages(items: list[frames.Item]) -> Iterator[list[frames.Item]]:

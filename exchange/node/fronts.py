@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exchange.broker.records import Record
+    from exchange.model.shown import Shown
     from exchange.node.node import Node
     from exchange.node.served import Answer
 
@@ -137,6 +138,8 @@ class _Front:
                 self.wire.say(self._owner.status(ticket))
             case frames.Counted(refused):
                 self._owner.count(refused)
+            case frames.Showed(reads):
+                self._owner.showed(reads[: frames.MAX_SHOWN])
             case frames.Up():
                 self.is_up.set()
 
@@ -343,6 +346,11 @@ class Fronts:
         return frames.Status(
             ticket, node.is_ready, size, epoch, node.shipped, refused, age, links
         )
+
+    def showed(self, reads: Sequence[tuple[str, Shown]]) -> None:
+        """Gather what fronts showed to auditors."""
+        for auditor, shown in reads:
+            self._node.auditing.hear(auditor, shown)
 
     def count(self, refused: frames.Counts) -> None:
         """Add up what fronts refused."""

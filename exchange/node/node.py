@@ -14,6 +14,7 @@ from exchange.errors import ExchangeError, Fault, Refusal
 from exchange.journal.logkeys import origin_of
 from exchange.model import entry as entries
 from exchange.node import attachments
+from exchange.node.auditing import Auditing
 from exchange.node.checkpoints import Checkpointer
 from exchange.node.clocks import Clocks
 from exchange.node.opening import Log, keys_of, open_writer
@@ -87,6 +88,8 @@ class Node(Served):
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
         self.retainer = Retainer(kept, writer, settings, self.shipper)
         self.clocks = Clocks(store, writer, settings, self._vouched, lambda: self.crossed)
+        self.auditing = Auditing(self.reads, writer, lambda: writer.view)
+        self.on_view.append(self.auditing.rearranged)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -137,6 +140,7 @@ class Node(Served):
             await self._stop()
             raise
         self._start("uploads", self._sweep())
+        self._start("auditing", self.auditing.run())
         if self.shipper is not None:
             self._start("second-place", self.shipper.run())
         if self._courier is not None:
@@ -247,6 +251,7 @@ class Node(Served):
     async def close(self) -> None:
         """Stop writing, answer whoever still waits with a fault, and release the store."""
         try:
+            await self.auditing.finish()
             await self._stop()
             if self.shipper is not None:
                 await self.shipper.finish()

@@ -12,6 +12,7 @@ import msgspec
 
 from exchange.errors import Fault, Refusal
 from exchange.node import groups
+from exchange.node.auditing import Reads
 from exchange.node.budgets import Budgets
 from exchange.node.heads import Heads
 from exchange.node.inboxes import Inboxes
@@ -77,6 +78,8 @@ class Served(ABC):
         self.ring = Ring(kept.store)
         self.budgets = Budgets()
         self.refused: Refused = Counter()
+        # What auditors were shown here.
+        self.reads = Reads(clock_ms)
         # Called when the trust documents in force have changed, and so who may hear.
         self.on_view: list[Callable[[], None]] = [self.inboxes.wake, self.ring.wake]
 

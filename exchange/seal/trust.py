@@ -65,7 +65,7 @@ def judge(
         now = min(now, read.expires_s - 1)
     if ("root" not in view.files) and not (is_root and whole == view.anchor):
         raise Refusal(Code.TRUST_INVALID, "", name="anchor")
-    return _change(_Came(bundle, whole, view, now, is_known))
+    return _change(_Came(bundle, whole, view, now, is_known, is_recorded=is_recorded))
 
 
 def foresee(raw: bytes, view: View, now: int) -> Change:
@@ -133,6 +133,7 @@ class _Came(NamedTuple):
     now: int
     is_known: bool
     is_signed: bool = True
+    is_recorded: bool = False
 
     def signed_by(self, file: Metadata[Any], terms: list[Mandate]) -> tuple[str, ...]:
         """Verify the signatures on each of these terms, and return who signed."""
@@ -342,6 +343,9 @@ def _documents(came: _Came, read: Targets, nation: Nation | None) -> tuple[Docum
         if metadata.info(raw) != told:
             raise Refusal(Code.TRUST_MIXED, at, name=path)
         document = trust_files.check(raw, path, view, at, nation=nation, is_known=came.is_known)
+        if not came.is_recorded:
+            # What stands in a journal was let in before there was this rule.
+            trust_files.check_auditors(document, at)
         found.append(document)
         # Two members of one bundle could share a key, too.
         view = view.with_document(document)

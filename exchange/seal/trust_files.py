@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exchange.errors import Code, Refusal
 from exchange.model import trust
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exchange.model.identity import Jwk, Nation, Signatory, SuiteId
-    from exchange.model.trust import Document
+    from exchange.model.trust import Document, Role
     from exchange.model.view import View
+
+# Who is sealed to, or told in confidence why what it asked for was declined.
+_GIVEN_CONTENT: Final[frozenset[Role]] = frozenset({"poster", "reader", "releaser"})
 
 
 def check(  # noqa: PLR0913  (where it was listed, and under what)
@@ -133,6 +136,18 @@ def _check_endpoints(member: Member) -> dict[str, str]:
                 raise Refusal(Code.TRUST_INVALID, f"{at}/keys/{number}/jwk", kid=kid)
             places[kid] = f"{at}/keys/{number}/jwk"
     return places
+
+
+def check_auditors(document: Document, at: str) -> None:
+    """Refuse an auditor that could be given content as well: it is shown the whole journal.
+
+    Raises:
+        Refusal: ``trust-invalid``, at the endpoint's roles.
+    """
+    for place, each in enumerate(document.endpoints if isinstance(document, Member) else ()):
+        if "auditor" in each.roles and not _GIVEN_CONTENT.isdisjoint(each.roles):
+            where = f"{at}/endpoints/{place}/roles"
+            raise Refusal(Code.TRUST_INVALID, where, name=each.id)
 
 
 def _check_not_taken(member: Member, places: dict[str, str], view: View) -> None:

@@ -12,7 +12,8 @@ from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.identity import digest, member_of
-from tests.builders import NOW_MS, OPS, WATCH, new_id
+from exchange.model.shown import Shown
+from tests.builders import AUDIT, NOW_MS, OPS, WATCH, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,15 @@ class Made:
             told["cosigned"] = entries.Cosigned(cosigned, [])
         size = len(self.entries)
         return self.add(entries.Checkpointed, size=size, note="", **told, **given)
+
+    def shown(self, count: int, by: str = AUDIT, after_ms: int = 60_000) -> int:
+        """Note what an auditor was shown in the time before."""
+        self.ms += after_ms
+        reads = [Shown("entries", 1, 0, 0, count), Shown("tiles", 1, 0, 0, 10**6)]
+        return self.add(
+            entries.AuditRead, after_ms=0, auditor=by, since_ms=self.ms - 60_000,
+            until_ms=self.ms, reads=reads,
+        )  # fmt: skip
 
     def order(self, of: int, **given: Any) -> int:
         return self.add(

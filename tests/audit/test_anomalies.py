@@ -63,6 +63,18 @@ def kept(made, days=3, purged=False):
         made.order(made.size() - 1)
 
 
+def read(made, hours, counts, apart_ms=60_000, others=()):
+    """Shown to an auditor, from so many hours after midnight of that Monday on."""
+    left_ms = hours * HOUR_MS - made.ms % DAY_MS
+    while left_ms:
+        made.refused(after_ms=min(left_ms, 20 * HOUR_MS))
+        left_ms -= min(left_ms, 20 * HOUR_MS)
+    for count in counts:
+        made.shown(count, after_ms=apart_ms)
+    for count in others:
+        made.shown(count, by="pa.contraloria/audit")
+
+
 def destroyed(made, ordered=False, node=False):
     identity = made.bulletin(to=[DESK])
     of = made.size() - 1
@@ -95,6 +107,16 @@ def crossed(made, came=20, went=0):
         ("purge-without-order", destroyed, {}),
         ("purge-without-order", destroyed, {"node": True}),
         ("one-sided", crossed, {}),
+        ("bulk-read", read, {"hours": 12, "counts": [10000]}),
+        (
+            "bulk-read",
+            read,
+            {"hours": 12, "counts": [2500, 2500, 2500, 2500], "apart_ms": 15 * 60_000},
+        ),
+        ("after-hours-read", read, {"hours": 2, "counts": [1000]}),
+        ("after-hours-read", read, {"hours": 2, "counts": [500, 500]}),
+        ("after-hours-read", read, {"hours": 24, "counts": [1000]}),
+        ("after-hours-read", read, {"hours": 5 * 24 + 15, "counts": [1000]}),
     ],
 )
 def test_rule_finds_what_it_is_for_and_no_other_rule_does(tmp_path, rule, play, given):
@@ -131,6 +153,13 @@ def test_rule_finds_what_it_is_for_and_no_other_rule_does(tmp_path, rule, play, 
         (destroyed, {"ordered": True, "node": True}),
         (crossed, {"came": 19}),
         (crossed, {"came": 30, "went": 1}),
+        (read, {"hours": 12, "counts": [9999]}),
+        (read, {"hours": 12, "counts": [5000], "others": [5000]}),
+        (read, {"hours": 12, "counts": [2500, 2500, 2500, 2500], "apart_ms": 25 * 60_000}),
+        (read, {"hours": 2, "counts": [999]}),
+        (read, {"hours": 2, "counts": [500], "others": [500]}),
+        (read, {"hours": 11, "counts": [1000]}),
+        (read, {"hours": 23, "counts": [1000]}),
     ],
 )
 def test_what_is_as_it_should_be_is_no_find(tmp_path, play, given):

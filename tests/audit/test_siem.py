@@ -19,7 +19,7 @@ from exchange.audit.rows import Row
 from exchange.cli.benching.auditing import MadeUp
 from exchange.errors import Refusal
 from tests.audit.made import Made, index_of
-from tests.builders import DESK
+from tests.builders import AUDIT, DESK
 
 SIZE = 9000
 
@@ -69,6 +69,21 @@ def test_line_that_was_not_written_whole_is_written_again(indexed, tmp_path, for
         torn.truncate(max(0, file.stat().st_size - cut))
     assert write(indexed, tmp_path, form, max_bytes=100_000) > 0
     assert written(tmp_path, form) == list(range(SIZE))
+
+
+def test_what_an_auditor_was_shown_has_its_fields(tmp_path):
+    made = Made()
+    at = made.shown(7)
+    with index_of(tmp_path / "x.index", made) as index:
+        (journal,) = index.journals()
+        row = index.row(journal, at)
+    assert ("endpoint", AUDIT) in row.facets()
+    assert (row.outcome, row.shown) == (("read",), 7)
+    line = siem.cef_line(row)
+    assert f"suser={AUDIT} msg=entries 0-0x7 tiles 0-0x1000000 " in line
+    assert f"start={made.ms - 60_000} end={made.ms} " in line
+    told = json.loads(siem.json_line(row))
+    assert told["reads"] == [["entries", "0-0x7"], ["tiles", "0-0x1000000"]]
 
 
 KILLED = """

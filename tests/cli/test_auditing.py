@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from exchange.cli import auditing
+from exchange.model import entry as entries
+from exchange.model.shown import Shown
 from tests.audit.traded import everything, written
 from tests.builders import border
 from tests.cli.exercise import AUDIT, OPS
@@ -51,6 +54,16 @@ def test_the_guard_against_the_network_does_end_what_uses_it():
     )
     assert ran.returncode != 0
     assert "network was used" in ran.stderr
+
+
+def test_what_an_auditor_was_shown_is_listed_in_words():
+    facts = entries.AuditRead(
+        salt="A" * 22, taken_ms=1, view=-1, auditor="us.jiatfs/audit", since_ms=0, until_ms=1,
+        reads=[Shown("entries", 2, 0, 9, 12), Shown("proofs", 1, 3, 3, 1)],
+    )  # fmt: skip
+    row = auditing._row(7, entries.encode(facts))
+    told = ("us.jiatfs/audit", "entries 0-9x12 proofs 3-3x1")
+    assert (row["who"], row["told"]) == told
 
 
 def test_search_in_words_json_and_csv(traded):

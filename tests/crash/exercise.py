@@ -27,6 +27,7 @@ from exchange.seal.software import SoftwareSigner
 ROOT = Path(__file__).resolve().parents[2]
 POSTERS = ("pa.exercise/alfa", "pa.exercise/bravo", "pa.exercise/charlie", "us.exercise/delta")
 OPERATOR = POSTERS[2]
+AUDITOR = "pa.exercise/audit"
 READERS = ("us.exercise/delta", "us.exercise/echo", "pa.exercise/alfa", "pa.exercise/bravo")
 TEXT = b'{"exercise":"EXERCISE / EJERCICIO: crash"}'
 _PASSPHRASE = "exercise"  # noqa: S105  (opens keys of an exercise that ends with the test)
@@ -48,9 +49,12 @@ class Exercise:
 
     def __init__(self, folder: Path) -> None:
         title: Label = {"es": "EJERCICIO", "en": "EXERCISE"}
-        everyone = sorted({*POSTERS, *READERS})
+        everyone = sorted({*POSTERS, *READERS, AUDITOR})
         usual: tuple[Role, ...] = ("poster", "reader")
-        roles: dict[str, tuple[Role, ...]] = {OPERATOR: (*usual, "operator")}
+        roles: dict[str, tuple[Role, ...]] = {
+            OPERATOR: (*usual, "operator"),
+            AUDITOR: ("auditor",),
+        }
         members = [
             MemberPlan(
                 name,

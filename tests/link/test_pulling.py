@@ -11,8 +11,9 @@ from exchange.link.proving import Pulled
 from exchange.link.pulling import Puller
 from exchange.model import entry as entries
 from exchange.model.header import Blob
+from exchange.model.shown import Shown
 from exchange.seal import notices
-from tests.builders import COAST, DESK, OPS, WATCH, WATCH_DESK, border, digest, refers
+from tests.builders import AUDIT, COAST, DESK, OPS, WATCH, WATCH_DESK, border, digest, refers
 from tests.link.bordered import bordered
 from tests.vectors import releasing as releasing_vectors
 
@@ -40,6 +41,8 @@ async def test_domestic_traffic_leaves_nothing_on_the_other_side():
         await both.settle()
         size = both.us.node.size
         await both.pa.post(land.envelope(to=[DESK]))
+        both.pa.node.reads.add(AUDIT, Shown("entries", 1, 0, 1, 2))
+        await both.pa.node.auditing.enter()
         await both.settle(1)
         rows = await both.us.node.store.read(size, 100)
         assert {type(entries.decode(row.entry).facts) for row in rows} <= {

@@ -13,7 +13,8 @@ from exchange.broker.settle import MAX_OWED
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import MAX_ATTACHMENTS, MAX_HEADER_BYTES, MAX_RECIPIENTS, Blob
-from tests.builders import NOW_MS, OPS, WATCH
+from exchange.model.shown import Shown
+from tests.builders import AUDIT, NOW_MS, OPS, WATCH
 
 COMMON: dict[str, Any] = {"salt": "A" * 22, "taken_ms": NOW_MS, "view": 3}
 REFUSED = entries.Refused(
@@ -61,6 +62,13 @@ ALL: list[entries.Facts] = [
     entries.EpochOpened(node="pa", epoch=1, **COMMON),
     entries.Checkpointed(size=1, note="a\nnote\n", **COMMON),
     entries.InboxHeads(size=2, seed=1, root="A" * 43, **COMMON),
+    entries.AuditRead(
+        auditor=AUDIT,
+        since_ms=NOW_MS - 1,
+        until_ms=NOW_MS,
+        reads=[Shown("entries", 2, 0, 9, 12), Shown("proofs", 1, 3, 3, 1)],
+        **COMMON,
+    ),
 ]
 
 

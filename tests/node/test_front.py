@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import pickle
 
+import msgspec
 import pytest
 
 from exchange.broker import intake
 from exchange.errors import Code, Fault, Refusal
 from exchange.model.identity import digest
+from exchange.model.shown import Shown
 from exchange.node import frames, front
 from exchange.node.clock import MAX_JUMP_MS, Clock
 from exchange.node.front import SLICE, Front
@@ -18,7 +20,7 @@ from exchange.node.sessions import Sessions
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.memory import MemoryStore
 from tests import builders
-from tests.builders import NOW_MS, OPS, world
+from tests.builders import AUDIT, NOW_MS, OPS, world
 from tests.node.running import SESSION_KEY
 from tests.node.running import Clock as Time
 
@@ -149,6 +151,25 @@ async def test_conclusion_without_a_spelling_leaves_its_slice_to_the_writer(alon
     taken(alone, world().envelope(), [])
     await settled()
     assert [type(item.told) for item in heard[0].items] == [frames.SaidNothing]
+
+
+async def test_what_was_shown_is_told_once_and_in_messages_of_bounded_size(
+    alone, said, monkeypatch
+):
+    monkeypatch.setattr(frames, "MAX_SHOWN", 2)
+    for at in range(3):
+        alone.reads.add(AUDIT, Shown("entries", 1, at, at, 1))
+        alone.reads.add("pa.contraloria/audit", Shown("entries", 1, at, at, 1))
+        alone.reads.add(AUDIT, Shown("proofs", 1, at, at, 1))
+    alone.tell_shown()
+    alone.tell_shown()
+    heard = [frames.FRONT.decode(msgspec.msgpack.encode(each)) for each in said]
+    assert heard == [
+        frames.Showed(
+            [(AUDIT, Shown("entries", 3, 0, 2, 3)), (AUDIT, Shown("proofs", 3, 0, 2, 3))]
+        ),
+        frames.Showed([("pa.contraloria/audit", Shown("entries", 3, 0, 2, 3))]),
+    ]
 
 
 async def test_refusal_before_reading_is_handed_on_as_it_is(alone, said):

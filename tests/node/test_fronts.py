@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from exchange.cli import serve, state, world
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import objects, wire
+from exchange.model.shown import Shown, joined
 from exchange.node import frames, spawning
 from exchange.node import fronts as fronts_module
 from exchange.node.fronts import Fronts
@@ -28,9 +30,10 @@ from exchange.node.node import Node
 from exchange.seal import trust_making
 from exchange.seal.close import Envelope
 from exchange.seal.software import SoftwareSigner
+from exchange.store.sqlite import SqliteStore
 from tests.builders import decoded
 from tests.crash import newcomer
-from tests.crash.exercise import OPERATOR, POSTERS, READERS, Exercise
+from tests.crash.exercise import AUDITOR, OPERATOR, POSTERS, READERS, Exercise
 from tests.node.running import until
 
 ALFA, ECHO = POSTERS[0], READERS[1]
@@ -428,10 +431,38 @@ def test_fronts_of_a_node_that_does_not_open_are_ended():
     assert not any(is_there(each.process.pid) for each in started)
 
 
-async def test_fronts_end_with_the_node(founded):
+async def test_fronts_end_with_the_node_and_say_first_what_they_showed(founded):
     async with serving(founded) as served:
-        pids = served.pids()
+        pids, size = served.pids(), served.node.size
+        async with served.to(AUDITOR) as auditor:
+            for _ in range(4):
+                await auditor.get("/v1/journal", first=1, limit=2)
     assert not any(is_there(pid) for pid in pids)
+    store = SqliteStore.open(founded.journal, read_only=True)
+    (last,) = await store.read(size, 9)
+    await store.close()
+    facts = entries.decode(last.entry).facts
+    assert isinstance(facts, entries.AuditRead)
+    assert (facts.auditor, facts.reads) == (AUDITOR, [Shown("entries", 4, 1, 2, 8)])
+
+
+@SHARED
+async def test_what_an_auditor_is_shown_at_a_front_is_told_to_the_node(shared):
+    async with shared.to(AUDITOR) as auditor:
+        for _ in range(8):
+            await auditor.get("/v1/journal", first=1, limit=2)
+    async with asyncio.timeout(WAIT_S):
+        while await shown(shared.node) != [Shown("entries", 8, 1, 2, 16)]:
+            await asyncio.sleep(0.1)
+            await shared.node.auditing.enter()
+
+
+async def shown(node):
+    """What stands in the journal of what was shown, put together."""
+    rows = await node.store.read(0, 10_000)
+    told = [entries.decode(row.entry).facts for row in rows]
+    reads = [each for one in told if isinstance(one, entries.AuditRead) for each in one.reads]
+    return [reduce(joined, reads)] if reads else []
 
 
 async def test_fronts_hear_neither_the_terminal_nor_the_nodes_environment(founded, monkeypatch):

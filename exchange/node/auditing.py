@@ -1,0 +1,142 @@
+"""Who audits is audited: what auditors were shown is gathered, and entered once a minute.
+
+    shown at a front > told to the writer's process, once a second > gathered > one entry each
+
+A killed node loses what was shown in the last minute, with fronts a second more; one that is
+stopped enters it first. Only what is more than bookkeeping is gathered (``broker.audited``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from exchange.broker import audited
+from exchange.errors import Fault, Refusal
+from exchange.model.shown import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.broker.holding import Find
+    from exchange.broker.settle import Ledger
+    from exchange.model.shown import Shown, ShownAs
+    from exchange.model.view import View
+    from exchange.node.writer import Writer
+
+# From when an auditor is first shown something to when that is entered (seconds): the most that
+# a killed node forgets. Shorter would fill journals, where auditors follow what is new: of each
+# at most one entry so often, and none while there is nothing new.
+GATHER_S = 60
+# A node that is stopped waits no longer for its last entries: its store may be what hangs.
+_LAST_S = 5
+
+_log = structlog.get_logger("exchange.node")
+
+
+class Told(NamedTuple):
+    """What one auditor was shown, by kind, and when (ms UTC)."""
+
+    since_ms: int
+    until_ms: int
+    reads: dict[ShownAs, Shown]
+
+
+class Reads:
+    """What auditors were shown and nobody was told of yet; at most three numbers of each."""
+
+    def __init__(self, clock_ms: Callable[[], int]) -> None:
+        """Begin without any; by this clock what is added is dated."""
+        self._clock_ms = clock_ms
+        self._told: dict[str, Told] = {}
+        # Set while there is something.
+        self.some = asyncio.Event()
+
+    def add(self, auditor: str, shown: Shown) -> None:
+        """Note what an auditor is shown."""
+        now = self._clock_ms()
+        self._join(auditor, Told(now, now, {shown.what: shown}))
+
+    def take(self) -> dict[str, Told]:
+        """Return all of it, and begin anew."""
+        taken, self._told = self._told, {}
+        self.some.clear()
+        return taken
+
+    def put_back(self, auditor: str, told: Told) -> None:
+        """Have what was taken, and could not be passed on, be taken once more."""
+        self._join(auditor, told)
+
+    def _join(self, auditor: str, more: Told) -> None:
+        had = self._told.get(auditor, more._replace(reads={}))
+        reads = dict(had.reads)
+        for what, shown in more.reads.items():
+            reads[what] = joined(reads[what], shown) if what in reads else shown
+        since, until = min(had.since_ms, more.since_ms), max(had.until_ms, more.until_ms)
+        self._told[auditor] = Told(since, until, reads)
+        self.some.set()
+
+
+class Auditing:
+    """Enters what auditors were shown: one entry of each, as bookkeeping."""
+
+    def __init__(self, reads: Reads, writer: Writer, view: Callable[[], View]) -> None:
+        """Enter what is gathered in ``reads``; ``view`` is what is in force."""
+        self._reads, self._writer, self._view = reads, writer, view
+        self._listed: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
+        self.rearranged()
+
+    def rearranged(self) -> None:
+        """Look who is an auditor: also who is struck off may have been shown something."""
+        self._listed.update(
+            name
+            for name, standing in self._view().endpoints.items()
+            if "auditor" in standing.endpoint.roles
+        )
+
+    def hear(self, auditor: str, shown: Shown) -> None:
+        """Take over what a front says that it showed; nothing of who was never an auditor."""
+        if auditor in self._listed:
+            self._reads.add(auditor, shown)
+        else:
+            _log.critical("no-auditor", caller=auditor)
+
+    async def run(self) -> None:
+        """Enter what was gathered, a minute after its first, until cancelled."""
+        while True:
+            await self._reads.some.wait()
+            await asyncio.sleep(GATHER_S)
+            await self.enter()
+
+    async def enter(self) -> None:
+        """Enter what was gathered; what cannot be written now is kept for the next time."""
+        async with self._one_at_a_time:
+            for auditor, told in self._reads.take().items():
+                try:
+                    await self._writer.enter(_noting(auditor, told))
+                except Fault as fault:
+                    self._reads.put_back(auditor, told)
+                    _log.error("audit-read", code=fault.code.value)
+
+    async def finish(self) -> None:
+        """Enter what there is before nothing is written any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_S):
+                await self.enter()
+
+
+def _noting(auditor: str, told: Told) -> Callable[[Ledger, Find], int | None]:
+    def made(ledger: Ledger, _: Find) -> int | None:
+        reads = told.reads.values()
+        try:
+            return audited.note(ledger, auditor, told.since_ms, told.until_ms, reads)
+        except Refusal as refusal:
+            # Nonsense of a front's, which no audit is to find in a journal.
+            _log.critical("audit-read", code=refusal.code.value, at=refusal.at, caller=auditor)
+            return None
+
+    return made
