@@ -107,6 +107,7 @@ class Code(StrEnum):
     NO_CATEGORY_HELD = "no-category-held"
     UNWITNESSED = "unwitnessed"
     UNKNOWN_RECIPIENT = "unknown-recipient"
+    NOT_SEPARABLE = "not-separable"
     NO_READERS = "no-readers"
     RECIPIENT_KEY_UNFIT = "recipient-key-unfit"
     RECIPIENT_LACKS_SUITE = "recipient-lacks-suite"
@@ -226,6 +227,7 @@ class Code(StrEnum):
     PAGE_LINK = "page-link"
     PAGE_SESSION = "page-session"
     PAGE_ELSEWHERE = "page-elsewhere"
+    FILE_TYPE = "file-type"
 
 
 class ExchangeError(Exception):

@@ -29,6 +29,7 @@ _WHAT: Final = {
         "cómo va lo que espera autorización",
         "how something stands that waits for a release",
     ),
+    "acts": ("qué sobres salieron como un solo acto", "which envelopes went as one act"),
     "files": ("qué adjuntos se sellaban", "which attachments were being sealed"),
 }
 _SOMETHING: Final = ("una fila", "a row")

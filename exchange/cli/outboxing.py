@@ -15,7 +15,7 @@ from exchange.cli import losing, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
-from exchange.client import losses
+from exchange.client import losses, separating
 from exchange.client.outbox import Outbox
 from exchange.client.transport import AWAY
 from exchange.errors import Code, Fault, Refusal
@@ -27,8 +27,22 @@ if TYPE_CHECKING:
     from exchange.errors import ExchangeError
 
 _HEADS = {
-    "en": {"index": "entry", "kind": "what", "id": "id", "since": "since", "told": "why"},
-    "es": {"index": "asiento", "kind": "qué", "id": "id", "since": "desde", "told": "por qué"},
+    "en": {
+        "index": "entry",
+        "kind": "what",
+        "id": "id",
+        "act": "act",
+        "since": "since",
+        "told": "why",
+    },
+    "es": {
+        "index": "asiento",
+        "kind": "qué",
+        "id": "id",
+        "act": "acto",
+        "since": "desde",
+        "told": "por qué",
+    },
 }
 _KINDS = {
     "en": {"bulletin": "bulletin", "acknowledgement": "acknowledgement"},
@@ -74,14 +88,20 @@ def outbox(
             _save(session, box, *save)
             return
         rows = [*_kept_in(box, "bulletin"), *_kept_in(box.acks, "acknowledgement")]
+        acts = {part.id: act.id for act in separating.all_of(cabinet) for part in act.parts}
         refused = [*_refused_in(box, "bulletin"), *_refused_in(box.acks, "acknowledgement")]
         lost = losses.listed(cabinet)
+    for row in [*rows, *refused]:
+        # Of several envelopes that were posted as one: which act that was.
+        row.update({"act": acts[row["id"]]} if row["id"] in acts else {})
     if session.as_json:
         told = {"lost": [losing.told(each) for each in lost]} if lost else {}
         output.show_json({"outbox": rows, "refused": refused, **told})
         return
     shown = [_shown(row, session) for row in [*rows, *refused]]
     heads = _HEADS[session.lang]
+    if not acts:
+        heads = {name: head for name, head in heads.items() if name != "act"}
     if not any(row["told"] for row in shown):
         heads = {name: head for name, head in heads.items() if name not in ("since", "told")}
     output.table(shown, heads)
@@ -112,7 +132,14 @@ def _shown(row: dict[str, Any], session: Session) -> dict[str, Any]:
     elif index is None:
         index, told = words["waiting"], told or words["not-sent"]
     kind = _KINDS[session.lang][row["kind"]]
-    return {**row, "index": index, "kind": kind, "since": row.get("since", ""), "told": told}
+    return {
+        "act": "",
+        **row,
+        "index": index,
+        "kind": kind,
+        "since": row.get("since", ""),
+        "told": told,
+    }
 
 
 def _kept_in(box: Outbox, kind: str) -> list[dict[str, Any]]:

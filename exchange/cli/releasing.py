@@ -17,12 +17,10 @@ from exchange.cli.main import Session, group, verb
 from exchange.cli.outboxing import warn
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
+from exchange.client import asked
 from exchange.client.reading import Delivered, Drafted
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
-from exchange.model import bulletin as bulletins
-from exchange.model import header as headers
-from exchange.seal import jws
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -135,7 +133,7 @@ async def _about(
 ) -> dict[str, Any]:
     """Return what a draft that waits is about, as far as it can be shown."""
     try:
-        header, bulletin, gives = await _content(agency, each, items)
+        header, bulletin, gives = await asked.content(agency, each, items)
     except ExchangeError as error:
         return {"locked": output.problem(error)}
     return {
@@ -150,32 +148,6 @@ async def _about(
 def _title(bulletin: AnyBulletin, session: Session) -> str:
     told = {each.lang: each.text for each in bulletin.title.translations}
     return told.get(session.lang, bulletin.title.text)
-
-
-async def _content(
-    agency: Agency, each: Queued, items: Sequence[Item]
-) -> tuple[Header, AnyBulletin, str | None]:
-    """Return header and text of what is to be released; and of a grant, to whom it gives."""
-    if not each.is_ours:
-        found = await agency.releasing.opened(_item(each, items))
-        if found.bulletin is None:
-            raise Refusal(Code.CANNOT_DECRYPT, id=each.id)
-        return found.header, found.bulletin, found.grant.to if found.grant else None
-    box = agency.world.outbox if each.gives else agency.world.held
-    envelope = box.envelope(each.bulletin or "")
-    if envelope is None:
-        raise Refusal(Code.NOT_FOUND, "/outbox", id=each.id)
-    header = headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
-    world_, openers = agency.world, [*agency.keys.openers, *agency.keys.destroyed]
-    text = world_.kept.text(envelope, header, openers, world_.now())
-    return header, bulletins.decode(text, world_.codes), each.gives
-
-
-def _item(each: Queued, items: Sequence[Item]) -> Drafted:
-    for item in items:
-        if isinstance(item, Drafted) and item.index == each.index:
-            return item
-    raise Refusal(Code.NOT_FOUND, "", id=each.id)
 
 
 def _shown(row: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -227,9 +199,9 @@ async def _named(agency: Agency, name: str) -> _Found:
         if each.is_ours:
             made = _Found(each, None, None)
             if each.state in ("asking", "waiting", "released", "expired"):
-                made.header, made.bulletin, _ = await _content(agency, each, items)
+                made.header, made.bulletin, _ = await asked.content(agency, each, items)
             return made
-        item = _item(each, items)
+        item = asked.item_of(each, items)
         opened = await agency.releasing.opened(item) if each.state == "waiting" else None
         return _Found(each, item, opened)
     raise Refusal(Code.NOT_FOUND, "", id=name)

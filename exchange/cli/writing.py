@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
-from exchange import render
-from exchange.cli import away, held, output, saving, witnessed, world
+from exchange.cli import apart, away, held, output, reviewing, witnessed, world
 from exchange.cli import officer as on_watch
 from exchange.cli.asking import confirm, must_be_there
 from exchange.cli.main import Session, verb
 from exchange.cli.outboxing import warn
 from exchange.cli.progress import teller
-from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable, unreadable
 from exchange.client.resuming import named
 from exchange.client.transport import is_away
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
+    from exchange.client.separating import By
     from exchange.model.draft import Draft
     from exchange.model.objects import Receipt
 
@@ -85,6 +84,7 @@ def check(session: Session, file: Path, target: str | None, offline: bool) -> No
 @_QUEUE
 @_YES
 @held.OFFICER
+@apart.OPTION
 @click.option(
     "--witnessed",
     "vouched",
@@ -103,6 +103,7 @@ def post(  # noqa: PLR0913  (one for each option)
     yes: bool,
     vouched: bool,
     officer: str | None,
+    separately: By | None,
 ) -> None:
     """Seal and post a draft, after showing exactly who will be able to read it.
 
@@ -110,7 +111,11 @@ def post(  # noqa: PLR0913  (one for each option)
     needs a release waits for that (exit code 7 as well): see `release list`.
     """
     sending = None if dry_run else yes
-    run(session, Wanted(_read(file), target, attach, sending, queue, vouched, {}, officer))
+    wanted = Wanted(_read(file), target, attach, sending, queue, vouched, {}, officer)
+    if separately is None:
+        run(session, wanted)
+    else:
+        apart.run(session, wanted, separately)
 
 
 @click.command()
@@ -228,12 +233,12 @@ async def _post(session: Session, wanted: Wanted) -> bool:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None
         prepared = await agency.prepare(wanted.draft, found, wanted.attach)
-        review = {**_review(session, prepared), **wanted.more}
+        told = {**reviewing.told(session, prepared), **wanted.more}
         if not session.as_json:
-            _show_review(session, prepared, review)
+            reviewing.show(session, prepared, told)
         if wanted.sending is None:
             if session.as_json:
-                output.show_json({"sent": False, **review})
+                output.show_json({"sent": False, **told})
             return True
         return await _reviewed(session, agency, prepared, wanted, mark)
 
@@ -242,22 +247,22 @@ async def _reviewed(
     session: Session, agency: Agency, prepared: Prepared, wanted: Wanted, mark: str
 ) -> bool:
     """Ask, and have it go its way; return as ``_post``."""
-    review = {**_review(session, prepared), **wanted.more}
+    told = {**reviewing.told(session, prepared), **wanted.more}
     if prepared.releasers:
         named = wanted.officer or on_watch.of(session.context())
         send = partial(agency.asking.ask, prepared, mark, _teller(session), named)
         asked = held.Asked(mark, bool(wanted.sending))
-        return await held.ask(session, agency, send, review, asked)
+        return await held.ask(session, agency, send, told, asked)
     if not wanted.sending:
         confirm(session, "¿Enviar?", "Send?")
     if wanted.queue or prepared.as_of_ms is not None:
         identity = await agency.queue(prepared, mark, _teller(session))
         if receipt := agency.world.outbox.receipt(identity):
-            return await _told_meanwhile(session, agency, mark, receipt, review)
+            return await _told_meanwhile(session, agency, mark, receipt, told)
         why = Fault(Code.NODE_UNREACHABLE, name=agency.profile.url)
-        _tell_queued(session, agency, mark, None if wanted.queue else why, review)
+        _tell_queued(session, agency, mark, None if wanted.queue else why, told)
         return wanted.queue
-    return await _send(session, agency, prepared, mark, review, wait=wanted.witnessed)
+    return await _send(session, agency, prepared, mark, told, wait=wanted.witnessed)
 
 
 async def _send(  # noqa: PLR0913  (what was reviewed, and how it is told)
@@ -265,7 +270,7 @@ async def _send(  # noqa: PLR0913  (what was reviewed, and how it is told)
     agency: Agency,
     prepared: Prepared,
     mark: str,
-    review: dict[str, Any],
+    told: dict[str, Any],
     *,
     wait: bool,
 ) -> bool:
@@ -276,17 +281,17 @@ async def _send(  # noqa: PLR0913  (what was reviewed, and how it is told)
     except Fault as fault:
         if not _waits(agency, mark, fault):
             raise
-        _tell_queued(session, agency, mark, fault, review)
+        _tell_queued(session, agency, mark, fault, told)
         return False
     if agency.world.outbox.receipt(prepared.header.id) is None:
-        return await _told_meanwhile(session, agency, mark, receipt, review)
-    await _tell(session, agency, (prepared.header.id, receipt), review, wait=wait)
+        return await _told_meanwhile(session, agency, mark, receipt, told)
+    await _tell(session, agency, (prepared.header.id, receipt), told, wait=wait)
     agency.world.outbox.forget(mark)
     return True
 
 
 async def _told_meanwhile(
-    session: Session, agency: Agency, mark: str, receipt: Receipt, review: dict[str, Any]
+    session: Session, agency: Agency, mark: str, receipt: Receipt, told: dict[str, Any]
 ) -> bool:
     """Tell of the same draft, posted by another command while this one was at it."""
     session.say(
@@ -294,7 +299,7 @@ async def _told_meanwhile(
         "Another command posted this very draft meanwhile; it is not sealed again.",
     )
     box = agency.world.outbox
-    posted, again = (box.led(mark) or "", receipt), {**review, "again": True}
+    posted, again = (box.led(mark) or "", receipt), {**told, "again": True}
     await _tell(session, agency, posted, again, wait=False)
     box.forget(mark)
     return True
@@ -398,84 +403,3 @@ async def _taken_up(session: Session, agency: Agency, mark: str, wanted: Wanted)
     await _tell(session, agency, posted, {"again": True}, wait=wanted.witnessed)
     box.forget(mark)
     return True
-
-
-def _review(session: Session, prepared: Prepared) -> dict[str, Any]:
-    header = prepared.header
-    return {
-        "id": header.id,
-        "type": header.type,
-        "verb": header.verb,
-        "status": header.status,
-        "feed": header.feed,
-        "precedence": header.precedence,
-        "tlp": header.marking.tlp,
-        "releasable_to": header.marking.releasable_to,
-        "expires": header.expires,
-        "as_of": zulu(prepared.as_of_ms // 1000) if prepared.as_of_ms else None,
-        "readers": [
-            {
-                "endpoint": each.endpoint,
-                "title": each.title[session.lang],
-                "nation": each.nation,
-                "reason": each.reason,
-                "key_until": zulu(each.key_until),
-            }
-            for each in prepared.readers
-        ],
-        "left_out": [
-            {"endpoint": each.endpoint, **output.problem(each.why)}
-            for each in prepared.left_out
-        ],
-        "attachments": [
-            {"name": each.name, "media_type": each.media_type, "size": each.size}
-            for each in prepared.files
-        ],
-        "warnings": output.warnings(prepared.warnings),
-        **held.told(prepared),
-    }
-
-
-def _show_review(session: Session, prepared: Prepared, review: dict[str, Any]) -> None:
-    click.echo(render.heading(prepared.header, session.lang, world.codes()))
-    for warning in review["warnings"]:
-        click.echo(warning[session.lang])
-    saving.show_files(session, prepared.files)
-    session.say(
-        f"\nPodrán leerlo exactamente {len(prepared.readers)} cuando salga:",
-        f"\nExactly {len(prepared.readers)} will be able to read it when it goes out:",
-    )
-    for each in review["left_out"]:
-        name, spanish, english = each["endpoint"], each["es"]["what"], each["en"]["what"]
-        session.say(
-            f"¡{name} NO podrá leerlo! {spanish}",
-            f"{name} will NOT be able to read it! {english}",
-        )
-    if (as_of := review["as_of"]) is not None:
-        session.say(
-            "¡Atención! El nodo no responde: destinatarios y claves como se sabían a las"
-            f" {as_of}; el nodo los juzga cuando lo recibe.",
-            f"Note! The node is away: recipients and keys as they were known as of {as_of};"
-            " the node judges them when it gets it.",
-        )
-    named = {"named": "nombrado", "subscribed": "suscrito", "holds": "lo tiene"}
-    rows = [
-        {**each, "reason": named[each["reason"]] if session.lang == "es" else each["reason"]}
-        for each in review["readers"]
-    ]
-    spanish = {
-        "endpoint": "destinatario",
-        "title": "agencia",
-        "nation": "nación",
-        "reason": "por",
-        "key_until": "clave hasta",
-    }
-    english = {
-        "endpoint": "recipient",
-        "title": "agency",
-        "nation": "nation",
-        "reason": "because",
-        "key_until": "key until",
-    }
-    output.table(rows, spanish if session.lang == "es" else english)
-    held.show(session, prepared)

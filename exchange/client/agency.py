@@ -45,6 +45,7 @@ from exchange.client.inbox import Inbox, Shown
 from exchange.client.posting import Meanwhile, Poster
 from exchange.client.proving import Prover
 from exchange.client.releasing import Releasing
+from exchange.client.separating import Separating
 from exchange.client.transport import Profile, Transport, certificate_digest, is_away
 from exchange.client.trust import TrustLog
 from exchange.errors import Code, Fault, Refusal
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-    from exchange.client.attaching import Tell
+    from exchange.client.attaching import File, Tell
     from exchange.client.compose import Prepared
     from exchange.client.following import Trouble
     from exchange.client.granting import Granting
@@ -97,6 +98,7 @@ class Agency:
         self._poster = Poster(self)
         self.asking = Asking(self, self._poster)
         self.releasing = Releasing(self, self._poster)
+        self.separating = Separating(self, self._poster)
         self._heard = Heard(world.cabinet, realm)
 
     async def __aenter__(self) -> Self:
@@ -162,7 +164,7 @@ class Agency:
         self,
         draft: Draft,
         target: Target | None = None,
-        attach: Sequence[Path] = (),
+        attach: Sequence[Path | File] = (),
         *,
         in_spite: bool = False,
     ) -> Prepared:

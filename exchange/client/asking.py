@@ -58,6 +58,15 @@ class Asked(NamedTuple):
     opened: Opened
 
 
+class Ready(NamedTuple):
+    """A bulletin sealed for good, and the draft that asks for its release: nothing is kept."""
+
+    pending: Pending
+    held: Envelope
+    draft: Envelope
+    closed: Closed
+
+
 class Asking:
     """The author's side of four eyes, for one endpoint."""
 
@@ -93,6 +102,24 @@ class Asking:
             Refusal: the node said no to the draft.
             Fault: the draft is kept, and ``Agency.resume`` sends it.
         """
+        ready = await self.sealed(prepared, mark, tell, officer)
+        kept = self.keep(ready)
+        if kept is not ready.pending:
+            # Another command asked for the same meanwhile.
+            self._world.outbox.discard(ready.pending.id)
+        await self._poster.resolve(self._world.outbox, kept.draft, tell)
+        return kept
+
+    async def sealed(
+        self, prepared: Prepared, mark: str, tell: Tell, officer: str | None
+    ) -> Ready:
+        """Return what was reviewed and the draft that asks for its release, both sealed.
+
+        Nothing of it is kept but its files.
+
+        Raises:
+            Refusal, Fault: as ``ask``, before anything is sent.
+        """
         identity, box = prepared.header.id, self._world.outbox
         self._must_name(officer)
         try:
@@ -105,17 +132,16 @@ class Asking:
             asked = msgspec.structs.replace(asked, attachments=header.attachments)
             told = (envelope.header, b64(closed.salt).encode(), text)
             draft = self._sealed(told, asked, prepared.releasers)
-            until = header.retain_until
-            pending = Pending(identity, asked.id, asked.of, asked.to, until, mark)
         except Refusal:
             box.discard(identity)
             raise
-        kept = self._keep(pending, envelope, draft, closed)
-        if kept is not pending:
-            # Another command asked for the same meanwhile.
-            box.discard(identity)
-        await self._poster.resolve(box, kept.draft, tell)
-        return kept
+        until = header.retain_until
+        pending = Pending(identity, asked.id, asked.of, asked.to, until, mark)
+        return Ready(pending, envelope, draft, closed)
+
+    def keep(self, ready: Ready) -> Pending:
+        """Keep what ``sealed`` returned; or return what was asked before under its mark."""
+        return self._keep(*ready)
 
     async def ask_grant(
         self, asked: Asked, mark: str, tell: Tell, officer: str | None = None

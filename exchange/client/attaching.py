@@ -16,7 +16,7 @@ from exchange.model.header import MAX_ATTACHMENTS, Blob
 from exchange.seal.attachment import KEY_BYTES, Sealing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     # Told how many bytes are done, and of how many.
@@ -47,7 +47,20 @@ _TEXTS = frozenset({"application/geo+json", "text/csv", "text/plain"})
 # in UTF-8 or, as spreadsheets still write it, in a country's code page. What was printed on a
 # terminal may hold ESC.
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_PDF = b"%PDF-"
+_PDF = re.compile(rb"%PDF-")
+# How other kinds begin, by their own specifications; an MP3 with a tag or with a frame.
+_STARTS = {
+    "application/pdf": _PDF,
+    "application/zip": re.compile(rb"PK(\x03\x04|\x05\x06)"),
+    "audio/mpeg": re.compile(rb"ID3|\xff[\xe2-\xff]"),
+    "audio/wav": re.compile(rb"RIFF....WAVE", re.DOTALL),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/tiff": re.compile(rb"II\*\0|MM\0\*"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "video/mp4": re.compile(rb"....ftyp", re.DOTALL),
+}
+_START_BYTES = 12
 # Stands where a digest and a key will; never leaves this machine.
 _NOT_YET = "A" * 43
 
@@ -64,6 +77,16 @@ class File(msgspec.Struct, frozen=True):
     media_type: str
     size: int
 
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what is in it, piece by piece.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with self.path.open("rb") as source:
+            while piece := source.read(_PIECE_BYTES):
+                yield piece
+
     def described(self, digest: str = _NOT_YET, key: str = _NOT_YET) -> Attachment:
         """Return how the body tells of it."""
         return Attachment(self.name, self.media_type, self.size, digest, key)
@@ -76,8 +99,8 @@ class Attached(msgspec.Struct, frozen=True):
     blob: Blob
 
 
-def look(paths: Sequence[Path]) -> list[File]:
-    """Look at files to be attached, and at what each holds.
+def look(paths: Sequence[Path | File]) -> list[File]:
+    """Look at files to be attached, and at what each holds; a ``File`` stays as it is.
 
     Raises:
         Refusal: ``too-many``, or ``oversized``, by place.
@@ -85,7 +108,10 @@ def look(paths: Sequence[Path]) -> list[File]:
     """
     if len(paths) > MAX_ATTACHMENTS:
         raise Refusal(Code.TOO_MANY, "/attachments", limit=MAX_ATTACHMENTS, found=len(paths))
-    return [_looked_at(path, f"/attachments/{place}") for place, path in enumerate(paths)]
+    return [
+        path if isinstance(path, File) else _looked_at(path, f"/attachments/{place}")
+        for place, path in enumerate(paths)
+    ]
 
 
 def _looked_at(path: Path, at: str) -> File:
@@ -107,13 +133,47 @@ def _looked_at(path: Path, at: str) -> File:
 
 def _media_type(path: Path) -> str:
     said = MEDIA_TYPES.get(path.suffix.lower(), OTHER_TYPE)
+    looking = Looking(said)
     with path.open("rb") as opened:
-        if said in _TEXTS:
-            pieces = iter(lambda: opened.read(_PIECE_BYTES), b"")
-            holds = not any(_NO_TEXT.search(piece) for piece in pieces)
-        else:
-            holds = said != "application/pdf" or opened.read(len(_PDF)) == _PDF
-    return said if holds else OTHER_TYPE
+        while looking.is_curious and (piece := opened.read(_PIECE_BYTES)):
+            looking.take(piece)
+    return said if looking.holds() else OTHER_TYPE
+
+
+class Looking:
+    """Looks, piece by piece, whether a file holds what its media type says."""
+
+    def __init__(self, media_type: str, *, is_strict: bool = False) -> None:
+        """Begin.
+
+        Args:
+            media_type: what its name says.
+            is_strict: pictures, sound, films and archives must begin as they do; else a text
+                and a PDF alone are looked at.
+        """
+        self._is_text = media_type in _TEXTS
+        self._starts = _STARTS.get(media_type) if is_strict else None
+        if media_type == "application/pdf":
+            self._starts = _PDF
+        self._start, self._is_sound = b"", True
+
+    @property
+    def is_curious(self) -> bool:
+        """Whether what comes next can change what it concludes."""
+        wants_start = self._starts is not None and len(self._start) < _START_BYTES
+        return self._is_sound and (self._is_text or wants_start)
+
+    def take(self, piece: bytes) -> None:
+        """Look at the next piece."""
+        self._start += piece[: _START_BYTES - len(self._start)]
+        if self._is_text and _NO_TEXT.search(piece):
+            self._is_sound = False
+
+    def holds(self) -> bool:
+        """Tell whether it does, as far as it was looked at."""
+        return self._is_sound and (
+            self._starts is None or bool(self._starts.match(self._start))
+        )
 
 
 def seal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
@@ -142,8 +202,8 @@ def seal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
     sealing = Sealing(key, identity, place)
     try:
         descriptor = os.open(into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with file.path.open("rb") as source, os.fdopen(descriptor, "wb") as sealed:
-            while piece := source.read(_PIECE_BYTES):
+        with os.fdopen(descriptor, "wb") as sealed:
+            for piece in file.pieces():
                 sealed.write(sealing.update(piece))
                 tell(sealing.size, file.size)
             sealed.write(sealing.finish())

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     HeldBy = Callable[[str], "Held | None"]
 
 # Stands in the header until the body is sealed; never leaves this machine.
-_NO_COMMIT = "A" * 43
+NO_COMMIT = "A" * 43
 # Of these the feed's subscribers get nothing: only who is named.
 _NARROW = ("con", "dcf")
 # That many are asked for a release: with them the draft of the longest text fits into a body.
@@ -64,19 +64,6 @@ class LeftOut(msgspec.Struct, frozen=True):
 
     endpoint: str
     why: Refusal
-
-
-class Audience(msgspec.Struct, frozen=True):
-    """Who would be able to read what is still being written.
-
-    ``withheld`` are subscribers to whom it may not be released as it is marked; ``objection``
-    is why a recipient that was named may not have it, or why there is nobody at all.
-    """
-
-    readers: list[Reader]
-    left_out: list[LeftOut]
-    withheld: list[LeftOut]
-    objection: Refusal | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -151,110 +138,63 @@ def prepare(  # noqa: PLR0913  (the world arrives as arguments)
     if target is not None and drafts.is_report(draft):
         draft, target = drafts.updating(draft, _own(target, member)), None
     bulletin = drafts.complete(draft, id=identity, origin=member, codes=codes, target=target)
-    review, releasers = _Review(in_spite), list[Reader]()
+    review = Review(in_spite)
     header = _header(draft, bulletin, standing, view, now)
-    withdraws = header.verb == "cancel" and releasing.is_marked(header, view)
-    held = _held(header, held_by) if withdraws else None
-    # Whom a colleague's bulletin went to may not be known here: then those who are named.
-    instead = (draft.post.to or None) if withdraws and held is None else held and held.by
-    readers, left_out = _readers(draft, header, view, now, review, instead, [])
+    held, instead = _instead(draft, header, view, held_by)
+    readers, left_out = readers_of(draft, header, view, now, review, instead, [])
     with review:
         bulletins.check_audience(bulletin, draft.post.marking, now, "/bulletin")
     header = msgspec.structs.replace(header, to=[reader.endpoint for reader in readers])
-    # The node would refuse the same; its author should hear it before anything is sealed.
+    releasers = list[Reader]()
     with review:
-        rules.decide("accept", header, view, now, released=None)
-        retention.admit(header, view.agreed(), now)
-        whole = _as_sealed(header, bulletin, len(files))
-        if releasing.needs_release(whole, view, _released_for(held, view)):
-            releasers = who_may_release(whole, endpoint, view, now)
+        whole = as_sealed(header, bulletin, len(files))
+        releasers = permitted(header, whole, view, now, _released_for(held, view))
     if files:
         told = _with_files(bulletin, [file.described() for file in files])
         bulletins.decode(bulletins.encode(told), codes)
-    warnings = [
-        *_status(header, view),
-        *_kept(draft.post, header, view),
-        *bulletins.indicators(bulletin, codes, now),
-    ]
-    return Prepared(
-        header,
-        bulletin,
-        readers,
-        left_out,
-        list(files),
-        review.objection,
-        warnings,
-        releasers=releasers,
+    warnings = [*_odd(draft.post, header, view), *bulletins.indicators(bulletin, codes, now)]
+    made = Prepared(
+        header, bulletin, readers, left_out, list(files), review.objection, warnings
     )
+    return msgspec.structs.replace(made, releasers=releasers)
 
 
-def audience(draft: Draft, view: View, *, endpoint: str, identity: str, now: int) -> Audience:
-    """Return who would be able to read a draft that is not whole yet.
+def permitted(
+    header: Header,
+    whole: Header,
+    view: View,
+    now: int,
+    released_for: Collection[str] | None = None,
+) -> list[Reader]:
+    """Hold what is about to be sealed to the node's rules; return who has to release it.
 
-    What a cancellation is of is not looked up: who holds that is known once it is prepared.
+    The node would refuse the same; its author should hear it before anything is sealed.
 
     Args:
-        draft: its posting whole; of its bulletin the type, and what it declares.
-        view: as for ``prepare``.
-        endpoint: who posts.
-        identity: a UUIDv7.
+        header: with its recipients.
+        whole: the same, with the sizes that it will have: see ``as_sealed``.
+        view: the trust documents in force.
         now: seconds UTC.
+        released_for: of a cancellation: see ``releasing.released_for``.
 
     Raises:
-        Refusal: a recipient that is named is unknown, or has no key that may be sealed to; or
-            there is no such feed.
+        Refusal: by the first rule that does not permit it.
     """
-    standing = view.standing(endpoint)
-    header = _stand_in(draft, standing, view, identity, now)
-    review, withheld = _Review(in_spite=True), list[LeftOut]()
-    readers: list[Reader] = []
-    left_out: list[LeftOut] = []
-    with review:
-        readers, left_out = _readers(draft, header, view, now, review, None, withheld)
-    return Audience(readers, left_out, withheld, review.objection)
+    rules.decide("accept", header, view, now, released=None)
+    retention.admit(header, view.agreed(), now)
+    if not releasing.needs_release(whole, view, released_for):
+        return []
+    return who_may_release(whole, whole.endpoint, view, now)
 
 
-def _stand_in(draft: Draft, standing: Standing, view: View, identity: str, now: int) -> Header:
-    """Return a header as far as it says who may have a bulletin."""
-    post, kind = draft.post, str(draft.bulletin.get("type"))
-    declares = drafts.declared(draft.bulletin.get("content"))
-    return Header(
-        v="xb1",
-        suite=standing.endpoint.suite,
-        id=identity,
-        origin=standing.member.member,
-        endpoint=standing.endpoint.id,
-        type=kind,
-        schema=bulletins.SCHEMA,
-        verb=post.verb or bulletins.VERBS[kind][0],
-        status=post.status,
-        feed=post.feed,
-        to=[],
-        marking=post.marking,
-        declares=msgspec.convert(declares, list[Declaration]),
-        precedence=post.precedence,
-        observed=None,
-        issued=now,
-        due=None,
-        expires=drafts.expires_at(post, now),
-        retain_until=drafts.retain_until(post, now),
-        regime=None,
-        refs=[],
-        commit=_NO_COMMIT,
-        body=UNSEALED,
-        attachments=[],
-        trust=TrustPoint(view.position, view.heads[-1]),
-    )
-
-
-def _as_sealed(header: Header, bulletin: Bulletin, files: int) -> Header:
+def as_sealed(header: Header, bulletin: Bulletin, files: int) -> Header:
     """Return a header with the sizes that it will have: it is sealed later.
 
     Whether a cancellation needs a release depends on what there will be.
     """
     size = at_most(len(bulletins.encode(bulletin)), len(header.to), header.suite)
-    named = [Blob(_NO_COMMIT, 1) for _ in range(files)]
-    return msgspec.structs.replace(header, attachments=named, body=Blob(_NO_COMMIT, size))
+    named = [Blob(NO_COMMIT, 1) for _ in range(files)]
+    return msgspec.structs.replace(header, attachments=named, body=Blob(NO_COMMIT, size))
 
 
 def must_need_no_release(prepared: Prepared) -> None:
@@ -267,10 +207,16 @@ def must_need_no_release(prepared: Prepared) -> None:
         raise Refusal(Code.RELEASE_REQUIRED)
 
 
-def _held(header: Header, held_by: HeldBy) -> Held | None:
-    """Return who holds what is cancelled; None where that is not known."""
+def _instead(
+    draft: Draft, header: Header, view: View, held_by: HeldBy
+) -> tuple[Held | None, Collection[str] | None]:
+    """Return who holds what is cancelled, where that counts; and who reads, not subscribers."""
+    if header.verb != "cancel" or not releasing.is_marked(header, view):
+        return None, None
     reference = header.reference("cancels")
-    return held_by(reference.header_digest) if reference else None
+    held = held_by(reference.header_digest) if reference else None
+    # Whom a colleague's bulletin went to may not be known here: then those who are named.
+    return held, (draft.post.to or None) if held is None else held.by
 
 
 def _released_for(held: Held | None, view: View) -> Collection[str] | None:
@@ -302,14 +248,12 @@ def who_may_release(header: Header, author: str, view: View, now: int) -> list[R
     return found[:_MAX_RELEASERS]
 
 
-def _status(header: Header, view: View) -> Iterator[Indicator]:
+def _odd(post: Post, header: Header, view: View) -> Iterator[Indicator]:
+    """Say what is odd in how it is sent: its author is to weigh it."""
     # No refusal: what happens in earnest during an exercise must still get through.
     if header.status == "actual" and view.agreed().exercise:
         yield Indicator("actual-in-exercise", "/post/status", {})
-
-
-def _kept(post: Post, header: Header, view: View) -> Iterator[Indicator]:
-    """Say that a bulletin is kept for less than its author wrote, by which rule; or longer."""
+    # Kept for less than its author wrote, by which rule; or longer.
     written = drafts.retain_until(post, header.issued)
     day = datetime.fromtimestamp(header.retain_until, UTC).date().isoformat()
     if header.retain_until > written:
@@ -353,7 +297,7 @@ def _header(
         retain_until=max(drafts.retain_until(post, now), drafts.expires_at(post, now)),
         regime=bulletin.regime,
         refs=drafts.references(draft, bulletin),
-        commit=_NO_COMMIT,
+        commit=NO_COMMIT,
         body=UNSEALED,
         attachments=[],
         trust=TrustPoint(view.position, view.heads[-1]),
@@ -369,7 +313,7 @@ def _with_files(bulletin: Bulletin, told: list[Attachment]) -> Bulletin:
     return msgspec.structs.replace(bulletin, attachments=told)
 
 
-class _Review:
+class Review:
     """Our own review, rule by rule: a refusal ends it, or is noted where that was asked for."""
 
     def __init__(self, in_spite: bool) -> None:
@@ -393,15 +337,19 @@ def _own(target: Target, member: str) -> Target:
     return target
 
 
-def _readers(  # noqa: PLR0913, PLR0917  (what was written, and what is known)
+def readers_of(  # noqa: PLR0913, PLR0917  (what was written, and what is known)
     draft: Draft,
     header: Header,
     view: View,
     now: int,
-    review: _Review,
+    review: Review,
     instead: Collection[str] | None,
     withheld: list[LeftOut],
 ) -> tuple[list[Reader], list[LeftOut]]:
+    """Return who could read it, and which subscribers are left out; add who is withheld.
+
+    ``instead`` takes the place of the feed's subscribers, where it is not None.
+    """
     alg, feed = SUITES[header.suite].wrap, header.feed
     found: dict[str, Reader] = {}
     left_out: list[LeftOut] = []

@@ -67,22 +67,34 @@ class Poster:
         Raises:
             Meanwhile: the same was kept since ``begin``; this one is dropped.
         """
-        identity, box = prepared.header.id, self._world.outbox
-        files = self._agency.attachments
-        try:
-            attached = await files.seal(prepared.files, identity, tell)
-            signer = self._agency.keys.signer
-            closed = compose.seal(prepared, signer, self._world.randomness, attached)
-        except Refusal:
-            box.discard(identity)
-            raise
-        anew = resealing.remember(prepared, attached)
+        identity = prepared.header.id
+        closed, anew = await self.sealed(prepared, tell)
         try:
             self._keep(identity, closed, mark, anew)
         except Meanwhile:
-            box.discard(identity)
+            self._world.outbox.discard(identity)
             raise
         return closed.envelope
+
+    async def sealed(self, prepared: Prepared, tell: Tell) -> tuple[Closed, bytes]:
+        """Return what was reviewed, sealed, and what sealing it anew takes; its files are kept.
+
+        Raises:
+            Refusal, Fault: as ``attaching.seal``.
+        """
+        identity = prepared.header.id
+        try:
+            attached = await self._agency.attachments.seal(prepared.files, identity, tell)
+            signer = self._agency.keys.signer
+            closed = compose.seal(prepared, signer, self._world.randomness, attached)
+        except Refusal:
+            self._world.outbox.discard(identity)
+            raise
+        return closed, resealing.remember(prepared, attached)
+
+    def keep(self, closed: Closed, anew: bytes) -> None:
+        """Keep what ``sealed`` returned, to be sent."""
+        self._keep(closed.header.id, closed, "", anew)
 
     def _keep(self, identity: str, closed: Closed, mark: str, anew: bytes) -> None:
         with self._world.cabinet.change():

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
-from exchange.client import bearing, bodies, granting, losses, story
+from exchange.client import bearing, bodies, granting, losses, separating, story
 from exchange.client.kept import KeptKeys
 from exchange.client.outbox import Outbox
 from exchange.client.pending import Waiting
@@ -50,7 +50,7 @@ def purge(cabinet: Cabinet, now_ms: int) -> None:
     losses.age(cabinet, now)
     _check_days(cabinet, now)
     KeptKeys(cabinet).destroy_overdue(now)
-    over = box.held.purge(now) + Waiting(cabinet).purge(now)
+    over = box.held.purge(now) + Waiting(cabinet).purge(now) + separating.purge(cabinet, now)
     if bodies.purge(cabinet, now) + box.purge(now) + over:
         cabinet.sweep()
     box.clear(now_ms)

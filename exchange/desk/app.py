@@ -16,6 +16,8 @@ from exchange.desk import (
     news,
     notify,
     owing,
+    releases,
+    sending,
     sent,
     telling,
     watch,
@@ -46,6 +48,7 @@ SECTIONS: Final = (
     Section("desk.sent", "/sent", "s"),
     Section("map.title", "/map", "m"),
     Section("requests.title", "/requests", "q"),
+    Section("releases.title", "/releases", "e"),
     Section("calendar.title", "/calendar", "a"),
     Section("initiatives.title", "/initiatives", "v"),
     Section("handover.title", "/handover", "h"),
@@ -111,8 +114,9 @@ def application(
     agenda.show(app, station)
     watch.show(app, station)
     mapping.show(app, station, Overlays(overlays))
-    compose.show(app, station)
+    sending.show(app, compose.show(app, station))
     holding = app[compose.HOLDING]
     holding.settled = station.settle
     station.retaining.destroyed = holding.forget
+    releases.show(app, station)
     return app

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange import render
+from exchange.client import separating
 from exchange.desk import composing
 from exchange.model.identity import digest
 from exchange.web.pages import day
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exchange.client.compose import LeftOut, Prepared, Reader
+    from exchange.client.separating import By
     from exchange.errors import ExchangeError
     from exchange.model.codes import Codes, Lang
     from exchange.model.draft import Post
@@ -26,7 +28,8 @@ _SOON_S = 14 * 86_400
 class Line(msgspec.Struct, frozen=True):
     """One who will be able to read, or would have been: texts in the reader's language.
 
-    ``until`` is the day until which its key is valid; ``is_soon`` that this is near.
+    ``until`` is the day until which its key is valid; ``is_soon`` that this is near;
+    ``envelope`` which one it gets, from 1; 0 where there is one for all.
     """
 
     endpoint: str
@@ -36,13 +39,14 @@ class Line(msgspec.Struct, frozen=True):
     until: str = ""
     is_soon: bool = False
     why: str = ""
+    envelope: int = 0
 
 
 class Told(msgspec.Struct, frozen=True):
     """Who will be able to read, who will not and why, who must release it first.
 
-    ``nations`` counts readers by nation. ``shown`` is a digest of exactly this audience and
-    text: what is sent is what was shown.
+    ``nations`` counts readers by nation, ``envelopes`` how many go out. ``shown`` is a digest
+    of exactly this audience and text: what is sent is what was shown.
     """
 
     readers: list[Line]
@@ -51,6 +55,7 @@ class Told(msgspec.Struct, frozen=True):
     releasers: list[Line]
     nations: list[tuple[str, int]]
     shown: str = ""
+    envelopes: int = 1
 
 
 def told(  # noqa: PLR0913  (each kind of them by its name)
@@ -62,42 +67,67 @@ def told(  # noqa: PLR0913  (each kind of them by its name)
     left_out: Sequence[LeftOut],
     withheld: Sequence[LeftOut] = (),
     releasers: Sequence[Reader] = (),
+    by: By | None = None,
     shown: str = "",
 ) -> Told:
-    """Return an audience in the reader's language."""
+    """Return an audience in the reader's language; ``by``: in separate envelopes."""
 
-    def reader(each: Reader) -> Line:
-        until = day(each.key_until)
-        is_soon = each.key_until - now < _SOON_S
-        return Line(each.endpoint, each.title[lang], each.nation, each.reason, until, is_soon)
+    def reader(each: Reader, envelope: int = 0) -> Line:
+        return Line(
+            each.endpoint,
+            each.title[lang],
+            each.nation,
+            each.reason,
+            day(each.key_until),
+            each.key_until - now < _SOON_S,
+            envelope=envelope,
+        )
 
     def kept_out(each: LeftOut) -> Line:
         return Line(each.endpoint, why=problem(each.why, lang, codes)["what"])
 
+    groups = separating.groups(readers, by) if by else [readers]
+    is_one = len(groups) < 2
     return Told(
-        [reader(each) for each in readers],
+        [
+            reader(each, 0 if is_one else number)
+            for number, group in enumerate(groups, 1)
+            for each in group
+        ],
         [kept_out(each) for each in left_out],
         [kept_out(each) for each in withheld],
         [reader(each) for each in releasers],
         sorted(Counter(each.nation for each in readers).items()),
         shown,
+        max(1, len(groups)),
     )
 
 
-def of_prepared(prepared: Prepared, post: Post, lang: Lang, codes: Codes, now: int) -> Told:
-    """Return the audience of what is prepared."""
+def of_prepared(  # noqa: PLR0913  (what is shown, and to whom)
+    whole: Prepared,
+    lang: Lang,
+    codes: Codes,
+    now: int,
+    *,
+    post: Post,
+    parts: Sequence[Prepared],
+    by: By | None,
+) -> Told:
+    """Return the audience of what is prepared, whole and as it goes out."""
+    releasers = {each.endpoint: each for part in parts for each in part.releasers}
     return told(
         lang,
         codes,
         now,
-        readers=prepared.readers,
-        left_out=prepared.left_out,
-        releasers=prepared.releasers,
-        shown=shown(prepared, post),
+        readers=whole.readers,
+        left_out=whole.left_out,
+        releasers=list(releasers.values()),
+        by=by,
+        shown=shown(whole, post, by),
     )
 
 
-def shown(prepared: Prepared, post: Post) -> str:
+def shown(prepared: Prepared, post: Post, by: By | None = None) -> str:
     """Return a digest of what is reviewed: text, marking, until when, and each reader's key.
 
     Until when is as it was written in ``post``: prepared once more, a time from now on is
@@ -114,6 +144,8 @@ def shown(prepared: Prepared, post: Post) -> str:
         [(each.endpoint, each.key) for each in prepared.readers],
         [each.endpoint for each in prepared.left_out],
         [each.endpoint for each in prepared.releasers],
+        [(each.name, each.size) for each in prepared.files],
+        by,
     )
     return digest(msgspec.json.encode(said))
 

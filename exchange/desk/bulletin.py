@@ -15,6 +15,7 @@ from exchange.client.reading import (
     Confirmed,
     Consented,
     Delivered,
+    Drafted,
     Granted,
     Noticed,
     PurgeOrdered,
@@ -75,6 +76,8 @@ async def _entry(station: Station, request: web.Request, reader: Reader) -> web.
         raise Refusal(Code.NOT_FOUND, found=request.match_info["index"])
     station.read(row)
     told = line(station, row, reader.lang, station.now())
+    if isinstance(row.item, Drafted) and row.item.draft.step == "asked":
+        return frame.see(reader, f"/releases/{row.item.draft.id}")
     if not isinstance(row.item, Delivered):
         about = _about(station, row.item, reader.lang)
         return frame.page(

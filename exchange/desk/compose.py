@@ -1,7 +1,6 @@
-"""Writing a bulletin: its form, what is wrong as one types, who will read it, and sending.
+"""Writing a bulletin: its form, what is wrong as one types, and who will read it.
 
-A draft is kept on this machine from the first pause in typing on. It is reviewed on a page of
-its own, and what goes is what was shown there: the same text to the same keys.
+A draft is kept on this machine from the first pause in typing on.
 """
 
 from __future__ import annotations
@@ -10,35 +9,40 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-import msgspec
 from aiohttp import web
 
 from exchange import render
-from exchange.client import compose as composed
-from exchange.desk import addressing, audience, beginning, composing, forms, telling
-from exchange.desk.holding import Holding, mark_of
+from exchange.client import audience as audiences
+from exchange.client import separating
+from exchange.client.attaching import MEDIA_TYPES
+from exchange.client.compose import Prepared
+from exchange.desk import addressing, audience, beginning, composing, filing, forms, picking
+from exchange.desk.holding import Holding
 from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
+from exchange.desk.kept_files import AT as AT_FILES
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model.bulletin.kinds import TYPES
-from exchange.model.codes import LANGUAGES
+from exchange.model.bulletin.words import MAX_ATTACHMENT_BYTES
+from exchange.model.header import MAX_ATTACHMENTS
 from exchange.web import frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from exchange.client.compose import Prepared
+    from exchange.client.separating import By
     from exchange.desk.audience import Told
     from exchange.desk.composing import Judged, Settled
     from exchange.desk.forms import Field
-    from exchange.desk.holding import Held
     from exchange.desk.station import Station
     from exchange.web.pages import Reader
     from exchange.web.words import Words
 
 HOLDING: web.AppKey[Holding] = web.AppKey("holding")
-_HERE: Final = "desk.compose"
-_TYPE: Final = "/compose/{type:[a-z]{3}}"
+HERE: Final = "desk.compose"
+TYPE: Final = "/compose/{type:[a-z]{3}}"
 _BEGUN: Final = ("reply", "correct", "cancel")
+AT_SEPARATELY: Final = "/post/separately"
+_BESIDE: Final = (AT_FILES, AT_SEPARATELY)
 
 
 class Desk(NamedTuple):
@@ -52,7 +56,8 @@ class Desk(NamedTuple):
 class Looked(NamedTuple):
     """A draft as it was sent by a browser, and what there is to say of it.
 
-    ``prepared`` is there where nothing is wrong in it; ``told`` where its readers are known.
+    ``prepared`` is there where nothing is wrong in it, and ``parts``: the envelopes that it
+    goes out in; ``told`` where its readers are known.
     """
 
     kept: Kept
@@ -61,24 +66,23 @@ class Looked(NamedTuple):
     problems: list[dict[str, str]]
     told: Told | None
     prepared: Prepared | None
+    parts: list[Prepared]
 
 
-def show(app: web.Application, station: Station) -> None:
-    """Serve the pages on which bulletins are written and sent."""
+def show(app: web.Application, station: Station) -> Desk:
+    """Serve the pages on which bulletins are written; return what they look at."""
     drafts = KeptDrafts(station.agency.world.cabinet)
     holding = Holding(station.agency, drafts, lambda: station.officer)
     desk = Desk(station, drafts, holding)
     app[HOLDING] = holding
     app.cleanup_ctx.append(holding.run)
     frame.show(app, "/compose", partial(_choose, desk))
-    frame.show(app, _TYPE, partial(_form, desk))
-    frame.submit(app, f"{_TYPE}/check.json", partial(_check, desk))
-    frame.submit(app, f"{_TYPE}/review", partial(_review, desk))
-    frame.act(app, "/compose/send", partial(_send, desk))
-    frame.act(app, "/compose/undo", partial(_undo, desk))
+    frame.show(app, TYPE, partial(_form, desk))
+    frame.submit(app, f"{TYPE}/check.json", partial(_check, desk))
     frame.act(app, "/compose/delete", partial(_delete, desk))
-    frame.show(app, "/compose/held/{draft}", partial(_held, desk))
-    frame.show(app, "/compose/held/{draft}/state.json", partial(_state, desk))
+    filing.show(app, station, drafts)
+    picking.show(app)
+    return desk
 
 
 # -- choosing -------------------------------------------------------------------------------
@@ -99,11 +103,11 @@ async def _choose(desk: Desk, request: web.Request, reader: Reader) -> web.Strea
         request,
         reader,
         "compose-choose.html",
-        here=_HERE,
+        here=HERE,
         asked=f"?{asked}" if asked else "",
         types=forms.types(reader.lang, codes),
         drafts=desk.drafts.all(),
-        going=[_told_held(desk, held, reader) for held in desk.holding.all()],
+        going=desk.holding.all(),
     )
 
 
@@ -128,8 +132,8 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
         asked = {name: query[name] for name in _BEGUN if name in query}
         written = beginning.written(desk.station, code, asked)
         identity = desk.station.agency.new_id()
-    settled = _settle(desk, written, reader)
-    return _shown(desk, request, reader, code, identity, settled)
+    settled = settle(desk, written, reader)
+    return shown(desk, request, reader, code, identity, settled)
 
 
 def _type(request: web.Request) -> str:
@@ -139,7 +143,8 @@ def _type(request: web.Request) -> str:
     return code
 
 
-def _settle(desk: Desk, written: Mapping[str, Any], reader: Reader) -> Settled:
+def settle(desk: Desk, written: Mapping[str, Any], reader: Reader) -> Settled:
+    """Return what was written, in order."""
     return composing.settle(written, reader.lang, desk.station.agency.profile.member)
 
 
@@ -151,7 +156,7 @@ def _fields(desk: Desk, reader: Reader, code: str, settled: Settled) -> tuple[Fi
     return post, composing.form_of(code, settled, reader.lang, codes)
 
 
-def _shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
+def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     desk: Desk,
     request: web.Request,
     reader: Reader,
@@ -160,28 +165,50 @@ def _shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     settled: Settled,
     looked: Looked | None = None,
 ) -> web.Response:
+    """Return the form as it was filled in, and what there is to mend."""
     codes = desk.station.codes
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
     problems = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
-    errors = audience.at_fields(problems, [each.at for each in every])
+    errors = audience.at_fields(problems, [*(each.at for each in every), *_BESIDE])
     return frame.page(
         request,
         reader,
         "compose.html",
         status=422 if problems else 200,
-        here=_HERE,
+        here=HERE,
         code=code,
         kind=codes.words("types", code, reader.lang),
         identity=identity,
         post=post,
         form=form,
-        labels=_labels(post, form),
+        labels=_labels(post, form) | _beside(request, reader),
+        files=desk.drafts.attached(identity),
+        most=MAX_ATTACHMENTS,
+        most_bytes=MAX_ATTACHMENT_BYTES,
+        endings=sorted(MEDIA_TYPES),
+        separately=separately(settled.written) or "",
+        ways=separating.BY if separating.may_be_split(code) else (),
         errors=errors,
         opened={
             each.at for each in every if any(composing.is_under(at, each.at) for at in errors)
         },
     )
+
+
+def _beside(request: web.Request, reader: Reader) -> dict[str, str]:
+    """Return what is asked beside the fields of the schema: by what name."""
+    words = request.app[frame.FRAME].pages.words
+    return {
+        AT_FILES: words.text(reader.lang, "files.title"),
+        AT_SEPARATELY: words.text(reader.lang, "separate.title"),
+    }
+
+
+def separately(written: Mapping[str, Sequence[str]]) -> By | None:
+    """Return by whom envelopes are separated; None: one goes to all."""
+    said = next(iter(written.get(AT_SEPARATELY, [])), "")
+    return next((each for each in separating.BY if each == said), None)
 
 
 def _labels(*parts: Field) -> dict[str, str]:
@@ -203,7 +230,7 @@ def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str
 # -- looking at what was written ------------------------------------------------------------
 
 
-async def _look(desk: Desk, request: web.Request, reader: Reader) -> Looked:
+async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     """Judge what a browser sent, keep it as a draft, and find out who could read it."""
     code, station = _type(request), desk.station
     sent = await request.post()
@@ -213,8 +240,9 @@ async def _look(desk: Desk, request: web.Request, reader: Reader) -> Looked:
         for name in sent
         if name.startswith(("/post/", "/bulletin/"))
     }
-    settled = _settle(desk, written, reader)
-    kept = Kept(identity, code, settled.written, station.now())
+    settled = settle(desk, written, reader)
+    files = desk.drafts.attached(identity)
+    kept = Kept(identity, code, settled.written, station.now(), files)
     if sent.get("only") != "look":
         desk.drafts.put(kept)
     return await look(desk, kept, settled, reader)
@@ -226,25 +254,50 @@ async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Look
     judged = composing.judge(
         kept.type, settled, agency.new_id(), agency.profile.member, station.codes
     )
+    by = separately(settled.written) if separating.may_be_split(kept.type) else None
     faults: list[ExchangeError] = list(judged.faults)
-    told, prepared = None, None
+    told, prepared, parts = None, None, list[Prepared]()
     try:
         if judged.is_fit and judged.draft is not None:
-            prepared = await agency.prepare(judged.draft)
-            post = judged.draft.post
-            told = audience.of_prepared(prepared, post, lang, station.codes, station.now())
+            prepared = await agency.prepare(
+                judged.draft, attach=[desk.drafts.files.file(each) for each in kept.files]
+            )
+            parts = _parts(desk, prepared, by)
+            now = station.now()
+            told = audience.of_prepared(
+                prepared,
+                lang,
+                station.codes,
+                now,
+                post=judged.draft.post,
+                parts=parts,
+                by=by,
+            )
         elif judged.draft is not None:
-            told = _audience(desk, judged, faults, reader)
+            told = _audience(desk, judged, faults, reader, by)
     except ExchangeError as error:
         faults.append(error)
         if judged.is_fit:
-            told = _audience(desk, judged, [], reader)
+            told = _audience(desk, judged, [], reader, by)
     problems = [audience.problem(each, lang, station.codes) for each in faults]
-    return Looked(kept, settled, judged, problems, told, prepared)
+    return Looked(kept, settled, judged, problems, told, prepared, parts)
+
+
+def _parts(desk: Desk, prepared: Prepared, by: By | None) -> list[Prepared]:
+    """Return the envelopes that it goes out in: one, or one for each group of readers."""
+    if by is None:
+        return [prepared]
+    agency = desk.station.agency
+    view, now = agency.trust.newest, desk.station.now()
+    return separating.split(prepared, by, view, now, agency.new_id)
 
 
 def _audience(
-    desk: Desk, judged: Judged, faults: list[ExchangeError], reader: Reader
+    desk: Desk,
+    judged: Judged,
+    faults: list[ExchangeError],
+    reader: Reader,
+    by: By | None,
 ) -> Told | None:
     """Return who could read what is not whole yet; why nobody, among the faults."""
     station = desk.station
@@ -252,7 +305,7 @@ def _audience(
     if judged.draft is None:
         return None
     try:
-        found = composed.audience(
+        found = audiences.audience(
             judged.draft,
             agency.trust.newest,
             endpoint=agency.profile.endpoint,
@@ -271,13 +324,14 @@ def _audience(
         readers=found.readers,
         left_out=found.left_out,
         withheld=found.withheld,
+        by=by,
     )
 
 
 async def _check(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
-    looked = await _look(desk, request, reader)
+    looked = await read(desk, request, reader)
     codes, lang, sent_at = desk.station.codes, reader.lang, looked.settled.sent_at
     words = request.app[frame.FRAME].pages.words
     labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
@@ -305,123 +359,6 @@ async def _check(
 
 def _line(each: audience.Line, words: Words, reader: Reader) -> str:
     key = words.text(reader.lang, "compose.key-until", day=each.until)
-    return f"{each.endpoint} ({each.nation}): {each.agency}. {key}"
-
-
-# -- review, and on its way -----------------------------------------------------------------
-
-
-async def _review(
-    desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
-) -> web.StreamResponse:
-    looked = await _look(desk, request, reader)
-    if looked.prepared is None or looked.problems:
-        kept = looked.kept
-        return _shown(desk, request, reader, kept.type, kept.id, looked.settled, looked)
-    return _reviewed(desk, request, reader, looked)
-
-
-def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) -> web.Response:
-    prepared, codes, now = looked.prepared, desk.station.codes, desk.station.now()
-    if prepared is None:
-        raise Refusal(Code.NOT_FOUND)
-    header = prepared.header
-    order = sorted(LANGUAGES, key=lambda lang: lang != reader.lang)
-    texts = [(lang, render.page(prepared.bulletin, lang, codes, now=now)) for lang in order]
-    return frame.page(
-        request,
-        reader,
-        "compose-review.html",
-        here=_HERE,
-        kept=looked.kept,
-        header=header,
-        marked=telling.marking(header.marking),
-        told=looked.told,
-        texts=texts,
-        warnings=[render.indicator(each, reader.lang, codes) for each in prepared.warnings],
-        as_of_ms=prepared.as_of_ms or 0,
-        hold_s=int(desk.holding.hold_s),
-    )
-
-
-async def _send(desk: Desk, told: dict[str, str], reader: Reader) -> str:
-    """Hold what was reviewed; where it would go to others by now, nothing is sent."""
-    identity = told.get("draft", "")
-    before = desk.holding.get(identity)
-    is_gone = before is not None and before.state not in ("held", "undone", "refused")
-    if is_gone and not desk.drafts.has(identity):
-        return f"/compose/held/{identity}"
-    kept = desk.drafts.get(identity)
-    if before is not None and is_gone:
-        if before.mark == mark_of(kept):
-            return f"/compose/held/{identity}"
-        # What went says something else: this is another bulletin.
-        kept = msgspec.structs.replace(kept, id=desk.station.agency.new_id())
-        desk.drafts.put(kept)
-        desk.drafts.drop(identity)
-        return f"/compose/{kept.type}?draft={kept.id}"
-    looked = await look(desk, kept, _settle(desk, kept.written, reader), reader)
-    is_as_shown = looked.told is not None and looked.told.shown == told.get("shown")
-    if looked.prepared is None or not is_as_shown:
-        return f"/compose/{kept.type}?draft={kept.id}"
-    desk.holding.hold(kept, looked.prepared)
-    return f"/compose/held/{identity}"
-
-
-async def _undo(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # noqa: ARG001
-    identity = told.get("draft", "")
-    if not desk.holding.undo(identity):
-        return f"/compose/held/{identity}" if desk.holding.get(identity) else "/compose"
-    return f"/compose/{desk.drafts.get(identity).type}?draft={identity}"
-
-
-class Going(msgspec.Struct, frozen=True):
-    """Something on its way as a page shows it: ``why`` in the reader's language."""
-
-    draft: str
-    type: str
-    title: str
-    state: str
-    left_s: int
-    readers: int
-    index: int
-    node: str
-    id: str
-    asked: list[str]
-    why: str
-
-
-def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
-    bulletin, codes = held.prepared.bulletin, desk.station.codes
-    why = audience.problem(held.why, reader.lang, codes) if held.why else None
-    return Going(
-        held.draft,
-        bulletin.type,
-        bulletin.title.text,
-        held.state,
-        desk.holding.left_s(held),
-        len(held.prepared.readers),
-        -1 if held.index is None else held.index,
-        held.node,
-        held.id,
-        held.asked,
-        f"{why['what']} {why['next']} [{why['code']}]" if why else "",
-    )
-
-
-def _going(desk: Desk, request: web.Request, reader: Reader) -> Going:
-    held = desk.holding.get(request.match_info["draft"])
-    if held is None:
-        raise Refusal(Code.NOT_FOUND)
-    return _told_held(desk, held, reader)
-
-
-async def _held(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
-    going = _going(desk, request, reader)
-    return frame.page(request, reader, "compose-held.html", here=_HERE, held=going)
-
-
-async def _state(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
-    going = _going(desk, request, reader)
-    told = {"state": going.state, "left_s": going.left_s}
-    return web.json_response(told, headers={"Cache-Control": "no-store"})
+    envelope = words.text(reader.lang, "separate.envelope", n=each.envelope)
+    begin = f"{envelope} · " if each.envelope else ""
+    return f"{begin}{each.endpoint} ({each.nation}): {each.agency}. {key}"

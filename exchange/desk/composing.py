@@ -38,6 +38,7 @@ _OF_HEADER: Final = {
     "/due": "/bulletin/due",
     "/regime": "/bulletin/regime",
     "/refs": "/bulletin/content/target",
+    "/attachments": "/bulletin/attachments",
 }
 _OF_POST: Final = ("/feed", "/precedence", "/status", "/marking", "/expires", "/to")
 

@@ -86,6 +86,17 @@ async def _beside(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
 
 async def _save(station: Station, request: web.Request, _: Reader) -> web.StreamResponse:
     _row, item, place = _found(station, request)
+    return await hand_over(station, request, item, place)
+
+
+async def hand_over(
+    station: Station, request: web.Request, item: Delivered, place: int
+) -> web.StreamResponse:
+    """Give an attachment of an opened bulletin to the browser, to be saved.
+
+    Raises:
+        Refusal, Fault: as ``Agency.save``.
+    """
     told = _told(item, place)
     answer = web.StreamResponse(headers=_headers(told.name))
     answer.content_type = "application/octet-stream"

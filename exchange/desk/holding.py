@@ -15,25 +15,27 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import structlog
 
-from exchange.client.attaching import untold
 from exchange.client.transport import is_away
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.identity import digest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from aiohttp import web
 
     from exchange.client.agency import Agency
     from exchange.client.compose import Prepared
+    from exchange.client.separating import Standing
     from exchange.desk.kept_drafts import Kept, KeptDrafts
 
 # So long one can change one's mind.
 HOLD_S: Final = 10
 # So often what waits is tried again.
 RETRY_S: Final = 30
-State = Literal["held", "sending", "sent", "asked", "waits", "refused", "unsure", "undone"]
+State = Literal[
+    "held", "sending", "sent", "asked", "waits", "refused", "unsure", "undone", "partly",
+]  # fmt: skip
 _log = structlog.get_logger("exchange.desk")
 
 
@@ -50,6 +52,9 @@ class Held(msgspec.Struct):
         index, node: of its receipt.
         asked: who can release it.
         why: what keeps it.
+        parts: the envelopes it goes out in, where these are several.
+        standing: how each of them stands.
+        done, whole: bytes of the attachment that is being sealed or uploaded.
     """
 
     draft: str
@@ -62,6 +67,14 @@ class Held(msgspec.Struct):
     node: str = ""
     asked: list[str] = []
     why: ExchangeError | None = None
+    parts: list[Prepared] = []
+    standing: list[Standing] = []
+    done: int = 0
+    whole: int = 0
+
+    def tell(self, done: int, whole: int) -> None:
+        """Note how far an attachment is; also called from a thread."""
+        self.done, self.whole = done, whole
 
 
 class Holding:
@@ -93,10 +106,11 @@ class Holding:
         """Return in how many seconds it goes, rounded up."""
         return max(0, -int(-(held.until - asyncio.get_running_loop().time()) // 1))
 
-    def hold(self, kept: Kept, prepared: Prepared) -> Held:
+    def hold(self, kept: Kept, prepared: Prepared, parts: Sequence[Prepared] = ()) -> Held:
         """Hold what was reviewed, then send it; what is under way already is not sent twice.
 
-        What is held and says something else by now is taken back for it.
+        What is held and says something else by now is taken back for it. ``parts`` are the
+        envelopes that it goes out in, where these are several.
         """
         before = self._all.get(kept.id)
         if before is not None and before.mark != mark_of(kept):
@@ -106,6 +120,7 @@ class Holding:
         pause = 0 if prepared.header.precedence == "flash" else self.hold_s
         until = asyncio.get_running_loop().time() + pause
         held = Held(kept.id, prepared, mark_of(kept), until, id=prepared.header.id)
+        held.parts = list(parts) if len(parts) > 1 else []
         self._all.pop(kept.id, None)
         self._all[kept.id] = held
         self._tasks[kept.id] = asyncio.create_task(self._go(held, pause))
@@ -122,6 +137,8 @@ class Holding:
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
         """Try again what waits, for as long as the desk is open; then hold nothing any more."""
+        with suppress(ExchangeError):
+            self._drafts.sweep(self._agency.world.clock_ms())
         retrying = asyncio.create_task(self._retry())
         yield
         tasks = [retrying, *self._tasks.values()]
@@ -156,26 +173,31 @@ class Holding:
 
     async def _send(self, held: Held) -> None:
         agency, box, mark = self._agency, self._agency.world.outbox, held.mark
+        if held.parts:
+            officer = self._officer()
+            stands = await agency.separating.post(held.parts, mark, held.tell, officer)
+            _stand(held, stands)
+            return
         if asked := agency.asking.under(mark):
             held.state, held.asked = "asked", asked.to
             return
         if (before := agency.begin(mark)) is not None:
             held.id = before
-            receipt = box.receipt(before) or await agency.resolve(before)
+            receipt = box.receipt(before) or await agency.resolve(before, held.tell)
         elif held.prepared.releasers:
             held.asked = [each.endpoint for each in held.prepared.releasers]
-            await agency.asking.ask(held.prepared, mark, untold, self._officer())
+            await agency.asking.ask(held.prepared, mark, held.tell, self._officer())
             held.state = "asked"
             return
         elif held.prepared.as_of_ms is not None:
-            held.id = await agency.queue(held.prepared, mark)
+            held.id = await agency.queue(held.prepared, mark, held.tell)
             held.state, held.why = (
                 "waits",
                 Fault(Code.NODE_UNREACHABLE, name=agency.profile.url),
             )
             return
         else:
-            receipt = await agency.post(held.prepared, mark)
+            receipt = await agency.post(held.prepared, mark, held.tell)
             held.id = box.led(mark) or held.id
         held.state, held.index, held.node = "sent", receipt.index, receipt.node
         held.why = None
@@ -183,6 +205,9 @@ class Holding:
 
     def _after(self, held: Held, error: ExchangeError) -> State:
         """Return how it stands after an error: whether it is kept, and sent later."""
+        if held.parts:
+            # Nothing was kept: once something is, how it stands is told for each envelope.
+            return "refused"
         is_asked = self._agency.asking.under(held.mark) is not None
         if is_asked and is_away(error):
             return "asked"
@@ -212,7 +237,8 @@ class Holding:
         for draft, held in list(self._all.items()):
             is_over = held.prepared.header.retain_until <= now
             # Ordered to be purged, its key went with all else that was kept of it.
-            is_destroyed = held.state == "sent" and not kept.has(held.id)
+            ids = [each.id for each in held.standing] or [held.id]
+            is_destroyed = held.state == "sent" and not any(map(kept.has, ids))
             if draft not in self._tasks and (is_over or is_destroyed):
                 del self._all[draft]
 
@@ -220,6 +246,10 @@ class Holding:
         """Take up what became of what waited."""
         box = self._agency.world.outbox
         for held in self._all.values():
+            if held.parts and held.state in ("waits", "asked", "partly"):
+                if (act := self._agency.separating.under(held.mark)) is not None:
+                    _stand(held, self._agency.separating.standing(act))
+                continue
             if held.state not in ("waits", "unsure", "asked"):
                 continue
             if receipt := box.receipt(held.id):
@@ -241,6 +271,24 @@ def _borne() -> Iterator[None]:
         _log.error("not sent", error=type(error).__name__)
 
 
+def _stand(held: Held, standing: list[Standing]) -> None:
+    """Take up how each envelope stands; the whole by what most wants looking at."""
+    held.standing = standing
+    states = {each.state for each in standing}
+    bad = states & {"refused", "over"}
+    if bad == states:
+        held.state = "refused"
+    elif bad:
+        held.state = "partly"
+    else:
+        held.state = next(each for each in _ORDER if each in states)
+
+
+# Of several envelopes, what is told of all of them.
+_ORDER: Final[tuple[Literal["waits", "asked", "sent"], ...]] = ("waits", "asked", "sent")
+
+
 def mark_of(kept: Kept) -> str:
     """Return what tells a draft from everything else that is posted."""
-    return digest(msgspec.json.encode((kept.id, sorted(kept.written.items()))))
+    files = [[each.id for each in kept.files]] if kept.files else []
+    return digest(msgspec.json.encode((kept.id, sorted(kept.written.items()), *files)))

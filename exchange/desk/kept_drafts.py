@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from exchange.desk.kept_files import Filed, KeptFiles
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Uuid7
 
@@ -35,12 +36,14 @@ class Kept(msgspec.Struct, frozen=True):
         type: a bulletin type's code.
         written: texts by pointer in the draft, as they were typed.
         changed_s: when, in seconds UTC.
+        files: that are attached, in their order.
     """
 
     id: str
     type: str
     written: dict[str, list[str]]
     changed_s: int
+    files: list[Filed] = []
 
     @property
     def title(self) -> str:
@@ -52,8 +55,9 @@ class KeptDrafts:
     """The drafts of one endpoint."""
 
     def __init__(self, cabinet: Cabinet) -> None:
-        """Keep them in a cabinet."""
+        """Keep them in a cabinet, and their files beside it."""
         self._cabinet = cabinet
+        self.files = KeptFiles(cabinet)
 
     def all(self) -> list[Kept]:
         """Return every draft, what was changed last first."""
@@ -80,6 +84,26 @@ class KeptDrafts:
         """Keep a draft as it stands now."""
         self._cabinet.put(_DRAWER, draft.id, msgspec.json.encode(draft))
 
+    def move(self, draft: Kept, identity: str) -> Kept:
+        """Keep a draft under another name, its files with it; return it."""
+        moved = msgspec.structs.replace(draft, id=identity)
+        with self._cabinet.change():
+            self.put(moved)
+            self._cabinet.drop(_DRAWER, draft.id)
+        return moved
+
     def drop(self, identity: str) -> None:
-        """Delete a draft, if it is there."""
+        """Delete a draft and its files, if it is there."""
+        if not self.has(identity):
+            return
+        files = self.get(identity).files
         self._cabinet.drop(_DRAWER, identity)
+        self.files.drop(files)
+
+    def attached(self, identity: str) -> list[Filed]:
+        """Return the files of a draft, if it is there."""
+        return self.get(identity).files if self.has(identity) else []
+
+    def sweep(self, now_ms: int) -> None:
+        """Delete files that no draft names, as a program that died left them."""
+        self.files.sweep([filed for draft in self.all() for filed in draft.files], now_ms)

@@ -80,6 +80,7 @@ async def _board(station: Station, request: web.Request, reader: Reader) -> web.
         over=[each for each in lines if each.is_over],
         cases=[(each, *_case(station, each)) for each in reversed(casing.every(station))],
         queue=queue(station),
+        waits=WAITS,
     )
 
 

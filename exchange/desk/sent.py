@@ -14,7 +14,8 @@ import msgspec
 from exchange import render
 from exchange.client import story
 from exchange.client.story import Step
-from exchange.desk import telling
+from exchange.desk import envelopes, telling
+from exchange.desk.envelopes import Envelope
 from exchange.errors import Code, Refusal
 from exchange.policy.ageing import is_seen_to, overdue_s
 from exchange.web import frame
@@ -92,6 +93,16 @@ class Sent(msgspec.Struct, frozen=True):
     why: str
 
 
+class Group(msgspec.Struct, frozen=True):
+    """Bulletins that were sent at once: one alone, or the envelopes of one act.
+
+    ``envelopes`` are all of them, also those that nobody got, and why; of one alone, none.
+    """
+
+    envelopes: list[Envelope]
+    rows: list[Sent]
+
+
 def show(app: web.Application, station: Station) -> None:
     """Serve the list of what was posted, and each of it."""
     frame.show(app, "/sent", partial(_list, station))
@@ -109,12 +120,23 @@ async def _list(station: Station, request: web.Request, reader: Reader) -> web.R
         reader,
         "sent.html",
         here="desk.sent",
-        rows=rows,
+        groups=_grouped(rows, envelopes.acts(station, reader.lang)),
         total=len(posted),
         refused=[_refused(station, each, reader.lang) for each in _refusals(station)],
         more=first + PAGE if left > 0 else 0,
         left=left,
     )
+
+
+def _grouped(rows: Sequence[Sent], acts: Sequence[list[Envelope]]) -> list[Group]:
+    """Return rows in their order, those of one act together where the first of them stands."""
+    act_of = {each.id: act for act in acts for each in act}
+    found: dict[str, Group] = {}
+    for row in rows:
+        act = act_of.get(row.header.id, [])
+        name = act[0].id if act else row.header.id
+        found.setdefault(name, Group(act, [])).rows.append(row)
+    return list(found.values())
 
 
 async def _one(station: Station, request: web.Request, reader: Reader) -> web.Response:
@@ -138,6 +160,14 @@ async def _one(station: Station, request: web.Request, reader: Reader) -> web.Re
         header=of.header,
         marked=telling.marked(of.header, reader.lang, station.codes),
         parts=parts,
+        envelopes=next(
+            (
+                act
+                for act in envelopes.acts(station, reader.lang)
+                if any(each.id == named for each in act)
+            ),
+            [],
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exchange.cli import expiring, output, writing
+from exchange.cli import expiring, output, reviewing
 from exchange.cli import world as world_cli
 from exchange.cli.home import Home
 from exchange.cli.main import Session
@@ -149,9 +149,9 @@ def test_review_says_loudly_which_subscriber_will_not_be_able_to_read(capsys, la
     subscribed = WORLD.subscription(COAST)
     prepared = prepare(subscribed, WORLD.amended(COAST, ending("enc", NOW)))
     session = Session(Home(Path("nowhere")), None, lang)
-    review = writing._review(session, prepared)
+    review = reviewing.told(session, prepared)
     assert [each["endpoint"] for each in review["left_out"]] == [COAST]
-    writing._show_review(session, prepared, review)
+    reviewing.show(session, prepared, review)
     shown = capsys.readouterr().out
     assert f"{COAST} {said}" in shown
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exchange.client.reading import Delivered
-from exchange.desk import audience, compose
+from exchange.desk import audience, compose, sending
 from exchange.desk.holding import Holding, mark_of
 from exchange.desk.kept_drafts import Kept, KeptDrafts
 from exchange.desk.station import Station
@@ -204,9 +204,9 @@ async def test_draft_that_was_edited_while_its_old_text_went_is_another_bulletin
         pages = compose.Desk(Station(made, CODES, None), desk.drafts, desk.holding)
         reader, asked = Reader("en", ""), {"draft": desk.kept.id, "shown": "of the old text"}
         if desk.drafts.has(desk.kept.id):
-            assert await compose._send(pages, asked, reader) == f"/compose/held/{desk.kept.id}"
+            assert await sending._send(pages, asked, reader) == f"/compose/held/{desk.kept.id}"
         desk.drafts.put(edited(desk.kept))
-        where = await compose._send(pages, asked, reader)
+        where = await sending._send(pages, asked, reader)
         await desk.until(held, "sent")
         (left,) = desk.drafts.all()
         assert where == f"/compose/voi?draft={left.id}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
@@ -11,12 +9,22 @@ from exchange.client.reading import Delivered
 from exchange.desk import lock as locks
 from tests.builders import WATCH
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
+from tests.pages.filling import (
+    GEOMETRY,
+    SEEN,
+    VESSEL,
+    at,
+    base,
+    choose,
+    fill,
+    open_to,
+    opened,
+    write_voi,
+)
 from tests.pages.writing import writing
 
 pytestmark = needs_chromium
 SIZE = {"width": 1280, "height": 720}
-VESSEL = "/bulletin/content/vessel"
-SEEN = "/bulletin/content/seen"
 
 
 @pytest.fixture
@@ -27,47 +35,6 @@ def scribe(tmp_path):
         made.holding.hold_s = 60
         yield made
     expect.set_options(timeout=5_000)
-
-
-def base(page):
-    return re.match(r"http://[^/]+/", page.url)[0]
-
-
-def at(page, pointer):
-    return page.locator(f'[id="{pointer}"]')
-
-
-def open_to(page, pointer):
-    """Open what a field is in, as a reader of the page does."""
-    steps = pointer.split("/")
-    for n in range(2, len(steps)):
-        found = page.locator(f'details[id="{"/".join(steps[:n])}"]:not([open]) > summary')
-        if found.count():
-            found.click()
-
-
-def fill(page, pointer, text):
-    open_to(page, pointer)
-    at(page, pointer).fill(text)
-
-
-def choose(page, pointer, code):
-    open_to(page, pointer)
-    at(page, pointer).select_option(code)
-
-
-def write_voi(page):
-    page.get_by_role("link", name="Redactar").click()
-    page.locator("a.button[href$='/compose/voi']").click()
-    page.locator(f"input[name='/post/to'][value='{WATCH}']").check()
-    page.locator("input[name='/post/marking/releasable_to'][value=USA]").check()
-    fill(page, "/bulletin/title/text", "EJERCICIO: lancha al sur de Azuero")
-    choose(page, "/bulletin/content/notice", "sighting")
-    choose(page, "/bulletin/content/action", "track")
-    fill(page, "/bulletin/content/suspicion/text", "EJERCICIO: tres motores, sin luces.")
-    fill(page, f"{VESSEL}/name", "EXERCISE GAVIOTA")
-    fill(page, f"{SEEN}/at", "231801ZNOV26")
-    fill(page, f"{SEEN}/place/geometry", "06 52.986 N 080 24.750 O")
 
 
 def test_voi_is_written_mended_reviewed_undone_and_sent(browser, scribe):
@@ -113,11 +80,6 @@ def test_voi_is_written_mended_reviewed_undone_and_sent(browser, scribe):
         page.goto(base(page) + "es/compose")
         expect(page.get_by_role("heading", name="Borradores")).to_have_count(0)
         assert [each for each in said if "422" not in each] == []
-
-
-def opened(page, path):
-    page.goto(base(page) + path)
-    return page
 
 
 def test_question_is_answered_and_what_was_sent_is_corrected_and_cancelled(browser, scribe):
@@ -181,10 +143,16 @@ def test_draft_is_kept_as_one_types_and_deleted_by_a_press(browser, scribe):
 @pytest.mark.parametrize("lang", ["es", "en"])
 def test_no_page_keeps_anybody_out(browser, scribe, lang):
     with visit(browser, scribe.link(), viewport=SIZE, bypass_csp=True) as (page, _, _said):
-        for path in ("compose", "compose/voi", "compose/cor", "compose/mig"):
+        for path in ("compose", "compose/voi", "compose/cor", "compose/mig", "releases"):
             opened(page, f"{lang}/{path}")
             expect(page.locator("h1")).to_be_visible()
             assert violations(page) == [], path
+        opened(page, f"{lang}/compose/voi")
+        open_to(page, GEOMETRY)
+        page.locator(f"[data-pick='{GEOMETRY}']").click()
+        expect(page.locator("#pick-land path").first).to_be_attached()
+        page.keyboard.press("Enter")
+        assert violations(page) == []
         opened(page, "es/")
         write_voi(page)
         fill(page, f"{VESSEL}/imo", "1")

@@ -21,10 +21,12 @@ from exchange.desk.kept_drafts import KeptDrafts
 from exchange.desk.lock import Lock
 from exchange.desk.station import Station
 from exchange.model.draft import read_draft
-from exchange.web.door import Door
+from exchange.store.blob_files import BlobFiles
+from exchange.web.door import Door as WayIn
 from exchange.web.serving import served
 from tests.api.serving import serving
 from tests.builders import NOW_MS, OPS, WATCH
+from tests.client.attached import SPARED
 from tests.client.dealing import agency, draft
 from tests.node.running import Clock
 from tests.web.trial import CODES, randomness
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from exchange.client.story import Posted
     from exchange.desk.holding import Holding
     from exchange.desk.kept_drafts import Kept
+    from tests.api.serving import Door
+
+    Prepare = Callable[[Door], Coroutine[Any, Any, None]]
 
 T = TypeVar("T")
 
@@ -45,8 +50,10 @@ T = TypeVar("T")
 class Scribe:
     """What a test does beside the browser."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, desk: str, other: str, prepare: Prepare) -> None:
         self.folder = folder
+        self.names = desk, other
+        self.prepare = prepare
         self.loop = asyncio.new_event_loop()
         self.clock, self.ticks = Clock(NOW_MS), Ticks()
         self.lock = Lock(self.ticks, bool)
@@ -101,23 +108,31 @@ class Scribe:
 
     async def serve(self, stack: AsyncExitStack) -> None:
         """Start all of it."""
-        self.door = await stack.enter_async_context(serving(clock=self.clock))
+        blobs = BlobFiles(self.folder / "blobs", self.clock, SPARED)
+        self.door = await stack.enter_async_context(serving(clock=self.clock, blobs=blobs))
+        await self.prepare(self.door)
         for name in ("other", "desk"):
             (self.folder / name).mkdir()
-        made = agency(self.door.url, self.folder / "other", WATCH, self.clock)
+        made = agency(self.door.url, self.folder / "other", self.names[1], self.clock)
         self.other = await stack.enter_async_context(made)
-        desk = agency(self.door.url, self.folder / "desk", OPS, self.clock)
+        desk = agency(self.door.url, self.folder / "desk", self.names[0], self.clock)
         self.station = Station(await stack.enter_async_context(desk), CODES, "guardia-1")
         await self.station.fill()
-        app = application(self.station, Door(randomness(), self.ticks, "es"), lock=self.lock)
+        app = application(self.station, WayIn(randomness(), self.ticks, "es"), lock=self.lock)
         self.holding = app[compose.HOLDING]
         self.link = await stack.enter_async_context(served(app))
 
 
+async def as_founded(_door: Door) -> None:
+    """Leave a node as it was founded."""
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[Scribe]:
-    """Run a node and a desk."""
-    scribe = Scribe(folder)
+def writing(
+    folder: Path, desk: str = OPS, other: str = WATCH, prepare: Prepare = as_founded
+) -> Iterator[Scribe]:
+    """Run a node, prepared so, and a desk; beside them somebody other."""
+    scribe = Scribe(folder, desk, other, prepare)
     ready, over = threading.Event(), asyncio.Event()
 
     async def run() -> None:

@@ -4,7 +4,7 @@ const form = document.getElementById("compose");
 
 // -- rows ---------------------------------------------------------------------------------------
 
-const NAMED = ["id", "name", "for", "data-field", "data-rows", "data-told", "aria-describedby"];
+const NAMED = ["id", "name", "for", "data-field", "data-rows", "data-told", "data-pick", "aria-describedby"];
 
 function renumber(part, from, to) {
   for (const each of part.querySelectorAll("*")) {

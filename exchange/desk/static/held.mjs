@@ -1,6 +1,7 @@
 // The seconds in which a sending can be undone, as the program counts them.
 const held = document.getElementById("held");
 const left = document.getElementById("left");
+const progress = document.getElementById("progress");
 const CHANGES = ["held", "sending", "waits", "unsure", "asked"];
 
 async function look() {
@@ -8,8 +9,12 @@ async function look() {
     const answer = await fetch(held.dataset.ask);
     if (!answer.ok) return;
     const told = await answer.json();
-    if (told.state !== held.dataset.state) location.reload();
-    else if (left) left.textContent = String(told.left_s);
+    if (told.state !== held.dataset.state) return void location.reload();
+    if (left) left.textContent = String(told.left_s);
+    if (progress && told.whole) {
+      progress.max = told.whole;
+      progress.value = told.done;
+    }
   } catch {
     // The page says by itself that the program does not answer.
   }

@@ -1,5 +1,6 @@
 // The map: pan, zoom, degrees, and signs that stay as large as they are. It asks nobody for anything.
-const SVG = "http://www.w3.org/2000/svg";
+import { made, projection } from "./mercator.mjs";
+
 const NEAR = 28; // pixels: signs that are nearer are shown as one with a number
 const LEAST = 40; // units from side to side: as near as one can go
 const STEPS = [10, 5, 2, 1, 0.5, 0.2, 0.1]; // degrees between lines
@@ -15,20 +16,8 @@ const signs = [...document.querySelectorAll("#signs .sign")].map((node) => ({
   isFlash: node.dataset.band === "flash",
 }));
 const [WEST, NORTH, DEGREE] = ["west", "north", "perDegree"].map((name) => Number(box.dataset[name]));
-const northing = (lat) => (Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) * 180) / Math.PI;
-const yOf = (lat) => (northing(NORTH) - northing(lat)) * DEGREE;
-const xOf = (lon) => (lon - WEST) * DEGREE;
-const lonOf = (x) => x / DEGREE + WEST;
-const latOf = (y) =>
-  (2 * Math.atan(Math.exp(((northing(NORTH) - y / DEGREE) * Math.PI) / 180)) * 180) / Math.PI - 90;
+const { xOf, yOf, lonOf, latOf } = projection(WEST, NORTH, DEGREE);
 const WHOLE = { width: xOf(-55), height: yOf(-12) };
-
-const made = (name, values, text) => {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(values)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
 
 const [x0, y0, w0, h0] = svg.getAttribute("viewBox").split(" ").map(Number);
 const view = { x: x0, y: y0, width: w0 };

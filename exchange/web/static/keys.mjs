@@ -44,7 +44,7 @@ export function listenToKeys(page) {
   page.getElementById("help-button")?.addEventListener("click", () => help.showModal());
   let goes = false;
   page.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || page.querySelector("dialog[open]")) return;
     if (event.key === "Escape") {
       if (isTyping(event.target)) event.target.blur();
       else back(page);

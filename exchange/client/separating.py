@@ -1,0 +1,318 @@
+"""One bulletin for readers who are not to see each other: an envelope for each group of them.
+
+Each envelope is a bulletin of its own, with its own id, key and signed header, which names its
+group alone: no reader can tell from what it holds that there is another. Its author's machine
+keeps them as one act: all are sealed and kept in one change before the first is sent, and how
+each stands is told under the act.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+
+import msgspec
+
+from exchange.client import compose, losses
+from exchange.client.cabinet import FILE
+from exchange.client.outbox import Why
+from exchange.client.transport import is_away
+from exchange.errors import Code, ExchangeError, Fault, Refusal
+from exchange.model.bulletin import VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exchange.client.agency import Agency
+    from exchange.client.asking import Ready
+    from exchange.client.attaching import Tell
+    from exchange.client.cabinet import Cabinet
+    from exchange.client.compose import Prepared, Reader
+    from exchange.client.outbox import Outbox
+    from exchange.client.pending import Pending
+    from exchange.client.posting import Poster
+    from exchange.model.view import View
+    from exchange.seal.close import Closed
+
+By = Literal["nation", "agency", "endpoint"]
+BY: Final[tuple[By, ...]] = get_args(By)
+State = Literal["sent", "asked", "waits", "refused", "over"]
+_DRAWER: Final = "acts"
+_ENDED: Final = frozenset({"refused", "over"})
+# Among all who take part these are one matter, with one clock or one key.
+_WHOLE: Final = frozenset({"brq", "brp", "brr", "con", "dcf"})
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One envelope of an act: its bulletin's id, and to whom it goes."""
+
+    id: str
+    to: list[str]
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What was posted at once, in several envelopes.
+
+    Attributes:
+        id: that of the first envelope.
+        mark: the one under which it was posted.
+        until: when it is forgotten, in seconds UTC.
+        parts: the envelopes.
+    """
+
+    id: str
+    mark: str
+    until: int
+    parts: list[Part]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How one envelope of an act stands.
+
+    Attributes:
+        id, to: as of ``Part``.
+        state: ``asked`` waits for a release; ``over`` was declined, withdrawn or not kept.
+        index: the entry of its receipt.
+        node: whose journal.
+        why: what keeps it, or why it was refused.
+    """
+
+    id: str
+    to: list[str]
+    state: State
+    index: int | None = None
+    node: str = ""
+    why: Why | None = None
+
+
+def split(
+    prepared: Prepared, by: By, view: View, now: int, new_id: Callable[[], str]
+) -> list[Prepared]:
+    """Return what was prepared, as a bulletin for each group of its readers.
+
+    Each is held to the node's rules again, as narrow as it is. Where all readers are of one
+    group it stays one, as it was.
+
+    Args:
+        prepared: for all of its readers.
+        by: whom each group is of: one nation, one agency, or one endpoint alone.
+        view: the trust documents in force.
+        now: seconds UTC.
+        new_id: returns a fresh id.
+
+    Raises:
+        Refusal: ``not-separable``; or as ``compose.permitted``.
+    """
+    header = prepared.header
+    if header.verb != "new" or not may_be_split(header.type):
+        raise Refusal(Code.NOT_SEPARABLE, "/post/separately", name=header.type)
+    found = groups(prepared.readers, by)
+    if len(found) == 1:
+        return [prepared]
+    return [_for(prepared, each, view, now, new_id()) for each in found]
+
+
+def may_be_split(kind: str) -> bool:
+    """Tell whether a type of bulletin may go in several envelopes, where it is new."""
+    return "new" in VERBS[kind] and kind not in _WHOLE
+
+
+def groups(readers: Sequence[Reader], by: By) -> list[list[Reader]]:
+    """Return readers by whom each is of, in the order of their names."""
+    found: dict[str, list[Reader]] = {}
+    for reader in readers:
+        found.setdefault(_group(reader, by), []).append(reader)
+    return [found[name] for name in sorted(found)]
+
+
+def _group(reader: Reader, by: By) -> str:
+    match by:
+        case "nation":
+            return reader.nation
+        case "agency":
+            return reader.member
+        case "endpoint":
+            return reader.endpoint
+
+
+def _for(
+    prepared: Prepared, readers: list[Reader], view: View, now: int, identity: str
+) -> Prepared:
+    to = [reader.endpoint for reader in readers]
+    header = msgspec.structs.replace(prepared.header, id=identity, to=to)
+    bulletin = msgspec.structs.replace(prepared.bulletin, id=identity)
+    whole = compose.as_sealed(header, bulletin, len(prepared.files))
+    return msgspec.structs.replace(
+        prepared,
+        header=header,
+        bulletin=bulletin,
+        readers=readers,
+        releasers=compose.permitted(header, whole, view, now),
+    )
+
+
+class _Sealed(NamedTuple):
+    """One envelope, sealed and not kept yet; with what asks for its release, if need be."""
+
+    closed: Closed
+    anew: bytes
+    ready: Ready | None
+
+
+class Separating:
+    """Posts acts of one endpoint, and knows how they stand."""
+
+    def __init__(self, agency: Agency, poster: Poster) -> None:
+        """Work for an agency; what is sent goes by its poster."""
+        self._agency = agency
+        self._poster = poster
+        self._world = agency.world
+
+    async def post(
+        self, parts: Sequence[Prepared], mark: str, tell: Tell, officer: str | None = None
+    ) -> list[Standing]:
+        """Seal all, keep all at once, and send each; return how each stands.
+
+        Under the same mark nothing is sealed twice: what was kept is gone on with. One that is
+        refused keeps no other: it is named, as what waits is.
+
+        Args:
+            parts: see ``split``; one or more.
+            mark: see ``Agency.post``.
+            tell: likewise.
+            officer: who asks for the release of what needs one.
+
+        Raises:
+            Refusal, Fault: it cannot be sealed; then nothing is kept and nothing sent.
+        """
+        act = self.under(mark)
+        if act is not None and all(each.state in _ENDED for each in self.standing(act)):
+            # Nobody got any of it: the same is tried anew.
+            self.forget(act)
+            act = None
+        if act is None:
+            act = self._kept(parts, await self._seal(parts, tell, officer), mark)
+        if any(each.as_of_ms is not None for each in parts):
+            return self.standing(act)
+        return await self.go_on(act, tell)
+
+    async def go_on(self, act: Act, tell: Tell) -> list[Standing]:
+        """Send what has no receipt yet, the same bytes; return how each envelope stands."""
+        await self._send(act, tell)
+        return self.standing(act)
+
+    def forget(self, act: Act) -> None:
+        """Have its mark lead nowhere, once its poster was told: the same is new again."""
+        with self._world.cabinet.change():
+            self._world.cabinet.drop(_DRAWER, act.mark)
+            row = msgspec.json.encode(msgspec.structs.replace(act, mark=act.id))
+            self._world.cabinet.put(_DRAWER, act.id, row, act.until)
+
+    async def _seal(
+        self, parts: Sequence[Prepared], tell: Tell, officer: str | None
+    ) -> list[_Sealed]:
+        try:
+            return [await self._one(each, tell, officer) for each in parts]
+        except ExchangeError:
+            self._discard(parts)
+            raise
+
+    async def _one(self, prepared: Prepared, tell: Tell, officer: str | None) -> _Sealed:
+        if not prepared.releasers:
+            closed, anew = await self._poster.sealed(prepared, tell)
+            return _Sealed(closed, anew, None)
+        ready = await self._agency.asking.sealed(prepared, "", tell, officer)
+        return _Sealed(ready.closed, b"", ready)
+
+    def _discard(self, parts: Sequence[Prepared]) -> None:
+        for each in parts:
+            self._world.outbox.discard(each.header.id)
+
+    def _kept(self, parts: Sequence[Prepared], sealed: list[_Sealed], mark: str) -> Act:
+        """Keep all of it in one change; or return what another command kept meanwhile."""
+        headers = [each.header for each in parts]
+        named = [Part(each.id, each.to) for each in headers]
+        act = Act(headers[0].id, mark, max(each.retain_until for each in headers), named)
+        with self._world.cabinet.change():
+            other = self.under(mark)
+            if other is None:
+                for each in sealed:
+                    if each.ready is None:
+                        self._poster.keep(each.closed, each.anew)
+                    else:
+                        self._agency.asking.keep(each.ready)
+                self._world.cabinet.put(_DRAWER, mark, msgspec.json.encode(act), act.until)
+        if other is not None:
+            self._discard(parts)
+        return other or act
+
+    async def _send(self, act: Act, tell: Tell) -> None:
+        box, waiting = self._world.outbox, self._waiting()
+        for part in act.parts:
+            pending = waiting.get(part.id)
+            identity = pending.draft if pending is not None else part.id
+            if box.waits(identity) is None:
+                continue
+            try:
+                await self._poster.resolve(box, identity, tell)
+            except ExchangeError as error:
+                # The outbox has noted it. Of a node that is away nothing more is asked now.
+                if is_away(error):
+                    return
+
+    # -- how they stand -----------------------------------------------------------------------
+
+    def under(self, mark: str) -> Act | None:
+        """Return what was posted in several envelopes under a mark, if anything was."""
+        found = self._world.cabinet.get(_DRAWER, mark)
+        return None if found is None else _decoded(found)
+
+    def acts(self) -> list[Act]:
+        """Return all acts whose bulletins are retained, oldest first."""
+        return all_of(self._world.cabinet)
+
+    def standing(self, act: Act) -> list[Standing]:
+        """Return how each envelope of an act stands, as far as is known here."""
+        box, waiting = self._world.outbox, self._waiting()
+        refused = {each.id: each.why for each in box.refused()}
+        return [_standing(part, box, waiting.get(part.id), refused) for part in act.parts]
+
+    def _waiting(self) -> dict[str, Pending]:
+        return {each.id: each for each in self._agency.asking.waiting.all()}
+
+
+def _standing(
+    part: Part, box: Outbox, pending: Pending | None, refused: dict[str, Why]
+) -> Standing:
+    if (receipt := box.receipt(part.id)) is not None:
+        return Standing(part.id, part.to, "sent", receipt.index, receipt.node)
+    draft = pending.draft if pending is not None else part.id
+    if (why := refused.get(part.id) or refused.get(draft)) is not None:
+        return Standing(part.id, part.to, "refused", why=why)
+    if pending is not None and pending.ended in ("declined", "withdrawn"):
+        return Standing(part.id, part.to, "over")
+    if pending is not None and pending.ended is None:
+        waits = box.waits(draft)
+        return Standing(part.id, part.to, "asked", why=waits.why if waits else None)
+    waits = box.waits(part.id)
+    if waits is None:
+        return Standing(part.id, part.to, "over")
+    return Standing(part.id, part.to, "waits", why=waits.why)
+
+
+def all_of(cabinet: Cabinet) -> list[Act]:
+    """Return the acts that a cabinet knows, oldest first; a damaged one is put aside."""
+    values, _ = losses.put_aside(cabinet, _DRAWER, lambda: ())
+    return sorted(map(_decoded, values), key=lambda each: each.id)
+
+
+def purge(cabinet: Cabinet, now: int) -> int:
+    """Forget the acts whose bulletins are not retained any more; return how many."""
+    values, damaged = cabinet.take_overdue(_DRAWER, now)
+    return len(values) + len(damaged)
+
+
+def _decoded(value: bytes) -> Act:
+    try:
+        return msgspec.json.decode(value, type=Act)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Code.MAIL_DAMAGED, name=FILE, found="act") from error
