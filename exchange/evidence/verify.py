@@ -86,6 +86,7 @@ class Journal:   # what a package shows of one node's journal: all of it under o
             raw = bytes.fromhex(path)
             must_lead(entry, index, self.size, [raw[at:at + 32] for at in range(0, len(raw), 32)], self.root)
         self.log = [(index, json.loads(entry.split("\n")[0])) for index, _, entry in self.trust]
+    def newest_before(self, index): return [at for at, _ in self.log if at < index][-1]
     def directory(self):   # no trust entry is left out: each names the one before; what is here is signed
         before, self.heads = -1, [b64(bytes(32))]
         for place, (index, facts) in enumerate(self.log):
@@ -183,11 +184,15 @@ class Journal:   # what a package shows of one node's journal: all of it under o
         path = [unb64(each) for each in told["path"]]
         must_lead(entry, index - group["first"], group["count"], path, unb64(group["root"]))
         return True
-    def acknowledged(self, said, named, used):   # by recipients, of this bulletin, in this journal
+    def acknowledged(self, said, named, used):   # by recipients, of this bulletin, in this journal, once each
+        places = [self.entry[0][0], *(index for index, _, _ in self.acks)]
+        must(places == sorted(set(places)))
         for index, _, entry in self.acks:
             facts, taken = json.loads(entry.split("\n")[0]), json.loads(entry.split("\n")[-2])["taken_ms"]
             must(facts["kind"] == "acknowledged" and facts["of"] == self.entry[0][0])
+            must(facts["view"] == self.newest_before(index))
             ack = self.by_endpoint(entry.split("\n")[-1], "xb-ack+jws", index, taken, used)
+            must(ack["endpoint"] in said["to"])
             must(ack["of"] == {"endpoint": said["endpoint"], "id": said["id"], "header_digest": named})
             must(facts["digest"] == digest(entry.split("\n")[-1].encode()))
 def steps(raw, anchor):   # yields what it found once for each step that holds; what does not hold raises
@@ -214,7 +219,7 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     said = json.loads(unb64(json.loads(header)["payload"]))
     must(own == header and len(told_by) == 1 + ("home" in facts))
     must(all([each["kind"], each["digest"]] == ["accepted", now] for each in (facts, there)))
-    must(facts["view"] == [at for at, _ in home.log if at < index][-1])
+    must(facts["view"] == home.newest_before(index))
     must("home" in facts or said["trust"]["head"] == home.heads[said["trust"]["position"]])
     must([said["endpoint"], said["id"]] == [told["endpoint"], told["id"]])
     home.by_endpoint(header, "xb-header+jws", index, there["taken_ms"], used)

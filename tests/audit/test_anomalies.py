@@ -250,9 +250,10 @@ def test_policy_that_is_changed_and_changed_back_is_found(tmp_path, play, count)
 
 def test_settings_come_from_the_arrangement():
     agreed = border().arrangement
-    made = settings_of(agreed)
+    made = settings_of(border().view)
     assert (made.flash_s, made.skew_s) == (agreed.target_s("flash"), agreed.limits.skew_s)
     assert made.witness_s == (agreed.witnesses.limit_s if agreed.witnesses else 0)
+    assert made.serves == {"pa": ("pa",), "us": ("us",)}
     assert settings_of(None) == Settings()
     assert msgspec.structs.asdict(made).keys() == msgspec.structs.asdict(SETTINGS).keys()
 

@@ -70,7 +70,8 @@ def test_entry_that_is_another_at_its_home_is_named(traded, tmp_path, kind):
     alter(pa, facts.home.index)
     told = compared(pa, traded.us)
     assert (told.ok, told.first, told.code, told.at) == (False, index, "bad-proof", "/home")
-    assert told.waiting == 1
+    # It came, as another: it is neither on its way nor kept back.
+    assert (told.waiting, told.overtaken) == (0, 0)
 
 
 def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):
