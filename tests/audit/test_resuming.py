@@ -14,7 +14,10 @@ from exchange.audit import resuming, verify
 from exchange.audit.memory import Memory
 from exchange.audit.verify import Verifier
 from exchange.cli.journal_file import opened
+from exchange.cli.serve import log_signers
 from exchange.errors import Fault
+from exchange.journal import checkpoint as cp
+from exchange.journal.tree import leaf_hash, root_of, split
 from exchange.model import entry as entries
 from exchange.store.sqlite import SqliteStore
 from tests.builders import COAST, DESK, NOW, WATCH, refers, world
@@ -70,16 +73,16 @@ def robbed(file):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def verified(file, at=None, *, anchor="given", told=lambda _: None):
+def verified(file, at=None, *, anchor="given", told=lambda _: None, kept=None):
     """The report, and what was read of entries by index."""
     anchor = world().anchor if anchor == "given" else anchor
     with opened(file) as source:
         if at is None:
-            return Verifier(source, anchor, told, is_mirror=True).run()
+            return Verifier(source, anchor, told, kept, is_mirror=True).run()
         with Memory.open(at) as memory:
             state = resuming.load(memory, source, anchor)
             return Verifier(
-                source, anchor, told, is_mirror=True, memory=memory, state=state
+                source, anchor, told, kept, is_mirror=True, memory=memory, state=state
             ).run()
 
 
@@ -156,6 +159,39 @@ def test_newer_entry_that_was_altered_is_named_and_nothing_is_remembered_of_it(b
     assert verified(bad, state) == report
     good = verified(file, state)
     assert (good.ok, good.since) == (True, report.since)
+
+
+def reshaped(file, leaves):
+    """Put other leaf hashes under the first tile, whose root stays as it is."""
+    with closing(sqlite3.connect(file)) as db:
+        runs = db.execute("SELECT at, run FROM hashes WHERE at < 256").fetchall()
+        for at, run in runs:
+            changed = b"".join(leaves[at : at + len(run) // 32])
+            changed += run[len(changed) :]
+            db.execute("UPDATE hashes SET run = ? WHERE at = ?", (changed, at))
+        db.commit()
+
+
+@pytest.mark.parametrize("size", [100, 128])
+def test_checkpoint_of_another_past_is_not_held_by_older_rows_that_nobody_hashed(
+    begun, tmp_path, size
+):
+    file, state, _ = begun
+    bad = shutil.copy(file, tmp_path / "bad.db")
+    other = [leaf_hash(b"EXERCISE %d" % place) for place in range(256)]
+    reshaped(bad, other)
+    head = cp.Checkpoint("exchange/pa", size, root_of(other[:size]))
+    note = cp.sign(head, log_signers("pa", world().node), NOW)
+    for mirror, code in ((file, "bad-checkpoint"), (bad, "bad-proof")):
+        report = verified(mirror, state, kept=note)
+        assert report.since > 256
+        failed = [(each.name, each.code) for each in report.checks if not each.ok]
+        assert failed == [("kept", code)]
+    # One of its own is held, by itself and gone on with.
+    with opened(file) as source:
+        own = cp.Checkpoint("exchange/pa", size, root_of(split(source.hashes(0, 0, size))))
+    good = cp.sign(own, log_signers("pa", world().node), NOW)
+    assert verified(file, state, kept=good).ok
 
 
 @pytest.mark.parametrize("what", ["root", "anchor", "program", "form", "shorter", "garbage"])
