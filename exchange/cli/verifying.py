@@ -288,7 +288,7 @@ def _memory(source: Blocking, asked: _Asked) -> Iterator[tuple[Memory | None, St
     elif source.size() >= ahead.WORTHWHILE:
         with (
             TemporaryDirectory(prefix="exchange-") as folder,
-            Memory.open(Path(folder) / "state") as memory,
+            Memory.open(Path(folder) / "state", is_kept=False) as memory,
         ):
             yield memory, None
     else:

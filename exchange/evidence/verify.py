@@ -184,27 +184,25 @@ class Journal:   # what a package shows of one node's journal: all of it under o
         path = [unb64(each) for each in told["path"]]
         must_lead(entry, index - group["first"], group["count"], path, unb64(group["root"]))
         return True
-    def acknowledged(self, said, named, used):   # by recipients, of this bulletin, in this journal, once each
-        places = [self.entry[0][0], *(index for index, _, _ in self.acks)]
-        must(places == sorted(set(places)))
+    def acknowledged(self, said, named, used):   # by recipients, of this bulletin, once each
+        [[place, _, _]], places = self.entry, [index for index, _, _ in self.acks]
+        must(places == sorted({index for index in places if index > place}))
         for index, _, entry in self.acks:
-            facts, taken = json.loads(entry.split("\n")[0]), json.loads(entry.split("\n")[-2])["taken_ms"]
-            must(facts["kind"] == "acknowledged" and facts["of"] == self.entry[0][0])
+            *told_by, jws = entry.split("\n")
+            facts, taken = json.loads(told_by[0]), json.loads(told_by[-1])["taken_ms"]
+            must(facts["kind"] == "acknowledged" and facts["of"] == place)
             must(facts["view"] == self.newest_before(index))
-            ack = self.by_endpoint(entry.split("\n")[-1], "xb-ack+jws", index, taken, used)
-            must(ack["endpoint"] in said["to"])
+            ack = self.by_endpoint(jws, "xb-ack+jws", index, taken, used)
             must(ack["of"] == {"endpoint": said["endpoint"], "id": said["id"], "header_digest": named})
-            must(facts["digest"] == digest(entry.split("\n")[-1].encode()))
+            must(ack["endpoint"] in said["to"] and facts["digest"] == digest(jws.encode()))
 def steps(raw, anchor):   # yields what it found once for each step that holds; what does not hold raises
     yield "ok" if (parts := unzip(raw)) else "ok"
     told, used = parse(parts["manifest.json"].decode()), {}
     listed = [[name, len(data), digest(data)] for name, data in parts.items()]
-    must(told["v"] == "exchange-evidence@1" and listed[0][0] == "manifest.json")
-    must(told["parts"] == listed[1:])
+    must([told["v"], listed[0][0], told["parts"]] == ["exchange-evidence@1", "manifest.json", listed[1:]])
     must(told["journals"] and len(set(told["journals"])) == len(told["journals"]))
     yield "ok"
-    journals = [Journal(name, parts) for name in told["journals"]]
-    home = journals[0]
+    home, *others = journals = [Journal(name, parts) for name in told["journals"]]
     yield "ok"
     must(all(each.log[0][1]["document"]["digest"] == (anchor or told["anchor"]) for each in journals))
     yield "ok" if anchor else "UNANCHORED / SIN ANCLA"
@@ -223,7 +221,7 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     must("home" in facts or said["trust"]["head"] == home.heads[said["trust"]["position"]])
     must([said["endpoint"], said["id"]] == [told["endpoint"], told["id"]])
     home.by_endpoint(header, "xb-header+jws", index, there["taken_ms"], used)
-    for each in journals[1:]:   # what crossed is the same entry, whole
+    for each in others:   # what crossed is the same entry, whole
         must(each.entry[0][2].split("\n", 1)[1] == entry)
         must(json.loads(each.entry[0][2].split("\n")[0])["home"] == {"node": home.name, "index": index})
     yield "ok"

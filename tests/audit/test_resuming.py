@@ -10,7 +10,7 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from exchange.audit import resuming, verify
+from exchange.audit import resuming
 from exchange.audit.memory import Memory
 from exchange.audit.verify import Verifier
 from exchange.cli.journal_file import opened
@@ -209,7 +209,7 @@ def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, mon
     elif what == "form":
         monkeypatch.setattr(resuming, "FORM", 99)
     elif what == "shorter":
-        monkeypatch.setattr(verify, "_OFTEN", 0)
+        monkeypatch.setattr(resuming, "_OFTEN", 0)
         assert verified(file, state).ok
         bad = grown[0] / "before.db"
     else:
@@ -223,7 +223,7 @@ def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, mon
 
 def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch):
     file, state = grown[0] / "now.db", tmp_path / "state"
-    monkeypatch.setattr(verify, "_OFTEN", 10)
+    monkeypatch.setattr(resuming, "_OFTEN", 10)
 
     def stop(done):
         if done == 500:
