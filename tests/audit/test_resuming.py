@@ -236,6 +236,16 @@ def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch)
     assert msgspec.structs.replace(report, since=0) == verified(file)
 
 
+def test_saving_takes_no_longer_share_the_more_there_is():
+    """What each save writes grows with the entries: so all of them together stay linear."""
+    saved, written = 0, 0
+    for size in range(0, 1_000_000, 50):
+        if resuming.is_due(size, saved):
+            saved, written = size, written + size
+    assert saved > 800_000
+    assert written < 10_000_000
+
+
 def test_what_is_no_state_is_left_alone(grown, tmp_path):
     file = shutil.copy(grown[0] / "before.db", tmp_path / "some.db")
     before = file.read_bytes()
