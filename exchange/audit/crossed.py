@@ -137,7 +137,7 @@ class _Left(NamedTuple):
 
 
 def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
-    """Count what of a home is not there: owed still, overtaken by later ones, never to cross."""
+    """Count what of a home is not there: owed still, overtaken, or never to cross."""
     view = agreed.view_of(home)
     ours, theirs = (frozenset(peering.nations_of(name, view)) for name in nodes)
     owed: list[int] = []
@@ -158,7 +158,7 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
 def _went_in_turn(entry: entries.Entry) -> bool:
     """Tell whether what is there cannot have gone ahead of those before it.
 
-    Ahead go trust, what presses, and the release that lets in what presses (``link.gathering``).
+    Ahead go trust, what presses, and the release that lets that in (``link.gathering``).
     """
     match entry.facts:
         case entries.Trust() | entries.Released() | entries.Refused():

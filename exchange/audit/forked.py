@@ -97,18 +97,19 @@ def _first(shorter: Source, longer: Source, size: int) -> int:
 
 
 def _evidence(one: Source, other: Source, first: int) -> forks.Evidence | None:
-    """Return the node's own two checkpoints that cannot both be; None: it signed no such two."""
-    notes = _note_over(one, first), _note_over(other, first)
-    if notes[0] is None or notes[1] is None:
+    """Return the node's own two checkpoints that cannot both be; None: it signed none such."""
+    notes = [note for each in (one, other) if (note := _note_over(each, first))]
+    if len(notes) < 2:
         return None
     try:
         view = making.trusted(one, None).view
-        sized = sorted(zip(map(_size, notes), (one, other), strict=True), key=lambda each: each[0])
-        (short, _), (long, longer) = sized
+        sizes = [c2sp.parse(note).size for note in notes]
+        short, long = sorted(sizes)
+        longer = one if sizes[0] == long else other
         path = consistency_proof(short, long, _Tree(longer))
         if short & (short - 1) == 0 and short < long:
             path.insert(0, _root(longer, short))
-        evidence = forks.of(notes[0], notes[1], path)
+        evidence = forks.of(*notes, path)
         needed = [terms.of(note, making.node_of(one), view) for note in notes]
         forks.check(evidence, needed[0].origin, [each.log for each in needed])
     except Refusal:
@@ -116,12 +117,8 @@ def _evidence(one: Source, other: Source, first: int) -> forks.Evidence | None:
     return evidence
 
 
-def _size(note: bytes) -> int:
-    return c2sp.parse(note).size
-
-
 def _note_over(source: Source, index: int) -> bytes | None:
-    """Return the first checkpoint in a journal that covers an entry."""
+    """Return the first checkpoint in a journal that covers an entry; None: there is none."""
     first = index + 1
     while page := source.read(first, _PAGE):
         for row in page:

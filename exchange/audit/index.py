@@ -253,8 +253,9 @@ class Index:
         if found is not None:
             journal, frontier = Journal(*found[:4]), Frontier.decode(found[4])
             if journal.size > size:
-                facts = {"name": node, "expected": journal.size, "found": size}
-                raise Refusal(Code.INDEX_LONGER, "/index", **facts)
+                raise Refusal(
+                    Code.INDEX_LONGER, "/index", name=node, expected=journal.size, found=size
+                )
             if _root(journal.size, source) != frontier.root():
                 raise Refusal(Code.MIRRORS_DIFFER, "/index", name=node)
             return journal

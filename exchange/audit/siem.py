@@ -135,9 +135,9 @@ def _resume(index: Index, journal: Journal, folder: Path, form: Format) -> int:
         found = _NAME.fullmatch(path.name)
         return int(found["first"]) if found else 0
     last = _named(whole.rpartition(b"\n")[2].decode(), form)
-    row = index.row(journal, last.index) if last else None
+    row = index.row(journal, last.entry) if last else None
     if row is None or last != _Named(row.journal, row.index, row.taken_ms, row.digest):
-        raise Refusal(Code.MIRROR_MISMATCH, "/siem", found=last.index if last else -1)
+        raise Refusal(Code.MIRROR_MISMATCH, "/siem", found=last.entry if last else -1)
     return row.index + 1
 
 
@@ -155,7 +155,7 @@ class _Named(NamedTuple):
     """What of a line says which entry it is of, in whatever words a release writes the rest."""
 
     node: str
-    index: int
+    entry: int
     taken_ms: int
     digest: str
 

@@ -270,7 +270,7 @@ class Verifier:
         self._endpoints, self._trust = set(state.endpoints), list(state.trust)
 
     def _remember(self) -> None:
-        """Save how far it is, right after a checkpoint: once in a while, and after the newest."""
+        """Save how far it is, right after a checkpoint: now and then, and after the newest."""
         size, memory = self._replayer.size, self._memory
         if memory is None or not (memory.is_kept and self._is_mirror):
             return

@@ -202,7 +202,7 @@ def _must_be_two(files: tuple[Path, ...], of_one: Path | None) -> None:
 
 
 def _must_be_of_two(files: tuple[Path, ...]) -> None:
-    """Refuse two journals of one node: nothing crosses from it to itself. A fork is named."""
+    """Refuse two journals of one node: nothing crosses within it. A fork is named."""
     from exchange.audit.forked import longest  # noqa: PLC0415
 
     try:
@@ -251,8 +251,8 @@ def _show_crossed(session: Session, each: Crossed) -> None:
         session.say(
             f"??      {each.overtaken} que se deben allá no están, aunque los hay posteriores:"
             f" retenidos, o a la espera de adjuntos; el primero aquí: {each.first_overtaken}",
-            f"??      {each.overtaken} that are owed there are not there, though later ones are:"
-            f" kept back, or waiting for attachments; the first here: {each.first_overtaken}",
+            f"??      {each.overtaken} owed there are not there, though later ones are: kept"
+            f" back, or waiting for attachments; the first here: {each.first_overtaken}",
         )
     if not each.ok:
         why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"

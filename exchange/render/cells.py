@@ -1,7 +1,7 @@
 """Cells of a CSV file (RFC 4180) that no spreadsheet takes for a formula, and runs.
 
 A cell that begins with a formula's sign gets an apostrophe before it, as does one that begins
-with an apostrophe, so that reading takes exactly one away again. Plain numbers stay as they are.
+with an apostrophe, so that reading takes exactly one away again. Plain numbers stay.
 
 Source: OWASP, "CSV injection".
 """

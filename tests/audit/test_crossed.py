@@ -32,8 +32,6 @@ from tests.builders import (
     digest,
 )
 
-KINDS = ("accepted", "granted")
-
 
 @pytest.fixture(scope="module")
 def traded(tmp_path_factory):
@@ -115,9 +113,8 @@ class Lacking:
 
 def test_what_later_ones_overtook_is_not_said_to_be_on_its_way(traded):
     came = kinds_from(traded.us, "pa")
-    at = {kind: [each for each in came if entries.kind_of(each[1]) == kind] for kind in KINDS}
-    flash, amending = at["accepted"][0], at["accepted"][1]
-    grant = at["granted"][0]
+    flash, amending, *_ = [each for each in came if entries.kind_of(each[1]) == "accepted"]
+    grant = next(each for each in came if entries.kind_of(each[1]) == "granted")
     assert flash[1].home.index < grant[1].home.index < amending[1].home.index
 
     def told(*lost):
@@ -129,7 +126,7 @@ def test_what_later_ones_overtook_is_not_said_to_be_on_its_way(traded):
     # A routine one after it came in its turn: the grant was passed over.
     assert told(grant) == (0, 1, grant[1].home.index)
     # All after it lack: it may be on its way still.
-    owed = [each for each in came if entries.kind_of(each[1]) in (*KINDS, "released")]
+    owed = [each for each in came if entries.kind_of(each[1]) != "trust-received"]
     later = [each for each in owed if each[1].home.index >= grant[1].home.index]
     assert told(*later) == (len(later), 0, None)
     # FLASH alone is there, which goes ahead of all: that says nothing of the others.

@@ -154,9 +154,9 @@ def test_line_of_another_release_is_gone_on_from_and_of_another_entry_is_not(
     made.bulletin(to=[DESK])
     folder = tmp_path / "siem"
     folder.mkdir()
+    with index_of(tmp_path / "o.index", made):
+        pass
     for change, code in ((said, None), (digest, "mirror-mismatch")):
-        with index_of(tmp_path / "o.index", made):
-            pass
         write(tmp_path / "o.index", folder, form)
         (file,) = folder.iterdir()
         whole, _, last = file.read_bytes()[:-1].rpartition(b"\n")

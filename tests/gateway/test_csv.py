@@ -12,7 +12,7 @@ import pytest
 
 from exchange import gateway
 from exchange.errors import Refusal
-from exchange.gateway import members
+from exchange.gateway import members, tables
 from exchange.model import draft as drafts
 from exchange.model.bulletin import shape
 from exchange.render import cells
