@@ -109,7 +109,7 @@ def _evidence(one: Source, other: Source, first: int) -> forks.Evidence | None:
         path = consistency_proof(short, long, _Tree(longer))
         if short & (short - 1) == 0 and short < long:
             path.insert(0, _root(longer, short))
-        evidence = forks.of(*notes, path)
+        evidence = forks.of(notes[0], notes[1], path)
         needed = [terms.of(note, making.node_of(one), view) for note in notes]
         forks.check(evidence, needed[0].origin, [each.log for each in needed])
     except Refusal:
