@@ -100,6 +100,7 @@ class Made:
             entries.AuditRead, after_ms=0, auditor=by, since_ms=self.ms - 60_000,
             until_ms=self.ms, reads=reads,
         )  # fmt: skip
+
     def trust(self, documents: Sequence[bytes]) -> None:
         """Add trust documents, in order."""
         for position, raw in enumerate(documents):
