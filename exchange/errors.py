@@ -161,6 +161,8 @@ class Code(StrEnum):
     PURGE_OVERDUE = "purge-overdue"
     NOT_PURGED = "not-purged"
     MIRROR_MISMATCH = "mirror-mismatch"
+    MIRRORS_DIFFER = "mirrors-differ"
+    INDEX_LONGER = "index-longer"
     ENTRY_UNTRUE = "entry-untrue"
     INBOX_GAP = "inbox-gap"
     ITEM_WITHHELD = "item-withheld"
@@ -185,6 +187,7 @@ class Code(StrEnum):
     # Faults: a store, a peer or a clock let us down.
     STORE_FAILED = "store-failed"
     JOURNAL_IN_USE = "journal-in-use"
+    EXPORT_IN_USE = "export-in-use"
     JOURNAL_BEHIND = "journal-behind"
     WITNESS_BEHIND = "witness-behind"
     ATTACHMENT_DAMAGED = "attachment-damaged"

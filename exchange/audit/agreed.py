@@ -6,7 +6,7 @@ in the journal all the same is for ``verify`` to say.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -17,9 +17,36 @@ from exchange.model.identity import digest
 from exchange.model.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from exchange.evidence.making import Row
     from exchange.model.entry import Entry
+
+_PAGE: Final = 4096
+
+
+class Source(Protocol):
+    """A mirror, or a journal's file. Raises ``Fault`` if it cannot be read."""
+
+    def read(self, first: int, limit: int) -> Sequence[Row]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return a trust document by digest, if it is there."""
+
+    def kinds(self, first: int, limit: int) -> Sequence[str]:
+        """Return under which kind each entry from index ``first`` on is kept."""
+
+
+def view_of(source: Source) -> View:
+    """Return what is in force at the end of a journal."""
+    agreed, first = Agreed(source.blob), 0
+    while kinds := source.kinds(first, _PAGE):
+        for at, kind in enumerate(kinds, first):
+            if kind == "trust":
+                agreed.add(at, entries.decode(source.read(at, 1)[0].entry))
+        first += len(kinds)
+    return agreed.view
 
 
 class Agreed:

@@ -19,6 +19,33 @@ if TYPE_CHECKING:
     from exchange.model.view import View
 
 
+def verified(told: Cosigned, view: View, node: str, root: bytes) -> tuple[Verified, Terms]:
+    """Hold what a journal says was cosigned to the witnesses' keys.
+
+    Args:
+        told: cosignatures of an earlier checkpoint.
+        view: in force where they stand.
+        node: whose journal it is.
+        root: of the first so many entries, 32 bytes, as the tree gives it.
+
+    Returns:
+        The checkpoint as verified, and what one of its size needs.
+
+    Raises:
+        Refusal: ``bad-checkpoint``: one does not hold, or no witness is among them.
+    """
+    head = Checkpoint(origin_of(node), told.size, root)
+    lines = "".join(f"{line}\n" for line in told.lines).encode()
+    note = parse_note(head.body() + b"\n" + lines).encode()
+    needed = terms.of(note, node, view)
+    witnesses = needed.policy.witnesses if needed.policy else ()
+    there = [each.key for each in witnesses if parse_note(note).by(each.key)]
+    if not there:
+        raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
+    # The log's own signatures stand with the earlier checkpoint, and were held to its keys.
+    return needed._replace(log=there).verify(note), needed
+
+
 class Witnessed:
     """Counts the checkpoints that a quorum cosigned, and knows the newest."""
 
@@ -44,16 +71,7 @@ class Witnessed:
         Raises:
             Refusal: ``bad-checkpoint``: one does not hold, or they are no quorum.
         """
-        head = Checkpoint(origin_of(node), told.size, root(told.size))
-        lines = "".join(f"{line}\n" for line in told.lines).encode()
-        note = parse_note(head.body() + b"\n" + lines).encode()
-        needed = terms.of(note, node, view)
-        witnesses = needed.policy.witnesses if needed.policy else ()
-        there = [each.key for each in witnesses if parse_note(note).by(each.key)]
-        if not there:
-            raise Refusal(Code.BAD_CHECKPOINT, "/cosigned")
-        # The log's own signatures stand with the earlier checkpoint, and were held to its keys.
-        self._count(needed._replace(log=there).verify(note), needed)
+        self._count(*verified(told, view, node, root(told.size)))
 
     def add_kept(self, found: Verified, needed: Terms) -> None:
         """Count a checkpoint that was kept elsewhere, where witnesses cosigned it.

@@ -2,20 +2,26 @@
 
 Each is verified by itself first. Here an entry that one says came from the other is looked up
 there: the same leaf; of trust and of what was refused, whose objects are not kept twice, the
-same line of facts. What one owes the other's endpoints and is not there is counted apart, and
-so is what never crosses: of that the other journal says nothing, it is *blinded* to it.
+same line of facts. What one owes the other's endpoints and is not there is counted apart: as
+*overtaken* where later entries that went in their turn are there, else as still to cross. So is
+what never crosses: of that the other journal says nothing, it is *blinded* to it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from bisect import bisect
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
-from exchange.broker import peering
+from exchange.audit import agreed
+from exchange.broker import peering, pressing
 from exchange.errors import Code, Refusal
+from exchange.evidence.making import node_of
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.seal import jws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 _PAGE: Final = 256
 
 
-class Source(Protocol):
+class Source(agreed.Source, Protocol):
     """A journal to read. Raises ``Fault`` if it cannot be read."""
 
     def read(self, first: int, limit: int) -> Sequence[Stored]:
@@ -39,7 +45,11 @@ class Crossed(msgspec.Struct, frozen=True):
         ok: whatever the other says came from here is here, the same.
         home, there: the nodes: whose journal it is, and in whose it was looked for.
         held: entries of the other that are here, the same.
-        waiting: entries that are owed there, and are not there yet.
+        waiting: entries that are owed there, and are not there yet; nothing that went in its
+            turn was taken in after them.
+        overtaken: entries that are owed there and are not, though later ones are: kept back on
+            the way, or waiting there for attachments or room, which its notices tell.
+            ``first_overtaken`` is the first of them, *here*.
         blinded: entries that are of no concern there, and never cross.
         first: the first entry *there* that does not hold, with why.
     """
@@ -50,6 +60,8 @@ class Crossed(msgspec.Struct, frozen=True):
     held: int
     waiting: int
     blinded: int
+    overtaken: int = 0
+    first_overtaken: int | None = None
     first: int | None = None
     code: str | None = None
     at: str = ""
@@ -65,29 +77,32 @@ def compare(home: Source, there: Source) -> Crossed:
     Raises:
         Refusal: an entry cannot be read, or one of them does not say whose it is.
     """
-    name, other = _node_of(home), _node_of(there)
+    name, other = node_of(home), node_of(there)
     came: set[int] = set()
+    held = 0
     failed: tuple[int, Refusal] | None = None
     for stored in _all(there):
         facts = entries.decode(stored.entry).facts
         came_from = entries.home_of(facts)
         if came_from is None or came_from.node != name:
             continue
+        held += came_from.index not in came
+        came.add(came_from.index)
         try:
             _must_be_here(home, came_from.index, stored.entry)
         except Refusal as refusal:
-            failed = failed or (stored.index, refusal)
-        else:
-            came.add(came_from.index)
-    waiting, blinded = _left(home, other, came)
+            failed, held = failed or (stored.index, refusal), held - 1
+    left = _left(home, (name, other), came)
     first, error = failed or (None, None)
     return Crossed(
         ok=failed is None,
         home=name,
         there=other,
-        held=len(came),
-        waiting=waiting,
-        blinded=blinded,
+        held=held,
+        waiting=left.waiting,
+        blinded=left.blinded,
+        overtaken=left.overtaken,
+        first_overtaken=left.first_overtaken,
         first=first,
         code=error.code.value if error else None,
         at=error.at if error else "",
@@ -114,17 +129,45 @@ def _must_be_here(home: Source, index: int, taken: bytes) -> None:
         raise Refusal(Code.BAD_PROOF, "/home", found=index)
 
 
-def _left(home: Source, other: str, came: set[int]) -> tuple[int, int]:
-    """Return how many entries are still owed there, and how many never cross."""
-    waiting = blinded = 0
+class _Left(NamedTuple):
+    waiting: int
+    overtaken: int
+    first_overtaken: int | None
+    blinded: int
+
+
+def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
+    """Count what of a home is not there: owed still, overtaken, or never to cross."""
+    view = agreed.view_of(home)
+    ours, theirs = (frozenset(peering.nations_of(name, view)) for name in nodes)
+    owed: list[int] = []
+    blinded, turn = 0, -1
     for stored in _all(home):
+        entry = entries.decode(stored.entry)
         if stored.index in came:
-            continue
-        if peering.is_for(entries.decode(stored.entry).facts, (other,)):
-            waiting += 1
+            # Asked only where it matters: a header is read for it.
+            turn = stored.index if owed and _went_in_turn(entry) else turn
+        elif peering.is_for(entry.facts, theirs - ours):
+            owed.append(stored.index)
         else:
             blinded += 1
-    return waiting, blinded
+    overtaken = bisect(owed, turn)
+    return _Left(len(owed) - overtaken, overtaken, owed[0] if overtaken else None, blinded)
+
+
+def _went_in_turn(entry: entries.Entry) -> bool:
+    """Tell whether what is there cannot have gone ahead of those before it.
+
+    Ahead go trust, what presses, and the release that lets that in (``link.gathering``).
+    """
+    match entry.facts:
+        case entries.Trust() | entries.Released() | entries.Refused():
+            return False
+        case entries.Accepted():
+            signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)
+            return headers.decode(signed.payload).precedence not in pressing.RANKS
+        case _:
+            return True
 
 
 def _all(source: Source) -> Iterator[Stored]:
@@ -132,11 +175,3 @@ def _all(source: Source) -> Iterator[Stored]:
     while page := source.read(first, _PAGE):
         yield from page
         first += len(page)
-
-
-def _node_of(source: Source) -> str:
-    first = source.read(0, 1)
-    facts = entries.decode(first[0].entry).facts if first else None
-    if not isinstance(facts, entries.EpochOpened):
-        raise Refusal(Code.BAD_PROOF, "/node", found=0)
-    return facts.node

@@ -2,8 +2,8 @@
 
 Derived and never trusted: every row names the entry that it was read from, and the whole file
 can be thrown away and made again. Only entries that are new are read. Each journal in it is
-bound to its mirror by size and root: where the mirror's first entries are others, that
-journal's part is made anew.
+bound to its mirror by size and root: a mirror that does not go on from what is here is refused,
+so that no journal of a node ever takes the place of another unseen.
 
 A facet's value is a set of entries (``bitmaps``), so that what a search finds is the
 intersection of a few numbers, and a count is one instruction for each word of them.
@@ -22,6 +22,7 @@ from exchange.audit import bitmaps
 from exchange.audit.agreed import Agreed
 from exchange.audit.rows import Context, Row, read
 from exchange.errors import Code, Fault, Refusal
+from exchange.evidence.making import node_of
 from exchange.journal.proofs import root_at
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
@@ -88,12 +89,11 @@ class Journal(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What folding a mirror in came to; ``is_anew``: what was there was of other entries."""
+    """What folding a mirror in came to: whose it is, how many entries, how many are new."""
 
     node: str
     size: int
     new: int
-    is_anew: bool
 
 
 class Value(NamedTuple):
@@ -229,52 +229,43 @@ class Index:
         What is committed stays: whoever breaks it off goes on from there.
 
         Raises:
-            Refusal: ``bad-proof``: its first entry does not say whose journal it is.
+            Refusal: ``bad-proof``: its first entry does not say whose journal it is;
+                ``index-longer``: it holds fewer entries than are here; ``mirrors-differ``, an
+                alarm: what is here is not its beginning.
             Fault: the mirror, or the index, cannot be read or written.
         """
-        node, size = _node_of(source), source.size()
+        node, size = node_of(source), source.size()
         try:
-            journal, is_anew = self._bound(node, source, size)
+            journal = self._bound(node, source, size)
             folder = _Folder(self, self._db, journal, source)
             while folder.size < size:
                 folder.take(min(_COMMIT, size - folder.size))
                 told(folder.size, size)
         except sqlite3.Error as error:
             raise Fault(Code.FILE, name="index", found=_why(error)) from error
-        return Folded(node, size, size - journal.size, is_anew)
+        return Folded(node, size, size - journal.size)
 
-    def forget(self, node: str) -> None:
-        """Take a journal out."""
-        with self._db:
-            for (found,) in self._db.execute(
-                "SELECT id FROM journal WHERE node = ?", (node,)
-            ).fetchall():
-                self._db.execute(
-                    "DELETE FROM piece WHERE value IN (SELECT id FROM value WHERE journal = ?)",
-                    (found,),
-                )
-                for table in ("value", "row", "named", "day"):
-                    self._db.execute(f"DELETE FROM {table} WHERE journal = ?", (found,))  # noqa: S608
-                self._db.execute("DELETE FROM journal WHERE id = ?", (found,))
-        self._bits.clear()
-
-    def _bound(self, node: str, source: Source, size: int) -> tuple[Journal, bool]:
-        """Return a journal as far as it is here and is still the mirror's beginning."""
+    def _bound(self, node: str, source: Source, size: int) -> Journal:
+        """Return a journal as far as it is here, which is the mirror's beginning."""
         found = self._db.execute(
             "SELECT id, node, size, taken_ms, frontier FROM journal WHERE node = ?", (node,)
         ).fetchone()
         if found is not None:
             journal, frontier = Journal(*found[:4]), Frontier.decode(found[4])
-            if journal.size <= size and _root(journal.size, source) == frontier.root():
-                return journal, False
-            self.forget(node)
+            if journal.size > size:
+                raise Refusal(
+                    Code.INDEX_LONGER, "/index", name=node, expected=journal.size, found=size
+                )
+            if _root(journal.size, source) != frontier.root():
+                raise Refusal(Code.MIRRORS_DIFFER, "/index", name=node)
+            return journal
         with self._db:
             self._db.execute(
                 "INSERT INTO journal (node, size, frontier, taken_ms) VALUES (?, 0, ?, 0)",
                 (node, Frontier().encode()),
             )
         (journal,) = (each for each in self.journals() if each.node == node)
-        return journal, found is not None
+        return journal
 
 
 class _Hashes:
@@ -286,14 +277,6 @@ class _Hashes:
 
 def _root(size: int, source: Source) -> bytes:
     return root_at(size, _Hashes(source))
-
-
-def _node_of(source: Source) -> str:
-    first = source.read(0, 1)
-    facts = entries.decode(first[0].entry).facts if first else None
-    if not isinstance(facts, entries.EpochOpened):
-        raise Refusal(Code.BAD_PROOF, "/node", found=0)
-    return facts.node
 
 
 class _Folder:

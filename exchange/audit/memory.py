@@ -35,18 +35,20 @@ class Memory:
     """One file; made by ``open``, given back by ``close``.
 
     Attributes:
+        is_kept: it is gone on with one day; else there is no use in saving a state.
         keys: which entry each key leads to.
         due: what comes due, by entry and purpose.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, *, is_kept: bool = True) -> None:
         """Take over what ``open`` opened."""
         self._db = db
+        self.is_kept = is_kept
         self.keys = Keys(db)
         self.due = Dues(db)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, is_kept: bool = True) -> Self:
         """Open a file, or begin one.
 
         Raises:
@@ -69,7 +71,7 @@ class Memory:
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             raise Fault(Code.FILE, name=str(path), found=name) from error
-        return cls(db)
+        return cls(db, is_kept=is_kept)
 
     def __enter__(self) -> Self:
         """Begin."""

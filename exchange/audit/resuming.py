@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from exchange.audit.verify import Stored
 
 FORM: Final = 1
+# Entries between two saves of how far it is, at least: a second or two of work. A save writes
+# all that is carried on, orders to purge above all; were it not rarer where there are more
+# entries, saving would take the longer share the more there is.
+_OFTEN: Final = 2_000
+_SHARE: Final = 8
 
 
 class Rows(Protocol):
@@ -114,6 +119,11 @@ def _read(raw: bytes, anchor: str | None) -> State | None:
         return None
     said = (state.form, state.program, state.anchor)
     return state if said == (FORM, __version__, anchor or "") else None
+
+
+def is_due(size: int, saved: int) -> bool:
+    """Tell whether to save after so many entries, where ``saved`` were when it last was."""
+    return size - saved >= max(_OFTEN, saved // _SHARE)
 
 
 class Older:

@@ -7,14 +7,13 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from exchange.audit.rows import Row
-from exchange.web.pages import moment_ms
+from exchange.render.cells import disarmed
+from exchange.render.times import zulu_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAMES: Final = ("taken", "nation", *Row.__struct_fields__)
-# What a spreadsheet takes for a formula; the last four are what East Asian keyboards write.
-_FORMULA: Final = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001
 
 
 def lines(rows: Iterable[Row]) -> str:
@@ -22,18 +21,14 @@ def lines(rows: Iterable[Row]) -> str:
     made = io.StringIO()
     writer = csv.writer(made)
     for row in rows:
-        values = {"taken": moment_ms(row.taken_ms), "nation": row.nation}
+        values = {"taken": zulu_ms(row.taken_ms), "nation": row.nation}
         values |= {name: getattr(row, name) for name in Row.__struct_fields__}
         writer.writerow([_cell(values[name]) for name in NAMES])
     return made.getvalue()
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int):
-        return str(value)
     if isinstance(value, tuple):
         parts = (":".join(each) if isinstance(each, tuple) else str(each) for each in value)
         value = " ".join(parts)
-    text = "" if value is None else str(value)
-    # Nobody's words are a formula (OWASP, "CSV injection").
-    return f"'{text}" if text[:1] and text[:1] in _FORMULA else text
+    return "" if value is None else disarmed(str(value))

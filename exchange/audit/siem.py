@@ -9,13 +9,15 @@ Source: ArcSight Common Event Format, version 25: fields, their names, and how t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,8 @@ MAX_FILE_BYTES: Final = 64 << 20
 _BATCH: Final = 1000
 _NAME: Final = re.compile(r"(?P<node>[a-z0-9.+-]+)-(?P<first>\d{12})\.(?P<format>jsonl|cef)")
 _TAIL_BYTES: Final = 1 << 20
+# None of their values has a blank, a backslash or an equals sign in it.
+_PAIR: Final = re.compile(r"(?:(?<=\|)|(?<= ))(dvchost|externalId|rt|fileHash)=([^ \\=]*)")
 
 
 def export(  # noqa: PLR0913, PLR0917  (each by its name)
@@ -52,8 +56,36 @@ def export(  # noqa: PLR0913, PLR0917  (each by its name)
 
     Raises:
         Refusal: ``mirror-mismatch``: the last line there is of another journal.
+        Fault: ``export-in-use``: somebody else writes into that folder.
         OSError: it cannot be written.
     """
+    with _alone(folder):
+        return _export(index, journal, folder, form, told, max_bytes)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a folder: two who go on from one line would each write the next."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Fault(Code.EXPORT_IN_USE, name=str(folder)) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _export(  # noqa: PLR0913, PLR0917  (as ``export``)
+    index: Index,
+    journal: Journal,
+    folder: Path,
+    form: Format,
+    told: Callable[[int, int], None],
+    max_bytes: int,
+) -> int:
     line = _LINES[form]
     begin = first = _resume(index, journal, folder, form)
     while first < journal.size:
@@ -102,12 +134,11 @@ def _resume(index: Index, journal: Journal, folder: Path, form: Format) -> int:
         # Nothing of it was written whole: its name says where it begins.
         found = _NAME.fullmatch(path.name)
         return int(found["first"]) if found else 0
-    last = whole.rpartition(b"\n")[2].decode()
-    at = _index_in(last, form)
-    row = index.row(journal, at)
-    if row is None or _LINES[form](row) != last:
-        raise Refusal(Code.MIRROR_MISMATCH, "/siem", found=at)
-    return at + 1
+    last = _named(whole.rpartition(b"\n")[2].decode(), form)
+    row = index.row(journal, last.entry) if last else None
+    if row is None or last != _Named(row.journal, row.index, row.taken_ms, row.digest):
+        raise Refusal(Code.MIRROR_MISMATCH, "/siem", found=last.entry if last else -1)
+    return row.index + 1
 
 
 def _newest(folder: Path, node: str, form: Format) -> Path | None:
@@ -120,14 +151,27 @@ def _newest(folder: Path, node: str, form: Format) -> Path | None:
     return max(found, default=None)
 
 
-def _index_in(line: str, form: Format) -> int:
+class _Named(NamedTuple):
+    """What of a line says which entry it is of, in whatever words a release writes the rest."""
+
+    node: str
+    entry: int
+    taken_ms: int
+    digest: str
+
+
+def _named(line: str, form: Format) -> _Named | None:
+    """Return of which entry a line is; None: it is no line of ours."""
     try:
         if form == "jsonl":
-            return int(msgspec.json.decode(line)["entry"])
-        found = re.search(r"(?<!\\)\bexternalId=(\d+)", line)
-        return int(found[1]) if found else -1
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        return -1
+            told = msgspec.json.decode(line)
+            digest = told.get("digest", "")
+            return _Named(told["node"], int(told["entry"]), int(told["taken_ms"]), digest)
+        told = dict(_PAIR.findall(line))
+        digest = told.get("fileHash", "")
+        return _Named(told["dvchost"], int(told["externalId"]), int(told["rt"]), digest)
+    except (AttributeError, KeyError, TypeError, ValueError, msgspec.DecodeError):
+        return None
 
 
 # -- JSON lines -----------------------------------------------------------------------

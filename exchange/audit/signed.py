@@ -9,8 +9,8 @@ import msgspec
 from exchange.audit.cosigned import Witnessed
 from exchange.errors import Code, Refusal
 from exchange.journal import bundle, terms
-from exchange.journal.proofs import root_at
-from exchange.journal.tree import leaf_hash
+from exchange.journal.proofs import consistency_proof, prefix_of, root_at
+from exchange.journal.tree import EMPTY_ROOT, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,5 +128,23 @@ class Signed:
             raise Refusal(Code.BAD_CHECKPOINT, "/root", found=kept.size)
 
     def _root(self, size: int) -> bytes:
-        hashes: Hashes = self._tree
-        return root_at(size, hashes)
+        """Return the root of the first so many entries, as the root of all of them binds it.
+
+        Of a mirror that is gone on with, older rows of the tree were not hashed again: read as
+        they are, they could be another course's. There is only one root for a size that a
+        proof of consistency with the newest can lead to (RFC 9162, section 2.1.4).
+
+        Raises:
+            Refusal: ``bad-proof``: the rows do not lead to the newest root.
+        """
+        tree, newest = self._tree, self._tree.frontier
+        if size in {0, newest.size}:
+            return newest.root() if size else EMPTY_ROOT
+        hashes: Hashes = tree
+        path = consistency_proof(size, newest.size, hashes)
+        if size & (size - 1) == 0:
+            path.insert(0, root_at(size, hashes))
+        found = prefix_of(size, newest.size, path, newest.root())
+        if found is None:
+            raise Refusal(Code.BAD_PROOF, "/hashes", found=size)
+        return found

@@ -9,8 +9,9 @@ import msgspec
 
 from exchange.audit.query import parse
 from exchange.audit.search import matching
+from exchange.broker import peering
 from exchange.model.identity import member_of
-from exchange.model.trust import DEFAULT_TARGETS, Arrangement
+from exchange.model.trust import DEFAULT_TARGETS
 from exchange.policy.ageing import is_seen_to
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from exchange.audit.index import Index
     from exchange.audit.rows import Row
+    from exchange.model.view import View
 
 _HOUR_MS: Final = 3_600_000
 _DAY_S: Final = 86_400
@@ -42,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
         after_hours: the same, from when offices close to when they open.
         opens_h: and ``closes_h``, hours UTC from Monday to Friday: by default from seven in the
             morning in Washington in summer to seven in the evening in Panama.
+        serves: by node, the nations that it serves; one that is not listed serves its own.
     """
 
     gap_h: int = 24
@@ -60,13 +63,16 @@ class Settings(msgspec.Struct, frozen=True):
     after_hours: int = 1000
     opens_h: int = 11
     closes_h: int = 24
+    serves: dict[str, tuple[str, ...]] = {}
 
 
-def settings_of(agreed: Arrangement | None) -> Settings:
-    """Return the settings that an arrangement gives; the rest is as usual."""
-    if agreed is None:
+def settings_of(view: View | None) -> Settings:
+    """Return the settings that what is in force gives; the rest is as usual."""
+    agreed = None if view is None else view.arrangement
+    if view is None or agreed is None:
         return Settings()
     return Settings(
+        serves={name: tuple(node.serves) for name, node in view.nodes.items()},
         witness_s=agreed.witnesses.limit_s if agreed.witnesses else 0,
         flash_s=agreed.target_s("flash"),
         skew_s=agreed.limits.skew_s,
@@ -101,6 +107,11 @@ class Look:
         self.journals = [each for each in index.journals() if not only or each.node in only]
         self.nodes = tuple(each.node for each in self.journals)
         self.now_ms = max((each.taken_ms for each in self.journals), default=0)
+
+    def abroad(self, home: str, other: str) -> frozenset[str]:
+        """Return the nations that the other node serves, and the home does not."""
+        serves = self.settings.serves
+        return frozenset(serves.get(other, (other,))) - frozenset(serves.get(home, (home,)))
 
     def rows(self, journal: str, *pairs: tuple[str, str]) -> Iterator[Row]:
         """Yield the rows of a journal that a query finds."""
@@ -156,8 +167,9 @@ def withheld(look: Look) -> Iterator[Anomaly]:
             if other.node == journal.node:
                 continue
             here = {row.home_index for row in look.rows(other.node) if row.home == journal.node}
+            abroad = look.abroad(journal.node, other.node)
             for row in look.rows(journal.node, ("outcome", "accepted")):
-                owed = any(name.startswith(f"{other.node}.") for name in row.to)
+                owed = any(peering.is_here(name, abroad) for name in row.to)
                 waited_ms = other.taken_ms - row.taken_ms
                 if owed and not row.home and row.index not in here and waited_ms > grace_ms:
                     yield found_at(row, id=row.id, hours=waited_ms // _HOUR_MS)

@@ -18,7 +18,7 @@ from exchange.audit import attached, forms, tables
 from exchange.audit.folding import establish
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
-from exchange.audit.resuming import FORM, Grown, Reader, State
+from exchange.audit.resuming import FORM, Grown, Reader, State, is_due
 from exchange.audit.signed import Signed
 from exchange.broker.enrolling import invited_in
 from exchange.broker.replay import Replayer
@@ -62,8 +62,6 @@ Name = Literal[
     "cosigned",
 ]
 _PAGE = 256
-# Entries between two saves of how far it is: a second or two of work.
-_OFTEN = 2_000
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -207,6 +205,7 @@ class Verifier:
             self._replayer.keep_in(memory.keys, memory.due)
         self._trust: list[int] = []
         self._saved = frontier.size
+        self._newest: int | None = None
         self._groups = Groups(source.group, is_mirror=is_mirror)
         self._signed = Signed(self._hashes, self._is_node)
         # One journal is one node; its name and epoch as it last said them.
@@ -219,6 +218,7 @@ class Verifier:
     def run(self) -> Report:
         """Return the report; what it finds in the journal never raises."""
         try:
+            self._newest = self._source.newest("checkpoint")
             if self._state is not None:
                 self._carry_on(self._state)
             for stored in self._entries():
@@ -270,15 +270,17 @@ class Verifier:
         self._endpoints, self._trust = set(state.endpoints), list(state.trust)
 
     def _remember(self) -> None:
-        """Save how far it is, right after a checkpoint, once in a while and near the end."""
-        carried = self._replayer.carried() if self._is_mirror and self._memory else None
-        if carried is None or self._memory is None or self._failed or self._signed.first:
+        """Save how far it is, right after a checkpoint: now and then, and after the newest."""
+        size, memory = self._replayer.size, self._memory
+        if memory is None or not (memory.is_kept and self._is_mirror):
             return
-        if self._groups.count or self._tables.held["bodies"]:
-            # A node's own file: what presses, say, is not carried on.
+        if size - 1 != self._newest and not is_due(size, self._saved):
             return
-        size = carried.size
-        if size - self._saved < _OFTEN and size < self._source.head().size - _OFTEN:
+        if self._failed or self._signed.first or self._groups.count:
+            return
+        carried = self._replayer.carried()
+        if carried is None or self._tables.held["bodies"]:
+            # No checkpoint; or a node's own file: what presses, say, is not carried on.
             return
         held = {**self._held, "readable": size, "checkpoints": self._signed.held}
         state = State(
@@ -301,7 +303,7 @@ class Verifier:
             endpoints=sorted(self._endpoints),
         )
         if not self._tables.failed and self._signed.uncosigned is None:
-            self._memory.save(msgspec.json.encode(state))
+            memory.save(msgspec.json.encode(state))
             self._saved = size
 
     def _entries(self) -> Iterator[Stored]:

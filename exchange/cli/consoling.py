@@ -99,7 +99,10 @@ async def _serve(  # noqa: PLR0913, PLR0917  (one for each option)
             await _following(session, stack, context, mirror)
             for context, mirror in zip(follow, mirrors, strict=False)
         ]
-        setup = Setup(mirrors, at, opened, at_one_moment, anchor, not own, following, world.now)
+        keep = partial(keep_evidence, mirrors[0])
+        setup = Setup(
+            mirrors, at, opened, at_one_moment, anchor, not own, following, world.now, keep
+        )
         made = Console(setup, world.codes())
         link: list[Callable[[], str]] = []
         app = made.application(door, lambda: _tell(session, link[0](), is_first=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from exchange.audit.anomalies import find, sentence
+from exchange.audit.forked import longest
 from exchange.audit.index import Index
 from exchange.audit.mirror import Desk, Mirror
 from exchange.cli import output, world
@@ -113,13 +114,14 @@ class Watcher:
         if not files:
             return
         with Index.open(self._index_at) as index:
-            nodes = []
-            for file in files:
-                store = SqliteStore.follow(file, has_threads=False)
-                with Blocking(store) as source:
-                    nodes.append(index.fold(source, _unheard).node)
-                    settings = settings_at(source)
-            told = find(index, settings, (), nodes)
+            with ExitStack() as stack:
+                stores = [SqliteStore.follow(file, has_threads=False) for file in files]
+                sources = [stack.enter_context(Blocking(each)) for each in stores]
+                taken = longest(sources, partial(keep_evidence, files[0]))
+                for place in taken.values():
+                    index.fold(sources[place], _unheard)
+                settings = settings_at(sources[-1])
+            told = find(index, settings, (), tuple(taken))
         for each in (one for rule in told for one in rule.found):
             if (name := _name(each)) not in self._said:
                 self._said[name] = None

@@ -29,7 +29,9 @@ EXIT_REFUSED = 1
 EXIT_FAULT = 3
 EXIT_UNKNOWN = 4
 EXIT_TAMPERED = 5
-# The node is away: what was sealed waits, what is shown is as last known. (6: see `audit`.)
+# All of it holds, and nobody said from which anchor.
+EXIT_UNANCHORED = 6
+# The node is away: what was sealed waits, what is shown is as last known.
 EXIT_AWAY = 7
 # A node that leaves out, changes or takes back what it owes: somebody must be told.
 ALARMS = frozenset(
@@ -43,6 +45,7 @@ ALARMS = frozenset(
         Code.HOME_MISMATCH,
         Code.JOURNAL_FORKED,
         Code.ENTRY_UNTRUE,
+        Code.MIRRORS_DIFFER,
         Code.STALE_WITNESS,
     }
 )

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from exchange.evidence.package import Of
     from exchange.evidence.parts import Shown
 
-EXIT_UNANCHORED = 6
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _BEGINS = b"PK\3\4"
 
@@ -187,7 +186,7 @@ def check(session: Session, file: Path, anchor: str | None) -> None:
     if not report.ok:
         sys.exit(output.EXIT_TAMPERED)
     if not report.anchored:
-        sys.exit(EXIT_UNANCHORED)
+        sys.exit(output.EXIT_UNANCHORED)
 
 
 _MARKS = {"held": "ok", "absent": "--", "failed": "!!", "not-reached": ".."}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -14,8 +13,10 @@ import msgspec
 
 from exchange.cli import output, progress
 from exchange.cli.journal_file import at_one_moment
+from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu_ms
+from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +115,6 @@ def story(
 ) -> None:
     """Tell all that stands about one bulletin in the mirrors, entry by entry, in time."""
     from exchange.audit.story import tell  # noqa: PLC0415
-    from exchange.errors import Code, Refusal  # noqa: PLC0415
 
     with opened_index(session, mirrors, index_at) as (index, _):
         told = tell(index, identity)
@@ -130,15 +130,36 @@ def story(
 def opened_index(
     session: Session, mirrors: tuple[Path, ...], at: Path | None
 ) -> Iterator[tuple[Index, tuple[str, ...]]]:
-    """Give an index of these mirrors, with all that they hold, and whose they are."""
+    """Give an index of these mirrors, with all that they hold, and whose they are.
+
+    Of several mirrors of one node the longest is taken, which goes on from the others.
+
+    Raises:
+        Refusal: ``journal-forked`` or ``mirrors-differ``, as ``audit.forked`` says; or as
+            ``Index.fold``.
+    """
     from exchange.audit.index import Index  # noqa: PLC0415
 
     with Index.open(at or mirrors[0].with_name(f"{mirrors[0].name}.index")) as index:
-        nodes = []
-        for mirror in mirrors:
-            with at_one_moment(mirror) as source:
-                nodes.append(index.fold(source, progress.counted(session)).node)
-        yield index, tuple(nodes)
+        try:
+            nodes = _fold(session, mirrors, index)
+        except Refusal as refusal:
+            if refusal.code is not Code.INDEX_LONGER:
+                raise
+            # Perhaps somebody else folded more of them since we looked: then look again.
+            nodes = _fold(session, mirrors, index)
+        yield index, nodes
+
+
+def _fold(session: Session, mirrors: tuple[Path, ...], index: Index) -> tuple[str, ...]:
+    from exchange.audit.forked import longest  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        sources = [stack.enter_context(at_one_moment(each)) for each in mirrors]
+        taken = longest(sources, partial(keep_evidence, mirrors[0]))
+        for place in taken.values():
+            index.fold(sources[place], progress.counted(session))
+    return tuple(taken)
 
 
 def row_values(row: Row) -> dict[str, Any]:
@@ -200,28 +221,12 @@ def _show(session: Session, found: Found) -> None:
 
 
 def _show_csv(rows: Iterator[Row]) -> None:
-    """Print rows as RFC 4180; cells that a spreadsheet would compute with are quoted."""
-    from exchange.audit.rows import Row  # noqa: PLC0415
+    """Print rows as RFC 4180, as the console gives them."""
+    from exchange.audit import sheet  # noqa: PLC0415
 
-    names = ["taken", "nation", *Row.__struct_fields__]
-    writer = csv.writer(sys.stdout)
-    writer.writerow(names)
+    click.echo(",".join(sheet.NAMES) + "\r\n", nl=False)
     for row in rows:
-        made = {"taken": zulu_ms(row.taken_ms), "nation": row.nation}
-        made |= {name: getattr(row, name) for name in Row.__struct_fields__}
-        writer.writerow([_cell(made[name]) for name in names])
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, tuple):
-        parts = (":".join(each) if isinstance(each, tuple) else str(each) for each in value)
-        value = " ".join(parts)
-    text = "" if value is None else str(value)
-    # Nobody's words are a formula (OWASP, "CSV injection"); a number may be negative.
-    is_formula = text[:1] in {"=", "+", "@", "\t", "\r"} or (
-        text[:1] == "-" and not text[1:].isdigit()
-    )
-    return f"'{text}" if is_formula else text
+        click.echo(sheet.lines([row]), nl=False)
 
 
 def _story_values(told: Story) -> dict[str, Any]:

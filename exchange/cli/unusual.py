@@ -66,17 +66,10 @@ def _found(
 
 def settings_at(source: Blocking) -> Settings:
     """Return from when on something is unusual, by the arrangement in force in a mirror."""
-    from exchange.audit.agreed import Agreed  # noqa: PLC0415
+    from exchange.audit.agreed import view_of  # noqa: PLC0415
     from exchange.audit.suspicions import settings_of  # noqa: PLC0415
-    from exchange.model import entry as entries  # noqa: PLC0415
 
-    agreed, first = Agreed(source.blob), 0
-    while kinds := source.kinds(first, 4096):
-        for at, kind in enumerate(kinds, first):
-            if kind == "trust":
-                agreed.add(at, entries.decode(source.read(at, 1)[0].entry))
-        first += len(kinds)
-    return settings_of(agreed.view.arrangement)
+    return settings_of(view_of(source))
 
 
 def _values(told: Told) -> dict[str, Any]:

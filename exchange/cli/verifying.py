@@ -19,6 +19,7 @@ from exchange.cli.journal_file import (
     opened,
     says_nothing_of_it,
 )
+from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.times import zulu
@@ -26,7 +27,7 @@ from exchange.cli.usage import Unusable
 from exchange.errors import Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from exchange.audit.ahead import Ahead
     from exchange.audit.crossed import Crossed
@@ -115,6 +116,7 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
         _end(ok=report.ok, anchored=report.anchored)
         return
     _must_be_two(files, kept or blobs or state)
+    _must_be_of_two(files)
     reports = [_verified(session, file, asked) for file in files]
     crossed = _crossed(session, files)
     if session.as_json:
@@ -185,7 +187,7 @@ def _end(*, ok: bool, anchored: bool) -> None:
     if not ok:
         sys.exit(output.EXIT_TAMPERED)
     if not anchored:
-        sys.exit(packaging.EXIT_UNANCHORED)
+        sys.exit(output.EXIT_UNANCHORED)
 
 
 def _must_be_two(files: tuple[Path, ...], of_one: Path | None) -> None:
@@ -196,6 +198,28 @@ def _must_be_two(files: tuple[Path, ...], of_one: Path | None) -> None:
             "De dos diarios, cada uno de su nación, sin --checkpoint, --blobs ni --state.",
             "Of two journals, each of its nation, without --checkpoint, --blobs or --state.",
             "files",
+        )
+
+
+def _must_be_of_two(files: tuple[Path, ...]) -> None:
+    """Refuse two journals of one node: nothing crosses within it. A fork is named."""
+    from exchange.audit.forked import longest  # noqa: PLC0415
+
+    try:
+        with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
+            found = longest([one, other], partial(keep_evidence, files[0]))
+    except (Fault, Refusal) as error:
+        if error.code in output.ALARMS:
+            raise
+        # One cannot be read, or is no journal: what of it, its own report names.
+        return
+    _must_differ(found)
+
+
+def _must_differ(nodes: Collection[str]) -> None:
+    if len(nodes) < 2:
+        raise Unusable(
+            "dos diarios son del mismo nodo.", "two journals are of the same node.", "files"
         )
 
 
@@ -210,11 +234,7 @@ def _crossed(session: Session, files: tuple[Path, ...]) -> list[Crossed]:
             # An entry that cannot be read: its own report names it.
             _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
             sys.exit(output.EXIT_TAMPERED)
-    if found[0].home == found[0].there:
-        # Nothing crosses from a node to itself: that would hold of any two, of a fork too.
-        raise Unusable(
-            "dos diarios son del mismo nodo.", "two journals are of the same node.", "files"
-        )
+    _must_differ({found[0].home, found[0].there})
     return found
 
 
@@ -227,6 +247,13 @@ def _show_crossed(session: Session, each: Crossed) -> None:
         f"{mark}  {way}: {each.held} entries crossed and are the same, {each.waiting} still to"
         f" cross, {each.blinded} of no concern there",
     )
+    if each.overtaken:
+        session.say(
+            f"??      {each.overtaken} que se deben allá no están, aunque los hay posteriores:"
+            f" retenidos, o a la espera de adjuntos; el primero aquí: {each.first_overtaken}",
+            f"??      {each.overtaken} owed there are not there, though later ones are: kept"
+            f" back, or waiting for attachments; the first here: {each.first_overtaken}",
+        )
     if not each.ok:
         why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"
         session.say(
@@ -261,7 +288,7 @@ def _memory(source: Blocking, asked: _Asked) -> Iterator[tuple[Memory | None, St
     elif source.size() >= ahead.WORTHWHILE:
         with (
             TemporaryDirectory(prefix="exchange-") as folder,
-            Memory.open(Path(folder) / "state") as memory,
+            Memory.open(Path(folder) / "state", is_kept=False) as memory,
         ):
             yield memory, None
     else:

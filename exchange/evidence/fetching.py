@@ -65,6 +65,7 @@ async def fetch(agency: Agency, identity: str, *, with_body: bool) -> Fetched:
     view = await agency.view()
     index, entry, receipt, acks = await _found(agency, identity)
     _, signed, header = making.accepted_in(entry)
+    acks = [each for each in acks if making.is_by_recipient(each[1], header)]
     opened = None
     if with_body:
         where = f"/v1/blobs/{header.body.digest}"

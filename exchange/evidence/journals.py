@@ -262,19 +262,26 @@ class Journal:
     def check_acknowledged(self, header: Header, header_digest: str, use: Use) -> int:
         """Hold each acknowledgement to the bulletin and to its recipient; return how many.
 
+        Each stands in its own place, after those before it: none is counted twice.
+
         Raises:
             Refusal: what does not hold, at the first.
         """
         wanted = objects.Subject(header.endpoint, header.id, header_digest)
+        last = self.index
         for place, each in enumerate(self.shown.acknowledgements):
             entry = entries.decode(each.entry.encode())
             facts, at = entry.facts, f"{ACKS}/{place}"
             if not isinstance(facts, entries.Acknowledged) or facts.of != self.index:
                 raise self._refusal(Code.BAD_PROOF, at, found=each.index)
+            if each.index <= last or facts.view != self._newest_before(each.index):
+                raise self._refusal(Code.BAD_PROOF, at, found=each.index)
+            last = each.index
             signed = jws.read(entry.object, objects.MAX_OBJECT_BYTES)
             jws.must_be(signed, objects.ACK_TYP, objects.MAX_OBJECT_BYTES)
             told = objects.decode_acknowledgement(signed.payload)
-            if (told.of, facts.digest) != (wanted, signed.digest):
+            is_recipient = told.endpoint in header.to
+            if (told.of, facts.digest) != (wanted, signed.digest) or not is_recipient:
                 raise self._refusal(Code.TARGET_MISMATCH, at, found=each.index)
             there = entries.came_in(each.entry.encode())
             at_home = facts if there is None else entries.decode(there[1]).facts

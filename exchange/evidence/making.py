@@ -61,16 +61,20 @@ class Signed(Protocol):
         """The signed statement; empty in a mirror."""
 
 
-class Source(Protocol):
+class Entries(Protocol):
+    """A journal's entries. Raises ``Fault`` where they cannot be read."""
+
+    def read(self, first: int, limit: int) -> Sequence[Row]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+
+
+class Source(Entries, Protocol):
     """A journal to read. Raises ``Fault`` where it cannot."""
 
     def size(self) -> int:
         """Return how many entries there are."""
 
-    def read(self, first: int, limit: int) -> Sequence[Row]:
-        """Return at most ``limit`` entries from index ``first`` on, in order."""
-
-    def inbox(self, endpoint: str, after: int, limit: int) -> list[tuple[int, int]]:
+    def inbox(self, endpoint: str, after: int, limit: int) -> Sequence[tuple[int, int]]:
         """Return (index, position) of an inbox's rows with an index over ``after``."""
 
     def blob(self, digest: str) -> bytes | None:
@@ -118,7 +122,7 @@ class Cut(NamedTuple):
         return Proved(index, b"".join(path).hex(), entry.decode())
 
 
-def node_of(source: Source) -> str:
+def node_of(source: Entries) -> str:
     """Return whose journal it is, as its first entry says.
 
     Raises:
@@ -186,15 +190,26 @@ def accepted_in(entry: bytes) -> tuple[entries.Accepted, bytes, Header]:
     return read.facts, read.object, told
 
 
-def acknowledged(source: Source, index: int, originator: str) -> list[tuple[int, bytes]]:
-    """Return the acknowledgements of the bulletin at ``index``: they are its originator's."""
+def acknowledged(source: Source, index: int, header: Header) -> list[tuple[int, bytes]]:
+    """Return what its recipients acknowledged of the bulletin at ``index``.
+
+    Not what others did who were granted it later: a package shows no grant, so nobody could
+    hold them to one.
+    """
     found = []
-    for at in _inbox(source, originator, index):
+    for at in _inbox(source, header.endpoint, index):
         raw = one(source, at)
         facts = entries.decode(raw).facts
         if isinstance(facts, entries.Acknowledged) and facts.of == index:
             found.append((at, raw))
-    return found
+    return [each for each in found if is_by_recipient(each[1], header)]
+
+
+def is_by_recipient(acknowledgement: bytes, header: Header) -> bool:
+    """Tell whether the entry of an acknowledgement is of one whom the bulletin was sent to."""
+    entry = entries.decode(acknowledgement)
+    payload = jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload
+    return objects.decode_acknowledgement(payload).endpoint in header.to
 
 
 def vouched(  # noqa: PLR0913, PLR0917  (each is of another thing)
@@ -297,7 +312,7 @@ def shown(source: Source, index: int, told: Trusted, kept: bytes | None = None) 
     """
     node, entry = node_of(source), one(source, index)
     header = accepted_in(entry)[2]
-    acks = acknowledged(source, index, header.endpoint)
+    acks = acknowledged(source, index, header)
     last = max([index, *(at for at, _ in acks)])
     note = vouched(source, node, told.view, index, last, kept)
     size = c2sp.parse(note).size

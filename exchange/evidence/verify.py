@@ -86,6 +86,7 @@ class Journal:   # what a package shows of one node's journal: all of it under o
             raw = bytes.fromhex(path)
             must_lead(entry, index, self.size, [raw[at:at + 32] for at in range(0, len(raw), 32)], self.root)
         self.log = [(index, json.loads(entry.split("\n")[0])) for index, _, entry in self.trust]
+    def newest_before(self, index): return [at for at, _ in self.log if at < index][-1]
     def directory(self):   # no trust entry is left out: each names the one before; what is here is signed
         before, self.heads = -1, [b64(bytes(32))]
         for place, (index, facts) in enumerate(self.log):
@@ -183,23 +184,25 @@ class Journal:   # what a package shows of one node's journal: all of it under o
         path = [unb64(each) for each in told["path"]]
         must_lead(entry, index - group["first"], group["count"], path, unb64(group["root"]))
         return True
-    def acknowledged(self, said, named, used):   # by recipients, of this bulletin, in this journal
+    def acknowledged(self, said, named, used):   # by recipients, of this bulletin, once each
+        [[place, _, _]], places = self.entry, [index for index, _, _ in self.acks]
+        must(places == sorted({index for index in places if index > place}))
         for index, _, entry in self.acks:
-            facts, taken = json.loads(entry.split("\n")[0]), json.loads(entry.split("\n")[-2])["taken_ms"]
-            must(facts["kind"] == "acknowledged" and facts["of"] == self.entry[0][0])
-            ack = self.by_endpoint(entry.split("\n")[-1], "xb-ack+jws", index, taken, used)
+            *told_by, jws = entry.split("\n")
+            facts, taken = json.loads(told_by[0]), json.loads(told_by[-1])["taken_ms"]
+            must(facts["kind"] == "acknowledged" and facts["of"] == place)
+            must(facts["view"] == self.newest_before(index))
+            ack = self.by_endpoint(jws, "xb-ack+jws", index, taken, used)
             must(ack["of"] == {"endpoint": said["endpoint"], "id": said["id"], "header_digest": named})
-            must(facts["digest"] == digest(entry.split("\n")[-1].encode()))
+            must(ack["endpoint"] in said["to"] and facts["digest"] == digest(jws.encode()))
 def steps(raw, anchor):   # yields what it found once for each step that holds; what does not hold raises
     yield "ok" if (parts := unzip(raw)) else "ok"
     told, used = parse(parts["manifest.json"].decode()), {}
     listed = [[name, len(data), digest(data)] for name, data in parts.items()]
-    must(told["v"] == "exchange-evidence@1" and listed[0][0] == "manifest.json")
-    must(told["parts"] == listed[1:])
+    must([told["v"], listed[0][0], told["parts"]] == ["exchange-evidence@1", "manifest.json", listed[1:]])
     must(told["journals"] and len(set(told["journals"])) == len(told["journals"]))
     yield "ok"
-    journals = [Journal(name, parts) for name in told["journals"]]
-    home = journals[0]
+    home, *others = journals = [Journal(name, parts) for name in told["journals"]]
     yield "ok"
     must(all(each.log[0][1]["document"]["digest"] == (anchor or told["anchor"]) for each in journals))
     yield "ok" if anchor else "UNANCHORED / SIN ANCLA"
@@ -214,11 +217,11 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     said = json.loads(unb64(json.loads(header)["payload"]))
     must(own == header and len(told_by) == 1 + ("home" in facts))
     must(all([each["kind"], each["digest"]] == ["accepted", now] for each in (facts, there)))
-    must(facts["view"] == [at for at, _ in home.log if at < index][-1])
+    must(facts["view"] == home.newest_before(index))
     must("home" in facts or said["trust"]["head"] == home.heads[said["trust"]["position"]])
     must([said["endpoint"], said["id"]] == [told["endpoint"], told["id"]])
     home.by_endpoint(header, "xb-header+jws", index, there["taken_ms"], used)
-    for each in journals[1:]:   # what crossed is the same entry, whole
+    for each in others:   # what crossed is the same entry, whole
         must(each.entry[0][2].split("\n", 1)[1] == entry)
         must(json.loads(each.entry[0][2].split("\n")[0])["home"] == {"node": home.name, "index": index})
     yield "ok"

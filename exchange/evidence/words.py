@@ -113,13 +113,13 @@ SAID: Final[dict[Name, dict[Lang, Said]]] = {
     },
     "acknowledgements": {
         "es": Said(
-            "cada acuse es de este boletín y lo firmó quien dice",
-            "un acuse es de otro boletín, o no lo firmó quien dice",
+            "cada acuse es de este boletín y lo firmó un destinatario",
+            "un acuse es de otro boletín, está dos veces, o no lo firmó un destinatario",
             "no hay acuses en el paquete: eso no muestra que no los haya",
         ),
         "en": Said(
-            "each acknowledgement is of this bulletin and signed by who it says",
-            "an acknowledgement is of another bulletin, or not signed by who it says",
+            "each acknowledgement is of this bulletin and signed by a recipient",
+            "an acknowledgement is of another bulletin, there twice, or not by a recipient",
             "there are none in the package: that does not show that there are none",
         ),
     },

@@ -6,9 +6,7 @@ Two layouts, both in UTF-8 with a header row of member names and the marking in 
   ``row`` says which (``bulletin``, ``content.drugs.1``); a column is a member of that thing.
 - ``members``, of every other type: one row for each value: member, label, value, words.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@`` or a tab for a formula,
-and runs it. Such a cell gets an apostrophe before it, as does one that begins with an
-apostrophe, so that reading takes exactly one away again. Plain numbers are left as they are.
+No cell is one that a spreadsheet would run: ``render.cells``.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +23,7 @@ from exchange.gateway import members
 from exchange.gateway.cover import banner, moment
 from exchange.model.bulletin import blocks, lexical
 from exchange.model.bulletin import shape as shapes
+from exchange.render.cells import armed, disarmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from exchange.model.codes import Codes, Lang
 
 WIDE = ("voi", "szr")
-# What a spreadsheet may take for a formula; the last four are what East Asian keyboards write.
-_FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _TOP = "bulletin"
 _COVER = "post."
 _VALUE = "value"
@@ -55,17 +50,6 @@ def write(bulletin: Bulletin, cover: Cover, lang: Lang, codes: Codes) -> bytes:
         rows = _members(form, values, about, lang, codes)
     marking = banner(cover)
     return _written([{"marking": marking, **row} for row in rows])
-
-
-def disarmed(cell: str) -> str:
-    """Return a cell that no spreadsheet runs."""
-    is_risky = cell[:1] in (*_FORMULA, "'") and not _NUMBER.fullmatch(cell)
-    return f"'{cell}" if cell and is_risky else cell
-
-
-def armed(cell: str) -> str:
-    """Return a cell as it was before it was disarmed."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in (*_FORMULA, "'") else cell
 
 
 def count_disarmed(data: bytes) -> int:

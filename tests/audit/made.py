@@ -29,6 +29,7 @@ class Made:
     def __init__(self, node: str = "pa") -> None:
         self.node, self.ms = node, NOW_MS
         self.entries: list[bytes] = []
+        self.blobs: dict[str, bytes] = {}
         self.add(entries.EpochOpened, node=node, epoch=1)
 
     def add(
@@ -100,6 +101,16 @@ class Made:
             until_ms=self.ms, reads=reads,
         )  # fmt: skip
 
+    def trust(self, documents: Sequence[bytes]) -> None:
+        """Add trust documents, in order."""
+        for position, raw in enumerate(documents):
+            named = Blob(digest(raw), len(raw))
+            self.blobs[named.digest] = raw
+            self.add(
+                entries.Trust, name="root", version=1, position=position, document=named,
+                after_ms=0,
+            )  # fmt: skip
+
     def order(self, of: int, **given: Any) -> int:
         return self.add(
             entries.PurgeOrdered, of=of, grants=[], cause="header", rule=None, agreed=-1,
@@ -115,8 +126,12 @@ class Made:
         kept = self.entries[first : first + limit]
         return [Stored(index, raw, b"") for index, raw in enumerate(kept, first)]
 
-    def blob(self, digest: str) -> bytes | None:  # noqa: ARG002
-        return None
+    def blob(self, digest: str) -> bytes | None:
+        return self.blobs.get(digest)
+
+    def kinds(self, first: int, limit: int) -> list[str]:
+        kept = self.entries[first : first + limit]
+        return [entries.kind_of(entries.decode(raw).facts) for raw in kept]
 
     def hashes(self, level: int, first: int, count: int) -> bytes:
         raise NotImplementedError

@@ -197,6 +197,17 @@ def test_what_is_owed_abroad_and_is_not_there_in_time_is_withheld(
         assert find(index, SETTINGS, journals=["pa"]) == []
 
 
+def test_whom_a_node_serves_is_not_its_name(tmp_path):
+    """A second node of the United States, by the name that the directory gives it."""
+    pa, us = Made("pa"), Made("us-2")
+    pa.bulletin(to=[WATCH])
+    us.refused(after_ms=5 * HOUR_MS)
+    settings = msgspec.structs.replace(SETTINGS, serves={"pa": ("pa",), "us-2": ("us",)})
+    with index_of(tmp_path / "x.index", pa, us) as index:
+        (told,) = find(index, settings, ["withheld"])
+    assert told.found[0].entries == (1,)
+
+
 def test_a_burst_is_told_once_until_it_is_quiet(tmp_path):
     made = quiet()
     burst(made, 50)
@@ -250,9 +261,10 @@ def test_policy_that_is_changed_and_changed_back_is_found(tmp_path, play, count)
 
 def test_settings_come_from_the_arrangement():
     agreed = border().arrangement
-    made = settings_of(agreed)
+    made = settings_of(border().view)
     assert (made.flash_s, made.skew_s) == (agreed.target_s("flash"), agreed.limits.skew_s)
     assert made.witness_s == (agreed.witnesses.limit_s if agreed.witnesses else 0)
+    assert made.serves == {"pa": ("pa",), "us": ("us",)}
     assert settings_of(None) == Settings()
     assert msgspec.structs.asdict(made).keys() == msgspec.structs.asdict(SETTINGS).keys()
 

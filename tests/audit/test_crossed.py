@@ -10,13 +10,28 @@ import subprocess
 import sys
 from contextlib import closing
 
+import msgspec
 import pytest
 
+from exchange.audit import crossed
 from exchange.audit.crossed import compare
 from exchange.cli.journal_file import opened
+from exchange.custody.founding import NodePlan
 from exchange.model import entry as entries
+from tests import builders
+from tests.audit.made import Made
 from tests.audit.traded import everything, written
-from tests.builders import border
+from tests.builders import (
+    DESK,
+    ENDPOINTS,
+    FOUNDED,
+    WATCH,
+    Founder,
+    Randomness,
+    border,
+    certificate,
+    digest,
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +85,8 @@ def test_entry_that_is_another_at_its_home_is_named(traded, tmp_path, kind):
     alter(pa, facts.home.index)
     told = compared(pa, traded.us)
     assert (told.ok, told.first, told.code, told.at) == (False, index, "bad-proof", "/home")
-    assert told.waiting == 1
+    # It came, as another: it is neither on its way nor kept back.
+    assert (told.waiting, told.overtaken) == (0, 0)
 
 
 def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):
@@ -81,6 +97,67 @@ def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):
         db.commit()
     told = compared(pa, traded.us)
     assert (told.ok, told.first, told.at) == (False, last, "/homes/index")
+
+
+class Lacking:
+    """A journal, some of whose entries are another that never crossed."""
+
+    def __init__(self, source, *lost):
+        self._source, self._lost = source, lost
+        self.read = lambda first, limit: [
+            msgspec.structs.replace(each, entry=source.read(0, 1)[0].entry)
+            if each.index in lost
+            else each
+            for each in source.read(first, limit)
+        ]
+
+
+def test_what_later_ones_overtook_is_not_said_to_be_on_its_way(traded):
+    came = kinds_from(traded.us, "pa")
+    flash, amending, *_ = [each for each in came if entries.kind_of(each[1]) == "accepted"]
+    grant = next(each for each in came if entries.kind_of(each[1]) == "granted")
+    assert flash[1].home.index < grant[1].home.index < amending[1].home.index
+
+    def told(*lost):
+        with opened(traded.pa) as home, opened(traded.us) as there:
+            found = compare(home, Lacking(there, *(index for index, _ in lost)))
+        assert found.ok
+        return found.waiting, found.overtaken, found.first_overtaken
+
+    # A routine one after it came in its turn: the grant was passed over.
+    assert told(grant) == (0, 1, grant[1].home.index)
+    # All after it lack: it may be on its way still.
+    owed = [each for each in came if entries.kind_of(each[1]) != "trust-received"]
+    later = [each for each in owed if each[1].home.index >= grant[1].home.index]
+    assert told(*later) == (len(later), 0, None)
+    # FLASH goes ahead of all: that it is there says nothing of what stands before it.
+    with opened(traded.pa) as home:
+        went = {
+            each[1].home.index: crossed._went_in_turn(
+                entries.decode(home.read(each[1].home.index, 1)[0].entry)
+            )
+            for each in (flash, amending)
+        }
+    assert went == {flash[1].home.index: False, amending[1].home.index: True}
+
+
+def test_what_a_node_is_owed_follows_whom_it_serves_and_not_its_name():
+    """Second nodes, by the names that the directory gives them."""
+    founder = Founder(Randomness("exercise second nodes"), FOUNDED, ["xb1-h"])
+    plans = [
+        NodePlan(f"{nation}-2", "https://localhost:8443", certificate()[1], serves=(nation,))
+        for nation in ("pa", "us")
+    ]
+    land = builders._founded_at(founder, dict.fromkeys(ENDPOINTS, "xb1-h"), *plans)
+    home, there = Made("pa-2"), Made("us-2")
+    for endpoint in (WATCH, DESK):
+        home.add(
+            entries.Acknowledged, digest=digest(b"a"), of=0, owed=[entries.Owed(endpoint, 0)]
+        )
+    home.trust(land.documents)
+    told = compare(home, there)
+    # The directory, and what is owed to the other nation's.
+    assert (told.waiting, told.blinded) == (len(land.documents) + 1, 2)
 
 
 def verify(*words, lang="en"):

@@ -6,15 +6,22 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from exchange.audit import resuming, verify
+from exchange.audit import resuming
 from exchange.audit.memory import Memory
+from exchange.audit.signed import Signed
 from exchange.audit.verify import Verifier
 from exchange.cli.journal_file import opened
-from exchange.errors import Fault
+from exchange.cli.serve import log_signers
+from exchange.errors import Fault, Refusal
+from exchange.journal import checkpoint as cp
+from exchange.journal.proofs import root_at
+from exchange.journal.tiles import MemoryHashes
+from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
 from exchange.store.sqlite import SqliteStore
 from tests.builders import COAST, DESK, NOW, WATCH, refers, world
@@ -158,6 +165,40 @@ def test_newer_entry_that_was_altered_is_named_and_nothing_is_remembered_of_it(b
     assert (good.ok, good.since) == (True, report.since)
 
 
+class Rows:
+    """A tree as a mirror stores it: what is below the roots of its tiles is another past's."""
+
+    def __init__(self, leaves, below):
+        self._own, self._below = MemoryHashes(leaves), MemoryHashes(below)
+
+    def hashes(self, level, first, count):
+        return (self._own if level else self._below).read(level, first, count)
+
+
+@pytest.mark.parametrize("size", [100, 128, 300])
+def test_checkpoint_of_another_past_is_not_held_by_older_rows_that_nobody_hashed(size):
+    own, other = (
+        [leaf_hash(b"EXERCISE %d %d" % (past, place)) for place in range(600)]
+        for past in (1, 2)
+    )
+    frontier = Frontier().extend(own)
+
+    def held(note, below):
+        tree = resuming.Grown(Rows(own, below), frontier)
+        return Signed(tree, lambda *_: None).check_kept(note, world().view, None)
+
+    def note(leaves):
+        root = root_at(size, SimpleNamespace(read=Rows(own, leaves).hashes))
+        return cp.sign(
+            cp.Checkpoint("exchange/pa", size, root), log_signers("pa", world().node), NOW
+        )
+
+    assert held(note(own), own) == size
+    for below, code in ((own, "bad-checkpoint"), (other, "bad-proof")):
+        with pytest.raises(Refusal, match=code):
+            held(note(other), below)
+
+
 @pytest.mark.parametrize("what", ["root", "anchor", "program", "form", "shorter", "garbage"])
 def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, monkeypatch, what):
     file, state, _ = begun
@@ -173,7 +214,7 @@ def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, mon
     elif what == "form":
         monkeypatch.setattr(resuming, "FORM", 99)
     elif what == "shorter":
-        monkeypatch.setattr(verify, "_OFTEN", 0)
+        monkeypatch.setattr(resuming, "_OFTEN", 0)
         assert verified(file, state).ok
         bad = grown[0] / "before.db"
     else:
@@ -187,7 +228,7 @@ def test_where_anything_differs_all_is_verified_anew(begun, grown, tmp_path, mon
 
 def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch):
     file, state = grown[0] / "now.db", tmp_path / "state"
-    monkeypatch.setattr(verify, "_OFTEN", 10)
+    monkeypatch.setattr(resuming, "_OFTEN", 10)
 
     def stop(done):
         if done == 500:
@@ -198,6 +239,16 @@ def test_broken_off_it_goes_on_from_what_was_saved(grown, tmp_path, monkeypatch)
     report = verified(file, state)
     assert 200 < report.since < 500
     assert msgspec.structs.replace(report, since=0) == verified(file)
+
+
+def test_saving_takes_no_longer_share_the_more_there_is():
+    """What each save writes grows with the entries: so all of them together stay linear."""
+    saved, written = 0, 0
+    for size in range(0, 1_000_000, 50):
+        if resuming.is_due(size, saved):
+            saved, written = size, written + size
+    assert saved > 800_000
+    assert written < 10_000_000
 
 
 def test_what_is_no_state_is_left_alone(grown, tmp_path):

@@ -204,26 +204,29 @@ def test_only_what_is_new_is_read(traded, tmp_path):
         (journal,) = index.journals()
         trust = [row.index for row in matching(index, parse([("kind", "trust")]))]
         assert {each for each in asked if each not in trust} == {0, whole - 5}
-        assert (done.new, done.size, done.is_anew) == (5, whole, False)
+        assert (done.new, done.size) == (5, whole)
         assert journal.size == whole
         again = folded(tmp_path / "y.index", traded.pa)
         with again:
             assert list(matching(again, parse([]))) == list(matching(index, parse([])))
 
 
-def test_index_of_another_journal_is_made_anew(traded, tmp_path):
-    """The same node's name over other entries: nothing of the earlier ones stays."""
+def test_index_never_lets_go_of_a_journal_for_another_of_its_node(traded, tmp_path):
+    """The same node's name over other entries, or over fewer."""
     other = tmp_path / "pa.db"
     shutil.copy(traded.pa, other)
-    with folded(tmp_path / "x.index", traded.pa) as index:
+    whole = size_of(other)
+    with folded(tmp_path / "x.index", traded.pa) as index, opened(traded.pa) as source:
+        fewer = SimpleNamespace(size=lambda: whole - 1, read=source.read)
         with closing(sqlite3.connect(other)) as db:
             db.execute("UPDATE hashes SET run = zeroblob(length(run)) WHERE at = 0")
             db.commit()
-        with opened(other) as source:
-            done = index.fold(source, lambda *_: None)
-        assert (done.is_anew, done.new) == (True, done.size)
-        assert len(index.journals()) == 1
-        assert found(index).total == size_of(other)
+        with opened(other) as altered:
+            for mirror, code in ((altered, "mirrors-differ"), (fewer, "index-longer")):
+                with pytest.raises(Refusal) as refused:
+                    index.fold(mirror, lambda *_: None)
+                assert refused.value.code == code
+        assert [each.size for each in index.journals()] == [whole]
 
 
 def test_fold_that_is_broken_off_goes_on_where_it_was(tmp_path):

@@ -20,7 +20,7 @@ def cells(**row):
 
 def test_a_row_has_a_cell_for_each_name():
     told = cells(to=("a", "b"), refs=(("corrects", "x"),), version=7)
-    assert told["taken"] == "2025-11-24 16:00:00Z"
+    assert told["taken"] == "2025-11-24T16:00:00.000Z"
     assert (told["journal"], told["index"], told["nation"]) == ("pa", "3", "pa")
     assert (told["to"], told["refs"], told["version"]) == ("a b", "corrects:x", "7")
     assert (told["home_index"], told["due"]) == ("-1", "")

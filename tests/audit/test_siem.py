@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from exchange.audit import siem
 from exchange.audit.index import Index
 from exchange.audit.rows import Row
 from exchange.cli.benching.auditing import MadeUp
-from exchange.errors import Refusal
+from exchange.errors import Fault, Refusal
 from tests.audit.made import Made, index_of
 from tests.builders import AUDIT, DESK
 
@@ -125,6 +126,48 @@ def test_another_journal_is_never_added_to_what_is_there(indexed, tmp_path):
         write(indexed, folder)
     assert (refused.value.code, refused.value.facts["found"]) == ("mirror-mismatch", 3)
     assert written(folder) == [0, 1, 2, 3]
+
+
+def test_two_at_once_do_not_write_into_one_folder(indexed, tmp_path):
+    """Both would go on from the same line, and each write the next."""
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(Fault) as fault:
+        write(indexed, tmp_path)
+    assert (fault.value.code, fault.value.facts["name"]) == ("export-in-use", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    os.close(other)
+    assert write(indexed, tmp_path) == SIZE
+
+
+@pytest.mark.parametrize(
+    ("form", "said", "digest"),
+    [
+        ("jsonl", (b'"kind":', b'"new":"","kind":'), (b'"digest":"', b'"digest":"x')),
+        ("cef", (b"|broker|1|", b"|broker|2|"), (b" fileHash=", b" fileHash=x")),
+    ],
+)
+def test_line_of_another_release_is_gone_on_from_and_of_another_entry_is_not(
+    tmp_path, form, said, digest
+):
+    made = Made("pa")
+    made.bulletin(to=[DESK])
+    folder = tmp_path / "siem"
+    folder.mkdir()
+    with index_of(tmp_path / "o.index", made):
+        pass
+    for change, code in ((said, None), (digest, "mirror-mismatch")):
+        write(tmp_path / "o.index", folder, form)
+        (file,) = folder.iterdir()
+        whole, _, last = file.read_bytes()[:-1].rpartition(b"\n")
+        file.write_bytes(whole + b"\n" + last.replace(*change, 1) + b"\n")
+        assert last.replace(*change, 1) != last
+        if code is None:
+            assert write(tmp_path / "o.index", folder, form) == 0
+            file.unlink()
+        else:
+            with pytest.raises(Refusal, match=code):
+                write(tmp_path / "o.index", folder, form)
 
 
 def parsed(line):

@@ -31,6 +31,7 @@ def setup(files: Sequence[Path], index_at: Path, **more: Any) -> Setup:
         "is_mirror": False,
         "follow": (),
         "clock": lambda: NOW + 100_000,
+        "keep": lambda raw, kind: f"{kind} {len(raw)}",
         **more,
     }
     return Setup(files, index_at, opened, at_one_moment, **known)

@@ -8,7 +8,7 @@ import pytest
 from exchange.evidence import archive, parts
 from exchange.model.identity import digest
 from exchange.model.view import NO_HEAD, chain
-from tests.builders import COAST, NOW, WATCH, border, unpadded, world
+from tests.builders import COAST, DESK, NOW, WATCH, border, unpadded, world
 from tests.evidence import made
 from tests.evidence.forging import Forger, facts, holding, listed_anew
 from tests.node.vouching import LOG, SIGNERS, signer
@@ -215,9 +215,19 @@ def test_acknowledgement_of_another_bulletin_or_by_another_is_found(forger, verd
         facts(first, kind="granted"),
         holding(first, world().ack(sealed(), WATCH, endpoint=COAST, origin="us.uscg")),
         facts(first, taken_ms=0),
+        facts(first, view=0),
+        # Active, and not among those it was sent to.
+        holding(first, world().ack(sealed(), DESK)),
     ):
         forger.acks = [changed, *rest]
         assert said(verdict, forger) == "acknowledgements", changed.entry[:200]
+
+
+def test_acknowledgement_that_stands_twice_or_out_of_its_place_is_found(forger, verdict):
+    first, second = forger.shown.acknowledgements
+    for changed in ([first, first, second], [second, first]):
+        forger.acks = changed
+        assert said(verdict, forger) == "acknowledgements"
 
 
 def test_receipt_of_another_entry_or_node_is_found(forger, verdict):

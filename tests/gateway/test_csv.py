@@ -15,6 +15,7 @@ from exchange.errors import Refusal
 from exchange.gateway import members, tables
 from exchange.model import draft as drafts
 from exchange.model.bulletin import shape
+from exchange.render import cells
 from tests.gateway.handed import SHORT, cover, exported, filled
 from tests.model.bulletins import CODES, NAMES, drafted, example
 
@@ -42,7 +43,7 @@ def test_other_types_are_one_row_for_each_value_with_its_label(name):
     assert made[0].keys() == {"marking", "member", "label", "value", "words"}
     values = members.plain(example(name))
     leaves = list(members.leaves(shape.of(example(name).type), values))
-    told = {row["member"]: tables.armed(row["value"]) for row in made}
+    told = {row["member"]: cells.armed(row["value"]) for row in made}
     for leaf in leaves:
         cell = told[leaf.dotted]
         assert leaf.value == (cell if isinstance(leaf.value, str) else json.loads(cell))
@@ -70,14 +71,14 @@ def test_what_was_exported_is_imported_without_loss(name):
 
 @pytest.mark.parametrize("cell", RISKY)
 def test_no_cell_is_run_by_a_spreadsheet_and_each_comes_back_as_it_was(cell):
-    assert tables.disarmed(cell).startswith("'")
-    assert tables.armed(tables.disarmed(cell)) == cell
+    assert cells.disarmed(cell).startswith("'")
+    assert cells.armed(cells.disarmed(cell)) == cell
 
 
 @pytest.mark.parametrize("cell", ["-79.53", "-8e-3", "7", "text", "a=b", ""])
 def test_plain_numbers_and_words_are_left_as_they_are(cell):
-    assert tables.disarmed(cell) == cell
-    assert tables.armed(cell) == cell
+    assert cells.disarmed(cell) == cell
+    assert cells.armed(cell) == cell
 
 
 def risky():

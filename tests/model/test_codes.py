@@ -181,6 +181,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
     faults = {
         "store-failed",
         "journal-in-use",
+        "export-in-use",
         "journal-behind",
         "witness-behind",
         "attachment-damaged",

@@ -91,6 +91,29 @@ def test_without_a_fingerprint_it_says_so_loudly_and_another_one_fails(browser, 
         expect(page.locator("#steps li")).to_have_count(0)
 
 
+def test_what_was_said_of_one_file_never_stands_beside_another(browser, handed, journal):
+    (handed / "cut.zip").write_bytes((handed / "package.zip").read_bytes()[:-1])
+    with visit(browser, link(handed), locale="en-US") as (page, _, _):
+        verdict, steps = page.locator("#verdict"), page.locator("#steps li")
+        check(page, handed / "package.zip", journal.anchor)
+        page.locator("#package").set_input_files(handed / "cut.zip")
+        expect(verdict).to_have_text("")
+        expect(steps).to_have_count(0)
+        check(page, handed / "package.zip", journal.anchor)
+        page.locator("#anchor").fill("")
+        expect(verdict).to_have_text("")
+        # A run that is under way when another file is picked says nothing any more.
+        page.locator("#anchor").fill(journal.anchor)
+        page.locator("#package").set_input_files(handed / "package.zip")
+        page.locator("button[type=submit]").click()
+        page.locator("#package").set_input_files(handed / "cut.zip")
+        page.locator("button[type=submit]").click()
+        expect(verdict).to_have_class("failed", timeout=30_000)
+        # It would have been through long since: as long as one alone takes.
+        check(page, handed / "cut.zip", journal.anchor)
+        expect(verdict).to_have_class("failed")
+
+
 @pytest.mark.parametrize(
     ("part", "step"), [("pa/trust.jsonl", "inclusion"), ("body.json", "content")]
 )

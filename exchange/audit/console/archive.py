@@ -129,8 +129,8 @@ class Archive:
         sizes = tuple((each.node, each.size) for each in self.journals())
         if self._unusual is None or self._unusual[0] != sizes:
             nodes = [each.node for each in self.journals()]
-            agreed = self.history(nodes[0]).view.arrangement if nodes else None
-            found = anomalies.find(self.index, settings_of(agreed), journals=nodes)
+            view = self.history(nodes[0]).view if nodes else None
+            found = anomalies.find(self.index, settings_of(view), journals=nodes)
             self._unusual = sizes, found
         return self._unusual[1]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from exchange.audit.forked import longest
 from exchange.audit.index import Index
 from exchange.audit.verify import Verifier
 from exchange.errors import ExchangeError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exchange.audit.console.source import Source
+    from exchange.audit.forked import Keep
     from exchange.audit.index import Folded
     from exchange.audit.verify import Report
     from exchange.web.live import Live
@@ -41,6 +44,7 @@ class Setup(NamedTuple):
         is_mirror: the files are mirrors, and no nodes' own.
         follow: each copies what is new of a node; empty: files are as they are.
         clock: seconds UTC.
+        keep: keeps what convicts a node, by its kind, and returns where.
     """
 
     mirrors: Sequence[Path]
@@ -51,6 +55,7 @@ class Setup(NamedTuple):
     is_mirror: bool
     follow: Sequence[Callable[[], Awaitable[object]]]
     clock: Callable[[], int]
+    keep: Keep
 
 
 class Checked:
@@ -91,20 +96,26 @@ class Background:
 
         Raises:
             Fault: a file cannot be read, or the index not be written.
-            Refusal: a file is no journal.
+            Refusal: a file is no journal; or, an alarm, one is of another past of its node
+                than another file, or than what the index holds.
         """
 
         def work() -> list[Folded]:
-            found = []
-            with Index.open(self._setup.index_at) as index:
-                for mirror in self._setup.mirrors:
-                    with self._setup.opened(mirror) as source:
-                        found.append(index.fold(source, told))
+            setup, found = self._setup, []
+            with Index.open(setup.index_at) as index, ExitStack() as stack:
+                sources = {
+                    mirror: stack.enter_context(setup.opened(mirror))
+                    for mirror in setup.mirrors
+                }
+                several = list(sources.values())
+                for node, place in longest(several, setup.keep).items():
+                    # What is read besides the index stays the mirror that was taken first.
+                    mirror = self.nodes.setdefault(node, setup.mirrors[place])
+                    found.append(index.fold(sources[mirror], told))
             return found
 
         folded = await self._run(work)
-        for mirror, each in zip(self._setup.mirrors, folded, strict=True):
-            self.nodes[each.node] = mirror
+        for each in folded:
             self.checked.setdefault(each.node, Checked())
         return folded
 

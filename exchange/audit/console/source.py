@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from exchange.audit import verify
+from exchange.audit import forked, verify
 
 
-class Source(verify.Source, Protocol):
+class Source(verify.Source, forked.Source, Protocol):
     """A mirror, or a node's own file. Raises ``Fault`` if it cannot be read."""
 
     def size(self) -> int:

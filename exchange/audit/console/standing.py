@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.audit import bitmaps
+from exchange.audit.cosigned import verified
 from exchange.errors import Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import quorum, terms
-from exchange.journal.logkeys import origin_of
-from exchange.journal.note import parse_note
 from exchange.journal.proofs import root_at
 from exchange.model import entry as entries
 from exchange.model.codec import b64
@@ -146,16 +145,8 @@ def _checkpoints(
 
 def _vouched(told: entries.Cosigned, node: str, source: Source, view: View) -> Vouched:
     root = root_at(told.size, Tree(source)) if told.size <= source.size() else bytes(32)
-    head = c2sp.Checkpoint(origin_of(node), told.size, root)
-    lines = "".join(f"{line}\n" for line in told.lines).encode()
     try:
-        note = parse_note(head.body() + b"\n" + lines).encode()
-        needed = terms.of(note, node, view)
-        witnesses = needed.policy.witnesses if needed.policy else ()
-        there = [each.key for each in witnesses if parse_note(note).by(each.key)]
-        if not there:
-            return Vouched(told.size, 0, (), is_quorum=False, code="bad-checkpoint")
-        found = needed._replace(log=there).verify(note)
+        found, needed = verified(told, view, node, root)
     except Refusal as refusal:
         return Vouched(told.size, 0, (), is_quorum=False, code=refusal.code.value)
     at, names = needed.met_at(found), tuple(needed.times(found))

@@ -11,7 +11,7 @@ const made = (tag, text = "", ...inside) => {
   element.append(...inside);
   return element;
 };
-let lang = "es", report = null, fault = "", SAID, PAGE, heard;
+let lang = "es", report = null, fault = "", run = 0, SAID, PAGE, heard;
 const word = (name) => PAGE[name][lang];
 const zulu = (ms) => new Date(ms).toISOString().replace("T", " ").replace(/\.\d+/, "");
 
@@ -72,9 +72,16 @@ function show() {
   warning.textContent = is === "actual" ? "" : word(is);
 }
 
+function clear() {   // what was said is of another file or fingerprint, and what runs is as well
+  run += 1;
+  [report, fault] = [null, ""];
+  show();
+}
+
 async function check(event) {
   event.preventDefault();
-  [report, fault] = [null, ""];
+  clear();
+  const mine = run;
   const [file] = at("package").files, told = at("anchor").value.trim();
   const anchor = told && heard(told);
   at("anchor").setAttribute("aria-invalid", String(anchor === null));
@@ -83,17 +90,21 @@ async function check(event) {
   show();
   if (fault) return;
   at("verdict").textContent = word("working");
+  let found = null, trouble = "";
   try {
     const raw = new Uint8Array(await file.arrayBuffer());
     // One step at a time, so that the page can be drawn between them.
-    report = await judge(raw, anchor || null, () => new Promise((done) => { setTimeout(done); }));
-  } catch { fault = "unreadable"; }
+    found = await judge(raw, anchor || null, () => new Promise((done) => { setTimeout(done); }));
+  } catch { trouble = "unreadable"; }
+  if (mine !== run) return;
+  [report, fault] = [found, trouble];
   show();
 }
 
 async function read() {   // a fingerprint from a text file
   const [file] = at("anchor-file").files;
   if (file && file.size < 4096) at("anchor").value = (await file.text()).trim();
+  clear();
 }
 
 // What is said comes from the generator: of the steps, what the exchange's own command says.
@@ -104,6 +115,8 @@ export function begin({ said, page, lists }) {
     return;
   }
   at("form").addEventListener("submit", check);
+  at("package").addEventListener("change", clear);
+  at("anchor").addEventListener("input", clear);
   at("anchor-file").addEventListener("change", read);
   for (const button of document.querySelectorAll("[data-lang]")) {
     button.addEventListener("click", () => speak(button.dataset.lang));

@@ -313,12 +313,18 @@ class Journal {
     mustLead(entry, index - group.first, group.count, told.path.map(unb64), unb64(group.root));
   }
 
-  acknowledged(said, named, used) {   // by recipients, of this bulletin, in this journal
+  newestBefore(index) { return must(this.log.filter(([at]) => at < index).at(-1))[0]; }
+
+  acknowledged(said, named, used) {   // by recipients, of this bulletin, in this journal, once each
+    const places = [...this.entry, ...this.acks].map(([index]) => index);
+    must(places.every((index, at) => !at || index > places[at - 1]));
     return this.acks.map(([index, , entry]) => {
       const parts = entry.split("\n"), facts = JSON.parse(parts[0]), object = parts.at(-1);
       const { taken_ms: takenMs } = JSON.parse(parts.at(-2));
       must(facts.kind === "acknowledged" && facts.of === this.entry[0][0]);
+      must(facts.view === this.newestBefore(index));
       const ack = this.byEndpoint(object, "xb-ack+jws", index, takenMs, used);
+      must(said.to.includes(ack.endpoint));
       must(ack.of.endpoint === said.endpoint && ack.of.id === said.id && ack.of.header_digest === named);
       must(facts.digest === digest(bytes(object)));
       return ack;
@@ -371,7 +377,7 @@ class Run {
     const told = entry.split("\n"), own = told.pop();   // two of facts where it came from the other node
     const [facts, there] = [told[0], told.at(-1)].map((line) => JSON.parse(line));
     const isHome = !("home" in facts);
-    const newest = must(this.home.log.filter(([at]) => at < index).at(-1))[0], named = digest(bytes(header));
+    const newest = this.home.newestBefore(index), named = digest(bytes(header));
     must(own === header && told.length === (isHome ? 1 : 2) && facts.view === newest);
     must([facts, there].every((each) => each.kind === "accepted" && each.digest === named));
     const said = this.home.byEndpoint(header, "xb-header+jws", index, there.taken_ms, this.used);
