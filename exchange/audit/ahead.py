@@ -139,7 +139,7 @@ class _Judge:
                 if not isinstance(entry.facts, _Objects):
                     continue
                 self._replayer.size = stored.index
-                place = self._replayer.place(leaf_hash(stored.entry), entry.facts)
+                place = self._replayer.place(leaf_hash(stored.entry))
                 here = peering.nations_of(self._node, self._replayer.view)
                 considered = self._replayer.considered(entry, here)
             except ExchangeError:
@@ -153,8 +153,7 @@ class _Judge:
         while self._trust and self._trust[0] < end:
             index = self._trust.popleft()
             try:
-                entry = entries.decode(self._entry_at(index))
-                establish(self._replayer, index, entry, self._source.blob)
+                establish(self._replayer, index, self._entry_at(index), self._source.blob)
             except ExchangeError:
                 continue
 

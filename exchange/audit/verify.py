@@ -255,8 +255,7 @@ class Verifier:
         """Go on where an earlier verification ended; what is in force is folded anew."""
         for index in state.trust:
             try:
-                entry = entries.decode(self._entry_at(index))
-                establish(self._replayer, index, entry, self._source.blob)
+                establish(self._replayer, index, self._entry_at(index), self._source.blob)
             except (Fault, Refusal) as error:
                 self._fail("replay", index, error)
         self._replayer.carry_on(state.replay)

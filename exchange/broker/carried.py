@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -15,14 +16,22 @@ if TYPE_CHECKING:
 class Place(NamedTuple):
     """All that an entry's object is judged by: itself, and what was in force here and there.
 
-    ``at`` and ``leaf`` are the entry's index and leaf hash; ``view`` and ``home`` the newest
-    trust entries, of this journal, and of the one that it came from (-1: it was posted here).
+    ``at`` and ``leaf`` are the entry's index and leaf hash; ``trust`` is the chain over all
+    trust entries before it, of this journal and of others that came here (``linked``). Which of
+    them there are would not do: two readings of a file may find others in their places.
     """
 
     at: int
     leaf: bytes
-    view: int
-    home: int
+    trust: bytes
+
+
+def linked(trust: bytes, index: int, leaf: bytes) -> bytes:
+    """Return the chain over trust entries with one more: its index, and its leaf hash.
+
+    An entry names its document by digest, which whoever folds it holds the bytes to.
+    """
+    return sha256(trust + index.to_bytes(8) + leaf).digest()
 
 
 class Carried(msgspec.Struct, frozen=True):

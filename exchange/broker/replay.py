@@ -23,7 +23,7 @@ from exchange.broker import (
     peering,
     retaining,
 )
-from exchange.broker.carried import Carried, Place
+from exchange.broker.carried import Carried, Place, linked
 from exchange.broker.posters import poster
 from exchange.broker.records import Found, Record
 from exchange.broker.settle import Ledger
@@ -92,6 +92,8 @@ class Replayer:
         # What is in force in the other nation's journal; and the name of this one's node.
         self.homes = Homes(view.anchor)
         self._node = ""
+        # Over all trust entries so far: what is in force, in one hash.
+        self._trust = b""
         # What comes due, by entry and purpose; and what each order that is not done is of.
         due: dict[tuple[int, int], Due] = {}
         self.due: Dues = due
@@ -142,11 +144,13 @@ class Replayer:
         self._inboxes.seed = carried.seed
         self._folded_view = self.view
 
-    def place(self, leaf: bytes, facts: Facts) -> Place:
+    def place(self, leaf: bytes) -> Place:
         """Return what the next entry's object is judged by."""
-        home = entries.home_of(facts)
-        known = -1 if home is None else self.homes.newest(home.node).index
-        return Place(self.size, leaf, self.view.index, known)
+        return Place(self.size, leaf, self._trust)
+
+    def link(self, index: int, leaf: bytes) -> None:
+        """Note that a trust entry was put in force: what is judged after it hangs on it."""
+        self._trust = linked(self._trust, index, leaf)
 
     def step(self, raw: bytes) -> Replayed:
         """Judge the next entry.
@@ -173,7 +177,7 @@ class Replayer:
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
         leaf = leaf_hash(raw)
-        considered = self._ahead and self._ahead(self.place(leaf, facts))
+        considered = self._ahead and self._ahead(self.place(leaf))
         considered = considered or self.considered(entry, ledger.here)
         if isinstance(facts, entries.InboxHeads):
             self._judge_heads(facts)
@@ -359,8 +363,8 @@ class Replayer:
             self._clock(ledger, facts, notice, raw)
             return
         owed = [each.endpoint for each in facts.owed]
-        once = retaining.told_once(notice, owed[0] if owed else "")
-        retaining.notify(ledger, raw, facts.of, owed, once=once)
+        once = retaining.told_once(notice, owed[0] if owed else "", self._find)
+        retaining.notify(ledger, raw, facts.of, owed, once=(once,) if once else ())
 
     def _clock(
         self, ledger: Ledger, facts: entries.Noticed, notice: objects.Notice, raw: bytes
@@ -429,6 +433,8 @@ class Replayer:
         for established, index in ledger.established:
             self.view = self.view.after(established.change, index)
         self.homes.follow(ledger.received)
+        if ledger.established or ledger.received:
+            self.link(self.size, leaf)
         if isinstance(record.facts, entries.EpochOpened):
             self._node = record.facts.node
         self._taken_ms = ledger.taken_ms

@@ -155,15 +155,31 @@ def notify(  # noqa: PLR0913  (what the entry is, and what it changes)
     return ledger.keep(facts, raw, (keys.by_digest(named), *once), changed).index
 
 
-def told_once(notice: Notice, poster: str) -> tuple[bytes, ...]:
-    """Return the key of what a notice tells, where it is told once of each recipient.
+def may_be_told(notice: Notice, poster: str) -> tuple[bytes, ...]:
+    """Return the keys of what a notice tells, where it is told once of each recipient.
 
     ``poster`` is who hears it: of two who granted one bulletin to one recipient each does.
+    Empty: nobody; it is on record all the same. Should that come first, its key is not the
+    author's any more, who has a second one.
     """
     if notice.about not in objects.OF_RECIPIENT or notice.recipient is None:
         return ()
     named = (notice.of.header_digest, notice.about, notice.recipient)
-    return (keys.notice(*named, "" if poster == notice.of.endpoint else poster),)
+    if poster in {"", notice.of.endpoint}:
+        first = keys.notice(*named)
+        return (first, keys.notice(*named, poster)) if poster else (first,)
+    return (keys.notice(*named, poster),)
+
+
+def told_once(notice: Notice, poster: str, find: Find) -> bytes | None:
+    """Return the key that a notice takes; None where it was told before, or is never counted."""
+    for key in may_be_told(notice, poster):
+        before = find(key)
+        if before is None:
+            return key
+        if not poster or poster in {each.endpoint for each in entries.owed_in(before.entry)}:
+            return None
+    return None
 
 
 def review(ledger: Ledger, row: Due, target: Target, raw: bytes) -> int | None:

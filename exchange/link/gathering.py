@@ -15,7 +15,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal.checkpoint import parse
 from exchange.journal.proofs import consistency_proof, inclusion_proofs
 from exchange.link import pages
-from exchange.link.hasting import may_haste
+from exchange.link.hasting import Hasting
 from exchange.link.pages import MAX_ITEMS
 from exchange.link.waiting import MAX_AGAIN
 from exchange.model import entry as entries
@@ -72,10 +72,18 @@ class Had(NamedTuple):
 _NOTHING: Final = Had()
 
 
-async def gathered(
-    node: Offers, nations: frozenset[str], after: int, size: int, had: Had = _NOTHING
+async def gathered(  # noqa: PLR0913, PLR0917  (who asks, from where to where, and what is known)
+    node: Offers,
+    nations: frozenset[str],
+    after: int,
+    size: int,
+    had: Had = _NOTHING,
+    hasting: Hasting | None = None,
 ) -> tuple[list[Crosses], int]:
-    """Return what crosses below ``size``, what goes ahead first; and looked how far."""
+    """Return what crosses below ``size``, what goes ahead first; and looked how far.
+
+    ``hasting`` is what was looked up for an earlier page.
+    """
     found, cursor = await crossing(node, nations, after, size, had)
     found = [*await _again(node, nations, had.again, size), *found]
     first = cursor if had.trust is None else max(cursor, had.trust)
@@ -83,8 +91,8 @@ async def gathered(
     # signed by keys that it lists.
     trust = await _trust_ahead(node, first, size) if found or had.trust is not None else []
     if found or trust:
-        between = (after, cursor, size)
-        found = [*trust, *await _ahead(node, nations, between, had.told), *found]
+        between, known = (after, cursor, size), hasting or Hasting(node)
+        found = [*trust, *await _ahead(node, nations, between, had.told, known), *found]
     return found, cursor
 
 
@@ -225,6 +233,7 @@ async def _ahead(
     nations: frozenset[str],
     between: tuple[int, int, int],
     told: frozenset[int],
+    hasting: Hasting,
 ) -> list[Crosses]:
     """Return what presses somebody over there and is further on than a page goes.
 
@@ -242,13 +251,15 @@ async def _ahead(
         }
     )
     found: list[Crosses] = []
-    taken = 0
-    for _, index in wanted[:_MAX_LOOK_AHEAD]:
-        raw = await entry_of(node, index)
-        facts = entries.decode(raw).facts
-        if not isinstance(facts, entries.Accepted) or not peering.is_for(facts, nations):
+    taken = looked = 0
+    for _, index in wanted:
+        if not hasting.is_known(index) and looked < _MAX_LOOK_AHEAD:
+            looked += 1
+            await _look_up(node, hasting, index)
+        if not hasting.is_known(index) or not hasting.may(index, after):
             continue
-        if await may_haste(node, raw, after):
+        facts = entries.decode(await entry_of(node, index)).facts
+        if peering.is_for(facts, nations):
             # With its release: without that it would be refused there, for good.
             both = (*await beside(node, facts), index)
             found += [await crosses(node, each, index, is_ahead=True) for each in both]
@@ -256,6 +267,16 @@ async def _ahead(
         if taken >= _MAX_AHEAD:
             break
     return found
+
+
+async def _look_up(node: Offers, hasting: Hasting, index: int) -> None:
+    """Learn whether an entry may go ahead; of what is not a bulletin of ours nothing does."""
+    raw = await entry_of(node, index)
+    facts = entries.decode(raw).facts
+    if isinstance(facts, entries.Accepted) and entries.home_of(facts) is None:
+        await hasting.look_up(index, raw)
+    else:
+        hasting.keep_in_place(index)
 
 
 async def _again(

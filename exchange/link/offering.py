@@ -39,6 +39,7 @@ from exchange.link.gathering import (
     gathered,
 )
 from exchange.link.greeting import Greeter
+from exchange.link.hasting import Hasting
 from exchange.link.pages import MAX_ITEMS
 from exchange.model import entry as entries
 from exchange.model import objects, wire
@@ -57,6 +58,7 @@ NODE: web.AppKey[Node] = web.AppKey("node")
 GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
 DOOR: web.AppKey[Door] = web.AppKey("door")
 TRUST_BYTES: web.AppKey[int] = web.AppKey("trust_bytes")
+HASTING: web.AppKey[Hasting] = web.AppKey("hasting")
 PEER: web.RequestKey[NodeDocument] = web.RequestKey("peer")
 
 _MAX_WAIT_S: Final = 30
@@ -82,7 +84,7 @@ def make_app(
     most = max(objects.MAX_OBJECT_BYTES, MAX_REQUEST_BYTES)
     app = web.Application(middlewares=[_guard], client_max_size=most)
     app[NODE], app[GREETER], app[TRUST_BYTES] = node, greeter, trust_bytes
-    app[DOOR] = Door()
+    app[DOOR], app[HASTING] = Door(), Hasting(node)
     app.router.add_get("/nonce", _nonce)
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
@@ -191,7 +193,9 @@ async def _entries(request: web.Request) -> web.Response:
         if (body := await _trust_alone(request, asked, note)) is not None:
             return _paged(body)
         size = parse(note).size
-        found, cursor = await gathered(node, asked.nations, after, size, asked.had)
+        found, cursor = await gathered(
+            node, asked.nations, after, size, asked.had, request.app[HASTING]
+        )
         # Who has seen more than there is waits for nothing: it is to know at once.
         if found or size < asked.since or not await _rings(bell, asked.until):
             break

@@ -73,12 +73,16 @@ class Forked(Exception):  # noqa: N818  (carries evidence to who keeps it)
 
 
 class Ground(NamedTuple):
-    """What a page is judged on: whose, what is in force there and here, and whom we serve."""
+    """What a page is judged on: whose, what is in force there and here, and whom we serve.
+
+    ``vouched`` is what its witnesses vouched for on the page before, and held.
+    """
 
     node: str
     there: View
     here: View
     serves: Collection[str]
+    vouched: bytes = b""
 
 
 def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
@@ -90,7 +94,7 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
     """
     view = foreseen(page, on)
     root, size = _checked(page, before, on.node, view)
-    _must_be_one(page, on.node, view, root)
+    _must_be_one(page, on, view, root)
     held = before.heads()
     for item in page.items:
         verify_path(leaf_hash(item.raw), item.index, size, item.path, root)
@@ -171,7 +175,7 @@ def _checked(page: Page, before: Pulled, node: str, view: View) -> tuple[bytes, 
     return found.root, found.size
 
 
-def _must_be_one(page: Page, node: str, view: View, root: bytes) -> None:
+def _must_be_one(page: Page, on: Ground, view: View, root: bytes) -> None:
     """Hold a page's checkpoint to the one that witnesses vouch for: it goes on from that.
 
     Who of them must have cosigned it, and as of when, is held to where it counts: that silence
@@ -183,7 +187,11 @@ def _must_be_one(page: Page, node: str, view: View, root: bytes) -> None:
     """
     if not page.vouched:
         return
-    vouched = terms.of(page.vouched, node, view).verify(page.vouched).checkpoint
+    if page.vouched == on.vouched:
+        # Its signatures held when it came first; that this page goes on from it is still open.
+        vouched = c2sp.parse(page.vouched)
+    else:
+        vouched = terms.of(page.vouched, on.node, view).verify(page.vouched).checkpoint
     size = c2sp.parse(page.note).size
     if vouched.size > size:
         raise Refusal(Code.BAD_PROOF, "/vouched", expected=size, found=vouched.size)

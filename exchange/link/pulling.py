@@ -389,7 +389,7 @@ class Puller:
         node, far = self._node, self._far.node
         ours = node.view.nodes.get(node.name)
         serves = ours.serves if ours else ()
-        return Ground(far, self._at_home(), node.view, serves)
+        return Ground(far, self._at_home(), node.view, serves, self.vouched)
 
     def dated(self, note: bytes) -> int:
         """Return when its journal dated a checkpoint, seconds UTC; 0 where it does not hold."""

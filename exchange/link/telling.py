@@ -39,19 +39,21 @@ class _Unowed(NamedTuple):
 class _Telling(NamedTuple):
     """One notice to be entered, about the entry here at ``of``, if the bulletin is here."""
 
+    notice: objects.Notice
     raw: bytes
-    once: bytes
     of: int | None
     poster: str
 
     def wanted(self, known: Mapping[bytes, Found | None]) -> list[bytes]:
-        return [] if self.once in known else [self.once]
+        keys = retaining.may_be_told(self.notice, self.poster)
+        return [key for key in keys if key not in known]
 
     def made(self, ledger: Ledger, find: Find) -> int | None:
-        if find(self.once) is not None:
+        once = retaining.told_once(self.notice, self.poster, find)
+        if once is None:
             return None
         told = [self.poster] if self.poster else []
-        return retaining.notify(ledger, self.raw, self.of, told, once=(self.once,))
+        return retaining.notify(ledger, self.raw, self.of, told, once=(once,))
 
 
 About = Literal["refused", "waiting"]
@@ -102,11 +104,11 @@ async def tell_waiting(node: Node, at_home: bytes, code: str) -> None:
 
 async def _tell(node: Node, unowed: _Unowed, about: About, of: int | None) -> None:
     notice = _notice(node, unowed, about)
-    (once,) = retaining.told_once(notice, unowed.poster)
-    if (await node.store.find([once])).get(once) is not None:
+    known = await node.store.find(retaining.may_be_told(notice, unowed.poster))
+    if retaining.told_once(notice, unowed.poster, known.get) is None:
         return
     raw = notices.sign(notice, node.writer.rings.signer(node.view))
-    told = _Telling(raw, once, of, unowed.poster)
+    told = _Telling(notice, raw, of, unowed.poster)
     await node.writer.enter(told.made, told.wanted)
 
 
