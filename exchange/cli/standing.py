@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,9 +15,12 @@ from exchange.node.links import LinkHealth, Links, Told
 from exchange.store.witnessed import EVIDENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exchange.cli.state import State
     from exchange.link.door import Door
     from exchange.link.pulling import Puller
+    from exchange.link.waiting import Waiting
     from exchange.node.node import Node
     from exchange.store.witnessed import WitnessFiles
 
@@ -92,7 +96,7 @@ class Standing:
             waiting=len(puller.pulled.waiting),
             awaited=[
                 f"{index} {each.code} {each.since}"
-                for index, each in sorted(puller.pulled.waiting.items())[:_AWAITED]
+                for index, each in _first(puller.pulled.waiting)
             ],
             file_at=puller.pulled.file_at,
             file_to=puller.pulled.file_to,
@@ -118,6 +122,10 @@ class Standing:
         young = path.with_name(f"{FILE}.new")
         young.write_bytes(msgspec.json.encode(told))
         young.replace(path)
+
+
+def _first(waiting: Mapping[int, Waiting]) -> list[tuple[int, Waiting]]:
+    return [(index, waiting[index]) for index in nsmallest(_AWAITED, waiting)]
 
 
 def evidence(here: State) -> list[str]:

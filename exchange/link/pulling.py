@@ -26,15 +26,16 @@ from exchange.link.pacing import Pace
 from exchange.link.pages import NOTHING, Asked
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
 from exchange.link.taking import Source, take
-from exchange.link.waiting import Waits, due
+from exchange.link.waiting import Queue, Waits
 from exchange.model.codec import b64
 from exchange.model.entry import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from exchange.link.leaves import Leaves
     from exchange.link.pages import Page
+    from exchange.link.waiting import Waiting
     from exchange.model.view import View
     from exchange.node.node import Node
 
@@ -46,6 +47,9 @@ _LONGEST_REST_S: Final = 5.0
 # A checkpoint dated so much later covers an order that was given before; beyond what the clocks
 # of two nodes may differ (seconds).
 _ORDER_S: Final = 300
+
+# Of what waits, nothing changed.
+NONE: Final[Mapping[int, Waiting | None]] = {}
 
 _log = structlog.get_logger("exchange.link")
 
@@ -63,8 +67,8 @@ class Memory(Protocol):
     def recall(self, wanted: type[Pulled]) -> Pulled | None:
         """Return what was kept last."""
 
-    def keep(self, kept: Pulled) -> None:
-        """Keep it, durably."""
+    def keep(self, kept: Pulled, changed: Collection[int]) -> None:
+        """Keep it, durably; ``changed`` is what of ``waiting`` is not as it was kept last."""
 
     def accuse(self, known: bytes, evidence: bytes) -> str:
         """Keep what convicts a node, once for the checkpoint that was known; return where."""
@@ -89,6 +93,9 @@ class Puller:
         self._node = node
         self._memory = memory
         self.pulled = memory.recall(Pulled) or Pulled()
+        # What waits, as ``pulled`` has it; and what of it changed and was not kept yet.
+        self._queue = Queue(self.pulled.waiting)
+        self._unkept: set[int] = set()
         # Not before our own journal was looked at.
         self._is_ours = False
         self.adopter = Adopter(node, far.node)
@@ -197,7 +204,7 @@ class Puller:
                 return 0
             async with self.taking:
                 # Where a file was taken in meanwhile, it is asked for anew from there.
-                if self.pulled == before:
+                if self.pulled is before:
                     await self.take(self._far, page, again)
         except BaseException:
             # What follows a page that was not taken in is not the next one.
@@ -212,7 +219,7 @@ class Puller:
             if (coming.after, coming.note) == (before.after, before.note):
                 return await coming.page, coming.again
             await _cancelled(coming.page)
-        again = due(before.waiting, self._node.now())
+        again = self._waiting(before).due(self._node.now())
         trust = self._at_home().index
         asked = Asked(self._told, again, trust, self._counter.known, self._pace.most)
         return await self._page(before.after, before.size, asked), again
@@ -223,7 +230,8 @@ class Puller:
             # It would wait there for news, and not know what was taken in here.
             return
         tried = {item.by for item in page.items}
-        again = [each for each in due(after.waiting, self._node.now()) if each not in tried]
+        due = self._waiting(after).due(self._node.now())
+        again = [each for each in due if each not in tried]
         came = [item.index for item in page.items if isinstance(item.facts, Trust)]
         trust = max([self._at_home().index, *came])
         asked = Asked(told, again, trust, self._counter.known, self._pace.most)
@@ -260,17 +268,16 @@ class Puller:
         if far is self._far:
             self._ask_ahead(page, after, told)
         begun = asyncio.get_running_loop().time()
-        waits = Waits(before.waiting, self._node.now(), self._cuts)
+        waits = Waits(self._waiting(before), self._node.now(), self._cuts)
         gone = await take(self._node, far, page.items, self.adopter, waits)
-        gone -= waits.ordered
+        gone = {each for each in gone if not waits.was_ordered(each)}
         await self._counter.note(page.items)
         self._counter.hold(page, before)
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
         # A page of trust alone was no answer to what was asked for once more.
-        waiting = waits.kept([] if page.is_trust_alone(before.after) else again, page.items)
-        await self._keep(
-            before, msgspec.structs.replace(after, gone=gone_since, waiting=waiting)
-        )
+        waits.end([] if page.is_trust_alone(before.after) else again, page.items)
+        after = msgspec.structs.replace(after, gone=gone_since)
+        await self._keep(before, after, waits.changed)
         self._told = told
         self._pace.fetched(len(page.items), page.came_s)
         self._pace.taken(len(page.items), asyncio.get_running_loop().time() - begun)
@@ -348,12 +355,24 @@ class Puller:
         rows = await self._node.store.read(size - 1, 1)
         return b64(leaf_hash(rows[0].entry)) if rows else ""
 
-    async def _keep(self, before: Pulled, after: Pulled) -> None:
+    def _waiting(self, pulled: Pulled) -> Queue:
+        """Return what waits; made anew only where it is not what was changed last."""
+        if self._queue.waiting is not pulled.waiting:
+            self._queue = Queue(pulled.waiting)
+        return self._queue
+
+    async def _keep(
+        self, before: Pulled, after: Pulled, changed: Mapping[int, Waiting | None] = NONE
+    ) -> None:
+        # Both have one and the same of what waits: it is not copied for each page.
+        self._waiting(after).change(changed)
+        self._unkept |= changed.keys()
         self.pulled = after
-        if after != before:
+        if after != before or self._unkept:
             here = self._node.size
             self.pulled = msgspec.structs.replace(after, here=here, leaf=await self._leaf(here))
-            self._memory.keep(self.pulled)
+            self._memory.keep(self.pulled, self._unkept)
+            self._unkept = set()
 
     def _must_be_purged(self) -> None:
         """Hold what was told of without its bytes to an order to purge it, given in time."""

@@ -7,8 +7,8 @@ asked for again by its number, less and less often, until it comes or its home h
 
 from __future__ import annotations
 
-from heapq import nsmallest
-from typing import TYPE_CHECKING, Final
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 # Asked for again with one page.
 MAX_AGAIN: Final = 8
-# Protects the memory of our node, and what it looks through with each page: each takes some
-# 300 bytes. Beyond it nothing more is taken from there before some of it came.
+# Protects the memory of our node: each takes some 500 bytes. Beyond it nothing more is taken
+# from there before some of it came.
 MAX_WAITING: Final = 100_000
 _FIRST_S: Final = 30
 _LONGEST_S: Final = 900
+# So many turns may be of no use any more.
+_SPARE: Final = 1000
 # Cut so often without a byte more, it is that attachment and not the link.
 _CUTS: Final = 3
 
@@ -54,38 +56,100 @@ class Waiting(msgspec.Struct, frozen=True):
     is_ordered: bool = False
 
 
-def due(waiting: Mapping[int, Waiting], now: int) -> list[int]:
-    """Return what is to be asked for again with the next page: what is due longest, first."""
-    found = ((each.until, index) for index, each in waiting.items() if each.until <= now)
-    return sorted(index for _, index in nsmallest(MAX_AGAIN, found))
+class Queue:
+    """All that waits over a link, found by what it waits for and by when it is due.
+
+    It is gone through as a whole once, where it is begun; a page changes of it what it changes.
+    """
+
+    def __init__(self, waiting: dict[int, Waiting]) -> None:
+        """Begin with what waits, by what it crosses before; that is changed by ``change``."""
+        self.waiting = waiting
+        # Which of them wait for the bytes of one bulletin.
+        self._for: dict[int, set[int]] = {}
+        # By when they are due. Of what was changed since, an older place stays until its turn.
+        self._turns: list[tuple[int, int]] = []
+        for index, each in waiting.items():
+            self._for.setdefault(each.of, set()).add(index)
+        self._order()
+
+    def _order(self) -> None:
+        self._turns = [(each.until, index) for index, each in self.waiting.items()]
+        heapify(self._turns)
+
+    def of(self, bulletin: int) -> Collection[int]:
+        """Return which of them wait for the bytes of a bulletin."""
+        return self._for.get(bulletin, ())
+
+    def due(self, now: int) -> list[int]:
+        """Return what is to be asked for again with the next page: what is due longest, first."""
+        found: list[tuple[int, int]] = []
+        while self._turns and self._turns[0][0] <= now and len(found) < MAX_AGAIN:
+            until, index = heappop(self._turns)
+            each = self.waiting.get(index)
+            if each is not None and each.until == until and (until, index) not in found:
+                found.append((until, index))
+        for each_turn in found:
+            # It is due until it was asked for: the page may not come.
+            heappush(self._turns, each_turn)
+        return sorted(index for _, index in found)
+
+    def change(self, changed: Mapping[int, Waiting | None]) -> None:
+        """Take over what is otherwise now; None: it waits no more."""
+        for index, each in changed.items():
+            if (last := self.waiting.pop(index, None)) is not None:
+                those = self._for[last.of]
+                those.discard(index)
+                if not those:
+                    del self._for[last.of]
+            if each is not None:
+                self.waiting[index] = each
+                self._for.setdefault(each.of, set()).add(index)
+                heappush(self._turns, (each.until, index))
+        if len(self._turns) > 2 * len(self.waiting) + _SPARE:
+            self._order()
 
 
 class Waits:
-    """What waits, while one page is taken in; each is kept under what it crosses before."""
+    """What waits, while one page is taken in; each is kept under what it crosses before.
 
-    def __init__(
-        self, before: Mapping[int, Waiting], now: int, cuts: dict[int, int] | None = None
-    ) -> None:
+    The queue stays as it is until the page was taken in: ``changed`` is what it is to take over.
+    """
+
+    def __init__(self, queue: Queue, now: int, cuts: dict[int, int] | None = None) -> None:
         """Begin with what waited before; ``cuts`` is how often each was cut, and goes on."""
-        self._waiting = dict(before)
-        # Which of them wait for the bytes of one bulletin.
+        self.changed: dict[int, Waiting | None] = {}
+        self._queue = queue
+        # What waits since for the bytes of one bulletin.
         self._for: dict[int, set[int]] = {}
-        for index, each in before.items():
-            self._for.setdefault(each.of, set()).add(index)
+        self._count = len(queue.waiting)
         self._now = now
         self._cuts = {} if cuts is None else cuts
         self._tried: set[int] = set()
-        # Of these an order to purge was shown before: that they are gone accuses nobody.
-        self.ordered = frozenset(each.of for each in before.values() if each.is_ordered)
+
+    def was_ordered(self, bulletin: int) -> bool:
+        """Tell whether the order to purge what waited was shown: that it is gone is no wonder."""
+        waiting = self._queue.waiting
+        return any(waiting[index].is_ordered for index in self._queue.of(bulletin))
+
+    def _get(self, index: int) -> Waiting | None:
+        if index in self.changed:
+            return self.changed[index]
+        return self._queue.waiting.get(index)
+
+    def _of(self, bulletin: int) -> list[int]:
+        """Return what waits by now for the bytes of a bulletin."""
+        here = [each for each in self._queue.of(bulletin) if each not in self.changed]
+        return [*here, *self._for.get(bulletin, ())]
 
     def lacks(self, item: Offered, here: Collection[str]) -> Waiting | None:
         """Return what waits of the bulletin that an item is about; None where nothing does.
 
         ``here`` are the nations that our node serves.
         """
-        of = _about(item, here) if self._waiting else None
-        first = None if of is None else min(self._for.get(of, ()), default=None)
-        return None if first is None else self._waiting[first]
+        of = _about(item, here) if self._count else None
+        first = None if of is None else min(self._of(of), default=None)
+        return None if first is None else self._get(first)
 
     def put(self, item: Offered, code: str, of: int) -> None:
         """Have an item wait for the bytes of a bulletin; again, longer than before.
@@ -93,8 +157,8 @@ class Waits:
         Raises:
             Fault: too many wait: what comes must wait at home.
         """
-        last = self._waiting.get(item.by)
-        if last is None and len(self._waiting) >= MAX_WAITING:
+        last = self._get(item.by)
+        if last is None and self._count >= MAX_WAITING:
             raise Fault(Code.UNAVAILABLE, "/waiting", name=code, limit=MAX_WAITING)
         tries = 1 if last is None else last.tries + (item.by not in self._tried)
         self._tried.add(item.by)
@@ -112,41 +176,44 @@ class Waits:
 
     def came(self, item: Offered) -> None:
         """Note that an item is here, or will never be: nothing waits for it any more."""
-        gone = self._waiting.pop(item.index, None)
-        if gone is not None:
-            self._for[gone.of].discard(item.index)
+        if self._count and self._get(item.index) is not None:
+            self._set(item.index, None)
         self._cuts.pop(item.index, None)
-        if isinstance(item.facts, entries.Accepted):
-            for index in sorted(self._for.get(item.index, ())):
+        if self._count and isinstance(item.facts, entries.Accepted):
+            for index in self._of(item.index):
                 # What is about it is asked for at once, and told with no reason of its own.
-                each = self._waiting[index]
-                self._set(index, msgspec.structs.replace(each, of=-1, until=self._now))
+                self._alter(index, of=-1, until=self._now)
 
-    def _set(self, index: int, waiting: Waiting) -> None:
-        if (last := self._waiting.get(index)) is not None:
+    def _alter(self, index: int, **changes: Any) -> None:
+        if (each := self._get(index)) is not None:
+            self._set(index, msgspec.structs.replace(each, **changes))
+
+    def _set(self, index: int, waiting: Waiting | None) -> None:
+        last = self._get(index)
+        if index in self.changed and last is not None:
             self._for[last.of].discard(index)
-        self._waiting[index] = waiting
-        self._for.setdefault(waiting.of, set()).add(index)
+        self._count += (waiting is not None) - (last is not None)
+        self.changed[index] = waiting
+        if waiting is not None:
+            self._for.setdefault(waiting.of, set()).add(index)
 
     def is_stuck(self, item: Offered) -> bool:
         """Count that an item was cut without a byte more; tell whether that was too often."""
         self._cuts[item.index] = self._cuts.get(item.index, 0) + 1
         return self._cuts[item.index] >= _CUTS
 
-    def kept(self, asked: Sequence[int], items: Iterable[Offered]) -> dict[int, Waiting]:
-        """Return what waits after a page: what was ``asked`` for and did not come, longer."""
+    def end(self, asked: Sequence[int], items: Iterable[Offered]) -> None:
+        """End the page: what was ``asked`` for and did not come waits longer."""
         told = {each.facts.of for each in items if isinstance(each.facts, entries.PurgeOrdered)}
-        for index, each in list(self._waiting.items()):
-            if each.of in told:
-                # It is asked for once more, to be found gone.
-                self._waiting[index] = msgspec.structs.replace(
-                    each, is_ordered=True, until=self._now
-                )
-            elif index in asked and index not in self._tried and each.until <= self._now:
-                self._waiting[index] = msgspec.structs.replace(
-                    each, tries=each.tries + 1, until=self._now + _LONGEST_S
-                )
-        return self._waiting
+        for index in [index for of in told for index in self._of(of)]:
+            # It is asked for once more, to be found gone.
+            self._alter(index, is_ordered=True, until=self._now)
+        for index in asked:
+            each = self._get(index)
+            if each is None or each.of in told or index in self._tried:
+                continue
+            if each.until <= self._now:
+                self._alter(index, tries=each.tries + 1, until=self._now + _LONGEST_S)
 
 
 def _about(item: Offered, here: Collection[str]) -> int | None:

@@ -16,6 +16,7 @@ from exchange.errors import Code, Fault
 from exchange.model.identity import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 T = TypeVar("T")
@@ -33,8 +34,7 @@ class LinkFile:
         self._folder = folder
         self._path = folder / f"{node}.json"
         self._waiting = folder / f"{node}.waiting"
-        # What stands in that file, and in how many lines; before it is read, nothing.
-        self._written: dict[int, Any] = {}
+        # In how many lines what waits stands there; 0: all of it is to be written anew.
         self._lines = 0
 
     def recall(self, wanted: type[T]) -> T | None:
@@ -68,23 +68,19 @@ class LinkFile:
                 found |= msgspec.json.decode(line, type=dict[str, Any])
         return found
 
-    def keep(self, kept: msgspec.Struct) -> None:
-        """Keep it, durably.
+    def keep(self, kept: msgspec.Struct, changed: Collection[int]) -> None:
+        """Keep it, durably; ``changed`` is what of that which waits is not as it was kept.
 
         Raises:
             Fault: ``file``: it cannot be written.
         """
         waiting: dict[int, Any] = getattr(kept, _MUCH)
-        self._note(waiting)
+        self._note(waiting, changed)
         rest = msgspec.structs.replace(kept, **{_MUCH: {}})
         self._write(self._path, msgspec.json.encode(rest))
 
-    def _note(self, waiting: dict[int, Any]) -> None:
+    def _note(self, waiting: dict[int, Any], changed: Collection[int]) -> None:
         """Write what changed of what waits, before how far the link came with it."""
-        changed = {
-            index: each for index, each in waiting.items() if self._written.get(index) != each
-        }
-        changed |= dict.fromkeys(self._written.keys() - waiting.keys())
         if not changed and self._lines:
             return
         if not self._lines or self._lines + len(changed) > 2 * len(waiting) + _SPARE:
@@ -93,10 +89,9 @@ class LinkFile:
             self._write(self._waiting, b"".join(line + b"\n" for line in (b"{}", *lines)))
             self._lines = 1 + len(waiting)
         else:
-            lines = [msgspec.json.encode({index: each}) for index, each in changed.items()]
+            lines = [msgspec.json.encode({each: waiting.get(each)}) for each in changed]
             self._append(b"".join(line + b"\n" for line in lines))
             self._lines += len(changed)
-        self._written = dict(waiting)
 
     def _append(self, data: bytes) -> None:
         try:

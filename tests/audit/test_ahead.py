@@ -7,12 +7,14 @@ import sqlite3
 from contextlib import closing
 from functools import partial
 
+import msgspec
 import pytest
 
 from exchange.audit.ahead import Ahead
 from exchange.audit.verify import Verifier
 from exchange.broker.replay import Replayer
 from exchange.cli.journal_file import opened
+from exchange.model import entry as entries
 from tests.audit.traded import everything, written
 from tests.builders import border
 
@@ -83,3 +85,27 @@ def test_an_answer_about_other_bytes_is_not_taken(traded, tmp_path):
     with ahead_of(traded.pa) as of_the_good_one:
         assert verified(bad, of_the_good_one) == alone
     assert not alone.ok
+
+
+def test_an_answer_under_other_trust_is_not_taken(traded, tmp_path, monkeypatch):
+    """In the same places stand other trust entries: what was judged by them counts for nothing."""
+    other = shutil.copy(traded.pa, tmp_path / "pa.db")
+    with opened(other) as source:
+        index = source.kinds(0, 99).index("trust")
+        raw = source.read(index, 1)[0].entry
+    salted = msgspec.structs.replace(entries.decode(raw).facts, salt="A" * 22)
+    with closing(sqlite3.connect(other)) as db:
+        db.execute(
+            "UPDATE entry SET bytes = ? WHERE idx = ?", (entries.encode(salted), index)
+        )
+        db.commit()
+    here, plain = [], Replayer.considered
+
+    def counted(self, entry, served):
+        here.append(entry.facts.__struct_config__.tag)
+        return plain(self, entry, served)
+
+    monkeypatch.setattr(Replayer, "considered", counted)
+    with ahead_of(other) as ahead:
+        assert verified(traded.pa, ahead).ok
+    assert "accepted" in here

@@ -60,7 +60,7 @@ class Kept:
     def recall(self, wanted: Any) -> Any:
         return None if self.kept is None else msgspec.json.decode(self.kept, type=wanted)
 
-    def keep(self, kept: msgspec.Struct) -> None:
+    def keep(self, kept: msgspec.Struct, changed: Any) -> None:  # noqa: ARG002
         self.kept = msgspec.json.encode(kept)
 
     def accuse(self, known: bytes, evidence: bytes) -> str:  # noqa: ARG002

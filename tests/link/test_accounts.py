@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import pytest
 
@@ -9,8 +11,12 @@ from exchange.api import homes as api
 from exchange.broker import retaining
 from exchange.client.homes import MAX_AGE_S, HomeProver
 from exchange.errors import Code, Refusal
+from exchange.journal import checkpoint as c2sp
+from exchange.journal.bundle import TlogProof
+from exchange.journal.proofs import inclusion_proof
 from exchange.model import entry as entries
 from exchange.model import objects
+from exchange.node.stored import with_hashes
 from exchange.seal import notices
 from tests.builders import COAST, DESK, NOW, OPS, WATCH, border, new_id, refers, suspended
 from tests.link.bordered import bordered
@@ -327,12 +333,7 @@ async def test_their_word_is_old_beyond_its_limit_and_so_is_one_of_the_future(
     async with scene(tmp_path) as here:
         await here.sent([WATCH])
         assert MAX_AGE_S + LIMITS.skew_s == 540
-        prover = HomeProver(
-            here.reader.transport,
-            here.reader.inbox.held,
-            here.reader.trust,
-            here.reader.profile,
-        )
+        prover = prover_of(here.reader)
         await here.reader.prove()
         asked, now = await prover.ask("pa"), here.both.clock.ms // 1000
         assert prover.judge("pa", asked, None, now + seconds).is_stale is is_stale
@@ -349,3 +350,67 @@ async def test_a_link_that_stopped_for_what_proves_nothing_is_said_and_is_no_ala
         for code in ("item-withheld", "chain-differs", "head-went-back", "journal-forked"):
             kept.keep("pa", msgspec.structs.replace(kept.newest("pa"), trouble=code))
             await here.alarm(Code(code), "/homes/pa/there")
+
+
+# -- what no honest node says --------------------------------------------------------------
+
+
+def prover_of(reader):
+    return HomeProver(reader.transport, reader.inbox.held, reader.trust, reader.profile)
+
+
+async def test_what_is_held_counts_whatever_our_node_says_of_its_place(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        waits = await entered(here.both.us, some(), WATCH)
+        await here.both.us.sign()
+        other = {"position": 0, "index": 1, "leaf": "A" * 43, **waits}
+        changed(here, lambda value: {**value, "elsewhere": [other]})
+        home = await here.tallied()
+        assert (home.count, home.here, home.elsewhere) == (1, 1, {})
+
+
+async def test_places_are_those_of_ours_in_what_came_from_that_node_alone(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        own = border().envelope(endpoint=COAST, to=[WATCH])
+        assert (await here.both.us.post(own)).refusal is None
+        # Of the other reader it is the first: its place there is none of ours.
+        await here.sent([WATCH, COAST])
+        home = await here.tallied()
+        assert (home.count, home.here) == (2, 2)
+        prover = prover_of(here.reader)
+        assert sorted(prover.places("pa")) == [0, 1]
+        assert prover.places("mx") == {}
+
+
+async def test_heads_that_cover_more_than_stands_before_them_are_none(tmp_path):
+    async with scene(tmp_path) as here:
+        await here.sent([WATCH])
+        theirs, kept = here.both.pa.node, here.both.us.node.crossed.newest("pa")
+        told = entries.decode(kept.heads.entry.encode()).facts
+
+        def beyond(ledger):
+            # Theirs says so of what it has not entered yet, under its own signature.
+            size = ledger.next_index + 1
+            return entries.InboxHeads(
+                size=size, seed=told.seed, root=told.root, **ledger.common()
+            )
+
+        at = await theirs.writer.note(beyond)
+        await theirs.checkpoints.checkpoint()
+        note = theirs.newest
+        size = c2sp.parse(note).size
+        path = await with_hashes(theirs.store, partial(inclusion_proof, at, size))
+        (row,) = await theirs.store.read(at, 1)
+        proof = TlogProof(index=at, path=tuple(path), note=note).encode().decode()
+        await here.reader.prove()
+        prover = prover_of(here.reader)
+        answer, _ = await prover.ask("pa")
+        shown = msgspec.structs.replace(answer, proof=proof, entry=row.entry.decode())
+        now = here.both.clock.ms // 1000
+        with pytest.raises(Refusal) as caught:
+            prover.judge("pa", (shown, []), None, now)
+        assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/homes/pa")
+        # All else of it holds.
+        assert prover.judge("pa", (answer, []), None, now).count == 1

@@ -10,7 +10,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.link import gathering, pages
 from exchange.link.offering import GREETER
 from exchange.link.taking import take
-from exchange.link.waiting import Waits
+from exchange.link.waiting import Queue, Waits
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.header import Blob
@@ -235,7 +235,7 @@ async def test_no_attachment_is_fetched_that_no_header_names():
                 far,
                 [lied(item, blobs=[*item.facts.blobs, filling])],
                 both.us.puller.adopter,
-                Waits({}, 0),
+                Waits(Queue({}), 0),
             )
         assert (caught.value.code, caught.value.at) == (Code.BAD_PROOF, "/blobs")
         assert (asked, both.us.node.size) == ([], size)

@@ -8,7 +8,7 @@ from aiohttp import web
 from exchange.errors import Code, Fault
 from exchange.link import waiting
 from exchange.link.pulling import Puller
-from exchange.link.waiting import MAX_AGAIN, Waiting, due
+from exchange.link.waiting import MAX_AGAIN, Queue, Waiting, Waits
 from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.seal import notices
@@ -187,10 +187,15 @@ async def test_one_that_is_cut_again_and_again_without_a_byte_waits_alone():
 
 
 def test_what_is_due_longest_is_asked_for_first_and_no_more_than_a_page_bears():
-    waiting = {each: Waiting(each, "kept-quota", 0, 100 - each) for each in range(40)}
-    assert due(waiting, 60) == []
-    assert due(waiting, 62) == [38, 39]
-    assert due(waiting, 100) == list(range(40 - MAX_AGAIN, 40))
+    queue = Queue({each: Waiting(each, "kept-quota", 0, 100 - each) for each in range(40)})
+    assert queue.due(60) == []
+    assert queue.due(62) == [38, 39]
+    for _ in range(2):
+        assert queue.due(100) == list(range(40 - MAX_AGAIN, 40))
+    # One came, and one was put off.
+    queue.change({39: None, 38: Waiting(38, "kept-quota", 0, 200)})
+    assert queue.due(100) == list(range(38 - MAX_AGAIN, 38))
+    assert queue.due(200)[:2] == [31, 32]
 
 
 async def test_where_too_many_wait_what_comes_after_waits_at_home(monkeypatch):
