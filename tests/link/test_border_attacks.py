@@ -11,6 +11,7 @@ from aiohttp import web
 
 from exchange.errors import Code, Fault, Refusal
 from exchange.link import pages
+from exchange.link.proving import Forked, prove
 from exchange.model import entry as entries
 from exchange.model import wire
 from tests.builders import COAST, WATCH, border
@@ -306,3 +307,24 @@ async def test_what_is_vouched_for_by_an_older_program_accuses_nobody_and_counts
         lie.is_told = True
         assert (await both.us.puller._far.entries(-1, 0)).vouched == b""
         assert await both.us.puller.pull()
+
+
+async def test_signatures_of_what_is_vouched_for_are_verified_once_and_its_past_each_time(
+    monkeypatch,
+):
+    async with bordered() as both:
+        notes = await cosigned(both, monkeypatch)
+        puller, before = both.us.puller, both.us.puller.pulled
+        page = await puller._far.entries(before.after, before.size)
+        spoilt = notes["pa"][:-20] + b"A" * 16 + notes["pa"][-4:]
+        told = page._replace(vouched=spoilt)
+        with pytest.raises(Refusal) as refused:
+            prove(told, before, puller.ground())
+        assert refused.value.code is Code.BAD_CHECKPOINT
+        # The very bytes held on the page before.
+        same = puller.ground()._replace(vouched=spoilt)
+        assert prove(told, before, same).after == page.cursor
+        with pytest.raises(Forked):
+            prove(told._replace(since_vouched=page.since_vouched[1:]), before, same)
+        await puller.pull()
+        assert puller.ground().vouched == notes["pa"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exchange.link import gathering
+from exchange.link.pages import Asked
 from exchange.model.header import Marking
+from exchange.store.memory import MemoryStore
 from tests.builders import COAST, DESK, OPS, WATCH, border, refers
 from tests.consented import consent
 from tests.link.bordered import bordered
@@ -128,3 +130,42 @@ async def test_a_flash_cancellation_that_repeats_what_its_target_cites_waits_for
             assert (await both.us.post(each)).refusal is None
         await both.settle()
         assert (await heads(both.pa, DESK))[-2:] == [told.header, gone.header]
+
+
+class Read(MemoryStore):
+    """Notes which entries are read one by one."""
+
+    def __init__(self):
+        super().__init__()
+        self.alone = []
+
+    async def read(self, first, limit):
+        if limit == 1:
+            self.alone.append(first)
+        return await super().read(first, limit)
+
+
+async def test_what_must_wait_is_looked_at_once_and_not_for_each_page():
+    land = border()
+    async with bordered(store=Read) as both:
+        await both.settle()
+        peer, at = both.us.puller._far, both.us.puller.pulled
+        told = land.envelope(precedence="routine")
+        header = {"type": "cor", "verb": "correct", "precedence": "flash"}
+        mended = land.envelope(land.header(**header, refs=refers("corrects", told)))
+        first = await both.pa.post(land.envelope(precedence="routine"))
+        target, flash = [await both.pa.post(each) for each in (told, mended)]
+        await both.pa.sign()
+        asked = Asked(trust=10**6, most=1)
+        seen = []
+        for _ in range(2):
+            both.pa.node.store.alone.clear()
+            page = await peer.entries(at.after, at.size, asked)
+            assert [each.index for each in page.items] == [first.receipt.index]
+            seen.append(flash.receipt.index in both.pa.node.store.alone)
+        assert seen == [True, False]
+        # Once its target is there, it goes ahead of what is between them.
+        await both.pa.post(land.envelope(precedence="routine"))
+        await both.pa.sign()
+        page = await peer.entries(target.receipt.index, at.size, asked)
+        assert (page.items[0].index, page.items[0].by) == (flash.receipt.index,) * 2

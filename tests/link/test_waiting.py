@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from aiohttp import web
 
+from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault
-from exchange.link import waiting
+from exchange.link import telling, waiting
 from exchange.link.pulling import Puller
 from exchange.link.waiting import MAX_AGAIN, Queue, Waiting, Waits
 from exchange.model import entry as entries
 from exchange.model.header import Blob
+from exchange.model.objects import Subject
+from exchange.model.view import View
 from exchange.seal import notices
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.quota import LEAST_COUNTED_BYTES, Allowance
-from tests.builders import COAST, DESK, OPS, WATCH, border, digest, refers
+from tests.builders import COAST, DESK, OPS, WATCH, border, digest, new_id, refers
 from tests.link.bordered import bordered
 from tests.link.test_fetching import attached, before
 
@@ -218,3 +222,81 @@ async def test_where_too_many_wait_what_comes_after_waits_at_home(monkeypatch):
         await both.settle()
         assert set(await headers(both.us)) == {first, second, flash.header}
         assert both.us.puller.pulled.waiting == {}
+
+
+class Shut(dict):
+    """What waits, once it may not be gone through any more."""
+
+    is_shut = False
+
+    def _open(self, what):
+        assert not self.is_shut
+        return what
+
+    def __iter__(self):
+        return self._open(super().__iter__())
+
+    def items(self):
+        return self._open(super().items())
+
+    def values(self):
+        return self._open(super().values())
+
+    def keys(self):
+        return self._open(super().keys())
+
+
+async def test_a_page_changes_of_what_waits_what_it_changes_and_goes_through_none_of_it():
+    held = Held(0)
+    async with bordered(blobs=held) as both:
+        await both.settle()
+        puller, far_off = both.us.puller, 10**9
+        waits = Waiting(far_off, "kept-quota", 0, 2 * far_off)
+        many = Shut({far_off + each: waits for each in range(100)})
+        puller.pulled = msgspec.structs.replace(puller.pulled, waiting=many)
+        puller._waiting(puller.pulled)
+        many.is_shut = True
+        header = await attached(both.pa, b"attachment")
+        await both.pa.post(border().envelope())
+        await both.pa.sign()
+        while await puller.pull():
+            pass
+        assert len(many) == 101
+        assert puller.pulled.waiting is many
+        assert puller._unkept == set()
+        held.make_room()
+        both.clock.ms += 31_000
+        await puller.pull()
+        assert header in await headers(both.us)
+        assert len(many) == 100
+
+
+def test_of_a_page_that_was_not_taken_in_nothing_is_left():
+    queue = Queue({7: Waiting(7, "kept-quota", 0, 10)})
+    waits = Waits(queue, 20)
+    waits.end([7], [])
+    assert queue.due(20) == [7]
+    queue.change(waits.changed)
+    assert queue.due(20) == []
+    assert queue.waiting[7].tries == 2
+
+
+async def test_the_author_is_told_though_the_same_stood_on_record_for_nobody_before():
+    land = border()
+    async with bordered() as both:
+        await both.settle()
+        of = Subject(OPS, new_id(), "A" * 43)
+        size, node = both.us.node.size, both.us.node
+        for poster in ("", OPS, OPS, "", DESK, DESK):
+            await telling._tell(node, telling._Unowed(poster, of, WATCH, "quota"), "waiting", None)
+        rows = await node.store.read(size, 99)
+        made = [entries.owed_in(row.entry) for row in rows]
+        assert [[each.endpoint for each in owed] for owed in made] == [[], [OPS], [DESK]]
+        # An auditor comes to the same keys.
+        rows = await node.store.read(0, 999)
+        documents = {digest(each): each for each in land.documents}
+        raw = [row.entry for row in rows]
+        replayer = Replayer(View(anchor=land.anchor), raw.__getitem__, documents.get)
+        keys = [key for each in raw for key in replayer.step(each).record.keys]
+        assert len(set(keys)) == len(keys)
+        assert {key for key in keys if await node.store.find([key])} == set(keys)
