@@ -46,11 +46,13 @@ class Crossing(NamedTuple):
 
     ``body`` is the sealed body of a bulletin, the wrapped key of a grant or the trust document;
     empty of what has none. None: who asks is not owed it, and looks at its digest alone.
+    ``facts`` are the entry's, where it was read before.
     """
 
     home: entries.Home
     entry: bytes
     body: bytes | None
+    facts: Facts | None = None
 
 
 # A home's line leaves at least this much of an entry for our facts, were it refused; of honest
@@ -132,10 +134,19 @@ def object_of(crossing: Crossing) -> bytes:
     Raises:
         Refusal: it is no entry.
     """
-    entry = entries.decode(crossing.entry)
-    if isinstance(entry.facts, entries.Trust):
+    if isinstance(facts_of(crossing), entries.Trust):
         return crossing.body or b""
-    return entry.object
+    # Its home posted it nowhere else: facts, and the object (``under``).
+    return crossing.entry.partition(b"\n")[2]
+
+
+def facts_of(crossing: Crossing) -> Facts:
+    """Return what an entry says of itself.
+
+    Raises:
+        Refusal: it is no entry.
+    """
+    return crossing.facts or entries.decode(crossing.entry).facts
 
 
 def consider(
@@ -154,14 +165,34 @@ def consider(
         Refusal: the entry does not bear out what it says. Nothing may be taken from it, nor
             from what comes after it.
     """
-    entry, home = entries.decode(crossing.entry), crossing.home
-    if entries.home_of(entry.facts) is not None:
+    facts, there = facts_of(crossing), under(crossing, homes)
+    if isinstance(facts, entries.Trust):
+        decision: Decision = overheard(facts, crossing.home, crossing.body or b"", homes)
+    else:
+        decision = borne_out(crossing, there, here)
+    return concluded(crossing, decision, view, taken_ms)
+
+
+def under(crossing: Crossing, homes: Homes) -> View:
+    """Return what an entry is judged under: what is in force at its home, where it stands.
+
+    Raises:
+        Refusal: it is of no home's own; or it says other things of its place there.
+    """
+    facts, home = facts_of(crossing), crossing.home
+    if entries.home_of(facts) is not None:
         raise Refusal(Code.BAD_PROOF, "/home", found=home.index)
-    line = crossing.entry.partition(b"\n")[0]
-    if len(line) > entries.MAX_ENTRY_BYTES - _OURS_BYTES:
+    if crossing.entry.find(b"\n") > entries.MAX_ENTRY_BYTES - _OURS_BYTES:
         raise Refusal(Code.BAD_PROOF, "/entry", found=home.index)
-    decision = _judged(entry, crossing, homes, here)
-    return intake.Considered(decision, view.index, taken_ms, intake.Came(home, line))
+    return homes.after(home, facts) if isinstance(facts, entries.Trust) else homes.at(home, facts)
+
+
+def concluded(
+    crossing: Crossing, decision: Decision, view: View, taken_ms: int
+) -> Considered:
+    """Return a decision on an entry, with whence it came; ``view`` is in force here."""
+    came = intake.Came(crossing.home, crossing.entry.partition(b"\n")[0])
+    return intake.Considered(decision, view.index, taken_ms, came)
 
 
 def nations_of(node: str, view: View) -> Collection[str]:
@@ -170,16 +201,23 @@ def nations_of(node: str, view: View) -> Collection[str]:
     return () if found is None else found.serves
 
 
-def _judged(entry: Entry, crossing: Crossing, homes: Homes, here: Collection[str]) -> Decision:
-    facts, index, body = entry.facts, crossing.home.index, crossing.body
-    now = facts.taken_ms // 1000
-    if isinstance(facts, entries.Trust):
-        return overheard(facts, crossing.home, body or b"", homes)
-    view = homes.at(crossing.home, facts)
+def borne_out(crossing: Crossing, view: View, here: Collection[str]) -> Decision:
+    """Judge an entry that is no trust entry again, as its home did: pure, and the costly part.
+
+    Args:
+        crossing: the entry, with what came with it.
+        view: in force at its home then (``under``).
+        here: the nations that our node serves.
+
+    Raises:
+        Refusal: the entry does not bear out what it says.
+    """
+    facts, index, body = facts_of(crossing), crossing.home.index, crossing.body
+    now, raw = facts.taken_ms // 1000, crossing.entry.partition(b"\n")[2]
     match facts:
         case entries.Noticed():
-            notice = notices.verify(entry.object, view)
-            if notice.node != crossing.home.node or digest(entry.object) != facts.digest:
+            notice = notices.verify(raw, view)
+            if notice.node != crossing.home.node or digest(raw) != facts.digest:
                 raise Refusal(Code.BAD_PROOF, "/node", found=index)
             told = tuple(each.endpoint for each in facts.owed)
             return intake.Heard(notice, facts.digest, told)
@@ -192,11 +230,13 @@ def _judged(entry: Entry, crossing: Crossing, homes: Homes, here: Collection[str
             | entries.Consented()
             | entries.Requested()
         ):
-            decision = again.of_bulletins(facts, entry.object, view, now, index)
+            decision = again.of_bulletins(facts, raw, view, now, index)
             if decision.digest != facts.digest:
                 raise Refusal(Code.BAD_PROOF, "/digest", found=index)
             # What was signed stands first in each.
             _must_be_home(decision[0].endpoint, nations_of(crossing.home.node, view), here)
+            if isinstance(decision, intake.Admitted):
+                _must_name(facts, decision.header, index)
             if body is not None:
                 _must_come_with(decision, body, index)
             return decision
@@ -235,6 +275,12 @@ def _must_be_home(endpoint: str, there: Collection[str], here: Collection[str]) 
     rules.must_be_home(nation, there, endpoint, "/endpoint")
     if nation in here:
         raise Refusal(Code.NOT_HOME, "/endpoint", name=endpoint)
+
+
+def _must_name(facts: Facts, header: headers.Header, index: int) -> None:
+    """Hold the attachments that an entry names to those of its header."""
+    if entries.attached_in(facts) != header.attachments:
+        raise Refusal(Code.BAD_PROOF, "/blobs", found=index)
 
 
 def _must_come_with(decision: intake.OfBulletins, body: bytes, index: int) -> None:

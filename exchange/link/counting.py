@@ -24,7 +24,7 @@ from exchange.model.codec import b64, unb64
 from exchange.node.crossed import HERE, HomeHead, Place, account
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from exchange.broker.records import Found
     from exchange.link.pages import Offered, Page
@@ -75,21 +75,35 @@ class Counter:
             return None
         return entries.decode(last.heads.entry.encode()).facts.taken_ms // 1000
 
-    async def note(self, items: Iterable[Offered]) -> None:
-        """Keep what of these did not come into the inboxes here that it is owed to at home."""
+    async def note(
+        self, items: Iterable[Offered], has: Mapping[int, Collection[str]]
+    ) -> None:
+        """Keep what of these did not come into the inboxes here that it is owed to at home.
+
+        ``has`` says of those that are here who of ours has them.
+        """
         placed = [item for item in items if item.by == item.index and not item.is_ahead]
+        lacking = [(item, owed) for item in placed for owed in self._without(item, has)]
         found: dict[str, list[Place]] = {}
-        known = await self._node.store.find([self._key(item) for item in placed])
-        for item in placed:
-            for owed in entries.owed_by(item.facts):
-                if not peering.is_here(owed.endpoint, self._serves()):
-                    continue
-                place = await self._place(item, owed, known.get(self._key(item)))
-                if place is not None:
-                    found.setdefault(owed.endpoint, []).append(place)
+        known = await self._node.store.find([self._key(item) for item, _ in lacking])
+        for item, owed in lacking:
+            place = await self._place(item, owed, known.get(self._key(item)))
+            if place is not None:
+                found.setdefault(owed.endpoint, []).append(place)
         for endpoint, places in found.items():
             if self._kept is not None:
                 self._kept.add(self._far, endpoint, places)
+
+    def _without(
+        self, item: Offered, has: Mapping[int, Collection[str]]
+    ) -> Iterator[entries.Owed]:
+        """Yield the places that an entry takes at home and in no inbox here; of nearly none."""
+        here = has.get(item.index, ())
+        if isinstance(item.facts, entries.PurgeOrdered):
+            here = ()
+        for owed in entries.owed_by(item.facts):
+            if owed.endpoint not in here and peering.is_here(owed.endpoint, self._serves()):
+                yield owed
 
     def hold(self, page: Page, before: Pulled) -> None:
         """Hold a page that was taken in to the heads that came with it, and keep these.

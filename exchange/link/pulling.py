@@ -25,7 +25,7 @@ from exchange.link.counting import Counter
 from exchange.link.pacing import Pace
 from exchange.link.pages import NOTHING, Asked
 from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
-from exchange.link.taking import Source, take
+from exchange.link.taking import Source, begin, take
 from exchange.link.waiting import Queue, Waits
 from exchange.model.codec import b64
 from exchange.model.entry import Trust
@@ -269,9 +269,9 @@ class Puller:
             self._ask_ahead(page, after, told)
         begun = asyncio.get_running_loop().time()
         waits = Waits(self._waiting(before), self._node.now(), self._cuts)
-        gone = await take(self._node, far, page.items, self.adopter, waits)
-        gone = {each for each in gone if not waits.was_ordered(each)}
-        await self._counter.note(page.items)
+        taken = await take(self._node, far, page.items, self.adopter, waits)
+        gone = {each for each in taken.gone if not waits.was_ordered(each)}
+        await self._counter.note(page.items, taken.has)
         self._counter.hold(page, before)
         gone_since = unpurged(page.items, gone, before.gone, self._node.now())
         # A page of trust alone was no answer to what was asked for once more.
@@ -395,13 +395,15 @@ class Puller:
 
     async def _page(self, after: int, since: int, asked: Asked) -> Page:
         try:
-            return await self._far.entries(after, since, asked)
+            page = await self._far.entries(after, since, asked)
         except Refusal as refusal:
             if refusal.code in (Code.BAD_PROOF, Code.MALFORMED, Code.NOT_UNDERSTOOD):
                 raise
             # It does not let us in, or not yet: that proves nothing against it.
             name, found = self._far.node, refusal.code.value
             raise Fault(Code.NODE_UNREACHABLE, name=name, found=found) from refusal
+        begin(self._node, self._far.node, page.items)
+        return page
 
     def ground(self) -> Ground:
         """Return what a page is judged on."""

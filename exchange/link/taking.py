@@ -19,7 +19,7 @@ from exchange.node.receiving import receive
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
     from exchange.link.adopting import Adopter
     from exchange.link.pages import Offered
@@ -38,9 +38,20 @@ class Source(Protocol):
         """Yield the bytes of an attachment from an offset on."""
 
 
+def begin(node: Node, far: str, items: Sequence[Offered]) -> None:
+    """Have these judged ahead, as far as their bytes came with them; nothing is proved yet."""
+    node.judging.begin(
+        [
+            Crossing(entries.Home(far, item.index), item.raw, body, item.facts)
+            for item in items
+            if (body := item.body if item.blobs else b"") is not None
+        ]
+    )
+
+
 async def take(
     node: Node, far: Source, items: Sequence[Offered], adopter: Adopter, waits: Waits
-) -> set[int]:
+) -> Taken:
     """Take these in, each that is not here yet, and tell of whom they may not be owed to.
 
     Documents that are in force there take effect here, as far as they hold, before the rest.
@@ -48,7 +59,8 @@ async def take(
     told; the others go on.
 
     Returns:
-        Of which entries the bytes that they name are there no more, as it was told.
+        Of which entries the bytes that they name are there no more, as it was told; and who of
+        ours has each that is here.
 
     Raises:
         Refusal: an entry does not bear out what it says.
@@ -57,81 +69,96 @@ async def take(
     # What is told ahead comes again in its place, and may be told for two that it is beside.
     once = {item.index: item for item in items}
     trust = {index: item for index, item in once.items() if _is_trust(item)}
+    taking = _Taking(node, far, waits)
     for _, item in sorted(trust.items()):
-        await _take(node, far, [item], waits)
+        await taking.take([item])
     await adopter.run()
     rest = [item for index, item in once.items() if index not in trust]
     # What presses is committed, and so told, before the rest is looked at.
-    gone = await _take(node, far, [item for item in rest if item.is_ahead], waits)
-    return gone | await _take(node, far, [item for item in rest if not item.is_ahead], waits)
+    await taking.take([item for item in rest if item.is_ahead])
+    await taking.take([item for item in rest if not item.is_ahead])
+    return taking.taken
 
 
 def _is_trust(item: Offered) -> bool:
     return isinstance(item.facts, entries.Trust)
 
 
-async def _take(node: Node, far: Source, items: Iterable[Offered], waits: Waits) -> set[int]:
-    wanted = {
-        keys.crossed(entries.Home(far.node, item.index)): item
-        for item in items
-        if _may_come(node, far.node, item)
-    }
-    known = await node.store.find(list(wanted))
-    gone: set[int] = set()
-    come: list[Crossing] = []
-    for key, item in wanted.items():
-        if before := known.get(key):
-            here = entries.decode(before.entry).facts
-            if _is_gone(here):
-                gone.add(item.index)
-            await tell(node, (before.index, here), item.raw)
+class Taken(NamedTuple):
+    """What became of a page: see ``take``."""
+
+    gone: set[int]
+    has: dict[int, Collection[str]]
+
+
+class _Taking:
+    """One page, as it is taken in."""
+
+    def __init__(self, node: Node, far: Source, waits: Waits) -> None:
+        self.taken = Taken(set(), {})
+        self._node = node
+        self._far = far
+        self._waits = waits
+
+    async def take(self, items: Iterable[Offered]) -> None:
+        node, far, waits = self._node, self._far, self._waits
+        wanted = {
+            keys.crossed(entries.Home(far.node, item.index)): item
+            for item in items
+            if _may_come(node, far.node, item)
+        }
+        known = await node.store.find(list(wanted))
+        here = peering.nations_of(node.name, node.view)
+        come: list[tuple[Crossing, Offered]] = []
+        for key, item in wanted.items():
+            if before := known.get(key):
+                await self._became(item, before.index, entries.outcome_in(before.entry))
+                waits.came(item)
+                continue
+            if lacks := waits.lacks(item, here):
+                await self._wait(item, (lacks.code, lacks.of))
+                continue
+            attached = _attached(node, item)
+            try:
+                if attached:
+                    # Each with its own in turn: there is no room for those of a page at once.
+                    await self._record(come)
+                    come = []
+                body = await _bytes(node, far, item, attached, waits)
+            except _LaterError as later:
+                await self._wait(item, (later.code, item.index))
+                continue
+            if body is None:
+                _log.warning("gone", node=far.node, index=item.index)
+                self.taken.gone.add(item.index)
+            home = entries.Home(far.node, item.index)
+            come.append((Crossing(home, item.raw, body, item.facts), item))
             waits.came(item)
-            continue
-        if lacks := waits.lacks(item, peering.nations_of(node.name, node.view)):
-            await _wait(node, far, item, waits, (lacks.code, lacks.of))
-            continue
-        attached = _attached(node, item)
-        try:
             if attached:
-                # Each with its own in turn: there is no room for those of a page at once.
-                await _record(node, come)
+                await self._record(come)
                 come = []
-            body = await _bytes(node, far, item, attached, waits)
-        except _LaterError as later:
-            await _wait(node, far, item, waits, (later.code, item.index))
-            continue
-        if body is None:
-            _log.warning("gone", node=far.node, index=item.index)
-            gone.add(item.index)
-        come.append(Crossing(entries.Home(far.node, item.index), item.raw, body))
-        waits.came(item)
-        if attached:
-            await _record(node, come)
-            come = []
-            await _let_go(node, attached)
-    await _record(node, come)
-    return gone
+                await _let_go(node, attached)
+        await self._record(come)
 
+    async def _wait(self, item: Offered, why: tuple[str, int]) -> None:
+        code, of = why
+        _log.warning("waits", node=self._far.node, index=item.index, code=code)
+        self._waits.put(item, code, of)
+        await tell_waiting(self._node, item.raw, code)
 
-async def _wait(
-    node: Node, far: Source, item: Offered, waits: Waits, why: tuple[str, int]
-) -> None:
-    code, of = why
-    _log.warning("waits", node=far.node, index=item.index, code=code)
-    waits.put(item, code, of)
-    await tell_waiting(node, item.raw, code)
+    async def _record(self, come: Sequence[tuple[Crossing, Offered]]) -> None:
+        node = self._node
+        answers = await receive(node.writer, node.judging, [each for each, _ in come])
+        for (_, item), answer in zip(come, answers, strict=True):
+            outcome = entries.outcome_in(answer.receipt.facts.encode())
+            await self._became(item, answer.receipt.index, outcome)
 
-
-async def _record(node: Node, come: Sequence[Crossing]) -> None:
-    answers = await receive(node.writer, node.settings, come)
-    for crossing, answer in zip(come, answers, strict=True):
-        # Its first line says all of it; the other node's, which follows in it, is left empty.
-        here = entries.decode(answer.receipt.facts.encode() + b"\n\n").facts
-        await tell(node, (answer.receipt.index, here), crossing.entry)
-
-
-def _is_gone(facts: entries.Facts) -> bool:
-    return isinstance(facts, entries.Refused) and facts.code == Code.BODY_GONE
+    async def _became(self, item: Offered, index: int, outcome: entries.Outcome) -> None:
+        """Note what became of an entry, and tell of who goes without."""
+        if outcome.code == Code.BODY_GONE:
+            self.taken.gone.add(item.index)
+        self.taken.has[item.index] = outcome.has
+        await tell(self._node, index, outcome, item)
 
 
 def _may_come(node: Node, far: str, item: Offered) -> bool:
@@ -150,8 +177,11 @@ class _Attached(NamedTuple):
 
 
 def _attached(node: Node, item: Offered) -> list[_Attached]:
-    """Return the attachments that a header names; what its entry names must be the same."""
-    if not isinstance(item.facts, entries.Accepted):
+    """Return the attachments that a header names; what its entry names must be the same.
+
+    Of an entry that names none, that is held to its header where it is judged.
+    """
+    if not entries.attached_in(item.facts):
         return []
     signed = jws.read(entries.decode(item.raw).object, headers.MAX_HEADER_BYTES)
     header = headers.decode(signed.payload)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from exchange.broker import peering, retaining
 from exchange.errors import Code
@@ -15,11 +13,12 @@ from exchange.model.identity import uuid7
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from exchange.broker.holding import Find
     from exchange.broker.records import Found
     from exchange.broker.settle import Ledger
+    from exchange.link.pages import Offered
     from exchange.node.node import Node
 
 
@@ -57,33 +56,33 @@ class _Telling(NamedTuple):
 
 
 About = Literal["refused", "waiting"]
+_ACCEPTED: Final = "accepted"
 
 
-async def tell(node: Node, recorded: tuple[int, entries.Facts], at_home: bytes) -> None:
+async def tell(node: Node, index: int, here: entries.Outcome, item: Offered) -> None:
     """Enter a notice for each recipient of ours that an entry from abroad is not owed to.
 
     Said again it changes nothing: each is told once.
 
     Args:
         node: ours.
-        recorded: the entry here, and what it says.
-        at_home: the entry there.
+        index: of the entry here.
+        here: what became of it.
+        item: the entry there.
 
     Raises:
         Fault: nothing can be recorded.
     """
-    index, facts = recorded
-    home = entries.decode(at_home)
-    of = index if isinstance(facts, entries.Accepted) else None
-    # Of nearly all nobody is declined: that header need not be read once more.
-    is_declined = isinstance(facts, entries.Accepted) and bool(facts.declined)
-    if isinstance(facts, entries.Refused) or is_declined:
-        for unowed in _unowed(facts, home, node):
-            await _tell(node, unowed, "refused", of)
-    if isinstance(facts, entries.Accepted):
-        has = {each.endpoint for each in facts.owed}
-        for unowed in _without(home, has, Code.NOT_OWED.value, node):
-            await _tell(node, unowed, "refused", of)
+    without = _without(item.facts, here.has, node) if here.kind == _ACCEPTED else []
+    # Of nearly all nobody goes without: that object need not be read once more.
+    if not (here.is_refused or here.declined or without):
+        return
+    home = entries.decode(item.raw)
+    of = index if here.kind == _ACCEPTED else None
+    for unowed in _unowed(here, home, node):
+        await _tell(node, unowed, "refused", of)
+    for unowed in _of_nobody(without, home, Code.NOT_OWED.value):
+        await _tell(node, unowed, "refused", of)
 
 
 async def tell_waiting(node: Node, at_home: bytes, code: str) -> None:
@@ -98,7 +97,8 @@ async def tell_waiting(node: Node, at_home: bytes, code: str) -> None:
         Fault: nothing can be recorded.
     """
     home = entries.decode(at_home)
-    for unowed in (*_unowed(code, home, node), *_without(home, set(), code, node)):
+    without = _of_nobody(_without(home.facts, frozenset(), node), home, code)
+    for unowed in (*_unowed(code, home, node), *without):
         await _tell(node, unowed, "waiting", None)
 
 
@@ -112,7 +112,7 @@ async def _tell(node: Node, unowed: _Unowed, about: About, of: int | None) -> No
     await node.writer.enter(told.made, told.wanted)
 
 
-def _unowed(here: entries.Facts | str, at_home: entries.Entry, node: Node) -> Iterator[_Unowed]:
+def _unowed(here: entries.Outcome | str, at_home: entries.Entry, node: Node) -> Iterator[_Unowed]:
     """Yield who goes without; ``here`` is what became of it, or why it is not here yet."""
     facts = at_home.facts
     if isinstance(facts, entries.Accepted):
@@ -127,35 +127,37 @@ def _unowed(here: entries.Facts | str, at_home: entries.Entry, node: Node) -> It
         yield _Unowed(grant.endpoint, grant.of, grant.to, everyone)
 
 
-def _without(
-    at_home: entries.Entry, has: Collection[str], code: str, node: Node
-) -> Iterator[_Unowed]:
-    """Yield each of ours that an entry is owed to at home and who goes without it here.
+def _without(at_home: entries.Facts, has: Collection[str], node: Node) -> list[str]:
+    """Return each of ours that an entry is owed to at home and who goes without it here.
 
     Its poster may not have named them: who holds what is corrected, say.
     """
     here = peering.nations_of(node.name, node.view)
-    without = [
+    return [
         owed.endpoint
-        for owed in entries.owed_by(at_home.facts)
-        if peering.is_here(owed.endpoint, here) and owed.endpoint not in has
+        for owed in entries.owed_by(at_home)
+        if owed.endpoint not in has and peering.is_here(owed.endpoint, here)
     ]
-    # Of nearly all nobody goes without: that object need not be read once more.
+
+
+def _of_nobody(
+    without: Sequence[str], at_home: entries.Entry, code: str
+) -> Iterator[_Unowed]:
     if without and (of := peering.subject(at_home)) is not None:
         yield from (_Unowed("", of, endpoint, code) for endpoint in without)
 
 
-def _code_for_all(here: entries.Facts | str) -> str | None:
+def _code_for_all(here: entries.Outcome | str) -> str | None:
     """Return why nobody of ours has it; None where somebody does."""
     if isinstance(here, str):
         return here
-    return here.code if isinstance(here, entries.Refused) else None
+    return here.code if here.is_refused else None
 
 
 def _declined(
-    here: entries.Facts | str, to: list[str], node: Node
+    here: entries.Outcome | str, to: list[str], node: Node
 ) -> Iterator[tuple[str, str]]:
-    if isinstance(here, entries.Accepted) and here.declined is not msgspec.UNSET:
+    if isinstance(here, entries.Outcome):
         yield from ((each.endpoint, each.code) for each in here.declined)
     if (code := _code_for_all(here)) is not None:
         ours = node.view.nodes.get(node.name)

@@ -200,7 +200,16 @@ class Showed(msgspec.Struct, frozen=True, array_like=True, tag=5):
     reads: list[tuple[EndpointId, Shown]]
 
 
-FromFront = Posted | Asked | Counted | Up | Stopped | Showed
+class Judged(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """What the front comes to of a slice that crossed, in its order; where nothing, or no:
+    nothing.
+    """
+
+    ticket: int
+    found: list[Said]
+
+
+FromFront = Posted | Asked | Counted | Up | Stopped | Showed | Judged
 
 
 # -- from the writer to a front --------------------------------------------------------------
@@ -277,7 +286,36 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Finish what is under way, and end."""
 
 
-FromWriter = Hello | News | Replies | Status | Ping | Stop
+class HomeView(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """What is in force at another node from one of its entries on, pickled as in ``Hello``."""
+
+    node: str
+    index: int
+    view: bytes
+
+
+class Crossed(msgspec.Struct, frozen=True, array_like=True):
+    """An entry of another node, by its index there, and the bytes that came with it."""
+
+    index: int
+    entry: bytes
+    body: bytes | None
+
+
+class Judge(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Entries of another node, to be judged as it did, under one of its views.
+
+    ``here`` are the nations that our node serves.
+    """
+
+    ticket: int
+    node: str
+    view: int
+    here: list[str]
+    items: list[Crossed]
+
+
+FromWriter = Hello | News | Replies | Status | Ping | Stop | HomeView | Judge
 
 FRONT: msgspec.msgpack.Decoder[FromFront] = msgspec.msgpack.Decoder(FromFront)
 WRITER: msgspec.msgpack.Decoder[FromWriter] = msgspec.msgpack.Decoder(FromWriter)

@@ -22,6 +22,7 @@ from exchange.model.identity import digest
 from exchange.model.objects import Receipt
 from exchange.node import frames
 from exchange.node.considering import broken
+from exchange.node.judging import Assessor
 from exchange.node.served import Answer, Health, Refused, Served
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Front(Served):
         self._tickets = 0
         self._replies: dict[int, Callable[[Answer | Fault], None]] = {}
         self._asked: dict[int, asyncio.Future[frames.Status]] = {}
+        self._assessor = Assessor(lambda message: self.say(message))
         self._counted: Refused = Refused()
         self._will_count = False
 
@@ -205,6 +207,10 @@ class Front(Served):
                     asked.set_result(message)
             case frames.Ping():
                 self.say(frames.Up())
+            case frames.HomeView():
+                self._assessor.learn(message)
+            case frames.Judge():
+                self._assessor.ask(message)
             case _:
                 pass
 

@@ -21,6 +21,7 @@ from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.node import frames
 from exchange.node.accepting import Acceptor
+from exchange.node.judging import Asking
 from exchange.node.served import Refused
 from exchange.node.spawning import Spawned
 from exchange.node.writer import Considered
@@ -73,7 +74,9 @@ class _Front:
         self._is_greeted = False
         self._spawned = spawned
         self.process = spawned.process
-        self.wire = frames.Wire(frames.FRONT, self._hear, self.is_gone.set)
+        self.wire = frames.Wire(frames.FRONT, self._hear, self._lost)
+        # Has it judge what crosses.
+        self.asking = Asking(self.wire.say)
 
     async def greet(self, hello: Callable[[], frames.Hello]) -> None:
         """Connect, and tell it how the node stands at that very moment."""
@@ -142,6 +145,12 @@ class _Front:
                 self._owner.showed(reads[: frames.MAX_SHOWN])
             case frames.Up():
                 self.is_up.set()
+            case frames.Judged(ticket, found):
+                self.asking.heard(ticket, found)
+
+    def _lost(self) -> None:
+        self.is_gone.set()
+        self.asking.lost()
 
     def _reply(self, ticket: int, answer: Answer | Fault) -> None:
         # What a group answers goes in one message.
@@ -212,6 +221,7 @@ class Fronts:
             await front.greet(self._hello)
         for front in self._fronts:
             await front.got_up()
+        self._node.judging.ways = self._ways
         loop = asyncio.get_running_loop()
         self._keepers = [
             loop.create_task(self._keep(place)) for place in range(len(self._fronts))
@@ -225,10 +235,15 @@ class Fronts:
     async def close(self) -> None:
         """Take no more callers, let the fronts finish, and end them."""
         self._acceptor.close()
+        self._node.judging.ways = tuple
         for task in self._keepers:
             task.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(front.close() for front in self._fronts))
+
+    def _ways(self) -> list[Asking]:
+        """Return those that can judge what crosses."""
+        return [front.asking for front in self._fronts if front.is_well]
 
     # -- callers ------------------------------------------------------------------------
 

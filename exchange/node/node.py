@@ -17,6 +17,7 @@ from exchange.node import attachments
 from exchange.node.auditing import Auditing
 from exchange.node.checkpoints import Checkpointer
 from exchange.node.clocks import Clocks
+from exchange.node.judging import Judging
 from exchange.node.opening import Log, keys_of, open_writer
 from exchange.node.ports import Kept
 from exchange.node.retaining import Retainer
@@ -69,6 +70,7 @@ class Node(Served):
         kept = Kept(store, settings.blobs)
         super().__init__(settings.node, kept, sessions, settings.clock_ms)
         self.writer = writer
+        self.judging = Judging(writer, settings)
         self.settings = settings
         rings = writer.rings
         self.checkpoints = Checkpointer(

@@ -1,30 +1,25 @@
-"""Take in what another node recorded: judged as at its home, side by side; kept in order."""
+"""Take in what another node recorded: judged as at its home, kept in order."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING
 
 from exchange.broker import intake, peering
 from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from exchange.broker.intake import Considered
     from exchange.broker.peering import Crossing
-    from exchange.model.view import View
+    from exchange.node.judging import Judging
     from exchange.node.served import Answer
-    from exchange.node.settings import Settings
     from exchange.node.writer import Writer
-
-# Judged by one thread in one go.
-_SLICE = 16
 
 
 async def receive(
-    writer: Writer, settings: Settings, crossings: Sequence[Crossing]
+    writer: Writer, judging: Judging, crossings: Sequence[Crossing]
 ) -> list[Answer]:
     """Take in entries of another node, in order; return what became of each here.
 
@@ -37,24 +32,8 @@ async def receive(
             and of what comes after it is.
         Fault: nothing can be recorded.
     """
-    loop = asyncio.get_running_loop()
-    taken_ms, view = writer.stamp(), writer.view
-    here = peering.nations_of(settings.node, view)
-    judge = partial(_judged, writer, view=view, taken_ms=taken_ms, here=here)
-    slices = [crossings[at : at + _SLICE] for at in range(0, len(crossings), _SLICE)]
-    judging = [loop.run_in_executor(settings.executor, judge, each) for each in slices]
-    waiting: list[asyncio.Future[Answer | Fault]] = []
-    refusal: Refusal | None = None
-    try:
-        for part, found in zip(slices, judging, strict=True):
-            # While one slice is settled and committed, the next ones are judged.
-            taken, refusal = _handed_on(writer, part, await found, taken_ms)
-            waiting += taken
-            if refusal is not None:
-                break
-    finally:
-        for found in judging:
-            found.cancel()
+    # All together: a group costs a signature and a commit, however long it is.
+    waiting, refusal = _handed_on(writer, crossings, await judging.judge(crossings))
     answers = []
     for answer in await asyncio.gather(*waiting):
         if isinstance(answer, Fault):
@@ -66,21 +45,19 @@ async def receive(
 
 
 def _handed_on(
-    writer: Writer,
-    crossings: Sequence[Crossing],
-    judged: Sequence[Considered | Refusal],
-    taken_ms: int,
+    writer: Writer, crossings: Sequence[Crossing], judged: Sequence[Considered | Refusal]
 ) -> tuple[list[asyncio.Future[Answer | Fault]], Refusal | None]:
     """Give the writer what was judged, up to the first that does not bear out what it says."""
     waiting: list[asyncio.Future[Answer | Fault]] = []
-    for crossing, considered in zip(crossings, judged, strict=True):
-        if isinstance(considered, Refusal):
-            return waiting, considered
+    for crossing, found in zip(crossings, judged, strict=True):
+        if isinstance(found, Refusal):
+            return waiting, found
+        considered = found if crossing.body is not None else _gone(crossing, found)
         answered: asyncio.Future[Answer | Fault] = asyncio.get_running_loop().create_future()
         waiting.append(answered)
         raw, decision = peering.object_of(crossing), considered.decision
         caller = decision.header.endpoint if isinstance(decision, intake.Admitted) else ""
-        arrival = intake.Arrival(caller, raw, crossing.body or b"", taken_ms)
+        arrival = intake.Arrival(caller, raw, crossing.body or b"", considered.taken_ms)
         writer.take_judged(arrival, considered, _heard(answered))
     return waiting, None
 
@@ -92,24 +69,6 @@ def _heard(answered: asyncio.Future[Answer | Fault]) -> Callable[[Answer | Fault
             answered.set_result(answer)
 
     return reply
-
-
-def _judged(
-    writer: Writer,
-    crossings: Sequence[Crossing],
-    *,
-    view: View,
-    taken_ms: int,
-    here: Collection[str],
-) -> list[Considered | Refusal]:
-    found: list[Considered | Refusal] = []
-    for each in crossings:
-        try:
-            considered = peering.consider(each, writer.homes, view, taken_ms, here)
-            found.append(considered if each.body is not None else _gone(each, considered))
-        except Refusal as refusal:
-            found.append(refusal)
-    return found
 
 
 def _gone(crossing: Crossing, considered: Considered) -> Considered:

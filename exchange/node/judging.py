@@ -1,0 +1,325 @@
+"""Judge what comes from another node as at its home: in the fronts, else in threads here.
+
+Two signature checks take most of what an entry costs, and hang on nothing but its bytes and on
+what was in force at its home. So the fronts judge, side by side and ahead of time: as soon as a
+page is here, while the one before it is still settled and committed. What is in force there,
+and all that depends on order, stays with this process. A no of a front is not believed, nor is
+its silence: that entry is judged again here, and here it is said why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections import deque
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from exchange.broker import intake, peering
+from exchange.errors import Refusal
+from exchange.model import entry as entries
+from exchange.node import frames
+from exchange.seal.body import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from exchange.broker.intake import Considered, Decision
+    from exchange.broker.peering import Crossing
+    from exchange.model.entry import Facts, Home
+    from exchange.model.view import View
+    from exchange.node.settings import Settings
+    from exchange.node.writer import Writer
+
+# Judged in one go: others wait for a front that long, at most; and said in one message (see
+# ``node.front`` for what larger ones cost).
+_SLICE: Final = 16
+_SLICE_BYTES: Final = 96 * 1024
+# What is in force at a home, as a front holds it: now, and for what came before that.
+VIEWS: Final = 2
+# What fronts have a way to tell; the rest is rare.
+_TOLD = entries.Accepted | entries.Acknowledged | entries.Granted
+
+
+class Asked(NamedTuple):
+    """A slice that is judged under one view of its home."""
+
+    node: str
+    view: View
+    # The same view as a front is told of it.
+    pickled: bytes
+    here: Collection[str]
+    crossings: Sequence[Crossing]
+
+
+class Way(Protocol):
+    """A front, as one that judges."""
+
+    @property
+    def under_way(self) -> int:
+        """How many it was asked for and did not answer."""
+
+    def judge(self, asked: Asked) -> asyncio.Future[list[frames.Said]]:
+        """Return what it says of each, in order; fewer, or none, where it cannot."""
+
+
+class Asking:
+    """Asks one front over its wire; meets ``Way``."""
+
+    def __init__(self, say: Callable[[frames.FromWriter], None]) -> None:
+        """Begin with nothing asked."""
+        self._say = say
+        self._tickets = 0
+        self._open: dict[int, tuple[asyncio.Future[list[frames.Said]], int]] = {}
+        # Which views it has: it forgets in the same order.
+        self._views: deque[tuple[str, int]] = deque(maxlen=VIEWS)
+        self._is_lost = False
+
+    @property
+    def under_way(self) -> int:
+        """See ``Way``."""
+        return sum(count for _, count in self._open.values())
+
+    def judge(self, asked: Asked) -> asyncio.Future[list[frames.Said]]:
+        """See ``Way``."""
+        found: asyncio.Future[list[frames.Said]] = asyncio.get_running_loop().create_future()
+        if self._is_lost:
+            found.set_result([])
+            return found
+        named = (asked.node, asked.view.index)
+        if named not in self._views:
+            self._views.append(named)
+            self._say(frames.HomeView(*named, asked.pickled))
+        self._tickets += 1
+        self._open[self._tickets] = (found, len(asked.crossings))
+        items = [frames.Crossed(e.home.index, e.entry, e.body) for e in asked.crossings]
+        self._say(frames.Judge(self._tickets, *named, sorted(asked.here), items))
+        return found
+
+    def heard(self, ticket: int, said: list[frames.Said]) -> None:
+        """Take an answer in."""
+        found, _ = self._open.pop(ticket, (None, 0))
+        if found is not None and not found.done():
+            found.set_result(said)
+
+    def lost(self) -> None:
+        """Take it that nothing more is said."""
+        self._is_lost = True
+        for ticket in list(self._open):
+            self.heard(ticket, [])
+
+
+class _Begun(NamedTuple):
+    """What a front was asked of an entry: under which view, and its place in the answer."""
+
+    crossing: Crossing
+    view: int
+    here: Collection[str]
+    said: asyncio.Future[list[frames.Said]]
+    place: int
+
+    def decision(self) -> Decision | None:
+        """Return what it came to, where something was said that is to be believed."""
+        said = self.said.result()
+        if self.place >= len(said):
+            return None
+        return _believed(said[self.place], peering.facts_of(self.crossing))
+
+
+class Judging:
+    """Judges for one node what comes from the others."""
+
+    def __init__(self, writer: Writer, settings: Settings) -> None:
+        """Judge in threads, until there are fronts: ``ways`` returns those that are well."""
+        self.ways: Callable[[], Sequence[Way]] = tuple
+        self._writer = writer
+        self._settings = settings
+        # Of the page that is taken in, and of the one after it.
+        self._before: dict[Home, _Begun] = {}
+        self._begun: dict[Home, _Begun] = {}
+        self._pickled: dict[tuple[str, int], bytes] = {}
+
+    def begin(self, crossings: Sequence[Crossing]) -> None:
+        """Have what will be given to ``judge`` judged ahead; nothing is kept of earlier ones.
+
+        Nothing of these is proved yet, and nothing comes of it: they are bytes.
+        """
+        self._before, self._begun = self._begun, self._asked(crossings)
+
+    async def judge(self, crossings: Sequence[Crossing]) -> list[Considered | Refusal]:
+        """Return what each comes to; a refusal: it does not bear out what it says.
+
+        What is in force at their home is in force before any of them.
+        """
+        missing = [each for each in crossings if self._ahead(each) is None]
+        now = self._asked(missing)
+        begun = [self._ahead(each) or now.get(each.home) for each in crossings]
+        if waits := {each.said for each in begun if each is not None}:
+            await asyncio.wait(waits)
+        decisions = [each.decision() if each else None for each in begun]
+        for each in crossings:
+            self._before.pop(each.home, None)
+            self._begun.pop(each.home, None)
+        taken_ms, view = self._writer.stamp(), self._writer.view
+        pairs = zip(crossings, decisions, strict=True)
+        rest = [each for each, decision in pairs if decision is None]
+        judged = iter(await self._here(rest, view, taken_ms))
+        return [
+            next(judged)
+            if decision is None
+            else peering.concluded(each, decision, view, taken_ms)
+            for each, decision in zip(crossings, decisions, strict=True)
+        ]
+
+    async def _here(
+        self, crossings: Sequence[Crossing], view: View, taken_ms: int
+    ) -> list[Considered | Refusal]:
+        """Judge in threads of this process."""
+        loop, here = asyncio.get_running_loop(), self._nations()
+        work = partial(
+            _judged, writer=self._writer, view=view, taken_ms=taken_ms, here=here
+        )
+        judging = [
+            loop.run_in_executor(self._settings.executor, work, crossings[at : at + _SLICE])
+            for at in range(0, len(crossings), _SLICE)
+        ]
+        return [each for part in await asyncio.gather(*judging) for each in part]
+
+    def _ahead(self, crossing: Crossing) -> _Begun | None:
+        """Return what was begun of just this, under what is in force at its home by now."""
+        begun = self._before.get(crossing.home) or self._begun.get(crossing.home)
+        if begun is None or begun.crossing != crossing or begun.here != self._nations():
+            return None
+        view = self._under(crossing)
+        return begun if view is not None and view.index == begun.view else None
+
+    def _asked(self, crossings: Sequence[Crossing]) -> dict[Home, _Begun]:
+        """Ask fronts of these, as far as they may tell, and there are any."""
+        begun: dict[Home, _Begun] = {}
+        ways, here = self.ways(), self._nations()
+        if not ways:
+            return begun
+        viewed = [(each, view) for each in crossings if (view := self._under(each)) is not None]
+        for _, group in groupby(viewed, lambda each: (each[0].home.node, each[1].index)):
+            pairs = list(group)
+            node, view = pairs[0][0].home.node, pairs[0][1]
+            for part in _slices([each for each, _ in pairs]):
+                way = min(ways, key=lambda each: each.under_way)
+                said = way.judge(Asked(node, view, self._spelled(node, view), here, part))
+                for place, each in enumerate(part):
+                    begun[each.home] = _Begun(each, view.index, here, said, place)
+        return begun
+
+    def _under(self, crossing: Crossing) -> View | None:
+        """Return what fronts may judge an entry under; None where they may not."""
+        if not isinstance(peering.facts_of(crossing), _TOLD):
+            return None
+        try:
+            return peering.under(crossing, self._writer.homes)
+        except Refusal:
+            return None
+
+    def _spelled(self, node: str, view: View) -> bytes:
+        spelled = self._pickled.get((node, view.index))
+        if spelled is None:
+            spelled = pickle.dumps(view)
+            while len(self._pickled) >= VIEWS:
+                del self._pickled[next(iter(self._pickled))]
+            self._pickled[node, view.index] = spelled
+        return spelled
+
+    def _nations(self) -> Collection[str]:
+        return peering.nations_of(self._settings.node, self._writer.view)
+
+
+def _slices(crossings: Sequence[Crossing]) -> Iterator[list[Crossing]]:
+    part: list[Crossing] = []
+    held = 0
+    for each in crossings:
+        part.append(each)
+        held += len(each.entry) + len(each.body or b"")
+        if len(part) == _SLICE or held >= _SLICE_BYTES:
+            yield part
+            part, held = [], 0
+    if part:
+        yield part
+
+
+def _believed(said: frames.Said, facts: Facts) -> Decision | None:
+    """Return what a front says, where it is of this entry's kind, object and body.
+
+    That the body is the one that the entry names was looked at before, by this process.
+    """
+    match said, facts:
+        case frames.SaidAdmitted(), entries.Accepted():
+            is_it = said.seen == Seen(facts.blobs[0], facts.wraps)
+        case frames.SaidConferred(), entries.Granted():
+            is_it = said.seen == Seen(facts.wrap, [facts.kid])
+        case frames.SaidAttested(), entries.Acknowledged():
+            is_it = True
+        case _:
+            return None
+    considered = frames.meant(said, -1, 0) if is_it and said.digest == facts.digest else None
+    return None if considered is None else considered.decision
+
+
+def _judged(
+    crossings: Sequence[Crossing],
+    *,
+    writer: Writer,
+    view: View,
+    taken_ms: int,
+    here: Collection[str],
+) -> list[Considered | Refusal]:
+    found: list[Considered | Refusal] = []
+    for each in crossings:
+        try:
+            found.append(peering.consider(each, writer.homes, view, taken_ms, here))
+        except Refusal as refusal:
+            found.append(refusal)
+    return found
+
+
+class Assessor:
+    """A front's half: judges what the writer's process asks of it, a slice at a time."""
+
+    def __init__(self, say: Callable[[frames.FromFront], None]) -> None:
+        """Begin with no view of any home."""
+        self._say = say
+        self._views: dict[tuple[str, int], View] = {}
+        self._asked: deque[frames.Judge] = deque()
+
+    def learn(self, told: frames.HomeView) -> None:
+        """Take in what is in force at a home; the oldest that is known is forgotten."""
+        if len(self._views) == VIEWS:
+            del self._views[next(iter(self._views))]
+        self._views[told.node, told.index] = pickle.loads(told.view)  # noqa: S301  (from the node's own process)
+
+    def ask(self, asked: frames.Judge) -> None:
+        """Judge a slice soon: between two of them there is a look at the sockets."""
+        self._asked.append(asked)
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        asked = self._asked.popleft()
+        view = self._views.get((asked.node, asked.view))
+        found = [_assessed(each, asked, view) for each in asked.items]
+        try:
+            self._say(frames.Judged(asked.ticket, found))
+        except (OverflowError, ValueError, TypeError):
+            # Something in a conclusion has no spelling: the writer's process judges these.
+            self._say(frames.Judged(asked.ticket, []))
+
+
+def _assessed(item: frames.Crossed, asked: frames.Judge, view: View | None) -> frames.Said:
+    if view is None:
+        return frames.SaidNothing()
+    home = entries.Home(asked.node, item.index)
+    try:
+        decision = peering.borne_out(
+            peering.Crossing(home, item.entry, item.body), view, asked.here
+        )
+    except Exception:  # noqa: BLE001  (a no, or a defect of ours: told where it is judged again)
+        return frames.SaidNothing()
+    return frames.said(intake.Considered(decision, -1, 0))
