@@ -226,6 +226,63 @@ def verify_path(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
         raise Refusal(Code.BAD_PROOF, index=index, size=size)
 
 
+class Under:
+    """Holds leaves to one root, as ``verify_path`` does: what paths share is hashed once.
+
+    Neighbours share all but the lowest of their nodes.
+    """
+
+    def __init__(self, size: int, root: bytes) -> None:
+        """Hold them to the root over ``size`` leaves, from a source that the caller trusts.
+
+        Raises:
+            ValueError: ``root`` is not a hash (a mistake in the caller).
+        """
+        require_hashes(root)
+        self._size = size
+        self._root = root
+        # By level and number, nodes that a path led from to the root, and their neighbours.
+        self._known: dict[tuple[int, int], bytes] = {}
+
+    def verify(self, leaf: bytes, index: int, path: Sequence[bytes]) -> None:
+        """Return only if this leaf is number ``index`` under the root.
+
+        Raises:
+            Refusal: ``bad-proof``; the claim does not follow.
+            ValueError: ``leaf`` is not a hash (a mistake in the caller).
+        """
+        require_hashes(leaf)
+        refusal = Refusal(Code.BAD_PROOF, index=index, size=self._size)
+        if not 0 <= index < self._size <= MAX_SIZE:
+            raise refusal
+        refuse_misshapen(path)
+        on_way: dict[tuple[int, int], bytes] = {}
+        level, node, last, found = 0, index, self._size - 1, leaf
+        for sibling in path:
+            if (known := self._known.get((level, node))) is not None:
+                if known != found:
+                    raise refusal
+                break
+            if last == 0:
+                raise refusal
+            on_way[level, node] = found
+            if node & 1 or node == last:
+                while not node & 1:
+                    # Without a neighbour it moves up as it is.
+                    level, node, last = level + 1, node >> 1, last >> 1
+                on_way[level, node - 1] = sibling
+                found = node_hash(sibling, found)
+            else:
+                on_way[level, node + 1] = sibling
+                found = node_hash(found, sibling)
+            level, node, last = level + 1, node >> 1, last >> 1
+        else:
+            if last or found != self._root:
+                raise refusal
+        # All of it was hashed on the way to what is known.
+        self._known |= on_way
+
+
 def skip_levels_without_sibling(node: int, last: int) -> tuple[int, int]:
     """Climb past the levels where the last node has no neighbour (RFC 9162, 2.1.3.2)."""
     while node and not node & 1:

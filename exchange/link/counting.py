@@ -177,7 +177,7 @@ class Counter:
         self, item: Offered, owed: entries.Owed, found: Found | None
     ) -> Place | None:
         """Return the place of an entry that is not in that inbox here; None where it is."""
-        leaf = b64(leaf_hash(item.raw))
+        leaf = b64(item.leaf)
         if isinstance(item.facts, entries.PurgeOrdered):
             return Place(owed.position, item.index, leaf, item.raw.decode())
         if await account(self._node.store, owed.endpoint, found) == HERE:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exchange.journal.tiles import Hashes
+    from exchange.link.quiet import Quiet
     from exchange.node.ports import Row, Store
 
 # Of entries and bodies on one page; and of trust that goes with others.
@@ -72,27 +73,38 @@ class Had(NamedTuple):
 _NOTHING: Final = Had()
 
 
+class Known(NamedTuple):
+    """What is remembered of a journal from one page to the next: see ``link.hasting`` and
+    ``link.quiet``.
+    """
+
+    hasting: Hasting
+    quiet: Quiet | None = None
+
+
 async def gathered(  # noqa: PLR0913, PLR0917  (who asks, from where to where, and what is known)
     node: Offers,
     nations: frozenset[str],
     after: int,
     size: int,
     had: Had = _NOTHING,
-    hasting: Hasting | None = None,
+    known: Known | None = None,
 ) -> tuple[list[Crosses], int]:
     """Return what crosses below ``size``, what goes ahead first; and looked how far.
 
-    ``hasting`` is what was looked up for an earlier page.
+    ``known`` is what was looked up for an earlier page.
     """
-    found, cursor = await crossing(node, nations, after, size, had)
+    known = known or Known(Hasting(node))
+    found, cursor = await crossing(node, nations, after, size, had, known.quiet)
     found = [*await _again(node, nations, had.again, size), *found]
     first = cursor if had.trust is None else max(cursor, had.trust)
     # Who says what it has is told of trust though nothing else crosses: the checkpoint may be
     # signed by keys that it lists.
     trust = await _trust_ahead(node, first, size) if found or had.trust is not None else []
     if found or trust:
-        between, known = (after, cursor, size), hasting or Hasting(node)
-        found = [*trust, *await _ahead(node, nations, between, had.told, known), *found]
+        between = (after, cursor, size)
+        ahead = await _ahead(node, nations, between, had.told, known.hasting)
+        found = [*trust, *ahead, *found]
     return found, cursor
 
 
@@ -140,8 +152,13 @@ class Crosses(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, body=None)
 
 
-async def crossing(
-    node: Offers, nations: frozenset[str], after: int, size: int, had: Had = _NOTHING
+async def crossing(  # noqa: PLR0913, PLR0917  (as ``gathered``)
+    node: Offers,
+    nations: frozenset[str],
+    after: int,
+    size: int,
+    had: Had = _NOTHING,
+    quiet: Quiet | None = None,
 ) -> tuple[list[Crosses], int]:
     """Return what crosses below ``size``, and through which entry was looked.
 
@@ -152,6 +169,9 @@ async def crossing(
     found: list[Crosses] = []
     looked, cursor, held = 0, after, 0
     while looked < _MAX_LOOK and cursor + 1 < size:
+        if quiet is not None and (end := min(quiet.through(cursor + 1), size)) > cursor + 1:
+            cursor = end - 1
+            continue
         rows = await node.store.read(cursor + 1, min(_READ, max(most, 32), size - cursor - 1))
         for row in rows:
             facts = entries.decode(row.entry).facts

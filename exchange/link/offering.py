@@ -32,6 +32,7 @@ from exchange.link.gathering import (
     MAX_PAGE_BYTES,
     Beside,
     Had,
+    Known,
     beside,
     crosses,
     encoded,
@@ -41,6 +42,7 @@ from exchange.link.gathering import (
 from exchange.link.greeting import Greeter
 from exchange.link.hasting import Hasting
 from exchange.link.pages import MAX_ITEMS
+from exchange.link.quiet import Quiet
 from exchange.model import entry as entries
 from exchange.model import objects, wire
 
@@ -58,7 +60,7 @@ NODE: web.AppKey[Node] = web.AppKey("node")
 GREETER: web.AppKey[Greeter] = web.AppKey("greeter")
 DOOR: web.AppKey[Door] = web.AppKey("door")
 TRUST_BYTES: web.AppKey[int] = web.AppKey("trust_bytes")
-HASTING: web.AppKey[Hasting] = web.AppKey("hasting")
+KNOWN: web.AppKey[Known] = web.AppKey("known")
 PEER: web.RequestKey[NodeDocument] = web.RequestKey("peer")
 
 _MAX_WAIT_S: Final = 30
@@ -84,7 +86,7 @@ def make_app(
     most = max(objects.MAX_OBJECT_BYTES, MAX_REQUEST_BYTES)
     app = web.Application(middlewares=[_guard], client_max_size=most)
     app[NODE], app[GREETER], app[TRUST_BYTES] = node, greeter, trust_bytes
-    app[DOOR], app[HASTING] = Door(), Hasting(node)
+    app[DOOR], app[KNOWN] = Door(), Known(Hasting(node), Quiet(node))
     app.router.add_get("/nonce", _nonce)
     app.router.add_post("/session", _session)
     app.router.add_get("/entries", _entries)
@@ -194,7 +196,7 @@ async def _entries(request: web.Request) -> web.Response:
             return _paged(body)
         size = parse(note).size
         found, cursor = await gathered(
-            node, asked.nations, after, size, asked.had, request.app[HASTING]
+            node, asked.nations, after, size, asked.had, request.app[KNOWN]
         )
         # Who has seen more than there is waits for nothing: it is to know at once.
         if found or size < asked.since or not await _rings(bell, asked.until):

@@ -12,6 +12,7 @@ import msgspec
 
 from exchange.broker import peering
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.codec import unb64
@@ -42,6 +43,12 @@ class Offered(msgspec.Struct, frozen=True):
     path: list[bytes]
     body: bytes | None
     is_ahead: bool
+    # Its leaf hash, of the bytes above.
+    leaf: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Hash it once: it is asked for wherever a place is counted."""
+        msgspec.structs.force_setattr(self, "leaf", leaf_hash(self.raw))
 
     @property
     def blobs(self) -> list[Blob]:

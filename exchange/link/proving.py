@@ -12,7 +12,7 @@ from exchange.journal import checkpoint as c2sp
 from exchange.journal import forks, terms
 from exchange.journal.heads import EMPTY, InboxHead
 from exchange.journal.proofs import verify_consistency
-from exchange.journal.tree import leaf_hash, verify_path
+from exchange.journal.tree import Under
 from exchange.link.waiting import Waiting
 from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
@@ -96,9 +96,9 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
     view = foreseen(page, on)
     root, size = _checked(page, before, on.node, view)
     _must_be_one(page, on, view, root)
-    held = before.heads()
+    held, under = before.heads(), Under(size, root)
     for item in page.items:
-        verify_path(leaf_hash(item.raw), item.index, size, item.path, root)
+        under.verify(item.leaf, item.index, item.path)
         _must_be_its_body(item)
         if _is_placed(item) and item.index <= before.after:
             raise Refusal(Code.BAD_PROOF, "/index", found=item.index)
@@ -233,4 +233,4 @@ def count(item: Offered, held: dict[str, InboxHead], serves: Collection[str]) ->
                 expected=head.count,
                 found=owed.position,
             )
-        held[owed.endpoint] = head.after(item.index, leaf_hash(item.raw))
+        held[owed.endpoint] = head.after(item.index, item.leaf)

@@ -1,0 +1,225 @@
+"""What crosses is judged by fronts, ahead of time: believed where it can be, else judged here."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from exchange.broker import peering
+from exchange.errors import Code
+from exchange.model import entry as entries
+from exchange.node import frames
+from exchange.node.judging import VIEWS, Asking, Assessor
+from tests.builders import COAST, WATCH, border
+from tests.link.bordered import bordered
+from tests.link.test_border_attacks import Lie, altering, spoiled
+
+
+class Front:
+    """A front's half of judging and the node's, joined by what they say; it may lie."""
+
+    def __init__(self):
+        self.asking = Asking(self._asked)
+        self._assessor = Assessor(self._answered)
+        self.lie = lambda said: said
+        self.judged = 0
+        self.is_mute = False
+
+    def _asked(self, message):
+        told = frames.WRITER.decode(msgspec.msgpack.encode(message))
+        match told:
+            case frames.HomeView():
+                self._assessor.learn(told)
+            case frames.Judge():
+                self._assessor.ask(told)
+
+    def _answered(self, message):
+        told = frames.FRONT.decode(msgspec.msgpack.encode(message))
+        self.judged += len(told.found)
+        if not self.is_mute:
+            self.asking.heard(told.ticket, self.lie(told.found))
+
+
+class Here:
+    """Counts what a node judges by itself, of what may be judged elsewhere."""
+
+    def __init__(self, monkeypatch):
+        self.count = 0
+        plain = peering.consider
+
+        def counted(crossing, *args):
+            self.count += not isinstance(peering.facts_of(crossing), entries.Trust)
+            return plain(crossing, *args)
+
+        monkeypatch.setattr(peering, "consider", counted)
+
+
+@asynccontextmanager
+async def fronted(between=lambda app, _: app):
+    """Two nodes that know each other; the American one has a front."""
+    async with bordered(between) as both:
+        await both.settle()
+        front = Front()
+        both.us.node.judging.ways = lambda: [front.asking]
+        yield both, front
+
+
+async def posted(both, count=3):
+    made = [border().envelope() for _ in range(count)]
+    for each in made:
+        assert (await both.pa.post(each)).refusal is None
+    return made
+
+
+async def test_what_a_front_judged_is_taken_in_and_judged_no_more(monkeypatch):
+    here = Here(monkeypatch)
+    async with fronted() as (both, front):
+        made = await posted(both, 20)
+        closed = border().closed(to=[WATCH])
+        await both.pa.post(closed.envelope)
+        await both.pa.post(border().grant(closed, COAST))
+        await both.settle()
+        inbox = [each.object for each in await both.us.inbox(WATCH)]
+        assert inbox == [*(each.header for each in made), closed.envelope.header]
+        assert isinstance((await both.us.inbox(COAST))[-1].facts, entries.Granted)
+        # Twenty bulletins, one more, and its grant: each once, though it was judged ahead.
+        assert (front.judged, here.count) == (22, 0)
+        ack = border().ack(made[0], WATCH)
+        await both.us.post(ack, WATCH)
+        await both.settle()
+        # The other one has no front.
+        assert here.count == 1
+
+
+async def test_what_comes_under_new_trust_is_judged_under_it():
+    async with fronted() as (both, front):
+        before = await posted(both)
+        await both.pa.sign()
+        page = await both.us.puller._far.entries(both.us.puller.pulled.after, 0)
+        assert len(page.items) == 3
+        for number in range(1, VIEWS + 2):
+            await both.pa.post(border().subscription(WATCH, number), WATCH)
+            before += await posted(both)
+        await both.settle()
+        assert [each.object for each in await both.us.inbox(WATCH)] == [
+            each.header for each in before
+        ]
+        assert front.judged >= len(before)
+
+
+def nothing(said):
+    return [frames.SaidNothing() for _ in said]
+
+
+def shorter(said):
+    return said[1:]
+
+
+def of_another_body(said):
+    seen = msgspec.structs.replace(said[0].seen, wraps=said[0].seen.wraps[:1])
+    return [msgspec.structs.replace(said[0], seen=seen), *said[1:]]
+
+
+def of_another_object(said):
+    return [msgspec.structs.replace(said[0], digest="A" * 43), *said[1:]]
+
+
+def of_another_kind(said):
+    refusal = frames.SaidDeclined(Code.BAD_SIGNATURE, "", {}, said[0].digest, 1)
+    return [refusal, *said[1:]]
+
+
+@pytest.mark.parametrize(
+    "lie", [nothing, shorter, of_another_body, of_another_object, of_another_kind]
+)
+async def test_of_what_a_front_does_not_say_of_this_very_entry_nothing_is_believed(
+    lie, monkeypatch
+):
+    here = Here(monkeypatch)
+    async with fronted() as (both, front):
+        front.lie = lie
+        made = await posted(both)
+        await both.settle()
+        items = await both.us.inbox(WATCH)
+        assert [each.object for each in items] == [each.header for each in made]
+        assert here.count == (3 if lie is nothing else 1)
+        for item in items:
+            assert item.facts.wraps == entries.decode(item.at_home).facts.wraps
+
+
+async def test_a_front_that_dies_leaves_what_it_was_asked_to_be_judged_here(monkeypatch):
+    here = Here(monkeypatch)
+    async with fronted() as (both, front):
+        front.is_mute = True
+        made = await posted(both)
+        await both.pa.sign()
+        pulling = asyncio.ensure_future(both.us.puller.pull())
+        async with asyncio.timeout(10):
+            while not front.judged:  # noqa: ASYNC110  (until it was asked and said nothing)
+                await asyncio.sleep(0)
+        assert front.asking.under_way == len(made)
+        front.asking.lost()
+        await pulling
+        assert [each.object for each in await both.us.inbox(WATCH)] == [
+            each.header for each in made
+        ]
+        assert (here.count, front.asking.under_way) == (3, 0)
+        # Asked again, it says nothing at once.
+        await posted(both)
+        await both.settle()
+        assert len(await both.us.inbox(WATCH)) == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ('"late":false', '"late":true', Code.BAD_PROOF),
+        ('"signature":"', '"signature":"A', Code.BAD_PROOF),
+    ],
+)
+async def test_what_is_not_proved_is_judged_ahead_for_nothing(old, new, code):
+    lie = Lie(
+        lambda page: spoiled(page, 0, entry=page.items[0].entry.replace(old, new))
+        if page.items
+        else page
+    )
+    async with fronted(altering(lie)) as (both, _):
+        await posted(both)
+        await both.pa.sign()
+        lie.is_told = True
+        size = both.us.node.size
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        assert (both.us.puller.trouble.code, both.us.node.size) == (code, size)
+
+
+async def test_why_something_does_not_hold_is_said_by_the_node_itself():
+    """Their node lets in what its author did not sign: proved to stand there, and refused."""
+    async with fronted() as (both, front):
+        sealed = border().envelope()
+        forged = sealed.header.replace(b'"signature":"', b'"signature":"AAAA', 1)
+        forged = forged[: -len(b'"}]}') - 4] + b'"}]}'
+        ledger_facts = await both.pa.post(sealed)
+        entry = await both.pa.entry(ledger_facts.receipt.index)
+
+        def made(ledger):
+            common = {**ledger.common()}
+            owed = [msgspec.structs.replace(each, position=each.position + 1) for each in entry.facts.owed]
+            return msgspec.structs.replace(
+                entry.facts, digest=peering.digest(forged), owed=owed, **common
+            )
+
+        def enter(ledger, _):
+            return ledger.append(made(ledger), forged)
+
+        await both.pa.node.writer.enter(enter)
+        await both.pa.sign()
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        assert both.us.puller.trouble.code in {Code.BAD_SIGNATURE, Code.MALFORMED, Code.BAD_BASE64}
+        assert front.judged == 2
+        # What stands before it is here.
+        assert len(await both.us.inbox(WATCH)) == 1
