@@ -136,6 +136,34 @@ def test_every_path_in_a_group_is_the_recursive_one_and_holds(leaves, size):
         path = group.path(index)
         assert path == reference.path(index, leaves[:size])
         tree.verify_path(leaves[index], index, size, path, group.root)
+    for order in (range(size), reversed(range(size)), range(0, size, 3)):
+        under = tree.Under(size, group.root)
+        for index in order:
+            under.verify(leaves[index], index, group.path(index))
+
+
+def misplaced(under, leaf, index, path):
+    with pytest.raises(Refusal) as caught:
+        under.verify(leaf, index, path)
+    return caught.value.code is Code.BAD_PROOF
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7, 8, 13, 64, 70])
+def test_what_is_known_of_a_root_lets_nothing_else_under_it(leaves, size):
+    group = Group(leaves[:size])
+    for index in range(size):
+        for known in range(size):
+            under = tree.Under(size, group.root)
+            under.verify(leaves[known], known, group.path(known))
+            other, path = leaves[(index + 1) % len(leaves)], group.path(index)
+            assert misplaced(under, other, index, path)
+            assert misplaced(under, leaves[index], size, path)
+            if size > 1:
+                assert misplaced(under, leaves[index], (index + 1) % size, path)
+                assert misplaced(under, leaves[index], index, path[:-1])
+            # Nothing of what was refused is known by now.
+            under.verify(leaves[index], index, path)
+            assert misplaced(under, other, index, path)
 
 
 @pytest.mark.parametrize("index", [-1, 5, 6])
@@ -192,6 +220,10 @@ def test_a_leaf_or_root_that_is_no_hash_is_the_callers_mistake(leaves):
         tree.verify_path(b"entry", 0, 1, [], leaves[0])
     with pytest.raises(ValueError, match="32 bytes"):
         tree.verify_path(leaves[0], 0, 1, [], b"")
+    with pytest.raises(ValueError, match="32 bytes"):
+        tree.Under(1, b"")
+    with pytest.raises(ValueError, match="32 bytes"):
+        tree.Under(1, leaves[0]).verify(b"entry", 0, [])
 
 
 def test_joined_hashes_of_odd_length_are_not_split():

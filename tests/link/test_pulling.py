@@ -13,6 +13,7 @@ from exchange.model import entry as entries
 from exchange.model.header import Blob
 from exchange.model.shown import Shown
 from exchange.seal import notices
+from exchange.store.memory import MemoryStore
 from tests.builders import AUDIT, COAST, DESK, OPS, WATCH, WATCH_DESK, border, digest, refers
 from tests.link.bordered import bordered
 from tests.vectors import releasing as releasing_vectors
@@ -326,3 +327,39 @@ async def test_trust_comes_though_nothing_else_of_a_page_crosses(monkeypatch):
         both.us.puller._far.wait_s = 0
         await both.us.puller.pull()
         assert both.us.node.writer.homes.newest("pa").index == both.pa.node.view.index
+
+
+class Read(MemoryStore):
+    """Counts which entries are read, many at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.read_many = set()
+
+    async def read(self, first, limit):
+        rows = await super().read(first, limit)
+        if limit > 1:
+            self.read_many |= {row.index for row in rows}
+        return rows
+
+
+async def test_what_came_from_there_is_not_read_again_to_find_what_goes_there():
+    land = border()
+    async with bordered(store=Read) as both:
+        await both.settle()
+        start, store = both.us.node.size, both.us.node.store
+        for _ in range(5):
+            await both.pa.post(land.envelope())
+        await both.pa.sign()
+        await both.us.puller.pull()
+        came = both.us.node.size
+        ack = await both.us.post(land.ack(land.envelope(), WATCH), WATCH)
+        assert ack.refusal is not None
+        sent = await both.us.post(land.envelope(endpoint=WATCH, to=[OPS]), WATCH)
+        await both.us.sign()
+        store.read_many.clear()
+        await both.pa.puller.pull()
+        assert sent.receipt.index in store.read_many
+        assert store.read_many.isdisjoint(range(start, came))
+        assert len(await both.pa.inbox(OPS)) == 1
+        assert both.pa.puller.pulled.after + 1 == both.pa.puller.size
