@@ -156,10 +156,10 @@ def _follow_consent(consent: Consent, find: Find) -> None:
 
 def _first(considered: Considered) -> list[bytes]:
     came = [keys.crossed(considered.came.home)] if considered.came else []
-    return [*came, *_of(considered.decision, is_abroad=bool(came))]
+    return [*came, *_of(considered.decision)]
 
 
-def _of(decision: Decision, *, is_abroad: bool) -> list[bytes]:
+def _of(decision: Decision) -> list[bytes]:
     if isinstance(decision, Overheard):
         return []
     if isinstance(decision, Heard):
@@ -174,10 +174,10 @@ def _of(decision: Decision, *, is_abroad: bool) -> list[bytes]:
     names = own(decision, decision.digest)
     if isinstance(decision, enrolling.Issued | enrolling.Asked | enrolling.Ruled):
         return [*names, *enrolling.lookups(decision)]
-    return [*names, *_about(decision, is_abroad=is_abroad)]
+    return [*names, *_about(decision)]
 
 
-def _about(decision: OfBulletins, *, is_abroad: bool) -> list[bytes]:  # noqa: C901  (one for each kind)
+def _about(decision: OfBulletins) -> list[bytes]:  # noqa: C901  (one for each kind)
     wanted: list[bytes]
     match decision:
         case Admitted(header, digest):
@@ -190,7 +190,7 @@ def _about(decision: OfBulletins, *, is_abroad: bool) -> list[bytes]:  # noqa: C
                     *bearing.of_target(header, target),
                     *holding.lookups(target.header_digest),
                 ]
-            if decision.is_marked or is_abroad:
+            if decision.is_marked:
                 wanted += releasing.lookups(releasing.subject(decision))
         case Attested(ack):
             wanted = [

@@ -18,6 +18,7 @@ from exchange.model import header as headers
 from exchange.model.header import Blob
 from exchange.model.homes import Received
 from exchange.model.identity import digest, member_of
+from exchange.policy import releasing as marks
 from exchange.policy import rules
 from exchange.seal import body as bodies
 from exchange.seal import jws, notices, trust
@@ -191,6 +192,9 @@ def concluded(
     crossing: Crossing, decision: Decision, view: View, taken_ms: int
 ) -> Considered:
     """Return a decision on an entry, with whence it came; ``view`` is in force here."""
+    if isinstance(decision, intake.Admitted):
+        # Whether a release of it is to be looked for here, our own arrangement says.
+        decision = decision._replace(is_marked=marks.is_marked(decision.header, view))
     came = intake.Came(crossing.home, crossing.entry.partition(b"\n")[0])
     return intake.Considered(decision, view.index, taken_ms, came)
 
@@ -321,7 +325,9 @@ def outcomes(
         Refusal: it is for some of ours, and may be owed to none: why the first may not be.
     """
     header, now = decision.header, ledger.taken_ms // 1000
-    released = releasing.released_by(releasing.subject(decision), find)
+    # What bears no mark needs no release: none is looked for.
+    is_marked = marks.is_marked(header, ledger.in_force)
+    released = releasing.released_by(releasing.subject(decision), find) if is_marked else {}
     holders = releasing.released_for(ledger, header, find)
     owed: list[str] = []
     declined: list[entries.Unowed] = []
