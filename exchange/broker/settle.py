@@ -377,7 +377,7 @@ class Ledger:
         """Return when what is being placed was taken in first: at its home."""
         if self._came is None:
             return self.taken_ms
-        return entries.decode(self._came.line + b"\n").facts.taken_ms
+        return entries.taken_in(self._came.line)
 
     def common(self) -> dict[str, Any]:
         """Return what the facts of every entry have; of what came from abroad, whence too."""

@@ -403,6 +403,18 @@ def owed_in(entry: bytes) -> list[Owed]:
     return _OWING.decode(entry.partition(b"\n")[0]).owed
 
 
+class _Taken(msgspec.Struct, frozen=True):
+    taken_ms: int
+
+
+_TAKEN = msgspec.json.Decoder(_Taken)
+
+
+def taken_in(line: bytes) -> int:
+    """Return when an entry was taken, in ms, by its facts, which were read once before."""
+    return _TAKEN.decode(line).taken_ms
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What became of something here: of which kind its entry is, and who has it by that.
 
