@@ -51,6 +51,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import Blob
+from exchange.model.outcome import taken_in
 from exchange.policy import sealed, witnessing
 from exchange.policy.ageing import is_late, is_seen_to
 from exchange.seal import jws
@@ -377,7 +378,7 @@ class Ledger:
         """Return when what is being placed was taken in first: at its home."""
         if self._came is None:
             return self.taken_ms
-        return entries.taken_in(self._came.line)
+        return taken_in(self._came.line)
 
     def common(self) -> dict[str, Any]:
         """Return what the facts of every entry have; of what came from abroad, whence too."""

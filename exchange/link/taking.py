@@ -15,6 +15,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.header import Blob
 from exchange.model.identity import digest
+from exchange.model.outcome import outcome_in
 from exchange.node.receiving import receive
 from exchange.seal import jws
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from exchange.link.adopting import Adopter
     from exchange.link.pages import Offered
     from exchange.link.waiting import Waits
+    from exchange.model.outcome import Outcome
     from exchange.node.node import Node
 
 _log = structlog.get_logger("exchange.link")
@@ -112,7 +114,7 @@ class _Taking:
         come: list[tuple[Crossing, Offered]] = []
         for key, item in wanted.items():
             if before := known.get(key):
-                await self._became(item, before.index, entries.outcome_in(before.entry))
+                await self._became(item, before.index, outcome_in(before.entry))
                 waits.came(item)
                 continue
             if lacks := waits.lacks(item, here):
@@ -150,10 +152,10 @@ class _Taking:
         node = self._node
         answers = await receive(node.writer, node.judging, [each for each, _ in come])
         for (_, item), answer in zip(come, answers, strict=True):
-            outcome = entries.outcome_in(answer.receipt.facts.encode())
+            outcome = outcome_in(answer.receipt.facts.encode())
             await self._became(item, answer.receipt.index, outcome)
 
-    async def _became(self, item: Offered, index: int, outcome: entries.Outcome) -> None:
+    async def _became(self, item: Offered, index: int, outcome: Outcome) -> None:
         """Note what became of an entry, and tell of who goes without."""
         if outcome.code == Code.BODY_GONE:
             self.taken.gone.add(item.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from exchange.broker import peering, retaining
 from exchange.errors import Code
@@ -10,6 +10,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.identity import uuid7
+from exchange.model.outcome import Outcome
 from exchange.seal import jws, notices
 
 if TYPE_CHECKING:
@@ -56,10 +57,9 @@ class _Telling(NamedTuple):
 
 
 About = Literal["refused", "waiting"]
-_ACCEPTED: Final = "accepted"
 
 
-async def tell(node: Node, index: int, here: entries.Outcome, item: Offered) -> None:
+async def tell(node: Node, index: int, here: Outcome, item: Offered) -> None:
     """Enter a notice for each recipient of ours that an entry from abroad is not owed to.
 
     Said again it changes nothing: each is told once.
@@ -73,12 +73,12 @@ async def tell(node: Node, index: int, here: entries.Outcome, item: Offered) -> 
     Raises:
         Fault: nothing can be recorded.
     """
-    without = _without(item.facts, here.has, node) if here.kind == _ACCEPTED else []
+    without = _without(item.facts, here.has, node) if here.is_accepted else []
     # Of nearly all nobody goes without: that object need not be read once more.
     if not (here.is_refused or here.declined or without):
         return
     home = entries.decode(item.raw)
-    of = index if here.kind == _ACCEPTED else None
+    of = index if here.is_accepted else None
     for unowed in _unowed(here, home, node):
         await _tell(node, unowed, "refused", of)
     for unowed in _of_nobody(without, home, Code.NOT_OWED.value):
@@ -112,7 +112,7 @@ async def _tell(node: Node, unowed: _Unowed, about: About, of: int | None) -> No
     await node.writer.enter(told.made, told.wanted)
 
 
-def _unowed(here: entries.Outcome | str, at_home: entries.Entry, node: Node) -> Iterator[_Unowed]:
+def _unowed(here: Outcome | str, at_home: entries.Entry, node: Node) -> Iterator[_Unowed]:
     """Yield who goes without; ``here`` is what became of it, or why it is not here yet."""
     facts = at_home.facts
     if isinstance(facts, entries.Accepted):
@@ -147,7 +147,7 @@ def _of_nobody(
         yield from (_Unowed("", of, endpoint, code) for endpoint in without)
 
 
-def _code_for_all(here: entries.Outcome | str) -> str | None:
+def _code_for_all(here: Outcome | str) -> str | None:
     """Return why nobody of ours has it; None where somebody does."""
     if isinstance(here, str):
         return here
@@ -155,9 +155,9 @@ def _code_for_all(here: entries.Outcome | str) -> str | None:
 
 
 def _declined(
-    here: entries.Outcome | str, to: list[str], node: Node
+    here: Outcome | str, to: list[str], node: Node
 ) -> Iterator[tuple[str, str]]:
-    if isinstance(here, entries.Outcome):
+    if isinstance(here, Outcome):
         yield from ((each.endpoint, each.code) for each in here.declined)
     if (code := _code_for_all(here)) is not None:
         ours = node.view.nodes.get(node.name)

@@ -403,48 +403,6 @@ def owed_in(entry: bytes) -> list[Owed]:
     return _OWING.decode(entry.partition(b"\n")[0]).owed
 
 
-class _Taken(msgspec.Struct, frozen=True):
-    taken_ms: int
-
-
-_TAKEN = msgspec.json.Decoder(_Taken)
-
-
-def taken_in(line: bytes) -> int:
-    """Return when an entry was taken, in ms, by its facts, which were read once before."""
-    return _TAKEN.decode(line).taken_ms
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of something here: of which kind its entry is, and who has it by that.
-
-    ``code`` is why it was refused; ``declined`` who may not have it, of what was accepted.
-    """
-
-    kind: str
-    owed: list[Owed] = []
-    declined: list[Unowed] = []
-    code: str = ""
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether nobody has it."""
-        return self.kind == "refused"
-
-    @property
-    def has(self) -> frozenset[str]:
-        """The endpoints that it is owed to."""
-        return frozenset(each.endpoint for each in self.owed)
-
-
-_OUTCOME = msgspec.json.Decoder(Outcome)
-
-
-def outcome_in(entry: bytes) -> Outcome:
-    """Return what an entry of our own journal, or its first line, says of its outcome alone."""
-    return _OUTCOME.decode(entry.partition(b"\n")[0])
-
-
 class _Coming(msgspec.Struct, frozen=True):
     home: Home | None = None
 
