@@ -152,9 +152,10 @@ class Judging:
 
         What is in force at their home is in force before any of them.
         """
-        missing = [each for each in crossings if self._ahead(each) is None]
-        now = self._asked(missing)
-        begun = [self._ahead(each) or now.get(each.home) for each in crossings]
+        ahead = [self._ahead(each) for each in crossings]
+        pairs = list(zip(crossings, ahead, strict=True))
+        now = self._asked([each for each, known in pairs if known is None])
+        begun = [known or now.get(each.home) for each, known in pairs]
         if waits := {each.said for each in begun if each is not None}:
             await asyncio.wait(waits)
         decisions = [each.decision() if each else None for each in begun]
@@ -162,8 +163,7 @@ class Judging:
             self._before.pop(each.home, None)
             self._begun.pop(each.home, None)
         taken_ms, view = self._writer.stamp(), self._writer.view
-        pairs = zip(crossings, decisions, strict=True)
-        rest = [each for each, decision in pairs if decision is None]
+        rest = [crossings[at] for at, decision in enumerate(decisions) if decision is None]
         judged = iter(await self._here(rest, view, taken_ms))
         return [
             next(judged)
