@@ -256,6 +256,9 @@ class Under:
         if not 0 <= index < self._size <= MAX_SIZE:
             raise refusal
         refuse_misshapen(path)
+        # Also of what is not looked at, since it is known: as long as it must be.
+        if len(path) != _steps(index, self._size - 1):
+            raise refusal
         on_way: dict[tuple[int, int], bytes] = {}
         level, node, last, found = 0, index, self._size - 1, leaf
         for sibling in path:
@@ -263,8 +266,6 @@ class Under:
                 if known != found:
                     raise refusal
                 break
-            if last == 0:
-                raise refusal
             on_way[level, node] = found
             if node & 1 or node == last:
                 while not node & 1:
@@ -277,10 +278,16 @@ class Under:
                 found = node_hash(found, sibling)
             level, node, last = level + 1, node >> 1, last >> 1
         else:
-            if last or found != self._root:
+            if found != self._root:
                 raise refusal
         # All of it was hashed on the way to what is known.
         self._known |= on_way
+
+
+def _steps(index: int, last: int) -> int:
+    """Return how many hashes a leaf's path has: below where it parts from the last, and above."""
+    below = (index ^ last).bit_length()
+    return below + (index >> below).bit_count()
 
 
 def skip_levels_without_sibling(node: int, last: int) -> tuple[int, int]:

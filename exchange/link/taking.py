@@ -45,7 +45,7 @@ def begin(node: Node, far: str, items: Sequence[Offered]) -> None:
     node.judging.begin(
         [
             Crossing(entries.Home(far, item.index), item.raw, body, item.facts)
-            for item in items
+            for item in {item.index: item for item in items}.values()
             if (body := item.body if item.blobs else b"") is not None
         ]
     )
