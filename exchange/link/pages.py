@@ -6,6 +6,7 @@ large, are asked for by themselves.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -114,6 +115,8 @@ def decode(raw: bytes, node: str) -> Page:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Fault(Code.NODE_UNREACHABLE, name=node, found="page") from error
     items, at = [], 0
+    # Neighbours share all but the lowest nodes of their paths.
+    read = cache(_hash)
     for each in page.items:
         entry = each.entry.encode()
         facts = entries.decode(entry).facts
@@ -123,18 +126,17 @@ def decode(raw: bytes, node: str) -> Page:
             at += named[0].size
             if len(body) != named[0].size:
                 raise Fault(Code.NODE_UNREACHABLE, name=node, found="cut")
-        items.append(
-            Offered(each.index, each.by, entry, facts, _hashes(each.path), body, each.is_ahead)
-        )
-    grown = _hashes(page.grown)
-    note, since = page.note.encode(), _hashes(page.since_vouched or ())
+        path = list(map(read, each.path))
+        items.append(Offered(each.index, each.by, entry, facts, path, body, each.is_ahead))
+    grown = list(map(_hash, page.grown))
+    note, since = page.note.encode(), list(map(_hash, page.since_vouched or ()))
     # Without a proof that it is of the same past it proves nothing: neither silence nor a lie.
     vouched = b"" if page.since_vouched is None else page.vouched.encode()
     return Page(items, page.cursor, note, grown, page.heads, vouched, since)
 
 
-def _hashes(told: Sequence[str]) -> list[bytes]:
+def _hash(told: str) -> bytes:
     try:
-        return [unb64(each) for each in told]
+        return unb64(told)
     except Refusal as refusal:
         raise Refusal(Code.BAD_PROOF, "/path") from refusal
