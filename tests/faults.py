@@ -130,6 +130,9 @@ class FaultyStore:
     async def hashes(self, level: int, first: int, count: int) -> bytes:
         return await self._answer(self.inner.hashes(level, first, count))
 
+    async def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        return await self._answer(self.inner.blobs(digests))
+
     async def blob(self, digest: str) -> bytes | None:
         return await self._answer(self.inner.blob(digest))
 

@@ -24,7 +24,7 @@ from exchange.model.codec import b64
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from exchange.journal.tiles import Hashes
     from exchange.link.quiet import Quiet
@@ -173,11 +173,12 @@ async def crossing(  # noqa: PLR0913, PLR0917  (as ``gathered``)
             cursor = end - 1
             continue
         rows = await node.store.read(cursor + 1, min(_READ, max(most, 32), size - cursor - 1))
-        for row in rows:
-            facts = entries.decode(row.entry).facts
+        read = [(row, entries.decode(row.entry).facts) for row in rows]
+        bodies = await _bodies(node, [each for each in read if peering.is_for(each[1], nations)])
+        for row, facts in read:
             is_known = isinstance(facts, entries.Trust) and row.index <= newest
             if not is_known and await _is_for(node, facts, nations):
-                for each in await _with_beside(node, row, facts):
+                for each in await _with_beside(node, row, facts, bodies):
                     fits = held + len(each.body or b"") <= MAX_PAGE_BYTES
                     found.append(each if fits else each.without_body())
                     held += len(each.entry) + len(found[-1].body or b"")
@@ -190,10 +191,28 @@ async def crossing(  # noqa: PLR0913, PLR0917  (as ``gathered``)
     return found, cursor
 
 
-async def _with_beside(node: Offers, row: Row, facts: entries.Facts) -> list[Crosses]:
+async def _bodies(
+    node: Offers, found: Sequence[tuple[Row, entries.Facts]]
+) -> dict[str, bytes]:
+    """Return the bodies of these, read together, as far as a page has room for them."""
+    wanted: list[str] = []
+    held = 0
+    for _, facts in found:
+        for named in peering.names(facts)[:1]:
+            wanted.append(named.digest)
+            held += named.size
+        if held >= MAX_PAGE_BYTES:
+            break
+    return await node.store.blobs(wanted)
+
+
+async def _with_beside(
+    node: Offers, row: Row, facts: entries.Facts, bodies: Mapping[str, bytes]
+) -> list[Crosses]:
     """Return an entry, after what is to cross before it."""
     first = [await crosses(node, each, row.index) for each in await beside(node, facts)]
-    return [*first, Crosses(row.index, row.index, row.entry, await _body(node, facts))]
+    body = await _body(node, facts, bodies)
+    return [*first, Crosses(row.index, row.index, row.entry, body)]
 
 
 async def _is_for(node: Offers, facts: entries.Facts, nations: frozenset[str]) -> bool:
@@ -225,9 +244,14 @@ async def crosses(node: Offers, index: int, by: int, *, is_ahead: bool = False) 
     return Crosses(index, by, entry, body, is_ahead)
 
 
-async def _body(node: Offers, facts: entries.Facts) -> bytes | None:
+async def _body(
+    node: Offers, facts: entries.Facts, bodies: Mapping[str, bytes] | None = None
+) -> bytes | None:
     named = peering.names(facts)
-    return await node.store.blob(named[0].digest) if named else None
+    if not named:
+        return None
+    known = bodies and bodies.get(named[0].digest)
+    return known or await node.store.blob(named[0].digest)
 
 
 async def _trust_ahead(node: Offers, cursor: int, size: int) -> list[Crosses]:

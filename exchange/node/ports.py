@@ -271,6 +271,9 @@ class Store(Protocol):
     async def blob(self, digest: str) -> bytes | None:
         """Return a blob by digest, or None."""
 
+    async def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return blobs by digest; those that are not here are absent."""
+
     async def counts(self) -> RowCounts:
         """Return how many rows there are; for audits: it may read them all."""
 

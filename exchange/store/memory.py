@@ -270,6 +270,11 @@ class MemoryStore:
         """Return a blob by digest, or None."""
         return self._opened().blobs.get(digest)
 
+    async def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return blobs by digest; those that are not here are absent."""
+        kept = self._opened().blobs
+        return {each: kept[each] for each in digests if each in kept}
+
     async def counts(self) -> ports.RowCounts:
         """Return how many rows there are."""
         kept = self._opened()

@@ -297,13 +297,22 @@ def _is_one_row(runs: Sequence[tuple[int, bytes]]) -> bool:
     return all(end == at for end, (at, _) in zip(ends, runs[1:], strict=False))
 
 
-def blob(connection: sqlite3.Connection, digest: str) -> bytes | None:
-    """Return a blob by digest, or None."""
+def blobs(connection: sqlite3.Connection, digests: Sequence[str]) -> dict[str, bytes]:
+    """Return blobs by digest; those that are not here are absent."""
     with snapshot(connection):
-        at = indexes(connection, [digest], BLOBS)
-        statement = "SELECT bytes FROM blob WHERE id = ? AND digest = ?"
-        found = _rows(connection, statement, (at.get(digest, -1), digest), _BYTES)
-    return found[0][0] if found else None
+        at = indexes(connection, sorted(set(digests)), BLOBS)
+        statement = "SELECT id, digest, bytes FROM blob WHERE id IN"
+        numbers, found = sorted(at.values()), {}
+        for first in range(0, len(numbers), VALUES):
+            part = numbers[first : first + VALUES]
+            types = (int, str, bytes)
+            for number, digest, data in _rows(
+                connection, statement + _list(len(part)), part, types
+            ):
+                # A key may lead to another one's row: the file may come from anybody.
+                if at.get(digest) == number:
+                    found[digest] = data
+    return found
 
 
 def row_counts(connection: sqlite3.Connection) -> ports.RowCounts:

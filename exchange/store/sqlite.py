@@ -229,7 +229,11 @@ class SqliteStore:
 
     async def blob(self, digest: str) -> bytes | None:
         """Return a blob by digest, or None."""
-        return await self._read(selecting.blob, digest)
+        return (await self.blobs([digest])).get(digest)
+
+    async def blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return blobs by digest; those that are not here are absent."""
+        return await self._read(selecting.blobs, digests)
 
     async def counts(self) -> ports.RowCounts:
         """Return how many rows there are; reads the tables."""

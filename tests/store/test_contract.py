@@ -190,6 +190,12 @@ async def test_blobs_come_back_by_digest_and_twice_the_same_is_one(store, scribe
     three = scribe.accepted("three", blob=b"exercise, sealed")
     assert await store.append(scribe.batch(three), 2) == ports.Done(3)
     assert await store.blob(one.blob[0].digest) == b"exercise, sealed"
+    other = scribe.accepted("four", blob=b"exercise, another")
+    assert await store.append(scribe.batch(other), 3) == ports.Done(4)
+    names = [each.blob[0].digest for each in (one, other)]
+    found = await store.blobs([*names, "absent", names[0]])
+    assert found == dict(zip(names, [b"exercise, sealed", b"exercise, another"], strict=True))
+    assert await store.blobs([]) == {}
 
 
 async def test_the_rows_of_the_tree_are_read_over_the_borders_of_groups(store, scribe):
@@ -435,6 +441,7 @@ async def test_a_closed_store_answers_nothing_and_writes_nothing(store, scribe):
         store.group(0),
         store.hashes(0, 0, 1),
         store.blob("x"),
+        store.blobs(["x"]),
     ):
         with pytest.raises(Fault, match="closed"):
             await asked

@@ -234,7 +234,7 @@ async def test_opening_and_asking_do_not_walk_the_journal(store, path, scribe):
             lambda: selecting.hashes(connection, 0, 300, 100),
             lambda: selecting.inbox(connection, DESK, 300, 10),
             lambda: selecting.find(connection, [key("id bulletin 3"), key("x")]),
-            lambda: selecting.blob(connection, "absent"),
+            lambda: selecting.blobs(connection, ["absent"]),
         ):
             ask()
         connection.set_trace_callback(None)
