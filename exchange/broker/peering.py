@@ -185,12 +185,12 @@ def under(crossing: Crossing, homes: Homes) -> View:
         raise Refusal(Code.BAD_PROOF, "/home", found=home.index)
     if crossing.entry.find(b"\n") > entries.MAX_ENTRY_BYTES - _OURS_BYTES:
         raise Refusal(Code.BAD_PROOF, "/entry", found=home.index)
-    return homes.after(home, facts) if isinstance(facts, entries.Trust) else homes.at(home, facts)
+    return (
+        homes.after(home, facts) if isinstance(facts, entries.Trust) else homes.at(home, facts)
+    )
 
 
-def concluded(
-    crossing: Crossing, decision: Decision, view: View, taken_ms: int
-) -> Considered:
+def concluded(crossing: Crossing, decision: Decision, view: View, taken_ms: int) -> Considered:
     """Return a decision on an entry, with whence it came; ``view`` is in force here."""
     if isinstance(decision, intake.Admitted):
         # Whether a release of it is to be looked for here, our own arrangement says.

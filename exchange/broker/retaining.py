@@ -172,7 +172,7 @@ def may_be_told(notice: Notice, poster: str) -> tuple[bytes, ...]:
 
 
 def told_once(notice: Notice, poster: str, find: Find) -> bytes | None:
-    """Return the key that a notice takes; None where it was told before, or is never counted."""
+    """Return the key that a notice takes; None where it was told before, or has none."""
     for key in may_be_told(notice, poster):
         before = find(key)
         if before is None:

@@ -285,7 +285,7 @@ class Under:
 
 
 def _steps(index: int, last: int) -> int:
-    """Return how many hashes a leaf's path has: below where it parts from the last, and above."""
+    """Return how many hashes a leaf's path has: below where it leaves the last's, and above."""
     below = (index ^ last).bit_length()
     return below + (index >> below).bit_count()
 

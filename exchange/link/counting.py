@@ -75,9 +75,7 @@ class Counter:
             return None
         return entries.decode(last.heads.entry.encode()).facts.taken_ms // 1000
 
-    async def note(
-        self, items: Iterable[Offered], has: Mapping[int, Collection[str]]
-    ) -> None:
+    async def note(self, items: Iterable[Offered], has: Mapping[int, Collection[str]]) -> None:
         """Keep what of these did not come into the inboxes here that it is owed to at home.
 
         ``has`` says of those that are here who of ours has them.

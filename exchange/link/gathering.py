@@ -74,9 +74,7 @@ _NOTHING: Final = Had()
 
 
 class Known(NamedTuple):
-    """What is remembered of a journal from one page to the next: see ``link.hasting`` and
-    ``link.quiet``.
-    """
+    """What is remembered from one page to the next: ``link.hasting``, ``link.quiet``."""
 
     hasting: Hasting
     quiet: Quiet | None = None
@@ -174,7 +172,9 @@ async def crossing(  # noqa: PLR0913, PLR0917  (as ``gathered``)
             continue
         rows = await node.store.read(cursor + 1, min(_READ, max(most, 32), size - cursor - 1))
         read = [(row, entries.decode(row.entry).facts) for row in rows]
-        bodies = await _bodies(node, [each for each in read if peering.is_for(each[1], nations)])
+        bodies = await _bodies(
+            node, [each for each in read if peering.is_for(each[1], nations)]
+        )
         for row, facts in read:
             is_known = isinstance(facts, entries.Trust) and row.index <= newest
             if not is_known and await _is_for(node, facts, nations):
@@ -191,9 +191,7 @@ async def crossing(  # noqa: PLR0913, PLR0917  (as ``gathered``)
     return found, cursor
 
 
-async def _bodies(
-    node: Offers, found: Sequence[tuple[Row, entries.Facts]]
-) -> dict[str, bytes]:
+async def _bodies(node: Offers, found: Sequence[tuple[Row, entries.Facts]]) -> dict[str, bytes]:
     """Return the bodies of these, read together, as far as a page has room for them."""
     wanted: list[str] = []
     held = 0

@@ -33,9 +33,9 @@ class Pulled(msgspec.Struct, frozen=True):
 
     ``gone`` are bulletins that were told of without their bytes, and since when (seconds UTC),
     until their order to purge is shown. ``waiting`` is what came so far that bytes of it lack,
-    by what it crosses before: one dict for all pages, changed in place (``link.waiting``), as it
-    may be long. ``here`` and ``leaf`` are the size of our own journal
-    then, and the hash of its last entry: an older copy of it begins anew.
+    by what it crosses before: one dict for all pages, changed in place (``link.waiting``), as
+    it may be long. ``here`` and ``leaf`` are the size of our own journal then, and the hash of
+    its last entry: an older copy of it begins anew.
     """
 
     after: int = -1

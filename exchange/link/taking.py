@@ -183,7 +183,7 @@ def _attached(node: Node, item: Offered) -> list[_Attached]:
 
     Of an entry that names none, that is held to its header where it is judged.
     """
-    if not entries.attached_in(item.facts):
+    if not (named := entries.attached_in(item.facts)):
         return []
     signed = jws.read(entries.decode(item.raw).object, headers.MAX_HEADER_BYTES)
     header = headers.decode(signed.payload)
@@ -191,7 +191,7 @@ def _attached(node: Node, item: Offered) -> list[_Attached]:
     if ours is not None and peering.is_here(header.endpoint, ours.serves):
         # Nor may anything of it count for an agency of ours.
         raise Refusal(Code.BAD_PROOF, "/object", found=item.index)
-    if item.facts.blobs[1:] != header.attachments:
+    if named != header.attachments:
         raise Refusal(Code.BAD_PROOF, "/blobs", found=item.index)
     return [_Attached(header.endpoint, each) for each in header.attachments]
 

@@ -140,9 +140,7 @@ def _without(at_home: entries.Facts, has: Collection[str], node: Node) -> list[s
     ]
 
 
-def _of_nobody(
-    without: Sequence[str], at_home: entries.Entry, code: str
-) -> Iterator[_Unowed]:
+def _of_nobody(without: Sequence[str], at_home: entries.Entry, code: str) -> Iterator[_Unowed]:
     if without and (of := peering.subject(at_home)) is not None:
         yield from (_Unowed("", of, endpoint, code) for endpoint in without)
 
@@ -154,9 +152,7 @@ def _code_for_all(here: Outcome | str) -> str | None:
     return here.code if here.is_refused else None
 
 
-def _declined(
-    here: Outcome | str, to: list[str], node: Node
-) -> Iterator[tuple[str, str]]:
+def _declined(here: Outcome | str, to: list[str], node: Node) -> Iterator[tuple[str, str]]:
     if isinstance(here, Outcome):
         yield from ((each.endpoint, each.code) for each in here.declined)
     if (code := _code_for_all(here)) is not None:

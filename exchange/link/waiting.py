@@ -82,7 +82,7 @@ class Queue:
         return self._for.get(bulletin, ())
 
     def due(self, now: int) -> list[int]:
-        """Return what is to be asked for again with the next page: what is due longest, first."""
+        """Return what is to be asked for again with the next page: what is due longest."""
         found: list[tuple[int, int]] = []
         while self._turns and self._turns[0][0] <= now and len(found) < MAX_AGAIN:
             until, index = heappop(self._turns)
@@ -113,7 +113,7 @@ class Queue:
 class Waits:
     """What waits, while one page is taken in; each is kept under what it crosses before.
 
-    The queue stays as it is until the page was taken in: ``changed`` is what it is to take over.
+    The queue stays as it is until the page was taken in: then it takes ``changed`` over.
     """
 
     def __init__(self, queue: Queue, now: int, cuts: dict[int, int] | None = None) -> None:
@@ -128,7 +128,7 @@ class Waits:
         self._tried: set[int] = set()
 
     def was_ordered(self, bulletin: int) -> bool:
-        """Tell whether the order to purge what waited was shown: that it is gone is no wonder."""
+        """Tell whether the order to purge what waited was shown: no wonder it is gone."""
         waiting = self._queue.waiting
         return any(waiting[index].is_ordered for index in self._queue.of(bulletin))
 

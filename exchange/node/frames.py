@@ -201,9 +201,7 @@ class Showed(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class Judged(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """What the front comes to of a slice that crossed, in its order; where nothing, or no:
-    nothing.
-    """
+    """What the front comes to of a slice that crossed, in its order; a no is nothing."""
 
     ticket: int
     found: list[Said]

@@ -78,7 +78,7 @@ class Front(Served):
         self._tickets = 0
         self._replies: dict[int, Callable[[Answer | Fault], None]] = {}
         self._asked: dict[int, asyncio.Future[frames.Status]] = {}
-        self._assessor = Assessor(lambda message: self.say(message))
+        self._assessor = Assessor(self._say)
         self._counted: Refused = Refused()
         self._will_count = False
 
@@ -207,12 +207,13 @@ class Front(Served):
                     asked.set_result(message)
             case frames.Ping():
                 self.say(frames.Up())
-            case frames.HomeView():
-                self._assessor.learn(message)
-            case frames.Judge():
-                self._assessor.ask(message)
+            case frames.HomeView() | frames.Judge():
+                self._assessor.hear(message)
             case _:
                 pass
+
+    def _say(self, message: frames.FromFront) -> None:
+        self.say(message)
 
     def _replied(self, told: frames.Reply, groups: list[bytes]) -> None:
         reply = self._replies.pop(told.ticket, None)

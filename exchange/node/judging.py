@@ -177,9 +177,7 @@ class Judging:
     ) -> list[Considered | Refusal]:
         """Judge in threads of this process."""
         loop, here = asyncio.get_running_loop(), self._nations()
-        work = partial(
-            _judged, writer=self._writer, view=view, taken_ms=taken_ms, here=here
-        )
+        work = partial(_judged, writer=self._writer, view=view, taken_ms=taken_ms, here=here)
         judging = [
             loop.run_in_executor(self._settings.executor, work, crossings[at : at + _SLICE])
             for at in range(0, len(crossings), _SLICE)
@@ -290,16 +288,21 @@ class Assessor:
         self._views: dict[tuple[str, int], View] = {}
         self._asked: deque[frames.Judge] = deque()
 
-    def learn(self, told: frames.HomeView) -> None:
+    def hear(self, message: frames.HomeView | frames.Judge) -> None:
+        """Take in what the writer's process says."""
+        match message:
+            case frames.HomeView():
+                self._learn(message)
+            case frames.Judge():
+                # Soon: between two slices there is a look at the sockets.
+                self._asked.append(message)
+                asyncio.get_running_loop().call_soon(self._next)
+
+    def _learn(self, told: frames.HomeView) -> None:
         """Take in what is in force at a home; the oldest that is known is forgotten."""
         if len(self._views) == VIEWS:
             del self._views[next(iter(self._views))]
         self._views[told.node, told.index] = pickle.loads(told.view)  # noqa: S301  (from the node's own process)
-
-    def ask(self, asked: frames.Judge) -> None:
-        """Judge a slice soon: between two of them there is a look at the sockets."""
-        self._asked.append(asked)
-        asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
         asked = self._asked.popleft()

@@ -301,17 +301,19 @@ def blobs(connection: sqlite3.Connection, digests: Sequence[str]) -> dict[str, b
     """Return blobs by digest; those that are not here are absent."""
     with snapshot(connection):
         at = indexes(connection, sorted(set(digests)), BLOBS)
-        statement = "SELECT id, digest, bytes FROM blob WHERE id IN"
-        numbers, found = sorted(at.values()), {}
-        for first in range(0, len(numbers), VALUES):
-            part = numbers[first : first + VALUES]
-            types = (int, str, bytes)
-            for number, digest, data in _rows(
-                connection, statement + _list(len(part)), part, types
-            ):
-                # A key may lead to another one's row: the file may come from anybody.
-                if at.get(digest) == number:
-                    found[digest] = data
+        rows = _listed_blobs(connection, sorted(at.values()))
+    # A key may lead to the row of another: the file may come from anybody.
+    return {digest: data for number, digest, data in rows if at.get(digest) == number}
+
+
+def _listed_blobs(
+    connection: sqlite3.Connection, numbers: Sequence[int]
+) -> list[tuple[int, str, bytes]]:
+    found: list[tuple[int, str, bytes]] = []
+    for at in range(0, len(numbers), VALUES):
+        part = numbers[at : at + VALUES]
+        statement = f"SELECT id, digest, bytes FROM blob WHERE id IN{_list(len(part))}"  # noqa: S608 - ours
+        found += _rows(connection, statement, part, (int, str, bytes))
     return found
 
 

@@ -88,16 +88,14 @@ def test_an_answer_about_other_bytes_is_not_taken(traded, tmp_path):
 
 
 def test_an_answer_under_other_trust_is_not_taken(traded, tmp_path, monkeypatch):
-    """In the same places stand other trust entries: what was judged by them counts for nothing."""
+    """In the same places stand other trust entries: what was judged by them is nothing."""
     other = shutil.copy(traded.pa, tmp_path / "pa.db")
     with opened(other) as source:
         index = source.kinds(0, 99).index("trust")
         raw = source.read(index, 1)[0].entry
     salted = msgspec.structs.replace(entries.decode(raw).facts, salt="A" * 22)
     with closing(sqlite3.connect(other)) as db:
-        db.execute(
-            "UPDATE entry SET bytes = ? WHERE idx = ?", (entries.encode(salted), index)
-        )
+        db.execute("UPDATE entry SET bytes = ? WHERE idx = ?", (entries.encode(salted), index))
         db.commit()
     here, plain = [], Replayer.considered
 

@@ -88,7 +88,7 @@ class Abroad(NamedTuple):
     async def crosses(self, index: int, body: bytes | None = b"") -> Answer:
         """Have our node take in an entry of Panama's."""
         came = Crossing(entries.Home("pa", index), self.pa.entries[index], body)
-        (answer,) = await receiving.receive(self.us.writer, self.settings, [came])
+        (answer,) = await receiving.receive(self.us.writer, self.us.judging, [came])
         return answer
 
     def posted(self, what: Envelope | bytes, caller: str | None = None, at: int = NOW) -> int:

@@ -1,4 +1,4 @@
-"""What crosses is judged by fronts, ahead of time: believed where it can be, else judged here."""
+"""Fronts judge what crosses, ahead of time: believed where they can be, else judged here."""
 
 from __future__ import annotations
 
@@ -29,12 +29,7 @@ class Front:
         self.is_mute = False
 
     def _asked(self, message):
-        told = frames.WRITER.decode(msgspec.msgpack.encode(message))
-        match told:
-            case frames.HomeView():
-                self._assessor.learn(told)
-            case frames.Judge():
-                self._assessor.ask(told)
+        self._assessor.hear(frames.WRITER.decode(msgspec.msgpack.encode(message)))
 
     def _answered(self, message):
         told = frames.FRONT.decode(msgspec.msgpack.encode(message))
@@ -183,9 +178,11 @@ async def test_a_front_that_dies_leaves_what_it_was_asked_to_be_judged_here(monk
 )
 async def test_what_is_not_proved_is_judged_ahead_for_nothing(old, new, code):
     lie = Lie(
-        lambda page: spoiled(page, 0, entry=page.items[0].entry.replace(old, new))
-        if page.items
-        else page
+        lambda page: (
+            spoiled(page, 0, entry=page.items[0].entry.replace(old, new))
+            if page.items
+            else page
+        )
     )
     async with fronted(altering(lie)) as (both, _):
         await posted(both)
@@ -208,7 +205,10 @@ async def test_why_something_does_not_hold_is_said_by_the_node_itself():
 
         def made(ledger):
             common = {**ledger.common()}
-            owed = [msgspec.structs.replace(each, position=each.position + 1) for each in entry.facts.owed]
+            owed = [
+                msgspec.structs.replace(each, position=each.position + 1)
+                for each in entry.facts.owed
+            ]
             return msgspec.structs.replace(
                 entry.facts, digest=peering.digest(forged), owed=owed, **common
             )
@@ -220,7 +220,11 @@ async def test_why_something_does_not_hold_is_said_by_the_node_itself():
         await both.pa.sign()
         async with asyncio.timeout(10):
             await both.us.puller.run()
-        assert both.us.puller.trouble.code in {Code.BAD_SIGNATURE, Code.MALFORMED, Code.BAD_BASE64}
+        assert both.us.puller.trouble.code in {
+            Code.BAD_SIGNATURE,
+            Code.MALFORMED,
+            Code.BAD_BASE64,
+        }
         assert front.judged == 2
         # What stands before it is here.
         assert len(await both.us.inbox(WATCH)) == 1

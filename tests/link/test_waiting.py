@@ -224,7 +224,7 @@ async def test_where_too_many_wait_what_comes_after_waits_at_home(monkeypatch):
         assert both.us.puller.pulled.waiting == {}
 
 
-class Shut(dict):
+class Shut(dict[int, Waiting]):
     """What waits, once it may not be gone through any more."""
 
     is_shut = False
@@ -288,7 +288,9 @@ async def test_the_author_is_told_though_the_same_stood_on_record_for_nobody_bef
         of = Subject(OPS, new_id(), "A" * 43)
         size, node = both.us.node.size, both.us.node
         for poster in ("", OPS, OPS, "", DESK, DESK):
-            await telling._tell(node, telling._Unowed(poster, of, WATCH, "quota"), "waiting", None)
+            await telling._tell(
+                node, telling._Unowed(poster, of, WATCH, "quota"), "waiting", None
+            )
         rows = await node.store.read(size, 99)
         made = [entries.owed_in(row.entry) for row in rows]
         assert [[each.endpoint for each in owed] for owed in made] == [[], [OPS], [DESK]]

@@ -21,7 +21,8 @@ def test_evidence_is_kept_once_for_the_checkpoint_that_was_known(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "write", [lambda links: links.keep(Pulled(), ()), lambda links: links.accuse(b"known", b"lie")]
+    "write",
+    [lambda links: links.keep(Pulled(), ()), lambda links: links.accuse(b"known", b"lie")],
 )
 def test_what_cannot_be_written_is_a_fault(tmp_path, write):
     (tmp_path / "links").write_bytes(b"")
