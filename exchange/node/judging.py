@@ -111,10 +111,9 @@ class Asking:
 
 
 class _Begun(NamedTuple):
-    """What a front was asked of an entry: under which view, and its place in the answer."""
+    """What a front was asked of an entry, and its place in the answer."""
 
     crossing: Crossing
-    view: int
     here: Collection[str]
     said: asyncio.Future[list[frames.Said]]
     place: int
@@ -185,12 +184,14 @@ class Judging:
         return [each for part in await asyncio.gather(*judging) for each in part]
 
     def _ahead(self, crossing: Crossing) -> _Begun | None:
-        """Return what was begun of just this, under what is in force at its home by now."""
+        """Return what was begun of just this, where its home's trust bears that out by now.
+
+        Of what is in force there more may be known than when it was begun.
+        """
         begun = self._before.get(crossing.home) or self._begun.get(crossing.home)
         if begun is None or begun.crossing != crossing or begun.here != self._nations():
             return None
-        view = self._under(crossing)
-        return begun if view is not None and view.index == begun.view else None
+        return begun if self._under(crossing) is not None else None
 
     def _asked(self, crossings: Sequence[Crossing]) -> dict[Home, _Begun]:
         """Ask fronts of these, as far as they may tell, and there are any."""
@@ -206,7 +207,7 @@ class Judging:
                 way = min(ways, key=lambda each: each.under_way)
                 said = way.judge(Asked(node, view, self._spelled(node, view), here, part))
                 for place, each in enumerate(part):
-                    begun[each.home] = _Begun(each, view.index, here, said, place)
+                    begun[each.home] = _Begun(each, here, said, place)
         return begun
 
     def _under(self, crossing: Crossing) -> View | None:

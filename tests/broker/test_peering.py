@@ -12,6 +12,7 @@ from exchange.broker.replay import Replayer
 from exchange.errors import Code, Refusal
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model.header import Blob
 from exchange.model.trust import WhenUnwitnessed
 from tests.books import Book
 from tests.builders import (
@@ -195,6 +196,19 @@ def lying(crossed, **lies):
     entry = entries.decode(crossed.entry)
     facts = msgspec.structs.replace(entry.facts, **lies)
     return crossed._replace(entry=entries.encode(facts, entry.object))
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_an_entry_names_the_attachments_of_its_header_and_no_others(land, is_named):
+    ours, theirs = introduced(land)
+    filling = Blob(digest(b"filling"), 7)
+    ours.hold(filling)
+    sealed = land.envelope(attachments=[] if is_named else [filling])
+    came = crossing(ours, posted(ours, land, sealed), sealed.body)
+    body, *_ = entries.decode(came.entry).facts.blobs
+    with pytest.raises(Refusal) as refused:
+        theirs.receive(lying(came, blobs=[body, filling] if is_named else [body]), at=NOW + 5)
+    assert (refused.value.code, refused.value.at) == (Code.BAD_PROOF, "/blobs")
 
 
 def chosen(theirs, land):

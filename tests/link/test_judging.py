@@ -13,7 +13,7 @@ from exchange.errors import Code
 from exchange.model import entry as entries
 from exchange.node import frames
 from exchange.node.judging import VIEWS, Asking, Assessor
-from tests.builders import COAST, WATCH, border
+from tests.builders import COAST, WATCH, border, digest
 from tests.link.bordered import bordered
 from tests.link.test_border_attacks import Lie, altering, spoiled
 
@@ -194,37 +194,51 @@ async def test_what_is_not_proved_is_judged_ahead_for_nothing(old, new, code):
         assert (both.us.puller.trouble.code, both.us.node.size) == (code, size)
 
 
+def forged_of(raw):
+    """The same under another signature, of the same spelling."""
+    at = raw.index(b'"signature":"') + 20
+    return raw[:at] + (b"B" if raw[at : at + 1] == b"A" else b"A") + raw[at + 1 :]
+
+
+async def entered(side, index, raw=None, **changes):
+    """Their node enters once more what is at an index, with facts that no honest one gives."""
+    entry = await side.entry(index)
+    owed = [
+        msgspec.structs.replace(each, position=each.position + 1) for each in entry.facts.owed
+    ]
+
+    def enter(ledger, _):
+        facts = {**ledger.common(), "owed": owed, **changes}
+        return ledger.append(msgspec.structs.replace(entry.facts, **facts), raw or entry.object)
+
+    await side.node.writer.enter(enter)
+    await side.sign()
+
+
 async def test_why_something_does_not_hold_is_said_by_the_node_itself():
     """Their node lets in what its author did not sign: proved to stand there, and refused."""
     async with fronted() as (both, front):
         sealed = border().envelope()
-        forged = sealed.header.replace(b'"signature":"', b'"signature":"AAAA', 1)
-        forged = forged[: -len(b'"}]}') - 4] + b'"}]}'
-        ledger_facts = await both.pa.post(sealed)
-        entry = await both.pa.entry(ledger_facts.receipt.index)
-
-        def made(ledger):
-            common = {**ledger.common()}
-            owed = [
-                msgspec.structs.replace(each, position=each.position + 1)
-                for each in entry.facts.owed
-            ]
-            return msgspec.structs.replace(
-                entry.facts, digest=peering.digest(forged), owed=owed, **common
-            )
-
-        def enter(ledger, _):
-            return ledger.append(made(ledger), forged)
-
-        await both.pa.node.writer.enter(enter)
-        await both.pa.sign()
+        answer = await both.pa.post(sealed)
+        forged = forged_of(sealed.header)
+        await entered(both.pa, answer.receipt.index, forged, digest=digest(forged))
         async with asyncio.timeout(10):
             await both.us.puller.run()
-        assert both.us.puller.trouble.code in {
-            Code.BAD_SIGNATURE,
-            Code.MALFORMED,
-            Code.BAD_BASE64,
-        }
+        assert both.us.puller.trouble.code is Code.BAD_SIGNATURE
         assert front.judged == 2
         # What stands before it is here.
         assert len(await both.us.inbox(WATCH)) == 1
+
+
+async def test_a_place_that_its_home_gives_before_trust_that_came_meanwhile_is_none():
+    """Judged ahead it held: nothing was known then of what their node entered before it."""
+    async with fronted() as (both, front):
+        view = both.pa.node.view.index
+        answer = await both.pa.post(border().envelope())
+        await both.pa.post(border().subscription(WATCH), WATCH)
+        await entered(both.pa, answer.receipt.index, view=view)
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        trouble = both.us.puller.trouble
+        assert (trouble.code, trouble.at) == (Code.BAD_PROOF, "/view")
+        assert front.judged == 2

@@ -9,9 +9,11 @@ import signal
 
 from exchange.broker.peering import Crossing
 from exchange.model import entry as entries
+from exchange.model.identity import digest
 from exchange.node import frames
 from exchange.node.judging import Asked
 from tests.crash.exercise import Exercise
+from tests.link.test_judging import forged_of
 from tests.node.running import until
 from tests.node.test_fronts import ALFA, ECHO, WAIT_S, posted, serving
 
@@ -26,7 +28,10 @@ async def test_a_front_judges_as_the_home_did_and_says_nothing_once_it_is_gone(t
         home, facts = entries.Home(node.name, receipt.index), entries.decode(row.entry).facts
         good = Crossing(home, row.entry, envelope.body)
         bare = good._replace(body=envelope.body[:-1])
-        forged = good._replace(entry=row.entry[:-40] + b"AAAA" + row.entry[-36:])
+        line, _, header = row.entry.partition(b"\n")
+        other = forged_of(header)
+        named = line.replace(facts.digest.encode(), digest(other).encode())
+        forged = good._replace(entry=named + b"\n" + other)
         view = node.view
         asked = Asked(node.name, view, pickle.dumps(view), [], [good, bare, forged])
         said = await asyncio.wait_for(way.judge(asked), WAIT_S)
