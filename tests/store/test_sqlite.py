@@ -488,3 +488,11 @@ async def killed_after(path, size, *, groups):
     await child.wait()
     whole = [line for line in rest.split(b"\n")[:-1] if line]
     return int(whole[-1]) if whole else size
+
+
+async def test_a_key_that_leads_to_the_row_of_another_leads_to_no_blob(store, scribe, path):
+    made = [scribe.accepted(each, blob=each.encode()) for each in ("one", "two")]
+    await store.append(scribe.batch(*made), 0)
+    alter(path, "UPDATE blob_fresh SET idx = 2")
+    assert await store.blobs([made[0].blob[0].digest]) == {}
+    assert await store.blob(made[1].blob[0].digest) == b"two"
