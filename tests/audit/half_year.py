@@ -82,7 +82,7 @@ async def _sightings(both: Border) -> None:
 
 
 async def _amended(both: Border) -> None:
-    """A correction that its one holder opens after 80 s; a cancellation that one of two gets."""
+    """A correction opened after 80 s by its one holder; a cancellation that one of two gets."""
     land = border()
     flawed = land.envelope(to=[WATCH], precedence="priority")
     await posted(both.pa, flawed)

@@ -230,8 +230,7 @@ def test_plots_say_what_their_tables_say(shared, lang):
         rows = [row for row in part.rows if part.name != "times" or row[1] in ("Todas", "All")]
         twin = [tuple(row[each] for each in columns) for row in rows]
         assert [row.values for row in part.plot.rows] == [
-            tuple("0" if cell == "–" else cell for cell in row)
-            for row in twin  # noqa: RUF001
+            tuple("0" if cell == "–" else cell for cell in row) for row in twin
         ]
         # And each bar is as high as it says.
         values = [
@@ -309,7 +308,7 @@ def test_a_journal_is_down_while_a_checkpoint_waits_for_longer_than_is_allowed()
         return tuple(Signed(n, 10 * (n + 1), at * 1000) for n, at in enumerate(at_s))
 
     # Limit 100 s. The first is vouched for after 50 s; the second and third by one of a larger
-    # size at 500: they wait 350 and 250 s, and are late together from 250 on. The last never is.
+    # size at 500: they wait 350 and 250 s, late together from 250 on. The last one never is.
     found = Marks(
         signed(0, 150, 250, 800),
         (Vouched(1, 10, 50, ("us",)), Vouched(3, 30, 500, ("us",))),

@@ -1,4 +1,4 @@
-"""``audit report`` as it is typed: by two auditors, by the guide, and of what was tampered with."""
+"""``audit report`` as it is typed: by two auditors, by the guide, of what was altered."""
 
 from __future__ import annotations
 
