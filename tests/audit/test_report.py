@@ -230,7 +230,7 @@ def test_plots_say_what_their_tables_say(shared, lang):
         rows = [row for row in part.rows if part.name != "times" or row[1] in ("Todas", "All")]
         twin = [tuple(row[each] for each in columns) for row in rows]
         assert [row.values for row in part.plot.rows] == [
-            tuple("0" if cell == "–" else cell for cell in row) for row in twin
+            tuple(cell if cell[0].isdigit() else "0" for cell in row) for row in twin
         ]
         # And each bar is as high as it says.
         values = [

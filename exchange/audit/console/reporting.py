@@ -1,4 +1,4 @@
-"""The report for the dialogue as a page, with files to save: once both journals are verified."""
+"""The report for the dialogue as a page, with files to save: once both are verified."""
 
 from __future__ import annotations
 
