@@ -193,7 +193,8 @@ def held_mirrors(
             for source, file in zip(sources, files, strict=True)
         ]
         crossed = _crossed(session, sources)
-        if not all(each.ok for each in (*reports, *crossed)):
+        is_held = all(each.ok for each in reports) and all(each.ok for each in crossed)
+        if not is_held:
             _show_both(session, files, reports, crossed)
             sys.exit(output.EXIT_TAMPERED)
         yield sources

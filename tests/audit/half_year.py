@@ -11,6 +11,7 @@ from tests.builders import (
     COAST,
     DESK,
     NOW,
+    OPS,
     WATCH,
     border,
     feeds,
@@ -35,7 +36,11 @@ async def half_year(both: Border, ids: dict[str, str]) -> None:
     await _amended(both)
     await _requests(both)
     await _refused(both, ids)
-    both.clock.ms += 3_600_000
+    later(both, 3600)
+    # Each node shows that it is there an hour later: silence is of that hour, then.
+    for side, author in ((both.pa, OPS), (both.us, WATCH)):
+        late = border().envelope(endpoint=author, to=[OPS, WATCH], feed="nowhere")
+        assert (await side.post(late, author)).refusal is not None
     await step(both)
 
 
@@ -181,6 +186,6 @@ ANNEX = {
         ("priority", 0, 0, 0, 0),
         ("routine", 0, 0, 0, 0),
     ],
-    "refusals": [("unknown-feed", 1)],
+    "refusals": [("unknown-feed", 2)],
     "answers": [("pa", 0, 0, 0, 0, 0, 0, 0, None, None, None)],
 }

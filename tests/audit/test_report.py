@@ -101,9 +101,10 @@ def test_cases_events_and_what_it_rests_on(shared, sources):
     assert [row[0] for row in told] == sorted(row[0] for row in told)
     assert {row[1] for row in told} == {"pa", "us"}
     assert not [row for row in told if row[4].startswith(("timestamps/", "snapshots/"))]
-    # The arrangement that was changed, at both; and who was suspended, at one of them.
+    # The arrangement that was changed, at both; and who was suspended, first at one of them.
     newest = {(row[1], row[4]): row[5] for row in told}
-    assert newest["pa", "arrangement"] == newest["us", "arrangement"] == 2
+    assert newest["pa", "targets"] == newest["us", "targets"] == 2
+    assert (newest["pa", "us"], newest["us", "us"]) == (2, 2)
     for row, source in zip(shared.table("verified").rows, sources, strict=True):
         size = row[1]
         (note,) = [
@@ -183,7 +184,7 @@ def test_mirrors_pulled_at_other_times_and_in_another_order_give_the_same_bytes(
     for name, source in zip(("pa", "us"), sources, strict=True):
         before = marks.marks(source).signed[-4]
         sizes[name] = before.size
-        early.append(Earlier(source, before.index + 1))
+        early.append(Earlier(source, before.entry + 1))
     asked = ASKED._replace(sizes=sizes)
     late = make(sources, asked)
     assert figures.encode(make(early[::-1], ASKED)) == figures.encode(late)

@@ -80,6 +80,7 @@ def places(traded):
         "change": "/policy/pa/2",
         "replay": "/policy/pa/2/replay",
         "anomalies": "/anomalies",
+        "report": "/report?from=2026-11-01&to=2026-11-30",
         "refused": "/entry/pa/99999",
     }
 

@@ -49,7 +49,6 @@ class Reports:
         async def shown(request: web.Request, reader: Reader) -> web.Response:
             query = await self._query(request)
             made = await self._report(query)
-            is_there = not isinstance(made, str)
             return frame.page(
                 request,
                 reader,
@@ -58,8 +57,8 @@ class Reports:
                 query=query,
                 statuses=("", "actual", "exercise", "test"),
                 nodes=("", *sorted(self._checked)),
-                lacking="" if is_there else made,
-                told=tell(made, reader.lang, words, codes) if is_there else None,
+                lacking=made if isinstance(made, str) else "",
+                told=None if isinstance(made, str) else tell(made, reader.lang, words, codes),
                 forms=tuple(FORMS),
             )
 

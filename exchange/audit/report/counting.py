@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exchange.audit.report.figures import SPREAD, Column, Table, percentile, seconds, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from exchange.audit.report.figures import Cell
     from exchange.audit.report.shared import Fact
     from exchange.audit.rows import Row
 
@@ -111,8 +112,15 @@ def _by_nation(
     counts = Counter((value(each.row), each.row.nation) for each in facts)
     known = tuple(every)
     found = sorted({of for of, _ in counts} - set(known))
-    rows = tuple((of, *(counts[of, nation] for nation in nations)) for of in (*known, *found))
-    return Table(column.name, (column, *_nations(nations)), rows)
+    return Table(
+        column.name, (column, *_nations(nations)), _rows((*known, *found), nations, counts)
+    )
+
+
+def _rows(
+    values: Iterable[str], nations: Sequence[str], counts: Mapping[tuple[str, str], int]
+) -> tuple[tuple[Cell, ...], ...]:
+    return tuple((each, *(counts[each, nation] for nation in nations)) for each in values)
 
 
 def volumes(counted: Counted) -> Iterator[Table]:
@@ -255,10 +263,7 @@ def refusals(counted: Counted) -> Table:
             counts[judged.code, judged.journal] += 1
         for _, code in judged.declined:
             counts[code, judged.journal] += 1
-    rows = tuple(
-        (code, *(counts[code, nation] for nation in counted.nations))
-        for code in sorted({code for code, _ in counts})
-    )
+    rows = _rows(sorted({code for code, _ in counts}), counted.nations, counts)
     return Table("refusals", (Column("refusals", "refusals"), *_nations(counted.nations)), rows)
 
 
@@ -272,6 +277,6 @@ def events(counted: Counted) -> Table:
             rows.append((row.taken_ms, row.journal, row.index, row.kind, row.rule, row.version))
     columns = (
         *(Column("time", "time"), Column("nation", "nation"), Column("entry")),
-        *(Column("kind", "kind"), Column("document", "text"), Column("version")),
+        *(Column("kind", "kind"), Column("document", "document"), Column("version")),
     )
     return Table("events", columns, tuple(sorted(rows)))

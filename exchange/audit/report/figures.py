@@ -31,6 +31,7 @@ Form = Literal[
     "stage",
     "correction",
     "kind",
+    "document",
     "types",
     "precedence",
     "status",

@@ -43,7 +43,7 @@ class Source(Protocol):
 class Signed(NamedTuple):
     """A checkpoint: the entry that it is, of how many entries, and when it was taken in."""
 
-    index: int
+    entry: int
     size: int
     at_ms: int
 
@@ -54,7 +54,7 @@ class Vouched(NamedTuple):
     ``at`` is the oldest of their times, in seconds UTC; ``by`` are the witnesses, by name.
     """
 
-    index: int
+    entry: int
     size: int
     at: int
     by: tuple[str, ...]
@@ -88,8 +88,8 @@ class Marks(NamedTuple):
     def below(self, size: int) -> Marks:
         """Return those that stand in the first so many entries."""
         return Marks(
-            tuple(each for each in self.signed if each.index < size),
-            tuple(each for each in self.vouched if each.index < size),
+            tuple(each for each in self.signed if each.entry < size),
+            tuple(each for each in self.vouched if each.entry < size),
         )
 
     def chosen(self, node: str, named: int | None) -> tuple[int, Vouched | None]:

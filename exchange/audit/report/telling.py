@@ -37,6 +37,8 @@ _DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "times": (3, 4, 5),
     "refusals": (),
 }
+# What stands where there is nothing.
+_NONE: Final = "–"  # noqa: RUF001
 # More bars than this are not told apart any more.
 _MOST_BARS: Final = 40
 
@@ -139,7 +141,7 @@ class _Teller:
 
     def _cell(self, cell: Cell, column: Column) -> str:
         if cell is None:
-            return "–"  # noqa: RUF001
+            return _NONE
         if isinstance(cell, int):
             return _number(cell, column)
         sayers: dict[str, Callable[[str], str]] = {
@@ -147,11 +149,21 @@ class _Teller:
             "kind": self._wording.kind,
             "stage": lambda code: self._t(f"report.stage.{code}"),
             "correction": lambda code: self._t(f"report.correction.{code}"),
+            "document": self._document,
             "refusals": lambda code: f"{code}: {self._wording.code(code)}",
         }
         if column.form in _LISTS:
             return self._of_list(cell, column.form)
         return sayers.get(column.form, str)(cell)
+
+    def _document(self, name: str) -> str:
+        """Return what a trust document is; of an entry without one, a dash."""
+        if name in {"root", "targets"}:
+            return self._words.text(self._lang, f"report.document.{name}")
+        if self._words.has(f"nation.{name}"):
+            whose = self._wording.node(name)
+            return self._words.text(self._lang, "report.document.directory", nation=whose)
+        return name or _NONE
 
     def _of_list(self, code: str, name: str) -> str:
         if name == "precedence" and not code:
