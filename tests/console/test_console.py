@@ -116,14 +116,16 @@ async def test_without_an_anchor_it_says_so(files):
         assert "Verified, anchored" not in text
 
 
-async def test_report_is_the_one_that_the_command_writes_and_is_saved_in_each_form(
-    caller, files
-):
+def reported(files):
+    with ExitStack() as stack:
+        both = [stack.enter_context(opened(each)) for each in files]
+        return make(both, Asked("2026-07-01", "2026-12-31", border().anchor))
+
+
+async def test_report_is_the_one_that_the_command_writes_in_each_form(caller, files):
     await caller.verified()
     period = "from=2026-07-01&to=2026-12-31"
-    with ExitStack() as stack:
-        both = [stack.enter_context(opened(each)) for each in files[0]]
-        made = make(both, Asked("2026-07-01", "2026-12-31", border().anchor))
+    made = await asyncio.to_thread(reported, files[0])
     for path in (f"/en/report?{period}", "/es/report"):
         # Without a period: the half-year that the journals are in.
         assert figures.digest(made) in await caller.text(path)
