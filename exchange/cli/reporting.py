@@ -80,12 +80,14 @@ def report(  # noqa: PLR0913, PLR0917  (one for each option)
     was tampered with, and writes nothing. The same period and sizes give the same report to
     whoever computes it; its SHA-256 is that of the JSON, and stands in every format.
     """
-    from exchange.audit.report import making  # noqa: PLC0415
+    from exchange.audit.report import document, making  # noqa: PLC0415
     from exchange.audit.report.forms import FORMS  # noqa: PLC0415
 
     output.must_be_new(out)
     _must_be_two(mirrors)
     named = _sizes(sizes)
+    if form == "pdf":
+        document.must_be_installed()
     with held_mirrors(session, mirrors, anchor) as sources:
         asked = making.Asked(since, until, anchor, status or "", annex or "", named)
         made = making.make(sources, asked)

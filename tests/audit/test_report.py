@@ -170,6 +170,20 @@ def test_what_cannot_be_asked_is_refused(sources, changes, code, at):
     assert (refused.value.code, refused.value.at) == (code, at)
 
 
+def test_it_ends_at_the_newest_size_that_witnesses_vouched_for_or_at_one_that_is_named():
+    found = Marks(
+        (Signed(10, 10, 0), Signed(20, 20, 0), Signed(30, 30, 0)),
+        (Vouched(20, 10, 5, ("us",)), Vouched(30, 20, 7, ("us",)), Vouched(40, 20, 9, ("us",))),
+    )
+    assert found.chosen("pa", None) == (20, Vouched(30, 20, 7, ("us",)))
+    assert found.chosen("pa", 10) == (10, Vouched(20, 10, 5, ("us",)))
+    # Signed, and nobody has vouched for it yet.
+    with pytest.raises(Refusal) as refused:
+        found.chosen("pa", 30)
+    assert refused.value.code is Code.BAD_CHECKPOINT
+    assert found.below(30).vouched == found.vouched[:1]
+
+
 def test_two_mirrors_of_one_nation_are_no_pair(sources):
     with pytest.raises(Refusal) as refused:
         make([sources[0], sources[0]], ASKED)
@@ -290,6 +304,8 @@ def test_without_typst_a_pdf_is_refused_and_named(shared, monkeypatch):
     with pytest.raises(Fault) as missing:
         document.render(shared, "en", CODES)
     assert missing.value.code is Code.EXTRA_MISSING
+    with pytest.raises(Fault):
+        document.must_be_installed()
 
 
 # -- small parts ------------------------------------------------------------------------------

@@ -43,8 +43,16 @@ def render(report: Report, lang: Lang, codes: Codes) -> bytes:
     return made
 
 
+def must_be_installed() -> None:
+    """Have Typst here; to be asked before anything that takes long.
+
+    Raises:
+        Fault: ``extra-missing``.
+    """
+    _typst()
+
+
 def _typst() -> Any:
-    """Return the package, which only who wants a PDF has to have."""
     try:
         return import_module("typst")
     except ImportError as error:
