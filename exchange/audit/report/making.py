@@ -52,13 +52,11 @@ def make(sources: Iterable[Source], asked: Asked) -> Report:
         raise Refusal(Code.WRONG_VALUE, "/to")
     if asked.status and asked.status not in STATUSES:
         raise Refusal(Code.WRONG_VALUE, "/status")
-    both = share(sources, asked.sizes)
+    both = share(sources, asked.sizes, asked.annex)
     nodes = tuple(each.node for each in both.held)
-    if asked.annex and asked.annex not in nodes:
-        raise Refusal(Code.WRONG_VALUE, "/annex", found=" ".join(nodes))
     counted = Counted(
-        facts=both.apart[asked.annex] if asked.annex else both.facts,
-        also=both.also[asked.annex] if asked.annex else (),
+        facts=both.facts,
+        also=both.also,
         nations=(asked.annex,) if asked.annex else nodes,
         since_ms=since_ms,
         before_ms=before_ms,
@@ -120,13 +118,12 @@ def _verified(both: Shared) -> Table:
     rows = []
     for each in both.held:
         vouched = each.vouched
-        crossed = sum(1 for fact in both.facts if fact.row.journal == each.node)
         rows.append(
             (
                 *(each.node, each.size, each.root, each.covered_ms),
                 " ".join(vouched.by) if vouched else None,
                 vouched.at * 1000 if vouched else None,
-                *(crossed, both.waiting[each.node]),
+                *(both.crossed[each.node], both.waiting[each.node]),
             )
         )
     columns = (

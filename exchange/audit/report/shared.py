@@ -99,16 +99,17 @@ class Shared(NamedTuple):
 
     Attributes:
         held: each up to its size.
-        facts: what crossed, in the order of time.
-        apart: what did not, by the journal that it is in.
-        also: bulletins of a journal that crossed, with their recipients at home.
-        waiting: how many entries are owed across and had not been taken in there.
+        facts: what crossed; or, where an annex is wanted, what of that journal did not. In the
+            order of time.
+        also: of an annex, the journal's bulletins that crossed, with their recipients at home.
+        crossed: by node, how many entries of its journal crossed.
+        waiting: and how many are owed across and had not been taken in there.
     """
 
     held: tuple[Held, ...]
     facts: tuple[Fact, ...]
-    apart: Mapping[str, tuple[Fact, ...]]
-    also: Mapping[str, tuple[Fact, ...]]
+    also: tuple[Fact, ...]
+    crossed: Mapping[str, int]
     waiting: Mapping[str, int]
 
 
@@ -121,13 +122,14 @@ class _Walked(NamedTuple):
     held: Held
 
 
-def share(sources: Iterable[Source], named: Mapping[str, int]) -> Shared:
-    """Return what two journals share.
+def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") -> Shared:
+    """Return what two journals share, or what one of them does not.
 
     Args:
         sources: their mirrors, verified and held to each other, in any order.
         named: by node the size to stop at; of one that is not named, the newest that witnesses
             vouched for, as far as its mirror tells.
+        annex: the node whose rest is wanted; empty: what both share.
 
     Raises:
         Refusal: ``bad-checkpoint`` at ``/sizes``: it is no size of a cosigned checkpoint;
@@ -136,23 +138,32 @@ def share(sources: Iterable[Source], named: Mapping[str, int]) -> Shared:
     by_node = {node_of(source): source for source in sources}
     if len(by_node) != 2 or set(named) - set(by_node):
         raise Refusal(Code.WRONG_VALUE, "/sizes", found=" ".join(sorted(by_node)))
-    walked = {}
-    for node, other in zip(sorted(by_node), sorted(by_node, reverse=True), strict=True):
-        walked[node] = _walk(by_node[node], node, other, named.get(node))
-    facts, apart, also, waiting = list[Fact](), {}, {}, {}
-    for node, other in zip(sorted(by_node), sorted(by_node, reverse=True), strict=True):
+    if annex and annex not in by_node:
+        raise Refusal(Code.WRONG_VALUE, "/annex", found=" ".join(sorted(by_node)))
+    pairs = list(zip(sorted(by_node), sorted(by_node, reverse=True), strict=True))
+    walked = {node: _walk(by_node[node], node, other, named.get(node)) for node, other in pairs}
+    crossed, left = dict[str, list[int]](), dict[str, list[int]]()
+    for node, other in pairs:
         came = walked[other].came
-        crossed = [each for each in walked[node].own if each in came]
-        source = by_node[node]
-        facts += [_fact(source, node, each, *came[each]) for each in crossed]
-        at_home = (_fact(source, node, each) for each in crossed)
-        also[node] = tuple(each for each in at_home if each.row.kind == "accepted")
-        left = [each for each in walked[node].own if each not in came]
-        apart[node] = tuple(_fact(source, node, each) for each in left)
-        waiting[node] = sum(1 for each in left if each in walked[node].across)
+        crossed[node] = [each for each in walked[node].own if each in came]
+        left[node] = [each for each in walked[node].own if each not in came]
+    if annex:
+        facts = [_fact(by_node[annex], annex, each) for each in left[annex]]
+        at_home = (_fact(by_node[annex], annex, each) for each in crossed[annex])
+        also = tuple(each for each in at_home if each.row.kind == "accepted")
+    else:
+        facts, also = [], ()
+        for node, other in pairs:
+            came, source = walked[other].came, by_node[node]
+            facts += [_fact(source, node, each, *came[each]) for each in crossed[node]]
     facts.sort(key=lambda fact: (fact.row.taken_ms, fact.row.journal, fact.row.index))
-    held = tuple(walked[node].held for node in sorted(walked))
-    return Shared(held, tuple(facts), apart, also, waiting)
+    return Shared(
+        tuple(walked[node].held for node, _ in pairs),
+        tuple(facts),
+        also,
+        {node: len(of) for node, of in crossed.items()},
+        {node: len(walked[node].across.intersection(of)) for node, of in left.items()},
+    )
 
 
 def node_of(source: Source) -> str:
