@@ -23,12 +23,11 @@ def lines(rows: Iterable[Row]) -> str:
     for row in rows:
         values = {"taken": zulu_ms(row.taken_ms), "nation": row.nation}
         values |= {name: getattr(row, name) for name in Row.__struct_fields__}
-        writer.writerow([cell(values[name]) for name in NAMES])
+        writer.writerow([_cell(values[name]) for name in NAMES])
     return made.getvalue()
 
 
-def cell(value: object) -> str:
-    """Return a value as a cell that no spreadsheet computes with."""
+def _cell(value: object) -> str:
     if isinstance(value, tuple):
         parts = (":".join(each) if isinstance(each, tuple) else str(each) for each in value)
         value = " ".join(parts)

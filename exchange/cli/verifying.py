@@ -13,6 +13,7 @@ import click
 
 from exchange.cli import fingerprint, output, packaging, progress
 from exchange.cli.check_words import CHECKS
+from exchange.cli.crossing import show_crossed
 from exchange.cli.journal_file import (
     at_one_moment,
     may_lack_newest,
@@ -278,31 +279,7 @@ def _show_both(
         click.echo(f"{file}")
         _show(session, report)
     for each in crossed:
-        _show_crossed(session, each)
-
-
-def _show_crossed(session: Session, each: Crossed) -> None:
-    way = f"{each.home} > {each.there}"
-    mark = "ok" if each.ok else "!!"
-    session.say(
-        f"{mark}  {way}: {each.held} asientos cruzaron y son los mismos, {each.waiting} por"
-        f" cruzar, {each.blinded} de ninguna incumbencia allá",
-        f"{mark}  {way}: {each.held} entries crossed and are the same, {each.waiting} still to"
-        f" cross, {each.blinded} of no concern there",
-    )
-    if each.overtaken:
-        session.say(
-            f"??      {each.overtaken} que se deben allá no están, aunque los hay posteriores:"
-            f" retenidos, o a la espera de adjuntos; el primero aquí: {each.first_overtaken}",
-            f"??      {each.overtaken} owed there are not there, though later ones are: kept"
-            f" back, or waiting for attachments; the first here: {each.first_overtaken}",
-        )
-    if not each.ok:
-        why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"
-        session.say(
-            f"        primer asiento afectado en {each.there}: {why}",
-            f"        first entry affected at {each.there}: {why}",
-        )
+        show_crossed(session, each)
 
 
 @contextmanager

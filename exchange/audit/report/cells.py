@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from exchange.audit.report.figures import digest
-from exchange.audit.sheet import cell
+from exchange.render.cells import disarmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def encode(report: Report) -> bytes:
     writer = csv.writer(made)
     writer.writerow(NAMES)
     for line in _lines(report):
-        writer.writerow([cell(each) for each in line])
+        writer.writerow(["" if each is None else disarmed(str(each)) for each in line])
     return made.getvalue().encode()
 
 
