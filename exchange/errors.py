@@ -216,6 +216,7 @@ class Code(StrEnum):
     FILE = "file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
+    EXTRA_MISSING = "extra-missing"
     NO_SECRET = "no-secret"
     NO_CONTEXT = "no-context"
     CONTEXT_UNCHOSEN = "context-unchosen"

@@ -14,6 +14,7 @@ from exchange.cli.consoling import console
 from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, group, verb
 from exchange.cli.packaging import package
+from exchange.cli.reporting import report
 from exchange.cli.searching import search, story
 from exchange.cli.times import zulu, zulu_ms
 from exchange.cli.unusual import anomalies, export, watch
@@ -36,7 +37,7 @@ def audit() -> None:
     """Review the record: mirror it, list it, verify it, prove one entry."""
 
 
-for each in (verify, search, story, package, anomalies, export, watch, console):
+for each in (verify, search, story, package, anomalies, export, watch, report, console):
     audit.add_command(each)
 
 

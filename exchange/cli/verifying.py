@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import click
 
 from exchange.cli import fingerprint, output, packaging, progress
 from exchange.cli.check_words import CHECKS
+from exchange.cli.crossing import show_crossed
 from exchange.cli.journal_file import (
     at_one_moment,
     may_lack_newest,
@@ -27,7 +28,7 @@ from exchange.cli.usage import Unusable
 from exchange.errors import Fault, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from exchange.audit.ahead import Ahead
     from exchange.audit.crossed import Crossed
@@ -118,15 +119,9 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     _must_be_two(files, kept or blobs or state)
     _must_be_of_two(files)
     reports = [_verified(session, file, asked) for file in files]
-    crossed = _crossed(session, files)
-    if session.as_json:
-        output.show_json({"journals": reports, "crossed": crossed})
-    else:
-        for file, report in zip(files, reports, strict=True):
-            click.echo(f"{file}")
-            _show(session, report)
-        for each in crossed:
-            _show_crossed(session, each)
+    with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
+        crossed = _crossed(session, (one, other))
+    _show_both(session, files, reports, crossed)
     _end(
         ok=all(each.ok for each in reports) and all(each.ok for each in crossed),
         anchored=all(report.anchored for report in reports),
@@ -144,33 +139,66 @@ class _Asked(NamedTuple):
 
 def _verified(session: Session, file: Path, asked: _Asked) -> Report:
     """Return what a verification came to; end the command where there is nothing to verify."""
-    from exchange.audit.verify import Verifier  # noqa: PLC0415
+    with _readable(session), at_one_moment(file) as source:
+        return _judged(session, source, file, asked)
 
+
+@contextmanager
+def _readable(session: Session) -> Iterator[None]:
+    """End the command where a journal cannot be read and that says something of it."""
     try:
-        with at_one_moment(file) as source:
-            told = progress.counted(session)
-            size = source.size()
-            with (
-                _memory(source, asked) as (memory, state),
-                _ahead(source, asked, state) as ahead,
-            ):
-                return Verifier(
-                    source,
-                    asked.anchor,
-                    lambda done: told(done, size),
-                    asked.kept,
-                    is_mirror=asked.is_mirror,
-                    files=_files(file, asked.blobs, is_mirror=asked.is_mirror),
-                    ahead=ahead,
-                    memory=memory,
-                    state=state,
-                ).run()
+        yield
     except Fault as fault:
         if says_nothing_of_it(fault):
             raise
         # A copy that is no longer a journal at all has been tampered with, or torn.
         _show_unreadable(session, fault)
         sys.exit(output.EXIT_TAMPERED)
+
+
+def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Report:
+    from exchange.audit.verify import Verifier  # noqa: PLC0415
+
+    told = progress.counted(session)
+    size = source.size()
+    with (
+        _memory(source, asked) as (memory, state),
+        _ahead(source, asked, state) as ahead,
+    ):
+        return Verifier(
+            source,
+            asked.anchor,
+            lambda done: told(done, size),
+            asked.kept,
+            is_mirror=asked.is_mirror,
+            files=_files(file, asked.blobs, is_mirror=asked.is_mirror),
+            ahead=ahead,
+            memory=memory,
+            state=state,
+        ).run()
+
+
+@contextmanager
+def held_mirrors(
+    session: Session, files: tuple[Path, ...], anchor: str
+) -> Iterator[list[Blocking]]:
+    """Give two nations' mirrors, once each holds by itself and both to each other.
+
+    Else what does not hold is shown, and the command ends with 5.
+    """
+    asked = _Asked(anchor, None, True, None, None, None)
+    with _readable(session), ExitStack() as stack:
+        sources = [stack.enter_context(at_one_moment(file)) for file in files]
+        reports = [
+            _judged(session, source, file, asked)
+            for source, file in zip(sources, files, strict=True)
+        ]
+        crossed = _crossed(session, sources)
+        is_held = all(each.ok for each in reports) and all(each.ok for each in crossed)
+        if not is_held:
+            _show_both(session, files, reports, crossed)
+            sys.exit(output.EXIT_TAMPERED)
+        yield sources
 
 
 def _warn(session: Session, file: Path, *, is_mirror: bool) -> None:
@@ -223,43 +251,35 @@ def _must_differ(nodes: Collection[str]) -> None:
         )
 
 
-def _crossed(session: Session, files: tuple[Path, ...]) -> list[Crossed]:
+def _crossed(session: Session, sources: Sequence[Blocking]) -> list[Crossed]:
     """Hold each journal to what the other says came from it."""
     from exchange.audit.crossed import compare  # noqa: PLC0415
 
-    with at_one_moment(files[0]) as one, at_one_moment(files[1]) as other:
-        try:
-            found = [compare(one, other), compare(other, one)]
-        except Refusal as refusal:
-            # An entry that cannot be read: its own report names it.
-            _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
-            sys.exit(output.EXIT_TAMPERED)
+    one, other = sources
+    try:
+        found = [compare(one, other), compare(other, one)]
+    except Refusal as refusal:
+        # An entry that cannot be read: its own report names it.
+        _show_unreadable(session, Fault(refusal.code, reason=refusal.at))
+        sys.exit(output.EXIT_TAMPERED)
     _must_differ({found[0].home, found[0].there})
     return found
 
 
-def _show_crossed(session: Session, each: Crossed) -> None:
-    way = f"{each.home} > {each.there}"
-    mark = "ok" if each.ok else "!!"
-    session.say(
-        f"{mark}  {way}: {each.held} asientos cruzaron y son los mismos, {each.waiting} por"
-        f" cruzar, {each.blinded} de ninguna incumbencia allá",
-        f"{mark}  {way}: {each.held} entries crossed and are the same, {each.waiting} still to"
-        f" cross, {each.blinded} of no concern there",
-    )
-    if each.overtaken:
-        session.say(
-            f"??      {each.overtaken} que se deben allá no están, aunque los hay posteriores:"
-            f" retenidos, o a la espera de adjuntos; el primero aquí: {each.first_overtaken}",
-            f"??      {each.overtaken} owed there are not there, though later ones are: kept"
-            f" back, or waiting for attachments; the first here: {each.first_overtaken}",
-        )
-    if not each.ok:
-        why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"
-        session.say(
-            f"        primer asiento afectado en {each.there}: {why}",
-            f"        first entry affected at {each.there}: {why}",
-        )
+def _show_both(
+    session: Session,
+    files: Sequence[Path],
+    reports: Sequence[Report],
+    crossed: Sequence[Crossed],
+) -> None:
+    if session.as_json:
+        output.show_json({"journals": reports, "crossed": crossed})
+        return
+    for file, report in zip(files, reports, strict=True):
+        click.echo(f"{file}")
+        _show(session, report)
+    for each in crossed:
+        show_crossed(session, each)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from exchange.audit.cosigned import Witnessed
+from exchange.audit.report.marks import marks
 from exchange.audit.verify import Stored, Verifier
 from exchange.cli.journal_file import Blocking
 from exchange.errors import Code, Refusal
@@ -67,6 +68,18 @@ def test_cosigned_checkpoints_are_counted(kept):
     whole = report(path, note)
     assert (whole.ok, whole.cosigned, whole.witnessed) == (True, 3, size)
     assert whole.witnessed_at == NOW
+
+
+def test_a_report_knows_who_vouched_for_which_size_and_when(kept):
+    """The same cosignatures as verification counts, taken out of the journal."""
+    with Blocking(SqliteStore.open(kept[0], read_only=True)) as source:
+        found = marks(source)
+    verified = report(kept[0])
+    assert len(found.vouched) == verified.cosigned == 2
+    size, vouched = found.chosen("-", None)
+    assert (size, vouched.at) == (verified.witnessed, verified.witnessed_at)
+    assert vouched.by
+    assert {each.size for each in found.vouched} < {each.size for each in found.signed}
 
 
 # -- what stands in an entry ----------------------------------------------------------------

@@ -161,8 +161,12 @@ def test_what_a_node_is_owed_follows_whom_it_serves_and_not_its_name():
 
 
 def verify(*words, lang="en"):
+    return run("verify", *words, lang=lang)
+
+
+def run(verb, *words, lang="en"):
     ran = subprocess.run(
-        [sys.executable, "-m", "exchange", "--lang", lang, "audit", "verify", *map(str, words)],
+        [sys.executable, "-m", "exchange", "--lang", lang, "audit", verb, *map(str, words)],
         capture_output=True, text=True, timeout=90, check=False,
         env={**os.environ, "EXCHANGE_HOME": str(words[0].parent)},
     )  # fmt: skip
@@ -190,3 +194,8 @@ def test_both_are_verified_and_then_held_to_each_other(traded, tmp_path):
     assert (code, [each["ok"] for each in told["journals"]]) == (5, [True, True])
     assert not told["crossed"][0]["ok"]
     assert verify(traded.pa, traded.pa, *anchored)[0] == 2
+    # And no report is made of them.
+    period = ("--from", "2026-07-01", "--to", "2026-12-31", "--out", tmp_path / "report.html")
+    code, out = run("report", traded.pa, other.us, *anchored[1:], *period)
+    assert (code, (tmp_path / "report.html").exists()) == (5, False)
+    assert "first entry affected at us" in out

@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import sqlite3
+from contextlib import ExitStack
 from typing import get_args
 from urllib.parse import urlencode
 
@@ -17,6 +18,10 @@ from exchange.audit import anomalies
 from exchange.audit.console import alarms
 from exchange.audit.console.alarms import Alarm
 from exchange.audit.console.wording import Wording
+from exchange.audit.report import figures
+from exchange.audit.report.forms import FORMS
+from exchange.audit.report.making import Asked, make
+from exchange.audit.report.telling import catalogue
 from exchange.audit.rows import FACETS
 from exchange.audit.verify import Name
 from exchange.cli.check_words import CHECKS
@@ -26,14 +31,12 @@ from exchange.journal.bundle import parse
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model.objects import DraftStep, News, Outcome, Step
-from exchange.web.words import load
 from tests.audit.traded import everything, written
 from tests.builders import border
 from tests.console.opened import calling, setup
-from tests.web.test_words import PACKAGE
 from tests.web.trial import CODES
 
-WORDS = load([PACKAGE / "web" / "locale", PACKAGE / "audit" / "console" / "locale"])
+WORDS = catalogue()
 LANGS = ("es", "en")
 
 
@@ -70,6 +73,7 @@ def pages(traded):
         "/policy",
         "/anomalies",
         "/checks/pa",
+        "/report?from=2026-11-01&to=2026-11-30",
     )
 
 
@@ -112,6 +116,40 @@ async def test_without_an_anchor_it_says_so(files):
         assert "Verified, anchored" not in text
 
 
+def reported(files):
+    with ExitStack() as stack:
+        both = [stack.enter_context(opened(each)) for each in files]
+        return make(both, Asked("2026-07-01", "2026-12-31", border().anchor))
+
+
+async def test_report_is_the_one_that_the_command_writes_in_each_form(caller, files):
+    await caller.verified()
+    period = "from=2026-07-01&to=2026-12-31"
+    made = await asyncio.to_thread(reported, files[0])
+    for path in (f"/en/report?{period}", "/es/report"):
+        # Without a period: the half-year that the journals are in.
+        assert figures.digest(made) in await caller.text(path)
+    for name, form in FORMS.items():
+        answer = await caller.ask(f"/en/report.{name}?{period}")
+        assert (answer.status, answer.content_type) == (200, form.media_type)
+        assert f"report.{name}" in answer.headers["Content-Disposition"]
+        assert await answer.read() == form.write(made, "en", CODES)
+    assert "National annex" in await caller.text(f"/en/report?{period}&annex=us")
+    assert (await caller.ask("/en/report?from=soon&to=2026-12-31")).status == 400
+
+
+async def test_there_is_no_report_before_all_of_it_holds(files):
+    copies, index = files
+    for mirrors, anchor, said in (
+        (copies, None, "rests on an anchor"),
+        (copies[:1], border().anchor, "both nations"),
+    ):
+        async with calling(setup(mirrors, index, anchor=anchor)) as caller:
+            await caller.verified()
+            assert said in await caller.text("/en/report")
+            assert (await caller.ask("/en/report.json")).status == 404
+
+
 async def test_a_flipped_byte_is_an_alarm_that_names_the_entry(files):
     copies, index = files
     with sqlite3.connect(copies[0]) as db:
@@ -124,6 +162,7 @@ async def test_a_flipped_byte_is_an_alarm_that_names_the_entry(files):
         assert "TAMPERED: a check fails" in await caller.text("/en/")
         assert 'href="/en/entry/pa/20"' in await caller.text("/en/checks/pa")
         assert "Intact" in await caller.text("/en/checks/us")
+        assert "are to be verified first" in await caller.text("/en/report")
         # What is no longer under the root that was signed has no proof that holds.
         assert "DOES NOT HOLD" in await caller.text("/en/proof/pa/20")
         assert not (await caller.json("/en/proof/pa/20.json"))["holds"]

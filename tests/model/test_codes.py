@@ -205,6 +205,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "file",
         "key-file",
         "key-token",
+        "extra-missing",
         "no-secret",
         "no-context",
         "context-unchosen",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from playwright.sync_api import expect
 
 from exchange.audit.console.app import Console
+from exchange.audit.report import page as report
+from exchange.audit.report.making import Asked, make
+from exchange.cli.journal_file import opened
 from exchange.web.serving import served
 from tests.audit.traded import everything, written
 from tests.builders import border
@@ -80,6 +83,7 @@ def places(traded):
         "change": "/policy/pa/2",
         "replay": "/policy/pa/2/replay",
         "anomalies": "/anomalies",
+        "report": "/report?from=2026-11-01&to=2026-11-30",
         "refused": "/entry/pa/99999",
     }
 
@@ -99,6 +103,28 @@ def test_axe_finds_nothing_on_any_page_in_any_theme(browser, link, traded, lang)
             assert [each for each in said if "404" not in each] == [], name
         hosts = {url.split("/")[2] for url in asked}
         assert hosts == {base.removeprefix("http://")}
+
+
+def saved(files):
+    with ExitStack() as stack:
+        both = [stack.enter_context(opened(each)) for each in files]
+        made = make(both, Asked("2026-07-01", "2026-12-31", border().anchor))
+    return {lang: report.render(made, lang, CODES) for lang in LANGS}
+
+
+@needs_axe
+def test_a_saved_report_is_one_page_that_asks_for_nothing(browser, traded, tmp_path):
+    with ThreadPoolExecutor(1) as apart:
+        made = apart.submit(saved, traded.files).result()
+    for lang, raw in made.items():
+        file = tmp_path / f"{lang}.html"
+        file.write_bytes(raw)
+        with visit(browser, file.as_uri(), viewport=TABLET, offline=True) as (page, *heard):
+            expect(page.locator("html")).to_have_attribute("lang", lang)
+            assert violations(page) == []
+            assert heard == [[file.as_uri()], []]
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= TABLET["width"]
 
 
 @pytest.mark.parametrize("size", [SCREEN, TABLET], ids=["screen", "tablet"])

@@ -13,8 +13,11 @@ from exchange.audit import anomalies, sheet
 from exchange.audit.console import alarms, looking
 from exchange.audit.console.archive import Reading
 from exchange.audit.console.background import Background
+from exchange.audit.console.reporting import Reports
 from exchange.audit.console.wording import Wording
 from exchange.audit.query import parse
+from exchange.audit.report.telling import LOCALE as REPORT_LOCALE
+from exchange.audit.report.telling import TEMPLATES as REPORT_TEMPLATES
 from exchange.audit.search import matching, search
 from exchange.audit.story import tell
 from exchange.errors import Code, Refusal
@@ -42,6 +45,7 @@ SECTIONS: Final = (
     Section("section.entries", "/entries", "e"),
     Section("section.policy", "/policy", "p"),
     Section("section.anomalies", "/anomalies", "a"),
+    Section("section.report", "/report", "r"),
 )
 _HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
@@ -57,7 +61,7 @@ class Console:
         """Show what ``setup`` names; ``run`` opens it."""
         self._setup = setup
         self._codes = codes
-        self.words = load([_WEB / "locale", _HERE / "locale"])
+        self.words = load([_WEB / "locale", _HERE / "locale", REPORT_LOCALE])
         self.reading = Reading()
         self.background = Background(setup)
         self.live = Live(self._values)
@@ -68,7 +72,7 @@ class Console:
         """Return the application; ``entered`` hears that somebody came in."""
         assets = Assets([_WEB / "static", _HERE / "static"])
         pages = Pages(
-            [_HERE / "templates", _WEB / "templates"],
+            [_HERE / "templates", REPORT_TEMPLATES, _WEB / "templates"],
             self.words,
             self._codes,
             sections=SECTIONS,
@@ -102,6 +106,8 @@ class Console:
         ):
             frame.show(app, path, shower)
         app.router.add_post("/{lang:es|en}/checks/{node}", self._verify)
+        reports = Reports(self.reading, self.background.checked, self._setup.anchor)
+        reports.add(app, self.words, self._codes)
         return app
 
     @asynccontextmanager

@@ -1,0 +1,1 @@
+"""The report for the dialogue: counted from what both nations' journals share."""

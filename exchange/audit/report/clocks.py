@@ -1,0 +1,185 @@
+"""Questions and their answers: requests for information, and boarding requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
+
+from exchange.audit.report.counting import is_refused
+from exchange.audit.report.figures import SPREAD, Column, Table, spread
+from exchange.model.identity import member_of
+from exchange.policy import boarding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exchange.audit.report.counting import Counted
+    from exchange.audit.report.shared import Fact
+    from exchange.model.ticking import Ticking
+
+_ASKING: Final = ("new", "update")
+_TIMED: Final = ("asked", "answered", "in_time", "late", "open", "overdue", "withdrawn")
+
+
+class _Told(NamedTuple):
+    """What is told of requests, by their ids: replies, times agreed on, and which are over."""
+
+    replies: Mapping[str, list[Fact]]
+    results: Mapping[str, list[Fact]]
+    clocks: Mapping[str, Ticking]
+    over: frozenset[str]
+
+
+def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
+    """Count requests for information, by the nation that asked.
+
+    An answer is the first ``rpy`` that answers the request, by somebody whom it was sent to. In
+    time is one that was taken in at its home by the request's ``due``; a request without one is
+    open until it is answered.
+
+    Args:
+        counted: what to count.
+        covered_ms: by nation, until when its journal is looked at.
+    """
+    asked = [each for each in counted.bulletins() if _asks(each, "rfi")]
+    replies, over = _replies(counted, "rpy"), _over(counted)
+    rows = []
+    for nation in counted.nations:
+        counts: Counter[str] = Counter()
+        times: list[int] = []
+        for each in (one for one in asked if one.row.nation == nation):
+            counts["asked"] += 1
+            found = [one for one in replies.get(each.row.id, ()) if _may_answer(one, each)]
+            due = each.row.due
+            if found:
+                first = min(one.row.taken_ms for one in found)
+                times.append(first - each.row.taken_ms)
+                counts["answered"] += 1
+                counts["late" if due is not None and first // 1000 > due else "in_time"] += 1
+            elif each.row.id in over:
+                counts["withdrawn"] += 1
+            else:
+                until = min(covered_ms.values()) // 1000
+                counts["overdue" if due is not None and until > due else "open"] += 1
+        rows.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
+    columns = (Column("nation", "nation"), *map(Column, _TIMED), *SPREAD)
+    return Table("answers", columns, tuple(rows))
+
+
+def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, Table]:
+    """Count boarding requests by the nation asked, and how each case stands at the end.
+
+    By ``policy.boarding``, as officers see it: the clock is that of the node asked.
+    """
+    cases: Counter[tuple[str, str]] = Counter()
+    asked: Counter[str] = Counter()
+    times: dict[str, list[int]] = {nation: [] for nation in counted.nations}
+    told = _told(counted)
+    for each in _requests(counted):
+        case, received, nation = _case(told, each, covered_ms)
+        asked[nation] += 1
+        cases[case.state, nation] += 1
+        if case.replied is not None and received is not None:
+            times[nation].append((case.replied - received) * 1000)
+    rows = tuple(
+        (nation, asked[nation], len(times[nation]), *spread(times[nation]))
+        for nation in counted.nations
+    )
+    head = (Column("asked_nation", "nation"), Column("asked"), Column("replied"))
+    states = tuple(
+        (state, *(cases[state, nation] for nation in counted.nations))
+        for state in get_args(boarding.State)
+    )
+    nations = tuple(Column(f"nation.{each}") for each in counted.nations)
+    return (
+        Table("boardings", (*head, *SPREAD), rows),
+        Table("cases", (Column("state", "case-states"), *nations), states),
+    )
+
+
+def _requests(counted: Counted) -> list[Fact]:
+    """Return the period's boarding requests; those too that the node asked refused."""
+    found = counted.of_period("accepted")
+    return [
+        each
+        for each in found
+        if _asks(each, boarding.REQUEST) and each.row.status == counted.status
+    ]
+
+
+def _told(counted: Counted) -> _Told:
+    clocks: dict[str, Ticking] = {}
+    for each in counted.facts:
+        if each.ticking is not None:
+            clocks.setdefault(each.row.id, each.ticking)
+    replies, results = (_replies(counted, kind) for kind in (boarding.REPLY, boarding.RESULT))
+    return _Told(replies, results, clocks, _over(counted))
+
+
+def _case(
+    told: _Told, request: Fact, covered_ms: Mapping[str, int]
+) -> tuple[boarding.Case, int | None, str]:
+    """Return how a case stands, when it was taken in where it is asked, and of whom."""
+    row, members = request.row, _asked_of(request)
+    nation = min((each.partition(".")[0] for each in members), default=row.nation)
+    clock = told.clocks.get(row.id)
+    taken = None if request.there is None else request.there.taken_ms // 1000
+    received = None if is_refused(request) else taken
+    replies = [
+        one.row.taken_ms // 1000
+        for one in told.replies.get(row.id, ())
+        if one.row.verb == "reply" and one.row.origin in members
+    ]
+    reports = [
+        one.row.taken_ms // 1000
+        for one in told.results.get(row.id, ())
+        if one.row.verb in _ASKING and one.row.origin in {*members, row.origin}
+    ]
+    known = boarding.Known(
+        silence=clock.silence if clock else "express",
+        received=received,
+        due=clock.due if clock else row.due,
+        replies=tuple(sorted(replies)),
+        reported=min(reports, default=None),
+        covered=covered_ms[nation] // 1000 if nation in covered_ms else None,
+        is_withdrawn=row.id in told.over,
+        is_declined=is_refused(request),
+    )
+    now = min(covered_ms.values()) // 1000
+    return boarding.case(known, now), received, nation
+
+
+def _asks(fact: Fact, kind: str) -> bool:
+    return fact.row.type == kind and fact.row.verb in _ASKING
+
+
+def _asked_of(fact: Fact) -> set[str]:
+    """Return the members whom a request is for, of another nation than its author's."""
+    members = {member_of(each) for each in fact.row.to}
+    return {each for each in members if each.partition(".")[0] != fact.row.nation}
+
+
+def _may_answer(reply: Fact, request: Fact) -> bool:
+    return reply.row.origin in {member_of(each) for each in request.row.to}
+
+
+def _replies(counted: Counted, kind: str) -> dict[str, list[Fact]]:
+    """Return bulletins of a type by what they answer, in the journals' order."""
+    found: dict[str, list[Fact]] = {}
+    for each in counted.facts:
+        if each.row.kind == "accepted" and each.row.type == kind and not is_refused(each):
+            for relation, identity in each.row.refs:
+                if relation == "answers":
+                    found.setdefault(identity, []).append(each)
+    return found
+
+
+def _over(counted: Counted) -> frozenset[str]:
+    """Return what was cancelled, or took a newer version."""
+    return frozenset(
+        identity
+        for each in counted.facts
+        if each.row.kind == "accepted" and not is_refused(each)
+        for relation, identity in each.row.refs
+        if relation in {"cancels", "supersedes"}
+    )

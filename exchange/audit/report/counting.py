@@ -1,0 +1,282 @@
+"""What is counted of a set of entries: volumes, response times, corrections, refusals, events.
+
+Pure: facts in, tables out. A bulletin belongs to the period in which its home took it in; what
+came of it is counted up to the journals' sizes, however late it came.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exchange.audit.report.figures import SPREAD, Column, Table, percentile, seconds, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from exchange.audit.report.figures import Cell
+    from exchange.audit.report.shared import Fact
+    from exchange.audit.rows import Row
+
+PRECEDENCES: Final = ("flash", "immediate", "priority", "routine")
+STATUSES: Final = ("actual", "exercise", "test")
+STAGES: Final = ("accepted", "crossed", "delivered", "opened", "actioned")
+# What an acknowledgement shows beside what it says: who acted has opened, who opened has it.
+_SHOWS: Final[dict[str, tuple[str, ...]]] = {
+    "delivered": ("delivered",),
+    "unreadable": ("delivered",),
+    "opened": ("delivered", "opened"),
+    "partial": ("delivered", "opened"),
+    "schema-invalid": ("delivered", "opened"),
+    "actioned": ("delivered", "opened", "actioned"),
+    "purged": (),
+}
+# Of these, new versions come every few hours, and nothing changes by them.
+_NO_NEWS: Final = ("timestamps/", "snapshots/")
+
+Seen = dict[str, dict[str, int]]
+
+
+class Counted(NamedTuple):
+    """What to count.
+
+    Attributes:
+        facts: the entries.
+        also: bulletins that are counted elsewhere, with those of their recipients who are not:
+            what became of them there is counted here.
+        nations: in which order columns stand.
+        since_ms: the first millisecond of the period; ``before_ms``: the first one after it.
+        status: of the bulletins that count.
+    """
+
+    facts: tuple[Fact, ...]
+    also: tuple[Fact, ...]
+    nations: tuple[str, ...]
+    since_ms: int
+    before_ms: int
+    status: str
+
+    def is_within(self, row: Row) -> bool:
+        """Tell whether an entry was taken in at its home in the period."""
+        return self.since_ms <= row.taken_ms < self.before_ms
+
+    def of_period(self, kind: str) -> Iterator[Fact]:
+        """Yield the period's entries of a kind."""
+        return (
+            each for each in self.facts if each.row.kind == kind and self.is_within(each.row)
+        )
+
+    def bulletins(self) -> list[Fact]:
+        """Return the bulletins that count: of this status, and not refused there."""
+        return [each for each in self.facts if self._counts(each)]
+
+    def elsewhere(self) -> list[Fact]:
+        """Return bulletins that count elsewhere and have recipients here."""
+        return [each for each in self.also if self._counts(each) and each.owed]
+
+    def _counts(self, fact: Fact) -> bool:
+        row = fact.row
+        is_ours = row.kind == "accepted" and row.status == self.status
+        return is_ours and self.is_within(row) and not is_refused(fact)
+
+    def seen(self) -> dict[str, Seen]:
+        """Return when each bulletin was first shown to be seen: by id, endpoint and stage."""
+        found: dict[str, Seen] = {}
+        for each in self.facts:
+            if each.row.kind != "acknowledged":
+                continue
+            by = found.setdefault(each.row.id, {}).setdefault(each.row.endpoint, {})
+            for stage in _SHOWS.get(each.row.outcome[0], ()):
+                by[stage] = min(each.row.taken_ms, by.get(stage, each.row.taken_ms))
+        return found
+
+
+def is_refused(fact: Fact) -> bool:
+    """Tell whether the other nation's node refused what crossed."""
+    return fact.there is not None and fact.there.kind == "refused"
+
+
+def _nations(nations: Iterable[str]) -> tuple[Column, ...]:
+    return tuple(Column(f"nation.{each}") for each in nations)
+
+
+def _by_nation(
+    column: Column,
+    nations: tuple[str, ...],
+    facts: Iterable[Fact],
+    value: Callable[[Row], str],
+    every: Iterable[str] = (),
+) -> Table:
+    """Count by a value and by the nation that entered it; ``every`` has a row in any case."""
+    counts = Counter((value(each.row), each.row.nation) for each in facts)
+    known = tuple(every)
+    found = sorted({of for of, _ in counts} - set(known))
+    return Table(
+        column.name, (column, *_nations(nations)), _rows((*known, *found), nations, counts)
+    )
+
+
+def _rows(
+    values: Iterable[str], nations: Sequence[str], counts: Mapping[tuple[str, str], int]
+) -> tuple[tuple[Cell, ...], ...]:
+    return tuple((each, *(counts[each, nation] for nation in nations)) for each in values)
+
+
+def volumes(counted: Counted) -> Iterator[Table]:
+    """Count bulletins by type, agency, precedence and month, and entries of each kind."""
+    found, nations = counted.bulletins(), counted.nations
+    yield _by_nation(Column("types", "types"), nations, found, lambda row: row.type)
+    yield _agencies(found)
+    column = Column("precedence", "precedence")
+    yield _by_nation(column, nations, found, lambda row: row.precedence, PRECEDENCES)
+    column = Column("months", "month")
+    yield _by_nation(column, nations, found, _month_of, _months(counted))
+    within = [each for each in counted.facts if counted.is_within(each.row)]
+    yield _by_nation(Column("kinds", "kind"), nations, within, lambda row: row.kind)
+    accepted = counted.of_period("accepted")
+    column = Column("status", "status")
+    yield _by_nation(column, nations, accepted, lambda row: row.status, STATUSES)
+
+
+def _month_of(row: Row) -> str:
+    return _month(row.taken_ms)
+
+
+def _month(milliseconds: int) -> str:
+    return dt.datetime.fromtimestamp(milliseconds // 1000, dt.UTC).strftime("%Y-%m")
+
+
+def _months(counted: Counted) -> list[str]:
+    """Return every month that the period touches."""
+    found, at = [], counted.since_ms
+    while at < counted.before_ms:
+        found.append(_month(at))
+        begun = dt.datetime.fromtimestamp(at // 1000, dt.UTC).replace(
+            day=1, hour=0, minute=0, second=0
+        )
+        after = (begun + dt.timedelta(days=32)).replace(day=1)
+        at = int(after.timestamp()) * 1000
+    return found
+
+
+def _agencies(found: Iterable[Fact]) -> Table:
+    posted, received = Counter[str](), Counter[str]()
+    for each in found:
+        posted[each.row.origin] += 1
+        received.update({name.partition("/")[0] for name in each.owed})
+    rows = tuple((name, posted[name], received[name]) for name in sorted({*posted, *received}))
+    columns = (Column("agencies", "text"), Column("posted"), Column("received"))
+    return Table("agencies", columns, rows)
+
+
+# -- how soon -------------------------------------------------------------------------------
+
+
+def response(counted: Counted) -> Iterator[Table]:
+    """Count how soon bulletins reached their recipients, by stage and precedence."""
+    times: dict[tuple[str, str], list[int]] = {}
+    reached: Counter[tuple[str, str]] = Counter()
+    recipients: Counter[str] = Counter()
+    seen = counted.seen()
+    for each in counted.bulletins():
+        row, there = each.row, each.there
+        if row.observed is not None:
+            _add(times, "accepted", row, row.taken_ms - row.observed * 1000)
+        if there is not None:
+            _add(times, "crossed", row, there.taken_ms - row.taken_ms)
+    for each in (*counted.bulletins(), *counted.elsewhere()):
+        row, by = each.row, seen.get(each.row.id, {})
+        for name in each.owed:
+            recipients[row.precedence] += 1
+            for stage, at in sorted(by.get(name, {}).items()):
+                reached[row.precedence, stage] += 1
+                _add(times, stage, row, at - row.taken_ms)
+    yield _times(times)
+    columns = ("recipients", "delivered", "opened", "actioned")
+    yield Table(
+        "reached",
+        (Column("precedence", "precedence"), *map(Column, columns)),
+        tuple(
+            (each, recipients[each], *(reached[each, stage] for stage in columns[1:]))
+            for each in PRECEDENCES
+        ),
+    )
+
+
+def _add(times: dict[tuple[str, str], list[int]], stage: str, row: Row, ms: int) -> None:
+    for precedence in ("", row.precedence):
+        times.setdefault((stage, precedence), []).append(ms)
+
+
+def _times(times: Mapping[tuple[str, str], list[int]]) -> Table:
+    rows = []
+    for stage in STAGES:
+        for precedence in ("", *PRECEDENCES):
+            found = sorted(seconds(each) for each in times.get((stage, precedence), ()))
+            shares = (percentile(found, each) for each in (50, 90, 95, 100))
+            rows.append((stage, precedence, len(found), *shares))
+    columns = (
+        *(Column("stage", "stage"), Column("precedence", "precedence"), Column("count")),
+        *(SPREAD[0], SPREAD[1], Column("p95", "seconds"), SPREAD[2]),
+    )
+    return Table("times", columns, tuple(rows))
+
+
+# -- corrections, refusals, events ---------------------------------------------------------
+
+
+def corrections(counted: Counted) -> Table:
+    """Count corrections and cancellations, and how soon every holder had seen each."""
+    seen, rows = counted.seen(), []
+    for verb in ("correct", "cancel"):
+        holders = reached = opened = complete = 0
+        last: list[int] = []
+        both = (*counted.bulletins(), *counted.elsewhere())
+        found = [each for each in both if each.row.verb == verb]
+        for each in found:
+            by = seen.get(each.row.id, {})
+            times = [by.get(name, {}) for name in each.owed]
+            holders += len(times)
+            reached += sum(1 for one in times if "delivered" in one)
+            opened += sum(1 for one in times if "opened" in one)
+            if times and all("opened" in one for one in times):
+                complete += 1
+                last.append(max(one["opened"] for one in times) - each.row.taken_ms)
+        rows.append((verb, len(found), holders, reached, opened, complete, *spread(last)))
+    counts = ("bulletins", "holders", "delivered", "opened", "complete")
+    columns = (Column("correction", "correction"), *map(Column, counts), *SPREAD)
+    return Table("corrections", columns, tuple(rows))
+
+
+def refusals(counted: Counted) -> Table:
+    """Count refusals by code and by the nation whose node said no.
+
+    Of what crossed: a whole bulletin, or one recipient of it. Refusals at home keep no status.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in counted.facts:
+        judged = each.there or each.row
+        if not counted.is_within(each.row) or each.row.status not in {"", counted.status}:
+            continue
+        if judged.kind == "refused":
+            counts[judged.code, judged.journal] += 1
+        for _, code in judged.declined:
+            counts[code, judged.journal] += 1
+    rows = _rows(sorted({code for code, _ in counts}), counted.nations, counts)
+    return Table("refusals", (Column("refusals", "refusals"), *_nations(counted.nations)), rows)
+
+
+def events(counted: Counted) -> Table:
+    """List what changed the rules, the directory or a node in the period."""
+    rows = []
+    for each in counted.facts:
+        row = each.row
+        is_event = row.kind in {"trust", "epoch-opened"} and not row.rule.startswith(_NO_NEWS)
+        if is_event and counted.is_within(row):
+            rows.append((row.taken_ms, row.journal, row.index, row.kind, row.rule, row.version))
+    columns = (
+        *(Column("time", "time"), Column("nation", "nation"), Column("entry")),
+        *(Column("kind", "kind"), Column("document", "document"), Column("version")),
+    )
+    return Table("events", columns, tuple(sorted(rows)))

@@ -1,0 +1,134 @@
+"""A report put together: every table of the template, in its order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from exchange.audit.query import moment
+from exchange.audit.report import clocks, counting
+from exchange.audit.report.counting import STATUSES, Counted
+from exchange.audit.report.figures import SHARED, TEMPLATE, Column, Report, Table
+from exchange.audit.report.marks import up
+from exchange.audit.report.shared import share
+from exchange.errors import Code, Refusal
+from exchange.render.times import zulu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from exchange.audit.report.shared import Held, Shared, Source
+
+
+class Asked(NamedTuple):
+    """What a report is asked for.
+
+    Attributes:
+        since: the first day or second of the period, UTC, as a search has it.
+        until: the last day, as a whole, or the second before which it ends.
+        anchor: the digest of the first root from which the mirrors were verified.
+        status: of the bulletins to count; empty: ``exercise`` where that was agreed on, else
+            ``actual``.
+        annex: the node whose national annex is wanted; empty: what is shared.
+        sizes: by node, where to stop.
+    """
+
+    since: str
+    until: str
+    anchor: str
+    status: str = ""
+    annex: str = ""
+    sizes: Mapping[str, int] = {}
+
+
+def make(sources: Iterable[Source], asked: Asked) -> Report:
+    """Return the report of two verified mirrors.
+
+    Raises:
+        Refusal: ``wrong-value``, at what was asked for and cannot be; ``bad-checkpoint``.
+        Fault: a mirror cannot be read.
+    """
+    since_ms, before_ms = moment(asked.since, "/from")[0], moment(asked.until, "/to")[1]
+    if before_ms <= since_ms:
+        raise Refusal(Code.WRONG_VALUE, "/to")
+    if asked.status and asked.status not in STATUSES:
+        raise Refusal(Code.WRONG_VALUE, "/status")
+    both = share(sources, asked.sizes, asked.annex)
+    nodes = tuple(each.node for each in both.held)
+    counted = Counted(
+        facts=both.facts,
+        also=both.also,
+        nations=(asked.annex,) if asked.annex else nodes,
+        since_ms=since_ms,
+        before_ms=before_ms,
+        status=asked.status or _usual_status(both),
+    )
+    return Report(
+        template=TEMPLATE,
+        scope=asked.annex or SHARED,
+        since=zulu(since_ms // 1000),
+        before=zulu(before_ms // 1000),
+        status=counted.status,
+        whole=all(each.covered_ms >= before_ms for each in both.held),
+        anchor=asked.anchor,
+        tables=tuple(_tables(both, counted, is_shared=not asked.annex)),
+    )
+
+
+def _usual_status(both: Shared) -> str:
+    is_exercise = any(each.agreed and each.agreed.exercise for each in both.held)
+    return "exercise" if is_exercise else "actual"
+
+
+def _tables(both: Shared, counted: Counted, *, is_shared: bool) -> Iterator[Table]:
+    covered_ms = {each.node: each.covered_ms for each in both.held}
+    yield from counting.volumes(counted)
+    yield from counting.response(counted)
+    yield counting.corrections(counted)
+    yield clocks.answers(counted, covered_ms)
+    if is_shared:
+        # One nation asks the other: within one of them nobody is asked.
+        yield from clocks.boardings(counted, covered_ms)
+    yield counting.refusals(counted)
+    yield counting.events(counted)
+    yield _witnesses(both, counted)
+    yield _verified(both)
+
+
+def _witnesses(both: Shared, counted: Counted) -> Table:
+    rows = []
+    for each in both.held:
+        since_ms = max(counted.since_ms, each.first_ms)
+        before_ms = min(counted.before_ms, each.covered_ms)
+        found = up(each.marks, _limit_s(each), since_ms, before_ms)
+        rows.append((each.node, *found))
+    columns = (
+        *(Column("nation", "nation"), Column("checkpoints"), Column("cosigned_in_time")),
+        *(Column("longest", "seconds"), Column("down", "seconds"), Column("up", "share")),
+    )
+    return Table("witnesses", columns, tuple(rows))
+
+
+def _limit_s(held: Held) -> int:
+    agreed = held.agreed
+    return agreed.witnesses.limit_s if agreed is not None and agreed.witnesses else 0
+
+
+def _verified(both: Shared) -> Table:
+    """Say on what it all rests: sizes, roots, who cosigned them, and what crossed."""
+    rows = []
+    for each in both.held:
+        vouched = each.vouched
+        rows.append(
+            (
+                *(each.node, each.size, each.root, each.covered_ms),
+                " ".join(vouched.by) if vouched else None,
+                vouched.at * 1000 if vouched else None,
+                *(both.crossed[each.node], both.waiting[each.node]),
+            )
+        )
+    columns = (
+        *(Column("nation", "nation"), Column("size"), Column("root", "text")),
+        *(Column("covered", "time"), Column("witnesses", "text"), Column("cosigned", "time")),
+        *(Column("crossed"), Column("waiting")),
+    )
+    return Table("verified", columns, tuple(rows))

@@ -1,0 +1,250 @@
+"""What both journals share up to a named pair of sizes: each entry that crossed, once.
+
+An entry is shared if it stands in its home's journal below that journal's size, and in the
+other's below the other's. What is told of it is what its home says, and when and as what the
+other took it in: facts of both journals up to there, so that it does not matter whose mirrors
+are read, when they were pulled, or in which order they are named. What a nation's journal holds
+besides is for its own annex.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import msgspec
+
+from exchange.audit.agreed import Agreed
+from exchange.audit.report.marks import marks
+from exchange.audit.rows import Context, Row, read
+from exchange.broker import peering
+from exchange.errors import Code, Refusal
+from exchange.journal.proofs import root_at
+from exchange.model import entry as entries
+from exchange.model import objects
+from exchange.model.codec import b64
+from exchange.seal import jws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from exchange.audit.report.marks import Marks, Vouched
+    from exchange.audit.verify import Stored
+    from exchange.model.ticking import Ticking
+    from exchange.model.trust import Arrangement
+
+_PAGE: Final = 256
+# Entries that a node makes for itself, and that are no news to anybody.
+_OWN_KINDS: Final = (*entries.BOOKKEEPING[1:], entries.TrustReceived)
+
+
+class Source(Protocol):
+    """A verified mirror. Raises ``Fault`` if it cannot be read."""
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+
+    def read(self, first: int, limit: int) -> Sequence[Stored]:
+        """Return at most ``limit`` entries from index ``first`` on, in order."""
+
+    def kinds(self, first: int, limit: int) -> Sequence[str]:
+        """Return under which kind each entry from ``first`` on is kept."""
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return a trust document by digest, if it is there."""
+
+    def hashes(self, level: int, first: int, count: int) -> bytes:
+        """Return neighbours of one row of the tree, joined."""
+
+
+class Fact(NamedTuple):
+    """One entry: as its home's row has it, and what the other journal has of it.
+
+    Attributes:
+        row: of its home, where nothing is inherited from other entries.
+        owed: whom it is owed to where it is counted: there, or at home if it did not cross.
+        there: the other journal's row; None of what did not cross.
+        ticking: of a notice of a boarding request's time, that time.
+    """
+
+    row: Row
+    owed: tuple[str, ...]
+    there: Row | None = None
+    ticking: Ticking | None = None
+
+
+class Held(NamedTuple):
+    """One journal up to its size.
+
+    Attributes:
+        node: whose it is.
+        size: entries, and ``root`` of them in base64url.
+        vouched: who cosigned that size first, and when; None where nobody must.
+        first_ms: when its first entry was taken in, and ``covered_ms``: its last one.
+        agreed: the arrangement in force at its end.
+        marks: its checkpoints, as far as they stand below the size.
+    """
+
+    node: str
+    size: int
+    root: str
+    vouched: Vouched | None
+    first_ms: int
+    covered_ms: int
+    agreed: Arrangement | None
+    marks: Marks
+
+
+class Shared(NamedTuple):
+    """Both journals, by node.
+
+    Attributes:
+        held: each up to its size.
+        facts: what crossed; or, where an annex is wanted, what of that journal did not. In the
+            order of time.
+        also: of an annex, the journal's bulletins that crossed, with their recipients at home.
+        crossed: by node, how many entries of its journal crossed.
+        waiting: and how many are owed across and had not been taken in there.
+    """
+
+    held: tuple[Held, ...]
+    facts: tuple[Fact, ...]
+    also: tuple[Fact, ...]
+    crossed: Mapping[str, int]
+    waiting: Mapping[str, int]
+
+
+class _Walked(NamedTuple):
+    """One journal, read once: what came from the other, and its own entries by index."""
+
+    came: dict[int, tuple[Row, tuple[str, ...]]]
+    own: list[int]
+    across: set[int]
+    held: Held
+
+
+def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") -> Shared:
+    """Return what two journals share, or what one of them does not.
+
+    Args:
+        sources: their mirrors, verified and held to each other, in any order.
+        named: by node the size to stop at; of one that is not named, the newest that witnesses
+            vouched for, as far as its mirror tells.
+        annex: the node whose rest is wanted; empty: what both share.
+
+    Raises:
+        Refusal: ``bad-checkpoint`` at ``/sizes``: it is no size of a cosigned checkpoint;
+            ``wrong-value``: they are not two journals, or another one is named.
+    """
+    by_node = {node_of(source): source for source in sources}
+    if len(by_node) != 2 or set(named) - set(by_node):
+        raise Refusal(Code.WRONG_VALUE, "/sizes", found=" ".join(sorted(by_node)))
+    if annex and annex not in by_node:
+        raise Refusal(Code.WRONG_VALUE, "/annex", found=" ".join(sorted(by_node)))
+    pairs = list(zip(sorted(by_node), sorted(by_node, reverse=True), strict=True))
+    walked = {node: _walk(by_node[node], node, other, named.get(node)) for node, other in pairs}
+    crossed, left = dict[str, list[int]](), dict[str, list[int]]()
+    for node, other in pairs:
+        came = walked[other].came
+        crossed[node] = [each for each in walked[node].own if each in came]
+        left[node] = [each for each in walked[node].own if each not in came]
+    if annex:
+        facts = [_fact(by_node[annex], annex, each) for each in left[annex]]
+        at_home = (_fact(by_node[annex], annex, each) for each in crossed[annex])
+        also = tuple(each for each in at_home if each.row.kind == "accepted")
+    else:
+        facts, also = [], ()
+        for node, other in pairs:
+            came, source = walked[other].came, by_node[node]
+            facts += [_fact(source, node, each, *came[each]) for each in crossed[node]]
+    facts.sort(key=lambda fact: (fact.row.taken_ms, fact.row.journal, fact.row.index))
+    return Shared(
+        tuple(walked[node].held for node, _ in pairs),
+        tuple(facts),
+        also,
+        {node: len(of) for node, of in crossed.items()},
+        {node: len(walked[node].across.intersection(of)) for node, of in left.items()},
+    )
+
+
+def node_of(source: Source) -> str:
+    """Return whose journal it is.
+
+    Raises:
+        Refusal: ``bad-proof``: its first entry does not say so.
+    """
+    first = source.read(0, 1)
+    facts = entries.decode(first[0].entry).facts if first else None
+    if not isinstance(facts, entries.EpochOpened):
+        raise Refusal(Code.BAD_PROOF, "/node", found=0)
+    return facts.node
+
+
+def _walk(source: Source, node: str, other: str, named: int | None) -> _Walked:
+    agreed, came = Agreed(source.blob), dict[int, tuple[Row, tuple[str, ...]]]()
+    own, across, first_ms, covered_ms = list[int](), set[int](), 0, 0
+    found = marks(source)
+    size, vouched = found.chosen(node, named)
+    for stored in _entries(source, size):
+        entry = entries.decode(stored.entry)
+        facts = entry.facts
+        covered_ms = facts.taken_ms
+        first_ms = first_ms or facts.taken_ms
+        if isinstance(facts, entries.Trust):
+            agreed.add(stored.index, entry)
+        if (home := entries.home_of(facts)) is not None:
+            if home.node == other:
+                came[home.index] = (_row(stored, node), _owed(stored, node))
+        elif not isinstance(facts, _OWN_KINDS):
+            own.append(stored.index)
+            if peering.is_for(facts, (other,)):
+                across.add(stored.index)
+    root = b64(root_at(size, _Hashes(source)))
+    below = found.below(size)
+    arrangement = agreed.view.arrangement
+    held = Held(node, size, root, vouched, first_ms, covered_ms, arrangement, below)
+    return _Walked(came, own, across, held)
+
+
+def _entries(source: Source, size: int) -> Iterator[Stored]:
+    first = 0
+    while first < size and (page := source.read(first, min(_PAGE, size - first))):
+        yield from page
+        first += len(page)
+
+
+def _fact(
+    source: Source,
+    node: str,
+    index: int,
+    there: Row | None = None,
+    owed: tuple[str, ...] | None = None,
+) -> Fact:
+    (stored,) = source.read(index, 1)
+    row = _row(stored, node)
+    # Of what crossed, whom it is owed to there; else whom at home.
+    found = _owed(stored, node) if owed is None else owed
+    return Fact(row, found, there, _ticking(stored.entry) if row.kind == "notice" else None)
+
+
+def _row(stored: Stored, node: str) -> Row:
+    """Return an entry's row by itself: nothing of it hangs on which others were read before."""
+    return read(stored.index, stored.entry, Context(node, 0, lambda _: None, lambda _: None))
+
+
+def _owed(stored: Stored, node: str) -> tuple[str, ...]:
+    """Return whom an entry is owed to of this node's own."""
+    owed = dict.fromkeys(each.endpoint for each in entries.owed_in(stored.entry))
+    return tuple(each for each in owed if each.startswith(f"{node}."))
+
+
+def _ticking(raw: bytes) -> Ticking | None:
+    payload = jws.read(entries.decode(raw).object, objects.MAX_OBJECT_BYTES).payload
+    clock = objects.decode_notice(payload).clock
+    return None if isinstance(clock, msgspec.UnsetType) else clock
+
+
+class _Hashes:
+    """The tree of a source, as ``root_at`` asks for it."""
+
+    def __init__(self, source: Source) -> None:
+        self.read = source.hashes

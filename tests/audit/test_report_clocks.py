@@ -1,0 +1,129 @@
+"""Questions and boarding cases as a report counts them: facts made by hand, one case each."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+import pytest
+
+from exchange.audit.report.clocks import answers, boardings
+from exchange.audit.report.counting import Counted, corrections, refusals
+from exchange.audit.report.shared import Fact
+from exchange.audit.rows import Row
+from exchange.model.ticking import Ticking
+from exchange.policy.boarding import State
+
+COVERED = {"pa": 9_000_000, "us": 10_000_000}
+STATES = get_args(State)
+
+
+def fact(by, kind, at_s, **given):
+    """A bulletin by Panama's or the other nation's one agency, to the other, that crossed."""
+    there_s = given.pop("there_s", at_s)
+    refused = given.pop("refused", "")
+    other = "us" if by == "pa" else "pa"
+    known = {"verb": "new", "status": "actual", "precedence": "routine", "id": f"{by}-{at_s}"}
+    row = Row(
+        by, at_s, at_s * 1000, "accepted", ("accepted",), origin=f"{by}.one", type=kind,
+        to=(f"{other}.two/desk",), **{**known, **given},
+    )  # fmt: skip
+    there = Row(other, at_s, there_s * 1000, "refused" if refused else "accepted", code=refused)
+    return Fact(row, (f"{other}.two/desk",), there)
+
+
+def answer(kind, at_s, of, origin="us.two", **given):
+    made = fact("us", kind, at_s, refs=(("answers", of),), verb="reply", **given)
+    return made._replace(row=msgspec.structs.replace(made.row, origin=origin))
+
+
+def counted(*facts):
+    return Counted(facts, (), ("pa", "us"), 0, 100_000_000, "actual")
+
+
+def ticking(of, due, silence):
+    row = Row("us", 1, 1000, "notice", ("clock",), id=of)
+    return Fact(row, (), None, Ticking("r", silence, "us", 1, 1, due, "", 0))
+
+
+DEEMED = ticking("pa-1", 100, "deemed-consent")
+
+
+def test_answers_are_held_to_the_time_that_the_request_gives():
+    asked = [fact("pa", "rfi", at, due=due) for at, due in ((1, 100), (2, 100), (3, 8000))]
+    asked += [
+        fact("pa", "rfi", 4, due=9500),
+        fact("pa", "rfi", 5),
+        fact("pa", "rfi", 6, due=90),
+    ]
+    told = answers(
+        counted(
+            *asked,
+            answer("rpy", 100, "pa-1"),
+            answer("rpy", 101, "pa-2"),
+            # By somebody whom nobody asked; and refused by the node of who asked.
+            answer("rpy", 50, "pa-3", origin="us.three"),
+            answer("rpy", 51, "pa-3", refused="not-releasable"),
+            fact("pa", "can", 60, verb="cancel", refs=(("cancels", "pa-6"),)),
+        ),
+        COVERED,
+    )
+    named = dict(zip((each.name for each in told.columns), told.rows[0], strict=True))
+    assert named == {
+        "nation": "pa", "asked": 6, "answered": 2, "in_time": 1, "late": 1, "open": 2,
+        "overdue": 1, "withdrawn": 1, "p50": 99, "p90": 99, "max": 99,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        ((answer("brp", 100, "pa-1"),), "answered"),
+        (
+            (ticking("pa-1", 100, "deemed-consent"), answer("brp", 101, "pa-1")),
+            "deemed-consent",
+        ),
+        ((ticking("pa-1", 100, "deemed-refusal"),), "deemed-refusal"),
+        ((ticking("pa-1", 100, "express"),), "overdue"),
+        ((ticking("pa-1", 20_000, "deemed-consent"),), "open"),
+        ((ticking("pa-1", 100, "advance-standing"),), "standing"),
+        ((answer("brp", 100, "pa-1", origin="us.three"),), "open"),
+        ((fact("pa", "can", 9, verb="cancel", refs=(("cancels", "pa-1"),)),), "withdrawn"),
+        ((fact("pa", "brr", 9, refs=(("answers", "pa-1"),)),), "reported"),
+    ],
+)
+def test_a_boarding_case_stands_as_officers_see_it(facts, state):
+    _, cases = boardings(counted(fact("pa", "brq", 1, there_s=3), *facts), COVERED)
+    assert [row for row in cases.rows if any(row[1:])] == [(state, 0, 1)]
+    assert [row[0] for row in cases.rows] == list(STATES)
+
+
+def test_a_request_that_was_refused_there_is_undetermined_and_has_no_time():
+    asked, cases = boardings(counted(fact("pa", "brq", 1, refused="not-releasable")), COVERED)
+    assert [row for row in cases.rows if any(row[1:])] == [("undetermined", 0, 1)]
+    assert asked.rows[1] == ("us", 1, 0, None, None, None)
+
+
+def test_reply_is_timed_from_when_the_node_asked_took_the_request_in():
+    both = (fact("pa", "brq", 1, there_s=31), answer("brp", 91, "pa-1"))
+    assert boardings(counted(*both), COVERED)[0].rows[1] == ("us", 1, 1, 60, 60, 60)
+
+
+def test_a_recipient_that_was_declined_is_a_refusal_and_the_last_holder_ends_the_clock():
+    cor = fact("pa", "cor", 10, verb="correct")
+    cor = cor._replace(
+        owed=("us.two/a", "us.two/b"),
+        there=Row("us", 1, 10_000, "accepted", declined=(("us.two/c", "key-not-valid"),)),
+    )
+
+    def seen(at_s, name, outcome):
+        row = Row(
+            "us", at_s, at_s * 1000, "acknowledged", (outcome,), id="pa-10", endpoint=name
+        )
+        return Fact(row, (), None)
+
+    first = counted(cor, seen(20, "us.two/a", "opened"), seen(30, "us.two/b", "delivered"))
+    assert refusals(first).rows == (("key-not-valid", 0, 1),)
+    assert corrections(first).rows[0] == ("correct", 1, 2, 2, 1, 0, None, None, None)
+    whole = counted(*first.facts, seen(45, "us.two/b", "actioned"))
+    assert corrections(whole).rows[0] == ("correct", 1, 2, 2, 2, 1, 35, 35, 35)
