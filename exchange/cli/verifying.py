@@ -359,6 +359,12 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
     else:
         yield f"{size} entries: {judged} judged again, {attested} attested"
+    if report.lost:
+        yield (
+            f"{report.lost} de ellos PERDIDOS, según declararon custodios de ambas naciones"
+            if spanish
+            else f"{report.lost} of them LOST, as custodians of both nations declared"
+        )
     if report.since:
         yield (
             f"los primeros {report.since} ya se verificaron antes y no se leyeron otra vez"

@@ -346,6 +346,18 @@ class AuditRead(_Facts, frozen=True, tag="audit-read"):
     reads: list[Shown]
 
 
+class Lost(_Facts, frozen=True, tag="lost"):
+    """An entry whose bytes survive nowhere, as custodians of both nations declare behind it.
+
+    ``leaf`` is the hash that stands for it in the tree, and nothing here leads to it; left out
+    where it is not known whether there ever was an entry. ``skipped`` are inboxes and the place
+    that each gives next: which ones it gave among the lost, nobody knows.
+    """
+
+    leaf: Digest | msgspec.UnsetType = msgspec.UNSET
+    skipped: list[Owed] | msgspec.UnsetType = msgspec.UNSET
+
+
 Facts = (
     Accepted
     | Acknowledged
@@ -368,6 +380,7 @@ Facts = (
     | Checkpointed
     | InboxHeads
     | AuditRead
+    | Lost
 )
 # The words for them, as they stand in the facts.
 KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in get_args(Facts))
@@ -438,7 +451,7 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
             return (Owed(trust_inbox(facts.home.node), facts.position),)
         case Invited() | EnrolmentAsked() | Decided() | AuditRead():
             return ()
-        case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
+        case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads() | Lost():
             return ()
 
 

@@ -22,7 +22,8 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.note import SignatureType, parse_note, split_timestamp
 from exchange.journal.proofs import frontier_at
-from exchange.journal.tree import Frontier, leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.node import heads
@@ -294,7 +295,7 @@ class Checkpointer:
             rows = await self._store.read(self._read.size, limit)
             if not rows:
                 raise self._unsound(self._read.size)
-            leaves = [leaf_hash(row.entry) for row in rows]
+            leaves = [leaf_of(row.entry) for row in rows]
             for row, leaf in zip(rows, leaves, strict=True):
                 self._fold(row, leaf)
             self._read = self._read.extend(leaves)
