@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from exchange.audit.ahead import Ahead
     from exchange.audit.crossed import Crossed
     from exchange.audit.memory import Memory
+    from exchange.audit.report import Report
     from exchange.audit.resuming import State
-    from exchange.audit.verify import Report
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
 

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.audit.groups import Group
-from exchange.audit.verify import Report, Stored, Verifier
+from exchange.audit.report import Report
+from exchange.audit.verify import Stored, Verifier
 from exchange.broker.heads import Inboxes
 from exchange.broker.records import Record
 from exchange.broker.replay import Replayer

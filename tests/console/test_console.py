@@ -17,8 +17,8 @@ from exchange.audit import anomalies
 from exchange.audit.console import alarms
 from exchange.audit.console.alarms import Alarm
 from exchange.audit.console.wording import Wording
+from exchange.audit.report import Name
 from exchange.audit.rows import FACETS
-from exchange.audit.verify import Name
 from exchange.cli.check_words import CHECKS
 from exchange.cli.journal_file import opened
 from exchange.errors import Code, Fault

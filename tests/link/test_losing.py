@@ -6,6 +6,7 @@ not, and one that came from the other nation. Then what may not be called lost.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,9 +41,12 @@ from tests.client.dealing import Liar, fronted
 from tests.link.bordered import Border, Clock, Kept, Side, _node, _offered, _side
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-WHY = {"es": "EJERCICIO: disco perdido", "en": "EXERCISE: disk lost"}
+    from exchange.model.trust import Label
+
+WHY: Label = {"es": "EJERCICIO: disco perdido", "en": "EXERCISE: disk lost"}
 
 
 class Lost(NamedTuple):
@@ -83,13 +87,22 @@ class Lost(NamedTuple):
             known = losing.Known(self.read, document)
             return await losing.enter(kept, settings, identity, known)
 
-    def size(self) -> int:
-        with opened(self.journal) as source:
-            return source.size()
+    async def look(self, at: Callable[[Any], Any]) -> Any:
+        """What a reader of the file finds."""
 
-    def verified(self) -> Any:
-        with opened(self.journal) as source:
-            return Verifier(source, border().anchor, lambda _: None).run()
+        def looked():
+            with opened(self.journal) as source:
+                return at(source)
+
+        return await asyncio.to_thread(looked)
+
+    async def size(self) -> int:
+        return int(await self.look(lambda source: source.size()))
+
+    async def verified(self, at: Callable[[Any], Any] = lambda source: source) -> Any:
+        return await self.look(
+            lambda source: Verifier(at(source), border().anchor, lambda _: None).run()
+        )
 
     def twin(self, folder: Path) -> Lost:
         shutil.copytree(self.folder, folder)
@@ -233,10 +246,10 @@ async def test_what_both_nations_declare_lost_is_gone_on_behind_and_nothing_come
         other, memory = await stack.enter_async_context(us(tmp_path)), Kept()
         lost, said = await lose(tmp_path, other, memory)
         loss = await lost.drafted()
-        assert (loss.first, loss.size) == (lost.size(), len(lost.leaves))
+        assert (loss.first, loss.size) == (await lost.size(), len(lost.leaves))
         entered = await lost.entered(declared(loss))
         assert entered.size == loss.end + 1
-        report = lost.verified()
+        report = await lost.verified()
         assert report.ok, report
         assert (report.lost, report.checks[-1].name) == (loss.end - loss.first, "lost")
         async with between(other, lost.journal, memory) as both:
@@ -244,7 +257,7 @@ async def test_what_both_nations_declare_lost_is_gone_on_behind_and_nothing_come
             assert both.us.puller.trouble is both.pa.puller.trouble is None
             # A receipt of a lost entry still leads to the checkpoint; its stub does not.
             await _goes_on(both, tmp_path, loss, said)
-        assert lost.verified().ok
+        assert (await lost.verified()).ok
 
 
 async def _goes_on(both, folder, loss, said):
@@ -286,8 +299,6 @@ async def _goes_on(both, folder, loss, said):
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """Made once: each test has a copy of the journal, and nobody has it open."""
-    import asyncio  # noqa: PLC0415
-
     folder = tmp_path_factory.mktemp("lost")
 
     async def made():
@@ -303,11 +314,11 @@ def lost(scene, tmp_path):
 
 
 async def refused(lost, document, at, **changes):
-    before = lost.size()
+    before = await lost.size()
     with pytest.raises((Refusal, Fault)) as caught:
         await lost.entered(document, **changes)
     assert (caught.value.code, caught.value.at) == (Code.LOST_UNDECLARED, at)
-    assert lost.size() == before
+    assert await lost.size() == before
 
 
 async def test_nothing_is_lost_that_no_arrangement_declares(lost):
@@ -342,9 +353,8 @@ async def test_below_the_threshold_of_both_nations_nothing_is_declared(lost):
     assert caught.value.code is Code.TRUST_NOT_SIGNED
 
 
-def _next():
-    agreed = border().view.agreed()
-    return msgspec.structs.replace(agreed, version=agreed.version + 1)
+def _next(version=2):
+    return msgspec.structs.replace(border().view.agreed(), version=version)
 
 
 async def test_more_was_signed_than_is_declared_lost(lost):
@@ -362,10 +372,28 @@ async def test_more_was_signed_than_is_declared_lost(lost):
     assert caught.value.code is Code.JOURNAL_BEHIND
 
 
-async def test_a_node_that_lacks_nothing_declares_nothing_lost(lost):
+async def test_what_was_entered_is_not_entered_again(lost):
+    document = declared(await lost.drafted())
+    size = (await lost.entered(document)).size
+    with pytest.raises(Refusal) as caught:
+        await lost.entered(document)
+    assert (caught.value.code, await lost.size()) == (Code.STALE_VERSION, size)
+
+
+async def test_a_node_that_runs_takes_in_no_loss_of_its_own_and_keeps_the_others(lost):
     loss = await lost.drafted()
-    await lost.entered(declared(loss))
-    await refused(lost, declared(loss, loss), "/losses")
+    other, clock = msgspec.structs.replace(loss, node="us"), Clock()
+    async with _node("pa", clock, MemoryStore(), MemoryBlobs(clock)) as node:
+        answer = await node.submit("", declared(loss), b"")
+        assert (answer.refusal.code, answer.refusal.at) == (Code.LOST_UNDECLARED, "/losses")
+        assert (await node.submit("", declared(other), b"")).refusal is None
+        # What is declared lost once is in every later arrangement.
+        after = border().after(declared(other))
+        answer = await node.submit("", after.signed(_next(3)), b"")
+        assert (answer.refusal.code, answer.refusal.at) == (
+            Code.TRUST_INVALID,
+            "/files/0/losses",
+        )
 
 
 # -- a journal that calls something lost by itself ---------------------------------------------
@@ -375,13 +403,16 @@ async def replayed(lost, change):
     """What a replay says of the journal with its loss, once what a node wrote is changed."""
     loss = await lost.drafted()
     await lost.entered(declared(loss))
-    with opened(lost.journal) as source:
+
+    def judged(source):
         kept = [each.entry for each in source.read(0, 10_000)]
         made = change(kept, loss)
         replayer = Replayer(View(anchor=border().anchor), made.__getitem__, source.blob)
         with pytest.raises(Refusal) as caught:
             judge(replayer, made)
-    return caught.value
+        return caught.value
+
+    return await lost.look(judged)
 
 
 def judge(replayer, made):
@@ -439,8 +470,7 @@ async def test_a_replay_refuses_what_is_called_lost_otherwise_than_declared(lost
 async def test_a_journal_that_ends_with_stubs_is_not_told_to_be_whole(lost):
     loss = await lost.drafted()
     await lost.entered(declared(loss))
-    with opened(lost.journal) as source:
-        report = Verifier(Cut(source, loss.end), border().anchor, lambda _: None).run()
+    report = await lost.verified(lambda source: Cut(source, loss.end))
     (check,) = [each for each in report.checks if each.name == "lost"]
     assert (report.ok, check.ok, check.code) == (False, False, "lost-undeclared")
 

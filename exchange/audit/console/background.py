@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exchange.audit.console.source import Source
     from exchange.audit.forked import Keep
     from exchange.audit.index import Folded
-    from exchange.audit.verify import Report
+    from exchange.audit.report import Report
     from exchange.web.live import Live
 
     Opened = Callable[[Path], AbstractContextManager[Source]]
