@@ -208,6 +208,18 @@ class Checkpointer:
         self._begun = None
         return note
 
+    async def pass_loss(self) -> None:
+        """Sign at once where what was declared lost is behind the newest checkpoint.
+
+        Others saw newer ones, which were lost: an older one must not be shown to them again.
+
+        Raises:
+            Fault: as ``checkpoint``.
+        """
+        lost, signed = await self._store.newest("lost"), await self._store.newest("checkpoint")
+        if lost is not None and (signed is None or signed.index < lost.index):
+            await self.checkpoint()
+
     async def shown(self) -> bytes:
         """Return a checkpoint that proves whose journal this is, and says nothing new.
 
