@@ -347,12 +347,7 @@ class AuditRead(_Facts, frozen=True, tag="audit-read"):
 
 
 class Lost(_Facts, frozen=True, tag="lost"):
-    """An entry whose bytes survive nowhere, as custodians of both nations declare behind it.
-
-    ``leaf`` is the hash that stands for it in the tree, and nothing here leads to it; left out
-    where it is not known whether there ever was an entry. ``skipped`` are inboxes and the place
-    that each gives next: which ones it gave among the lost, nobody knows.
-    """
+    """What survives nowhere, by its leaf hash if known; ``skipped`` inboxes go on from there."""
 
     leaf: Digest | msgspec.UnsetType = msgspec.UNSET
     skipped: list[Owed] | msgspec.UnsetType = msgspec.UNSET
@@ -404,32 +399,23 @@ class Entry(msgspec.Struct, frozen=True):
     at_home: bytes = b""
 
 
-class _Owing(msgspec.Struct, frozen=True):
+class _Going(msgspec.Struct, frozen=True):
     owed: list[Owed] = []
+    home: Home | None = None
 
 
-_OWING = msgspec.json.Decoder(_Owing)
+_GOING = msgspec.json.Decoder(_Going)
 
 
 def owed_in(entry: bytes) -> list[Owed]:
     """Return whom an entry of our own journal is owed to; nothing else of it is looked at."""
-    return _OWING.decode(entry.partition(b"\n")[0]).owed
-
-
-class _Coming(msgspec.Struct, frozen=True):
-    home: Home | None = None
-
-
-_COMING = msgspec.json.Decoder(_Coming)
+    return _GOING.decode(entry.partition(b"\n")[0]).owed
 
 
 def came_in(entry: bytes) -> tuple[Home, bytes] | None:
-    """Return where an entry of ours came from, and the one there, whole; nothing else is read.
-
-    None of what was posted here.
-    """
+    """Return whence an entry of ours came, and that one, whole; None of what was posted."""
     line, _, there = entry.partition(b"\n")
-    home = _COMING.decode(line).home
+    home = _GOING.decode(line).home
     return None if home is None else (home, there)
 
 
