@@ -347,7 +347,7 @@ class AuditRead(_Facts, frozen=True, tag="audit-read"):
 
 
 class Lost(_Facts, frozen=True, tag="lost"):
-    """What survives nowhere, by its leaf hash if known; ``skipped`` inboxes go on from there."""
+    """What survives nowhere, by its leaf hash if known; ``skipped`` is where inboxes go on."""
 
     leaf: Digest | msgspec.UnsetType = msgspec.UNSET
     skipped: list[Owed] | msgspec.UnsetType = msgspec.UNSET
