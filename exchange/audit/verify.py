@@ -15,10 +15,10 @@ import msgspec
 
 from exchange import __version__
 from exchange.audit import attached, forms, tables
+from exchange.audit.checks import Check, Name, Report
 from exchange.audit.folding import establish
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
-from exchange.audit.report import Check, Name, Report
 from exchange.audit.resuming import FORM, Grown, Reader, State, is_due
 from exchange.audit.signed import Signed
 from exchange.broker.enrolling import invited_in

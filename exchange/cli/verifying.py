@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from exchange.audit.ahead import Ahead
+    from exchange.audit.checks import Report
     from exchange.audit.crossed import Crossed
     from exchange.audit.memory import Memory
-    from exchange.audit.report import Report
     from exchange.audit.resuming import State
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles

@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 import pytest
 
 from exchange.audit import anomalies
+from exchange.audit.checks import Name
 from exchange.audit.console import alarms
 from exchange.audit.console.alarms import Alarm
 from exchange.audit.console.wording import Wording
-from exchange.audit.report import Name
 from exchange.audit.rows import FACETS
 from exchange.cli.check_words import CHECKS
 from exchange.cli.journal_file import opened
