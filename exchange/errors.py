@@ -131,6 +131,7 @@ class Code(StrEnum):
     NOT_OWED = "not-owed"
     OFFICER_REQUIRED = "officer-required"
     ID_REUSED = "id-reused"
+    RECORDED_BEFORE = "recorded-before"
     STALE_VERSION = "stale-version"
     TRUST_NOT_SIGNED = "trust-not-signed"
     TRUST_INVALID = "trust-invalid"
@@ -177,6 +178,7 @@ class Code(StrEnum):
     EXPORT_OLDER = "export-older"
     JOURNAL_FORKED = "journal-forked"
     STALE_WITNESS = "stale-witness"
+    LOST_UNDECLARED = "lost-undeclared"
 
     # Another system's format cannot carry it, or has nothing for us.
     FORMAT_LACKS_TYPE = "format-lacks-type"

@@ -22,7 +22,7 @@ from exchange.broker.carried import Place
 from exchange.broker.intake import Considered
 from exchange.broker.replay import Replayer
 from exchange.errors import ExchangeError
-from exchange.journal.tree import leaf_hash
+from exchange.journal.stored import leaf_of
 from exchange.model import entry as entries
 from exchange.model.view import View
 
@@ -139,7 +139,7 @@ class _Judge:
                 if not isinstance(entry.facts, _Objects):
                     continue
                 self._replayer.size = stored.index
-                place = self._replayer.place(leaf_hash(stored.entry))
+                place = self._replayer.place(leaf_of(stored.entry))
                 here = peering.nations_of(self._node, self._replayer.view)
                 considered = self._replayer.considered(entry, here)
             except ExchangeError:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from exchange.errors import Code, Refusal
+from exchange.journal.tree import HASH_BYTES
 from exchange.model import entry as entries
 from exchange.model.codec import unb64
 
@@ -33,6 +34,9 @@ def check(facts: Facts, index: int, endpoints: Collection[str]) -> None:
         raise Refusal(Code.BAD_PROOF, "/salt", found=index)
     if isinstance(facts, entries.AuditRead) and facts.auditor not in endpoints:
         raise Refusal(Code.BAD_PROOF, "/auditor", found=index)
+    leaf = facts.leaf if isinstance(facts, entries.Lost) else None
+    if isinstance(leaf, str) and len(unb64(leaf, "/leaf")) != HASH_BYTES:
+        raise Refusal(Code.BAD_PROOF, "/leaf", found=index)
     if not isinstance(facts, entries.Refused):
         return
     if facts.code not in _CODES:

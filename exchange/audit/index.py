@@ -24,7 +24,8 @@ from exchange.audit.rows import Context, Row, read
 from exchange.errors import Code, Fault, Refusal
 from exchange.evidence.making import node_of
 from exchange.journal.proofs import root_at
-from exchange.journal.tree import Frontier, leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ class _Folder:
                 raise Refusal(Code.BAD_PROOF, "/index", expected=self.size)
             for stored in page:
                 rows.append(self._row(stored.index, stored.entry))
-                leaves.append(leaf_hash(stored.entry))
+                leaves.append(leaf_of(stored.entry))
             self.size += len(page)
         self._frontier = self._frontier.extend(leaves)
         with self._db:

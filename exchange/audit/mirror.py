@@ -10,8 +10,8 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal import bundle, forks, terms
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.proofs import consistency_proof, root_at
+from exchange.journal.stored import leaf_of
 from exchange.journal.tiles import MemoryHashes
-from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.view import View
@@ -151,7 +151,7 @@ async def _proof(transport: Transport, copy: _Copy, raw: bytes) -> bytes:
         answer = await transport.get_as(wire.Proof, "/v1/proof", index=copy.size)
         proof = answer.proof.encode()
         found = bundle.parse(proof)
-        copy.terms(found.note).prove(found, leaf_hash(raw))
+        copy.terms(found.note).prove(found, leaf_of(raw))
     except Refusal:
         return b""
     return proof if found.index == copy.size else b""
@@ -242,7 +242,7 @@ class _Copy:
 
     def _take_up(self, row: ports.Row) -> None:
         try:
-            if row.index != self.size or leaf_hash(row.entry) != row.leaf:
+            if row.index != self.size or leaf_of(row.entry) != row.leaf:
                 raise Refusal(Code.DIGEST_MISMATCH, "/leaf")  # noqa: TRY301
             self._judge(row.entry)
         except Refusal as refusal:
@@ -260,7 +260,7 @@ class _Copy:
             records.append(record if has_document else record._replace(blob=None))
         if not records:
             return None
-        leaves = [leaf_hash(record.entry) for record in records]
+        leaves = [leaf_of(record.entry) for record in records]
         tiles = [
             ports.TileRoot(tile.level, tile.index, tile.root)
             for tile in self._hashes.extend(leaves)

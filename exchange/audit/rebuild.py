@@ -15,8 +15,8 @@ from exchange.audit.groups import Group, Groups, Place
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.proofs import root_at
+from exchange.journal.stored import leaf_of
 from exchange.journal.tiles import MemoryHashes
-from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.model.view import View
@@ -114,6 +114,7 @@ class Rebuilder:
             self._told(self._written)
         self._signed.finish(self._replayer.view)
         try:
+            self._replayer.finish()
             self._must_be_signed()
         except Refusal as refusal:
             return self._ended(refusal)
@@ -143,7 +144,7 @@ class Rebuilder:
         self._group = Group(group.first, len(group.entries), group.statement)
         for index, raw in enumerate(group.entries, group.first):
             self._signed.begin(index, self._replayer.view)
-            leaves.append(leaf_hash(raw))
+            leaves.append(leaf_of(raw))
             records.append(self._record(raw))
             self._signed.end(leaves[-1], Place(self._replayer.view, self._node, self._epoch))
         self._must_be_signed()

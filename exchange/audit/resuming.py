@@ -18,8 +18,9 @@ from exchange.audit import purges, tables
 from exchange.broker import carried as replayed
 from exchange.errors import Code, Refusal
 from exchange.journal.proofs import inclusion_proof, root_at, verify_inclusion
+from exchange.journal.stored import leaf_of
 from exchange.journal.tiles import MAX_LEVEL, Tile, completed
-from exchange.journal.tree import HASH_BYTES, Frontier, leaf_hash
+from exchange.journal.tree import HASH_BYTES, Frontier
 from exchange.model.header import Blob
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from exchange.audit.memory import Memory
     from exchange.audit.verify import Stored
 
-FORM: Final = 1
+FORM: Final = 2
 # Entries between two saves of how far it is, at least: a second or two of work. A save writes
 # all that is carried on, orders to purge above all; were it not rarer where there are more
 # entries, saving would take the longer share the more there is.
@@ -180,7 +181,7 @@ class Reader:
         if index < self._size:
             path = inclusion_proof(index, self._size, self._older)
             try:
-                verify_inclusion(leaf_hash(entry), index, self._size, path, self._root)
+                verify_inclusion(leaf_of(entry), index, self._size, path, self._root)
             except Refusal:
                 raise Refusal(Code.BAD_PROOF, "/entry", found=index) from None
         return entry

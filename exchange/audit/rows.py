@@ -348,6 +348,7 @@ _OUTCOMES: Final[dict[type, str]] = {
     entries.Checkpointed: "bookkeeping",
     entries.InboxHeads: "bookkeeping",
     entries.AuditRead: "read",
+    entries.Lost: "lost",
 }
 
 

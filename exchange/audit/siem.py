@@ -196,6 +196,7 @@ _SEVERITY: Final = {
     "trust-received": 4,
     "purge-ordered": 4,
     "purged": 4,
+    "lost": 8,
 }
 
 

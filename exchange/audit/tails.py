@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from exchange.errors import Fault
-from exchange.journal.tree import Frontier, leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -93,7 +94,7 @@ class Tail:
         """
         frontier, roots = Frontier(), dict[int, bytes]()
         for group in self.groups():
-            leaves = [leaf_hash(each) for each in group.entries]
+            leaves = [leaf_of(each) for each in group.entries]
             for size in sizes:
                 if frontier.size < size <= frontier.size + len(leaves):
                     roots[size] = frontier.extend(leaves[: size - frontier.size]).root()
@@ -106,7 +107,7 @@ def first_wrong(group: Shipped, leaves: Leaves | None) -> int | None:
     """Return the first entry of a group that is not its own; None where none is known to be."""
     known = [] if leaves is None else leaves.leaves(group.first, len(group.entries))
     for index, (raw, leaf) in enumerate(zip(group.entries, known, strict=False), group.first):
-        if leaf_hash(raw) != leaf:
+        if leaf_of(raw) != leaf:
             return index
     return None
 

@@ -9,12 +9,13 @@ checkpoint that was kept elsewhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import msgspec
 
 from exchange import __version__
 from exchange.audit import attached, forms, tables
+from exchange.audit.checks import Check, Name, Report
 from exchange.audit.folding import establish
 from exchange.audit.groups import Group, Groups, Place
 from exchange.audit.purges import Purges
@@ -24,7 +25,8 @@ from exchange.broker.enrolling import invited_in
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.journal import quorum
-from exchange.journal.tree import Frontier, leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.view import View
@@ -38,29 +40,6 @@ if TYPE_CHECKING:
     from exchange.broker.intake import Considered
 
 
-# In this order; a report numbers them from 1.
-Name = Literal[
-    "readable",
-    "hashes",
-    "replay",
-    "checkpoints",
-    "covered",
-    "groups",
-    "bodies",
-    "inboxes",
-    "heads",
-    "keys",
-    "kinds",
-    "tiles",
-    "attachments",
-    "pressing",
-    "chased",
-    "due",
-    "purges",
-    "file",
-    "kept",
-    "cosigned",
-]
 _PAGE = 256
 
 
@@ -83,75 +62,6 @@ class Source(tables.Source, Protocol):
 
     def group(self, index: int) -> Group | None:
         """Return the commit group that holds an entry; None, or no statement, if unknown."""
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One check: number and name, how many things it held for, and the first it did not."""
-
-    number: int
-    name: Name
-    ok: bool
-    held: int
-    first: int | None = None
-    code: str | None = None
-    at: str = ""
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What became of a verification.
-
-    Attributes:
-        ok: every check held.
-        anchored: the trust documents follow from an anchor that the auditor brought.
-        anchor: digest of the first root, as used.
-        mirror: the auditor said that it is one: what a mirror never has was not asked for.
-        size: entries found.
-        replayed: entries judged again by the same rules, and found right.
-        attested: entries whose form, place and time hold, and that cannot be judged again
-            (refusals, whose bytes are not kept, and bookkeeping).
-        covered: entries under the newest checkpoint that holds.
-        uncovered: the other entries, but for that checkpoint's own.
-        grouped: entries under commit groups whose signed statement holds; 0 for a mirror,
-            which has none: then they were not looked at.
-        bodies: sealed bodies that are as their entry says; 0 for a mirror, which has none.
-        attached: different attachments that entries name.
-        attachments: of these, how many are kept as they were signed for; None: the folder was
-            not there, or not named, and they were not looked at.
-        purged: of these, how many are gone and said to have been purged, as was ordered.
-        erased: bodies and wrapped keys that are gone, as was ordered; 0 for a mirror.
-        orders: purges that were ordered.
-        quorum: whether the arrangement in force at the end asks for witnesses.
-        cosigned: checkpoints that a quorum of witnesses cosigned, as the journal itself holds
-            and as the one that was kept elsewhere shows.
-        witnessed: how many entries the newest of them is of; 0 for none.
-        witnessed_at: as of when its quorum vouches, in seconds UTC.
-        root: of all entries found, in base64url.
-        since: entries that an earlier verification held right, and that were not read again.
-    """
-
-    ok: bool
-    anchored: bool
-    anchor: str
-    mirror: bool
-    size: int
-    replayed: int
-    attested: int
-    covered: int
-    uncovered: int
-    grouped: int
-    bodies: int
-    attached: int
-    attachments: int | None
-    purged: int
-    erased: int
-    orders: int
-    root: str
-    checks: list[Check]
-    quorum: str = quorum.NONE
-    cosigned: int = 0
-    witnessed: int = 0
-    witnessed_at: int | None = None
-    since: int = 0
 
 
 class Verifier:
@@ -231,6 +141,7 @@ class Verifier:
                 self._remember()
         except (Fault, Refusal) as error:
             self._fail("readable", self._held["readable"], error)
+        self._check_lost()
         self._check_signed()
         self._check_groups()
         self._check_tables()
@@ -258,7 +169,7 @@ class Verifier:
                 establish(self._replayer, index, self._entry_at(index), self._source.blob)
             except (Fault, Refusal) as error:
                 self._fail("replay", index, error)
-        self._replayer.carry_on(state.replay)
+        self._replayer.carry_on(state.replay, Frontier.decode(state.frontier))
         self._tables.carry_on(state.tables)
         self._purges.carry_on(state.purges)
         self._attached.carry_on(state.named)
@@ -314,7 +225,7 @@ class Verifier:
                 self._held["readable"] += 1
 
     def _hash(self, stored: Stored) -> bytes:
-        leaf = leaf_hash(stored.entry)
+        leaf = leaf_of(stored.entry)
         if leaf == stored.leaf:
             self._held["hashes"] += 1
         else:
@@ -330,6 +241,7 @@ class Verifier:
                 self._signed.add(stored.index, facts, self._replayer.view)
             if isinstance(facts, entries.Trust | entries.TrustReceived):
                 self._trust.append(stored.index)
+            self._held["lost"] += isinstance(facts, entries.Lost)
             if isinstance(facts, entries.Trust) and not self._replayer.view.anchor:
                 self._replayer.take_anchor(facts.document.digest)
             if "replay" in self._failed:
@@ -339,6 +251,8 @@ class Verifier:
         except (Fault, Refusal) as error:
             # A document or an earlier entry that cannot be read is as good as gone.
             self._fail("replay", stored.index, error)
+            if error.code is Code.LOST_UNDECLARED:
+                self._fail("lost", stored.index, error)
             return
         self._held["replay"] += 1
         self._attested += not was_judged
@@ -442,6 +356,15 @@ class Verifier:
             yield from page
             first += len(page)
 
+    def _check_lost(self) -> None:
+        """Hold what is called lost to declarations; a journal without any has no such check."""
+        try:
+            self._replayer.finish()
+        except Refusal as refusal:
+            self._fail("lost", None, refusal)
+        if not (self._held["lost"] or "lost" in self._failed):
+            self._skipped.add("lost")
+
     def _check_signed(self) -> None:
         """Take over what became of the checkpoints."""
         self._held["checkpoints"] = self._signed.held
@@ -495,5 +418,6 @@ class Verifier:
             witnessed_at=self._signed.witnessed.at,
             root=b64(self._hashes.frontier.root()),
             since=self._state.size if self._state else 0,
+            lost=self._held["lost"],
             checks=checks,
         )

@@ -12,6 +12,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal.heads import EMPTY, HeadsMap, InboxHead, Snapshot, names
 from exchange.model import entry as entries
 from exchange.model.codec import unb64
+from exchange.model.lost import skipped_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """What one entry does to the heads: its leaf hash, its places, and its salt if unshown."""
+    """What one entry does to the heads: its leaf hash, its places, and its salt if unshown.
+
+    ``skipped`` are inboxes that it sets on: places of theirs are among what was lost.
+    """
 
     leaf: bytes
     owed: Sequence[Owed]
     seed: str | None
+    skipped: Sequence[Owed] = ()
 
 
 def step(leaf: bytes, facts: Facts) -> Step:
     """Return what an entry does to the heads."""
     seed = facts.salt if isinstance(facts, entries.UNSHOWN) else None
-    return Step(leaf, entries.owed_by(facts), seed)
+    return Step(leaf, entries.owed_by(facts), seed, skipped_in(facts))
 
 
 class Inboxes:
@@ -57,6 +62,11 @@ class Inboxes:
             if owed.position != head.count:
                 raise Refusal(Code.BAD_PROOF, "/owed", name=owed.endpoint, found=self.size)
             self.inboxes[owed.endpoint] = head.after(self.size, entry.leaf)
+        for owed in entry.skipped:
+            head = self.inboxes.get(owed.endpoint, EMPTY)
+            if owed.position <= head.count:
+                raise Refusal(Code.BAD_PROOF, "/skipped", name=owed.endpoint, found=self.size)
+            self.inboxes[owed.endpoint] = head.set_on(owed.position)
         if entry.seed is not None:
             self.seed = (self.size, unb64(entry.seed))
         self.size += 1

@@ -18,6 +18,7 @@ from exchange.model import header as headers
 from exchange.model.header import Blob
 from exchange.model.homes import Received
 from exchange.model.identity import digest, member_of
+from exchange.model.lost import must_stand
 from exchange.policy import releasing as marks
 from exchange.policy import rules
 from exchange.seal import body as bodies
@@ -270,6 +271,7 @@ def overheard(
     change = trust.judge(raw, view, now, is_known=is_known, is_recorded=True)
     if (change.name, change.version) != (facts.name, facts.version):
         raise Refusal(Code.BAD_PROOF, "/name", found=home.index)
+    must_stand(view, view.after(change, home.index), home.node)
     return intake.Overheard(change, facts.document, facts.taken_ms)
 
 

@@ -20,6 +20,7 @@ from exchange.broker import (
     holding,
     intake,
     keys,
+    losing,
     peering,
     retaining,
 )
@@ -30,7 +31,8 @@ from exchange.broker.settle import Ledger
 from exchange.errors import Code, Refusal
 from exchange.journal import terms
 from exchange.journal.heads import InboxHead
-from exchange.journal.tree import leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.model import objects
 from exchange.model.codec import b64, unb64
@@ -106,6 +108,9 @@ class Replayer:
         self._unfolded: deque[tuple[heads.Step, View]] = deque()
         self._folded_view = view
         self._judged = b""
+        # The tree's edge; and stubs of lost entries, until their declaration comes.
+        self._frontier = Frontier()
+        self._lost: losing.Run | None = None
         self._entry_at = entry_at
         self._document = document
         self._ahead = ahead
@@ -134,8 +139,12 @@ class Replayer:
             doomed={order: sorted(names) for order, names in self.doomed.items()},
         )
 
-    def carry_on(self, carried: Carried) -> None:
-        """Go on after a checkpoint, once all that is in force there was folded."""
+    def carry_on(self, carried: Carried, frontier: Frontier) -> None:
+        """Go on after a checkpoint, once all that is in force there was folded.
+
+        ``frontier`` is the tree's edge there.
+        """
+        self._frontier = frontier
         self.size, self._node, self._taken_ms = carried.size, carried.node, carried.taken_ms
         self.positions, self.heads = dict(carried.positions), carried.heads
         self.doomed = {order: frozenset(names) for order, names in carried.doomed.items()}
@@ -176,7 +185,9 @@ class Replayer:
             raise Refusal(Code.BAD_PROOF, "/taken_ms", found=self.size)
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
-        leaf = leaf_hash(raw)
+        self._follow_lost(facts)
+        ledger.lost = self._lost
+        leaf = leaf_of(raw)
         considered = self._ahead and self._ahead(self.place(leaf))
         considered = considered or self.considered(entry, ledger.here)
         if isinstance(facts, entries.InboxHeads):
@@ -200,6 +211,24 @@ class Replayer:
         own = entries.InboxHeads | entries.PurgeOrdered | entries.Purged
         is_judged = considered is not None or isinstance(facts, own)
         return Replayed(record, is_judged)
+
+    def finish(self) -> None:
+        """Hold the end of a journal to its declarations.
+
+        Raises:
+            Refusal: ``lost-undeclared``: it ends with stubs that nobody declared lost.
+        """
+        if self._lost is not None:
+            raise Refusal(Code.LOST_UNDECLARED, "", found=self._lost.first)
+
+    def _follow_lost(self, facts: Facts) -> None:
+        """Take a stub in; behind stubs nothing else may stand but what declares them lost."""
+        if isinstance(facts, entries.Lost):
+            run = self._lost or losing.Run(self.size, self._frontier, self.positions)
+            run.take(facts)
+            self._lost = run
+        elif self._lost is not None and not isinstance(facts, entries.Trust):
+            raise Refusal(Code.LOST_UNDECLARED, "/kind", found=self._lost.first)
 
     def considered(self, entry: Entry, here: Collection[str]) -> intake.Considered | None:
         """Judge an entry's object again; None for what can only be attested.
@@ -249,6 +278,7 @@ class Replayer:
                 | entries.Checkpointed()
                 | entries.InboxHeads()
                 | entries.AuditRead()
+                | entries.Lost()
             ):
                 if entry.object:
                     raise Refusal(Code.BAD_PROOF, "", found=self.size)
@@ -438,6 +468,9 @@ class Replayer:
         if isinstance(record.facts, entries.EpochOpened):
             self._node = record.facts.node
         self._taken_ms = ledger.taken_ms
+        self._frontier = self._frontier.extend([leaf])
+        if not isinstance(record.facts, entries.Lost):
+            self._lost = None
         # The record's bytes are the entry's: that was compared.
         entry = heads.step(leaf, record.facts)
         self._unfolded.append((entry, self.view))

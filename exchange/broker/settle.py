@@ -22,6 +22,7 @@ from exchange.broker import (
     enrolling,
     holding,
     keys,
+    losing,
     peering,
     releasing,
     requesting,
@@ -51,6 +52,7 @@ from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import Blob
+from exchange.model.lost import skipped_in
 from exchange.model.outcome import taken_in
 from exchange.policy import sealed, witnessing
 from exchange.policy.ageing import is_late, is_seen_to
@@ -108,6 +110,9 @@ class Ledger:
         # What took effect in the other journal, each with its entry there.
         self.received: list[Received] = []
         self.here = peering.nations_of(node, view)
+        self.node = node
+        # Of a replay, and of who enters them: stubs right before this group, not declared yet.
+        self.lost: losing.Run | None = None
         # Of what is being placed: the entry that it came from.
         self._came: Came | None = None
 
@@ -216,6 +221,9 @@ class Ledger:
                 return once or enrolling.place(self, decision, raw, names, find)
             case _:
                 once = self._once(*map(find, own(decision, decision.digest)))
+                if once is not None and self._came is not None:
+                    # Its home lost it, and was given it anew: here it is once, as it was.
+                    raise Refusal(Code.RECORDED_BEFORE, "/id", found=once.index)
                 return once or self._record(decision, (raw, body), find, uploaded)
 
     def _record(
@@ -414,6 +422,7 @@ class Ledger:
         return Recorded(self.add(record), is_new=True)
 
     def _establish(self, decision: Established, raw: bytes) -> Recorded:
+        losing.must_stand(decision.change, self.in_force, self.node, self.lost, self.next_index)
         place = self.owe([TRUST_INBOX])
         facts = entries.Trust(
             name=decision.change.name,
@@ -465,6 +474,8 @@ class Ledger:
         self.records.append(record)
         for owed in record.owed:
             self._positions[owed.endpoint] = owed.position + 1
+        for owed in skipped_in(record.facts):
+            self._positions[owed.endpoint] = owed.position
         for key in record.keys:
             self._fresh[key] = Found(index, record.entry)
         return index

@@ -87,4 +87,14 @@ CHECKS = {
         ("puntos de control con quórum de testigos", "checkpoints with a quorum of witnesses"),
         ("una cofirma no vale, o no hay quórum", "a cosignature does not hold, or no quorum"),
     ),
+    "lost": (
+        (
+            "asientos perdidos, declarados por ambas naciones",
+            "lost entries, declared by both nations",
+        ),
+        (
+            "se llama perdidos a asientos que ninguna declaración cubre",
+            "entries are called lost that no declaration covers",
+        ),
+    ),
 }  # fmt: skip

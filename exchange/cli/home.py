@@ -260,12 +260,16 @@ class Context:
 
     def cabinet(self, secrets: Secrets) -> Cabinet:
         """Return what is kept of the mail; close it. What its time is over for goes first."""
-        from exchange.client import purging, taking_over  # noqa: PLC0415  (a node needs neither)
+        from exchange.client import losses, purging, taking_over  # noqa: PLC0415  (no node's)
 
         made = Cabinet(self.folder / MAIL, ring.storage(secrets), world.randomness)
         made.on_loss = self.on_loss
         made.on_open = lambda: taking_over.take_over(made, self.folder / OLD_OUTBOX)
         purging.purge(made, world.clock_ms())
+        for loss in losses.listed(made):
+            # Again each time, for the month that it is listed: nobody may overlook it.
+            if loss.how == "declared":
+                self.on_loss(loss)
         return made
 
     def agency(self) -> Agency:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from exchange.cli import output, progress
+from exchange.cli.declaring import draft_loss, enter_loss
 from exchange.cli.journal_file import Blocking, opened, to_rebuild_from
 from exchange.cli.main import Session, verb
 from exchange.cli.tailing import restore_tail
@@ -39,6 +40,8 @@ def journal() -> None:
 
 
 journal.add_command(restore_tail)
+journal.add_command(draft_loss)
+journal.add_command(enter_loss)
 
 
 @journal.command()

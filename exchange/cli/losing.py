@@ -33,6 +33,21 @@ _WHAT: Final = {
     "files": ("qué adjuntos se sellaban", "which attachments were being sealed"),
 }
 _SOMETHING: Final = ("una fila", "a row")
+# What both nations declared lost in a node's journal, and what of ours was in it.
+_LOST: Final[dict[How, tuple[str, str]]] = {
+    "declared": (
+        "!!! PERDIDOS los asientos {id} del diario: lo declararon ambas naciones !!!",
+        "!!! LOST entries {id} of the journal: both nations declared so !!!",
+    ),
+    "anew": (
+        "!!! {id}: su asiento se perdió; espera para enviarse otra vez, con el mismo id !!!",
+        "!!! {id}: its entry was lost; it waits to be sent again, under the same id !!!",
+    ),
+    "textless": (
+        "!!! {id}: su asiento se perdió, y su texto ya no está aquí: escríbalo de nuevo !!!",
+        "!!! {id}: its entry was lost, and its text is here no more: write it again !!!",
+    ),
+}
 _HOW: Final[dict[How, tuple[str, str]]] = {
     "again": ("se pide otra vez al nodo", "the node is asked for it again"),
     "gone": ("su plazo había terminado: se destruyó", "its time was over: it was destroyed"),
@@ -49,6 +64,8 @@ def line(loss: Loss, lang: Lang) -> str:
     spanish = lang == "es"
     if loss.how == "expired":
         return _expired(loss, lang)
+    if loss.how in _LOST:
+        return _LOST[loss.how][not spanish].format(id=loss.id)
     what = _WHAT.get(loss.drawer.rpartition(".")[2], _SOMETHING)[not spanish]
     of = f" ({loss.id})" if loss.id else ""
     how = _HOW[loss.how][not spanish]

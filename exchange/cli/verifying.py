@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from exchange.audit.ahead import Ahead
+    from exchange.audit.checks import Report
     from exchange.audit.crossed import Crossed
     from exchange.audit.memory import Memory
     from exchange.audit.resuming import State
-    from exchange.audit.verify import Report
     from exchange.cli.journal_file import Blocking
     from exchange.store.kept_files import KeptFiles
 
@@ -379,6 +379,12 @@ def _lines(session: Session, report: Report) -> Iterator[str]:
         yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
     else:
         yield f"{size} entries: {judged} judged again, {attested} attested"
+    if report.lost:
+        yield (
+            f"{report.lost} de ellos PERDIDOS, según declararon custodios de ambas naciones"
+            if spanish
+            else f"{report.lost} of them LOST, as custodians of both nations declared"
+        )
     if report.since:
         yield (
             f"los primeros {report.since} ya se verificaron antes y no se leyeron otra vez"

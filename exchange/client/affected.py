@@ -99,6 +99,7 @@ def _read(index: int, entry: entries.Entry, lost: Lost) -> Affected | None:
             | entries.Checkpointed()
             | entries.InboxHeads()
             | entries.AuditRead()
+            | entries.Lost()
         ):
             # Of no listed endpoint's signing, or without what was signed.
             found = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import gapless, reading
+from exchange.client import gapless, lost, reading
 from exchange.client.answers import decoded
 from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import error_of, is_away
@@ -153,11 +153,10 @@ class Follower:
             async with aclosing(items):
                 async for item in items:
                     yield item
-        place = self._place
         page = await self._page(_PAGE, wait_s=0 if self._polls < 1 else WAIT_S)
         self._was_there = True
         if not page.items:
-            gapless.must_be_all(place.expect, page.total)
+            await self._all_of(page.total)
         async with aclosing(self._taken([*page.ahead, *page.items])) as items:
             async for item in items:
                 yield item
@@ -219,7 +218,7 @@ class Follower:
                     async for item in items:
                         yield item
                 if come.total is not None:
-                    gapless.must_be_all(self._place.expect, come.total)
+                    await self._all_of(come.total)
                     beats += 1
                     if beats > 1:
                         self._failed = 0
@@ -257,12 +256,23 @@ class Follower:
         """
         if not come:
             return
-        agency, place = self._agency, self._place
+        agency = self._agency
         if is_held:
             agency.trust.recall()
         else:
             await agency.view()
+        for part in lost.parts(come, agency.trust.newest, agency.profile.node):
+            async with aclosing(self._part(part)) as items:
+                async for item in items:
+                    yield item
+        agency.bodies.flush()
+
+    async def _part(self, come: Sequence[InboxItem]) -> AsyncGenerator[Item, None]:
+        """Take what came, none of it before a loss that the rest stands behind."""
+        agency, place = self._agency, self._place
         in_place = [each for each in come if not isinstance(each, AheadItem)]
+        if in_place:
+            self._set_on(in_place[0].index, in_place[0].position)
         items = reading.verify_all(
             in_place, agency.profile.endpoint, agency.trust, place.since_ms
         )
@@ -280,9 +290,27 @@ class Follower:
             place.passed(item)
             place.forget(each.index)
             self._failed = 0
-            if not was_told:
+            if not was_told and not await lost.opened_before(agency, opened, item.index):
                 yield opened
-        agency.bodies.flush()
+
+    def _set_on(self, upto: int | None, position: int) -> None:
+        """Go on behind what is declared lost, where what comes next stands behind it."""
+        held, place = self._agency.inbox.held, self._place
+        is_held = place.expect is not None and place.expect <= held.count
+        lost.set_on(self._agency, upto, position)
+        if is_held and place.expect is not None:
+            place.expect = held.next_place(place.expect)
+        elif lost.crossed(self._agency, place.after, upto):
+            # Who began in the middle does not know how many came before the loss.
+            place.expect = None
+
+    async def _all_of(self, total: int) -> None:
+        """Hold a node that has no more to what it says, once what is lost is known."""
+        expect = self._place.expect
+        if expect is not None and total > expect:
+            await self._agency.view()
+            self._set_on(None, total)
+        gapless.must_be_all(self._place.expect, total)
 
     async def _ahead(self, come: AheadItem) -> Item:
         agency = self._agency

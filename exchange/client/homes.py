@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from exchange.client import receipts, witnessing
+from exchange.client import folding, receipts, witnessing
+from exchange.client.folding import There
 from exchange.client.seen import Seen
 from exchange.client.witnessing import Vouched
 from exchange.errors import Code, Refusal
 from exchange.journal import bundle, forks, heads, terms
-from exchange.journal.heads import EMPTY, InboxHead, Place
+from exchange.journal.heads import InboxHead, Place
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.codec import b64, unb64
 from exchange.model.identity import Count, Word
+from exchange.model.lost import losses_in
 from exchange.seal import notices
 
 if TYPE_CHECKING:
@@ -82,13 +84,6 @@ class Crossed(msgspec.Struct, frozen=True):
     is_stale: bool
     trouble: str = ""
     witnessed: Vouched | None = None
-
-
-class There(NamedTuple):
-    """What took a place of ours at the other node: its entry there, and the leaf hash."""
-
-    entry: int
-    leaf: bytes
 
 
 class _Why(NamedTuple):
@@ -228,13 +223,16 @@ class HomeProver:
         if memory is not None:
             # Also where an alarm follows: it is signed, and must not be taken back.
             memory.keep(known)
+        gone = {each.position: There(each.index, unb64(each.leaf)) for each in elsewhere}
+        holes = self._holes({**gone, **places}, node, told)
         why = self._accounted(elsewhere, node)
-        waiting = _since(why, known.waiting, places, now)
+        lost = {place for hole in holes for place in hole if place in why}
+        waiting = _since(why, known.waiting, {*places, *lost}, now)
         if memory is not None and waiting != known.waiting:
             memory.keep(msgspec.structs.replace(known, waiting=waiting))
-        gone = {each.position: There(each.index, unb64(each.leaf)) for each in elsewhere}
         blamed = (node, "there") if answer.trouble else (self._profile.node, "here")
-        _must_be_all(told.own, {**gone, **places}, seen, (at, *blamed))
+        there = folding.Places({**gone, **places}, holes)
+        folding.must_be_all(told.own, there, seen, (at, *blamed))
         self._must_come(waiting, at, now)
         if answer.trouble in _UNTRUE:
             # All that was signed for is here: what followed was kept back, or taken back.
@@ -268,6 +266,16 @@ class HomeProver:
                 if owed.endpoint == self._profile.endpoint:
                     found[owed.position] = There(came[0].index, leaf_hash(came[1]))
         return found
+
+    def _holes(self, places: Mapping[int, There], node: str, told: Told) -> list[range]:
+        """Return the places of ours there that are among what that journal declared lost."""
+        log, endpoint = self._trust.home(node), self._profile.endpoint
+        losses = [
+            (loss, endpoint in log.around(loss.end)[0].view.endpoints)
+            for loss in losses_in(log.newest, node)
+            if loss.end <= told.covered
+        ]
+        return folding.holes(places, losses)
 
     def _may_lack_head(
         self, node: str, places: Mapping[int, There], seen: Seen | None, since: int
@@ -425,36 +433,3 @@ def _must_go_on(
     if told.size == seen.size and b64(told.root) != seen.root:
         kept = accuse(forks.of(seen.note.encode(), told.note, []))
         raise Refusal(Code.HEAD_WENT_BACK, f"{at}/root", name=seen.node, evidence=kept)
-
-
-def _must_be_all(
-    told: InboxHead,
-    places: Mapping[int, There],
-    seen: Seen | None,
-    blamed: tuple[str, str, str],
-) -> None:
-    """Hold what is accounted for to the head: each place, and the chain over them.
-
-    Raises:
-        Refusal: ``item-withheld``, ``chain-differs``, ``head-went-back``.
-    """
-    at, name, side = blamed
-    head, was = EMPTY, EMPTY
-    for position in range(told.count):
-        there = places.get(position)
-        if there is None:
-            known = sum(1 for place in places if place < told.count)
-            raise Refusal(
-                Code.ITEM_WITHHELD,
-                f"{at}/{side}",
-                name=name,
-                position=position,
-                expected=told.count,
-                found=known,
-            )
-        head = head.after(there.entry, there.leaf)
-        was = head if seen is not None and head.count == seen.count else was
-    if head != told:
-        raise Refusal(Code.CHAIN_DIFFERS, at, expected=told.count, found=head.count)
-    if seen is not None and b64(was.chain) != seen.chain:
-        raise Refusal(Code.CHAIN_DIFFERS, f"{at}/seen", expected=seen.count, found=was.count)

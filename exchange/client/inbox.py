@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import gapless, opening, purging, reading
+from exchange.client import gapless, lost, opening, purging, reading
 from exchange.model import wire
 
 if TYPE_CHECKING:
@@ -78,21 +78,29 @@ class Inbox:
             Refusal: ``inbox-gap``: positions have a gap; ``item-withheld``: they stop before
                 the total that the node itself tells; something owed was left out.
         """
-        held, count = self.held, self.held.count
+        held = self.held
         page = await self._agency.transport.get_as(
             wire.InboxPage, "/v1/inbox", after=held.cursor, limit=wire.MAX_PAGE, wait=0
         )
-        gapless.must_be_gapless(page.items, count, held.cursor)
+        if page.items or page.total > held.count:
+            # The trust documents before it first: without them nothing that is held would
+            # verify, and they say what is lost.
+            await self._agency.view()
+            first = page.items[0] if page.items else None
+            upto, place = (first.index, first.position) if first else (None, page.total)
+            lost.set_on(self._agency, upto, place)
         if not page.items:
-            gapless.must_be_all(count, page.total)
+            gapless.must_be_all(held.count, page.total)
             return 0
-        # The trust documents before it first: without them nothing that is held would verify.
-        await self._agency.view()
+        node, view = self._agency.profile.node, self._agency.trust.newest
+        # What stands behind a loss is asked for again, once that is passed.
+        come = next(lost.parts(page.items, view, node))
+        gapless.must_be_gapless(come, held.count, held.cursor)
         ours = self._ours()
-        items = reading.verify_all(page.items, ours.endpoint, ours.trust, self._since_ms)
+        items = reading.verify_all(come, ours.endpoint, ours.trust, self._since_ms)
         self._since_ms = reading.taken_ms(items[-1], self._since_ms)
-        held.take(page.items, reading.sound(items))
-        return len(page.items)
+        held.take(come, reading.sound(items))
+        return len(come)
 
     async def fill(self, count: int) -> None:
         """Fetch until so many items are held, or there are no more; nothing is opened.
@@ -210,7 +218,8 @@ class Inbox:
         ours = ours._replace(orders=self.orders, held=self.headers)
         self._bodies.may_ask = ask
         try:
-            return [await opening.opened(item, ours, self._bodies, now) for item in items]
+            found = [await opening.opened(item, ours, self._bodies, now) for item in items]
+            return lost.once(found, {each.position for each in self.held.lost()})
         finally:
             self._bodies.may_ask = True
             self._bodies.flush()

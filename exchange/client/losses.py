@@ -22,7 +22,10 @@ _KEPT_S: Final = 30 * 86_400
 # mended   damaged, put aside, and made anew of what else is here
 # aside    damaged, put aside as it is: nothing here says what it was
 # expired  it had no receipt when its time to retain was over: its text is destroyed
-How = Literal["again", "gone", "mended", "aside", "expired"]
+# declared  entries of the node's journal: both nations declared them lost
+# anew     its entry was among them: it waits to be posted anew
+# textless  likewise, and its text was destroyed since: it cannot be
+How = Literal["again", "gone", "mended", "aside", "expired", "declared", "anew", "textless"]
 
 
 class Loss(msgspec.Struct, frozen=True):

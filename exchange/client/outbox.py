@@ -36,6 +36,7 @@ T = TypeVar("T")
 _SEALING_MS = 86_400_000
 # So is one that began before the mark of what it posts was forgotten.
 _FORGOTTEN_S = 2 * 86_400
+_WITH_BODY = frozenset({headers.TYP, objects.GRANT_TYP, objects.DRAFT_TYP})
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -149,6 +150,26 @@ class Outbox:
             if until := self._retain_until(identity):
                 cabinet.put(self._of("due"), identity, identity.encode(), until)
         self._let_go(identity)
+
+    def post_anew(self, identity: str) -> None:
+        """Have what has a receipt wait for another: the entry that it is of was lost.
+
+        The receipt is put aside. What has no body any more cannot be posted, and is told of.
+        """
+        cabinet = self._cabinet
+        envelope, receipt = self.envelope(identity), self.receipt(identity)
+        if envelope is None or receipt is None:
+            return
+        with cabinet.change():
+            cabinet.put(self._of("lost"), identity, msgspec.json.encode(receipt))
+            cabinet.drop(self._of("receipt"), identity)
+            cabinet.drop(self._of("sent"), identity)
+            if envelope.body or not _has_body(envelope):
+                self._wait(Waiting(identity))
+                how: losses.How = "anew"
+            else:
+                how = "textless"
+            cabinet.lose(losses.Loss(self._of("lost"), how, identity))
 
     def discard(self, identity: str) -> None:
         """Forget an envelope that was never posted."""
@@ -396,6 +417,11 @@ class Outbox:
             return headers.decode(signed.payload).retain_until
         except ExchangeError:
             return 0
+
+
+def _has_body(envelope: Envelope) -> bool:
+    """Tell whether what was posted came with a body: a bulletin, a grant or a draft does."""
+    return jws.read(envelope.header, headers.MAX_HEADER_BYTES).typ in _WITH_BODY
 
 
 def made_ms(identity: str) -> int:

@@ -56,6 +56,7 @@ def object_in(facts: Facts, posted: bytes) -> bytes:
             | entries.Checkpointed()
             | entries.InboxHeads()
             | entries.AuditRead()
+            | entries.Lost()
         ):
             raise Refusal(Code.BAD_PROOF, "/facts", found=entries.kind_of(facts))
         case entries.Refused():

@@ -19,6 +19,7 @@ from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.header import Blob
 from exchange.model.identity import digest
+from exchange.model.lost import losses_in, must_stand
 from exchange.model.view import View
 from exchange.seal import trust
 
@@ -45,7 +46,8 @@ class Known(NamedTuple):
 class _Log(ABC):
     """Every view there has been of one journal, as our node tells it, oldest first."""
 
-    def __init__(self, anchor: str, cabinet: Cabinet | None, realm: str) -> None:
+    def __init__(self, anchor: str, cabinet: Cabinet | None, realm: str, node: str) -> None:
+        self.node = node
         self._known = [Known(View(anchor=anchor), 0)]
         self._cabinet = cabinet
         self._realm = realm
@@ -175,6 +177,7 @@ class _Log(ABC):
         if taken_ms < last.taken_ms:
             raise Refusal(Code.TRUST_INVALID, "/taken_ms", found=taken_ms)
         view = trust.apply(item.document.encode(), last.view, index, taken_ms // 1000)
+        must_stand(last.view, view, self.node)
         inbox = last.inbox.after(item.index, leaf_hash(item.entry.encode()))
         self._known.append(Known(view, taken_ms, inbox, item.index))
 
@@ -204,8 +207,7 @@ class TrustLog(_Log):
             realm: names node and anchor: what another node told is not mixed with it.
             node: our home node.
         """
-        super().__init__(anchor, cabinet, realm)
-        self.node = node
+        super().__init__(anchor, cabinet, realm, node)
         self._abroad: dict[str, HomeLog] = {}
         # Of which other logs do not follow, and why: what came from there is locked.
         self._broken: dict[str, Refusal] = {}
@@ -259,6 +261,8 @@ class TrustLog(_Log):
         except Refusal as refusal:
             self._broken[name] = refusal
             return
+        for loss in losses_in(self.newest, self.node):
+            log.forget(loss.first, loss.end)
         while not is_whole:
             page = await log.ask(transport, node=name)
             try:
@@ -311,8 +315,23 @@ class HomeLog(_Log):
 
     def __init__(self, anchor: str, cabinet: Cabinet | None, realm: str, node: str) -> None:
         """Trust nothing but the anchor: it is the same for every journal."""
-        super().__init__(anchor, cabinet, realm)
-        self._node = node
+        super().__init__(anchor, cabinet, realm, node)
+
+    def forget(self, first: int, end: int) -> None:
+        """Let go of documents whose entries here are declared lost: our node hears them anew.
+
+        Args:
+            first: the first of those entries.
+            end: one more than the last.
+        """
+        kept = [known for known in self._known if not first <= known.entry < end]
+        gone = len(self._known) - len(kept)
+        if gone and self._known[: len(kept)] == kept:
+            if self._cabinet is not None:
+                with self._cabinet.change():
+                    for place in range(len(kept) - 1, len(self._known) - 1):
+                        self._cabinet.drop(_DRAWER, f"{self._realm}\n{place}")
+            self._known, self._last = kept, None
 
     def around(self, home: int) -> tuple[Known, int | None]:
         """Return what was in force before an entry there, and when it was replaced (ms UTC)."""
@@ -331,7 +350,7 @@ class HomeLog(_Log):
         there = entries.decode(entry.at_home).facts
         if (
             not isinstance(there, entries.Trust)
-            or facts.home.node != self._node
+            or facts.home.node != self.node
             or (there.name, there.version, there.document, there.position, there.view)
             != (item.name, item.version, facts.document, item.position, self.newest.index)
         ):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from exchange.custody.cards import CustodianCard
     from exchange.model.identity import Nation
     from exchange.model.metadata import Root, Targets
-    from exchange.model.trust import Document
+    from exchange.model.trust import Document, Loss
     from exchange.model.view import View
 
 NATIONS: tuple[Nation, Nation] = ("pa", "us")
@@ -36,7 +36,8 @@ class Wanted(NamedTuple):
     ``custodians`` join, those of ``retire`` leave; ``thresholds`` are by nation. ``members``
     and ``nodes`` stand as they shall be, versions apart. ``renew`` are roles whose file is made
     anew with a later end, whether or not anything else in it changes. ``shown`` are the cards
-    and requests as they came, by which the keys that are new were shown.
+    and requests as they came, by which the keys that are new were shown. ``losses`` are
+    declared beside those that were: a draft of an arrangement need not repeat these.
     """
 
     custodians: Sequence[CustodianCard] = ()
@@ -47,6 +48,7 @@ class Wanted(NamedTuple):
     members: Sequence[Member] = ()
     renew: Sequence[str] = ()
     shown: Sequence[bytes] = ()
+    losses: Sequence[Loss] = ()
 
 
 class _Draft:
@@ -83,7 +85,7 @@ def propose(view: View, wanted: Wanted, now: int, expires: int) -> bytes:
     if is_moved or online != view.online or "root" in wanted.renew:
         version = view.version_of("root") + 1
         draft.add(trust_making.root(version, expires, circles, online), [])
-    if is_moved or wanted.arrangement or "targets" in wanted.renew:
+    if is_moved or wanted.arrangement or wanted.losses or "targets" in wanted.renew:
         _add_top(draft, wanted, circles, expires, now)
     for nation in NATIONS:
         documents = _documents(view, wanted, nation, now)
@@ -140,7 +142,7 @@ def _add_top(
     draft: _Draft, wanted: Wanted, circles: Mapping[Nation, Custodians], expires: int, now: int
 ) -> None:
     view = draft.view
-    files, after = [], wanted.arrangement
+    files, after = [], _agreed(view, wanted)
     if after is not None:
         version = view.version_of("arrangement") + 1
         raw = trust.encode(msgspec.structs.replace(after, version=version, issued=now))
@@ -155,6 +157,17 @@ def _add_top(
     }
     version = view.version_of("targets") + 1
     draft.add(trust_making.top(version, expires, listed, each), files)
+
+
+def _agreed(view: View, wanted: Wanted) -> Arrangement | None:
+    """Return the arrangement as it shall be, with all losses that there are; None: as it is."""
+    agreed = wanted.arrangement
+    if agreed is None and wanted.losses:
+        agreed = view.agreed()
+    if agreed is None:
+        return None
+    known = agreed.losses or ([] if view.arrangement is None else view.arrangement.losses)
+    return msgspec.structs.replace(agreed, losses=[*known, *wanted.losses])
 
 
 def _documents(view: View, wanted: Wanted, nation: Nation, now: int) -> list[Document]:

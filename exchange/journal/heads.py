@@ -40,6 +40,10 @@ class InboxHead(msgspec.Struct, frozen=True, gc=False):
         chain = sha256(_CHAIN + self.chain + index.to_bytes(8) + leaf).digest()
         return InboxHead(self.count + 1, chain)
 
+    def set_on(self, count: int) -> InboxHead:
+        """Return the head at a later place: what took those between is declared lost."""
+        return InboxHead(count, self.chain)
+
 
 EMPTY: Final = InboxHead()
 

@@ -18,9 +18,10 @@ from exchange.journal import checkpoint as c2sp
 from exchange.journal import heads as maps
 from exchange.journal.heads import EMPTY, InboxHead
 from exchange.journal.tree import leaf_hash, verify_path
-from exchange.link.proving import count
+from exchange.link.proving import Behind, count
 from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
+from exchange.model.lost import losses_in
 from exchange.node.crossed import HERE, HomeHead, Place, account
 
 if TYPE_CHECKING:
@@ -114,10 +115,17 @@ class Counter:
         if page.heads is None:
             return
         told = self._verified(page, page.heads)
-        state = before.heads()
+        state, passed = before.heads(), 0
+        homes = self._node.writer.homes
+        behind = Behind(
+            losses_in(homes.newest(self._far), self._far)[before.passed :],
+            lambda loss: homes.before(self._far, loss.end),
+            self._serves(),
+        )
         for item in page.items:
             if item.index < told.covered:
-                count(item, state, self._serves())
+                passed = count(item, state, behind, passed)
+        behind.set_on(state, passed, told.covered)
         last = self._newest
         is_known = last and last.heads.index == page.heads.index and not last.trouble
         try:

@@ -18,13 +18,15 @@ from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
 from exchange.model.header import Blob
 from exchange.model.identity import digest
+from exchange.model.lost import losses_in
 from exchange.seal import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from exchange.link.pages import Offered, Page
+    from exchange.model.trust import Loss
     from exchange.model.view import View
 
 
@@ -50,6 +52,10 @@ class Pulled(msgspec.Struct, frozen=True):
     file_to: int = 0
     # Chains of the inboxes, as ``journal.heads`` folds them.
     chains: dict[str, str] = {}
+    # How many losses that journal had declared when this was begun: nothing of what is lost by
+    # them is in the chains. And behind how many of them the chains go on.
+    lost: int = 0
+    passed: int = 0
 
     def heads(self) -> dict[str, InboxHead]:
         """Return how much of each inbox of ours came, and the chain over it."""
@@ -76,6 +82,7 @@ class Forked(Exception):  # noqa: N818  (carries evidence to who keeps it)
 class Ground(NamedTuple):
     """What a page is judged on: whose, what is in force there and here, and whom we serve.
 
+    ``before`` returns what was in force there before an entry, as far as it is here, and
     ``vouched`` is what its witnesses vouched for on the page before, and held.
     """
 
@@ -83,6 +90,7 @@ class Ground(NamedTuple):
     there: View
     here: View
     serves: Collection[str]
+    before: Callable[[int], View]
     vouched: bytes = b""
 
 
@@ -97,12 +105,19 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
     root, size = _checked(page, before, on.node, view)
     _must_be_one(page, on, view, root)
     held, under = before.heads(), Under(size, root)
+    behind = Behind(
+        losses_in(view, on.node)[before.passed :],
+        lambda loss: _before(page, on.before(loss.end), loss.end),
+        on.serves,
+    )
+    passed = 0
     for item in page.items:
         under.verify(item.leaf, item.index, item.path)
         _must_be_its_body(item)
         if _is_placed(item) and item.index <= before.after:
             raise Refusal(Code.BAD_PROOF, "/index", found=item.index)
-        count(item, held, on.serves)
+        passed = count(item, held, behind, passed)
+    passed = behind.set_on(held, passed, page.cursor + 1)
     if not before.after <= page.cursor < size:
         raise Refusal(Code.BAD_PROOF, "/cursor", found=page.cursor)
     return msgspec.structs.replace(
@@ -111,7 +126,55 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
         note=page.note.decode(),
         inboxes={name: head.count for name, head in held.items()},
         chains={name: b64(head.chain) for name, head in held.items()},
+        passed=before.passed + passed,
     )
+
+
+class Behind(NamedTuple):
+    """What a journal declared lost and the chains do not go on behind yet.
+
+    ``before`` returns what was in force there before the declaration, ``serves`` are ours.
+    """
+
+    losses: Sequence[Loss]
+    before: Callable[[Loss], View]
+    serves: Collection[str]
+
+    def set_on(self, held: dict[str, InboxHead], passed: int, index: int) -> int:
+        """Have the inboxes of ours go on behind what is lost before an entry.
+
+        Returns:
+            Behind how many losses they go on now, where it was ``passed``.
+        """
+        for loss in self.losses[passed:]:
+            if loss.end > index:
+                break
+            names = {*self.before(loss).endpoints, *held}
+            for name in (each for each in names if peering.is_here(each, self.serves)):
+                head = held.get(name, EMPTY)
+                held[name] = head.set_on(head.count + loss.end - loss.first)
+            passed += 1
+        return passed
+
+
+def begun_anew(before: Pulled, view: View, node: str) -> Pulled:
+    """Return where to go on, once it is known what a journal declared lost.
+
+    From its beginning, where what is lost was pulled: the chains of its inboxes do not have it
+    any more. The checkpoint stays: theirs must go on from it.
+    """
+    losses = losses_in(view, node)
+    if len(losses) <= before.lost:
+        return before
+    if before.after >= losses[before.lost].first:
+        return Pulled(note=before.note, lost=len(losses))
+    return msgspec.structs.replace(before, lost=len(losses))
+
+
+def _before(page: Page, known: View, index: int) -> View:
+    """Return what was in force there before an entry, with what a page has of that."""
+    come = (each for each in page.items if known.index < each.index < index)
+    return folded(page._replace(items=sorted(come, key=lambda each: each.index)), known)
 
 
 def unpurged(
@@ -213,16 +276,22 @@ def _is_placed(item: Offered) -> bool:
     return item.by == item.index and not item.is_ahead
 
 
-def count(item: Offered, held: dict[str, InboxHead], serves: Collection[str]) -> None:
+def count(item: Offered, held: dict[str, InboxHead], behind: Behind, passed: int) -> int:
     """Hold an entry to the next place in each inbox of ours, and take it in: none was left out.
 
     What came beside another one, or ahead of its place, takes none.
 
+    Returns:
+        As ``Behind.set_on``.
+
     Raises:
         Refusal: ``item-withheld``.
     """
-    for owed in entries.owed_by(item.facts) if _is_placed(item) else ():
-        if not peering.is_here(owed.endpoint, serves):
+    if not _is_placed(item):
+        return passed
+    passed = behind.set_on(held, passed, item.index)
+    for owed in entries.owed_by(item.facts):
+        if not peering.is_here(owed.endpoint, behind.serves):
             continue
         head = held.get(owed.endpoint, EMPTY)
         if owed.position != head.count:
@@ -234,3 +303,4 @@ def count(item: Offered, held: dict[str, InboxHead], serves: Collection[str]) ->
                 found=owed.position,
             )
         held[owed.endpoint] = head.after(item.index, item.leaf)
+    return passed

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -24,7 +25,15 @@ from exchange.link.adopting import Adopter
 from exchange.link.counting import Counter
 from exchange.link.pacing import Pace
 from exchange.link.pages import NOTHING, Asked
-from exchange.link.proving import Forked, Ground, Pulled, prove, unpurged
+from exchange.link.proving import (
+    Forked,
+    Ground,
+    Pulled,
+    begun_anew,
+    foreseen,
+    prove,
+    unpurged,
+)
 from exchange.link.taking import Source, begin, take
 from exchange.link.waiting import Queue, Waits
 from exchange.model.codec import b64
@@ -262,8 +271,12 @@ class Puller:
         """
         if self.trouble is not None:
             raise self.trouble
-        before = self.pulled
-        after = self._proved(page, before, ground or self.ground())
+        ground = ground or self.ground()
+        before = begun_anew(self.pulled, foreseen(page, ground), self._far.node)
+        if before.after < self.pulled.after:
+            await self._begin_anew(before, far)
+            return
+        after = self._proved(page, before, ground)
         told = self._told_after(page, after)
         if far is self._far:
             self._ask_ahead(page, after, told)
@@ -287,6 +300,17 @@ class Puller:
         self.news.set()
         self._must_be_purged()
         self._cover(page)
+
+    async def _begin_anew(self, begun: Pulled, far: Source) -> None:
+        """Pull all of a journal once more, that declared lost what had been pulled of it.
+
+        Raises:
+            Refusal: ``export-missing``: it comes by files, and these do not begin there.
+        """
+        _log.warning("pulled-anew", node=self._far.node)
+        await self._keep(self.pulled, begun, dict.fromkeys(self.pulled.waiting))
+        if far is not self._far:
+            raise Refusal(Code.EXPORT_MISSING, "/after", expected=-1)
 
     def _proved(self, page: Page, before: Pulled, ground: Ground) -> Pulled:
         """Return how far a page leads, once it is proved."""
@@ -410,7 +434,8 @@ class Puller:
         node, far = self._node, self._far.node
         ours = node.view.nodes.get(node.name)
         serves = ours.serves if ours else ()
-        return Ground(far, self._at_home(), node.view, serves, self.vouched)
+        before = partial(node.writer.homes.before, far)
+        return Ground(far, self._at_home(), node.view, serves, before, self.vouched)
 
     def dated(self, note: bytes) -> int:
         """Return when its journal dated a checkpoint, seconds UTC; 0 where it does not hold."""

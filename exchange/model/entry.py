@@ -346,6 +346,13 @@ class AuditRead(_Facts, frozen=True, tag="audit-read"):
     reads: list[Shown]
 
 
+class Lost(_Facts, frozen=True, tag="lost"):
+    """What survives nowhere, by its leaf hash if known; ``skipped`` is where inboxes go on."""
+
+    leaf: Digest | msgspec.UnsetType = msgspec.UNSET
+    skipped: list[Owed] | msgspec.UnsetType = msgspec.UNSET
+
+
 Facts = (
     Accepted
     | Acknowledged
@@ -368,6 +375,7 @@ Facts = (
     | Checkpointed
     | InboxHeads
     | AuditRead
+    | Lost
 )
 # The words for them, as they stand in the facts.
 KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in get_args(Facts))
@@ -391,32 +399,23 @@ class Entry(msgspec.Struct, frozen=True):
     at_home: bytes = b""
 
 
-class _Owing(msgspec.Struct, frozen=True):
+class _Going(msgspec.Struct, frozen=True):
     owed: list[Owed] = []
+    home: Home | None = None
 
 
-_OWING = msgspec.json.Decoder(_Owing)
+_GOING = msgspec.json.Decoder(_Going)
 
 
 def owed_in(entry: bytes) -> list[Owed]:
     """Return whom an entry of our own journal is owed to; nothing else of it is looked at."""
-    return _OWING.decode(entry.partition(b"\n")[0]).owed
-
-
-class _Coming(msgspec.Struct, frozen=True):
-    home: Home | None = None
-
-
-_COMING = msgspec.json.Decoder(_Coming)
+    return _GOING.decode(entry.partition(b"\n")[0]).owed
 
 
 def came_in(entry: bytes) -> tuple[Home, bytes] | None:
-    """Return where an entry of ours came from, and the one there, whole; nothing else is read.
-
-    None of what was posted here.
-    """
+    """Return whence an entry of ours came, and that one, whole; None of what was posted."""
     line, _, there = entry.partition(b"\n")
-    home = _COMING.decode(line).home
+    home = _GOING.decode(line).home
     return None if home is None else (home, there)
 
 
@@ -438,7 +437,7 @@ def owed_by(facts: Facts) -> tuple[Owed, ...]:
             return (Owed(trust_inbox(facts.home.node), facts.position),)
         case Invited() | EnrolmentAsked() | Decided() | AuditRead():
             return ()
-        case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads():
+        case Refused() | Purged() | EpochOpened() | Checkpointed() | InboxHeads() | Lost():
             return ()
 
 

@@ -234,6 +234,24 @@ ACCEPT_ALL = WhenUnwitnessed("accept", "accept", "accept", "accept")
 Attested = Literal["opened", "actioned", "partial", "released"]
 
 
+class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Entries of a node's journal that survive nowhere: both nations declare them lost.
+
+    From ``first`` on, to before ``end``. Of those before ``size`` the leaf hashes are known:
+    the tree of so many entries has ``root``, as somebody cosigned it. Of the others nothing is,
+    not even whether there were any: their indexes are given to nobody. ``trust`` is the newest
+    trust entry before ``first``: none is among the lost.
+    """
+
+    node: Word
+    first: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    size: Count
+    end: Count
+    root: Digest
+    trust: Count
+    why: Label
+
+
 class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True):
     """What the nations agreed may flow. Both sign.
 
@@ -248,7 +266,8 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     must name one, and ``released`` what is said of releases; without it none must. Of whatever
     any mark in ``four_eyes`` is true, it must be released by another endpoint of its author's
     member; without, nothing. ``clocks`` are for boarding requests; under a regime without one
-    nothing is ever deemed.
+    nothing is ever deemed. ``losses`` are the entries of each journal that were declared lost:
+    what stands there once is in every later arrangement.
     """
 
     name: Label
@@ -270,6 +289,11 @@ class Arrangement(_Document, frozen=True, tag="arrangement", omit_defaults=True)
     officers: Annotated[list[Attested], msgspec.Meta(min_length=1, max_length=4)] | None = None
     four_eyes: FourEyes = []
     clocks: Annotated[list[Clock], msgspec.Meta(max_length=64)] = []
+    losses: Annotated[list[Loss], msgspec.Meta(max_length=64)] = []
+
+    def losses_of(self, node: str) -> list[Loss]:
+        """Return what of a node's journal is declared lost, in its order."""
+        return [each for each in self.losses if each.node == node]
 
     def target_s(self, precedence: Precedence) -> int:
         """Return how soon somebody is to acknowledge, in seconds since it was taken in."""

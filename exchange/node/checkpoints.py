@@ -22,7 +22,8 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal.note import SignatureType, parse_note, split_timestamp
 from exchange.journal.proofs import frontier_at
-from exchange.journal.tree import Frontier, leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.node import heads
@@ -207,6 +208,18 @@ class Checkpointer:
         self._begun = None
         return note
 
+    async def pass_loss(self) -> None:
+        """Sign at once where what was declared lost is behind the newest checkpoint.
+
+        Others saw newer ones, which were lost: an older one must not be shown to them again.
+
+        Raises:
+            Fault: as ``checkpoint``.
+        """
+        lost, signed = await self._store.newest("lost"), await self._store.newest("checkpoint")
+        if lost is not None and (signed is None or signed.index < lost.index):
+            await self.checkpoint()
+
     async def shown(self) -> bytes:
         """Return a checkpoint that proves whose journal this is, and says nothing new.
 
@@ -294,7 +307,7 @@ class Checkpointer:
             rows = await self._store.read(self._read.size, limit)
             if not rows:
                 raise self._unsound(self._read.size)
-            leaves = [leaf_hash(row.entry) for row in rows]
+            leaves = [leaf_of(row.entry) for row in rows]
             for row, leaf in zip(rows, leaves, strict=True):
                 self._fold(row, leaf)
             self._read = self._read.extend(leaves)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.errors import Code, Fault
+from exchange.journal.stored import leaf_of
 from exchange.journal.tiles import TILE_WIDTH, MemoryHashes, completed
-from exchange.journal.tree import Frontier, Group, leaf_hash, split
+from exchange.journal.tree import Frontier, Group, split
 from exchange.model.codec import b64
 from exchange.model.objects import RECEIPT_TYP, GroupStatement, Receipt
 from exchange.node import ports
@@ -73,7 +74,7 @@ def _prepare(
     ledger: Ledger, before: Frontier, epoch: int, by: tuple[str, jws.Signer], hashes: Hashes
 ) -> Ready:
     node, signer = by
-    leaves = [leaf_hash(record.entry) for record in ledger.records]
+    leaves = [leaf_of(record.entry) for record in ledger.records]
     group, frontier = Group(leaves), before.extend(leaves)
     tiles = [
         ports.TileRoot(tile.level, tile.index, tile.root)

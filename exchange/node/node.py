@@ -138,6 +138,7 @@ class Node(Served):
         self._start("writer", self.writer.run())
         try:
             await self.writer.note(self._epoch_opened)
+            await self.checkpoints.pass_loss()
         except BaseException:
             await self._stop()
             raise

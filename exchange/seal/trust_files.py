@@ -66,6 +66,7 @@ def _check(document: Document, path: str, nation: Nation | None, view: View) -> 
         case Arrangement():
             if nation is not None:
                 raise Refusal(Code.TRUST_INVALID, "/kind", name=path)
+            _check_losses(document, view)
         case Node():
             # The name says whose it is, so neither nation can replace the other's node.
             if document.nation != nation or document.node.partition("-")[0] != nation:
@@ -81,6 +82,19 @@ def _check(document: Document, path: str, nation: Nation | None, view: View) -> 
     if trust.path_of(document) != path:
         raise Refusal(Code.TRUST_INVALID, "", name=path)
     return places
+
+
+def _check_losses(agreed: Arrangement, view: View) -> None:
+    """Refuse losses that are none, or that were declared otherwise: what is lost stays lost."""
+    before = [] if view.arrangement is None else view.arrangement.losses
+    if agreed.losses[: len(before)] != before:
+        raise Refusal(Code.TRUST_INVALID, "/losses", expected=len(before))
+    ends: dict[str, int] = {}
+    for place, loss in enumerate(agreed.losses):
+        is_range = ends.get(loss.node, -1) < loss.trust < loss.first < loss.size < loss.end
+        if loss.node not in view.nodes or not is_range:
+            raise Refusal(Code.TRUST_INVALID, f"/losses/{place}", name=loss.node)
+        ends[loss.node] = loss.end - 1
 
 
 def _check_own(node: Node, view: View) -> None:

@@ -176,7 +176,7 @@ def _inboxes(connection: sqlite3.Connection, batch: ports.Batch, first: int) -> 
         for index, record in enumerate(batch.records, first)
         for owed in record.owed
     )
-    held = selecting.counts(connection, sorted({endpoint for endpoint, _, _ in owed}))
+    held = selecting.counts(connection, rules.named_by(batch))
     counts = rules.counts_after(batch, held)
     _rows(connection, "inbox", owed)
     _rows(

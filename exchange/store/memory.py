@@ -11,6 +11,7 @@ from exchange.broker.records import Found
 from exchange.errors import Code, Fault
 from exchange.journal.tree import HASH_BYTES
 from exchange.model.entry import attached_in, decode, kind_of
+from exchange.model.lost import skipped_in
 from exchange.node import ports
 from exchange.store import rules
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from exchange.broker.due import Due
     from exchange.broker.records import Record
+
+
+# Stands for the entry of a place in an inbox that was lost.
+_NOWHERE = -1
 
 
 class _Tables:
@@ -97,6 +102,9 @@ class MemoryStore:
             kept.keys.update(dict.fromkeys(record.keys, index))
             for owed in record.owed:
                 kept.inboxes.setdefault(owed.endpoint, []).append(index)
+            for skip in skipped_in(record.facts):
+                inbox = kept.inboxes.setdefault(skip.endpoint, [])
+                inbox += [_NOWHERE] * (skip.position - len(inbox))
             kept.heads = record.heads or kept.heads
             if record.blob is not None:
                 kept.blobs.setdefault(record.blob[0].digest, record.blob[1])
@@ -280,7 +288,7 @@ class MemoryStore:
         kept = self._opened()
         return ports.RowCounts(
             keys=len(kept.keys),
-            places=sum(map(len, kept.inboxes.values())),
+            places=sum(each != _NOWHERE for inbox in kept.inboxes.values() for each in inbox),
             groups=len(kept.groups),
             kinds=len(kept.newest),
             hashes=sum(map(len, kept.rows.values())) // HASH_BYTES,

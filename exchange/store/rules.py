@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from exchange.journal.tiles import MAX_LEVEL, TILE_WIDTH
 from exchange.journal.tree import HASH_BYTES
 from exchange.model.entry import attached_in
+from exchange.model.lost import skipped_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,8 @@ def counts_after(batch: Batch, held: Mapping[str, int]) -> dict[str, int]:
 
     Args:
         batch: the commit group.
-        held: counts before it; an inbox without any may be absent.
+        held: counts before it; an inbox without any may be absent. What a batch sets on (see
+            ``model.lost``) counts on from there.
 
     Raises:
         ValueError: a position is not the next one of its inbox, or one entry takes two places
@@ -93,7 +95,19 @@ def counts_after(batch: Batch, held: Mapping[str, int]) -> dict[str, int]:
                 message = f"entry {at} of the batch has position {owed.position}, not {due}"
                 raise ValueError(message)
             counts[owed.endpoint] = due + 1
+        for skip in skipped_in(record.facts):
+            if skip.position <= counts.get(skip.endpoint, held.get(skip.endpoint, 0)):
+                message = f"entry {at} of the batch sets an inbox back"
+                raise ValueError(message)
+            counts[skip.endpoint] = skip.position
     return counts
+
+
+def named_by(batch: Batch) -> list[str]:
+    """Return the inboxes that a batch changes, in order."""
+    owed = {each.endpoint for record in batch.records for each in record.owed}
+    skipped = (skipped_in(record.facts) for record in batch.records)
+    return sorted(owed | {each.endpoint for part in skipped for each in part})
 
 
 def chased_rows(batch: Batch, first: int) -> list[tuple[str, int, int, int, int, int]]:

@@ -14,9 +14,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from exchange.audit.checks import Report
 from exchange.audit.purges import IN_TIME_MS, Purges
 from exchange.audit.rebuild import Rebuilder, groups_of
-from exchange.audit.verify import Report, Verifier
+from exchange.audit.verify import Verifier
 from exchange.broker.replay import Replayer
 from exchange.cli.journal_file import Blocking, opened
 from exchange.cli.main import cli

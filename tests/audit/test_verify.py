@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from exchange.audit.checks import Report
 from exchange.audit.groups import Group
-from exchange.audit.verify import Report, Stored, Verifier
+from exchange.audit.verify import Stored, Verifier
 from exchange.broker.heads import Inboxes
 from exchange.broker.records import Record
 from exchange.broker.replay import Replayer

@@ -288,3 +288,42 @@ def test_a_second_place_of_another_past_is_not_taken_in(scene):
     code, told = scene.restore("--leaves", str(scene.leaves))
     assert (code, told["wrong"]) == (output.EXIT_TAMPERED, told["size"])
     assert told["size"] >= _older(scene)
+
+
+def test_what_survives_nowhere_both_nations_declare_lost_and_the_node_goes_on(scene):
+    settings = json.loads((scene.node / "node.json").read_bytes())
+    (scene.node / "other").mkdir()
+    loss, signed = scene.folder / "loss.json", []
+    draft = ["journal", "draft-loss", str(loss), "--leaves", str(scene.leaves)]
+    draft += ["--state", str(scene.node), "--why-es", "EJERCICIO", "--why-en", "EXERCISE"]
+    # The second place has all of it: nothing is lost.
+    assert (scene.pa.run(*draft, "--json").code, loss.exists()) == (2, False)
+    (scene.node / "node.json").write_text(json.dumps({**settings, "second": "other"}))
+    told = _done(scene, *draft)["loss"]
+    assert (told["first"], told["size"]) == (scene.size(), handed.read(scene.leaves).size)
+    trust = ["--trust", str(scene.node / "trust"), "--anchor", settings["anchor"]]
+    proposal = scene.folder / "proposal"
+    _done(scene, "arrangement", "propose", str(proposal), *trust, "--loss", str(loss))
+    for keys in sorted((scene.folder / "custodians").glob("*.xk")):
+        signed.append(str(keys.with_suffix(".signature")))
+        words = ["--keys", str(keys), "--out", signed[-1], "--yes"]
+        _done(scene, "arrangement", "sign", str(proposal), *trust, *words)
+    made = _done(scene, "arrangement", "approve", str(proposal), *signed, *trust)["files"]
+    words = ["--state", str(scene.node), "--leaves", str(scene.leaves), "--document", made[-1]]
+    assert _done(scene, "journal", "enter-loss", *words)["size"] == told["end"] + 1
+    journal = str(scene.node / "journal.db")
+    report = _done(scene, "audit", "verify", journal, "--anchor", settings["anchor"])
+    assert report["lost"] == told["end"] - told["first"]
+    scene.start()
+    posted = scene.pa.post("--witnessed")
+    assert posted["index"] > told["end"]
+    assert (_seen(scene, posted["index"])["peers"][0]["link"]) == "up"
+    assert not scene.us.evidence("links")
+    ran = scene.us.at(WATCH, "inbox", "--prove", "--json")
+    assert ran.code == 0, ran.out
+
+
+def _done(scene, *words):
+    ran = scene.pa.run(*words, "--json")
+    assert ran.code == 0, ran.out
+    return ran.json

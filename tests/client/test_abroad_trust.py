@@ -11,6 +11,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model import wire
 from exchange.model.codec import b64
+from exchange.model.trust import Loss
 from tests.builders import COAST, WATCH, border, suspended
 from tests.client.abroad import abroad, bulletin, changed
 from tests.client.proving import alarm
@@ -230,3 +231,15 @@ async def test_our_own_documents_are_not_taken_for_the_other_nodes(tmp_path):
             )
         async with both.agency(tmp_path / "more") as line:
             assert await refused(line) == (Code.TRUST_INVALID, "/entry")
+
+
+async def test_a_loss_that_is_not_right_behind_what_it_names_is_taken_in_by_nobody():
+    """Their node skips places by an arrangement that was signed for another index."""
+    why = {"es": "EJERCICIO", "en": "EXERCISE"}
+    async with abroad() as here:
+        first, newest = len(here.pa.entries) + 2, here.pa.view.index
+        loss = Loss("pa", first, first + 1, first + 2, border().anchor, newest, why)
+        here.pa.node = ""
+        with pytest.raises(Refusal) as caught:
+            await here.trusts(border().rearranged(losses=[loss]))
+        assert (caught.value.code, caught.value.at) == (Code.LOST_UNDECLARED, "/losses")

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from exchange.audit import anomalies
+from exchange.audit.checks import Name
 from exchange.audit.console import alarms
 from exchange.audit.console.alarms import Alarm
 from exchange.audit.console.wording import Wording
@@ -23,7 +24,6 @@ from exchange.audit.report.forms import FORMS
 from exchange.audit.report.making import Asked, make
 from exchange.audit.report.telling import catalogue
 from exchange.audit.rows import FACETS
-from exchange.audit.verify import Name
 from exchange.cli.check_words import CHECKS
 from exchange.cli.journal_file import opened
 from exchange.errors import Code, Fault

@@ -15,7 +15,7 @@ from exchange.audit.suspicions import settings_of
 from exchange.errors import Code, Refusal
 from exchange.journal.bundle import TlogProof
 from exchange.journal.proofs import inclusion_proof
-from exchange.journal.tree import leaf_hash
+from exchange.journal.stored import leaf_of
 from exchange.model.codec import unb64
 from exchange.web.ladder import Ladder, climb
 
@@ -104,7 +104,7 @@ class Archive:
         if row is None or not stored or stored[0].index != place:
             raise Refusal(Code.NOT_FOUND, "/index", found=place)
         raw = stored[0].entry
-        leaf = leaf_hash(raw).hex()
+        leaf = leaf_of(raw).hex()
         return Shown(row, raw, leaf, place == journal.size - 1)
 
     def proof(self, node: str, place: int) -> Proved | None:
@@ -120,7 +120,7 @@ class Archive:
         at, note = found
         signed = standing.look(note, at, node, source, self.history(node).view)
         path = inclusion_proof(place, signed.size, standing.Tree(source))
-        ladder = climb(place, signed.size, leaf_hash(shown.raw), path, unb64(signed.root))
+        ladder = climb(place, signed.size, leaf_of(shown.raw), path, unb64(signed.root))
         text = TlogProof(place, tuple(path), note).encode()
         return Proved(shown.row, ladder, signed, text)
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from exchange.audit.checks import Report
     from exchange.audit.console.source import Source
     from exchange.audit.forked import Keep
     from exchange.audit.index import Folded
-    from exchange.audit.verify import Report
     from exchange.web.live import Live
 
     Opened = Callable[[Path], AbstractContextManager[Source]]

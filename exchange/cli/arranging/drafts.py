@@ -10,7 +10,7 @@ from exchange.custody.listing import DirectoryDraft
 from exchange.errors import Code, Refusal
 from exchange.model import codec
 from exchange.model.draft import read_toml
-from exchange.model.trust import Arrangement
+from exchange.model.trust import Arrangement, Loss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,21 @@ def directory(path: Path) -> DirectoryDraft:
         Refusal: what is wrong with it, and where.
     """
     return _convert(_table(path), DirectoryDraft)
+
+
+def loss(path: Path) -> Loss:
+    """Return what is to be declared lost, as `journal draft-loss` wrote it.
+
+    Raises:
+        Refusal: what is wrong with it, and where.
+    """
+    raw = path.read_bytes().strip()
+    try:
+        return msgspec.json.decode(raw, type=Loss)
+    except msgspec.ValidationError as error:
+        raise codec.refusal_of(error, data=raw) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(Code.MALFORMED) from error
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -60,6 +60,13 @@ ANCHOR = click.option(
 @click.option("--arrangement", type=_THERE, help="Draft of the arrangement (TOML).")
 @click.option("--node", "nodes", multiple=True, type=_THERE, help="Card of a node.")
 @click.option(
+    "--loss",
+    "losses",
+    multiple=True,
+    type=_THERE,
+    help="Entries of a journal to be declared lost: `exchange journal draft-loss`.",
+)
+@click.option(
     "--members", "directories", multiple=True, type=_THERE, help="Draft of agencies (TOML)."
 )
 @click.option(
@@ -134,6 +141,7 @@ def _wanted(view: View, said: dict[str, Any], now: int) -> Wanted:
         nodes=[each.node for each in nodes if isinstance(each, NodeCard)],
         renew=proposal.ROLES if "all" in said["renew"] else said["renew"],
         shown=[raw for each in brought.values() for raw in each],
+        losses=[drafts.loss(path) for path in said["losses"]],
     )
     if len(wanted.custodians) != len(shown) or len(wanted.nodes) != len(nodes):
         raise Unusable(

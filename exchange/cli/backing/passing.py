@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint as c2sp
 from exchange.journal import terms
-from exchange.journal.tree import Frontier, leaf_hash
+from exchange.journal.stored import leaf_of
+from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.model.identity import digest
 from exchange.model.view import View
@@ -68,7 +69,7 @@ class Passing:
         beside = {digest(each): each for each in group.blobs}
         leaves = []
         for index, raw in enumerate(group.entries, group.first):
-            leaves.append(leaf_hash(raw))
+            leaves.append(leaf_of(raw))
             try:
                 self._look_at(index, raw, beside)
             except Refusal as refusal:
