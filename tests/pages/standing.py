@@ -7,8 +7,6 @@ the other is let in by an invitation, as the ceremony has it.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +90,5 @@ def desk(machine: Person, lang: Lang) -> Iterator[str]:
             assert line, (machine.folder / "desk.log").read_text()
             yield json.loads(line)["desk"]
         finally:
-            os.kill(process.pid, signal.SIGTERM)
-            process.wait(30)
-            process.stdout.close()
+            process.terminate()
+            process.communicate(timeout=30)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from exchange import resources
 from tests.cli.exercise import ROOT
 from tests.pages.browsing import needs_axe, needs_chromium, violations
 
@@ -29,6 +30,8 @@ def test_guide_and_card_call_things_as_the_screen_does(lang):
     quoted += re.findall(r"<i>([^<]+)</i>", card)
     assert len(quoted) > 60
     texts = said(lang)
+    bands = json.loads(resources.read("v1/codes/precedence.json"))["codes"]
+    assert [each for each in bands if each[lang] not in guide or each[lang] not in card] == []
     assert [each for each in quoted if not any(each in text for text in texts)] == []
 
 
