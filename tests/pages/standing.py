@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from exchange.custody.founding import EndpointPlan, MemberPlan
 from tests.cli.delegation import Person
-from tests.cli.exercise import _LABEL, OPS, ROOT, Exercise
+from tests.cli.exercise import _LABEL, OPS, ROOT, Exercise, Ran
 from tests.cli.test_keys import custodians
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from exchange.model.codes import Lang
@@ -46,13 +46,17 @@ def founded(folder: Path) -> Exercise:
     return Exercise(folder, feeds=("maritime", "requests"), more=more)
 
 
+def apart(run: Callable[..., Ran], *words: str) -> Ran:
+    """Run a command beside a browser: Playwright's own loop goes round in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run, *words).result()
+
+
 def enrol(made: Exercise, machine: Person) -> dict[str, Any]:
     """Let the new endpoint in, step by step; how it stands at last."""
 
     def operator(context: str, *words: str) -> Any:
-        # Beside a browser: Playwright's own loop goes round in this thread.
-        with ThreadPoolExecutor(1) as apart:
-            ran = apart.submit(made.at, context, *words, "--json").result()
+        ran = apart(made.at, context, *words, "--json")
         assert ran.code == 0, ran.out
         return ran.json
 

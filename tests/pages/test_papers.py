@@ -1,4 +1,4 @@
-"""What officers are given on paper: the card is one sheet, and both say what the screen says."""
+"""What officers are given to read: the card is one sheet, and all speak as the screen does."""
 
 from __future__ import annotations
 
