@@ -15,7 +15,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,11 +34,16 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from exchange.model.codes import Lang
+
 SCREENS = ROOT / "docs" / "screens"
 SIZE = {"width": 1280, "height": 800}
 # All of the desk's together: docs are cloned with the code.
 MOST_BYTES = 2_500_000
-SEATS = (("es", "light", OPS, "us.jiatfs/watch"), ("en", "dark", WATCH, "pa.senan/ops"))
+SEATS: tuple[tuple[Lang, Literal["light", "dark"], str, str], ...] = (
+    ("es", "light", OPS, "us.jiatfs/watch"),
+    ("en", "dark", WATCH, "pa.senan/ops"),
+)
 MINISTRY = "pa.minseg-desk"
 POSTS = {
     WATCH: tuple(f"{each}-2.en.toml" for each in ("voi", "szr", "rfi", "opn", "brq")),
