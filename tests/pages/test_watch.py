@@ -144,6 +144,7 @@ def sent(page):
     expect(page.locator("#readers")).to_contain_text(NEW)
     page.get_by_role("button", name="Review before sending").click()
     expect(page.locator("h1")).to_have_text("Review before sending")
+    expect(page.locator(".marking").first).to_contain_text("EXERCISE · TLP:")
     expect(page.locator("main tbody tr")).to_have_count(1)
     expect(page.locator("main tbody tr")).to_contain_text(NEW)
     fits(page)
