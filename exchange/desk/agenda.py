@@ -78,7 +78,8 @@ def _on(station: Station, each: Operation, meets: list[tuple[str, bool]], lang: 
     area = telling.place_of([each.plan.area], lang, station.codes)
     if not area and each.plan.area.geometry is not None:
         _, first, last = mapping.ends(each.plan.area.geometry)
-        area = " / ".join(dict.fromkeys((position.told(first), position.told(last))))
+        west = station.codes.phrase("west", lang)
+        area = " / ".join(dict.fromkeys(position.told(each, west) for each in (first, last)))
     return On(each, start, end, area, meets, href(station, each.item))
 
 

@@ -352,16 +352,14 @@ def typed(field: Field, written: Written) -> Field:
 
 def told_back(settled: Settled, lang: Lang) -> dict[str, str]:
     """Return each position that can be read as sailors write it, by its field."""
-    west = " O" if lang == "es" else " W"
+    west = "O" if lang == "es" else "W"
     found: dict[str, str] = {}
     for at, texts in settled.written.items():
         if not at.endswith("/geometry"):
             continue
         lines = [line for text in texts for line in text.splitlines() if line.strip()]
         try:
-            found[at] = "; ".join(
-                position.told(position.read(line)).replace(" W", west) for line in lines
-            )
+            found[at] = "; ".join(position.told(position.read(line), west) for line in lines)
         except Refusal:
             continue
     return {at: text for at, text in found.items() if text}

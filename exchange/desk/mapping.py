@@ -220,6 +220,7 @@ def _sign(n: int, row: Row, of: tuple[Place, Mark], lang: Lang, codes: Codes) ->
         message = "no bulletin with a position"
         raise TypeError(message)
     kind, first, last = ends(geometry)
+    west = codes.phrase("west", lang)
     return Sign(
         n=n,
         row=row,
@@ -227,8 +228,8 @@ def _sign(n: int, row: Row, of: tuple[Place, Mark], lang: Lang, codes: Codes) ->
         title=telling.title(row, lang, codes)[0],
         place=telling.place_of([place], lang, codes),
         kind=kind,
-        first=position.told(first),
-        last=position.told(last),
+        first=position.told(first, west),
+        last=position.told(last, west),
         accuracy_m="" if place.accuracy_m is None else f"{place.accuracy_m:g}",
         mark=made,
     )

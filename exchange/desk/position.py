@@ -46,10 +46,15 @@ def read(text: str, at: str = "") -> Position:
     raise Refusal(Code.WRONG_VALUE, at, expected="position", found=text[:64])
 
 
-def told(position: Position) -> str:
-    """Return a position as sailors write it: minutes to a thousandth, the latitude first."""
+def told(position: Position, west: str = "W") -> str:
+    """Return a position as sailors write it: minutes to a thousandth, the latitude first.
+
+    Args:
+        position: longitude and latitude, in degrees.
+        west: the letter for it in the reader's language; the others are the same in both.
+    """
     lon, lat = position
-    return f"{_half(lat, 'N', 'S', 2)} {_half(lon, 'E', 'W', 3)}"
+    return f"{_half(lat, 'N', 'S', 2)} {_half(lon, 'E', west, 3)}"
 
 
 def _half(degrees: float, positive: str, negative: str, width: int) -> str:

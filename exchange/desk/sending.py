@@ -61,7 +61,7 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
         here=compose.HERE,
         kept=looked.kept,
         header=header,
-        marked=telling.marking(header.marking),
+        marked=telling.marked(header, reader.lang, codes),
         told=looked.told,
         texts=texts,
         files=looked.kept.files,
