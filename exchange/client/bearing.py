@@ -154,6 +154,26 @@ def hold(correction: Delivered, items: Sequence[Item], codes: Codes) -> Held | N
     return None if held.after is None and is_missing else held
 
 
+def as_corrected(item: Delivered, items: Sequence[Item], codes: Codes) -> AnyBulletin | None:
+    """Return what a bulletin says by now, all that corrects it applied; cancelled ones are not.
+
+    None where that cannot be said: one of them is not here, cannot be read, or does not hold.
+    """
+    earlier = _Earlier(items, 1 << 62)
+    order = earlier.within(item)
+    known = {each.index for each in order}
+    for each in order:
+        told = marks(items).get(each.index, [])
+        is_missing = any(m.relation == "corrects" and not m.is_here for m in told)
+        if is_missing or each.bulletin is None or each.not_understood:
+            return None
+    for each in order[1:]:
+        held = hold(each, items, codes)
+        if held is None or held.after is None or held.target.index not in known:
+            return None
+    return _as_corrected(order, earlier, codes)
+
+
 def warnings(item: Delivered, items: Sequence[Item], codes: Codes) -> list[Indicator]:
     """Return what the reader of a correction or an update is warned of beside earlier texts.
 

@@ -1,0 +1,259 @@
+"""Reports of one event: those that are tied count once, those only alike are for an officer.
+
+Tied are reports that name each other, or the same case, or share an identifier on about the
+same day. Nothing else is ever taken for the same: neighbours seize on the same night.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from itertools import combinations
+from math import cos, hypot, radians
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from exchange.client.reports import Report
+from exchange.model.bulletin import Opn, Szr
+from exchange.model.bulletin.blocks import LineString, Point
+from exchange.model.bulletin.weighing import kilograms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from exchange.model.bulletin.blocks import Place, Quantity
+
+By = Literal["reference", "case", "event", "container", "code-name", "officer"]
+# One event by both clocks; and what two may be apart, beyond what each says of its accuracy.
+NEAR_TIME: Final = timedelta(hours=24)
+NEAR_KM: Final = 25.0
+# Two quantities may be one, counted twice, where they differ by no more of the larger.
+NEAR_PART: Final = 0.2
+_KM_PER_DEGREE: Final = 111.32  # of latitude, WGS 84, rounded
+
+
+class Tie(msgspec.Struct, frozen=True):
+    """Two reports that are of one event, by their ids, and by what."""
+
+    one: str
+    other: str
+    by: By
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One event, and what was reported of it.
+
+    ``reports`` are in order of weight: an OFFICIAL count before a FIELD one, then what was
+    issued last, then by its digest; so both sides have the same order.
+    """
+
+    reports: list[Report]
+    ties: list[Tie] = []
+
+    @property
+    def nations(self) -> list[str]:
+        """Who reported it."""
+        return sorted({each.nation for each in self.reports})
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """Two reports that may be of one event and are counted as two.
+
+    Attributes:
+        one, other: the reports' ids.
+        km: how far apart, in km; None: one does not say where it was.
+        same_event: they name the same event, and are too far apart in time to be tied by it, or
+            of one originator who does not say that one is the newer count.
+    """
+
+    one: str
+    other: str
+    km: float | None
+    same_event: bool
+
+
+def events(reports: Sequence[Report], same: Iterable[tuple[str, str]] = ()) -> list[Event]:
+    """Return reports by what they are of, in the order of the first of each.
+
+    Args:
+        reports: of one kind, in any order.
+        same: ids of reports that an officer takes for one event.
+    """
+    ties = [*_ties(reports), *_said(reports, same)]
+    leads = {each.id: each.id for each in reports}
+
+    def lead(name: str) -> str:
+        while leads[name] != name:
+            name = leads[name]
+        return name
+
+    for tie in ties:
+        leads[lead(tie.other)] = lead(tie.one)
+    groups: dict[str, list[Report]] = defaultdict(list)
+    for each in reports:
+        groups[lead(each.id)].append(each)
+    return [
+        Event(sorted(group, key=weight), [tie for tie in ties if lead(tie.one) == name])
+        for name, group in groups.items()
+    ]
+
+
+def weight(report: Report) -> tuple[bool, int, str]:
+    """Return by what reports of one event are put in order, the one that counts first."""
+    return not is_official(report), -report.item.header.issued, report.item.digest
+
+
+def is_official(report: Report) -> bool:
+    """Tell whether a seizure's report has an official count."""
+    says = report.bulletin
+    drugs = says.content.drugs if isinstance(says, Szr) else []
+    return any(each.quantity.count == "official" for each in drugs)
+
+
+# -- tied ---------------------------------------------------------------------------------
+
+
+def _ties(reports: Sequence[Report]) -> Iterator[Tie]:
+    by_digest = {digest: each for each in reports for digest in each.digests}
+    cases: dict[str, list[Report]] = defaultdict(list)
+    named: dict[tuple[By, str], list[Report]] = defaultdict(list)
+    for each in reports:
+        for reference in each.item.header.refs:
+            to = by_digest.get(reference.header_digest)
+            if to is not None and to is not each:
+                yield Tie(to.id, each.id, "reference")
+            elif reference.rel == "answers":
+                cases[reference.header_digest].append(each)
+        for name in _names(each):
+            named[name].append(each)
+    for group in cases.values():
+        yield from (Tie(one.id, other.id, "case") for one, other in combinations(group, 2))
+    for (by, _), group in named.items():
+        at_once = [pair for pair in combinations(group, 2) if _is_at_once(*pair)]
+        # Whose reports are two seizures under one name says no more by it which is meant.
+        if all(_are_two(*pair) or _is_recount(*pair) for pair in at_once):
+            yield from (Tie(one.id, other.id, by) for one, other in at_once)
+
+
+def _names(each: Report) -> Iterator[tuple[By, str]]:
+    says = each.bulletin
+    if isinstance(says, Szr):
+        yield "event", _folded(says.content.event)
+        for container in says.content.containers:
+            yield "container", container.container_number
+    elif isinstance(says, Opn):
+        yield "code-name", _folded(says.content.code_name)
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def _is_at_once(one: Report, other: Report) -> bool:
+    if isinstance(one.bulletin, Opn) and isinstance(other.bulletin, Opn):
+        first, second = one.bulletin.content.period, other.bulletin.content.period
+        return first.start < second.end and second.start < first.end
+    return abs(one.at - other.at) <= NEAR_TIME
+
+
+def _are_two(one: Report, other: Report) -> bool:
+    """Tell whether two agencies report; of an operation each plan and result is one more."""
+    is_operation = isinstance(one.bulletin, Opn)
+    return is_operation or one.item.header.origin != other.item.header.origin
+
+
+def _is_recount(one: Report, other: Report) -> bool:
+    """Tell whether one of two is the official count of what the other counted in the field."""
+    return is_official(one) != is_official(other)
+
+
+def _said(reports: Sequence[Report], same: Iterable[tuple[str, str]]) -> Iterator[Tie]:
+    by_id = {name: each.id for each in reports for name in each.ids}
+    for one, other in same:
+        if one in by_id and other in by_id:
+            yield Tie(by_id[one], by_id[other], "officer")
+
+
+# -- alike --------------------------------------------------------------------------------
+
+
+def alike(found: Sequence[Event]) -> list[Alike]:
+    """Return the pairs of events that may be one: each by the report that counts of it."""
+    told = []
+    for one, other in combinations([each.reports for each in found], 2):
+        first, second = one[0], other[0]
+        shared = any(_same_event(a, b) for a in one for b in other)
+        are_two = first.item.header.origin != second.item.header.origin
+        near = are_two and _is_at_once(first, second) and _may_be_one(first, second)
+        if shared or near:
+            told.append(Alike(first.id, second.id, _apart_km(first, second), shared))
+    return told
+
+
+def _same_event(one: Report, other: Report) -> bool:
+    return bool({*_names(one)} & {*_names(other)})
+
+
+def _may_be_one(one: Report, other: Report) -> bool:
+    """Tell whether nothing that both say of place, drug and quantity speaks against it."""
+    apart = _apart_km(one, other)
+    if apart is not None and apart > NEAR_KM + _vague_km(one) + _vague_km(other):
+        return False
+    if isinstance(one.bulletin, Szr) and isinstance(other.bulletin, Szr):
+        rows, beside = one.bulletin.content.drugs, other.bulletin.content.drugs
+        return any(
+            _family(a.drug) == _family(b.drug) and _overlap(a.quantity, b.quantity)
+            for a in rows
+            for b in beside
+        ) or (not rows and not beside)
+    return True
+
+
+def _family(drug: str) -> str:
+    return drug.partition("-")[0]
+
+
+def _overlap(one: Quantity, other: Quantity) -> bool:
+    pairs = [
+        (kilograms(one), kilograms(other)),
+        (one.packages, other.packages),
+        (one.value, other.value) if one.unit == other.unit else (None, None),
+    ]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    return not known or any(abs(a - b) <= NEAR_PART * max(a, b) for a, b in known)
+
+
+def _place(report: Report) -> Place:
+    says = report.bulletin
+    return says.content.area if isinstance(says, Opn) else says.content.place
+
+
+def _vague_km(report: Report) -> float:
+    return (_place(report).accuracy_m or 0.0) / 1000
+
+
+def _apart_km(one: Report, other: Report) -> float | None:
+    """Return how far apart two are, by the middles of their places, to 100 m; None: unknown."""
+    here, there = _place(one), _place(other)
+    first, second = _middle(here), _middle(there)
+    if first is None or second is None:
+        is_port = here.locode is not None and here.locode == there.locode
+        return 0.0 if is_port else None
+    wide = abs(first[0] - second[0])
+    east = min(wide, 360 - wide) * cos(radians((first[1] + second[1]) / 2))
+    return round(hypot(east, first[1] - second[1]) * _KM_PER_DEGREE, 1)
+
+
+def _middle(place: Place) -> tuple[float, float] | None:
+    geometry = place.geometry
+    if geometry is None:
+        return None
+    if isinstance(geometry, Point):
+        return geometry.coordinates
+    if isinstance(geometry, LineString):
+        points = geometry.coordinates
+    else:
+        points = geometry.coordinates[0]
+    lons, lats = [each[0] for each in points], [each[1] for each in points]
+    return (min(lons) + max(lons)) / 2, (min(lats) + max(lats)) / 2

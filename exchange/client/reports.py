@@ -1,0 +1,202 @@
+"""The seizures, flows and operations of a period that an endpoint holds: the newest of each.
+
+What was cancelled or superseded is not among them, and what was corrected says what it should.
+What cannot be counted rightly is not counted, and said by its name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import msgspec
+
+from exchange.client import bearing
+from exchange.client.reading import Delivered
+from exchange.model.bulletin import Mig, Opn, Szr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from exchange.client.bearing import Mark
+    from exchange.client.reading import Item
+    from exchange.model.codes import Codes
+    from exchange.model.header import Header, Status
+
+TYPES: Final = ("szr", "mig", "opn")
+# Why something is not counted: it is locked; a newer version's; a correction of it is not here,
+# or does not hold; its newest version is not here, or was cancelled; or it is a drill.
+Reason = Literal["locked", "newer", "correction", "version", "exercise"]
+
+
+class Asked(NamedTuple):
+    """What to count: from ``start`` up to, not including, ``end``, of one status."""
+
+    start: datetime
+    end: datetime
+    status: Status
+
+    def has(self, at: datetime) -> bool:
+        """Tell whether a moment is of the period."""
+        return self.start <= at < self.end
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One report as it stands.
+
+    Attributes:
+        item: the newest version of it, as it came or was posted from here.
+        bulletin: what that says, corrections applied.
+        at: when it happened, or began: that says of which period it is.
+        digests: of the headers of all its versions and envelopes, its own first.
+        ids: the ids of its envelopes, its own first.
+    """
+
+    item: Delivered
+    bulletin: Szr | Mig | Opn
+    at: datetime
+    digests: list[str]
+    ids: list[str]
+
+    @property
+    def id(self) -> str:
+        """By which it is named."""
+        return self.item.header.id
+
+    @property
+    def nation(self) -> str:
+        """Whose report it is, such as ``pa``."""
+        return self.item.header.origin.partition(".")[0]
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What may belong to the period and is not counted, and why."""
+
+    item: Delivered
+    why: Reason
+
+
+class Gathered(NamedTuple):
+    """What counts, by when it happened, and what does not."""
+
+    reports: list[Report]
+    left: list[Left]
+
+
+def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
+    """Return the reports of a period.
+
+    Args:
+        items: all that is held: what came, and what was posted from here.
+        asked: the period and the status.
+        codes: the code lists.
+    """
+    held = _each_once(items)
+    done = bearing.marks(held)
+    look = _Look(held, {each.index: each for each in held}, done, codes)
+    found, left = list[Report](), list[Left]()
+    for item in held:
+        header = item.header
+        if header.type not in TYPES or header.status != asked.status:
+            continue
+        told = _told(item, look)
+        if isinstance(told, Left):
+            if asked.has(_about(told.item)):
+                left.append(told)
+        elif told is not None and asked.has(told.at):
+            is_drill = isinstance(told.bulletin, Opn) and told.bulletin.content.exercise
+            if is_drill and asked.status == "actual":
+                left.append(Left(item, "exercise"))
+            else:
+                found.append(told)
+    one = _one_of_envelopes(found)
+    return Gathered(sorted(one, key=lambda each: (each.at, each.id)), left)
+
+
+class _Look(NamedTuple):
+    items: Sequence[Delivered]
+    by_index: Mapping[int, Delivered]
+    done: Mapping[int, list[Mark]]
+    codes: Codes
+
+    def is_cancelled(self, index: int) -> bool:
+        return any(mark.relation == "cancels" for mark in self.done.get(index, ()))
+
+
+def _each_once(items: Sequence[Item]) -> list[Delivered]:
+    """Return every bulletin once: it may have come by a grant as well."""
+    found: dict[str, Delivered] = {}
+    for item in items:
+        if isinstance(item, Delivered):
+            before = found.get(item.digest)
+            if before is None or before.bulletin is None:
+                found[item.digest] = item
+    return list(found.values())
+
+
+def _told(item: Delivered, look: _Look) -> Report | Left | None:
+    """Return what an item says by now; None: cancelled, or there is a newer one."""
+    if look.is_cancelled(item.index):
+        return None
+    marks = look.done.get(item.index, [])
+    newer = [mark for mark in marks if mark.relation == "supersedes"]
+    if newer:
+        stands = any(mark.is_here and not look.is_cancelled(mark.index) for mark in newer)
+        return None if stands else Left(item, "version")
+    if item.bulletin is None:
+        return Left(item, "locked")
+    if item.not_understood or not isinstance(item.bulletin, Szr | Mig | Opn):
+        return Left(item, "newer")
+    says = item.bulletin
+    if any(mark.relation == "corrects" for mark in marks):
+        corrected = bearing.as_corrected(item, look.items, look.codes)
+        if not isinstance(corrected, Szr | Mig | Opn):
+            return Left(item, "correction")
+        says = corrected
+    digests = [each.digest for each in _versions(item, look)]
+    return Report(item, says, _happened(says), digests, [item.header.id])
+
+
+def _versions(item: Delivered, look: _Look) -> Iterator[Delivered]:
+    """Yield a report and its earlier versions, as far as they are here."""
+    here: Delivered | None = item
+    while here is not None:
+        yield here
+        is_newer = here.header.verb == "update"
+        here = bearing.target_of(here, look.items) if is_newer else None
+
+
+def _happened(bulletin: Szr | Mig | Opn) -> datetime:
+    if isinstance(bulletin, Szr):
+        return bulletin.content.seized_at
+    return bulletin.content.period.start
+
+
+def _about(item: Delivered) -> datetime:
+    """Return when something happened that is not counted, as far as its header says."""
+    if isinstance(item.bulletin, Szr | Mig | Opn):
+        return _happened(item.bulletin)
+    header = item.header
+    seconds = header.issued if header.observed is None else header.observed
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
+    """Return reports, those that went out in several envelopes as one.
+
+    Such are of one endpoint and moment, and say the same but for their ids.
+    """
+    groups: dict[bytes, list[Report]] = defaultdict(list)
+    for each in found:
+        header: Header = each.item.header
+        says = msgspec.structs.replace(each.bulletin, id="", attachments=[])
+        groups[msgspec.json.encode([header.endpoint, header.issued, says])].append(each)
+    return [
+        msgspec.structs.replace(
+            same[0],
+            digests=[digest for each in same for digest in each.digests],
+            ids=[each.id for each in same],
+        )
+        for same in (sorted(group, key=lambda each: each.id) for group in groups.values())
+    ]

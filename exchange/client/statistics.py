@@ -1,0 +1,284 @@
+"""The figures of a STA bulletin from what is held: each with the bulletins that it is from.
+
+Counted by rules that are stated, in order, and in decimals, so both sides get the same from the
+same bulletins. What the record itself tells (response times) is the report's of the auditors.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from exchange.client import doubles, reports
+from exchange.client.doubles import Alike, Event
+from exchange.client.reports import Asked, Left, Report
+from exchange.model.bulletin import Opn, Szr
+from exchange.model.bulletin.blocks import Period, Quantity
+from exchange.model.bulletin.records import (
+    DrugTotal,
+    ReconciledEvent,
+    Statistics,
+    TypeCount,
+)
+from exchange.model.header import Marking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exchange.client.reading import Item
+    from exchange.model.bulletin.operational import DrugSeized
+    from exchange.model.codes import Codes, Lang
+
+# An operation that only was to be is none.
+_TOOK_PLACE: Final = frozenset({"under-way", "ended"})
+_TO_KG: Final = {"g": Decimal("0.001"), "kg": Decimal(1), "t": Decimal(1000)}
+_STRICTEST: Final = ("red", "amber+strict", "amber", "green", "clear")
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """Where a figure stands in the content, as a JSON pointer, and the ids it is from."""
+
+    at: str
+    bulletins: list[str]
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What is counted, from what, and what is not.
+
+    Attributes:
+        asked: the period and the status.
+        content: of the bulletin.
+        figures: what each figure is from.
+        doubles: events with more than one report; the first report of each counts.
+        alike: reports that may be of one event and count as two: an officer decides.
+        left: what is not counted.
+        reports: all that is counted.
+        marking: the narrowest of theirs; None where nothing is counted, or no nation may have
+            all of it: then its author must say.
+    """
+
+    asked: Asked
+    content: Statistics
+    figures: list[Figure]
+    doubles: list[Event]
+    alike: list[Alike]
+    left: list[Left]
+    reports: list[Report]
+    marking: Marking | None
+
+
+def compute(
+    items: Sequence[Item], asked: Asked, codes: Codes, same: Iterable[tuple[str, str]] = ()
+) -> Account:
+    """Return the statistics of a period, from all that is held.
+
+    Args:
+        items: what came, and what was posted from here, opened.
+        asked: the period and the status.
+        codes: the code lists.
+        same: ids of reports that an officer takes for one event.
+    """
+    gathered, pairs = reports.gather(items, asked, codes), [*same]
+    of = {
+        name: [e for e in gathered.reports if e.bulletin.type == name] for name in reports.TYPES
+    }
+    seizures, operations = (doubles.events(of[name], pairs) for name in ("szr", "opn"))
+    counted = [(name, of[name]) for name in reports.TYPES if of[name]]
+    figures = [Figure(f"/counts/{n}", _ids(each)) for n, (_, each) in enumerate(counted)]
+    totals, sources = _totals(seizures)
+    figures += [Figure(f"/drug_totals/{n}", each) for n, each in enumerate(sources)]
+    arrested = [report for each in seizures if (report := _arresting(each)) is not None]
+    held = [each for each in operations if _took_place(each)]
+    figures += [Figure("/arrests", _ids(arrested))] if seizures else []
+    figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
+    content = Statistics(
+        period=Period(asked.start, asked.end),
+        counts=[TypeCount(name, len(each)) for name, each in counted],
+        drug_totals=totals,
+        arrests=sum(map(_arrests, arrested)) if seizures else None,
+        operations=len(held) if operations else None,
+        reconciled=[_reconciled(each) for each in seizures if len(each.nations) > 1],
+    )
+    return Account(
+        asked,
+        content,
+        figures,
+        [each for each in (*seizures, *operations) if len(each.reports) > 1],
+        [*doubles.alike(seizures), *doubles.alike([e for e in operations if _took_place(e)])],
+        gathered.left,
+        gathered.reports,
+        _narrowest([each.item.header.marking for each in gathered.reports]),
+    )
+
+
+def _ids(found: Iterable[Report]) -> list[str]:
+    return [each.id for each in found]
+
+
+# -- seizures -----------------------------------------------------------------------------
+
+
+def _drugs(report: Report) -> list[DrugSeized]:
+    """Return what was seized: what has an official count does without the one of the field."""
+    if not isinstance(report.bulletin, Szr):
+        return []
+    rows = report.bulletin.content.drugs
+    official = {each.drug for each in rows if each.quantity.count == "official"}
+    return [e for e in rows if e.quantity.count == "official" or e.drug not in official]
+
+
+def _weighing(event: Event) -> Report | None:
+    """Return the report whose drugs count: the first that tells any."""
+    return next((each for each in event.reports if _drugs(each)), None)
+
+
+def _arresting(event: Event) -> Report | None:
+    """Return the report whose arrests count: the first that tells any."""
+    return next((each for each in event.reports if _arrests(each)), None)
+
+
+def _arrests(report: Report) -> int:
+    says = report.bulletin
+    return sum(each.n for each in says.content.arrested) if isinstance(says, Szr) else 0
+
+
+def _amount(quantity: Quantity) -> tuple[str | None, Decimal | None]:
+    """Return unit and value, weights in kg; no weight is made of packages."""
+    if quantity.value is None:
+        return None, None
+    value = Decimal(repr(quantity.value))
+    factor = _TO_KG.get(quantity.unit or "")
+    return (quantity.unit, value) if factor is None else ("kg", value * factor)
+
+
+def _totals(seizures: Sequence[Event]) -> tuple[list[DrugTotal], list[list[str]]]:
+    """Return each drug's totals by unit and count, and the ids that each is from."""
+    rows: dict[tuple[str, str, str], list[Quantity]] = defaultdict(list)
+    sources: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for event in seizures:
+        report = _weighing(event)
+        for each in _drugs(report) if report else ():
+            unit, _ = _amount(each.quantity)
+            key = (each.drug, unit or "", each.quantity.count)
+            rows[key].append(each.quantity)
+            if report is not None and report.id not in sources[key]:
+                sources[key].append(report.id)
+    keys = sorted(rows)
+    return [DrugTotal(key[0], _sum(rows[key])) for key in keys], [sources[key] for key in keys]
+
+
+def _sum(rows: Sequence[Quantity]) -> Quantity:
+    """Return the sum of quantities of one unit and count, known no better than any of them."""
+    unit, _ = _amount(rows[0])
+    values = [value for each in rows if (value := _amount(each)[1]) is not None]
+    bases = {each.basis for each in rows}
+    said = {each.qualifier for each in rows}
+    guessed = "estimated" in bases or not said <= {"exact", "at-least"}
+    exact = "exact" if said == {"exact"} else "at-least"
+    return Quantity(
+        qualifier="estimate" if guessed else exact,
+        count=rows[0].count,
+        value=float(sum(values)) if values else None,
+        unit=unit,
+        basis=_basis(bases) if values else None,
+        packages=None if values else sum(each.packages or 0 for each in rows),
+    )
+
+
+def _basis(bases: set[str | None]) -> str | None:
+    """Return how a sum was weighed: as its parts; as a guess where one is, else not told."""
+    if len(bases) == 1:
+        return next(iter(bases))
+    return "estimated" if "estimated" in bases else None
+
+
+def _reconciled(event: Event) -> ReconciledEvent:
+    first = event.reports[0]
+    says = first.bulletin
+    if not isinstance(says, Szr):
+        raise TypeError(says.type)
+    each_side = [next(r for r in event.reports if r.nation == name) for name in event.nations]
+    agreed = all(_agree(each_side[0], other) for other in each_side[1:])
+    report = _weighing(event)
+    rows = _drugs(report) if report else []
+    return ReconciledEvent(
+        event=says.content.event,
+        seized_at=says.content.seized_at,
+        bulletins=_ids(event.reports),
+        reconciliation="agreed" if agreed else "differs",
+        quantity=rows[0].quantity if len(rows) == 1 else None,
+    )
+
+
+def _agree(one: Report, other: Report) -> bool:
+    """Tell whether two sides tell the same drugs, amounts and arrests, where both tell them."""
+    first, second = _told(one), _told(other)
+    if first.keys() != second.keys():
+        return False
+    arrests = [n for n in (_arrests(one), _arrests(other)) if n]
+    return len(set(arrests)) <= 1 and all(_meet(first[drug], second[drug]) for drug in first)
+
+
+def _told(report: Report) -> dict[str, list[tuple[str, Decimal]]]:
+    """Return by drug what is told of how much: sums by unit, packages as one more."""
+    found: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for each in _drugs(report):
+        unit, value = _amount(each.quantity)
+        if unit is not None and value is not None:
+            found[each.drug][unit] += value
+        if each.quantity.packages is not None:
+            found[each.drug]["packages"] += each.quantity.packages
+    return {drug: sorted(said.items()) for drug, said in found.items()}
+
+
+def _meet(one: Sequence[tuple[str, Decimal]], other: Sequence[tuple[str, Decimal]]) -> bool:
+    here, there = dict(one), dict(other)
+    shared = here.keys() & there.keys()
+    return bool(shared) and all(here[unit] == there[unit] for unit in shared)
+
+
+# -- operations, and all of it ------------------------------------------------------------
+
+
+def _took_place(event: Event) -> bool:
+    """Tell whether an operation took place, by any report of it that stands."""
+    return any(map(_says_so, event.reports))
+
+
+def _witness(event: Event) -> Report:
+    return next(filter(_says_so, event.reports))
+
+
+def _says_so(report: Report) -> bool:
+    says = report.bulletin
+    return isinstance(says, Opn) and says.content.phase in _TOOK_PLACE
+
+
+def _narrowest(markings: Sequence[Marking]) -> Marking | None:
+    """Return what holds for all: the strictest TLP, every handling code, all their nations."""
+    if not markings:
+        return None
+    nations = set.intersection(*(set(each.releasable_to) for each in markings))
+    if not nations:
+        return None
+    return Marking(
+        tlp=min((each.tlp for each in markings), key=_STRICTEST.index),
+        releasable_to=sorted(nations),
+        handling=sorted({code for each in markings for code in each.handling}),
+        originator_control=any(each.originator_control for each in markings),
+    )
+
+
+def bulletin(account: Account, lang: Lang) -> dict[str, Any]:
+    """Return the bulletin of a draft, as JSON values, with a title in one language."""
+    start, end = account.asked.start, account.asked.end
+    span = f"{start:%Y-%m-%d} / {end:%Y-%m-%d}"
+    said = {"es": f"Estadísticas del período {span}", "en": f"Statistics of the period {span}"}
+    marks = {"actual": ("", ""), "exercise": ("EJERCICIO: ", "EXERCISE: ")}
+    es, en = marks.get(account.asked.status, ("PRUEBA: ", "TEST: "))
+    title = (es if lang == "es" else en) + said[lang]
+    content = msgspec.to_builtins(account.content)
+    return {"type": "sta", "title": {"lang": lang, "text": title}, "content": content}
