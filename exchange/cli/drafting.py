@@ -1,17 +1,19 @@
-"""The verb ``draft``: a template to fill in, or an exercise made up from a seed."""
+"""The verb ``draft``: a template to fill in, an exercise made up, or a STA that is computed."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from exchange import resources
-from exchange.cli import output, world
+from exchange.cli import computing, output, world
 from exchange.cli.main import Session, verb
+from exchange.cli.usage import Unusable
 from exchange.model import bulletin as bulletins
 from exchange.model import draft as drafts
 from exchange.model.bulletin import written
@@ -36,9 +38,50 @@ _EXAMPLES_AT = dt.datetime(2026, 11, 25, 15, 10, tzinfo=dt.UTC)
 @click.option(
     "--seed", type=int, help="The same number makes up the same exercise, at the same time."
 )
+@click.option("--from", "since", metavar="DAY", help="Of STA: compute it from this day, UTC.")
+@click.option("--to", "until", metavar="DAY", help="Of STA: up to this day, as a whole.")
+@click.option(
+    "--status",
+    type=click.Choice(["actual", "exercise", "test"]),
+    help="Bulletins that count. Else: exercise where the arrangement is one, or actual.",
+)
+@click.option(
+    "--same",
+    metavar="ID=ID",
+    multiple=True,
+    help="Two reports that are of one event, by their ids: count it once. May be said again.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a computed STA: write the draft to this new file.",
+)
 @verb
-def draft(session: Session, type_: str, is_random: bool, seed: int | None) -> None:
-    """Print a commented template of a bulletin of TYPE; edit it, `check` it, `post` it."""
+def draft(  # noqa: PLR0913  (the options of the verb)
+    session: Session,
+    type_: str,
+    *,
+    is_random: bool,
+    seed: int | None,
+    since: str | None,
+    until: str | None,
+    status: str | None,
+    same: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Print a commented template of a bulletin of TYPE; edit it, `check` it, `post` it.
+
+    With --from and --to the STA of a period is computed from the seizures, flows and operations
+    that this endpoint holds and can read, and it is said from which each figure is.
+    """
+    if since is not None or until is not None or status or same or out is not None:
+        if type_ != "sta" or since is None or until is None or is_random or seed is not None:
+            raise Unusable(
+                "Se calcula solo STA, con --from y --to, y no al azar.",
+                "Only STA is computed, with --from and --to, and not at random.",
+            )
+        computing.run(session, computing.Wanted(since, until, status, same, out))
+        return
     if is_random or seed is not None:
         made = invented(type_, seed, world.now())
         if session.as_json:

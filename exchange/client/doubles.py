@@ -63,8 +63,8 @@ class Alike(msgspec.Struct, frozen=True):
     Attributes:
         one, other: the reports' ids.
         km: how far apart, in km; None: one does not say where it was.
-        same_event: they name the same event, and are too far apart in time to be tied by it, or
-            of one originator who does not say that one is the newer count.
+        same_event: they share an identifier, and are not of the same days, or it is not said
+            which of one originator's seizures under it is meant.
     """
 
     one: str
@@ -179,16 +179,21 @@ def _said(reports: Sequence[Report], same: Iterable[tuple[str, str]]) -> Iterato
 
 
 def alike(found: Sequence[Event]) -> list[Alike]:
-    """Return the pairs of events that may be one: each by the report that counts of it."""
+    """Return the pairs of events that may be one, each by the first two reports that say so."""
     told = []
     for one, other in combinations([each.reports for each in found], 2):
-        first, second = one[0], other[0]
-        shared = any(_same_event(a, b) for a in one for b in other)
-        are_two = first.item.header.origin != second.item.header.origin
-        near = are_two and _is_at_once(first, second) and _may_be_one(first, second)
-        if shared or near:
-            told.append(Alike(first.id, second.id, _apart_km(first, second), shared))
+        pairs = [(a, b) for a in one for b in other]
+        named = next((pair for pair in pairs if _same_event(*pair)), None)
+        pair = named or next((pair for pair in pairs if _are_alike(*pair)), None)
+        if pair is not None:
+            km = _apart_km(*pair)
+            told.append(Alike(pair[0].id, pair[1].id, km, named is not None))
     return told
+
+
+def _are_alike(one: Report, other: Report) -> bool:
+    is_anothers = one.item.header.origin != other.item.header.origin
+    return is_anothers and _is_at_once(one, other) and _may_be_one(one, other)
 
 
 def _same_event(one: Report, other: Report) -> bool:

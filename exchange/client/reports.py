@@ -7,14 +7,16 @@ What cannot be counted rightly is not counted, and said by its name.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from exchange.client import bearing
 from exchange.client.reading import Delivered
+from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Mig, Opn, Szr
+from exchange.model.header import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from exchange.client.bearing import Mark
     from exchange.client.reading import Item
     from exchange.model.codes import Codes
-    from exchange.model.header import Header, Status
+    from exchange.model.header import Header
 
 TYPES: Final = ("szr", "mig", "opn")
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 # Why something is not counted: it is locked; a newer version's; a correction of it is not here,
 # or does not hold; its newest version is not here, or was cancelled; or it is a drill.
 Reason = Literal["locked", "newer", "correction", "version", "exercise"]
@@ -37,9 +40,36 @@ class Asked(NamedTuple):
     end: datetime
     status: Status
 
+    @classmethod
+    def of_days(cls, first: str, last: str, status: str) -> Asked:
+        """Return the period from one day to another, both whole, UTC.
+
+        Args:
+            first: as ``2026-07-01``.
+            last: likewise.
+            status: ``actual``, ``exercise`` or ``test``.
+
+        Raises:
+            Refusal: ``wrong-value``, at ``/from``, ``/to`` or ``/status``.
+        """
+        counted = next((each for each in STATUSES if each == status), None)
+        if counted is None:
+            raise Refusal(Code.WRONG_VALUE, "/status")
+        start, end = _day(first, "/from"), _day(last, "/to") + timedelta(days=1)
+        if end <= start:
+            raise Refusal(Code.WRONG_VALUE, "/to", expected="period")
+        return cls(start, end, counted)
+
     def has(self, at: datetime) -> bool:
         """Tell whether a moment is of the period."""
         return self.start <= at < self.end
+
+
+def _day(text: str, at: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), time.min, UTC)
+    except ValueError:
+        raise Refusal(Code.WRONG_VALUE, at, expected="date", found=text[:48]) from None
 
 
 class Report(msgspec.Struct, frozen=True):

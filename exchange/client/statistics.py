@@ -15,6 +15,7 @@ import msgspec
 from exchange.client import doubles, reports
 from exchange.client.doubles import Alike, Event
 from exchange.client.reports import Asked, Left, Report
+from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Opn, Szr
 from exchange.model.bulletin.blocks import Period, Quantity
 from exchange.model.bulletin.records import (
@@ -80,11 +81,18 @@ def compute(
         asked: the period and the status.
         codes: the code lists.
         same: ids of reports that an officer takes for one event.
+
+    Raises:
+        Refusal: ``not-found``, at ``/same``: one of those is not counted.
     """
     gathered, pairs = reports.gather(items, asked, codes), [*same]
     of = {
-        name: [e for e in gathered.reports if e.bulletin.type == name] for name in reports.TYPES
+        name: [each for each in gathered.reports if each.bulletin.type == name]
+        for name in reports.TYPES
     }
+    known = {name for each in (*of["szr"], *of["opn"]) for name in each.ids}
+    for name in (name for pair in pairs for name in pair if name not in known):
+        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
     seizures, operations = (doubles.events(of[name], pairs) for name in ("szr", "opn"))
     counted = [(name, of[name]) for name in reports.TYPES if of[name]]
     figures = [Figure(f"/counts/{n}", _ids(each)) for n, (_, each) in enumerate(counted)]
@@ -270,6 +278,17 @@ def _narrowest(markings: Sequence[Marking]) -> Marking | None:
         handling=sorted({code for each in markings for code in each.handling}),
         originator_control=any(each.originator_control for each in markings),
     )
+
+
+def marking(account: Account, nation: str) -> Marking:
+    """Return the marking to begin a draft with: that of its sources; else for one nation alone.
+
+    Args:
+        account: what was counted.
+        nation: its author's, ISO 3166-1 alpha-3.
+    """
+    alone = Marking("amber+strict", [nation], [], originator_control=True)
+    return account.marking or alone
 
 
 def bulletin(account: Account, lang: Lang) -> dict[str, Any]:

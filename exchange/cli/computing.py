@@ -1,0 +1,251 @@
+"""``draft sta --from --to``: the statistics of a period, from what this endpoint can read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import msgspec
+
+from exchange import render
+from exchange.cli import away, output, world
+from exchange.cli.times import zulu
+from exchange.cli.usage import Unusable
+from exchange.client import statistics
+from exchange.client.reports import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from exchange.cli.main import Session
+    from exchange.client.agency import Agency
+    from exchange.client.doubles import Event
+    from exchange.client.reports import Report
+    from exchange.client.statistics import Account
+    from exchange.model.bulletin.blocks import Quantity
+    from exchange.model.view import View
+
+_HEADS = {
+    "en": {"figure": "figure", "value": "value", "from": "from (entry, agency)"},
+    "es": {"figure": "cifra", "value": "valor", "from": "de (asiento, agencia)"},
+}
+_BY = {
+    "en": {"reference": "one names the other", "case": "the same boarding case",
+           "event": "the same event", "container": "the same container",
+           "code-name": "the same code name", "officer": "by --same"},
+    "es": {"reference": "uno nombra al otro", "case": "el mismo caso de abordaje",
+           "event": "el mismo suceso", "container": "el mismo contenedor",
+           "code-name": "el mismo nombre clave", "officer": "por --same"},
+}  # fmt: skip
+_WHY = {
+    "en": {"locked": "it cannot be opened here", "newer": "of a newer version of the language",
+           "correction": "a correction of it is not here, or does not hold",
+           "version": "its newest version is not here, or was cancelled",
+           "exercise": "the operation was an exercise"},
+    "es": {"locked": "no se puede abrir aquí", "newer": "de una versión más nueva del lenguaje",
+           "correction": "una corrección suya no está aquí, o no concuerda",
+           "version": "su versión más nueva no está aquí, o fue cancelada",
+           "exercise": "la operación fue un ejercicio"},
+}  # fmt: skip
+
+
+class Wanted(NamedTuple):
+    """What was asked for, as it was written."""
+
+    since: str
+    until: str
+    status: str | None
+    same: Sequence[str]
+    out: Path | None
+
+
+class _Made(NamedTuple):
+    account: Account
+    draft: dict[str, Any]
+    as_of: dict[str, Any]
+
+
+def run(session: Session, wanted: Wanted) -> None:
+    """Compute it, and say from what; where the node is away, from what was known last."""
+    if wanted.out is not None:
+        output.must_be_new(wanted.out)
+    made = asyncio.run(_make(session, wanted))
+    text = json.dumps(made.draft, ensure_ascii=False, indent=1) + "\n"
+    if wanted.out is not None:
+        output.write_new(wanted.out, text.encode())
+    if session.as_json:
+        told = {"draft": made.draft, "out": None if wanted.out is None else str(wanted.out)}
+        output.show_json({**told, **_values(made.account), **made.as_of})
+    else:
+        _show_doubles(session, made.account)
+        _show_open(session, made.account)
+    if wanted.out is None and not session.as_json:
+        # Only the draft, so that it can be piped; the rest goes beside.
+        click.echo(text, nl=False)
+    elif wanted.out is not None and not session.as_json:
+        output.table(_rows(session, made.account), _HEADS[session.lang])
+        where = render.visible(str(wanted.out))
+        session.say(
+            f"Escrito: {where}. Revíselo, y luego: exchange check {where}",
+            f"Written: {where}. Look it over, then: exchange check {where}",
+        )
+    away.conclude(made.as_of, session)
+
+
+async def _make(session: Session, wanted: Wanted) -> _Made:
+    # What shows what was posted from here is the desk's, and needs it alone.
+    from exchange.desk.ours import Ours  # noqa: PLC0415
+
+    async with session.context().agency() as agency:
+        shown = await agency.known()
+        view = agency.trust.newest
+        status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
+        asked = Asked.of_days(wanted.since, wanted.until, status)
+        items = [*shown.items, *Ours(agency, world.codes()).items()]
+        account = statistics.compute(items, asked, world.codes(), _pairs(wanted.same))
+        draft = {
+            "post": _post(agency, view, account),
+            "bulletin": statistics.bulletin(account, session.lang),
+        }
+        return _Made(account, draft, away.told(agency, shown))
+
+
+def _pairs(same: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = [tuple(each.split("=")) for each in same]
+    if any(len(each) != 2 for each in pairs):
+        raise Unusable("--same va con ID=ID.", "--same goes with ID=ID.")
+    return [(each[0], each[1]) for each in pairs]
+
+
+def _post(agency: Agency, view: View, account: Account) -> dict[str, Any]:
+    standing = view.standing(agency.profile.endpoint)
+    feeds = [
+        feed.name
+        for feed in view.agreed().feeds
+        if "sta" in feed.types and standing.member.member in feed.post
+    ]
+    return {
+        "feed": feeds[0] if feeds else "dialogue",
+        "precedence": "routine",
+        "status": account.asked.status,
+        "expires": "30d",
+        "retain": "365d",
+        "marking": msgspec.to_builtins(statistics.marking(account, standing.alpha3)),
+    }
+
+
+# -- told ---------------------------------------------------------------------------------
+
+
+def _values(account: Account) -> dict[str, Any]:
+    return {
+        "status": account.asked.status,
+        "figures": msgspec.to_builtins(account.figures),
+        "sources": [_source(each) for each in account.reports],
+        "doubles": [
+            {"counted": each.reports[0].id, "reports": [report.id for report in each.reports],
+             "ties": msgspec.to_builtins(each.ties)}
+            for each in account.doubles
+        ],
+        "alike": msgspec.to_builtins(account.alike),
+        "not_counted": [
+            {"id": each.item.header.id, "index": each.item.index,
+             "origin": each.item.header.origin, "why": each.why}
+            for each in account.left
+        ],
+    }  # fmt: skip
+
+
+def _source(each: Report) -> dict[str, Any]:
+    header = each.item.header
+    return {
+        "id": each.id,
+        "ids": each.ids,
+        "index": each.item.index,
+        "type": header.type,
+        "origin": header.origin,
+        "at": zulu(int(each.at.timestamp())),
+    }
+
+
+def _rows(session: Session, account: Account) -> list[dict[str, Any]]:
+    codes, lang, content = world.codes(), session.lang, account.content
+    named = {
+        each.id: f"{each.item.index} {each.item.header.origin}" for each in account.reports
+    }
+    of = {each.at: ", ".join(named[id_] for id_ in each.bulletins) for each in account.figures}
+    rows = [
+        (f"/counts/{place}", codes.words("types", each.type, lang), str(each.n))
+        for place, each in enumerate(content.counts)
+    ]
+    rows += [
+        (
+            f"/drug_totals/{place}",
+            codes.words("drugs", each.drug, lang),
+            _much(session, each.quantity),
+        )
+        for place, each in enumerate(content.drug_totals)
+    ]
+    for name, n in (("arrests", content.arrests), ("operations", content.operations)):
+        if n is not None:
+            rows.append((f"/{name}", codes.words("fields", name, lang), str(n)))
+    return [{"figure": name, "value": n, "from": of[at]} for at, name, n in rows]
+
+
+def _much(session: Session, quantity: Quantity) -> str:
+    codes, lang = world.codes(), session.lang
+    count = codes.words("count-kinds", quantity.count, lang)
+    if quantity.value is None:
+        bundles = "bultos" if lang == "es" else "packages"
+        return f"{quantity.packages} {bundles}, {count}"
+    return f"{quantity.value:g} {quantity.unit}, {count}"
+
+
+def _show_doubles(session: Session, account: Account) -> None:
+    for each in account.doubles:
+        first, *others = each.reports
+        by = ", ".join(sorted({_BY[session.lang][tie.by] for tie in each.ties}))
+        rest = ", ".join(_name(other) for other in others)
+        sides = _sides(session, each, account)
+        line = (
+            f"Contado una vez ({by}): cuenta {_name(first)}; también {rest}.{sides}"
+            if session.lang == "es"
+            else f"Counted once ({by}): {_name(first)} counts; also {rest}.{sides}"
+        )
+        click.echo(line, err=True)
+
+
+def _sides(session: Session, event: Event, account: Account) -> str:
+    ids = {each.id for each in event.reports}
+    for each in account.content.reconciled:
+        if ids == {*each.bulletins}:
+            words = world.codes().words("reconciliation", each.reconciliation, session.lang)
+            return f" {words}."
+    return ""
+
+
+def _name(report: Report) -> str:
+    return f"{report.item.index} {report.item.header.origin}"
+
+
+def _show_open(session: Session, account: Account) -> None:
+    """Say on stderr what an officer has yet to decide, and what is not counted."""
+    spanish, named = session.lang == "es", {each.id: each for each in account.reports}
+    for pair in account.alike:
+        one, other = named[pair.one], named[pair.other]
+        both = f"{_name(one)}, {_name(other)}"
+        apart = "" if pair.km is None else f", {pair.km:g} km"
+        how = f"--same {pair.one}={pair.other}"
+        line = (
+            f"Parecidos, contados como dos: {both}{apart}. Si son uno: {how}"
+            if spanish
+            else f"Alike, counted as two: {both}{apart}. If they are one: {how}"
+        )
+        click.echo(line, err=True)
+    for each in account.left:
+        why, header = _WHY[session.lang][each.why], each.item.header
+        begin = "Sin contar" if spanish else "Not counted"
+        click.echo(f"{begin}: {each.item.index} {header.origin} {header.id}: {why}", err=True)

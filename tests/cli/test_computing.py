@@ -1,0 +1,60 @@
+"""``draft sta``: computed from what both nations' officers sent each other, sealed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.builders import OPS, WATCH
+from tests.cli.boarding import ASKED, ASKER, desks
+from tests.link.asking import step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PERIOD = ("draft", "sta", "--from", "2026-07-01", "--to", "2026-12-31")
+
+
+async def test_sta_is_computed_from_sealed_bulletins_of_both_sides(tmp_path: Path, monkeypatch):
+    async with desks(tmp_path, monkeypatch) as both:
+        theirs = both.draft("szr-2.en.toml", OPS)
+        await both.json(ASKED, "post", theirs, "--yes")
+        # Ours is of the same event and weight, and counts arrests.
+        ours = both.draft("szr-1.es.toml", WATCH)
+        await both.json(ASKER, "post", ours, "--yes")
+        await step(both.both)
+        out = tmp_path / "sta.json"
+        told = await both.json(ASKER, *PERIOD, "--out", str(out))
+        content = told["draft"]["bulletin"]["content"]
+        assert content["counts"] == [{"type": "szr", "n": 2}]
+        amounts = [each["quantity"] for each in content["drug_totals"]]
+        assert [(e.get("value"), e.get("packages")) for e in amounts] == [
+            (None, 34), (412.75, None),
+        ]  # fmt: skip
+        assert (content["arrests"], told["alike"], told["doubles"]) == (4, [], [])
+        by_id = {each["id"]: each["origin"] for each in told["sources"]}
+        assert sorted(by_id.values()) == ["pa.senan", "us.jiatfs"]
+        assert [[by_id[e] for e in each["bulletins"]] for each in told["figures"]][1:3] == [
+            ["pa.senan"],
+            ["us.jiatfs"],
+        ]
+        marking = told["draft"]["post"]["marking"]
+        assert (marking["tlp"], marking["handling"]) == ("amber", ["h2"])
+        assert json.loads(out.read_text("utf-8")) == told["draft"]
+        assert (await both.at(ASKER, "check", "--offline", str(out))).code == 0
+        # The other side computes the same from its own; an officer there takes both for one.
+        one, other = by_id
+        there = await both.json(ASKED, *PERIOD, "--same", f"{one}={other}")
+        assert there["draft"]["bulletin"]["content"]["reconciled"][0]["reconciliation"] == (
+            "differs"
+        )
+        assert [each["quantity"]["value"] for each in
+                there["draft"]["bulletin"]["content"]["drug_totals"]] == [412.75]  # fmt: skip
+        said = await both.at(
+            ASKED, "--lang", "es", *PERIOD, "--same", f"{one}={other}", "--out", f"{out}2"
+        )
+        assert "Contado una vez (por --same)" in said.err
+        assert "412.75 kg" in said.out
+        assert (await both.at(ASKER, *PERIOD, "--same", "x=y")).code == 1
+        assert (await both.at(ASKER, "draft", "szr", *PERIOD[2:])).code == 2
+        assert (await both.at(ASKER, *PERIOD, "--out", str(out))).code == 2
