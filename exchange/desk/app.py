@@ -19,6 +19,7 @@ from exchange.desk import (
     releases,
     sending,
     sent,
+    statistics,
     telling,
     watch,
 )
@@ -113,6 +114,7 @@ def application(
     owing.show(app, station)
     agenda.show(app, station)
     watch.show(app, station)
+    statistics.show(app, station)
     mapping.show(app, station, Overlays(overlays))
     sending.show(app, compose.show(app, station))
     holding = app[compose.HOLDING]

@@ -16,7 +16,16 @@ from exchange.client import audience as audiences
 from exchange.client import separating
 from exchange.client.attaching import MEDIA_TYPES
 from exchange.client.compose import Prepared
-from exchange.desk import addressing, audience, beginning, composing, filing, forms, picking
+from exchange.desk import (
+    addressing,
+    audience,
+    beginning,
+    composing,
+    filing,
+    forms,
+    picking,
+    statistics,
+)
 from exchange.desk.holding import Holding
 from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
 from exchange.desk.kept_files import AT as AT_FILES
@@ -122,7 +131,7 @@ async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # n
 
 
 async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
-    code, query = _type(request), request.query
+    code, query, counted = _type(request), request.query, None
     if identity := query.get("draft"):
         kept = desk.drafts.get(identity)
         if kept.type != code:
@@ -131,9 +140,14 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
     else:
         asked = {name: query[name] for name in _BEGUN if name in query}
         written = beginning.written(desk.station, code, asked)
+        if code == statistics.TYPE and "from" in query:
+            made = statistics.account(desk.station, query)
+            written |= statistics.written(desk.station, made, reader.lang)
+            again = request.query_string
+            counted = statistics.tell(desk.station, made, reader.lang, again)
         identity = desk.station.agency.new_id()
     settled = settle(desk, written, reader)
-    return shown(desk, request, reader, code, identity, settled)
+    return shown(desk, request, reader, code, identity, settled, counted=counted)
 
 
 def _type(request: web.Request) -> str:
@@ -164,8 +178,10 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     identity: str,
     settled: Settled,
     looked: Looked | None = None,
+    *,
+    counted: statistics.Told | None = None,
 ) -> web.Response:
-    """Return the form as it was filled in, and what there is to mend."""
+    """Return the form as filled in, what there is to mend, and what it was counted from."""
     codes = desk.station.codes
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
@@ -190,6 +206,7 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         separately=separately(settled.written) or "",
         ways=separating.BY if separating.may_be_split(code) else (),
         errors=errors,
+        counted=counted,
         opened={
             each.at for each in every if any(composing.is_under(at, each.at) for at in errors)
         },

@@ -1,0 +1,78 @@
+"""The STA at the desk: what both sides sent is counted, shown with its sources, and written."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import msgspec
+import pytest
+
+from exchange.desk import beginning, composing, statistics
+from tests.builders import OPS, WATCH, new_id
+from tests.client.dealing import draft
+from tests.desk.desked import desked
+from tests.model.bulletins import CODES, drafted
+
+PERIOD = "from=2026-07-01&to=2026-12-31"
+
+
+def seizure(to, event, kilograms, **content):
+    """A draft of a seizure, marked EXERCISE."""
+    said = msgspec.json.decode(msgspec.json.encode(drafted("szr-2.en.toml").bulletin))
+    said["content"] |= {"event": event, "containers": [], **content}
+    said["content"]["drugs"][0]["quantity"]["value"] = kilograms
+    made = draft(said)
+    return msgspec.structs.replace(made, post=msgspec.structs.replace(made.post, to=[to]))
+
+
+async def test_sta_is_written_from_both_sides_bulletins(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        theirs = await desk.sender.post(
+            await desk.sender.prepare(seizure(WATCH, "EX-1", 812.5))
+        )
+        await desk.line.post(await desk.line.prepare(seizure(OPS, "US-77", 800.0)))
+        await desk.hear()
+        assert "/statistics" in await desk.get("/compose")
+        page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
+        assert "1612.5 kg · OFFICIAL" in page
+        assert f'<a href="/en/entry/{theirs.index}">{theirs.index} pa.senan</a>' in page
+        assert "Alike: yours to decide" in page
+        (once,) = re.findall(r'href="/en(/statistics\?[^"]*same=[^"]*)"', page)
+        page = html.unescape(await desk.get(once))
+        assert "so you decided · The sides differ" in page
+        (write,) = re.findall(r'href="/en(/compose/sta\?[^"]*)"', page)
+        form = html.unescape(await desk.get(write))
+        # Both had the same moment of issue: by digest one of them counts, never the sum.
+        assert "1612.5" not in form
+        assert re.search(r'value="(812.5|800.0)"', form)
+        assert "Open them and compare before you sign" in form
+        # As it stands, only the posting's own choices are its author's to make.
+        query = {"from": "2026-07-01", "to": "2026-12-31"}
+        told = statistics.account(desk.station, _Query(query))
+        begun = beginning.written(desk.station, "sta", {})
+        said = begun | statistics.written(desk.station, told, "en")
+        settled = composing.settle(said, "en", "us.jiatfs")
+        judged = composing.judge("sta", settled, new_id(), "us.jiatfs", CODES)
+        assert [each for each in judged.faults if each.at.startswith("/bulletin")] == []
+        assert [at for at in judged.missing if at.startswith("/bulletin")] == []
+        for wrong in ("from=x&to=2026-12-31", f"{PERIOD}&same=x=y", f"{PERIOD}&same=x"):
+            answer = await desk.saved(f"/statistics?{wrong}")
+            answer.close()
+            assert answer.status in (400, 404, 422), wrong
+
+
+class _Query(dict):
+    def getall(self, name, usual):
+        return [self[name]] if name in self else usual
+
+
+@pytest.mark.parametrize(
+    ("now", "days"),
+    [
+        (1782863999, ("2026-01-01", "2026-06-30")),  # the last second of June
+        (1782864000, ("2026-07-01", "2026-12-31")),
+    ],
+)
+def test_half_year_is_that_of_the_day(now, days):
+    assert statistics._half_year(now) == days
