@@ -260,7 +260,8 @@ def test_axe_finds_nothing_on_any_board_in_any_theme(browser, desk, lang):
     desk.index(desk.post(bulletin("rfi-1.es.toml"), feed="requests"))
     held(desk, *plans(), dialogue(904, {"EXERCISE": ("agreed", NOW - 10)}))
     with visit(browser, desk.link(), viewport=SIZE) as (page, _, said):
-        for path in ("/map", "/requests", "/calendar", "/initiatives", "/handover"):
+        statistics = "/statistics?from=2026-01-01&to=2026-12-31"
+        for path in (statistics, "/map", "/requests", "/calendar", "/initiatives", "/handover"):
             assert page.goto(f"{base(page)}{lang}{path}").status == 200
             assert violations(page) == [], path
         # The pages of a handover that waits, and of its record.
