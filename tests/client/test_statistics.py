@@ -318,3 +318,49 @@ def test_draft_of_it_is_a_bulletin(case):
 
 
 POST = msgspec.to_builtins(drafted("sta-1.es.toml").post)
+
+
+def test_amounts_are_compared_and_summed_as_written_whatever_their_unit():
+    one = szr(1, "EX-1", value=811.4, arrests=2)
+    other = szr(2, "EX-1", WATCH, value=811_400, unit="g", arrests=2)
+    told = computed([one, other, szr(3, "EX-2", value=0.25, qualifier="estimate", unit="t")])
+    assert [each.reconciliation for each in told.content.reconciled] == ["agreed"]
+    (total,) = told.content.drug_totals
+    assert (total.quantity.value, total.quantity.unit) == (1061.4, "kg")
+    assert total.quantity.qualifier == "estimate"
+    # The same weight, and other arrests: they differ.
+    fewer = szr(2, "EX-1", WATCH, value=811.4, arrests=1)
+    assert computed([one, fewer]).content.reconciled[0].reconciliation == "differs"
+
+
+def test_official_count_goes_before_a_later_one_of_the_field():
+    official, later = szr(1, "EX-1", value=80.0), {"issued": world().header().issued + 60}
+    field = szr(2, "EX-1", WATCH, header=later, **FIELD)
+    assert kilograms([official, field]) == {"official": 80.0}
+    # One agency's two reports are one where one is the official count of the other.
+    assert kilograms([official, szr(2, "EX-1", header=later, **FIELD)]) == {"official": 80.0}
+    drugs = official.bulletin.content.drugs + field.bulletin.content.drugs
+    content = msgspec.structs.replace(official.bulletin.content, drugs=drugs)
+    bulletin = msgspec.structs.replace(official.bulletin, content=content)
+    assert kilograms([delivered(3, bulletin)]) == {"official": 80.0}
+
+
+def test_container_ties_two_agencies_reports_on_one_day():
+    def found(index, event, endpoint):
+        made = szr(index, event, endpoint, value=80.0)
+        content = msgspec.structs.replace(
+            made.bulletin.content, containers=example("szr-2").content.containers
+        )
+        bulletin = msgspec.structs.replace(made.bulletin, content=content)
+        return delivered(index, bulletin, endpoint)
+
+    told = computed([found(1, "A", OPS), found(2, "B", WATCH)])
+    assert [each.by for each in told.doubles[0].ties] == ["container"]
+
+
+def test_drill_is_no_operation_among_actual_ones():
+    drill = opn(1, "EXERCISE GANNET", "ended")
+    header = msgspec.structs.replace(drill.header, status="actual")
+    drill = msgspec.structs.replace(drill, header=header)
+    told = statistics.compute([drill], ASKED._replace(status="actual"), CODES)
+    assert (told.content.operations, [each.why for each in told.left]) == (None, ["exercise"])
