@@ -98,7 +98,7 @@ class Case(NamedTuple):
     """What is told of one case, by name."""
 
     field: Delivered
-    count: Delivered
+    recount: Delivered
     theirs: Delivered
     gone: Delivered
     near: Delivered
@@ -107,7 +107,7 @@ class Case(NamedTuple):
 
     @property
     def items(self):
-        of_case = [self.field, self.count, self.theirs, self.gone, cancels(5, self.gone)]
+        of_case = [self.field, self.recount, self.theirs, self.gone, cancels(5, self.gone)]
         return [*of_case, self.near, self.far, *self.others]
 
 
@@ -218,7 +218,7 @@ def test_only_alike_is_listed_and_merged_only_where_an_officer_says_so(case):
     for change in ({"value": 79.0}, {"at": DAY + timedelta(days=3)}, {"where": DARIEN}):
         other = {"value": 790.0, "where": [-80.5, 7.1]} | change
         near = szr(6, "US-77", WATCH, **other)
-        found = computed([case.field, case.count, near]).alike
+        found = computed([case.field, case.recount, near]).alike
         assert found == [], change
 
 

@@ -62,7 +62,7 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path):
             assert answer.status in (400, 404, 422), wrong
 
 
-class _Query(dict):
+class _Query(dict[str, str]):
     def getall(self, name, usual):
         return [self[name]] if name in self else usual
 
