@@ -212,7 +212,7 @@ class _Copy:
         self._store = store
         self._documents = documents
         self._kept = 0
-        self._endpoints: set[str] = set()
+        self._listed = forms.Listed()
         self._replayer = Replayer(View(anchor=anchor), self.taken.__getitem__, documents.get)
         self._hashes = MemoryHashes()
 
@@ -278,8 +278,8 @@ class _Copy:
     def _judge(self, raw: bytes) -> Record:
         record = self._replayer.step(raw).record
         if isinstance(record.facts, entries.Trust):
-            self._endpoints.update(self._replayer.view.endpoints)
-        forms.check(record.facts, self.size, self._endpoints)
+            self._listed.follow(self._replayer.view)
+        forms.check(record.facts, self.size, self._listed)
         self.taken.append(record.entry)
         return record
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from exchange.audit.memory import Memory
     from exchange.audit.verify import Stored
 
-FORM: Final = 2
+FORM: Final = 3
 # Entries between two saves of how far it is, at least: a second or two of work. A save writes
 # all that is carried on, orders to purge above all; were it not rarer where there are more
 # entries, saving would take the longer share the more there is.
@@ -82,6 +82,7 @@ class State(msgspec.Struct, frozen=True):
     epoch: int
     taken_ms: int
     endpoints: list[str]
+    auditors: list[str]
 
     @property
     def size(self) -> int:

@@ -121,7 +121,7 @@ class Verifier:
         self._signed = Signed(self._hashes, self._is_node)
         # One journal is one node; its name and epoch as it last said them.
         self._node, self._epoch = "", 0
-        self._endpoints: set[str] = set()
+        self._listed = forms.Listed()
         self._held: dict[Name, int] = dict.fromkeys(get_args(Name), 0)
         self._failed: dict[Name, tuple[int | None, ExchangeError]] = {}
         self._attested = 0
@@ -180,7 +180,8 @@ class Verifier:
         self._held.update({name: state.held[name] for name in self._held})
         self._attested, self._taken_ms = state.attested, state.taken_ms
         self._node, self._epoch = state.node, state.epoch
-        self._endpoints, self._trust = set(state.endpoints), list(state.trust)
+        self._listed = forms.Listed(state.endpoints, state.auditors)
+        self._trust = list(state.trust)
 
     def _remember(self) -> None:
         """Save how far it is, right after a checkpoint: now and then, and after the newest."""
@@ -213,7 +214,8 @@ class Verifier:
             node=self._node,
             epoch=self._epoch,
             taken_ms=self._taken_ms,
-            endpoints=sorted(self._endpoints),
+            endpoints=sorted(self._listed.endpoints),
+            auditors=sorted(self._listed.auditors),
         )
         if not self._tables.failed and self._signed.uncosigned is None:
             memory.save(msgspec.json.encode(state))
@@ -271,12 +273,11 @@ class Verifier:
         self._purges.add(stored.index, facts, doomed)
         self._taken_ms = facts.taken_ms
         if self._replayer.view is not before:
-            # Who was struck off meanwhile may still have been told no.
-            self._endpoints.update(self._replayer.view.endpoints)
+            self._listed.follow(self._replayer.view)
         if isinstance(facts, entries.Invited):
             # Whoever is invited may be told no before it is listed.
-            self._endpoints.add(invited_in(stored.entry))
-        forms.check(facts, stored.index, self._endpoints)
+            self._listed.endpoints.add(invited_in(stored.entry))
+        forms.check(facts, stored.index, self._listed)
         if isinstance(facts, entries.EpochOpened):
             self._is_node(facts.node, Refusal(Code.BAD_PROOF, "/node", name=facts.node))
             self._epoch = facts.epoch

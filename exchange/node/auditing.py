@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from exchange.broker import audited
-from exchange.errors import Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model.shown import joined
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 # a killed node forgets. Shorter would fill journals, where auditors follow what is new: of each
 # at most one entry so often, and none while there is nothing new.
 GATHER_S = 60
+# An entry is not dated before what it tells of: tried again where the newest time there is
+# still is, because others wait who came earlier (seconds).
+_AGAIN_S = 0.05
+# A front may have read what is durable, and our writer has not heard of yet: of so many, it is
+# asked again when they are entered. Protects memory from a front that lies.
+_MAX_AHEAD = 1000
 # A node that is stopped waits no longer for its last entries: its store may be what hangs.
 _LAST_S = 5
 
@@ -87,6 +93,7 @@ class Auditing:
         """Enter what is gathered in ``reads``; ``view`` is what is in force."""
         self._reads, self._writer, self._view = reads, writer, view
         self._listed: set[str] = set()
+        self._ahead: list[tuple[str, Shown]] = []
         self._one_at_a_time = asyncio.Lock()
         self.rearranged()
 
@@ -99,11 +106,19 @@ class Auditing:
         )
 
     def hear(self, auditor: str, shown: Shown) -> None:
-        """Take over what a front says that it showed; nothing of who was never an auditor."""
-        if auditor in self._listed:
-            self._reads.add(auditor, shown)
-        else:
+        """Take over what a front says that it showed; nothing of who was never an auditor.
+
+        Each is judged before it is joined to others: what a front invents harms no honest one.
+        """
+        if auditor not in self._listed:
             _log.critical("no-auditor", caller=auditor)
+        elif audited.could_be(shown, self._writer.size):
+            self._reads.add(auditor, shown)
+        elif len(self._ahead) < _MAX_AHEAD and audited.could_be(shown, shown.last + 1):
+            self._ahead.append((auditor, shown))
+            self._reads.some.set()
+        else:
+            _refused(auditor)
 
     async def run(self) -> None:
         """Enter what was gathered, a minute after its first, until cancelled."""
@@ -115,12 +130,34 @@ class Auditing:
     async def enter(self) -> None:
         """Enter what was gathered; what cannot be written now is kept for the next time."""
         async with self._one_at_a_time:
+            self._hear_again()
             for auditor, told in self._reads.take().items():
                 try:
-                    await self._writer.enter(_noting(auditor, told))
+                    await self._enter(auditor, told)
                 except Fault as fault:
                     self._reads.put_back(auditor, told)
                     _log.error("audit-read", code=fault.code.value)
+
+    def _hear_again(self) -> None:
+        ahead, self._ahead = self._ahead, []
+        for auditor, shown in ahead:
+            if audited.could_be(shown, self._writer.size):
+                self._reads.add(auditor, shown)
+            else:
+                _refused(auditor)
+
+    async def _enter(self, auditor: str, told: Told) -> None:
+        is_early = True
+
+        def made(ledger: Ledger, _: Find) -> int | None:
+            nonlocal is_early
+            is_early = ledger.taken_ms < told.until_ms
+            return None if is_early else _note(ledger, auditor, told)
+
+        await self._writer.enter(made)
+        while is_early:
+            await asyncio.sleep(_AGAIN_S)
+            await self._writer.enter(made)
 
     async def finish(self) -> None:
         """Enter what there is before nothing is written any more."""
@@ -129,14 +166,16 @@ class Auditing:
                 await self.enter()
 
 
-def _noting(auditor: str, told: Told) -> Callable[[Ledger, Find], int | None]:
-    def made(ledger: Ledger, _: Find) -> int | None:
-        reads = told.reads.values()
-        try:
-            return audited.note(ledger, auditor, told.since_ms, told.until_ms, reads)
-        except Refusal as refusal:
-            # Nonsense of a front's, which no audit is to find in a journal.
-            _log.critical("audit-read", code=refusal.code.value, at=refusal.at, caller=auditor)
-            return None
+def _note(ledger: Ledger, auditor: str, told: Told) -> int | None:
+    try:
+        return audited.note(
+            ledger, auditor, told.since_ms, told.until_ms, told.reads.values()
+        )
+    except Refusal as refusal:
+        _refused(auditor, refusal.at)
+        return None
 
-    return made
+
+def _refused(auditor: str, at: str = "") -> None:
+    """Tell of nonsense, most likely a front's: no audit is to find it in a journal."""
+    _log.critical("audit-read", code=Code.BAD_PROOF.value, at=at, caller=auditor)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.broker import records, settle
+from exchange.model import entry as entries
 
 if TYPE_CHECKING:
     from exchange.broker.due import Due
@@ -76,10 +77,18 @@ class Notes:
         return [note.wanted for note, _ in self._taken]
 
     def settle(self, ledger: settle.Ledger, known: Known) -> None:
-        """Make their entries. Whoever asked for one may be gone: then it is not made."""
+        """Make their entries. Whoever asked for one may be gone: then it is not made.
+
+        Raises:
+            Refusal: nobody could read one of them back, and what follows it would never be
+                under a checkpoint. The group is to be thrown away.
+        """
         find = ledger.finder(known)
         left = [note for note, _ in self._taken if not note.done.done()]
         self._taken = [(note, note.make(ledger, find)) for note in left]
+        # Only what is entered of our own accord: objects were read when they came.
+        for record in ledger.records:
+            entries.decode(record.entry)
 
     def tell(self) -> None:
         """Tell who waits for the group's that it is durable."""

@@ -199,7 +199,7 @@ def test_under_another_anchor_nothing_follows(copy) -> None:
 def test_any_bit_of_a_signed_object_flipped_is_named(copy, kind) -> None:
     index = copy.first(kind)
     stored = copy.stored[index]
-    for at in range(stored.entry.index(b"\n") + 1, len(stored.entry), 97):
+    for at in range(stored.entry.index(b"\n") + 1, len(stored.entry), 397):
         raw = bytearray(stored.entry)
         raw[at] ^= 1
         copy.stored[index] = Stored(index, bytes(raw), stored.leaf)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -33,6 +35,14 @@ WHOLE = sealed(PLAIN)
 LINE = WHOLE.index(b"\n") + 1
 # The first chunk.
 BEGIN = LINE + START_BYTES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stretched_once() -> Iterator[None]:
+    """Have a passphrase be stretched once for each salt and cost, not for each flipped bit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "_keys", cache(stream._keys))
+        yield
 
 
 def opened(raw: bytes, count: int = len(PLAIN), passphrase: str = PASSPHRASE) -> bytes:

@@ -24,36 +24,38 @@ FORMS = [*(form for code in TYPES for form in shape.every(shape.of(code))), *sha
 
 
 @cache
+def written():
+    """Return every string and every call in our code: it is read once, which takes seconds."""
+    strings, called = set(), []
+    for file in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                strings.add(node.value)
+            elif isinstance(node, ast.Call):
+                called.append(node)
+    return strings, called
+
+
 def constants():
     """Return every string written in the code that shows something or refuses something."""
-    files = ROOT.rglob("*.py")
-    trees = [ast.parse(file.read_text()) for file in files]
-    return {
-        node.value
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    return written()[0]
 
 
 def calls(name, argument):
     """Return the constants that calls of a function give an argument, by place or by name."""
     found = set()
-    for file in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if not isinstance(node, ast.Call):
-                continue
-            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            given = [word.value for word in node.keywords if word.arg == argument]
-            if called == name and isinstance(argument, int):
-                given = node.args[argument : argument + 1]
-            if called == name:
-                found |= {
-                    inner.value
-                    for value in given
-                    for inner in ast.walk(value)
-                    if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
-                }
+    for node in written()[1]:
+        if getattr(node.func, "attr", getattr(node.func, "id", "")) != name:
+            continue
+        given = [word.value for word in node.keywords if word.arg == argument]
+        if isinstance(argument, int):
+            given = node.args[argument : argument + 1]
+        found |= {
+            inner.value
+            for value in given
+            for inner in ast.walk(value)
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
+        }
     return found
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from exchange.audit import forms
+from exchange.broker.audited import KEPT_MS
 from exchange.broker.replay import Replayer
 from exchange.errors import Code, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model.shown import Shown
 from exchange.model.view import View
-from exchange.node.auditing import Reads
+from exchange.node.auditing import Reads, Told
 from exchange.store.memory import MemoryStore
 from tests.api.serving import serving
 from tests.api.test_sessions import PATHS
@@ -38,13 +41,15 @@ async def must_replay(node):
     told = [entries.decode(row.entry).facts for row in rows]
     named = [each.document.digest for each in told if isinstance(each, entries.Trust)]
     documents = {each: await node.store.blob(each) for each in named}
+    listed = forms.Listed()
     replayer = Replayer(View(anchor=world().anchor), lambda at: rows[at].entry, documents.get)
     for row in rows:
         replayer.step(row.entry)
-        forms.check(told[row.index], row.index, replayer.view.endpoints)
+        listed.follow(replayer.view)
+        forms.check(told[row.index], row.index, listed)
         if isinstance(told[row.index], entries.AuditRead):
             with pytest.raises(Refusal) as caught:
-                forms.check(told[row.index], row.index, [OPS])
+                forms.check(told[row.index], row.index, forms.Listed([OPS, AUDIT], [OPS]))
             assert caught.value.at == "/auditor"
 
 
@@ -154,6 +159,7 @@ async def test_node_that_may_write_no_more_still_ends():
         (AUDIT, Shown("entries", 1, 0, 2**50, 1), "audit-read"),
         (AUDIT, Shown("entries", 1, 3, 2, 1), "audit-read"),
         (AUDIT, Shown("proofs", 9, 0, 0, 1), "audit-read"),
+        (AUDIT, Shown("entries", 1, 0, 0, 2**53 - 1), "audit-read"),
     ],
 )
 async def test_front_that_lies_of_reads_brings_nothing_into_the_journal(auditor, shown, event):
@@ -164,6 +170,60 @@ async def test_front_that_lies_of_reads_brings_nothing_into_the_journal(auditor,
             await node.auditing.enter()
         assert [(each["event"], each["log_level"]) for each in logs] == [(event, "critical")]
         assert node.size == size
+
+
+async def test_what_a_front_invents_neither_stops_a_node_nor_costs_what_others_showed():
+    honest = Shown("entries", 5, 0, 3, 20)
+    store = MemoryStore()
+    async with running(store) as node:
+        await post(node, world().envelope())
+        with capture_logs() as logs:
+            node.auditing.hear(AUDIT, honest)
+            for lie in (Shown("entries", 1, 0, 0, 2**53 - 1), Shown("entries", 1, 0, 2**50, 1)):
+                node.auditing.hear(AUDIT, lie)
+            await node.auditing.enter()
+        assert {each["log_level"] for each in logs if each["event"] == "audit-read"} == {
+            "critical"
+        }
+        assert await noted(node) == [(AUDIT, NOW_MS, NOW_MS, [honest])]
+    async with running(store.reopen()) as node:
+        await post(node, world().envelope())
+        await node.checkpoints.checkpoint()
+        await must_replay(node)
+
+
+async def test_what_a_front_showed_before_the_writer_heard_of_it_is_entered_too():
+    async with running() as node:
+        ahead = Shown("entries", 1, node.size, node.size, 1)
+        node.auditing.hear(AUDIT, ahead)
+        assert node.reads.some.is_set()
+        await post(node, world().envelope())
+        await node.auditing.enter()
+        assert [each[3] for each in await noted(node)] == [[ahead]]
+
+
+async def test_it_is_not_dated_before_it_was_shown():
+    clock = Clock()
+    async with running(clock=clock) as node:
+        clock.ms += 3000
+        node.reads.add(AUDIT, Shown("entries", 1, 0, 0, 1))
+        clock.ms -= 3000
+        entering = asyncio.create_task(node.auditing.enter())
+        await post(node, world().envelope())
+        assert await noted(node) == []
+        clock.ms += 3000
+        await entering
+        assert [each[1:3] for each in await noted(node)] == [(NOW_MS + 3000, NOW_MS + 3000)]
+        await must_replay(node)
+
+
+async def test_what_could_not_be_written_for_more_than_a_week_is_said_to_be_a_week_old():
+    async with running() as node:
+        read = Shown("entries", 1, 0, 0, 1)
+        told = Told(NOW_MS - KEPT_MS - 9, NOW_MS, {"entries": read})
+        node.reads.put_back(AUDIT, told)
+        await node.auditing.enter()
+        assert await noted(node) == [(AUDIT, NOW_MS - KEPT_MS, NOW_MS, [read])]
 
 
 async def test_auditor_that_is_none_any_more_was_shown_it_all_the_same():

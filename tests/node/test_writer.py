@@ -76,6 +76,16 @@ async def test_every_receipt_of_a_group_verifies(store):
             assert isinstance(facts, entries.Accepted)
 
 
+async def test_what_nobody_could_read_back_is_not_written():
+    def made(ledger):
+        return entries.EpochOpened(epoch=-1, node="pa", **ledger.common())
+
+    async with running() as node:
+        assert await faults_of([node.writer.note(made)]) == [Code.INTERNAL]
+        assert node.size == BASE
+        assert (await post(node, world().envelope())).receipt.index == BASE
+
+
 async def test_duplicate_gets_the_receipt_it_had(store):
     async with running(store) as node:
         envelope = world().envelope()
