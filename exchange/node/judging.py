@@ -3,8 +3,9 @@
 Two signature checks take most of what an entry costs, and hang on nothing but its bytes and on
 what was in force at its home. So the fronts judge, side by side and ahead of time: as soon as a
 page is here, while the one before it is still settled and committed. What is in force there,
-and all that depends on order, stays with this process. A no of a front is not believed, nor is
-its silence: that entry is judged again here, and here it is said why.
+and all that depends on order, stays with this process. Believed is a front's yes, and only to
+what this process reads in the entry itself. A no is not, nor is silence: that entry is judged
+again here, and here it is said why.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from exchange.broker import intake, peering
 from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.node import frames
-from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from exchange.broker.again import Claimed
     from exchange.broker.intake import Considered, Decision
     from exchange.broker.peering import Crossing
-    from exchange.model.entry import Facts, Home
+    from exchange.model.entry import Home
     from exchange.model.view import View
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
@@ -114,6 +115,7 @@ class _Begun(NamedTuple):
     """What a front was asked of an entry, and its place in the answer."""
 
     crossing: Crossing
+    view: View
     here: Collection[str]
     said: asyncio.Future[list[frames.Said]]
     place: int
@@ -123,7 +125,11 @@ class _Begun(NamedTuple):
         said = self.said.result()
         if self.place >= len(said):
             return None
-        return _believed(said[self.place], peering.facts_of(self.crossing))
+        try:
+            claimed = peering.claimed(self.crossing, self.view, self.here)
+        except Refusal:
+            return None
+        return claimed if _says(said[self.place], claimed) else None
 
 
 class Judging:
@@ -207,7 +213,7 @@ class Judging:
                 way = min(ways, key=lambda each: each.under_way)
                 said = way.judge(Asked(node, view, self._spelled(node, view), here, part))
                 for place, each in enumerate(part):
-                    begun[each.home] = _Begun(each, here, said, place)
+                    begun[each.home] = _Begun(each, view, here, said, place)
         return begun
 
     def _under(self, crossing: Crossing) -> View | None:
@@ -245,22 +251,21 @@ def _slices(crossings: Sequence[Crossing]) -> Iterator[list[Crossing]]:
         yield part
 
 
-def _believed(said: frames.Said, facts: Facts) -> Decision | None:
-    """Return what a front says, where it is of this entry's kind, object and body.
+def _says(said: frames.Said, claimed: Claimed) -> bool:
+    """Tell whether a front says yes, to just this.
 
     That the body is the one that the entry names was looked at before, by this process.
     """
-    match said, facts:
-        case frames.SaidAdmitted(), entries.Accepted():
-            is_it = said.seen == Seen(facts.blobs[0], facts.wraps)
-        case frames.SaidConferred(), entries.Granted():
-            is_it = said.seen == Seen(facts.wrap, [facts.kid])
-        case frames.SaidAttested(), entries.Acknowledged():
-            is_it = True
+    match said, claimed:
+        case frames.SaidAdmitted(), intake.Admitted():
+            told = (said.header, said.digest, said.seen)
+            return told == (claimed.header, claimed.digest, claimed.seen)
+        case frames.SaidConferred(), intake.Conferred():
+            return (said.grant, said.digest, said.seen) == claimed
+        case frames.SaidAttested(), intake.Attested():
+            return (said.ack, said.digest) == claimed
         case _:
-            return None
-    considered = frames.meant(said, -1, 0) if is_it and said.digest == facts.digest else None
-    return None if considered is None else considered.decision
+            return False
 
 
 def _judged(

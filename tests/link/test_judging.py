@@ -10,10 +10,15 @@ import pytest
 
 from exchange.broker import peering
 from exchange.errors import Code
+from exchange.model import about
 from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model.objects import MAX_OBJECT_BYTES
 from exchange.node import frames
 from exchange.node.judging import VIEWS, Asking, Assessor
-from tests.builders import COAST, WATCH, border, digest
+from exchange.seal import body as bodies
+from exchange.seal import jws
+from tests.builders import COAST, DESK, WATCH, WATCH_DESK, border, digest
 from tests.link.bordered import bordered
 from tests.link.test_border_attacks import Lie, altering, spoiled
 
@@ -127,8 +132,21 @@ def of_another_kind(said):
     return [refusal, *said[1:]]
 
 
+def to_another_endpoint(said):
+    header = msgspec.structs.replace(said[0].header, to=[WATCH_DESK])
+    return [msgspec.structs.replace(said[0], header=header), *said[1:]]
+
+
 @pytest.mark.parametrize(
-    "lie", [nothing, shorter, of_another_body, of_another_object, of_another_kind]
+    "lie",
+    [
+        nothing,
+        shorter,
+        of_another_body,
+        of_another_object,
+        of_another_kind,
+        to_another_endpoint,
+    ],
 )
 async def test_of_what_a_front_does_not_say_of_this_very_entry_nothing_is_believed(
     lie, monkeypatch
@@ -144,6 +162,41 @@ async def test_of_what_a_front_does_not_say_of_this_very_entry_nothing_is_believ
         assert here.count == (3 if lie in {nothing, shorter} else 1)
         for item in items:
             assert item.facts.wraps == entries.decode(item.at_home).facts.wraps
+
+
+async def test_what_an_acknowledgement_or_a_grant_says_is_read_here_and_not_at_a_front(
+    monkeypatch,
+):
+    here = Here(monkeypatch)
+    async with fronted() as (both, front):
+        theirs = [border().envelope(endpoint=WATCH, to=[DESK]) for _ in range(2)]
+        for each in theirs:
+            assert (await both.us.post(each)).refusal is None
+        await both.settle()
+        here.count = 0
+        of = about.subject_of(jws.read(border().ack(theirs[1], DESK), MAX_OBJECT_BYTES).payload)
+
+        def lied(said):
+            match said:
+                case frames.SaidAttested(ack, digest):
+                    return frames.SaidAttested(msgspec.structs.replace(ack, of=of), digest)
+                case frames.SaidConferred(grant, digest, seen):
+                    grant = msgspec.structs.replace(grant, to=WATCH_DESK)
+                    return frames.SaidConferred(grant, digest, seen)
+            return said
+
+        front.lie = lambda said: [lied(each) for each in said]
+        await both.pa.post(border().ack(theirs[0], DESK), DESK)
+        await both.settle()
+        acknowledged, first = (await both.us.inbox(WATCH))[-1].facts, theirs[0].header
+        assert (await both.us.entry(acknowledged.of)).object == first
+        closed = border().closed(to=[WATCH])
+        await both.pa.post(closed.envelope)
+        await both.settle()
+        await both.pa.post(border().grant(closed, COAST))
+        await both.settle()
+        assert isinstance((await both.us.inbox(COAST))[-1].facts, entries.Granted)
+        assert (here.count, await both.us.inbox(WATCH_DESK)) == (2, [])
 
 
 async def test_a_front_that_dies_leaves_what_it_was_asked_to_be_judged_here(monkeypatch):
@@ -200,7 +253,7 @@ def forged_of(raw):
     return raw[:at] + (b"B" if raw[at : at + 1] == b"A" else b"A") + raw[at + 1 :]
 
 
-async def entered(side, index, raw=None, **changes):
+async def entered(side, index, raw=None, body=None, **changes):
     """Their node enters once more what is at an index, with facts that no honest one gives."""
     entry = await side.entry(index)
     owed = [
@@ -209,7 +262,9 @@ async def entered(side, index, raw=None, **changes):
 
     def enter(ledger, _):
         facts = {**ledger.common(), "owed": owed, **changes}
-        return ledger.append(msgspec.structs.replace(entry.facts, **facts), raw or entry.object)
+        changed = msgspec.structs.replace(entry.facts, **facts)
+        blob = (changed.blobs[0], body) if body else None
+        return ledger.keep(changed, raw or entry.object, (), blob=blob).index
 
     await side.node.writer.enter(enter)
     await side.sign()
@@ -228,6 +283,21 @@ async def test_why_something_does_not_hold_is_said_by_the_node_itself():
         assert front.judged == 2
         # What stands before it is here.
         assert len(await both.us.inbox(WATCH)) == 1
+
+
+async def test_no_front_lets_in_what_its_author_posts_to_our_own_door():
+    async with fronted() as (both, front):
+        answer = await both.pa.post(border().envelope())
+        ours = border().envelope(endpoint=WATCH, to=[DESK])
+        header = headers.decode(jws.read(ours.header, headers.MAX_HEADER_BYTES).payload)
+        named, seen = digest(ours.header), bodies.look(ours.body, header.suite)
+        yes = frames.SaidAdmitted(header, named, seen, late=False, is_marked=False)
+        front.lie = lambda said: [*said[:-1], yes]
+        changes = {"digest": named, "blobs": [seen.blob], "wraps": seen.wraps}
+        await entered(both.pa, answer.receipt.index, ours.header, ours.body, **changes)
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        assert both.us.puller.trouble.code is Code.NOT_HOME
 
 
 async def test_a_place_that_its_home_gives_before_trust_that_came_meanwhile_is_none():
