@@ -201,10 +201,10 @@ class Showed(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class Judged(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """What the front comes to of a slice that crossed, in its order; a no is nothing."""
+    """Whether each of a slice that crossed is borne out, in its order, as far as it can tell."""
 
     ticket: int
-    found: list[Said]
+    found: list[bool]
 
 
 FromFront = Posted | Asked | Counted | Up | Stopped | Showed | Judged

@@ -3,9 +3,9 @@
 Two signature checks take most of what an entry costs, and hang on nothing but its bytes and on
 what was in force at its home. So the fronts judge, side by side and ahead of time: as soon as a
 page is here, while the one before it is still settled and committed. What is in force there,
-and all that depends on order, stays with this process. Believed is a front's yes, and only to
-what this process reads in the entry itself. A no is not, nor is silence: that entry is judged
-again here, and here it is said why.
+and all that depends on order, stays with this process. All that a front says is yes or no; what
+an entry comes to is read here, in its own bytes. A no is not believed, nor is silence: that
+entry is judged again here, and here it is said why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from exchange.broker import intake, peering
+from exchange.broker import peering
 from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.node import frames
@@ -25,7 +25,6 @@ from exchange.node import frames
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from exchange.broker.again import Claimed
     from exchange.broker.intake import Considered, Decision
     from exchange.broker.peering import Crossing
     from exchange.model.entry import Home
@@ -61,8 +60,8 @@ class Way(Protocol):
     def under_way(self) -> int:
         """How many it was asked for and did not answer."""
 
-    def judge(self, asked: Asked) -> asyncio.Future[list[frames.Said]]:
-        """Return what it says of each, in order; fewer, or none, where it cannot."""
+    def judge(self, asked: Asked) -> asyncio.Future[list[bool]]:
+        """Return whether each is borne out, in order; fewer, or none, where it cannot."""
 
 
 class Asking:
@@ -72,7 +71,7 @@ class Asking:
         """Begin with nothing asked."""
         self._say = say
         self._tickets = 0
-        self._open: dict[int, tuple[asyncio.Future[list[frames.Said]], int]] = {}
+        self._open: dict[int, tuple[asyncio.Future[list[bool]], int]] = {}
         # Which views it has: it forgets in the same order.
         self._views: deque[tuple[str, int]] = deque(maxlen=VIEWS)
         self._is_lost = False
@@ -82,9 +81,9 @@ class Asking:
         """See ``Way``."""
         return sum(count for _, count in self._open.values())
 
-    def judge(self, asked: Asked) -> asyncio.Future[list[frames.Said]]:
+    def judge(self, asked: Asked) -> asyncio.Future[list[bool]]:
         """See ``Way``."""
-        found: asyncio.Future[list[frames.Said]] = asyncio.get_running_loop().create_future()
+        found: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         if self._is_lost:
             found.set_result([])
             return found
@@ -98,7 +97,7 @@ class Asking:
         self._say(frames.Judge(self._tickets, *named, sorted(asked.here), items))
         return found
 
-    def heard(self, ticket: int, said: list[frames.Said]) -> None:
+    def heard(self, ticket: int, said: list[bool]) -> None:
         """Take an answer in."""
         found, _ = self._open.pop(ticket, (None, 0))
         if found is not None and not found.done():
@@ -117,19 +116,21 @@ class _Begun(NamedTuple):
     crossing: Crossing
     view: View
     here: Collection[str]
-    said: asyncio.Future[list[frames.Said]]
+    said: asyncio.Future[list[bool]]
     place: int
 
     def decision(self) -> Decision | None:
-        """Return what it came to, where something was said that is to be believed."""
+        """Return what it comes to, where a front said yes and nothing read here says no.
+
+        That the body is the one that it names was looked at before, by this process.
+        """
         said = self.said.result()
-        if self.place >= len(said):
+        if not any(said[self.place : self.place + 1]):
             return None
         try:
-            claimed = peering.claimed(self.crossing, self.view, self.here)
+            return peering.claimed(self.crossing, self.view, self.here)
         except Refusal:
             return None
-        return claimed if _says(said[self.place], claimed) else None
 
 
 class Judging:
@@ -251,23 +252,6 @@ def _slices(crossings: Sequence[Crossing]) -> Iterator[list[Crossing]]:
         yield part
 
 
-def _says(said: frames.Said, claimed: Claimed) -> bool:
-    """Tell whether a front says yes, to just this.
-
-    That the body is the one that the entry names was looked at before, by this process.
-    """
-    match said, claimed:
-        case frames.SaidAdmitted(), intake.Admitted():
-            told = (said.header, said.digest, said.seen)
-            return told == (claimed.header, claimed.digest, claimed.seen)
-        case frames.SaidConferred(), intake.Conferred():
-            return (said.grant, said.digest, said.seen) == claimed
-        case frames.SaidAttested(), intake.Attested():
-            return (said.ack, said.digest) == claimed
-        case _:
-            return False
-
-
 def _judged(
     crossings: Sequence[Crossing],
     *,
@@ -313,22 +297,16 @@ class Assessor:
     def _next(self) -> None:
         asked = self._asked.popleft()
         view = self._views.get((asked.node, asked.view))
-        found = [_assessed(each, asked, view) for each in asked.items]
-        try:
-            self._say(frames.Judged(asked.ticket, found))
-        except (OverflowError, ValueError, TypeError):
-            # Something in a conclusion has no spelling: the writer's process judges these.
-            self._say(frames.Judged(asked.ticket, []))
+        found = [_is_borne_out(each, asked, view) for each in asked.items]
+        self._say(frames.Judged(asked.ticket, found))
 
 
-def _assessed(item: frames.Crossed, asked: frames.Judge, view: View | None) -> frames.Said:
+def _is_borne_out(item: frames.Crossed, asked: frames.Judge, view: View | None) -> bool:
     if view is None:
-        return frames.SaidNothing()
-    home = entries.Home(asked.node, item.index)
+        return False
+    crossing = peering.Crossing(entries.Home(asked.node, item.index), item.entry, item.body)
     try:
-        decision = peering.borne_out(
-            peering.Crossing(home, item.entry, item.body), view, asked.here
-        )
+        peering.borne_out(crossing, view, asked.here)
     except Exception:  # noqa: BLE001  (a no, or a defect of ours: told where it is judged again)
-        return frames.SaidNothing()
-    return frames.said(intake.Considered(decision, -1, 0))
+        return False
+    return True
