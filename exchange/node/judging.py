@@ -17,6 +17,8 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+import structlog
+
 from exchange.broker import peering
 from exchange.errors import Refusal
 from exchange.model import entry as entries
@@ -32,12 +34,20 @@ if TYPE_CHECKING:
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
 
+_log = structlog.get_logger("exchange.node")
+
 # Judged in one go: others wait for a front that long, at most; and said in one message (see
 # ``node.front`` for what larger ones cost).
 _SLICE: Final = 16
 _SLICE_BYTES: Final = 96 * 1024
 # What is in force at a home, as a front holds it: now, and for what came before that.
 VIEWS: Final = 2
+# No front said anything for so long: that many times what a slice takes on a machine that is
+# busy with others. And so long for all of a page: one that drips is no better.
+_SILENCE_S: Final = 0.25
+_PAGE_S: Final = 2.0
+# A front that kept a page waiting is asked nothing for so long, nor before it has answered all.
+_PASSED_OVER_S: Final = 60.0
 # What fronts have a way to tell; the rest is rare.
 _TOLD = entries.Accepted | entries.Acknowledged | entries.Granted
 
@@ -60,6 +70,13 @@ class Way(Protocol):
     def under_way(self) -> int:
         """How many it was asked for and did not answer."""
 
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether it kept others waiting, and is not to be asked for a while."""
+
+    def pass_over(self) -> None:
+        """Wait for it no more: what it was asked is answered with nothing."""
+
     def judge(self, asked: Asked) -> asyncio.Future[list[bool]]:
         """Return whether each is borne out, in order; fewer, or none, where it cannot."""
 
@@ -75,14 +92,32 @@ class Asking:
         # Which views it has: it forgets in the same order.
         self._views: deque[tuple[str, int]] = deque(maxlen=VIEWS)
         self._is_lost = False
+        # When it was last waited for in vain, by the loop's clock.
+        self._vain_s: float | None = None
 
     @property
     def under_way(self) -> int:
         """See ``Way``."""
         return sum(count for _, count in self._open.values())
 
+    @property
+    def is_passed_over(self) -> bool:
+        """See ``Way``."""
+        if self._vain_s is None:
+            return False
+        since_s = asyncio.get_running_loop().time() - self._vain_s
+        return bool(self._open) or since_s < _PASSED_OVER_S
+
+    def pass_over(self) -> None:
+        """See ``Way``; what it says yet is heard, and believed no more."""
+        self._vain_s = asyncio.get_running_loop().time()
+        for found, _ in self._open.values():
+            if not found.done():
+                found.set_result([])
+
     def judge(self, asked: Asked) -> asyncio.Future[list[bool]]:
         """See ``Way``."""
+        self._vain_s = None
         found: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         if self._is_lost:
             found.set_result([])
@@ -116,6 +151,7 @@ class _Begun(NamedTuple):
     crossing: Crossing
     view: View
     here: Collection[str]
+    way: Way
     said: asyncio.Future[list[bool]]
     place: int
 
@@ -162,8 +198,7 @@ class Judging:
         pairs = list(zip(crossings, ahead, strict=True))
         now = self._asked([each for each, known in pairs if known is None])
         begun = [known or now.get(each.home) for each, known in pairs]
-        if waits := {each.said for each in begun if each is not None}:
-            await asyncio.wait(waits)
+        await _answered([each for each in begun if each is not None])
         decisions = [each.decision() if each else None for each in begun]
         for each in crossings:
             self._before.pop(each.home, None)
@@ -203,7 +238,7 @@ class Judging:
     def _asked(self, crossings: Sequence[Crossing]) -> dict[Home, _Begun]:
         """Ask fronts of these, as far as they may tell, and there are any."""
         begun: dict[Home, _Begun] = {}
-        ways, here = self.ways(), self._nations()
+        ways, here = [each for each in self.ways() if not each.is_passed_over], self._nations()
         if not ways:
             return begun
         viewed = [(each, view) for each in crossings if (view := self._under(each)) is not None]
@@ -214,7 +249,7 @@ class Judging:
                 way = min(ways, key=lambda each: each.under_way)
                 said = way.judge(Asked(node, view, self._spelled(node, view), here, part))
                 for place, each in enumerate(part):
-                    begun[each.home] = _Begun(each, view, here, said, place)
+                    begun[each.home] = _Begun(each, view, here, way, said, place)
         return begun
 
     def _under(self, crossing: Crossing) -> View | None:
@@ -237,6 +272,23 @@ class Judging:
 
     def _nations(self) -> Collection[str]:
         return peering.nations_of(self._settings.node, self._writer.view)
+
+
+async def _answered(begun: Sequence[_Begun]) -> None:
+    """Wait until each was answered; a front that keeps silent is passed over, and all goes on."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PAGE_S
+    waits = {each.said: each.way for each in begun if not each.said.done()}
+    while waits:
+        left = min(_SILENCE_S, until - loop.time())
+        done, _ = await asyncio.wait(waits, timeout=left, return_when="FIRST_COMPLETED")
+        for each in done:
+            del waits[each]
+        if waits and not done:
+            for way in set(waits.values()):
+                way.pass_over()
+            _log.warning("front-silent", slices=len(waits))
+            return
 
 
 def _slices(crossings: Sequence[Crossing]) -> Iterator[list[Crossing]]:

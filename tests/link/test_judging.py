@@ -12,7 +12,7 @@ from exchange.broker import peering
 from exchange.broker.peering import Crossing
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
-from exchange.node import frames
+from exchange.node import frames, judging
 from exchange.node.judging import VIEWS, Asking, Assessor
 from exchange.seal import body as bodies
 from tests.builders import COAST, DESK, WATCH, border, digest
@@ -119,8 +119,40 @@ async def test_what_a_front_does_not_say_yes_to_is_judged_here(lie, monkeypatch)
         assert here.count == 3 - sum(lie([True] * 3))
 
 
+async def test_a_front_that_keeps_silent_is_waited_for_once_and_passed_over(monkeypatch):
+    here = Here(monkeypatch)
+    async with fronted() as (both, front):
+        front.is_mute = True
+        kept = []
+        monkeypatch.setattr(front.asking, "pass_over", counted(front.asking.pass_over, kept))
+        for count in (3, 6):
+            await posted(both)
+            async with asyncio.timeout(10):
+                await both.settle()
+            assert len(await both.us.inbox(WATCH)) == here.count == count
+        assert (front.judged, front.asking.under_way, len(kept)) == (3, 3, 1)
+        # It goes on, says what it was asked, and is asked again: after a while, and not before.
+        front.is_mute = False
+        front.asking.heard(1, [True] * 3)
+        assert (front.asking.under_way, front.asking.is_passed_over) == (0, True)
+        monkeypatch.setattr(judging, "_PASSED_OVER_S", 0)
+        await posted(both)
+        await both.settle()
+        assert (front.judged, here.count, len(await both.us.inbox(WATCH))) == (6, 6, 9)
+
+
+def counted(plain, kept):
+    def counting():
+        kept.append(None)
+        plain()
+
+    return counting
+
+
 async def test_a_front_that_dies_leaves_what_it_was_asked_to_be_judged_here(monkeypatch):
     here = Here(monkeypatch)
+    monkeypatch.setattr(judging, "_SILENCE_S", 60)
+    monkeypatch.setattr(judging, "_PAGE_S", 60)
     async with fronted() as (both, front):
         front.is_mute = True
         made = await posted(both)
