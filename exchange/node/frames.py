@@ -21,7 +21,7 @@ from exchange.broker.intake import (
 )
 from exchange.errors import Code, Refusal
 from exchange.model.header import Header
-from exchange.model.identity import EndpointId
+from exchange.model.identity import Count, EndpointId
 from exchange.model.objects import Acknowledgement, Grant, Release
 from exchange.model.shown import Shown
 from exchange.node.links import Links
@@ -169,7 +169,7 @@ class Posted(msgspec.Struct, frozen=True, array_like=True, tag=0):
 
     items: list[Item]
     # How many more are considered there now, and come in the messages after this one.
-    more: int = 0
+    more: Count = 0
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, tag=1):

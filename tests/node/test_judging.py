@@ -40,9 +40,11 @@ async def test_a_front_judges_as_the_home_did_and_says_nothing_once_it_is_gone(t
         assert await asyncio.wait_for(way.judge(ours), WAIT_S) == [False]
         (pid,) = served.pids()
         os.kill(pid, signal.SIGSTOP)
+        (front,) = served.fronts._fronts
+        front.coming = 1
         waits = way.judge(asked)
         assert (way.under_way, waits.done()) == (3, False)
         os.kill(pid, signal.SIGKILL)
         assert await asyncio.wait_for(waits, WAIT_S) == []
-        assert way.under_way == 0
+        assert (way.under_way, front.coming) == (0, 0)
         await until(lambda: served.fronts._ways() not in ([], [way]))
