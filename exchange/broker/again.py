@@ -97,7 +97,9 @@ def claimed(facts: Facts, raw: bytes, index: int) -> Claimed:
             return intake.Admitted(header, signed.digest, seen, tuple(header.to), late=False)
         case entries.Acknowledged():
             jws.must_be(signed, objects.ACK_TYP, objects.MAX_OBJECT_BYTES)
-            return intake.Attested(objects.decode_acknowledgement(signed.payload), signed.digest)
+            return intake.Attested(
+                objects.decode_acknowledgement(signed.payload), signed.digest
+            )
         case entries.Granted():
             jws.must_be(signed, objects.GRANT_TYP, objects.MAX_OBJECT_BYTES)
             granted, seen = objects.decode_grant(signed.payload), Seen(facts.wrap, [facts.kid])

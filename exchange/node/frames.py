@@ -201,7 +201,7 @@ class Showed(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class Judged(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """Whether each of a slice that crossed is borne out, in its order, as far as it can tell."""
+    """Whether each of a slice that crossed is borne out, in its order."""
 
     ticket: int
     found: list[bool]

@@ -242,7 +242,9 @@ class Judging:
         if not ways:
             return begun
         viewed = [(each, view) for each in crossings if (view := self._under(each)) is not None]
-        for _, group in groupby(viewed, lambda each: (each[0].home.node, each[1].index)):
+        # Whoever lets views alternate does not have each of them told anew.
+        viewed.sort(key=_of)
+        for _, group in groupby(viewed, _of):
             pairs = list(group)
             node, view = pairs[0][0].home.node, pairs[0][1]
             for part in _slices([each for each, _ in pairs]):
@@ -274,8 +276,13 @@ class Judging:
         return peering.nations_of(self._settings.node, self._writer.view)
 
 
+def _of(viewed: tuple[Crossing, View]) -> tuple[str, int]:
+    crossing, view = viewed
+    return crossing.home.node, view.index
+
+
 async def _answered(begun: Sequence[_Begun]) -> None:
-    """Wait until each was answered; a front that keeps silent is passed over, and all goes on."""
+    """Wait until each was answered; pass a front over that keeps silent, and go on."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PAGE_S
     waits = {each.said: each.way for each in begun if not each.said.done()}

@@ -29,8 +29,11 @@ class Front:
         self.lie = lambda said: said
         self.judged = 0
         self.is_mute = False
+        self.told = []
 
     def _asked(self, message):
+        if isinstance(message, frames.HomeView):
+            self.told.append(message)
         self._assessor.hear(frames.WRITER.decode(msgspec.msgpack.encode(message)))
 
     def _answered(self, message):
@@ -107,6 +110,23 @@ async def test_what_comes_under_new_trust_is_judged_under_it():
         assert front.judged >= len(before)
 
 
+async def test_a_page_whose_views_alternate_has_each_of_them_told_once():
+    async with fronted() as (both, front):
+        crossings = []
+        for number in range(1, VIEWS + 2):
+            for _ in range(2):
+                envelope = border().envelope()
+                index = (await both.pa.post(envelope)).receipt.index
+                (row,) = await both.pa.node.store.read(index, 1)
+                home = entries.Home("pa", index)
+                crossings.append(Crossing(home, row.entry, envelope.body))
+            await both.pa.post(border().subscription(WATCH, version=number), WATCH)
+        await both.settle()
+        front.told.clear()
+        both.us.node.judging.begin([*crossings[::2], *crossings[1::2]])
+        assert len({each.index for each in front.told}) == len(front.told) == VIEWS + 1
+
+
 @pytest.mark.parametrize("lie", [lambda said: [False] * len(said), lambda said: said[1:]])
 async def test_what_a_front_does_not_say_yes_to_is_judged_here(lie, monkeypatch):
     here = Here(monkeypatch)
@@ -132,6 +152,9 @@ async def test_a_front_that_keeps_silent_is_waited_for_once_and_passed_over(monk
             assert len(await both.us.inbox(WATCH)) == here.count == count
         assert (front.judged, front.asking.under_way, len(kept)) == (3, 3, 1)
         # It goes on, says what it was asked, and is asked again: after a while, and not before.
+        with monkeypatch.context() as soon:
+            soon.setattr(judging, "_PASSED_OVER_S", 0)
+            assert front.asking.is_passed_over
         front.is_mute = False
         front.asking.heard(1, [True] * 3)
         assert (front.asking.under_way, front.asking.is_passed_over) == (0, True)
@@ -245,7 +268,9 @@ async def test_no_front_lets_in_what_the_entry_itself_says_no_to():
 
         def claimed(**changes):
             facts = msgspec.structs.replace(entry.facts, **changes)
-            return peering.claimed(Crossing(home, entries.encode(facts, entry.object), b""), view, [])
+            return peering.claimed(
+                Crossing(home, entries.encode(facts, entry.object), b""), view, []
+            )
 
         assert claimed().header.to == [each.endpoint for each in entry.facts.owed]
         for code, at, changes in (
