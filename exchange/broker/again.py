@@ -18,7 +18,6 @@ from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
     from exchange.broker.intake import OfBulletins
-    from exchange.model.entry import Facts
     from exchange.model.view import View
 
 Judged = (
@@ -31,7 +30,8 @@ Judged = (
     | entries.Consented
     | entries.Requested
 )
-# What a node lets other processes of its own say yes to.
+# What a node lets other processes of its own say yes to; and what that comes to.
+Told = entries.Accepted | entries.Acknowledged | entries.Granted
 Claimed = intake.Admitted | intake.Attested | intake.Conferred
 
 
@@ -74,18 +74,18 @@ def of_bulletins(facts: Judged, raw: bytes, view: View, now: int, index: int) ->
             return intake.request(signed, poster(signed), view, now)
 
 
-def claimed(facts: Facts, raw: bytes, index: int) -> Claimed:
+def claimed(facts: Told, raw: bytes, index: int) -> Claimed:
     """Return what an entry comes to where it is verified elsewhere: read here, not judged.
 
     Of a bulletin neither whether it is late, nor whether it is marked.
 
     Args:
-        facts: of its entry; an acceptance, an acknowledgement or a grant.
+        facts: of its entry.
         raw: its object.
         index: of the entry.
 
     Raises:
-        Refusal: it is nothing that may be verified elsewhere, or cannot be read as such.
+        Refusal: it cannot be read as what its facts say.
     """
     signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
     match facts:
@@ -104,5 +104,3 @@ def claimed(facts: Facts, raw: bytes, index: int) -> Claimed:
             jws.must_be(signed, objects.GRANT_TYP, objects.MAX_OBJECT_BYTES)
             granted, seen = objects.decode_grant(signed.payload), Seen(facts.wrap, [facts.kid])
             return intake.Conferred(granted, signed.digest, seen)
-        case _:
-            raise Refusal(Code.BAD_PROOF, "/kind", found=index)

@@ -27,7 +27,7 @@ from exchange.seal import jws, notices, trust
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from exchange.broker.again import Claimed
+    from exchange.broker.again import Claimed, Judged
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import (
         Admitted,
@@ -260,6 +260,8 @@ def claimed(crossing: Crossing, view: View, here: Collection[str]) -> Claimed:
         Refusal: it is of no such kind, or does not bear out what it says.
     """
     facts, index = facts_of(crossing), crossing.home.index
+    if not isinstance(facts, again.Told):
+        raise Refusal(Code.BAD_PROOF, "/kind", found=index)
     decision = again.claimed(facts, object_of(crossing), index)
     _must_be_its(crossing, facts, decision, view, here)
     return decision
@@ -293,7 +295,7 @@ def overheard(
 
 def _must_be_its(
     crossing: Crossing,
-    facts: Facts,
+    facts: Judged,
     decision: intake.OfBulletins,
     view: View,
     here: Collection[str],

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import structlog
 
-from exchange.broker import peering
+from exchange.broker import again, peering
 from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.node import frames
@@ -48,8 +48,6 @@ _SILENCE_S: Final = 0.25
 _PAGE_S: Final = 2.0
 # A front that kept a page waiting is asked nothing for so long, nor before it has answered all.
 _PASSED_OVER_S: Final = 60.0
-# What fronts have a way to tell; the rest is rare.
-_TOLD = entries.Accepted | entries.Acknowledged | entries.Granted
 
 
 class Asked(NamedTuple):
@@ -256,7 +254,7 @@ class Judging:
 
     def _under(self, crossing: Crossing) -> View | None:
         """Return what fronts may judge an entry under; None where they may not."""
-        if not isinstance(peering.facts_of(crossing), _TOLD):
+        if not isinstance(peering.facts_of(crossing), again.Told):
             return None
         try:
             return peering.under(crossing, self._writer.homes)
