@@ -30,6 +30,9 @@ Judged = (
     | entries.Consented
     | entries.Requested
 )
+# What a node lets other processes of its own say yes to; and what that comes to.
+Told = entries.Accepted | entries.Acknowledged | entries.Granted
+Claimed = intake.Admitted | intake.Attested | intake.Conferred
 
 
 def of_bulletins(facts: Judged, raw: bytes, view: View, now: int, index: int) -> OfBulletins:  # noqa: PLR0911  (one for each kind)
@@ -69,3 +72,35 @@ def of_bulletins(facts: Judged, raw: bytes, view: View, now: int, index: int) ->
             return intake.consent(signed, poster(signed), view, now)
         case entries.Requested():
             return intake.request(signed, poster(signed), view, now)
+
+
+def claimed(facts: Told, raw: bytes, index: int) -> Claimed:
+    """Return what an entry comes to where it is verified elsewhere: read here, not judged.
+
+    Of a bulletin neither whether it is late, nor whether it is marked.
+
+    Args:
+        facts: of its entry.
+        raw: its object.
+        index: of the entry.
+
+    Raises:
+        Refusal: it cannot be read as what its facts say.
+    """
+    signed = jws.read(raw, objects.MAX_OBJECT_BYTES)
+    match facts:
+        case entries.Accepted():
+            jws.must_be(signed, headers.TYP, headers.MAX_HEADER_BYTES)
+            if not facts.blobs:
+                raise Refusal(Code.BAD_PROOF, "/blobs", found=index)
+            header, seen = headers.decode(signed.payload), Seen(facts.blobs[0], facts.wraps)
+            return intake.Admitted(header, signed.digest, seen, tuple(header.to), late=False)
+        case entries.Acknowledged():
+            jws.must_be(signed, objects.ACK_TYP, objects.MAX_OBJECT_BYTES)
+            return intake.Attested(
+                objects.decode_acknowledgement(signed.payload), signed.digest
+            )
+        case entries.Granted():
+            jws.must_be(signed, objects.GRANT_TYP, objects.MAX_OBJECT_BYTES)
+            granted, seen = objects.decode_grant(signed.payload), Seen(facts.wrap, [facts.kid])
+            return intake.Conferred(granted, signed.digest, seen)

@@ -27,6 +27,7 @@ from exchange.seal import jws, notices, trust
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from exchange.broker.again import Claimed, Judged
     from exchange.broker.holding import Find, Target
     from exchange.broker.intake import (
         Admitted,
@@ -236,17 +237,34 @@ def borne_out(crossing: Crossing, view: View, here: Collection[str]) -> Decision
             | entries.Requested()
         ):
             decision = again.of_bulletins(facts, raw, view, now, index)
-            if decision.digest != facts.digest:
-                raise Refusal(Code.BAD_PROOF, "/digest", found=index)
-            # What was signed stands first in each.
-            _must_be_home(decision[0].endpoint, nations_of(crossing.home.node, view), here)
-            if isinstance(decision, intake.Admitted):
-                _must_name(facts, decision.header, index)
+            _must_be_its(crossing, facts, decision, view, here)
             if body is not None:
                 _must_come_with(decision, body, index)
             return decision
         case _:
             raise Refusal(Code.BAD_PROOF, "/kind", found=index)
+
+
+def claimed(crossing: Crossing, view: View, here: Collection[str]) -> Claimed:
+    """Return what an entry comes to where another process may say that it is borne out.
+
+    All that its own bytes tell is read from them here, and only the rest taken on trust: its
+    signatures, what the rules of its home say of it, and the keys in what came with it.
+
+    Args:
+        crossing: the entry.
+        view: in force at its home then (``under``).
+        here: the nations that our node serves.
+
+    Raises:
+        Refusal: it is of no such kind, or does not bear out what it says.
+    """
+    facts, index = facts_of(crossing), crossing.home.index
+    if not isinstance(facts, again.Told):
+        raise Refusal(Code.BAD_PROOF, "/kind", found=index)
+    decision = again.claimed(facts, object_of(crossing), index)
+    _must_be_its(crossing, facts, decision, view, here)
+    return decision
 
 
 def overheard(
@@ -273,6 +291,23 @@ def overheard(
         raise Refusal(Code.BAD_PROOF, "/name", found=home.index)
     must_stand(view, view.after(change, home.index), home.node)
     return intake.Overheard(change, facts.document, facts.taken_ms)
+
+
+def _must_be_its(
+    crossing: Crossing,
+    facts: Judged,
+    decision: intake.OfBulletins,
+    view: View,
+    here: Collection[str],
+) -> None:
+    """Hold what an entry's object comes to to the entry's own facts, and to its home."""
+    index = crossing.home.index
+    if decision.digest != facts.digest:
+        raise Refusal(Code.BAD_PROOF, "/digest", found=index)
+    # What was signed stands first in each.
+    _must_be_home(decision[0].endpoint, nations_of(crossing.home.node, view), here)
+    if isinstance(decision, intake.Admitted):
+        _must_name(facts, decision.header, index)
 
 
 def _must_be_home(endpoint: str, there: Collection[str], here: Collection[str]) -> None:

@@ -282,6 +282,7 @@ async def _ahead(
     ``between`` are where the caller stands, where the page ends and how much is signed for.
     """
     after, cursor, size = between
+    hasting.passed(after)
     rows = await node.store.pressing(node.now())
     wanted = sorted(
         {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Header
 
 
-# Remembered of so many bulletins; of those before them it is looked up once more.
+# So many bulletins are remembered even where they no longer wait; what waits always is.
 _MOST: Final = 4096
 # It may go ahead before anything else; and: not before its place.
 AT_ONCE, IN_PLACE = -1, None
@@ -36,27 +36,31 @@ class Hasting:
         self._node = node
         self._since: dict[int, int | None] = {}
 
+    def passed(self, after: int) -> None:
+        """Forget, where it is much, what no longer waits: the caller has all up to there.
+
+        What does wait is kept, however much: what was forgotten would be looked up with each
+        page anew, and what comes after it never.
+        """
+        if len(self._since) > _MOST:
+            self._since = {at: since for at, since in self._since.items() if at > after}
+
     def is_known(self, index: int) -> bool:
         """Tell whether a bulletin was looked up, or put in its place, before."""
         return index in self._since
 
     async def look_up(self, index: int, entry: bytes) -> None:
         """Look a bulletin up, and remember it."""
-        self._remember(index, await hastes_from(self._node, entry))
+        self._since[index] = await hastes_from(self._node, entry)
 
     def keep_in_place(self, index: int) -> None:
         """Remember that an entry never goes ahead."""
-        self._remember(index, IN_PLACE)
+        self._since[index] = IN_PLACE
 
     def may(self, index: int, after: int) -> bool:
         """Tell whether one that is known may go ahead where all up to ``after`` is there."""
         since = self._since[index]
         return since is not IN_PLACE and since <= after
-
-    def _remember(self, index: int, since: int | None) -> None:
-        if len(self._since) >= _MOST:
-            del self._since[next(iter(self._since))]
-        self._since[index] = since
 
 
 async def hastes_from(node: Offers, entry: bytes) -> int | None:

@@ -91,6 +91,8 @@ class Arrivals:
         self._again_at_once, self._again_under = 1, -1
         # How many fronts consider now, and hand on next (``Fronts``).
         self.coming: Callable[[], int] = lambda: 0
+        # Told when that did not come in time.
+        self.gave_up: Callable[[], None] = lambda: None
         self._came = asyncio.Event()
 
     @property
@@ -115,10 +117,16 @@ class Arrivals:
             self._begin(_MicroBatch(batch, self._consider(batch) if missing else None))
 
     async def gather(self) -> None:
-        """Wait while there are few and fronts say that they hand on more; not for long."""
+        """Wait while there are few and fronts say that they hand on more; not for long.
+
+        Those that did not by then are not waited for again before they hand something on.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + _GATHER_S
-        while self.coming() and self._count_ready() < ENOUGH and loop.time() < until:
+        while self.coming() and self._count_ready() < ENOUGH:
+            if loop.time() >= until:
+                self.gave_up()
+                return
             self._came.clear()
             timer = loop.call_at(until, self._came.set)
             await self._came.wait()

@@ -21,7 +21,7 @@ from exchange.broker.intake import (
 )
 from exchange.errors import Code, Refusal
 from exchange.model.header import Header
-from exchange.model.identity import EndpointId
+from exchange.model.identity import Count, EndpointId
 from exchange.model.objects import Acknowledgement, Grant, Release
 from exchange.model.shown import Shown
 from exchange.node.links import Links
@@ -169,7 +169,7 @@ class Posted(msgspec.Struct, frozen=True, array_like=True, tag=0):
 
     items: list[Item]
     # How many more are considered there now, and come in the messages after this one.
-    more: int = 0
+    more: Count = 0
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -201,10 +201,10 @@ class Showed(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class Judged(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """What the front comes to of a slice that crossed, in its order; a no is nothing."""
+    """Whether each of a slice that crossed is borne out, in its order."""
 
     ticket: int
-    found: list[Said]
+    found: list[bool]
 
 
 FromFront = Posted | Asked | Counted | Up | Stopped | Showed | Judged

@@ -149,6 +149,7 @@ class _Front:
                 self.asking.heard(ticket, found)
 
     def _lost(self) -> None:
+        self.coming = 0
         self.is_gone.set()
         self.asking.lost()
 
@@ -215,7 +216,9 @@ class Fronts:
             Fault: one of them does not get up.
         """
         self._node.writer.follow(self._tell)
-        self._node.writer.arrivals.coming = lambda: sum(front.coming for front in self._fronts)
+        arrivals = self._node.writer.arrivals
+        arrivals.coming = lambda: sum(front.coming for front in self._fronts)
+        arrivals.gave_up = self._expect_nothing
         self._node.witnessing.follow(self._tell_cosigned)
         for front in self._fronts:
             await front.greet(self._hello)
@@ -347,6 +350,11 @@ class Fronts:
             ],
             reply,
         )
+
+    def _expect_nothing(self) -> None:
+        """Wait for nothing that fronts said is coming: they had the time."""
+        for front in self._fronts:
+            front.coming = 0
 
     def stopped(self, fault: Fault) -> None:
         """Write nothing more: a front's clock jumped."""

@@ -3,8 +3,9 @@
 Two signature checks take most of what an entry costs, and hang on nothing but its bytes and on
 what was in force at its home. So the fronts judge, side by side and ahead of time: as soon as a
 page is here, while the one before it is still settled and committed. What is in force there,
-and all that depends on order, stays with this process. A no of a front is not believed, nor is
-its silence: that entry is judged again here, and here it is said why.
+and all that depends on order, stays with this process. All that a front says is yes or no; what
+an entry comes to is read here, in its own bytes. A no is not believed, nor is silence: that
+entry is judged again here, and here it is said why.
 """
 
 from __future__ import annotations
@@ -16,21 +17,24 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from exchange.broker import intake, peering
+import structlog
+
+from exchange.broker import again, peering
 from exchange.errors import Refusal
 from exchange.model import entry as entries
 from exchange.node import frames
-from exchange.seal.body import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from exchange.broker.intake import Considered, Decision
     from exchange.broker.peering import Crossing
-    from exchange.model.entry import Facts, Home
+    from exchange.model.entry import Home
     from exchange.model.view import View
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
+
+_log = structlog.get_logger("exchange.node")
 
 # Judged in one go: others wait for a front that long, at most; and said in one message (see
 # ``node.front`` for what larger ones cost).
@@ -38,8 +42,12 @@ _SLICE: Final = 16
 _SLICE_BYTES: Final = 96 * 1024
 # What is in force at a home, as a front holds it: now, and for what came before that.
 VIEWS: Final = 2
-# What fronts have a way to tell; the rest is rare.
-_TOLD = entries.Accepted | entries.Acknowledged | entries.Granted
+# No front said anything for so long: that many times what a slice takes on a machine that is
+# busy with others. And so long for all of a page: one that drips is no better.
+_SILENCE_S: Final = 0.25
+_PAGE_S: Final = 2.0
+# A front that kept a page waiting is asked nothing for so long, nor before it has answered all.
+_PASSED_OVER_S: Final = 60.0
 
 
 class Asked(NamedTuple):
@@ -60,8 +68,15 @@ class Way(Protocol):
     def under_way(self) -> int:
         """How many it was asked for and did not answer."""
 
-    def judge(self, asked: Asked) -> asyncio.Future[list[frames.Said]]:
-        """Return what it says of each, in order; fewer, or none, where it cannot."""
+    @property
+    def is_passed_over(self) -> bool:
+        """Whether it kept others waiting, and is not to be asked for a while."""
+
+    def pass_over(self) -> None:
+        """Wait for it no more: what it was asked is answered with nothing."""
+
+    def judge(self, asked: Asked) -> asyncio.Future[list[bool]]:
+        """Return whether each is borne out, in order; fewer, or none, where it cannot."""
 
 
 class Asking:
@@ -71,19 +86,37 @@ class Asking:
         """Begin with nothing asked."""
         self._say = say
         self._tickets = 0
-        self._open: dict[int, tuple[asyncio.Future[list[frames.Said]], int]] = {}
+        self._open: dict[int, tuple[asyncio.Future[list[bool]], int]] = {}
         # Which views it has: it forgets in the same order.
         self._views: deque[tuple[str, int]] = deque(maxlen=VIEWS)
         self._is_lost = False
+        # When it was last waited for in vain, by the loop's clock.
+        self._vain_s: float | None = None
 
     @property
     def under_way(self) -> int:
         """See ``Way``."""
         return sum(count for _, count in self._open.values())
 
-    def judge(self, asked: Asked) -> asyncio.Future[list[frames.Said]]:
+    @property
+    def is_passed_over(self) -> bool:
         """See ``Way``."""
-        found: asyncio.Future[list[frames.Said]] = asyncio.get_running_loop().create_future()
+        if self._vain_s is None:
+            return False
+        since_s = asyncio.get_running_loop().time() - self._vain_s
+        return bool(self._open) or since_s < _PASSED_OVER_S
+
+    def pass_over(self) -> None:
+        """See ``Way``; what it says yet is heard, and believed no more."""
+        self._vain_s = asyncio.get_running_loop().time()
+        for found, _ in self._open.values():
+            if not found.done():
+                found.set_result([])
+
+    def judge(self, asked: Asked) -> asyncio.Future[list[bool]]:
+        """See ``Way``."""
+        self._vain_s = None
+        found: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         if self._is_lost:
             found.set_result([])
             return found
@@ -97,7 +130,7 @@ class Asking:
         self._say(frames.Judge(self._tickets, *named, sorted(asked.here), items))
         return found
 
-    def heard(self, ticket: int, said: list[frames.Said]) -> None:
+    def heard(self, ticket: int, said: list[bool]) -> None:
         """Take an answer in."""
         found, _ = self._open.pop(ticket, (None, 0))
         if found is not None and not found.done():
@@ -114,16 +147,24 @@ class _Begun(NamedTuple):
     """What a front was asked of an entry, and its place in the answer."""
 
     crossing: Crossing
+    view: View
     here: Collection[str]
-    said: asyncio.Future[list[frames.Said]]
+    way: Way
+    said: asyncio.Future[list[bool]]
     place: int
 
     def decision(self) -> Decision | None:
-        """Return what it came to, where something was said that is to be believed."""
+        """Return what it comes to, where a front said yes and nothing read here says no.
+
+        That the body is the one that it names was looked at before, by this process.
+        """
         said = self.said.result()
-        if self.place >= len(said):
+        if not any(said[self.place : self.place + 1]):
             return None
-        return _believed(said[self.place], peering.facts_of(self.crossing))
+        try:
+            return peering.claimed(self.crossing, self.view, self.here)
+        except Refusal:
+            return None
 
 
 class Judging:
@@ -155,8 +196,7 @@ class Judging:
         pairs = list(zip(crossings, ahead, strict=True))
         now = self._asked([each for each, known in pairs if known is None])
         begun = [known or now.get(each.home) for each, known in pairs]
-        if waits := {each.said for each in begun if each is not None}:
-            await asyncio.wait(waits)
+        await _answered([each for each in begun if each is not None])
         decisions = [each.decision() if each else None for each in begun]
         for each in crossings:
             self._before.pop(each.home, None)
@@ -196,23 +236,25 @@ class Judging:
     def _asked(self, crossings: Sequence[Crossing]) -> dict[Home, _Begun]:
         """Ask fronts of these, as far as they may tell, and there are any."""
         begun: dict[Home, _Begun] = {}
-        ways, here = self.ways(), self._nations()
+        ways, here = [each for each in self.ways() if not each.is_passed_over], self._nations()
         if not ways:
             return begun
         viewed = [(each, view) for each in crossings if (view := self._under(each)) is not None]
-        for _, group in groupby(viewed, lambda each: (each[0].home.node, each[1].index)):
+        # Whoever lets views alternate does not have each of them told anew.
+        viewed.sort(key=_of)
+        for _, group in groupby(viewed, _of):
             pairs = list(group)
             node, view = pairs[0][0].home.node, pairs[0][1]
             for part in _slices([each for each, _ in pairs]):
                 way = min(ways, key=lambda each: each.under_way)
                 said = way.judge(Asked(node, view, self._spelled(node, view), here, part))
                 for place, each in enumerate(part):
-                    begun[each.home] = _Begun(each, here, said, place)
+                    begun[each.home] = _Begun(each, view, here, way, said, place)
         return begun
 
     def _under(self, crossing: Crossing) -> View | None:
         """Return what fronts may judge an entry under; None where they may not."""
-        if not isinstance(peering.facts_of(crossing), _TOLD):
+        if not isinstance(peering.facts_of(crossing), again.Told):
             return None
         try:
             return peering.under(crossing, self._writer.homes)
@@ -232,6 +274,28 @@ class Judging:
         return peering.nations_of(self._settings.node, self._writer.view)
 
 
+def _of(viewed: tuple[Crossing, View]) -> tuple[str, int]:
+    crossing, view = viewed
+    return crossing.home.node, view.index
+
+
+async def _answered(begun: Sequence[_Begun]) -> None:
+    """Wait until each was answered; pass a front over that keeps silent, and go on."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _PAGE_S
+    waits = {each.said: each.way for each in begun if not each.said.done()}
+    while waits:
+        left = min(_SILENCE_S, until - loop.time())
+        done, _ = await asyncio.wait(waits, timeout=left, return_when="FIRST_COMPLETED")
+        for each in done:
+            del waits[each]
+        if waits and not done:
+            for way in set(waits.values()):
+                way.pass_over()
+            _log.warning("front-silent", slices=len(waits))
+            return
+
+
 def _slices(crossings: Sequence[Crossing]) -> Iterator[list[Crossing]]:
     part: list[Crossing] = []
     held = 0
@@ -243,24 +307,6 @@ def _slices(crossings: Sequence[Crossing]) -> Iterator[list[Crossing]]:
             part, held = [], 0
     if part:
         yield part
-
-
-def _believed(said: frames.Said, facts: Facts) -> Decision | None:
-    """Return what a front says, where it is of this entry's kind, object and body.
-
-    That the body is the one that the entry names was looked at before, by this process.
-    """
-    match said, facts:
-        case frames.SaidAdmitted(), entries.Accepted():
-            is_it = said.seen == Seen(facts.blobs[0], facts.wraps)
-        case frames.SaidConferred(), entries.Granted():
-            is_it = said.seen == Seen(facts.wrap, [facts.kid])
-        case frames.SaidAttested(), entries.Acknowledged():
-            is_it = True
-        case _:
-            return None
-    considered = frames.meant(said, -1, 0) if is_it and said.digest == facts.digest else None
-    return None if considered is None else considered.decision
 
 
 def _judged(
@@ -308,22 +354,16 @@ class Assessor:
     def _next(self) -> None:
         asked = self._asked.popleft()
         view = self._views.get((asked.node, asked.view))
-        found = [_assessed(each, asked, view) for each in asked.items]
-        try:
-            self._say(frames.Judged(asked.ticket, found))
-        except (OverflowError, ValueError, TypeError):
-            # Something in a conclusion has no spelling: the writer's process judges these.
-            self._say(frames.Judged(asked.ticket, []))
+        found = [_is_borne_out(each, asked, view) for each in asked.items]
+        self._say(frames.Judged(asked.ticket, found))
 
 
-def _assessed(item: frames.Crossed, asked: frames.Judge, view: View | None) -> frames.Said:
+def _is_borne_out(item: frames.Crossed, asked: frames.Judge, view: View | None) -> bool:
     if view is None:
-        return frames.SaidNothing()
-    home = entries.Home(asked.node, item.index)
+        return False
+    crossing = peering.Crossing(entries.Home(asked.node, item.index), item.entry, item.body)
     try:
-        decision = peering.borne_out(
-            peering.Crossing(home, item.entry, item.body), view, asked.here
-        )
+        peering.borne_out(crossing, view, asked.here)
     except Exception:  # noqa: BLE001  (a no, or a defect of ours: told where it is judged again)
-        return frames.SaidNothing()
-    return frames.said(intake.Considered(decision, -1, 0))
+        return False
+    return True

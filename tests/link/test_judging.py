@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from exchange.broker import peering
-from exchange.errors import Code
+from exchange.broker.peering import Crossing
+from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
-from exchange.node import frames
+from exchange.node import frames, judging
 from exchange.node.judging import VIEWS, Asking, Assessor
-from tests.builders import COAST, WATCH, border, digest
+from exchange.seal import body as bodies
+from tests.builders import COAST, DESK, WATCH, border, digest
 from tests.link.bordered import bordered
 from tests.link.test_border_attacks import Lie, altering, spoiled
 
@@ -27,8 +29,11 @@ class Front:
         self.lie = lambda said: said
         self.judged = 0
         self.is_mute = False
+        self.told = []
 
     def _asked(self, message):
+        if isinstance(message, frames.HomeView):
+            self.told.append(message)
         self._assessor.hear(frames.WRITER.decode(msgspec.msgpack.encode(message)))
 
     def _answered(self, message):
@@ -105,34 +110,25 @@ async def test_what_comes_under_new_trust_is_judged_under_it():
         assert front.judged >= len(before)
 
 
-def nothing(said):
-    return [frames.SaidNothing() for _ in said]
+async def test_a_page_whose_views_alternate_has_each_of_them_told_once():
+    async with fronted() as (both, front):
+        crossings = []
+        for number in range(1, VIEWS + 2):
+            for _ in range(2):
+                envelope = border().envelope()
+                index = (await both.pa.post(envelope)).receipt.index
+                (row,) = await both.pa.node.store.read(index, 1)
+                home = entries.Home("pa", index)
+                crossings.append(Crossing(home, row.entry, envelope.body))
+            await both.pa.post(border().subscription(WATCH, version=number), WATCH)
+        await both.settle()
+        front.told.clear()
+        both.us.node.judging.begin([*crossings[::2], *crossings[1::2]])
+        assert len({each.index for each in front.told}) == len(front.told) == VIEWS + 1
 
 
-def shorter(said):
-    return said[1:]
-
-
-def of_another_body(said):
-    seen = msgspec.structs.replace(said[0].seen, wraps=said[0].seen.wraps[:1])
-    return [msgspec.structs.replace(said[0], seen=seen), *said[1:]]
-
-
-def of_another_object(said):
-    return [msgspec.structs.replace(said[0], digest="A" * 43), *said[1:]]
-
-
-def of_another_kind(said):
-    refusal = frames.SaidDeclined(Code.BAD_SIGNATURE, "", {}, said[0].digest, 1)
-    return [refusal, *said[1:]]
-
-
-@pytest.mark.parametrize(
-    "lie", [nothing, shorter, of_another_body, of_another_object, of_another_kind]
-)
-async def test_of_what_a_front_does_not_say_of_this_very_entry_nothing_is_believed(
-    lie, monkeypatch
-):
+@pytest.mark.parametrize("lie", [lambda said: [False] * len(said), lambda said: said[1:]])
+async def test_what_a_front_does_not_say_yes_to_is_judged_here(lie, monkeypatch):
     here = Here(monkeypatch)
     async with fronted() as (both, front):
         front.lie = lie
@@ -140,14 +136,46 @@ async def test_of_what_a_front_does_not_say_of_this_very_entry_nothing_is_believ
         await both.settle()
         items = await both.us.inbox(WATCH)
         assert [each.object for each in items] == [each.header for each in made]
-        # One is missing: then each is told of another one.
-        assert here.count == (3 if lie in {nothing, shorter} else 1)
-        for item in items:
-            assert item.facts.wraps == entries.decode(item.at_home).facts.wraps
+        assert here.count == 3 - sum(lie([True] * 3))
+
+
+async def test_a_front_that_keeps_silent_is_waited_for_once_and_passed_over(monkeypatch):
+    here = Here(monkeypatch)
+    async with fronted() as (both, front):
+        front.is_mute = True
+        kept = []
+        monkeypatch.setattr(front.asking, "pass_over", counted(front.asking.pass_over, kept))
+        for count in (3, 6):
+            await posted(both)
+            async with asyncio.timeout(10):
+                await both.settle()
+            assert len(await both.us.inbox(WATCH)) == here.count == count
+        assert (front.judged, front.asking.under_way, len(kept)) == (3, 3, 1)
+        # It goes on, says what it was asked, and is asked again: after a while, and not before.
+        with monkeypatch.context() as soon:
+            soon.setattr(judging, "_PASSED_OVER_S", 0)
+            assert front.asking.is_passed_over
+        front.is_mute = False
+        front.asking.heard(1, [True] * 3)
+        assert (front.asking.under_way, front.asking.is_passed_over) == (0, True)
+        monkeypatch.setattr(judging, "_PASSED_OVER_S", 0)
+        await posted(both)
+        await both.settle()
+        assert (front.judged, here.count, len(await both.us.inbox(WATCH))) == (6, 6, 9)
+
+
+def counted(plain, kept):
+    def counting():
+        kept.append(None)
+        plain()
+
+    return counting
 
 
 async def test_a_front_that_dies_leaves_what_it_was_asked_to_be_judged_here(monkeypatch):
     here = Here(monkeypatch)
+    monkeypatch.setattr(judging, "_SILENCE_S", 60)
+    monkeypatch.setattr(judging, "_PAGE_S", 60)
     async with fronted() as (both, front):
         front.is_mute = True
         made = await posted(both)
@@ -200,7 +228,7 @@ def forged_of(raw):
     return raw[:at] + (b"B" if raw[at : at + 1] == b"A" else b"A") + raw[at + 1 :]
 
 
-async def entered(side, index, raw=None, **changes):
+async def entered(side, index, raw=None, body=None, **changes):
     """Their node enters once more what is at an index, with facts that no honest one gives."""
     entry = await side.entry(index)
     owed = [
@@ -209,7 +237,9 @@ async def entered(side, index, raw=None, **changes):
 
     def enter(ledger, _):
         facts = {**ledger.common(), "owed": owed, **changes}
-        return ledger.append(msgspec.structs.replace(entry.facts, **facts), raw or entry.object)
+        changed = msgspec.structs.replace(entry.facts, **facts)
+        blob = (changed.blobs[0], body) if body else None
+        return ledger.keep(changed, raw or entry.object, (), blob=blob).index
 
     await side.node.writer.enter(enter)
     await side.sign()
@@ -228,6 +258,38 @@ async def test_why_something_does_not_hold_is_said_by_the_node_itself():
         assert front.judged == 2
         # What stands before it is here.
         assert len(await both.us.inbox(WATCH)) == 1
+
+
+async def test_no_front_lets_in_what_the_entry_itself_says_no_to():
+    async with fronted() as (both, front):
+        answer = await both.pa.post(border().envelope())
+        entry = await both.pa.entry(answer.receipt.index)
+        view, home = both.pa.node.view, entries.Home("pa", answer.receipt.index)
+
+        def claimed(**changes):
+            facts = msgspec.structs.replace(entry.facts, **changes)
+            return peering.claimed(
+                Crossing(home, entries.encode(facts, entry.object), b""), view, []
+            )
+
+        assert claimed().header.to == [each.endpoint for each in entry.facts.owed]
+        for code, at, changes in (
+            (Code.BAD_PROOF, "/digest", {"digest": "A" * 43}),
+            (Code.BAD_PROOF, "/blobs", {"blobs": []}),
+            (Code.BAD_PROOF, "/blobs", {"blobs": entry.facts.blobs * 2}),
+        ):
+            with pytest.raises(Refusal) as caught:
+                claimed(**changes)
+            assert (caught.value.code, caught.value.at) == (code, at)
+        # What its author posts to our own door; and the front says yes to all.
+        front.lie = lambda said: [True] * len(said)
+        ours = border().envelope(endpoint=WATCH, to=[DESK])
+        seen = bodies.look(ours.body, "xb1-h")
+        changes = {"digest": digest(ours.header), "blobs": [seen.blob], "wraps": seen.wraps}
+        await entered(both.pa, answer.receipt.index, ours.header, ours.body, **changes)
+        async with asyncio.timeout(10):
+            await both.us.puller.run()
+        assert both.us.puller.trouble.code is Code.NOT_HOME
 
 
 async def test_a_place_that_its_home_gives_before_trust_that_came_meanwhile_is_none():

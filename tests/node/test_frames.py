@@ -85,6 +85,11 @@ async def test_messages_are_heard_whole_and_in_order_however_they_are_cut():
     there.close()
 
 
+def test_fewer_than_none_do_not_come():
+    with pytest.raises(msgspec.ValidationError):
+        frames.FRONT.decode(msgspec.msgpack.encode(frames.Posted([], -1)))
+
+
 @pytest.mark.parametrize("nonsense", [b"\xc1", b"\x90", b"\x93\x09\x00\x00", b"{}"])
 async def test_who_talks_nonsense_is_hung_up_on(nonsense):
     lost, heard = asyncio.Event(), []

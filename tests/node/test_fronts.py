@@ -483,6 +483,17 @@ async def test_acknowledgements_go_the_same_way(shared):
         assert (await posted(echo, Envelope(ack, b""))).index < shared.node.size
 
 
+@SHARED
+async def test_front_that_said_that_more_comes_is_waited_for_once(shared):
+    fronts = shared.fronts._fronts
+    for each in fronts:
+        each.coming = 1
+    async with shared.to(ALFA) as alfa:
+        await posted(alfa, shared.exercise.envelope(ALFA, [ECHO]))
+    # One handed it on, and says itself how much comes; the other one had the time.
+    assert [each.coming for each in fronts] == [0, 0]
+
+
 async def test_fronts_let_the_writer_go_first(founded):
     async with serving(founded) as served:
         pids = served.pids()
