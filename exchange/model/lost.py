@@ -33,13 +33,18 @@ def skipped_in(facts: Facts) -> Sequence[Owed]:
     return ()
 
 
+def is_stub(entry: bytes) -> bool:
+    """Tell whether an entry says that it is a stub; it may be malformed."""
+    return entry.startswith(_BEGINS)
+
+
 def leaf_in(entry: bytes) -> bytes | None:
     """Return the leaf hash that a stub gives, 32 bytes; None of every other entry.
 
     Raises:
         Refusal: it is a stub, and malformed.
     """
-    if not entry.startswith(_BEGINS):
+    if not is_stub(entry):
         return None
     facts = entries.decode(entry).facts
     if not isinstance(facts, entries.Lost) or facts.leaf is msgspec.UNSET:
