@@ -17,7 +17,7 @@ from exchange.model import entry as entries
 from exchange.model.codec import unb64
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from exchange.model.entry import Facts, Owed
     from exchange.model.trust import Loss
@@ -55,6 +55,19 @@ def leaf_in(entry: bytes) -> bytes | None:
 def losses_in(view: View, node: str) -> list[Loss]:
     """Return what of a node's journal is declared lost under a view, in its order."""
     return [] if view.arrangement is None else view.arrangement.losses_of(node)
+
+
+def must_not_be_lost(index: int, declared: Iterable[Loss]) -> None:
+    """Hold an entry that is shown, or that a receipt is of, to what its journal declared lost.
+
+    That stubs stand there only who replays the journal sees. Whoever is given an entry from
+    among them knows that they do not: its bytes survive where they were said to be nowhere.
+
+    Raises:
+        Refusal: ``entry-untrue``.
+    """
+    if any(loss.first <= index < loss.end for loss in declared):
+        raise Refusal(Code.ENTRY_UNTRUE, "/index", found=index)
 
 
 def must_stand(before: View, after: View, node: str) -> None:
