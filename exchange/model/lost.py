@@ -8,7 +8,7 @@ that it was *shown* to a proof asks ``journal.tree.leaf_hash``, and a stub fails
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from exchange.model.trust import Loss
     from exchange.model.view import View
 
+# Of one declaration: bounds what is held of it at once.
+MAX_LOST: Final = 100_000
 _BEGINS = b'{"kind":"lost",'
 
 

@@ -13,13 +13,14 @@ from exchange.journal.tiles import MemoryHashes
 from exchange.link.pages import Offered
 from exchange.link.proving import Pulled, prove
 from exchange.model import entry as entries
+from exchange.model.lost import MAX_LOST
 from tests.api.serving import serve
 from tests.builders import OPS, WATCH
 from tests.client.abroad import officer
 from tests.client.dealing import Liar, fronted
 from tests.link.bordered import Kept
 from tests.link.test_carrying import Stick
-from tests.link.test_losing import between, declared, hashes, lose, us
+from tests.link.test_losing import between, declared, hashes, lose, lost, scene, us  # noqa: F401  (fixtures)
 
 
 async def test_what_is_declared_lost_comes_anew_by_files_and_none_of_it_is_believed_again(
@@ -31,11 +32,30 @@ async def test_what_is_declared_lost_comes_anew_by_files_and_none_of_it_is_belie
         other, memory = await stack.enter_async_context(us(tmp_path)), Kept()
         lost, said = await lose(tmp_path, other, memory)
         loss = await lost.drafted()
+        await _no_other_is_bound_to_it_before(other.node, loss)
         await lost.entered(declared(loss))
         both = await stack.enter_async_context(between(other, lost.journal, memory))
         await _anew_by_file(stick, both, loss)
         await _nothing_of_it_crosses(both, loss)
         await _no_receipt_of_it_counts(both, tmp_path, said, loss)
+
+
+async def _no_other_is_bound_to_it_before(node, loss):
+    """Else, where it is found again, no arrangement holds at both nodes any more."""
+    answer = await node.submit("", declared(loss), b"")
+    assert (answer.refusal.code, answer.refusal.at) == (Code.LOSS_NOT_ENTERED, "/losses")
+    # As much as no journal takes is declared nowhere.
+    much = msgspec.structs.replace(loss, end=loss.first + MAX_LOST + 1)
+    answer = await node.submit("", declared(much), b"")
+    assert (answer.refusal.code, answer.refusal.at) == (Code.TRUST_INVALID, "/files/0/losses/0")
+    # What both agree on instead holds: nothing was taken of the other.
+    assert node.view.version_of("arrangement") == 1
+
+
+async def test_no_more_is_drafted_than_can_be_declared(lost):
+    with pytest.raises(Refusal) as caught:
+        await lost.drafted(room=MAX_LOST)
+    assert (caught.value.code, caught.value.at) == (Code.LOST_UNDECLARED, "/end")
 
 
 async def _anew_by_file(stick, both, loss):
@@ -57,6 +77,8 @@ async def _anew_by_file(stick, both, loss):
     assert len(await both.us.inbox(WATCH)) == 2
     await both.settle()
     assert puller.trouble is both.pa.puller.trouble is None
+    # Entered at home, it took effect here too, though it was refused here before.
+    assert both.us.node.view.agreed().losses == [loss]
 
 
 async def _nothing_of_it_crosses(both, loss):
