@@ -1,4 +1,4 @@
-"""After a declared loss: all comes anew by files too, and what is declared lost is not shown."""
+"""After a declared loss: all comes anew by files too, and what is declared lost is gone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.client.abroad import officer
 from tests.client.dealing import Liar, fronted
 from tests.link.bordered import Kept
 from tests.link.test_carrying import Stick
-from tests.link.test_losing import between, declared, hashes, lose, lost, scene, us  # noqa: F401  (fixtures)
+from tests.link.test_losing import between, declared, hashes, lose, us
 
 
 async def test_what_is_declared_lost_comes_anew_by_files_and_none_of_it_is_believed_again(
@@ -32,6 +32,9 @@ async def test_what_is_declared_lost_comes_anew_by_files_and_none_of_it_is_belie
         other, memory = await stack.enter_async_context(us(tmp_path)), Kept()
         lost, said = await lose(tmp_path, other, memory)
         loss = await lost.drafted()
+        with pytest.raises(Refusal) as caught:
+            await lost.drafted(room=MAX_LOST)
+        assert (caught.value.code, caught.value.at) == (Code.LOST_UNDECLARED, "/end")
         await _no_other_is_bound_to_it_before(other.node, loss)
         await lost.entered(declared(loss))
         both = await stack.enter_async_context(between(other, lost.journal, memory))
@@ -50,12 +53,6 @@ async def _no_other_is_bound_to_it_before(node, loss):
     assert (answer.refusal.code, answer.refusal.at) == (Code.TRUST_INVALID, "/files/0/losses/0")
     # What both agree on instead holds: nothing was taken of the other.
     assert node.view.version_of("arrangement") == 1
-
-
-async def test_no_more_is_drafted_than_can_be_declared(lost):
-    with pytest.raises(Refusal) as caught:
-        await lost.drafted(room=MAX_LOST)
-    assert (caught.value.code, caught.value.at) == (Code.LOST_UNDECLARED, "/end")
 
 
 async def _anew_by_file(stick, both, loss):
