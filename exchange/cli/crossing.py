@@ -21,8 +21,8 @@ def show_crossed(session: Session, each: Crossed) -> None:
     )
     if each.lost:
         session.say(
-            f"        además, {each.lost} que cruzaron se declararon perdidos en {each.home}: de"
-            " ellos queda allá lo que aquí ya no está",
+            f"        además, {each.lost} que cruzaron se declararon perdidos en {each.home}:"
+            " de ellos queda allá lo que aquí ya no está",
             f"        besides, {each.lost} that crossed were declared lost at {each.home}: what"
             " is here no more is still there",
         )
