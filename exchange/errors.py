@@ -179,6 +179,7 @@ class Code(StrEnum):
     JOURNAL_FORKED = "journal-forked"
     STALE_WITNESS = "stale-witness"
     LOST_UNDECLARED = "lost-undeclared"
+    LOSS_NOT_ENTERED = "loss-not-entered"
 
     # Another system's format cannot carry it, or has nothing for us.
     FORMAT_LACKS_TYPE = "format-lacks-type"

@@ -4,7 +4,8 @@ Each is verified by itself first. Here an entry that one says came from the othe
 there: the same leaf; of trust and of what was refused, whose objects are not kept twice, the
 same line of facts. What one owes the other's endpoints and is not there is counted apart: as
 *overtaken* where later entries that went in their turn are there, else as still to cross. So is
-what never crosses: of that the other journal says nothing, it is *blinded* to it.
+what never crosses: of that the other journal says nothing, it is *blinded* to it. What crossed
+and is *lost* at home by now has its hash there, and nothing more, which its copy is held to.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from exchange.evidence.making import node_of
 from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
 from exchange.model import header as headers
+from exchange.model.lost import leaf_in
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Crossed(msgspec.Struct, frozen=True):
         ok: whatever the other says came from here is here, the same.
         home, there: the nodes: whose journal it is, and in whose it was looked for.
         held: entries of the other that are here, the same.
+        lost: entries of the other of which a stub stands here, with the same hash. Of what was
+            refused there only its facts are known there, and no hash is made of those.
         waiting: entries that are owed there, and are not there yet; nothing that went in its
             turn was taken in after them.
         overtaken: entries that are owed there and are not, though later ones are: kept back on
@@ -61,6 +65,7 @@ class Crossed(msgspec.Struct, frozen=True):
     waiting: int
     blinded: int
     overtaken: int = 0
+    lost: int = 0
     first_overtaken: int | None = None
     first: int | None = None
     code: str | None = None
@@ -79,26 +84,29 @@ def compare(home: Source, there: Source) -> Crossed:
     """
     name, other = node_of(home), node_of(there)
     came: set[int] = set()
-    held = 0
+    kept, stubs, untrue = set[int](), set[int](), set[int]()
     failed: tuple[int, Refusal] | None = None
     for stored in _all(there):
         facts = entries.decode(stored.entry).facts
         came_from = entries.home_of(facts)
         if came_from is None or came_from.node != name:
             continue
-        held += came_from.index not in came
         came.add(came_from.index)
         try:
-            _must_be_here(home, came_from.index, stored.entry)
+            is_lost = _is_lost_here(home, came_from.index, stored.entry)
         except Refusal as refusal:
-            failed, held = failed or (stored.index, refusal), held - 1
+            failed = failed or (stored.index, refusal)
+            untrue.add(came_from.index)
+        else:
+            (stubs if is_lost else kept).add(came_from.index)
     left = _left(home, (name, other), came)
     first, error = failed or (None, None)
     return Crossed(
         ok=failed is None,
         home=name,
         there=other,
-        held=held,
+        held=len(kept - untrue),
+        lost=len(stubs - untrue),
         waiting=left.waiting,
         blinded=left.blinded,
         overtaken=left.overtaken,
@@ -109,8 +117,8 @@ def compare(home: Source, there: Source) -> Crossed:
     )
 
 
-def _must_be_here(home: Source, index: int, taken: bytes) -> None:
-    """Hold what was taken in to the entry that it came from.
+def _is_lost_here(home: Source, index: int, taken: bytes) -> bool:
+    """Hold what was taken in to the entry that it came from; tell whether that one is lost.
 
     Raises:
         Refusal: ``bad-proof``: there is no such entry, or it says otherwise.
@@ -119,14 +127,25 @@ def _must_be_here(home: Source, index: int, taken: bytes) -> None:
     if not found:
         raise Refusal(Code.BAD_PROOF, "/homes/index", found=index)
     here, entry = found[0].entry, entries.decode(taken)
-    if isinstance(entry.facts, entries.Refused | entries.TrustReceived):
-        # Its object is the document, or was refused: the facts alone are kept.
-        is_same = entry.at_home.partition(b"\n")[0] == here.partition(b"\n")[0]
+    # That it may stand here, the journal's own verification says.
+    lost = leaf_in(here)
+    if isinstance(entry.facts, entries.Refused):
+        is_same = lost is not None or _line(here) == _line(entry.at_home)
+    elif isinstance(entry.facts, entries.TrustReceived):
+        # Trust is never lost. Its object is the document: as of what was refused, the facts
+        # alone are kept.
+        is_same = _line(entry.at_home) == _line(here)
     else:
         came = entries.came_in(taken)
-        is_same = came is not None and leaf_hash(came[1]) == leaf_hash(here)
+        is_same = came is not None and leaf_hash(came[1]) == (lost or leaf_hash(here))
     if not is_same:
         raise Refusal(Code.BAD_PROOF, "/home", found=index)
+    return lost is not None
+
+
+def _line(entry: bytes) -> bytes:
+    """Return an entry's line of facts."""
+    return entry.partition(b"\n")[0]
 
 
 class _Left(NamedTuple):
@@ -158,10 +177,11 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
 def _went_in_turn(entry: entries.Entry) -> bool:
     """Tell whether what is there cannot have gone ahead of those before it.
 
-    Ahead go trust, what presses, and the release that lets that in (``link.gathering``).
+    Ahead go trust, what presses, and the release that lets that in (``link.gathering``). What
+    is lost may have been any of them.
     """
     match entry.facts:
-        case entries.Trust() | entries.Released() | entries.Refused():
+        case entries.Trust() | entries.Released() | entries.Refused() | entries.Lost():
             return False
         case entries.Accepted():
             signed = jws.read(entry.object, headers.MAX_HEADER_BYTES)

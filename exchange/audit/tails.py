@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from exchange.errors import Fault
 from exchange.journal.stored import leaf_of
-from exchange.journal.tree import Frontier
+from exchange.journal.tree import Frontier, leaf_hash
+from exchange.model.lost import is_stub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -104,12 +105,34 @@ class Tail:
 
 
 def first_wrong(group: Shipped, leaves: Leaves | None) -> int | None:
-    """Return the first entry of a group that is not its own; None where none is known to be."""
+    """Return the first entry of a group that is not its own; None where none is known to be.
+
+    A stub carries the hash of what it stands for: anybody can write one in the place of what
+    survives elsewhere. It is its own only in the group of a declared loss.
+    """
+    stray = None if _is_loss(group.entries) else _first_stub(group.entries)
+    if stray is not None:
+        return group.first + stray
     known = [] if leaves is None else leaves.leaves(group.first, len(group.entries))
     for index, (raw, leaf) in enumerate(zip(group.entries, known, strict=False), group.first):
         if leaf_of(raw) != leaf:
             return index
     return None
+
+
+def _first_stub(kept: Sequence[bytes]) -> int | None:
+    return next((place for place, each in enumerate(kept) if is_stub(each)), None)
+
+
+def _is_loss(kept: Sequence[bytes]) -> bool:
+    """Tell whether a group is stubs and what declares them.
+
+    The last of them is of an index that nobody held a hash of, so it stands in the tree under
+    the hash of its own bytes: that one is not to be had by whoever rewrites a group.
+    """
+    *stubs, behind = kept or [b""]
+    is_run = bool(stubs) and all(map(is_stub, stubs)) and not is_stub(behind)
+    return is_run and leaf_of(stubs[-1]) == leaf_hash(stubs[-1])
 
 
 def missing(

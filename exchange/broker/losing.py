@@ -18,7 +18,7 @@ from exchange.errors import Code, Refusal
 from exchange.journal.tree import Frontier
 from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
-from exchange.model.lost import losses_in, skipped_in
+from exchange.model.lost import MAX_LOST, losses_in, skipped_in
 from exchange.model.trust import Arrangement
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from exchange.model.trust import Loss
     from exchange.model.view import Change, View
 
-# Of one declaration: bounds what is held of it at once.
-MAX_LOST = 100_000
 # Inboxes that one stub sets on: with names of the longest it still fits under a leaf's 64 KiB.
 _SKIPPED = 256
 
@@ -151,8 +149,19 @@ def declared(change: Change, view: View, node: str) -> list[Loss]:
     return []
 
 
-def must_stand(change: Change, view: View, node: str, run: Run | None, index: int) -> None:
+def must_stand(  # noqa: PLR0913, PLR0917  (what a journal is, and what is known of others)
+    change: Change,
+    view: View,
+    node: str,
+    run: Run | None,
+    index: int,
+    elsewhere: Callable[[str], View],
+) -> None:
     """Hold a trust document to the stubs before it: declared by it, or by none.
+
+    What it declares lost of another's journal stands there first, where that journal is known
+    here: no later arrangement may leave a loss out, and a loss that cannot be entered (what was
+    lost is found, say) would leave the two nodes under arrangements that never meet again.
 
     Args:
         change: what it changes.
@@ -160,16 +169,31 @@ def must_stand(change: Change, view: View, node: str, run: Run | None, index: in
         node: whose journal it is to stand in.
         run: the stubs right before it; None where there are none.
         index: where it is to stand.
+        elsewhere: returns what is in force in another node's journal, as far as that is here.
 
     Raises:
         Refusal: ``lost-undeclared``: the stubs are not what it declares; or it declares lost
-            what stands here, or never was.
+            what stands here, or never was. ``loss-not-entered``.
     """
     fresh = declared(change, view, node)
     if run is None and not fresh:
+        _must_be_entered(change, view, elsewhere)
         return
     if run is None or len(fresh) != 1:
         raise Refusal(
             Code.LOST_UNDECLARED, "/losses", found=index if run is None else run.first
         )
     run.must_be(fresh[0], view)
+
+
+def _must_be_entered(change: Change, view: View, elsewhere: Callable[[str], View]) -> None:
+    for loss in _all_declared(change, view):
+        there = elsewhere(loss.node)
+        if there.index >= 0 and loss not in losses_in(there, loss.node):
+            raise Refusal(Code.LOSS_NOT_ENTERED, "/losses", name=loss.node, found=loss.first)
+
+
+def _all_declared(change: Change, view: View) -> list[Loss]:
+    before = [] if view.arrangement is None else view.arrangement.losses
+    documents = (each for each in change.documents if isinstance(each, Arrangement))
+    return [loss for each in documents for loss in each.losses if loss not in before]

@@ -186,7 +186,7 @@ class Replayer:
         if facts.view != self.view.index:
             raise Refusal(Code.BAD_PROOF, "/view", found=self.size)
         self._follow_lost(facts)
-        ledger.lost = self._lost
+        ledger.lost, ledger.elsewhere = self._lost, self.homes.newest
         leaf = leaf_of(raw)
         considered = self._ahead and self._ahead(self.place(leaf))
         considered = considered or self.considered(entry, ledger.here)

@@ -54,6 +54,7 @@ from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.lost import skipped_in
 from exchange.model.outcome import taken_in
+from exchange.model.view import View
 from exchange.policy import sealed, witnessing
 from exchange.policy.ageing import is_late, is_seen_to
 from exchange.seal import jws
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from exchange.broker.intake import Came, Considered, OfBulletins
     from exchange.model.entry import Facts
     from exchange.model.homes import Received
-    from exchange.model.view import View
 
 # With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
 # 64 KiB: protects the writer from a chain of corrections to ever new recipients.
@@ -113,6 +113,8 @@ class Ledger:
         self.node = node
         # Of a replay, and of who enters them: stubs right before this group, not declared yet.
         self.lost: losing.Run | None = None
+        # What is in force in another node's journal, as far as it came before this group.
+        self.elsewhere: Callable[[str], View] = lambda _: View(anchor="")
         # Of what is being placed: the entry that it came from.
         self._came: Came | None = None
 
@@ -422,7 +424,10 @@ class Ledger:
         return Recorded(self.add(record), is_new=True)
 
     def _establish(self, decision: Established, raw: bytes) -> Recorded:
-        losing.must_stand(decision.change, self.in_force, self.node, self.lost, self.next_index)
+        losing.must_stand(
+            *(decision.change, self.in_force, self.node),
+            *(self.lost, self.next_index, self.elsewhere),
+        )
         place = self.owe([TRUST_INBOX])
         facts = entries.Trust(
             name=decision.change.name,

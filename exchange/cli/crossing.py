@@ -19,6 +19,13 @@ def show_crossed(session: Session, each: Crossed) -> None:
         f"{mark}  {way}: {each.held} entries crossed and are the same, {each.waiting} still to"
         f" cross, {each.blinded} of no concern there",
     )
+    if each.lost:
+        session.say(
+            f"        además, {each.lost} que cruzaron se declararon perdidos en {each.home}:"
+            " de ellos queda allá lo que aquí ya no está",
+            f"        besides, {each.lost} that crossed were declared lost at {each.home}: what"
+            " is here no more is still there",
+        )
     if each.overtaken:
         session.say(
             f"??      {each.overtaken} que se deben allá no están, aunque los hay posteriores:"

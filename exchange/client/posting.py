@@ -20,6 +20,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model import entry as entries
 from exchange.model import header as headers
 from exchange.model import objects
+from exchange.model.lost import losses_in, must_not_be_lost
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -321,10 +322,16 @@ class Poster:
             await self._agency.view()
             facts = receipts.verify_as_of(receipt, posted, self._agency.trust)
             receipts.must_be_from(receipt, self._profile.node)
+            self._must_not_be_lost(receipt)
             receipts.must_be_taken_in(facts, posted)
         except Refusal as refusal:
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
         return receipt, facts
+
+    def _must_not_be_lost(self, receipt: Receipt) -> None:
+        """Hold a receipt that is given now to what is declared lost by now; see ``lost``."""
+        losses = losses_in(self._agency.trust.newest, self._profile.node)
+        must_not_be_lost(receipt.index, losses)
 
     async def _proved(self, receipt: object, posted: bytes) -> Receipt | None:
         """Return a receipt that proves that our node refused just this, from us."""
@@ -333,6 +340,7 @@ class Poster:
         try:
             await self._agency.view()
             facts = receipts.verify_as_of(receipt, posted, self._agency.trust)
+            self._must_not_be_lost(receipt)
         except ExchangeError:
             return None
         is_ours = isinstance(facts, entries.Refused) and facts.caller == self._profile.endpoint

@@ -18,7 +18,7 @@ from exchange.model import entry as entries
 from exchange.model.codec import b64, unb64
 from exchange.model.header import Blob
 from exchange.model.identity import digest
-from exchange.model.lost import losses_in
+from exchange.model.lost import losses_in, must_not_be_lost
 from exchange.seal import trust
 
 if TYPE_CHECKING:
@@ -105,13 +105,17 @@ def prove(page: Page, before: Pulled, on: Ground) -> Pulled:
     root, size = _checked(page, before, on.node, view)
     _must_be_one(page, on, view, root)
     held, under = before.heads(), Under(size, root)
+    losses = losses_in(view, on.node)
     behind = Behind(
-        losses_in(view, on.node)[before.passed :],
+        losses[before.passed :],
         lambda loss: _before(page, on.before(loss.end), loss.end),
         on.serves,
     )
     passed = 0
+    # Under a checkpoint that covers a declaration, stubs stand where it says.
+    declared = [loss for loss in losses if loss.end < size]
     for item in page.items:
+        must_not_be_lost(item.index, declared)
         under.verify(item.leaf, item.index, item.path)
         _must_be_its_body(item)
         if _is_placed(item) and item.index <= before.after:

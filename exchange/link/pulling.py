@@ -265,6 +265,9 @@ class Puller:
         ``again`` are those on it that waited, and are there out of their place. ``ground`` is
         what it is judged on, where more is known of what is in force there.
 
+        Where it tells that what was pulled is declared lost, all is pulled anew: nothing of it
+        is taken in then, and ``pulled`` is back at the beginning.
+
         Raises:
             Refusal: it does not hold; or another did not before.
             Fault: as ``pull``.
@@ -274,7 +277,8 @@ class Puller:
         ground = ground or self.ground()
         before = begun_anew(self.pulled, foreseen(page, ground), self._far.node)
         if before.after < self.pulled.after:
-            await self._begin_anew(before, far)
+            _log.warning("pulled-anew", node=self._far.node)
+            await self._keep(self.pulled, before, dict.fromkeys(self.pulled.waiting))
             return
         after = self._proved(page, before, ground)
         told = self._told_after(page, after)
@@ -300,17 +304,6 @@ class Puller:
         self.news.set()
         self._must_be_purged()
         self._cover(page)
-
-    async def _begin_anew(self, begun: Pulled, far: Source) -> None:
-        """Pull all of a journal once more, that declared lost what had been pulled of it.
-
-        Raises:
-            Refusal: ``export-missing``: it comes by files, and these do not begin there.
-        """
-        _log.warning("pulled-anew", node=self._far.node)
-        await self._keep(self.pulled, begun, dict.fromkeys(self.pulled.waiting))
-        if far is not self._far:
-            raise Refusal(Code.EXPORT_MISSING, "/after", expected=-1)
 
     def _proved(self, page: Page, before: Pulled, ground: Ground) -> Pulled:
         """Return how far a page leads, once it is proved."""

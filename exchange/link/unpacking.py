@@ -86,10 +86,14 @@ async def bring(
     coming = await _coming(contents, puller.ground())
     await asyncio.to_thread(_must_be_signed, contents, puller.ground(), coming)
     rest = await asyncio.to_thread(_proved_rest, contents)
-    for number in range(pages_count):
+    number = 0
+    while number < pages_count:
         async with puller.taking:
-            await _bring_page(puller, contents, number, rest, coming)
-        told(number + 1, pages_count)
+            is_anew = await _bring_page(puller, contents, number, rest, coming)
+            if is_anew:
+                _must_go_on(contents, puller.pulled)
+        number = 0 if is_anew else number + 1
+        told(number, pages_count)
     if puller.leaves is not None:
         await puller.leaves.came_by_file(parcel.after + 1, rest)
     async with puller.taking:
@@ -98,10 +102,11 @@ async def bring(
 
 async def _bring_page(
     puller: Puller, contents: Contents, number: int, rest: Rest, coming: View | None
-) -> None:
+) -> bool:
+    """Take in a page; return whether it told that all is to be taken in anew instead."""
     before, parcel = await puller.known(), contents.parcel
     if before.after >= parcel.cursor and (not before.waiting or parcel.size < before.size):
-        return
+        return False
     page = await asyncio.to_thread(_page, contents, number)
     # Its log signed the shorter one before: nothing against it, but no proof leads back.
     if parcel.size < before.size and puller.dated(page.note) <= puller.seen:
@@ -120,6 +125,7 @@ async def _bring_page(
             raise Fault(refusal.code, refusal.at, **refusal.facts) from refusal
         puller.stop(refusal)
         raise
+    return puller.pulled.after < before.after
 
 
 def _must_go_on(contents: Contents, before: Pulled) -> None:

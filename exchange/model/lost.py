@@ -8,7 +8,7 @@ that it was *shown* to a proof asks ``journal.tree.leaf_hash``, and a stub fails
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,12 +17,14 @@ from exchange.model import entry as entries
 from exchange.model.codec import unb64
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from exchange.model.entry import Facts, Owed
     from exchange.model.trust import Loss
     from exchange.model.view import View
 
+# Of one declaration: bounds what is held of it at once.
+MAX_LOST: Final = 100_000
 _BEGINS = b'{"kind":"lost",'
 
 
@@ -33,13 +35,18 @@ def skipped_in(facts: Facts) -> Sequence[Owed]:
     return ()
 
 
+def is_stub(entry: bytes) -> bool:
+    """Tell whether an entry says that it is a stub; it may be malformed."""
+    return entry.startswith(_BEGINS)
+
+
 def leaf_in(entry: bytes) -> bytes | None:
     """Return the leaf hash that a stub gives, 32 bytes; None of every other entry.
 
     Raises:
         Refusal: it is a stub, and malformed.
     """
-    if not entry.startswith(_BEGINS):
+    if not is_stub(entry):
         return None
     facts = entries.decode(entry).facts
     if not isinstance(facts, entries.Lost) or facts.leaf is msgspec.UNSET:
@@ -50,6 +57,19 @@ def leaf_in(entry: bytes) -> bytes | None:
 def losses_in(view: View, node: str) -> list[Loss]:
     """Return what of a node's journal is declared lost under a view, in its order."""
     return [] if view.arrangement is None else view.arrangement.losses_of(node)
+
+
+def must_not_be_lost(index: int, declared: Iterable[Loss]) -> None:
+    """Hold an entry that is shown, or that a receipt is of, to what its journal declared lost.
+
+    That stubs stand there only who replays the journal sees. Whoever is given an entry from
+    among them knows that they do not: its bytes survive where they were said to be nowhere.
+
+    Raises:
+        Refusal: ``entry-untrue``.
+    """
+    if any(loss.first <= index < loss.end for loss in declared):
+        raise Refusal(Code.ENTRY_UNTRUE, "/index", found=index)
 
 
 def must_stand(before: View, after: View, node: str) -> None:

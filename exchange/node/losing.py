@@ -23,6 +23,7 @@ from exchange.journal.proofs import root_at
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.identity import digest
+from exchange.model.lost import MAX_LOST
 from exchange.model.trust import Loss
 from exchange.node import groups, ports
 from exchange.node.opening import Log, keys_of, open_writer
@@ -126,7 +127,8 @@ async def draft(
         why: it is lost, in both languages.
 
     Raises:
-        Refusal: ``bad-checkpoint``: one that the hashes lead to is not signed by its keys.
+        Refusal: ``bad-checkpoint``: one that the hashes lead to is not signed by its keys;
+            ``lost-undeclared``: that is more than can be declared.
         Fault: ``tail-differs``: the hashes are of another past than what is here; or nothing
             is known to be lost; or as ``enter``.
     """
@@ -146,7 +148,7 @@ async def draft(
         # What is here is not what the first of these hashes are of.
         raise Fault(Code.TAIL_DIFFERS, found=first)
     end = max(lacks.size + lacks.room, losing.least_end(lacks.size, writer.view))
-    return Loss(
+    loss = Loss(
         node=settings.node,
         first=first,
         size=lacks.size,
@@ -155,6 +157,8 @@ async def draft(
         trust=writer.view.index,
         why=why,
     )
+    _must_fit(loss)
+    return loss
 
 
 def _only(declared: Sequence[Loss], size: int) -> Loss:
@@ -162,9 +166,13 @@ def _only(declared: Sequence[Loss], size: int) -> Loss:
     if len(declared) != 1 or declared[0].first != size:
         raise Refusal(Code.LOST_UNDECLARED, "/losses", found=size)
     (loss,) = declared
-    if loss.end - loss.first > losing.MAX_LOST:
-        raise Refusal(Code.LOST_UNDECLARED, "/end", limit=losing.MAX_LOST)
+    _must_fit(loss)
     return loss
+
+
+def _must_fit(loss: Loss) -> None:
+    if loss.end - loss.first > MAX_LOST:
+        raise Refusal(Code.LOST_UNDECLARED, "/end", limit=MAX_LOST)
 
 
 async def _must_cover(

@@ -295,6 +295,7 @@ class Writer:
             lambda: self._settings.randomness(entries.SALT_BYTES),
             self._settings.node,
         )
+        ledger.elsewhere = self.homes.newest
         self._notes.take()
         ledger.unwitnessed_s = self.past_limit_s(self._settings.clock_ms() // 1000)
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from exchange.errors import Code, Refusal
 from exchange.model import trust
+from exchange.model.lost import MAX_LOST
 from exchange.model.trust import Arrangement, Member, Node
 from exchange.seal.suites import (
     ML_DSA_44,
@@ -92,7 +93,9 @@ def _check_losses(agreed: Arrangement, view: View) -> None:
     ends: dict[str, int] = {}
     for place, loss in enumerate(agreed.losses):
         is_range = ends.get(loss.node, -1) < loss.trust < loss.first < loss.size < loss.end
-        if loss.node not in view.nodes or not is_range:
+        # A journal takes no more: declared all the same, it would stand for ever and nowhere.
+        is_fit = loss.end - loss.first <= MAX_LOST
+        if loss.node not in view.nodes or not is_range or not is_fit:
             raise Refusal(Code.TRUST_INVALID, f"/losses/{place}", name=loss.node)
         ends[loss.node] = loss.end - 1
 

@@ -17,7 +17,9 @@ from exchange.audit import crossed
 from exchange.audit.crossed import compare
 from exchange.cli.journal_file import opened
 from exchange.custody.founding import NodePlan
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model.codec import b64
 from tests import builders
 from tests.audit.made import Made
 from tests.audit.traded import everything, written
@@ -87,6 +89,43 @@ def test_entry_that_is_another_at_its_home_is_named(traded, tmp_path, kind):
     assert (told.ok, told.first, told.code, told.at) == (False, index, "bad-proof", "/home")
     # It came, as another: it is neither on its way nor kept back.
     assert (told.waiting, told.overtaken) == (0, 0)
+
+
+def lose(file, index, hashed):
+    """Put a stub in the place of an entry, with the hash of some bytes."""
+    with closing(sqlite3.connect(file)) as db:
+        (raw,) = db.execute("SELECT bytes FROM entry WHERE idx = ?", (index,)).fetchone()
+        facts = entries.decode(raw).facts
+        said = {"taken_ms": facts.taken_ms, "view": facts.view, "salt": facts.salt}
+        stub = entries.Lost(leaf=b64(leaf_hash(hashed or raw)), **said)
+        db.execute("UPDATE entry SET bytes = ? WHERE idx = ?", (entries.encode(stub), index))
+        db.commit()
+
+
+@pytest.mark.parametrize(
+    ("kind", "hashed", "ok"),
+    [
+        ("accepted", b"", True),
+        ("granted", b"", True),
+        ("refused", b"", True),
+        ("accepted", b"another", False),
+        ("trust-received", b"", False),
+    ],
+)
+def test_entry_that_its_home_declared_lost_is_held_to_its_hash(
+    traded, tmp_path, kind, hashed, ok
+):
+    pa, whole = shutil.copy(traded.pa, tmp_path / "pa.db"), compared(traded.pa, traded.us)
+    index, facts = next(
+        each for each in kinds_from(traded.us, "pa") if entries.kind_of(each[1]) == kind
+    )
+    lose(pa, facts.home.index, hashed)
+    told = compared(pa, traded.us)
+    if ok:
+        assert told == msgspec.structs.replace(whole, held=whole.held - 1, lost=1)
+    else:
+        assert (told.ok, told.first, told.code, told.at) == (False, index, "bad-proof", "/home")
+        assert (told.held, told.lost) == (whole.held - 1, 0)
 
 
 def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):

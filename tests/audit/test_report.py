@@ -20,7 +20,9 @@ from exchange.audit.report.telling import catalogue, tell
 from exchange.audit.verify import Stored
 from exchange.cli.journal_file import opened
 from exchange.errors import Code, Fault, Refusal
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model.codec import b64
 from exchange.web.words import number
 from tests.audit.half_year import ANNEX, PERIOD, SHARED, TIMES, half_year
 from tests.audit.traded import written
@@ -227,6 +229,26 @@ def test_json_is_the_report_and_its_digest(shared):
     assert list(json.loads(raw))[:1] == ["template"]
     told = tell(shared, "en", catalogue(), CODES)
     assert told.digest == figures.digest(shared)
+
+
+def test_what_was_declared_lost_at_its_home_is_in_no_report(sources, shared):
+    pa, us = sources
+    came = [entries.decode(each.entry).facts for each in us.read(0, 999)]
+    index = next(
+        each.home.index
+        for each in came
+        if isinstance(each, entries.Accepted) and each.home and each.home.node == "pa"
+    )
+    raw = pa.read(index, 1)[0].entry
+    facts = entries.decode(raw).facts
+    said = {"taken_ms": facts.taken_ms, "view": facts.view, "salt": facts.salt}
+    stub = entries.encode(entries.Lost(leaf=b64(leaf_hash(raw)), **said))
+    made = make([Edited(pa, index, raw, stub), us], ASKED)
+    crossed = [
+        [row[-2] for row in each.table("verified").rows if row[0] == "pa"]
+        for each in (shared, made)
+    ]
+    assert crossed[1] == [crossed[0][0] - 1]
 
 
 # -- how it is shown --------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from exchange.journal.proofs import root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
+from exchange.model.codec import b64
 from exchange.store.sqlite import SqliteStore
 from tests.builders import COAST, DESK, NOW, WATCH, refers, world
 from tests.node.running import Clock, post, running
@@ -150,6 +151,23 @@ def test_older_trust_document_that_is_another_is_named(begun, tmp_path):
     report = verified(bad, state)
     named = {check.name: check for check in report.checks if not check.ok}
     assert named["replay"].first == 2
+
+
+def test_stub_in_the_place_of_an_older_trust_document_is_named(begun, tmp_path):
+    """It carries that one's hash, and without that one another view would be in force."""
+    file, state, size = begun
+    bad = shutil.copy(file, tmp_path / "bad.db")
+    with opened(bad) as source:
+        raw = source.read(2, 1)[0].entry
+    was = entries.decode(raw).facts
+    assert isinstance(was, entries.Trust)
+    said = {"taken_ms": was.taken_ms, "view": was.view, "salt": was.salt}
+    stub = entries.encode(entries.Lost(leaf=b64(leaf_hash(raw)), **said), b"")
+    alter(bad, 2, raw, stub)
+    report = verified(bad, state)
+    assert report.since >= size - 5
+    named = {check.name: check for check in report.checks if not check.ok}
+    assert (named["replay"].first, named["replay"].code) == (2, "bad-proof")
 
 
 def test_newer_entry_that_was_altered_is_named_and_nothing_is_remembered_of_it(begun, tmp_path):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
 from exchange.audit.tails import Looked, Tail, first_wrong, missing
 from exchange.errors import Code, Fault
 from exchange.journal.tree import leaf_hash, root_of
+from exchange.model import entry as entries
+from exchange.model.codec import b64
 from exchange.node.ports import Shipped
 
 ENTRIES = [b"entry %d\n" % each for each in range(12)]
@@ -72,6 +78,36 @@ def test_it_ends_before_the_first_group_with_an_entry_that_is_not_its_own():
     other = looked(Tail(tail._places, None), 12)
     assert (other.size, other.wrong) == (12, None)
     assert other.roots[12] != root_of(LEAVES)
+
+
+def stub(leaf=None):
+    said = {} if leaf is None else {"leaf": b64(leaf)}
+    return entries.encode(entries.Lost(taken_ms=1, view=-1, salt=b64(bytes(16)), **said), b"")
+
+
+def stubbed(first, kept, *, and_then=b""):
+    """A group whose entries are stubs with the hashes of so many of them."""
+    made = [stub(leaf) for leaf in LEAVES[first : first + kept]]
+    return Shipped(first, b"", [*made, *([and_then] if and_then else [])], [])
+
+
+@pytest.mark.parametrize("leaves", [Held(), None])
+def test_a_stub_is_not_taken_for_what_another_place_has(leaves):
+    for bad in (stubbed(3, 4), stubbed(3, 3, and_then=ENTRIES[6])):
+        tail = Tail([place(group(0, 3), bad), place(group(3, 4), group(7, 5))], leaves)
+        assert looked(tail) == Looked(12, {}, None)
+        assert tail.given == [3, 9]
+        assert missing(3, 7, [bad], leaves) == [(3, 6)]
+
+
+def test_stubs_of_a_declared_loss_are_their_own():
+    unknown = stub()
+    kept = [*(stub(leaf) for leaf in LEAVES[:3]), unknown, ENTRIES[4]]
+    leaves = [*LEAVES[:3], leaf_hash(unknown), LEAVES[4]]
+    held = SimpleNamespace(leaves=lambda first, count: leaves[first : first + count])
+    assert first_wrong(Shipped(0, b"", kept, []), held) is None
+    # Written anew over what was there, the last of them is not what stands there.
+    assert first_wrong(Shipped(0, b"", kept, []), Held()) == 3
 
 
 def test_what_nobody_kept_hashes_of_is_held_to_nothing():

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from exchange.model.trust import Arrangement
 
 _PAGE: Final = 256
-# Entries that a node makes for itself, and that are no news to anybody.
-_OWN_KINDS: Final = (*entries.BOOKKEEPING[1:], entries.TrustReceived)
+# Entries that a node makes for itself, and that are no news to anybody; of what is lost at its
+# home nothing can be told.
+_OWN_KINDS: Final = (*entries.BOOKKEEPING[1:], entries.TrustReceived, entries.Lost)
 
 
 class Source(Protocol):
