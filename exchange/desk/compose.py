@@ -122,6 +122,7 @@ async def _choose(desk: Desk, request: web.Request, reader: Reader) -> web.Strea
 
 async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # noqa: ARG001
     identity = told.get("draft", "")
+    desk.drafts.must_be_written_yet(identity)
     desk.holding.undo(identity)
     desk.drafts.drop(identity)
     return "/compose"
@@ -136,6 +137,9 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
         kept = desk.drafts.get(identity)
         if kept.type != code:
             raise Refusal(Code.NOT_FOUND, found=identity)
+        if kept.went and desk.holding.get(identity) is not None:
+            return frame.see(reader, f"/compose/held/{identity}")
+        desk.drafts.must_be_written_yet(identity)
         written = kept.written
     else:
         asked = {name: query[name] for name in _BEGUN if name in query}
@@ -252,6 +256,7 @@ async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     code, station = _type(request), desk.station
     sent = await request.post()
     identity = must_be_name(str(sent.get("draft", "")))
+    desk.drafts.must_be_written_yet(identity)
     written = {
         name: [str(each) for each in sent.getall(name)]
         for name in sent

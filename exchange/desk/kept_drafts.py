@@ -37,6 +37,8 @@ class Kept(msgspec.Struct, frozen=True):
         written: texts by pointer in the draft, as they were typed.
         changed_s: when, in seconds UTC.
         files: that are attached, in their order.
+        went: id of the bulletin that it went as; empty of one that is written yet. It is kept
+            until there is a receipt: what is refused after all comes back.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Kept(msgspec.Struct, frozen=True):
     written: dict[str, list[str]]
     changed_s: int
     files: list[Filed] = []
+    went: str = ""
 
     @property
     def title(self) -> str:
@@ -60,7 +63,14 @@ class KeptDrafts:
         self.files = KeptFiles(cabinet)
 
     def all(self) -> list[Kept]:
-        """Return every draft, what was changed last first."""
+        """Return what is written yet, what was changed last first."""
+        return [each for each in self._every() if not each.went]
+
+    def gone(self) -> list[Kept]:
+        """Return what went, and has no receipt that is known to us yet."""
+        return [each for each in self._every() if each.went]
+
+    def _every(self) -> list[Kept]:
         rows = self._cabinet.rows(_DRAWER)
         found = [msgspec.json.decode(value, type=Kept) for _, value in rows]
         return sorted(found, key=lambda each: each.changed_s, reverse=True)
@@ -75,6 +85,15 @@ class KeptDrafts:
         if value is None:
             raise Refusal(Code.NOT_FOUND, found=identity)
         return msgspec.json.decode(value, type=Kept)
+
+    def must_be_written_yet(self, identity: str) -> None:
+        """Hold to it that a draft, if it is there, did not go.
+
+        Raises:
+            Refusal: ``draft-sent``.
+        """
+        if self.has(identity) and self.get(identity).went:
+            raise Refusal(Code.DRAFT_SENT)
 
     def has(self, identity: str) -> bool:
         """Tell whether a draft is there."""
@@ -106,4 +125,4 @@ class KeptDrafts:
 
     def sweep(self, now_ms: int) -> None:
         """Delete files that no draft names, as a program that died left them."""
-        self.files.sweep([filed for draft in self.all() for filed in draft.files], now_ms)
+        self.files.sweep([filed for draft in self._every() for filed in draft.files], now_ms)

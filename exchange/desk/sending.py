@@ -79,6 +79,8 @@ async def _send(desk: Desk, told: dict[str, str], reader: Reader) -> str:
     if is_gone and not desk.drafts.has(identity):
         return f"/compose/held/{identity}"
     kept = desk.drafts.get(identity)
+    if before is None and kept.went:
+        raise Refusal(Code.DRAFT_SENT)
     if before is not None and is_gone:
         if before.mark == mark_of(kept):
             return f"/compose/held/{identity}"
@@ -117,6 +119,7 @@ class Going(msgspec.Struct, frozen=True):
     envelopes: list[Envelope]
     done: int
     whole: int
+    again: str
 
 
 def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
@@ -137,6 +140,7 @@ def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
         [envelopes.tell(each, reader.lang, codes) for each in held.standing],
         held.done,
         held.whole,
+        held.again,
     )
 
 
