@@ -99,7 +99,9 @@ class Station:
         self.run = str(agency.world.clock_ms())
         self.stuck: ExchangeError | None = None
         self.unproven: ExchangeError | None = None
+        # Since when it gives no heads; and since when nothing at all came from it.
         self._unproven_since: int | None = None
+        self._away_since: int | None = None
         # Set where the node was away and is heard again: that is no time to wait for a minute.
         self._back = asyncio.Event()
         self.on_news: Callable[[bool], None] = lambda _is_news: None
@@ -198,6 +200,8 @@ class Station:
             self.on_news(True)
 
     def _arrive(self, item: Item) -> None:
+        # Who gives this is not away, whatever else it answers.
+        self._away_since = None
         for row in self._take([item]):
             self.came += 1
             self.flash_came += row.is_flash
@@ -219,18 +223,18 @@ class Station:
         try:
             self.proven = await self.agency.prove()
         except ExchangeError as error:
+            alarm: ExchangeError | None = error
             if is_away(error):
                 alarm = await self._not_proven(error)
-                if alarm is None:
-                    return
-                error = alarm
-            if error.code is Code.NOT_FOUND and not self._has_proved():
-                # A young node has signed no checkpoint yet: no alarm, where none was ever seen.
+            elif error.code is Code.NOT_FOUND and not self._has_proved():
+                # So it is with a young node; and with one that never shows what it signed.
+                alarm = await self._not_proven(Fault(Code.NO_CHECKPOINT))
+            if alarm is None:
                 return
-            self.alarm = error
-            _log.warning("not proven", code=error.code.value)
+            self.alarm = alarm
+            _log.warning("not proven", code=alarm.code.value)
         else:
-            self.unproven = self._unproven_since = None
+            self.unproven = self._unproven_since = self._away_since = None
             self.alarm = self._broken
             self._heard()
         # That it holds anew is told to open pages, and makes none of them old.
@@ -245,23 +249,40 @@ class Station:
     async def _not_proven(self, error: ExchangeError) -> Refusal | None:
         """Note that the node gives no heads; return an alarm if it has for long given all else.
 
-        Whoever withholds something may well say of the heads alone that they are not to be had.
+        Whoever withholds something may well say of the heads alone that they are not to be had,
+        and be away for a moment now and then. So being away ends nothing, unless it lasts as
+        long as heads may be missing.
         """
+        now = self.now()
+        limit = MAX_AGE_S + self.agency.trust.newest.agreed().limits.skew_s
+        if self._unproven_since is None:
+            self._unproven_since = now
+        is_away = await self._is_away_now()
+        if is_away and self._away_since is None:
+            self._away_since = now
+        if self._away_since is not None and now - self._away_since > limit:
+            self._unproven_since = now
+        if not is_away:
+            self._away_since = None
+        self.unproven = None if is_away else error
+        found = now - self._unproven_since
+        # Where nothing was ever held, nothing can be missing that anybody knows of.
+        if found <= limit or not (self.proven or self._has_proved() or self.shelf.items()):
+            self.on_news(False)
+            return None
+        if self.proven is not None:
+            found = now - self.proven.signed
+        return Refusal(Code.STALE_HEAD, "/signed", found=found, limit=limit)
+
+    async def _is_away_now(self) -> bool:
+        """Tell whether the node gives nothing else either."""
         try:
             await self.agency.view()
         except ExchangeError as away:
-            self.unproven = self._unproven_since = None
             self._troubled(away, PROVE_S)
-            return None
+            return True
         self._heard()
-        now, self.unproven = self.now(), error
-        since = self._unproven_since = self._unproven_since or now
-        limit = MAX_AGE_S + self.agency.trust.newest.agreed().limits.skew_s
-        if now - since <= limit:
-            self.on_news(False)
-            return None
-        found = now - (self.proven.signed if self.proven else since)
-        return Refusal(Code.STALE_HEAD, "/signed", found=found, limit=limit)
+        return False
 
     async def unlock(self) -> None:
         """Judge anew what is locked by what may have passed: the node was away, say."""
