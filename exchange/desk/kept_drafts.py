@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from exchange.client import losses
 from exchange.desk.kept_files import Filed, KeptFiles
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Uuid7
@@ -71,8 +72,9 @@ class KeptDrafts:
         return [each for each in self._every() if each.went]
 
     def _every(self) -> list[Kept]:
-        rows = self._cabinet.rows(_DRAWER)
-        found = [msgspec.json.decode(value, type=Kept) for _, value in rows]
+        """Return all of them; a damaged one is put aside and told of (``losses``)."""
+        values, _ = losses.put_aside(self._cabinet, _DRAWER, lambda: ())
+        found = [msgspec.json.decode(value, type=Kept) for value in values]
         return sorted(found, key=lambda each: each.changed_s, reverse=True)
 
     def get(self, identity: str) -> Kept:

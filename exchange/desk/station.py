@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from exchange.client import ageing
+from exchange.client import ageing, losses
 from exchange.client.proving import MAX_AGE_S
 from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import is_away
@@ -74,6 +74,7 @@ class Station:
         came, flash_came: how much came since, and how many FLASH of it: a few of many may not
             name them all. ``run`` tells these from the counts of another time.
         stuck: why something that is to be destroyed is here still; None where nothing is.
+        aside: what kept here was damaged and put aside; None where nothing was in a month.
         retaining: destroys what is over.
         on_news: called when anything of the above changed; told whether that is news.
         keep_officer: called with who has the watch from now on.
@@ -99,6 +100,7 @@ class Station:
         self.run = str(agency.world.clock_ms())
         self.stuck: ExchangeError | None = None
         self.unproven: ExchangeError | None = None
+        self.aside: ExchangeError | None = None
         # Since when it gives no heads; and since when nothing at all came from it.
         self._unproven_since: int | None = None
         self._away_since: int | None = None
@@ -125,9 +127,10 @@ class Station:
         return arrangement is not None and arrangement.exercise
 
     @property
-    def wrong(self) -> ExchangeError | None:
-        """What goes wrong just now, of the link first; None while nothing does."""
-        return self.trouble or self.unproven or self.stuck
+    def wrong(self) -> list[ExchangeError]:
+        """All that goes wrong just now, of the link first."""
+        every = (self.trouble, self.unproven, self.stuck, self.aside)
+        return [each for each in every if each is not None]
 
     @property
     def closed(self) -> ExchangeError | None:
@@ -156,8 +159,9 @@ class Station:
         """
         shown = await self.agency.known()
         self.trouble = shown.away
-        cabinet = self.agency.world.cabinet
-        self.shelf.read |= {value.decode() for _, value in cabinet.rows(_READ)}
+        marks, _ = losses.put_aside(self.agency.world.cabinet, _READ, lambda: ())
+        self.shelf.read |= {value.decode() for value in marks}
+        self._look_for_losses()
         self._take(shown.items)
 
     async def keep_up(self) -> None:
@@ -220,6 +224,7 @@ class Station:
     async def prove(self) -> None:
         """Prove that nothing is missing; what does not hold is an alarm until it does."""
         before = self.alarm
+        self._look_for_losses()
         try:
             self.proven = await self.agency.prove()
         except ExchangeError as error:
@@ -239,6 +244,13 @@ class Station:
             self._heard()
         # That it holds anew is told to open pages, and makes none of them old.
         self.on_news((before and before.code) != (self.alarm and self.alarm.code))
+
+    def _look_for_losses(self) -> None:
+        """Take up what was damaged here and put aside, so that nobody overlooks it."""
+        with suppress(Fault):
+            found = losses.listed(self.agency.world.cabinet)
+            drawers = sorted({each.drawer for each in found if each.how == "aside"})
+            self.aside = Fault(Code.MAIL_ASIDE, found=", ".join(drawers)) if drawers else None
 
     def _has_proved(self) -> bool:
         """Tell whether a checkpoint was ever seen here, before this desk was opened, too."""
