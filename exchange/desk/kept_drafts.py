@@ -40,6 +40,8 @@ class Kept(msgspec.Struct, frozen=True):
         files: that are attached, in their order.
         went: id of the bulletin that it went as; empty of one that is written yet. It is kept
             until there is a receipt: what is refused after all comes back.
+        version: how often what is written was kept.
+        window: by which window it was kept last.
     """
 
     id: str
@@ -48,6 +50,8 @@ class Kept(msgspec.Struct, frozen=True):
     changed_s: int
     files: list[Filed] = []
     went: str = ""
+    version: int = 0
+    window: str = ""
 
     @property
     def title(self) -> str:

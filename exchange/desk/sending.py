@@ -40,7 +40,12 @@ def show(app: web.Application, desk: Desk) -> None:
 async def _review(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
-    looked = await compose.read(desk, request, reader)
+    try:
+        looked = await compose.read(desk, request, reader)
+    except Refusal as refusal:
+        if refusal.code not in compose.STALE:
+            raise
+        return await compose.stale(desk, request, reader, refusal)
     if looked.prepared is None or looked.problems:
         kept = looked.kept
         return compose.shown(desk, request, reader, kept.type, kept.id, looked.settled, looked)
@@ -86,11 +91,14 @@ async def _send(desk: Desk, told: dict[str, str], reader: Reader) -> str:
             return f"/compose/held/{identity}"
         # What went says something else: this is another bulletin.
         kept = desk.drafts.move(kept, desk.station.agency.new_id())
-        return f"/compose/{kept.type}?draft={kept.id}"
+        return f"/compose/{kept.type}?draft={kept.id}&why=other"
+    if told.get("changed", str(kept.version)) != str(kept.version):
+        return f"/compose/{kept.type}?draft={kept.id}&why=edited"
     looked = await compose.look(desk, kept, compose.settle(desk, kept.written, reader), reader)
     is_as_shown = looked.told is not None and looked.told.shown == told.get("shown")
     if looked.prepared is None or looked.problems or not is_as_shown:
-        return f"/compose/{kept.type}?draft={kept.id}"
+        why = "faults" if looked.problems else "readers"
+        return f"/compose/{kept.type}?draft={kept.id}&why={why}"
     desk.holding.hold(kept, looked.prepared, looked.parts)
     return f"/compose/held/{identity}"
 

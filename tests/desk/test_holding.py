@@ -269,7 +269,7 @@ async def test_draft_that_was_edited_while_its_old_text_went_is_another_bulletin
         where = await sending._send(pages, asked, reader)
         await desk.until(held, "sent")
         (left,) = desk.drafts.all()
-        assert where == f"/compose/voi?draft={left.id}"
+        assert where == f"/compose/voi?draft={left.id}&why=other"
         assert left.written == edited(desk.kept).written
         assert desk.holding.get(left.id) is None
         assert made.world.outbox.sent() == [held.id]
