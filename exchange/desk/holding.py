@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import structlog
 
-from exchange.client.transport import is_away
 from exchange.desk import fates
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.identity import digest
@@ -159,7 +158,7 @@ class Holding:
         await asyncio.sleep(pause_s)
         held.state = "sending"
         try:
-            # Before anything of it is kept elsewhere: from here on it is no draft to go on with.
+            # Before anything of it is kept elsewhere: nobody goes on writing in it from here on.
             self._went(held)
             await self._send(held)
         except ExchangeError as error:

@@ -155,7 +155,7 @@ async def waits_until_expired(made, desk, clock):
     prepared = await made.prepare(msgspec.structs.replace(draft(), post=post))
     held = desk.hold(msgspec.structs.replace(prepared, as_of_ms=made.world.clock_ms()))
     await desk.until(held, "waits")
-    await until(lambda: desk.drafts.gone())
+    await until(desk.drafts.gone)
     clock.ms += 2 * 3_600_000
 
 

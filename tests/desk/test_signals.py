@@ -1,4 +1,4 @@
-"""What goes wrong is told on every page, all of it; and nothing of content where it is locked."""
+"""What goes wrong is told on every page, all of it; and no content where it is locked."""
 
 from __future__ import annotations
 

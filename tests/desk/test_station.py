@@ -136,7 +136,9 @@ async def test_node_that_gives_what_is_new_and_nothing_else_is_an_alarm(tmp_path
         assert desk.station.alarm.code is Code.STALE_HEAD
 
 
-async def test_node_that_says_for_ever_that_it_signed_nothing_is_told_and_then_an_alarm(tmp_path):
+async def test_node_that_says_for_ever_that_it_signed_nothing_is_told_and_then_an_alarm(
+    tmp_path,
+):
     async with desked(tmp_path) as desk:
         desk.front.instead = {HEADS: "/v1/no-such"}
         await desk.station.prove()

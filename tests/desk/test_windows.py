@@ -21,7 +21,8 @@ async def desk(tmp_path):
         yield made
 
 
-async def typed(desk, path, draft, window, changed=0, title="TEST"):
+async def typed(desk, path, draft, by, title="TEST"):
+    window, changed = by
     said = {"draft": draft, "window": window, "changed": str(changed), TITLE: title}
     headers = {"Origin": desk.base}
     async with desk._http.post(f"{desk.base}/en{path}", data=said, headers=headers) as answer:
@@ -34,13 +35,13 @@ def drafts(desk):
 
 async def test_window_puts_nothing_back_that_another_wrote_and_may_go_on_by_itself(desk):
     draft, check = new_id(), f"{FORM}/check.json"
-    assert (await typed(desk, check, draft, "first", 0, "TEST 1"))[0] == 200
+    assert (await typed(desk, check, draft, ("first", 0), "TEST 1"))[0] == 200
     # The answer to the one before may be on its way yet.
-    assert (await typed(desk, check, draft, "first", 0, "TEST 2"))[0] == 200
-    status, told = await typed(desk, check, draft, "second", 0, "TEST 3")
+    assert (await typed(desk, check, draft, ("first", 0), "TEST 2"))[0] == 200
+    status, told = await typed(desk, check, draft, ("second", 0), "TEST 3")
     assert (status, "draft-changed" in told, drafts(desk)) == (409, True, ["TEST 2"])
-    assert (await typed(desk, check, draft, "second", 2, "TEST 4"))[0] == 200
-    status, page = await typed(desk, f"{FORM}/review", draft, "first", 0, "TEST 5")
+    assert (await typed(desk, check, draft, ("second", 2), "TEST 4"))[0] == 200
+    status, page = await typed(desk, f"{FORM}/review", draft, ("first", 0), "TEST 5")
     # What was typed stays on the page, to be copied.
     assert (status, "TEST 5" in page) == (409, True)
     assert "changed in another window" in page
@@ -49,9 +50,9 @@ async def test_window_puts_nothing_back_that_another_wrote_and_may_go_on_by_itse
 
 async def test_window_that_is_left_of_what_went_keeps_nothing(desk):
     draft = new_id()
-    await typed(desk, f"{FORM}/check.json", draft, "first")
+    await typed(desk, f"{FORM}/check.json", draft, ("first", 0))
     desk.app[compose.HOLDING]._drafts.drop(draft)
-    status, told = await typed(desk, f"{FORM}/check.json", draft, "first", 1)
+    status, told = await typed(desk, f"{FORM}/check.json", draft, ("first", 1))
     assert (status, "draft-sent" in told, drafts(desk)) == (409, True, [])
 
 
