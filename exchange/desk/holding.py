@@ -158,7 +158,7 @@ class Holding:
         await asyncio.sleep(pause_s)
         held.state = "sending"
         try:
-            # Before anything of it is kept elsewhere: nobody goes on writing in it from here on.
+            # Before anything of it is kept elsewhere: nobody writes on in it from here on.
             self._went(held)
             await self._send(held)
         except ExchangeError as error:
