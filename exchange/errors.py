@@ -235,6 +235,10 @@ class Code(StrEnum):
     PAGE_SESSION = "page-session"
     PAGE_ELSEWHERE = "page-elsewhere"
     FILE_TYPE = "file-type"
+    DRAFT_CHANGED = "draft-changed"
+    DRAFT_SENT = "draft-sent"
+    NO_CHECKPOINT = "no-checkpoint"
+    MAIL_ASIDE = "mail-aside"
 
 
 class ExchangeError(Exception):

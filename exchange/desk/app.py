@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from exchange.desk.station import Station
     from exchange.model.codes import Lang
     from exchange.web.door import Door
+    from exchange.web.pages import Reader
 
 HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
@@ -88,6 +89,9 @@ def application(
     def is_locked() -> bool:
         return lock is not None and lock.is_locked
 
+    def is_shut(reader: Reader) -> bool:
+        return reader.session is None or is_locked() or station.closed is not None
+
     def told(lang: Lang) -> dict[str, Any]:
         return news.told(station, words, lang, is_locked=is_locked())
 
@@ -101,7 +105,9 @@ def application(
     pages.also = lambda reader: {
         "waiting": news.flash(station, reader.lang),
         "alarm": telling.why(station.alarm, reader.lang, station.codes),
-        "trouble": telling.why(station.wrong, reader.lang, station.codes),
+        "troubles": news.troubles(station, reader.lang),
+        # What went wrong is no reason to show less: an error is told on a page like the others.
+        "error_frame": "frame.html" if is_shut(reader) else "desk.html",
         "quiet": notify.quiet(station),
         "may_lock": lock is not None,
     }

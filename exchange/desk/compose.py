@@ -52,6 +52,9 @@ TYPE: Final = "/compose/{type:[a-z]{3}}"
 _BEGUN: Final = ("reply", "correct", "cancel")
 AT_SEPARATELY: Final = "/post/separately"
 _BESIDE: Final = (AT_FILES, AT_SEPARATELY)
+# Why somebody who pressed Send is at the form again.
+WHYS: Final = ("edited", "faults", "readers", "other")
+STALE: Final = frozenset({Code.DRAFT_CHANGED, Code.DRAFT_SENT})
 
 
 class Desk(NamedTuple):
@@ -76,6 +79,16 @@ class Looked(NamedTuple):
     told: Told | None
     prepared: Prepared | None
     parts: list[Prepared]
+
+
+class Window(NamedTuple):
+    """One page with a form: which version of the draft it goes on from, and its own name.
+
+    What another window kept since then is not put back by it.
+    """
+
+    changed: int
+    name: str
 
 
 def show(app: web.Application, station: Station) -> Desk:
@@ -122,6 +135,7 @@ async def _choose(desk: Desk, request: web.Request, reader: Reader) -> web.Strea
 
 async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # noqa: ARG001
     identity = told.get("draft", "")
+    desk.drafts.must_be_written_yet(identity)
     desk.holding.undo(identity)
     desk.drafts.drop(identity)
     return "/compose"
@@ -136,6 +150,9 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
         kept = desk.drafts.get(identity)
         if kept.type != code:
             raise Refusal(Code.NOT_FOUND, found=identity)
+        if kept.went and desk.holding.get(identity) is not None:
+            return frame.see(reader, f"/compose/held/{identity}")
+        desk.drafts.must_be_written_yet(identity)
         written = kept.written
     else:
         asked = {name: query[name] for name in _BEGUN if name in query}
@@ -180,9 +197,14 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     looked: Looked | None = None,
     *,
     counted: statistics.Told | None = None,
+    window: Window | None = None,
 ) -> web.Response:
-    """Return the form as filled in, what there is to mend, and what it was counted from."""
-    codes = desk.station.codes
+    """Return the form as filled in, what there is to mend, and what it was counted from.
+
+    ``window`` is that of a page that can keep nothing any more; None: a new one.
+    """
+    codes, why = desk.station.codes, request.query.get("why", "")
+    failed = 422 if window is None else 409
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
     problems = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
@@ -191,11 +213,13 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         request,
         reader,
         "compose.html",
-        status=422 if problems else 200,
+        status=failed if problems else 200,
         here=HERE,
         code=code,
         kind=codes.words("types", code, reader.lang),
         identity=identity,
+        window=window or _window(desk, identity),
+        why=why if why in WHYS else "",
         post=post,
         form=form,
         labels=_labels(post, form) | _beside(request, reader),
@@ -211,6 +235,11 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
             each.at for each in every if any(composing.is_under(at, each.at) for at in errors)
         },
     )
+
+
+def _window(desk: Desk, identity: str) -> Window:
+    version = desk.drafts.get(identity).version if desk.drafts.has(identity) else 0
+    return Window(version, desk.station.agency.new_id())
 
 
 def _beside(request: web.Request, reader: Reader) -> dict[str, str]:
@@ -249,20 +278,64 @@ def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str
 
 async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     """Judge what a browser sent, keep it as a draft, and find out who could read it."""
-    code, station = _type(request), desk.station
+    code, drafts = _type(request), desk.drafts
     sent = await request.post()
-    identity = must_be_name(str(sent.get("draft", "")))
+    identity, window, settled = await _typed(desk, request, reader)
+    version = _must_be_newest(desk, identity, window) + 1
+    now, files = desk.station.now(), drafts.attached(identity)
+    kept = Kept(
+        identity, code, settled.written, now, files, version=version, window=window.name
+    )
+    if sent.get("only") != "look":
+        drafts.put(kept)
+    return await look(desk, kept, settled, reader)
+
+
+async def _typed(
+    desk: Desk, request: web.Request, reader: Reader
+) -> tuple[str, Window, Settled]:
+    """Return what a browser sent of which draft, and from which window."""
+    sent = await request.post()
     written = {
         name: [str(each) for each in sent.getall(name)]
         for name in sent
         if name.startswith(("/post/", "/bulletin/"))
     }
-    settled = settle(desk, written, reader)
-    files = desk.drafts.attached(identity)
-    kept = Kept(identity, code, settled.written, station.now(), files)
-    if sent.get("only") != "look":
-        desk.drafts.put(kept)
-    return await look(desk, kept, settled, reader)
+    changed = frame.number(str(sent.get("changed", ""))) or 0
+    window = Window(changed, str(sent.get("window", ""))[:64])
+    identity = must_be_name(str(sent.get("draft", "")))
+    return identity, window, settle(desk, written, reader)
+
+
+def _must_be_newest(desk: Desk, identity: str, window: Window) -> int:
+    """Return the version of a draft, which a window may go on from.
+
+    Raises:
+        Refusal: ``draft-changed``: another window kept something since; ``draft-sent``.
+    """
+    desk.drafts.must_be_written_yet(identity)
+    if not desk.drafts.has(identity):
+        if window.changed or desk.holding.get(identity) is not None:
+            raise Refusal(Code.DRAFT_SENT)
+        return 0
+    kept = desk.drafts.get(identity)
+    if window.changed != kept.version and (not kept.window or window.name != kept.window):
+        raise Refusal(Code.DRAFT_CHANGED)
+    return kept.version
+
+
+async def stale(
+    desk: Desk, request: web.Request, reader: Reader, refusal: Refusal
+) -> web.Response:
+    """Return the form as it was typed by a window that can keep nothing any more, and why."""
+    identity, window, settled = await _typed(desk, request, reader)
+    station, code = desk.station, _type(request)
+    member = station.agency.profile.member
+    judged = composing.judge(code, settled, identity, member, station.codes)
+    kept = Kept(identity, code, settled.written, station.now())
+    problems = [audience.problem(refusal, reader.lang, station.codes)]
+    looked = Looked(kept, settled, judged._replace(missing=[]), problems, None, None, [])
+    return shown(desk, request, reader, code, identity, settled, looked, window=window)
 
 
 async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Looked:

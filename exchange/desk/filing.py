@@ -47,6 +47,7 @@ async def _put(
         raise Refusal(Code.NOT_FOUND, found=kind)
     if request.content_type != "application/octet-stream" or request.content_length is None:
         raise Refusal(Code.BAD_REQUEST)
+    drafts.must_be_written_yet(draft)
     _must_have_room(drafts.attached(draft))
     filed = await drafts.files.take(
         station.agency.new_id(),
@@ -58,6 +59,7 @@ async def _put(
     # Nothing is awaited from here on: what was put to it meanwhile is there.
     kept = drafts.get(draft) if drafts.has(draft) else Kept(draft, kind, {}, station.now())
     try:
+        drafts.must_be_written_yet(draft)
         _must_have_room(kept.files)
     except Refusal:
         drafts.files.drop([filed])
@@ -77,7 +79,9 @@ async def _take_out(
     told: dict[str, str],
     reader: Reader,  # noqa: ARG001
 ) -> web.StreamResponse:
-    kept = drafts.get(must_be_name(told.get("draft", "")))
+    draft = must_be_name(told.get("draft", ""))
+    drafts.must_be_written_yet(draft)
+    kept = drafts.get(draft)
     gone = [each for each in kept.files if each.id == told.get("file")]
     answer = _keep(drafts, kept, [each for each in kept.files if each not in gone])
     drafts.files.drop(gone)

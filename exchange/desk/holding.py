@@ -3,7 +3,8 @@
 Only this program holds it: it survives any page, and if the program ends meanwhile nothing was
 sent and the draft is still there. A FLASH is not held. What the node cannot take now waits in
 the outbox, sealed, and is sent from here when the node is back; what needs a release goes to
-its releasers' queue.
+its releasers' queue. Until there is a receipt its draft is kept, and comes back if there is
+none after all (``fates``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import structlog
 
-from exchange.client.transport import is_away
+from exchange.desk import fates
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.identity import digest
 
@@ -55,6 +56,7 @@ class Held(msgspec.Struct):
         parts: the envelopes it goes out in, where these are several.
         standing: how each of them stands.
         done, whole: bytes of the attachment that is being sealed or uploaded.
+        again: the draft that its text is in by now, where some of the envelopes went.
     """
 
     draft: str
@@ -71,6 +73,7 @@ class Held(msgspec.Struct):
     standing: list[Standing] = []
     done: int = 0
     whole: int = 0
+    again: str = ""
 
     def tell(self, done: int, whole: int) -> None:
         """Note how far an attachment is; also called from a thread."""
@@ -139,6 +142,9 @@ class Holding:
         """Try again what waits, for as long as the desk is open; then hold nothing any more."""
         with suppress(ExchangeError):
             self._drafts.sweep(self._agency.world.clock_ms())
+        # What went before the desk was closed may have come back since.
+        with _borne():
+            self.look()
         retrying = asyncio.create_task(self._retry())
         yield
         tasks = [retrying, *self._tasks.values()]
@@ -152,24 +158,46 @@ class Holding:
         await asyncio.sleep(pause_s)
         held.state = "sending"
         try:
+            # Before anything of it is kept elsewhere: nobody writes on in it from here on.
+            self._went(held)
             await self._send(held)
         except ExchangeError as error:
-            held.why = error
-            held.state = self._after(held, error)
-            _log.info("not posted", state=held.state, code=error.code.value)
-        except Exception as error:  # noqa: BLE001  (a defect of ours: what became of it is unsure)
-            held.state, held.why = "unsure", Fault(Code.INTERNAL)
+            self._failed(held, error)
+        except Exception as error:  # noqa: BLE001  (a defect of ours: told as one, by its kind)
             _log.error("not posted", error=type(error).__name__)
+            self._failed(held, Fault(Code.INTERNAL))
         finally:
             self._tasks.pop(held.draft, None)
-        if held.state in ("sent", "asked", "waits", "unsure"):
-            self._drop(held)
+        with _borne():
+            self._went(held)
+            self._settle()
 
-    def _drop(self, held: Held) -> None:
-        """Delete the draft of what is in the outbox or queue, unless it says more by now."""
+    def _went(self, held: Held) -> None:
+        """Note in its draft as what it goes, unless that says something else by now."""
         with suppress(Refusal):
-            if mark_of(self._drafts.get(held.draft)) == held.mark:
-                self._drafts.drop(held.draft)
+            kept = self._drafts.get(held.draft)
+            if mark_of(kept) == held.mark:
+                self._drafts.put(msgspec.structs.replace(kept, went=held.id))
+
+    def _settle(self) -> None:
+        """Delete the drafts of what has its receipt; what came back is a draft again.
+
+        Where some of its envelopes went, it is so under another name: sent as it is, it would
+        lead to what went.
+        """
+        for kept in self._drafts.gone():
+            if kept.id in self._tasks:
+                continue
+            state = fates.fate(self._agency, mark_of(kept), kept.went).state
+            back = msgspec.structs.replace(kept, went="")
+            if state == "sent":
+                self._drafts.drop(kept.id)
+            elif state == "back":
+                self._drafts.put(back)
+            elif state == "apart":
+                moved = self._drafts.move(back, self._agency.new_id())
+                if (held := self._all.get(kept.id)) is not None:
+                    held.again = moved.id
 
     async def _send(self, held: Held) -> None:
         agency, box, mark = self._agency, self._agency.world.outbox, held.mark
@@ -179,8 +207,11 @@ class Holding:
             _stand(held, stands)
             return
         if asked := agency.asking.under(mark):
-            held.state, held.asked = "asked", asked.to
-            return
+            if fates.fate(agency, mark, asked.id).state != "back":
+                held.state, held.id, held.asked = "asked", asked.id, asked.to
+                return
+            # The node refused to have it asked for: that is over, and it is asked for anew.
+            await agency.asking.withdraw(asked, held.tell, self._officer())
         if (before := agency.begin(mark)) is not None:
             held.id = before
             receipt = box.receipt(before) or await agency.resolve(before, held.tell)
@@ -203,18 +234,27 @@ class Holding:
         held.why = None
         box.forget(mark)
 
+    def _failed(self, held: Held, error: ExchangeError) -> None:
+        """Tell how it stands after an error: whether it is kept, and sent later."""
+        held.why = error
+        try:
+            held.state = self._after(held, error)
+        except ExchangeError as fault:
+            # What is kept cannot be read just now.
+            held.state = "unsure"
+            _log.error("not known", code=fault.code.value)
+        _log.info("not posted", state=held.state, code=error.code.value)
+
     def _after(self, held: Held, error: ExchangeError) -> State:
-        """Return how it stands after an error: whether it is kept, and sent later."""
-        if held.parts:
-            # Nothing was kept: once something is, how it stands is told for each envelope.
+        agency = self._agency
+        asked = agency.asking.under(held.mark)
+        kept = asked.id if asked is not None else agency.world.outbox.marked(held.mark)
+        held.id = kept or held.id
+        if fates.fate(agency, held.mark, held.id).state == "back":
             return "refused"
-        is_asked = self._agency.asking.under(held.mark) is not None
-        if is_asked and is_away(error):
+        if asked is not None:
+            held.asked = asked.to
             return "asked"
-        kept = self._agency.world.outbox.marked(held.mark)
-        if kept is None:
-            return "refused"
-        held.id = kept
         is_unsent = error.code in (Code.NODE_UNREACHABLE, Code.CLOCK)
         return "waits" if is_unsent else "unsure"
 
@@ -244,20 +284,23 @@ class Holding:
 
     def look(self) -> None:
         """Take up what became of what waited."""
-        box = self._agency.world.outbox
         for held in self._all.values():
-            if held.parts and held.state in ("waits", "asked", "partly"):
-                if (act := self._agency.separating.under(held.mark)) is not None:
-                    _stand(held, self._agency.separating.standing(act))
-                continue
-            if held.state not in ("waits", "unsure", "asked"):
-                continue
-            if receipt := box.receipt(held.id):
-                held.state, held.index, held.node = "sent", receipt.index, receipt.node
-                held.why = None
-            for refused in box.refused():
-                if refused.id == held.id:
-                    held.state, held.why = "refused", refused.why.error()
+            if held.state in ("waits", "unsure", "asked", "partly"):
+                self._look(held)
+        self._settle()
+
+    def _look(self, held: Held) -> None:
+        agency, box = self._agency, self._agency.world.outbox
+        if held.parts:
+            if (act := agency.separating.under(held.mark)) is not None:
+                _stand(held, agency.separating.standing(act))
+            return
+        found = fates.fate(agency, held.mark, held.id)
+        if receipt := box.receipt(held.id):
+            held.state, held.index, held.node = "sent", receipt.index, receipt.node
+            held.why = None
+        elif found.state == "back":
+            held.state, held.why = "refused", found.why
 
 
 @contextmanager
@@ -275,7 +318,7 @@ def _stand(held: Held, standing: list[Standing]) -> None:
     """Take up how each envelope stands; the whole by what most wants looking at."""
     held.standing = standing
     states = {each.state for each in standing}
-    bad = states & {"refused", "over"}
+    bad = states & fates.OVER
     if bad == states:
         held.state = "refused"
     elif bad:

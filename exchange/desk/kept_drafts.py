@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from exchange.client import losses
 from exchange.desk.kept_files import Filed, KeptFiles
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Uuid7
@@ -37,6 +38,10 @@ class Kept(msgspec.Struct, frozen=True):
         written: texts by pointer in the draft, as they were typed.
         changed_s: when, in seconds UTC.
         files: that are attached, in their order.
+        went: id of the bulletin that it went as; empty of one that is written yet. It is kept
+            until there is a receipt: what is refused after all comes back.
+        version: how often what is written was kept.
+        window: by which window it was kept last.
     """
 
     id: str
@@ -44,6 +49,9 @@ class Kept(msgspec.Struct, frozen=True):
     written: dict[str, list[str]]
     changed_s: int
     files: list[Filed] = []
+    went: str = ""
+    version: int = 0
+    window: str = ""
 
     @property
     def title(self) -> str:
@@ -60,9 +68,17 @@ class KeptDrafts:
         self.files = KeptFiles(cabinet)
 
     def all(self) -> list[Kept]:
-        """Return every draft, what was changed last first."""
-        rows = self._cabinet.rows(_DRAWER)
-        found = [msgspec.json.decode(value, type=Kept) for _, value in rows]
+        """Return what is written yet, what was changed last first."""
+        return [each for each in self._every() if not each.went]
+
+    def gone(self) -> list[Kept]:
+        """Return what went, and has no receipt that is known to us yet."""
+        return [each for each in self._every() if each.went]
+
+    def _every(self) -> list[Kept]:
+        """Return all of them; a damaged one is put aside and told of (``losses``)."""
+        values, _ = losses.put_aside(self._cabinet, _DRAWER, lambda: ())
+        found = [msgspec.json.decode(value, type=Kept) for value in values]
         return sorted(found, key=lambda each: each.changed_s, reverse=True)
 
     def get(self, identity: str) -> Kept:
@@ -75,6 +91,15 @@ class KeptDrafts:
         if value is None:
             raise Refusal(Code.NOT_FOUND, found=identity)
         return msgspec.json.decode(value, type=Kept)
+
+    def must_be_written_yet(self, identity: str) -> None:
+        """Hold to it that a draft, if it is there, did not go.
+
+        Raises:
+            Refusal: ``draft-sent``.
+        """
+        if self.has(identity) and self.get(identity).went:
+            raise Refusal(Code.DRAFT_SENT)
 
     def has(self, identity: str) -> bool:
         """Tell whether a draft is there."""
@@ -106,4 +131,4 @@ class KeptDrafts:
 
     def sweep(self, now_ms: int) -> None:
         """Delete files that no draft names, as a program that died left them."""
-        self.files.sweep([filed for draft in self.all() for filed in draft.files], now_ms)
+        self.files.sweep([filed for draft in self._every() for filed in draft.files], now_ms)

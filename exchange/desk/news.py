@@ -43,7 +43,8 @@ def told(station: Station, words: Words, lang: Lang, *, is_locked: bool) -> dict
         "flash_waits": waits,
     }
     if is_locked:
-        return {"shut": "locked", **came}
+        stands = words.text(lang, "lock.alarm") if station.alarm is not None else ""
+        return {"shut": "locked", "alarm_stands": stands, **came}
     return {
         "shut": "",
         **{name: str(count) for name, count in counts.items()},
@@ -51,7 +52,7 @@ def told(station: Station, words: Words, lang: Lang, *, is_locked: bool) -> dict
         "complete": complete(station, words, lang),
         "is_complete": is_complete(station),
         "alarm": telling.why(station.alarm, lang, station.codes),
-        "trouble": telling.why(station.wrong, lang, station.codes),
+        "troubles": troubles(station, lang),
         "flash": flash(station, lang),
         "arrived": arrived(station, lang),
     }
@@ -72,6 +73,11 @@ def is_complete(station: Station) -> bool:
     """
     is_hindered = station.alarm or station.trouble or station.unproven
     return station.proven is not None and is_hindered is None
+
+
+def troubles(station: Station, lang: Lang) -> list[str]:
+    """Return all that goes wrong just now, each in a line."""
+    return [telling.why(each, lang, station.codes) for each in station.wrong]
 
 
 def arrived(station: Station, lang: Lang) -> list[dict[str, Any]]:

@@ -40,7 +40,12 @@ def show(app: web.Application, desk: Desk) -> None:
 async def _review(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
-    looked = await compose.read(desk, request, reader)
+    try:
+        looked = await compose.read(desk, request, reader)
+    except Refusal as refusal:
+        if refusal.code not in compose.STALE:
+            raise
+        return await compose.stale(desk, request, reader, refusal)
     if looked.prepared is None or looked.problems:
         kept = looked.kept
         return compose.shown(desk, request, reader, kept.type, kept.id, looked.settled, looked)
@@ -79,16 +84,21 @@ async def _send(desk: Desk, told: dict[str, str], reader: Reader) -> str:
     if is_gone and not desk.drafts.has(identity):
         return f"/compose/held/{identity}"
     kept = desk.drafts.get(identity)
+    if before is None and kept.went:
+        raise Refusal(Code.DRAFT_SENT)
     if before is not None and is_gone:
         if before.mark == mark_of(kept):
             return f"/compose/held/{identity}"
         # What went says something else: this is another bulletin.
         kept = desk.drafts.move(kept, desk.station.agency.new_id())
-        return f"/compose/{kept.type}?draft={kept.id}"
+        return f"/compose/{kept.type}?draft={kept.id}&why=other"
+    if told.get("changed", str(kept.version)) != str(kept.version):
+        return f"/compose/{kept.type}?draft={kept.id}&why=edited"
     looked = await compose.look(desk, kept, compose.settle(desk, kept.written, reader), reader)
     is_as_shown = looked.told is not None and looked.told.shown == told.get("shown")
     if looked.prepared is None or looked.problems or not is_as_shown:
-        return f"/compose/{kept.type}?draft={kept.id}"
+        why = "faults" if looked.problems else "readers"
+        return f"/compose/{kept.type}?draft={kept.id}&why={why}"
     desk.holding.hold(kept, looked.prepared, looked.parts)
     return f"/compose/held/{identity}"
 
@@ -117,6 +127,7 @@ class Going(msgspec.Struct, frozen=True):
     envelopes: list[Envelope]
     done: int
     whole: int
+    again: str
 
 
 def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
@@ -137,6 +148,7 @@ def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
         [envelopes.tell(each, reader.lang, codes) for each in held.standing],
         held.done,
         held.whole,
+        held.again,
     )
 
 

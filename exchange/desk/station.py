@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from exchange.client import ageing
+from exchange.client import ageing, losses
 from exchange.client.proving import MAX_AGE_S
 from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import is_away
@@ -74,6 +74,7 @@ class Station:
         came, flash_came: how much came since, and how many FLASH of it: a few of many may not
             name them all. ``run`` tells these from the counts of another time.
         stuck: why something that is to be destroyed is here still; None where nothing is.
+        aside: what kept here was damaged and put aside; None where nothing was in a month.
         retaining: destroys what is over.
         on_news: called when anything of the above changed; told whether that is news.
         keep_officer: called with who has the watch from now on.
@@ -99,7 +100,10 @@ class Station:
         self.run = str(agency.world.clock_ms())
         self.stuck: ExchangeError | None = None
         self.unproven: ExchangeError | None = None
+        self.aside: ExchangeError | None = None
+        # Since when it gives no heads; and since when nothing at all came from it.
         self._unproven_since: int | None = None
+        self._away_since: int | None = None
         # Set where the node was away and is heard again: that is no time to wait for a minute.
         self._back = asyncio.Event()
         self.on_news: Callable[[bool], None] = lambda _is_news: None
@@ -123,9 +127,10 @@ class Station:
         return arrangement is not None and arrangement.exercise
 
     @property
-    def wrong(self) -> ExchangeError | None:
-        """What goes wrong just now, of the link first; None while nothing does."""
-        return self.trouble or self.unproven or self.stuck
+    def wrong(self) -> list[ExchangeError]:
+        """All that goes wrong just now, of the link first."""
+        every = (self.trouble, self.unproven, self.stuck, self.aside)
+        return [each for each in every if each is not None]
 
     @property
     def closed(self) -> ExchangeError | None:
@@ -154,8 +159,9 @@ class Station:
         """
         shown = await self.agency.known()
         self.trouble = shown.away
-        cabinet = self.agency.world.cabinet
-        self.shelf.read |= {value.decode() for _, value in cabinet.rows(_READ)}
+        marks, _ = losses.put_aside(self.agency.world.cabinet, _READ, lambda: ())
+        self.shelf.read |= {value.decode() for value in marks}
+        self._look_for_losses()
         self._take(shown.items)
 
     async def keep_up(self) -> None:
@@ -198,6 +204,8 @@ class Station:
             self.on_news(True)
 
     def _arrive(self, item: Item) -> None:
+        # Who gives this is not away, whatever else it answers.
+        self._away_since = None
         for row in self._take([item]):
             self.came += 1
             self.flash_came += row.is_flash
@@ -216,25 +224,33 @@ class Station:
     async def prove(self) -> None:
         """Prove that nothing is missing; what does not hold is an alarm until it does."""
         before = self.alarm
+        self._look_for_losses()
         try:
             self.proven = await self.agency.prove()
         except ExchangeError as error:
+            alarm: ExchangeError | None = error
             if is_away(error):
                 alarm = await self._not_proven(error)
-                if alarm is None:
-                    return
-                error = alarm
-            if error.code is Code.NOT_FOUND and not self._has_proved():
-                # A young node has signed no checkpoint yet: no alarm, where none was ever seen.
+            elif error.code is Code.NOT_FOUND and not self._has_proved():
+                # So it is with a young node; and with one that never shows what it signed.
+                alarm = await self._not_proven(Fault(Code.NO_CHECKPOINT))
+            if alarm is None:
                 return
-            self.alarm = error
-            _log.warning("not proven", code=error.code.value)
+            self.alarm = alarm
+            _log.warning("not proven", code=alarm.code.value)
         else:
-            self.unproven = self._unproven_since = None
+            self.unproven = self._unproven_since = self._away_since = None
             self.alarm = self._broken
             self._heard()
         # That it holds anew is told to open pages, and makes none of them old.
         self.on_news((before and before.code) != (self.alarm and self.alarm.code))
+
+    def _look_for_losses(self) -> None:
+        """Take up what was damaged here and put aside, so that nobody overlooks it."""
+        with suppress(Fault):
+            found = losses.listed(self.agency.world.cabinet)
+            drawers = sorted({each.drawer for each in found if each.how == "aside"})
+            self.aside = Fault(Code.MAIL_ASIDE, found=", ".join(drawers)) if drawers else None
 
     def _has_proved(self) -> bool:
         """Tell whether a checkpoint was ever seen here, before this desk was opened, too."""
@@ -245,23 +261,40 @@ class Station:
     async def _not_proven(self, error: ExchangeError) -> Refusal | None:
         """Note that the node gives no heads; return an alarm if it has for long given all else.
 
-        Whoever withholds something may well say of the heads alone that they are not to be had.
+        Whoever withholds something may well say of the heads alone that they are not to be had,
+        and be away for a moment now and then. So being away ends nothing, unless it lasts as
+        long as heads may be missing.
         """
+        now = self.now()
+        limit = MAX_AGE_S + self.agency.trust.newest.agreed().limits.skew_s
+        if self._unproven_since is None:
+            self._unproven_since = now
+        is_away = await self._is_away_now()
+        if is_away and self._away_since is None:
+            self._away_since = now
+        if self._away_since is not None and now - self._away_since > limit:
+            self._unproven_since = now
+        if not is_away:
+            self._away_since = None
+        self.unproven = None if is_away else error
+        found = now - self._unproven_since
+        # Where nothing was ever held, nothing can be missing that anybody knows of.
+        if found <= limit or not (self.proven or self._has_proved() or self.shelf.items()):
+            self.on_news(False)
+            return None
+        if self.proven is not None:
+            found = now - self.proven.signed
+        return Refusal(Code.STALE_HEAD, "/signed", found=found, limit=limit)
+
+    async def _is_away_now(self) -> bool:
+        """Tell whether the node gives nothing else either."""
         try:
             await self.agency.view()
         except ExchangeError as away:
-            self.unproven = self._unproven_since = None
             self._troubled(away, PROVE_S)
-            return None
+            return True
         self._heard()
-        now, self.unproven = self.now(), error
-        since = self._unproven_since = self._unproven_since or now
-        limit = MAX_AGE_S + self.agency.trust.newest.agreed().limits.skew_s
-        if now - since <= limit:
-            self.on_news(False)
-            return None
-        found = now - (self.proven.signed if self.proven else since)
-        return Refusal(Code.STALE_HEAD, "/signed", found=found, limit=limit)
+        return False
 
     async def unlock(self) -> None:
         """Judge anew what is locked by what may have passed: the node was away, say."""

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from exchange.desk.app import application
+from exchange.desk.lock import Lock
 from exchange.desk.station import Station
 from exchange.store.blob_files import BlobFiles
 from exchange.web.door import Door as Way
@@ -79,6 +80,7 @@ class Desk:
         self.station: Station
         self.app: web.Application
         self.base = ""
+        self.lock: Lock | None = None
         self._http: aiohttp.ClientSession
 
     async def post(self, attach: tuple[Path, ...] = (), **changes: Any) -> int:
@@ -92,9 +94,9 @@ class Desk:
         for item in await self.line.everything():
             self.station._arrive(item)
 
-    async def get(self, path: str) -> str:
+    async def get(self, path: str, status: int = 200) -> str:
         async with self._http.get(f"{self.base}/en{path}") as answer:
-            assert answer.status == 200, (path, answer.status)
+            assert answer.status == status, (path, answer.status)
             return await answer.text()
 
     async def saved(self, path: str) -> aiohttp.ClientResponse:
@@ -127,7 +129,7 @@ class Desk:
     async def show(self, stack: AsyncExitStack) -> None:
         """Serve the pages, and come in."""
         way = Way(randomness(), self.clock, "en", is_plain=True)
-        self.app = application(self.station, way)
+        self.app = application(self.station, way, lock=self.lock)
         link = (await stack.enter_async_context(served(self.app)))()
         jar = aiohttp.CookieJar(unsafe=True)
         made = aiohttp.ClientSession(headers=BROWSER, cookie_jar=jar)

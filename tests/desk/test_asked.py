@@ -30,7 +30,7 @@ async def desk(tmp_path):
 async def test_every_page_tells_what_goes_wrong_and_no_other_does(desk):
     index = await desk.post()
     await desk.hear()
-    hidden = re.compile(r'<p id="trouble"[^>]*hidden>')
+    hidden = re.compile(r'<div id="trouble"[^>]*hidden>')
     for path in (*PAGES, f"/entry/{index}"):
         assert hidden.search(await desk.get(path)), path
     desk.station.trouble = Fault(Code.NODE_UNREACHABLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import pytest
@@ -12,13 +12,14 @@ from exchange.desk import audience, compose, sending
 from exchange.desk.holding import Holding, mark_of
 from exchange.desk.kept_drafts import Kept, KeptDrafts
 from exchange.desk.station import Station
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.web.pages import Reader
 from tests.api.serving import serving
-from tests.builders import DAY, DESK, NOW, NOW_MS, WATCH, new_id
+from tests.builders import DAY, DESK, MINSA, NOW, NOW_MS, WATCH, new_id, suspended, world
 from tests.client.dealing import agency, draft
 from tests.client.foureyes import approved, guarded, line, red, to_release
-from tests.node.running import Clock, until
+from tests.client.test_separating import split
+from tests.node.running import Clock, post, until
 from tests.web.trial import CODES
 
 WRITTEN = {"/bulletin/title/text": ["TEST"]}
@@ -27,13 +28,14 @@ WRITTEN = {"/bulletin/title/text": ["TEST"]}
 class Desk:
     """A desk's sending, of one endpoint."""
 
-    def __init__(self, made, hold_s):
+    def __init__(self, made, hold_s, kept=None):
         self.agency, self.officer = made, "exercise-author"
         self.drafts = KeptDrafts(made.world.cabinet)
         self.holding = Holding(made, self.drafts, lambda: self.officer)
         self.holding.hold_s = hold_s
-        self.kept = Kept(new_id(), "voi", WRITTEN, made.world.now())
-        self.drafts.put(self.kept)
+        self.kept = kept or Kept(new_id(), "voi", WRITTEN, made.world.now())
+        if kept is None:
+            self.drafts.put(self.kept)
 
     def hold(self, prepared):
         return self.holding.hold(self.kept, prepared)
@@ -43,9 +45,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def desking(made, hold_s=0.0):
+async def desking(made, hold_s=0.0, kept=None):
     """Open a desk's sending, and end it as the program does."""
-    desk = Desk(made, hold_s)
+    desk = Desk(made, hold_s, kept)
     running = desk.holding.run(None)
     await anext(running)
     yield desk
@@ -126,6 +128,64 @@ async def test_while_the_node_is_away_it_waits_sealed_and_then_goes(tmp_path):
         desk.holding.look()
         assert held.state == "sent"
         assert held.index == made.world.outbox.receipt(held.id).index
+
+
+async def test_what_waited_and_is_refused_after_all_is_a_draft_again(tmp_path):
+    clock = Clock(NOW_MS)
+    async with serving(clock=clock) as door, agency(door.url, tmp_path, clock=clock) as made:
+        async with desking(made) as desk:
+            await waits_until_expired(made, desk, clock)
+            # Its text is kept, and nobody goes on writing in it.
+            assert (desk.drafts.all(), len(desk.drafts.gone())) == ([], 1)
+            with pytest.raises(Refusal, match="draft-sent"):
+                desk.drafts.must_be_written_yet(desk.kept.id)
+        with suppress(Refusal):
+            await made.resume()
+        # The desk was closed meanwhile.
+        async with desking(made, kept=desk.kept) as again:
+            assert again.drafts.all() == [desk.kept]
+            assert again.drafts.gone() == []
+            desk.holding.look()
+            held = desk.holding.get(desk.kept.id)
+            assert (held.state, held.why.code) == ("refused", Code.EXPIRED)
+
+
+async def waits_until_expired(made, desk, clock):
+    post = msgspec.structs.replace(draft().post, expires="1h")
+    prepared = await made.prepare(msgspec.structs.replace(draft(), post=post))
+    held = desk.hold(msgspec.structs.replace(prepared, as_of_ms=made.world.clock_ms()))
+    await desk.until(held, "waits")
+    await until(desk.drafts.gone)
+    clock.ms += 2 * 3_600_000
+
+
+async def test_defect_before_anything_was_kept_leaves_the_draft(tmp_path, monkeypatch):
+    async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
+
+        async def fail(*_given):
+            raise KeyError
+
+        monkeypatch.setattr(made, "post", fail)
+        held = desk.hold(await made.prepare(draft()))
+        await desk.until(held, "refused")
+        await until(lambda: desk.drafts.all() == [desk.kept])
+        assert held.why.code is Code.INTERNAL
+
+
+async def test_act_of_which_one_envelope_is_refused_later_leaves_its_text(tmp_path):
+    async with serving() as door, line(door, tmp_path) as made, desking(made) as desk:
+        parts = [msgspec.structs.replace(each, as_of_ms=1) for each in await split(made)]
+        held = desk.holding.hold(desk.kept, parts[0], parts)
+        await desk.until(held, "waits")
+        await post(door.node, world().amended(WATCH, suspended), MINSA)
+        with suppress(Refusal):
+            await made.resume()
+        desk.holding.look()
+        (left,) = desk.drafts.all()
+        assert (held.state, held.again) == ("partly", left.id)
+        assert (left.written, left.went) == (desk.kept.written, "")
+        # Under another name: by its own it would lead to what went.
+        assert mark_of(left) != held.mark
 
 
 async def test_node_that_cannot_be_reached_has_it_wait(tmp_path):
@@ -209,7 +269,7 @@ async def test_draft_that_was_edited_while_its_old_text_went_is_another_bulletin
         where = await sending._send(pages, asked, reader)
         await desk.until(held, "sent")
         (left,) = desk.drafts.all()
-        assert where == f"/compose/voi?draft={left.id}"
+        assert where == f"/compose/voi?draft={left.id}&why=other"
         assert left.written == edited(desk.kept).written
         assert desk.holding.get(left.id) is None
         assert made.world.outbox.sent() == [held.id]

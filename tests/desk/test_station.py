@@ -27,6 +27,7 @@ from tests.node.running import post, until
 from tests.web.trial import CODES
 
 HEADS = "/v1/heads"
+LIMIT_S = MAX_AGE_S + world().view.agreed().limits.skew_s
 DESK = Path(news.__file__).with_name("locale")
 WEB = Path(door.__file__).with_name("locale")
 
@@ -97,7 +98,7 @@ async def test_node_that_gives_no_heads_but_all_else_is_an_alarm(tmp_path):
         desk.front.shut = (HEADS,)
         await station.prove()
         assert (station.trouble, station.alarm) == (None, None)
-        assert station.wrong.code is Code.UNAVAILABLE
+        assert [each.code for each in station.wrong] == [Code.UNAVAILABLE]
         assert not news.is_complete(station)
         desk.clock.ms += limit * 1000
         await station.prove()
@@ -108,7 +109,48 @@ async def test_node_that_gives_no_heads_but_all_else_is_an_alarm(tmp_path):
         desk.front.back()
         await desk.door.node.checkpoints.checkpoint()
         await station.prove()
-        assert (station.wrong, station.alarm) == (None, None)
+        assert (station.wrong, station.alarm) == ([], None)
+
+
+async def test_node_that_is_away_for_a_moment_puts_no_alarm_off(tmp_path):
+    async with desked(tmp_path) as desk:
+        await desk.door.node.checkpoints.checkpoint()
+        await desk.station.prove()
+        for _ in range(2):
+            desk.front.shut = (HEADS,)
+            await desk.station.prove()
+            desk.clock.ms += (LIMIT_S - 10) * 1000
+            desk.front.away()
+            await desk.station.prove()
+        assert desk.station.alarm.code is Code.STALE_HEAD
+
+
+async def test_node_that_gives_what_is_new_and_nothing_else_is_an_alarm(tmp_path):
+    async with desked(tmp_path) as desk:
+        for index in range(3):
+            desk.front.away()
+            await desk.station.prove()
+            desk.station._arrive(delivered(index))
+            desk.clock.ms += (LIMIT_S - 10) * 1000
+        await desk.station.prove()
+        assert desk.station.alarm.code is Code.STALE_HEAD
+
+
+async def test_node_that_says_for_ever_that_it_signed_nothing_is_told_and_then_an_alarm(
+    tmp_path,
+):
+    async with desked(tmp_path) as desk:
+        desk.front.instead = {HEADS: "/v1/no-such"}
+        await desk.station.prove()
+        assert desk.station.unproven.code is Code.NO_CHECKPOINT
+        desk.clock.ms += (LIMIT_S + 1) * 1000
+        await desk.station.prove()
+        # Nothing is held, so nothing is known to be missing.
+        assert desk.station.alarm is None
+        await desk.post()
+        await desk.hear()
+        await desk.station.prove()
+        assert desk.station.alarm.code is Code.STALE_HEAD
 
 
 async def test_node_that_is_away_for_long_is_no_alarm(tmp_path):

@@ -218,6 +218,8 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "mail-failed",
         "mail-damaged",
         "mail-locked",
+        "mail-aside",
+        "no-checkpoint",
         "head-too-old",
         "internal",
     }

@@ -174,6 +174,31 @@ def test_windows_share_what_is_heard_and_one_of_them_sounds(browser, desk):
             expect(each.locator("main code")).to_have_text("page-session")
 
 
+def test_dialog_that_is_open_in_one_window_silences_no_other(browser, desk):
+    with visit(browser, desk.link(), viewport=SIZE) as (page, _asked, _said):
+        shown, other = [], page.context.new_page()
+        # Else it is half a minute until a window knows.
+        other.add_init_script(
+            "const real = setInterval;"
+            "window.setInterval = (each, ms) => real(each, ms === 5000 ? 100 : ms);"
+        )
+        page.on("dialog", lambda each: shown.append(each))  # noqa: PLW0108  (a builtin is none)
+        for each in (page, other):
+            each.goto(base(page) + "en/sent")
+            each.locator("h1").click()
+        other.wait_for_timeout(1000)
+        expect(other.locator("#alone")).to_be_hidden()
+        page.evaluate("void setTimeout(() => alert('TEST'))")
+        try:
+            expect(other.locator("#alone")).to_be_visible()
+            desk.index(desk.post(precedence="flash"))
+            expect(other.locator("#flash a")).to_have_count(1)
+        finally:
+            shown[0].dismiss()
+        expect(other.locator("#alone")).to_be_hidden()
+        expect(page.locator("#flash a")).to_have_count(1)
+
+
 def test_locked_item_stands_in_its_place_with_its_reason(browser, desk):
     desk.put(world().envelope(to=[WATCH]))
     desk.index(desk.post())

@@ -107,6 +107,13 @@ function tell(told, only) {
 let timer = 0;
 let asked = 0;
 
+// What is typed here is kept no more: the draft went, or another window wrote in it.
+function stale({ what, next }) {
+  const place = document.getElementById("stale");
+  place.textContent = `${what} ${next}`;
+  place.hidden = false;
+}
+
 // `only`: look, and keep nothing: nothing was typed yet.
 async function check(only) {
   const mine = ++asked;
@@ -114,6 +121,7 @@ async function check(only) {
     const body = new URLSearchParams(new FormData(form));
     if (only) body.set("only", "look");
     const answer = await fetch(form.dataset.check, { method: "POST", body });
+    if (answer.status === 409) return void stale(await answer.json());
     if (!answer.ok) return;
     const told = await answer.json();
     // An older answer may come after a newer one.

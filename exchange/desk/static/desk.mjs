@@ -39,6 +39,17 @@ function showFlash(waiting) {
   );
 }
 
+// All that goes wrong, each in a line; said again only when it changed.
+function showTroubles(troubles) {
+  const place = document.getElementById("trouble");
+  if (!place || !Array.isArray(troubles)) return;
+  const list = place.querySelector("div");
+  const shown = [...list.children].map((line) => line.textContent);
+  place.hidden = troubles.length === 0;
+  if (shown.join("\n") === troubles.join("\n")) return;
+  list.replaceChildren(...troubles.map((each) => made("p", each)));
+}
+
 function showArrived(arrived) {
   const place = document.getElementById("arrived");
   if (!place || !Array.isArray(arrived)) return;
@@ -107,10 +118,9 @@ document.addEventListener("told", (event) => {
   showFlash(told.flash);
   showArrived(told.arrived);
   showComplete(told.is_complete);
-  for (const name of ["alarm", "trouble"]) {
-    const place = document.getElementById(name);
-    if (place) place.hidden = !told[name];
-  }
+  const alarm = document.getElementById("alarm");
+  if (alarm) alarm.hidden = !told.alarm;
+  showTroubles(told.troubles);
   document.title = told.flash_waits ? `${told.flash_waits} · ${title}` : title;
   tellOf(told, desk);
 });

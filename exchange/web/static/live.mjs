@@ -2,7 +2,11 @@
 // One window hears the program for all that show the same language: a browser has six connections
 // to a host. It holds a lock while it does; when it is closed, the next one has it. A shared worker
 // would want its address to be trusted, and no page here can say that of any.
+// A window in which a dialog is open stands still, and its lock with it. So the others ask now and
+// again whether it is there; where it does not answer, the next one hears the program as well.
 const RETRY_MS = 5000;
+const BEAT_MS = 5000;
+const MISSED = 3;
 
 let isLeaving = false;
 
@@ -35,8 +39,9 @@ async function isOver(address) {
   }
 }
 
-// Hear the program, until this window goes; say what it says, and that it does not answer.
-function hear(address, say) {
+// Hear the program, until this window goes or somebody else does; say what it says, and that it
+// does not answer.
+function hear(address, say, signal) {
   let source = null;
   let again = 0;
   const listen = () => {
@@ -56,11 +61,13 @@ function hear(address, say) {
   };
   listen();
   return new Promise((resolve) => {
-    addEventListener("pagehide", () => {
+    const stop = () => {
       clearTimeout(again);
       source.close();
       resolve();
-    });
+    };
+    addEventListener("pagehide", stop);
+    signal?.addEventListener("abort", stop);
   });
 }
 
@@ -82,19 +89,63 @@ export function listenToNews(page) {
     hear(address, (said) => take(said, true));
     return;
   }
+  share(page, address, take);
+}
+
+// Hear the program for all windows, or by another one that does. Who hears at level 1 is heard by
+// all; a level above it is somebody who stands in, as nobody below answers.
+function share(page, address, take) {
   const others = new BroadcastChannel(address);
+  const heard = new Set();
+  const standIns = new Map();
+  let missed = 0;
   let last = null;
   others.addEventListener("message", ({ data }) => {
     if (data.asks) {
-      if (last) others.postMessage(last);
+      if (last && heard.size) others.postMessage(last);
+    } else if (data.beats) {
+      if (heard.size) others.postMessage({ beat: Math.min(...heard) });
+    } else if (data.beat) {
+      missed = 0;
+      for (const [level, ends] of standIns) if (level > data.beat) ends.abort();
     } else take(data, false);
   });
+  const say = (said) => {
+    last = said;
+    take(said, true);
+    others.postMessage(said);
+  };
+  const show = () => {
+    page.getElementById("alone").hidden = heard.size === 0 || Math.min(...heard) === 1;
+  };
+  // No signal at level 1: who has that lock keeps it.
+  const lead = (level, signal) =>
+    navigator.locks
+      .request(`${address} ${level}`, signal ? { signal } : {}, async () => {
+        heard.add(level);
+        if (level === 1) for (const ends of standIns.values()) ends.abort();
+        show();
+        await hear(address, say, signal);
+      })
+      .catch(() => {})
+      .finally(() => {
+        heard.delete(level);
+        standIns.delete(level);
+        show();
+      });
+  const beat = () => {
+    if (heard.has(1)) return;
+    others.postMessage({ beats: true });
+    if (heard.size) return;
+    missed += 1;
+    if (missed <= MISSED) return;
+    missed = 0;
+    const level = 2 + standIns.size;
+    const ends = new AbortController();
+    standIns.set(level, ends);
+    lead(level, ends.signal);
+  };
   others.postMessage({ asks: true });
-  navigator.locks.request(address, () =>
-    hear(address, (said) => {
-      last = said;
-      take(said, true);
-      others.postMessage(said);
-    }),
-  );
+  lead(1);
+  setInterval(beat, BEAT_MS);
 }

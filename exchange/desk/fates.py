@@ -1,0 +1,66 @@
+"""What became of a draft that went: whether its text may still be wanted here.
+
+Told by what the endpoint keeps, so that it is known after a restart, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from exchange.errors import Code, Refusal
+
+if TYPE_CHECKING:
+    from exchange.client.agency import Agency
+    from exchange.client.separating import Standing
+    from exchange.errors import ExchangeError
+
+# waits  sealed and kept: it goes, or is refused, later
+# sent   the node gave its receipt; of each envelope, where there are several
+# back   nothing of it went, and nothing of it waits
+# apart  some of its envelopes went or wait, and some are over
+State = Literal["waits", "sent", "back", "apart"]
+OVER: Final = frozenset({"refused", "over"})
+
+
+class Fate(NamedTuple):
+    """How it stands; ``why`` it came back, where that is known."""
+
+    state: State
+    why: ExchangeError | None = None
+
+
+def fate(agency: Agency, mark: str, identity: str) -> Fate:
+    """Return what became of what was posted.
+
+    Args:
+        agency: whose.
+        mark: the one under which it was posted.
+        identity: of its bulletin, where it is one alone.
+
+    Raises:
+        Fault: ``mail-damaged`` or ``mail-failed``.
+    """
+    if (act := agency.separating.under(mark)) is not None:
+        return _of_several(agency.separating.standing(act))
+    box = agency.world.outbox
+    if box.receipt(identity) is not None:
+        return Fate("sent")
+    waiting = agency.asking.waiting.all()
+    pending = next((each for each in waiting if each.id == identity), None)
+    named = {identity, pending.draft} if pending is not None else {identity}
+    for each in box.refused():
+        if each.id in named:
+            return Fate("back", each.why.error())
+    is_asked = pending is not None and pending.ended is None
+    if is_asked or box.waits(identity) is not None:
+        return Fate("waits")
+    if pending is not None and pending.ended is not None:
+        return Fate("back", Refusal(Code.DRAFT_OVER, name=pending.ended))
+    return Fate("back")
+
+
+def _of_several(standing: list[Standing]) -> Fate:
+    states = {each.state for each in standing}
+    if over := states & OVER:
+        return Fate("back" if over == states else "apart")
+    return Fate("sent" if states == {"sent"} else "waits")
