@@ -349,10 +349,10 @@ async def _check(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
     looked = await read(desk, request, reader)
-    codes, lang, sent_at = desk.station.codes, reader.lang, looked.settled.sent_at
+    lang, sent_at = reader.lang, looked.settled.sent_at
     words = request.app[frame.FRAME].pages.words
     labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
-    told, prepared = looked.told, looked.prepared
+    told = looked.told
     answer: dict[str, Any] = {
         "problems": [{**each, "at": sent_at(each["at"])} for each in looked.problems],
         "missing": [
@@ -361,10 +361,7 @@ async def _check(
         "positions": {
             sent_at(at): text for at, text in composing.told_back(looked.settled, lang).items()
         },
-        "warnings": [
-            render.indicator(each, lang, codes)
-            for each in (prepared.warnings if prepared else [])
-        ],
+        "warnings": warned(desk, request, reader, looked),
         "summary": words.count(lang, "compose.readers", len(told.readers)) if told else "",
         "readers": [_line(each, words, reader) for each in told.readers] if told else [],
         "left_out": [f"{each.endpoint}: {each.why}" for each in told.left_out] if told else [],
@@ -372,6 +369,19 @@ async def _check(
         "releasers": [each.endpoint for each in told.releasers] if told else [],
     }
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
+
+
+def warned(desk: Desk, request: web.Request, reader: Reader, looked: Looked) -> list[str]:
+    """Return what looks odd in a draft, in the reader's language: it is weighed, not refused."""
+    labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
+    words = request.app[frame.FRAME].pages.words
+    turned = composing.turned(looked.settled, reader.lang)
+    found = [
+        words.text(reader.lang, "compose.turned", field=labels.get(at, at), read=read, meant=meant)
+        for at, (read, meant) in turned.items()
+    ]
+    odd = looked.prepared.warnings if looked.prepared else []
+    return [*found, *(render.indicator(each, reader.lang, desk.station.codes) for each in odd)]
 
 
 def _line(each: audience.Line, words: Words, reader: Reader) -> str:

@@ -65,7 +65,7 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
         told=looked.told,
         texts=texts,
         files=looked.kept.files,
-        warnings=[render.indicator(each, reader.lang, codes) for each in prepared.warnings],
+        warnings=compose.warned(desk, request, reader, looked),
         as_of_ms=prepared.as_of_ms or 0,
         hold_s=int(desk.holding.hold_s),
     )
