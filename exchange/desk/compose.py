@@ -133,9 +133,7 @@ async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # n
 async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
     code, query, counted = _type(request), request.query, None
     if identity := query.get("draft"):
-        kept = desk.drafts.get(identity)
-        if kept.type != code:
-            raise Refusal(Code.NOT_FOUND, found=identity)
+        kept = named(desk, request)
         written = kept.written
     else:
         asked = {name: query[name] for name in _BEGUN if name in query}
@@ -148,6 +146,18 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
         identity = desk.station.agency.new_id()
     settled = settle(desk, written, reader)
     return shown(desk, request, reader, code, identity, settled, counted=counted)
+
+
+def named(desk: Desk, request: web.Request) -> Kept:
+    """Return the draft that an address names.
+
+    Raises:
+        Refusal: ``not-found``: there is none of that type.
+    """
+    kept = desk.drafts.get(identity := request.query.get("draft", ""))
+    if kept.type != _type(request):
+        raise Refusal(Code.NOT_FOUND, found=identity)
+    return kept
 
 
 def _type(request: web.Request) -> str:
@@ -249,6 +259,12 @@ def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str
 
 async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     """Judge what a browser sent, keep it as a draft, and find out who could read it."""
+    kept, settled = await keep(desk, request, reader)
+    return await look(desk, kept, settled, reader)
+
+
+async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, Settled]:
+    """Keep what a browser sent as a draft; return it, and the same in order."""
     code, station = _type(request), desk.station
     sent = await request.post()
     identity = must_be_name(str(sent.get("draft", "")))
@@ -262,7 +278,7 @@ async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     kept = Kept(identity, code, settled.written, station.now(), files)
     if sent.get("only") != "look":
         desk.drafts.put(kept)
-    return await look(desk, kept, settled, reader)
+    return kept, settled
 
 
 async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Looked:

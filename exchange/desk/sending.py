@@ -30,19 +30,33 @@ _HERE_YET: Final = frozenset({"held", "undone", "refused"})
 
 def show(app: web.Application, desk: Desk) -> None:
     """Serve the pages on which a draft is reviewed and sent."""
-    frame.submit(app, f"{compose.TYPE}/review", partial(_review, desk))
+    frame.submit(app, f"{compose.TYPE}/review", partial(_keep, desk))
+    frame.show(app, f"{compose.TYPE}/review", partial(_review, desk))
     frame.act(app, "/compose/send", partial(_send, desk))
     frame.act(app, "/compose/undo", partial(_undo, desk))
     frame.show(app, "/compose/held/{draft}", partial(_held, desk))
     frame.show(app, "/compose/held/{draft}/state.json", partial(_state, desk))
 
 
-async def _review(
+async def _keep(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
-    looked = await compose.read(desk, request, reader)
+    """Keep what was written, and lead to its review.
+
+    A browser keeps on its disk what a page was the answer to: so no page answers a draft.
+    """
+    kept, _ = await compose.keep(desk, request, reader)
+    return frame.see(reader, f"/compose/{kept.type}/review?draft={kept.id}")
+
+
+async def _review(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
+    identity = request.query.get("draft", "")
+    if desk.holding.get(identity) and not desk.drafts.has(identity):
+        return frame.see(reader, f"/compose/held/{identity}")
+    kept = compose.named(desk, request)
+    settled = compose.settle(desk, kept.written, reader)
+    looked = await compose.look(desk, kept, settled, reader)
     if looked.prepared is None or looked.problems:
-        kept = looked.kept
         return compose.shown(desk, request, reader, kept.type, kept.id, looked.settled, looked)
     return _reviewed(desk, request, reader, looked)
 

@@ -78,6 +78,7 @@ class Desk:
         self.line: Agency
         self.station: Station
         self.app: web.Application
+        self.way: Way
         self.base = ""
         self._http: aiohttp.ClientSession
 
@@ -135,8 +136,8 @@ class Desk:
 
     async def show(self, stack: AsyncExitStack) -> None:
         """Serve the pages, and come in."""
-        way = Way(randomness(), self.clock, "en", is_plain=True)
-        self.app = application(self.station, way)
+        self.way = Way(randomness(), self.clock, "en", is_plain=True)
+        self.app = application(self.station, self.way)
         link = (await stack.enter_async_context(served(self.app)))()
         jar = aiohttp.CookieJar(unsafe=True)
         made = aiohttp.ClientSession(headers=BROWSER, cookie_jar=jar)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 from exchange import resources
-from exchange.desk import composing, forms
+from exchange.desk import composing, forms, searching
 from exchange.model import codes as code_lists
 from exchange.model.draft import read_draft
 from tests.builders import new_id
@@ -47,3 +48,38 @@ async def test_position_typed_with_the_longitude_first_is_told_of(tmp_path):
         assert "06°52.986' N 080°24.750' W" in odd
         page = await desk.get("/compose/voi")
         assert "GeoJSON" not in page
+
+
+async def test_browser_is_given_nothing_to_keep(tmp_path):
+    """Its history has addresses and titles; its sessions, what a page was the answer to."""
+    async with desked(tmp_path, pages=True) as desk:
+        index = await desk.post()
+        await desk.hear()
+        title = desk.station.shelf.row(index).title["en"]
+        for path in (f"/entry/{index}", "/compose/voi"):
+            head, body = (await desk.get(path)).split("</title>")
+            assert title not in head
+            assert "<title>Vessel of interest" in head
+            controls = re.findall(r"<textarea|<input[^>]*type=.(?:text|search|password)", body)
+            assert body.count('autocomplete="off"') >= len(controls)
+        assert title in body or title in await desk.get(f"/entry/{index}")
+        there = await desk.act("/find", q=title, band="routine", view="")
+        assert there == "/?band=routine&find=1"
+        assert await desk.act("/map/find", q=title) == "/map?find=1"
+        assert await desk.act("/find", q="no-such-word") == "/?find=2"
+        assert f"/entry/{index}" in await desk.get("/?find=1")
+        assert f"/entry/{index}" not in await desk.get("/?find=2")
+        # An address that somebody kept from before holds.
+        assert f"/entry/{index}" not in await desk.get("/?q=no-such-word")
+        sent = form()
+        review = await desk.act("/compose/voi/review", **sent)
+        assert review == f"/compose/voi/review?draft={sent['draft']}"
+        assert sent["/bulletin/title/text"] in await desk.get(review)
+        # What is not whole comes back as a form, at an address of its own too.
+        sent["/bulletin/title/text"] = ""
+        assert 'id="summary"' in await desk.said("/compose/voi/review", sent, 422)
+        session = next(iter(desk.way._sessions.values()))
+        for number in range(searching.MOST + 5):
+            searching.keep(session, f"EXERCISE {number}")
+        assert len(session.searches) == searching.MOST
+        assert len(set(session.searches)) == searching.MOST
