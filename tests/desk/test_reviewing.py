@@ -6,11 +6,14 @@ import json
 import re
 
 from exchange import resources
-from exchange.desk import composing, forms, searching
+from exchange.desk import audience, composing, forms, searching
+from exchange.desk.kept_files import KeptFiles
 from exchange.model import codes as code_lists
 from exchange.model.draft import read_draft
 from tests.builders import new_id
+from tests.client.dealing import draft
 from tests.desk.desked import desked
+from tests.desk.test_kept_files import taken
 
 CODES = code_lists.load(resources.read)
 GEOMETRY = "/bulletin/content/seen/place/geometry"
@@ -18,8 +21,8 @@ GEOMETRY = "/bulletin/content/seen/place/geometry"
 
 def form(**changes):
     """What a browser sends of the vessel of the examples, with an identity for its draft."""
-    draft = read_draft(resources.read("v1/examples/voi-1.es.toml"), toml=True)
-    of_type = composing.under(forms.of_type("voi", draft.bulletin, "en", CODES), {})
+    example = read_draft(resources.read("v1/examples/voi-1.es.toml"), toml=True)
+    of_type = composing.under(forms.of_type("voi", example.bulletin, "en", CODES), {})
     sent = {
         each.at: each.value
         for each in forms.every(of_type)
@@ -83,3 +86,14 @@ async def test_browser_is_given_nothing_to_keep(tmp_path):
             searching.keep(session, f"EXERCISE {number}")
         assert len(session.searches) == searching.MOST
         assert len(set(session.searches)) == searching.MOST
+
+
+async def test_review_is_of_the_very_files(tmp_path):
+    """One of the same name and size in its place is not what was shown."""
+    async with desked(tmp_path) as desk:
+        files, shown = KeptFiles(desk.line.world.cabinet), []
+        for content in (b"EXERCISE A", b"EXERCISE B", b"EXERCISE A"):
+            filed = await taken(files, "EXERCISE.txt", content)
+            prepared = await desk.line.prepare(draft(), attach=[files.file(filed)])
+            shown.append(audience.shown(prepared, draft().post))
+        assert shown[0] == shown[2] != shown[1]
