@@ -67,7 +67,11 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
         raise Refusal(Code.NOT_FOUND)
     header = prepared.header
     order = sorted(LANGUAGES, key=lambda lang: lang != reader.lang)
-    texts = [(lang, render.page(prepared.bulletin, lang, codes, now=now)) for lang in order]
+    # It is prepared once more when it goes, and is given its id only then.
+    texts = [
+        (lang, render.page(prepared.bulletin, lang, codes, now=now, leave_out=("id",)))
+        for lang in order
+    ]
     return frame.page(
         request,
         reader,

@@ -10,13 +10,18 @@ from exchange.desk import audience, composing, forms, searching
 from exchange.desk.kept_files import KeptFiles
 from exchange.model import codes as code_lists
 from exchange.model.draft import read_draft
-from tests.builders import new_id
+from tests.builders import WATCH, new_id
 from tests.client.dealing import draft
 from tests.desk.desked import desked
 from tests.desk.test_kept_files import taken
 
 CODES = code_lists.load(resources.read)
 GEOMETRY = "/bulletin/content/seen/place/geometry"
+
+
+def must_say_what_binds(page):
+    for label in ("Originator control", "Expires", "Retain until", "Issued"):
+        assert f"<dt>{label}" in page, label
 
 
 def form(**changes):
@@ -97,3 +102,15 @@ async def test_review_is_of_the_very_files(tmp_path):
             prepared = await desk.line.prepare(draft(), attach=[files.file(filed)])
             shown.append(audience.shown(prepared, draft().post))
         assert shown[0] == shown[2] != shown[1]
+
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+
+
+async def test_review_shows_what_it_binds_and_no_identity_that_nothing_will_have(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        sent = form()
+        page = await desk.get(await desk.act("/compose/voi/review", **sent))
+        assert set(UUID.findall(page)) == {sent["draft"]}
+        must_say_what_binds(page)
+        assert f"Only {WATCH.partition('/')[0]} may allow" in page
