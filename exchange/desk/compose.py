@@ -379,6 +379,7 @@ async def _check(
         },
         "warnings": warned(desk, request, reader, looked),
         "summary": words.count(lang, "compose.readers", len(told.readers)) if told else "",
+        "left": words.count(lang, "compose.left", len(looked.judged.missing)),
         "readers": [_line(each, words, reader) for each in told.readers] if told else [],
         "left_out": [f"{each.endpoint}: {each.why}" for each in told.left_out] if told else [],
         "withheld": [f"{each.endpoint}: {each.why}" for each in told.withheld] if told else [],
