@@ -195,7 +195,8 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     codes = desk.station.codes
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
-    problems = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
+    found = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
+    problems = _in_words_of_the_form(found, request, reader)
     errors = audience.at_fields(problems, [*(each.at for each in every), *_BESIDE])
     return frame.page(
         request,
@@ -245,6 +246,36 @@ def _labels(*parts: Field) -> dict[str, str]:
         at: named.get(at.removesuffix("/text"), label) if at.endswith("/text") else label
         for at, label in named.items()
     }
+
+
+def _in_words_of_the_form(
+    problems: Sequence[dict[str, str]], request: web.Request, reader: Reader
+) -> list[dict[str, str]]:
+    """Return what to do next as it is done in a form; the code's own text is of commands."""
+    words = request.app[frame.FRAME].pages.words
+    return [
+        {**each, "next": words.text(reader.lang, f"mend.{each['code']}")}
+        if each["code"] in _MENDED_HERE
+        else each
+        for each in problems
+    ]
+
+
+# Codes that a form brings forth, and whose text tells of files, members and commands.
+_MENDED_HERE: Final = frozenset(
+    {
+        Code.MISSING_MEMBER.value,
+        Code.NO_READERS.value,
+        Code.OVERSIZED.value,
+        Code.PROTECTED_PERSONS.value,
+        Code.REFERENCE_MISSING.value,
+        Code.RETENTION_TOO_LONG.value,
+        Code.TYPE_NOT_ON_FEED.value,
+        Code.UNKNOWN_FEED.value,
+        Code.UNKNOWN_RECIPIENT.value,
+        Code.WRONG_VALUE.value,
+    }
+)
 
 
 def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str, str]]:
@@ -370,7 +401,10 @@ async def _check(
     labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
     told = looked.told
     answer: dict[str, Any] = {
-        "problems": [{**each, "at": sent_at(each["at"])} for each in looked.problems],
+        "problems": [
+            {**each, "at": sent_at(each["at"])}
+            for each in _in_words_of_the_form(looked.problems, request, reader)
+        ],
         "missing": [
             {"at": sent_at(at), "label": labels.get(at, at)} for at in looked.judged.missing
         ],

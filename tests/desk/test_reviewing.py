@@ -114,3 +114,37 @@ async def test_review_shows_what_it_binds_and_no_identity_that_nothing_will_have
         assert set(UUID.findall(page)) == {sent["draft"]}
         must_say_what_binds(page)
         assert f"Only {WATCH.partition('/')[0]} may allow" in page
+
+
+COMMAND = re.compile(r"exchange [a-z]+|`|[Mm]ember|ISO 3166")
+
+
+async def test_form_speaks_of_itself_and_not_of_commands(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        page = await desk.get("/compose/voi")
+        assert "ISO 3166-1 alpha-3, sorted" not in page
+        assert "as this page: English" in page
+        lacks = {"/bulletin/title/text": ""}
+        wrong = (
+            {"/bulletin/content/notice": "shout"},
+            {"/post/feed": "nowhere"},
+            {"/post/to": "", "/post/marking/releasable_to": "USA"},
+        )
+        found = []
+        for changes in wrong:
+            said = await desk.said("/compose/voi/check.json", form(**changes))
+            found += json.loads(said)["problems"]
+        assert {each["code"] for each in found} == {"wrong-value", "unknown-feed", "no-readers"}
+        assert [each for each in found if COMMAND.search(each["next"])] == []
+        said = await desk.said("/compose/voi/review", form(**lacks), 422)
+        summary = said.partition('id="summary"')[2].partition("</div>")[0]
+        assert "Fill it in." in summary
+        assert "send again" not in summary
+
+
+def test_example_beside_a_list_is_none_that_is_typed():
+    fields = forms.every(forms.of_type("voi", {}, "en", CODES))
+    chosen = [each for each in fields if each.kind in ("one-of", "some-of", "yes-no")]
+    assert chosen
+    assert [each.at for each in chosen if each.example] == []
+    assert {each.example for each in fields if each.kind == "time"} == {"231801ZNOV26"}
