@@ -423,12 +423,14 @@ async def _check(
 
 
 def warned(desk: Desk, request: web.Request, reader: Reader, looked: Looked) -> list[str]:
-    """Return what looks odd in a draft, in the reader's language: it is weighed, not refused."""
+    """Return what looks odd in a draft, in the reader's language: weighed, not refused."""
     labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
     words = request.app[frame.FRAME].pages.words
     turned = composing.turned(looked.settled, reader.lang)
     found = [
-        words.text(reader.lang, "compose.turned", field=labels.get(at, at), read=read, meant=meant)
+        words.text(
+            reader.lang, "compose.turned", field=labels.get(at, at), read=read, meant=meant
+        )
         for at, (read, meant) in turned.items()
     ]
     odd = looked.prepared.warnings if looked.prepared else []

@@ -50,7 +50,9 @@ def form(**changes):
 
 async def test_position_typed_with_the_longitude_first_is_told_of(tmp_path):
     async with desked(tmp_path, pages=True) as desk:
-        said = await desk.said("/compose/voi/check.json", form(**{GEOMETRY: "-80.4125, 6.8831"}))
+        said = await desk.said(
+            "/compose/voi/check.json", form(**{GEOMETRY: "-80.4125, 6.8831"})
+        )
         (odd, *_) = json.loads(said)["warnings"]
         assert "80°24.750' S 006°52.986' E" in odd
         assert "06°52.986' N 080°24.750' W" in odd
