@@ -10,12 +10,14 @@ import msgspec
 from exchange import render
 from exchange.client import separating
 from exchange.desk import composing
+from exchange.desk.kept_files import SealedFile
 from exchange.model.identity import digest
 from exchange.web.pages import day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from exchange.client.attaching import File
     from exchange.client.compose import LeftOut, Prepared, Reader
     from exchange.client.separating import By
     from exchange.errors import ExchangeError
@@ -128,7 +130,7 @@ def of_prepared(  # noqa: PLR0913  (what is shown, and to whom)
 
 
 def shown(prepared: Prepared, post: Post, by: By | None = None) -> str:
-    """Return a digest of what is reviewed: text, marking, until when, and each reader's key.
+    """Return a digest of what is reviewed: text, files, marking, until when, each reader's key.
 
     Until when is as it was written in ``post``: prepared once more, a time from now on is
     later. What the arrangement makes of it counts by its day.
@@ -144,10 +146,17 @@ def shown(prepared: Prepared, post: Post, by: By | None = None) -> str:
         [(each.endpoint, each.key) for each in prepared.readers],
         [each.endpoint for each in prepared.left_out],
         [each.endpoint for each in prepared.releasers],
-        [(each.name, each.size) for each in prepared.files],
+        [_said(each) for each in prepared.files],
         by,
     )
     return digest(msgspec.json.encode(said))
+
+
+def _said(file: File) -> tuple[str, int, str]:
+    """Return what is shown of a file. At the desk each was taken in, so its digest is known."""
+    if not isinstance(file, SealedFile):
+        raise TypeError(file.name)
+    return file.name, file.size, file.filed.digest
 
 
 def problem(error: ExchangeError, lang: Lang, codes: Codes) -> dict[str, str]:

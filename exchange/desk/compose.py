@@ -25,6 +25,7 @@ from exchange.desk import (
     forms,
     picking,
     statistics,
+    wording,
 )
 from exchange.desk.holding import Holding
 from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
@@ -147,9 +148,7 @@ async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # n
 async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
     code, query, counted = _type(request), request.query, None
     if identity := query.get("draft"):
-        kept = desk.drafts.get(identity)
-        if kept.type != code:
-            raise Refusal(Code.NOT_FOUND, found=identity)
+        kept = named(desk, request)
         if kept.went and desk.holding.get(identity) is not None:
             return frame.see(reader, f"/compose/held/{identity}")
         desk.drafts.must_be_written_yet(identity)
@@ -165,6 +164,18 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
         identity = desk.station.agency.new_id()
     settled = settle(desk, written, reader)
     return shown(desk, request, reader, code, identity, settled, counted=counted)
+
+
+def named(desk: Desk, request: web.Request) -> Kept:
+    """Return the draft that an address names.
+
+    Raises:
+        Refusal: ``not-found``: there is none of that type.
+    """
+    kept = desk.drafts.get(identity := request.query.get("draft", ""))
+    if kept.type != _type(request):
+        raise Refusal(Code.NOT_FOUND, found=identity)
+    return kept
 
 
 def _type(request: web.Request) -> str:
@@ -207,7 +218,8 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     failed = 422 if window is None else 409
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
-    problems = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
+    found = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
+    problems = wording.of_the_form(found, request, reader)
     errors = audience.at_fields(problems, [*(each.at for each in every), *_BESIDE])
     return frame.page(
         request,
@@ -278,6 +290,16 @@ def _missing(looked: Looked | None, desk: Desk, reader: Reader) -> list[dict[str
 
 async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     """Judge what a browser sent, keep it as a draft, and find out who could read it."""
+    kept, settled = await keep(desk, request, reader)
+    return await look(desk, kept, settled, reader)
+
+
+async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, Settled]:
+    """Keep what a browser sent as a draft; return it, and the same in order.
+
+    Raises:
+        Refusal: one of ``STALE``: another window went on with it.
+    """
     code, drafts = _type(request), desk.drafts
     sent = await request.post()
     identity, window, settled = await _typed(desk, request, reader)
@@ -288,7 +310,7 @@ async def read(desk: Desk, request: web.Request, reader: Reader) -> Looked:
     )
     if sent.get("only") != "look":
         drafts.put(kept)
-    return await look(desk, kept, settled, reader)
+    return kept, settled
 
 
 async def _typed(
@@ -422,29 +444,45 @@ async def _check(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
     looked = await read(desk, request, reader)
-    codes, lang, sent_at = desk.station.codes, reader.lang, looked.settled.sent_at
+    lang, sent_at = reader.lang, looked.settled.sent_at
     words = request.app[frame.FRAME].pages.words
     labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
-    told, prepared = looked.told, looked.prepared
+    told = looked.told
     answer: dict[str, Any] = {
-        "problems": [{**each, "at": sent_at(each["at"])} for each in looked.problems],
+        "problems": [
+            {**each, "at": sent_at(each["at"])}
+            for each in wording.of_the_form(looked.problems, request, reader)
+        ],
         "missing": [
             {"at": sent_at(at), "label": labels.get(at, at)} for at in looked.judged.missing
         ],
         "positions": {
             sent_at(at): text for at, text in composing.told_back(looked.settled, lang).items()
         },
-        "warnings": [
-            render.indicator(each, lang, codes)
-            for each in (prepared.warnings if prepared else [])
-        ],
+        "warnings": warned(desk, request, reader, looked),
         "summary": words.count(lang, "compose.readers", len(told.readers)) if told else "",
+        "left": words.count(lang, "compose.left", len(looked.judged.missing)),
         "readers": [_line(each, words, reader) for each in told.readers] if told else [],
         "left_out": [f"{each.endpoint}: {each.why}" for each in told.left_out] if told else [],
         "withheld": [f"{each.endpoint}: {each.why}" for each in told.withheld] if told else [],
         "releasers": [each.endpoint for each in told.releasers] if told else [],
     }
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
+
+
+def warned(desk: Desk, request: web.Request, reader: Reader, looked: Looked) -> list[str]:
+    """Return what looks odd in a draft, in the reader's language: weighed, not refused."""
+    labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
+    words = request.app[frame.FRAME].pages.words
+    turned = composing.turned(looked.settled, reader.lang)
+    found = [
+        words.text(
+            reader.lang, "compose.turned", field=labels.get(at, at), read=read, meant=meant
+        )
+        for at, (read, meant) in turned.items()
+    ]
+    odd = looked.prepared.warnings if looked.prepared else []
+    return [*found, *(render.indicator(each, reader.lang, desk.station.codes) for each in odd)]
 
 
 def _line(each: audience.Line, words: Words, reader: Reader) -> str:

@@ -352,17 +352,39 @@ def typed(field: Field, written: Written) -> Field:
 
 def told_back(settled: Settled, lang: Lang) -> dict[str, str]:
     """Return each position that can be read as sailors write it, by its field."""
-    west = "O" if lang == "es" else "W"
     found: dict[str, str] = {}
-    for at, texts in settled.written.items():
-        if not at.endswith("/geometry"):
-            continue
-        lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    for at, lines in _places(settled):
         try:
-            found[at] = "; ".join(position.told(position.read(line), west) for line in lines)
+            found[at] = "; ".join(
+                position.told(position.read(line), _WEST[lang]) for line in lines
+            )
         except Refusal:
             continue
     return {at: text for at, text in found.items() if text}
+
+
+def turned(settled: Settled, lang: Lang) -> dict[str, tuple[str, str]]:
+    """Return positions that were likely typed with the longitude first, by their field.
+
+    Of each field the first one: as it is read, and as it was likely meant.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for at, lines in _places(settled):
+        for line in lines:
+            if (meant := position.turned(line)) is not None:
+                both = (position.read(line), meant)
+                as_read, other = (position.told(each, _WEST[lang]) for each in both)
+                found.setdefault(at, (as_read, other))
+    return found
+
+
+def _places(settled: Settled) -> Iterator[tuple[str, list[str]]]:
+    for at, texts in settled.written.items():
+        if at.endswith("/geometry"):
+            yield at, [line for text in texts for line in text.splitlines() if line.strip()]
+
+
+_WEST: Final[dict[Lang, str]] = {"es": "O", "en": "W"}
 
 
 def texts_of(values: Any, at: str) -> dict[str, list[str]]:

@@ -36,6 +36,10 @@ _GEOMETRIES: Final = {
     "LineString": "geometry-line",
     "Polygon": "geometry-area",
 }
+# Chosen from words that are there: an example would be a code, which nobody types.
+_CHOSEN: Final = ("one-of", "some-of", "yes-no")
+# A time as it is typed: day, time in UTC, month, year.
+_TIME: Final = "231801ZNOV26"
 # The place of a row that is not there yet: a row is added by writing a number instead.
 NEW: Final = "-"
 
@@ -141,7 +145,11 @@ class _Asker:
         else:
             asked = self._scalar(form, at, label, value)
         return msgspec.structs.replace(
-            asked, help=told, unit=unit, example=example, is_required=is_required
+            asked,
+            help=told,
+            unit=unit,
+            example=_TIME if asked.kind == "time" else "" if asked.kind in _CHOSEN else example,
+            is_required=is_required,
         )
 
     def _scalar(self, form: Shape, at: str, label: str, value: Any) -> Field:

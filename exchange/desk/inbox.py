@@ -11,7 +11,7 @@ import msgspec
 from exchange.client import views
 from exchange.client.reading import Delivered, Locked
 from exchange.client.views import NamedView
-from exchange.desk import casing, news, telling
+from exchange.desk import casing, news, searching, telling
 from exchange.desk.shelf import BANDS, STATES, Asked, asked
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import TYPES, overdue
@@ -66,13 +66,15 @@ class Line(msgspec.Struct, frozen=True):
 def show(app: web.Application, station: Station) -> None:
     """Serve the inbox."""
     frame.show(app, "/", partial(_inbox, station))
+    searching.show(app, "/")
     frame.act(app, "/ack", partial(_acknowledge, station))
     frame.act(app, "/views/save", partial(_save, station))
     frame.act(app, "/views/drop", partial(_drop, station))
 
 
 async def _inbox(station: Station, request: web.Request, reader: Reader) -> web.Response:
-    wanted, now = read(request.query), station.now()
+    query, now = searching.asked(request), station.now()
+    wanted = read(query)
     saved = views.saved(station.views) if station.views else {}
     named = request.query.get("view", "")
     view = views.named(saved, named) if named else NamedView()
@@ -95,7 +97,7 @@ async def _inbox(station: Station, request: web.Request, reader: Reader) -> web.
         bands=BANDS,
         all_states=STATES,
         types=sorted(TYPES),
-        said=request.query.get("q", ""),
+        said=query.get("q", ""),
         wanted=wanted,
         station=station,
         done=_done(station, request.query.get("done", ""), words, reader.lang),

@@ -14,7 +14,7 @@ import msgspec
 
 from exchange import render
 from exchange.client.reading import Delivered
-from exchange.desk import inbox, position, telling
+from exchange.desk import inbox, position, searching, telling
 from exchange.desk.shelf import BANDS, Asked
 from exchange.errors import Refusal
 from exchange.model.bulletin import TYPES
@@ -115,13 +115,15 @@ class Layer(msgspec.Struct, frozen=True):
 def show(app: web.Application, station: Station, overlays: Overlays) -> None:
     """Serve the map."""
     frame.show(app, "/map", partial(_map, station, overlays))
+    searching.show(app, "/map")
 
 
 async def _map(
     station: Station, overlays: Overlays, request: web.Request, reader: Reader
 ) -> web.Response:
     now = station.now()
-    wanted = read(request.query, now)
+    query = searching.asked(request)
+    wanted = read(query, now)
     drawn = draw(station.shelf, wanted, now, reader.lang, station.codes)
     names = await asyncio.to_thread(overlays.names)
     chosen = [name for name in names if name in request.query.getall("over", [])]
@@ -141,7 +143,7 @@ async def _map(
         placed=partial(_placed, width / WIDTH_PX),
         seas=[(key, *_rounded(region.project(lon, lat))) for key, lon, lat in SEAS],
         wanted=wanted,
-        said=request.query.get("q", ""),
+        said=query.get("q", ""),
         hours=_hours(request.query),
         all_hours=HOURS,
         bands=BANDS,

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from exchange.errors import Code, Refusal
+from exchange.web import region
 
 Position = tuple[float, float]
 
@@ -27,6 +28,7 @@ _ONE: Final = re.compile(
 _LETTERED: Final = re.compile(
     r"(.*?[NS])[\s,]*(.*?[EWO])|(.*?[EWO])[\s,]*(.*?[NS])", re.IGNORECASE
 )
+_LETTER: Final = re.compile(r"[NSEWO]", re.IGNORECASE)
 _LATITUDE: Final = frozenset("NS")
 _NEGATIVE: Final = frozenset("SWO")
 
@@ -44,6 +46,26 @@ def read(text: str, at: str = "") -> Position:
         if None not in read_as:
             return _ordered([each for each in read_as if each is not None], at)
     raise Refusal(Code.WRONG_VALUE, at, expected="position", found=text[:64])
+
+
+def turned(text: str) -> Position | None:
+    """Return a position the other way round, where it was likely meant so; else nothing.
+
+    It was likely meant so where no letter says which number is which, and it lies outside the
+    region of the maps as it is read, and inside with the longitude first. Every longitude of
+    Panama is a latitude too, so no rule refuses it.
+    """
+    if _LETTER.search(text):
+        return None
+    try:
+        lon, lat = read(text)
+    except Refusal:
+        return None
+    return (lat, lon) if not _is_near(lon, lat) and _is_near(lat, lon) else None
+
+
+def _is_near(lon: float, lat: float) -> bool:
+    return region.WEST <= lon <= region.EAST and region.SOUTH <= lat <= region.NORTH
 
 
 def told(position: Position, west: str = "W") -> str:

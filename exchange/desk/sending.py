@@ -30,24 +30,40 @@ _HERE_YET: Final = frozenset({"held", "undone", "refused"})
 
 def show(app: web.Application, desk: Desk) -> None:
     """Serve the pages on which a draft is reviewed and sent."""
-    frame.submit(app, f"{compose.TYPE}/review", partial(_review, desk))
+    frame.submit(app, f"{compose.TYPE}/review", partial(_keep, desk))
+    frame.show(app, f"{compose.TYPE}/review", partial(_review, desk))
     frame.act(app, "/compose/send", partial(_send, desk))
     frame.act(app, "/compose/undo", partial(_undo, desk))
     frame.show(app, "/compose/held/{draft}", partial(_held, desk))
     frame.show(app, "/compose/held/{draft}/state.json", partial(_state, desk))
 
 
-async def _review(
+async def _keep(
     desk: Desk, request: web.Request, _told: dict[str, str], reader: Reader
 ) -> web.StreamResponse:
+    """Keep what was written, and lead to its review.
+
+    A browser keeps on its disk what a page was the answer to: so no page answers a draft.
+    """
     try:
-        looked = await compose.read(desk, request, reader)
+        kept, _ = await compose.keep(desk, request, reader)
     except Refusal as refusal:
         if refusal.code not in compose.STALE:
             raise
         return await compose.stale(desk, request, reader, refusal)
+    return frame.see(reader, f"/compose/{kept.type}/review?draft={kept.id}")
+
+
+async def _review(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
+    identity = request.query.get("draft", "")
+    drafts, is_held = desk.drafts, desk.holding.get(identity) is not None
+    if is_held and not (drafts.has(identity) and not drafts.get(identity).went):
+        return frame.see(reader, f"/compose/held/{identity}")
+    kept = compose.named(desk, request)
+    drafts.must_be_written_yet(identity)
+    settled = compose.settle(desk, kept.written, reader)
+    looked = await compose.look(desk, kept, settled, reader)
     if looked.prepared is None or looked.problems:
-        kept = looked.kept
         return compose.shown(desk, request, reader, kept.type, kept.id, looked.settled, looked)
     return _reviewed(desk, request, reader, looked)
 
@@ -58,7 +74,11 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
         raise Refusal(Code.NOT_FOUND)
     header = prepared.header
     order = sorted(LANGUAGES, key=lambda lang: lang != reader.lang)
-    texts = [(lang, render.page(prepared.bulletin, lang, codes, now=now)) for lang in order]
+    # It is prepared once more when it goes, and is given its id only then.
+    texts = [
+        (lang, render.page(prepared.bulletin, lang, codes, now=now, leave_out=("id",)))
+        for lang in order
+    ]
     return frame.page(
         request,
         reader,
@@ -70,7 +90,7 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
         told=looked.told,
         texts=texts,
         files=looked.kept.files,
-        warnings=[render.indicator(each, reader.lang, codes) for each in prepared.warnings],
+        warnings=compose.warned(desk, request, reader, looked),
         as_of_ms=prepared.as_of_ms or 0,
         hold_s=int(desk.holding.hold_s),
     )

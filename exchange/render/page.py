@@ -20,7 +20,7 @@ from exchange.render.referents import referents
 from exchange.render.visible import lines, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from exchange.model.bulletin.kinds import AnyBulletin, Bulletin
     from exchange.model.bulletin.shape import Shape
@@ -56,6 +56,7 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
     unknown: Sequence[Unknown] = (),
     *,
     now: int | None = None,
+    leave_out: Collection[str] = (),
 ) -> str:
     """Return a bulletin as text.
 
@@ -67,6 +68,7 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
         unknown: what of it is not known here; shown after the rest, as it stands. What its
             reader is to be warned of comes first.
         now: seconds UTC; marks reviews of people that are overdue. None marks none.
+        leave_out: its own members that are not shown.
 
     Returns:
         Lines of at most ``width`` columns where words allow it, without trailing line feed.
@@ -92,7 +94,7 @@ def page(  # noqa: PLR0913  (time arrives as an argument too)
     rows += writer.text(plain["title"], 0)
     rows.append("")
     for name in ORDER:
-        member = form.member(name)
+        member = None if name in leave_out else form.member(name)
         # The content of a newer version's type has no members here.
         if member is not None and (member.shape.members or member.shape.kind != "struct"):
             rows += writer.member(name, member.shape, plain.get(name), 0, plain)

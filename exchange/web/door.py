@@ -37,12 +37,16 @@ _IDLE_MS: Final = 12 * 3600 * 1000
 
 
 class Session(msgspec.Struct):
-    """One browser's session: how pages are to be shown there, and until when it is good."""
+    """One browser's session: how pages are to be shown there, and until when it is good.
+
+    ``searches``: what was searched for, by number, the oldest first.
+    """
 
     lang: Lang
     until_ms: int
     theme: Theme = "auto"
     keys: bool = True
+    searches: dict[str, str] = {}
 
 
 class Door:

@@ -79,6 +79,7 @@ class Desk:
         self.line: Agency
         self.station: Station
         self.app: web.Application
+        self.way: Way
         self.base = ""
         self.lock: Lock | None = None
         self._http: aiohttp.ClientSession
@@ -102,6 +103,15 @@ class Desk:
     async def saved(self, path: str) -> aiohttp.ClientResponse:
         """A page or file as it comes; close it."""
         return await self._http.get(f"{self.base}/en{path}")
+
+    async def said(self, path: str, told: dict[str, str], status: int = 200) -> str:
+        """Send a form; what is answered, wherever the browser is told to go first."""
+        headers = {"Origin": self.base}
+        async with self._http.post(
+            f"{self.base}/en{path}", data=told, headers=headers
+        ) as answer:
+            assert answer.status == status, (path, answer.status)
+            return await answer.text()
 
     async def act(self, path: str, **told: Any) -> str:
         """Send a form; where the browser is told to go."""
@@ -128,8 +138,8 @@ class Desk:
 
     async def show(self, stack: AsyncExitStack) -> None:
         """Serve the pages, and come in."""
-        way = Way(randomness(), self.clock, "en", is_plain=True)
-        self.app = application(self.station, way, lock=self.lock)
+        self.way = Way(randomness(), self.clock, "en", is_plain=True)
+        self.app = application(self.station, self.way, lock=self.lock)
         link = (await stack.enter_async_context(served(self.app)))()
         jar = aiohttp.CookieJar(unsafe=True)
         made = aiohttp.ClientSession(headers=BROWSER, cookie_jar=jar)

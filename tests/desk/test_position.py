@@ -74,3 +74,19 @@ def test_any_text_is_a_position_or_is_refused(typed):
         return
     assert -180 <= lon <= 180
     assert -90 <= lat <= 90
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("-80.4125, 6.8831", (-80.4125, 6.8831)),
+        ("-79 33.0 8 57.0", (-79.55, 8.95)),
+        # As it is to be typed; said by letters; in the region neither way; no position.
+        ("6.8831, -80.4125", None),
+        ("80.4125 S, 6.8831 E", None),
+        ("48.2 16.4", None),
+        ("", None),
+    ],
+)
+def test_position_with_the_longitude_first_is_noticed(typed, meant):
+    assert position.turned(typed) == (meant and pytest.approx(meant, abs=1e-5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -11,6 +11,8 @@ from exchange.desk.station import Station
 from exchange.errors import Code, Refusal
 from tests.builders import DESK, WATCH
 from tests.client.foureyes import asked, bulletins, guarded, line
+from tests.desk.desked import Desk
+from tests.desk.test_reviewing import must_say_what_binds
 from tests.web.trial import CODES
 
 
@@ -20,6 +22,14 @@ async def station(door, tmp_path, endpoint=DESK, officer="exercise-releaser"):
         desk = Station(made, CODES, officer)
         await desk.fill()
         yield desk
+
+
+async def page(tmp_path, station, draft):
+    async with AsyncExitStack() as stack:
+        desk = Desk(tmp_path)
+        desk.station = station
+        await desk.show(stack)
+        return await desk.get(f"/releases/{draft}")
 
 
 async def said(act, desk, **told):
@@ -33,6 +43,7 @@ async def test_what_is_released_goes_out_and_is_shown_so(tmp_path):
             (each,) = owing.queue(desk)
             read = await releases._read(desk, each)
             assert read.header.to == [WATCH]
+            must_say_what_binds(await page(tmp_path, desk, each.id))
             told = {"draft": each.id, "of": each.of}
             assert await said(releases._approve, desk, **told) == f"/releases/{each.id}"
             (each,) = owing.queue(desk)

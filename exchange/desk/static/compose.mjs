@@ -97,6 +97,11 @@ function tell(told, only) {
   }
   const summary = document.getElementById("readers-summary");
   if (told.summary && summary.textContent !== told.summary) summary.textContent = told.summary;
+  document.getElementById("bar-readers").textContent = summary.textContent;
+  const left = document.getElementById("bar-left");
+  left.textContent = told.left;
+  left.hidden = told.missing.length === 0;
+  if (!left.hidden) left.href = `#${told.missing[0].at}`;
   document.getElementById("unfinished").hidden = !told.summary || told.missing.length === 0;
   for (const name of ["readers", "left_out", "withheld", "releasers", "warnings"]) list(name, told[name]);
   list("missing", told.missing.map(jump));
