@@ -476,13 +476,13 @@ async def test_fronts_hear_neither_the_terminal_nor_the_nodes_environment(founde
 
 @SHARED
 async def test_acknowledgements_go_the_same_way(shared):
-    # A front that says that more comes, and hands nothing on, is waited for once.
-    for each in shared.fronts._fronts:
-        each.coming = 1
     async with shared.to(ALFA) as alfa, shared.to(ECHO) as echo:
         envelope = shared.exercise.envelope(ALFA, [ECHO])
         await posted(alfa, envelope)
         ack = shared.exercise.ack(ECHO, envelope.header, decoded(envelope.header))
+        # A front that says that more comes, and hands nothing on, is waited for once.
+        for each in shared.fronts._fronts:
+            each.coming = 1
         assert (await posted(echo, Envelope(ack, b""))).index < shared.node.size
     assert not any(each.coming for each in shared.fronts._fronts)
 
