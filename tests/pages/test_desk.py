@@ -352,7 +352,7 @@ def test_desk_locks_by_itself_and_opens_by_the_passphrase_alone(browser, desk):
         expect(page.locator("[data-value=flash_waits]")).to_have_text("1 FLASH waits")
         assert page.title().startswith("1 FLASH waits")
         keys = page.evaluate("Object.keys(window.told).sort().join()")
-        assert keys == "came,flash_came,flash_waits,is_first,number,run,shut"
+        assert keys == "alarm_stands,came,flash_came,flash_waits,is_first,number,run,shut"
         assert "EJERCICIO" not in page.evaluate("JSON.stringify(window.told)")
         page.locator("#passphrase").fill("not it")
         page.locator("#passphrase").press("Enter")
