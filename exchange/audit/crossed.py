@@ -34,6 +34,9 @@ _PAGE: Final = 256
 class Source(agreed.Source, Protocol):
     """A journal to read. Raises ``Fault`` if it cannot be read."""
 
+    def size(self) -> int:
+        """Return how many entries there are."""
+
     def read(self, first: int, limit: int) -> Sequence[Stored]:
         """Return at most ``limit`` entries from index ``first`` on, in order."""
 
@@ -42,7 +45,7 @@ class Crossed(msgspec.Struct, frozen=True):
     """What of one journal is in the other.
 
     Attributes:
-        ok: whatever the other says came from here is here, the same.
+        ok: whatever the other says came from here, up to this journal's end, is here, the same.
         home, there: the nodes: whose journal it is, and in whose it was looked for.
         held: entries of the other that are here, the same.
         waiting: entries that are owed there, and are not there yet; nothing that went in its
@@ -51,6 +54,8 @@ class Crossed(msgspec.Struct, frozen=True):
             the way, or waiting there for attachments or room, which its notices tell.
             ``first_overtaken`` is the first of them, *here*.
         blinded: entries that are of no concern there, and never cross.
+        beyond: entries of the other that came from behind this journal's end: to be held to a
+            newer mirror of it.
         first: the first entry *there* that does not hold, with why.
     """
 
@@ -62,6 +67,7 @@ class Crossed(msgspec.Struct, frozen=True):
     blinded: int
     overtaken: int = 0
     first_overtaken: int | None = None
+    beyond: int = 0
     first: int | None = None
     code: str | None = None
     at: str = ""
@@ -78,13 +84,16 @@ def compare(home: Source, there: Source) -> Crossed:
         Refusal: an entry cannot be read, or one of them does not say whose it is.
     """
     name, other = node_of(home), node_of(there)
-    came: set[int] = set()
+    end, came, beyond = home.size(), set[int](), set[int]()
     held = 0
     failed: tuple[int, Refusal] | None = None
     for stored in _all(there):
         facts = entries.decode(stored.entry).facts
         came_from = entries.home_of(facts)
         if came_from is None or came_from.node != name:
+            continue
+        if came_from.index >= end:
+            beyond.add(came_from.index)
             continue
         held += came_from.index not in came
         came.add(came_from.index)
@@ -103,6 +112,7 @@ def compare(home: Source, there: Source) -> Crossed:
         blinded=left.blinded,
         overtaken=left.overtaken,
         first_overtaken=left.first_overtaken,
+        beyond=len(beyond),
         first=first,
         code=error.code.value if error else None,
         at=error.at if error else "",
@@ -113,7 +123,7 @@ def _must_be_here(home: Source, index: int, taken: bytes) -> None:
     """Hold what was taken in to the entry that it came from.
 
     Raises:
-        Refusal: ``bad-proof``: there is no such entry, or it says otherwise.
+        Refusal: ``bad-proof``: it is missing in the midst, or says otherwise.
     """
     found = home.read(index, 1)
     if not found:
