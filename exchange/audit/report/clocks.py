@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exchange.audit.report.counting import Counted
-    from exchange.audit.report.shared import Fact
+    from exchange.audit.report.shared import Fact, Named
     from exchange.model.ticking import Ticking
 
 _ASKING: Final = ("new", "update")
 _TIMED: Final = ("asked", "answered", "in_time", "late", "open", "overdue", "withdrawn")
 
 
-class _Told(NamedTuple):
-    """What is told of requests, by their ids: replies, times agreed on, and which are over."""
+# What ends a bulletin, and whose word that must be.
+_Over = frozenset[tuple[str, "Named"]]
 
-    replies: Mapping[str, list[Fact]]
-    results: Mapping[str, list[Fact]]
-    clocks: Mapping[str, Ticking]
-    over: frozenset[str]
+
+class _Told(NamedTuple):
+    """What is told of requests: replies, times agreed on, and which are over."""
+
+    replies: Mapping[Named | None, list[Fact]]
+    results: Mapping[Named | None, list[Fact]]
+    clocks: Mapping[Named | None, Ticking]
+    over: _Over
 
 
 def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
@@ -49,14 +53,14 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
         times: list[int] = []
         for each in (one for one in asked if one.row.nation == nation):
             counts["asked"] += 1
-            found = [one for one in replies.get(each.row.id, ()) if _may_answer(one, each)]
+            found = [one for one in replies.get(each.about, ()) if _may_answer(one, each)]
             due = each.row.due
             if found:
                 first = min(one.row.taken_ms for one in found)
                 times.append(first - each.row.taken_ms)
                 counts["answered"] += 1
                 counts["late" if due is not None and first // 1000 > due else "in_time"] += 1
-            elif each.row.id in over:
+            elif _is_over(each, over):
                 counts["withdrawn"] += 1
             else:
                 until = min(covered_ms.values()) // 1000
@@ -108,10 +112,10 @@ def _requests(counted: Counted) -> list[Fact]:
 
 
 def _told(counted: Counted) -> _Told:
-    clocks: dict[str, Ticking] = {}
+    clocks: dict[Named | None, Ticking] = {}
     for each in counted.facts:
         if each.ticking is not None:
-            clocks.setdefault(each.row.id, each.ticking)
+            clocks.setdefault(each.about, each.ticking)
     replies, results = (_replies(counted, kind) for kind in (boarding.REPLY, boarding.RESULT))
     return _Told(replies, results, clocks, _over(counted))
 
@@ -122,17 +126,17 @@ def _case(
     """Return how a case stands, when it was taken in where it is asked, and of whom."""
     row, members = request.row, _asked_of(request)
     nation = min((each.partition(".")[0] for each in members), default=row.nation)
-    clock = told.clocks.get(row.id)
+    clock = told.clocks.get(request.about)
     taken = None if request.there is None else request.there.taken_ms // 1000
     received = None if is_refused(request) else taken
     replies = [
         one.row.taken_ms // 1000
-        for one in told.replies.get(row.id, ())
+        for one in told.replies.get(request.about, ())
         if one.row.verb == "reply" and one.row.origin in members
     ]
     reports = [
         one.row.taken_ms // 1000
-        for one in told.results.get(row.id, ())
+        for one in told.results.get(request.about, ())
         if one.row.verb in _ASKING and one.row.origin in {*members, row.origin}
     ]
     known = boarding.Known(
@@ -142,7 +146,7 @@ def _case(
         replies=tuple(sorted(replies)),
         reported=min(reports, default=None),
         covered=covered_ms[nation] // 1000 if nation in covered_ms else None,
-        is_withdrawn=row.id in told.over,
+        is_withdrawn=_is_over(request, told.over),
         is_declined=is_refused(request),
     )
     now = min(covered_ms.values()) // 1000
@@ -163,23 +167,28 @@ def _may_answer(reply: Fact, request: Fact) -> bool:
     return reply.row.origin in {member_of(each) for each in request.row.to}
 
 
-def _replies(counted: Counted, kind: str) -> dict[str, list[Fact]]:
+def _replies(counted: Counted, kind: str) -> dict[Named | None, list[Fact]]:
     """Return bulletins of a type by what they answer, in the journals' order."""
-    found: dict[str, list[Fact]] = {}
+    found: dict[Named | None, list[Fact]] = {}
     for each in counted.facts:
         if each.row.kind == "accepted" and each.row.type == kind and not is_refused(each):
-            for relation, identity in each.row.refs:
+            for relation, named in each.refs:
                 if relation == "answers":
-                    found.setdefault(identity, []).append(each)
+                    found.setdefault(named, []).append(each)
     return found
 
 
-def _over(counted: Counted) -> frozenset[str]:
-    """Return what was cancelled, or took a newer version."""
+def _over(counted: Counted) -> _Over:
+    """Return what was cancelled, or took a newer version, with whose word that is."""
     return frozenset(
-        identity
+        (each.row.origin, named)
         for each in counted.facts
         if each.row.kind == "accepted" and not is_refused(each)
-        for relation, identity in each.row.refs
+        for relation, named in each.refs
         if relation in {"cancels", "supersedes"}
     )
+
+
+def _is_over(fact: Fact, over: _Over) -> bool:
+    """Tell whether its own author's agency ended it: nobody else can."""
+    return fact.about is not None and (fact.row.origin, fact.about) in over

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from exchange.audit.report.figures import Cell
-    from exchange.audit.report.shared import Fact
+    from exchange.audit.report.shared import Fact, Named
     from exchange.audit.rows import Row
 
 PRECEDENCES: Final = ("flash", "immediate", "priority", "routine")
@@ -80,13 +80,13 @@ class Counted(NamedTuple):
         is_ours = row.kind == "accepted" and row.status == self.status
         return is_ours and self.is_within(row) and not is_refused(fact)
 
-    def seen(self) -> dict[str, Seen]:
-        """Return when each bulletin was first shown to be seen: by id, endpoint and stage."""
-        found: dict[str, Seen] = {}
+    def seen(self) -> dict[Named | None, Seen]:
+        """Return when each bulletin was first shown to be seen: by name, endpoint and stage."""
+        found: dict[Named | None, Seen] = {}
         for each in self.facts:
             if each.row.kind != "acknowledged":
                 continue
-            by = found.setdefault(each.row.id, {}).setdefault(each.row.endpoint, {})
+            by = found.setdefault(each.about, {}).setdefault(each.row.endpoint, {})
             for stage in _SHOWS.get(each.row.outcome[0], ()):
                 by[stage] = min(each.row.taken_ms, by.get(stage, each.row.taken_ms))
         return found
@@ -186,7 +186,7 @@ def response(counted: Counted) -> Iterator[Table]:
         if there is not None:
             _add(times, "crossed", row, there.taken_ms - row.taken_ms)
     for each in (*counted.bulletins(), *counted.elsewhere()):
-        row, by = each.row, seen.get(each.row.id, {})
+        row, by = each.row, seen.get(each.about, {})
         for name in each.owed:
             recipients[row.precedence] += 1
             for stage, at in sorted(by.get(name, {}).items()):
@@ -235,7 +235,7 @@ def corrections(counted: Counted) -> Table:
         both = (*counted.bulletins(), *counted.elsewhere())
         found = [each for each in both if each.row.verb == verb]
         for each in found:
-            by = seen.get(each.row.id, {})
+            by = seen.get(each.about, {})
             times = [by.get(name, {}) for name in each.owed]
             holders += len(times)
             reached += sum(1 for one in times if "delivered" in one)

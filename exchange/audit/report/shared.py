@@ -20,6 +20,7 @@ from exchange.broker import peering
 from exchange.errors import Code, Refusal
 from exchange.journal.proofs import root_at
 from exchange.model import entry as entries
+from exchange.model import header as headers
 from exchange.model import objects
 from exchange.model.codec import b64
 from exchange.seal import jws
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from exchange.audit.report.marks import Marks, Vouched
     from exchange.audit.verify import Stored
+    from exchange.model.entry import Entry
     from exchange.model.ticking import Ticking
     from exchange.model.trust import Arrangement
 
@@ -56,6 +58,13 @@ class Source(Protocol):
         """Return neighbours of one row of the tree, joined."""
 
 
+class Named(NamedTuple):
+    """A bulletin: by its id alone, which is its author's choice, it is not known which."""
+
+    id: str
+    header_digest: str
+
+
 class Fact(NamedTuple):
     """One entry: as its home's row has it, and what the other journal has of it.
 
@@ -64,12 +73,16 @@ class Fact(NamedTuple):
         owed: whom it is owed to where it is counted: there, or at home if it did not cross.
         there: the other journal's row; None of what did not cross.
         ticking: of a notice of a boarding request's time, that time.
+        about: the bulletin that it is, or is about; None where it is about none.
+        refs: of a bulletin, others that it bears on, each with the relation.
     """
 
     row: Row
     owed: tuple[str, ...]
     there: Row | None = None
     ticking: Ticking | None = None
+    about: Named | None = None
+    refs: tuple[tuple[str, Named], ...] = ()
 
 
 class Held(NamedTuple):
@@ -223,7 +236,9 @@ def _fact(
     row = _row(stored, node)
     # Of what crossed, whom it is owed to there; else whom at home.
     found = _owed(stored, node) if owed is None else owed
-    return Fact(row, found, there, _ticking(stored.entry) if row.kind == "notice" else None)
+    entry = entries.decode(stored.entry)
+    ticking = _ticking(entry) if row.kind == "notice" else None
+    return Fact(row, found, there, ticking, _about(entry), _refs(entry))
 
 
 def _row(stored: Stored, node: str) -> Row:
@@ -237,8 +252,20 @@ def _owed(stored: Stored, node: str) -> tuple[str, ...]:
     return tuple(each for each in owed if each.startswith(f"{node}."))
 
 
-def _ticking(raw: bytes) -> Ticking | None:
-    payload = jws.read(entries.decode(raw).object, objects.MAX_OBJECT_BYTES).payload
+def _about(entry: Entry) -> Named | None:
+    subject = peering.subject(entry)
+    return None if subject is None else Named(subject.id, subject.header_digest)
+
+
+def _refs(entry: Entry) -> tuple[tuple[str, Named], ...]:
+    if not isinstance(entry.facts, entries.Accepted):
+        return ()
+    header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
+    return tuple((each.rel, Named(each.id, each.header_digest)) for each in header.refs)
+
+
+def _ticking(entry: Entry) -> Ticking | None:
+    payload = jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload
     clock = objects.decode_notice(payload).clock
     return None if isinstance(clock, msgspec.UnsetType) else clock
 
