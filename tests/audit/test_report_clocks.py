@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from exchange.audit.report.clocks import answers, boardings
-from exchange.audit.report.counting import Counted, corrections, refusals, response
+from exchange.audit.report.counting import Counted, corrections, refusals, response, volumes
 from exchange.audit.report.shared import Fact, Named
 from exchange.audit.rows import Row
+from exchange.errors import Code, Refusal
 from exchange.model.ticking import Ticking
 from exchange.policy.boarding import State
 
@@ -136,6 +137,12 @@ def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answ
     assert answers(every, COVERED).rows[0][1:6] == (2, 1, 1, 0, 1)
     reached = {row[0]: row[1:] for row in [*response(every)][1].rows}
     assert (reached["flash"], reached["routine"]) == ((1, 1, 1, 0), (2, 0, 0, 0))
+
+
+def test_what_is_of_a_nation_without_a_column_is_not_left_out_in_silence():
+    with pytest.raises(Refusal) as refused:
+        list(volumes(counted(fact("fr", "voi", 1))))
+    assert (refused.value.code, refused.value.at) == (Code.WRONG_VALUE, "/nation")
 
 
 def test_a_request_that_was_refused_there_is_undetermined_and_has_no_time():

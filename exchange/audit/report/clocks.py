@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
-from exchange.audit.report.counting import is_refused
+from exchange.audit.report.counting import by_column, is_refused
 from exchange.audit.report.figures import SPREAD, Column, Table, spread
 from exchange.model.identity import member_of
 from exchange.policy import boarding
@@ -47,11 +47,11 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
     """
     asked = [each for each in counted.bulletins() if _asks(each, "rfi")]
     replies, over = _replies(counted, "rpy"), _over(counted)
-    rows = []
+    told = []
     for nation in counted.nations:
         counts: Counter[str] = Counter()
         times: list[int] = []
-        for each in (one for one in asked if one.row.nation == nation):
+        for each in (one for one in asked if one.row.journal == nation):
             counts["asked"] += 1
             found = [one for one in replies.get(each.about, ()) if _may_answer(one, each)]
             due = each.row.due
@@ -65,9 +65,9 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
             else:
                 until = min(covered_ms.values()) // 1000
                 counts["overdue" if due is not None and until > due else "open"] += 1
-        rows.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
+        told.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
     columns = (Column("nation", "nation"), *map(Column, _TIMED), *SPREAD)
-    return Table("answers", columns, tuple(rows))
+    return Table("answers", columns, tuple(told))
 
 
 def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, Table]:
@@ -77,26 +77,21 @@ def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, T
     """
     cases: Counter[tuple[str, str]] = Counter()
     asked: Counter[str] = Counter()
-    times: dict[str, list[int]] = {nation: [] for nation in counted.nations}
+    times: dict[str, list[int]] = {}
     told = _told(counted)
     for each in _requests(counted):
         case, received, nation = _case(told, each, covered_ms)
         asked[nation] += 1
         cases[case.state, nation] += 1
         if case.replied is not None and received is not None:
-            times[nation].append((case.replied - received) * 1000)
-    rows = tuple(
-        (nation, asked[nation], len(times[nation]), *spread(times[nation]))
-        for nation in counted.nations
-    )
+            times.setdefault(nation, []).append((case.replied - received) * 1000)
+    states = by_column(get_args(boarding.State), counted.nations, cases)
+    found = ((nation, times.get(nation, [])) for nation in counted.nations)
+    replied = tuple((nation, asked[nation], len(of), *spread(of)) for nation, of in found)
     head = (Column("asked_nation", "nation"), Column("asked"), Column("replied"))
-    states = tuple(
-        (state, *(cases[state, nation] for nation in counted.nations))
-        for state in get_args(boarding.State)
-    )
     nations = tuple(Column(f"nation.{each}") for each in counted.nations)
     return (
-        Table("boardings", (*head, *SPREAD), rows),
+        Table("boardings", (*head, *SPREAD), replied),
         Table("cases", (Column("state", "case-states"), *nations), states),
     )
 

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange.audit.report.figures import SPREAD, Column, Table, percentile, seconds, spread
+from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -108,18 +109,30 @@ def _by_nation(
     value: Callable[[Row], str],
     every: Iterable[str] = (),
 ) -> Table:
-    """Count by a value and by the nation that entered it; ``every`` has a row in any case."""
-    counts = Counter((value(each.row), each.row.nation) for each in facts)
+    """Count by a value and by the nation in whose journal it is; ``every`` has a row anyway.
+
+    Raises:
+        Refusal: as ``by_column``.
+    """
+    counts = Counter((value(each.row), each.row.journal) for each in facts)
     known = tuple(every)
     found = sorted({of for of, _ in counts} - set(known))
     return Table(
-        column.name, (column, *_nations(nations)), _rows((*known, *found), nations, counts)
+        column.name, (column, *_nations(nations)), by_column((*known, *found), nations, counts)
     )
 
 
-def _rows(
+def by_column(
     values: Iterable[str], nations: Sequence[str], counts: Mapping[tuple[str, str], int]
 ) -> tuple[tuple[Cell, ...], ...]:
+    """Return a row for each value, with what is counted of it in each nation's column.
+
+    Raises:
+        Refusal: ``wrong-value``: one is of a nation that has no column. Counted in none, it
+            would be as if it had never been.
+    """
+    if strange := {nation for _, nation in counts} - set(nations):
+        raise Refusal(Code.WRONG_VALUE, "/nation", found=" ".join(sorted(strange)))
     return tuple((each, *(counts[each, nation] for nation in nations)) for each in values)
 
 
@@ -263,8 +276,9 @@ def refusals(counted: Counted) -> Table:
             counts[judged.code, judged.journal] += 1
         for _, code in judged.declined:
             counts[code, judged.journal] += 1
-    rows = _rows(sorted({code for code, _ in counts}), counted.nations, counts)
-    return Table("refusals", (Column("refusals", "refusals"), *_nations(counted.nations)), rows)
+    columns = (Column("refusals", "refusals"), *_nations(counted.nations))
+    found = sorted({code for code, _ in counts})
+    return Table("refusals", columns, by_column(found, counted.nations, counts))
 
 
 def events(counted: Counted) -> Table:

@@ -9,6 +9,7 @@ besides is for its own annex.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -18,11 +19,12 @@ from exchange.audit.report.marks import marks
 from exchange.audit.rows import Context, Row, read
 from exchange.broker import peering
 from exchange.errors import Code, Refusal
+from exchange.journal import quorum
 from exchange.journal.proofs import root_at
+from exchange.model import about, objects
 from exchange.model import entry as entries
-from exchange.model import header as headers
-from exchange.model import objects
 from exchange.model.codec import b64
+from exchange.model.view import View
 from exchange.seal import jws
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ class Fact(NamedTuple):
     """One entry: as its home's row has it, and what the other journal has of it.
 
     Attributes:
-        row: of its home, where nothing is inherited from other entries.
+        row: of its home, where nothing is inherited from other entries; ``journal`` in it is
+            the nation, whatever its node's name.
         owed: whom it is owed to where it is counted: there, or at home if it did not cross.
         there: the other journal's row; None of what did not cross.
         ticking: of a notice of a boarding request's time, that time.
@@ -89,7 +92,7 @@ class Held(NamedTuple):
     """One journal up to its size.
 
     Attributes:
-        node: whose it is.
+        node: whose it is, and ``nation``: the one that it serves.
         size: entries, and ``root`` of them in base64url.
         vouched: who cosigned that size first, and when; None where nobody must.
         first_ms: when its first entry was taken in, and ``covered_ms``: its last one.
@@ -98,6 +101,7 @@ class Held(NamedTuple):
     """
 
     node: str
+    nation: str
     size: int
     root: str
     vouched: Vouched | None
@@ -126,6 +130,17 @@ class Shared(NamedTuple):
     waiting: Mapping[str, int]
 
 
+class _End(NamedTuple):
+    """Where to stop in a journal, and what is so there: all of it follows from that size."""
+
+    node: str
+    nation: str
+    size: int
+    vouched: Vouched | None
+    marks: Marks
+    agreed: Arrangement | None
+
+
 class _Walked(NamedTuple):
     """One journal, read once: what came from the other, and its own entries by index."""
 
@@ -146,29 +161,35 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
 
     Raises:
         Refusal: ``bad-checkpoint`` at ``/sizes``: it is no size of a cosigned checkpoint;
-            ``wrong-value``: they are not two journals, or another one is named.
+            ``wrong-value``: they are not two journals, of one nation each, or another one is
+            named.
     """
     by_node = {node_of(source): source for source in sources}
     if len(by_node) != 2 or set(named) - set(by_node):
         raise Refusal(Code.WRONG_VALUE, "/sizes", found=" ".join(sorted(by_node)))
     if annex and annex not in by_node:
         raise Refusal(Code.WRONG_VALUE, "/annex", found=" ".join(sorted(by_node)))
-    pairs = list(zip(sorted(by_node), sorted(by_node, reverse=True), strict=True))
-    walked = {node: _walk(by_node[node], node, other, named.get(node)) for node, other in pairs}
+    nodes = sorted(by_node)
+    ends = {node: _end(by_node[node], node, named.get(node)) for node in nodes}
+    if len({end.nation for end in ends.values()}) != 2:
+        raise Refusal(Code.WRONG_VALUE, "/serves", found=" ".join(nodes))
+    pairs = list(zip(nodes, nodes[::-1], strict=True))
+    walked = {node: _walk(by_node[node], ends[node], ends[other]) for node, other in pairs}
     crossed, left = dict[str, list[int]](), dict[str, list[int]]()
     for node, other in pairs:
         came = walked[other].came
         crossed[node] = [each for each in walked[node].own if each in came]
         left[node] = [each for each in walked[node].own if each not in came]
     if annex:
-        facts = [_fact(by_node[annex], annex, each) for each in left[annex]]
-        at_home = (_fact(by_node[annex], annex, each) for each in crossed[annex])
+        source, nation = by_node[annex], ends[annex].nation
+        facts = [_fact(source, nation, each) for each in left[annex]]
+        at_home = (_fact(source, nation, each) for each in crossed[annex])
         also = tuple(each for each in at_home if each.row.kind == "accepted")
     else:
         facts, also = [], ()
         for node, other in pairs:
-            came, source = walked[other].came, by_node[node]
-            facts += [_fact(source, node, each, *came[each]) for each in crossed[node]]
+            came, source, nation = walked[other].came, by_node[node], ends[node].nation
+            facts += [_fact(source, nation, each, *came[each]) for each in crossed[node]]
     facts.sort(key=lambda fact: (fact.row.taken_ms, fact.row.journal, fact.row.index))
     return Shared(
         tuple(walked[node].held for node, _ in pairs),
@@ -192,29 +213,61 @@ def node_of(source: Source) -> str:
     return facts.node
 
 
-def _walk(source: Source, node: str, other: str, named: int | None) -> _Walked:
-    agreed, came = Agreed(source.blob), dict[int, tuple[Row, tuple[str, ...]]]()
+def _end(source: Source, node: str, named: int | None) -> _End:
+    """Return where to stop in a journal, and whose it is by the directory as it is there.
+
+    Raises:
+        Refusal: ``bad-checkpoint``; ``wrong-value``: it serves no nation, or several.
+    """
+    views, found = _views(source), marks(source)
+
+    def view(size: int) -> View:
+        count = bisect_left(views, size, key=lambda each: each[0])
+        return views[count - 1][1] if count else View(anchor="")
+
+    def is_asked(size: int) -> bool:
+        agreed = view(size).arrangement
+        return agreed is not None and agreed.quorum != quorum.NONE
+
+    size, vouched = found.chosen(node, named, is_asked)
+    nations = tuple(peering.nations_of(node, view(size)))
+    if len(nations) != 1:
+        raise Refusal(Code.WRONG_VALUE, "/serves", found=node)
+    return _End(node, nations[0], size, vouched, found.below(size), view(size).arrangement)
+
+
+def _views(source: Source) -> list[tuple[int, View]]:
+    """Return what has been in force behind each trust entry, in order."""
+    agreed, found, first = Agreed(source.blob), list[tuple[int, View]](), 0
+    while kinds := source.kinds(first, _PAGE):
+        for at, kind in enumerate(kinds, first):
+            if kind == "trust":
+                agreed.add(at, entries.decode(source.read(at, 1)[0].entry))
+                found.append((at, agreed.view))
+        first += len(kinds)
+    return found
+
+
+def _walk(source: Source, end: _End, other: _End) -> _Walked:
+    came = dict[int, tuple[Row, tuple[str, ...]]]()
     own, across, first_ms, covered_ms = list[int](), set[int](), 0, 0
-    found = marks(source)
-    size, vouched = found.chosen(node, named)
-    for stored in _entries(source, size):
-        entry = entries.decode(stored.entry)
-        facts = entry.facts
+    for stored in _entries(source, end.size):
+        facts = entries.decode(stored.entry).facts
         covered_ms = facts.taken_ms
         first_ms = first_ms or facts.taken_ms
-        if isinstance(facts, entries.Trust):
-            agreed.add(stored.index, entry)
         if (home := entries.home_of(facts)) is not None:
-            if home.node == other:
-                came[home.index] = (_row(stored, node), _owed(stored, node))
+            if home.node == other.node:
+                owed = _owed(stored.entry, end.nation)
+                came[home.index] = (_row(stored.index, stored.entry, end.nation), owed)
         elif not isinstance(facts, _OWN_KINDS):
             own.append(stored.index)
-            if peering.is_for(facts, (other,)):
+            if peering.is_for(facts, (other.nation,)):
                 across.add(stored.index)
-    root = b64(root_at(size, _Hashes(source)))
-    below = found.below(size)
-    arrangement = agreed.view.arrangement
-    held = Held(node, size, root, vouched, first_ms, covered_ms, arrangement, below)
+    root = b64(root_at(end.size, _Hashes(source)))
+    held = Held(
+        *(end.node, end.nation, end.size, root, end.vouched),
+        *(first_ms, covered_ms, end.agreed, end.marks),
+    )
     return _Walked(came, own, across, held)
 
 
@@ -227,41 +280,61 @@ def _entries(source: Source, size: int) -> Iterator[Stored]:
 
 def _fact(
     source: Source,
-    node: str,
+    nation: str,
     index: int,
     there: Row | None = None,
     owed: tuple[str, ...] | None = None,
 ) -> Fact:
     (stored,) = source.read(index, 1)
-    row = _row(stored, node)
+    row = _row(index, stored.entry, nation)
     # Of what crossed, whom it is owed to there; else whom at home.
-    found = _owed(stored, node) if owed is None else owed
+    found = _owed(stored.entry, nation) if owed is None else owed
     entry = entries.decode(stored.entry)
     ticking = _ticking(entry) if row.kind == "notice" else None
-    return Fact(row, found, there, ticking, _about(entry), _refs(entry))
+    return Fact(row, found, there, ticking, *_bearing(entry))
 
 
-def _row(stored: Stored, node: str) -> Row:
-    """Return an entry's row by itself: nothing of it hangs on which others were read before."""
-    return read(stored.index, stored.entry, Context(node, 0, lambda _: None, lambda _: None))
+def _row(index: int, raw: bytes, nation: str) -> Row:
+    """Return an entry's row by itself: nothing of it hangs on which others were read before.
+
+    Its journal is named by the nation that its node serves: by nations all is counted.
+    """
+    return read(index, raw, Context(nation, 0, lambda _: None, lambda _: None))
 
 
-def _owed(stored: Stored, node: str) -> tuple[str, ...]:
-    """Return whom an entry is owed to of this node's own."""
-    owed = dict.fromkeys(each.endpoint for each in entries.owed_in(stored.entry))
-    return tuple(each for each in owed if each.startswith(f"{node}."))
+def _owed(raw: bytes, nation: str) -> tuple[str, ...]:
+    """Return whom an entry is owed to of this nation's own."""
+    owed = dict.fromkeys(each.endpoint for each in entries.owed_in(raw))
+    return tuple(each for each in owed if peering.is_here(each, (nation,)))
 
 
-def _about(entry: Entry) -> Named | None:
-    subject = peering.subject(entry)
-    return None if subject is None else Named(subject.id, subject.header_digest)
+class _Bearing(msgspec.Struct):
+    rel: str
+    id: str
+    header_digest: str
 
 
-def _refs(entry: Entry) -> tuple[tuple[str, Named], ...]:
+class _Header(msgspec.Struct):
+    """A glance at a header, of what its decoder took before."""
+
+    id: str
+    refs: list[_Bearing] = []
+
+
+_HEADER: Final = msgspec.json.Decoder(_Header)
+
+
+def _bearing(entry: Entry) -> tuple[Named | None, tuple[tuple[str, Named], ...]]:
+    """Return which bulletin an entry is, or is about; and of a bulletin, what it bears on."""
+    if not entry.object:
+        return None, ()
+    payload = jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload
     if not isinstance(entry.facts, entries.Accepted):
-        return ()
-    header = headers.decode(jws.read(entry.object, headers.MAX_HEADER_BYTES).payload)
-    return tuple((each.rel, Named(each.id, each.header_digest)) for each in header.refs)
+        subject = about.subject_of(payload)
+        return (None if subject is None else Named(subject.id, subject.header_digest)), ()
+    header = _HEADER.decode(payload)
+    refs = tuple((each.rel, Named(each.id, each.header_digest)) for each in header.refs)
+    return Named(header.id, entry.facts.digest), refs
 
 
 def _ticking(entry: Entry) -> Ticking | None:
