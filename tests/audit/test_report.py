@@ -281,6 +281,15 @@ def test_page_is_whole_by_itself_and_says_what_it_counts(shared, lang):
     assert {"es": "NO ES DEFINITIVO", "en": "NOT FINAL"}[lang] in text
 
 
+def test_numbers_and_headings_are_never_broken_and_roots_may_be(shared):
+    text = page.render(shared, "en", CODES).decode()
+    assert "thead th, .number { white-space: nowrap; }" in text
+    roots = [row[2] for row in shared.table("verified").rows]
+    assert all(f'<td class="long">{root}</td>' in text for root in roots)
+    assert text.count('class="long"') == 2 * len(roots)
+    assert "overflow-wrap: anywhere" not in re.search(r"\nth, td \{.*", text)[0]
+
+
 def test_csv_has_every_cell_and_none_is_a_formula(shared):
     rows = list(csv.DictReader(io.StringIO(cells.encode(shared).decode())))
     told = [row for row in rows if row["table"] != "report"]
