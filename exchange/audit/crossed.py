@@ -156,7 +156,7 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
         entry = entries.decode(stored.entry)
         if stored.index in came:
             # Asked only where it matters: a header is read for it.
-            turn = stored.index if owed and _went_in_turn(entry) else turn
+            turn = stored.index if owed and went_in_turn(entry) else turn
         elif peering.is_for(entry.facts, theirs - ours):
             owed.append(stored.index)
         else:
@@ -165,7 +165,7 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
     return _Left(len(owed) - overtaken, overtaken, owed[0] if overtaken else None, blinded)
 
 
-def _went_in_turn(entry: entries.Entry) -> bool:
+def went_in_turn(entry: entries.Entry) -> bool:
     """Tell whether what is there cannot have gone ahead of those before it.
 
     Ahead go trust, what presses, and the release that lets that in (``link.gathering``).

@@ -142,7 +142,7 @@ def test_what_later_ones_overtook_is_not_said_to_be_on_its_way(traded):
     # FLASH goes ahead of all: that it is there says nothing of what stands before it.
     with opened(traded.pa) as home:
         went = {
-            each[1].home.index: crossed._went_in_turn(
+            each[1].home.index: crossed.went_in_turn(
                 entries.decode(home.read(each[1].home.index, 1)[0].entry)
             )
             for each in (flash, amending)

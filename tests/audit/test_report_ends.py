@@ -42,11 +42,14 @@ def second():
 
 def test_figures_are_by_the_nation_that_a_node_serves_and_not_by_its_name():
     land, pa, us = second()
-    signed = land.envelope(to=[WATCH], status="actual").header
+    signed = land.envelope(to=[WATCH], status="actual", precedence="routine").header
     of = digest(signed)
     told = {"digest": of, "blobs": [Blob(of, 9)], "wraps": [], "owed": [Owed(WATCH, 0)]}
+    late = {"of": 0, "owed": [Owed(WATCH, 0)], "digest": of}
+    pa.add(entries.Acknowledged, **late)
     index = pa.add(entries.Accepted, signed, late=False, **told)
     us.add(entries.Accepted, signed, home=("pa-2", index, pa.ms), late=False, **told)
+    pa.add(entries.Acknowledged, **late)
     for each in (pa, us):
         each.checkpoint()
     made = make([us, pa], ASKED)
@@ -56,6 +59,9 @@ def test_figures_are_by_the_nation_that_a_node_serves_and_not_by_its_name():
         *("nation.pa", "nation.us")
     ]
     assert {row[0] for row in made.table("verified").rows} == {"pa-2", "us-2"}
+    # Before what crossed in its turn: what crossed not, and the directory; behind it one more.
+    (left, *_) = made.table("verified").rows
+    assert left[-3:] == (1, 1, len(pa.blobs) + 1)
     annex = make([us, pa], ASKED._replace(annex="us-2"))
     assert annex.table("kinds").rows == (("epoch-opened", 1), ("trust", len(us.blobs)))
 

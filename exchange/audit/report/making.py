@@ -123,12 +123,12 @@ def _verified(both: Shared) -> Table:
                 *(each.node, each.size, each.root, each.covered_ms),
                 " ".join(vouched.by) if vouched else None,
                 vouched.at * 1000 if vouched else None,
-                *(both.crossed[each.node], both.waiting[each.node]),
+                *(both.crossed[each.node], both.waiting[each.node], both.overtaken[each.node]),
             )
         )
     columns = (
         *(Column("nation", "nation"), Column("size"), Column("root", "text")),
         *(Column("covered", "time"), Column("witnesses", "text"), Column("cosigned", "time")),
-        *(Column("crossed"), Column("waiting")),
+        *(Column("crossed"), Column("waiting"), Column("overtaken")),
     )
     return Table("verified", columns, tuple(rows))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import msgspec
 
 from exchange.audit.agreed import Agreed
+from exchange.audit.crossed import went_in_turn
 from exchange.audit.report.marks import marks
 from exchange.audit.rows import Context, Row, read
 from exchange.broker import peering
@@ -28,7 +29,7 @@ from exchange.model.view import View
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from exchange.audit.report.marks import Marks, Vouched
     from exchange.audit.verify import Stored
@@ -121,6 +122,7 @@ class Shared(NamedTuple):
         also: of an annex, the journal's bulletins that crossed, with their recipients at home.
         crossed: by node, how many entries of its journal crossed.
         waiting: and how many are owed across and had not been taken in there.
+        overtaken: and how many had not, though later ones that went in their turn had been.
     """
 
     held: tuple[Held, ...]
@@ -128,6 +130,7 @@ class Shared(NamedTuple):
     also: tuple[Fact, ...]
     crossed: Mapping[str, int]
     waiting: Mapping[str, int]
+    overtaken: Mapping[str, int]
 
 
 class _End(NamedTuple):
@@ -148,6 +151,14 @@ class _Walked(NamedTuple):
     own: list[int]
     across: set[int]
     held: Held
+
+    def crossed(self, came: Container[int]) -> list[int]:
+        """Return which of its own entries are among those that came from here."""
+        return [each for each in self.own if each in came]
+
+    def owed(self, came: Container[int]) -> list[int]:
+        """Return which of its own are owed across, and are not among these."""
+        return [each for each in self.own if each in self.across and each not in came]
 
 
 def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") -> Shared:
@@ -175,28 +186,27 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
         raise Refusal(Code.WRONG_VALUE, "/serves", found=" ".join(nodes))
     pairs = list(zip(nodes, nodes[::-1], strict=True))
     walked = {node: _walk(by_node[node], ends[node], ends[other]) for node, other in pairs}
-    crossed, left = dict[str, list[int]](), dict[str, list[int]]()
+    crossed = {node: walked[node].crossed(walked[other].came) for node, other in pairs}
+    owed = {node: walked[node].owed(walked[other].came) for node, other in pairs}
+    facts, also = list[Fact](), tuple[Fact, ...]()
     for node, other in pairs:
-        came = walked[other].came
-        crossed[node] = [each for each in walked[node].own if each in came]
-        left[node] = [each for each in walked[node].own if each not in came]
-    if annex:
-        source, nation = by_node[annex], ends[annex].nation
-        facts = [_fact(source, nation, each) for each in left[annex]]
-        at_home = (_fact(source, nation, each) for each in crossed[annex])
-        also = tuple(each for each in at_home if each.row.kind == "accepted")
-    else:
-        facts, also = [], ()
-        for node, other in pairs:
-            came, source, nation = walked[other].came, by_node[node], ends[node].nation
+        came, source, nation = walked[other].came, by_node[node], ends[node].nation
+        if annex == node:
+            rest = (each for each in walked[node].own if each not in came)
+            facts = [_fact(source, nation, each) for each in rest]
+            at_home = (_fact(source, nation, each) for each in crossed[node])
+            also = tuple(each for each in at_home if each.row.kind == "accepted")
+        elif not annex:
             facts += [_fact(source, nation, each, *came[each]) for each in crossed[node]]
     facts.sort(key=lambda fact: (fact.row.taken_ms, fact.row.journal, fact.row.index))
+    overtaken = {node: _passed(by_node[node], owed[node], crossed[node]) for node in nodes}
     return Shared(
         tuple(walked[node].held for node, _ in pairs),
         tuple(facts),
         also,
         {node: len(of) for node, of in crossed.items()},
-        {node: len(walked[node].across.intersection(of)) for node, of in left.items()},
+        {node: len(of) - overtaken[node] for node, of in owed.items()},
+        overtaken,
     )
 
 
@@ -341,6 +351,15 @@ def _ticking(entry: Entry) -> Ticking | None:
     payload = jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload
     clock = objects.decode_notice(payload).clock
     return None if isinstance(clock, msgspec.UnsetType) else clock
+
+
+def _passed(source: Source, owed: list[int], crossed: list[int]) -> int:
+    """Return how many that are owed stand before one that crossed in its turn."""
+    # Asked only where it matters, and from the last one on: a header is read for it.
+    for index in reversed(crossed) if owed else ():
+        if went_in_turn(entries.decode(source.read(index, 1)[0].entry)):
+            return bisect_left(owed, index)
+    return 0
 
 
 class _Hashes:
