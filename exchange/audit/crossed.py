@@ -36,6 +36,9 @@ _PAGE: Final = 256
 class Source(agreed.Source, Protocol):
     """A journal to read. Raises ``Fault`` if it cannot be read."""
 
+    def size(self) -> int:
+        """Return how many entries there are."""
+
     def read(self, first: int, limit: int) -> Sequence[Stored]:
         """Return at most ``limit`` entries from index ``first`` on, in order."""
 
@@ -44,7 +47,7 @@ class Crossed(msgspec.Struct, frozen=True):
     """What of one journal is in the other.
 
     Attributes:
-        ok: whatever the other says came from here is here, the same.
+        ok: whatever the other says came from here, up to this journal's end, is here, the same.
         home, there: the nodes: whose journal it is, and in whose it was looked for.
         held: entries of the other that are here, the same.
         lost: entries of the other of which a stub stands here, with the same hash. Of what was
@@ -55,6 +58,8 @@ class Crossed(msgspec.Struct, frozen=True):
             the way, or waiting there for attachments or room, which its notices tell.
             ``first_overtaken`` is the first of them, *here*.
         blinded: entries that are of no concern there, and never cross.
+        beyond: entries of the other that came from behind this journal's end: to be held to a
+            newer mirror of it.
         first: the first entry *there* that does not hold, with why.
     """
 
@@ -67,6 +72,7 @@ class Crossed(msgspec.Struct, frozen=True):
     overtaken: int = 0
     lost: int = 0
     first_overtaken: int | None = None
+    beyond: int = 0
     first: int | None = None
     code: str | None = None
     at: str = ""
@@ -83,13 +89,16 @@ def compare(home: Source, there: Source) -> Crossed:
         Refusal: an entry cannot be read, or one of them does not say whose it is.
     """
     name, other = node_of(home), node_of(there)
-    came: set[int] = set()
+    end, came, beyond = home.size(), set[int](), set[int]()
     kept, stubs, untrue = set[int](), set[int](), set[int]()
     failed: tuple[int, Refusal] | None = None
     for stored in _all(there):
         facts = entries.decode(stored.entry).facts
         came_from = entries.home_of(facts)
         if came_from is None or came_from.node != name:
+            continue
+        if came_from.index >= end:
+            beyond.add(came_from.index)
             continue
         came.add(came_from.index)
         try:
@@ -111,6 +120,7 @@ def compare(home: Source, there: Source) -> Crossed:
         blinded=left.blinded,
         overtaken=left.overtaken,
         first_overtaken=left.first_overtaken,
+        beyond=len(beyond),
         first=first,
         code=error.code.value if error else None,
         at=error.at if error else "",
@@ -121,7 +131,7 @@ def _is_lost_here(home: Source, index: int, taken: bytes) -> bool:
     """Hold what was taken in to the entry that it came from; tell whether that one is lost.
 
     Raises:
-        Refusal: ``bad-proof``: there is no such entry, or it says otherwise.
+        Refusal: ``bad-proof``: it is missing in the midst, or says otherwise.
     """
     found = home.read(index, 1)
     if not found:
@@ -165,7 +175,7 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
         entry = entries.decode(stored.entry)
         if stored.index in came:
             # Asked only where it matters: a header is read for it.
-            turn = stored.index if owed and _went_in_turn(entry) else turn
+            turn = stored.index if owed and went_in_turn(entry) else turn
         elif peering.is_for(entry.facts, theirs - ours):
             owed.append(stored.index)
         else:
@@ -174,7 +184,7 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
     return _Left(len(owed) - overtaken, overtaken, owed[0] if overtaken else None, blinded)
 
 
-def _went_in_turn(entry: entries.Entry) -> bool:
+def went_in_turn(entry: entries.Entry) -> bool:
     """Tell whether what is there cannot have gone ahead of those before it.
 
     Ahead go trust, what presses, and the release that lets that in (``link.gathering``). What

@@ -33,6 +33,13 @@ def show_crossed(session: Session, each: Crossed) -> None:
             f"??      {each.overtaken} owed there are not there, though later ones are: kept"
             f" back, or waiting for attachments; the first here: {each.first_overtaken}",
         )
+    if each.beyond:
+        session.say(
+            f"??      {each.beyond} llegados allá son posteriores a esta copia de {each.home}:"
+            " ni cuadran ni dejan de cuadrar; copie de nuevo ese diario.",
+            f"??      {each.beyond} that came there are newer than this copy of {each.home}:"
+            " neither borne out nor not; mirror that journal again.",
+        )
     if not each.ok:
         why = f"{each.first}  ({f'{each.code} {each.at}'.strip()})"
         session.say(

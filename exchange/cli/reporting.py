@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -95,6 +95,10 @@ def report(  # noqa: PLR0913, PLR0917  (one for each option)
     _tell(session, made, out)
 
 
+# What of each journal had not crossed by then.
+_LEFT: Final = ("waiting", "overtaken")
+
+
 def _tell(session: Session, made: Report, out: Path) -> None:
     from exchange.audit.report.figures import digest  # noqa: PLC0415
 
@@ -104,6 +108,7 @@ def _tell(session: Session, made: Report, out: Path) -> None:
     sizes = ",".join(f"{row['nation']}:{row['size']}" for row in rows)
     if session.as_json:
         told = {"scope": made.scope, "status": made.status, "whole": made.whole}
+        told |= {name: {row["nation"]: row[name] for row in rows} for name in _LEFT}
         output.show_json({"out": str(out), "sha256": digest(made), "sizes": sizes, **told})
         return
     where = render.visible(str(out))

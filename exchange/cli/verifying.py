@@ -184,8 +184,10 @@ def held_mirrors(
 ) -> Iterator[list[Blocking]]:
     """Give two nations' mirrors, once each holds by itself and both to each other.
 
-    Else what does not hold is shown, and the command ends with 5.
+    Else what does not hold is shown, and the command ends with 5. What was passed over on the
+    way, or is newer than a mirror, is shown all the same.
     """
+    _must_be_of_two(files)
     asked = _Asked(anchor, None, True, None, None, None)
     with _readable(session), ExitStack() as stack:
         sources = [stack.enter_context(at_one_moment(file)) for file in files]
@@ -198,6 +200,8 @@ def held_mirrors(
         if not is_held:
             _show_both(session, files, reports, crossed)
             sys.exit(output.EXIT_TAMPERED)
+        for each in () if session.as_json else crossed:
+            show_crossed(session, each)
         yield sources
 
 

@@ -168,9 +168,7 @@ class Auditing:
 
 def _note(ledger: Ledger, auditor: str, told: Told) -> int | None:
     try:
-        return audited.note(
-            ledger, auditor, told.since_ms, told.until_ms, told.reads.values()
-        )
+        return audited.note(ledger, auditor, told.since_ms, told.until_ms, told.reads.values())
     except Refusal as refusal:
         _refused(auditor, refusal.at)
         return None

@@ -8,6 +8,7 @@ import msgspec
 
 from exchange.audit.index import Index
 from exchange.audit.verify import Stored
+from exchange.journal.tree import leaf_hash, node_hash
 from exchange.model import entry as entries
 from exchange.model.codec import b64
 from exchange.model.header import Blob
@@ -35,20 +36,23 @@ class Made:
     def add(
         self,
         kind: type,
-        said: dict[str, Any] | None = None,
+        said: dict[str, Any] | bytes | None = None,
         after_ms: int = 1000,
         home: tuple[str, int, int] | None = None,
         **facts: Any,
     ) -> int:
-        """Add an entry; ``home`` is a node, an index there, and when it was taken there."""
+        """Add an entry of what is ``said``, or was signed.
+
+        ``home`` is a node, an index there, and when it was taken there.
+        """
         self.ms += after_ms
         at_home = b""
         if home is not None:
             facts["home"] = entries.Home(home[0], home[1])
             at_home = b'{"taken_ms":%d}' % home[2]
         made = kind(salt=b64(bytes(16)), taken_ms=self.ms, view=-1, **facts)
-        signed = b""
-        if said is not None:
+        signed = said if isinstance(said, bytes) else b""
+        if isinstance(said, dict):
             payload = b64(msgspec.json.encode(said))
             signed = msgspec.json.encode({"payload": payload, "signatures": []})
         self.entries.append(entries.encode(made, signed, at_home))
@@ -134,7 +138,10 @@ class Made:
         return [entries.kind_of(entries.decode(raw).facts) for raw in kept]
 
     def hashes(self, level: int, first: int, count: int) -> bytes:
-        raise NotImplementedError
+        row = [leaf_hash(each) for each in self.entries]
+        for _ in range(level):
+            row = [node_hash(*pair) for pair in zip(row[::2], row[1::2], strict=False)]
+        return b"".join(row[first : first + count])
 
 
 def index_of(path: Path, *journals: Made) -> Index:

@@ -128,21 +128,30 @@ def test_entry_that_its_home_declared_lost_is_held_to_its_hash(
         assert (told.held, told.lost) == (whole.held - 1, 0)
 
 
-def test_entry_that_its_home_does_not_have_is_named(traded, tmp_path):
+def test_mirror_that_was_pulled_first_convicts_nobody(traded, tmp_path):
+    """What came there from behind its end is for a newer mirror; all else is held to it."""
     pa = shutil.copy(traded.pa, tmp_path / "pa.db")
-    last, facts = max(kinds_from(traded.us, "pa"), key=lambda each: each[1].home.index)
+    (early, facts), *_, (_, last) = sorted(
+        kinds_from(traded.us, "pa"), key=lambda each: each[1].home.index
+    )
     with closing(sqlite3.connect(pa)) as db:
-        db.execute("DELETE FROM entry WHERE idx >= ?", (facts.home.index,))
+        db.execute("DELETE FROM entry WHERE idx >= ?", (last.home.index,))
         db.commit()
+    told, whole = compared(pa, traded.us), compared(traded.pa, traded.us)
+    assert (told.ok, told.beyond, told.held) == (True, 1, whole.held - 1)
+    assert whole.beyond == 0
+    _, out = verify(pa, traded.us, "--mirror", "--anchor", border().anchor)
+    assert "1 that came there are newer than this copy of pa" in out
+    alter(pa, facts.home.index)
     told = compared(pa, traded.us)
-    assert (told.ok, told.first, told.at) == (False, last, "/homes/index")
+    assert (told.ok, told.first, told.beyond) == (False, early, 1)
 
 
 class Lacking:
     """A journal, some of whose entries are another that never crossed."""
 
     def __init__(self, source, *lost):
-        self._source, self._lost = source, lost
+        self._source, self._lost, self.size = source, lost, source.size
         self.read = lambda first, limit: [
             msgspec.structs.replace(each, entry=source.read(0, 1)[0].entry)
             if each.index in lost
@@ -172,7 +181,7 @@ def test_what_later_ones_overtook_is_not_said_to_be_on_its_way(traded):
     # FLASH goes ahead of all: that it is there says nothing of what stands before it.
     with opened(traded.pa) as home:
         went = {
-            each[1].home.index: crossed._went_in_turn(
+            each[1].home.index: crossed.went_in_turn(
                 entries.decode(home.read(each[1].home.index, 1)[0].entry)
             )
             for each in (flash, amending)

@@ -12,10 +12,12 @@ import sys
 from contextlib import ExitStack, closing
 
 import pytest
+from click.testing import CliRunner
 
 from exchange.audit.console.background import Background
 from exchange.audit.forked import longest
 from exchange.cli.journal_file import opened
+from exchange.cli.main import cli
 from exchange.cli.serve import log_signers
 from exchange.errors import Refusal
 from exchange.journal import forks
@@ -104,6 +106,18 @@ def test_what_a_node_did_not_sign_accuses_nobody_and_is_an_alarm_all_the_same(pa
     with pytest.raises(Refusal, match="mirrors-differ"):
         taken(tmp_path, "once", "one", kept=kept)
     assert kept == []
+
+
+def test_no_report_is_made_of_two_pasts_and_the_fork_is_named(pasts, tmp_path, monkeypatch):
+    folder, first = pasts
+    monkeypatch.setenv("EXCHANGE_HOME", str(tmp_path))
+    files = [str(shutil.copy(folder / name, tmp_path)) for name in ("one.db", "two.db")]
+    period = ("--from", "2026-07-01", "--to", "2026-12-31", "--out", str(tmp_path / "out"))
+    words = ("audit", "report", *files, "--anchor", world().anchor, *period)
+    ran = CliRunner().invoke(cli, ["--lang", "en", *words])
+    assert (ran.exit_code, (tmp_path / "out").exists()) == (5, False), ran.output
+    assert "journal-forked" in ran.output
+    assert str(first) in ran.output
 
 
 def test_console_shows_neither_of_two_pasts(pasts, tmp_path):

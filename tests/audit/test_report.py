@@ -177,12 +177,21 @@ def test_it_ends_at_the_newest_size_that_witnesses_vouched_for_or_at_one_that_is
         (Signed(10, 10, 0), Signed(20, 20, 0), Signed(30, 30, 0)),
         (Vouched(20, 10, 5, ("us",)), Vouched(30, 20, 7, ("us",)), Vouched(40, 20, 9, ("us",))),
     )
-    assert found.chosen("pa", None) == (20, Vouched(30, 20, 7, ("us",)))
-    assert found.chosen("pa", 10) == (10, Vouched(20, 10, 5, ("us",)))
-    # Signed, and nobody has vouched for it yet.
-    with pytest.raises(Refusal) as refused:
-        found.chosen("pa", 30)
-    assert refused.value.code is Code.BAD_CHECKPOINT
+
+    def asked(_):
+        return True
+
+    assert found.chosen("pa", None, asked) == (20, Vouched(30, 20, 7, ("us",)))
+    assert found.chosen("pa", 10, asked) == (10, Vouched(20, 10, 5, ("us",)))
+    # Signed, and nobody has vouched for it yet; nor for any, in so early a mirror.
+    for early, size in ((found, 30), (found.below(15), 10)):
+        with pytest.raises(Refusal) as refused:
+            early.chosen("pa", size, asked)
+        assert refused.value.code is Code.BAD_CHECKPOINT
+    # Where nobody must, nobody is named: not by a later mirror either.
+    for mirror in (found, found.below(15)):
+        assert mirror.chosen("pa", 10, lambda size: size > 15) == (10, None)
+    assert found.chosen("pa", None, lambda size: size < 15) == (30, None)
     assert found.below(30).vouched == found.vouched[:1]
 
 
@@ -292,6 +301,15 @@ def test_page_is_whole_by_itself_and_says_what_it_counts(shared, lang):
     assert figures.digest(shared) in text
     assert {"es": "EJERCICIO", "en": "EXERCISE"}[lang] in text
     assert {"es": "NO ES DEFINITIVO", "en": "NOT FINAL"}[lang] in text
+
+
+def test_numbers_and_headings_are_never_broken_and_roots_may_be(shared):
+    text = page.render(shared, "en", CODES).decode()
+    assert "thead th, .number { white-space: nowrap; }" in text
+    roots = [row[2] for row in shared.table("verified").rows]
+    assert all(f'<td class="long">{root}</td>' in text for root in roots)
+    assert text.count('class="long"') == 2 * len(roots)
+    assert "overflow-wrap: anywhere" not in re.search(r"\nth, td \{.*", text)[0]
 
 
 def test_csv_has_every_cell_and_none_is_a_formula(shared):

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from exchange.audit.report.clocks import answers, boardings
-from exchange.audit.report.counting import Counted, corrections, refusals
-from exchange.audit.report.shared import Fact
+from exchange.audit.report.counting import Counted, corrections, refusals, response, volumes
+from exchange.audit.report.shared import Fact, Named
 from exchange.audit.rows import Row
+from exchange.errors import Code, Refusal
 from exchange.model.ticking import Ticking
 from exchange.policy.boarding import State
 
@@ -29,7 +30,14 @@ def fact(by, kind, at_s, **given):
         to=(f"{other}.two/desk",), **{**known, **given},
     )  # fmt: skip
     there = Row(other, at_s, there_s * 1000, "refused" if refused else "accepted", code=refused)
-    return Fact(row, (f"{other}.two/desk",), there)
+    return Fact(
+        row, (f"{other}.two/desk",), there, None, named(row.id),
+        tuple((relation, named(of)) for relation, of in row.refs),
+    )  # fmt: skip
+
+
+def named(identity, header="h"):
+    return Named(identity, header)
 
 
 def answer(kind, at_s, of, origin="us.two", **given):
@@ -43,7 +51,7 @@ def counted(*facts):
 
 def ticking(of, due, silence):
     row = Row("us", 1, 1000, "notice", ("clock",), id=of)
-    return Fact(row, (), None, Ticking("r", silence, "us", 1, 1, due, "", 0))
+    return Fact(row, (), None, Ticking("r", silence, "us", 1, 1, due, "", 0), named(of))
 
 
 DEEMED = ticking("pa-1", 100, "deemed-consent")
@@ -68,8 +76,8 @@ def test_answers_are_held_to_the_time_that_the_request_gives():
         ),
         COVERED,
     )
-    named = dict(zip((each.name for each in told.columns), told.rows[0], strict=True))
-    assert named == {
+    row = dict(zip((each.name for each in told.columns), told.rows[0], strict=True))
+    assert row == {
         "nation": "pa", "asked": 6, "answered": 2, "in_time": 1, "late": 1, "open": 2,
         "overdue": 1, "withdrawn": 1, "p50": 99, "p90": 99, "max": 99,
     }  # fmt: skip
@@ -98,6 +106,45 @@ def test_a_boarding_case_stands_as_officers_see_it(facts, state):
     assert [row[0] for row in cases.rows] == list(STATES)
 
 
+@pytest.mark.parametrize(
+    ("relation", "by", "header", "is_over"),
+    [
+        ("cancels", "pa.one", "h", True),
+        ("supersedes", "pa.one", "h", True),
+        # By the one who owes the answer; and of another bulletin that has the same id.
+        ("cancels", "us.two", "h", False),
+        ("cancels", "pa.one", "other", False),
+    ],
+)
+def test_nobody_ends_a_request_but_who_asked(relation, by, header, is_over):
+    made = fact(by[:2], "can", 60, verb="cancel")
+    row = msgspec.structs.replace(made.row, origin=by)
+    over = made._replace(row=row, refs=((relation, named("pa-1", header)),))
+    asked = counted(fact("pa", "rfi", 1, due=100), over)
+    assert answers(asked, COVERED).rows[0][5:8] == (0, int(not is_over), int(is_over))
+    deemed = counted(fact("pa", "brq", 1), DEEMED, over)
+    state = "withdrawn" if is_over else "deemed-consent"
+    assert {row[0] for row in boardings(deemed, COVERED)[1].rows if any(row[1:])} == {state}
+
+
+def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answers():
+    one, twin = fact("pa", "rfi", 1), fact("pa", "rfi", 2, id="pa-1", precedence="flash")
+    twin = twin._replace(about=named("pa-1", "other"))
+    row = Row("us", 9, 9000, "acknowledged", ("opened",), id="pa-1", endpoint="us.two/desk")
+    seen = Fact(row, (), None, None, twin.about)
+    reply = answer("rpy", 50, "pa-1")._replace(refs=(("answers", twin.about),))
+    every = counted(one, twin, seen, reply)
+    assert answers(every, COVERED).rows[0][1:6] == (2, 1, 1, 0, 1)
+    reached = {row[0]: row[1:] for row in [*response(every)][1].rows}
+    assert (reached["flash"], reached["routine"]) == ((1, 1, 1, 0), (2, 0, 0, 0))
+
+
+def test_what_is_of_a_nation_without_a_column_is_not_left_out_in_silence():
+    with pytest.raises(Refusal) as refused:
+        list(volumes(counted(fact("fr", "voi", 1))))
+    assert (refused.value.code, refused.value.at) == (Code.WRONG_VALUE, "/nation")
+
+
 def test_a_request_that_was_refused_there_is_undetermined_and_has_no_time():
     asked, cases = boardings(counted(fact("pa", "brq", 1, refused="not-releasable")), COVERED)
     assert [row for row in cases.rows if any(row[1:])] == [("undetermined", 0, 1)]
@@ -120,7 +167,7 @@ def test_a_recipient_that_was_declined_is_a_refusal_and_the_last_holder_ends_the
         row = Row(
             "us", at_s, at_s * 1000, "acknowledged", (outcome,), id="pa-10", endpoint=name
         )
-        return Fact(row, (), None)
+        return Fact(row, (), None, None, named("pa-10"))
 
     first = counted(cor, seen(20, "us.two/a", "opened"), seen(30, "us.two/b", "delivered"))
     assert refusals(first).rows == (("key-not-valid", 0, 1),)

@@ -105,6 +105,14 @@ def test_axe_finds_nothing_on_any_page_in_any_theme(browser, link, traded, lang)
         assert hosts == {base.removeprefix("http://")}
 
 
+# Numbers and headings that are in more lines than one.
+BROKEN = """() => [...document.querySelectorAll(".number, thead th")].filter((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map((each) => each.top)).size > 1;
+}).map((cell) => cell.textContent)"""
+
+
 def saved(files):
     with ExitStack() as stack:
         both = [stack.enter_context(opened(each)) for each in files]
@@ -125,6 +133,7 @@ def test_a_saved_report_is_one_page_that_asks_for_nothing(browser, traded, tmp_p
             assert heard == [[file.as_uri()], []]
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= TABLET["width"]
+            assert page.evaluate(BROKEN) == []
 
 
 @pytest.mark.parametrize("size", [SCREEN, TABLET], ids=["screen", "tablet"])

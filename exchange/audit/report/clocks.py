@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
-from exchange.audit.report.counting import is_refused
+from exchange.audit.report.counting import by_column, is_refused
 from exchange.audit.report.figures import SPREAD, Column, Table, spread
 from exchange.model.identity import member_of
 from exchange.policy import boarding
@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exchange.audit.report.counting import Counted
-    from exchange.audit.report.shared import Fact
+    from exchange.audit.report.shared import Fact, Named
     from exchange.model.ticking import Ticking
 
 _ASKING: Final = ("new", "update")
 _TIMED: Final = ("asked", "answered", "in_time", "late", "open", "overdue", "withdrawn")
 
 
-class _Told(NamedTuple):
-    """What is told of requests, by their ids: replies, times agreed on, and which are over."""
+# What ends a bulletin, and whose word that must be.
+_Over = frozenset[tuple[str, "Named"]]
 
-    replies: Mapping[str, list[Fact]]
-    results: Mapping[str, list[Fact]]
-    clocks: Mapping[str, Ticking]
-    over: frozenset[str]
+
+class _Told(NamedTuple):
+    """What is told of requests: replies, times agreed on, and which are over."""
+
+    replies: Mapping[Named | None, list[Fact]]
+    results: Mapping[Named | None, list[Fact]]
+    clocks: Mapping[Named | None, Ticking]
+    over: _Over
 
 
 def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
@@ -43,27 +47,27 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
     """
     asked = [each for each in counted.bulletins() if _asks(each, "rfi")]
     replies, over = _replies(counted, "rpy"), _over(counted)
-    rows = []
+    told = []
     for nation in counted.nations:
         counts: Counter[str] = Counter()
         times: list[int] = []
-        for each in (one for one in asked if one.row.nation == nation):
+        for each in (one for one in asked if one.row.journal == nation):
             counts["asked"] += 1
-            found = [one for one in replies.get(each.row.id, ()) if _may_answer(one, each)]
+            found = [one for one in replies.get(each.about, ()) if _may_answer(one, each)]
             due = each.row.due
             if found:
                 first = min(one.row.taken_ms for one in found)
                 times.append(first - each.row.taken_ms)
                 counts["answered"] += 1
                 counts["late" if due is not None and first // 1000 > due else "in_time"] += 1
-            elif each.row.id in over:
+            elif _is_over(each, over):
                 counts["withdrawn"] += 1
             else:
                 until = min(covered_ms.values()) // 1000
                 counts["overdue" if due is not None and until > due else "open"] += 1
-        rows.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
+        told.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
     columns = (Column("nation", "nation"), *map(Column, _TIMED), *SPREAD)
-    return Table("answers", columns, tuple(rows))
+    return Table("answers", columns, tuple(told))
 
 
 def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, Table]:
@@ -73,26 +77,21 @@ def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, T
     """
     cases: Counter[tuple[str, str]] = Counter()
     asked: Counter[str] = Counter()
-    times: dict[str, list[int]] = {nation: [] for nation in counted.nations}
+    times: dict[str, list[int]] = {}
     told = _told(counted)
     for each in _requests(counted):
         case, received, nation = _case(told, each, covered_ms)
         asked[nation] += 1
         cases[case.state, nation] += 1
         if case.replied is not None and received is not None:
-            times[nation].append((case.replied - received) * 1000)
-    rows = tuple(
-        (nation, asked[nation], len(times[nation]), *spread(times[nation]))
-        for nation in counted.nations
-    )
+            times.setdefault(nation, []).append((case.replied - received) * 1000)
+    states = by_column(get_args(boarding.State), counted.nations, cases)
+    found = ((nation, times.get(nation, [])) for nation in counted.nations)
+    replied = tuple((nation, asked[nation], len(of), *spread(of)) for nation, of in found)
     head = (Column("asked_nation", "nation"), Column("asked"), Column("replied"))
-    states = tuple(
-        (state, *(cases[state, nation] for nation in counted.nations))
-        for state in get_args(boarding.State)
-    )
     nations = tuple(Column(f"nation.{each}") for each in counted.nations)
     return (
-        Table("boardings", (*head, *SPREAD), rows),
+        Table("boardings", (*head, *SPREAD), replied),
         Table("cases", (Column("state", "case-states"), *nations), states),
     )
 
@@ -108,10 +107,10 @@ def _requests(counted: Counted) -> list[Fact]:
 
 
 def _told(counted: Counted) -> _Told:
-    clocks: dict[str, Ticking] = {}
+    clocks: dict[Named | None, Ticking] = {}
     for each in counted.facts:
         if each.ticking is not None:
-            clocks.setdefault(each.row.id, each.ticking)
+            clocks.setdefault(each.about, each.ticking)
     replies, results = (_replies(counted, kind) for kind in (boarding.REPLY, boarding.RESULT))
     return _Told(replies, results, clocks, _over(counted))
 
@@ -122,17 +121,17 @@ def _case(
     """Return how a case stands, when it was taken in where it is asked, and of whom."""
     row, members = request.row, _asked_of(request)
     nation = min((each.partition(".")[0] for each in members), default=row.nation)
-    clock = told.clocks.get(row.id)
+    clock = told.clocks.get(request.about)
     taken = None if request.there is None else request.there.taken_ms // 1000
     received = None if is_refused(request) else taken
     replies = [
         one.row.taken_ms // 1000
-        for one in told.replies.get(row.id, ())
+        for one in told.replies.get(request.about, ())
         if one.row.verb == "reply" and one.row.origin in members
     ]
     reports = [
         one.row.taken_ms // 1000
-        for one in told.results.get(row.id, ())
+        for one in told.results.get(request.about, ())
         if one.row.verb in _ASKING and one.row.origin in {*members, row.origin}
     ]
     known = boarding.Known(
@@ -142,7 +141,7 @@ def _case(
         replies=tuple(sorted(replies)),
         reported=min(reports, default=None),
         covered=covered_ms[nation] // 1000 if nation in covered_ms else None,
-        is_withdrawn=row.id in told.over,
+        is_withdrawn=_is_over(request, told.over),
         is_declined=is_refused(request),
     )
     now = min(covered_ms.values()) // 1000
@@ -163,23 +162,28 @@ def _may_answer(reply: Fact, request: Fact) -> bool:
     return reply.row.origin in {member_of(each) for each in request.row.to}
 
 
-def _replies(counted: Counted, kind: str) -> dict[str, list[Fact]]:
+def _replies(counted: Counted, kind: str) -> dict[Named | None, list[Fact]]:
     """Return bulletins of a type by what they answer, in the journals' order."""
-    found: dict[str, list[Fact]] = {}
+    found: dict[Named | None, list[Fact]] = {}
     for each in counted.facts:
         if each.row.kind == "accepted" and each.row.type == kind and not is_refused(each):
-            for relation, identity in each.row.refs:
+            for relation, named in each.refs:
                 if relation == "answers":
-                    found.setdefault(identity, []).append(each)
+                    found.setdefault(named, []).append(each)
     return found
 
 
-def _over(counted: Counted) -> frozenset[str]:
-    """Return what was cancelled, or took a newer version."""
+def _over(counted: Counted) -> _Over:
+    """Return what was cancelled, or took a newer version, with whose word that is."""
     return frozenset(
-        identity
+        (each.row.origin, named)
         for each in counted.facts
         if each.row.kind == "accepted" and not is_refused(each)
-        for relation, identity in each.row.refs
+        for relation, named in each.refs
         if relation in {"cancels", "supersedes"}
     )
+
+
+def _is_over(fact: Fact, over: _Over) -> bool:
+    """Tell whether its own author's agency ended it: nobody else can."""
+    return fact.about is not None and (fact.row.origin, fact.about) in over

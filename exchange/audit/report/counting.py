@@ -11,12 +11,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange.audit.report.figures import SPREAD, Column, Table, percentile, seconds, spread
+from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from exchange.audit.report.figures import Cell
-    from exchange.audit.report.shared import Fact
+    from exchange.audit.report.shared import Fact, Named
     from exchange.audit.rows import Row
 
 PRECEDENCES: Final = ("flash", "immediate", "priority", "routine")
@@ -80,13 +81,13 @@ class Counted(NamedTuple):
         is_ours = row.kind == "accepted" and row.status == self.status
         return is_ours and self.is_within(row) and not is_refused(fact)
 
-    def seen(self) -> dict[str, Seen]:
-        """Return when each bulletin was first shown to be seen: by id, endpoint and stage."""
-        found: dict[str, Seen] = {}
+    def seen(self) -> dict[Named | None, Seen]:
+        """Return when each bulletin was first shown to be seen: by name, endpoint and stage."""
+        found: dict[Named | None, Seen] = {}
         for each in self.facts:
             if each.row.kind != "acknowledged":
                 continue
-            by = found.setdefault(each.row.id, {}).setdefault(each.row.endpoint, {})
+            by = found.setdefault(each.about, {}).setdefault(each.row.endpoint, {})
             for stage in _SHOWS.get(each.row.outcome[0], ()):
                 by[stage] = min(each.row.taken_ms, by.get(stage, each.row.taken_ms))
         return found
@@ -108,18 +109,30 @@ def _by_nation(
     value: Callable[[Row], str],
     every: Iterable[str] = (),
 ) -> Table:
-    """Count by a value and by the nation that entered it; ``every`` has a row in any case."""
-    counts = Counter((value(each.row), each.row.nation) for each in facts)
+    """Count by a value and by the nation in whose journal it is; ``every`` has a row anyway.
+
+    Raises:
+        Refusal: as ``by_column``.
+    """
+    counts = Counter((value(each.row), each.row.journal) for each in facts)
     known = tuple(every)
     found = sorted({of for of, _ in counts} - set(known))
     return Table(
-        column.name, (column, *_nations(nations)), _rows((*known, *found), nations, counts)
+        column.name, (column, *_nations(nations)), by_column((*known, *found), nations, counts)
     )
 
 
-def _rows(
+def by_column(
     values: Iterable[str], nations: Sequence[str], counts: Mapping[tuple[str, str], int]
 ) -> tuple[tuple[Cell, ...], ...]:
+    """Return a row for each value, with what is counted of it in each nation's column.
+
+    Raises:
+        Refusal: ``wrong-value``: one is of a nation that has no column. Counted in none, it
+            would be as if it had never been.
+    """
+    if strange := {nation for _, nation in counts} - set(nations):
+        raise Refusal(Code.WRONG_VALUE, "/nation", found=" ".join(sorted(strange)))
     return tuple((each, *(counts[each, nation] for nation in nations)) for each in values)
 
 
@@ -186,7 +199,7 @@ def response(counted: Counted) -> Iterator[Table]:
         if there is not None:
             _add(times, "crossed", row, there.taken_ms - row.taken_ms)
     for each in (*counted.bulletins(), *counted.elsewhere()):
-        row, by = each.row, seen.get(each.row.id, {})
+        row, by = each.row, seen.get(each.about, {})
         for name in each.owed:
             recipients[row.precedence] += 1
             for stage, at in sorted(by.get(name, {}).items()):
@@ -235,7 +248,7 @@ def corrections(counted: Counted) -> Table:
         both = (*counted.bulletins(), *counted.elsewhere())
         found = [each for each in both if each.row.verb == verb]
         for each in found:
-            by = seen.get(each.row.id, {})
+            by = seen.get(each.about, {})
             times = [by.get(name, {}) for name in each.owed]
             holders += len(times)
             reached += sum(1 for one in times if "delivered" in one)
@@ -263,8 +276,9 @@ def refusals(counted: Counted) -> Table:
             counts[judged.code, judged.journal] += 1
         for _, code in judged.declined:
             counts[code, judged.journal] += 1
-    rows = _rows(sorted({code for code, _ in counts}), counted.nations, counts)
-    return Table("refusals", (Column("refusals", "refusals"), *_nations(counted.nations)), rows)
+    columns = (Column("refusals", "refusals"), *_nations(counted.nations))
+    found = sorted({code for code, _ in counts})
+    return Table("refusals", columns, by_column(found, counted.nations, counts))
 
 
 def events(counted: Counted) -> Table:

@@ -53,11 +53,11 @@ def make(sources: Iterable[Source], asked: Asked) -> Report:
     if asked.status and asked.status not in STATUSES:
         raise Refusal(Code.WRONG_VALUE, "/status")
     both = share(sources, asked.sizes, asked.annex)
-    nodes = tuple(each.node for each in both.held)
+    nations = tuple(each.nation for each in both.held if asked.annex in {"", each.node})
     counted = Counted(
         facts=both.facts,
         also=both.also,
-        nations=(asked.annex,) if asked.annex else nodes,
+        nations=nations,
         since_ms=since_ms,
         before_ms=before_ms,
         status=asked.status or _usual_status(both),
@@ -80,7 +80,7 @@ def _usual_status(both: Shared) -> str:
 
 
 def _tables(both: Shared, counted: Counted, *, is_shared: bool) -> Iterator[Table]:
-    covered_ms = {each.node: each.covered_ms for each in both.held}
+    covered_ms = {each.nation: each.covered_ms for each in both.held}
     yield from counting.volumes(counted)
     yield from counting.response(counted)
     yield counting.corrections(counted)
@@ -123,12 +123,12 @@ def _verified(both: Shared) -> Table:
                 *(each.node, each.size, each.root, each.covered_ms),
                 " ".join(vouched.by) if vouched else None,
                 vouched.at * 1000 if vouched else None,
-                *(both.crossed[each.node], both.waiting[each.node]),
+                *(both.crossed[each.node], both.waiting[each.node], both.overtaken[each.node]),
             )
         )
     columns = (
         *(Column("nation", "nation"), Column("size"), Column("root", "text")),
         *(Column("covered", "time"), Column("witnesses", "text"), Column("cosigned", "time")),
-        *(Column("crossed"), Column("waiting")),
+        *(Column("crossed"), Column("waiting"), Column("overtaken")),
     )
     return Table("verified", columns, tuple(rows))

@@ -92,22 +92,31 @@ class Marks(NamedTuple):
             tuple(each for each in self.vouched if each.entry < size),
         )
 
-    def chosen(self, node: str, named: int | None) -> tuple[int, Vouched | None]:
-        """Return the size to stop at, with the first cosignatures of it.
+    def chosen(
+        self, node: str, named: int | None, is_asked: Callable[[int], bool]
+    ) -> tuple[int, Vouched | None]:
+        """Return the size to stop at, with the first cosignatures of it if they are asked for.
 
-        Where a journal holds no cosignature at all, a size that its node signed will do: that
-        a quorum is missing which must be there, ``verify`` says.
+        ``is_asked`` tells whether what was agreed on at a size asks for a quorum: it follows
+        from what stands below the size, and not from how much later a mirror was pulled. Where
+        nobody must vouch, nobody is named: somebody may do so later on.
 
         Raises:
-            Refusal: ``bad-checkpoint``: the size that is named is not of such a checkpoint, or
+            Refusal: ``bad-checkpoint``: the size that is named is not of a checkpoint, or not
+                of one that a quorum vouched for which must, as far as this mirror tells; or
                 there is none.
         """
-        known: Sequence[Vouched | Signed] = self.vouched or self.signed
-        size = max((each.size for each in known), default=0) if named is None else named
-        first = next((each for each in known if each.size == size and size > 0), None)
-        if first is None:
-            raise Refusal(Code.BAD_CHECKPOINT, "/sizes", name=node, found=size)
-        return size, first if isinstance(first, Vouched) else None
+        first: dict[int, Vouched] = {}
+        for each in self.vouched:
+            first.setdefault(each.size, each)
+        signed = {each.size for each in self.signed}
+        for size in sorted(signed, reverse=True) if named is None else (named,):
+            if is_asked(size):
+                if size in first:
+                    return size, first[size]
+            elif size in signed:
+                return size, None
+        raise Refusal(Code.BAD_CHECKPOINT, "/sizes", name=node, found=named or 0)
 
 
 def marks(source: Source) -> Marks:

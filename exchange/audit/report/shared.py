@@ -9,26 +9,31 @@ besides is for its own annex.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
 from exchange.audit.agreed import Agreed
+from exchange.audit.crossed import went_in_turn
 from exchange.audit.report.marks import marks
 from exchange.audit.rows import Context, Row, read
 from exchange.broker import peering
 from exchange.errors import Code, Refusal
+from exchange.journal import quorum
 from exchange.journal.proofs import root_at
+from exchange.model import about, objects
 from exchange.model import entry as entries
-from exchange.model import objects
 from exchange.model.codec import b64
+from exchange.model.view import View
 from exchange.seal import jws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from exchange.audit.report.marks import Marks, Vouched
     from exchange.audit.verify import Stored
+    from exchange.model.entry import Entry
     from exchange.model.ticking import Ticking
     from exchange.model.trust import Arrangement
 
@@ -57,27 +62,39 @@ class Source(Protocol):
         """Return neighbours of one row of the tree, joined."""
 
 
+class Named(NamedTuple):
+    """A bulletin: by its id alone, which is its author's choice, it is not known which."""
+
+    id: str
+    header_digest: str
+
+
 class Fact(NamedTuple):
     """One entry: as its home's row has it, and what the other journal has of it.
 
     Attributes:
-        row: of its home, where nothing is inherited from other entries.
+        row: of its home, where nothing is inherited from other entries; ``journal`` in it is
+            the nation, whatever its node's name.
         owed: whom it is owed to where it is counted: there, or at home if it did not cross.
         there: the other journal's row; None of what did not cross.
         ticking: of a notice of a boarding request's time, that time.
+        about: the bulletin that it is, or is about; None where it is about none.
+        refs: of a bulletin, others that it bears on, each with the relation.
     """
 
     row: Row
     owed: tuple[str, ...]
     there: Row | None = None
     ticking: Ticking | None = None
+    about: Named | None = None
+    refs: tuple[tuple[str, Named], ...] = ()
 
 
 class Held(NamedTuple):
     """One journal up to its size.
 
     Attributes:
-        node: whose it is.
+        node: whose it is, and ``nation``: the one that it serves.
         size: entries, and ``root`` of them in base64url.
         vouched: who cosigned that size first, and when; None where nobody must.
         first_ms: when its first entry was taken in, and ``covered_ms``: its last one.
@@ -86,6 +103,7 @@ class Held(NamedTuple):
     """
 
     node: str
+    nation: str
     size: int
     root: str
     vouched: Vouched | None
@@ -105,6 +123,7 @@ class Shared(NamedTuple):
         also: of an annex, the journal's bulletins that crossed, with their recipients at home.
         crossed: by node, how many entries of its journal crossed.
         waiting: and how many are owed across and had not been taken in there.
+        overtaken: and how many had not, though later ones that went in their turn had been.
     """
 
     held: tuple[Held, ...]
@@ -112,6 +131,18 @@ class Shared(NamedTuple):
     also: tuple[Fact, ...]
     crossed: Mapping[str, int]
     waiting: Mapping[str, int]
+    overtaken: Mapping[str, int]
+
+
+class _End(NamedTuple):
+    """Where to stop in a journal, and what is so there: all of it follows from that size."""
+
+    node: str
+    nation: str
+    size: int
+    vouched: Vouched | None
+    marks: Marks
+    agreed: Arrangement | None
 
 
 class _Walked(NamedTuple):
@@ -121,6 +152,14 @@ class _Walked(NamedTuple):
     own: list[int]
     across: set[int]
     held: Held
+
+    def crossed(self, came: Container[int]) -> list[int]:
+        """Return which of its own entries are among those that came from here."""
+        return [each for each in self.own if each in came]
+
+    def owed(self, came: Container[int]) -> list[int]:
+        """Return which of its own are owed across, and are not among these."""
+        return [each for each in self.own if each in self.across and each not in came]
 
 
 def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") -> Shared:
@@ -134,36 +173,41 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
 
     Raises:
         Refusal: ``bad-checkpoint`` at ``/sizes``: it is no size of a cosigned checkpoint;
-            ``wrong-value``: they are not two journals, or another one is named.
+            ``wrong-value``: they are not two journals, of one nation each, or another one is
+            named.
     """
     by_node = {node_of(source): source for source in sources}
     if len(by_node) != 2 or set(named) - set(by_node):
         raise Refusal(Code.WRONG_VALUE, "/sizes", found=" ".join(sorted(by_node)))
     if annex and annex not in by_node:
         raise Refusal(Code.WRONG_VALUE, "/annex", found=" ".join(sorted(by_node)))
-    pairs = list(zip(sorted(by_node), sorted(by_node, reverse=True), strict=True))
-    walked = {node: _walk(by_node[node], node, other, named.get(node)) for node, other in pairs}
-    crossed, left = dict[str, list[int]](), dict[str, list[int]]()
+    nodes = sorted(by_node)
+    ends = {node: _end(by_node[node], node, named.get(node)) for node in nodes}
+    if len({end.nation for end in ends.values()}) != 2:
+        raise Refusal(Code.WRONG_VALUE, "/serves", found=" ".join(nodes))
+    pairs = list(zip(nodes, nodes[::-1], strict=True))
+    walked = {node: _walk(by_node[node], ends[node], ends[other]) for node, other in pairs}
+    crossed = {node: walked[node].crossed(walked[other].came) for node, other in pairs}
+    owed = {node: walked[node].owed(walked[other].came) for node, other in pairs}
+    facts, also = list[Fact](), tuple[Fact, ...]()
     for node, other in pairs:
-        came = walked[other].came
-        crossed[node] = [each for each in walked[node].own if each in came]
-        left[node] = [each for each in walked[node].own if each not in came]
-    if annex:
-        facts = [_fact(by_node[annex], annex, each) for each in left[annex]]
-        at_home = (_fact(by_node[annex], annex, each) for each in crossed[annex])
-        also = tuple(each for each in at_home if each.row.kind == "accepted")
-    else:
-        facts, also = [], ()
-        for node, other in pairs:
-            came, source = walked[other].came, by_node[node]
-            facts += [_fact(source, node, each, *came[each]) for each in crossed[node]]
+        came, source, nation = walked[other].came, by_node[node], ends[node].nation
+        if annex == node:
+            rest = (each for each in walked[node].own if each not in came)
+            facts = [_fact(source, nation, each) for each in rest]
+            at_home = (_fact(source, nation, each) for each in crossed[node])
+            also = tuple(each for each in at_home if each.row.kind == "accepted")
+        elif not annex:
+            facts += [_fact(source, nation, each, *came[each]) for each in crossed[node]]
     facts.sort(key=lambda fact: (fact.row.taken_ms, fact.row.journal, fact.row.index))
+    overtaken = {node: _passed(by_node[node], owed[node], crossed[node]) for node in nodes}
     return Shared(
         tuple(walked[node].held for node, _ in pairs),
         tuple(facts),
         also,
         {node: len(of) for node, of in crossed.items()},
-        {node: len(walked[node].across.intersection(of)) for node, of in left.items()},
+        {node: len(of) - overtaken[node] for node, of in owed.items()},
+        overtaken,
     )
 
 
@@ -180,29 +224,61 @@ def node_of(source: Source) -> str:
     return facts.node
 
 
-def _walk(source: Source, node: str, other: str, named: int | None) -> _Walked:
-    agreed, came = Agreed(source.blob), dict[int, tuple[Row, tuple[str, ...]]]()
+def _end(source: Source, node: str, named: int | None) -> _End:
+    """Return where to stop in a journal, and whose it is by the directory as it is there.
+
+    Raises:
+        Refusal: ``bad-checkpoint``; ``wrong-value``: it serves no nation, or several.
+    """
+    views, found = _views(source), marks(source)
+
+    def view(size: int) -> View:
+        count = bisect_left(views, size, key=lambda each: each[0])
+        return views[count - 1][1] if count else View(anchor="")
+
+    def is_asked(size: int) -> bool:
+        agreed = view(size).arrangement
+        return agreed is not None and agreed.quorum != quorum.NONE
+
+    size, vouched = found.chosen(node, named, is_asked)
+    nations = tuple(peering.nations_of(node, view(size)))
+    if len(nations) != 1:
+        raise Refusal(Code.WRONG_VALUE, "/serves", found=node)
+    return _End(node, nations[0], size, vouched, found.below(size), view(size).arrangement)
+
+
+def _views(source: Source) -> list[tuple[int, View]]:
+    """Return what has been in force behind each trust entry, in order."""
+    agreed, found, first = Agreed(source.blob), list[tuple[int, View]](), 0
+    while kinds := source.kinds(first, _PAGE):
+        for at, kind in enumerate(kinds, first):
+            if kind == "trust":
+                agreed.add(at, entries.decode(source.read(at, 1)[0].entry))
+                found.append((at, agreed.view))
+        first += len(kinds)
+    return found
+
+
+def _walk(source: Source, end: _End, other: _End) -> _Walked:
+    came = dict[int, tuple[Row, tuple[str, ...]]]()
     own, across, first_ms, covered_ms = list[int](), set[int](), 0, 0
-    found = marks(source)
-    size, vouched = found.chosen(node, named)
-    for stored in _entries(source, size):
-        entry = entries.decode(stored.entry)
-        facts = entry.facts
+    for stored in _entries(source, end.size):
+        facts = entries.decode(stored.entry).facts
         covered_ms = facts.taken_ms
         first_ms = first_ms or facts.taken_ms
-        if isinstance(facts, entries.Trust):
-            agreed.add(stored.index, entry)
         if (home := entries.home_of(facts)) is not None:
-            if home.node == other:
-                came[home.index] = (_row(stored, node), _owed(stored, node))
+            if home.node == other.node:
+                owed = _owed(stored.entry, end.nation)
+                came[home.index] = (_row(stored.index, stored.entry, end.nation), owed)
         elif not isinstance(facts, _OWN_KINDS):
             own.append(stored.index)
-            if peering.is_for(facts, (other,)):
+            if peering.is_for(facts, (other.nation,)):
                 across.add(stored.index)
-    root = b64(root_at(size, _Hashes(source)))
-    below = found.below(size)
-    arrangement = agreed.view.arrangement
-    held = Held(node, size, root, vouched, first_ms, covered_ms, arrangement, below)
+    root = b64(root_at(end.size, _Hashes(source)))
+    held = Held(
+        *(end.node, end.nation, end.size, root, end.vouched),
+        *(first_ms, covered_ms, end.agreed, end.marks),
+    )
     return _Walked(came, own, across, held)
 
 
@@ -215,33 +291,76 @@ def _entries(source: Source, size: int) -> Iterator[Stored]:
 
 def _fact(
     source: Source,
-    node: str,
+    nation: str,
     index: int,
     there: Row | None = None,
     owed: tuple[str, ...] | None = None,
 ) -> Fact:
     (stored,) = source.read(index, 1)
-    row = _row(stored, node)
+    row = _row(index, stored.entry, nation)
     # Of what crossed, whom it is owed to there; else whom at home.
-    found = _owed(stored, node) if owed is None else owed
-    return Fact(row, found, there, _ticking(stored.entry) if row.kind == "notice" else None)
+    found = _owed(stored.entry, nation) if owed is None else owed
+    entry = entries.decode(stored.entry)
+    ticking = _ticking(entry) if row.kind == "notice" else None
+    return Fact(row, found, there, ticking, *_bearing(entry))
 
 
-def _row(stored: Stored, node: str) -> Row:
-    """Return an entry's row by itself: nothing of it hangs on which others were read before."""
-    return read(stored.index, stored.entry, Context(node, 0, lambda _: None, lambda _: None))
+def _row(index: int, raw: bytes, nation: str) -> Row:
+    """Return an entry's row by itself: nothing of it hangs on which others were read before.
+
+    Its journal is named by the nation that its node serves: by nations all is counted.
+    """
+    return read(index, raw, Context(nation, 0, lambda _: None, lambda _: None))
 
 
-def _owed(stored: Stored, node: str) -> tuple[str, ...]:
-    """Return whom an entry is owed to of this node's own."""
-    owed = dict.fromkeys(each.endpoint for each in entries.owed_in(stored.entry))
-    return tuple(each for each in owed if each.startswith(f"{node}."))
+def _owed(raw: bytes, nation: str) -> tuple[str, ...]:
+    """Return whom an entry is owed to of this nation's own."""
+    owed = dict.fromkeys(each.endpoint for each in entries.owed_in(raw))
+    return tuple(each for each in owed if peering.is_here(each, (nation,)))
 
 
-def _ticking(raw: bytes) -> Ticking | None:
-    payload = jws.read(entries.decode(raw).object, objects.MAX_OBJECT_BYTES).payload
+class _Bearing(msgspec.Struct):
+    rel: str
+    id: str
+    header_digest: str
+
+
+class _Header(msgspec.Struct):
+    """A glance at a header, of what its decoder took before."""
+
+    id: str
+    refs: list[_Bearing] = []
+
+
+_HEADER: Final = msgspec.json.Decoder(_Header)
+
+
+def _bearing(entry: Entry) -> tuple[Named | None, tuple[tuple[str, Named], ...]]:
+    """Return which bulletin an entry is, or is about; and of a bulletin, what it bears on."""
+    if not entry.object:
+        return None, ()
+    payload = jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload
+    if not isinstance(entry.facts, entries.Accepted):
+        subject = about.subject_of(payload)
+        return (None if subject is None else Named(subject.id, subject.header_digest)), ()
+    header = _HEADER.decode(payload)
+    refs = tuple((each.rel, Named(each.id, each.header_digest)) for each in header.refs)
+    return Named(header.id, entry.facts.digest), refs
+
+
+def _ticking(entry: Entry) -> Ticking | None:
+    payload = jws.read(entry.object, objects.MAX_OBJECT_BYTES).payload
     clock = objects.decode_notice(payload).clock
     return None if isinstance(clock, msgspec.UnsetType) else clock
+
+
+def _passed(source: Source, owed: list[int], crossed: list[int]) -> int:
+    """Return how many that are owed stand before one that crossed in its turn."""
+    # Asked only where it matters, and from the last one on: a header is read for it.
+    for index in reversed(crossed) if owed else ():
+        if went_in_turn(entries.decode(source.read(index, 1)[0].entry)):
+            return bisect_left(owed, index)
+    return 0
 
 
 class _Hashes:

@@ -37,6 +37,8 @@ _DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "times": (3, 4, 5),
     "refusals": (),
 }
+# Columns of roots, and of names that are joined.
+_LONG: Final = frozenset({"root", "witnesses"})
 # What stands where there is nothing.
 _NONE: Final = "–"  # noqa: RUF001
 # More bars than this are not told apart any more.
@@ -44,10 +46,11 @@ _MOST_BARS: Final = 40
 
 
 class Head(NamedTuple):
-    """A column's heading."""
+    """A column's heading; ``is_long`` where what stands in it has no words to break between."""
 
     text: str
     is_number: bool
+    is_long: bool
 
 
 class Part(NamedTuple):
@@ -126,7 +129,8 @@ class _Teller:
 
     def _part(self, table: Table) -> Part:
         heads = tuple(
-            Head(self._head(each), is_number=each.form in _NUMBERS) for each in table.columns
+            Head(self._head(each), each.form in _NUMBERS, each.name in _LONG)
+            for each in table.columns
         )
         rows = tuple(tuple(map(self._cell, row, table.columns)) for row in table.rows)
         title = self._t(f"report.table.{table.name}")
