@@ -253,10 +253,9 @@ def test_what_was_declared_lost_at_its_home_is_in_no_report(sources, shared):
     said = {"taken_ms": facts.taken_ms, "view": facts.view, "salt": facts.salt}
     stub = entries.encode(entries.Lost(leaf=b64(leaf_hash(raw)), **said))
     made = make([Edited(pa, index, raw, stub), us], ASKED)
-    crossed = [
-        [row[-2] for row in each.table("verified").rows if row[0] == "pa"]
-        for each in (shared, made)
-    ]
+    tables = [each.table("verified") for each in (shared, made)]
+    place = [each.name for each in tables[0].columns].index("crossed")
+    crossed = [[row[place] for row in each.rows if row[0] == "pa"] for each in tables]
     assert crossed[1] == [crossed[0][0] - 1]
 
 
