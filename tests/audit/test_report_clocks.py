@@ -121,10 +121,25 @@ def test_nobody_ends_a_request_but_who_asked(relation, by, header, is_over):
     row = msgspec.structs.replace(made.row, origin=by)
     over = made._replace(row=row, refs=((relation, named("pa-1", header)),))
     asked = counted(fact("pa", "rfi", 1, due=100), over)
-    assert answers(asked, COVERED).rows[0][5:8] == (0, int(not is_over), int(is_over))
+    # A newer version is the same request still.
+    is_withdrawn = is_over and relation == "cancels"
+    assert answers(asked, COVERED).rows[0][5:8] == (0, int(not is_withdrawn), int(is_withdrawn))
     deemed = counted(fact("pa", "brq", 1), DEEMED, over)
     state = "withdrawn" if is_over else "deemed-consent"
     assert {row[0] for row in boardings(deemed, COVERED)[1].rows if any(row[1:])} == {state}
+
+
+def test_an_updated_request_counts_once_and_a_cancelled_answer_not_at_all():
+    update = fact("pa", "rfi", 5, verb="update", due=300, refs=(("supersedes", "pa-1"),))
+    asked = (fact("pa", "rfi", 1, due=100), update, fact("pa", "rfi", 6, due=100))
+    reply, other = answer("rpy", 200, "pa-1"), answer("rpy", 90, "pa-6")
+    undone = fact("us", "can", 95, verb="cancel", refs=(("cancels", "us-90"),))
+    undone = undone._replace(row=msgspec.structs.replace(undone.row, origin="us.two"))
+    told = answers(counted(*asked, reply, other, undone), COVERED).rows[0]
+    assert told[1:8] == (2, 1, 1, 0, 0, 1, 0)
+    assert told[8:] == (199, 199, 199)
+    over = fact("pa", "can", 9, verb="cancel", refs=(("cancels", "pa-5"),))
+    assert answers(counted(*asked[:2], over), COVERED).rows[0][1:8] == (1, 0, 0, 0, 0, 0, 1)
 
 
 def test_of_two_bulletins_with_one_id_each_has_its_own_acknowledgements_and_answers():

@@ -7,7 +7,9 @@ import pytest
 from exchange.audit.report.making import Asked, make
 from exchange.custody.founding import NodePlan
 from exchange.errors import Code, Refusal
+from exchange.journal.tree import leaf_hash
 from exchange.model import entry as entries
+from exchange.model.codec import b64
 from exchange.model.entry import Owed
 from exchange.model.header import Blob
 from exchange.model.identity import digest
@@ -61,9 +63,31 @@ def test_figures_are_by_the_nation_that_a_node_serves_and_not_by_its_name():
     assert {row[0] for row in made.table("verified").rows} == {"pa-2", "us-2"}
     # Before what crossed in its turn: what crossed not, and the directory; behind it one more.
     (left, *_) = made.table("verified").rows
-    assert left[-3:] == (1, 1, len(pa.blobs) + 1)
+    assert left[-4:] == (1, 1, len(pa.blobs) + 1, 0)
     annex = make([us, pa], ASKED._replace(annex="us-2"))
     assert annex.table("kinds").rows == (("epoch-opened", 1), ("trust", len(us.blobs)))
+
+
+def test_what_was_declared_lost_at_home_is_counted_by_what_stands_abroad():
+    land, pa, us = second()
+    signed = land.envelope(to=[WATCH], status="actual").header
+    of = digest(signed)
+    told = {"digest": of, "blobs": [Blob(of, 9)], "wraps": [], "owed": [Owed(WATCH, 0)]}
+    index = pa.add(entries.Accepted, signed, late=False, **told)
+    whole = pa.entries[index]
+    pa.entries[index] = pa.entries[pa.add(entries.Lost, leaf=b64(leaf_hash(whole)))]
+    del pa.entries[-1]
+    line, _, there = whole.partition(b"\n")
+    home = entries.Home("pa-2", index)
+    facts = entries.Accepted(
+        salt=b64(bytes(16)), taken_ms=us.ms + 1, view=-1, home=home, late=False, **told
+    )
+    us.entries.append(entries.encode(facts, there, line))
+    for each in (pa, us):
+        each.checkpoint()
+    made = make([pa, us], ASKED)
+    assert made.table("types").rows == (("voi", 1, 0),)
+    assert [row[-1] for row in made.table("verified").rows] == [1, 0]
 
 
 def test_a_node_that_no_directory_lists_has_no_report():

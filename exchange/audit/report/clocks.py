@@ -37,33 +37,37 @@ class _Told(NamedTuple):
 def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
     """Count requests for information, by the nation that asked.
 
-    An answer is the first ``rpy`` that answers the request, by somebody whom it was sent to. In
-    time is one that was taken in at its home by the request's ``due``; a request without one is
-    open until it is answered.
+    A request counts once with all its versions, in the period of the first one, and ``due`` is
+    what the newest says. An answer is the first ``rpy`` to any of them, by somebody whom it was
+    sent to, that its author did not cancel. In time is one that was taken in at its home by
+    then; a request without ``due`` is open until it is answered.
 
     Args:
         counted: what to count.
         covered_ms: by nation, until when its journal is looked at.
     """
-    asked = [each for each in counted.bulletins() if _asks(each, "rfi")]
-    replies, over = _replies(counted, "rpy"), _over(counted)
+    ended, replies, lines = _over(counted, "cancels"), _replies(counted, "rpy"), _lines(counted)
+    until = min(covered_ms.values()) // 1000
     told = []
     for nation in counted.nations:
         counts: Counter[str] = Counter()
         times: list[int] = []
-        for each in (one for one in asked if one.row.journal == nation):
+        for line in (one for one in lines if one[0].row.journal == nation):
             counts["asked"] += 1
-            found = [one for one in replies.get(each.about, ()) if _may_answer(one, each)]
-            due = each.row.due
-            if found:
-                first = min(one.row.taken_ms for one in found)
-                times.append(first - each.row.taken_ms)
+            due = line[-1].row.due
+            at = [
+                one.row.taken_ms
+                for each in line
+                for one in replies.get(each.about, ())
+                if _may_answer(one, each) and not _is_over(one, ended)
+            ]
+            if at:
+                times.append(min(at) - line[0].row.taken_ms)
                 counts["answered"] += 1
-                counts["late" if due is not None and first // 1000 > due else "in_time"] += 1
-            elif _is_over(each, over):
+                counts["late" if due is not None and min(at) // 1000 > due else "in_time"] += 1
+            elif _is_over(line[-1], ended):
                 counts["withdrawn"] += 1
             else:
-                until = min(covered_ms.values()) // 1000
                 counts["overdue" if due is not None and until > due else "open"] += 1
         told.append((nation, *(counts[name] for name in _TIMED), *spread(times)))
     columns = (Column("nation", "nation"), *map(Column, _TIMED), *SPREAD)
@@ -112,7 +116,7 @@ def _told(counted: Counted) -> _Told:
         if each.ticking is not None:
             clocks.setdefault(each.about, each.ticking)
     replies, results = (_replies(counted, kind) for kind in (boarding.REPLY, boarding.RESULT))
-    return _Told(replies, results, clocks, _over(counted))
+    return _Told(replies, results, clocks, _over(counted, "cancels", "supersedes"))
 
 
 def _case(
@@ -173,14 +177,34 @@ def _replies(counted: Counted, kind: str) -> dict[Named | None, list[Fact]]:
     return found
 
 
-def _over(counted: Counted) -> _Over:
-    """Return what was cancelled, or took a newer version, with whose word that is."""
+def _lines(counted: Counted) -> list[list[Fact]]:
+    """Return the period's requests for information, each with its newer versions behind it.
+
+    Facts are in the order of time by two clocks, those of one author by one: a version comes
+    behind what it replaces.
+    """
+    heads: dict[tuple[str, Named | None], list[Fact]] = {}
+    for each in counted.facts:
+        if each.row.kind != "accepted" or not _asks(each, "rfi") or is_refused(each):
+            continue
+        origin = each.row.origin
+        older = (heads.get((origin, of)) for rel, of in each.refs if rel == "supersedes")
+        line = next((one for one in older if one is not None), [])
+        line.append(each)
+        heads[origin, each.about] = line
+    counting = {id(each) for each in counted.bulletins()}
+    firsts = {id(line): line for line in heads.values() if id(line[0]) in counting}
+    return list(firsts.values())
+
+
+def _over(counted: Counted, *relations: str) -> _Over:
+    """Return what bulletins bear on so, with whose word that is."""
     return frozenset(
         (each.row.origin, named)
         for each in counted.facts
         if each.row.kind == "accepted" and not is_refused(each)
         for relation, named in each.refs
-        if relation in {"cancels", "supersedes"}
+        if relation in relations
     )
 
 

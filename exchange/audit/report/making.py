@@ -124,11 +124,12 @@ def _verified(both: Shared) -> Table:
                 " ".join(vouched.by) if vouched else None,
                 vouched.at * 1000 if vouched else None,
                 *(both.crossed[each.node], both.waiting[each.node], both.overtaken[each.node]),
+                each.lost,
             )
         )
     columns = (
         *(Column("nation", "nation"), Column("size"), Column("root", "text")),
         *(Column("covered", "time"), Column("witnesses", "text"), Column("cosigned", "time")),
-        *(Column("crossed"), Column("waiting"), Column("overtaken")),
+        *(Column("crossed"), Column("waiting"), Column("overtaken"), Column("lost")),
     )
     return Table("verified", columns, tuple(rows))

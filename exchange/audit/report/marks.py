@@ -65,17 +65,17 @@ class Up(NamedTuple):
 
     Attributes:
         checkpoints: signed in it.
-        cosigned: of these, how many a quorum vouched for in time.
+        cosigned: of these, how many a quorum vouched for in time; None where nobody must.
         longest_s: that one of them waited for a quorum; None: none was waited for.
-        down_s: seconds in which one waited for longer than is allowed.
+        down_s: seconds in which one waited for longer than is allowed; None where nobody must.
         share: of the time looked at, in hundredths of a percent, in which none did; None where
             nobody must vouch, or no time was looked at.
     """
 
     checkpoints: int
-    cosigned: int
+    cosigned: int | None
     longest_s: int | None
-    down_s: int
+    down_s: int | None
     share: int | None
 
 
@@ -157,7 +157,7 @@ def up(found: Marks, limit_s: int, since_ms: int, before_ms: int) -> Up:
     """
     within = [each for each in found.signed if since_ms <= each.at_ms < before_ms]
     if not limit_s or before_ms <= since_ms:
-        return Up(len(within), 0, None, 0, None)
+        return Up(len(within), None, None, None if not limit_s else 0, None)
     when = _when_vouched(found.vouched)
     waited = [(each.at_ms, when(each.size, before_ms)) for each in found.signed]
     late = [(at + limit_s * 1000, end) for at, end in waited if end - at > limit_s * 1000]

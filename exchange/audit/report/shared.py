@@ -100,6 +100,7 @@ class Held(NamedTuple):
         first_ms: when its first entry was taken in, and ``covered_ms``: its last one.
         agreed: the arrangement in force at its end.
         marks: its checkpoints, as far as they stand below the size.
+        lost: how many of its entries survive nowhere in it.
     """
 
     node: str
@@ -111,6 +112,7 @@ class Held(NamedTuple):
     covered_ms: int
     agreed: Arrangement | None
     marks: Marks
+    lost: int
 
 
 class Shared(NamedTuple):
@@ -198,7 +200,10 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
             at_home = (_fact(source, nation, each) for each in crossed[node])
             also = tuple(each for each in at_home if each.row.kind == "accepted")
         elif not annex:
-            facts += [_fact(source, nation, each, *came[each]) for each in crossed[node]]
+            abroad = by_node[other]
+            facts += [
+                _shared(source, abroad, nation, each, *came[each]) for each in crossed[node]
+            ]
     facts.sort(key=lambda fact: (fact.row.taken_ms, fact.row.journal, fact.row.index))
     overtaken = {node: _passed(by_node[node], owed[node], crossed[node]) for node in nodes}
     return Shared(
@@ -261,11 +266,12 @@ def _views(source: Source) -> list[tuple[int, View]]:
 
 def _walk(source: Source, end: _End, other: _End) -> _Walked:
     came = dict[int, tuple[Row, tuple[str, ...]]]()
-    own, across, first_ms, covered_ms = list[int](), set[int](), 0, 0
+    own, across, first_ms, covered_ms, lost = list[int](), set[int](), 0, 0, 0
     for stored in _entries(source, end.size):
         facts = entries.decode(stored.entry).facts
         covered_ms = facts.taken_ms
         first_ms = first_ms or facts.taken_ms
+        lost += isinstance(facts, entries.Lost)
         if (home := entries.home_of(facts)) is not None:
             if home.node == other.node:
                 owed = _owed(stored.entry, end.nation)
@@ -277,7 +283,7 @@ def _walk(source: Source, end: _End, other: _End) -> _Walked:
     root = b64(root_at(end.size, _Hashes(source)))
     held = Held(
         *(end.node, end.nation, end.size, root, end.vouched),
-        *(first_ms, covered_ms, end.agreed, end.marks),
+        *(first_ms, covered_ms, end.agreed, end.marks, lost),
     )
     return _Walked(came, own, across, held)
 
@@ -289,20 +295,30 @@ def _entries(source: Source, size: int) -> Iterator[Stored]:
         first += len(page)
 
 
-def _fact(
-    source: Source,
-    nation: str,
-    index: int,
-    there: Row | None = None,
-    owed: tuple[str, ...] | None = None,
-) -> Fact:
+def _fact(source: Source, nation: str, index: int) -> Fact:
+    """Return what did not cross, with whom it is owed to at home."""
     (stored,) = source.read(index, 1)
-    row = _row(index, stored.entry, nation)
-    # Of what crossed, whom it is owed to there; else whom at home.
-    found = _owed(stored.entry, nation) if owed is None else owed
-    entry = entries.decode(stored.entry)
-    ticking = _ticking(entry) if row.kind == "notice" else None
-    return Fact(row, found, there, ticking, *_bearing(entry))
+    return _read(index, stored.entry, nation, _owed(stored.entry, nation), None)
+
+
+def _shared(  # noqa: PLR0913, PLR0917  (both journals, and what each has of it)
+    source: Source, abroad: Source, nation: str, index: int, there: Row, owed: tuple[str, ...]
+) -> Fact:
+    """Return what crossed, with whom it is owed to there."""
+    raw = source.read(index, 1)[0].entry
+    if isinstance(entries.decode(raw).facts, entries.Lost):
+        # Declared lost at home; it stands whole where it was taken in.
+        came = entries.came_in(abroad.read(there.index, 1)[0].entry)
+        raw = raw if came is None else came[1]
+    return _read(index, raw, nation, owed, there)
+
+
+def _read(
+    index: int, raw: bytes, nation: str, owed: tuple[str, ...], there: Row | None
+) -> Fact:
+    row, entry = _row(index, raw, nation), entries.decode(raw)
+    ticking = _ticking(entry) if row.kind == "notice" and entry.object else None
+    return Fact(row, owed, there, ticking, *_bearing(entry))
 
 
 def _row(index: int, raw: bytes, nation: str) -> Row:
