@@ -240,7 +240,7 @@ def test_json_is_the_report_and_its_digest(shared):
     assert told.digest == figures.digest(shared)
 
 
-def test_what_was_declared_lost_at_its_home_is_in_no_report(sources, shared):
+def test_what_was_declared_lost_at_its_home_is_told_by_what_came_of_it(sources, shared):
     pa, us = sources
     came = [entries.decode(each.entry).facts for each in us.read(0, 999)]
     index = next(
@@ -252,11 +252,15 @@ def test_what_was_declared_lost_at_its_home_is_in_no_report(sources, shared):
     facts = entries.decode(raw).facts
     said = {"taken_ms": facts.taken_ms, "view": facts.view, "salt": facts.salt}
     stub = entries.encode(entries.Lost(leaf=b64(leaf_hash(raw)), **said))
-    made = make([Edited(pa, index, raw, stub), us], ASKED)
-    tables = [each.table("verified") for each in (shared, made)]
-    place = [each.name for each in tables[0].columns].index("crossed")
-    crossed = [[row[place] for row in each.rows if row[0] == "pa"] for each in tables]
-    assert crossed[1] == [crossed[0][0] - 1]
+    lost = Edited(pa, index, raw, stub)
+    made = make([lost, us], ASKED)
+    (before, after) = (each.table("verified") for each in (shared, made))
+    place = [each.name for each in before.columns].index("lost")
+    assert [row[place] for row in after.rows if row[0] == "pa"] == [1]
+    assert [row[place - 3] for row in after.rows] == [row[place - 3] for row in before.rows]
+    assert made.table("types") == shared.table("types")
+    annex = [make(each, ASKED._replace(annex="pa")) for each in (sources, [lost, us])]
+    assert annex[0].table("kinds") == annex[1].table("kinds")
 
 
 # -- how it is shown --------------------------------------------------------------------------

@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     from exchange.model.trust import Arrangement
 
 _PAGE: Final = 256
-# Entries that a node makes for itself, and that are no news to anybody; of what is lost at its
-# home nothing can be told.
-_OWN_KINDS: Final = (*entries.BOOKKEEPING[1:], entries.TrustReceived, entries.Lost)
+# Entries that a node makes for itself, and that are no news to anybody.
+_OWN_KINDS: Final = (*entries.BOOKKEEPING[1:], entries.TrustReceived)
 
 
 class Source(Protocol):
@@ -153,6 +152,8 @@ class _Walked(NamedTuple):
     came: dict[int, tuple[Row, tuple[str, ...]]]
     own: list[int]
     across: set[int]
+    # Of its own, what survives nowhere in it: it is told by what the other has of it, or not.
+    lost: set[int]
     held: Held
 
     def crossed(self, came: Container[int]) -> list[int]:
@@ -195,7 +196,8 @@ def share(sources: Iterable[Source], named: Mapping[str, int], annex: str = "") 
     for node, other in pairs:
         came, source, nation = walked[other].came, by_node[node], ends[node].nation
         if annex == node:
-            rest = (each for each in walked[node].own if each not in came)
+            told = {*came, *walked[node].lost}
+            rest = (each for each in walked[node].own if each not in told)
             facts = [_fact(source, nation, each) for each in rest]
             at_home = (_fact(source, nation, each) for each in crossed[node])
             also = tuple(each for each in at_home if each.row.kind == "accepted")
@@ -266,12 +268,13 @@ def _views(source: Source) -> list[tuple[int, View]]:
 
 def _walk(source: Source, end: _End, other: _End) -> _Walked:
     came = dict[int, tuple[Row, tuple[str, ...]]]()
-    own, across, first_ms, covered_ms, lost = list[int](), set[int](), 0, 0, 0
+    own, across, lost, first_ms, covered_ms = list[int](), set[int](), set[int](), 0, 0
     for stored in _entries(source, end.size):
         facts = entries.decode(stored.entry).facts
         covered_ms = facts.taken_ms
         first_ms = first_ms or facts.taken_ms
-        lost += isinstance(facts, entries.Lost)
+        if isinstance(facts, entries.Lost):
+            lost.add(stored.index)
         if (home := entries.home_of(facts)) is not None:
             if home.node == other.node:
                 owed = _owed(stored.entry, end.nation)
@@ -283,9 +286,9 @@ def _walk(source: Source, end: _End, other: _End) -> _Walked:
     root = b64(root_at(end.size, _Hashes(source)))
     held = Held(
         *(end.node, end.nation, end.size, root, end.vouched),
-        *(first_ms, covered_ms, end.agreed, end.marks, lost),
+        *(first_ms, covered_ms, end.agreed, end.marks, len(lost)),
     )
-    return _Walked(came, own, across, held)
+    return _Walked(came, own, across, lost, held)
 
 
 def _entries(source: Source, size: int) -> Iterator[Stored]:
