@@ -96,7 +96,7 @@ def test_quick_bench_prints_every_figure_as_json() -> None:
 
 
 def test_quick_bench_of_the_link_tells_each_figure_beside_its_target() -> None:
-    more = ["--backlog", "600"]
+    more = ["--backlog", "2400"]
     done = subprocess.run(
         [*(sys.executable, "-m", "exchange", "bench", "--link", "--quick", "--json"), *more],
         cwd=ROOT,
@@ -106,7 +106,7 @@ def test_quick_bench_of_the_link_tells_each_figure_beside_its_target() -> None:
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["backlog"], result["void"]) == (600, [])
+    assert (result["backlog"], result["void"]) == (2400, [])
     rates = result["crossed_per_s"], result["accepted_per_s"]
     targets = result["targets"]
     assert targets["ratio"] == {
