@@ -132,8 +132,8 @@ def test_backlog_of_which_one_did_not_cross_voids_the_run(tmp_path: Path) -> Non
     rate = crossing.Bench.rate
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(crossing.Bench, "rate", forgetful)
-        result = crossing.run(crossing.Plan(200, 1, 0.1), tmp_path, silent)
-    assert result.void == ["posted 200, crossed 199"]
+        result = crossing.run(crossing.Plan(1200, 1, 0.1), tmp_path, silent)
+    assert result.void == ["posted 1200, crossed 1199"]
 
 
 def test_an_id_posted_twice_voids_the_run(tmp_path: Path) -> None:
