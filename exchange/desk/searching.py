@@ -45,7 +45,7 @@ async def _find(
 
 
 def keep(session: Session, words: str) -> str:
-    """Keep what is searched for; return its number in this session."""
+    """Keep what is searched for; return its number until the desk is left."""
     for number, known in session.searches.items():
         if known == words:
             return number
