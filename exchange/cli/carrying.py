@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 import msgspec
 
-from exchange.cli import handing, output, progress, world
+from exchange.cli import handing, options, output, progress, world
 from exchange.cli.main import Session, group, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 
 _MB = 1_000_000
 _LOOK_S = 0.1
-_STATE = click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -52,7 +45,7 @@ link.add_command(handing.leaves)
 
 @link.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@_STATE
+@options.STATE
 @click.option("--to", "far", required=True, help="The node that it is for.")
 @click.option(
     "--after",
@@ -264,7 +257,7 @@ def _say_part(session: Session, path: Path, part: Part) -> None:
     required=True,
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
 )
-@_STATE
+@options.STATE
 @verb
 def import_(session: Session, files: tuple[Path, ...], folder: Path) -> None:
     """Give files that another node exported for ours to our node, which takes them in.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from exchange.cli import away, case_told, case_values, fingerprint, output, urging, world
+from exchange.cli import away, case_told, case_values, options, output, urging, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
@@ -53,11 +53,7 @@ class _Looked(NamedTuple):
     metavar="FILE",
     help="Check such a file, offline; needs --anchor.",
 )
-@click.option(
-    "--anchor",
-    type=fingerprint.Digest(),
-    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
-)
+@options.anchor()
 @verb
 def case(  # noqa: PLR0913  (the options of the verb)
     session: Session,

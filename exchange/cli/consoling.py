@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exchange.cli import fingerprint, output, progress, world
+from exchange.cli import options, output, progress, world
 from exchange.cli.journal_file import at_one_moment, opened
 from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
@@ -25,11 +25,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("console")
 @click.argument("mirrors", nargs=-1, required=True, type=_FILE)
-@click.option(
-    "--anchor",
-    type=fingerprint.Digest(),
-    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
-)
+@options.anchor()
 @click.option(
     "--follow",
     multiple=True,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
-from exchange.cli import output, world
+from exchange.cli import options, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault, Refusal
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 # as a busy node records in the seconds before a checkpoint reaches the other one.
 _ROOM = 4096
 
-_STATE = click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
 _LEAVES = click.option(
     "--leaves",
     "hashes",
@@ -51,7 +44,7 @@ _LEAVES = click.option(
 
 @click.command("draft-loss")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@_STATE
+@options.STATE
 @_LEAVES
 @click.option("--why-es", required=True, help="Why they are lost, in Spanish.")
 @click.option("--why-en", required=True, help="Why they are lost, in English.")
@@ -99,7 +92,7 @@ def draft_loss(  # noqa: PLR0913  (the options of the verb)
 
 
 @click.command("enter-loss")
-@_STATE
+@options.STATE
 @_LEAVES
 @click.option(
     "--document",

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from exchange import resources
-from exchange.cli import computing, output, world
+from exchange.cli import computing, options, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.model import bulletin as bulletins
@@ -40,11 +40,7 @@ _EXAMPLES_AT = dt.datetime(2026, 11, 25, 15, 10, tzinfo=dt.UTC)
 )
 @click.option("--from", "since", metavar="DAY", help="Of STA: compute it from this day, UTC.")
 @click.option("--to", "until", metavar="DAY", help="Of STA: up to this day, as a whole.")
-@click.option(
-    "--status",
-    type=click.Choice(["actual", "exercise", "test"]),
-    help="Bulletins that count. Else: exercise where the arrangement is one, or actual.",
-)
+@options.STATUS
 @click.option(
     "--same",
     metavar="ID=ID",

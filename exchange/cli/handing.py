@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exchange.cli import output
+from exchange.cli import options, output
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("leaves")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
+@options.STATE
 @click.option("--of", "far", required=True, help="The node that lost the end of its journal.")
 @verb
 def leaves(session: Session, file: Path, folder: Path, far: str) -> None:

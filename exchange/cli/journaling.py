@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from exchange.cli import output, progress
+from exchange.cli import options, output, progress
 from exchange.cli.declaring import draft_loss, enter_loss
 from exchange.cli.journal_file import Blocking, opened, to_rebuild_from
 from exchange.cli.main import Session, verb
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from exchange.cli.state import State
     from exchange.store.shipped import ShippedFiles
 
-_STATE = click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
-
 
 @click.group()
 def journal() -> None:
@@ -45,7 +37,7 @@ journal.add_command(enter_loss)
 
 
 @journal.command()
-@_STATE
+@options.STATE
 @verb
 def status(session: Session, folder: Path) -> None:
     """Say how far the journal is, what was signed of it, and how far the second place is.
@@ -117,7 +109,7 @@ def _readable(second: ShippedFiles, size: int, tell: Callable[[int, int], None])
 
 
 @journal.command("keys")
-@_STATE
+@options.STATE
 @verb
 def keys(session: Session, folder: Path) -> None:
     """Print the journal's public keys, as a witness lists them (C2SP tlog-policy).
@@ -147,7 +139,7 @@ def keys(session: Session, folder: Path) -> None:
 
 
 @journal.command()
-@_STATE
+@options.STATE
 @verb
 def check(session: Session, folder: Path) -> None:
     """Rebuild every derived table aside, from the entries alone, and compare table by table.
@@ -185,7 +177,7 @@ def _total(second: ShippedFiles) -> int:
 
 
 @journal.command()
-@_STATE
+@options.STATE
 @click.option("--second", "from_second", is_flag=True, help="From the second place.")
 @click.option(
     "--out",

@@ -11,7 +11,7 @@ import click
 from cryptography.hazmat.backends.openssl.backend import backend
 
 from exchange import __version__
-from exchange.cli import expiring, output
+from exchange.cli import expiring, options, output
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.errors import ExchangeError
@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
+@options.STATE
 @click.option(
     "--listen",
     default="127.0.0.1:8443",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from exchange.cli import bearing, fingerprint, output
+from exchange.cli import bearing, options, output
 from exchange.cli.journal_file import at_one_moment
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
@@ -47,11 +47,7 @@ _BEGINS = b"PK\3\4"
     required=True,
     help="The package, a new file.",
 )
-@click.option(
-    "--anchor",
-    type=fingerprint.Digest(),
-    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
-)
+@options.anchor()
 @click.option(
     "--checkpoint",
     "kept",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from exchange.cli import output, world
+from exchange.cli import options, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.errors import Code, Fault, Refusal
@@ -51,13 +51,7 @@ _LINK = {
 
 
 @click.command()
-@click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
+@options.STATE
 @verb
 def peers(session: Session, folder: Path) -> None:
     """Say how the node's links to other nodes are, and what to do where one is not well.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from exchange import render
-from exchange.cli import fingerprint, output, world
+from exchange.cli import options, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.cli.verifying import held_mirrors
@@ -28,19 +28,10 @@ _NAMED = re.compile(r"([a-z0-9][a-z0-9.+-]*):([1-9][0-9]{0,14})")
     required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
-@click.option(
-    "--anchor",
-    required=True,
-    type=fingerprint.Digest(),
-    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
-)
+@options.anchor(required=True)
 @click.option("--from", "since", required=True, metavar="TIME", help="The first day, UTC.")
 @click.option("--to", "until", required=True, metavar="TIME", help="The last day, UTC.")
-@click.option(
-    "--status",
-    type=click.Choice(["actual", "exercise", "test"]),
-    help="Bulletins that count. Else: exercise where the arrangement is one, or actual.",
-)
+@options.STATUS
 @click.option(
     "--sizes",
     metavar="NODE:SIZE,NODE:SIZE",

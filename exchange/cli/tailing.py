@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 import msgspec
 
-from exchange.cli import output, progress, world
+from exchange.cli import options, output, progress, world
 from exchange.cli.journal_file import Blocking, to_rebuild_from
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
@@ -77,13 +77,7 @@ class _Given(NamedTuple):
 
 
 @click.command("restore-tail")
-@click.option(
-    "--state",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The node's folder.",
-)
+@options.STATE
 @click.option(
     "--checkpoint",
     "kept",

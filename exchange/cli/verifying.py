@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from exchange.cli import fingerprint, output, packaging, progress
+from exchange.cli import options, output, packaging, progress
 from exchange.cli.check_words import CHECKS
 from exchange.cli.crossing import show_crossed
 from exchange.cli.journal_file import (
@@ -47,11 +47,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
-@click.option(
-    "--anchor",
-    type=fingerprint.Digest(),
-    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
-)
+@options.anchor()
 @click.option(
     "--checkpoint",
     "kept",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from exchange.model.codes import Lang
     from exchange.web.door import Door
     from exchange.web.pages import Reader
+    from exchange.web.words import Words
 
 HERE: Final = Path(__file__).parent
 _WEB: Final = Path(frame.__file__).parent
@@ -75,16 +76,7 @@ def application(
     """
     assets = Assets([_WEB / "static", HERE / "static"])
     words = load([_WEB / "locale", HERE / "locale"])
-    pages = Pages(
-        [HERE / "templates", _WEB / "templates"],
-        words,
-        station.codes,
-        sections=SECTIONS,
-        name="desk.name",
-        assets=assets.path,
-    )
-    if station.is_exercise():
-        pages.banner = Banner("EJERCICIO", "EXERCISE")
+    pages = _pages(station, words, assets)
 
     def is_locked() -> bool:
         return lock is not None and lock.is_locked
@@ -112,6 +104,26 @@ def application(
         "may_lock": lock is not None,
     }
     guard(app, station, lock, partial(publish, False))
+    _show(app, station, overlays)
+    return app
+
+
+def _pages(station: Station, words: Words, assets: Assets) -> Pages:
+    pages = Pages(
+        [HERE / "templates", _WEB / "templates"],
+        words,
+        station.codes,
+        sections=SECTIONS,
+        name="desk.name",
+        assets=assets.path,
+    )
+    if station.is_exercise():
+        pages.banner = Banner("EJERCICIO", "EXERCISE")
+    return pages
+
+
+def _show(app: web.Application, station: Station, overlays: Path | None) -> None:
+    """Add each page, and what goes out from them."""
     inbox.show(app, station)
     bulletin.show(app, station)
     files.show(app, station)
@@ -127,4 +139,3 @@ def application(
     holding.settled = station.settle
     station.retaining.destroyed = holding.forget
     releases.show(app, station)
-    return app

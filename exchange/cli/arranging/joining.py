@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from exchange.cli import output, state, world
+from exchange.cli import options, output, state, world
 from exchange.cli.arranging import folder
 from exchange.cli.arranging.proposing import TRUST
-from exchange.cli.fingerprint import Digest
 from exchange.cli.found import context_of
 from exchange.cli.home import PROFILE, sealed_surely
 from exchange.cli.main import Session, verb
@@ -29,12 +28,7 @@ if TYPE_CHECKING:
     from exchange.model.view import View
 
 _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
-_ANCHOR = click.option(
-    "--anchor",
-    required=True,
-    type=Digest(),
-    help="Digest of the first root, or its 24 words, as the custodians read them aloud.",
-)
+_ANCHOR = options.anchor(required=True)
 
 
 @click.command()
