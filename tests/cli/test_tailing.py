@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from exchange.cli import output
 from exchange.journal.checkpoint import parse
 from exchange.link import handed
+from exchange.link.transport import WAIT_S
 from tests.cli.bordering import Border
 
 WATCH = "us.jiatfs-watch"
@@ -81,8 +83,13 @@ def lost(tmp_path_factory):
 
 
 def _handed_out(scene, size, index):
-    """Until what the US node keeps is of so many entries, and a quorum vouches for that one."""
-    for _ in range(600):
+    """Until what the US node keeps is of so many entries, and a quorum vouches for that one.
+
+    Where the last page came before it was cosigned, the next one tells: that one waits for
+    news at the other side as long as it may.
+    """
+    until = time.monotonic() + 4 * WAIT_S
+    while time.monotonic() < until:
         words = ["--state", str(scene.us.place.node), "--of", "pa", "--json"]
         ran = scene.us.run("link", "leaves", str(scene.leaves), *words)
         is_all = ran.code == 0 and ran.json["size"] >= size and ran.json["notes"] == 2
