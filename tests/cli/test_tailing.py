@@ -88,7 +88,7 @@ def _handed_out(scene, size, index):
     Where the last page came before it was cosigned, the next one tells: that one waits for
     news at the other side as long as it may.
     """
-    until = time.monotonic() + 4 * WAIT_S
+    until = time.monotonic() + 12 * WAIT_S
     while time.monotonic() < until:
         words = ["--state", str(scene.us.place.node), "--of", "pa", "--json"]
         ran = scene.us.run("link", "leaves", str(scene.leaves), *words)
