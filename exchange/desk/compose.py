@@ -30,6 +30,7 @@ from exchange.desk import (
 from exchange.desk.holding import Holding
 from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
 from exchange.desk.kept_files import AT as AT_FILES
+from exchange.desk.windows import Window, has_left, newest
 from exchange.errors import Code, ExchangeError, Refusal
 from exchange.model.bulletin.kinds import TYPES
 from exchange.model.bulletin.words import MAX_ATTACHMENT_BYTES
@@ -82,14 +83,11 @@ class Looked(NamedTuple):
     parts: list[Prepared]
 
 
-class Window(NamedTuple):
-    """One page with a form: which version of the draft it goes on from, and its own name.
+class Over(NamedTuple):
+    """What a window is told that can keep nothing any more."""
 
-    What another window kept since then is not put back by it.
-    """
-
-    changed: int
-    name: str
+    window: Window
+    problem: dict[str, str]
 
 
 def show(app: web.Application, station: Station) -> Desk:
@@ -103,7 +101,7 @@ def show(app: web.Application, station: Station) -> Desk:
     frame.show(app, TYPE, partial(_form, desk))
     frame.submit(app, f"{TYPE}/check.json", partial(_check, desk))
     frame.act(app, "/compose/delete", partial(_delete, desk))
-    filing.show(app, station, drafts)
+    filing.show(app, station, drafts, holding)
     picking.show(app)
     return desk
 
@@ -148,11 +146,9 @@ async def _delete(desk: Desk, told: dict[str, str], reader: Reader) -> str:  # n
 async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
     code, query, counted = _type(request), request.query, None
     if identity := query.get("draft"):
-        kept = named(desk, request)
-        if kept.went and desk.holding.get(identity) is not None:
+        if has_left(desk.drafts, desk.holding, identity):
             return frame.see(reader, f"/compose/held/{identity}")
-        desk.drafts.must_be_written_yet(identity)
-        written = kept.written
+        written = named(desk, request).written
     else:
         asked = {name: query[name] for name in _BEGUN if name in query}
         written = beginning.written(desk.station, code, asked)
@@ -170,11 +166,12 @@ def named(desk: Desk, request: web.Request) -> Kept:
     """Return the draft that an address names.
 
     Raises:
-        Refusal: ``not-found``: there is none of that type.
+        Refusal: ``not-found``: there is none of that type; ``draft-sent``.
     """
     kept = desk.drafts.get(identity := request.query.get("draft", ""))
     if kept.type != _type(request):
         raise Refusal(Code.NOT_FOUND, found=identity)
+    desk.drafts.must_be_written_yet(identity)
     return kept
 
 
@@ -208,29 +205,29 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     looked: Looked | None = None,
     *,
     counted: statistics.Told | None = None,
-    window: Window | None = None,
+    over: Over | None = None,
 ) -> web.Response:
     """Return the form as filled in, what there is to mend, and what it was counted from.
 
-    ``window`` is that of a page that can keep nothing any more; None: a new one.
+    ``over`` is of a page that can keep nothing any more.
     """
     codes, why = desk.station.codes, request.query.get("why", "")
-    failed = 422 if window is None else 409
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
     found = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
+    found += [over.problem] if over else []
     problems = wording.of_the_form(found, request, reader)
     errors = audience.at_fields(problems, [*(each.at for each in every), *_BESIDE])
     return frame.page(
         request,
         reader,
         "compose.html",
-        status=failed if problems else 200,
+        status=409 if over else 422 if problems else 200,
         here=HERE,
         code=code,
         kind=codes.words("types", code, reader.lang),
         identity=identity,
-        window=window or _window(desk, identity),
+        window=over.window if over else _window(desk, identity),
         why=why if why in WHYS else "",
         post=post,
         form=form,
@@ -303,8 +300,8 @@ async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, 
     code, drafts = _type(request), desk.drafts
     sent = await request.post()
     identity, window, settled = await _typed(desk, request, reader)
-    version = _must_be_newest(desk, identity, window) + 1
-    now, files = desk.station.now(), drafts.attached(identity)
+    last, now = newest(drafts, desk.holding, identity, window), desk.station.now()
+    files, version = (last.files, last.version + 1) if last else ([], 1)
     kept = Kept(
         identity, code, settled.written, now, files, version=version, window=window.name
     )
@@ -329,35 +326,13 @@ async def _typed(
     return identity, window, settle(desk, written, reader)
 
 
-def _must_be_newest(desk: Desk, identity: str, window: Window) -> int:
-    """Return the version of a draft, which a window may go on from.
-
-    Raises:
-        Refusal: ``draft-changed``: another window kept something since; ``draft-sent``.
-    """
-    desk.drafts.must_be_written_yet(identity)
-    if not desk.drafts.has(identity):
-        if window.changed or desk.holding.get(identity) is not None:
-            raise Refusal(Code.DRAFT_SENT)
-        return 0
-    kept = desk.drafts.get(identity)
-    if window.changed != kept.version and (not kept.window or window.name != kept.window):
-        raise Refusal(Code.DRAFT_CHANGED)
-    return kept.version
-
-
 async def stale(
     desk: Desk, request: web.Request, reader: Reader, refusal: Refusal
 ) -> web.Response:
     """Return the form as it was typed by a window that can keep nothing any more, and why."""
     identity, window, settled = await _typed(desk, request, reader)
-    station, code = desk.station, _type(request)
-    member = station.agency.profile.member
-    judged = composing.judge(code, settled, identity, member, station.codes)
-    kept = Kept(identity, code, settled.written, station.now())
-    problems = [audience.problem(refusal, reader.lang, station.codes)]
-    looked = Looked(kept, settled, judged._replace(missing=[]), problems, None, None, [])
-    return shown(desk, request, reader, code, identity, settled, looked, window=window)
+    over = Over(window, audience.problem(refusal, reader.lang, desk.station.codes))
+    return shown(desk, request, reader, _type(request), identity, settled, over=over)
 
 
 async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Looked:
@@ -449,6 +424,7 @@ async def _check(
     labels = _labels(*_fields(desk, reader, looked.kept.type, looked.settled))
     told = looked.told
     answer: dict[str, Any] = {
+        "changed": looked.kept.version,
         "problems": [
             {**each, "at": sent_at(each["at"])}
             for each in wording.of_the_form(looked.problems, request, reader)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
 from exchange.desk.kept_files import AT
+from exchange.desk.windows import must_be_open
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin.kinds import TYPES
 from exchange.model.header import MAX_ATTACHMENTS
@@ -21,6 +22,7 @@ from exchange.seal.attachment import KEY_BYTES
 from exchange.web import frame
 
 if TYPE_CHECKING:
+    from exchange.desk.holding import Holding
     from exchange.desk.kept_files import Filed
     from exchange.desk.station import Station
     from exchange.web.pages import Reader
@@ -28,15 +30,16 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 256 * 1024
 
 
-def show(app: web.Application, station: Station, drafts: KeptDrafts) -> None:
-    """Take files in for drafts, and out of them."""
-    frame.submit(app, "/compose/file.json", partial(_put, station, drafts))
-    frame.submit(app, "/compose/unfile.json", partial(_take_out, station, drafts))
+def show(app: web.Application, station: Station, drafts: KeptDrafts, holding: Holding) -> None:
+    """Take files in for drafts, and out of them, unless these are on their way."""
+    frame.submit(app, "/compose/file.json", partial(_put, station, drafts, holding))
+    frame.submit(app, "/compose/unfile.json", partial(_take_out, drafts, holding))
 
 
 async def _put(
     station: Station,
     drafts: KeptDrafts,
+    holding: Holding,
     request: web.Request,
     _told: dict[str, str],
     reader: Reader,  # noqa: ARG001
@@ -47,7 +50,8 @@ async def _put(
         raise Refusal(Code.NOT_FOUND, found=kind)
     if request.content_type != "application/octet-stream" or request.content_length is None:
         raise Refusal(Code.BAD_REQUEST)
-    drafts.must_be_written_yet(draft)
+    changed = frame.number(query.get("changed", "")) or 0
+    must_be_open(drafts, holding, draft, changed)
     _must_have_room(drafts.attached(draft))
     filed = await drafts.files.take(
         station.agency.new_id(),
@@ -59,7 +63,7 @@ async def _put(
     # Nothing is awaited from here on: what was put to it meanwhile is there.
     kept = drafts.get(draft) if drafts.has(draft) else Kept(draft, kind, {}, station.now())
     try:
-        drafts.must_be_written_yet(draft)
+        must_be_open(drafts, holding, draft, changed)
         _must_have_room(kept.files)
     except Refusal:
         drafts.files.drop([filed])
@@ -73,14 +77,14 @@ def _must_have_room(files: list[Filed]) -> None:
 
 
 async def _take_out(
-    station: Station,  # noqa: ARG001
     drafts: KeptDrafts,
+    holding: Holding,
     request: web.Request,  # noqa: ARG001
     told: dict[str, str],
     reader: Reader,  # noqa: ARG001
 ) -> web.StreamResponse:
     draft = must_be_name(told.get("draft", ""))
-    drafts.must_be_written_yet(draft)
+    must_be_open(drafts, holding, draft, 0)
     kept = drafts.get(draft)
     gone = [each for each in kept.files if each.id == told.get("file")]
     answer = _keep(drafts, kept, [each for each in kept.files if each not in gone])

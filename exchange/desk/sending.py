@@ -15,6 +15,7 @@ from exchange import render
 from exchange.desk import audience, compose, envelopes, telling
 from exchange.desk.envelopes import Envelope
 from exchange.desk.holding import mark_of
+from exchange.desk.windows import has_left
 from exchange.errors import Code, Refusal
 from exchange.model.codes import LANGUAGES
 from exchange.web import frame
@@ -43,7 +44,8 @@ async def _keep(
 ) -> web.StreamResponse:
     """Keep what was written, and lead to its review.
 
-    A browser keeps on its disk what a page was the answer to: so no page answers a draft.
+    A browser keeps on its disk what a page was the answer to: so no page answers a draft, but
+    the one that tells a window that it can keep nothing any more.
     """
     try:
         kept, _ = await compose.keep(desk, request, reader)
@@ -56,11 +58,9 @@ async def _keep(
 
 async def _review(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
     identity = request.query.get("draft", "")
-    drafts, is_held = desk.drafts, desk.holding.get(identity) is not None
-    if is_held and not (drafts.has(identity) and not drafts.get(identity).went):
+    if has_left(desk.drafts, desk.holding, identity):
         return frame.see(reader, f"/compose/held/{identity}")
     kept = compose.named(desk, request)
-    drafts.must_be_written_yet(identity)
     settled = compose.settle(desk, kept.written, reader)
     looked = await compose.look(desk, kept, settled, reader)
     if looked.prepared is None or looked.problems:

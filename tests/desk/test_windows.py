@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,6 +12,8 @@ from exchange.desk import compose
 from exchange.desk.kept_drafts import Kept
 from tests.builders import new_id
 from tests.desk.desked import desked
+from tests.desk.test_reviewing import form
+from tests.node.running import until
 
 TITLE = "/bulletin/title/text"
 FORM = "/compose/voi"
@@ -63,3 +67,46 @@ async def test_who_pressed_send_in_vain_is_told_why(desk):
         where = await desk.act("/compose/send", draft=kept.id, changed=changed, shown="")
         assert parse_qs(urlsplit(where).query)["why"] == [why]
         assert "Nothing was sent" in await desk.get(where)
+
+
+async def test_window_learns_what_it_kept_and_brings_back_nothing_that_was_deleted(desk):
+    draft, check = new_id(), f"{FORM}/check.json"
+    for expected in (1, 2):
+        _, told = await typed(desk, check, draft, ("first", expected - 1))
+        assert json.loads(told)["changed"] == expected
+    await desk.act("/compose/delete", draft=draft)
+    assert (await typed(desk, check, draft, ("first", 2)))[0] == 409
+    assert await put(desk, draft, 2) == 409
+    assert drafts(desk) == []
+
+
+async def put(desk, draft, changed):
+    asked = f"draft={draft}&changed={changed}&type=voi&name=EXERCISE.txt"
+    kind = {"Origin": desk.base, "Content-Type": "application/octet-stream"}
+    where = f"{desk.base}/en/compose/file.json?{asked}"
+    async with desk._http.post(where, data=b"EXERCISE", headers=kind) as answer:
+        return answer.status
+
+
+async def test_what_is_held_or_went_is_written_by_nobody_and_every_address_leads_there(desk):
+    sent = {**form(), "window": "first"}
+    draft, holding = sent["draft"], desk.app[compose.HOLDING]
+    page = await desk.get(await desk.act("/compose/voi/review", **sent))
+    shown = re.search(r'name="shown" value="([^"]+)"', page)[1]
+    held = await desk.act("/compose/send", draft=draft, changed="1", shown=shown)
+    assert held == f"/compose/held/{draft}"
+    for state in ("held", "sent"):
+        assert holding.get(draft).state == state
+        # A window that began it, and was never told of a version.
+        status, _ = await typed(desk, f"{FORM}/check.json", draft, ("second", 0))
+        assert (status, await put(desk, draft, 0)) == (409, 409)
+        for address in (FORM, f"{FORM}/review"):
+            answer = await desk.saved(f"{address}?draft={draft}")
+            assert answer.url.path == f"/en{held}"
+        if state == "held":
+            holding.undo(draft)
+            assert draft in await desk.get(f"{FORM}?draft={draft}")
+            holding.hold_s = 0
+            await desk.act("/compose/send", draft=draft, changed="1", shown=shown)
+            await until(lambda: holding.get(draft).state == "sent")
+    assert drafts(desk) == []

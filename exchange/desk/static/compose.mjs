@@ -131,6 +131,9 @@ async function check(only) {
     const told = await answer.json();
     // An older answer may come after a newer one.
     if (mine !== asked) return;
+    if (!only) form.elements.namedItem("changed").value = told.changed;
+    // What was on its way may have come back since.
+    document.getElementById("stale").hidden = true;
     tell(told, only);
     if (!only) keepPlace();
   } catch {

@@ -51,7 +51,8 @@ function put(file) {
       resolve(false);
     };
     if (file.size > MOST) return failed(list.dataset.oversized);
-    const asked = new URLSearchParams({ draft, type: list.dataset.type, name: file.name });
+    const changed = document.querySelector("[name=changed]").value;
+    const asked = new URLSearchParams({ draft, changed, type: list.dataset.type, name: file.name });
     const request = new XMLHttpRequest();
     request.open("POST", `${list.dataset.put}?${asked}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
