@@ -42,7 +42,7 @@ def note(
         auditor: an endpoint that was listed as one when it was shown that.
         since_ms: when it was shown the first of it, ms UTC; of what is older than a week, it
             is said to be a week.
-        until_ms: when it was shown the last; not after the group's time.
+        until_ms: when it was shown the last, likewise; not after the group's time.
         reads: of each kind once.
 
     Raises:
@@ -51,7 +51,7 @@ def note(
     facts = entries.AuditRead(
         auditor=auditor,
         since_ms=max(since_ms, ledger.taken_ms - KEPT_MS),
-        until_ms=until_ms,
+        until_ms=max(until_ms, ledger.taken_ms - KEPT_MS),
         reads=sorted(reads, key=lambda each: each.what),
         **ledger.common(),
     )

@@ -423,10 +423,18 @@ class Ledger:
             record = record._replace(due=changed.due, undue=changed.undue)
         return Recorded(self.add(record), is_new=True)
 
+    def _there(self, node: str) -> View:
+        """Return what is in force in another journal, with what this group took in of it."""
+        view = self.elsewhere(node)
+        for each in self.received:
+            if each.home.node == node:
+                view = view.after(each.change, each.home.index)
+        return view
+
     def _establish(self, decision: Established, raw: bytes) -> Recorded:
         losing.must_stand(
             *(decision.change, self.in_force, self.node),
-            *(self.lost, self.next_index, self.elsewhere),
+            *(self.lost, self.next_index, self._there),
         )
         place = self.owe([TRUST_INBOX])
         facts = entries.Trust(

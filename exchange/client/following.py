@@ -261,6 +261,7 @@ class Follower:
             agency.trust.recall()
         else:
             await agency.view()
+            lost.must_not_be_among(come, agency.trust.newest, agency.profile.node)
         for part in lost.parts(come, agency.trust.newest, agency.profile.node):
             async with aclosing(self._part(part)) as items:
                 async for item in items:

@@ -94,6 +94,7 @@ class Inbox:
             return 0
         node, view = self._agency.profile.node, self._agency.trust.newest
         # What stands behind a loss is asked for again, once that is passed.
+        lost.must_not_be_among(page.items, view, node)
         come = next(lost.parts(page.items, view, node))
         gapless.must_be_gapless(come, held.count, held.cursor)
         ours = self._ours()

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from exchange.client import losses, reading
-from exchange.model.lost import losses_in
+from exchange.model.lost import losses_in, must_not_be_lost
 from exchange.model.wire import AheadItem, InboxItem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.outbox import Outbox
@@ -147,3 +147,14 @@ async def opened_before(agency: Agency, item: Item, index: int) -> bool:
             opened = await agency.opened(found)
             return isinstance(opened, reading.Delivered) and not opened.locked
     return False
+
+
+def must_not_be_among(come: Iterable[InboxItem | AheadItem], view: View, node: str) -> None:
+    """Hold what a node shows now to what was declared lost of its journal: none of it is that.
+
+    Raises:
+        Refusal: ``entry-untrue``.
+    """
+    declared = losses_in(view, node)
+    for each in come:
+        must_not_be_lost(each.index, declared)

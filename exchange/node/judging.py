@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -240,7 +240,10 @@ class Judging:
         if not ways:
             return begun
         viewed = [(each, view) for each in crossings if (view := self._under(each)) is not None]
-        # Whoever lets views alternate does not have each of them told anew.
+        # Telling a view costs more than judging the few entries that stand under it alone: the
+        # rest of a page of many views is judged here.
+        most = {which for which, _ in Counter(map(_of, viewed)).most_common(VIEWS)}
+        viewed = [each for each in viewed if _of(each) in most]
         viewed.sort(key=_of)
         for _, group in groupby(viewed, _of):
             pairs = list(group)

@@ -76,7 +76,7 @@ def test_a_report_knows_who_vouched_for_which_size_and_when(kept):
         found = marks(source)
     verified = report(kept[0])
     assert len(found.vouched) == verified.cosigned == 2
-    size, vouched = found.chosen("-", None)
+    size, vouched = found.chosen("-", None, lambda _: True)
     assert (size, vouched.at) == (verified.witnessed, verified.witnessed_at)
     assert vouched.by
     assert {each.size for each in found.vouched} < {each.size for each in found.signed}

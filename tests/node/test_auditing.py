@@ -217,13 +217,16 @@ async def test_it_is_not_dated_before_it_was_shown():
         await must_replay(node)
 
 
-async def test_what_could_not_be_written_for_more_than_a_week_is_said_to_be_a_week_old():
+@pytest.mark.parametrize("until_ms", [NOW_MS, NOW_MS - KEPT_MS - 5])
+async def test_what_could_not_be_written_for_more_than_a_week_is_said_to_be_a_week_old(
+    until_ms,
+):
     async with running() as node:
-        read = Shown("entries", 1, 0, 0, 1)
-        told = Told(NOW_MS - KEPT_MS - 9, NOW_MS, {"entries": read})
+        read, oldest_ms = Shown("entries", 1, 0, 0, 1), NOW_MS - KEPT_MS
+        told = Told(oldest_ms - 9, until_ms, {"entries": read})
         node.reads.put_back(AUDIT, told)
         await node.auditing.enter()
-        assert await noted(node) == [(AUDIT, NOW_MS - KEPT_MS, NOW_MS, [read])]
+        assert await noted(node) == [(AUDIT, oldest_ms, max(until_ms, oldest_ms), [read])]
 
 
 async def test_auditor_that_is_none_any_more_was_shown_it_all_the_same():
