@@ -1,4 +1,4 @@
-"""Nobody is shown what is declared lost, and writer and replay say the same of a declaration."""
+"""Nobody is shown what is declared lost; writer and replay say the same of a declaration."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ async def test_what_comes_under_new_trust_is_judged_under_it():
         assert [each.object for each in await both.us.inbox(WATCH)] == [
             each.header for each in before
         ]
-        # Those of one view too many are judged here; those of the page pulled above were before.
+        # Of one view too many they are judged here; those of the page pulled above were before.
         assert front.judged == len(before) - 3
 
 
