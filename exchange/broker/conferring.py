@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.broker import bearing, chasing, citing, holding, keys, releasing
+from exchange.broker import bearing, chasing, citing, holding, keys, records, releasing
 from exchange.broker.lookups import own
-from exchange.broker.pressing import Pressing
 from exchange.broker.pressing import of as pressing_of
+from exchange.broker.records import Record
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import MAX_RECIPIENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from exchange.broker.chasing import Chased
     from exchange.broker.due import Due
-    from exchange.broker.holding import Find, Target
+    from exchange.broker.holding import Find
     from exchange.broker.intake import Conferred
+    from exchange.broker.records import Recorded
     from exchange.broker.settle import Ledger
 
 
-class Conferral(NamedTuple):
-    """What is recorded of a grant: see ``records.Record``."""
-
-    facts: entries.Granted
-    keys: tuple[bytes, ...]
-    pressing: Pressing | None
-    chased: Chased | None
-    due: tuple[Due, ...]
-
-
-def confer(ledger: Ledger, decision: Conferred, max_owed: int, find: Find) -> Conferral:
+def settle(
+    ledger: Ledger, decision: Conferred, raw_and_body: tuple[bytes, bytes], find: Find
+) -> Recorded:
     """Give a grant its place.
 
     Args:
         ledger: of the group.
         decision: whose signature holds.
-        max_owed: how many one entry may be owed to.
+        raw_and_body: the grant, and the key that it wraps anew, as they arrived.
         find: returns the entry that a key leads to.
 
     Raises:
@@ -58,7 +48,7 @@ def confer(ledger: Ledger, decision: Conferred, max_owed: int, find: Find) -> Co
     # What cancels it or what bears on it, to as many recipients of its own, must still fit
     # into one entry.
     told = bearing.widest(target, stands, find) + 1
-    limit = max_owed - MAX_RECIPIENTS
+    limit = records.MAX_OWED - MAX_RECIPIENTS
     if number >= holding.MAX_GRANTS or told > limit or not stands.is_whole:
         raise Refusal(Code.OVERSIZED, "/of", limit=limit, found=told)
     facts = entries.Granted(
@@ -68,8 +58,8 @@ def confer(ledger: Ledger, decision: Conferred, max_owed: int, find: Find) -> Co
         kid=kid,
         # To the granter nothing is owed: it has its receipt.
         owed=ledger.owe([grant.to, *({grant.of.endpoint} - {grant.endpoint})]),
-        corrected_by=_all(stands.corrections),
-        superseded_by=_all(stands.updates),
+        corrected_by=holding.indexes(stands.corrections),
+        superseded_by=holding.indexes(stands.updates),
         consent=msgspec.UNSET if consent is None else consent,
         released=msgspec.UNSET if released is None else released,
         **ledger.common(),
@@ -82,14 +72,22 @@ def confer(ledger: Ledger, decision: Conferred, max_owed: int, find: Find) -> Co
         *(key for key in given if find(key) is None),
         keys.nth_grant(named, number),
     )
-    return Conferral(
+    record = Record(
         facts,
+        ledger.entry(facts, raw_and_body[0]),
         names,
+        tuple(facts.owed),
+        (decision.seen.blob, raw_and_body[1]),
         None if is_again else pressing_of(target.header, [grant.to]),
-        None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
-        () if released is None else releasing.ended(ledger, releasing.of_grant(decision), find),
+        chased=None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
+        due=_ended(ledger, decision, released, find),
     )
+    return ledger.enter(record)
 
 
-def _all(targets: Sequence[Target]) -> list[int] | msgspec.UnsetType:
-    return [each.index for each in targets] or msgspec.UNSET
+def _ended(
+    ledger: Ledger, decision: Conferred, released: int | None, find: Find
+) -> tuple[Due, ...]:
+    if released is None:
+        return ()
+    return releasing.ended(ledger, releasing.of_grant(decision), find)

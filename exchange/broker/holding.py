@@ -21,7 +21,7 @@ from exchange.seal import jws
 from exchange.seal.suites import SUITES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from exchange.broker.records import Found
     from exchange.model.header import Header, Reference
@@ -45,6 +45,11 @@ class Target(msgspec.Struct, frozen=True):
     digest: str
     owed: tuple[str, ...]
     wraps: tuple[str, ...] = ()
+
+
+def indexes(targets: Sequence[Target]) -> list[int] | msgspec.UnsetType:
+    """Return their entries, as an entry names them: not at all where there are none."""
+    return [each.index for each in targets] or msgspec.UNSET
 
 
 def lookups(header_digest: str) -> list[bytes]:

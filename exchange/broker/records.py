@@ -14,6 +14,10 @@ from exchange.model import entry as entries
 from exchange.model.entry import Facts
 from exchange.model.header import Blob
 
+# With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
+# 64 KiB: protects the writer from a chain of corrections to ever new recipients.
+MAX_OWED = 256
+
 
 class Found(msgspec.Struct, frozen=True):
     """An entry that a key leads to."""

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from exchange.broker import (
-    bearing,
-    chasing,
+    admitting,
+    attesting,
     citing,
-    clocking,
     conferring,
     confirming,
     consenting,
     due,
     enrolling,
-    holding,
     keys,
     losing,
     peering,
@@ -44,32 +40,23 @@ from exchange.broker.intake import (
 )
 from exchange.broker.lookups import own
 from exchange.broker.posters import is_poster
-from exchange.broker.pressing import dropped_by
-from exchange.broker.pressing import of as pressing_of
 from exchange.broker.records import Found, NotLookedUp, Record, Recorded, Rejected, Settled
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
-from exchange.model import header as headers
 from exchange.model.codec import b64
 from exchange.model.header import Blob
 from exchange.model.lost import skipped_in
 from exchange.model.outcome import taken_in
 from exchange.model.view import View
-from exchange.policy import sealed, witnessing
-from exchange.policy.ageing import is_late, is_seen_to
-from exchange.seal import jws
+from exchange.policy import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from exchange.broker.holding import Find, Target
+    from exchange.broker.holding import Find
     from exchange.broker.intake import Came, Considered, OfBulletins
     from exchange.model.entry import Facts
     from exchange.model.homes import Received
-
-# With as many endpoints owed, each of the longest name, an entry still fits under a leaf's
-# 64 KiB: protects the writer from a chain of corrections to ever new recipients.
-MAX_OWED = 256
 
 TRUST_INBOX = entries.TRUST_INBOX
 
@@ -116,7 +103,7 @@ class Ledger:
         # What is in force in another node's journal, as far as it came before this group.
         self.elsewhere: Callable[[str], View] = lambda _: View(anchor="")
         # Of what is being placed: the entry that it came from.
-        self._came: Came | None = None
+        self.came: Came | None = None
 
     @property
     def next_index(self) -> int:
@@ -154,14 +141,14 @@ class Ledger:
             NotLookedUp: what came before it in this group leads further than the store did
                 when it was asked. Nothing was added: settle it again with what it is about.
         """
-        self.taken_ms, self._came = considered.taken_ms, considered.came
+        self.taken_ms, self.came = considered.taken_ms, considered.came
         try:
             return self._place(considered, arrival, known, uploaded)
         except Refusal as refusal:
             named = digest_of(considered.decision)
             return self._refuse(Declined(refusal, named, len(arrival[1])), arrival[0])
         finally:
-            self._came = None
+            self.came = None
 
     def append(self, facts: Facts, signed: bytes = b"", heads: bytes = b"") -> int:
         """Add a bookkeeping entry, and return its index."""
@@ -215,7 +202,7 @@ class Ledger:
             case Heard():
                 before = find(keys.by_digest(decision.digest))
                 return self._once(before, None) or peering.hear(
-                    self, decision, raw, self._taken_there_ms(), find
+                    self, decision, raw, self.taken_there_ms, find
                 )
             case enrolling.Issued() | enrolling.Asked() | enrolling.Ruled():
                 names = own(decision, decision.digest)
@@ -223,7 +210,7 @@ class Ledger:
                 return once or enrolling.place(self, decision, raw, names, find)
             case _:
                 once = self._once(*map(find, own(decision, decision.digest)))
-                if once is not None and self._came is not None:
+                if once is not None and self.came is not None:
                     # Its home lost it, and was given it anew: here it is once, as it was.
                     raise Refusal(Code.RECORDED_BEFORE, "/id", found=once.index)
                 return once or self._record(decision, (raw, body), find, uploaded)
@@ -235,14 +222,14 @@ class Ledger:
         find: Find,
         uploaded: Collection[Blob],
     ) -> Recorded:
-        raw, body = raw_and_body
+        raw = raw_and_body[0]
         match decision:
             case Admitted():
-                settled = self._accept(decision, raw, body, find, uploaded)
+                settled = admitting.settle(self, decision, raw_and_body, find, uploaded)
             case Attested():
-                settled = self._acknowledge(decision, raw, find)
+                settled = attesting.settle(self, decision, raw, find)
             case Conferred():
-                settled = self._confer(decision, raw_and_body, find)
+                settled = conferring.settle(self, decision, raw_and_body, find)
             case Countersigned():
                 names = own(decision, decision.digest)
                 settled = releasing.enter(self, decision, raw, names, find)
@@ -267,146 +254,21 @@ class Ledger:
             raise Refusal(Code.ID_REUSED, "/id", found=same_id.index)
         return None
 
-    def _accept(
-        self,
-        decision: Admitted,
-        raw: bytes,
-        body: bytes,
-        find: Find,
-        uploaded: Collection[Blob],
-    ) -> Recorded:
-        header = decision.header
-        sealed.attached(header.attachments, uploaded)
-        now, view, came = self.taken_ms // 1000, self.in_force, self._came is not None
-        is_marked = witnessing.is_marked(header, view, self.unwitnessed_s, is_abroad=came)
-        held = bearing.bear(header, find)
-        released, mine, declined = self._let_in(decision, find)
-        told = [each for each in dict.fromkeys((*mine, *held.holders)) if self._owes(each)]
-        citing.must_stay_within(header, told, now, find)
-        owed = self.owe(told)
-        if len(owed) > MAX_OWED:
-            raise Refusal(Code.OVERSIZED, "/refs", limit=MAX_OWED, found=len(owed))
-        cancelled = find(bearing.early(header, decision.digest)[0])
-        stands = bearing.come_early(header, decision.digest, find)
-        facts = entries.Accepted(
-            digest=decision.digest,
-            blobs=[decision.seen.blob, *header.attachments],
-            wraps=decision.seen.wraps,
-            owed=owed,
-            late=is_late(header, view, now) if came else decision.late,
-            target=held.target,
-            cancelled_by=cancelled.index if cancelled else None,
-            corrected_by=_first(stands.corrections if stands else []),
-            superseded_by=_first(stands.updates if stands else []),
-            corrected_also_by=_all(stands.corrections[1:] if stands else []),
-            unwitnessed=True if is_marked else msgspec.UNSET,
-            released=msgspec.UNSET if released is None else released,
-            declined=declined or msgspec.UNSET,
-            **self.common(),
-        )
-        names, endpoints = own(decision, decision.digest), [each.endpoint for each in owed]
-        early = chasing.early(holding.read(cancelled) if cancelled else None, stands)
-        ends = due.of_bulletin(header, self.next_index, now, view, early.cancelling)
-        changed = due.borne(header, held, now, view, find)
-        is_over = cancelled or (stands and stands.updates)
-        clock = clocking.NOTHING
-        if not is_over:
-            clock = clocking.taken_in(self, header, decision.digest, find)
-        ended, replies = clocking.replied(header, self._taken_there_ms(), find)
-        if released is not None:
-            ends = (*ends, *releasing.ended(self, releasing.subject(decision), find))
-        record = Record(
-            facts,
-            self.entry(facts, raw),
-            (*names, *held.keys, *citing.kept(header, find), *replies),
-            tuple(owed),
-            (decision.seen.blob, body),
-            # Cancelled before it came, it is nothing to hurry for.
-            None if cancelled else pressing_of(header, endpoints),
-            dropped_by(header, held),
-            chasing.of(header, endpoints, held, early, find),
-            chasing.over_by(header, held, early),
-            due=(*ends, *changed.due, *clock.due),
-            undue=(*changed.undue, *ended.undue),
-        )
-        return Recorded(self.add(record), is_new=True)
-
-    def _acknowledge(self, decision: Attested, raw: bytes, find: Find) -> Recorded:
-        ack, granted = decision.ack, None
-        found = find(keys.by_digest(ack.of.header_digest))
-        target = entries.decode(found.entry) if found else None
-        if (
-            found is None
-            or target is None
-            or not isinstance(target.facts, entries.Accepted)
-            or not (
-                ack.endpoint in {owed.endpoint for owed in target.facts.owed}
-                or (granted := find(keys.granted_to(ack.of.header_digest, ack.endpoint)))
-            )
-        ):
-            raise Refusal(Code.NOT_OWED, "/of", id=ack.of.id)
-        header = headers.decode(jws.read(target.object, headers.MAX_HEADER_BYTES).payload)
-        if (header.id, header.endpoint) != (ack.of.id, ack.of.endpoint):
-            raise Refusal(Code.TARGET_MISMATCH, "/of", id=ack.of.id)
-        facts = entries.Acknowledged(
-            digest=decision.digest,
-            of=found.index,
-            owed=self.owe([header.endpoint]),
-            **self.common(),
-        )
-        names = own(decision, decision.digest)
-        at = [each.index for each in (found, granted) if each is not None]
-        # Where its purge was ordered, that is what is chased, until just this is said.
-        if ack.outcome == "purged" and (ordered := find(keys.purge(ack.of.header_digest))):
-            at.append(ordered.index)
-        seen_to = (
-            tuple((ack.endpoint, index) for index in at) if is_seen_to(ack.outcome) else ()
-        )
-        record = Record(
-            facts, self.entry(facts, raw), names, tuple(facts.owed), seen_to=seen_to
-        )
-        return Recorded(self.add(record), is_new=True)
-
-    def _confer(
-        self, decision: Conferred, raw_and_body: tuple[bytes, bytes], find: Find
-    ) -> Recorded:
-        raw, body = raw_and_body
-        given = conferring.confer(self, decision, MAX_OWED, find)
-        record = Record(
-            given.facts,
-            self.entry(given.facts, raw),
-            given.keys,
-            tuple(given.facts.owed),
-            (decision.seen.blob, body),
-            given.pressing,
-            chased=given.chased,
-            due=given.due,
-        )
-        return Recorded(self.add(record), is_new=True)
-
-    def _taken_there_ms(self) -> int:
+    @property
+    def taken_there_ms(self) -> int:
         """Return when what is being placed was taken in first: at its home."""
-        if self._came is None:
+        if self.came is None:
             return self.taken_ms
-        return taken_in(self._came.line)
+        return taken_in(self.came.line)
 
     def common(self) -> dict[str, Any]:
         """Return what the facts of every entry have; of what came from abroad, whence too."""
-        home = {} if self._came is None else {"home": self._came.home}
+        home = {} if self.came is None else {"home": self.came.home}
         return {"salt": self.salt(), "taken_ms": self.taken_ms, "view": self.view, **home}
 
     def entry(self, facts: Facts, raw: bytes = b"") -> bytes:
         """Return the bytes of an entry, with the facts of the one that it came from, if any."""
-        return peering.enclose(facts, raw, self._came)
-
-    def _let_in(
-        self, decision: Admitted, find: Find
-    ) -> tuple[int | None, Collection[str], list[entries.Unowed]]:
-        """Return a bulletin's release, whom it is owed to by its header, and whom not."""
-        if self._came is None:
-            return releasing.let_in(self, decision, find), decision.owed, []
-        owed, declined = peering.outcomes(self, decision, find)
-        return None, owed, declined
+        return peering.enclose(facts, raw, self.came)
 
     def keep(
         self,
@@ -421,6 +283,10 @@ class Ledger:
         record = Record(facts, self.entry(facts, raw), names, owed, blob)
         if changed is not None:
             record = record._replace(due=changed.due, undue=changed.undue)
+        return self.enter(record)
+
+    def enter(self, record: Record) -> Recorded:
+        """Add an entry of somebody's object."""
         return Recorded(self.add(record), is_new=True)
 
     def _there(self, node: str) -> View:
@@ -457,7 +323,7 @@ class Ledger:
 
     def _refuse(self, decision: Declined, caller: str) -> Rejected:
         facts = entries.Refused(
-            caller="" if self._came else caller,
+            caller="" if self.came else caller,
             digest=decision.digest,
             size=decision.size,
             code=decision.refusal.code.value,
@@ -471,19 +337,20 @@ class Ledger:
         return [
             entries.Owed(each, self._positions.get(each, self._base.get(each, 0)))
             for each in dict.fromkeys(endpoints)
-            if self._owes(each)
+            if self.owes(each)
         ]
 
-    def _owes(self, endpoint: str) -> bool:
-        if self._came is None or endpoint.startswith(f"{TRUST_INBOX}/"):
+    def owes(self, endpoint: str) -> bool:
+        """Tell whether this node owes an endpoint what is being placed: abroad, others do."""
+        if self.came is None or endpoint.startswith(f"{TRUST_INBOX}/"):
             return True
         return peering.is_here(endpoint, self.here)
 
     def add(self, record: Record) -> int:
         """Add an entry, and return its index."""
         index = self.next_index
-        if self._came is not None:
-            record = record._replace(keys=(*record.keys, keys.crossed(self._came.home)))
+        if self.came is not None:
+            record = record._replace(keys=(*record.keys, keys.crossed(self.came.home)))
         self.records.append(record)
         for owed in record.owed:
             self._positions[owed.endpoint] = owed.position + 1
@@ -492,11 +359,3 @@ class Ledger:
         for key in record.keys:
             self._fresh[key] = Found(index, record.entry)
         return index
-
-
-def _first(targets: Sequence[Target]) -> int | msgspec.UnsetType:
-    return targets[0].index if targets else msgspec.UNSET
-
-
-def _all(targets: Sequence[Target]) -> list[int] | msgspec.UnsetType:
-    return [each.index for each in targets] or msgspec.UNSET

@@ -287,13 +287,13 @@ def test_grants_of_one_bulletin_are_bounded(
 def test_a_bulletin_owed_to_too_many_is_not_granted_so_that_it_can_be_cancelled(
     closed: Closed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from exchange.broker import settle  # noqa: PLC0415
+    from exchange.broker import records  # noqa: PLC0415
     from exchange.model.header import MAX_RECIPIENTS  # noqa: PLC0415
 
     book = journal(closed.envelope)
-    monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + 3)
+    monkeypatch.setattr(records, "MAX_OWED", MAX_RECIPIENTS + 3)
     assert refusal(posted(book, world().grant(closed))) == (Code.OVERSIZED, "/of")
-    monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + 4)
+    monkeypatch.setattr(records, "MAX_OWED", MAX_RECIPIENTS + 4)
     assert isinstance(posted(book, world().grant(closed)), Recorded)
 
 

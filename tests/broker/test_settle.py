@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from exchange.broker import keys
 from exchange.broker.intake import consider
 from exchange.broker.lookups import lookups
-from exchange.broker.records import Recorded, Rejected
-from exchange.broker.settle import MAX_OWED, TRUST_INBOX
+from exchange.broker.records import MAX_OWED, Recorded, Rejected
+from exchange.broker.settle import TRUST_INBOX
 from exchange.errors import Code
 from exchange.model import entry as entries
 from exchange.model.header import MAX_RECIPIENTS

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.broker import bearing, settle
+from exchange.broker import bearing, records
 from exchange.broker.records import Recorded, Rejected
 from exchange.broker.replay import Replayer
 from exchange.errors import Code
@@ -175,7 +175,7 @@ def test_no_grant_where_the_end_of_what_it_names_could_not_be_told_to_all(
     closed = WORLD.closed(to=[WATCH])
     correction = correcting(closed.envelope, to=[COAST])
     for room, expected in ((3, Rejected), (4, Recorded)):
-        monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + room)
+        monkeypatch.setattr(records, "MAX_OWED", MAX_RECIPIENTS + room)
         book = Book()
         book.post(*(WORLD.arrival(each) for each in (closed.envelope, correction)))
         assert isinstance(book.post(WORLD.arrival(WORLD.grant(closed)))[0], expected)
@@ -185,7 +185,7 @@ def test_a_grant_in_the_group_of_its_bulletin_is_held_to_all_that_came_before_bo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only the bulletin leads from the one to the other; it was not here to be looked up."""
-    monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + 4)
+    monkeypatch.setattr(records, "MAX_OWED", MAX_RECIPIENTS + 4)
     closed = WORLD.closed(to=[WATCH])
     early = WORLD.closed(
         type="cor", verb="correct", refs=refers("corrects", closed.envelope), to=[WATCH]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.broker.settle import MAX_OWED
+from exchange.broker.records import MAX_OWED
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
 from exchange.model.header import MAX_ATTACHMENTS, MAX_HEADER_BYTES, MAX_RECIPIENTS, Blob

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from exchange.broker import keys, records, settle
+from exchange.broker import keys, records
 from exchange.broker.intake import consider
 from exchange.errors import Code
 from exchange.model.header import MAX_RECIPIENTS
@@ -19,7 +19,7 @@ from tests.node.test_writer import done_in
 
 
 async def test_grant_beside_its_bulletin_in_a_group_is_refused_as_it_is_after_it(monkeypatch):
-    monkeypatch.setattr(settle, "MAX_OWED", MAX_RECIPIENTS + 4)
+    monkeypatch.setattr(records, "MAX_OWED", MAX_RECIPIENTS + 4)
     gate, w = Gate(MemoryStore()), world()
     closed = w.closed(to=[WATCH])
     refs = refers("corrects", closed.envelope)

@@ -11,7 +11,7 @@ import pytest
 
 from exchange import resources
 from exchange.api import framing
-from exchange.broker import settle
+from exchange.broker import records
 from exchange.client import transport
 from exchange.model import bulletin, entry, events, header, objects, trust, wire
 from exchange.model.bulletin import lexical
@@ -40,7 +40,7 @@ LIMITS = {
     "a sealed body": body.MAX_BODY_BYTES,
     "a bulletin before sealing, padded": body.MAX_PLAINTEXT_BYTES,
     "depth of a bulletin": lexical.MAX_DEPTH,
-    "endpoints owed one entry": settle.MAX_OWED,
+    "endpoints owed one entry": records.MAX_OWED,
     "an entry": entry.MAX_ENTRY_BYTES,
     "one object with its body, a request": wire.MAX_OBJECT_REQUEST_BYTES,
     "a batch": wire.MAX_PAIRS,
