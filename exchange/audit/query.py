@@ -143,10 +143,11 @@ def moment(text: str, at: str) -> tuple[int, int]:
     try:
         form = "%Y-%m-%d" if is_day else "%Y-%m-%dT%H:%M:%SZ"
         found = dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC)
-    except ValueError:
+        # The last day that there is has none after it.
+        after = found + dt.timedelta(days=is_day)
+    except (ValueError, OverflowError):
         raise Refusal(Code.WRONG_VALUE, at, expected="2026-11-01") from None
-    first = int(found.timestamp()) * 1000
-    return first, first + (86_400_000 if is_day else 0)
+    return int(found.timestamp()) * 1000, int(after.timestamp()) * 1000
 
 
 def _number(text: str, at: str) -> int:

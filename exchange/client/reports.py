@@ -16,7 +16,7 @@ from exchange.client import bearing
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Mig, Opn, Szr
-from exchange.model.header import Status
+from exchange.model.header import Marking, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,6 +88,7 @@ class Report(msgspec.Struct, frozen=True):
     at: datetime
     digests: list[str]
     ids: list[str]
+    markings: list[Marking]
 
     @property
     def id(self) -> str:
@@ -134,10 +135,10 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
         if isinstance(told, Left):
             if asked.has(_about(told.item)):
                 left.append(told)
-        elif told is not None and asked.has(told.at):
+        elif told is not None:
             is_drill = isinstance(told.bulletin, Opn) and told.bulletin.content.exercise
             if is_drill and asked.status == "actual":
-                left.append(Left(item, "exercise"))
+                left += [Left(item, "exercise")] if asked.has(told.at) else []
             else:
                 found.append(told)
     one = _one_of_envelopes(found)
@@ -149,6 +150,16 @@ class _Look(NamedTuple):
     by_index: Mapping[int, Delivered]
     done: Mapping[int, list[Mark]]
     codes: Codes
+
+    def around(self, item: Delivered) -> list[Delivered]:
+        """Return an item with all that bears on it, and on that: as far as it is here."""
+        found, known = [item], {item.index}
+        for each in found:
+            # A node may say of two that each bears on the other.
+            fresh = {mark.index for mark in self.done.get(each.index, ())} - known
+            known |= fresh
+            found += [self.by_index[at] for at in sorted(fresh) if at in self.by_index]
+        return found
 
     def is_cancelled(self, index: int) -> bool:
         return any(mark.relation == "cancels" for mark in self.done.get(index, ()))
@@ -180,12 +191,13 @@ def _told(item: Delivered, look: _Look) -> Report | Left | None:
         return Left(item, "newer")
     says = item.bulletin
     if any(mark.relation == "corrects" for mark in marks):
-        corrected = bearing.as_corrected(item, look.items, look.codes)
+        corrected = bearing.as_corrected(item, look.around(item), look.codes)
         if not isinstance(corrected, Szr | Mig | Opn):
             return Left(item, "correction")
         says = corrected
     digests = [each.digest for each in _versions(item, look)]
-    return Report(item, says, _happened(says), digests, [item.header.id])
+    markings = [each.header.marking for each in look.around(item)]
+    return Report(item, says, _happened(says), digests, [item.header.id], markings)
 
 
 def _versions(item: Delivered, look: _Look) -> Iterator[Delivered]:
@@ -227,6 +239,7 @@ def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
             same[0],
             digests=[digest for each in same for digest in each.digests],
             ids=[each.id for each in same],
+            markings=[m for each in same for m in each.markings],
         )
         for same in (sorted(group, key=lambda each: each.id) for group in groups.values())
     ]

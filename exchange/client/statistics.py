@@ -93,7 +93,14 @@ def compute(
     known = {name for each in (*of["szr"], *of["opn"]) for name in each.ids}
     for name in (name for pair in pairs for name in pair if name not in known):
         raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
-    seizures, operations = (doubles.events(of[name], pairs) for name in ("szr", "opn"))
+    seizures, operations = (
+        [each for each in doubles.events(of[name], pairs) if asked.has(each.reports[0].at)]
+        for name in ("szr", "opn")
+    )
+    within = {each.id for each in gathered.reports if asked.has(each.at)}
+    told = within | {r.id for each in (*seizures, *operations) for r in each.reports}
+    used = [each for each in gathered.reports if each.id in told]
+    of = {name: [each for each in of[name] if each.id in within] for name in reports.TYPES}
     counted = [(name, of[name]) for name in reports.TYPES if of[name]]
     figures = [Figure(f"/counts/{n}", _ids(each)) for n, (_, each) in enumerate(counted)]
     totals, sources = _totals(seizures)
@@ -117,8 +124,8 @@ def compute(
         [each for each in (*seizures, *operations) if len(each.reports) > 1],
         [*doubles.alike(seizures), *doubles.alike([e for e in operations if _took_place(e)])],
         gathered.left,
-        gathered.reports,
-        _narrowest([each.item.header.marking for each in gathered.reports]),
+        used,
+        _narrowest([mark for each in used for mark in each.markings]),
     )
 
 

@@ -143,6 +143,7 @@ def test_query_is_its_url_and_the_other_way():
         ("orgin", "pa.senan", "unknown-member"),
         ("from", "yesterday", "wrong-value"),
         ("to", "2026-02-30", "wrong-value"),
+        ("to", "9999-12-31", "wrong-value"),
         ("limit", "1001", "wrong-value"),
         ("limit", "-1", "wrong-value"),
         ("entry", "x", "wrong-value"),

@@ -364,3 +364,31 @@ def test_drill_is_no_operation_among_actual_ones():
     drill = msgspec.structs.replace(drill, header=header)
     told = statistics.compute([drill], ASKED._replace(status="actual"), CODES)
     assert (told.content.operations, [each.why for each in told.left]) == (None, ["exercise"])
+
+
+def test_event_at_the_end_of_a_period_counts_in_one_of_two():
+    end = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
+    items = [szr(1, "EX-9", at=end, value=500.0),
+             szr(2, "EX-9", WATCH, at=end + timedelta(hours=1), value=500.0)]  # fmt: skip
+    after = Asked(ASKED.end, datetime(2027, 7, 1, tzinfo=UTC), "exercise")
+    told = [computed(items), statistics.compute(items, after, CODES)]
+    assert [len(each.content.drug_totals) for each in told].count(1) == 1
+    assert [each.content.counts[0].n for each in told] == [1, 1]
+
+
+def test_two_finds_of_one_agency_stay_two_whatever_stands_between_them():
+    one, late = szr(1, "EX-9", value=500.0), {"at": DAY + timedelta(hours=46)}
+    mid = szr(2, "EX-9", WATCH, at=DAY + timedelta(hours=23), value=500.0)
+    told = computed([one, mid, szr(3, "EX-9", value=300.0, **late)])
+    assert (told.doubles, len(told.alike)) == ([], 3)
+    refs = {"refs": [Reference("answers", new_id(), digest(b"request"))]}
+    told = computed([szr(1, "A", value=10.0, header=refs),
+                     szr(2, "B", value=500.0, header=refs)])  # fmt: skip
+    assert told.content.drug_totals[0].quantity.value == 510.0
+
+
+def test_marking_of_a_correction_narrows_what_is_counted_by_it(case):
+    tight = Marking("red", ["PAN"], ["h2"], originator_control=True)
+    header = msgspec.structs.replace(case.recount.header, marking=tight)
+    recount = msgspec.structs.replace(case.recount, header=header)
+    assert computed([case.field, recount]).marking == tight
