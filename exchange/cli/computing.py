@@ -233,7 +233,8 @@ def _name(report: Report) -> str:
 
 def _show_open(session: Session, account: Account) -> None:
     """Say on stderr what an officer has yet to decide, and what is not counted."""
-    spanish, named = session.lang == "es", {each.id: each for each in account.reports}
+    named = {each.id: each for each in (*account.reports, *account.beside)}
+    spanish = session.lang == "es"
     for pair in account.alike:
         one, other = named[pair.one], named[pair.other]
         both = f"{_name(one)}, {_name(other)}"

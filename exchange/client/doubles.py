@@ -1,7 +1,8 @@
 """Reports of one event: those that are tied count once, those only alike are for an officer.
 
 Tied are reports that name each other, or the same case, or share an identifier on about the
-same day. Nothing else is ever taken for the same: neighbours seize on the same night.
+same day; never so that two finds of one agency become one, through however many others. Nothing
+else is ever taken for the same: neighbours seize on the same night.
 """
 
 from __future__ import annotations
@@ -81,11 +82,22 @@ def events(reports: Sequence[Report], same: Iterable[tuple[str, str]] = ()) -> l
         same: ids of reports that an officer takes for one event.
     """
     ties = [*_ties(reports), *_said(reports, same)]
+    of: dict[str, list[Tie]] = defaultdict(list)
+    for tie in ties:
+        of[tie.one].append(tie)
+    return [
+        Event(sorted(group, key=weight), [tie for each in group for tie in of[each.id]])
+        for group in _joined(reports, ties)
+    ]
+
+
+def _joined(reports: Sequence[Report], ties: Iterable[Tie]) -> list[list[Report]]:
+    """Return reports by what hangs together, in the order of the first of each."""
     leads = {each.id: each.id for each in reports}
 
     def lead(name: str) -> str:
         while leads[name] != name:
-            name = leads[name]
+            leads[name] = name = leads[leads[name]]
         return name
 
     for tie in ties:
@@ -93,10 +105,7 @@ def events(reports: Sequence[Report], same: Iterable[tuple[str, str]] = ()) -> l
     groups: dict[str, list[Report]] = defaultdict(list)
     for each in reports:
         groups[lead(each.id)].append(each)
-    return [
-        Event(sorted(group, key=weight), [tie for tie in ties if lead(tie.one) == name])
-        for name, group in groups.items()
-    ]
+    return list(groups.values())
 
 
 def weight(report: Report) -> tuple[bool, int, str]:
@@ -114,26 +123,51 @@ def is_official(report: Report) -> bool:
 # -- tied ---------------------------------------------------------------------------------
 
 
-def _ties(reports: Sequence[Report]) -> Iterator[Tie]:
+def _ties(reports: Sequence[Report]) -> list[Tie]:
+    said, shared = [*_references(reports)], list[Tie]()
+    groups: dict[tuple[By, str], list[Report]] = defaultdict(list)
+    for each in reports:
+        for name in (*_names(each), *(("case", digest) for digest in each.cases)):
+            groups[name].append(each)
+    for (by, _), group in groups.items():
+        pairs = (pair for pair in combinations(group, 2) if by == "case" or _is_at_once(*pair))
+        # Whose reports are two seizures under one name says no more by it which is meant.
+        shared += _clear(group, [Tie(one.id, other.id, by) for one, other in pairs])
+    # Nor do two names, or one and a reference, make one of them by what another reported.
+    return [*said, *_clear(reports, shared, said)]
+
+
+def _references(reports: Sequence[Report]) -> Iterator[Tie]:
     by_digest = {digest: each for each in reports for digest in each.digests}
-    cases: dict[str, list[Report]] = defaultdict(list)
-    named: dict[tuple[By, str], list[Report]] = defaultdict(list)
     for each in reports:
         for reference in each.item.header.refs:
             to = by_digest.get(reference.header_digest)
             if to is not None and to is not each:
                 yield Tie(to.id, each.id, "reference")
-            elif reference.rel == "answers":
-                cases[reference.header_digest].append(each)
-        for name in _names(each):
-            named[name].append(each)
-    for group in cases.values():
-        yield from (Tie(one.id, other.id, "case") for one, other in combinations(group, 2))
-    for (by, _), group in named.items():
-        at_once = [pair for pair in combinations(group, 2) if _is_at_once(*pair)]
-        # Whose reports are two seizures under one name says no more by it which is meant.
-        if all(_are_two(*pair) or _is_recount(*pair) for pair in at_once):
-            yield from (Tie(one.id, other.id, by) for one, other in at_once)
+
+
+def _clear(
+    reports: Sequence[Report], ties: Sequence[Tie], said: Sequence[Tie] = ()
+) -> list[Tie]:
+    """Return ties without those by which two finds of one agency would become one.
+
+    Args:
+        reports: which are tied.
+        ties: what ties them, directly or through others.
+        said: what holds whatever comes of the others.
+    """
+    known = {each.id: at for at, group in enumerate(_joined(reports, said)) for each in group}
+    muddled = {
+        each.id
+        for group in _joined(reports, [*said, *ties])
+        if any(
+            not (_are_two(one, other) or _is_recount(one, other))
+            and known[one.id] != known[other.id]
+            for one, other in combinations(group, 2)
+        )
+        for each in group
+    }
+    return [tie for tie in ties if tie.one not in muddled]
 
 
 def _names(each: Report) -> Iterator[tuple[By, str]]:

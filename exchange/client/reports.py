@@ -1,4 +1,4 @@
-"""The seizures, flows and operations of a period that an endpoint holds: the newest of each.
+"""The seizures, flows and operations that an endpoint holds: the newest of each.
 
 What was cancelled or superseded is not among them, and what was corrected says what it should.
 What cannot be counted rightly is not counted, and said by its name.
@@ -17,6 +17,7 @@ from exchange.client.reading import Delivered
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Mig, Opn, Szr
 from exchange.model.header import Marking, Status
+from exchange.policy import boarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +56,7 @@ class Asked(NamedTuple):
         counted = next((each for each in STATUSES if each == status), None)
         if counted is None:
             raise Refusal(Code.WRONG_VALUE, "/status")
-        start, end = _day(first, "/from"), _day(last, "/to") + timedelta(days=1)
+        start, end = _day(first, "/from"), _day(last, "/to", whole=True)
         if end <= start:
             raise Refusal(Code.WRONG_VALUE, "/to", expected="period")
         return cls(start, end, counted)
@@ -64,11 +65,17 @@ class Asked(NamedTuple):
         """Tell whether a moment is of the period."""
         return self.start <= at < self.end
 
+    def is_near(self, at: datetime, apart: timedelta) -> bool:
+        """Tell whether a moment is of the period, or at most so far from it."""
+        return self.start - at <= apart and at - self.end <= apart
 
-def _day(text: str, at: str) -> datetime:
+
+def _day(text: str, at: str, *, whole: bool = False) -> datetime:
+    """Return where a day begins, or, of a whole one, where the next does: the last has none."""
     try:
-        return datetime.combine(date.fromisoformat(text), time.min, UTC)
-    except ValueError:
+        day = date.fromisoformat(text) + timedelta(days=whole)
+        return datetime.combine(day, time.min, UTC)
+    except (ValueError, OverflowError):
         raise Refusal(Code.WRONG_VALUE, at, expected="date", found=text[:48]) from None
 
 
@@ -78,9 +85,12 @@ class Report(msgspec.Struct, frozen=True):
     Attributes:
         item: the newest version of it, as it came or was posted from here.
         bulletin: what that says, corrections applied.
-        at: when it happened, or began: that says of which period it is.
+        at: when it happened, or began.
         digests: of the headers of all its versions and envelopes, its own first.
         ids: the ids of its envelopes, its own first.
+        markings: of its envelopes, its own first, and of all here that bears on one of them
+            (a correction; what corrects or cancels that): who has a figure has some of each.
+        cases: of the headers of boarding requests that it answers, as far as they are here.
     """
 
     item: Delivered
@@ -89,6 +99,7 @@ class Report(msgspec.Struct, frozen=True):
     digests: list[str]
     ids: list[str]
     markings: list[Marking]
+    cases: list[str]
 
     @property
     def id(self) -> str:
@@ -109,14 +120,16 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class Gathered(NamedTuple):
-    """What counts, by when it happened, and what does not."""
+    """What stands, of whatever period, by when it happened; and what of this one is left."""
 
     reports: list[Report]
     left: list[Left]
 
 
 def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
-    """Return the reports of a period.
+    """Return every report that stands, and what may be of the period and is not counted.
+
+    They are not cut by the period here: what ties two of one event may lie across its end.
 
     Args:
         items: all that is held: what came, and what was posted from here.
@@ -125,7 +138,13 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
     """
     held = _each_once(items)
     done = bearing.marks(held)
-    look = _Look(held, {each.index: each for each in held}, done, codes)
+    look = _Look(
+        {each.index: each for each in held},
+        {(each.header.origin, each.header.id, each.digest): each for each in held},
+        done,
+        codes,
+        frozenset(each.digest for each in held if each.header.type == boarding.REQUEST),
+    )
     found, left = list[Report](), list[Left]()
     for item in held:
         header = item.header
@@ -133,7 +152,7 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
             continue
         told = _told(item, look)
         if isinstance(told, Left):
-            if asked.has(_about(told.item)):
+            if _may_be_of(told.item, asked):
                 left.append(told)
         elif told is not None:
             is_drill = isinstance(told.bulletin, Opn) and told.bulletin.content.exercise
@@ -146,10 +165,11 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
 
 
 class _Look(NamedTuple):
-    items: Sequence[Delivered]
     by_index: Mapping[int, Delivered]
+    by_name: Mapping[tuple[str, str, str], Delivered]
     done: Mapping[int, list[Mark]]
     codes: Codes
+    boardings: frozenset[str]
 
     def around(self, item: Delivered) -> list[Delivered]:
         """Return an item with all that bears on it, and on that: as far as it is here."""
@@ -197,7 +217,9 @@ def _told(item: Delivered, look: _Look) -> Report | Left | None:
         says = corrected
     digests = [each.digest for each in _versions(item, look)]
     markings = [each.header.marking for each in look.around(item)]
-    return Report(item, says, _happened(says), digests, [item.header.id], markings)
+    answered = [ref.header_digest for ref in item.header.refs if ref.rel == "answers"]
+    cases = [digest for digest in answered if digest in look.boardings]
+    return Report(item, says, _happened(says), digests, [item.header.id], markings, cases)
 
 
 def _versions(item: Delivered, look: _Look) -> Iterator[Delivered]:
@@ -205,8 +227,10 @@ def _versions(item: Delivered, look: _Look) -> Iterator[Delivered]:
     here: Delivered | None = item
     while here is not None:
         yield here
-        is_newer = here.header.verb == "update"
-        here = bearing.target_of(here, look.items) if is_newer else None
+        header = here.header
+        named = header.reference("supersedes") if header.verb == "update" else None
+        older = None if named is None else (header.origin, named.id, named.header_digest)
+        here = None if older is None else look.by_name.get(older)
 
 
 def _happened(bulletin: Szr | Mig | Opn) -> datetime:
@@ -215,13 +239,15 @@ def _happened(bulletin: Szr | Mig | Opn) -> datetime:
     return bulletin.content.period.start
 
 
-def _about(item: Delivered) -> datetime:
-    """Return when something happened that is not counted, as far as its header says."""
-    if isinstance(item.bulletin, Szr | Mig | Opn):
-        return _happened(item.bulletin)
+def _may_be_of(item: Delivered, asked: Asked) -> bool:
+    """Tell whether what is not counted may be of a period, as far as it or its header says."""
     header = item.header
-    seconds = header.issued if header.observed is None else header.observed
-    return datetime.fromtimestamp(seconds, UTC)
+    if isinstance(item.bulletin, Szr | Mig | Opn):
+        return asked.has(_happened(item.bulletin))
+    if header.type == "szr" and header.observed is not None:
+        return asked.has(datetime.fromtimestamp(header.observed, UTC))
+    # Issued however late, it may tell of any day before.
+    return datetime.fromtimestamp(header.issued, UTC) >= asked.start
 
 
 def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
@@ -239,7 +265,7 @@ def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
             same[0],
             digests=[digest for each in same for digest in each.digests],
             ids=[each.id for each in same],
-            markings=[m for each in same for m in each.markings],
+            markings=[mark for each in same for mark in each.markings],
         )
         for same in (sorted(group, key=lambda each: each.id) for group in groups.values())
     ]

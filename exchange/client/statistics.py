@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ from exchange.model.header import Marking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from exchange.client.reading import Item
     from exchange.model.bulletin.operational import DrugSeized
@@ -53,12 +54,14 @@ class Account(msgspec.Struct, frozen=True):
         asked: the period and the status.
         content: of the bulletin.
         figures: what each figure is from.
-        doubles: events with more than one report; the first report of each counts.
+        doubles: events with more than one report; the first report of each counts, and says
+            of which period the event is.
         alike: reports that may be of one event and count as two: an officer decides.
         left: what is not counted.
-        reports: all that is counted.
-        marking: the narrowest of theirs; None where nothing is counted, or no nation may have
-            all of it: then its author must say.
+        reports: all that is counted, and what else is told of what counts.
+        beside: what is only named in ``alike``: it is of a day close to the period.
+        marking: the narrowest of all markings of ``reports``; None where nothing is counted, or
+            no nation may have all of it: then its author must say.
     """
 
     asked: Asked
@@ -68,6 +71,7 @@ class Account(msgspec.Struct, frozen=True):
     alike: list[Alike]
     left: list[Left]
     reports: list[Report]
+    beside: list[Report]
     marking: Marking | None
 
 
@@ -83,26 +87,11 @@ def compute(
         same: ids of reports that an officer takes for one event.
 
     Raises:
-        Refusal: ``not-found``, at ``/same``: one of those is not counted.
+        Refusal: ``not-found``, at ``/same``: one of those is no report that stands.
     """
-    gathered, pairs = reports.gather(items, asked, codes), [*same]
-    of = {
-        name: [each for each in gathered.reports if each.bulletin.type == name]
-        for name in reports.TYPES
-    }
-    known = {name for each in (*of["szr"], *of["opn"]) for name in each.ids}
-    for name in (name for pair in pairs for name in pair if name not in known):
-        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
-    seizures, operations = (
-        [each for each in doubles.events(of[name], pairs) if asked.has(each.reports[0].at)]
-        for name in ("szr", "opn")
-    )
-    within = {each.id for each in gathered.reports if asked.has(each.at)}
-    told = within | {r.id for each in (*seizures, *operations) for r in each.reports}
-    used = [each for each in gathered.reports if each.id in told]
-    of = {name: [each for each in of[name] if each.id in within] for name in reports.TYPES}
-    counted = [(name, of[name]) for name in reports.TYPES if of[name]]
-    figures = [Figure(f"/counts/{n}", _ids(each)) for n, (_, each) in enumerate(counted)]
+    counted = _counted(reports.gather(items, asked, codes), asked, [*same])
+    seizures, operations = counted.seizures, counted.operations
+    figures = [Figure(f"/counts/{n}", _ids(e)) for n, e in enumerate(counted.of_type.values())]
     totals, sources = _totals(seizures)
     figures += [Figure(f"/drug_totals/{n}", each) for n, each in enumerate(sources)]
     arrested = [report for each in seizures if (report := _arresting(each)) is not None]
@@ -111,7 +100,7 @@ def compute(
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
     content = Statistics(
         period=Period(asked.start, asked.end),
-        counts=[TypeCount(name, len(each)) for name, each in counted],
+        counts=[TypeCount(name, len(each)) for name, each in counted.of_type.items()],
         drug_totals=totals,
         arrests=sum(map(_arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
@@ -122,11 +111,64 @@ def compute(
         content,
         figures,
         [each for each in (*seizures, *operations) if len(each.reports) > 1],
-        [*doubles.alike(seizures), *doubles.alike([e for e in operations if _took_place(e)])],
-        gathered.left,
-        used,
-        _narrowest([mark for each in used for mark in each.markings]),
+        counted.alike,
+        counted.left,
+        counted.reports,
+        counted.beside,
+        _narrowest([mark for each in counted.reports for mark in each.markings]),
     )
+
+
+class _Counted(NamedTuple):
+    """What is of a period; ``of_type`` are the reports of it by type, where there are any."""
+
+    of_type: dict[str, list[Report]]
+    seizures: list[Event]
+    operations: list[Event]
+    reports: list[Report]
+    alike: list[Alike]
+    beside: list[Report]
+    left: list[Left]
+
+
+def _counted(
+    gathered: reports.Gathered, asked: Asked, pairs: Sequence[tuple[str, str]]
+) -> _Counted:
+    """Return what is of a period: tied first, so that one event is of one period."""
+    found = gathered.reports
+    of = {name: [e for e in found if e.bulletin.type == name] for name in reports.TYPES}
+    known = {name for each in (*of["szr"], *of["opn"]) for name in each.ids}
+    for name in (name for pair in pairs for name in pair if name not in known):
+        raise Refusal(Code.NOT_FOUND, "/same", id=name[:48])
+    every = [doubles.events(of[name], pairs) for name in ("szr", "opn")]
+    seizures, operations = ([e for e in events if asked.has(_at(e))] for events in every)
+    within = {each.id for each in found if asked.has(each.at)}
+    told = within | {each.id for e in (*seizures, *operations) for each in e.reports}
+    # Of two that lie across its end, each counts on its side, unless somebody says otherwise.
+    near = [[e for e in events if asked.is_near(_at(e), doubles.NEAR_TIME)] for events in every]
+    near[1] = [each for each in near[1] if _took_place(each)]
+    alike = [
+        each
+        for events in near
+        for each in doubles.alike(events)
+        if told & {each.one, each.other}
+    ]
+    named = {name for each in alike for name in (each.one, each.other)}
+    types = {name: [e for e in each if e.id in within] for name, each in of.items()}
+    return _Counted(
+        {name: each for name, each in types.items() if each},
+        seizures,
+        operations,
+        [each for each in found if each.id in told],
+        alike,
+        [each for each in found if each.id in named - told],
+        gathered.left,
+    )
+
+
+def _at(event: Event) -> datetime:
+    """Return when an event was: as the report says that counts."""
+    return event.reports[0].at
 
 
 def _ids(found: Iterable[Report]) -> list[str]:

@@ -153,7 +153,7 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
         asked = {name: query[name] for name in _BEGUN if name in query}
         written = beginning.written(desk.station, code, asked)
         if code == statistics.TYPE and "from" in query:
-            made = statistics.account(desk.station, query)
+            made = await statistics.account(desk.station, query)
             written |= statistics.written(desk.station, made, reader.lang)
             again = request.query_string
             counted = statistics.tell(desk.station, made, reader.lang, again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -94,7 +95,7 @@ async def _page(station: Station, request: web.Request, reader: Reader) -> web.R
     if "from" in query:
         first, last = query["from"], query.get("to", "")
         again = urlencode([(name, query[name]) for name in ("from", "to")] + _said(query))
-        told = tell(station, account(station, query), reader.lang, again)
+        told = tell(station, await account(station, query), reader.lang, again)
     return frame.page(
         request,
         reader,
@@ -118,8 +119,10 @@ def _said(query: MultiMapping[str]) -> list[tuple[str, str]]:
     return [("same", each) for each in query.getall("same", [])]
 
 
-def account(station: Station, query: MultiMapping[str]) -> Account:
+async def account(station: Station, query: MultiMapping[str]) -> Account:
     """Return the account that an address asks for: of which days, and what is the same.
+
+    What is held is looked up here, and counted beside: hundreds of pairs take a while.
 
     Raises:
         Refusal: ``wrong-value`` or ``not-found``.
@@ -132,7 +135,8 @@ def account(station: Station, query: MultiMapping[str]) -> Account:
         if not is_pair:
             raise Refusal(Code.NOT_FOUND, "/same", id=each[:48])
         pairs.append((one, other))
-    return statistics.compute(owing.everything(station), asked, station.codes, pairs)
+    items, codes = owing.everything(station), station.codes
+    return await asyncio.to_thread(statistics.compute, items, asked, codes, pairs)
 
 
 def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]:
@@ -155,8 +159,9 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
         lang: the reader's language.
         again: the query that asked for it.
     """
-    known = {each.id: _source(station, each.item) for each in made.reports}
-    both = {frozenset(e.bulletins): e.reconciliation for e in made.content.reconciled}
+    both = (*made.reports, *made.beside)
+    known = {each.id: _source(station, each.item) for each in both}
+    sides = {frozenset(e.bulletins): e.reconciliation for e in made.content.reconciled}
     codes = station.codes
     return Told(
         lines=list(_lines(station, made, lang, known)),
@@ -167,7 +172,7 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
                 codes.words("reconciliation", said, lang) if said else "",
             )
             for each in made.doubles
-            for said in [both.get(frozenset(report.id for report in each.reports))]
+            for said in [sides.get(frozenset(report.id for report in each.reports))]
         ],
         alike=[
             Pair(

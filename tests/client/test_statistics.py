@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from exchange.client import statistics
+from exchange.client import bearing, statistics
 from exchange.client.reading import Delivered
 from exchange.client.reports import Asked
 from exchange.errors import Code, Refusal
@@ -233,6 +233,7 @@ def test_who_is_said_to_be_the_same_must_be_counted(case):
     [
         (("2026-13-01", "2026-12-31", "exercise"), "/from"),
         (("2026-07-01", "later", "exercise"), "/to"),
+        (("2026-07-01", "9999-12-31", "exercise"), "/to"),
         (("2026-07-01", "2026-06-30", "exercise"), "/to"),
         (("2026-07-01", "2026-12-31", "drill"), "/status"),
     ],
@@ -264,10 +265,6 @@ def test_reference_ties_and_a_name_on_another_day_or_of_two_finds_does_not():
     named = szr(2, "US-1", WATCH, header={"refs": refs}, **later)
     told = computed([one, named])
     assert [each.by for each in told.doubles[0].ties] == ["reference"]
-    case = [Reference("answers", new_id(), digest(b"request"))]
-    pair = [szr(1, "A", value=10.0, header={"refs": case}),
-            szr(2, "B", WATCH, header={"refs": case}, **later)]  # fmt: skip
-    assert [each.by for each in computed(pair).doubles[0].ties] == ["case"]
     # Two finds under one name of one agency: which of them the other side means, nobody says.
     finds = [one, szr(3, "EX-1", value=5.0), szr(4, "EX-1", WATCH, value=15.0)]
     told = computed(finds)
@@ -345,16 +342,17 @@ def test_official_count_goes_before_a_later_one_of_the_field():
     assert kilograms([delivered(3, bulletin)]) == {"official": 80.0}
 
 
-def test_container_ties_two_agencies_reports_on_one_day():
-    def found(index, event, endpoint):
-        made = szr(index, event, endpoint, value=80.0)
-        content = msgspec.structs.replace(
-            made.bulletin.content, containers=example("szr-2").content.containers
-        )
-        bulletin = msgspec.structs.replace(made.bulletin, content=content)
-        return delivered(index, bulletin, endpoint)
+def contained(made):
+    """The same, found in a container."""
+    containers = example("szr-2").content.containers
+    content = msgspec.structs.replace(made.bulletin.content, containers=containers)
+    bulletin = msgspec.structs.replace(made.bulletin, content=content)
+    return msgspec.structs.replace(made, bulletin=bulletin)
 
-    told = computed([found(1, "A", OPS), found(2, "B", WATCH)])
+
+def test_container_ties_two_agencies_reports_on_one_day():
+    pair = [szr(1, "A", value=80.0), szr(2, "B", WATCH, value=80.0)]
+    told = computed([*map(contained, pair)])
     assert [each.by for each in told.doubles[0].ties] == ["container"]
 
 
@@ -366,14 +364,25 @@ def test_drill_is_no_operation_among_actual_ones():
     assert (told.content.operations, [each.why for each in told.left]) == (None, ["exercise"])
 
 
+AFTER = Asked(ASKED.end, datetime(2027, 7, 1, tzinfo=UTC), "exercise")
+
+
 def test_event_at_the_end_of_a_period_counts_in_one_of_two():
     end = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
-    items = [szr(1, "EX-9", at=end, value=500.0),
-             szr(2, "EX-9", WATCH, at=end + timedelta(hours=1), value=500.0)]  # fmt: skip
-    after = Asked(ASKED.end, datetime(2027, 7, 1, tzinfo=UTC), "exercise")
-    told = [computed(items), statistics.compute(items, after, CODES)]
+    theirs = {"at": end + timedelta(hours=1), "value": 500.0}
+    items = [szr(1, "EX-9", at=end, value=500.0), szr(2, "EX-9", WATCH, **theirs)]
+    told = [computed(items), statistics.compute(items, AFTER, CODES)]
     assert [len(each.content.drug_totals) for each in told].count(1) == 1
     assert [each.content.counts[0].n for each in told] == [1, 1]
+    # Of two that are only alike each counts on its side, until an officer takes them for one.
+    items[1] = szr(2, "US-9", WATCH, **theirs)
+    ids = [each.header.id for each in items]
+    for asked, here, there in ((ASKED, *ids), (AFTER, *ids[::-1])):
+        made = statistics.compute(items, asked, CODES)
+        assert [{each.one, each.other} for each in made.alike] == [{*ids}]
+        assert ([e.id for e in made.reports], [e.id for e in made.beside]) == ([here], [there])
+    said = [statistics.compute(items, each, CODES, [ids]) for each in (ASKED, AFTER)]
+    assert sum(len(each.content.drug_totals) for each in said) == 1
 
 
 def test_two_finds_of_one_agency_stay_two_whatever_stands_between_them():
@@ -381,14 +390,74 @@ def test_two_finds_of_one_agency_stay_two_whatever_stands_between_them():
     mid = szr(2, "EX-9", WATCH, at=DAY + timedelta(hours=23), value=500.0)
     told = computed([one, mid, szr(3, "EX-9", value=300.0, **late)])
     assert (told.doubles, len(told.alike)) == ([], 3)
-    refs = {"refs": [Reference("answers", new_id(), digest(b"request"))]}
-    told = computed([szr(1, "A", value=10.0, header=refs),
-                     szr(2, "B", value=500.0, header=refs)])  # fmt: skip
-    assert told.content.drug_totals[0].quantity.value == 510.0
+    # Nor does what the other side reported under the names of both make one of them.
+    both = contained(szr(2, "EX-9", WATCH, value=800.0))
+    told = computed([one, both, contained(szr(3, "EX-10", value=300.0))])
+    assert (told.doubles, [each.same_event for each in told.alike]) == ([], [True, True])
+    # What one of them names is that one.
+    refs = {"refs": [Reference("answers", one.header.id, one.digest)]}
+    both = contained(szr(2, "EX-9", WATCH, value=800.0, header=refs))
+    told = computed([one, both, contained(szr(3, "EX-10", value=300.0))])
+    assert [[tie.by for tie in each.ties] for each in told.doubles] == [["reference"]]
+    # Two that its agency itself calls one are no two finds.
+    again = szr(3, "EX-10", value=500.0, header=refs)
+    told = computed([one, again, szr(2, "EX-9", WATCH, value=500.0)])
+    assert [len(each.reports) for each in told.doubles] == [3]
 
 
-def test_marking_of_a_correction_narrows_what_is_counted_by_it(case):
+def test_only_an_answer_to_a_boarding_request_is_of_its_case():
+    request = delivered(9, example("brq-1"), WATCH)
+    refs = {"refs": [Reference("answers", request.header.id, request.digest)]}
+    ours, found = szr(1, "A", value=10.0, header=refs), szr(3, "C", value=500.0, header=refs)
+    later = DAY + timedelta(days=5)
+    theirs = szr(2, "B", WATCH, at=later, value=10.0, header=refs)
+    assert [e.by for e in computed([request, ours, theirs]).doubles[0].ties] == ["case"]
+    # Two finds at one boarding are two.
+    assert computed([request, ours, found]).content.drug_totals[0].quantity.value == 510.0
+    # A question about both is no boarding; and what is not here may be one.
+    header = msgspec.structs.replace(request.header, type="rfi")
+    question = msgspec.structs.replace(request, header=header)
+    for items in ([question, ours, theirs], [ours, theirs]):
+        assert computed(items).doubles == []
+
+
+def test_marking_of_a_correction_or_another_envelope_narrows_what_is_counted(case):
     tight = Marking("red", ["PAN"], ["h2"], originator_control=True)
     header = msgspec.structs.replace(case.recount.header, marking=tight)
     recount = msgspec.structs.replace(case.recount, header=header)
     assert computed([case.field, recount]).marking == tight
+    text = case.field.bulletin
+    for one, other in (({"marking": tight}, {}), ({}, {"marking": tight})):
+        twin = msgspec.structs.replace(text, id=new_id())
+        told = computed([delivered(1, text, **one), delivered(2, twin, **other)])
+        assert (told.content.counts[0].n, told.marking) == (1, tight)
+
+
+def test_locked_report_that_does_not_say_of_when_is_listed_if_it_came_since(case):
+    start = int(ASKED.start.timestamp())
+    late = {"issued": int(ASKED.end.timestamp()) + 9, "observed": None}
+
+    def left(item, **header):
+        header = msgspec.structs.replace(item.header, **header)
+        locked = Refusal(Code.CANNOT_DECRYPT)
+        item = msgspec.structs.replace(item, header=header, bulletin=None, locked=locked)
+        return [each.why for each in computed([item]).left]
+
+    assert left(case.far, **late) == left(mig(2), **late) == ["locked"]
+    assert left(case.far, **late | {"observed": late["issued"]}) == []
+    # When somebody saw a flow is not when it began.
+    assert left(mig(2), **late | {"observed": late["issued"]}) == ["locked"]
+    assert left(mig(2), issued=start - 1, observed=None) == []
+
+
+def test_correction_is_held_to_what_bears_on_its_report_alone(case, monkeypatch):
+    looked, found = [], bearing.as_corrected
+    monkeypatch.setattr(
+        bearing, "as_corrected", lambda item, items, codes: looked.append(len(items))
+        or found(item, items, codes),
+    )  # fmt: skip
+    again = corrects(20, case.field, ("/content/modality", "hull", "parasite"))
+    told = computed([*case.items, again, cancels(21, again)])
+    assert told.content.drug_totals[0].quantity.value == 1701.5
+    # The report, both corrections, and what cancels one: of fifteen.
+    assert looked == [4]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 
 import msgspec
 import pytest
 
+from exchange.client import statistics as counting
 from exchange.desk import beginning, composing, statistics
 from tests.builders import OPS, WATCH, new_id
 from tests.client.dealing import draft
@@ -26,7 +28,14 @@ def seizure(to, event, kilograms, **content):
     return msgspec.structs.replace(made, post=msgspec.structs.replace(made.post, to=[to]))
 
 
-async def test_sta_is_written_from_both_sides_bulletins(tmp_path):
+async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
+    beside, computed = set(), counting.compute
+
+    def compute(*given):
+        beside.add(threading.current_thread() is not threading.main_thread())
+        return computed(*given)
+
+    monkeypatch.setattr(counting, "compute", compute)
     async with desked(tmp_path, pages=True) as desk:
         theirs = await desk.sender.post(
             await desk.sender.prepare(seizure(WATCH, "EX-1", 812.5))
@@ -49,13 +58,15 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path):
         assert "Open them and compare before you sign" in form
         # As it stands, only the posting's own choices are its author's to make.
         query = {"from": "2026-07-01", "to": "2026-12-31"}
-        told = statistics.account(desk.station, _Query(query))
+        told = await statistics.account(desk.station, _Query(query))
         begun = beginning.written(desk.station, "sta", {})
         said = begun | statistics.written(desk.station, told, "en")
         settled = composing.settle(said, "en", "us.jiatfs")
         judged = composing.judge("sta", settled, new_id(), "us.jiatfs", CODES)
         assert [each for each in judged.faults if each.at.startswith("/bulletin")] == []
         assert [at for at in judged.missing if at.startswith("/bulletin")] == []
+        # However long it takes, the desk goes on.
+        assert beside == {True}
         for wrong in ("from=x&to=2026-12-31", f"{PERIOD}&same=x=y", f"{PERIOD}&same=x"):
             answer = await desk.saved(f"/statistics?{wrong}")
             answer.close()
