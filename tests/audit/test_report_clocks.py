@@ -171,6 +171,22 @@ def test_reply_is_timed_from_when_the_node_asked_took_the_request_in():
     assert boardings(counted(*both), COVERED)[0].rows[1] == ("us", 1, 1, 60, 60, 60)
 
 
+@pytest.mark.parametrize(
+    ("by", "counts"),
+    [("us.two", (1, 90, 90, 90)), ("pa.one", (1, 30, 30, 30))],
+)
+def test_a_reply_that_its_author_cancelled_has_no_time_and_the_case_stays_answered(by, counts):
+    undone = fact("us", "can", 65, verb="cancel", refs=(("cancels", "us-61"),))
+    undone = undone._replace(row=msgspec.structs.replace(undone.row, origin=by))
+    asked = fact("pa", "brq", 1, there_s=31)
+    told = counted(asked, answer("brp", 61, "pa-1"), undone, answer("brp", 121, "pa-1"))
+    replied, cases = boardings(told, COVERED)
+    assert replied.rows[1][2:] == counts
+    assert [row for row in cases.rows if any(row[1:])] == [("answered", 0, 1)]
+    alone = boardings(counted(*told.facts[:3]), COVERED)
+    assert (alone[0].rows[1][2], alone[1]) == (int(by != "us.two"), cases)
+
+
 def test_a_recipient_that_was_declined_is_a_refusal_and_the_last_holder_ends_the_clock():
     cor = fact("pa", "cor", 10, verb="correct")
     cor = cor._replace(

@@ -26,12 +26,13 @@ _Over = frozenset[tuple[str, "Named"]]
 
 
 class _Told(NamedTuple):
-    """What is told of requests: replies, times agreed on, and which are over."""
+    """What is told of requests: replies, times agreed on, and what is over or cancelled."""
 
     replies: Mapping[Named | None, list[Fact]]
     results: Mapping[Named | None, list[Fact]]
     clocks: Mapping[Named | None, Ticking]
     over: _Over
+    cancelled: _Over
 
 
 def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
@@ -77,7 +78,8 @@ def answers(counted: Counted, covered_ms: Mapping[str, int]) -> Table:
 def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, Table]:
     """Count boarding requests by the nation asked, and how each case stands at the end.
 
-    By ``policy.boarding``, as officers see it: the clock is that of the node asked.
+    By ``policy.boarding``, as officers see it: the clock is that of the node asked. A reply
+    that its author cancelled stopped that clock, but is none of the replies that are counted.
     """
     cases: Counter[tuple[str, str]] = Counter()
     asked: Counter[str] = Counter()
@@ -87,8 +89,9 @@ def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, T
         case, received, nation = _case(told, each, covered_ms)
         asked[nation] += 1
         cases[case.state, nation] += 1
-        if case.replied is not None and received is not None:
-            times.setdefault(nation, []).append((case.replied - received) * 1000)
+        replied = min(_replied(told, each, told.cancelled), default=None)
+        if replied is not None and received is not None:
+            times.setdefault(nation, []).append((replied - received) * 1000)
     states = by_column(get_args(boarding.State), counted.nations, cases)
     found = ((nation, times.get(nation, [])) for nation in counted.nations)
     replied = tuple((nation, asked[nation], len(of), *spread(of)) for nation, of in found)
@@ -116,7 +119,8 @@ def _told(counted: Counted) -> _Told:
         if each.ticking is not None:
             clocks.setdefault(each.about, each.ticking)
     replies, results = (_replies(counted, kind) for kind in (boarding.REPLY, boarding.RESULT))
-    return _Told(replies, results, clocks, _over(counted, "cancels", "supersedes"))
+    over, cancelled = _over(counted, "cancels", "supersedes"), _over(counted, "cancels")
+    return _Told(replies, results, clocks, over, cancelled)
 
 
 def _case(
@@ -128,11 +132,6 @@ def _case(
     clock = told.clocks.get(request.about)
     taken = None if request.there is None else request.there.taken_ms // 1000
     received = None if is_refused(request) else taken
-    replies = [
-        one.row.taken_ms // 1000
-        for one in told.replies.get(request.about, ())
-        if one.row.verb == "reply" and one.row.origin in members
-    ]
     reports = [
         one.row.taken_ms // 1000
         for one in told.results.get(request.about, ())
@@ -142,7 +141,7 @@ def _case(
         silence=clock.silence if clock else "express",
         received=received,
         due=clock.due if clock else row.due,
-        replies=tuple(sorted(replies)),
+        replies=tuple(sorted(_replied(told, request))),
         reported=min(reports, default=None),
         covered=covered_ms[nation] // 1000 if nation in covered_ms else None,
         is_withdrawn=_is_over(request, told.over),
@@ -150,6 +149,16 @@ def _case(
     )
     now = min(covered_ms.values()) // 1000
     return boarding.case(known, now), received, nation
+
+
+def _replied(told: _Told, request: Fact, but: _Over = frozenset()) -> list[int]:
+    """Return when who was asked replied, seconds UTC, without the replies that are over."""
+    members = _asked_of(request)
+    return [
+        one.row.taken_ms // 1000
+        for one in told.replies.get(request.about, ())
+        if one.row.verb == "reply" and one.row.origin in members and not _is_over(one, but)
+    ]
 
 
 def _asks(fact: Fact, kind: str) -> bool:
