@@ -6,6 +6,7 @@ A template draws what stands here: nothing of it is markup. Coordinates are in a
 
 from __future__ import annotations
 
+from math import log10
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange.web.words import number
@@ -23,6 +24,11 @@ _BOTTOM: Final = HEIGHT - 28
 _MAX_MARKS: Final = 8
 _STEPS: Final = (1, 2, 5)
 _MIN_TICKS: Final = 3
+# Of times, in seconds, as the SI abbreviates their units in either language.
+_TIMES: Final = (
+    *((0, "0"), (10, "10 s"), (60, "1 min"), (600, "10 min"), (3600, "1 h"), (21_600, "6 h")),
+    *((86_400, "1 d"), (864_000, "10 d"), (8_640_000, "100 d"), (86_400_000, "1000 d")),
+)
 # A bar alone is not as wide as the plot.
 _WIDEST: Final = 40
 
@@ -77,19 +83,28 @@ class Plot(NamedTuple):
     height: int = HEIGHT
 
 
-def bars(axis: str, series: Sequence[str], points: Sequence[tuple[str, Sequence[int]]]) -> Plot:
+def bars(
+    axis: str,
+    series: Sequence[str],
+    points: Sequence[tuple[str, Sequence[int]]],
+    *,
+    are_times: bool = False,
+) -> Plot:
     """Lay out bars side by side.
 
     Args:
         axis: what the labels are of.
         series: names, at most four.
         points: a label, and a value of at least 0 for each of the series.
+        are_times: the values are seconds, and heights go by their logarithm: minutes are seen
+            beside weeks.
 
     Raises:
         ValueError: a point has not one value for each of the series.
     """
     _must_fit(series, points)
-    scale = _Scale(max((max(values) for _, values in points), default=0))
+    most = max((max(values) for _, values in points), default=0)
+    scale = _Times(most) if are_times else _Scale(most)
     slot = (_RIGHT - _LEFT) / max(len(points), 1)
     width = min(slot * 0.76 / len(series), _WIDEST)
     margin = (slot - width * len(series)) / 2
@@ -151,6 +166,19 @@ def ribbon(
         lines=(Path(_corners(first, step, middle), 1),),
         areas=(Path(f"{there} {back}".strip(), 1),),
     )
+
+
+class _Times:
+    """From 0 to a round time that is not less than the largest, by the logarithm of 1 s more."""
+
+    def __init__(self, most: int) -> None:
+        count = sum(1 for at, _ in _TIMES if at < most) + 1
+        ticks = _TIMES[: max(count, _MIN_TICKS)]
+        self._top = log10(1 + max(ticks[-1][0], most))
+        self.ticks = tuple(Tick(round(self.y(at), 2), label) for at, label in ticks)
+
+    def y(self, value: int) -> float:
+        return _BOTTOM - (_BOTTOM - _TOP) * log10(1 + value) / self._top
 
 
 class _Scale:

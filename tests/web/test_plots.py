@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,25 @@ def test_heights_are_in_proportion(found):
     for bar, value in zip(drawn.bars, found, strict=True):
         tallest = max(each.height for each in drawn.bars)
         assert bar.height == pytest.approx(tallest * value / most if most else 0, abs=0.02)
+
+
+@given(st.lists(counts, min_size=1, max_size=30))
+def test_times_are_read_off_a_scale_of_minutes_hours_and_days(found):
+    points = [(str(n), (value,)) for n, value in enumerate(found)]
+    drawn = plots.bars("axis", ("a",), points, are_times=True)
+    units = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86_400}
+    ticks = {}
+    for tick in drawn.ticks:
+        n, _, unit = tick.label.partition(" ")
+        ticks[int(n) * units[unit]] = tick.at
+    # A bar ends between the lines that its value is between, and labels do not run together.
+    for bar, value in zip(drawn.bars, found, strict=True):
+        assert 0 < bar.y <= bar.y + bar.height <= drawn.bottom + 0.02
+        for at, line in ticks.items():
+            assert (bar.y - line) * (at - value) >= -0.02 * abs(at - value)
+    heights = list(ticks.values())
+    assert len(ticks) >= 3
+    assert min(one - other for one, other in pairwise(heights)) >= 13
 
 
 @given(counts)

@@ -192,7 +192,8 @@ class _Teller:
         if is_empty or len(points) * len(series) > _MOST_BARS:
             return None
         names = [heads[each].text for each in series]
-        return plots.bars(heads[0].text, names, points)
+        are_times = all(table.columns[each].form == "seconds" for each in series)
+        return plots.bars(heads[0].text, names, points, are_times=are_times)
 
     def _label(self, cell: Cell, column: Column) -> str:
         """Return what stands under a bar: short, where the table says more."""
