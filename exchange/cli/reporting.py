@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +12,10 @@ from exchange.cli import options, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.usage import Unusable
 from exchange.cli.verifying import held_mirrors
+from exchange.errors import Refusal
 
 if TYPE_CHECKING:
     from exchange.audit.report.figures import Report
-
-_NAMED = re.compile(r"([a-z0-9][a-z0-9.+-]*):([1-9][0-9]{0,14})")
 
 
 @click.command("report")
@@ -128,12 +126,12 @@ def _must_be_two(mirrors: tuple[Path, ...]) -> None:
 
 
 def _sizes(text: str | None) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for each in text.split(",") if text else ():
-        named = _NAMED.fullmatch(each)
-        if named is None or named[1] in found:
-            raise Unusable(
-                f"{each}: se espera NODO:TAMAÑO.", f"{each}: expected NODE:SIZE.", "--sizes"
-            )
-        found[named[1]] = int(named[2])
-    return found
+    from exchange.audit.report.making import sizes  # noqa: PLC0415
+
+    try:
+        return sizes(text or "")
+    except Refusal as refusal:
+        found = refusal.facts["found"]
+        raise Unusable(
+            f"{found}: se espera NODO:TAMAÑO.", f"{found}: expected NODE:SIZE.", "--sizes"
+        ) from refusal

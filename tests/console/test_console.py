@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from contextlib import ExitStack
 from typing import get_args
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -135,7 +135,17 @@ async def test_report_is_the_one_that_the_command_writes_in_each_form(caller, fi
         assert f"report.{name}" in answer.headers["Content-Disposition"]
         assert await answer.read() == form.write(made, "en", CODES)
     assert "National annex" in await caller.text(f"/en/report?{period}&annex=us")
-    assert (await caller.ask("/en/report?from=soon&to=2026-12-31")).status == 400
+    rows = made.table("verified").rows
+    named = ",".join(f"{row[0]}:{row[1]}" for row in rows)
+    page = await caller.text(f"/en/report?{period}&sizes={named}")
+    assert figures.digest(made) in page
+    # It stands in the form, and in what is to be saved.
+    assert f'name="sizes" value="{named}"' in page
+    assert page.count(quote(named, safe="")) == len(FORMS)
+    for wrong in ("from=soon&to=2026-12-31", f"{period}&sizes=pa", f"{period}&sizes=pa:2,"):
+        assert (await caller.ask(f"/en/report?{wrong}")).status == 400, wrong
+    # No size of a checkpoint.
+    assert (await caller.ask(f"/en/report?{period}&sizes=pa:2")).status == 422
 
 
 async def test_there_is_no_report_before_all_of_it_holds(files):

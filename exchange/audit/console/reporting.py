@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from exchange.audit.crossed import compare
 from exchange.audit.report.forms import FORMS
-from exchange.audit.report.making import Asked, make
+from exchange.audit.report.making import Asked, make, sizes
 from exchange.audit.report.telling import tell
 from exchange.errors import Code, Refusal
 from exchange.web import frame
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Why there is none (yet).
 Lacking = Literal["two", "anchor", "verified", "crossed"]
-_ASKED: Final = ("from", "to", "status", "annex")
+_ASKED: Final = ("from", "to", "status", "annex", "sizes")
 
 
 class Reports:
@@ -92,7 +92,14 @@ class Reports:
             return "two"
         if self._anchor is None:
             return "anchor"
-        asked = Asked(query["from"], query["to"], self._anchor, query["status"], query["annex"])
+        asked = Asked(
+            since=query["from"],
+            until=query["to"],
+            anchor=self._anchor,
+            status=query["status"],
+            annex=query["annex"],
+            sizes=sizes(query["sizes"]),
+        )
         key = (*sorted(verified.items()), *query.values())
         if key not in self._made:
             found = await self._reading.ask(lambda archive: _make(archive, asked, verified))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange.audit.query import moment
 from exchange.audit.report import clocks, counting
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from exchange.audit.report.shared import Held, Shared, Source
+
+
+_NAMED: Final = re.compile(r"([a-z0-9][a-z0-9.+-]*):([1-9][0-9]{0,14})")
 
 
 class Asked(NamedTuple):
@@ -38,6 +42,21 @@ class Asked(NamedTuple):
     status: str = ""
     annex: str = ""
     sizes: Mapping[str, int] = {}
+
+
+def sizes(text: str) -> dict[str, int]:
+    """Return where to stop, by node, as ``pa:240,us:181`` says it; empty: nowhere is named.
+
+    Raises:
+        Refusal: ``wrong-value``, at ``/sizes``.
+    """
+    found: dict[str, int] = {}
+    for each in text.split(",") if text else ():
+        named = _NAMED.fullmatch(each.strip())
+        if named is None or named[1] in found:
+            raise Refusal(Code.WRONG_VALUE, "/sizes", expected="pa:240,us:181", found=each[:48])
+        found[named[1]] = int(named[2])
+    return found
 
 
 def make(sources: Iterable[Source], asked: Asked) -> Report:
