@@ -169,7 +169,7 @@ def ribbon(
 
 
 class _Times:
-    """From 0 to a round time that is not less than the largest, by the logarithm of 1 s more."""
+    """From 0 to a round time not less than the largest, by the logarithm of 1 s more."""
 
     def __init__(self, most: int) -> None:
         count = sum(1 for at, _ in _TIMES if at < most) + 1

@@ -89,9 +89,9 @@ def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, T
         case, received, nation = _case(told, each, covered_ms)
         asked[nation] += 1
         cases[case.state, nation] += 1
-        replied = min(_replied(told, each, told.cancelled), default=None)
-        if replied is not None and received is not None:
-            times.setdefault(nation, []).append((replied - received) * 1000)
+        at = _replied(told, each, told.cancelled)
+        if at and received is not None:
+            times.setdefault(nation, []).append((min(at) - received) * 1000)
     states = by_column(get_args(boarding.State), counted.nations, cases)
     found = ((nation, times.get(nation, [])) for nation in counted.nations)
     replied = tuple((nation, asked[nation], len(of), *spread(of)) for nation, of in found)
