@@ -40,7 +40,8 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
         theirs = await desk.sender.post(
             await desk.sender.prepare(seizure(WATCH, "EX-1", 812.5))
         )
-        await desk.line.post(await desk.line.prepare(seizure(OPS, "US-77", 800.0)))
+        later = {"seized_at": "2026-11-20T02:05:00Z", "custody": []}
+        await desk.line.post(await desk.line.prepare(seizure(OPS, "US-77", 800.0, **later)))
         await desk.hear()
         assert "/statistics" in await desk.get("/compose")
         page = html.unescape(await desk.get(f"/statistics?{PERIOD}"))
@@ -65,6 +66,10 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
         judged = composing.judge("sta", settled, new_id(), "us.jiatfs", CODES)
         assert [each for each in judged.faults if each.at.startswith("/bulletin")] == []
         assert [at for at in judged.missing if at.startswith("/bulletin")] == []
+        # Of two that lie across the end of a period, the other one is named as well.
+        page = html.unescape(await desk.get("/statistics?from=2026-07-01&to=2026-11-19"))
+        assert "812.5 kg · OFFICIAL" in page
+        assert "Alike: yours to decide" in page
         # However long it takes, the desk goes on.
         assert beside == {True}
         for wrong in ("from=x&to=2026-12-31", f"{PERIOD}&same=x=y", f"{PERIOD}&same=x"):
