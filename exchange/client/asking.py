@@ -290,6 +290,7 @@ class Asking:
 
     async def _end_declined(self, pending: Pending, item: Drafted) -> None:
         draft, reason = item.draft, ""
+        header = self.header_of(pending.of)
         named = draft.body.digest if draft.body else ""
         try:
             raw = await self._agency.transport.get(f"/v1/blobs/{named}", index=item.index)
@@ -308,6 +309,8 @@ class Asking:
                 reason=reason,
             )
         )
+        if header is not None:
+            await self._agency.attachments.give_up(header)
 
     def _end(self, pending: Pending) -> None:
         with self._world.cabinet.change():
@@ -347,6 +350,7 @@ class Asking:
             msgspec.structs.replace(pending, ended="withdrawn"),
         )
         was_refused = any(each.id == pending.draft for each in box.refused())
+        header = self.header_of(pending.of)
         identity, envelope = self._withdrawal(pending, officer)
         with self._world.cabinet.change():
             if not was_refused:
@@ -358,6 +362,8 @@ class Asking:
                 await self._poster.resolve(box, pending.draft, tell)
             receipt = await self._poster.resolve(box, identity, tell)
         self._clear(over)
+        if header is not None:
+            await self._agency.attachments.give_up(header)
         return receipt
 
     def _withdrawal(self, pending: Pending, officer: str | None) -> tuple[str, Envelope]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exchange.client import attaching, saving
 from exchange.client.uploading import Patience, upload
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, ExchangeError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -59,6 +60,17 @@ class Attachments:
         for place, blob in enumerate(header.attachments):
             sealed = self._outbox.attached(header.id, place)
             await upload(self._transport, sealed, blob, Patience(self._pause), tell)
+
+    async def give_up(self, header: Header) -> None:
+        """Have the node let go of what was uploaded for a header that it will never take in.
+
+        It counts for the endpoint's uploads until then. What is not given up, because the node
+        is away, say, expires there by itself (``store.quota``).
+        """
+        with suppress(ExchangeError):
+            for blob in header.attachments:
+                where = f"/v1/uploads/{blob.digest}"
+                await self._transport.delete(where, size=blob.size)
 
     async def unsealed(
         self, item: Delivered, place: int, folder: Path, tell: Tell

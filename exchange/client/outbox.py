@@ -70,12 +70,24 @@ class Waiting(msgspec.Struct, frozen=True):
         return made_ms(self.id)
 
 
+class About(msgspec.Struct, frozen=True):
+    """What its author knows a bulletin by: its type, to whom it was, and its title."""
+
+    type: str
+    to: list[str]
+    title: str
+
+
 class Refused(msgspec.Struct, frozen=True):
-    """Something that the node refused: nothing of it is kept but why, and the proof."""
+    """Something that the node refused: why, the proof, and what its author knows it by.
+
+    That goes with it when its bulletin would not be retained any more; nothing else is kept.
+    """
 
     id: str
     why: Why
     receipt: Receipt
+    about: About | None = None
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -177,11 +189,19 @@ class Outbox:
             self._drop(identity)
         self._let_go(identity)
 
-    def refuse(self, identity: str, error: ExchangeError, receipt: Receipt) -> None:
+    def refuse(
+        self,
+        identity: str,
+        error: ExchangeError,
+        receipt: Receipt,
+        about: About | None = None,
+    ) -> None:
         """Forget an envelope that was refused, and remember why, with the node's proof."""
-        refused = Refused(identity, Why.of(error), receipt)
         with self._cabinet.change():
             until = self._retain_until(identity)
+            # What has no end would keep its title for ever.
+            known = about if until else None
+            refused = Refused(identity, Why.of(error), receipt, known)
             name = self._of("refused")
             self._cabinet.put(name, identity, msgspec.json.encode(refused), until)
             self._drop(identity)

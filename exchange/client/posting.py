@@ -8,6 +8,7 @@ Under one mark it is kept once: who kept nothing yet takes up what another did m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exchange.client import compose, receipts, resealing, resuming
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.attaching import Tell
     from exchange.client.compose import Prepared
-    from exchange.client.outbox import Outbox
+    from exchange.client.outbox import About, Outbox
     from exchange.client.resuming import Trouble
     from exchange.model.entry import Facts
     from exchange.model.objects import Receipt
@@ -137,6 +138,7 @@ class Poster:
                 # The header was not posted, so nothing of it can be recorded.
                 self._world.kept.destroy(identity)
                 box.discard(identity)
+                await self._give_up(envelope)
                 raise
             except Fault as fault:
                 box.tried(identity, fault, self._world.clock_ms())
@@ -153,6 +155,12 @@ class Poster:
             header = self._agency.asking.header_of(objects.decode_draft(signed.payload).of)
         if header is not None:
             await self._agency.attachments.upload(header, tell)
+
+    async def _give_up(self, envelope: Envelope) -> None:
+        """Let go of the uploads of a bulletin that is refused; of a draft its bulletin waits."""
+        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
+        if signed.typ == headers.TYP:
+            await self._agency.attachments.give_up(headers.decode(signed.payload))
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -227,7 +235,8 @@ class Poster:
         fresh = self._resealed(box, identity, envelope) if anew else None
         if fresh is None:
             self._world.kept.destroy(identity)
-            box.refuse(identity, refusal, proof)
+            box.refuse(identity, refusal, proof, _about(box, identity))
+            await self._give_up(envelope)
             raise refusal
         closed, again = fresh
         self._keep(identity, closed, "", again)
@@ -375,3 +384,10 @@ def _unsent(box: Outbox, identity: str) -> Envelope:
             refusal.receipt = each.receipt
             raise refusal
     raise Refusal(Code.NOT_FOUND, "/outbox", id=identity)
+
+
+def _about(box: Outbox, identity: str) -> About | None:
+    # Where that is damaged it is refused without a name: that it was is to be kept.
+    with suppress(Fault):
+        return resealing.about(box.anew(identity))
+    return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.client import compose
+from exchange.client.outbox import About
 from exchange.errors import Code, Fault
 from exchange.model import bulletin as bulletins
 from exchange.model.header import Header, TrustPoint
@@ -48,6 +49,29 @@ def remember(prepared: Prepared, attached: Sequence[Attached]) -> bytes:
     return msgspec.json.encode(_Anew(told.header, bulletins.encode(told.bulletin), kids))
 
 
+class _Said(msgspec.Struct, frozen=True):
+    text: str
+
+
+class _Titled(msgspec.Struct, frozen=True):
+    """Of a bulletin's text, its title."""
+
+    title: _Said
+
+
+def about(anew: bytes | None) -> About | None:
+    """Return what a bulletin is known by, of what ``remember`` returned; None: of nothing.
+
+    Raises:
+        Fault: ``mail-damaged``.
+    """
+    if anew is None:
+        return None
+    was = _read(anew)
+    title = msgspec.json.decode(was.text, type=_Titled).title.text
+    return About(was.header.type, was.header.to, title)
+
+
 def reseal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
     anew: bytes,
     refused: Envelope,
@@ -72,10 +96,7 @@ def reseal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
         Refusal: a reader has no key to be sealed to.
         Fault: ``mail-damaged``.
     """
-    try:
-        was = msgspec.json.decode(anew, type=_Anew)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Fault(Code.MAIL_DAMAGED, found="anew") from error
+    was = _read(anew)
     header = was.header
     if signer.suite != header.suite:
         return None
@@ -90,3 +111,10 @@ def reseal(  # noqa: PLR0913, PLR0917  (the world arrives as arguments)
     closed = close_with_key(was.text, header, keys, signer, randomness)
     now_known = _Anew(header, was.text, [key.kid for key in keys])
     return closed, msgspec.json.encode(now_known)
+
+
+def _read(anew: bytes) -> _Anew:
+    try:
+        return msgspec.json.decode(anew, type=_Anew)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Fault(Code.MAIL_DAMAGED, found="anew") from error

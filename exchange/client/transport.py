@@ -128,6 +128,14 @@ class Transport:
         """
         return await self._in_session("PATCH", path, query, data)
 
+    async def delete(self, path: str, **query: str | int) -> bytes:
+        """Return what the node answers where something is given up.
+
+        Raises:
+            Refusal, Fault: as ``post``; twice does no harm.
+        """
+        return await self._in_session("DELETE", path, query, None)
+
     async def stream(self, path: str, **query: str | int) -> AsyncGenerator[bytes, None]:
         """Yield what the node answers to a read, as it comes.
 

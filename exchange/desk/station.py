@@ -18,6 +18,7 @@ from exchange.client import ageing, losses
 from exchange.client.proving import MAX_AGE_S
 from exchange.client.reading import Delivered, Locked
 from exchange.client.transport import is_away
+from exchange.desk.lasting import Lasting
 from exchange.desk.ours import Ours
 from exchange.desk.retaining import Retaining
 from exchange.desk.shelf import Shelf
@@ -102,8 +103,7 @@ class Station:
         self.unproven: ExchangeError | None = None
         self.aside: ExchangeError | None = None
         # Since when it gives no heads; and since when nothing at all came from it.
-        self._unproven_since: int | None = None
-        self._away_since: int | None = None
+        self._lasting = Lasting(agency.world.cabinet)
         # Set where the node was away and is heard again: that is no time to wait for a minute.
         self._back = asyncio.Event()
         self.on_news: Callable[[bool], None] = lambda _is_news: None
@@ -162,6 +162,7 @@ class Station:
         marks, _ = losses.put_aside(self.agency.world.cabinet, _READ, lambda: ())
         self.shelf.read |= {value.decode() for value in marks}
         self._look_for_losses()
+        self._lasting.take_up(self.now())
         self._take(shown.items)
 
     async def keep_up(self) -> None:
@@ -205,7 +206,7 @@ class Station:
 
     def _arrive(self, item: Item) -> None:
         # Who gives this is not away, whatever else it answers.
-        self._away_since = None
+        self._lasting.is_heard()
         for row in self._take([item]):
             self.came += 1
             self.flash_came += row.is_flash
@@ -239,7 +240,8 @@ class Station:
             self.alarm = alarm
             _log.warning("not proven", code=alarm.code.value)
         else:
-            self.unproven = self._unproven_since = self._away_since = None
+            self.unproven = None
+            self._lasting.end()
             self.alarm = self._broken
             self._heard()
         # That it holds anew is told to open pages, and makes none of them old.
@@ -267,17 +269,15 @@ class Station:
         """
         now = self.now()
         limit = MAX_AGE_S + self.agency.trust.newest.agreed().limits.skew_s
-        if self._unproven_since is None:
-            self._unproven_since = now
         is_away = await self._is_away_now()
-        if is_away and self._away_since is None:
-            self._away_since = now
-        if self._away_since is not None and now - self._away_since > limit:
-            self._unproven_since = now
-        if not is_away:
-            self._away_since = None
+        since = self._lasting.since
+        begun = now if since.unproven is None else since.unproven
+        gone = now if is_away and since.away is None else since.away
+        if gone is not None and now - gone > limit:
+            begun = now
+        self._lasting.note(begun, gone if is_away else None, now)
         self.unproven = None if is_away else error
-        found = now - self._unproven_since
+        found = now - begun
         # Where nothing was ever held, nothing can be missing that anybody knows of.
         if found <= limit or not (self.proven or self._has_proved() or self.shelf.items()):
             self.on_news(False)

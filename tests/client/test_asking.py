@@ -224,6 +224,22 @@ async def test_what_its_author_withdraws_goes_nowhere(tmp_path):
         assert refusal.value.code == Code.DRAFT_OVER
 
 
+@pytest.mark.parametrize("how", ["withdrawn", "declined"])
+async def test_file_of_what_is_over_takes_no_room_any_more(tmp_path, how):
+    async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        prepared = await author.prepare(red(), attach=[a_file(tmp_path, size=10)])
+        pending = await author.asking.ask(prepared, MARK, quiet)
+        uploads = tmp_path / "blobs" / "uploads"
+        assert len(list(uploads.glob("*/*.*"))) == 1
+        if how == "withdrawn":
+            await author.asking.withdraw(pending, quiet)
+        else:
+            async with line(door, tmp_path, DESK) as desk:
+                await desk.releasing.decline(await to_release(desk), "EXERCISE: not this port")
+            await author.resume()
+        assert not list(uploads.glob("*/*.*"))
+
+
 async def test_same_officer_at_another_desk_does_not_release_it(tmp_path):
     async with guarded(tmp_path) as door:
         await asked(door, tmp_path, "exercise-1")

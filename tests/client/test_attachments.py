@@ -16,11 +16,12 @@ from exchange.model.header import Blob
 from exchange.store.blob_memory import MemoryBlobs
 from exchange.store.quota import Allowance
 from tests.api.serving import Door, serving
-from tests.builders import NOW_MS, WATCH
+from tests.builders import MINSA, NOW_MS, WATCH, suspended, world
 from tests.client.attached import Pauses, a_file, endpoint, node, posted, received, url_of
 from tests.client.dealing import draft, fronted, lied_to
 from tests.client.links import Poor, link
 from tests.node.running import Clock
+from tests.node.running import post as put
 
 if TYPE_CHECKING:
     from exchange.client.agency import Agency
@@ -365,3 +366,22 @@ async def test_upload_that_is_refused_leaves_nothing_in_the_outbox(tmp_path):
         assert not list((tmp_path / "out").glob("*.attached"))
         box = poster.world.outbox
         assert (box.waiting(), box.envelope(prepared.header.id)) == ([], None)
+
+
+async def test_what_was_uploaded_for_a_refused_bulletin_takes_no_room_any_more(tmp_path):
+    files = [a_file(tmp_path, f"EJERCICIO {n}.jpg", 3_000) for n in range(2)]
+    small = MemoryBlobs(Clock(NOW_MS), Allowance(bytes=5_000))
+    async with (
+        serving(blobs=small) as door,
+        endpoint(door.url, tmp_path / "out") as (poster, _),
+    ):
+        # The first is there when the second does not fit any more.
+        with pytest.raises(Refusal, match="quota"):
+            await poster.post(await poster.prepare(draft(), attach=files))
+        assert small._uploads == {}
+        prepared = await poster.prepare(draft(), attach=files[:1])
+        await put(door.node, world().amended(WATCH, suspended), MINSA)
+        with pytest.raises(Refusal):
+            await poster.post(prepared)
+        assert len(poster.world.outbox.refused()) == 1
+        assert small._uploads == {}

@@ -137,7 +137,10 @@ async def test_reader_who_may_no_longer_read_has_it_refused_and_not_sealed_anew(
             box = line.world.outbox
             (refused,) = box.refused()
             assert (refused.id, refused.why.code) == (identity, caught.value.code.value)
-            # What proves it is kept; the rest is not.
+            about = refused.about
+            assert (about.type, about.to) == (draft().bulletin["type"], [WATCH])
+            assert about.title == draft().bulletin["title"]["text"]
+            # What proves it is kept, and what it is known by; the rest is not.
             assert refused.receipt.index == door.node.writer.size - 1
             assert (box.waiting(), box.envelope(identity), box.anew(identity)) == (
                 [],
@@ -146,6 +149,8 @@ async def test_reader_who_may_no_longer_read_has_it_refused_and_not_sealed_anew(
             )
             assert not line.world.kept.has(identity)
             assert box.marked("mark") is None
+            line.world.outbox.purge(NOW + 2 * 366 * DAY)
+            assert box.refused() == []
         assert len(await entries_of(door, entries.Refused)) == 1
         assert await entries_of(door, entries.Accepted) == []
 

@@ -166,6 +166,35 @@ async def test_node_that_is_away_for_long_is_no_alarm(tmp_path):
         assert desk.station.alarm is None
 
 
+async def test_no_restart_puts_an_alarm_off(tmp_path):
+    """Nor does it raise one: a night in which no desk was open is a minute of it."""
+    async with desked(tmp_path, seen=SeenHead(tmp_path / "head")) as desk:
+        await desk.door.node.checkpoints.checkpoint()
+        await desk.station.prove()
+        desk.front.shut = (HEADS,)
+        await desk.station.prove()
+        for _ in range(LIMIT_S // 60):
+            assert await restarted(desk, 60) is None
+        left = LIMIT_S % 60 + 1
+        assert await restarted(desk, left - 1) is None
+        assert await restarted(desk, 1) is Code.STALE_HEAD
+        desk.front.back()
+        await desk.door.node.checkpoints.checkpoint()
+        assert await restarted(desk, 1) is None
+        desk.front.shut = (HEADS,)
+        assert await restarted(desk, 86_400) is None
+        assert await restarted(desk, 86_400) is None
+
+
+async def restarted(desk, seconds):
+    """Open the desk anew after a time, and prove; the code of its alarm."""
+    desk.clock.ms += seconds * 1000
+    again = Station(desk.line, CODES, OFFICER)
+    await again.fill()
+    await again.prove()
+    return again.alarm and again.alarm.code
+
+
 async def test_heads_that_are_gone_after_a_restart_are_an_alarm(tmp_path):
     async with desked(tmp_path, seen=SeenHead(tmp_path / "head")) as desk:
         desk.front.instead = {HEADS: "/v1/no-such"}
