@@ -72,8 +72,17 @@ def line(loss: Loss, lang: Lang) -> str:
     return f"!!! {'DAÑADO' if spanish else 'DAMAGED'}: {what}{of}: {how} !!!"
 
 
+_DRAFT: Final = (
+    "!!! Un borrador que nadie tocó en 30 días VENCIÓ el {day}: se borró con sus archivos !!!",
+    "!!! A draft that nobody touched for 30 days EXPIRED on {day}: it was deleted, and its"
+    " files !!!",
+)
+
+
 def _expired(loss: Loss, lang: Lang) -> str:
     day = zulu(loss.until or 0)
+    if loss.drawer == "desk-drafts":
+        return _DRAFT[lang != "es"].format(day=day)
     if lang == "es":
         if not loss.tries:
             return f"!!! {loss.id} NUNCA SE ENVIÓ; venció el {day}: su texto se destruyó !!!"

@@ -20,7 +20,7 @@ from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.bulletin import VERBS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from exchange.client.agency import Agency
     from exchange.client.asking import Ready
@@ -109,6 +109,34 @@ def split(
     if len(found) == 1:
         return [prepared]
     return [_for(prepared, each, view, now, new_id()) for each in found]
+
+
+def alone(
+    prepared: Prepared, names: Collection[str], view: View, now: int, at: str
+) -> Prepared:
+    """Return what was prepared for those of its readers alone who are named.
+
+    It is held to the node's rules again, as narrow as it is.
+
+    Args:
+        prepared: for all of its readers.
+        names: endpoints.
+        view: the trust documents in force.
+        now: seconds UTC.
+        at: where it was said that it is for them alone.
+
+    Raises:
+        Refusal: ``no-readers``: none of them is among its readers; why, if it is for a key; or
+            as ``compose.permitted``.
+    """
+    readers = [each for each in prepared.readers if each.endpoint in names]
+    left_out = [each for each in prepared.left_out if each.endpoint in names]
+    if not readers and left_out:
+        raise left_out[0].why
+    if not readers:
+        raise Refusal(Code.NO_READERS, at, name=prepared.header.feed)
+    narrow = _for(prepared, readers, view, now, prepared.header.id)
+    return msgspec.structs.replace(narrow, left_out=left_out)
 
 
 def may_be_split(kind: str) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+import msgspec
 from aiohttp import web
 
 from exchange import render
@@ -24,6 +25,7 @@ from exchange.desk import (
     filing,
     forms,
     picking,
+    rest,
     statistics,
     wording,
 )
@@ -53,7 +55,7 @@ HERE: Final = "desk.compose"
 TYPE: Final = "/compose/{type:[a-z]{3}}"
 _BEGUN: Final = ("reply", "correct", "cancel")
 AT_SEPARATELY: Final = "/post/separately"
-_BESIDE: Final = (AT_FILES, AT_SEPARATELY)
+_BESIDE: Final = (AT_FILES, AT_SEPARATELY, rest.AT)
 # Why somebody who pressed Send is at the form again.
 WHYS: Final = ("edited", "faults", "readers", "other")
 STALE: Final = frozenset({Code.DRAFT_CHANGED, Code.DRAFT_SENT})
@@ -212,6 +214,7 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     ``over`` is of a page that can keep nothing any more.
     """
     codes, why = desk.station.codes, request.query.get("why", "")
+    kept = desk.drafts.get(identity) if desk.drafts.has(identity) else None
     post, form = _fields(desk, reader, code, settled)
     every = [*forms.every(post), *forms.every(form)]
     found = [*(looked.problems if looked else []), *_missing(looked, desk, reader)]
@@ -227,15 +230,17 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         code=code,
         kind=codes.words("types", code, reader.lang),
         identity=identity,
-        window=over.window if over else _window(desk, identity),
+        window=over.window if over else _window(desk, kept),
         why=why if why in WHYS else "",
         post=post,
         form=form,
         labels=_labels(post, form) | _beside(request, reader),
-        files=desk.drafts.attached(identity),
+        files=kept.files if kept else [],
         most=MAX_ATTACHMENTS,
         most_bytes=MAX_ATTACHMENT_BYTES,
         endings=sorted(MEDIA_TYPES),
+        rest=rest.told(desk.station, kept, reader.lang),
+        is_alone=rest.is_asked(settled.written),
         separately=separately(settled.written) or "",
         ways=separating.BY if separating.may_be_split(code) else (),
         errors=errors,
@@ -246,9 +251,8 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     )
 
 
-def _window(desk: Desk, identity: str) -> Window:
-    version = desk.drafts.get(identity).version if desk.drafts.has(identity) else 0
-    return Window(version, desk.station.agency.new_id())
+def _window(desk: Desk, kept: Kept | None) -> Window:
+    return Window(kept.version if kept else 0, desk.station.agency.new_id())
 
 
 def _beside(request: web.Request, reader: Reader) -> dict[str, str]:
@@ -257,6 +261,7 @@ def _beside(request: web.Request, reader: Reader) -> dict[str, str]:
     return {
         AT_FILES: words.text(reader.lang, "files.title"),
         AT_SEPARATELY: words.text(reader.lang, "separate.title"),
+        rest.AT: words.text(reader.lang, "rest.title"),
     }
 
 
@@ -301,9 +306,14 @@ async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, 
     sent = await request.post()
     identity, window, settled = await _typed(desk, request, reader)
     last, now = newest(drafts, desk.holding, identity, window), desk.station.now()
-    files, version = (last.files, last.version + 1) if last else ([], 1)
-    kept = Kept(
-        identity, code, settled.written, now, files, version=version, window=window.name
+    last = last or Kept(identity, code, {}, now)
+    kept = msgspec.structs.replace(
+        last,
+        type=code,
+        written=settled.written,
+        changed_s=now,
+        version=last.version + 1,
+        window=window.name,
     )
     if sent.get("only") != "look":
         drafts.put(kept)
@@ -344,11 +354,12 @@ async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Look
     by = separately(settled.written) if separating.may_be_split(kept.type) else None
     faults: list[ExchangeError] = list(judged.faults)
     told, prepared, parts = None, None, list[Prepared]()
+    only = rest.only(agency, kept, settled.written)
     try:
         if judged.is_fit and judged.draft is not None:
-            prepared = await agency.prepare(
-                judged.draft, attach=[desk.drafts.files.file(each) for each in kept.files]
-            )
+            attach = [desk.drafts.files.file(each) for each in kept.files]
+            whole = await agency.prepare(judged.draft, attach=attach)
+            prepared = rest.narrowed(agency, whole, only)
             parts = _parts(desk, prepared, by)
             now = station.now()
             told = audience.of_prepared(
@@ -361,11 +372,11 @@ async def look(desk: Desk, kept: Kept, settled: Settled, reader: Reader) -> Look
                 by=by,
             )
         elif judged.draft is not None:
-            told = _audience(desk, judged, faults, reader, by)
+            told = _audience(desk, judged, faults, reader, by, only)
     except ExchangeError as error:
         faults.append(error)
         if judged.is_fit:
-            told = _audience(desk, judged, [], reader, by)
+            told = _audience(desk, judged, [], reader, by, only)
     problems = [audience.problem(each, lang, station.codes) for each in faults]
     return Looked(kept, settled, judged, problems, told, prepared, parts)
 
@@ -379,12 +390,13 @@ def _parts(desk: Desk, prepared: Prepared, by: By | None) -> list[Prepared]:
     return separating.split(prepared, by, view, now, agency.new_id)
 
 
-def _audience(
+def _audience(  # noqa: PLR0913, PLR0917  (what was judged, and for whom)
     desk: Desk,
     judged: Judged,
     faults: list[ExchangeError],
     reader: Reader,
     by: By | None,
+    only: frozenset[str] | None,
 ) -> Told | None:
     """Return who could read what is not whole yet; why nobody, among the faults."""
     station = desk.station
@@ -408,7 +420,7 @@ def _audience(
         reader.lang,
         station.codes,
         now,
-        readers=found.readers,
+        readers=[each for each in found.readers if only is None or each.endpoint in only],
         left_out=found.left_out,
         withheld=found.withheld,
         by=by,

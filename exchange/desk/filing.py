@@ -33,7 +33,7 @@ _PIECE_BYTES = 256 * 1024
 def show(app: web.Application, station: Station, drafts: KeptDrafts, holding: Holding) -> None:
     """Take files in for drafts, and out of them, unless these are on their way."""
     frame.submit(app, "/compose/file.json", partial(_put, station, drafts, holding))
-    frame.submit(app, "/compose/unfile.json", partial(_take_out, drafts, holding))
+    frame.submit(app, "/compose/unfile.json", partial(_take_out, station, drafts, holding))
 
 
 async def _put(
@@ -68,7 +68,7 @@ async def _put(
     except Refusal:
         drafts.files.drop([filed])
         raise
-    return _keep(drafts, kept, [*kept.files, filed])
+    return _keep(drafts, kept, [*kept.files, filed], station.now())
 
 
 def _must_have_room(files: list[Filed]) -> None:
@@ -77,6 +77,7 @@ def _must_have_room(files: list[Filed]) -> None:
 
 
 async def _take_out(
+    station: Station,
     drafts: KeptDrafts,
     holding: Holding,
     request: web.Request,  # noqa: ARG001
@@ -87,13 +88,14 @@ async def _take_out(
     must_be_open(drafts, holding, draft, 0)
     kept = drafts.get(draft)
     gone = [each for each in kept.files if each.id == told.get("file")]
-    answer = _keep(drafts, kept, [each for each in kept.files if each not in gone])
+    left = [each for each in kept.files if each not in gone]
+    answer = _keep(drafts, kept, left, station.now())
     drafts.files.drop(gone)
     return answer
 
 
-def _keep(drafts: KeptDrafts, kept: Kept, files: list[Filed]) -> web.Response:
-    drafts.put(msgspec.structs.replace(kept, files=files))
+def _keep(drafts: KeptDrafts, kept: Kept, files: list[Filed], now: int) -> web.Response:
+    drafts.put(msgspec.structs.replace(kept, files=files, changed_s=now))
     told = {"files": [_told(each) for each in files]}
     return web.json_response(told, headers={"Cache-Control": "no-store"})
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 import structlog
 
-from exchange.desk import fates
+from exchange.desk import fates, rest
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.identity import digest
 
@@ -140,11 +140,10 @@ class Holding:
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
         """Try again what waits, for as long as the desk is open; then hold nothing any more."""
-        with suppress(ExchangeError):
-            self._drafts.sweep(self._agency.world.clock_ms())
         # What went before the desk was closed may have come back since.
         with _borne():
             self.look()
+        self._tidy()
         retrying = asyncio.create_task(self._retry())
         yield
         tasks = [retrying, *self._tasks.values()]
@@ -189,15 +188,28 @@ class Holding:
             if kept.id in self._tasks:
                 continue
             state = fates.fate(self._agency, mark_of(kept), kept.went).state
-            back = msgspec.structs.replace(kept, went="")
             if state == "sent":
                 self._drafts.drop(kept.id)
             elif state == "back":
-                self._drafts.put(back)
+                self._drafts.put(self._back(kept))
             elif state == "apart":
-                moved = self._drafts.move(back, self._agency.new_id())
+                # Those who have it are not to be sent it a second time.
+                back = self._back(kept)
+                alone = msgspec.structs.replace(back, written=rest.asking(kept.written))
+                moved = self._drafts.move(alone, self._agency.new_id())
                 if (held := self._all.get(kept.id)) is not None:
                     held.again = moved.id
+
+    def _back(self, kept: Kept) -> Kept:
+        """Return what went as a draft again: it knows what it went as, and is new from now."""
+        agency = self._agency
+        act = agency.separating.under(mark_of(kept))
+        went = [part.id for part in act.parts] if act is not None else [kept.went]
+        waited = agency.asking.waiting.all()
+        asked = [each.draft for each in waited if each.id in went]
+        known = list(dict.fromkeys([*kept.went_as, *went, *asked]))
+        now = agency.world.now()
+        return msgspec.structs.replace(kept, went="", changed_s=now, went_as=known)
 
     async def _send(self, held: Held) -> None:
         agency, box, mark = self._agency, self._agency.world.outbox, held.mark
@@ -271,8 +283,16 @@ class Holding:
                 self.look()
                 self.settled()
 
+    def _tidy(self) -> None:
+        """Delete drafts that nobody touched for too long, and files that no draft names."""
+        world = self._agency.world
+        with _borne():
+            self._drafts.expire(world.now(), self._tasks)
+            self._drafts.sweep(world.clock_ms())
+
     def forget(self) -> None:
-        """Let go of what is to be kept no longer: its text is not to stay in memory."""
+        """Let go of what is to be kept no longer: drafts here, and texts in memory."""
+        self._tidy()
         now, kept = self._agency.world.now(), self._agency.world.kept
         for draft, held in list(self._all.items()):
             is_over = held.prepared.header.retain_until <= now

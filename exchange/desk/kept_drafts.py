@@ -1,4 +1,7 @@
-"""Drafts that an officer began: sealed with all else that is kept, until sent or deleted."""
+"""Drafts that an officer began: sealed with all else that is kept, until sent or deleted.
+
+One that nobody touches for 30 days is deleted with its files, and that is told.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from exchange.client import losses
+from exchange.client.losses import Loss
 from exchange.desk.kept_files import Filed, KeptFiles
 from exchange.errors import Code, Refusal
 from exchange.model.identity import Uuid7
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from exchange.client.cabinet import Cabinet
 
 _DRAWER: Final = "desk-drafts"
+# What nobody sends is not to lie at a desk for longer than a bulletin would.
+_KEPT_S: Final = 30 * 86_400
 
 
 def must_be_name(identity: str) -> str:
@@ -36,12 +44,14 @@ class Kept(msgspec.Struct, frozen=True):
         id: a UUIDv7, by which the desk names it; it never leaves this machine.
         type: a bulletin type's code.
         written: texts by pointer in the draft, as they were typed.
-        changed_s: when, in seconds UTC.
+        changed_s: when somebody last wrote in it, or it came back; in seconds UTC.
         files: that are attached, in their order.
         went: id of the bulletin that it went as; empty of one that is written yet. It is kept
             until there is a receipt: what is refused after all comes back.
         version: how often what is written was kept.
         window: by which window it was kept last.
+        went_as: ids of the envelopes that it went in before it came back, and of the drafts
+            that asked for their release.
     """
 
     id: str
@@ -52,6 +62,12 @@ class Kept(msgspec.Struct, frozen=True):
     went: str = ""
     version: int = 0
     window: str = ""
+    went_as: list[str] = []
+
+    @property
+    def until_s(self) -> int:
+        """When it is deleted if nobody touches it, in seconds UTC."""
+        return self.changed_s + _KEPT_S
 
     @property
     def title(self) -> str:
@@ -124,6 +140,20 @@ class KeptDrafts:
         files = self.get(identity).files
         self._cabinet.drop(_DRAWER, identity)
         self.files.drop(files)
+
+    def expire(self, now: int, going: Collection[str]) -> None:
+        """Delete what nobody touched for too long, its files with it, and list that.
+
+        Args:
+            now: in seconds UTC.
+            going: names of drafts that are about to go.
+        """
+        for draft in self.all():
+            if draft.until_s <= now and draft.id not in going:
+                with self._cabinet.change():
+                    self._cabinet.drop(_DRAWER, draft.id)
+                    self._cabinet.lose(Loss(_DRAWER, "expired", until=draft.until_s))
+                self.files.drop(draft.files)
 
     def attached(self, identity: str) -> list[Filed]:
         """Return the files of a draft, if it is there."""

@@ -13,21 +13,24 @@ import msgspec
 
 from exchange import render
 from exchange.client import story
+from exchange.client.outbox import About, made_ms
 from exchange.client.story import Step
 from exchange.desk import envelopes, telling
 from exchange.desk.envelopes import Envelope
+from exchange.desk.kept_drafts import KeptDrafts
 from exchange.errors import Code, Refusal
 from exchange.policy.ageing import is_seen_to, overdue_s
 from exchange.web import frame
 from exchange.web.pages import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aiohttp import web
 
     from exchange.client.reading import Delivered, Item
     from exchange.client.story import Past, Posted
+    from exchange.desk.kept_drafts import Kept
     from exchange.desk.station import Station
     from exchange.model.codes import Lang
     from exchange.model.header import Header
@@ -97,10 +100,32 @@ class Group(msgspec.Struct, frozen=True):
     """Bulletins that were sent at once: one alone, or the envelopes of one act.
 
     ``envelopes`` are all of them, also those that nobody got, and why; of one alone, none.
+    ``again`` is where the text of those is a draft again; empty where it is none.
     """
 
     envelopes: list[Envelope]
     rows: list[Sent]
+    again: str = ""
+
+
+class Turned(msgspec.Struct, frozen=True):
+    """Something that the node refused, and why.
+
+    Attributes:
+        id: as it was posted.
+        title, type, to: as far as they are kept; empty where they are not.
+        sealed_ms: when it was made, in milliseconds UTC.
+        again: where it is a draft again; empty where it is none.
+        why: in words.
+    """
+
+    id: str
+    title: str
+    type: str
+    to: list[str]
+    sealed_ms: int
+    again: str
+    why: str
 
 
 def show(app: web.Application, station: Station) -> None:
@@ -112,7 +137,7 @@ def show(app: web.Application, station: Station) -> None:
 async def _list(station: Station, request: web.Request, reader: Reader) -> web.Response:
     posted = station.ours.posted()[::-1]
     first = frame.number(request.query.get("first", "")) or 0
-    items = station.shelf.items()
+    items, back = station.shelf.items(), _came_back(station)
     rows = [tell(station, of, items, reader.lang) for of in posted[first : first + PAGE]]
     left = len(posted) - first - PAGE
     return frame.page(
@@ -120,22 +145,24 @@ async def _list(station: Station, request: web.Request, reader: Reader) -> web.R
         reader,
         "sent.html",
         here="desk.sent",
-        groups=_grouped(rows, envelopes.acts(station, reader.lang)),
+        groups=_grouped(rows, envelopes.acts(station, reader.lang), back),
         total=len(posted),
-        refused=[_refused(station, each, reader.lang) for each in _refusals(station)],
+        refused=_refused(station, back, reader.lang),
         more=first + PAGE if left > 0 else 0,
         left=left,
     )
 
 
-def _grouped(rows: Sequence[Sent], acts: Sequence[list[Envelope]]) -> list[Group]:
+def _grouped(
+    rows: Sequence[Sent], acts: Sequence[list[Envelope]], back: Mapping[str, Kept]
+) -> list[Group]:
     """Return rows in their order, those of one act together where the first of them stands."""
     act_of = {each.id: act for act in acts for each in act}
     found: dict[str, Group] = {}
     for row in rows:
         act = act_of.get(row.header.id, [])
         name = act[0].id if act else row.header.id
-        found.setdefault(name, Group(act, [])).rows.append(row)
+        found.setdefault(name, Group(act, [], _again(act, back))).rows.append(row)
     return list(found.values())
 
 
@@ -151,6 +178,8 @@ async def _one(station: Station, request: web.Request, reader: Reader) -> web.Re
         if (text is not None and text.bulletin is not None)
         else []
     )
+    acts = envelopes.acts(station, reader.lang)
+    act = next((act for act in acts if any(each.id == named for each in act)), [])
     return frame.page(
         request,
         reader,
@@ -160,14 +189,8 @@ async def _one(station: Station, request: web.Request, reader: Reader) -> web.Re
         header=of.header,
         marked=telling.marked(of.header, reader.lang, station.codes),
         parts=parts,
-        envelopes=next(
-            (
-                act
-                for act in envelopes.acts(station, reader.lang)
-                if any(each.id == named for each in act)
-            ),
-            [],
-        ),
+        envelopes=act,
+        again=_again(act, _came_back(station)),
     )
 
 
@@ -175,15 +198,39 @@ def _text(station: Station, of: Posted) -> Delivered | None:
     return next((each for each in station.ours.items() if each.header.id == of.header.id), None)
 
 
-def _refusals(station: Station) -> Sequence[tuple[str, Refusal]]:
-    return [
-        (each.id, Refusal(Code(each.why.code), each.why.at, **each.why.facts))
-        for each in station.agency.world.outbox.refused()
-    ]
+def _came_back(station: Station) -> dict[str, Kept]:
+    """Return what is a draft again, by the ids that it went as."""
+    drafts = KeptDrafts(station.agency.world.cabinet).all()
+    return {identity: kept for kept in drafts for identity in kept.went_as}
 
 
-def _refused(station: Station, each: tuple[str, Refusal], lang: Lang) -> tuple[str, str]:
-    return each[0], telling.why(each[1], lang, station.codes)
+def _again(act: Sequence[Envelope], back: Mapping[str, Kept]) -> str:
+    """Return where the text of an act is a draft again."""
+    found = (_draft_at(back[each.id]) for each in act if each.id in back)
+    return next(found, "")
+
+
+def _draft_at(kept: Kept) -> str:
+    return f"/compose/{kept.type}?draft={kept.id}"
+
+
+def _refused(station: Station, back: Mapping[str, Kept], lang: Lang) -> list[Turned]:
+    """Return what the node refused, the newest first."""
+    found = []
+    for each in reversed(station.agency.world.outbox.refused()):
+        about, kept = each.about or About("", [], ""), back.get(each.id)
+        found.append(
+            Turned(
+                each.id,
+                about.title or (kept.title if kept else ""),
+                about.type or (kept.type if kept else ""),
+                about.to,
+                made_ms(each.id),
+                _draft_at(kept) if kept else "",
+                telling.why(each.why.error(), lang, station.codes),
+            )
+        )
+    return found
 
 
 def tell(station: Station, of: Posted, items: Sequence[Item], lang: Lang) -> Sent:

@@ -7,9 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from exchange.cli import world
+from exchange.cli import losing, world
 from exchange.cli.home import MAIL
 from exchange.client.cabinet import FILE
+from exchange.client.losses import Loss
 from tests.cli.exercise import OPS, WATCH
 from tests.cli.terminal import Terminal
 
@@ -70,6 +71,12 @@ def test_what_was_never_sent_is_destroyed_in_its_time_and_told_of(exercise, fres
     assert row["id"] not in [each["id"] for each in ran.json["outbox"]]
     (lost,) = [each for each in ran.json["lost"] if each["how"] == "expired"]
     assert (lost["id"], lost["tries"]) == (row["id"], 0)
+
+
+def test_draft_that_nobody_touched_is_told_of_in_both_languages():
+    loss = Loss("desk-drafts", "expired", until=1_774_000_000)
+    assert "EXPIRED on 2026-03-20" in losing.line(loss, "en")
+    assert "VENCIÓ el 2026-03-20" in losing.line(loss, "es")
 
 
 def test_draft_that_another_command_posts_while_this_one_asks_is_posted_once(exercise):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exchange.client.reading import Delivered
-from exchange.desk import audience, compose, sending
+from exchange.desk import audience, compose, rest, sending
 from exchange.desk.holding import Holding, mark_of
 from exchange.desk.kept_drafts import Kept, KeptDrafts
 from exchange.desk.station import Station
@@ -143,11 +143,21 @@ async def test_what_waited_and_is_refused_after_all_is_a_draft_again(tmp_path):
             await made.resume()
         # The desk was closed meanwhile.
         async with desking(made, kept=desk.kept) as again:
-            assert again.drafts.all() == [desk.kept]
+            (left,) = again.drafts.all()
+            assert (left.written, left.files) == (desk.kept.written, desk.kept.files)
+            # It came back just now: it is nothing that nobody touched for long.
+            assert left.changed_s == made.world.now() > desk.kept.changed_s
             assert again.drafts.gone() == []
             desk.holding.look()
             held = desk.holding.get(desk.kept.id)
             assert (held.state, held.why.code) == ("refused", Code.EXPIRED)
+
+
+async def test_draft_that_nobody_touched_goes_while_the_desk_is_open(tmp_path):
+    async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
+        desk.drafts.put(Kept(new_id(), "voi", WRITTEN, NOW - 30 * DAY))
+        desk.holding.forget()
+        assert desk.drafts.all() == [desk.kept]
 
 
 async def waits_until_expired(made, desk, clock):
@@ -168,7 +178,7 @@ async def test_defect_before_anything_was_kept_leaves_the_draft(tmp_path, monkey
         monkeypatch.setattr(made, "post", fail)
         held = desk.hold(await made.prepare(draft()))
         await desk.until(held, "refused")
-        await until(lambda: desk.drafts.all() == [desk.kept])
+        await until(lambda: [each.written for each in desk.drafts.all()] == [WRITTEN])
         assert held.why.code is Code.INTERNAL
 
 
@@ -183,7 +193,7 @@ async def test_act_of_which_one_envelope_is_refused_later_leaves_its_text(tmp_pa
         desk.holding.look()
         (left,) = desk.drafts.all()
         assert (held.state, held.again) == ("partly", left.id)
-        assert (left.written, left.went) == (desk.kept.written, "")
+        assert (left.written, left.went) == (rest.asking(desk.kept.written), "")
         # Under another name: by its own it would lead to what went.
         assert mark_of(left) != held.mark
 

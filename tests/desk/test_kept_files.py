@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 
+import msgspec
 import pytest
 
+from exchange.client import losses
 from exchange.desk.kept_drafts import Kept, KeptDrafts
 from exchange.desk.kept_files import Filed, KeptFiles
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin.words import MAX_ATTACHMENT_BYTES
 from tests.api.serving import serving
-from tests.builders import NOW, NOW_MS, OPS, WATCH, new_id
+from tests.builders import DAY, NOW, NOW_MS, OPS, WATCH, new_id
 from tests.client.attached import endpoint, node, received
 from tests.client.dealing import cabinet, draft
 
@@ -94,6 +96,28 @@ async def test_files_go_with_their_draft_and_what_nobody_names_is_swept(tmp_path
     assert isinstance(lost, Filed)
     drafts.drop(moved.id)
     assert not list(tmp_path.glob("*.filed"))
+
+
+async def test_draft_that_nobody_touched_goes_with_its_files_and_is_told_of(tmp_path):
+    box = cabinet(tmp_path)
+    drafts = KeptDrafts(box)
+    old, later, leaving, gone = [
+        Kept(new_id(), "voi", {}, NOW + late, [await taken(drafts.files, "EXERCISE.txt", TEXT)])
+        for late in (0, 1, 0, 0)
+    ]
+    # What went waits for its receipt, however long.
+    gone = msgspec.structs.replace(gone, went=new_id())
+    for each in (old, later, leaving, gone):
+        drafts.put(each)
+    drafts.expire(NOW + 30 * DAY - 1, [leaving.id])
+    assert len(drafts.all()) == 3
+    drafts.expire(NOW + 30 * DAY, [leaving.id])
+    assert {each.id for each in drafts.all()} == {later.id, leaving.id}
+    assert drafts.gone() == [gone]
+    left = {drafts.files.file(each.files[0]).path for each in (later, leaving, gone)}
+    assert set(tmp_path.glob("*.filed")) == left
+    (loss,) = losses.listed(box)
+    assert (loss.drawer, loss.how, loss.until) == ("desk-drafts", "expired", NOW + 30 * DAY)
 
 
 async def test_what_is_kept_sealed_is_attached_and_arrives_as_it_was(tmp_path):

@@ -6,6 +6,7 @@ import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from exchange.desk import compose
@@ -86,6 +87,18 @@ async def put(desk, draft, changed):
     where = f"{desk.base}/en/compose/file.json?{asked}"
     async with desk._http.post(where, data=b"EXERCISE", headers=kind) as answer:
         return answer.status
+
+
+async def test_file_put_to_a_draft_is_a_touch_of_it(desk):
+    kept = Kept(new_id(), "voi", {TITLE: ["TEST"]}, 1, version=2)
+    every = desk.app[compose.HOLDING]._drafts
+    every.put(kept)
+    assert await put(desk, kept.id, 2) == 200
+    (filed,) = every.attached(kept.id)
+    assert every.get(kept.id).changed_s == desk.station.now()
+    every.put(msgspec.structs.replace(every.get(kept.id), changed_s=1))
+    await desk.said("/compose/unfile.json", {"draft": kept.id, "file": filed.id})
+    assert every.get(kept.id).changed_s == desk.station.now()
 
 
 async def test_what_is_held_or_went_is_written_by_nobody_and_every_address_leads_there(desk):

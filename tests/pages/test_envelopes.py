@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -9,6 +11,7 @@ from exchange.client.attaching import untold
 from exchange.client.reading import Delivered
 from tests.builders import DESK, MINSA, OPS, WATCH, releaser, world
 from tests.client.foureyes import MARK, red
+from tests.desk.test_rest import in_part
 from tests.node.running import post
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
 from tests.pages.filling import GEOMETRY, at, open_to, opened, write_voi
@@ -67,6 +70,24 @@ def test_readers_of_two_nations_get_an_envelope_each_with_what_is_attached(brows
         expect(page.locator("tr.part")).to_have_count(2)
         assert not list(scribe.folder.glob("**/*.filed"))
         assert [each for each in said if "422" not in each] == []
+
+
+@needs_axe
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_act_that_went_in_part_is_shown_and_written_to_those_who_lack_it(browser, scribe, lang):
+    made = scribe.run(in_part(scribe.station, scribe.holding, scribe.door.node, WATCH))
+    with visit(browser, scribe.link(), viewport=SIZE, bypass_csp=True) as (page, _, _said):
+        for path in ("sent", "compose", f"compose/held/{made}"):
+            opened(page, f"{lang}/{path}")
+            assert violations(page) == [], path
+        page.get_by_role("link", name=re.compile("those alone|solo a quienes")).click()
+        expect(page.locator("input[name='/post/only'][value=rest]")).to_be_checked()
+        expect(page.locator("#parted ~ .scrolling tbody tr")).to_have_count(2)
+        assert violations(page) == []
+        page.locator("input[name='/post/only'][value='']").check()
+        expect(page.locator("#readers")).to_contain_text(WATCH)
+        page.locator("input[name='/post/only'][value=rest]").check()
+        expect(page.locator("#readers")).not_to_contain_text(WATCH)
 
 
 def test_place_is_picked_by_keys_alone_and_an_area_by_the_pointer(browser, scribe):
