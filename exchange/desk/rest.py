@@ -48,7 +48,7 @@ def asking(written: Written) -> dict[str, list[str]]:
 
 
 def told(station: Station, kept: Kept | None, lang: Lang) -> Rest | None:
-    """Return how the act stands that a draft went as; None: it went as none."""
+    """Return how the act stands of which a draft is the rest; None: of none."""
     standing = _standing(station.agency, kept)
     if not standing:
         return None
@@ -73,11 +73,14 @@ def narrowed(agency: Agency, whole: Prepared, names: frozenset[str] | None) -> P
 
 
 def _standing(agency: Agency, kept: Kept | None) -> list[Standing]:
-    """Return how the newest act stands that a draft went as, if it went as any."""
+    """Return how the newest act stands that a draft went as, and somebody got some of."""
     went = set(kept.went_as) if kept is not None else set()
-    acts = reversed(agency.separating.acts()) if went else ()
-    act = next((act for act in acts if went & {part.id for part in act.parts}), None)
-    return agency.separating.standing(act) if act is not None else []
+    for act in reversed(agency.separating.acts()) if went else ():
+        if went & {part.id for part in act.parts}:
+            standing = agency.separating.standing(act)
+            if any(each.state not in fates.OVER for each in standing):
+                return standing
+    return []
 
 
 def _lacking(standing: Sequence[Standing]) -> frozenset[str]:

@@ -198,6 +198,22 @@ async def test_act_of_which_one_envelope_is_refused_later_leaves_its_text(tmp_pa
         assert mark_of(left) != held.mark
 
 
+async def test_act_of_which_nobody_got_anything_is_a_draft_to_all_of_them(tmp_path):
+    async with serving() as door, line(door, tmp_path) as made, desking(made) as desk:
+        parts = [msgspec.structs.replace(each, as_of_ms=1) for each in await split(made)]
+        held = desk.holding.hold(desk.kept, parts[0], parts)
+        await desk.until(held, "waits")
+        for name in (WATCH, DESK):
+            await post(door.node, world().amended(name, suspended), MINSA)
+        with suppress(Refusal):
+            await made.resume()
+        desk.holding.look()
+        (left,) = desk.drafts.all()
+        assert (held.state, left.written) == ("refused", WRITTEN)
+        assert left.went_as == [each.header.id for each in parts]
+        assert rest.told(Station(made, CODES, None), left, "en") is None
+
+
 async def test_node_that_cannot_be_reached_has_it_wait(tmp_path):
     async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
         prepared = await made.prepare(draft())

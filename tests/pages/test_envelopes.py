@@ -80,7 +80,7 @@ def test_act_that_went_in_part_is_shown_and_written_to_those_who_lack_it(browser
         for path in ("sent", "compose", f"compose/held/{made}"):
             opened(page, f"{lang}/{path}")
             assert violations(page) == [], path
-        page.get_by_role("link", name=re.compile("those alone|solo a quienes")).click()
+        page.get_by_role("link", name=re.compile("only to those|solo a quienes")).click()
         expect(page.locator("input[name='/post/only'][value=rest]")).to_be_checked()
         expect(page.locator("#parted ~ .scrolling tbody tr")).to_have_count(2)
         assert violations(page) == []
