@@ -74,8 +74,7 @@ def line(loss: Loss, lang: Lang) -> str:
 
 _DRAFT: Final = (
     "!!! Un borrador que nadie tocó en 30 días VENCIÓ el {day}: se borró con sus archivos !!!",
-    "!!! A draft that nobody touched for 30 days EXPIRED on {day}: it was deleted, and its"
-    " files !!!",
+    "!!! A draft that nobody touched for 30 days EXPIRED on {day}: deleted with its files !!!",
 )
 
 

@@ -157,7 +157,7 @@ class Poster:
             await self._agency.attachments.upload(header, tell)
 
     async def _give_up(self, envelope: Envelope) -> None:
-        """Let go of the uploads of a bulletin that is refused; of a draft its bulletin waits."""
+        """Let go of the uploads of a bulletin that is refused; of a draft, it waits."""
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
         if signed.typ == headers.TYP:
             await self._agency.attachments.give_up(headers.decode(signed.payload))

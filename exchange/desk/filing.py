@@ -80,9 +80,9 @@ async def _take_out(
     station: Station,
     drafts: KeptDrafts,
     holding: Holding,
-    request: web.Request,  # noqa: ARG001
+    _request: web.Request,
     told: dict[str, str],
-    reader: Reader,  # noqa: ARG001
+    _reader: Reader,
 ) -> web.StreamResponse:
     draft = must_be_name(told.get("draft", ""))
     must_be_open(drafts, holding, draft, 0)

@@ -34,7 +34,8 @@ class Since(msgspec.Struct, frozen=True):
     away: int | None = None
     looked: int = 0
 
-    def _later(self, seconds: int) -> Since:
+    def later(self, seconds: int) -> Since:
+        """Return it so much later: that time does not count."""
         return Since(
             None if self.unproven is None else self.unproven + seconds,
             None if self.away is None else self.away + seconds,
@@ -60,7 +61,7 @@ class Lasting:
         raw = self._cabinet.get_sound(_DRAWER, "")
         if raw is not None:
             self._kept = msgspec.json.decode(raw, type=Since)
-            self.since = self._kept._later(max(0, now - self._kept.looked - _PAUSE_S))
+            self.since = self._kept.later(max(0, now - self._kept.looked - _PAUSE_S))
 
     def note(self, unproven: int | None, away: int | None, now: int) -> None:
         """Keep since when; what cannot be written goes on being counted in memory."""
