@@ -1,6 +1,7 @@
 """Drafts that an officer began: sealed with all else that is kept, until sent or deleted.
 
-One that nobody touches for 30 days is deleted with its files, and that is told.
+One that nobody touches for 30 days is deleted with its files, and that is told: at a desk that
+is open, and a week before.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _DRAWER: Final = "desk-drafts"
 # What nobody sends is not to lie at a desk for longer than a bulletin would.
 _KEPT_S: Final = 30 * 86_400
+_TOLD_S: Final = 7 * 86_400
 
 
 def must_be_name(identity: str) -> str:
@@ -52,6 +54,7 @@ class Kept(msgspec.Struct, frozen=True):
         window: by which window it was kept last.
         went_as: ids of the envelopes that it went in before it came back, and of the drafts
             that asked for their release.
+        told_s: when it was first told, since somebody touched it, that it is to be deleted.
     """
 
     id: str
@@ -63,11 +66,18 @@ class Kept(msgspec.Struct, frozen=True):
     version: int = 0
     window: str = ""
     went_as: list[str] = []
+    told_s: int = 0
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told, since somebody touched it, that it is to be deleted."""
+        return self.told_s > self.changed_s
 
     @property
     def until_s(self) -> int:
         """When it is deleted if nobody touches it, in seconds UTC."""
-        return self.changed_s + _KEPT_S
+        until = self.changed_s + _KEPT_S
+        return max(until, self.told_s + _TOLD_S) if self.is_told else until
 
     @property
     def title(self) -> str:
@@ -144,12 +154,19 @@ class KeptDrafts:
     def expire(self, now: int, going: Collection[str]) -> None:
         """Delete what nobody touched for too long, its files with it, and list that.
 
+        What was not told of a week before is told of now: whoever was away for a month, or
+        whose clock was wrong, finds it still there.
+
         Args:
             now: in seconds UTC.
             going: names of drafts that are about to go.
         """
         for draft in self.all():
-            if draft.until_s <= now and draft.id not in going:
+            if draft.id in going or draft.until_s - _TOLD_S > now:
+                continue
+            if not draft.is_told:
+                self.put(msgspec.structs.replace(draft, told_s=now))
+            elif draft.until_s <= now:
                 with self._cabinet.change():
                     self._cabinet.drop(_DRAWER, draft.id)
                     self._cabinet.lose(Loss(_DRAWER, "expired", until=draft.until_s))

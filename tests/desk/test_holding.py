@@ -155,7 +155,8 @@ async def test_what_waited_and_is_refused_after_all_is_a_draft_again(tmp_path):
 
 async def test_draft_that_nobody_touched_goes_while_the_desk_is_open(tmp_path):
     async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
-        desk.drafts.put(Kept(new_id(), "voi", WRITTEN, NOW - 30 * DAY))
+        old = Kept(new_id(), "voi", WRITTEN, NOW - 30 * DAY, told_s=NOW - 7 * DAY)
+        desk.drafts.put(old)
         desk.holding.forget()
         assert desk.drafts.all() == [desk.kept]
 

@@ -109,6 +109,9 @@ async def test_draft_that_nobody_touched_goes_with_its_files_and_is_told_of(tmp_
     gone = msgspec.structs.replace(gone, went=new_id())
     for each in (old, later, leaving, gone):
         drafts.put(each)
+    # A week before, at a desk that is open.
+    drafts.expire(NOW + 23 * DAY, [leaving.id])
+    assert [each.is_told for each in drafts.all()] == [False, True, False]
     drafts.expire(NOW + 30 * DAY - 1, [leaving.id])
     assert len(drafts.all()) == 3
     drafts.expire(NOW + 30 * DAY, [leaving.id])
@@ -118,6 +121,22 @@ async def test_draft_that_nobody_touched_goes_with_its_files_and_is_told_of(tmp_
     assert set(tmp_path.glob("*.filed")) == left
     (loss,) = losses.listed(box)
     assert (loss.drawer, loss.how, loss.until) == ("desk-drafts", "expired", NOW + 30 * DAY)
+
+
+def test_draft_of_an_officer_who_was_away_for_long_is_told_of_before_it_goes(tmp_path):
+    drafts, late = KeptDrafts(cabinet(tmp_path)), NOW + 300 * DAY
+    drafts.put(Kept(new_id(), "voi", {}, NOW))
+    drafts.expire(late, [])
+    drafts.expire(late + 7 * DAY - 1, [])
+    (draft,) = drafts.all()
+    assert draft.until_s == late + 7 * DAY
+    # Touched, it is as new; and is told of anew.
+    drafts.put(msgspec.structs.replace(draft, changed_s=late + 7 * DAY))
+    drafts.expire(late + 30 * DAY, [])
+    drafts.expire(late + 37 * DAY - 1, [])
+    assert [each.until_s for each in drafts.all()] == [late + 37 * DAY]
+    drafts.expire(late + 37 * DAY, [])
+    assert not drafts.all()
 
 
 async def test_what_is_kept_sealed_is_attached_and_arrives_as_it_was(tmp_path):
