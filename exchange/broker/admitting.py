@@ -142,7 +142,8 @@ def _record(
     held, endpoints = before.held, [each.endpoint for each in facts.owed]
     cancelling = holding.read(before.cancelled) if before.cancelled else None
     early = chasing.early(cancelling, before.stands)
-    names, coming = own(decision, decision.digest), _coming(ledger, decision, before, find)
+    names = own(decision, decision.digest)
+    coming = _coming(ledger, decision, before, cancelling, find)
     ended, replies = clocking.replied(header, ledger.taken_there_ms, find)
     if facts.released is not UNSET:
         over = releasing.ended(ledger, releasing.subject(decision), find)
@@ -163,10 +164,15 @@ def _record(
     )
 
 
-def _coming(ledger: Ledger, decision: Admitted, before: _Before, find: Find) -> due.Change:
+def _coming(
+    ledger: Ledger,
+    decision: Admitted,
+    before: _Before,
+    cancelling: Target | None,
+    find: Find,
+) -> due.Change:
     """Return what comes due of it, and of what it is about."""
     header, view, now = decision.header, ledger.in_force, ledger.taken_ms // 1000
-    cancelling = holding.read(before.cancelled) if before.cancelled else None
     ends = due.of_bulletin(header, ledger.next_index, now, view, cancelling)
     changed, clock = due.borne(header, before.held, now, view, find), clocking.NOTHING
     if not (before.cancelled or before.updates):

@@ -16,7 +16,7 @@ from exchange.model.header import MAX_RECIPIENTS
 
 if TYPE_CHECKING:
     from exchange.broker.due import Due
-    from exchange.broker.holding import Find
+    from exchange.broker.holding import Find, Target
     from exchange.broker.intake import Conferred
     from exchange.broker.records import Recorded
     from exchange.broker.settle import Ledger
@@ -64,25 +64,37 @@ def settle(
         released=msgspec.UNSET if released is None else released,
         **ledger.common(),
     )
-    given = (keys.granted_to(named, grant.to), keys.granted_with(named, grant.to, kid))
-    # Again, after a lost key or a withdrawal: what it is to see to, it was told of then.
-    is_again = grant.to in target.header.to or find(given[0]) is not None
-    names = (
-        *own(decision, decision.digest),
-        *(key for key in given if find(key) is None),
-        keys.nth_grant(named, number),
-    )
+    is_again, names = _names(decision, target, number, find)
+    pressing = None if is_again else pressing_of(target.header, [grant.to])
+    chased = None if is_again else chasing.of_grant(target, grant.to, stands.corrections)
     record = Record(
         facts,
         ledger.entry(facts, raw_and_body[0]),
         names,
         tuple(facts.owed),
         (decision.seen.blob, raw_and_body[1]),
-        None if is_again else pressing_of(target.header, [grant.to]),
-        chased=None if is_again else chasing.of_grant(target, grant.to, stands.corrections),
+        pressing,
+        chased=chased,
         due=_ended(ledger, decision, released, find),
     )
     return ledger.enter(record)
+
+
+def _names(
+    decision: Conferred, target: Target, number: int, find: Find
+) -> tuple[bool, tuple[bytes, ...]]:
+    """Tell whether it was given before, and return the keys that it takes.
+
+    Again, after a lost key or a withdrawal: what it is to see to, it was told of then.
+    """
+    named, to = decision.grant.of.header_digest, decision.grant.to
+    given = (keys.granted_to(named, to), keys.granted_with(named, to, decision.seen.wraps[0]))
+    is_again = to in target.header.to or find(given[0]) is not None
+    return is_again, (
+        *own(decision, decision.digest),
+        *(key for key in given if find(key) is None),
+        keys.nth_grant(named, number),
+    )
 
 
 def _ended(

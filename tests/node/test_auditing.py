@@ -149,6 +149,8 @@ async def test_node_that_may_write_no_more_still_ends():
     async with running() as node:
         node.reads.add(AUDIT, Shown("entries", 1, 0, 0, 1))
         node.writer.fault = Fault(Code.CLOCK)
+    with pytest.raises(Fault, match="the store is closed"):
+        await node.store.head()
 
 
 @pytest.mark.parametrize(
