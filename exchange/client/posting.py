@@ -67,14 +67,18 @@ class Poster:
         """Seal what was reviewed, and keep it; nothing is sent.
 
         Raises:
-            Meanwhile: the same was kept since ``begin``; this one is dropped.
+            Meanwhile: the same was kept since ``begin``, or under this id before; this one is
+                dropped. Sealed once more under its id it would be refused, and the key of what
+                went destroyed.
         """
-        identity = prepared.header.id
+        identity, box = prepared.header.id, self._world.outbox
+        if box.waits(identity) or box.receipt(identity) is not None:
+            raise Meanwhile(identity)
         closed, anew = await self.sealed(prepared, tell)
         try:
             self._keep(identity, closed, mark, anew)
         except Meanwhile:
-            self._world.outbox.discard(identity)
+            box.discard(identity)
             raise
         return closed.envelope
 
