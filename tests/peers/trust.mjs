@@ -107,6 +107,7 @@ function targets(view, file, lines) {
   }));
   return { ...view, files: { ...view.files, [name]: file }, documents: { ...view.documents, ...documents } };
 }
+const latest = ({ documents }, now) => now + 3 * 86400 + documents.arrangement.limits.skew_s;
 function timestamp(view, file, lines, now) {
   must(lines.length === 1, "trust-mixed");
   const snapshot = fileOf(lines[0]), { keys, roles } = view.files.root.signed, kids = file.signatures;
@@ -124,8 +125,7 @@ function timestamp(view, file, lines, now) {
   same(file.signed.meta, { "snapshot.json": told(snapshot) });
   same(snapshot.signed.meta, Object.fromEntries(["targets", "pa", "us"].filter((name) => view.files[name])
     .map((name) => [`${name}.json`, told(view.files[name])])));
-  const latest = now + 3 * 86400 + view.documents.arrangement.limits.skew_s;
-  for (const { signed } of [file, snapshot]) must(Date.parse(signed.expires) / 1000 <= latest, "wrong-value");
+  for (const { signed } of [file, snapshot]) must(Date.parse(signed.expires) / 1000 <= latest(view, now), "wrong-value");
   return { ...view, files: { ...view.files, [stamps]: file, [shots]: snapshot } };
 }
 function bundle(view, raw, now) {
@@ -150,6 +150,9 @@ export function fold(view, raw, index, taken) {
   const heads = [...view.heads, digest(unb64(view.heads.at(-1)), unb64(digest(raw)))];
   return { ...after, index, taken, heads };
 }
-// Whoever shows no fresh timestamp may keep back a newer view: nothing is sealed under it.
-export const isTimely = (view, node, now) =>
-  now < Date.parse(view.files[`timestamps/${node}`]?.signed.expires ?? 0) / 1000;
+// Whoever shows no fresh timestamp, or one that is dated ahead of our own clock, may keep back a newer
+// view: nothing is sealed under it.
+export function isTimely(view, node, now) {
+  const until = Date.parse(view.files[`timestamps/${node}`]?.signed.expires ?? 0) / 1000;
+  return now < until && until <= latest(view, now);
+}

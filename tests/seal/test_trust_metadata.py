@@ -20,7 +20,7 @@ from exchange.model.metadata import Key, KeyValue, MetaInfo, Online, Root, Targe
 from exchange.model.view import View
 from exchange.seal import es384, trust, trust_keys, trust_making, trust_online
 from tests import builders
-from tests.builders import NOW, OPS, SoftwareSigner, World
+from tests.builders import DAY, NOW, OPS, SoftwareSigner, World
 from tests.vectors.delegating import delegated, successor
 from tests.vectors.trusting import rearrangement, respelled
 
@@ -265,6 +265,19 @@ def test_what_a_node_signs_by_itself_is_good_for_some_days_and_no_longer() -> No
     assert trust.judge(lasting(longest, longest), WORLD.view, NOW).name == "timestamps/pa"
     assert judged(lasting(longest + 1, longest)) == (Code.WRONG_VALUE, "/signed/expires")
     assert judged(lasting(1, longest + 1)) == (Code.WRONG_VALUE, "/files/0/signed/expires")
-    with pytest.raises(Refusal) as refusal:
-        WORLD.later(lasting(longest, longest)).must_be_timely("pa", NOW + longest)
-    assert refusal.value.code is Code.TRUST_STALE
+    view = WORLD.later(lasting(longest, longest))
+    view.must_be_timely("pa", NOW)
+    # Over; or, by the clock of who reads it, dated ahead.
+    for now in (NOW + longest, NOW - 1):
+        with pytest.raises(Refusal) as refusal:
+            view.must_be_timely("pa", now)
+        assert refusal.value.code is Code.TRUST_STALE
+
+
+def test_timestamp_is_signed_anew_when_it_is_a_day_old_or_was_dated_ahead() -> None:
+    """A clock that was ahead and is set right: what was signed meanwhile, nobody believes."""
+    view, skew_s = WORLD.after(WORLD.stamped()).view, WORLD.arrangement.limits.skew_s
+    due = [trust_online.is_due("pa", view, NOW + day) for day in (-1, 0, DAY - 1, DAY)]
+    assert due == [False, False, False, True]
+    assert not trust_online.is_due("pa", view, NOW - skew_s)
+    assert trust_online.is_due("pa", view, NOW - skew_s - 1)
