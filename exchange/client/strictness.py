@@ -1,8 +1,8 @@
 """Seal to nobody whom its nation has shut out, in whichever node's journal that is in force.
 
-A document takes effect in each journal by itself, in ours when our node takes it in. Until then,
-or for as long as it lies, our node's view has a suspended endpoint active and a revoked key good.
-Who holds the newer document, verified, seals by the stricter of the two.
+A document takes effect in each journal by itself, in ours when our node takes it in. Until
+then, or for as long as it lies, a suspended endpoint is active in our node's view, and a key
+that was struck off is good. Who holds the newer document, verified, seals by the stricter one.
 """
 
 from __future__ import annotations

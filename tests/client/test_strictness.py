@@ -10,7 +10,7 @@ from exchange.errors import Code, Refusal
 from tests.builders import COAST, DAY, NOW, OPS, border, suspended
 from tests.client.abroad import abroad
 from tests.client.dealing import draft
-from tests.client.test_abroad_trust import theirs
+from tests.client.test_abroad_trust import theirs as of_theirs
 
 WORLD = border()
 VIEW = WORLD.view
@@ -104,7 +104,7 @@ async def test_recipient_whose_suspension_is_in_force_at_its_home_alone_is_not_s
             assert await refused(grant) == (Code.ENDPOINT_SUSPENDED, "/to")
             assert (await line.view()).endpoints[OPS].is_active
         # What our node tells of the other one's journal is broken now: what was folded counts.
-        both.liar.change = theirs(lambda item: item.update(document="{}"))
+        both.liar.change = of_theirs(lambda item: item.update(document="{}"))
         async with both.agency(tmp_path) as line:
             assert await refused(line.prepare(named(OPS))) == suspension
             with pytest.raises(Refusal):

@@ -196,6 +196,28 @@ export async function trust(here) {
   }
   return must(views.at(-1).documents[`node ${node}`]?.tls === pin, "trust-invalid") && views.at(-1);
 }
+// The view to seal under: nobody in it whom its nation shut out in another node's journal.
+export function strictest({ views, homes }) {
+  const view = views.at(-1), documents = { ...view.documents };
+  for (const log of Object.values(homes)) {
+    for (const theirs of all(log.at(-1), "member")) {
+      const name = `member ${theirs.member}`, ours = documents[name];
+      if (!ours || theirs.version < ours.version) continue;
+      const there = Object.fromEntries(theirs.endpoints.map((each) => [each.id, each]));
+      const endpoints = ours.endpoints.map((each) => stricter(each, there[each.id]));
+      documents[name] = { ...ours, endpoints };
+    }
+  }
+  return { ...view, documents };
+}
+function stricter(ours, theirs) {
+  if (!theirs) return { ...ours, status: "suspended" };
+  const there = Object.fromEntries(theirs.keys.map((key) => [kidOf(key.jwk), key]));
+  const keys = ours.keys.flatMap((key, _, __, same = there[kidOf(key.jwk)]) => (same ? [{ ...key,
+    since: Math.max(key.since, same.since), until: Math.min(key.until, same.until) }] : []));
+  const roles = ours.roles.filter((role) => theirs.roles.includes(role));
+  return { ...ours, roles, keys, status: theirs.status === "active" ? ours.status : theirs.status };
+}
 // One log, our node's or another's: `entry` is where a document stands in our node's journal.
 async function follow(here, views, other) {
   const { entry: after = -1 } = views.at(-1), whose = other ? `&node=${other}` : "";

@@ -6,7 +6,7 @@ import {
   verifyBy,
 } from "./exchange.mjs";
 import { SUITES, publicOf } from "./suites.mjs";
-import { fold, isBundle } from "./trust.mjs";
+import { fold, isBundle, isTimely } from "./trust.mjs";
 
 const bytes = (told) => Buffer.from(told, "base64url");
 const views = new Map();
@@ -35,6 +35,9 @@ const ANSWERS = {
     }
     return {};
   },
+  // Whether anything may be sealed at that second, by a reader's own clock.
+  timely: ({ world, documents, taken_ms: ms, now }) =>
+    ({ holds: isTimely(foldAll(founded(world), documents, ms), "pa", now) }),
   open: ({ object, body, keys }) =>
     open(payloadOf(read(bytes(object), 32768), "xb-header+jws"), bytes(body), keys),
   async seal({ text, header: unsealed, recipients, keys }) {

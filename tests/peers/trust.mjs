@@ -125,7 +125,8 @@ function timestamp(view, file, lines, now) {
   same(file.signed.meta, { "snapshot.json": told(snapshot) });
   same(snapshot.signed.meta, Object.fromEntries(["targets", "pa", "us"].filter((name) => view.files[name])
     .map((name) => [`${name}.json`, told(view.files[name])])));
-  for (const { signed } of [file, snapshot]) must(Date.parse(signed.expires) / 1000 <= latest(view, now), "wrong-value");
+  const isSoon = ({ signed }) => Date.parse(signed.expires) / 1000 <= latest(view, now);
+  must([file, snapshot].every(isSoon), "wrong-value");
   return { ...view, files: { ...view.files, [stamps]: file, [shots]: snapshot } };
 }
 function bundle(view, raw, now) {

@@ -17,7 +17,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import metadata
 from exchange.model.identity import Signatory
 from exchange.model.metadata import Key, KeyValue, MetaInfo, Online, Root, Targets
-from exchange.model.view import View
+from exchange.model.view import LIFETIME_S, View
 from exchange.seal import es384, trust, trust_keys, trust_making, trust_online
 from tests import builders
 from tests.builders import DAY, NOW, OPS, SoftwareSigner, World
@@ -261,7 +261,7 @@ def lasting(stamp_s: int, snapshot_s: int) -> bytes:
 
 def test_what_a_node_signs_by_itself_is_good_for_some_days_and_no_longer() -> None:
     """Or who had its keys for a moment could keep back every later view, for good."""
-    longest = trust_online.LIFETIME_S + WORLD.arrangement.limits.skew_s
+    longest = LIFETIME_S + WORLD.arrangement.limits.skew_s
     assert trust.judge(lasting(longest, longest), WORLD.view, NOW).name == "timestamps/pa"
     assert judged(lasting(longest + 1, longest)) == (Code.WRONG_VALUE, "/signed/expires")
     assert judged(lasting(1, longest + 1)) == (Code.WRONG_VALUE, "/files/0/signed/expires")
