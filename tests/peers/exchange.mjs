@@ -41,7 +41,7 @@ const MEMBERS = {
   "xb-receipt+jws": "v suite node epoch first count root",
 };
 const algorithmsOf = (suite) => SUITES[suite].signatures.map(([alg]) => alg);
-const kidOf = (jwk) => digest(thumbprintOf(jwk));
+export const kidOf = (jwk) => digest(thumbprintOf(jwk));
 export function read(raw, limit) {
   must(raw.length <= limit, "oversized");
   const { payload, signatures } = closed(raw, "payload signatures");
@@ -195,28 +195,6 @@ export async function trust(here) {
     await follow(here, homes[other] ??= [nothing(anchor)], other);
   }
   return must(views.at(-1).documents[`node ${node}`]?.tls === pin, "trust-invalid") && views.at(-1);
-}
-// The view to seal under: nobody in it whom its nation shut out in another node's journal.
-export function strictest({ views, homes }) {
-  const view = views.at(-1), documents = { ...view.documents };
-  for (const log of Object.values(homes)) {
-    for (const theirs of all(log.at(-1), "member")) {
-      const name = `member ${theirs.member}`, ours = documents[name];
-      if (!ours || theirs.version < ours.version) continue;
-      const there = Object.fromEntries(theirs.endpoints.map((each) => [each.id, each]));
-      const endpoints = ours.endpoints.map((each) => stricter(each, there[each.id]));
-      documents[name] = { ...ours, endpoints };
-    }
-  }
-  return { ...view, documents };
-}
-function stricter(ours, theirs) {
-  if (!theirs) return { ...ours, status: "suspended" };
-  const there = Object.fromEntries(theirs.keys.map((key) => [kidOf(key.jwk), key]));
-  const keys = ours.keys.flatMap((key, _, __, same = there[kidOf(key.jwk)]) => (same ? [{ ...key,
-    since: Math.max(key.since, same.since), until: Math.min(key.until, same.until) }] : []));
-  const roles = ours.roles.filter((role) => theirs.roles.includes(role));
-  return { ...ours, roles, keys, status: theirs.status === "active" ? ours.status : theirs.status };
 }
 // One log, our node's or another's: `entry` is where a document stands in our node's journal.
 async function follow(here, views, other) {

@@ -3,10 +3,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
-  all, connect, endpointsOf, inbox, must, post, refuse, seal, seconds, sign, strictest, trust,
+  all, connect, endpointsOf, inbox, must, post, refuse, seal, seconds, sign, trust,
 } from "./exchange.mjs";
+import { isTimely, strictest } from "./sealing.mjs";
 import { SUITES } from "./suites.mjs";
-import { isTimely } from "./trust.mjs";
 
 const uuid7 = (ms) =>
   `${ms.toString(16).padStart(12, "0").replace(/^.{8}/, "$&-")}-7${randomUUID().slice(15)}`;

@@ -5,8 +5,9 @@ import {
   b64, digest, headerOf, must, nothing, open, parse, payloadOf, read, seal, sign, verified,
   verifyBy,
 } from "./exchange.mjs";
+import { isTimely } from "./sealing.mjs";
 import { SUITES, publicOf } from "./suites.mjs";
-import { fold, isBundle, isTimely } from "./trust.mjs";
+import { fold, isBundle } from "./trust.mjs";
 
 const bytes = (told) => Buffer.from(told, "base64url");
 const views = new Map();

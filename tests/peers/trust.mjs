@@ -107,7 +107,7 @@ function targets(view, file, lines) {
   }));
   return { ...view, files: { ...view.files, [name]: file }, documents: { ...view.documents, ...documents } };
 }
-const latest = ({ documents }, now) => now + 3 * 86400 + documents.arrangement.limits.skew_s;
+export const latest = ({ documents }, now) => now + 3 * 86400 + documents.arrangement.limits.skew_s;
 function timestamp(view, file, lines, now) {
   must(lines.length === 1, "trust-mixed");
   const snapshot = fileOf(lines[0]), { keys, roles } = view.files.root.signed, kids = file.signatures;
@@ -150,10 +150,4 @@ export function fold(view, raw, index, taken) {
   }
   const heads = [...view.heads, digest(unb64(view.heads.at(-1)), unb64(digest(raw)))];
   return { ...after, index, taken, heads };
-}
-// Whoever shows no fresh timestamp, or one that is dated ahead of our own clock, may keep back a newer
-// view: nothing is sealed under it.
-export function isTimely(view, node, now) {
-  const until = Date.parse(view.files[`timestamps/${node}`]?.signed.expires ?? 0) / 1000;
-  return now < until && until <= latest(view, now);
 }
