@@ -162,22 +162,11 @@ def _check_signatures(
 
 def _check_not_known(enrolment: Enrolment, view: View) -> None:
     """Refuse a key that is listed already, whoever's it is: also one renewed by its owner."""
-    listed = {kid: name for name, each in view.endpoints.items() for kid in each.keys}
-    listed.update((key.kid, key.alg) for key in _of_nodes_and_custodians(view))
+    kids = {key.jwk.kid for key in enrolment.keys}
+    listed = dict((*view.keepers(kids), *view.endpoints.owners(kids)))
     for place, key in enumerate(enrolment.keys):
         if key.jwk.kid in listed:
             raise Refusal(Code.KEY_KNOWN, f"/keys/{place}/jwk", name=listed[key.jwk.kid])
-
-
-def _of_nodes_and_custodians(view: View) -> Iterator[Jwk]:
-    for node in view.nodes.values():
-        yield from (*node.receipts.keys, *node.log)
-    for signatory in view.online.values():
-        yield from signatory.keys
-    for circles in view.custodians.values():
-        for circle in circles.values():
-            for signatory in circle.signatories:
-                yield from signatory.keys
 
 
 def _check_replaced(enrolment: Enrolment, standing: Standing | None) -> None:
