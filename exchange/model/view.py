@@ -144,7 +144,7 @@ class Directory(Mapping[str, "Standing"]):
         after._kids = {**self._kids, name: kids}
         return after
 
-    def owners(self, kids: AbstractSet[str], but: str) -> Iterator[tuple[str, str]]:
+    def owners(self, kids: AbstractSet[str], but: str = "") -> Iterator[tuple[str, str]]:
         """Yield each of these keys that another member than ``but`` has enrolled, and whose."""
         for name, endpoints in self.members.items():
             if name == but or self._kids[name].isdisjoint(kids):
@@ -347,6 +347,15 @@ class View(msgspec.Struct, frozen=True):
     def member(self, name: str) -> Member | None:
         """Return a member's document in force, if there is one."""
         return self.endpoints.documents.get(name)
+
+    def keepers(self, kids: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+        """Yield each of these keys that a custodian or a node has or ever had, and whose."""
+        for kid in self.owners.keys() & kids:
+            yield kid, self.owners[kid]
+        for name, node in self.nodes.items():
+            for each in (node, *(document for _, document in self.tenures.get(name, ()))):
+                for kid in kids & {key.kid for key in (*each.receipts.keys, *each.log)}:
+                    yield kid, f"nodes/{name}"
 
     def must_hold(self, nation: Nation, now: int, at: str) -> None:
         """Hold what vouches for a nation's endpoints to its time.

@@ -13,6 +13,7 @@ from exchange.seal import trust
 from tests.builders import FOUNDED, NOW, world
 from tests.peers.javascript import needs_packages
 from tests.seal.test_trust import by_custodian, regrouped, renewed, with_a_third
+from tests.seal.test_trust_metadata import keys_taken
 
 pytestmark = needs_packages
 WORLD = world()
@@ -109,3 +110,8 @@ def test_that_it_is_an_exercise_is_said_by_true_alone(verdicts):
         theirs, ours = verdicts(WORLD.rearranged(exercise=value))
         assert theirs is not None, value
         assert ours is not None, value
+
+
+def test_endpoint_s_key_that_is_a_custodian_s_or_a_node_s_is_refused(verdicts):
+    for where, (_, raw) in keys_taken().items():
+        assert verdicts(raw) == ("trust-invalid",) * 2, where

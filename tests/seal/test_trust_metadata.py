@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from exchange.errors import Code, Refusal
 from exchange.model import metadata
-from exchange.model.identity import Signatory
+from exchange.model.identity import Jwk, Signatory
 from exchange.model.metadata import Key, KeyValue, MetaInfo, Online, Root, Targets
-from exchange.model.view import LIFETIME_S, View
+from exchange.model.trust import EndpointKey
+from exchange.model.view import LIFETIME_S, Custodians, View
 from exchange.seal import es384, trust, trust_keys, trust_making, trust_online
 from tests import builders
 from tests.builders import DAY, NOW, OPS, SoftwareSigner, World
@@ -96,6 +97,47 @@ def test_node_has_no_custodian_s_key_in_its_own_document_either() -> None:
     receipts = replace(node.receipts, keys=list(PANAMA[0].keys))
     raw = WORLD.founder.of_nation(WORLD.view, "pa", [replace(node, receipts=receipts)])
     assert judged(raw) == (Code.TRUST_INVALID, "/files/0/receipts")
+
+
+def keys_taken() -> dict[str, tuple[str, bytes]]:
+    """An endpoint's key that is a custodian's or a node's as well, and where it is refused."""
+    node, listed = replace(WORLD.view.nodes["pa"], version=2), WORLD.member("pa.senan")
+    ops = next(each for each in listed.endpoints if each.id == OPS)
+
+    def with_key(jwk: Jwk) -> bytes:
+        endpoint = replace(ops, keys=[EndpointKey("sig", jwk, NOW, NOW + 1)])
+        after = replace(listed, version=listed.version + 1, endpoints=[endpoint])
+        return WORLD.signed(after, ["pa"])
+
+    theirs, circles = list(WORLD.signers[OPS].keys), WORLD.founder.circles
+    third = Signatory("pa-third", theirs)
+    people = {**circles, "pa": Custodians(2, (*circles["pa"].signatories, third))}
+    online = {"pa": replace(WORLD.view.online["pa"], keys=theirs)}
+    expires, receipts = WORLD.founder.expires, replace(node.receipts, keys=theirs)
+    at, roles = "/files/0/endpoints/0/keys/0/jwk", "/signed/roles"
+    roots = [
+        WORLD.signed(trust_making.root(2, expires, *each))
+        for each in ((people, WORLD.view.online), (circles, online))
+    ]
+    log = [theirs[0], node.log[1]]
+    return {
+        "a custodian's": (at, with_key(circles["us"].signatories[0].keys[0])),
+        "a node's": (at, with_key(node.receipts.keys[0])),
+        "a log's": (at, with_key(node.log[0])),
+        "node": ("/files/0/receipts", WORLD.signed(replace(node, receipts=receipts), ["pa"])),
+        "node's log": ("/files/0/log", WORLD.signed(replace(node, log=log), ["pa"])),
+        "root": (roles, roots[0]),
+        "root's nodes": (f"{roles}/timestamp", roots[1]),
+        "nation's own": (AT[1], delegated(WORLD, pa=lambda each: (*each, third))),
+    }
+
+
+@pytest.mark.parametrize(("at", "raw"), keys_taken().values(), ids=keys_taken())
+def test_endpoint_s_key_is_no_custodian_s_and_no_node_s_whichever_was_first(
+    at: str, raw: bytes
+) -> None:
+    """Else what a desk holds, and its software uses, signs for a nation or a journal."""
+    assert judged(raw) == (Code.TRUST_INVALID, at)
 
 
 def test_nation_says_of_its_node_alone_whom_it_serves_and_of_nobody_that_another_serves() -> (
