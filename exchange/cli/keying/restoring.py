@@ -13,6 +13,7 @@ from exchange.cli import output, world
 from exchange.cli.home import KEYS, PLACES, PROFILE, Context, sealed_surely, write_private
 from exchange.cli.keying import keeping
 from exchange.cli.main import Session, verb
+from exchange.client.files import make_private
 from exchange.client.transport import certificate_digest
 from exchange.custody import container, ring
 from exchange.errors import Code, Fault, Refusal
@@ -50,7 +51,7 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
     secrets = _merged(here, whole, force=force)
     passphrase = here.passphrase or world.passphrase(name, is_new=True)
     sealed = sealed_surely(secrets, passphrase)
-    context.folder.mkdir(parents=True, exist_ok=True)
+    make_private(context.folder)
     with context.unchanged(here.sealed):
         lost = [PROFILE] if _differs(context, whole) else []
         lost += [KEYS, PLACES] if _loses(here, secrets) else []
