@@ -42,8 +42,9 @@ def backup(
             "Dé --state para hacer un respaldo, o --verify para leerlo.",
             "Give --state to make a backup, or --verify to read one.",
         )
+    cleared: list[str] = []
     if folder is None:
-        found, cleared = _verified(session, file, None), []
+        found = _verified(session, file, None)
     else:
         found, cleared = _made(session, file, folder, with_keys=not without_keys)
     if session.as_json:

@@ -14,27 +14,39 @@ from exchange.cli.usage import Unusable
 from tests.cli.exercise import ROOT
 
 
+def begun(files, number, happens):
+    with files.begin(number) as made:
+        made.write(b"exported")
+        happens()
+
+
+def fails():
+    message = "full"
+    raise OSError(message)
+
+
 def test_an_export_neither_follows_nor_takes_away_what_lies_beside_it(tmp_path):
     file, theirs = tmp_path / "o.export", tmp_path / "theirs"
     theirs.write_bytes(b"EXERCISE")
     beside = tmp_path / "o.export.new"
     beside.symlink_to(theirs)
     files = _Files(file)
-    with files.begin(0) as made:
-        made.write(b"exported")
+    begun(files, 0, lambda: None)
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"exported", 0o600)
     assert (theirs.read_bytes(), beside.is_symlink()) == (b"EXERCISE", True)
-    with pytest.raises(OSError, match="full"), files.begin(1) as made:
-        made.write(b"half")
-        raise OSError("full")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [file.name, beside.name, "theirs"]
+    with pytest.raises(OSError, match="full"):
+        begun(files, 1, fails)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        file.name,
+        beside.name,
+        "theirs",
+    ]
 
 
 def test_what_came_meanwhile_keeps_its_name_if_only_a_link(tmp_path):
     file = tmp_path / "o.export"
-    with pytest.raises(Unusable), _Files(file).begin(0) as made:
-        made.write(b"exported")
-        file.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(Unusable):
+        begun(_Files(file), 0, lambda: file.symlink_to(tmp_path / "nowhere"))
     assert list(tmp_path.iterdir()) == [file]
     assert not file.exists()
 
