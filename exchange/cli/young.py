@@ -1,4 +1,4 @@
-"""A file on its way: held under a hidden name of its own until it is whole and gets the last one.
+"""A file on its way: held under a hidden name of its own until it is whole and gets its last.
 
 Nobody's file has that name, so none is written over or followed. It is gone whatever happens,
 but for a kill: what nobody holds (flock) is removed by the next command that writes there.

@@ -77,9 +77,8 @@ def states(context):
     return {each.kid: each.state for each in ring.held(context.unlocked_with(PASSPHRASE))}
 
 
-def test_every_folder_that_is_made_for_keys_is_its_owner_s_alone(
-    home, backup, tmp_path, monkeypatch
-):
+@pytest.mark.usefixtures("home")
+def test_every_folder_that_is_made_for_keys_is_its_owner_s_alone(backup, tmp_path, monkeypatch):
     monkeypatch.setenv("EXCHANGE_HOME", str(tmp_path / "some" / "home"))
     inviting = world().after(enrolled.second_operator(world()))
     link = enrolled.link(inviting, enrolled.invited(inviting))
@@ -250,6 +249,18 @@ def test_a_profile_that_does_not_differ_leaves_no_copy(home, backup):
     context = made(home)
     assert restore(backup)[1]["aside"] == []
     assert not list(context.folder.glob("*.before-*"))
+
+
+def test_who_comes_back_without_mail_is_told_what_does_not_come_back(home, backup):
+    ran = CliRunner().invoke(cli, ["--lang", "en", "keys", "restore", str(backup)])
+    assert (ran.exit_code, "posted and received" in ran.stdout) == (0, True)
+    assert restore(backup)[1]["mail"] is False
+    ran = CliRunner().invoke(cli, ["--lang", "en", "outbox", "--save", "x", "x"])
+    assert (ran.exit_code, "before these keys were restored" in ran.stderr) == (1, True)
+    context = home.current(None)
+    context.cabinet(context.secrets()).close()
+    ran = CliRunner().invoke(cli, ["--lang", "en", "keys", "restore", str(backup)])
+    assert (ran.exit_code, "posted and received" in ran.stdout) == (0, False)
 
 
 # -- the key that seals the mail -----------------------------------------------------------
