@@ -59,8 +59,8 @@ _WIDTH_OF_FILES = 200
 _POSTED_ELSEWHERE: dict[Lang, str] = {
     "es": "Lo enviado desde otra máquina, o antes de restaurar aquí estas claves, no está en"
     " esta bandeja de salida: lo que falta es la copia de aquí, y no dice nada del boletín.",
-    "en": "What was posted from another machine, or before these keys were restored here, is not"
-    " in this outbox: what lacks is the copy here, which says nothing of the bulletin.",
+    "en": "What was posted from another machine, or before these keys were restored here, is"
+    " not in this outbox: what lacks is the copy here, which says nothing of the bulletin.",
 }
 
 
