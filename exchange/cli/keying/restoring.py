@@ -86,12 +86,13 @@ def _tell(session: Session, context: Context, here: _Here, aside: list[str]) -> 
     if not has_mail:
         session.say(
             "No vuelve lo que se envió y se recibió: lo que se le debe se recoge otra vez del"
-            " nodo; lo enviado no, y no se puede cancelar, confirmar ni seguir desde aquí sin la"
-            " carpeta mail de antes. Póngala en el contexto antes de otra orden, si la tiene.",
+            " nodo; lo enviado no, y no se puede cancelar, confirmar ni seguir desde aquí sin"
+            " la carpeta mail de antes. Póngala en el contexto antes de otra orden, si la"
+            " tiene.",
             "What was posted and received does not come back: what is owed to you is fetched"
-            " from the node again; what you posted is not, and cannot be cancelled, confirmed or"
-            " traced from here without the folder mail of before. Put it into the context before"
-            " any other command, if you have it.",
+            " from the node again; what you posted is not, and cannot be cancelled, confirmed"
+            " or traced from here without the folder mail of before. Put it into the context"
+            " before any other command, if you have it.",
         )
     if is_blind:
         session.say(
