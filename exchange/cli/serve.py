@@ -117,6 +117,7 @@ async def opened(
                     accuse=LinkFile(here.links, settings.node).accuse,
                     second=here.second(),
                     least_epoch=settings.restored,
+                    aside=here.aside,
                 ),
                 Identity(
                     anchor=settings.anchor,

@@ -31,6 +31,9 @@ SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, TRUST = "journal.db", "trust"
 LINKS, WITNESS = "links", "witness"
 BLOBS, SIGNED, COSIGNED = "blobs", "signed.note", "cosigned.note"
+# What SQLite and its lock have beside the journal's file; and what a journal that is made anew
+# is called until it is put in place.
+_ENDS, _REBUILT = ("", "-wal", "-shm", ".lock"), "rebuilt.db"
 # Which second place was shipped to last.
 SHIPPED_TO = "shipped-to"
 _TEN_YEARS = dt.timedelta(days=3650)
@@ -69,6 +72,20 @@ class State:
     def journal(self) -> Path:
         """The journal's file."""
         return self.folder / JOURNAL
+
+    def aside(self) -> list[str]:
+        """Return the names of what lies beside the journal and may hold bodies of it, sorted.
+
+        Raises:
+            Fault: ``file``: the folder cannot be read.
+        """
+        own = {f"{JOURNAL}{end}" for end in _ENDS}
+        try:
+            names = {path.name for path in self.folder.iterdir()}
+        except OSError as error:
+            kind = type(error).__name__
+            raise Fault(Code.FILE, name=str(self.folder), found=kind) from error
+        return sorted(name for name in names - own if name.startswith((JOURNAL, _REBUILT)))
 
     @property
     def blobs(self) -> Path:
