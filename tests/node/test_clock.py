@@ -14,7 +14,7 @@ from exchange.store.pledge import PledgeFile
 from tests.broker.amending import cancelling
 from tests.builders import DAY, MINSA, NOW, NOW_MS, WATCH, world
 from tests.node.running import Clock, journal, post, running
-from tests.node.test_retaining import RULE, a_case
+from tests.node.test_retaining import a_case
 from tests.node.vouching import Road, agreed, documents, signer, vouched
 
 AWAY_MS = clocks.MAX_AWAY_MS
@@ -31,8 +31,8 @@ async def written(**options):
 
 async def started(store, ms, **options):
     """Start at a time; the code with which it did not, or how late its first entry is."""
-    size = (await store.head()).size
     again = store.reopen()
+    size = (await again.head()).size
     try:
         async with running(again, Clock(ms), **{"documents": [], **options}) as node:
             return (await journal(node))[size].facts.taken_ms
@@ -57,8 +57,8 @@ async def test_fault_says_both_times():
         async with running(store.reopen(), Clock(NOW_MS + 2 * AWAY_MS), documents=[]):
             pass
     assert caught.value.facts == {
-        "found": "2026-11-29T18:01:00Z",
-        "known": "2026-11-23T18:01:00Z",
+        "found": "2026-12-06T00:53:20Z",
+        "known": "2026-11-30T00:53:20Z",
     }
 
 
@@ -113,14 +113,13 @@ async def test_witness_that_is_away_leaves_it_to_the_operator(tmp_path):
 
 async def purged_after(tmp_path, ms, *, is_borne_out=False, cancelled=False):
     """Start two days late with what is due after one; how much is purged, so much later."""
-    rule = RULE.__class__("voi-day", RULE.title, DAY, types=["voi"])
-    async with a_case(tmp_path, rule) as case:
-        envelope = world().envelope(to=[WATCH])
+    async with a_case(tmp_path) as case:
+        envelope = world().envelope(to=[WATCH], retain_until=NOW + DAY)
         await case.post(envelope)
         if cancelled:
             await case.post(cancelling(envelope, declares=["must-purge"]))
     clock = Clock(NOW_MS + 2 * DAY * 1000)
-    async with a_case(tmp_path, rule, clock=clock, is_new=False) as case:
+    async with a_case(tmp_path, clock=clock, is_new=False) as case:
         if is_borne_out:
             case.node.writer.clock.bear_out()
         await case.at((clock.ms + ms) // 1000)
@@ -143,13 +142,12 @@ async def test_nothing_is_purged_by_a_time_that_only_a_new_start_tells(tmp_path)
 
 
 async def test_what_was_over_when_the_node_ran_last_is_purged_at_once(tmp_path):
-    rule = RULE.__class__("voi-day", RULE.title, DAY, types=["voi"])
     clock = Clock()
-    async with a_case(tmp_path, rule, clock=clock) as case:
-        await case.post(world().envelope(to=[WATCH]))
+    async with a_case(tmp_path, clock=clock) as case:
+        await case.post(world().envelope(to=[WATCH], retain_until=NOW + DAY))
         clock.ms += DAY * 1000
         await post(case.node, world().amended(WATCH, lambda each: each), MINSA)
-    async with a_case(tmp_path, rule, clock=clock, is_new=False) as case:
+    async with a_case(tmp_path, clock=clock, is_new=False) as case:
         await case.at(NOW + DAY)
         assert len(await case.told(entries.PurgeOrdered)) == 1
 

@@ -14,7 +14,7 @@ from exchange.journal.checkpoint import parse
 from exchange.model import entry as entries
 from exchange.store.memory import MemoryStore
 from exchange.store.sqlite import SqliteStore
-from tests.builders import COAST, MINSA, NOW_MS, WATCH, suspended, world
+from tests.builders import COAST, MINSA, NOW_MS, OPS, WATCH, suspended, world
 from tests.faults import Failure, FaultyStore
 from tests.node.running import Clock, journal, post, running
 
@@ -167,12 +167,13 @@ async def test_document_that_was_overtaken_is_told_of_and_one_that_does_not_hold
     tmp_path,
 ):
     overtaken, stray = tmp_path / "0005.trust", tmp_path / "0006.trust"
-    # Validly signed, of a version that is in force already, and another.
-    overtaken.write_bytes(world().signed(world().view.nodes["pa"], ["pa"]))
+    # Validly signed, of the version that is in force, and another document.
+    overtaken.write_bytes(world().amended(OPS, suspended))
     stray.write_bytes(b"EXERCISE")
     known = tmp_path / "0001.trust"
     known.write_bytes(world().documents[0])
     async with running() as node:
+        await post(node, world().amended(MINSA, suspended), "")
         size = node.size
         with capture_logs() as logs:
             await take_in_files(node, [known, overtaken])
