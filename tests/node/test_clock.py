@@ -12,8 +12,8 @@ from exchange.node.checkpoints import AGAIN_S
 from exchange.store.memory import MemoryStore
 from exchange.store.pledge import PledgeFile
 from tests.broker.amending import cancelling
-from tests.builders import DAY, MINSA, NOW, NOW_MS, WATCH, world
-from tests.node.running import Clock, journal, post, running
+from tests.builders import DAY, HOUR, MINSA, NOW, NOW_MS, WATCH, world
+from tests.node.running import Clock, journal, post, running, until
 from tests.node.test_retaining import a_case
 from tests.node.vouching import Road, agreed, documents, signer, vouched
 
@@ -94,6 +94,8 @@ async def test_witness_of_another_bears_out_a_clock_by_its_own(
     road, store = Road(tmp_path / "road", clock, ["w1"]), MemoryStore()
     async with vouched(tmp_path, road=road, store=store, documents=documents(named)) as (at, _):
         await at.checkpoints.checkpoint()
+        await until(lambda: at.witnessing.size > 0)
+        assert at.writer.clock._is_borne_out == (node != "pa")
     clock.ms = late_ms + away_s * 1000
     found = await started(store, late_ms, courier=road)
     assert found == (late_ms if is_confirmed else Code.CLOCK_AHEAD)
@@ -114,14 +116,16 @@ async def test_witness_that_is_away_leaves_it_to_the_operator(tmp_path):
 async def purged_after(tmp_path, ms, *, is_borne_out=False, cancelled=False):
     """Start two days late with what is due after one; how much is purged, so much later."""
     async with a_case(tmp_path) as case:
-        envelope = world().envelope(to=[WATCH], retain_until=NOW + DAY)
+        # An hour after what a day makes of the newest time known.
+        envelope = world().envelope(to=[WATCH], retain_until=NOW + DAY + HOUR)
         await case.post(envelope)
-        if cancelled:
-            await case.post(cancelling(envelope, declares=["must-purge"]))
     clock = Clock(NOW_MS + 2 * DAY * 1000)
     async with a_case(tmp_path, clock=clock, is_new=False) as case:
         if is_borne_out:
             case.node.writer.clock.bear_out()
+        if cancelled:
+            late = cancelling(envelope, issued=NOW + 2 * DAY, declares=["must-purge"])
+            await case.post(late)
         await case.at((clock.ms + ms) // 1000)
         return len(await case.told(entries.PurgeOrdered))
 
