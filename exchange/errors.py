@@ -207,6 +207,8 @@ class Code(StrEnum):
     OUTCOME_UNKNOWN = "outcome-unknown"
     HEAD_TOO_OLD = "head-too-old"
     CLOCK = "clock"
+    CLOCK_AHEAD = "clock-ahead"
+    JOURNAL_AHEAD = "journal-ahead"
     UNAVAILABLE = "unavailable"
     NODE_UNREACHABLE = "node-unreachable"
     NO_HEADWAY = "no-headway"
@@ -224,6 +226,7 @@ class Code(StrEnum):
     NO_CONTEXT = "no-context"
     CONTEXT_UNCHOSEN = "context-unchosen"
     NO_NODE = "no-node"
+    TRUST_FILE = "trust-file"
     INTERNAL = "internal"
 
     # Of the command line alone: no node answers it.

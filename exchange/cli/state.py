@@ -63,9 +63,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class State:
     """One node on this machine."""
 
-    def __init__(self, folder: Path, *, second_is_new: bool = False) -> None:
-        """Use this folder; ``second_is_new``: an empty second place is begun anew."""
+    def __init__(
+        self, folder: Path, *, second_is_new: bool = False, clock_is_right: bool = False
+    ) -> None:
+        """Use this folder, at the word of its operator.
+
+        Args:
+            folder: of the node.
+            second_is_new: an empty second place is begun anew.
+            clock_is_right: the machine's clock was held to another one.
+        """
         self.folder = folder
+        self.clock_is_right = clock_is_right
         self._second_is_new = second_is_new
 
     @property
@@ -163,7 +172,11 @@ class State:
 
     def documents(self) -> list[bytes]:
         """Return the trust documents that lie here to be taken in, in order of their names."""
-        return [path.read_bytes() for path in sorted((self.folder / TRUST).glob("*.trust"))]
+        return [path.read_bytes() for path in self.document_files()]
+
+    def document_files(self) -> list[Path]:
+        """Return the files of these documents, in the same order."""
+        return sorted((self.folder / TRUST).glob("*.trust"))
 
 
 def make_certificate(host: str, seed: bytes, now: int) -> tuple[str, str]:

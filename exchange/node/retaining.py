@@ -102,7 +102,11 @@ class Retainer:
         rows = await self._store.due(what, now, most, self._tried.pop(what, FIRST))
         if len(rows) == most:
             self._tried[what] = rows[-1].place
-        return rows
+        return [row for row in rows if what == due.ORDER or self._is_over(row)]
+
+    def _is_over(self, row: Due) -> bool:
+        """Tell whether its time came for certain; what somebody decided waits for no time."""
+        return row.cause in ("cancelled", "decided") or row.at * 1000 <= self._writer.clock.sure_ms()
 
     # -- ordering -----------------------------------------------------------------------------
 

@@ -49,3 +49,5 @@ class Settings(msgspec.Struct, frozen=True):
     # Names older copies of the journal that lie beside it: while one does, what was purged here
     # is not attested, as its bytes may be in there.
     aside: Callable[[], Sequence[str]] = tuple
+    # The operator held the clock to another one, and says so for this start.
+    clock_is_right: bool = False
