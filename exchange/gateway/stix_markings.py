@@ -1,7 +1,7 @@
 """The TLP of a STIX 2.1 bundle of anybody's, and which of its markings are not understood.
 
-A marking that is not understood may forbid what the TLP allows: whoever reads it then has to say
-the TLP. Sources: STIX 2.1, sections 7.2 (data markings, granular markings); TLP 2.0.
+A marking that is not understood may forbid what the TLP allows: who imports it then says the
+TLP. Sources: STIX 2.1, section 7.2 (data markings, granular markings); TLP 2.0.
 """
 
 from __future__ import annotations

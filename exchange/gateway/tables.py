@@ -143,8 +143,8 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
 
     Raises:
         Refusal: ``oversized``, ``not-utf-8`` or ``malformed``: it is not such a file;
-            ``nothing-to-import``: it is of another type, or holds several; ``wrong-value``: a cell is not of its
-            kind, at the member it is for.
+            ``nothing-to-import``: it is of another type, or holds several;
+            ``wrong-value``: a cell is not of its kind, at the member it is for.
     """
     form = shapes.of(type_)
     top: dict[str, str] = {}
@@ -164,7 +164,7 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
             if row.pop("type", type_) not in ("", type_):
                 raise Refusal(Code.NOTHING_TO_IMPORT, "", format="csv", type=type_)
             top = {name: row.pop(name) for name in list(row) if _ABOUT.fullmatch(name)}
-            top = {"origin": row.get("origin", ""), **top}
+            top["origin"] = row.get("origin", "")
         for name, cell in row.items():
             is_item = name == _VALUE and of != _TOP
             inner = [] if is_item else name.split(".")
@@ -180,7 +180,7 @@ def _noted(top: Mapping[str, str]) -> Iterable[Noted]:
     """Yield what the row of the bulletin says and no draft does."""
     for each in top.get(f"{_COVER}bears", "").split():
         yield Noted("bears", each)
-    if origin := top["origin"] or top.get(f"{_COVER}endpoint", ""):
+    if origin := top.get("origin") or top.get(f"{_COVER}endpoint", ""):
         yield Noted("origin", origin)
     for name, cell in top.items():
         if name.startswith(f"{_COVER}refs.") and name.endswith(".id"):

@@ -163,6 +163,8 @@ def test_columns_that_no_member_has_are_left_aside():
     data = b"row,type,mood,id,content.vessel.name\r\nbulletin,voi,good,x,EXERCISE\r\n"
     made = gateway.imported(data, "csv", "voi", "en", CODES)
     assert tomllib.loads(made.draft)["bulletin"]["content"]["vessel"] == {"name": "EXERCISE"}
+    # Each is told, but for what the program fills in itself.
+    assert made.noted == [gateway.Noted("column", "mood")]
 
 
 def test_rows_taken_out_leave_no_gap():
@@ -174,8 +176,6 @@ def test_rows_taken_out_leave_no_gap():
 def test_a_marking_of_nobody_is_not_made_up():
     made = tables.read(b"row,type\r\nbulletin,voi\r\n", "voi")
     assert made["post"] == {}
-    # Each is told, but for what the program fills in itself.
-    assert made.noted == [gateway.Noted("column", "mood")]
 
 
 def without(data, column):
@@ -195,7 +195,9 @@ def test_a_part_of_the_marking_without_a_column_is_missing(name):
 
 
 def test_what_was_done_to_a_bulletin_whose_it_is_and_its_references_are_told():
-    ref = Reference("corrects", "01a21c0c-1410-7c90-91a2-ae26a316e63e")
+    ref = Reference(
+        rel="corrects", id="01a21c0c-1410-7c90-91a2-ae26a316e63e", header_digest="0" * 64
+    )
     given = msgspec.structs.replace(cover("voi-1"), bears=["cancelled", "doubted"], refs=[ref])
     for to in gateway.SOURCES:
         data = gateway.export(example("voi-1"), given, to, "en", CODES)
