@@ -208,6 +208,8 @@ class Code(StrEnum):
     HEAD_TOO_OLD = "head-too-old"
     CLOCK = "clock"
     UNAVAILABLE = "unavailable"
+    CANNOT_LISTEN = "cannot-listen"
+    UNWRITTEN = "unwritten"
     NODE_UNREACHABLE = "node-unreachable"
     NO_HEADWAY = "no-headway"
     CHANGED_MEANWHILE = "changed-meanwhile"

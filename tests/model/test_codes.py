@@ -199,6 +199,8 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "outcome-unknown",
         "clock",
         "unavailable",
+        "cannot-listen",
+        "unwritten",
         "node-unreachable",
         "no-headway",
     }
