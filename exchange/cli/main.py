@@ -186,6 +186,12 @@ class Session:
             click.echo(spanish if self.lang == "es" else english)
 
 
+def _all_in_json(ctx: click.Context, _: click.Parameter, as_json: bool) -> None:
+    if as_json:
+        # Said before the verb, it is meant for it.
+        ctx.default_map = {name: {"as_json": True} for name in VERBS}
+
+
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="exchange")
 @click.option(
@@ -194,7 +200,9 @@ class Session:
 @click.option("--context", "chosen", help="Which endpoint to act as (EXCHANGE_CONTEXT).")
 @click.option("--lang", type=click.Choice(["es", "en"]), help="Language of what is shown.")
 @click.option("--plain", is_flag=True, help="No colour (also NO_COLOR).")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option(
+    "--json", is_flag=True, help="Answer in JSON.", expose_value=False, callback=_all_in_json
+)
 @click.pass_context
 def cli(
     ctx: click.Context,
@@ -202,13 +210,9 @@ def cli(
     chosen: str | None,
     lang: str | None,
     plain: bool,  # noqa: ARG001  (read by ``output``)
-    as_json: bool,
 ) -> None:
     """Trade signed, sealed bulletins between agencies of Panama and the United States."""
     ctx.obj = Session(Home(home or default()), chosen, world.language(lang))
-    if as_json:
-        # Said before the verb, it is meant for it.
-        ctx.default_map = {name: {"as_json": True} for name in VERBS}
 
 
 def _say_in(ctx: click.Context, _: click.Parameter, lang: Lang | None) -> None:
@@ -216,7 +220,7 @@ def _say_in(ctx: click.Context, _: click.Parameter, lang: Lang | None) -> None:
         ctx.obj.lang = world.language(lang)
 
 
-def _be_plain(ctx: click.Context, _: click.Parameter, plain: bool) -> None:  # noqa: FBT001
+def _be_plain(ctx: click.Context, _: click.Parameter, plain: bool) -> None:
     if plain:
         ctx.find_root().params["plain"] = True
 

@@ -1,7 +1,7 @@
 """Standard output and error, made to tell what happens to an answer, and to take any letter.
 
-An answer that cannot be written is no refusal: what a verb did is done. So it is told apart from
-every other fault of a file, and nobody is led to do it again.
+An answer that cannot be written is no refusal: what a verb did is done. So it is told apart
+from every other fault of a file, and nobody is led to do it again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Unwritten(Exception):  # noqa: N818  (the answer's state; the fault is its
 
 
 class _Answer(io.FileIO):
-    def write(self, data: Buffer, /) -> int | None:
+    def write(self, data: Buffer, /) -> int:  # type: ignore[override]
         try:
             return super().write(data)
         except OSError as error:
