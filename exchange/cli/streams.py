@@ -30,7 +30,7 @@ class Unwritten(Exception):  # noqa: N818  (the answer's state; the fault is its
 
 
 class _Answer(io.FileIO):
-    def write(self, data: Buffer, /) -> int:  # type: ignore[override]
+    def write(self, data: Buffer, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
