@@ -210,6 +210,8 @@ class Code(StrEnum):
     CLOCK_AHEAD = "clock-ahead"
     JOURNAL_AHEAD = "journal-ahead"
     UNAVAILABLE = "unavailable"
+    CANNOT_LISTEN = "cannot-listen"
+    UNWRITTEN = "unwritten"
     NODE_UNREACHABLE = "node-unreachable"
     NO_HEADWAY = "no-headway"
     CHANGED_MEANWHILE = "changed-meanwhile"

@@ -82,7 +82,8 @@ def show_json(value: object) -> None:
     expiring = context.obj.expiring() if context is not None and context.obj else []
     if expiring and isinstance(value, dict):
         value = {**value, "keys_expiring": expiring}
-    click.echo(msgspec.json.encode(value, order="deterministic").decode())
+    # As bytes: JSON is UTF-8, whatever a terminal takes.
+    click.echo(msgspec.json.encode(value, order="deterministic"))
 
 
 def fail(error: ExchangeError, lang: Lang, *, as_json: bool) -> NoReturn:

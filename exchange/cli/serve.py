@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -139,7 +140,7 @@ async def opened(
                 tls = secrets.of("tls")[0].seed
                 certificate = here.certificate(tls)
                 # Found out here, where somebody is told: a front could only end.
-                state.server_context(certificate, tls)
+                here.must_serve_by(certificate, tls)
                 journal, kept = str(here.journal), settings.kept_bytes
                 front = Secrets(journal, session_key, certificate, tls, kept)
                 yield node, front, secrets
@@ -185,13 +186,22 @@ async def _until_told(
         call_at_eof(asyncio.get_running_loop(), stop.set)
     host = how.address[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server(how.address, family=family, backlog=_BACKLOG) as listening:
+    with _listening(how.address, family) as listening:
         listen(listening)
         port = listening.getsockname()[1]
         say()
         _log.info("ready", node=node.name, host=host, port=port, size=node.size)
         await stop.wait()
         _log.info("stopping", node=node.name, size=node.size)
+
+
+def _listening(address: tuple[str, int], family: socket.AddressFamily) -> socket.socket:
+    try:
+        return socket.create_server(address, family=family, backlog=_BACKLOG)
+    except OSError as error:
+        host, port = address
+        found = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        raise Fault(Code.CANNOT_LISTEN, name=f"{host}:{port}", found=found) from error
 
 
 def call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
@@ -295,6 +305,9 @@ def run(
     try:
         run_fast(serve(here, how, say, spawned))
     except OSError as error:
+        if error.filename:
+            # A file of the node's: whoever started it is told which.
+            raise
         host, port = how.address
         raise Fault(
             Code.UNAVAILABLE, name=f"{host}:{port}", found=type(error).__name__

@@ -166,6 +166,18 @@ class State:
                     return each.public_bytes(serialization.Encoding.PEM).decode()
         return text
 
+    def must_serve_by(self, certificate: str, seed: bytes) -> None:
+        """Find out whether this node can serve by a certificate (PEM) and its TLS key.
+
+        Raises:
+            Fault: the file of its certificates holds none, or only another key's.
+        """
+        try:
+            server_context(certificate, seed)
+        except OSError as error:
+            path = str(self.folder / CERTIFICATE)
+            raise Fault(Code.FILE, name=path, found=type(error).__name__) from error
+
     def keep_certificates(self, *certificates: str) -> None:
         """Write the certificates (PEM) that there are from now on, and no other."""
         write_durably(self.folder / CERTIFICATE, "".join(certificates).encode())

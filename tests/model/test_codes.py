@@ -201,6 +201,8 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "clock-ahead",
         "journal-ahead",
         "unavailable",
+        "cannot-listen",
+        "unwritten",
         "node-unreachable",
         "no-headway",
     }
