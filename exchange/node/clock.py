@@ -63,7 +63,7 @@ class Clock:
 
     @property
     def is_far(self) -> bool:
-        """Whether it began so far ahead of all that was known that somebody must bear it out."""
+        """Whether it began so far ahead of what was known that somebody must bear it out."""
         ahead_ms = self._first[0] - self._known_ms
         return not self._is_borne_out and ahead_ms > MAX_AWAY_MS
 

@@ -106,7 +106,10 @@ class Retainer:
 
     def _is_over(self, row: Due) -> bool:
         """Tell whether its time came for certain; what somebody decided waits for no time."""
-        return row.cause in ("cancelled", "decided") or row.at * 1000 <= self._writer.clock.sure_ms()
+        return (
+            row.cause in ("cancelled", "decided")
+            or row.at * 1000 <= self._writer.clock.sure_ms()
+        )
 
     # -- ordering -----------------------------------------------------------------------------
 

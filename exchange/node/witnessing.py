@@ -205,7 +205,7 @@ class Witnessing:
         )
 
     async def ask_the_time(self, courier: Courier, note: bytes) -> None:
-        """Have others' witnesses cosign a checkpoint again: by its time each bears out our clock.
+        """Have others' witnesses cosign a checkpoint again: its time bears out our clock.
 
         Raises:
             Fault: as ``begin``.

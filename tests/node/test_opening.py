@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-
 from structlog.testing import capture_logs
 
 from exchange.cli.serve import log_signers, take_in_files
