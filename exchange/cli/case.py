@@ -289,6 +289,6 @@ def _hidden(session: Session, checked: Checked) -> None:
         "de quien hizo el archivo no se ve si la omitió. Pregunte a la otra parte, o al "
         "auditor.",
         f"Of what {endpoint} itself posted, some may be left out: a cancellation or an update "
-        "by whoever made the file does not show where they left it out. Ask the other side, or an "
-        "auditor.",
+        "by whoever made the file does not show where they left it out. Ask the other side, or "
+        "an auditor.",
     )
