@@ -88,9 +88,7 @@ def _place(enrolment: Enrolment, view: View, *, anew: bool) -> Standing | None:
     if enrolment.endpoint not in view.endpoints:
         return None
     # Keys that may be another's by now ask for no others; new ones, vouched for, replace them.
-    standing = (
-        view.endpoints[enrolment.endpoint] if anew else view.standing(enrolment.endpoint)
-    )
+    standing = view.endpoints[enrolment.endpoint] if anew else view.standing(enrolment.endpoint)
     view.must_sign_as(standing, enrolment.origin, enrolment.suite)
     return standing
 
