@@ -207,7 +207,11 @@ class Code(StrEnum):
     OUTCOME_UNKNOWN = "outcome-unknown"
     HEAD_TOO_OLD = "head-too-old"
     CLOCK = "clock"
+    CLOCK_AHEAD = "clock-ahead"
+    JOURNAL_AHEAD = "journal-ahead"
     UNAVAILABLE = "unavailable"
+    CANNOT_LISTEN = "cannot-listen"
+    UNWRITTEN = "unwritten"
     NODE_UNREACHABLE = "node-unreachable"
     NO_HEADWAY = "no-headway"
     CHANGED_MEANWHILE = "changed-meanwhile"
@@ -224,6 +228,7 @@ class Code(StrEnum):
     NO_CONTEXT = "no-context"
     CONTEXT_UNCHOSEN = "context-unchosen"
     NO_NODE = "no-node"
+    TRUST_FILE = "trust-file"
     INTERNAL = "internal"
 
     # Of the command line alone: no node answers it.

@@ -28,7 +28,7 @@ from exchange.model.header import Blob, Header, Marking, Reference, TrustPoint
 from exchange.model.identity import Jwk, Nation, SuiteId, digest
 from exchange.model.metadata import Root, Targets
 from exchange.model.trust import Arrangement, Document, Endpoint, Member, Node
-from exchange.model.view import View
+from exchange.model.view import LIFETIME_S, View
 from exchange.seal import jws, notices, trust, trust_making, trust_online
 from exchange.seal.close import UNSEALED, Closed, Envelope, close_with_key, wrap
 from exchange.seal.jws import Signer
@@ -344,7 +344,7 @@ class World(NamedTuple):
         before = arrangement(feeds(), FOUNDED, 2, self.founder.suites)
         return self.signed(msgspec.structs.replace(before, **changes))
 
-    def stamped(self, now: int = NOW, lifetime_s: int = trust_online.LIFETIME_S) -> bytes:
+    def stamped(self, now: int = NOW, lifetime_s: int = LIFETIME_S) -> bytes:
         """The node's next snapshot and timestamp."""
         signer = SoftwareSigner.of(self.node.of("sign"))
         return trust_online.make("pa", self.view, signer, now, lifetime_s)

@@ -46,6 +46,7 @@ async def metrics(request: web.Request) -> web.Response:
         "# TYPE exchange_certificate_expiry_seconds gauge",
         f"exchange_certificate_expiry_seconds {request.app[CERTIFICATE_ENDS] - now}",
         *_kept(await node.blobs.kept()),
+        *_trusted(node.view, now),
         *_expiring(node.view, now),
         *_pressing(node.view, await node.store.waiting(now), now),
         *_chased(node.view, await node.store.chased(now), now),
@@ -151,6 +152,19 @@ def _kept(kept: Mapping[str, int]) -> list[str]:
     return lines + [
         f'exchange_kept_bytes{{member="{member}"}} {size}'
         for member, size in sorted(kept.items())
+    ]
+
+
+def _trusted(view: View, now: int) -> list[str]:
+    """Return how long what custodians signed still holds: then a nation's mail stops."""
+    name = "exchange_trust_expiry_seconds"
+    return [
+        f"# HELP {name} Until a file of the custodians ends: alarm under 30 days (2592000).",
+        f"# TYPE {name} gauge",
+        *(
+            f'{name}{{role="{role}"}} {until - now}'
+            for role, until in expiry.files(view).items()
+        ),
     ]
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the ``exchange`` command."""
-    from exchange.cli.sparing import spared  # noqa: PLC0415  (start-up: nothing before it is needed)
+    try:
+        from exchange.cli.sparing import spared  # noqa: PLC0415  (start-up: nothing before it is needed)
 
-    with spared():
-        from exchange.cli.main import run  # noqa: PLC0415
+        with spared():
+            from exchange.cli.main import run  # noqa: PLC0415
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # Ctrl-C before there is a command line to end.
+        raise SystemExit(_INTERRUPTED) from None

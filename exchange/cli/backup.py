@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from exchange.cli.backing.restoring import Plan
 
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+_BACKING = "backing"
 
 
 @click.command()
@@ -43,44 +42,43 @@ def backup(
             "Dé --state para hacer un respaldo, o --verify para leerlo.",
             "Give --state to make a backup, or --verify to read one.",
         )
+    cleared: list[str] = []
     if folder is None:
         found = _verified(session, file, None)
     else:
-        found = _made(session, file, folder, with_keys=not without_keys)
+        found, cleared = _made(session, file, folder, with_keys=not without_keys)
     if session.as_json:
-        output.show_json({"ok": True, "file": str(file), "backup": found})
+        output.show_json({"ok": True, "file": str(file), "backup": found, "cleared": cleared})
     _tell(session, "Respaldo del nodo", "Backup of the node", found)
+    for name in cleared:
+        session.say(
+            f"Se retiró {name}, de un respaldo interrumpido.",
+            f"Removed {name}, of a backup that was cut off.",
+        )
 
 
-def _made(session: Session, file: Path, folder: Path, *, with_keys: bool) -> Summary:
+def _made(
+    session: Session, file: Path, folder: Path, *, with_keys: bool
+) -> tuple[Summary, list[str]]:
+    from exchange.cli import young  # noqa: PLC0415
     from exchange.cli.backing.gathering import gather  # noqa: PLC0415
     from exchange.cli.state import State  # noqa: PLC0415
-    from exchange.client.files import rename_over_nothing, sync_folder  # noqa: PLC0415
     from exchange.custody.stream import Sealer  # noqa: PLC0415
 
     output.must_be_new(file)
     here = State(folder)
     holder = here.settings().node
     passphrase = world.backup_passphrase(holder, is_new=True)
-    handle, name = tempfile.mkstemp(".new", f"{file.name}.", file.parent)
-    young = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as made:
-            sealer = Sealer(made, holder, passphrase, world.randomness)
-            gather(here, sealer, _told(session), with_keys=with_keys)
-            sealer.finish()
-            made.flush()
-            os.fsync(handle)
+    cleared = young.clear(file.parent, _BACKING)
+    with young.beside(file, _BACKING) as made:
+        sealer = Sealer(made.file, holder, passphrase, world.randomness)
+        gather(here, sealer, _told(session), with_keys=with_keys)
+        sealer.finish()
+        made.sync()
         # A backup that was never read is a hope.
-        found = _verified(session, young, passphrase)
-        try:
-            rename_over_nothing(young, file)
-        except FileExistsError:
-            in_the_way(file)
-        sync_folder(file.parent)
-    finally:
-        young.unlink(missing_ok=True)
-    return found
+        found = _verified(session, made.path, passphrase)
+        made.name(file)
+    return found, cleared
 
 
 def _verified(session: Session, file: Path, passphrase: str | None) -> Summary:

@@ -150,9 +150,11 @@ def _want_empty(folder: Path) -> None:
 @contextmanager
 def _whole_or_nothing(folder: Path) -> Iterator[None]:
     """Take away again what was written, unless all of it was, so that one can try again."""
+    from exchange.client.files import make_private  # noqa: PLC0415
+
     is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         yield
     except BaseException:
         for name in _PARTS:

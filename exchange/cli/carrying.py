@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 _MB = 1_000_000
 _LOOK_S = 0.1
+_EXPORTING = "exporting"
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -110,22 +110,15 @@ class _Files:
 
     @contextmanager
     def begin(self, number: int) -> Iterator[IO[bytes]]:
-        from exchange.client.files import sync_folder  # noqa: PLC0415
+        from exchange.cli import young  # noqa: PLC0415
 
         path = self._file.with_name(f"{self._file.name}.{number + 1}") if number else self._file
         output.must_be_new(path)
-        young = path.with_name(f"{path.name}.new")
-        try:
-            with young.open("wb") as made:
-                os.fchmod(made.fileno(), 0o600)
-                yield made
-                made.flush()
-                os.fsync(made.fileno())
-            output.must_be_new(path)
-            young.replace(path)
-            sync_folder(path.parent)
-        finally:
-            young.unlink(missing_ok=True)
+        young.clear(path.parent, _EXPORTING)
+        with young.beside(path, _EXPORTING) as made:
+            yield made.file
+            made.sync()
+            made.name(path)
         self.written.append(path)
 
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from exchange.cli import output, world
-from exchange.cli.main import Session, verb
+from exchange.cli.main import Session, group, verb
 from exchange.cli.reading import find
 from exchange.cli.usage import unreadable
 from exchange.errors import Code, Refusal
@@ -30,7 +30,7 @@ _NEW = click.Path(path_type=Path, dir_okay=False)
 _SUBJECTS = click.argument("subjects", type=_FILE)
 
 
-@click.group()
+@group
 def dcf() -> None:
     """Compare subjects with another agency without saying which they are.
 

@@ -150,7 +150,17 @@ def import_(session: Session, file: Path, source: Source, type_: str, out: Path 
             f"Faltan {count} miembros: {', '.join(made.missing)}",
             f"{count} members are missing: {', '.join(made.missing)}",
         )
-    told = {"type": type_, "from": source, "missing": made.missing, "template": made.draft}
+    for about, (spanish, english) in _LEFT.items():
+        values = [render.visible(each.value) for each in made.noted if each.about == about]
+        if values:
+            _warn(session, f"{spanish}: {', '.join(values)}", f"{english}: {', '.join(values)}")
+    told = {
+        "type": type_,
+        "from": source,
+        "missing": made.missing,
+        "noted": msgspec.to_builtins(made.noted),
+        "template": made.draft,
+    }
     _put(session, made.draft.encode(), out, told)
 
 
@@ -230,6 +240,24 @@ def _put(session: Session, data: bytes, out: Path | None, told: dict[str, Any]) 
     else:
         click.echo(data, nl=False)
 
+
+# What a file says and its draft does not.
+_LEFT = {
+    "bears": ("OJO, a este boletín se le hizo", "MIND, this bulletin was"),
+    "origin": (
+        "El borrador sería suyo, pero el texto es de",
+        "The draft would be your own, but the text is of",
+    ),
+    "refs": ("No se lleva a qué se refiere", "Not taken: what it refers to"),
+    "column": (
+        "No se entienden, y se dejan, las celdas",
+        "Not understood, and left out: cells",
+    ),
+    "marking": (
+        "No se entiende esta marca: decida usted el TLP",
+        "This marking is not understood: decide the TLP yourself",
+    ),
+}
 
 # What need not be said twice where it is in a file.
 _INSIDE = ("document", "template")

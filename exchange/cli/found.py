@@ -9,6 +9,7 @@ import msgspec
 
 from exchange.cli import state, witness_state, world
 from exchange.cli.home import Home, write_private
+from exchange.client.files import make_private
 from exchange.client.transport import Profile
 from exchange.custody import container, founding, ring
 from exchange.model.trust import ACCEPT_ALL, DEFAULT_UNWITNESSED_S, Feed, Witnesses
@@ -196,7 +197,8 @@ def context_of(endpoint: str) -> str:
 def _write_node(
     folder: Path, founded: Founded, certificate: str, keys: bytes, settings: state.Settings
 ) -> None:
-    (folder / state.TRUST).mkdir(parents=True)
+    make_private(folder)
+    (folder / state.TRUST).mkdir(mode=0o700)
     (folder / state.SETTINGS).write_bytes(msgspec.json.encode(settings) + b"\n")
     (folder / state.CERTIFICATE).write_text(certificate, encoding="ascii")
     write_private(folder / state.KEYS, keys)
@@ -205,7 +207,7 @@ def _write_node(
 
 
 def _write_custodians(folder: Path, founded: Founded, secret: str) -> None:
-    folder.mkdir(exist_ok=True)
+    make_private(folder)
     for name, secrets in founded.custodians.items():
         sealed = container.seal(secrets, secret, world.randomness)
         write_private(folder / f"{name}.xk", sealed)

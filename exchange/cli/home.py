@@ -14,7 +14,7 @@ import msgspec
 from exchange.cli import world
 from exchange.client import cabinet
 from exchange.client.cabinet import Cabinet
-from exchange.client.files import write_durably
+from exchange.client.files import make_private, write_durably
 from exchange.client.memory import Memory
 from exchange.client.seen import SeenHead
 from exchange.client.transport import Profile
@@ -90,7 +90,7 @@ class Home:
     def add(self, name: str, profile: Profile, keys: bytes) -> Context:
         """Write a new context: who, where, and the sealed keys."""
         folder = self.folder / "contexts" / name
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         write_durably(folder / PROFILE, msgspec.json.encode(profile) + b"\n")
         write_private(folder / KEYS, keys)
         return Context(folder)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import structlog
 
-from exchange.cli import world
+from exchange.cli import world, young
 from exchange.client.files import sync_folder, write_durably
 from exchange.errors import Code, ExchangeError, Fact, Fault, Refusal
 from exchange.link import parcels
 from exchange.link.unpacking import bring
+from exchange.store.quota import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "incoming"
 _EXPORT, _OUTCOME = ".export", ".outcome"
+_TELLING, _COMING = ".telling", "coming"
 _EVERY_S: Final = 0.5
 # An outcome that nobody fetched.
 _KEPT_S: Final = 86_400
@@ -81,7 +83,8 @@ def put(links: Path, source: Path, contents: Contents) -> Path:
     """Put a file here; return its place. One that is here already changes nothing.
 
     Raises:
-        OSError: it cannot be copied.
+        Fault: ``store-failed``: the journal, on the same disk, would have too little left.
+        OSError: it cannot be copied; nothing of it is here then.
     """
     folder = links / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,16 +92,22 @@ def put(links: Path, source: Path, contents: Contents) -> Path:
     # In this order they are taken in.
     mark = hashlib.sha256(parcel.digest.encode()).hexdigest()[:16]
     place = folder / f"{parcel.node}-{parcel.after + 1:016d}-{mark}{_EXPORT}"
-    young = place.with_suffix(".new")
-    with source.open("rb") as old, young.open("wb") as new:
-        os.fchmod(new.fileno(), 0o600)
-        shutil.copyfileobj(old, new, 1024 * 1024)
-        new.flush()
-        os.fsync(new.fileno())
-    _outcome_of(place).unlink(missing_ok=True)
-    young.replace(place)
+    young.clear(folder, _COMING)
+    with source.open("rb") as old, young.beside(place, _COMING) as new:
+        _must_be_spare(folder, source.stat().st_size)
+        shutil.copyfileobj(old, new.file, 1024 * 1024)
+        new.sync()
+        _outcome_of(place).unlink(missing_ok=True)
+        new.path.replace(place)
     sync_folder(folder)
     return place
+
+
+def _must_be_spare(folder: Path, wanted: int) -> None:
+    """Leave the journal as much of the disk as uploads leave it."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < Allowance().spare + wanted:
+        raise Fault(Code.STORE_FAILED, reason="the disk is nearly full")
 
 
 def outcome(place: Path) -> Outcome | None:
@@ -230,17 +239,22 @@ class Incoming:
 
         def told(done: int, of: int) -> None:
             # Not durable: it is said again with the next page.
-            young = path.with_suffix(".telling")
-            young.write_bytes(msgspec.json.encode(Outcome(done, of)))
-            young.replace(path)
+            beside = path.with_suffix(_TELLING)
+            beside.write_bytes(msgspec.json.encode(Outcome(done, of)))
+            beside.replace(path)
 
         return told
 
     def _clear(self) -> None:
         """Take away what nobody will ask for: copies that were cut, outcomes of days ago."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        young.clear(self._folder, _COMING)
+        # No copy has this ending any more; one that was cut may have taken the whole disk.
+        for path in self._folder.glob("*.new"):
+            path.unlink(missing_ok=True)
         now = world.now()
         for path in self._folder.iterdir():
-            is_old = now - path.stat().st_mtime > _KEPT_S
-            if path.suffix != _EXPORT and is_old:
+            # A copy on its way is none of these: its command will want it.
+            is_said = path.suffix in {_OUTCOME, _TELLING}
+            if is_said and now - path.stat().st_mtime > _KEPT_S:
                 path.unlink(missing_ok=True)

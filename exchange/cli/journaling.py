@@ -13,7 +13,7 @@ import click
 from exchange.cli import options, output, progress
 from exchange.cli.declaring import draft_loss, enter_loss
 from exchange.cli.journal_file import Blocking, opened, to_rebuild_from
-from exchange.cli.main import Session, verb
+from exchange.cli.main import Session, group, verb
 from exchange.cli.tailing import restore_tail
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exchange.store.shipped import ShippedFiles
 
 
-@click.group()
+@group
 def journal() -> None:
     """Look after a node's journal: how far it is, whether its tables hold, rebuild it."""
 
@@ -98,8 +98,8 @@ class _Second(NamedTuple):
 
 def _readable(second: ShippedFiles, size: int, tell: Callable[[int, int], None]) -> _Second:
     readable = 0
-    for group in second.groups():
-        readable += len(group.entries)
+    for each in second.groups():
+        readable += len(each.entries)
         tell(readable, max(size, readable))
     try:
         return _Second(readable, second.size())

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from exchange import __version__
-from exchange.cli import expiring, losing, speaking, world
+from exchange.cli import expiring, losing, speaking, streams, world
 from exchange.cli.home import Home, default
-from exchange.cli.output import fail, problem, show_json
+from exchange.cli.output import EXIT_FAULT, fail, problem, show_json
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, ExchangeError, Fault, Refusal
 from exchange.model.codes import LANGUAGES
@@ -186,6 +186,12 @@ class Session:
             click.echo(spanish if self.lang == "es" else english)
 
 
+def _all_in_json(ctx: click.Context, _: click.Parameter, as_json: bool) -> None:
+    if as_json:
+        # Said before the verb, it is meant for it.
+        ctx.default_map = {name: {"as_json": True} for name in VERBS}
+
+
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="exchange")
 @click.option(
@@ -194,6 +200,9 @@ class Session:
 @click.option("--context", "chosen", help="Which endpoint to act as (EXCHANGE_CONTEXT).")
 @click.option("--lang", type=click.Choice(["es", "en"]), help="Language of what is shown.")
 @click.option("--plain", is_flag=True, help="No colour (also NO_COLOR).")
+@click.option(
+    "--json", is_flag=True, help="Answer in JSON.", expose_value=False, callback=_all_in_json
+)
 @click.pass_context
 def cli(
     ctx: click.Context,
@@ -206,9 +215,41 @@ def cli(
     ctx.obj = Session(Home(home or default()), chosen, world.language(lang))
 
 
+def _say_in(ctx: click.Context, _: click.Parameter, lang: Lang | None) -> None:
+    if lang is not None and ctx.obj is not None:
+        ctx.obj.lang = world.language(lang)
+
+
+def _be_plain(ctx: click.Context, _: click.Parameter, plain: bool) -> None:
+    if plain:
+        ctx.find_root().params["plain"] = True
+
+
+def _shared(function: Callable[..., None]) -> Callable[..., None]:
+    """Let what is said before a verb be said after it too: ``--lang`` and ``--plain``."""
+    lang = click.option(
+        "--lang",
+        type=click.Choice(["es", "en"]),
+        help="Language of what is shown.",
+        expose_value=False,
+        hidden=True,
+        callback=_say_in,
+    )
+    plain = click.option(
+        "--plain",
+        is_flag=True,
+        help="No colour (also NO_COLOR).",
+        expose_value=False,
+        hidden=True,
+        callback=_be_plain,
+    )
+    return lang(plain(function))
+
+
 def verb(function: Callable[..., None]) -> Callable[..., None]:
     """Give a verb ``--json`` and the session; refusals and faults become words and a code."""
 
+    @_shared
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
     @functools.wraps(function)
     def called(*args: Any, as_json: bool, **options: Any) -> None:
@@ -236,6 +277,7 @@ def group(function: Callable[[], None]) -> click.Group:
     """Make a group of verbs of a function that has its help; ``--json`` lists them."""
 
     @click.group(function.__name__, invoke_without_command=True, no_args_is_help=True)
+    @_shared
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
     @click.pass_context
     @functools.wraps(function)
@@ -257,5 +299,13 @@ def group(function: Callable[[], None]) -> click.Group:
 
 
 def run() -> None:
-    """Run the command line."""
-    cli.main(prog_name="exchange")
+    """Run the command line; where its answer cannot be written, end as with a fault."""
+    streams.steady()
+    try:
+        try:
+            cli.main(prog_name="exchange")
+        finally:
+            sys.stdout.flush()
+    except streams.Unwritten as error:
+        streams.give_up(error)
+        sys.exit(EXIT_FAULT)

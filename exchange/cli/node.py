@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from cryptography.hazmat.backends.openssl.backend import backend
@@ -46,6 +46,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="The second place is empty because it is lost: ship all to it again.",
 )
+@click.option(
+    "--clock-is-right",
+    is_flag=True,
+    envvar="EXCHANGE_CLOCK_IS_RIGHT",
+    help="This machine's clock was held to another one: "
+    "for one start of a node that was off for days.",
+)
 @verb
 def up(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,
@@ -54,6 +61,7 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
     checkpoint_every: float,
     until_eof: bool,
     second_anew: bool,
+    clock_is_right: bool,
 ) -> None:
     """Run a node on its folder until it is told to stop."""
     from exchange.cli.sparing import spared  # noqa: PLC0415
@@ -71,7 +79,8 @@ def up(  # noqa: PLR0913, PLR0917  (one for each option)
             from exchange.cli.state import State  # noqa: PLC0415
 
         how = How(address, checkpoint_every, until_eof=until_eof)
-        run(State(folder, second_is_new=second_anew), how, say, spawned)
+        here = State(folder, second_is_new=second_anew, clock_is_right=clock_is_right)
+        run(here, how, say, spawned)
 
 
 def address_of(listen: str, option: str = "--listen") -> tuple[str, int]:
@@ -180,15 +189,25 @@ def _of_context(session: Session) -> list[dict[str, object]]:
         return (f"claves abiertas: {', '.join(kinds)}", f"keys opened: {', '.join(kinds)}")
 
     health: list[wire.Health] = []
+    ending: list[dict[str, object]] = []
 
     def reached() -> tuple[str, str]:
-        told, found_so = asyncio.run(_reach(session))
+        told, found_so, files = asyncio.run(_reach(session))
         health.append(found_so)
+        ending.extend(files)
         return told
 
     if step("context", which) and step("keys", opened) and step("node", reached):
         found.append(_tls_group(session.context().profile()))
-    return [*found, *(_witnesses(each) for each in health), *_expiring(session)]
+    told = [*(_witnesses(each) for each in health), *(_ending(each) for each in ending)]
+    return [*found, *told, *_expiring(session)]
+
+
+def _ending(row: dict[str, Any]) -> dict[str, object]:
+    """Return a check for a file of the custodians that is about to end, or has ended."""
+    spanish, english = (expiring.file_line(row, lang) for lang in ("es", "en"))
+    told = {"name": "trust-expiry", "ok": False, "advice": row["days_left"] >= 0}
+    return {**told, "es": spanish, "en": english, **row}
 
 
 def _witnesses(health: wire.Health) -> dict[str, object]:
@@ -226,7 +245,9 @@ def _expiring(session: Session) -> list[dict[str, object]]:
     ]
 
 
-async def _reach(session: Session) -> tuple[tuple[str, str], wire.Health]:
+async def _reach(
+    session: Session,
+) -> tuple[tuple[str, str], wire.Health, list[dict[str, Any]]]:
     async with session.context().agency() as agency:
         view = await agency.view()
         now = agency.world.now()
@@ -242,4 +263,4 @@ async def _reach(session: Session) -> tuple[tuple[str, str], wire.Health]:
         f"answers; {view.position} trust documents verified from the anchor; "
         f"my keys serve for {days} days more; {waiting} waiting for a receipt"
     )
-    return (spanish, english), health
+    return (spanish, english), health, expiring.files(view, now)

@@ -56,6 +56,14 @@ _WHOLE = frozenset({"index", "taken", "type", "kind", "code"})
 _WIDTH_OF_FILES = 200
 
 
+_POSTED_ELSEWHERE: dict[Lang, str] = {
+    "es": "Lo enviado desde otra máquina, o antes de restaurar aquí estas claves, no está en"
+    " esta bandeja de salida: lo que falta es la copia de aquí, y no dice nada del boletín.",
+    "en": "What was posted from another machine, or before these keys were restored here, is"
+    " not in this outbox: what lacks is the copy here, which says nothing of the bulletin.",
+}
+
+
 def exit_code(error: ExchangeError) -> int:
     """Return the exit code that an error ends the command with."""
     if error.code is Code.OUTCOME_UNKNOWN:
@@ -74,7 +82,8 @@ def show_json(value: object) -> None:
     expiring = context.obj.expiring() if context is not None and context.obj else []
     if expiring and isinstance(value, dict):
         value = {**value, "keys_expiring": expiring}
-    click.echo(msgspec.json.encode(value, order="deterministic").decode())
+    # As bytes: JSON is UTF-8, whatever a terminal takes.
+    click.echo(msgspec.json.encode(value, order="deterministic"))
 
 
 def fail(error: ExchangeError, lang: Lang, *, as_json: bool) -> NoReturn:
@@ -83,6 +92,8 @@ def fail(error: ExchangeError, lang: Lang, *, as_json: bool) -> NoReturn:
         show_json({"error": problem(error)})
     else:
         click.echo(render.refusal_text(error, lang, world.codes()), err=True)
+        if (error.code, error.at) == (Code.NOT_FOUND, "/outbox"):
+            click.echo(_POSTED_ELSEWHERE[lang], err=True)
     sys.exit(exit_code(error))
 
 

@@ -10,7 +10,7 @@ import click
 
 from exchange import render, resources
 from exchange.cli import output, world
-from exchange.cli.main import Session, verb
+from exchange.cli.main import Session, group, verb
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import TYPES, misfits, shape
 from exchange.model.bulletin.evolution import Difference, differences
@@ -51,7 +51,7 @@ _KINDS = {
 }
 
 
-@click.group()
+@group
 def schema() -> None:
     """Show what a type of bulletin may say; compare two versions of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
+from exchange.broker import keys
 from exchange.cli import state, world
 from exchange.cli.linking import linked
 from exchange.cli.processes import run_fast
 from exchange.custody import node_rings, signers
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
 from exchange.link.courier import Courier
+from exchange.model import metadata
+from exchange.model.identity import digest
 from exchange.node.accepting import Acceptor
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
@@ -35,6 +39,7 @@ from exchange.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
 
     from exchange.custody import container
     from exchange.node.spawning import Spawned
@@ -117,6 +122,8 @@ async def opened(
                     accuse=LinkFile(here.links, settings.node).accuse,
                     second=here.second(),
                     least_epoch=settings.restored,
+                    aside=here.aside,
+                    clock_is_right=here.clock_is_right,
                 ),
                 Identity(
                     anchor=settings.anchor,
@@ -129,11 +136,11 @@ async def opened(
                 checkpoint_s,
             )
             try:
-                await take_in(node, here.documents())
+                await take_in_files(node, here.document_files())
                 tls = secrets.of("tls")[0].seed
                 certificate = here.certificate(tls)
                 # Found out here, where somebody is told: a front could only end.
-                state.server_context(certificate, tls)
+                here.must_serve_by(certificate, tls)
                 journal, kept = str(here.journal), settings.kept_bytes
                 front = Secrets(journal, session_key, certificate, tls, kept)
                 yield node, front, secrets
@@ -179,13 +186,22 @@ async def _until_told(
         call_at_eof(asyncio.get_running_loop(), stop.set)
     host = how.address[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server(how.address, family=family, backlog=_BACKLOG) as listening:
+    with _listening(how.address, family) as listening:
         listen(listening)
         port = listening.getsockname()[1]
         say()
         _log.info("ready", node=node.name, host=host, port=port, size=node.size)
         await stop.wait()
         _log.info("stopping", node=node.name, size=node.size)
+
+
+def _listening(address: tuple[str, int], family: socket.AddressFamily) -> socket.socket:
+    try:
+        return socket.create_server(address, family=family, backlog=_BACKLOG)
+    except OSError as error:
+        host, port = address
+        found = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        raise Fault(Code.CANNOT_LISTEN, name=f"{host}:{port}", found=found) from error
 
 
 def call_at_eof(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
@@ -214,6 +230,48 @@ async def take_in(node: Node, documents: Sequence[bytes]) -> None:
         answer = await node.submit("", document, b"")
         if answer.refusal is not None:
             raise answer.refusal
+
+
+async def take_in_files(node: Node, files: Sequence[Path]) -> None:
+    """Take in the operator's trust documents; one that was overtaken is told of and left.
+
+    Raises:
+        Fault: as ``take_in``; ``trust-file`` names the one that does not hold.
+    """
+    for file in files:
+        raw = file.read_bytes()
+        try:
+            if not await _is_overtaken(node, raw):
+                await take_in(node, [raw])
+                continue
+        except Refusal as refusal:
+            reason = str(refusal)
+            if not _is_older(refusal):
+                raise Fault(Code.TRUST_FILE, name=str(file), reason=reason) from refusal
+        _log.warning("trust-overtaken", file=str(file))
+
+
+async def _is_overtaken(node: Node, raw: bytes) -> bool:
+    """Tell whether another document is in force in its place: custodians' files have a name.
+
+    Such a one is not sent in at each start, to be refused and recorded anew.
+    """
+    if not raw.startswith(metadata.BEGINS):
+        return False
+    read = metadata.read(raw).file.signed
+    if not isinstance(read, metadata.Root | metadata.Targets):
+        return False
+    name = "root" if isinstance(read, metadata.Root) else read.role
+    if read.version > node.view.version_of(name):
+        return False
+    return not await node.store.find(keys.of_trust(name, read.version, digest(raw))[:1])
+
+
+def _is_older(refusal: Refusal) -> bool:
+    """Tell whether something was refused since what is in force is no older than it is."""
+    found, expected = refusal.facts.get("found"), refusal.facts.get("expected")
+    is_stale = refusal.code is Code.STALE_VERSION
+    return is_stale and int(found or 0) < int(expected or 0)
 
 
 def log_signers(
@@ -247,6 +305,9 @@ def run(
     try:
         run_fast(serve(here, how, say, spawned))
     except OSError as error:
+        if error.filename:
+            # A file of the node's: whoever started it is told which.
+            raise
         host, port = how.address
         raise Fault(
             Code.UNAVAILABLE, name=f"{host}:{port}", found=type(error).__name__

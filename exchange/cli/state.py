@@ -31,6 +31,9 @@ SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, TRUST = "journal.db", "trust"
 LINKS, WITNESS = "links", "witness"
 BLOBS, SIGNED, COSIGNED = "blobs", "signed.note", "cosigned.note"
+# What SQLite and its lock have beside the journal's file; and what a journal that is made anew
+# is called until it is put in place.
+_ENDS, _REBUILT = ("", "-wal", "-shm", ".lock"), "rebuilt.db"
 # Which second place was shipped to last.
 SHIPPED_TO = "shipped-to"
 _TEN_YEARS = dt.timedelta(days=3650)
@@ -60,15 +63,38 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class State:
     """One node on this machine."""
 
-    def __init__(self, folder: Path, *, second_is_new: bool = False) -> None:
-        """Use this folder; ``second_is_new``: an empty second place is begun anew."""
+    def __init__(
+        self, folder: Path, *, second_is_new: bool = False, clock_is_right: bool = False
+    ) -> None:
+        """Use this folder, at the word of its operator.
+
+        Args:
+            folder: of the node.
+            second_is_new: an empty second place is begun anew.
+            clock_is_right: the machine's clock was held to another one.
+        """
         self.folder = folder
+        self.clock_is_right = clock_is_right
         self._second_is_new = second_is_new
 
     @property
     def journal(self) -> Path:
         """The journal's file."""
         return self.folder / JOURNAL
+
+    def aside(self) -> list[str]:
+        """Return the names of what lies beside the journal and may hold bodies of it, sorted.
+
+        Raises:
+            Fault: ``file``: the folder cannot be read.
+        """
+        own = {f"{JOURNAL}{end}" for end in _ENDS}
+        try:
+            names = {path.name for path in self.folder.iterdir()}
+        except OSError as error:
+            kind = type(error).__name__
+            raise Fault(Code.FILE, name=str(self.folder), found=kind) from error
+        return sorted(name for name in names - own if name.startswith((JOURNAL, _REBUILT)))
 
     @property
     def blobs(self) -> Path:
@@ -140,13 +166,29 @@ class State:
                     return each.public_bytes(serialization.Encoding.PEM).decode()
         return text
 
+    def must_serve_by(self, certificate: str, seed: bytes) -> None:
+        """Find out whether this node can serve by a certificate (PEM) and its TLS key.
+
+        Raises:
+            Fault: the file of its certificates holds none, or only another key's.
+        """
+        try:
+            server_context(certificate, seed)
+        except OSError as error:
+            path = str(self.folder / CERTIFICATE)
+            raise Fault(Code.FILE, name=path, found=type(error).__name__) from error
+
     def keep_certificates(self, *certificates: str) -> None:
         """Write the certificates (PEM) that there are from now on, and no other."""
         write_durably(self.folder / CERTIFICATE, "".join(certificates).encode())
 
     def documents(self) -> list[bytes]:
         """Return the trust documents that lie here to be taken in, in order of their names."""
-        return [path.read_bytes() for path in sorted((self.folder / TRUST).glob("*.trust"))]
+        return [path.read_bytes() for path in self.document_files()]
+
+    def document_files(self) -> list[Path]:
+        """Return the files of these documents, in the same order."""
+        return sorted((self.folder / TRUST).glob("*.trust"))
 
 
 def make_certificate(host: str, seed: bytes, now: int) -> tuple[str, str]:

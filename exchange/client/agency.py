@@ -131,7 +131,7 @@ class Agency:
         return view
 
     async def known_view(self) -> tuple[View, int | None]:
-        """Return the trust documents in force, as far as they are known here.
+        """Return the view to seal under, as far as it is known here: ``TrustLog.strictest``.
 
         Also returned is when the node was heard last (ms UTC), where it is away now; else None.
 
@@ -140,12 +140,13 @@ class Agency:
             Fault: the node is away, and was never heard.
         """
         try:
-            return await self.view(), None
+            await self.view()
         except Fault as fault:
             as_of_ms = self.heard_ms()
             if not is_away(fault) or as_of_ms is None:
                 raise
-            return self.trust.newest, as_of_ms
+            return self.trust.strictest, as_of_ms
+        return self.trust.strictest, None
 
     def heard_ms(self) -> int | None:
         """Return when our node last told what it has, to the minute (ms UTC), if ever."""

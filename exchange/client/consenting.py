@@ -193,7 +193,7 @@ def prepare(agency: Agency, asked: Delivered, to: str, until: int) -> objects.Co
         raise Refusal(Code.NOT_FOUND, "/outbox", id=content.target.id)
     by, now = asked.header.endpoint, agency.world.now()
     given = rules.Given(by, now, rules.Consent(until))
-    view = agency.trust.newest
+    view = agency.trust.strictest
     rules.decide("grant", of.header, view, now, recipient=to, given=given)
     return _consent(agency, of.subject, by, to, until)
 

@@ -28,6 +28,13 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and those missing above it, each for its owner alone; one there stays."""
+    if not folder.parent.exists():
+        make_private(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     opened = os.open(folder, os.O_RDONLY)

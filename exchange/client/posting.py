@@ -308,7 +308,7 @@ class Poster:
         remembered = box.anew(identity)
         if remembered is None:
             return None
-        view, now = self._agency.trust.newest, self._world.now()
+        view, now = self._agency.trust.strictest, self._world.now()
         signer, randomness = self._agency.keys.signer, self._world.randomness
         try:
             view.must_be_timely(self._profile.node, now)

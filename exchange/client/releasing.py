@@ -245,7 +245,8 @@ class Releasing:
         found = await self.opened(item)
         if found.not_understood:
             raise Refusal(Code.NOT_UNDERSTOOD, "/body", id=item.draft.id)
-        view, now = await self._agency.view(), self._world.now()
+        await self._agency.view()
+        view, now = self._agency.trust.strictest, self._world.now()
         of = _permitted(found, view, now)
         must_name_officer("released", officer, view.agreed())
         release = objects.Release(
@@ -271,7 +272,8 @@ class Releasing:
         mark, box = _mark("decline", item.draft.of), self._world.outbox
         if identity := box.marked(mark):
             return box.receipt(identity) or await self._agency.resolve(identity)
-        view, now = await self._agency.view(), self._world.now()
+        await self._agency.view()
+        view, now = self._agency.trust.strictest, self._world.now()
         must_name_officer("released", officer, view.agreed())
         signer, asked = self._agency.keys.signer, item.draft
         author = compose.reader(asked.endpoint, view, "author", SUITES[signer.suite].wrap, now)

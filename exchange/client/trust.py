@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from exchange.client.cabinet import FILE
+from exchange.client.strictness import strictest
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.heads import EMPTY, InboxHead
 from exchange.journal.tree import leaf_hash
@@ -238,6 +239,14 @@ class TrustLog(_Log):
         if found is None:
             raise Refusal(Code.TRUST_INVALID, "/home", name=node)
         return found
+
+    @property
+    def strictest(self) -> View:
+        """The view to seal under: ours, and nobody in it who is shut out in another journal.
+
+        Of a log that is broken it counts what was folded before: that its nation signed.
+        """
+        return strictest(self.newest, [log.newest for log in self._abroad.values()])
 
     async def refresh(self, transport: Transport) -> View:
         """Fetch and verify what is new, also of other nodes; return the view in force here.

@@ -8,6 +8,7 @@ person's, is told as it is.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -38,12 +39,16 @@ _NODES = "nodes/"
 
 
 class Shown(NamedTuple):
-    """A card or request that shows who holds new keys; its digest is what is read aloud."""
+    """A card or request that shows who holds new keys; its digest is what is read aloud.
+
+    ``kids`` are the keys that it shows, as the documents list them.
+    """
 
     kind: Kind
     name: str
     digest: str
     how: How
+    kids: tuple[str, ...]
     vouchers: Vouchers | None = None
 
 
@@ -53,11 +58,15 @@ class _Proof(NamedTuple):
 
 
 class _Claim(NamedTuple):
-    """Keys that are newly listed as somebody's, and whether what was shown is of them."""
+    """Keys that are newly listed as somebody's, and which of what was brought shows them.
+
+    ``is_whole`` tells whether those that do show all of them.
+    """
 
     kind: Kind
     name: str
-    is_held: Callable[[Sequence[_Proof]], bool]
+    is_shown_by: Callable[[_Proof], bool]
+    is_whole: Callable[[Sequence[_Proof]], bool] = bool
 
 
 def check(
@@ -75,24 +84,26 @@ def check(
             ``trust-invalid``: what was brought shows nothing of this; or what is wrong with it.
     """
     proofs = _read_all(brought, views, now)
-    of: dict[tuple[Kind, str], list[_Proof]] = {}
-    for proof in proofs:
-        of.setdefault((proof.shown.kind, proof.shown.name), []).append(proof)
+    of: dict[tuple[Kind, str], list[int]] = {}
+    for number, proof in enumerate(proofs):
+        of.setdefault((proof.shown.kind, proof.shown.name), []).append(number)
     told: list[list[Shown]] = []
-    used: set[tuple[Kind, str]] = set()
+    used, idle = set[int](), set[int]()
     for place, (before, after) in enumerate(views):
-        mine: dict[tuple[Kind, str], list[_Proof]] = {}
+        mine: dict[int, Shown] = {}
         for claim in _claims(before, after):
-            whose = claim.kind, claim.name
-            if not claim.is_held(of.get(whose, [])):
+            theirs = of.get((claim.kind, claim.name), [])
+            showing = [number for number in theirs if claim.is_shown_by(proofs[number])]
+            if not claim.is_whole([proofs[number] for number in showing]):
                 raise Refusal(Code.KEY_UNPROVED, f"/parts/{place}", name=claim.name)
-            if whose not in used:
-                mine[whose] = of[whose]
+            mine |= {number: proofs[number].shown for number in showing if number not in used}
+            # Beside the one that shows it, another of that name would be read aloud for it.
+            idle |= set(theirs).difference(showing)
         used |= mine.keys()
-        told.append([each.shown for found in mine.values() for each in found])
-    for place, proof in enumerate(proofs):
-        if (proof.shown.kind, proof.shown.name) not in used:
-            raise Refusal(Code.TRUST_INVALID, f"/shown/{place}", name=proof.shown.name)
+        told.append(list(mine.values()))
+    for number, proof in enumerate(proofs):
+        if number not in used or number in idle:
+            raise Refusal(Code.TRUST_INVALID, f"/shown/{number}", name=proof.shown.name)
     return told
 
 
@@ -128,15 +139,17 @@ def _card(raw: bytes, view: View) -> _Proof:
     card, named = cards.read(raw), digest(raw)
     if isinstance(card, CustodianCard):
         name = card.signatory.name
-        has_left = name in view.owners.values()
-        return _Proof(Shown("custodian", name, named, "again" if has_left else "first"), card)
-    how: How = "first" if card.node.node not in view.nodes else "in-force"
+        how: How = "again" if name in view.owners.values() else "first"
+        kids = tuple(key.kid for key in card.signatory.keys)
+        return _Proof(Shown("custodian", name, named, how, kids), card)
+    how = "first" if card.node.node not in view.nodes else "in-force"
     try:
         cards.read(raw, view)
     except Refusal:
         # It is by other keys than those listed, which did not hand over.
         how = "anew"
-    return _Proof(Shown("node", card.node.node, named, how), card)
+    kids = tuple(key.kid for key in (*card.node.receipts.keys, *card.node.log))
+    return _Proof(Shown("node", card.node.node, named, how, kids), card)
 
 
 def _request(raw: bytes, view: View, now: int) -> _Proof:
@@ -151,7 +164,8 @@ def _request(raw: bytes, view: View, now: int) -> _Proof:
         how = "anew"
     named = digest(vouching.request_in(raw))
     how = "invited" if vouchers else how
-    return _Proof(Shown("endpoint", asked.endpoint, named, how, vouchers), asked)
+    kids = tuple(key.jwk.kid for key in asked.keys)
+    return _Proof(Shown("endpoint", asked.endpoint, named, how, kids, vouchers), asked)
 
 
 # -- what is claimed --------------------------------------------------------------------------
@@ -168,7 +182,7 @@ def _claims(before: View, after: View) -> Iterator[_Claim]:
         old = there.keys if there else {}
         fresh = [key for kid, key in standing.keys.items() if not _is_known(key, old.get(kid))]
         if fresh:
-            yield _Claim("endpoint", name, _is_asked(fresh))
+            yield _Claim("endpoint", name, partial(_is_of, fresh), partial(_is_asked, fresh))
 
 
 def _of_roles(before: View, after: View) -> Iterator[_Claim]:
@@ -193,7 +207,7 @@ def _signing(view: View) -> set[str]:
     return {key.kid for one in (*people, *view.online.values()) for key in one.keys}
 
 
-def _is_shown(kids: set[str]) -> Callable[[Sequence[_Proof]], bool]:
+def _is_shown(kids: set[str]) -> Callable[[_Proof], bool]:
     def signing(proof: _Proof) -> set[str]:
         match proof.of:
             case CustodianCard(signatory=signatory):
@@ -203,25 +217,26 @@ def _is_shown(kids: set[str]) -> Callable[[Sequence[_Proof]], bool]:
             case Enrolment():
                 return set()
 
-    return lambda proofs: any(kids <= signing(each) for each in proofs)
+    return lambda proof: kids <= signing(proof)
 
 
-def _is_card_of(node: Node) -> Callable[[Sequence[_Proof]], bool]:
+def _is_card_of(node: Node) -> Callable[[_Proof], bool]:
     def plain(each: Node) -> Node:
         # Which are given when it is proposed.
         return msgspec.structs.replace(each, version=1, issued=0)
 
-    return lambda proofs: any(
-        isinstance(each.of, NodeCard) and plain(each.of.node) == plain(node) for each in proofs
-    )
+    return lambda proof: isinstance(proof.of, NodeCard) and plain(proof.of.node) == plain(node)
 
 
-def _is_asked(fresh: Sequence[EndpointKey]) -> Callable[[Sequence[_Proof]], bool]:
-    def asked(proofs: Sequence[_Proof]) -> list[EndpointKey]:
-        of = (each.of.keys for each in proofs if isinstance(each.of, Enrolment))
-        return list(chain.from_iterable(of))
+def _is_of(fresh: Sequence[EndpointKey], proof: _Proof) -> bool:
+    """Tell whether a request is for keys that are listed, every one just as it asked."""
+    return isinstance(proof.of, Enrolment) and all(key in fresh for key in proof.of.keys)
 
-    return lambda proofs: all(key in asked(proofs) for key in fresh)
+
+def _is_asked(fresh: Sequence[EndpointKey], proofs: Sequence[_Proof]) -> bool:
+    of = (proof.of.keys for proof in proofs if isinstance(proof.of, Enrolment))
+    asked = list(chain.from_iterable(of))
+    return all(key in asked for key in fresh)
 
 
 def _is_known(key: EndpointKey, before: EndpointKey | None) -> bool:

@@ -192,7 +192,7 @@ def settle(desk: Desk, written: Mapping[str, Any], reader: Reader) -> Settled:
 def _fields(desk: Desk, reader: Reader, code: str, settled: Settled) -> tuple[Field, Field]:
     """Return what is asked for the posting, and for the bulletin."""
     station, codes = desk.station, desk.station.codes
-    view, endpoint = station.agency.trust.newest, station.agency.profile.endpoint
+    view, endpoint = station.agency.trust.strictest, station.agency.profile.endpoint
     post = addressing.form(code, settled.written, view, endpoint, reader.lang, codes)
     return post, composing.form_of(code, settled, reader.lang, codes)
 
@@ -406,7 +406,7 @@ def _audience(  # noqa: PLR0913, PLR0917  (what was judged, and for whom)
     try:
         found = audiences.audience(
             judged.draft,
-            agency.trust.newest,
+            agency.trust.strictest,
             endpoint=agency.profile.endpoint,
             identity=agency.new_id(),
             now=now,

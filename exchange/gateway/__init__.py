@@ -21,6 +21,7 @@ from exchange.gateway.cover import (
     of_header,
 )
 from exchange.gateway.losses import lost
+from exchange.gateway.noting import Noted
 from exchange.gateway.taking import FORMATS, Format, admit, takes
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
     "Cover",
     "Format",
     "Imported",
+    "Noted",
     "Sharing",
     "Source",
     "banner",
@@ -53,10 +55,11 @@ IMPORTED = tables.WIDE
 
 
 class Imported(NamedTuple):
-    """A draft in TOML, and the JSON pointers of what is still to be written in it."""
+    """A draft in TOML, the JSON pointers of what it still lacks, and what it leaves aside."""
 
     draft: str
     missing: list[str]
+    noted: list[Noted]
 
 
 def export(bulletin: Bulletin, cover: Cover, to: Format, lang: Lang, codes: Codes) -> bytes:
@@ -106,4 +109,4 @@ def imported(data: bytes, source: Source, type_: str, lang: Lang, codes: Codes) 
         draft = drafting.draft(values, type_, lang, codes)
     except RecursionError:
         raise Refusal(Code.TOO_DEEP) from None
-    return Imported(draft, drafting.missing(values, type_))
+    return Imported(draft, drafting.missing(values, type_), values["noted"])

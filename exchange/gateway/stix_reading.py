@@ -12,25 +12,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exchange.errors import Code, Refusal
-from exchange.gateway.stix_parts import TLP, extension_id
+from exchange.gateway.noting import Noted
+from exchange.gateway.stix_markings import BREADTH, narrowness
+from exchange.gateway.stix_parts import extension_id
 from exchange.model.header import Marking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MOST_BYTES = 4 * 1024 * 1024
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?Z")
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
-# From the widest to the narrowest; of several in a bundle, the narrowest holds.
-_BREADTH = ("clear", "green", "amber", "amber+strict", "red")
-# STIX 2.1, section 7.2.1.4: TLP 1, by the ids that the standard gave it.
-_FIRST_TLP = {
-    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": "clear",
-    "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": "green",
-    "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "amber",
-    "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "red",
-}
-_TLP_OF = {**{made: tlp for tlp, made in TLP.items()}, **_FIRST_TLP}
 # What stands for a vessel or a seizure where nobody knows our extensions.
 _ABOUT = {"voi": "infrastructure", "szr": "incident"}
 _LANGUAGES = ("es", "en")
@@ -41,17 +33,51 @@ Object = dict[str, Any]
 def read(data: bytes, type_: str) -> dict[str, Any]:
     """Return what a bundle says, as a draft's values: ``post`` and ``bulletin``.
 
+    ``noted`` is what the draft says nothing of: what was done to it since, whose it is, what it
+    refers to, and each marking that is not understood.
+
     Raises:
         Refusal: ``oversized`` or ``malformed``: it is no bundle; ``nothing-to-import``: it
             holds nothing of this type, or several.
     """
     objects = _objects(data)
     name = extension_id("bulletin")
-    ours = [told for each in _of(objects, "report") if (told := _told(each, name, "bulletin"))]
+    told = [(each, _told(each, name, "bulletin")) for each in _of(objects, "report")]
+    ours = [(each, found) for each, found in told if found]
     if ours:
-        found = _only([told for told in ours if told.get("type") == type_], type_)
-        return {"post": _post(objects), "bulletin": found}
-    return {"post": _post(objects), "bulletin": _foreign(objects, type_)}
+        about, bulletin = _only([pair for pair in ours if pair[1].get("type") == type_], type_)
+        origin = bulletin.get("origin")
+    else:
+        about = _only(_of(objects, _ABOUT[type_]), type_)
+        bulletin = _foreign(objects, type_, about)
+        origin = _author(objects, about)
+    post, strange = _post(objects)
+    noted = [*_noted(objects, about, origin), *(Noted("marking", each) for each in strange)]
+    return {"post": post, "bulletin": bulletin, "noted": noted}
+
+
+def _noted(objects: list[Object], about: Object, origin: Any) -> Iterator[Noted]:
+    """Yield what a bundle says of a bulletin and no draft does."""
+    for each in _ours(objects):
+        yield from (Noted("bears", done) for done in _list(each, "bears"))
+    if about.get("revoked") is True:
+        yield Noted("bears", "revoked")
+    if isinstance(origin, str) and origin:
+        yield Noted("origin", origin)
+    references = about.get("external_references")
+    for ref in references if isinstance(references, list) else []:
+        if (
+            isinstance(ref, dict)
+            and ref.get("source_name") == "exchange"
+            and "description" in ref
+        ):
+            yield Noted("refs", f"{ref['description']} {ref.get('external_id')}")
+
+
+def _author(objects: list[Object], about: Object) -> Any:
+    made_by = about.get("created_by_ref")
+    named = (each.get("name") for each in _of(objects, "identity") if each.get("id") == made_by)
+    return next(named, made_by)
 
 
 def _objects(data: bytes) -> list[Object]:
@@ -85,17 +111,30 @@ def _told(each: Object, name: str, told: str) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _post(objects: list[Object]) -> dict[str, Any]:
-    name = extension_id("marking")
+def _ours(objects: list[Object]) -> list[Object]:
     markings = _of(objects, "marking-definition")
-    ours = [told for each in markings if (told := _told(each, name, "marking"))]
+    name = extension_id("marking")
+    return [told for each in markings if (told := _told(each, name, "marking"))]
+
+
+def _post(objects: list[Object]) -> tuple[dict[str, Any], list[str]]:
+    """Return how to post it as far as it is told, and what markings are not understood."""
+    ours = _ours(objects)
+    post: dict[str, Any] = {}
+    marking: dict[str, Any] = {}
     if len(ours) == 1:
-        post: dict[str, Any] = {k: ours[0][k] for k in ("precedence", "status") if k in ours[0]}
+        post = {k: ours[0][k] for k in ("precedence", "status") if k in ours[0]}
         marking = {k: ours[0][k] for k in Marking.__struct_fields__ if k in ours[0]}
-        return {**post, "marking": marking}
-    named = [ref for each in objects for ref in _list(each, "object_marking_refs")]
-    found = [tlp for ref in named if (tlp := _TLP_OF.get(ref)) is not None]
-    return {"marking": {"tlp": max(found, key=_BREADTH.index)}} if found else {}
+    found, strange = narrowness(objects)
+    said = marking.pop("tlp", None)
+    if said in BREADTH:
+        found.append(said)
+    elif said is not None:
+        strange.append(str(said))
+    if found and not strange:
+        # Somebody may have narrowed a bundle of ours on its way.
+        marking["tlp"] = max(found, key=BREADTH.index)
+    return {**post, **({"marking": marking} if marking else {})}, strange
 
 
 def _list(each: Object, name: str) -> list[str]:
@@ -103,8 +142,7 @@ def _list(each: Object, name: str) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _foreign(objects: list[Object], type_: str) -> dict[str, Any]:
-    about = _only(_of(objects, _ABOUT[type_]), type_)
+def _foreign(objects: list[Object], type_: str, about: Object) -> dict[str, Any]:
     report = next(iter(_of(objects, "report")), about)
     told = _text(about, "description") or _text(report, "description")
     bulletin = {"title": _text(report, "name") or _text(about, "name")}

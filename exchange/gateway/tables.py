@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,12 +22,13 @@ import msgspec
 from exchange.errors import Code, Refusal
 from exchange.gateway import members
 from exchange.gateway.cover import banner, moment
+from exchange.gateway.noting import Noted
 from exchange.model.bulletin import blocks, lexical
 from exchange.model.bulletin import shape as shapes
-from exchange.render.cells import armed, disarmed
+from exchange.render.cells import armed, disarmed, is_disarmed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exchange.gateway.cover import Cover
     from exchange.model.bulletin import Bulletin
@@ -38,6 +40,11 @@ _TOP = "bulletin"
 _COVER = "post."
 _VALUE = "value"
 _MOST_ROWS = 2000
+# What the row of the bulletin says of its header: as ``_about`` writes it.
+_ABOUT = re.compile(
+    r"post\.(bears|status|precedence|verb|endpoint|issued|expires|refs\.[0-9]+\.(rel|id)"
+    r"|marking\.(tlp|releasable_to|handling|originator_control))"
+)
 
 
 def write(bulletin: Bulletin, cover: Cover, lang: Lang, codes: Codes) -> bytes:
@@ -55,7 +62,7 @@ def write(bulletin: Bulletin, cover: Cover, lang: Lang, codes: Codes) -> bytes:
 def count_disarmed(data: bytes) -> int:
     """Count the cells of a written file that begin with a formula's sign, made harmless."""
     rows = csv.reader(io.StringIO(data.decode()))
-    return sum(armed(cell) != cell and cell[1] != "'" for row in rows for cell in row)
+    return sum(is_disarmed(cell) for row in rows for cell in row)
 
 
 def _about(type_: str, cover: Cover) -> dict[str, str]:
@@ -131,33 +138,57 @@ def _written(rows: list[dict[str, str]]) -> bytes:
 def read(data: bytes, type_: str) -> dict[str, Any]:
     """Return what a file in the wide layout says, as a draft's values: ``post``, ``bulletin``.
 
-    Columns that no member has are left aside; so is who made the file: a draft says neither.
+    ``noted`` is what the draft says nothing of: what was done to the bulletin since, whose it
+    is, what it refers to, and each cell that leads to no member.
 
     Raises:
         Refusal: ``oversized``, ``not-utf-8`` or ``malformed``: it is not such a file;
-            ``nothing-to-import``: it is of another type; ``wrong-value``: a cell is not of its
-            kind, at the member it is for.
+            ``nothing-to-import``: it is of another type, or holds several;
+            ``wrong-value``: a cell is not of its kind, at the member it is for.
     """
     form = shapes.of(type_)
-    post: dict[str, Any] = {}
+    top: dict[str, str] = {}
     bulletin: dict[str, Any] = {}
-    for number, row in enumerate(_table(data), 1):
+    aside: dict[str, None] = {}
+    columns, rows = _table(data)
+    seen: set[tuple[str, ...]] = set()
+    for number, row in enumerate(rows, 1):
+        row.pop("marking", None)
         of = row.pop("row", "") or _TOP
+        steps = [] if of == _TOP else _steps(of, number)
+        if tuple(steps) in seen:
+            # Two bulletins, or one thing told twice: one would get the marking of the other.
+            raise Refusal(Code.NOTHING_TO_IMPORT, "", format="csv", type=type_)
+        seen.add(tuple(steps))
         if of == _TOP:
             if row.pop("type", type_) not in ("", type_):
                 raise Refusal(Code.NOTHING_TO_IMPORT, "", format="csv", type=type_)
-            post = _post(row)
-        steps = [] if of == _TOP else _steps(of, number)
+            top = {name: row.pop(name) for name in list(row) if _ABOUT.fullmatch(name)}
+            top["origin"] = row.get("origin", "")
         for name, cell in row.items():
             is_item = name == _VALUE and of != _TOP
             inner = [] if is_item else name.split(".")
             # Places in lists are said by rows: a column that has one is none of ours.
-            if not any(step.isdecimal() for step in inner):
-                _put(bulletin, form, [*steps, *inner], cell)
-    return {"post": post, "bulletin": _whole(bulletin)}
+            is_ours = not any(step.isdecimal() for step in inner)
+            if not (is_ours and _put(bulletin, form, [*steps, *inner], cell)):
+                aside[name if of == _TOP else f"{of}: {name}"] = None
+    noted = [*_noted(top), *(Noted("column", name) for name in aside)]
+    return {"post": _post(top, columns), "bulletin": _whole(bulletin), "noted": noted}
 
 
-def _table(data: bytes) -> Iterable[dict[str, str]]:
+def _noted(top: Mapping[str, str]) -> Iterable[Noted]:
+    """Yield what the row of the bulletin says and no draft does."""
+    for each in top.get(f"{_COVER}bears", "").split():
+        yield Noted("bears", each)
+    if origin := top.get("origin") or top.get(f"{_COVER}endpoint", ""):
+        yield Noted("origin", origin)
+    for name, cell in top.items():
+        if name.startswith(f"{_COVER}refs.") and name.endswith(".id"):
+            rel = top.get(f"{name.removesuffix('id')}rel", "")
+            yield Noted("refs", f"{rel} {cell}".strip())
+
+
+def _table(data: bytes) -> tuple[Sequence[str], list[dict[str, str]]]:
     if len(data) > lexical.MAX_BYTES:
         raise Refusal(Code.OVERSIZED, limit=lexical.MAX_BYTES, found=len(data))
     try:
@@ -165,16 +196,19 @@ def _table(data: bytes) -> Iterable[dict[str, str]]:
     except UnicodeDecodeError as error:
         raise Refusal(Code.NOT_UTF8, position=error.start) from None
     try:
-        rows = list(csv.DictReader(io.StringIO(text), strict=True))
+        reader = csv.DictReader(io.StringIO(text), strict=True)
+        columns, rows = reader.fieldnames or [], list(reader)
     except csv.Error:
         raise Refusal(Code.MALFORMED, expected="csv") from None
-    if not rows or len(rows) > _MOST_ROWS:
+    named = [name for name in columns if name]
+    # Of two columns of one name, nobody can tell which is meant.
+    if not rows or len(rows) > _MOST_ROWS or len(set(named)) < len(named):
         raise Refusal(Code.MALFORMED, expected="csv")
     for number, row in enumerate(rows, 2):
         # More cells than columns, or fewer: cells have slipped, and none can be trusted.
         if None in row or None in row.values():
             raise Refusal(Code.MALFORMED, expected="csv", line=number)
-    return [{name: armed(cell) for name, cell in row.items() if cell} for row in rows]
+    return columns, [{name: armed(cell) for name, cell in row.items() if cell} for row in rows]
 
 
 def _steps(of: str, number: int) -> list[str]:
@@ -193,16 +227,17 @@ def _place(step: str) -> int:
     return place - 1
 
 
-def _post(row: Mapping[str, str]) -> dict[str, Any]:
-    known = {name: cell for name, cell in row.items() if name.startswith(_COVER)}
-    found = {name.removeprefix(_COVER): cell for name, cell in known.items()}
+def _post(top: Mapping[str, str], columns: Sequence[str]) -> dict[str, Any]:
+    found = {name.removeprefix(_COVER): cell for name, cell in top.items()}
     post: dict[str, Any] = {k: found[k] for k in ("precedence", "status") if k in found}
     marking: dict[str, Any] = {}
     if "marking.tlp" in found:
         marking["tlp"] = found["marking.tlp"]
-    # Nothing in the cell of a set is an empty set, where there is a marking at all.
+    # Nothing in the cell of a set is an empty set, where there is a marking at all; without
+    # its column, nobody said so.
     for name in ("releasable_to", "handling"):
-        if marking or f"marking.{name}" in found:
+        is_told = f"{_COVER}marking.{name}" in columns
+        if is_told and (marking or f"marking.{name}" in found):
             marking[name] = found.get(f"marking.{name}", "").split()
     control = {"true": True, "false": False}.get(found.get("marking.originator_control", ""))
     if control is not None:
@@ -210,15 +245,15 @@ def _post(row: Mapping[str, str]) -> dict[str, Any]:
     return {**post, **({"marking": marking} if marking else {})}
 
 
-def _put(bulletin: dict[str, Any], form: Shape, steps: list[str], cell: str) -> None:
-    """Put a cell where its path leads; one that leads to no member is left aside."""
+def _put(bulletin: dict[str, Any], form: Shape, steps: list[str], cell: str) -> bool:
+    """Put a cell where its path leads; tell whether it leads to a member."""
     at = "/".join(["", *steps])
     there = shapes.at(form, at)
     if there is None or there.kind not in _LEAVES:
-        return
+        return False
     if any(_is_choice(form, steps[:end]) for end in range(1, len(steps))):
         # A geometry stands in one cell.
-        return
+        return False
     value = _value(there, cell, f"/bulletin{at}")
     here: Any = bulletin
     for step, following in zip(steps, [*steps[1:], ""], strict=True):
@@ -230,6 +265,7 @@ def _put(bulletin: dict[str, Any], form: Shape, steps: list[str], cell: str) -> 
             here = here[int(step)]
         else:
             here = here.setdefault(step, inner)
+    return True
 
 
 def _whole(value: Any) -> Any:

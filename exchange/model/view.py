@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# How long what was heard of a node is good: a weekend without it is no alarm.
+LIFETIME_S = 3 * 86_400
+
 # Head of an empty trust inbox.
 NO_HEAD = b64(bytes(32))
 
@@ -141,7 +144,7 @@ class Directory(Mapping[str, "Standing"]):
         after._kids = {**self._kids, name: kids}
         return after
 
-    def owners(self, kids: AbstractSet[str], but: str) -> Iterator[tuple[str, str]]:
+    def owners(self, kids: AbstractSet[str], but: str = "") -> Iterator[tuple[str, str]]:
         """Yield each of these keys that another member than ``but`` has enrolled, and whose."""
         for name, endpoints in self.members.items():
             if name == but or self._kids[name].isdisjoint(kids):
@@ -345,6 +348,15 @@ class View(msgspec.Struct, frozen=True):
         """Return a member's document in force, if there is one."""
         return self.endpoints.documents.get(name)
 
+    def keepers(self, kids: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+        """Yield each of these keys that a custodian or a node has or ever had, and whose."""
+        for kid in self.owners.keys() & kids:
+            yield kid, self.owners[kid]
+        for name, node in self.nodes.items():
+            for each in (node, *(document for _, document in self.tenures.get(name, ()))):
+                for kid in kids & {key.kid for key in (*each.receipts.keys, *each.log)}:
+                    yield kid, f"nodes/{name}"
+
     def must_hold(self, nation: Nation, now: int, at: str) -> None:
         """Hold what vouches for a nation's endpoints to its time.
 
@@ -359,13 +371,23 @@ class View(msgspec.Struct, frozen=True):
     def must_be_timely(self, node: str, now: int) -> None:
         """Hold what was heard of a node's trust documents to the time its timestamp gives it.
 
+        Args:
+            node: its name.
+            now: seconds UTC, by the clock of who asks: the node's own word for when it signed
+                a timestamp would let it date one ahead.
+
         Raises:
-            Refusal: ``trust-stale``: who shows none, or an old one, may keep back a newer view.
+            Refusal: ``trust-stale``: who shows none, an old one, or one that is good for longer
+                than any may be that is signed by now, may keep back a newer view.
         """
         file = self.files.get(f"timestamps/{node}")
-        if file is None or now >= file.expires:
+        if file is None or not now < file.expires <= now + self.longest_s():
             until = "" if file is None else _day(file.expires)
             raise Refusal(Code.TRUST_STALE, "/trust", name=node, until=until)
+
+    def longest_s(self) -> int:
+        """Return for how long a timestamp may be good that is signed now (seconds)."""
+        return LIFETIME_S + self.agreed().limits.skew_s
 
     def after(self, change: Change, index: int) -> View:
         """Return the view once a change, judged under this one, is the entry at ``index``."""

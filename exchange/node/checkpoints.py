@@ -147,6 +147,11 @@ class Checkpointer:
                 return split_timestamp(key, signature)[0]
         return 0
 
+    @property
+    def signed_s(self) -> int:
+        """When one was signed last, seconds UTC; 0 for never."""
+        return self._signed_s
+
     async def run(self, interval_s: float) -> None:
         """Checkpoint when there is news, at most once an interval, until cancelled.
 

@@ -30,7 +30,7 @@ from exchange.node.witnessing import Witnessing
 from exchange.node.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from exchange.broker.records import Record
     from exchange.broker.settle import Ledger
@@ -135,6 +135,7 @@ class Node(Served):
         # Nor to one that witnesses know to have been longer, or another.
         shown = self.checkpoints.shown
         await self.witnessing.begin(self._courier, shown, await self._first_ms())
+        await self._hold_clock(shown)
         self._start("writer", self.writer.run())
         try:
             await self.writer.note(self._epoch_opened)
@@ -154,6 +155,22 @@ class Node(Served):
             self._start("timestamps", self.stamper.run())
             self._start("retention", self.retainer.run(checkpoint_s))
             self._start("clocks", self.clocks.run(checkpoint_s))
+
+    async def _hold_clock(self, shown: Callable[[], Awaitable[bytes]]) -> None:
+        """Have a clock that is far ahead of all that was known borne out, or do not begin.
+
+        Raises:
+            Fault: ``clock-ahead``: what it wrote could not be taken back, and what is purged
+                by it is gone.
+        """
+        clock = self.writer.clock
+        clock.know(1000 * max(self.checkpoints.signed_s, self.witnessing.at))
+        # A journal without an arrangement holds nothing yet that could be lost by it.
+        if self.settings.clock_is_right or self.writer.view.arrangement is None:
+            clock.bear_out()
+        if clock.is_far and self._courier is not None:
+            await self.witnessing.ask_the_time(self._courier, await shown())
+        clock.must_be_near()
 
     async def _first_ms(self) -> int:
         rows = await self.store.read(0, 1)

@@ -21,6 +21,7 @@ from exchange.model.view import View
 from exchange.node.handover import Rings
 from exchange.node.stored import with_hashes
 from exchange.node.writer import Writer
+from exchange.render.times import zulu
 from exchange.seal import trust
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def open_writer(
     """
     head = await store.head()
     if head.taken_ms > settings.clock_ms() + _CLOCK_TOLERANCE_MS:
-        raise Fault(Code.CLOCK, found=head.taken_ms)
+        raise Fault(Code.JOURNAL_AHEAD, found=zulu(head.taken_ms // 1000))
     positions = await store.positions()
     try:
         view = await fold(store, View(anchor=anchor))

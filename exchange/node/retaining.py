@@ -70,6 +70,8 @@ class Retainer:
         self._shipper = shipper
         # By purpose the place of what was tried last, where there was more.
         self._tried: dict[int, tuple[int, int]] = {}
+        # Orders that are carried out, and not attested while a copy of the journal lies aside.
+        self._unattested: set[int] = set()
 
     async def run(self, interval_s: float) -> None:
         """Take a step once an interval, until cancelled; what fails is tried again then."""
@@ -100,7 +102,14 @@ class Retainer:
         rows = await self._store.due(what, now, most, self._tried.pop(what, FIRST))
         if len(rows) == most:
             self._tried[what] = rows[-1].place
-        return rows
+        return [row for row in rows if what == due.ORDER or self._is_over(row)]
+
+    def _is_over(self, row: Due) -> bool:
+        """Tell whether its time came for certain; what somebody decided waits for no time."""
+        return (
+            row.cause in ("cancelled", "decided")
+            or row.at * 1000 <= self._writer.clock.sure_ms()
+        )
 
     # -- ordering -----------------------------------------------------------------------------
 
@@ -193,7 +202,10 @@ class Retainer:
     async def _carry_out(self, rows: Sequence[Due]) -> None:
         if not rows:
             return
-        ordered = [each for row in rows if (each := await self._without_attached(row.index))]
+        if not (aside := self._settings.aside()):
+            self._unattested.clear()
+        wanted = [row.index for row in rows if row.index not in self._unattested]
+        ordered = [each for at in wanted if (each := await self._without_attached(at))]
         if not ordered or not await self._store.scrub():
             # A reader was in the way: soon it is not.
             return
@@ -209,6 +221,11 @@ class Retainer:
         every = sorted({*named, *(name for each in ordered for name in each.doomed.attached)})
         over = frozenset(every) - await self._store.still_named(every)
         orders = [each.at for each in ordered]
+        if aside:
+            # Their bytes may be in there. What was done is not done each interval again.
+            _log.error("retention", aside=list(aside), orders=orders)
+            self._unattested.update(orders)
+            return
         await self._writer.enter(lambda to, _: retaining.attest(to, orders, sorted(over)))
         _log.info("purged", orders=len(orders), blobs=len(over))
 

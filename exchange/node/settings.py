@@ -46,3 +46,8 @@ class Settings(msgspec.Struct, frozen=True):
     # No earlier epoch is opened: a restored node's receipts are not those of the one before.
     least_epoch: int = 0
     group_bytes: int = MAX_GROUP_BYTES
+    # Names older copies of the journal that lie beside it: while one does, what was purged here
+    # is not attested, as its bytes may be in there.
+    aside: Callable[[], Sequence[str]] = tuple
+    # The operator held the clock to another one, and says so for this start.
+    clock_is_right: bool = False

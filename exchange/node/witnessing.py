@@ -27,7 +27,7 @@ from exchange.model import entry as entries
 from exchange.node.stored import with_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from exchange.journal.checkpoint import Checkpoint
     from exchange.journal.quorum import Policy, Witness
@@ -200,14 +200,24 @@ class Witnessing:
         if policy is None or courier is None:
             return
         note = await shown()
-        asked = [self._compare(courier, self._placed(each), note) for each in policy.witnesses]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_BEGIN_S):
-                # All of them, also after one failed: the last one may be the one that knows.
-                found = await asyncio.gather(*asked, return_exceptions=True)
-                for each in found:
-                    if isinstance(each, Fault) and each.code in _STOPPING:
-                        raise each
+        await _of_all(
+            self._compare(courier, self._placed(each), note) for each in policy.witnesses
+        )
+
+    async def ask_the_time(self, courier: Courier, note: bytes) -> None:
+        """Have others' witnesses cosign a checkpoint again: its time bears out our clock.
+
+        Raises:
+            Fault: as ``begin``.
+        """
+        policy = self.policy
+        for each in policy.witnesses if policy else ():
+            self._witnesses.setdefault(each.name, _Standing())
+        await _of_all(
+            self._cosignature(courier, self._placed(each), note)
+            for each in (policy.witnesses if policy else ())
+            if each.node != self._log.node
+        )
 
     async def _resume(self) -> None:
         note = None if self._kept is None else await self._kept.newest()
@@ -352,6 +362,9 @@ class Witnessing:
         time = c2sp.verify(whole, origin=needed.origin, required=required).at(key)
         if time is None or abs(time - self._clock_ms() // 1000) > _SKEW_S:
             raise Fault(Code.CLOCK, name=named.name, found=time or 0)
+        # Our own has no clock but ours; by name, for where it answers now does not say whose.
+        if named.name != self.by_node(self._log.node)[0]:
+            self._writer.clock.bear_out()
         return _Given(line, time)
 
     async def _take(self, policy: Policy, note: bytes, name: str, given: _Given) -> None:
@@ -427,6 +440,20 @@ class Witnessing:
 
 # By our own signature the journal is not what it was: nothing more may be written to it.
 _STOPPING = frozenset({Code.JOURNAL_BEHIND, Code.JOURNAL_FORKED})
+
+
+async def _of_all(asked: Iterable[Awaitable[object]]) -> None:
+    """Ask all at once, for as long as a start waits.
+
+    Raises:
+        Fault: one of them learned that nothing more may be written.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BEGIN_S):
+            # All of them, also after one failed: the last one may be the one that knows.
+            for each in await asyncio.gather(*asked, return_exceptions=True):
+                if isinstance(each, Fault) and each.code in _STOPPING:
+                    raise each
 
 
 def _size_in(body: bytes) -> int:

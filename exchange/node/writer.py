@@ -83,7 +83,7 @@ class Writer:
         self._store = store
         self._settings = settings
         self._taken_ms = head.taken_ms
-        self._clock = Clock(settings.clock_ms, settings.monotonic_ms, head.taken_ms)
+        self.clock = Clock(settings.clock_ms, settings.monotonic_ms, head.taken_ms)
         self._positions = positions
         # Everybody who has no answer yet, wherever on the way; ``_stop`` leaves nobody out.
         self._open: set[Pending] = set()
@@ -181,7 +181,7 @@ class Writer:
     def stamp(self) -> int:
         """Return the time that goes into the journal now, in milliseconds UTC."""
         try:
-            return self._clock.stamp()
+            return self.clock.stamp()
         except Fault as fault:
             self.stop_writing(fault)
             return self._taken_ms

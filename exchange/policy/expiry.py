@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from exchange.model.identity import ALPHA3
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -32,6 +34,12 @@ class Lapse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def days(self, now: int) -> int:
         """Return the whole days that are left; negative since it ended."""
         return (self.until - now) // DAY_S
+
+
+def files(view: View) -> dict[str, int]:
+    """Return when each file that custodians sign ends (seconds UTC), by its role."""
+    found = {role: view.files.get(role) for role in ("root", "targets", *ALPHA3)}
+    return {role: file.expires for role, file in found.items() if file is not None}
 
 
 def lapses(endpoint: Endpoint, signing: Collection[str] | None = None) -> list[Lapse]:

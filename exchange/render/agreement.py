@@ -109,9 +109,11 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 _SAID = {
     "es": ("nuevo", "se quita", "antes {before}, ahora {after}", "se añade {items}",
-           "se quita {items}", "cambia el orden", "versión", "firma"),
+           "se quita {items}", "cambia el orden", "versión", "firma",
+           "LAS CLAVES DE ANTES VUELVEN A VALER HASTA SU FIN, las tenga quien las tenga:"),
     "en": ("new", "removed", "was {before}, now {after}", "{items} added",
-           "{items} removed", "order changes", "version", "signs"),
+           "{items} removed", "order changes", "version", "signs",
+           "THE KEYS FROM BEFORE ARE GOOD AGAIN UNTIL THEIR END, whoever holds them:"),
 }  # fmt: skip
 
 
@@ -127,7 +129,25 @@ def changes(before: View, after: View, lang: Lang) -> list[str]:
     told = [line for line in lines if line]
     old, new = _tree_of(before), _tree_of(after)
     old["custodians"], new["custodians"] = _custodians(before, after, lang)
-    return [*told, *_differences(old, new, (), lang)]
+    return [*told, *_differences(old, new, (), lang), *_good_again(before, after, lang)]
+
+
+def _good_again(before: View, after: View, lang: Lang) -> Iterator[str]:
+    """Yield, of each endpoint that is let in again, the keys it keeps: it is no difference.
+
+    Also those that end at once, with their end: nobody can keep one off the page by its date.
+    """
+    for name, now in after.endpoints.items():
+        was = before.endpoints.get(name)
+        if was is None or was.is_active or not now.is_active:
+            continue
+        kept = [
+            f"{kid} ({_word(key.use, lang)}, {_word('until', lang)} {_date(key.until)})"
+            for kid, key in now.keys.items()
+            if kid in was.keys
+        ]
+        if kept:
+            yield f"{visible(name)}: {_SAID[lang][8]} {', '.join(kept)}"
 
 
 def _file(role: str, before: View, after: View, lang: Lang) -> str:

@@ -45,7 +45,8 @@ def check(raw: bytes, view: View, now: int, *, anew: bool = False) -> Enrolment:
         view: the trust documents in force, as far as the custodians have them.
         now: seconds UTC.
         anew: the endpoint lost its keys, or let them expire: its request need not be signed
-            by those in force, and who it comes from was made sure of by other means.
+            by those in force, and who it comes from was made sure of by other means. So it is
+            how one that is suspended asks; whether it is let in again is said apart.
 
     Raises:
         Refusal: malformed, not signed as it must be, a key weak or known already, or dates
@@ -67,7 +68,7 @@ def judge(signed: jws.Signed, view: View, now: int, *, anew: bool = False) -> En
     if signed.typ != objects.ENROLMENT_TYP:
         raise Refusal(Code.UNKNOWN_OBJECT, "/signatures/0/protected", found=signed.typ[:48])
     enrolment = objects.decode_enrolment(signed.payload)
-    standing = _place(enrolment, view)
+    standing = _place(enrolment, view, anew=anew)
     _check_age(enrolment, now)
     _check_keys(enrolment, now)
     _check_signatures(signed, enrolment, None if anew else standing, now)
@@ -76,7 +77,7 @@ def judge(signed: jws.Signed, view: View, now: int, *, anew: bool = False) -> En
     return enrolment
 
 
-def _place(enrolment: Enrolment, view: View) -> Standing | None:
+def _place(enrolment: Enrolment, view: View, *, anew: bool) -> Standing | None:
     """Return the endpoint as it stands, once the request is for a place in this exchange."""
     if not enrolment.endpoint.startswith(f"{enrolment.origin}/"):
         raise Refusal(Code.ORIGIN_MISMATCH, "/origin", found=enrolment.origin)
@@ -86,7 +87,10 @@ def _place(enrolment: Enrolment, view: View) -> Standing | None:
         raise Refusal(Code.SUITE_NOT_ALLOWED, "/suite", found=enrolment.suite)
     if enrolment.endpoint not in view.endpoints:
         return None
-    return view.signatory(enrolment.origin, enrolment.endpoint, enrolment.suite)
+    # Keys that may be another's by now ask for no others; new ones, vouched for, replace them.
+    standing = view.endpoints[enrolment.endpoint] if anew else view.standing(enrolment.endpoint)
+    view.must_sign_as(standing, enrolment.origin, enrolment.suite)
+    return standing
 
 
 def new_signing(enrolment: Enrolment) -> list[Jwk]:
@@ -156,22 +160,11 @@ def _check_signatures(
 
 def _check_not_known(enrolment: Enrolment, view: View) -> None:
     """Refuse a key that is listed already, whoever's it is: also one renewed by its owner."""
-    listed = {kid: name for name, each in view.endpoints.items() for kid in each.keys}
-    listed.update((key.kid, key.alg) for key in _of_nodes_and_custodians(view))
+    kids = {key.jwk.kid for key in enrolment.keys}
+    listed = dict((*view.keepers(kids), *view.endpoints.owners(kids)))
     for place, key in enumerate(enrolment.keys):
         if key.jwk.kid in listed:
             raise Refusal(Code.KEY_KNOWN, f"/keys/{place}/jwk", name=listed[key.jwk.kid])
-
-
-def _of_nodes_and_custodians(view: View) -> Iterator[Jwk]:
-    for node in view.nodes.values():
-        yield from (*node.receipts.keys, *node.log)
-    for signatory in view.online.values():
-        yield from signatory.keys
-    for circles in view.custodians.values():
-        for circle in circles.values():
-            for signatory in circle.signatories:
-                yield from signatory.keys
 
 
 def _check_replaced(enrolment: Enrolment, standing: Standing | None) -> None:
@@ -224,7 +217,8 @@ def ended(member: Member, endpoint: str, now: int, overlap_s: int) -> Member:
     """Return a member's document in which the keys that an endpoint lost come to their end.
 
     Whoever holds lost keys could sign a request and take the endpoint back: signing keys end
-    at once. Opening keys end after the overlap, for what is under way.
+    at once. Opening keys end after the overlap, for what is under way; of an endpoint that is
+    suspended at once, for nothing was sealed to it since.
 
     Args:
         member: the document in force.
@@ -233,17 +227,16 @@ def ended(member: Member, endpoint: str, now: int, overlap_s: int) -> Member:
         overlap_s: how long an opening key stays valid.
     """
 
-    def until(key: EndpointKey) -> int:
-        return min(key.until, now if key.use == "sig" else now + overlap_s)
+    def end(each: Endpoint) -> Endpoint:
+        opens_s = overlap_s if each.status == "active" else 0
+        ends = {"sig": now, "enc": now + opens_s}
+        keys = [
+            msgspec.structs.replace(key, until=min(key.until, ends[key.use]))
+            for key in each.keys
+        ]
+        return msgspec.structs.replace(each, keys=keys)
 
-    endpoints = [
-        msgspec.structs.replace(
-            each, keys=[msgspec.structs.replace(key, until=until(key)) for key in each.keys]
-        )
-        if each.id == endpoint
-        else each
-        for each in member.endpoints
-    ]
+    endpoints = [end(each) if each.id == endpoint else each for each in member.endpoints]
     return msgspec.structs.replace(member, endpoints=endpoints)
 
 

@@ -231,17 +231,20 @@ def _owners(
     may get other keys, never somebody's.
 
     Raises:
-        Refusal: ``trust-invalid``: a key is another's, or a name came with other keys.
+        Refusal: ``trust-invalid``: a key is another's or an endpoint's, or a name came with
+            other keys.
     """
-    owners = dict(view.owners)
+    owners, enrolled = dict(view.owners), view.endpoints.owners
     circles = (circle for role in told.values() for circle in role.values())
     for each in (each for circle in circles for each in circle.signatories):
         mine = {key.kid for key in each.keys}
         before = {kid for kid, owner in owners.items() if owner == each.name}
-        if mine != before and (before or owners.keys() & mine):
+        if mine != before and (before or owners.keys() & mine or any(enrolled(mine))):
             raise Refusal(Code.TRUST_INVALID, at, name=each.name)
         owners |= dict.fromkeys(mine, each.name)
     for name, node in nodes.items():
+        if any(enrolled({key.kid for key in node.keys})):
+            raise Refusal(Code.TRUST_INVALID, f"{at}/timestamp", name=name)
         for key in node.keys:
             if owners.setdefault(key.kid, f"nodes/{name}") != f"nodes/{name}":
                 raise Refusal(Code.TRUST_INVALID, f"{at}/timestamp", name=name)

@@ -104,7 +104,9 @@ def _check_own(node: Node, view: View) -> None:
     """Refuse a node's key that is listed as another's, and a nation that another's serves."""
     mine = f"nodes/{node.node}"
     for at, keys in (("/receipts", node.receipts.keys), ("/log", node.log)):
-        if any(view.owners.get(key.kid, mine) != mine for key in keys):
+        kids = {key.kid for key in keys}
+        others = {view.owners.get(kid, mine) for kid in kids} - {mine}
+        if others or any(view.endpoints.owners(kids)):
             raise Refusal(Code.TRUST_INVALID, at, name=node.node)
     # Where an endpoint posts, the other nation has no say in.
     for other in view.nodes.values():
@@ -168,8 +170,13 @@ def check_auditors(document: Document, at: str) -> None:
 
 
 def _check_not_taken(member: Member, places: dict[str, str], view: View) -> None:
-    """Refuse a key that another member enrolled: whoever seals to both would be refused."""
-    for kid, owner in view.endpoints.owners(places.keys(), member.member):
+    """Refuse a key that another member, a custodian or a node has.
+
+    Whoever seals to both would be refused; and what signs for a nation, or a journal, is used
+    for nothing else.
+    """
+    kids = places.keys()
+    for kid, owner in (*view.endpoints.owners(kids, member.member), *view.keepers(kids)):
         raise Refusal(Code.TRUST_INVALID, places[kid], kid=kid, name=owner)
 
 

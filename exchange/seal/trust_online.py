@@ -15,7 +15,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import metadata
 from exchange.model.identity import ALPHA3, digest
 from exchange.model.metadata import Hashes, MetaInfo, Snapshot, Timestamp
-from exchange.model.view import Change, InForce
+from exchange.model.view import LIFETIME_S, Change, InForce
 from exchange.seal import trust_keys, trust_roles
 from exchange.seal.trust_keys import named
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 DAY_S = 86_400
-# How long what was heard of a node is good: a weekend without it is no alarm.
-LIFETIME_S = 3 * DAY_S
 # An idle node renews its timestamp when it is so old.
 RENEW_S = DAY_S
 
@@ -124,7 +122,7 @@ def _must_end_soon(read: Snapshot | Timestamp, at: str, view: View, now: int) ->
     Who has its keys for a moment, or a node that has nothing new to show any more, could else
     let an old view pass for the newest for as long as it likes.
     """
-    limit = now + LIFETIME_S + view.agreed().limits.skew_s
+    limit = now + view.longest_s()
     if read.expires_s > limit:
         raise Refusal(Code.WRONG_VALUE, at, limit=limit, found=read.expires_s)
 
@@ -160,7 +158,11 @@ def make(
 
 
 def is_due(node: str, view: View, now: int) -> bool:
-    """Tell whether a node has to sign anew: something changed, or it is old."""
+    """Tell whether a node has to sign anew: something changed, or it is old.
+
+    Or it is good for longer than it may be: signed while the clock was ahead, it is believed by
+    nobody until that time.
+    """
     if any(name not in view.files for name in ("root", *_ROLES)):
         return False
     snapshot = view.files.get(f"snapshots/{node}")
@@ -168,4 +170,5 @@ def is_due(node: str, view: View, now: int) -> bool:
     if snapshot is None or stamp is None:
         return True
     newest = max(view.files[name].entry for name in ("root", *_ROLES))
-    return newest > stamp.entry or now >= stamp.expires - LIFETIME_S + RENEW_S
+    left_s = stamp.expires - now
+    return newest > stamp.entry or not LIFETIME_S - RENEW_S < left_s <= view.longest_s()

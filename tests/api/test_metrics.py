@@ -82,6 +82,14 @@ async def test_seconds_until_the_node_s_certificate_ends_are_told() -> None:
         assert left == pytest.approx(builders.TLS_MADE + 3650 * DAY - NOW, abs=2)
 
 
+async def test_seconds_until_what_custodians_signed_ends_are_told_by_role() -> None:
+    async with serving() as door:
+        text = (await door.get("/metrics", None)).body.decode()
+        for role in ("root", "targets", "pa", "us"):
+            left = gauge(text, f'exchange_trust_expiry_seconds{{role="{role}"}}')
+            assert left == door.node.view.files[role].expires - NOW > 0
+
+
 async def test_what_is_kept_of_each_organisation_s_attachments_is_told() -> None:
     async with serving() as door:
         await send(door)

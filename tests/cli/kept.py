@@ -40,7 +40,12 @@ class Kept:
         (self.node / "node.json").write_text(json.dumps(settings))
         self.made.start()
         self.attached = [self.attach(f"exercise {each}") for each in ("kept", "purged")]
-        assert self.run("backup", self.older, "--state", self.node).code == 0
+        # Of a backup that was ended in its middle.
+        self.left = folder / ".oldest.xbk.backing-12345678"
+        self.left.write_bytes(b"EXERCISE")
+        made = self.run("backup", self.older, "--state", self.node, "--json")
+        assert made.code == 0
+        self.cleared = made.json["cleared"]
         asyncio.run(self.purge(self.attached[1]))
         self.attached.append(self.attach("exercise later"))
         self.before, self.during = self.back_up_under_load()

@@ -103,6 +103,10 @@ def test_what_ran_out_is_told_and_ends_with_a_refusal(made, tmp_path):
     ran = made.run(*words, "--json")
     assert (ran.code, ran.json["ok"]) == (1, False)
     assert [each["code"] for each in ran.json["problems"]] == ["trust-expired"]
+    assert [(each["role"], each["days_left"]) for each in ran.json["ending"]] == [("pa", -1)]
+    said = made.run("--lang", "en", *words).out
+    assert "(pa) ended on" in said
+    assert "propose --refresh pa" in said
     assert "pa, good until" in made.run("--lang", "en", *words).out
     assert "Venció" in made.run("--lang", "es", *words).out
     ran = made.run(*[*words[:1], "show", *words[2:]], "--json")

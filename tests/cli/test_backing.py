@@ -13,7 +13,9 @@ from exchange.cli.backing import records
 from exchange.cli.backing.gathering import Told, gather
 from exchange.cli.backing.reading import verify
 from exchange.cli.backing.restoring import Plan, restore
+from exchange.cli.standing import evidence
 from exchange.cli.state import State
+from exchange.client.files import make_private
 from exchange.custody.stream import Opener, Sealer
 from exchange.errors import Code, ExchangeError, Fault
 from tests.builders import Randomness
@@ -21,6 +23,12 @@ from tests.cli.exercise import AUDIT, Exercise
 from tests.cli.kept import until
 
 PASSPHRASE = "backup passphrase"  # noqa: S105
+# Of the link, of the witness, and of one whose memory was put aside.
+EVIDENCE = [
+    "links/us-TEST.evidence",
+    "witness/evidence/TEST.evidence",
+    "witness.before-1/evidence/TEST.evidence",
+]
 UNTOLD = Told(lambda *_: None, lambda *_: None)
 
 
@@ -37,6 +45,9 @@ def whole(tmp_path_factory):
     until(lambda: made.at(AUDIT, "audit", "checkpoint", str(folder / "signed")).code == 0)
     assert made.stop() == 0
     (made.place.node / "blobs" / "purged" / ("A" * 43)).touch()
+    for name in EVIDENCE:
+        make_private((made.place.node / name).parent)
+        (made.place.node / name).write_text(name)
     file = io.BytesIO()
     sealer = Sealer(file, "pa", PASSPHRASE, Randomness("backing"))
     gather(State(made.place.node), sealer, UNTOLD, with_keys=True)
@@ -158,10 +169,30 @@ def test_record_of_no_kind_or_without_end_is_refused_before_it_is_held(whole, le
 
 
 @pytest.mark.parametrize(
-    "name", ["../node.json", "trust/../../x.trust", "trust/a/b.trust", "/etc/x", "session.key"]
+    "name",
+    [
+        "../node.json",
+        "trust/../../x.trust",
+        "trust/a/b.trust",
+        "/etc/x",
+        "session.key",
+        "witness/evidence/x.evidence",
+        "links/../x.evidence",
+        "links/us.json",
+    ],
 )
 def test_file_leads_nowhere_but_into_the_folder(whole, name):
     assert refused(altered(whole, records.File, name=name)) is Code.BACKUP_DAMAGED
+
+
+def test_what_convicts_a_node_comes_back_and_no_witness_that_would_vouch(whole, tmp_path):
+    new = tmp_path / "new"
+    restore(opened(whole), lambda *_: Plan(new, None, []), UNTOLD)
+    found = {str(path.relative_to(new)): path for path in new.rglob("*.evidence")}
+    there = [EVIDENCE[0], "witness.before-0/evidence/TEST.evidence", EVIDENCE[2]]
+    assert sorted(found) == sorted(there) == sorted(evidence(State(new)))
+    assert [found[each].read_text() for each in there] == EVIDENCE
+    assert not (new / "witness").exists()
 
 
 def test_settings_of_another_node_are_not_restored(whole, tmp_path):

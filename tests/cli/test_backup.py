@@ -69,6 +69,10 @@ def test_backup_is_its_owner_s_alone_and_holds_no_bulletin_or_key_in_the_clear(k
     assert len(list(kept.newer.parent.glob("*.new"))) == 0
 
 
+def test_what_a_backup_that_was_ended_left_is_removed_by_the_next(kept):
+    assert (kept.cleared, kept.left.exists()) == ([kept.left.name], False)
+
+
 def test_backup_is_not_written_over_a_file(kept, tmp_path):
     taken = tmp_path / "taken.xbk"
     taken.write_bytes(b"exercise")

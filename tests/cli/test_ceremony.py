@@ -346,22 +346,37 @@ def state_of(person, draft):
 def test_endpoint_that_custodians_suspend_is_shut_out_by_the_running_node(played):
     """Last, for it ends what the others look at: revoked, handed in, and refused after."""
     assert played.watch.does("inbox")["items"]
-    before = set((played.secretary.folder / "trust").iterdir())
     played.agree("--suspend", WATCH, who=US)
-    fresh = sorted(set((played.secretary.folder / "trust").iterdir()) - before)
-    for each in sorted(fresh):
-        shutil.copy(each, played.ops.folder / each.name)
-    # What other tests agreed on meanwhile goes first: versions count up by one.
-    known = played.ops.does("arrangement", "fetch", "--out", "known")["documents"]
-    everything = sorted((played.secretary.folder / "trust").iterdir())
-    for each in everything[known:]:
-        shutil.copy(each, played.ops.folder / each.name)
-        played.ops.does("keys", "publish", each.name)
+    hand_in(played)
     ran = played.watch.run("inbox", "--json")
     assert ran.code == 1, ran.out
     assert "endpoint-suspended" in ran.out
     refused = played.ops.run("post", draft(played.ops), "--yes", "--json")
     assert refused.code == 1, refused.out
+
+
+def hand_in(played):
+    """An operator hands in what was agreed on and the node has not got yet, in its order."""
+    known = played.ops.does("arrangement", "fetch", "--out", f"known-{played.count}")
+    everything = sorted((played.secretary.folder / "trust").iterdir())
+    for each in everything[known["documents"] :]:
+        shutil.copy(each, played.ops.folder / each.name)
+        played.ops.does("keys", "publish", each.name)
+
+
+def test_suspended_endpoint_comes_back_by_the_documented_way_and_its_old_keys_do_not(played):
+    """After the one before: new keys, one proposal, and a context of the new keys."""
+    made = ("--node", "pa", "--request", "anew.jws")
+    played.watch.does("keys", "new", WATCH, "anew.xk", *made)
+    played.watch.give(played.secretary, "anew.jws")
+    played.agree("--request", "anew.jws", "--anew", "--resume", WATCH, who=US)
+    hand_in(played)
+    # Whoever has the container of before has no more than that.
+    assert played.watch.refused("inbox") == "bad-session"
+    played.secretary.give(played.watch, "trust")
+    where = ("--trust", "trust", "--anchor", played.anchor, "--node", "pa.card")
+    played.watch.does("arrangement", "join", "anew.xk", *where, "--name", "anew")
+    assert played.watch.does("inbox", EXCHANGE_CONTEXT="anew")["items"]
 
 
 def sealed_in(path):

@@ -107,6 +107,8 @@ def test_doctor_advises_before_a_key_ends_and_is_not_well_after(made):
     assert (ran.code, ran.json["ok"]) == (0, True)
     (check,) = [each for each in ran.json["checks"] if each["name"] == "key-expiry"]
     assert (check["ok"], check["advice"], check["days_left"]) == (False, True, 6)
+    (check,) = [each for each in ran.json["checks"] if each["name"] == "trust-expiry"]
+    assert (check["advice"], check["role"], check["days_left"]) == (True, "us", 89)
     ran = made.at(AUDIT, "doctor", "--json")
     assert (ran.code, ran.json["ok"]) == (3, False)
     (check,) = [each for each in ran.json["checks"] if each["name"] == "key-expiry"]

@@ -207,6 +207,7 @@ def test_a_draft_of_the_standard_input_goes_to_the_standard_output(exercise):
     assert ran.code == 0, ran
     assert "# FALTA: feed = " in ran.out
     assert "Faltan 3 miembros" in ran.err
+    assert "el texto es de: pa." in ran.err
 
 
 def test_nothing_is_posted_by_an_import_and_no_file_is_written_over(exercise, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import msgspec
@@ -212,6 +213,7 @@ def test_after_a_theft_nothing_that_lay_in_the_container_is_used_again(made):
     for name in ("void.card", "anew.card"):
         card = cards.read((made.folder / name).read_bytes().strip())
         assert card.node.receipts.keys == to_come
+    older = shutil.copytree(made.trust, made.folder / "older")
     list_it(made, "anew.card", publishes=False)
     assert hand_over(made, "unused.card")["step"] == "in-use"
     assert {key.seed for keys in keys_of(made).values() for key in keys}.isdisjoint(seeds)
@@ -228,6 +230,9 @@ def test_after_a_theft_nothing_that_lay_in_the_container_is_used_again(made):
     assert (ran.code, ran.json["error"]["code"]) == (1, "trust-invalid")
     assert does(made, *repin)["node"] == "pa"
     made.post()
+    # What is over since is pinned no more, by documents that are over either.
+    ran = made.at(OPS, *old[:-1], str(older), "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "stale-version")
     assert verified(made, made.early) == 0
 
 

@@ -10,7 +10,10 @@ import time
 from contextlib import closing
 
 import pytest
+from click.testing import CliRunner
 
+from exchange.cli import world as cli_world
+from exchange.cli.main import cli
 from tests.cli.exercise import Exercise
 
 
@@ -187,3 +190,32 @@ def test_a_running_node_is_left_alone(stopped):
         )
     finally:
         assert stopped.stop(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def a_year_late(monkeypatch):
+    """The machine's clock, for what runs in this process."""
+    ms = cli_world.clock_ms
+    monkeypatch.setattr(cli_world, "clock_ms", lambda: ms() + 365 * 86_400_000)
+
+
+@pytest.mark.usefixtures("a_year_late")
+def test_node_whose_clock_is_far_ahead_starts_at_its_operator_s_word_alone(stopped, tmp_path):
+    made = stopped.copy(tmp_path / "exercise")
+    up = ["up", "--state", str(made.place.node), "--listen", "127.0.0.1:0", "--until-eof"]
+    before = (made.place.node / "journal.db").read_bytes()
+
+    def run(*words, lang="en"):
+        # As containers have it where nobody says it.
+        env = made.environment(EXCHANGE_CLOCK_IS_RIGHT="")
+        return CliRunner().invoke(cli, ["--lang", lang, *up, *words], env=env)
+
+    for lang in ("es", "en"):
+        ran = run(lang=lang)
+        assert (ran.exit_code, "--clock-is-right" in ran.output) == (3, True)
+    assert (made.place.node / "journal.db").read_bytes() == before
+    ran = run("--clock-is-right")
+    assert ran.exit_code == 0, ran.output
+    # Its journal has that time from now on: the machine's own clock is behind it.
+    ran = made.run("--lang", "en", *up)
+    assert (ran.code, "founded anew" in " ".join(ran.err.split())) == (3, True)

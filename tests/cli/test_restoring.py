@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import closing
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from exchange.cli import world as here
 from exchange.cli.home import KEYS, PROFILE, Home
-from exchange.cli.keying import restoring
+from exchange.cli.keying import enrolling, restoring
 from exchange.cli.keying.keeping import KIND, Backup
 from exchange.cli.main import cli
 from exchange.cli.state import make_certificate
@@ -21,6 +22,7 @@ from exchange.custody import container, ring
 from exchange.custody.container import Life
 from exchange.errors import Code
 from exchange.seal.software import SecretKey, new_opening, new_signing
+from tests import enrolled
 from tests.builders import NOW, WATCH, Randomness, world
 
 PASSPHRASE, OF_BACKUP, NAME = "exercise", "of the backup", "us.jiatfs-watch"
@@ -73,6 +75,23 @@ def files(context):
 
 def states(context):
     return {each.kid: each.state for each in ring.held(context.unlocked_with(PASSPHRASE))}
+
+
+@pytest.mark.usefixtures("home")
+def test_every_folder_that_is_made_for_keys_is_its_owner_s_alone(backup, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_HOME", str(tmp_path / "some" / "home"))
+    inviting = world().after(enrolled.second_operator(world()))
+    link = enrolled.link(inviting, enrolled.invited(inviting))
+    before = os.umask(0)
+    try:
+        assert restore(backup)[0] == 0
+        made(Home(tmp_path / "another" / "home"))
+        enrolling._made(tmp_path / "third" / "home" / "contexts" / NAME, link)
+    finally:
+        os.umask(before)
+    folders = [each for each in tmp_path.rglob("*") if each.is_dir()]
+    assert len(folders) == 3 * 4
+    assert {each.stat().st_mode & 0o777 for each in folders} == {0o700}
 
 
 # -- which passphrase opens what -----------------------------------------------------------
@@ -230,6 +249,18 @@ def test_a_profile_that_does_not_differ_leaves_no_copy(home, backup):
     context = made(home)
     assert restore(backup)[1]["aside"] == []
     assert not list(context.folder.glob("*.before-*"))
+
+
+def test_who_comes_back_without_mail_is_told_what_does_not_come_back(home, backup):
+    ran = CliRunner().invoke(cli, ["--lang", "en", "keys", "restore", str(backup)])
+    assert (ran.exit_code, "posted and received" in ran.stdout) == (0, True)
+    assert restore(backup)[1]["mail"] is False
+    ran = CliRunner().invoke(cli, ["--lang", "en", "outbox", "--save", "x", "x"])
+    assert (ran.exit_code, "before these keys were restored" in ran.stderr) == (1, True)
+    context = home.current(None)
+    context.cabinet(context.secrets()).close()
+    ran = CliRunner().invoke(cli, ["--lang", "en", "keys", "restore", str(backup)])
+    assert (ran.exit_code, "posted and received" in ran.stdout) == (0, False)
 
 
 # -- the key that seals the mail -----------------------------------------------------------

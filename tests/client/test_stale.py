@@ -8,8 +8,8 @@ from exchange.client import story
 from exchange.errors import Code, Refusal
 from exchange.model import wire
 from tests.api.serving import serving
-from tests.builders import HOUR, MINSA, NOW, OPS, suspended, world
-from tests.client.dealing import agency, draft, lied_to
+from tests.builders import DAY, HOUR, MINSA, NOW, OPS, WATCH, suspended, world
+from tests.client.dealing import Liar, agency, draft, fronted, lied_to
 from tests.model.bulletins import drafted
 from tests.node.running import Clock, post
 
@@ -61,6 +61,18 @@ async def test_nothing_is_sealed_once_the_timestamp_is_over_and_again_after_a_ne
         await line.prepare(draft())
 
 
+def frozen(held):
+    """A node that keeps back every trust document from one on."""
+
+    def told(path, value):
+        if path == "/v1/trust":
+            value["items"] = [each for each in value["items"] if each["position"] < held]
+            value["total"] = held
+        return value
+
+    return told
+
+
 async def test_node_that_keeps_back_what_is_newer_is_believed_for_a_while_only(tmp_path):
     clock = Clock()
     async with lied_to() as (door, liar, url):
@@ -69,14 +81,8 @@ async def test_node_that_keeps_back_what_is_newer_is_believed_for_a_while_only(t
         held = door.node.view.position
         await post(door.node, world().amended(OPS, suspended), MINSA)
 
-        def frozen(path, value):
-            if path == "/v1/trust":
-                value["items"] = [each for each in value["items"] if each["position"] < held]
-                value["total"] = held
-            return value
-
-        liar.change = frozen
-        async with agency(url, tmp_path, "us.jiatfs/watch", clock=clock) as line:
+        liar.change = frozen(held)
+        async with agency(url, tmp_path, WATCH, clock=clock) as line:
             assert (await line.view()).position == held
             (await line.view()).must_be_timely("pa", NOW + HOUR - 1)
             with pytest.raises(Refusal) as caught:
@@ -84,6 +90,28 @@ async def test_node_that_keeps_back_what_is_newer_is_believed_for_a_while_only(t
             assert caught.value.code is Code.TRUST_STALE
             clock.ms += HOUR * 1000
             assert await refused(line.prepare(draft())) is Code.TRUST_STALE
+
+
+async def test_timestamp_that_is_dated_ahead_keeps_back_what_is_newer_for_no_longer(tmp_path):
+    """A node's word for when it signed one is not its reader's clock."""
+    nodes, clock, ahead = Clock(), Clock(), 60 * DAY
+    async with serving(documents=FOUNDING, clock=nodes) as door:
+        liar = Liar(door)
+        async with fronted(liar.handle) as url, agency(url, tmp_path, OPS, clock=clock) as line:
+            nodes.ms += ahead * 1000
+            there = world()._replace(view=door.node.view)
+            await post(door.node, there.stamped(NOW + ahead), "")
+            liar.change = frozen(door.node.view.position)
+            there = world()._replace(view=door.node.view)
+            await post(door.node, there.amended(WATCH, suspended), MINSA)
+            nodes.ms = clock.ms
+            assert await refused(line.prepare(draft())) is Code.TRUST_STALE
+            # It counts once it would be good for three days by that clock, and no sooner.
+            until = (NOW + ahead - world().arrangement.limits.skew_s) * 1000
+            clock.ms = nodes.ms = until - 1000
+            assert await refused(line.prepare(draft())) is Code.TRUST_STALE
+            clock.ms = nodes.ms = until
+            await line.prepare(draft())
 
 
 async def test_page_of_trust_documents_is_bounded_and_all_of_them_come(tmp_path, monkeypatch):

@@ -298,3 +298,84 @@ def test_weak_key_is_refused_before_anybody_signs(made):
     with pytest.raises(Refusal) as refusal:
         raw_of(made, wish._replace(members=[member]))
     assert refusal.value.code is Code.WEAK_KEY
+
+
+# -- one that shows them, and another beside it ------------------------------------------------
+
+
+def test_card_of_other_keys_beside_the_one_that_shows_them_is_refused(made):
+    """Else its words, which are the right ones, would be compared for those of a thief's."""
+    name = "pa-custodian-3"
+    made.signers[name] = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    honest = made.card(name)
+    made.signers[name] = SoftwareSigner.of(new_signing("xb1-h", os.urandom))
+    wish = Wanted(custodians=made.cards([name]))
+    for place, brought in enumerate(([honest, made.card(name)], [made.card(name), honest])):
+        code, at = refused(made, wish._replace(shown=brought))
+        assert (code, at) == (Code.TRUST_INVALID, f"/shown/{place}")
+    proposed = raw_of(made, wish._replace(shown=[made.card(name)]))
+    page = telling.page(proposed, made.steps(proposed))
+    assert {f"  {key.kid}" for key in made.signers[name].keys} <= set(page)
+
+
+def test_node_s_other_card_beside_the_one_of_its_document_is_refused(made):
+    """Also where the same keys signed both: which one the document is, nobody would see."""
+    other = new_node("us", serves=())
+    signer = ceremony.NODE_SIGNERS[other.node.receipts.keys[0].kid]
+    moved = msgspec.structs.replace(other.node, url="https://elsewhere:1")
+    raw = ceremony.NODE_CARDS[other.node.receipts.keys[0].kid]
+    beside = cards.sign(NodeCard("xb1", NOW, moved, other.certificate), signer)
+    wish = Wanted(nodes=[other.node], shown=[raw])
+    assert refused(made, wish._replace(shown=[raw, beside])) == (
+        Code.TRUST_INVALID,
+        "/shown/1",
+    )
+    assert shown(made, wish) == ("node", "us", "first")
+
+
+def test_request_for_other_keys_beside_the_one_that_is_listed_is_refused(made):
+    honest, thief = request(), request()
+    wish = wanted(made, thief, anew=True)
+    assert refused(made, wish._replace(shown=[honest, thief])) == (
+        Code.TRUST_INVALID,
+        "/shown/0",
+    )
+    # Nor is it enough that one key of the other is listed too: all that it asks for is.
+    (member,) = wish.members
+    (endpoint,) = member.endpoints
+    asked = objects.decode_enrolment(jws.read(honest, 1 << 20).payload)
+    one = next(key for key in asked.keys if key.use == "enc")
+    endpoint = msgspec.structs.replace(endpoint, keys=[*endpoint.keys, one])
+    members = [msgspec.structs.replace(member, endpoints=[endpoint])]
+    wish = wish._replace(members=members, shown=[honest, thief])
+    assert refused(made, wish) == (Code.KEY_UNPROVED, "/parts/0")
+
+
+# -- out of a suspension -----------------------------------------------------------------------
+
+
+def test_suspended_endpoint_comes_back_by_new_keys_and_the_old_ones_are_over(made):
+    """The way that a custodian is told to go: one proposal, and another says what it would."""
+    made.take(Wanted(members=listing.members(made.view, Asked(suspended=[OPS]), NOW)), PA)
+    old = made.view.endpoints[OPS].keys
+    stolen = request(before=[SoftwareSigner.of(made.ops)])
+    for anew in (False, True):
+        with pytest.raises(Refusal) as refusal:
+            wanted(made, stolen, anew=anew)
+        expected = Code.SIGNATURE_COUNT if anew else Code.ENDPOINT_SUSPENDED
+        assert refusal.value.code is expected
+    again = request()
+    asked = Asked(requests=[again], resumed=[OPS], anew=True, overlap_s=7 * DAY_S)
+    wish = Wanted(members=listing.members(made.view, asked, NOW), shown=[again])
+    assert shown(made, wish) == ("endpoint", OPS, "anew")
+    told = telling.changes(made.steps(raw_of(made, wish)))
+    assert not any("GOOD AGAIN" in line for line in told["en"])
+    bare = Wanted(members=listing.members(made.view, Asked(resumed=[OPS]), NOW))
+    told = telling.changes(made.steps(raw_of(made, bare)))
+    for lang, said in (("es", "VUELVEN A VALER"), ("en", "GOOD AGAIN")):
+        (line,) = [line for line in told[lang] if said in line]
+        assert all(kid in line for kid in old)
+    made.take(wish, PA)
+    standing = made.view.standing(OPS)
+    # Nothing was sealed to it meanwhile, so no opening key goes on for an overlap either.
+    assert not old.keys() & standing.keys.keys()

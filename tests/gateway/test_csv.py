@@ -9,17 +9,21 @@ import tomllib
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exchange import gateway
 from exchange.errors import Refusal
 from exchange.gateway import members, tables
 from exchange.model import draft as drafts
 from exchange.model.bulletin import shape
+from exchange.model.header import Reference
 from exchange.render import cells
 from tests.gateway.handed import SHORT, cover, exported, filled
 from tests.model.bulletins import CODES, NAMES, drafted, example
 
 RISKY = ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "\uff1d1", "'=1", "'quoted'", "''", "-"]
+INSIDE = ["A;=cmd|calc!A1", "uno;=1+1;dos", "a\n-1", "a\t'b", 'x;"=1"', "x;''=1", ";\uff1d1"]
 BACK = [name for name in SHORT if name[:3] in ("voi", "szr")]
 
 
@@ -75,6 +79,23 @@ def test_no_cell_is_run_by_a_spreadsheet_and_each_comes_back_as_it_was(cell):
     assert cells.armed(cells.disarmed(cell)) == cell
 
 
+@pytest.mark.parametrize("cell", INSIDE)
+def test_no_cell_is_run_where_a_semicolon_parts_cells(cell):
+    written = io.StringIO()
+    csv.writer(written).writerow(["first", cells.disarmed(cell)])
+    for line in written.getvalue().splitlines():
+        for delimiter in ";\t":
+            for each in next(csv.reader([line], delimiter=delimiter)):
+                assert each[:1] not in tuple("=+-@\uff1d")
+    assert cells.armed(cells.disarmed(cell)) == cell
+    assert cells.is_disarmed(cells.disarmed(cell)) == (cell not in ("a\t'b", "x;''=1"))
+
+
+@given(st.text(alphabet=";\t\r\n\"'=+-@1a", max_size=8))
+def test_what_was_disarmed_comes_back_as_it_was(cell):
+    assert cells.armed(cells.disarmed(cell)) == cell
+
+
 @pytest.mark.parametrize("cell", ["-79.53", "-8e-3", "7", "text", "a=b", ""])
 def test_plain_numbers_and_words_are_left_as_they_are(cell):
     assert cells.disarmed(cell) == cell
@@ -114,6 +135,12 @@ def refused(data, type_="voi"):
         (b'row,type\r\nbulletin,"voi', ("malformed", "")),
         (b"row,type\r\n" + b"bulletin,voi\r\n" * 2001, ("malformed", "")),
         (b"row,type\r\nbulletin,szr\r\n", ("nothing-to-import", "")),
+        (b"row,type\r\nbulletin,voi\r\n,voi\r\n", ("nothing-to-import", "")),
+        (b"row,lang\r\nx.1,es\r\nx.01,es\r\n", ("nothing-to-import", "")),
+        (
+            b"row,type,post.marking.tlp,post.marking.tlp\r\n,voi,red,clear\r\n",
+            ("malformed", ""),
+        ),
         (b"row,lang\r\ntitle.translations.0,es\r\n", ("malformed", "")),
         (b"row,lang\r\ntitle.translations.99999,es\r\n", ("malformed", "")),
         (
@@ -126,7 +153,7 @@ def refused(data, type_="voi"):
         ),
         (b"row,title.text\r\nbulletin," + b"x" * 300_000, ("oversized", "")),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_a_file_that_is_not_ours_is_refused(data, told):
     assert refused(data) == told
@@ -136,6 +163,8 @@ def test_columns_that_no_member_has_are_left_aside():
     data = b"row,type,mood,id,content.vessel.name\r\nbulletin,voi,good,x,EXERCISE\r\n"
     made = gateway.imported(data, "csv", "voi", "en", CODES)
     assert tomllib.loads(made.draft)["bulletin"]["content"]["vessel"] == {"name": "EXERCISE"}
+    # Each is told, but for what the program fills in itself.
+    assert made.noted == [gateway.Noted("column", "mood")]
 
 
 def test_rows_taken_out_leave_no_gap():
@@ -147,3 +176,35 @@ def test_rows_taken_out_leave_no_gap():
 def test_a_marking_of_nobody_is_not_made_up():
     made = tables.read(b"row,type\r\nbulletin,voi\r\n", "voi")
     assert made["post"] == {}
+
+
+def without(data, column):
+    """A written file without a column."""
+    read = list(csv.reader(io.StringIO(data.decode())))
+    gone = read[0].index(column)
+    out = io.StringIO()
+    csv.writer(out).writerows(row[:gone] + row[gone + 1 :] for row in read)
+    return out.getvalue().encode()
+
+
+@pytest.mark.parametrize("name", ["handling", "releasable_to", "tlp"])
+def test_a_part_of_the_marking_without_a_column_is_missing(name):
+    data = without(exported("voi-1", "csv"), f"post.marking.{name}")
+    made = gateway.imported(data, "csv", "voi", "en", CODES)
+    assert f"/post/marking/{name}" in made.missing
+
+
+def test_what_was_done_to_a_bulletin_whose_it_is_and_its_references_are_told():
+    ref = Reference(
+        rel="corrects", id="01a21c0c-1410-7c90-91a2-ae26a316e63e", header_digest="0" * 64
+    )
+    given = msgspec.structs.replace(cover("voi-1"), bears=["cancelled", "doubted"], refs=[ref])
+    for to in gateway.SOURCES:
+        data = gateway.export(example("voi-1"), given, to, "en", CODES)
+        made = gateway.imported(data, to, "voi", "en", CODES)
+        assert [(each.about, each.value) for each in made.noted] == [
+            ("bears", "cancelled"),
+            ("bears", "doubted"),
+            ("origin", example("voi-1").origin),
+            ("refs", f"corrects {ref.id}"),
+        ]

@@ -17,6 +17,7 @@ from tests.model.bulletins import CODES, NAMES, drafted, example
 
 BACK = [name for name in SHORT if name[:3] in ("voi", "szr")]
 AMBER = "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82"
+GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 RED = "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"
 VESSEL = {
     "type": "infrastructure",
@@ -140,6 +141,40 @@ def test_the_newest_sighting_and_the_narrowest_marking_hold():
     draft = values(bundle(REPORT, VESSEL, SIGHTING, older, PLACE))
     assert draft["post"]["marking"]["tlp"] == "red"
     assert draft["bulletin"]["content"]["seen"]["at"].day == 20
+
+
+def marked(definition):
+    """A vessel that is GREEN, and marked by somebody's own definition."""
+    vessel = {**VESSEL, "object_marking_refs": [GREEN, "marking-definition--1"]}
+    told = {"type": "marking-definition", "id": "marking-definition--1", **definition}
+    return bundle(REPORT, vessel, told)
+
+
+def test_a_marking_of_a_part_and_one_of_somebodys_own_count_too():
+    part = [{"marking_ref": RED, "selectors": ["description"]}]
+    vessel = {**VESSEL, "object_marking_refs": [GREEN], "granular_markings": part}
+    assert values(bundle(REPORT, vessel))["post"] == {"marking": {"tlp": "red"}}
+    own = {"definition_type": "tlp", "name": "TLP:RED", "definition": {"tlp": "red"}}
+    assert values(marked(own))["post"] == {"marking": {"tlp": "red"}}
+
+
+def test_a_marking_that_is_not_understood_leaves_the_tlp_missing_and_is_told():
+    own = {"definition_type": "statement", "definition": {"statement": "ORCON"}}
+    for definition, name in ((own, "ORCON"), ({"definition": 7}, "marking-definition--1")):
+        made = imported(marked(definition))
+        assert "/post/marking" in made.missing
+        assert gateway.Noted("marking", name) in made.noted
+    for strange in ({"object_marking_refs": RED[:-1]}, {"granular_markings": [7]}):
+        assert "/post/marking" in imported(bundle(REPORT, {**VESSEL, **strange})).missing
+
+
+def test_a_bundle_of_ours_that_was_narrowed_on_its_way_stays_narrow():
+    made = json.loads(exported("voi-1", "stix"))
+    for each in made["objects"]:
+        if each["type"] == "report":
+            each["object_marking_refs"].append(RED)
+    marking = values(json.dumps(made).encode())["post"]["marking"]
+    assert (marking["tlp"], marking["handling"]) == ("red", ["h2"])
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 from contextlib import suppress
 
 import pytest
 
-from exchange.cli import incoming
+from exchange.cli import incoming, young
 from exchange.cli.incoming import Incoming
 from exchange.errors import Code, Fault, Refusal
 from exchange.link import parcels
@@ -167,3 +169,42 @@ async def test_a_file_that_can_not_be_read_now_is_kept(stick, tmp_path, monkeypa
         assert place.exists()
         await node.take(place)
         assert (len(await both.us.inbox(WATCH)), place.exists()) == (1, False)
+
+
+async def test_what_does_not_fit_beside_the_journal_leaves_it_the_disk(
+    stick, tmp_path, monkeypatch
+):
+    links = tmp_path / "links"
+    async with bordered() as both:
+        await both.pa.post(border().envelope())
+        await stick.export(both.pa, "us")
+    file = stick.written[0]
+    contents, size = parcels.read(file), file.stat().st_size
+    # The copy breaks off half way, as on a full disk.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            incoming.put(links, file, contents)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((links / "incoming").iterdir()) == []
+    # A byte less than what the journal is left, and the file.
+    found = os.statvfs(tmp_path)
+    with monkeypatch.context() as during:
+        tight = os.statvfs_result((1, 1, 1, 1, 64 * 1024 * 1024 + size - 1, *found[5:]))
+        during.setattr(os, "statvfs", lambda _: tight)
+        with pytest.raises(Fault) as caught:
+            incoming.put(links, file, contents)
+    assert (caught.value.code, list((links / "incoming").iterdir())) == (Code.STORE_FAILED, [])
+    assert incoming.put(links, file, contents).read_bytes() == file.read_bytes()
+
+
+async def test_a_node_that_starts_takes_away_copies_that_were_cut_and_no_other(tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for name in ("us-1.new", ".us-1.export.coming-12345678"):
+        (folder / name).write_bytes(b"EXERCISE")
+    with young.beside(folder / "us-2.export", "coming") as held:
+        Incoming(tmp_path, "us", {})._clear()
+        assert list(folder.iterdir()) == [held.path]

@@ -84,6 +84,8 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     courier: ports.Courier | None = None,
     randomness: str = "node",
     next_signers: Sequence[Any] = (),
+    aside: Callable[[], Sequence[str]] = tuple,
+    clock_is_right: bool = False,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -105,6 +107,8 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             cosigned=cosigned,
             courier=courier,
             next_signers=next_signers,
+            aside=aside,
+            clock_is_right=clock_is_right,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from structlog.testing import capture_logs
 
-from exchange.cli.serve import log_signers
+from exchange.cli.serve import log_signers, take_in_files
 from exchange.errors import Code, Fault
 from exchange.journal.checkpoint import parse
 from exchange.model import entry as entries
 from exchange.store.memory import MemoryStore
 from exchange.store.sqlite import SqliteStore
-from tests.builders import COAST, MINSA, NOW_MS, WATCH, suspended, world
+from tests.builders import COAST, MINSA, NOW_MS, OPS, WATCH, suspended, world
 from tests.faults import Failure, FaultyStore
 from tests.node.running import Clock, journal, post, running
 
@@ -155,10 +156,34 @@ async def test_journal_of_another_anchor_is_not_opened(tmp_path):
 async def test_clock_behind_the_journal_is_not_trusted(tmp_path):
     path = tmp_path / "journal.db"
     await written(path)
-    assert await code_of_opening(path, Clock(NOW_MS - 5_001)) is Code.CLOCK
+    assert await code_of_opening(path, Clock(NOW_MS - 5_001)) is Code.JOURNAL_AHEAD
     async with running(SqliteStore.open(path), Clock(NOW_MS - 5_000)) as node:
         answer = await post(node, world().envelope(to=[WATCH]))
         assert (await journal(node))[answer.receipt.index].facts.taken_ms == NOW_MS
+
+
+async def test_document_that_was_overtaken_is_told_of_and_one_that_does_not_hold_is_named(
+    tmp_path,
+):
+    overtaken, stray = tmp_path / "0005.trust", tmp_path / "0006.trust"
+    # Validly signed, of the version that is in force, and another document.
+    overtaken.write_bytes(world().amended(OPS, suspended))
+    stray.write_bytes(b"EXERCISE")
+    known = tmp_path / "0001.trust"
+    known.write_bytes(world().documents[0])
+    async with running() as node:
+        await post(node, world().amended(MINSA, suspended), "")
+        size = node.size
+        with capture_logs() as logs:
+            await take_in_files(node, [known, overtaken])
+        assert [(each["event"], each["file"]) for each in logs] == [
+            ("trust-overtaken", str(overtaken))
+        ]
+        assert node.size == size
+        with pytest.raises(Fault) as caught:
+            await take_in_files(node, [overtaken, stray])
+        assert (caught.value.code, caught.value.facts["name"]) == (Code.TRUST_FILE, str(stray))
+        assert "malformed" in str(caught.value.facts["reason"])
 
 
 async def test_file_of_another_application_is_not_opened(tmp_path):

@@ -41,7 +41,7 @@ const MEMBERS = {
   "xb-receipt+jws": "v suite node epoch first count root",
 };
 const algorithmsOf = (suite) => SUITES[suite].signatures.map(([alg]) => alg);
-const kidOf = (jwk) => digest(thumbprintOf(jwk));
+export const kidOf = (jwk) => digest(thumbprintOf(jwk));
 export function read(raw, limit) {
   must(raw.length <= limit, "oversized");
   const { payload, signatures } = closed(raw, "payload signatures");

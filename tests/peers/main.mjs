@@ -5,15 +5,15 @@ import { readFileSync } from "node:fs";
 import {
   all, connect, endpointsOf, inbox, must, post, refuse, seal, seconds, sign, trust,
 } from "./exchange.mjs";
+import { isTimely, strictest } from "./sealing.mjs";
 import { SUITES } from "./suites.mjs";
-import { isTimely } from "./trust.mjs";
 
 const uuid7 = (ms) =>
   `${ms.toString(16).padStart(12, "0").replace(/^.{8}/, "$&-")}-7${randomUUID().slice(15)}`;
 
 // A draft is {header, bulletin}: what a person decides. The rest follows.
 async function send(here, { header: chosen, bulletin }, ms) {
-  const view = await trust(here), now = Math.floor(ms / 1000), id = uuid7(ms), { heads } = view;
+  const { heads } = await trust(here), view = strictest(here), now = Math.floor(ms / 1000), id = uuid7(ms);
   must(isTimely(view, here.node, now), "trust-stale");
   const { feeds } = view.documents.arrangement, { type, schema, regime, declares } = bulletin;
   const feed = feeds.find(({ name }) => name === chosen.feed) ?? refuse("unknown-feed");
@@ -21,6 +21,8 @@ async function send(here, { header: chosen, bulletin }, ms) {
   const named = [...chosen.to, ...choices.map(({ endpoint }) => endpoint)];
   const to = endpointsOf(view).filter((each) => named.includes(each.id) && each.id !== here.endpoint
     && each.status === "active" && each.roles.includes("reader") && feed.read.includes(each.member));
+  const isShut = ({ id: name, status }) => chosen.to.includes(name) && status !== "active";
+  must(!endpointsOf(view).some(isShut), "endpoint-suspended");
   to.sort((one, other) => (one.id < other.id ? -1 : 1));
   const isFit = ({ use, jwk, since, until }) => use === "enc" && since <= now && now < until
     && jwk.alg === SUITES[here.by.suite].wrap;

@@ -5,6 +5,7 @@ import {
   b64, digest, headerOf, must, nothing, open, parse, payloadOf, read, seal, sign, verified,
   verifyBy,
 } from "./exchange.mjs";
+import { isTimely } from "./sealing.mjs";
 import { SUITES, publicOf } from "./suites.mjs";
 import { fold, isBundle } from "./trust.mjs";
 
@@ -35,6 +36,9 @@ const ANSWERS = {
     }
     return {};
   },
+  // Whether anything may be sealed at that second, by a reader's own clock.
+  timely: ({ world, documents, taken_ms: ms, now }) =>
+    ({ holds: isTimely(foldAll(founded(world), documents, ms), "pa", now) }),
   open: ({ object, body, keys }) =>
     open(payloadOf(read(bytes(object), 32768), "xb-header+jws"), bytes(body), keys),
   async seal({ text, header: unsealed, recipients, keys }) {

@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from tests.builders import COAST, NOW, NOW_MS, WATCH, border, new_id, suspended
+from tests.builders import COAST, NOW, NOW_MS, OPS, WATCH, border, new_id, suspended
 from tests.client.abroad import abroad, changed
 from tests.client.dealing import profile
 from tests.peers import javascript
@@ -73,6 +73,30 @@ def posted_here(entry):
 def before_its_trust(home, view):
     later = {"view": view, "taken_ms": NOW_MS + 60_000}
     return lambda entry: there(**later)(at_home(index=home)(entry))
+
+
+async def test_another_implementation_seals_to_nobody_whom_its_home_shut_out(tmp_path):
+    """Our node takes the suspension in for what is in force there, and not for its own."""
+    header = msgspec.to_builtins(border().header(to=[OPS]))
+    chosen = ("verb", "status", "feed", "to", "marking", "precedence")
+    said = {name: header[name] for name in ("type", "schema", "regime", "declares")}
+    told = {
+        "keys": {**javascript.keys(border().secrets[WATCH]), "ms": NOW_MS},
+        "draft": {
+            "header": {name: header[name] for name in chosen},
+            "bulletin": {**said, "observed": "2026-11-23T18:01:00Z", "due": None},
+        },
+    }
+    async with abroad() as both:
+        here = profile(both.url, WATCH, node="us", anchor=border().anchor)
+        told["profile"] = msgspec.to_builtins(here)
+        files = {name: tmp_path / f"{name}.json" for name in told}
+        for name, content in told.items():
+            files[name].write_text(json.dumps(content), "utf-8")
+        words = (files["profile"], files["keys"], "post", files["draft"])
+        assert (await javascript.running(*words))["facts"]["kind"] == "accepted"
+        await both.trusts(border().amended(OPS, suspended))
+        assert await javascript.running(*words) == {"code": "endpoint-suspended"}
 
 
 async def test_another_implementation_reads_what_crossed_and_finds_who_lies(tmp_path):

@@ -8,25 +8,32 @@ import pytest
 
 from exchange.errors import Refusal
 from exchange.model.codec import b64
+from exchange.model.view import LIFETIME_S
 from exchange.seal import trust
 from tests.builders import FOUNDED, NOW, world
 from tests.peers.javascript import needs_packages
 from tests.seal.test_trust import by_custodian, regrouped, renewed, with_a_third
+from tests.seal.test_trust_metadata import keys_taken
 
 pytestmark = needs_packages
 WORLD = world()
 
 
+TOLD = {
+    "anchor": WORLD.anchor,
+    "founded": FOUNDED,
+    "documents": [raw.decode() for raw in WORLD.documents],
+}
+
+
 @pytest.fixture(scope="module")
 def verdicts(peer):
     """What the two make of a document; None where they let it in."""
-    documents = [raw.decode() for raw in WORLD.documents]
-    told = {"anchor": WORLD.anchor, "founded": FOUNDED, "documents": documents}
 
     def asked(raw, *before):
         answer = peer.ask(
             "judge",
-            world=told,
+            world=TOLD,
             documents=[each.decode() for each in before],
             taken_ms=NOW * 1000,
             object=b64(raw),
@@ -39,6 +46,21 @@ def verdicts(peer):
         return answer.get("code"), None
 
     return asked
+
+
+def test_timestamp_is_timely_by_the_clock_of_who_reads_it(peer):
+    """Not by its node's word for when it was signed: over, or dated ahead."""
+    stamp, skew_s = WORLD.stamped(), WORLD.arrangement.limits.skew_s
+    ahead, over = NOW - skew_s - 1, NOW + LIFETIME_S
+    told = {"world": TOLD, "documents": [stamp.decode()], "taken_ms": NOW * 1000}
+    for now, holds in ((ahead, False), (ahead + 1, True), (over - 1, True), (over, False)):
+        assert peer.ask("timely", **told, now=now) == {"holds": holds}
+        try:
+            WORLD.later(stamp).must_be_timely("pa", now)
+        except Refusal:
+            assert not holds, now
+        else:
+            assert holds, now
 
 
 @pytest.mark.parametrize("raw", [WORLD.rearranged(), WORLD.signed(WORLD.root()), renewed()])
@@ -88,3 +110,8 @@ def test_that_it_is_an_exercise_is_said_by_true_alone(verdicts):
         theirs, ours = verdicts(WORLD.rearranged(exercise=value))
         assert theirs is not None, value
         assert ours is not None, value
+
+
+def test_endpoint_s_key_that_is_a_custodian_s_or_a_node_s_is_refused(verdicts):
+    for where, (_, raw) in keys_taken().items():
+        assert verdicts(raw) == ("trust-invalid",) * 2, where

@@ -1,6 +1,6 @@
 // Trust documents: TUF metadata with its files, folded into a view (docs/protocol.md, 8).
-import { digest, json, must, payloadOf, read, refuse, unb64, verifyBy } from "./exchange.mjs";
-import { ALGORITHMS, hashing } from "./suites.mjs";
+import { all, b64, digest, endpointsOf, json, must, payloadOf, read, refuse, unb64, verifyBy } from "./exchange.mjs";
+import { ALGORITHMS, hashing, publicOf } from "./suites.mjs";
 
 const [sha256, sha512] = ["sha256", "sha512"].map(hashing), hex = (bytes) => sha256(bytes).toString("hex");
 const AGREED = "targets categories budgets sizes retention witnesses officers four_eyes clocks".split(" ");
@@ -107,6 +107,7 @@ function targets(view, file, lines) {
   }));
   return { ...view, files: { ...view.files, [name]: file }, documents: { ...view.documents, ...documents } };
 }
+export const latest = ({ documents }, now) => now + 3 * 86400 + documents.arrangement.limits.skew_s;
 function timestamp(view, file, lines, now) {
   must(lines.length === 1, "trust-mixed");
   const snapshot = fileOf(lines[0]), { keys, roles } = view.files.root.signed, kids = file.signatures;
@@ -124,16 +125,27 @@ function timestamp(view, file, lines, now) {
   same(file.signed.meta, { "snapshot.json": told(snapshot) });
   same(snapshot.signed.meta, Object.fromEntries(["targets", "pa", "us"].filter((name) => view.files[name])
     .map((name) => [`${name}.json`, told(view.files[name])])));
-  const latest = now + 3 * 86400 + view.documents.arrangement.limits.skew_s;
-  for (const { signed } of [file, snapshot]) must(Date.parse(signed.expires) / 1000 <= latest, "wrong-value");
+  const isSoon = ({ signed }) => Date.parse(signed.expires) / 1000 <= latest(view, now);
+  must([file, snapshot].every(isSoon), "wrong-value");
   return { ...view, files: { ...view.files, [stamps]: file, [shots]: snapshot } };
+}
+// A key is one endpoint's, custodian's or node's for good: in all files, of all that there ever were.
+const bare = ({ scheme, keyval: { public: told } }) => b64(scheme === "ed25519" ? Buffer.from(told, "hex")
+  : Buffer.from(told.replace(/-.*-/g, ""), "base64").subarray(-SCHEMES[scheme][1]));
+function apart(view, { signed: { keys = {}, delegations } }) {
+  const nodes = all(view, "node").flatMap(({ receipts, log }) => [...receipts.keys, ...log]);
+  const named = Object.values({ ...keys, ...delegations?.keys }).map(bare);
+  const kept = new Set([...view.kept ?? [], ...named, ...nodes.map((key) => b64(publicOf(key)))]);
+  const theirs = endpointsOf(view).flatMap(({ keys: its }) => its.map(({ jwk }) => b64(publicOf(jwk))));
+  must(new Set(theirs).size === theirs.length && !theirs.some((key) => kept.has(key)), "trust-invalid");
+  return { ...view, kept };
 }
 function bundle(view, raw, now) {
   const lines = raw.toString("latin1").split("\n").map((line) => Buffer.from(line, "latin1"));
   const file = fileOf(lines.shift()), { _type: type, expires } = file.signed;
   must(view.files.root || (type === "root" && digest(raw) === view.anchor), "trust-invalid");
   must(now < Date.parse(expires) / 1000, "trust-expired");
-  return ({ root, targets, timestamp }[type] ?? refuse("trust-invalid"))(view, file, lines, now);
+  return apart(({ root, targets, timestamp }[type] ?? refuse("trust-invalid"))(view, file, lines, now), file);
 }
 export const isBundle = (raw) => raw.subarray(0, BEGINS.length).toString() === BEGINS;
 export function fold(view, raw, index, taken) {
@@ -150,6 +162,3 @@ export function fold(view, raw, index, taken) {
   const heads = [...view.heads, digest(unb64(view.heads.at(-1)), unb64(digest(raw)))];
   return { ...after, index, taken, heads };
 }
-// Whoever shows no fresh timestamp may keep back a newer view: nothing is sealed under it.
-export const isTimely = (view, node, now) =>
-  now < Date.parse(view.files[`timestamps/${node}`]?.signed.expires ?? 0) / 1000;

@@ -98,6 +98,8 @@ def test_request_is_for_one_place_in_one_exchange() -> None:
     with pytest.raises(Refusal) as suspended:
         enrolment.check(signed(asked()), view, NOW)
     assert suspended.value.code == Code.ENDPOINT_SUSPENDED
+    anew = asked(keys=[*sig(signer()), enc()], replaces=[])
+    assert enrolment.check(signed(anew, signer()), view, NOW, anew=True) == anew
     view = WORLD.later(WORLD.rearranged(suites=[]))
     with pytest.raises(Refusal) as disallowed:
         enrolment.check(signed(first(), signer()), view, NOW)

@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from exchange.errors import Code, Refusal
 from exchange.model import metadata
-from exchange.model.identity import Signatory
+from exchange.model.identity import Jwk, Signatory
 from exchange.model.metadata import Key, KeyValue, MetaInfo, Online, Root, Targets
-from exchange.model.view import View
+from exchange.model.trust import EndpointKey
+from exchange.model.view import LIFETIME_S, Custodians, View
 from exchange.seal import es384, trust, trust_keys, trust_making, trust_online
 from tests import builders
-from tests.builders import NOW, OPS, SoftwareSigner, World
+from tests.builders import DAY, NOW, OPS, SoftwareSigner, World
 from tests.vectors.delegating import delegated, successor
 from tests.vectors.trusting import rearrangement, respelled
 
@@ -96,6 +97,47 @@ def test_node_has_no_custodian_s_key_in_its_own_document_either() -> None:
     receipts = replace(node.receipts, keys=list(PANAMA[0].keys))
     raw = WORLD.founder.of_nation(WORLD.view, "pa", [replace(node, receipts=receipts)])
     assert judged(raw) == (Code.TRUST_INVALID, "/files/0/receipts")
+
+
+def keys_taken() -> dict[str, tuple[str, bytes]]:
+    """An endpoint's key that is a custodian's or a node's as well, and where it is refused."""
+    node, listed = replace(WORLD.view.nodes["pa"], version=2), WORLD.member("pa.senan")
+    ops = next(each for each in listed.endpoints if each.id == OPS)
+
+    def with_key(jwk: Jwk) -> bytes:
+        endpoint = replace(ops, keys=[EndpointKey("sig", jwk, NOW, NOW + 1)])
+        after = replace(listed, version=listed.version + 1, endpoints=[endpoint])
+        return WORLD.signed(after, ["pa"])
+
+    theirs, circles = list(WORLD.signers[OPS].keys), WORLD.founder.circles
+    third = Signatory("pa-third", theirs)
+    people = {**circles, "pa": Custodians(2, (*circles["pa"].signatories, third))}
+    online = {"pa": replace(WORLD.view.online["pa"], keys=theirs)}
+    expires, receipts = WORLD.founder.expires, replace(node.receipts, keys=theirs)
+    at, roles = "/files/0/endpoints/0/keys/0/jwk", "/signed/roles"
+    roots = [
+        WORLD.signed(trust_making.root(2, expires, *each))
+        for each in ((people, WORLD.view.online), (circles, online))
+    ]
+    log = [theirs[0], node.log[1]]
+    return {
+        "a custodian's": (at, with_key(circles["us"].signatories[0].keys[0])),
+        "a node's": (at, with_key(node.receipts.keys[0])),
+        "a log's": (at, with_key(node.log[0])),
+        "node": ("/files/0/receipts", WORLD.signed(replace(node, receipts=receipts), ["pa"])),
+        "node's log": ("/files/0/log", WORLD.signed(replace(node, log=log), ["pa"])),
+        "root": (roles, roots[0]),
+        "root's nodes": (f"{roles}/timestamp", roots[1]),
+        "nation's own": (AT[1], delegated(WORLD, pa=lambda each: (*each, third))),
+    }
+
+
+@pytest.mark.parametrize(("at", "raw"), keys_taken().values(), ids=keys_taken())
+def test_endpoint_s_key_is_no_custodian_s_and_no_node_s_whichever_was_first(
+    at: str, raw: bytes
+) -> None:
+    """Else what a desk holds, and its software uses, signs for a nation or a journal."""
+    assert judged(raw) == (Code.TRUST_INVALID, at)
 
 
 def test_nation_says_of_its_node_alone_whom_it_serves_and_of_nobody_that_another_serves() -> (
@@ -261,10 +303,23 @@ def lasting(stamp_s: int, snapshot_s: int) -> bytes:
 
 def test_what_a_node_signs_by_itself_is_good_for_some_days_and_no_longer() -> None:
     """Or who had its keys for a moment could keep back every later view, for good."""
-    longest = trust_online.LIFETIME_S + WORLD.arrangement.limits.skew_s
+    longest = LIFETIME_S + WORLD.arrangement.limits.skew_s
     assert trust.judge(lasting(longest, longest), WORLD.view, NOW).name == "timestamps/pa"
     assert judged(lasting(longest + 1, longest)) == (Code.WRONG_VALUE, "/signed/expires")
     assert judged(lasting(1, longest + 1)) == (Code.WRONG_VALUE, "/files/0/signed/expires")
-    with pytest.raises(Refusal) as refusal:
-        WORLD.later(lasting(longest, longest)).must_be_timely("pa", NOW + longest)
-    assert refusal.value.code is Code.TRUST_STALE
+    view = WORLD.later(lasting(longest, longest))
+    view.must_be_timely("pa", NOW)
+    # Over; or, by the clock of who reads it, dated ahead.
+    for now in (NOW + longest, NOW - 1):
+        with pytest.raises(Refusal) as refusal:
+            view.must_be_timely("pa", now)
+        assert refusal.value.code is Code.TRUST_STALE
+
+
+def test_timestamp_is_signed_anew_when_it_is_a_day_old_or_was_dated_ahead() -> None:
+    """A clock that was ahead and is set right: what was signed meanwhile, nobody believes."""
+    view, skew_s = WORLD.after(WORLD.stamped()).view, WORLD.arrangement.limits.skew_s
+    due = [trust_online.is_due("pa", view, NOW + day) for day in (-1, 0, DAY - 1, DAY)]
+    assert due == [False, False, False, True]
+    assert not trust_online.is_due("pa", view, NOW - skew_s)
+    assert trust_online.is_due("pa", view, NOW - skew_s - 1)

@@ -23,6 +23,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.model import metadata, wire
 
 if TYPE_CHECKING:
+    from exchange.cli.home import Context
     from exchange.client.agency import Agency
     from exchange.model.trust import Node
     from exchange.model.view import View
@@ -128,7 +129,8 @@ def pin(session: Session, card: Path, kept: Path) -> None:
     """Pin the address and certificate of this endpoint's node as its CARD shows them.
 
     For when the node has others than when this context was made. The trust documents must
-    list them, verified from the anchor that this context has.
+    list them, verified from the anchor that this context has, and be no older than those
+    that it got from its node before.
     """
     here = session.context()
     before = here.profile()
@@ -136,6 +138,7 @@ def pin(session: Session, card: Path, kept: Path) -> None:
     node = _node_of(card, known.view)
     if node.node.node != before.node:
         raise Refusal(Code.WRONG_VALUE, "/node", name=node.node.node, expected=before.node)
+    _must_not_be_older(known.view, here, before.node)
     here.move(node.node.url, node.certificate)
     if session.as_json:
         output.show_json({"node": before.node, "url": node.node.url, "tls": node.node.tls})
@@ -143,6 +146,22 @@ def pin(session: Session, card: Path, kept: Path) -> None:
         f"{before.node}: fijados su dirección y su certificado de ahora.",
         f"{before.node}: its address and certificate of now are pinned.",
     )
+
+
+def _must_not_be_older(view: View, here: Context, node: str) -> None:
+    """Hold a folder to what this context verified of its node: old keys may be another's now.
+
+    Raises:
+        Refusal: ``stale-version``: the node's document in the folder is one that is over.
+    """
+    agency, name = here.agency(), f"nodes/{node}"
+    try:
+        agency.trust.recall()
+        held = agency.trust.newest.version_of(name)
+    finally:
+        agency.world.cabinet.close()
+    if (found := view.version_of(name)) < held:
+        raise Refusal(Code.STALE_VERSION, "/trust", name=name, expected=held, found=found)
 
 
 @click.command()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from exchange.cli import fingerprint, output, world
+from exchange.cli import expiring, fingerprint, output, world
 from exchange.cli.arranging import folder as folders
 from exchange.cli.arranging import telling
 from exchange.cli.main import Session, verb
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from exchange.model.view import InForce
 
 _ENTRY = re.compile(r"-?[0-9]+")
-_WARN_DAYS, _DAY_S = 90, 86_400
 _HEADS = {
     "en": {"name": "what", "version": "version", "entry": "since entry", "until": "until",
            "state": "state", "signed_by": "signed by"},
@@ -140,14 +139,8 @@ def show(session: Session, entry: int | None, folder: Path | None, anchor: str |
 
 def _warn(session: Session, view: View, now: int) -> None:
     """Say what custodians must renew soon: nothing new flows under what has ended."""
-    for role in proposal.ROLES:
-        file = view.files.get(role)
-        days = (file.expires - now) // _DAY_S if file else _WARN_DAYS
-        if days < _WARN_DAYS:
-            session.say(
-                f"{role}: quedan {days} días; exchange arrangement propose --refresh {role}",
-                f"{role}: {days} days left; exchange arrangement propose --refresh {role}",
-            )
+    for row in expiring.files(view, now):
+        session.say(expiring.file_line(row, "es"), expiring.file_line(row, "en"))
 
 
 @click.command()
@@ -207,6 +200,7 @@ def verify(session: Session, folder: Path | None, anchor: str | None) -> None:
     once = list({(each.code, str(each.facts)): each for each in problems}.values())
     if session.as_json:
         told = {"ok": not once, "anchor": view.anchor, "documents": view.position}
+        told |= {"ending": expiring.files(view, now)}
         output.show_json({**told, "problems": [output.problem(each) for each in once]})
     elif once:
         for each in once:
@@ -216,6 +210,8 @@ def verify(session: Session, folder: Path | None, anchor: str | None) -> None:
             f"{view.position} documentos verificados desde el ancla; todo lo vigente vale.",
             f"{view.position} documents verified from the anchor; all that is in force holds.",
         )
+    if not session.as_json:
+        _warn(session, view, now)
     if once:
         sys.exit(output.EXIT_REFUSED)
 

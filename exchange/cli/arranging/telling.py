@@ -55,6 +55,7 @@ _VOUCHED: dict[Lang, str] = {
 }
 _ANCHOR = "ANCLA DEL ARREGLO VIGENTE / ANCHOR OF THE ARRANGEMENT IN FORCE"
 _SHOWN = "HUELLA DE LA TARJETA O SOLICITUD / FINGERPRINT OF THE CARD OR REQUEST"
+_KEYS = "SUS CLAVES, COMO SE LISTAN / ITS KEYS, AS THEY ARE LISTED"
 _FOUNDING = "FUNDACIÓN: AÚN NO HAY ANCLA / FOUNDING: THERE IS NO ANCHOR YET"
 
 
@@ -122,11 +123,15 @@ def page(proposal: Proposal, steps: Sequence[Step]) -> list[str]:
 
 
 def _fingerprints(steps: Sequence[Step]) -> list[str]:
-    """Return what is compared by voice of each who is not known by keys in force."""
+    """Return what is compared by voice of each who is not known by keys in force.
+
+    With the keys that it shows: by them it is found again under what changes.
+    """
     lines: list[str] = []
     for each in shown(steps):
         if each.how != "in-force":
-            lines += [f"{_SHOWN}: {each.name}", *fingerprint.lines(each.digest), ""]
+            lines += [f"{_SHOWN}: {each.name}", *fingerprint.lines(each.digest)]
+            lines += [_KEYS, *(f"  {kid}" for kid in each.kids), ""]
     return lines
 
 
@@ -155,6 +160,7 @@ def _fact(shown: Shown) -> dict[str, Any]:
         "name": shown.name,
         "how": shown.how,
         "digest": shown.digest,
+        "kids": list(shown.kids),
         "words": fingerprint.spoken(shown.digest),
         **vouchers,
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from exchange.audit.rebuild import groups_of
-from exchange.cli import state, world
+from exchange.cli import standing, state, world
 from exchange.cli.backing import records
 from exchange.cli.backing.passing import Passing
 from exchange.cli.journal_file import Blocking
@@ -62,6 +62,9 @@ def gather(here: State, sink: Sink, told: Told, *, with_keys: bool) -> None:
         records.write(head, sink)
         for name in files(here, with_keys=with_keys):
             records.write(records.File(name, (here.folder / name).read_bytes()), sink)
+        for name in standing.evidence(here):
+            raw = (here.folder / name).read_bytes()
+            records.write(records.File(_aside(name), raw), sink)
         copies = Copies(here.blobs)
         kept = _attachments(copies, sink, told.attachments)
         passing = Passing(settings.node, settings.anchor, note, kept.__contains__)
@@ -83,6 +86,15 @@ def files(here: State, *, with_keys: bool) -> list[str]:
     trust = sorted(path.name for path in (here.folder / state.TRUST).glob("*.trust"))
     names = [state.SETTINGS, state.CERTIFICATE, *(f"{state.TRUST}/{each}" for each in trust)]
     return [*names, state.KEYS] if with_keys else names
+
+
+def _aside(evidence: str) -> str:
+    """Return under which name evidence comes back: that of a witness in a memory put aside.
+
+    Without all that a witness remembers it is to vouch for nobody: no folder of that name.
+    """
+    folder, _, rest = evidence.partition("/")
+    return f"{folder}.before-0/{rest}" if folder == state.WITNESS else evidence
 
 
 def _until(size: int, groups: Iterator[Shipped]) -> Iterator[Shipped]:

@@ -48,7 +48,8 @@ class Head(_Record, frozen=True, tag="head"):
 Name = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(node\.json|node\.xk|certificate\.pem|trust/[^/\x00]{1,250}\.trust)\Z"
+        pattern=r"^(node\.json|node\.xk|certificate\.pem|trust/[^/\x00]{1,250}\.trust"
+        r"|(links|witness\.before-[0-9]{1,9}/evidence)/[^/\x00]{1,240}\.evidence)\Z"
     ),
 ]
 

@@ -20,7 +20,7 @@ from exchange.cli.backing.reading import Reading, Summary, summary
 from exchange.cli.journal_file import Blocking
 from exchange.cli.state import Settings, State
 from exchange.cli.usage import in_the_way
-from exchange.client.files import sync_folder, write_durably
+from exchange.client.files import make_private, sync_folder, write_durably
 from exchange.errors import Code, Fault
 from exchange.journal import checkpoint as c2sp
 from exchange.model import entry as entries
@@ -92,7 +92,7 @@ def restore(opener: Opener, planned: Callable[[str, Head], Plan], told: Told) ->
     cleared = scratch.clear(plan.folder)
     with scratch.beside(plan.folder) as part:
         for each in files:
-            (part / each.name).parent.mkdir(mode=0o700, exist_ok=True)
+            make_private((part / each.name).parent)
             write_durably(part / each.name, each.data)
         restoring = _Restoring(reading, plan, State(part), told)
         restored = restoring.run()

@@ -22,6 +22,7 @@ from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable, in_the_way
 from exchange.client.answers import decoded
+from exchange.client.files import make_private
 from exchange.client.transport import Profile, Transport, certificate_at
 from exchange.custody import ring, signers
 from exchange.errors import Code, Fault, Refusal
@@ -151,7 +152,7 @@ def _profile(told: Link) -> Profile:
 
 def _made(where: Path, told: Link) -> bytes:
     """Return a request for the keys that are here, made if there are none, and keep it."""
-    where.mkdir(parents=True, exist_ok=True)
+    make_private(where)
     secrets = _secrets(where / KEYS, told)
     signer = signers.software(secrets.of(ring.SIGN))
     place = making.Place(told.bound.endpoint, signer.suite, told.bound.node)

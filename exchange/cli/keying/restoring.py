@@ -10,9 +10,19 @@ import click
 import msgspec
 
 from exchange.cli import output, world
-from exchange.cli.home import KEYS, PLACES, PROFILE, Context, sealed_surely, write_private
+from exchange.cli.home import (
+    KEYS,
+    MAIL,
+    PLACES,
+    PROFILE,
+    Context,
+    sealed_surely,
+    write_private,
+)
 from exchange.cli.keying import keeping
 from exchange.cli.main import Session, verb
+from exchange.client import cabinet
+from exchange.client.files import make_private
 from exchange.client.transport import certificate_digest
 from exchange.custody import container, ring
 from exchange.errors import Code, Fault, Refusal
@@ -50,7 +60,7 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
     secrets = _merged(here, whole, force=force)
     passphrase = here.passphrase or world.passphrase(name, is_new=True)
     sealed = sealed_surely(secrets, passphrase)
-    context.folder.mkdir(parents=True, exist_ok=True)
+    make_private(context.folder)
     with context.unchanged(here.sealed):
         lost = [PROFILE] if _differs(context, whole) else []
         lost += [KEYS, PLACES] if _loses(here, secrets) else []
@@ -63,15 +73,27 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
 def _tell(session: Session, context: Context, here: _Here, aside: list[str]) -> None:
     endpoint = context.profile().endpoint
     is_blind = here.sealed is not None and here.secrets is None
+    has_mail = cabinet.is_there(context.folder / MAIL)
     if session.as_json:
         told = {"endpoint": endpoint, "context": context.name, "aside": aside}
-        output.show_json({**told, "compared": not is_blind})
+        output.show_json({**told, "compared": not is_blind, "mail": has_mail})
     session.say(
         f"{endpoint} está de vuelta, en el contexto {context.name}."
         + (f" Lo anterior quedó en {', '.join(aside)}." if aside else ""),
         f"{endpoint} is back, in the context {context.name}."
         + (f" What was there before lies in {', '.join(aside)}." if aside else ""),
     )
+    if not has_mail:
+        session.say(
+            "No vuelve lo que se envió y se recibió: lo que se le debe se recoge otra vez del"
+            " nodo; lo enviado no, y no se puede cancelar, confirmar ni seguir desde aquí sin"
+            " la carpeta mail de antes. Póngala en el contexto antes de otra orden, si la"
+            " tiene.",
+            "What was posted and received does not come back: what is owed to you is fetched"
+            " from the node again; what you posted is not, and cannot be cancelled, confirmed"
+            " or traced from here without the folder mail of before. Put it into the context"
+            " before any other command, if you have it.",
+        )
     if is_blind:
         session.say(
             "Lo anterior no se abrió: si se destruyeron claves después del respaldo, han"
