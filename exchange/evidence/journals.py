@@ -50,7 +50,8 @@ class Journal:
         self.shown, self.node = shown, shown.node
         text = shown.checkpoint.rpartition(b"\n\n")[0] + b"\n"
         self.head = c2sp.parse_body(text)
-        if self.head.origin != origin_of(self.node):
+        # Beyond that, not all languages count alike.
+        if self.head.origin != origin_of(self.node) or self.head.size > 2**53 - 1:
             raise self._refusal(Code.BAD_CHECKPOINT, CHECKPOINT, found=self.head.size)
         self._must_be_under(ENTRY, [shown.entry])
         self._must_be_under(TRUST, shown.trust)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from exchange.model.header import Header
     from exchange.seal.open import Opened
 
-VERIFIERS: Final = ("verify.html", "verify.py")
-COVER: Final = "cover.html"
+COVER, *VERIFIERS = parts.UNHELD
 
 
 class Of(NamedTuple):

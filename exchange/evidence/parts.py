@@ -19,18 +19,22 @@ The first journal is that of the node where the bulletin was posted.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from exchange.errors import Code, Refusal
+from exchange.evidence.archive import MAX_PARTS
 from exchange.journal.tree import HASH_BYTES
-from exchange.model.identity import digest
+from exchange.model.identity import Digest, EndpointId, Uuid7, Word, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 FORMAT: Final = "exchange-evidence@1"
+# What a reader sees first; nothing is held to them, nor they to anything but the manifest.
+UNHELD: Final = ("cover.html", "verify.html", "verify.py")
 MANIFEST, HEADER, SALT, BODY, KEYS = (
     "manifest.json",
     "header.json",
@@ -46,6 +50,9 @@ CHECKPOINT, ENTRY, TRUST, ACKS, DOCUMENTS, RECEIPT = (
     "documents.jsonl",
     "receipt.json",
 )
+# All that a package may have, in this order; a journal's in its folder.
+_FILES: Final = (MANIFEST, *UNHELD, HEADER, SALT, BODY, KEYS)
+_FOLDER: Final = (CHECKPOINT, ENTRY, TRUST, ACKS, DOCUMENTS, RECEIPT)
 # Roles whose documents list keys, or who signs for them; timestamps and choices do not.
 ROLES: Final = ("root", "targets", "pa", "us")
 _PATH: Final = re.compile(rf"([0-9a-f]{{{2 * HASH_BYTES}}}){{0,63}}")
@@ -67,10 +74,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     v: str
-    endpoint: str
-    id: str
-    anchor: str
-    journals: list[str]
+    endpoint: EndpointId
+    id: Uuid7
+    anchor: Digest
+    journals: Annotated[list[Word], msgspec.Meta(min_length=1, max_length=MAX_PARTS)]
     parts: list[Part]
 
 
@@ -132,13 +139,16 @@ def manifest(parts: Mapping[str, bytes]) -> Manifest:
     """Return a package's manifest, once every part is exactly as it lists it.
 
     Raises:
-        Refusal: ``malformed``; or ``digest-mismatch`` at the first part that is missing, too
-            many, out of its place, or another one.
+        Refusal: ``malformed``; ``digest-mismatch`` at the first part that is missing, too
+            many, or another one; or ``unknown-member`` at the first that no package has, or
+            not in that place.
     """
     names = list(parts)
     if names[:1] != [MANIFEST]:
         raise Refusal(Code.MALFORMED, f"/{MANIFEST}")
     told = one_spelling(parts[MANIFEST], Manifest, f"/{MANIFEST}")
+    if b"\\" in parts[MANIFEST]:
+        raise Refusal(Code.MALFORMED, f"/{MANIFEST}")
     if told.v != FORMAT:
         raise Refusal(Code.NOT_UNDERSTOOD, f"/{MANIFEST}/v", found=told.v[:48])
     found = listed({name: parts[name] for name in names[1:]})
@@ -149,9 +159,18 @@ def manifest(parts: Mapping[str, bytes]) -> Manifest:
         longer = max(told.parts, found, key=len)
         first = longer[min(len(told.parts), len(found))].name
         raise Refusal(Code.DIGEST_MISMATCH, f"/{first[:64]}")
-    if not told.journals or len(set(told.journals)) != len(told.journals):
+    if len(set(told.journals)) != len(told.journals):
         raise Refusal(Code.WRONG_VALUE, f"/{MANIFEST}/journals")
+    _must_be_known(names, told.journals)
     return told
+
+
+def _must_be_known(names: Sequence[str], journals: Sequence[str]) -> None:
+    folders = [f"{node}/{name}" for node in journals for name in _FOLDER]
+    known = [name for name in (*_FILES, *folders) if name in names]
+    for name, wanted in zip_longest(names, known):
+        if name != wanted:
+            raise Refusal(Code.UNKNOWN_MEMBER, f"/{name}", name=name)
 
 
 def shown(node: str, parts: Mapping[str, bytes]) -> Shown:

@@ -18,6 +18,34 @@ TUF = {"ed25519": ("Ed25519", 32), "ecdsa-sha2-nistp384": ("ES384", 97), "ml-dsa
 THUMB = {"OKP": ["crv", "kty", "x"], "EC": ["crv", "kty", "x", "y"], "AKP": ["alg", "kty", "pub"]}
 HALF = (2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D) // 2   # of the order of P-384
 ROLES = ("root", "targets", "pa", "us")
+PARTS = "manifest.json cover.html verify.html verify.py header.json salt.bin body.json keys.json".split()
+FOLDER = "checkpoint.txt entry.jsonl trust.jsonl acknowledgements.jsonl documents.jsonl receipt.json".split()
+SPACES = "\0- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+UNHELD = "cover.html verify.html verify.py"   # to nothing but the manifest
+# Forms: of a text its pattern, of a number its most; [form]: or null; [form, least, most, is it a set]: list.
+MEMBER, WORD, TIME, COUNT = r"[a-z]{2}\.[a-z0-9]{1,30}", "[a-z0-9][a-z0-9.+-]{0,47}", 253402300799, 2**53 - 1
+ENDPOINT, DIGEST, SUITE = MEMBER + "/[a-z0-9][a-z0-9-]{0,30}", "[A-Za-z0-9_-]{43}", "|".join(SUITES)
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+BLOB, SAID = {"digest": DIGEST, "size": COUNT}, {"v": "xb1", "suite": SUITE}
+BY, OF = {**SAID, "id": UUID, "origin": MEMBER, "endpoint": ENDPOINT}, {"endpoint": ENDPOINT, "id": UUID}
+FORMS = {
+    "manifest": {"v": "exchange-evidence@1", **OF, "anchor": DIGEST, "journals": [WORD, 1, 64]},
+    "protected": {"alg": ".*", "kid": ".*", "typ": ".*"},
+    "xb-receipt+jws": {**SAID, "node": WORD, "epoch": COUNT, "first": COUNT, "count": COUNT, "root": DIGEST},
+    "xb-ack+jws": {
+        **BY, "of": {**OF, "header_digest": DIGEST}, "at": TIME, "officer": ["[A-Za-z0-9._-]{1,40}"],
+        "outcome": "delivered|opened|actioned|schema-invalid|partial|unreadable|purged"},
+    "xb-header+jws": {
+        **BY, "type": "[a-z]{3}", "schema": r"[1-9][0-9]{0,3}\.[0-9]{1,4}", "feed": WORD,
+        "verb": "new|update|correct|cancel|reply", "status": "actual|exercise|test",
+        "to": [ENDPOINT, 1, 64, 1], "precedence": "flash|immediate|priority|routine", "marking": {
+            "tlp": "red|amber([+]strict)?|green|clear", "releasable_to": ["[A-Z]{3}", 1, 16, 1],
+            "handling": ["h[0-3]", 0, 4, 1], "originator_control": True},
+        "declares": ["must-purge|persons|protected-person", 0, 3, 1], "observed": [TIME], "issued": TIME,
+        "due": [TIME], "expires": TIME, "retain_until": TIME, "regime": [WORD],
+        "refs": [{"rel": "supersedes|corrects|cancels|answers", "id": UUID, "header_digest": DIGEST}, 0, 16],
+        "commit": DIGEST + "([A-Za-z0-9_-]{21})?", "body": BLOB, "attachments": [BLOB, 0, 16],
+        "trust": {"position": COUNT, "head": DIGEST}}}
 def must(holds):
     if not holds: raise ValueError
 def spell(value): return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -25,9 +53,23 @@ def parse(text): return must(spell(value := json.loads(text)) == text) or value 
 def lines(raw): return [parse(line) for line in must(raw[-1:] in b"\n") or raw.decode().split("\n")[:-1]]
 def b64(raw): return urlsafe_b64encode(raw).decode().rstrip("=")
 def unb64(text): return must(b64(raw := urlsafe_b64decode(text + "=" * (-len(text) % 4))) == text) or raw
+def fits(value, form):
+    if type(form) is list and len(form) == 1: return value is None or fits(value, form[0])
+    if type(value) is not type(form): return False
+    if type(form) is str: return re.fullmatch(form, value)
+    if type(form) is int: return 0 <= value <= form
+    if type(form) is dict: return set(value) == set(form) and all(fits(value[each], form[each]) for each in form)
+    if type(form) is bool: return True
+    item, least, most, *is_set = form
+    is_whole = least <= len(value) <= most and all(fits(each, item) for each in value)
+    return is_whole and (not is_set or value == sorted(set(value)))
+def closed(raw, form):   # an object of that form, no member of it twice
+    value = json.loads(text := raw.decode())
+    must(text[0] + text[-1] == "{}" and not re.search(r"[\\\n]", text))
+    return must(fits(value, form) and text.count(":") == spell(value).count(":")) or value
 def digest(raw): return b64(sha256(raw).digest())
 def unzip(raw):   # stored parts, one after another, then the directory that follows from them
-    parts, at, directory = {}, 0, b""
+    parts, at, directory = must(len(raw) <= 2**28) or {}, 0, b""
     while raw[at:at + 4] == b"PK\3\4":
         size, length = struct.unpack_from("<18xL4xH", raw, at)
         name, data = raw[at + 30:at + 30 + length], raw[at + 30 + length:][:size]
@@ -59,21 +101,25 @@ def public_of(jwk):
     return unb64(jwk["pub"] if jwk["kty"] == "AKP" else jwk["x"])
 def kid_of(jwk): return digest(spell({name: jwk[name] for name in THUMB[jwk["kty"]]}).encode())
 def signed_by(who, jwks, suite, jws, typ, used):   # all signatures of a suite, in order; the payload
-    keys, told = {kid_of(jwk): jwk for jwk in jwks}, parse(jws)
-    heads = [json.loads(unb64(each["protected"])) for each in told["signatures"]]
-    must([head["alg"] for head in heads] == SUITES[suite] and list(told) == ["payload", "signatures"])
-    for head, each in zip(heads, told["signatures"]):
+    keys, told = {kid_of(jwk): jwk for jwk in jwks}, json.loads(jws)
+    signatures = [{name: each[name] for name in ("protected", "signature")} for each in told["signatures"]]
+    must(jws == spell({"payload": told["payload"], "signatures": signatures}) and len(jws) <= 2**15)
+    must(all(len(each["protected"]) <= 256 for each in signatures))
+    heads = [closed(unb64(each["protected"]), FORMS["protected"]) for each in signatures]
+    must([head["alg"] for head in heads] == SUITES[suite])
+    for head, each in zip(heads, signatures):
         jwk, data = keys[head["kid"]], f"{each['protected']}.{told['payload']}".encode()
         must(head["typ"] == typ and jwk["alg"] == head["alg"])
         verify(head["alg"], public_of(jwk), unb64(each["signature"]), data)
         used[head["kid"]] = [who, jwk]
-    return json.loads(unb64(told["payload"]))
+    return closed(unb64(told["payload"]), FORMS[typ])
 class Journal:   # what a package shows of one node's journal: all of it under one root
     def __init__(self, name, parts):
         text, _, signed = parts[f"{name}/checkpoint.txt"].rpartition(b"\n\n")
         _, size, root = text.decode().split("\n")
         self.name, self.text, self.signed, self.known = name, text + b"\n", signed, {}
         self.size, self.root = int(size), b64decode(root)
+        must(self.size <= COUNT)
         must(f"exchange/{name}\n{self.size}\n{b64encode(self.root).decode()}" == text.decode())
         what = "entry trust acknowledgements documents".split()
         self.entry, self.trust, self.acks, told = (lines(parts[f"{name}/{each}.jsonl"]) for each in what)
@@ -138,10 +184,12 @@ class Journal:   # what a package shows of one node's journal: all of it under o
         return signed_by(said["endpoint"], [each["jwk"] for each in fit], said["suite"], jws, typ, used)
     def line(self, name, kind, public):   # what a key signed under the text: C2SP signed-note
         keyid, found = sha256(name.encode() + b"\n" + kind + public).digest()[:4], set()
-        for line in must(self.signed.endswith(b"\n")) or self.signed.decode().split("\n")[:-1]:
-            told, text = re.fullmatch("\u2014 ([^\\s+\\x00-\\x1f]{1,255}) ([A-Za-z0-9+/]+=*)", line).groups()
+        told_by = must(self.signed.endswith(b"\n")) or self.signed.decode().split("\n")[:-1]
+        must(len(told_by) <= 32 and len(self.text + self.signed) < 2**18)   # and the feed between them
+        for line in told_by:
+            told, text = re.fullmatch(f"\u2014 ([^{SPACES}+]+) ([A-Za-z0-9+/]+=*)", line).groups()
             raw = b64decode(text)
-            must(b64encode(raw).decode() == text and len(raw) > 4)
+            must(b64encode(raw).decode() == text and len(raw) > 4 and len(told.encode()) <= 255)
             if (told, raw[:4]) == (name, keyid): found.add(raw[4:])
         return must(len(found) < 2) or next(iter(found), None)
     def cosigned(self, name, public):   # C2SP tlog-cosignature, with its time
@@ -171,7 +219,10 @@ class Journal:   # what a package shows of one node's journal: all of it under o
         must(False)
     def receipt(self, raw, used):   # the node's signature over the group that it committed the entry with
         if raw is None: return False
-        told, (index, _, entry) = parse(raw.decode()), self.entry[0]
+        told, (index, _, entry) = json.loads(raw), self.entry[0]
+        facts, path = entry.split("\n")[0], list(told["path"])
+        shown = {"node": self.name, "index": index, "facts": facts, "path": path, "group": told["group"]}
+        must(raw.decode() == spell(shown))
         group = json.loads(unb64(told["group"]["payload"]))
         kids = {json.loads(unb64(each["protected"]))["kid"] for each in told["group"]["signatures"]}
         for before in (group["first"] + group["count"], group["first"]):   # where keys changed, either
@@ -179,9 +230,8 @@ class Journal:   # what a package shows of one node's journal: all of it under o
             if kids <= {kid_of(jwk) for jwk in jwks}: break
         must(group["suite"] in self.document("arrangement.json", before)["suites"])
         signed_by(f"{self.name} receipts", jwks, group["suite"], spell(told["group"]), "xb-receipt+jws", used)
-        must([told["node"], told["index"], group["node"]] == [self.name, index, self.name])
-        must(told["facts"] == entry.split("\n")[0])
-        path = [unb64(each) for each in told["path"]]
+        must(group["node"] == self.name)
+        path = [unb64(each) for each in path]
         must_lead(entry, index - group["first"], group["count"], path, unb64(group["root"]))
         return True
     def acknowledged(self, said, named, used):   # by recipients, of this bulletin, once each
@@ -199,9 +249,12 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     yield "ok" if (parts := unzip(raw)) else "ok"
     told, used = parse(parts["manifest.json"].decode()), {}
     listed = [[name, len(data), digest(data)] for name, data in parts.items()]
-    must([told["v"], listed[0][0], told["parts"]] == ["exchange-evidence@1", "manifest.json", listed[1:]])
-    must(told["journals"] and len(set(told["journals"])) == len(told["journals"]))
-    yield "ok"
+    must(spell(told) == spell({**{name: told[name] for name in FORMS["manifest"]}, "parts": listed[1:]}))
+    must(fits({name: told[name] for name in FORMS["manifest"]}, FORMS["manifest"]))
+    known = [*PARTS, *(f"{name}/{each}" for name in told["journals"] for each in FOLDER)]
+    must(list(parts) == [name for name in known if name in parts])   # nothing else, and in this order
+    must(len(set(told["journals"])) == len(told["journals"]))
+    yield f"ok; not checked / sin comprobar: {UNHELD}"
     home, *others = journals = [Journal(name, parts) for name in told["journals"]]
     yield "ok"
     must(all(each.log[0][1]["document"]["digest"] == (anchor or told["anchor"]) for each in journals))
@@ -221,6 +274,7 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     must("home" in facts or said["trust"]["head"] == home.heads[said["trust"]["position"]])
     must([said["endpoint"], said["id"]] == [told["endpoint"], told["id"]])
     home.by_endpoint(header, "xb-header+jws", index, there["taken_ms"], used)
+    must(len(said["commit"]) == (43 if said["suite"] == "xb1-h" else 64))
     for each in others:   # what crossed is the same entry, whole
         must(each.entry[0][2].split("\n", 1)[1] == entry)
         must(json.loads(each.entry[0][2].split("\n")[0])["home"] == {"node": home.name, "index": index})
@@ -237,7 +291,7 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     yield f"{len(used)}"
 def main(path, anchor=None):
     if anchor and not re.fullmatch("[A-Za-z0-9_-]{43}", anchor): return print(__doc__) or 2
-    try: raw = open(path, "rb").read()
+    try: raw = open(path, "rb").read(2**28 + 1)
     except OSError as error: return print(error) or 3
     found = steps(raw, anchor)
     for number, name in enumerate(STEPS, 1):

@@ -35,9 +35,15 @@ SAID: Final[dict[Name, dict[Lang, Said]]] = {
     },
     "manifest": {
         "es": Said(
-            "cada parte es la que se anotó", "una parte falta, sobra o es otra que la anotada"
+            "cada parte es la que se anotó, y no hay otras; nada comprueba lo que dicen"
+            " cover.html, verify.html y verify.py",
+            "una parte falta, sobra o es otra que la anotada",
         ),
-        "en": Said("each part is the one listed", "a part is missing, too many, or another"),
+        "en": Said(
+            "each part is the one listed, and there is no other; nothing checks what"
+            " cover.html, verify.html and verify.py say",
+            "a part is missing, too many, or another",
+        ),
     },
     "inclusion": {
         "es": Said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 
@@ -122,6 +123,102 @@ def test_part_that_is_missing_is_found_listed_or_not(verdict):
         assert said == expected.get(name, "inclusion"), name
 
 
+# -- what is there besides, or spelled otherwise ----------------------------------------------
+
+
+def spelled(told) -> bytes:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def test_manifest_that_says_more_less_or_in_another_order_is_found(verdict):
+    found = archive.unpack(made.cosigned().package())
+    told = json.loads(found[parts.MANIFEST])
+    for changed in (
+        {**told, "note": "x"},
+        {**told, "note": 1.0},
+        {**told, "note": float("nan")},
+        dict(reversed(told.items())),
+        {name: value for name, value in told.items() if name != "anchor"},
+        {**told, "anchor": None},
+        {**told, "anchor": "\ud800"},
+        {**told, "journals": JOURNAL},
+    ):
+        raw = archive.pack({**found, parts.MANIFEST: _escaped(changed)})
+        assert verdict(raw, made.cosigned().anchor) == "manifest", changed
+
+
+def _escaped(told) -> bytes:
+    """As JSON, where half a pair of code units has to be escaped."""
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def test_part_that_no_package_has_or_in_another_place_is_found(verdict):
+    anchor = made.cosigned().anchor
+    found = archive.unpack(made.cosigned().package())
+    for name in ("bulletin.txt", f"{JOURNAL}/notes.txt", f"us/{parts.ENTRY}"):
+        assert verdict(listed_anew({**found, name: b"TEST\n"}), anchor) == "manifest", name
+    (last, data), *_ = reversed(found.items())
+    moved = {parts.MANIFEST: b"", last: data, **found}
+    assert verdict(listed_anew(moved), anchor) == "manifest"
+
+
+def test_file_larger_than_any_package_is_refused(verdict):
+    assert verdict(bytes(archive.MAX_BYTES + 1), None) == "container"
+    # Only that it is too large is wrong with it.
+    many = {parts.MANIFEST: b"{}", "a.bin": bytes(archive.MAX_BYTES)}
+    assert verdict(archive.pack(many), None) == "container"
+
+
+def test_receipt_spelled_otherwise_is_found(verdict):
+    raw, name = made.cosigned().package(), f"{JOURNAL}/{parts.RECEIPT}"
+    told = json.loads(archive.unpack(raw)[name])
+    group = told["group"]
+    loose = [{**each, "header": {}} for each in group["signatures"]]
+    for changed in (
+        {**told, "note": "x"},
+        dict(reversed(told.items())),
+        {**told, "group": {**group, "signatures": loose}},
+        {**told, "path": told["path"] or ""},
+    ):
+        if changed == told:
+            continue
+        said = verdict(replaced(raw, name, lambda _, to=changed: spelled(to)), None)
+        assert said == "receipt", changed
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("\u2014 stranger AAAAAAA=\n", "unanchored"),
+        ("\u2014 " + "f" * 255 + " AAAAAAA=\n", "unanchored"),
+        ("\u2014 a\ufeffb AAAAAAA=\n", "unanchored"),
+        ("\u2014 a\u0085b AAAAAAA=\n", "checkpoint"),
+        ("\u2014 a\u2028b AAAAAAA=\n", "checkpoint"),
+        ("\u2014 a\x1cb AAAAAAA=\n", "checkpoint"),
+        ("\u2014 " + "\U0001f600" * 64 + " AAAAAAA=\n", "checkpoint"),
+        ("\u2014 stranger AAAAAAA=\n" * 32, "checkpoint"),
+        ("\u2014 stranger " + "A" * (1 << 18) + "\n", "checkpoint"),
+    ],
+    ids=["one", "long", "feff", "nel", "2028", "control", "bytes", "many", "large"],
+)
+def test_line_of_a_stranger_under_the_root_is_read_alike(line, step, verdict):
+    more = replaced(made.cosigned().package(), "pa/checkpoint.txt", lambda raw: raw + line.encode())
+    assert verdict(more, None) == step
+
+
+def test_line_of_a_journal_that_is_longer_or_no_text_is_found(verdict):
+    raw = made.cosigned().package()
+    for name in (parts.ENTRY, parts.TRUST):
+
+        def longer(data):
+            first, rest = data.split(b"\n", 1)
+            return first[:-1] + b",1]\n" + rest
+
+        assert verdict(replaced(raw, f"{JOURNAL}/{name}", longer), None) == "inclusion"
+    name = f"{JOURNAL}/{parts.DOCUMENTS}"
+    assert verdict(replaced(raw, name, lambda data: data + b"1\n"), None) == "inclusion"
+
+
 def test_part_of_another_bulletin_is_found(verdict):
     ours, other = made.cosigned(), made.crossed()
     raw, strange = ours.package(with_body=True), archive.unpack(other.package(with_body=True))
@@ -148,13 +245,27 @@ def test_part_of_another_bulletin_is_found(verdict):
 def test_journals_that_change_places_are_found(verdict):
     journal = made.crossed()
     found = archive.unpack(journal.package())
-    assert verdict(listed_anew(found, journals=["us", "pa"]), journal.anchor) == "originator"
+    assert verdict(listed_anew(found, journals=["us", "pa"]), journal.anchor) == "manifest"
+    assert verdict(listed_anew(found, journals=["us"]), journal.anchor) == "manifest"
+
+    def only(*nodes):
+        folders = ["", *nodes]
+        rest = {
+            name: data
+            for folder in folders
+            for name, data in found.items()
+            if name.rpartition("/")[0] == folder
+        }
+        return listed_anew(rest, journals=list(nodes))
+
+    assert verdict(only("us", "pa"), journal.anchor) == "originator"
     # Less is shown, and nothing that is not so; but the keys of the rest are listed too.
-    assert verdict(listed_anew(found, journals=["us"]), journal.anchor) == "keys"
+    assert verdict(only("us"), journal.anchor) == "keys"
+    assert verdict(only("pa"), journal.anchor) == "keys"
     assert verdict(listed_anew(found, journals=[]), journal.anchor) == "manifest"
     assert verdict(listed_anew(found, journals=["pa", "pa"]), journal.anchor) == "manifest"
-    assert verdict(listed_anew(found, journals=["pa", "fr"]), journal.anchor) == "inclusion"
-    assert verdict(listed_anew(found, journals=["pa"]), journal.anchor) == "keys"
+    assert verdict(listed_anew(found, journals=["pa", "us", "fr"]), journal.anchor) == "inclusion"
+    assert verdict(listed_anew(found, journals=["pa"]), journal.anchor) == "manifest"
 
 
 def test_proof_for_another_index_is_found(verdict):

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from exchange.evidence import archive, parts
+from exchange.model import header as headers
+from exchange.model import objects
 from exchange.model.identity import digest
 from exchange.model.view import NO_HEAD, chain
 from tests.builders import COAST, DESK, NOW, WATCH, border, unpadded, world
@@ -203,7 +205,56 @@ def test_header_signed_by_keys_that_are_not_valid_yet_or_no_more_is_found(forger
 def test_package_that_says_that_it_is_of_another_bulletin_is_found(forger, verdict):
     assert said(verdict, forger, endpoint="pa.senan/desk") == "originator"
     told = msgspec.json.decode(forger.parts[parts.MANIFEST])["id"]
-    assert said(verdict, forger, id=told[:-1]) == "originator"
+    other = told[:-1] + ("1" if told[-1] == "0" else "0")
+    assert said(verdict, forger, id=other) == "originator"
+
+
+def payload(signed):
+    return unpadded(msgspec.json.decode(signed)["payload"]).decode()
+
+
+_HEADER = payload(world().envelope().header)
+
+
+def without(told, member):
+    said = msgspec.json.decode(told)
+    del said[member]
+    return msgspec.json.encode(said).decode()
+
+
+@pytest.mark.parametrize(
+    ("changed", "step"),
+    [
+        (_HEADER, "keys"),
+        (_HEADER.replace('":', '": '), "keys"),
+        (_HEADER.replace('"status":"exercise"', '"status":"unheard"'), "originator"),
+        (_HEADER.replace('"to":["', '"to":["us.jiatfs/desk","us.jiatfs/desk","'), "originator"),
+        (_HEADER.replace('"issued":', '"issued":1.0,"x":'), "originator"),
+        (_HEADER.replace('"position":', '"position":-'), "originator"),
+        (_HEADER[:-1] + ',"type":"sit"}', "originator"),
+        (without(_HEADER, "feed"), "originator"),
+        (without(_HEADER, "feed")[:-1] + ',"feed":"maritime\\n"}', "originator"),
+        (" " + _HEADER, "originator"),
+    ],
+    ids=range(10),
+)
+def test_header_of_no_form_that_there_is_is_found(changed, step, forger, verdict):
+    """Its author and the node can agree on anything: three verifiers do not."""
+    named = msgspec.json.decode(changed)
+    signed = world().sign(changed.encode(), headers.TYP, named["endpoint"])
+    forger.entry = holding(without_receipt(forger).entry, signed)
+    forger.parts[parts.HEADER], forger.acks = signed, []
+    told = {"endpoint": named["endpoint"], "id": named["id"]}
+    assert said(verdict, forger, **told) == step
+
+
+def test_acknowledgement_of_no_form_that_there_is_is_found(forger, verdict):
+    first, *rest = forger.shown.acknowledgements
+    told = payload(first.entry.rpartition("\n")[2])
+    for changed in (told[:-1] + ',"x":1}', told[:-1] + ',"at":1}'):
+        signed = world().sign(changed.encode(), objects.ACK_TYP, WATCH)
+        forger.acks = [holding(first, signed), *rest]
+        assert said(verdict, forger) == "acknowledgements", changed
 
 
 def test_acknowledgement_of_another_bulletin_or_by_another_is_found(forger, verdict):

@@ -16,6 +16,43 @@ const TUF = {   // and how many bytes of a key's DER, from its end, are the key
   "ml-dsa-65/1": ["ML-DSA-65", 1952], "ml-dsa-87/1": ["ML-DSA-87", 2592],
 };
 const THUMB = { OKP: ["crv", "kty", "x"], EC: ["crv", "kty", "x", "y"], AKP: ["alg", "kty", "pub"] };
+// All that a package may have, in this order; a journal's in its folder.
+const FILES = ["manifest.json", "cover.html", "verify.html", "verify.py", "header.json", "salt.bin",
+  "body.json", "keys.json"];
+const FOLDER = ["checkpoint.txt", "entry.jsonl", "trust.jsonl", "acknowledgements.jsonl",
+  "documents.jsonl", "receipt.json"];
+const MAX_NOTE_BYTES = 256 * 1024, MAX_LINES = 32, MAX_OBJECT_BYTES = 32 * 1024, MAX_PROTECTED = 256;
+// Forms: of a text its pattern; of a number its most; [form]: or null; [form, least, most, is it a
+// set]: a list.
+const MEMBER = "[a-z]{2}\\.[a-z0-9]{1,30}", WORD = "[a-z0-9][a-z0-9.+-]{0,47}", TIME = 253402300799;
+const ENDPOINT = `${MEMBER}/[a-z0-9][a-z0-9-]{0,30}`, DIGEST = "[A-Za-z0-9_-]{43}";
+const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
+const COUNT = Number.MAX_SAFE_INTEGER, BLOB = { digest: DIGEST, size: COUNT };
+const SAID = { v: "xb1", suite: Object.keys(SUITES).join("|") };
+const BY = { ...SAID, id: UUID, origin: MEMBER, endpoint: ENDPOINT }, OF = { endpoint: ENDPOINT, id: UUID };
+const FORMS = {
+  manifest: { v: "exchange-evidence@1", ...OF, anchor: DIGEST, journals: [WORD, 1, 64] },
+  protected: { alg: ".*", kid: ".*", typ: ".*" },
+  "xb-receipt+jws": { ...SAID, node: WORD, epoch: COUNT, first: COUNT, count: COUNT, root: DIGEST },
+  "xb-ack+jws": {
+    ...BY, of: { ...OF, header_digest: DIGEST }, at: TIME, officer: ["[A-Za-z0-9._-]{1,40}"],
+    outcome: "delivered|opened|actioned|schema-invalid|partial|unreadable|purged",
+  },
+  "xb-header+jws": {
+    ...BY, type: "[a-z]{3}", schema: "[1-9][0-9]{0,3}\\.[0-9]{1,4}", feed: WORD,
+    verb: "new|update|correct|cancel|reply", status: "actual|exercise|test", to: [ENDPOINT, 1, 64, true],
+    precedence: "flash|immediate|priority|routine",
+    marking: {
+      tlp: "red|amber([+]strict)?|green|clear", releasable_to: ["[A-Z]{3}", 1, 16, true],
+      handling: ["h[0-3]", 0, 4, true], originator_control: true,
+    },
+    declares: ["must-purge|persons|protected-person", 0, 3, true], observed: [TIME], issued: TIME,
+    due: [TIME], expires: TIME, retain_until: TIME, regime: [WORD],
+    refs: [{ rel: "supersedes|corrects|cancels|answers", id: UUID, header_digest: DIGEST }, 0, 16],
+    commit: `${DIGEST}([A-Za-z0-9_-]{21})?`, body: BLOB, attachments: [BLOB, 0, 16],
+    trust: { position: COUNT, head: DIGEST },
+  },
+};
 const LATTICES = { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 };
 
 class Refusal extends Error {}
@@ -50,9 +87,31 @@ const unhex = (told) => {
 const digest = (raw) => b64(sha256(raw));
 const parse = (told) => {
   const value = JSON.parse(told);
-  must(JSON.stringify(value) === told);
+  // Half a pair of code units is written as it was read, and is no text.
+  must(JSON.stringify(value) === told && !/(^|[^\\])(\\\\)*\\ud/.test(told));
   return value;
 };
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+function fits(value, form) {
+  if (typeof form === "string") return typeof value === "string" && new RegExp(`^(?:${form})$`).test(value);
+  if (form === true) return typeof value === "boolean";
+  if (typeof form === "number") return Number.isInteger(value) && value >= 0 && value <= form;
+  if (isObject(form)) {
+    const names = Object.keys(form), isWhole = isObject(value) && Object.keys(value).length === names.length;
+    return isWhole && names.every((name) => Object.hasOwn(value, name) && fits(value[name], form[name]));
+  }
+  const [item, least, most, isSet] = form;
+  if (least === undefined) return value === null || fits(value, item);
+  const isSized = Array.isArray(value) && value.length >= least && value.length <= most;
+  return isSized && value.every((each, at) => fits(each, item) && !(isSet && at && each <= value[at - 1]));
+}
+const colons = (told) => told.split(":").length;
+function closed(raw, form) {   // an object of that form, no member of it twice, and no number as a fraction
+  const told = text(raw), value = JSON.parse(told), bare = told.replaceAll(/"[^"]*"/g, "");
+  must(told.startsWith("{") && told.endsWith("}") && !/[\\\n]/.test(told) && !/[.E]|[0-9]e/.test(bare));
+  must(fits(value, form) && colons(told) === colons(JSON.stringify(value)));
+  return value;
+}
 const lines = (raw) => {
   const told = text(raw).split("\n");
   return must(told.pop() === "") && told.map(parse);
@@ -132,21 +191,27 @@ const kidOf = (jwk) =>
   digest(bytes(JSON.stringify(Object.fromEntries(THUMB[jwk.kty].map((name) => [name, jwk[name]])))));
 const insideOf = (jws) => JSON.parse(text(unb64(jws.payload)));
 function signedBy(who, jwks, suite, told, typ, used) {   // all signatures of a suite, in order; the payload
-  const keys = new Map(jwks.map((jwk) => [kidOf(jwk), jwk])), jws = parse(told);
-  const heads = jws.signatures.map((each) => JSON.parse(text(unb64(each.protected))));
+  const keys = new Map(jwks.map((jwk) => [kidOf(jwk), jwk])), jws = JSON.parse(told), { payload } = jws;
+  const signatures = jws.signatures.map((each) => ({ protected: each.protected, signature: each.signature }));
+  must(told === JSON.stringify({ payload, signatures }) && told.length <= MAX_OBJECT_BYTES);
+  must(signatures.every((each) => each.protected.length <= MAX_PROTECTED));
+  const heads = signatures.map((each) => closed(unb64(each.protected), FORMS.protected));
   must(heads.map(({ alg }) => alg).join() === SUITES[suite].join());
-  must(Object.keys(jws).join() === "payload,signatures");
   heads.forEach(({ alg, kid, typ: its }, place) => {
-    const jwk = must(keys.get(kid)), each = jws.signatures[place];
+    const jwk = must(keys.get(kid)), each = signatures[place];
     must(its === typ && jwk.alg === alg);
-    verify(alg, publicOf(jwk), unb64(each.signature), bytes(`${each.protected}.${jws.payload}`));
+    verify(alg, publicOf(jwk), unb64(each.signature), bytes(`${each.protected}.${payload}`));
     used.set(kid, [who, jwk]);
   });
-  return insideOf(jws);
+  return closed(unb64(payload), FORMS[typ]);
 }
 
 // --- what a package shows of one node's journal: all of it under one root
 const only = (several, holds) => must(several.find(holds));
+
+// What is space differs by language: these are named, with the control signs.
+const SPACES = "\\0- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const LINE = new RegExp(`^\\u2014 ([^${SPACES}+]+) ([A-Za-z0-9+/]+=*)$`);
 
 class Journal {
   constructor(name, parts) {
@@ -161,11 +226,13 @@ class Journal {
     must(`exchange/${name}\n${size}\n${root}\n` === text(this.text));
     [this.entry, this.trust, this.acks, this.told] = ["entry", "trust", "acknowledgements", "documents"]
       .map((what) => lines(part(`${what}.jsonl`)));
-    must(this.entry.length === 1);
-    for (const [index, path, entry] of [...this.entry, ...this.trust, ...this.acks]) {
+    must(this.entry.length === 1 && this.told.every((each) => typeof each === "string"));
+    for (const line of [...this.entry, ...this.trust, ...this.acks]) {
+      must(Array.isArray(line) && line.length === 3);
+      const [index, path, entry] = line;
       const raw = unhex(path), steps = Array.from({ length: raw.length / 32 },
         (_, step) => raw.subarray(32 * step, 32 * step + 32));
-      must(raw.length % 32 === 0 && typeof entry === "string");
+      must(raw.length % 32 === 0 && typeof path === "string" && typeof entry === "string");
       mustLead(entry, index, this.size, steps, this.root);
     }
     this.log = this.trust.map(([index, , entry]) => [index, JSON.parse(entry.split("\n")[0])]);
@@ -249,11 +316,11 @@ class Journal {
   line(name, kind, key) {   // what a key signed under the text: C2SP signed-note
     const id = sha256(join(bytes(`${name}\n`), Uint8Array.of(kind), key)).subarray(0, 4);
     const found = new Map(), told = text(this.signed).split("\n");
-    must(told.pop() === "");
+    must(told.pop() === "" && told.length <= MAX_LINES);
+    must(this.text.length + 1 + this.signed.length <= MAX_NOTE_BYTES);
     for (const each of told) {
-      const [, who, spelled] = must(/^\u2014 ([^\s+\x00-\x1f]{1,255}) ([A-Za-z0-9+/]+=*)$/.exec(each));
-      const raw = unbase64(spelled);
-      must(raw.length > 4);
+      const [, who, spelled] = must(LINE.exec(each)), raw = unbase64(spelled);
+      must(raw.length > 4 && bytes(who).length <= 255);
       if (who === name && same(raw.subarray(0, 4), id)) found.set(spelled, raw.subarray(4));
     }
     must(found.size < 2);
@@ -297,20 +364,23 @@ class Journal {
   }
 
   checkReceipt(used) {   // the node's signature over the group that it committed the entry with
-    const told = parse(text(this.receipt)), [index, , entry] = this.entry[0];
-    const { suite, ...group } = insideOf(told.group);
-    const kids = told.group.signatures.map((each) => JSON.parse(text(unb64(each.protected))).kid);
-    let jwks = [];
+    const raw = text(this.receipt), { path, group: signed } = JSON.parse(raw);
+    const [index, , entry] = this.entry[0];
+    const shown = { node: this.name, index, facts: entry.split("\n")[0], path, group: signed };
+    must(raw === JSON.stringify(shown));
+    const { suite, ...group } = insideOf(signed);
+    const kids = signed.signatures.map((each) => JSON.parse(text(unb64(each.protected))).kid);
+    let jwks = [], under = 0;
     for (const before of [group.first + group.count, group.first]) {   // where keys changed, either
       jwks = this.document(`nodes/${this.name}.json`, before).receipts.keys;
-      must(this.document("arrangement.json", before).suites.includes(suite));
       const has = new Set(jwks.map(kidOf));
+      under = before;
       if (kids.every((kid) => has.has(kid))) break;
     }
-    signedBy(`${this.name} receipts`, jwks, suite, JSON.stringify(told.group), "xb-receipt+jws", used);
-    must(told.node === this.name && told.index === index && group.node === this.name);
-    must(told.facts === entry.split("\n")[0]);
-    mustLead(entry, index - group.first, group.count, told.path.map(unb64), unb64(group.root));
+    must(this.document("arrangement.json", under).suites.includes(suite));
+    signedBy(`${this.name} receipts`, jwks, suite, JSON.stringify(signed), "xb-receipt+jws", used);
+    must(group.node === this.name);
+    mustLead(entry, index - group.first, group.count, path.map(unb64), unb64(group.root));
   }
 
   newestBefore(index) { return must(this.log.filter(([at]) => at < index).at(-1))[0]; }
@@ -342,10 +412,13 @@ class Run {
     const [[first, raw], ...rest] = this.parts;
     must(first === "manifest.json");
     this.told = parse(text(raw));
-    const { v, parts, journals } = this.told;
-    const listed = rest.map(([name, data]) => [name, data.length, digest(data)]);
-    must(v === "exchange-evidence@1" && JSON.stringify(parts) === JSON.stringify(listed));
-    must(journals.length && new Set(journals).size === journals.length);
+    const listed = rest.map(([name, data]) => [name, data.length, digest(data)]), { journals } = this.told;
+    const shown = Object.fromEntries(Object.keys(FORMS.manifest).map((name) => [name, this.told[name]]));
+    must(fits(shown, FORMS.manifest) && text(raw) === JSON.stringify({ ...shown, parts: listed }));
+    must(new Set(journals).size === journals.length);
+    const folders = journals.flatMap((node) => FOLDER.map((name) => `${node}/${name}`));
+    const known = [...FILES, ...folders].filter((name) => this.parts.has(name));
+    must([...this.parts.keys()].join() === known.join());   // nothing else, and in this order
     return listed.length;
   }
 
@@ -381,6 +454,7 @@ class Run {
     must(own === header && told.length === (isHome ? 1 : 2) && facts.view === newest);
     must([facts, there].every((each) => each.kind === "accepted" && each.digest === named));
     const said = this.home.byEndpoint(header, "xb-header+jws", index, there.taken_ms, this.used);
+    must(said.commit.length === (said.suite === "xb1-h" ? 43 : 64));
     must(!isHome || said.trust.head === this.home.heads[said.trust.position]);
     must(said.endpoint === this.told.endpoint && said.id === this.told.id);
     for (const each of this.journals.slice(1)) {   // what crossed is the same entry, whole
@@ -413,7 +487,8 @@ class Run {
     const hash = header.suite === "xb1-h" ? sha256 : sha384;
     must(salt && body && salt.length === 32);
     must(b64(hash(join(bytes("xb1-commit\0"), salt, body))) === header.commit);
-    this.found.text = text(body).replace(/ +$/, "");
+    // What is no text is shown as far as it is one: what was sealed are the bytes.
+    this.found.text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(body).replace(/ +$/, "");
     return 1;
   }
 
