@@ -58,7 +58,7 @@ def fits(value, form):
     if type(value) is not type(form): return False
     if type(form) is str: return re.fullmatch(form, value)
     if type(form) is int: return 0 <= value <= form
-    if type(form) is dict: return set(value) == set(form) and all(fits(value[each], form[each]) for each in form)
+    if type(form) is dict: return set(value) == set(form) and all(fits(value[at], form[at]) for at in form)
     if type(form) is bool: return True
     item, least, most, *is_set = form
     is_whole = least <= len(value) <= most and all(fits(each, item) for each in value)

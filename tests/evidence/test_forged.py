@@ -209,6 +209,22 @@ def test_package_that_says_that_it_is_of_another_bulletin_is_found(forger, verdi
     assert said(verdict, forger, id=other) == "originator"
 
 
+def test_text_that_is_no_text_is_what_was_sealed_all_the_same(forger, verdict):
+    odd = world().envelope(text=b"\xff\xfe TEST")
+    changes = bulletin(without_receipt(forger), odd)
+    told = made.opened(world(), odd, WATCH)
+    forger.parts = {
+        name: each
+        for found, data in forger.parts.items()
+        for name, each in (
+            [(found, data), (parts.SALT, told.salt), (parts.BODY, told.padded)]
+            if found == parts.HEADER
+            else [(found, data)]
+        )
+    }
+    assert said(verdict, forger, **changes) == "keys", "of whoever acknowledged the other one"
+
+
 def payload(signed):
     return unpadded(msgspec.json.decode(signed)["payload"]).decode()
 

@@ -4,13 +4,11 @@ import { ed25519 } from "@noble/curves/ed25519.js";
 import { p384 } from "@noble/curves/nist.js";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from "@noble/post-quantum/ml-dsa.js";
+import { FORMS, SUITES, fits } from "./forms.mjs";
 
 export const NAMES = ["container", "manifest", "inclusion", "anchor", "directory", "checkpoint",
   "cosignatures", "originator", "receipt", "acknowledgements", "content", "keys"];
 const MAX_BYTES = 256 * 1024 * 1024, MAX_PARTS = 64, ROLES = ["root", "targets", "pa", "us"];
-const SUITES = {
-  "xb1-h": ["Ed25519", "ML-DSA-65"], "xb1-c": ["ML-DSA-87"], "xb1-ch": ["ES384", "ML-DSA-87"],
-};
 const TUF = {   // and how many bytes of a key's DER, from its end, are the key
   ed25519: ["Ed25519", 32], "ecdsa-sha2-nistp384": ["ES384", 97],
   "ml-dsa-65/1": ["ML-DSA-65", 1952], "ml-dsa-87/1": ["ML-DSA-87", 2592],
@@ -22,37 +20,6 @@ const FILES = ["manifest.json", "cover.html", "verify.html", "verify.py", "heade
 const FOLDER = ["checkpoint.txt", "entry.jsonl", "trust.jsonl", "acknowledgements.jsonl",
   "documents.jsonl", "receipt.json"];
 const MAX_NOTE_BYTES = 256 * 1024, MAX_LINES = 32, MAX_OBJECT_BYTES = 32 * 1024, MAX_PROTECTED = 256;
-// Forms: of a text its pattern; of a number its most; [form]: or null; [form, least, most, is it a
-// set]: a list.
-const MEMBER = "[a-z]{2}\\.[a-z0-9]{1,30}", WORD = "[a-z0-9][a-z0-9.+-]{0,47}", TIME = 253402300799;
-const ENDPOINT = `${MEMBER}/[a-z0-9][a-z0-9-]{0,30}`, DIGEST = "[A-Za-z0-9_-]{43}";
-const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
-const COUNT = Number.MAX_SAFE_INTEGER, BLOB = { digest: DIGEST, size: COUNT };
-const SAID = { v: "xb1", suite: Object.keys(SUITES).join("|") };
-const BY = { ...SAID, id: UUID, origin: MEMBER, endpoint: ENDPOINT }, OF = { endpoint: ENDPOINT, id: UUID };
-const FORMS = {
-  manifest: { v: "exchange-evidence@1", ...OF, anchor: DIGEST, journals: [WORD, 1, 64] },
-  protected: { alg: ".*", kid: ".*", typ: ".*" },
-  "xb-receipt+jws": { ...SAID, node: WORD, epoch: COUNT, first: COUNT, count: COUNT, root: DIGEST },
-  "xb-ack+jws": {
-    ...BY, of: { ...OF, header_digest: DIGEST }, at: TIME, officer: ["[A-Za-z0-9._-]{1,40}"],
-    outcome: "delivered|opened|actioned|schema-invalid|partial|unreadable|purged",
-  },
-  "xb-header+jws": {
-    ...BY, type: "[a-z]{3}", schema: "[1-9][0-9]{0,3}\\.[0-9]{1,4}", feed: WORD,
-    verb: "new|update|correct|cancel|reply", status: "actual|exercise|test", to: [ENDPOINT, 1, 64, true],
-    precedence: "flash|immediate|priority|routine",
-    marking: {
-      tlp: "red|amber([+]strict)?|green|clear", releasable_to: ["[A-Z]{3}", 1, 16, true],
-      handling: ["h[0-3]", 0, 4, true], originator_control: true,
-    },
-    declares: ["must-purge|persons|protected-person", 0, 3, true], observed: [TIME], issued: TIME,
-    due: [TIME], expires: TIME, retain_until: TIME, regime: [WORD],
-    refs: [{ rel: "supersedes|corrects|cancels|answers", id: UUID, header_digest: DIGEST }, 0, 16],
-    commit: `${DIGEST}([A-Za-z0-9_-]{21})?`, body: BLOB, attachments: [BLOB, 0, 16],
-    trust: { position: COUNT, head: DIGEST },
-  },
-};
 const LATTICES = { "ML-DSA-44": ml_dsa44, "ML-DSA-65": ml_dsa65, "ML-DSA-87": ml_dsa87 };
 
 class Refusal extends Error {}
@@ -91,20 +58,6 @@ const parse = (told) => {
   must(JSON.stringify(value) === told && !/(^|[^\\])(\\\\)*\\ud/.test(told));
   return value;
 };
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-function fits(value, form) {
-  if (typeof form === "string") return typeof value === "string" && new RegExp(`^(?:${form})$`).test(value);
-  if (form === true) return typeof value === "boolean";
-  if (typeof form === "number") return Number.isInteger(value) && value >= 0 && value <= form;
-  if (isObject(form)) {
-    const names = Object.keys(form), isWhole = isObject(value) && Object.keys(value).length === names.length;
-    return isWhole && names.every((name) => Object.hasOwn(value, name) && fits(value[name], form[name]));
-  }
-  const [item, least, most, isSet] = form;
-  if (least === undefined) return value === null || fits(value, item);
-  const isSized = Array.isArray(value) && value.length >= least && value.length <= most;
-  return isSized && value.every((each, at) => fits(each, item) && !(isSet && at && each <= value[at - 1]));
-}
 const colons = (told) => told.split(":").length;
 function closed(raw, form) {   // an object of that form, no member of it twice, and no number as a fraction
   const told = text(raw), value = JSON.parse(told), bare = told.replaceAll(/"[^"]*"/g, "");
