@@ -264,7 +264,7 @@ def _witnessed(session: Session, node: str, by: Vouched | None) -> None:
 
 
 def _hidden(session: Session, checked: Checked) -> None:
-    """Say whether something that could be a reply is left out, as far as that shows."""
+    """Say whether something is left out, as far as that shows; it never does of one's own."""
     endpoint, count = checked.seal.endpoint, checked.hidden
     if count is None:
         session.say(
@@ -284,3 +284,10 @@ def _hidden(session: Session, checked: Checked) -> None:
             f"Nada de lo dirigido a {endpoint} desde entonces, hasta ahí, falta aquí.",
             f"Nothing addressed to {endpoint} since then, up to there, is left out of it.",
         )
+    session.say(
+        f"De lo que publicó {endpoint} mismo puede faltar: una cancelación o una actualización "
+        "de quien hizo el archivo no se ve si la omitió. Pregunte a la otra parte, o al auditor.",
+        f"Of what {endpoint} itself posted, some may be left out: a cancellation or an update by "
+        "whoever made the file does not show where they left it out. Ask the other side, or an "
+        "auditor.",
+    )

@@ -268,7 +268,7 @@ async def _fetched(session: Session, identity: str, *, with_body: bool) -> Fetch
     from exchange.evidence import fetching  # noqa: PLC0415
 
     async with session.context().agency() as agency:
-        if with_body:
+        if with_body and agency.world.outbox.receipt(identity) is None:
             # What is not shown to us any more is not taken out either.
             item, known = await reading.find(agency, identity)
             if item.bulletin is None:

@@ -1,8 +1,9 @@
 """A boarding case as one file of evidence: whoever has the anchor can check it, offline.
 
 Two lines. The first is a seal: the endpoint that made the file signs the digest of the second,
-so that no byte of it can be changed by anybody else. What the second holds proves itself, so
-that this endpoint need not be believed either: the trust documents from the anchor on; objects
+so that no byte of it can be changed by anybody else. What the second holds proves itself, but
+not that it is all: that this endpoint left out nothing of its own, such as a cancellation, is
+its word. It holds the trust documents from the anchor on; objects
 and entries byte for byte; receipts; and of each node a signed head of the endpoint's inbox,
 with the leaf hashes of all that is in it. Headers are clear; what they seal is left out, or the
 texts are there with the salts by which headers commit to them.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import witnessing
+from exchange.client import documenting, witnessing
 from exchange.errors import Code, Refusal
 from exchange.evidence import making, package
 from exchange.evidence.making import Cut, Trusted
@@ -25,6 +25,7 @@ from exchange.seal.open import open_body
 if TYPE_CHECKING:
     from exchange.client.agency import Agency
     from exchange.client.transport import Transport
+    from exchange.model.header import Header
     from exchange.model.objects import Receipt
     from exchange.model.view import View
     from exchange.seal.open import Opened
@@ -68,9 +69,7 @@ async def fetch(agency: Agency, identity: str, *, with_body: bool) -> Fetched:
     acks = [each for each in acks if making.is_by_recipient(each[1], header)]
     opened = None
     if with_body:
-        where = f"/v1/blobs/{header.body.digest}"
-        raw = await agency.transport.get(where, index=index)
-        opened = open_body(header, raw, agency.keys.openers)
+        opened = await _opened(agency, index, header, is_own=receipt is not None)
     note = await _vouched(agency, view, index)
     told = await _trusted(agency.transport, view)
     tiles = _Tiles(c2sp.parse(note).size)
@@ -84,6 +83,17 @@ async def fetch(agency: Agency, identity: str, *, with_body: bool) -> Fetched:
         except _Lacking as lacking:
             await tiles.fetch(agency.transport, *lacking.tile)
     return Fetched(package.Of(header, signed, view.anchor), shown, opened)
+
+
+async def _opened(agency: Agency, index: int, header: Header, *, is_own: bool) -> Opened:
+    """Return the text: of what was posted here by the key that was kept, and no other."""
+    if is_own:
+        opened = documenting.own_text(agency, header)
+        if opened is None:
+            raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
+        return opened
+    raw = await agency.transport.get(f"/v1/blobs/{header.body.digest}", index=index)
+    return open_body(header, raw, agency.keys.openers)
 
 
 _Entries = list[tuple[int, bytes]]

@@ -125,6 +125,12 @@ def test_who_does_not_hold_it_gets_none(exercise, posted, tmp_path):
     out = tmp_path / "none.zip"
     ran = exercise.at(AUDIT, "package", posted, "--out", str(out), "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "not-found")
-    ran = exercise.at(OPS, "package", posted, "--out", str(out), "--with-body", "--json")
-    assert ran.code == 1, "its originator did not seal it to itself"
     assert not out.exists()
+
+
+def test_originator_puts_the_text_in_by_the_key_that_it_kept(exercise, posted, tmp_path):
+    out = tmp_path / "own-open.zip"
+    ran = exercise.at(OPS, "package", posted, "--out", str(out), "--with-body", "--json")
+    assert (ran.code, ran.json["content"]) == (0, True), ran
+    assert b"EXERCISE GAVIOTA" in archive.unpack(out.read_bytes())["body.json"]
+    assert verdict(out) == "unanchored"

@@ -201,7 +201,9 @@ def test_receipt_spelled_otherwise_is_found(verdict):
     ids=["one", "long", "feff", "nel", "2028", "control", "bytes", "many", "large"],
 )
 def test_line_of_a_stranger_under_the_root_is_read_alike(line, step, verdict):
-    more = replaced(made.cosigned().package(), "pa/checkpoint.txt", lambda raw: raw + line.encode())
+    more = replaced(
+        made.cosigned().package(), "pa/checkpoint.txt", lambda raw: raw + line.encode()
+    )
     assert verdict(more, None) == step
 
 
@@ -263,7 +265,9 @@ def test_journals_that_change_places_are_found(verdict):
     assert verdict(only("pa"), journal.anchor) == "keys"
     assert verdict(listed_anew(found, journals=[]), journal.anchor) == "manifest"
     assert verdict(listed_anew(found, journals=["pa", "pa"]), journal.anchor) == "manifest"
-    assert verdict(listed_anew(found, journals=["pa", "us", "fr"]), journal.anchor) == "inclusion"
+    assert (
+        verdict(listed_anew(found, journals=["pa", "us", "fr"]), journal.anchor) == "inclusion"
+    )
     assert verdict(listed_anew(found, journals=["pa"]), journal.anchor) == "manifest"
 
 
