@@ -285,9 +285,8 @@ def _hidden(session: Session, checked: Checked) -> None:
             f"Nothing addressed to {endpoint} since then, up to there, is left out of it.",
         )
     session.say(
-        f"De lo que publicó {endpoint} mismo puede faltar: una cancelación o una actualización "
-        "de quien hizo el archivo no se ve si la omitió. Pregunte a la otra parte, o al "
-        "auditor.",
+        f"De lo que publicó {endpoint} mismo puede faltar: una cancelación o actualización de "
+        "quien hizo el archivo no se ve si la omitió. Pregunte a la otra parte, o al auditor.",
         f"Of what {endpoint} itself posted, some may be left out: a cancellation or an update "
         "by whoever made the file does not show where they left it out. Ask the other side, or "
         "an auditor.",
