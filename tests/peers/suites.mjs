@@ -7,6 +7,7 @@ import {
 } from "@panva/hpke-noble";
 import { CipherSuite } from "hpke";
 import { createHash } from "node:crypto";
+import { must } from "./exchange.mjs";
 
 export const hashing = (name) => (...parts) =>
   parts.reduce((hash, part) => hash.update(part), createHash(name)).digest();
@@ -44,7 +45,7 @@ export const SUITES = {
 // One of each name, whatever the suite.
 export const ALGORITHMS = Object.fromEntries(Object.values(SUITES).flatMap(({ signatures }) => signatures));
 
-const bytes = (told) => Buffer.from(told, "base64url");
+const bytes = (told) => Buffer.from(must(told, "missing-member"), "base64url");
 export const publicOf = ({ kty, x, y, pub }) => (kty === "AKP" ? bytes(pub)
   : kty === "EC" ? Buffer.concat([Buffer.from([4]), bytes(x), bytes(y)]) : bytes(x));
 // What RFC 7638 hashes: these members, in this order.

@@ -1,5 +1,7 @@
 // Trust documents: TUF metadata with its files, folded into a view (docs/protocol.md, 8).
-import { all, b64, digest, endpointsOf, json, must, payloadOf, read, refuse, unb64, verifyBy } from "./exchange.mjs";
+import {
+  all, b64, digest, endpointsOf, json, must, payloadOf, read, refuse, unb64, verifyBy,
+} from "./exchange.mjs";
 import { ALGORITHMS, hashing, publicOf } from "./suites.mjs";
 
 const [sha256, sha512] = ["sha256", "sha512"].map(hashing), hex = (bytes) => sha256(bytes).toString("hex");
