@@ -225,6 +225,7 @@ class Code(StrEnum):
     KEY_TOKEN = "key-token"
     EXTRA_MISSING = "extra-missing"
     NO_SECRET = "no-secret"
+    WEAK_PASSPHRASE = "weak-passphrase"
     NO_CONTEXT = "no-context"
     CONTEXT_UNCHOSEN = "context-unchosen"
     NO_NODE = "no-node"

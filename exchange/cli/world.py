@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exchange import resources
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import codes as code_lists
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from exchange.custody.uris import TokenPlace
     from exchange.model.codes import Codes, Lang
+
+# NIST SP 800-63B-4, 3.1.1.2: of a password that nothing else stands beside.
+LEAST_CHARACTERS = 15
 
 
 def clock_ms() -> int:
@@ -80,17 +83,23 @@ def passphrase(holder: str, *, is_new: bool = False) -> str:
 
     Args:
         holder: whose container it is; the person is told.
-        is_new: it is being set, so that a slip would lock the keys away: asked for twice.
+        is_new: it is being set, so that a slip would lock the keys away: asked for twice, and
+            held to a least length.
 
     Raises:
         Fault: ``no-secret``: there is none, and nobody to ask; ``key-file``: it is no text.
+        Refusal: ``weak-passphrase``: a new one has fewer than ``LEAST_CHARACTERS``.
     """
     asked = "New passphrase / Contraseña nueva" if is_new else "Passphrase / Contraseña"
     return _secret("EXCHANGE_PASSPHRASE", f"{asked} ({holder})", holder, is_new=is_new)
 
 
 def backup_passphrase(holder: str, *, is_new: bool = False) -> str:
-    """Return the passphrase of a backup, from ``EXCHANGE_BACKUP_PASSPHRASE`` and so on."""
+    """Return the passphrase of a backup, from ``EXCHANGE_BACKUP_PASSPHRASE`` and so on.
+
+    Raises:
+        Fault, Refusal: as ``passphrase``.
+    """
     asked = f"Passphrase of the backup / Contraseña del respaldo ({holder})"
     return _secret("EXCHANGE_BACKUP_PASSPHRASE", asked, holder, is_new=is_new)
 
@@ -104,6 +113,16 @@ def pin(place: TokenPlace) -> str:
 
 
 def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> str:
+    said = _given(variable, asked, holder, is_new=is_new)
+    if is_new and len(said) < LEAST_CHARACTERS:
+        at = f"/{variable}"
+        raise Refusal(
+            Code.WEAK_PASSPHRASE, at, name=holder, found=len(said), limit=LEAST_CHARACTERS
+        )
+    return said
+
+
+def _given(variable: str, asked: str, holder: str, *, is_new: bool) -> str:
     import click  # noqa: PLC0415  (most processes ask nobody)
 
     from exchange.render.visible import visible  # noqa: PLC0415

@@ -10,7 +10,7 @@ from exchange.cli.state import CERTIFICATE, SETTINGS, TRUST, State
 from exchange.custody import cards
 from exchange.custody.proposing import Wanted
 from exchange.journal import quorum
-from tests.cli.test_sharing import run
+from tests.cli.test_sharing import NEW, run
 from tests.custody.ceremony import NAMES, NODE_CARDS, Delegations, arrangement, new_node
 
 URL = ("--url", "https://127.0.0.1:1")
@@ -119,7 +119,7 @@ def test_endpoint_that_is_not_listed_makes_no_context(made, tmp_path):
     keys = tmp_path / "keys.xk"
     assert run("keys", "new", "pa.senan/ops", keys, "--json").code == 0
     where = ("--trust", made / "trust", "--anchor", (made / "anchor").read_text())
-    home = {"EXCHANGE_PASSPHRASE": "new", "EXCHANGE_HOME": str(tmp_path / "home")}
+    home = {**NEW, "EXCHANGE_HOME": str(tmp_path / "home")}
     join = ("arrangement", "join", keys, *where, "--node", made / "pa.card", "--json")
     assert code(run(*join, env=home)) == "unknown-endpoint"
     assert not (tmp_path / "home").exists()

@@ -19,13 +19,13 @@ NO_TEXT = b"\xe9\xff"
 def test_new_passphrase_is_asked_for_twice_and_a_slip_is_asked_again(tmp_path, lang):
     file = tmp_path / "keys.xk"
     with Terminal("--lang", lang, "keys", "new", "us.jiatfs/patrol", str(file)) as person:
-        person.answer(AGAIN, b"one passphrase")
-        person.answer(TWICE[lang], b"one passphrsae")
-        person.answer(AGAIN, b"one passphrase")
+        person.answer(AGAIN, b"this passphrase")
+        person.answer(TWICE[lang], b"this passphrsae")
+        person.answer(AGAIN, b"this passphrase")
         assert not file.exists()
-        person.answer(TWICE[lang], b"one passphrase")
+        person.answer(TWICE[lang], b"this passphrase")
         assert person.end() == 0, person.shown
-    assert container.unseal(file.read_bytes(), "one passphrase").holder == "us.jiatfs/patrol"
+    assert container.unseal(file.read_bytes(), "this passphrase").holder == "us.jiatfs/patrol"
 
 
 def test_backup_s_passphrase_is_asked_for_twice_and_known_ones_once(exercise, tmp_path):
@@ -35,24 +35,24 @@ def test_backup_s_passphrase_is_asked_for_twice_and_known_ones_once(exercise, tm
     asked = "Passphrase of the backup"
     with Terminal("keys", "backup", str(file), **env) as person:
         person.answer(ASKED, PASSPHRASE.encode())
-        person.answer(asked, b"of the backup")
-        person.answer(TWICE["en"], b"of the backup")
+        person.answer(asked, b"of this one backup")
+        person.answer(TWICE["en"], b"of this one backup")
         assert person.end() == 0, person.shown
     with Terminal("keys", "restore", str(file), EXCHANGE_HOME=home) as person:
-        person.answer(asked, b"of the backup")
-        person.answer(AGAIN, b"another one")
-        person.answer(TWICE["en"], b"another one")
+        person.answer(asked, b"of this one backup")
+        person.answer(AGAIN, b"another passphrase")
+        person.answer(TWICE["en"], b"another passphrase")
         assert person.end() == 0, person.shown
     with Terminal("keys", "restore", str(file), EXCHANGE_HOME=home) as person:
-        person.answer(asked, b"of the backup")
-        person.answer(ASKED, b"another one")
+        person.answer(asked, b"of this one backup")
+        person.answer(ASKED, b"another passphrase")
         assert person.end() == 0, person.shown
 
 
 def test_exercise_s_passphrase_is_asked_for_twice(tmp_path):
     with Terminal("found", str(tmp_path / "e"), "--url", "https://127.0.0.1:1") as person:
-        person.answer(AGAIN, b"one passphrase")
-        person.answer(TWICE["en"], b"one passphrase")
+        person.answer(AGAIN, b"this passphrase")
+        person.answer(TWICE["en"], b"this passphrase")
         assert person.end() == 0, person.shown
 
 

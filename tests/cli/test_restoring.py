@@ -25,7 +25,7 @@ from exchange.seal.software import SecretKey, new_opening, new_signing
 from tests import enrolled
 from tests.builders import NOW, WATCH, Randomness, world
 
-PASSPHRASE, OF_BACKUP, NAME = "exercise", "of the backup", "us.jiatfs-watch"
+PASSPHRASE, OF_BACKUP, NAME = "exercise passphrase", "of the backup", "us.jiatfs-watch"
 SUITE = world().suite(WATCH)
 FIRST = ring.with_storage(world().secrets[WATCH], Randomness("storage"))
 NEXT = new_opening(SUITE, Randomness("next"))
@@ -101,7 +101,7 @@ def test_every_folder_that_is_made_for_keys_is_its_owner_s_alone(backup, tmp_pat
 def test_slip_in_the_passphrase_restores_nothing(home, backup, monkeypatch, secrets):
     context = made(home, secrets)
     before = files(context)
-    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "exercsie")
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "exercsie passphrase")
     assert refused(backup) == Code.PASSPHRASE_DIFFERS
     assert files(context) == before
 
@@ -109,12 +109,12 @@ def test_slip_in_the_passphrase_restores_nothing(home, backup, monkeypatch, secr
 def test_lost_passphrase_takes_force_and_what_was_here_is_kept(home, backup, monkeypatch):
     context = made(home)
     before = context.sealed()
-    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "another")
+    monkeypatch.setenv("EXCHANGE_PASSPHRASE", "another passphrase")
     _, told = restore(backup, "--force")
     (aside,) = told["aside"]
     assert told["compared"] is False
     assert (context.folder / aside).read_bytes() == before
-    assert context.unlocked_with("another") == WHOLE
+    assert context.unlocked_with("another passphrase") == WHOLE
 
 
 def test_container_for_other_costs_is_not_taken_for_a_damaged_one(home, backup, monkeypatch):

@@ -18,7 +18,8 @@ from tests.cli.terminal import Terminal
 
 HOLDER = "pa-custodian-1"
 SECRETS = Secrets(HOLDER, {ring.SIGN: new_signing("xb1-h", os.urandom)})
-OLD, NEW = {"EXCHANGE_PASSPHRASE": "old"}, {"EXCHANGE_PASSPHRASE": "new"}
+BEFORE, AFTER = "passphrase before", "passphrase after"
+OLD, NEW = {"EXCHANGE_PASSPHRASE": BEFORE}, {"EXCHANGE_PASSPHRASE": AFTER}
 
 
 def run(*words, stdin=None, env=NEW):
@@ -34,7 +35,7 @@ def safe(tmp_path_factory):
     """A custodian's container, shared into two sets, the second in place of the first."""
     folder = tmp_path_factory.mktemp("safe")
     kept = folder / f"{HOLDER}.xk"
-    kept.write_bytes(container.seal(SECRETS, "old", os.urandom))
+    kept.write_bytes(container.seal(SECRETS, BEFORE, os.urandom))
     for name, more in (("first", []), ("second", ["--replaces", file(folder / "first")])):
         ran = run("keys", "share", kept, "--out", folder / name, *more, "--json", env=OLD)
         assert ran.code == 0, ran.out
@@ -63,7 +64,7 @@ def test_two_sheets_of_three_bring_the_container_back_under_a_new_passphrase(saf
     shown = ["--sheet", two, "--sheet", three, "--out", out]
     ran = run("keys", "unshare", file(safe / "second"), *shown, "--json")
     assert ran.code == 0, ran.out
-    assert container.unseal(out.read_bytes(), "new") == SECRETS
+    assert container.unseal(out.read_bytes(), AFTER) == SECRETS
     assert ran.json["keys"] == [ring.public(key).kid for key in SECRETS.of(ring.SIGN)]
 
 
@@ -78,7 +79,7 @@ def test_shares_typed_at_a_terminal_are_asked_for_again_after_a_slip(safe, tmp_p
         terminal.answer("faltan 1", one.encode())
         terminal.answer("faltan 1", two.encode())
         assert terminal.end() == 0
-    assert container.unseal((tmp_path / "back.xk").read_bytes(), "new") == SECRETS
+    assert container.unseal((tmp_path / "back.xk").read_bytes(), AFTER) == SECRETS
 
 
 def test_shares_come_by_a_pipe_and_too_few_write_nothing(safe, tmp_path):
@@ -128,7 +129,7 @@ def test_nothing_is_written_over(safe, tmp_path):
 def test_another_holders_file_is_not_taken_for_the_set_before(safe, tmp_path):
     other = tmp_path / "us-custodian-1.xk"
     secrets = Secrets("us-custodian-1", SECRETS.keys)
-    other.write_bytes(container.seal(secrets, "old", os.urandom))
+    other.write_bytes(container.seal(secrets, BEFORE, os.urandom))
     more = ["--replaces", file(safe / "first"), "--json"]
     ran = run("keys", "share", other, "--out", tmp_path / "out", *more, env=OLD)
     assert code(ran) == (3, "key-file")
@@ -151,7 +152,7 @@ def test_only_the_keeper_can_read_a_sheet_and_each_says_both_languages(safe):
 
 def test_no_word_of_a_share_is_shown_by_the_command_that_makes_them(tmp_path):
     kept = tmp_path / f"{HOLDER}.xk"
-    kept.write_bytes(container.seal(SECRETS, "old", os.urandom))
+    kept.write_bytes(container.seal(SECRETS, BEFORE, os.urandom))
     for lang in ("es", "en"):
         out = tmp_path / lang
         ran = run("--lang", lang, "keys", "share", kept, "--out", out, env=OLD)

@@ -6,7 +6,7 @@ import pytest
 
 from exchange.cli import world
 from exchange.custody import uris
-from exchange.errors import Code, Fault
+from exchange.errors import Code, Fault, Refusal
 
 PLACE = "pkcs11:token=pa-ops;object=sign?module-path=/lib.so"
 
@@ -69,3 +69,19 @@ def test_who_holds_a_backup_cannot_write_to_the_terminal_by_a_name(monkeypatch):
     monkeypatch.setattr("click.prompt", lambda asked, **_: shown.append(asked) or "secret")
     assert world.backup_passphrase("pa\x1b]0;owned\x07\u202e") == "secret"
     assert "Contraseña del respaldo (pa<U+001B>]0;owned<U+0007><U+202E>)" in shown[0]
+
+
+def test_new_passphrase_has_a_least_length_and_an_old_one_has_none(monkeypatch, tmp_path):
+    for ask, variable in (
+        (world.passphrase, "EXCHANGE_PASSPHRASE"),
+        (world.backup_passphrase, "EXCHANGE_BACKUP_PASSPHRASE"),
+    ):
+        (tmp_path / variable).write_text("fourteen chars\n")
+        monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / variable))
+        assert ask("pa.senan/ops") == "fourteen chars"
+        with pytest.raises(Refusal) as refusal:
+            ask("pa.senan/ops", is_new=True)
+        assert (refusal.value.code, refusal.value.at) == (Code.WEAK_PASSPHRASE, f"/{variable}")
+        assert refusal.value.facts["limit"] == world.LEAST_CHARACTERS
+        (tmp_path / variable).write_text("fifteen of them\n")
+        assert ask("pa.senan/ops", is_new=True) == "fifteen of them"
