@@ -67,6 +67,8 @@ def export(session: Session, what: str, to: Format, sharing: Sharing, out: Path 
     if out is not None:
         output.must_be_new(out)
     is_draft = Path(what).is_file()
+    if not is_draft and Path(what).suffix:  # an id or an entry has none
+        raise unreadable(Path(what), FileNotFoundError(), "FILE")
     opened = _drafted(Path(what), sharing) if is_draft else _of_inbox(session, what, sharing)
     data = gateway.export(*opened, to, session.lang, world.codes())
     told = {

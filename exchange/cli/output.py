@@ -52,6 +52,8 @@ ALARMS = frozenset(
 
 # Short columns that are copied and searched; the others may be broken, and none is ever cut.
 _WHOLE = frozenset({"index", "taken", "type", "kind", "code"})
+# Narrower, and a terminal that has few columns would lose some of them whole.
+_LEAST_BROKEN = 8
 # In a pipe nothing needs breaking: an id with its table is under 200 characters.
 _WIDTH_OF_FILES = 200
 
@@ -148,7 +150,10 @@ def warnings(found: Iterable[Indicator]) -> list[dict[str, str]]:
 
 
 def table(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> None:
-    """Print rows as a table; ``heads`` says which columns, in which order, under which head."""
+    """Print rows as a table; ``heads`` says which columns, in which order, under which head.
+
+    Where a terminal is too narrow for that, each row is told cell by cell.
+    """
     if not rows:
         return
     # rich is slow to import, and most commands do without.
@@ -156,14 +161,38 @@ def table(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> Non
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    console = Console(highlight=False, no_color=_is_plain(), width=width)
+    if console.width < _least_width(rows, heads):
+        _records(rows, heads)
+        return
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name, head in heads.items():
         shown.add_column(head, overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         # Text, not markup: what came from elsewhere has no say in how it is shown.
         shown.add_row(*(Text(render.visible(str(row.get(name, "")))) for name in heads))
-    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    Console(highlight=False, no_color=_is_plain(), width=width).print(shown)
+    console.print(shown)
+
+
+def _least_width(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> int:
+    """Return in how many columns of a terminal each cell can still be read."""
+
+    def least(name: str, head: str) -> int:
+        longest = max(len(head), *(len(str(row.get(name, ""))) for row in rows))
+        return longest if name in _WHOLE else min(longest, _LEAST_BROKEN)
+
+    return sum(least(name, head) + 2 for name, head in heads.items()) - 2
+
+
+def _records(rows: Sequence[Mapping[str, object]], heads: Mapping[str, str]) -> None:
+    """Print rows one below the other, a line for each cell that is not empty."""
+    for place, row in enumerate(rows):
+        if place:
+            click.echo()
+        for name, head in heads.items():
+            if told := str(row.get(name, "")):
+                click.echo(f"{head}: {render.visible(told)}")
 
 
 def _is_plain() -> bool:

@@ -31,11 +31,13 @@ class Unusable(click.UsageError):
         if self._hint is None:
             return said
         told = gettext("Invalid value for {param_hint}: {message}")
-        return told.format(param_hint=self._hint, message=said)
+        return told.format(param_hint=gettext(self._hint), message=said)
 
 
 def unreadable(path: Path, error: OSError, hint: str) -> Unusable:
     """Return that a file which was named cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return Unusable(f"{path} no existe.", f"{path}: there is no such file.", hint)
     why = errno.errorcode.get(error.errno or 0, "?")
     return Unusable(
         f"{path}: no se puede leer ({why}).", f"{path}: cannot be read ({why}).", hint

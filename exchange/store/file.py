@@ -113,8 +113,8 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextmanager
-def faults() -> Iterator[None]:
-    """Turn SQLite's errors into ours.
+def faults(path: Path | None = None) -> Iterator[None]:
+    """Turn SQLite's errors into ours; where a file is being opened, it is named.
 
     Raises:
         Fault: ``store-failed``, with SQLite's name for what happened.
@@ -124,7 +124,8 @@ def faults() -> Iterator[None]:
     # A number that SQLite cannot hold was counted from one in the file; and what it says of a
     # damaged file has that file's own text in it.
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
-        raise Fault(Code.STORE_FAILED, reason=reason_of(error)) from error
+        named = {} if path is None else {"name": path.name}
+        raise Fault(Code.STORE_FAILED, **named, reason=reason_of(error)) from error
 
 
 class WriterLock:
@@ -161,8 +162,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     Raises:
         Fault: the file is not ours, or cannot be written durably.
     """
-    with faults(), _closing_on_error(_connect(path, "rw")) as connection:
-        is_new = _require_ours(connection, may_be_new=True)
+    with faults(path), _closing_on_error(_connect(path, "rw")) as connection:
+        is_new = _require_ours(connection, path, may_be_new=True)
         if is_new:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _set(connection, "journal_mode", "WAL", "wal")
@@ -198,8 +199,9 @@ def connect_reader(
     """
     has_log = path.with_name(f"{path.name}-wal").exists()
     mode = "ro" if is_live or has_log else "ro&immutable=1"
-    with faults(), _closing_on_error(_connect(path, mode)) as connection:
-        _require_ours(connection, may_be_new=False, or_older=OLDER if may_be_older else ())
+    with faults(path), _closing_on_error(_connect(path, mode)) as connection:
+        known = OLDER if may_be_older else ()
+        _require_ours(connection, path, may_be_new=False, or_older=known)
         connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         if connection.execute("PRAGMA user_version").fetchone()[0] < _KEYED_BLOBS:
             for statement in _AS_NOW.split(";"):
@@ -271,7 +273,11 @@ def _closing_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connec
 
 
 def _require_ours(
-    connection: sqlite3.Connection, *, may_be_new: bool, or_older: Sequence[int] = ()
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    may_be_new: bool,
+    or_older: Sequence[int] = (),
 ) -> bool:
     """Return whether the file is still empty; raise unless it is that, or ours."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -283,7 +289,7 @@ def _require_ours(
         raise Fault(Code.JOURNAL_VERSION, reason=reason, found=version, known=VERSION)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables or not may_be_new:
-        raise Fault(Code.STORE_FAILED, reason="the file is not a journal")
+        raise Fault(Code.STORE_FAILED, name=path.name, reason="the file is not a journal")
     return True
 
 

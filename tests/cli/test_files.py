@@ -44,6 +44,15 @@ def test_folder_that_is_not_there_is_a_fault_with_its_name(exercise, tmp_path, w
     assert ran.json["error"]["facts"]["found"] == "ENOENT"
 
 
+@pytest.mark.parametrize("words", [["check", "none.toml"], ["export", "none.toml", "--to", "stix"]])
+@pytest.mark.parametrize(("lang", "said"), [("es", "no existe"), ("en", "there is no such file")])
+def test_file_that_is_not_there_is_called_that(exercise, lang, said, words):
+    ran = exercise.at(OPS, "--lang", lang, *words)
+    assert ran.code == 2
+    assert said in ran.err
+    assert ("ARCHIVO" in ran.err) == (lang == "es")
+
+
 def test_draft_without_an_end_is_refused_after_a_bounded_piece(exercise):
     ran = exercise.at(OPS, "check", "/dev/zero", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "oversized")
