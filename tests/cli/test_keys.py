@@ -330,7 +330,7 @@ def test_backup_brings_an_endpoint_back_under_another_passphrase(rotated, tmp_pa
     ran = rotated.at(WATCH, "keys", "backup", str(file), "--json", **BACKUP)
     assert (ran.code, ran.json["endpoint"]) == (0, "us.jiatfs/watch")
     assert oct(file.stat().st_mode)[-3:] == "600"
-    fresh = {"EXCHANGE_HOME": str(tmp_path / "home"), "EXCHANGE_PASSPHRASE": "another passphrase"}
+    fresh = {"EXCHANGE_HOME": str(tmp_path / "home"), "EXCHANGE_PASSPHRASE": "of the new home"}
     ran = rotated.run("keys", "restore", str(file), "--json", **BACKUP, **fresh)
     assert (ran.code, ran.json["context"]) == (0, WATCH)
     for identity in (rotated.before, rotated.after):
