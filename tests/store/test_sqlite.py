@@ -496,15 +496,3 @@ async def test_a_key_that_leads_to_the_row_of_another_leads_to_no_blob(store, sc
     alter(path, "UPDATE blob_fresh SET idx = 2")
     assert await store.blobs([made[0].blob[0].digest]) == {}
     assert await store.blob(made[1].blob[0].digest) == b"two"
-
-
-def test_file_that_is_no_database_is_named(tmp_path):
-    path = tmp_path / "journal.db"
-    for raw in (os.urandom(8192), b"SQLite format 3\0" + bytes(200)):
-        path.write_bytes(raw)
-        for read_only in (True, False):
-            with pytest.raises(Fault) as fault:
-                SqliteStore.open(path, read_only=read_only)
-            assert fault.value.code is Code.STORE_FAILED
-            assert fault.value.facts["name"] == "journal.db"
-        assert path.read_bytes() == raw
