@@ -255,6 +255,10 @@ _LEFT = {
         "No se entienden, y se dejan, las celdas",
         "Not understood, and left out: cells",
     ),
+    "banner": (
+        "Las columnas dicen otra marca que esta: decida usted",
+        "The columns say another marking than this one: decide yourself",
+    ),
     "marking": (
         "No se entiende esta marca: decida usted el TLP",
         "This marking is not understood: decide the TLP yourself",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exchange.cli import world
+from exchange.cli.usage import Unusable
 from exchange.client import cabinet
 from exchange.client.cabinet import Cabinet
 from exchange.client.files import make_private, write_durably
@@ -36,6 +38,7 @@ PROFILE, KEYS, SEEN, HEAD = "profile.json", "keys.xk", "trust.json", "head.json"
 # What was posted and received; and what an older version kept of that as plain files.
 MAIL, OLD_OUTBOX = "mail", "outbox"
 _LOCK = "keys.lock"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 # Where signing keys lie, when not all of them lie in the container.
 PLACES = "signers.json"
 
@@ -87,9 +90,23 @@ class Home:
         self.current(name)
         (self.folder / "current").write_text(f"{name}\n", encoding="utf-8")
 
+    def place(self, name: str) -> Path:
+        """Return where a context of that name lies, or would.
+
+        Raises:
+            Unusable: no context is called so: it would lie elsewhere, or be found by nobody.
+        """
+        if not _NAME.fullmatch(name):
+            raise Unusable(
+                f"{name}: un contexto se nombra con letras, dígitos, puntos, guiones y _.",
+                f"{name}: a context is named with letters, digits, dots, hyphens and _.",
+                "--name",
+            )
+        return self.folder / "contexts" / name
+
     def add(self, name: str, profile: Profile, keys: bytes) -> Context:
         """Write a new context: who, where, and the sealed keys."""
-        folder = self.folder / "contexts" / name
+        folder = self.place(name)
         make_private(folder)
         write_durably(folder / PROFILE, msgspec.json.encode(profile) + b"\n")
         write_private(folder / KEYS, keys)

@@ -15,13 +15,20 @@ def write_durably(path: Path, data: bytes) -> None:
     Raises:
         OSError: it could not be written; what was there before is still there.
     """
-    descriptor, beside = tempfile.mkstemp(".new", f"{path.name}.", path.parent)  # 0600
+    try:
+        descriptor, beside = tempfile.mkstemp(".new", f"{path.name}.", path.parent)  # 0600
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         Path(beside).replace(path)
+    except OSError as error:
+        # A full disk names no file, and nobody knows the one beside.
+        Path(beside).unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise

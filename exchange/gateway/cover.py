@@ -93,13 +93,33 @@ def banner(cover: Cover) -> str:
     back begins with ``CANCELLED``.
     """
     marking = cover.marking
+    return banner_of(
+        bears=cover.bears,
+        status=cover.status,
+        tlp=marking.tlp,
+        releasable_to=marking.releasable_to,
+        handling=marking.handling,
+        is_controlled=marking.originator_control,
+    )
+
+
+def banner_of(  # noqa: PLR0913  (one for each part)
+    *,
+    bears: Sequence[str],
+    status: str,
+    tlp: str,
+    releasable_to: Sequence[str],
+    handling: Sequence[str],
+    is_controlled: bool,
+) -> str:
+    """Return a banner of codes that nobody has looked at; see ``banner``."""
     parts = [
-        *(each.upper().replace("-", " ") for each in cover.bears),
-        cover.status.upper() if cover.status != "actual" else "",
-        f"TLP:{marking.tlp.upper()}",
-        f"REL TO {', '.join(marking.releasable_to)}",
-        ", ".join(code.upper() for code in marking.handling),
-        "ORCON" if marking.originator_control else "",
+        *(each.upper().replace("-", " ") for each in bears),
+        status.upper() if status != "actual" else "",
+        f"TLP:{tlp.upper()}",
+        f"REL TO {', '.join(releasable_to)}",
+        ", ".join(code.upper() for code in handling),
+        "ORCON" if is_controlled else "",
     ]
     return " // ".join(part for part in parts if part)
 

@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 # What was done to it since, whose it was, what it refers to, a cell that leads to no member, a
-# marking that is not understood.
-About = Literal["bears", "origin", "refs", "column", "marking"]
+# marking that is not understood, a banner that says otherwise than the columns.
+About = Literal["bears", "origin", "refs", "column", "marking", "banner"]
 
 
 class Noted(msgspec.Struct, frozen=True):

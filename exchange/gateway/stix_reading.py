@@ -51,15 +51,15 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
         about = _only(_of(objects, _ABOUT[type_]), type_)
         bulletin = _foreign(objects, type_, about)
         origin = _author(objects, about)
-    post, strange = _post(objects)
+    post, strange = _post(objects, about)
     noted = [*_noted(objects, about, origin), *(Noted("marking", each) for each in strange)]
     return {"post": post, "bulletin": bulletin, "noted": noted}
 
 
 def _noted(objects: list[Object], about: Object, origin: Any) -> Iterator[Noted]:
     """Yield what a bundle says of a bulletin and no draft does."""
-    for each in _ours(objects):
-        yield from (Noted("bears", done) for done in _list(each, "bears"))
+    for done in _list(_marked(objects, about), "bears"):
+        yield Noted("bears", done)
     if about.get("revoked") is True:
         yield Noted("bears", "revoked")
     if isinstance(origin, str) and origin:
@@ -111,20 +111,22 @@ def _told(each: Object, name: str, told: str) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _ours(objects: list[Object]) -> list[Object]:
-    markings = _of(objects, "marking-definition")
-    name = extension_id("marking")
-    return [told for each in markings if (told := _told(each, name, "marking"))]
+def _marked(objects: list[Object], about: Object) -> Object:
+    """Return what the marking of ours that this very object has says; nothing if none.
+
+    A bundle may hold the marking of another bulletin beside it, which says nothing of this one.
+    """
+    refs, name = _list(about, "object_marking_refs"), extension_id("marking")
+    markings = [each for each in _of(objects, "marking-definition") if each.get("id") in refs]
+    told = [found for each in markings if (found := _told(each, name, "marking"))]
+    return told[0] if len(told) == 1 else {}
 
 
-def _post(objects: list[Object]) -> tuple[dict[str, Any], list[str]]:
+def _post(objects: list[Object], about: Object) -> tuple[dict[str, Any], list[str]]:
     """Return how to post it as far as it is told, and what markings are not understood."""
-    ours = _ours(objects)
-    post: dict[str, Any] = {}
-    marking: dict[str, Any] = {}
-    if len(ours) == 1:
-        post = {k: ours[0][k] for k in ("precedence", "status") if k in ours[0]}
-        marking = {k: ours[0][k] for k in Marking.__struct_fields__ if k in ours[0]}
+    own = _marked(objects, about)
+    post: dict[str, Any] = {k: own[k] for k in ("precedence", "status") if k in own}
+    marking = {k: own[k] for k in Marking.__struct_fields__ if k in own}
     found, strange = narrowness(objects)
     said = marking.pop("tlp", None)
     if said in BREADTH:

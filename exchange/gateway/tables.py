@@ -21,7 +21,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.gateway import members
-from exchange.gateway.cover import banner, moment
+from exchange.gateway.cover import banner, banner_of, moment
 from exchange.gateway.noting import Noted
 from exchange.model.bulletin import blocks, lexical
 from exchange.model.bulletin import shape as shapes
@@ -152,8 +152,9 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
     aside: dict[str, None] = {}
     columns, rows = _table(data)
     seen: set[tuple[str, ...]] = set()
+    banners: dict[str, None] = {}
     for number, row in enumerate(rows, 1):
-        row.pop("marking", None)
+        banners[row.pop("marking", "")] = None
         of = row.pop("row", "") or _TOP
         steps = [] if of == _TOP else _steps(of, number)
         if tuple(steps) in seen:
@@ -172,8 +173,27 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
             is_ours = not any(step.isdecimal() for step in inner)
             if not (is_ours and _put(bulletin, form, [*steps, *inner], cell)):
                 aside[name if of == _TOP else f"{of}: {name}"] = None
+    post = _post(top, columns)
+    differing = [each for each in banners if each and each != _banner(top)]
+    if differing:
+        # It is what people read, and edit: which of the two is meant, nobody can tell.
+        post.pop("marking", None)
     noted = [*_noted(top), *(Noted("column", name) for name in aside)]
-    return {"post": _post(top, columns), "bulletin": _whole(bulletin), "noted": noted}
+    noted += [Noted("banner", each) for each in differing]
+    return {"post": post, "bulletin": _whole(bulletin), "noted": noted}
+
+
+def _banner(top: Mapping[str, str]) -> str:
+    """Return the banner that the columns make; see ``cover.banner``."""
+    told = {name.removeprefix(_COVER): cell for name, cell in top.items()}
+    return banner_of(
+        bears=told.get("bears", "").split(),
+        status=told.get("status", ""),
+        tlp=told.get("marking.tlp", ""),
+        releasable_to=told.get("marking.releasable_to", "").split(),
+        handling=told.get("marking.handling", "").split(),
+        is_controlled=told.get("marking.originator_control") == "true",
+    )
 
 
 def _noted(top: Mapping[str, str]) -> Iterable[Noted]:

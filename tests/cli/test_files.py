@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 
 from exchange.client.outbox import Outbox
 from tests.cli.exercise import OPS, Exercise
+
+BACKUP = {"EXCHANGE_BACKUP_PASSPHRASE": "backup passphrase"}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,19 @@ def test_folder_that_is_not_there_is_a_fault_with_its_name(exercise, tmp_path, w
     assert ran.code == 3, ran
     assert ran.json["error"]["code"] == "file"
     assert ran.json["error"]["facts"]["found"] == "ENOENT"
+
+
+def test_full_disk_is_told_with_the_file_that_was_named(exercise, tmp_path):
+    out = tmp_path / "own.backup"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        ran = exercise.at(OPS, "keys", "backup", str(out), "--json", **BACKUP)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (ran.code, ran.json["error"]["code"]) == (3, "file")
+    assert ran.json["error"]["facts"]["name"] == str(out)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("lang", "said"), [("es", "no existe"), ("en", "is no such file")])

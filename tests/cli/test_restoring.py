@@ -63,6 +63,10 @@ def restore(file, *more):
     return ran.exit_code, json.loads(ran.stdout)
 
 
+def restore_words(file, *more):
+    return CliRunner().invoke(cli, ["keys", "restore", str(file), *more]).exit_code
+
+
 def refused(file, *more):
     code, told = restore(file, *more)
     assert code
@@ -92,6 +96,13 @@ def test_every_folder_that_is_made_for_keys_is_its_owner_s_alone(backup, tmp_pat
     folders = [each for each in tmp_path.rglob("*") if each.is_dir()]
     assert len(folders) == 3 * 4
     assert {each.stat().st_mode & 0o777 for each in folders} == {0o700}
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("name", ["../evil", "a/b", "..", ".x", "a b", "x" * 129])
+def test_name_that_would_lie_elsewhere_is_refused(backup, tmp_path, name):
+    assert restore_words(backup, "--name", name) == 2
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
 
 
 # -- which passphrase opens what -----------------------------------------------------------

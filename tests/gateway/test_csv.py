@@ -189,7 +189,7 @@ def without(data, column):
 
 @pytest.mark.parametrize("name", ["handling", "releasable_to", "tlp"])
 def test_a_part_of_the_marking_without_a_column_is_missing(name):
-    data = without(exported("voi-1", "csv"), f"post.marking.{name}")
+    data = without(without(exported("voi-1", "csv"), f"post.marking.{name}"), "marking")
     made = gateway.imported(data, "csv", "voi", "en", CODES)
     assert f"/post/marking/{name}" in made.missing
 
@@ -208,3 +208,19 @@ def test_what_was_done_to_a_bulletin_whose_it_is_and_its_references_are_told():
             ("origin", example("voi-1").origin),
             ("refs", f"corrects {ref.id}"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("told", "instead"),
+    [("// H2", "// H3"), ("TLP:AMBER", "TLP:RED"), ("EXERCISE //", "CORRECTED // EXERCISE //")],
+)
+def test_a_banner_that_says_otherwise_than_the_columns_decides_nothing(told, instead):
+    data = exported("voi-1", "csv", handling=["h2"]).decode()
+    honest = gateway.imported(data.encode(), "csv", "voi", "en", CODES)
+    assert "/post/marking" not in honest.missing
+    assert told in data
+    edited = data.replace(told, instead)
+    made = gateway.imported(edited.encode(), "csv", "voi", "en", CODES)
+    assert "/post/marking" in made.missing
+    (banner,) = [each.value for each in made.noted if each.about == "banner"]
+    assert instead in banner

@@ -177,6 +177,21 @@ def test_a_bundle_of_ours_that_was_narrowed_on_its_way_stays_narrow():
     assert (marking["tlp"], marking["handling"]) == ("red", ["h2"])
 
 
+def test_the_marking_of_another_bulletin_in_the_bundle_is_not_taken():
+    ours = json.loads(exported("voi-1", "stix"))["objects"]
+    markings = [each for each in ours if each["type"] == "marking-definition"]
+    made = imported(bundle(REPORT, VESSEL, SIGHTING, PLACE, *markings))
+    wanted = {f"/post/marking/{name}" for name in ("releasable_to", "handling")}
+    assert {*wanted, "/post/status", "/post/precedence"} <= set(made.missing)
+    # Nor where what it has itself leads nowhere.
+    for each in ours:
+        if each["type"] in {"report", "infrastructure"}:
+            each["object_marking_refs"] = ["marking-definition--1"]
+    made = imported(json.dumps({"type": "bundle", "objects": ours}).encode())
+    assert {"/post/marking", "/post/status", "/post/precedence"} <= set(made.missing)
+    assert gateway.Noted("marking", "marking-definition--1") in made.noted
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [

@@ -96,7 +96,7 @@ def join(  # noqa: PLR0913  (the options of the verb)
         standing.known_key(ring.public(key).kid, "/keys")
     node = _node_of(card, known.view)
     name = name or context_of(secrets.holder)
-    where = session.home.folder / "contexts" / name
+    where = session.home.place(name)
     if (where / PROFILE).exists():
         in_the_way(where, "--name")
     profile = Profile(secrets.holder, node.node.node, node.node.url, node.certificate, anchor)

@@ -82,7 +82,7 @@ def enrol(session: Session, link: str | None, anchor: str | None, name: str | No
     the same link it changes nothing, and tells how the request stands.
     """
     told = invitation.read(link or _asked_for())
-    where = session.home.folder / "contexts" / (name or context_of(told.bound.endpoint))
+    where = session.home.place(name or context_of(told.bound.endpoint))
     request = _kept(where, told)
     if request is None:
         if (where / PROFILE).exists():

@@ -54,7 +54,7 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
     whole = _checked(file)
     endpoint = whole.profile.endpoint
     name = name or endpoint.replace("/", "-")
-    context = Context(session.home.folder / "contexts" / name)
+    context = Context(session.home.place(name))
     _must_be(context, endpoint)
     here = _here(context, endpoint, force=force)
     secrets = _merged(here, whole, force=force)
