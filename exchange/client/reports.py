@@ -253,19 +253,21 @@ def _may_be_of(item: Delivered, asked: Asked) -> bool:
 def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
     """Return reports, those that went out in several envelopes as one.
 
-    Such are of one endpoint and moment, and say the same but for their ids.
+    Such are of one endpoint, and say the very same but for their ids: of the same moment, too.
+    When each was issued tells nothing: who got none of an act is sent the rest of it later.
     """
     groups: dict[bytes, list[Report]] = defaultdict(list)
     for each in found:
         header: Header = each.item.header
         says = msgspec.structs.replace(each.bulletin, id="", attachments=[])
-        groups[msgspec.json.encode([header.endpoint, header.issued, says])].append(each)
+        groups[msgspec.json.encode([header.endpoint, header.observed, says])].append(each)
     return [
         msgspec.structs.replace(
             same[0],
             digests=[digest for each in same for digest in each.digests],
             ids=[each.id for each in same],
             markings=[mark for each in same for mark in each.markings],
+            cases=list(dict.fromkeys(case for each in same for case in each.cases)),
         )
         for same in (sorted(group, key=lambda each: each.id) for group in groups.values())
     ]

@@ -18,7 +18,7 @@ from exchange.model.bulletin import decode
 from exchange.model.bulletin.blocks import Period
 from exchange.model.header import Marking, Reference
 from exchange.model.identity import digest
-from tests.builders import OPS, WATCH, new_id, world
+from tests.builders import DESK, OPS, WATCH, new_id, world
 from tests.model.bulletins import CODES, drafted, example, plain
 from tests.model.correcting import correcting
 
@@ -277,9 +277,51 @@ def test_envelopes_of_one_act_count_once():
     told = computed([one, delivered(2, bulletin)])
     assert told.content.counts[0].n == 1
     assert told.content.drug_totals[0].quantity.value == 10.0
-    # Of another moment it is another report of what may be the same.
-    later = delivered(2, bulletin, issued=one.header.issued + 1)
-    assert len(computed([one, later]).alike) == 1
+
+
+def resent(index, of, seconds=300, **header):
+    """The rest of an act: the same text in another bulletin, issued later."""
+    bulletin = msgspec.structs.replace(of.bulletin, id=new_id())
+    issued = of.header.issued + seconds
+    return delivered(index, bulletin, of.header.endpoint, issued=issued, **header)
+
+
+def test_rest_of_an_act_counts_with_it_however_late_it_was_sent():
+    request = delivered(9, example("brq-1"), WATCH)
+    refs = {"refs": [Reference("answers", request.header.id, request.digest)]}
+    theirs = szr(3, "US-1", WATCH, value=100.0, header=refs)
+    # What the header of one alone says is known of both.
+    for here, there in ((refs, {}), ({}, refs)):
+        first = szr(1, "EX-1", value=100.0, arrests=2, header=here)
+        rest = resent(2, first, **there)
+        told = computed([first, rest, theirs, request])
+        assert (told.content.counts[0].n, told.content.arrests, told.alike) == (2, 2, [])
+        assert [each.by for each in told.doubles[0].ties] == ["case"]
+        ids = [{*each.ids} for each in told.reports if each.nation == "pa"]
+        assert ids == [{first.header.id, rest.header.id}]
+    flow = mig(4)
+    assert computed([flow, resent(5, flow)]).content.counts[0].n == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": 100.5},
+        {"arrests": 3},
+        {"where": [-80.5043, 7.0118]},
+        {"at": DAY + timedelta(seconds=1)},
+        {"header": {"observed": int(DAY.timestamp()) + 1}},
+    ],
+    ids=["weight", "arrests", "place", "moment", "header"],
+)
+def test_two_finds_that_differ_in_anything_are_two(change):
+    usual = {"value": 100.0, "arrests": 2, "header": {"observed": int(DAY.timestamp())}}
+    finds = [szr(1, "EX-1", **usual), szr(2, "EX-1", **usual | change)]
+    told = computed(finds)
+    assert (told.content.counts[0].n, told.doubles, len(told.alike)) == (2, [], 1)
+    # Nor do two others: by another desk of that agency, or under another name.
+    for other in (szr(2, "EX-2", **usual), szr(2, "EX-1", DESK, **usual)):
+        assert computed([finds[0], other]).content.counts[0].n == 2
 
 
 def test_what_cannot_be_counted_rightly_is_not_and_says_why(case):
