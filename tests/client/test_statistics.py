@@ -279,11 +279,10 @@ def test_envelopes_of_one_act_count_once():
     assert told.content.drug_totals[0].quantity.value == 10.0
 
 
-def resent(index, of, seconds=300, **header):
-    """The rest of an act: the same text in another bulletin, issued later."""
+def resent(index, of, **header):
     bulletin = msgspec.structs.replace(of.bulletin, id=new_id())
-    issued = of.header.issued + seconds
-    return delivered(index, bulletin, of.header.endpoint, issued=issued, **header)
+    header |= {"endpoint": of.header.endpoint, "issued": of.header.issued + 300}
+    return delivered(index, bulletin, **header)
 
 
 def test_rest_of_an_act_counts_with_it_however_late_it_was_sent():
@@ -297,8 +296,7 @@ def test_rest_of_an_act_counts_with_it_however_late_it_was_sent():
         told = computed([first, rest, theirs, request])
         assert (told.content.counts[0].n, told.content.arrests, told.alike) == (2, 2, [])
         assert [each.by for each in told.doubles[0].ties] == ["case"]
-        ids = [{*each.ids} for each in told.reports if each.nation == "pa"]
-        assert ids == [{first.header.id, rest.header.id}]
+        assert {first.header.id, rest.header.id} in [{*each.ids} for each in told.reports]
     flow = mig(4)
     assert computed([flow, resent(5, flow)]).content.counts[0].n == 1
 
@@ -312,16 +310,14 @@ def test_rest_of_an_act_counts_with_it_however_late_it_was_sent():
         {"at": DAY + timedelta(seconds=1)},
         {"header": {"observed": int(DAY.timestamp()) + 1}},
     ],
-    ids=["weight", "arrests", "place", "moment", "header"],
 )
 def test_two_finds_that_differ_in_anything_are_two(change):
     usual = {"value": 100.0, "arrests": 2, "header": {"observed": int(DAY.timestamp())}}
-    finds = [szr(1, "EX-1", **usual), szr(2, "EX-1", **usual | change)]
-    told = computed(finds)
+    one = szr(1, "EX-1", **usual)
+    told = computed([one, szr(2, "EX-1", **usual | change)])
     assert (told.content.counts[0].n, told.doubles, len(told.alike)) == (2, [], 1)
-    # Nor do two others: by another desk of that agency, or under another name.
-    for other in (szr(2, "EX-2", **usual), szr(2, "EX-1", DESK, **usual)):
-        assert computed([finds[0], other]).content.counts[0].n == 2
+    others = [szr(3, "EX-2", **usual), szr(4, "EX-1", DESK, **usual)]
+    assert computed([one, *others]).content.counts[0].n == 3
 
 
 def test_what_cannot_be_counted_rightly_is_not_and_says_why(case):
