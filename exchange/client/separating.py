@@ -70,7 +70,8 @@ class Standing(msgspec.Struct, frozen=True):
 
     Attributes:
         id, to: as of ``Part``.
-        state: ``asked`` waits for a release; ``over`` was declined, withdrawn or not kept.
+        state: ``asked`` waits for a release; ``over`` was declined, withdrawn or not kept, or
+            waited for one until it expired.
         index: the entry of its receipt.
         node: whose journal.
         why: what keeps it, or why it was refused.
@@ -302,7 +303,16 @@ class Separating:
         """Return how each envelope of an act stands, as far as is known here."""
         box, waiting = self._world.outbox, self._waiting()
         refused = {each.id: each.why for each in box.refused()}
-        return [_standing(part, box, waiting.get(part.id), refused) for part in act.parts]
+        found = [_standing(part, box, waiting.get(part.id), refused) for part in act.parts]
+        return [self._or_over(each, waiting) for each in found]
+
+    def _or_over(self, standing: Standing, waiting: dict[str, Pending]) -> Standing:
+        """Return how one stands by now: what was asked for in vain is over."""
+        asking, now = self._agency.asking, self._world.now()
+        if standing.state != "asked" or not asking.is_over(waiting[standing.id], now):
+            return standing
+        why = Why.of(Refusal(Code.EXPIRED))
+        return msgspec.structs.replace(standing, state="over", why=why)
 
     def _waiting(self) -> dict[str, Pending]:
         return {each.id: each for each in self._agency.asking.waiting.all()}

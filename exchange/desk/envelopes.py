@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exchange.desk import telling
+from exchange.desk import fates, telling
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.client.separating import Standing
     from exchange.desk.station import Station
     from exchange.model.codes import Codes, Lang
@@ -30,6 +32,12 @@ def tell(each: Standing, lang: Lang, codes: Codes) -> Envelope:
     why = telling.why(each.why.error() if each.why else None, lang, codes)
     index = -1 if each.index is None else each.index
     return Envelope(each.id, each.to, each.state, index, each.node, why)
+
+
+def may_wait(act: Sequence[Envelope]) -> bool:
+    """Tell whether some of an act came to nothing, and others may yet: the rest is told then."""
+    states = {each.state for each in act}
+    return bool(states & fates.OVER) and bool(states & {"asked", "waits"})
 
 
 def acts(station: Station, lang: Lang) -> list[list[Envelope]]:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 # waits  sealed and kept: it goes, or is refused, later
 # sent   the node gave its receipt; of each envelope, where there are several
 # back   nothing of it went, and nothing of it waits
-# apart  some of its envelopes went or wait, and some are over
+# apart  some of its envelopes went, and all others are over: none waits or is asked for
 State = Literal["waits", "sent", "back", "apart"]
 OVER: Final = frozenset({"refused", "over"})
+_ENDED: Final = OVER | {"sent"}
 
 
 class Fate(NamedTuple):
@@ -51,16 +52,22 @@ def fate(agency: Agency, mark: str, identity: str) -> Fate:
     for each in box.refused():
         if each.id in named:
             return Fate("back", each.why.error())
-    is_asked = pending is not None and pending.ended is None
-    if is_asked or box.waits(identity) is not None:
+    if pending is not None and pending.ended is None:
+        is_over = agency.asking.is_over(pending, agency.world.now())
+        return Fate("back", Refusal(Code.EXPIRED)) if is_over else Fate("waits")
+    if box.waits(identity) is not None:
         return Fate("waits")
-    if pending is not None and pending.ended is not None:
+    if pending is not None:
         return Fate("back", Refusal(Code.DRAFT_OVER, name=pending.ended))
     return Fate("back")
 
 
 def _of_several(standing: list[Standing]) -> Fate:
     states = {each.state for each in standing}
+    if not states <= _ENDED:
+        # Whoever has nothing of it once all have ended is known only then: were its text let go
+        # of with the rest for some, it would be lost for who comes to nothing later.
+        return Fate("waits")
     if over := states & OVER:
         return Fate("back" if over == states else "apart")
-    return Fate("sent" if states == {"sent"} else "waits")
+    return Fate("sent")

@@ -148,11 +148,13 @@ class Going(msgspec.Struct, frozen=True):
     done: int
     whole: int
     again: str
+    may_wait: bool
 
 
 def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
     bulletin, codes = held.prepared.bulletin, desk.station.codes
     why = audience.problem(held.why, reader.lang, codes) if held.why else None
+    told = [envelopes.tell(each, reader.lang, codes) for each in held.standing]
     return Going(
         held.draft,
         bulletin.type,
@@ -165,10 +167,11 @@ def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
         held.id,
         held.asked,
         f"{why['what']} {why['next']} [{why['code']}]" if why else "",
-        [envelopes.tell(each, reader.lang, codes) for each in held.standing],
+        told,
         held.done,
         held.whole,
         held.again,
+        envelopes.may_wait(told),
     )
 
 

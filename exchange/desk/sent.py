@@ -107,6 +107,11 @@ class Group(msgspec.Struct, frozen=True):
     rows: list[Sent]
     again: str = ""
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether its text is a draft again once none of the envelopes waits."""
+        return envelopes.may_wait(self.envelopes)
+
 
 class Turned(msgspec.Struct, frozen=True):
     """Something that the node refused, and why.
@@ -191,6 +196,7 @@ async def _one(station: Station, request: web.Request, reader: Reader) -> web.Re
         parts=parts,
         envelopes=act,
         again=_again(act, _came_back(station)),
+        may_wait=envelopes.may_wait(act),
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 import pytest
 
-from exchange.client.reading import Delivered
+from exchange.client.reading import Delivered, Drafted
 from exchange.desk import audience, compose, rest, sending
 from exchange.desk.holding import Holding, mark_of
 from exchange.desk.kept_drafts import Kept, KeptDrafts
@@ -15,10 +15,10 @@ from exchange.desk.station import Station
 from exchange.errors import Code, Fault, Refusal
 from exchange.web.pages import Reader
 from tests.api.serving import serving
-from tests.builders import DAY, DESK, MINSA, NOW, NOW_MS, WATCH, new_id, suspended, world
+from tests.builders import COAST, DAY, DESK, MINSA, NOW, NOW_MS, WATCH, new_id, suspended, world
 from tests.client.dealing import agency, draft
 from tests.client.foureyes import approved, guarded, line, red, to_release
-from tests.client.test_separating import split
+from tests.client.test_separating import split, to
 from tests.node.running import Clock, post, until
 from tests.web.trial import CODES
 
@@ -215,6 +215,56 @@ async def test_act_of_which_nobody_got_anything_is_a_draft_to_all_of_them(tmp_pa
         assert rest.told(Station(made, CODES, None), left, "en") is None
 
 
+@pytest.mark.parametrize("how", ["declined", "expired"])
+async def test_text_of_an_act_is_kept_until_all_of_it_has_ended(tmp_path, how):
+    clock = Clock(NOW_MS)
+    async with (
+        guarded(tmp_path, clock) as door,
+        line(door, tmp_path, clock=clock) as made,
+        desking(made) as desk,
+        line(door, tmp_path, DESK, clock=clock) as releaser,
+    ):
+        parts = await split(made, "endpoint", to(COAST, DESK, WATCH, free=red()))
+        held = desk.holding.hold(desk.kept, parts[0], parts)
+        await desk.until(held, "asked")
+        await until(desk.drafts.gone)
+        asked = [each for each in await releaser.everything() if isinstance(each, Drafted)]
+        await releaser.releasing.approve(asked[0], "exercise-releaser")
+        await releaser.releasing.decline(asked[1], "EXERCISE", "exercise-releaser")
+        await made.resume()
+        desk.holding.look()
+        # One has it and one never will: its text is for that one, and maybe for the third.
+        going = sending._told_held(pages_of(made, desk), held, Reader("en", ""))
+        assert (held.state, held.again, going.may_wait) == ("partly", "", True)
+        assert (desk.drafts.all(), len(desk.drafts.gone())) == ([], 1)
+        if how == "declined":
+            await releaser.releasing.decline(asked[2], "EXERCISE", "exercise-releaser")
+            await made.resume()
+        else:
+            clock.ms = parts[0].header.expires * 1000
+        desk.holding.look()
+        (left,) = desk.drafts.all()
+        assert (held.again, desk.drafts.gone()) == (left.id, [])
+        going = sending._told_held(pages_of(made, desk), held, Reader("en", ""))
+        had = {name for each in held.standing if each.state == "sent" for name in each.to}
+        assert (len(had), going.may_wait) == (1, False)
+        assert rest.only(made, left, left.written) == {COAST, DESK, WATCH} - had
+
+
+async def test_what_was_asked_for_in_vain_is_a_draft_again(tmp_path):
+    clock = Clock(NOW_MS)
+    async with guarded(tmp_path, clock) as door, line(door, tmp_path, clock=clock) as made:
+        async with desking(made) as desk:
+            prepared = await made.prepare(red())
+            held = desk.hold(prepared)
+            await desk.until(held, "asked")
+            await until(desk.drafts.gone)
+            clock.ms = prepared.header.expires * 1000
+            desk.holding.look()
+            assert (held.state, held.why.code) == ("refused", Code.EXPIRED)
+            assert [each.written for each in desk.drafts.all()] == [WRITTEN]
+
+
 async def test_node_that_cannot_be_reached_has_it_wait(tmp_path):
     async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
         prepared = await made.prepare(draft())
@@ -272,6 +322,10 @@ async def test_what_the_arrangement_makes_of_its_retention_is_shown_too(tmp_path
 # -- while it is on its way -------------------------------------------------------------------
 
 
+def pages_of(made, desk):
+    return compose.Desk(Station(made, CODES, None), desk.drafts, desk.holding)
+
+
 def edited(kept):
     return msgspec.structs.replace(kept, written={"/bulletin/title/text": ["TEST, mended"]})
 
@@ -288,7 +342,7 @@ async def test_draft_that_was_edited_while_its_old_text_went_is_another_bulletin
     async with serving() as door, agency(door.url, tmp_path) as made, desking(made) as desk:
         held = desk.hold(await made.prepare(draft()))
         await until(lambda: held.state != "held")
-        pages = compose.Desk(Station(made, CODES, None), desk.drafts, desk.holding)
+        pages = pages_of(made, desk)
         reader, asked = Reader("en", ""), {"draft": desk.kept.id, "shown": "of the old text"}
         if desk.drafts.has(desk.kept.id):
             assert await sending._send(pages, asked, reader) == f"/compose/held/{desk.kept.id}"
