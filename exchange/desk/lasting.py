@@ -1,7 +1,8 @@
 """For how long the node gives no heads, or nothing at all: counted on where a desk left off.
 
 Else whoever withholds would only have to wait for a restart. It is kept sealed beside the mail,
-times alone.
+times alone. A clock that was ahead for a moment puts nothing off: what lasts since later than
+now lasts since now.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ class Since(msgspec.Struct, frozen=True):
             self.looked + seconds,
         )
 
+    def by(self, now: int) -> Since:
+        """Return it with nothing later than ``now``."""
+        return Since(
+            None if self.unproven is None else min(self.unproven, now),
+            None if self.away is None else min(self.away, now),
+            min(self.looked, now),
+        )
+
 
 class Lasting:
     """What one endpoint's desk counts."""
@@ -61,11 +70,12 @@ class Lasting:
         raw = self._cabinet.get_sound(_DRAWER, "")
         if raw is not None:
             self._kept = msgspec.json.decode(raw, type=Since)
-            self.since = self._kept.later(max(0, now - self._kept.looked - _PAUSE_S))
+            shut_s = max(0, now - self._kept.looked - _PAUSE_S)
+            self.since = self._kept.later(shut_s).by(now)
 
     def note(self, unproven: int | None, away: int | None, now: int) -> None:
         """Keep since when; what cannot be written goes on being counted in memory."""
-        self.since = Since(unproven, away, now)
+        self.since = Since(unproven, away, now).by(now)
         if unproven is None and away is None:
             self.end()
         elif self._kept != self.since:

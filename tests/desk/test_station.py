@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from exchange.client.transport import AWAY
 from exchange.desk import news
 from exchange.desk.holding import Holding
 from exchange.desk.kept_drafts import KeptDrafts
+from exchange.desk.lasting import Lasting, Since
 from exchange.desk.station import Station
 from exchange.errors import Code, Refusal
 from exchange.web import door
 from exchange.web.words import load
-from tests.builders import MINSA, WATCH, suspended, world
+from tests.builders import DAY, MINSA, WATCH, suspended, world
 from tests.client.dealing import forget_bodies
 from tests.desk.desked import OFFICER, desked
 from tests.desk.watching import delivered
@@ -168,10 +170,7 @@ async def test_node_that_is_away_for_long_is_no_alarm(tmp_path):
 
 async def test_no_restart_puts_an_alarm_off(tmp_path):
     """Nor does it raise one: a night in which no desk was open is a minute of it."""
-    async with desked(tmp_path, seen=SeenHead(tmp_path / "head")) as desk:
-        await desk.door.node.checkpoints.checkpoint()
-        await desk.station.prove()
-        desk.front.shut = (HEADS,)
+    async with withholding(tmp_path) as desk:
         await desk.station.prove()
         for _ in range(LIMIT_S // 60):
             assert await restarted(desk, 60) is None
@@ -184,6 +183,46 @@ async def test_no_restart_puts_an_alarm_off(tmp_path):
         desk.front.shut = (HEADS,)
         assert await restarted(desk, 86_400) is None
         assert await restarted(desk, 86_400) is None
+
+
+@pytest.mark.parametrize("looked_s", [0, 365 * DAY], ids=["right since", "ahead"])
+async def test_clock_that_was_ahead_puts_no_alarm_off(tmp_path, looked_s):
+    async with withholding(tmp_path) as desk:
+        # As a desk left it: times a year from now.
+        now, ahead = desk.station.now(), desk.station.now() + 365 * DAY
+        kept = {"unproven": ahead, "away": ahead, "looked": now + looked_s}
+        cabinet = desk.line.world.cabinet
+        cabinet.put("desk-unproven", "", json.dumps(kept).encode())
+        lasting = Lasting(cabinet)
+        lasting.take_up(now)
+        assert lasting.since == Since(now, now, now)
+        lasting.note(ahead, ahead, now)
+        assert lasting.since == Since(now, now, now)
+        cabinet.put("desk-unproven", "", json.dumps(kept).encode())
+        for _ in range(LIMIT_S // 60 + 1):
+            assert await restarted(desk, 60) is None
+        assert await restarted(desk, 60) is Code.STALE_HEAD
+
+
+async def test_clock_that_is_ahead_for_a_moment_puts_no_alarm_off(tmp_path):
+    async with withholding(tmp_path) as desk:
+        desk.clock.ms += 365 * DAY * 1000
+        await desk.station.prove()
+        desk.clock.ms -= 365 * DAY * 1000
+        await desk.station.prove()
+        desk.clock.ms += (LIMIT_S + 1) * 1000
+        await desk.station.prove()
+        assert desk.station.alarm.code is Code.STALE_HEAD
+
+
+@asynccontextmanager
+async def withholding(tmp_path):
+    """A desk that proved once, at a node that gives no heads any more."""
+    async with desked(tmp_path, seen=SeenHead(tmp_path / "head")) as desk:
+        await desk.door.node.checkpoints.checkpoint()
+        await desk.station.prove()
+        desk.front.shut = (HEADS,)
+        yield desk
 
 
 async def restarted(desk, seconds):
