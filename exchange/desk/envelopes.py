@@ -35,7 +35,7 @@ def tell(each: Standing, lang: Lang, codes: Codes) -> Envelope:
 
 
 def may_wait(act: Sequence[Envelope]) -> bool:
-    """Tell whether some of an act came to nothing, and others may yet: the rest is told then."""
+    """Tell whether some of an act came to nothing, and others may yet."""
     states = {each.state for each in act}
     return bool(states & fates.OVER) and bool(states & {"asked", "waits"})
 

@@ -11,6 +11,7 @@ from exchange.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from exchange.client.agency import Agency
+    from exchange.client.pending import Pending
     from exchange.client.separating import Standing
     from exchange.errors import ExchangeError
 
@@ -53,13 +54,17 @@ def fate(agency: Agency, mark: str, identity: str) -> Fate:
         if each.id in named:
             return Fate("back", each.why.error())
     if pending is not None and pending.ended is None:
-        is_over = agency.asking.is_over(pending, agency.world.now())
-        return Fate("back", Refusal(Code.EXPIRED)) if is_over else Fate("waits")
+        return _of_asked(agency, pending)
     if box.waits(identity) is not None:
         return Fate("waits")
-    if pending is not None:
-        return Fate("back", Refusal(Code.DRAFT_OVER, name=pending.ended))
-    return Fate("back")
+    over = None if pending is None else Refusal(Code.DRAFT_OVER, name=pending.ended)
+    return Fate("back", over)
+
+
+def _of_asked(agency: Agency, pending: Pending) -> Fate:
+    """Return what became of what nobody released yet: it is waited for until it expires."""
+    is_over = agency.asking.is_over(pending, agency.world.now())
+    return Fate("back", Refusal(Code.EXPIRED)) if is_over else Fate("waits")
 
 
 def _of_several(standing: list[Standing]) -> Fate:

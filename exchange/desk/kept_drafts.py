@@ -1,7 +1,7 @@
 """Drafts that an officer began: sealed with all else that is kept, until sent or deleted.
 
-One that nobody touches for 30 days is deleted with its files, and that is told: at a desk that
-is open, and a week before.
+One that nobody touches for 30 days is deleted with its files, and that is told before: on seven
+days, at a desk that was open then.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from exchange.client.cabinet import Cabinet
 
 _DRAWER: Final = "desk-drafts"
+_DAY_S: Final = 86_400
 # What nobody sends is not to lie at a desk for longer than a bulletin would.
-_KEPT_S: Final = 30 * 86_400
-_TOLD_S: Final = 7 * 86_400
+_KEPT_S: Final = 30 * _DAY_S
+_TOLD_DAYS: Final = 7
 
 
 def must_be_name(identity: str) -> str:
@@ -54,7 +55,8 @@ class Kept(msgspec.Struct, frozen=True):
         window: by which window it was kept last.
         went_as: ids of the envelopes that it went in before it came back, and of the drafts
             that asked for their release.
-        told_s: when it was first told, since somebody touched it, that it is to be deleted.
+        told: days on which a desk told that it is to be deleted, counted from 1970, UTC; those
+            before somebody touched it count no more.
     """
 
     id: str
@@ -66,18 +68,36 @@ class Kept(msgspec.Struct, frozen=True):
     version: int = 0
     window: str = ""
     went_as: list[str] = []
-    told_s: int = 0
-
-    @property
-    def is_told(self) -> bool:
-        """Whether it was told, since somebody touched it, that it is to be deleted."""
-        return self.told_s > self.changed_s
+    told: list[int] = []
 
     @property
     def until_s(self) -> int:
-        """When it is deleted if nobody touches it, in seconds UTC."""
-        until = self.changed_s + _KEPT_S
-        return max(until, self.told_s + _TOLD_S) if self.is_told else until
+        """When it is deleted at the earliest if nobody touches it, in seconds UTC.
+
+        So it is where a desk is open every day from now on; else it is later.
+        """
+        until, told = self.changed_s + _KEPT_S, self.told_since
+        if not told:
+            return until
+        return max(until, (told[-1] + 1 + _TOLD_DAYS - len(told)) * _DAY_S)
+
+    @property
+    def told_since(self) -> list[int]:
+        """Days on which it was told since somebody touched it, in order."""
+        return [day for day in self.told if day > self.changed_s // _DAY_S]
+
+    def told_by(self, now: int) -> Kept:
+        """Return it as it is to be kept ``now``: told of today, once it is time for that.
+
+        A clock may have been ahead: what was told later than now was not, and what somebody
+        touched later than now is new from now.
+        """
+        changed_s, today = min(self.changed_s, now), now // _DAY_S
+        kept = msgspec.structs.replace(self, changed_s=changed_s)
+        told = [day for day in kept.told_since if day < today]
+        if changed_s + _KEPT_S - _TOLD_DAYS * _DAY_S <= now:
+            told.append(today)
+        return msgspec.structs.replace(kept, told=told)
 
     @property
     def title(self) -> str:
@@ -91,6 +111,7 @@ class KeptDrafts:
     def __init__(self, cabinet: Cabinet) -> None:
         """Keep them in a cabinet, and their files beside it."""
         self._cabinet = cabinet
+        self._has_looked = False
         self.files = KeptFiles(cabinet)
 
     def all(self) -> list[Kept]:
@@ -154,23 +175,27 @@ class KeptDrafts:
     def expire(self, now: int, going: Collection[str]) -> None:
         """Delete what nobody touched for too long, its files with it, and list that.
 
-        What was not told of a week before is told of now: whoever was away for a month, or
-        whose clock was wrong, finds it still there.
+        What was not told of on seven days before is told of today: whoever was away for a
+        month, or whose clock was wrong, finds it still there. At the first look nothing is
+        deleted: no page was shown yet.
 
         Args:
             now: in seconds UTC.
             going: names of drafts that are about to go.
         """
-        for draft in self.all():
-            if draft.id in going or draft.until_s - _TOLD_S > now:
+        for kept in self.all():
+            if kept.id in going:
                 continue
-            if not draft.is_told:
-                self.put(msgspec.structs.replace(draft, told_s=now))
-            elif draft.until_s <= now:
+            draft = kept.told_by(now)
+            if draft.until_s > now or not self._has_looked:
+                if draft != kept:
+                    self.put(draft)
+            else:
                 with self._cabinet.change():
                     self._cabinet.drop(_DRAWER, draft.id)
                     self._cabinet.lose(Loss(_DRAWER, "expired", until=draft.until_s))
                 self.files.drop(draft.files)
+        self._has_looked = True
 
     def attached(self, identity: str) -> list[Filed]:
         """Return the files of a draft, if it is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import msgspec
@@ -109,9 +110,11 @@ async def test_draft_that_nobody_touched_goes_with_its_files_and_is_told_of(tmp_
     gone = msgspec.structs.replace(gone, went=new_id())
     for each in (old, later, leaving, gone):
         drafts.put(each)
-    # A week before, at a desk that is open.
-    drafts.expire(NOW + 23 * DAY, [leaving.id])
-    assert [each.is_told for each in drafts.all()] == [False, True, False]
+    # On the seven days before, at a desk that was open.
+    for day in range(23, 30):
+        drafts.expire(NOW + day * DAY, [leaving.id])
+        told = [len(each.told) for each in sorted(drafts.all(), key=lambda each: each.id)]
+        assert sum(told) == (day - 22) + (day - 23)
     drafts.expire(NOW + 30 * DAY - 1, [leaving.id])
     assert len(drafts.all()) == 3
     drafts.expire(NOW + 30 * DAY, [leaving.id])
@@ -123,19 +126,64 @@ async def test_draft_that_nobody_touched_goes_with_its_files_and_is_told_of(tmp_
     assert (loss.drawer, loss.how, loss.until) == ("desk-drafts", "expired", NOW + 30 * DAY)
 
 
-def test_draft_of_an_officer_who_was_away_for_long_is_told_of_before_it_goes(tmp_path):
-    drafts, late = KeptDrafts(cabinet(tmp_path)), NOW + 300 * DAY
+def looked(drafts, *days):
+    """Look on these days, more than once, from when they were written; what is left."""
+    for day in days:
+        for second in (0, 60, 3600):
+            drafts.expire(NOW + round(day * DAY) + second, [])
+    return [each.id for each in drafts.all()]
+
+
+@pytest.fixture
+def old(tmp_path):
+    """Drafts, one of which is there."""
+    drafts = KeptDrafts(cabinet(tmp_path))
     drafts.put(Kept(new_id(), "voi", {}, NOW))
-    drafts.expire(late, [])
-    drafts.expire(late + 7 * DAY - 1, [])
-    (draft,) = drafts.all()
-    assert draft.until_s == late + 7 * DAY
+    return drafts
+
+
+def test_draft_is_told_of_on_seven_days_however_late_before_it_goes(old):
+    # A desk that a colleague opened for a moment, three weeks on; then each day, from day 300.
+    assert looked(old, 23, *range(300, 306))
+    (draft,) = old.all()
+    assert draft.until_s == (NOW // DAY + 306) * DAY
     # Touched, it is as new; and is told of anew.
-    drafts.put(msgspec.structs.replace(draft, changed_s=late + 7 * DAY))
-    drafts.expire(2 * late, [])
-    assert [each.until_s for each in drafts.all()] == [2 * late + 7 * DAY]
-    drafts.expire(2 * late + 7 * DAY, [])
-    assert not drafts.all()
+    touched = NOW + 306 * DAY
+    old.put(msgspec.structs.replace(draft, changed_s=touched))
+    assert looked(old, 306, 328)
+    assert old.all()[0].until_s == touched + 30 * DAY
+    assert looked(old, *range(336, 343))
+    assert not looked(old, 343)
+
+
+def test_nothing_goes_the_first_time_that_a_desk_looks(old):
+    assert looked(old, *range(23, 30))
+    again = KeptDrafts(old._cabinet)
+    again.expire(NOW + 31 * DAY, [])
+    assert again.all()
+    again.expire(NOW + 31 * DAY, [])
+    assert not again.all()
+
+
+def test_clock_that_was_ahead_deletes_no_draft_and_keeps_none_for_ever(old):
+    # Told of by a clock that was ahead, it was not.
+    assert looked(old, *range(400, 407))
+    assert looked(old, 22)
+    assert old.all()[0].told == []
+    assert looked(old, 23, *range(3650, 3653), *range(24, 30))
+    assert not looked(old, 30)
+    # Touched by such a clock, it is new from now.
+    old.put(Kept(new_id(), "voi", {}, NOW + 3650 * DAY))
+    assert looked(old, 0, *range(23, 30))
+    assert not looked(old, 30)
+
+
+def test_draft_of_an_older_desk_is_read_and_told_of_anew(old):
+    (draft,) = old.all()
+    raw = json.dumps({**msgspec.to_builtins(draft), "told_s": NOW + 20 * DAY}).encode()
+    old._cabinet.put("desk-drafts", draft.id, raw)
+    assert looked(old, 30)
+    assert len(old.all()[0].told) == 1
 
 
 async def test_what_is_kept_sealed_is_attached_and_arrives_as_it_was(tmp_path):

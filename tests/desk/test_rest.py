@@ -79,7 +79,7 @@ async def test_act_that_went_in_part_is_sent_to_those_alone_who_lack_it(tmp_path
         assert COAST in refused
         (sent,) = [each.header for each in desk.station.ours.posted()]
         assert (sent.to, form_at in await desk.get(f"/sent/{sent.id}")) == ([OPS], True)
-        assert "if nobody touches it, deleted at" in await desk.get("/compose")
+        assert "if nobody touches it, deleted not before" in await desk.get("/compose")
         page = await desk.get(form_at)
         assert f"Only those who did not get it: {COAST}<" in page
         assert re.search('value="rest" checked', page)
