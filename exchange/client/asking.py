@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from exchange.client.posting import Poster
     from exchange.client.reading import Item
     from exchange.client.resuming import Trouble
-    from exchange.model.header import Header
+    from exchange.model.header import Blob, Header
     from exchange.model.objects import SealedDraft
     from exchange.seal.close import Closed
     from exchange.seal.open import Opened
@@ -235,9 +235,11 @@ class Asking:
         try:
             settled = await self._poster.resume(tell, trouble)
         except ExchangeError as error:
-            if is_away(error) or not self.waiting.open():
+            if is_away(error):
                 raise
             first = error
+        for each in self.waiting.all():
+            await self._let_go(each)
         if self.waiting.open():
             taken = await self.take_up(await self._agency.everything(), tell, trouble)
             settled += [receipt for _, receipt in taken]
@@ -290,7 +292,6 @@ class Asking:
 
     async def _end_declined(self, pending: Pending, item: Drafted) -> None:
         draft, reason = item.draft, ""
-        header = self.header_of(pending.of)
         named = draft.body.digest if draft.body else ""
         try:
             raw = await self._agency.transport.get(f"/v1/blobs/{named}", index=item.index)
@@ -300,22 +301,22 @@ class Asking:
             # That it was declined is certain; why, may be gone by now.
             if isinstance(error, ExchangeError) and is_away(error):
                 raise
-        self._end(
-            msgspec.structs.replace(
-                pending,
-                ended="declined",
-                by=draft.endpoint,
-                officer=draft.officer,
-                reason=reason,
-            )
+        over = msgspec.structs.replace(
+            pending,
+            ended="declined",
+            by=draft.endpoint,
+            officer=draft.officer,
+            reason=reason,
+            uploads=self._uploads(pending),
         )
-        if header is not None:
-            await self._agency.attachments.give_up(header)
-
-    def _end(self, pending: Pending) -> None:
         with self._world.cabinet.change():
-            self._note(pending)
-        self._clear(pending)
+            self._note(over)
+        self._clear(over)
+        await self._let_go(over)
+
+    def _uploads(self, pending: Pending) -> list[Blob]:
+        header = self.header_of(pending.of)
+        return [] if header is None else header.attachments
 
     def _note(self, pending: Pending) -> None:
         """Forget the bulletin: nobody will get it, and nobody can be granted it."""
@@ -345,13 +346,15 @@ class Asking:
         """
         if pending.ended is not None:
             raise Refusal(Code.DRAFT_OVER, "/of", name=pending.ended)
-        box, over = (
-            self._world.outbox,
-            msgspec.structs.replace(pending, ended="withdrawn"),
-        )
+        box = self._world.outbox
         was_refused = any(each.id == pending.draft for each in box.refused())
-        header = self.header_of(pending.of)
         identity, envelope = self._withdrawal(pending, officer)
+        over = msgspec.structs.replace(
+            pending,
+            ended="withdrawn",
+            withdrawal="" if was_refused else identity,
+            uploads=self._uploads(pending),
+        )
         with self._world.cabinet.change():
             if not was_refused:
                 box.keep(identity, envelope)
@@ -361,10 +364,25 @@ class Asking:
             if box.waits(pending.draft) is not None:
                 await self._poster.resolve(box, pending.draft, tell)
             receipt = await self._poster.resolve(box, identity, tell)
-        self._clear(over)
-        if header is not None:
-            await self._agency.attachments.give_up(header)
+        else:
+            self._clear(over)
+        await self._let_go(over)
         return receipt
+
+    async def _let_go(self, over: Pending) -> None:
+        """Destroy what is left of what was withdrawn, here and at the node, once it knows.
+
+        What is withdrawn while the node is away has its receipt later: see ``resume``.
+        """
+        left = over
+        if over.withdrawal and self._world.outbox.receipt(over.withdrawal) is not None:
+            self._clear(over)
+            left = msgspec.structs.replace(left, withdrawal="")
+        may_go = left.uploads and not left.withdrawal
+        if may_go and await self._agency.attachments.give_up(left.uploads):
+            left = msgspec.structs.replace(left, uploads=[])
+        if left != over:
+            self.waiting.put(left)
 
     def _withdrawal(self, pending: Pending, officer: str | None) -> tuple[str, Envelope]:
         signer, now = self._agency.keys.signer, self._world.now()

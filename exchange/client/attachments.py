@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exchange.client import attaching, saving
 from exchange.client.uploading import Patience, upload
-from exchange.errors import Code, ExchangeError, Refusal
+from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exchange.client.reading import Delivered
     from exchange.client.transport import Transport
     from exchange.model.bulletin.blocks import Attachment
-    from exchange.model.header import Header
+    from exchange.model.header import Blob, Header
 
 
 class Attachments:
@@ -61,16 +61,23 @@ class Attachments:
             sealed = self._outbox.attached(header.id, place)
             await upload(self._transport, sealed, blob, Patience(self._pause), tell)
 
-    async def give_up(self, header: Header) -> None:
+    async def give_up(self, blobs: Sequence[Blob]) -> bool:
         """Have the node let go of what was uploaded for a header that it will never take in.
 
         It counts for the endpoint's uploads until then. What is not given up, because the node
         is away, say, expires there by itself (``store.quota``).
+
+        Returns:
+            Whether there is nothing to be tried again: it did, or it said no.
         """
-        with suppress(ExchangeError):
-            for blob in header.attachments:
-                where = f"/v1/uploads/{blob.digest}"
-                await self._transport.delete(where, size=blob.size)
+        try:
+            for blob in blobs:
+                with suppress(Refusal):
+                    where = f"/v1/uploads/{blob.digest}"
+                    await self._transport.delete(where, size=blob.size)
+        except Fault:
+            return False
+        return True
 
     async def unsealed(
         self, item: Delivered, place: int, folder: Path, tell: Tell

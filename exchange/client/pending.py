@@ -12,6 +12,7 @@ import msgspec
 from exchange.client import losses
 from exchange.client.cabinet import FILE
 from exchange.errors import Code, Fault
+from exchange.model.header import Blob
 
 if TYPE_CHECKING:
     from exchange.client.cabinet import Cabinet
@@ -35,7 +36,8 @@ class Pending(msgspec.Struct, frozen=True):
     ``id`` is its own, ``draft`` that of the draft, ``of`` the digest of its header. ``to`` are
     the releasers who were asked, ``mark`` the one under which its author posted it. Once it is
     over, ``ended`` says how, and of what was declined ``by`` whom and why. ``gives`` is set of
-    a grant.
+    a grant. ``withdrawal`` is the id of one whose receipt was not taken up yet; ``uploads``
+    are its files that the node holds, as far as they were not given up since it is over.
     """
 
     id: str
@@ -49,6 +51,8 @@ class Pending(msgspec.Struct, frozen=True):
     officer: str | None = None
     reason: str = ""
     gives: Gives | None = None
+    withdrawal: str = ""
+    uploads: list[Blob] = []
 
 
 class Waiting:

@@ -164,7 +164,7 @@ class Poster:
         """Let go of the uploads of a bulletin that is refused; of a draft, it waits."""
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES)
         if signed.typ == headers.TYP:
-            await self._agency.attachments.give_up(headers.decode(signed.payload))
+            await self._agency.attachments.give_up(headers.decode(signed.payload).attachments)
 
     # -- sending ------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 
 from exchange import resources
 from exchange.client.asking import Asking
+from exchange.client.pending import Pending, Waiting
 from exchange.client.reading import Drafted
 from exchange.client.releasing import Releasing
 from exchange.errors import Code, Refusal
@@ -19,9 +20,9 @@ from exchange.model.bulletin.strangers import Unknown
 from exchange.model.draft import read_draft
 from exchange.model.identity import digest
 from exchange.seal.close import close_draft
-from tests.builders import DAY, DESK, MINSA, OPS, WATCH, new_id, releaser, suspended, world
+from tests.builders import DAY, DESK, MINSA, NOW, OPS, WATCH, new_id, releaser, suspended, world
 from tests.client.attached import a_file, received
-from tests.client.dealing import draft
+from tests.client.dealing import cabinet, draft
 from tests.client.foureyes import (
     MARK,
     approved,
@@ -238,6 +239,15 @@ async def test_file_of_what_is_over_takes_no_room_any_more(tmp_path, how):
                 await desk.releasing.decline(await to_release(desk), "EXERCISE: not this port")
             await author.resume()
         assert not list(uploads.glob("*/*.*"))
+
+
+def test_what_waited_at_an_older_program_is_read(tmp_path):
+    waiting = Waiting(cabinet(tmp_path))
+    pending = Pending(new_id(), new_id(), "A" * 43, [DESK], NOW, ended="withdrawn")
+    raw = msgspec.to_builtins(pending)
+    del raw["uploads"], raw["withdrawal"]
+    waiting._cabinet.put("held.pending", pending.of, msgspec.json.encode(raw), NOW)
+    assert waiting.of(pending.of) == pending
 
 
 async def test_same_officer_at_another_desk_does_not_release_it(tmp_path):

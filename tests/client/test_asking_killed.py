@@ -115,6 +115,39 @@ async def test_author_killed_while_it_withdraws_never_posts_it(tmp_path):
         assert await state(door, tmp_path, DESK) == "withdrawn"
 
 
+async def test_file_of_what_was_withdrawn_while_the_node_was_away_takes_no_room_later(tmp_path):
+    async with guarded(tmp_path) as door:
+        uploads = tmp_path / "blobs" / "uploads"
+        async with line(door, tmp_path) as author:
+            prepared = await author.prepare(red(), attach=[a_file(tmp_path, size=10)])
+            pending = await author.asking.ask(prepared, MARK, quiet)
+            url = author.transport._profile
+            author.transport._profile = msgspec.structs.replace(url, url="https://127.0.0.1:9")
+            for command in (author.asking.withdraw(pending, quiet), author.resume()):
+                with pytest.raises(Fault):
+                    await command
+            over = author.asking.waiting.of(pending.of)
+            assert not await author.attachments.give_up(over.uploads)
+            # Not before the node knows that it is over.
+            author.transport._profile = url
+            await author.asking._let_go(over)
+            assert len(list(uploads.glob("*/*.*"))) == 1
+        # The node takes the withdrawal, and the machine goes down before it says of the file.
+        async with line(door, tmp_path) as author:
+            dying(author.attachments, "give_up")
+            with pytest.raises(Killed):
+                await author.resume()
+        assert await state(door, tmp_path) == "withdrawn"
+        async with line(door, tmp_path) as author:
+            assert await author.resume() == []
+            over = author.asking.waiting.of(pending.of)
+            assert (over.ended, over.uploads, over.withdrawal) == ("withdrawn", [], "")
+            # Nothing is left of it here either.
+            assert not author.world.outbox.envelope(pending.draft).body
+            assert not list(author.world.cabinet.folder.glob("*.attached"))
+        assert not list(uploads.glob("*/*.*"))
+
+
 async def test_while_the_node_is_away_it_is_kept_and_asked_later(tmp_path):
     async with guarded(tmp_path) as door:
         async with line(door, tmp_path) as author:
