@@ -91,6 +91,7 @@ def test_answers_are_held_to_the_time_that_the_request_gives():
             (ticking("pa-1", 100, "deemed-consent"), answer("brp", 101, "pa-1")),
             "deemed-consent",
         ),
+        ((DEEMED, answer("brp", 100, "pa-1")), "answered"),
         ((ticking("pa-1", 100, "deemed-refusal"),), "deemed-refusal"),
         ((ticking("pa-1", 100, "express"),), "overdue"),
         ((ticking("pa-1", 20_000, "deemed-consent"),), "open"),
@@ -169,6 +170,26 @@ def test_a_request_that_was_refused_there_is_undetermined_and_has_no_time():
 def test_reply_is_timed_from_when_the_node_asked_took_the_request_in():
     both = (fact("pa", "brq", 1, there_s=31), answer("brp", 91, "pa-1"))
     assert boardings(counted(*both), COVERED)[0].rows[1] == ("us", 1, 1, 60, 60, 60)
+
+
+def test_whole_seconds_are_rounded_once_in_every_table():
+    asked = {kind: fact("pa", kind, 10) for kind in ("brq", "rfi")}
+    replies = answer("brp", 12, "pa-10"), answer("rpy", 12, "pa-10")
+    for late_ms, seconds in ((1, 0), (999, 0), (1000, 1), (1999, 1)):
+        # Both a moment before a second is full.
+        for kind, reply in zip(asked, replies, strict=True):
+            there, taken_ms = (
+                msgspec.structs.replace(asked[kind].there, taken_ms=10_999),
+                10_999,
+            )
+            row = msgspec.structs.replace(asked[kind].row, taken_ms=taken_ms)
+            late = msgspec.structs.replace(reply.row, taken_ms=taken_ms + late_ms)
+            both = asked[kind]._replace(row=row, there=there), reply._replace(row=late)
+            if kind == "brq":
+                found = boardings(counted(*both), COVERED)[0].rows[1]
+            else:
+                found = answers(counted(*both), COVERED).rows[0]
+            assert found[-3:] == (seconds,) * 3, kind
 
 
 @pytest.mark.parametrize(

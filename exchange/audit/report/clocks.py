@@ -86,12 +86,12 @@ def boardings(counted: Counted, covered_ms: Mapping[str, int]) -> tuple[Table, T
     times: dict[str, list[int]] = {}
     told = _told(counted)
     for each in _requests(counted):
-        case, received, nation = _case(told, each, covered_ms)
+        case, received_ms, nation = _case(told, each, covered_ms)
         asked[nation] += 1
         cases[case.state, nation] += 1
-        at = _replied(told, each, told.cancelled)
-        if at and received is not None:
-            times.setdefault(nation, []).append((min(at) - received) * 1000)
+        at_ms = _replied(told, each, told.cancelled)
+        if at_ms and received_ms is not None:
+            times.setdefault(nation, []).append(min(at_ms) - received_ms)
     states = by_column(get_args(boarding.State), counted.nations, cases)
     found = ((nation, times.get(nation, [])) for nation in counted.nations)
     replied = tuple((nation, asked[nation], len(of), *spread(of)) for nation, of in found)
@@ -126,12 +126,12 @@ def _told(counted: Counted) -> _Told:
 def _case(
     told: _Told, request: Fact, covered_ms: Mapping[str, int]
 ) -> tuple[boarding.Case, int | None, str]:
-    """Return how a case stands, when it was taken in where it is asked, and of whom."""
+    """Return how a case stands, when who is asked took it in (ms UTC), and of whom."""
     row, members = request.row, _asked_of(request)
     nation = min((each.partition(".")[0] for each in members), default=row.nation)
     clock = told.clocks.get(request.about)
-    taken = None if request.there is None else request.there.taken_ms // 1000
-    received = None if is_refused(request) else taken
+    taken_ms = None if request.there is None else request.there.taken_ms
+    received_ms = None if is_refused(request) else taken_ms
     reports = [
         one.row.taken_ms // 1000
         for one in told.results.get(request.about, ())
@@ -139,23 +139,23 @@ def _case(
     ]
     known = boarding.Known(
         silence=clock.silence if clock else "express",
-        received=received,
+        received=None if received_ms is None else received_ms // 1000,
         due=clock.due if clock else row.due,
-        replies=tuple(sorted(_replied(told, request))),
+        replies=tuple(sorted(at_ms // 1000 for at_ms in _replied(told, request))),
         reported=min(reports, default=None),
         covered=covered_ms[nation] // 1000 if nation in covered_ms else None,
         is_withdrawn=_is_over(request, told.over),
         is_declined=is_refused(request),
     )
     now = min(covered_ms.values()) // 1000
-    return boarding.case(known, now), received, nation
+    return boarding.case(known, now), received_ms, nation
 
 
 def _replied(told: _Told, request: Fact, but: _Over = frozenset()) -> list[int]:
-    """Return when who was asked replied, seconds UTC, without the replies that are over."""
+    """Return when who was asked replied, in ms UTC, without the replies that are over."""
     members = _asked_of(request)
     return [
-        one.row.taken_ms // 1000
+        one.row.taken_ms
         for one in told.replies.get(request.about, ())
         if one.row.verb == "reply" and one.row.origin in members and not _is_over(one, but)
     ]
