@@ -289,7 +289,6 @@ def test_rest_of_an_act_counts_with_it_however_late_it_was_sent():
     request = delivered(9, example("brq-1"), WATCH)
     refs = {"refs": [Reference("answers", request.header.id, request.digest)]}
     theirs = szr(3, "US-1", WATCH, value=100.0, header=refs)
-    # What the header of one alone says is known of both.
     for here, there in ((refs, {}), ({}, refs)):
         first = szr(1, "EX-1", value=100.0, arrests=2, header=here)
         rest = resent(2, first, **there)

@@ -8,17 +8,19 @@ from contextlib import suppress
 
 import msgspec
 
+from exchange.client import separating
 from exchange.desk import compose, composing, rest
 from exchange.desk.kept_drafts import Kept
 from exchange.errors import Refusal
 from exchange.web.pages import Reader
-from tests.builders import COAST, MINSA, OPS, decoded, new_id, suspended, world
+from tests.builders import COAST, MINSA, OPS, WATCH, decoded, new_id, suspended, world
 from tests.desk.desked import desked
 from tests.desk.test_reviewing import form
 from tests.node.running import post, until
 
 ENGLISH = Reader("en", "")
 TITLE = "/bulletin/title/text"
+LATER = "Once none of its envelopes waits, the text is a draft again"
 
 
 def written(*to):
@@ -107,6 +109,16 @@ async def test_act_that_went_in_part_is_sent_to_those_alone_who_lack_it(tmp_path
         (last,) = {*box.sent()} - {sent.id}
         assert decoded(box.envelope(last).header).to == [COAST]
         await until(lambda: holding._drafts.all() == holding._drafts.gone() == [])
+        # Where somebody waits yet, it is told that the text comes later.
+        paths = (f"/compose/held/{before}", "/sent", f"/sent/{sent.id}")
+        assert not [path for path in paths if LATER in await desk.get(path)]
+        (act,) = desk.line.separating.acts()
+        waits = separating.Part(new_id(), [WATCH])
+        box.keep(waits.id, box.envelope(sent.id))
+        act = msgspec.structs.replace(act, parts=[*act.parts, waits])
+        desk.line.world.cabinet.put("acts", act.mark, msgspec.json.encode(act), act.until)
+        holding.look()
+        assert not [path for path in paths if LATER not in await desk.get(path)]
 
 
 async def checked(desk, kept, **changes):
