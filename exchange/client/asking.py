@@ -61,6 +61,7 @@ class Asked(NamedTuple):
 class Ready(NamedTuple):
     """A bulletin sealed for good, and the draft that asks for its release: nothing is kept."""
 
+    prepared: Prepared
     pending: Pending
     held: Envelope
     draft: Envelope
@@ -85,6 +86,19 @@ class Asking:
         identity = self.held.marked(mark)
         return next((each for each in self.waiting.open() if each.id == identity), None)
 
+    def _asked_before(self, prepared: Prepared) -> Pending | None:
+        """Return what was asked of this very thing, where it waits, or went once released.
+
+        Raises:
+            Refusal: ``id-reused``: what was kept under its id is something else.
+        """
+        if not self._poster.is_known(prepared):
+            return None
+        identity = prepared.header.id
+        found = [each for each in self.waiting.all() if each.id == identity]
+        # One is that is not over, or was posted: of the others nothing is kept.
+        return next(each for each in found if each.ended in (None, "posted"))
+
     async def ask(
         self, prepared: Prepared, mark: str, tell: Tell, officer: str | None = None
     ) -> Pending:
@@ -99,14 +113,17 @@ class Asking:
             officer: the person who asks; the node lets the same person release nothing.
 
         Raises:
-            Refusal: the node said no to the draft.
+            Refusal: the node said no to the draft; ``id-reused``: what was kept under this id
+                is something else.
             Fault: the draft is kept, and ``Agency.resume`` sends it.
         """
-        ready = await self.sealed(prepared, mark, tell, officer)
-        kept = self.keep(ready)
-        if kept is not ready.pending:
-            # Another command asked for the same meanwhile.
-            self._world.outbox.discard(ready.pending.id)
+        kept = self._asked_before(prepared)
+        if kept is None:
+            ready = await self.sealed(prepared, mark, tell, officer)
+            kept = self.keep(ready)
+            if kept.id != ready.pending.id:
+                # Another command asked for the same meanwhile.
+                self._world.outbox.discard(ready.pending.id)
         await self._poster.resolve(self._world.outbox, kept.draft, tell)
         return kept
 
@@ -137,11 +154,22 @@ class Asking:
             raise
         until = header.retain_until
         pending = Pending(identity, asked.id, asked.of, asked.to, until, mark)
-        return Ready(pending, envelope, draft, closed)
+        return Ready(prepared, pending, envelope, draft, closed)
 
     def keep(self, ready: Ready) -> Pending:
-        """Keep what ``sealed`` returned; or return what was asked before under its mark."""
-        return self._keep(*ready)
+        """Keep what ``sealed`` returned; or return what was asked before under its mark or id.
+
+        Raises:
+            Refusal: ``id-reused``: as ``ask``.
+        """
+        with self._world.cabinet.change():
+            before = self._asked_before(ready.prepared)
+            if before is not None:
+                return before
+            kept = self._keep(ready.pending, ready.held, ready.draft)
+            if kept is ready.pending:
+                self._poster.remember(ready.prepared, ready.closed)
+        return kept
 
     async def ask_grant(
         self, asked: Asked, mark: str, tell: Tell, officer: str | None = None
@@ -195,16 +223,12 @@ class Asking:
         signer, randomness = self._agency.keys.signer, self._world.randomness
         return close_draft(b"\n".join(told), draft, keys, signer, randomness)
 
-    def _keep(
-        self, pending: Pending, held: Envelope, draft: Envelope, closed: Closed | None = None
-    ) -> Pending:
+    def _keep(self, pending: Pending, held: Envelope, draft: Envelope) -> Pending:
         """Keep what waits and the draft that asks for it; or return what was asked before."""
         with self._world.cabinet.change():
             before = self.under(pending.mark) if pending.mark else None
             if before is not None:
                 return before
-            if closed is not None:
-                self._poster.remember(closed)
             self.held.keep(pending.id, held, pending.mark)
             self.waiting.put(pending)
             self._world.outbox.keep(pending.draft, draft)
@@ -321,7 +345,8 @@ class Asking:
     def _note(self, pending: Pending) -> None:
         """Forget the bulletin: nobody will get it, and nobody can be granted it."""
         self.held.discard(pending.id)
-        self._world.kept.drop(pending.id)
+        if not self._world.outbox.knows(pending.id):
+            self._world.kept.drop(pending.id)
         self.waiting.put(pending)
 
     def _clear(self, pending: Pending) -> None:

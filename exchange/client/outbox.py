@@ -184,8 +184,10 @@ class Outbox:
             cabinet.lose(losses.Loss(self._of("lost"), how, identity))
 
     def discard(self, identity: str) -> None:
-        """Forget an envelope that was never posted."""
+        """Forget an envelope that was never posted; one that has a receipt stays."""
         with self._cabinet.change():
+            if self._cabinet.has(self._of("receipt"), identity):
+                return
             self._drop(identity)
         self._let_go(identity)
 
@@ -220,7 +222,7 @@ class Outbox:
         cabinet = self._cabinet
         count = sum(
             len(losses.take_overdue(cabinet, self._of(what), now, self.ids)[0])
-            for what in ("refused", "anew", "mark")
+            for what in ("refused", "anew", "mark", "reviewed")
         )
         with cabinet.change():
             drawer = self._of("due")
@@ -329,6 +331,19 @@ class Outbox:
     def anew(self, identity: str) -> bytes | None:
         """Return what sealing it anew takes, if that is known."""
         return self._cabinet.get(self._of("anew"), identity)
+
+    def knows(self, identity: str) -> bool:
+        """Tell whether something waits, or was recorded, under an id."""
+        return any(self._cabinet.has(self._of(each), identity) for each in ("waits", "receipt"))
+
+    def review(self, identity: str, reviewed: str, until: int) -> None:
+        """Keep the digest of what its author reviewed, while it is to be retained."""
+        self._cabinet.put(self._of("reviewed"), identity, reviewed.encode(), until)
+
+    def reviewed(self, identity: str) -> str | None:
+        """Return the digest that ``review`` kept, if it did."""
+        found = self._cabinet.get(self._of("reviewed"), identity)
+        return None if found is None else found.decode("ascii", "replace")
 
     # -- marks --------------------------------------------------------------------------------
 

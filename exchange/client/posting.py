@@ -70,17 +70,32 @@ class Poster:
             Meanwhile: the same was kept since ``begin``, or under this id before; this one is
                 dropped. Sealed once more under its id it would be refused, and the key of what
                 went destroyed.
+            Refusal: ``id-reused``: what was kept under this id is something else.
         """
-        identity, box = prepared.header.id, self._world.outbox
-        if box.waits(identity) or box.receipt(identity) is not None:
+        identity = prepared.header.id
+        if self.is_known(prepared):
             raise Meanwhile(identity)
         closed, anew = await self.sealed(prepared, tell)
         try:
-            self._keep(identity, closed, mark, anew)
-        except Meanwhile:
-            box.discard(identity)
+            self._keep(prepared, closed, mark, anew)
+        except Meanwhile as found:
+            if found.identity != identity:
+                self._world.outbox.discard(identity)
             raise
         return closed.envelope
+
+    def is_known(self, prepared: Prepared) -> bool:
+        """Tell whether this very thing was kept before, to be sent or released.
+
+        Raises:
+            Refusal: ``id-reused``: what was kept under its id is something else.
+        """
+        identity, box = prepared.header.id, self._world.outbox
+        if not (box.knows(identity) or box.held.knows(identity)):
+            return False
+        if box.reviewed(identity) != resealing.reviewed(prepared):
+            raise Refusal(Code.ID_REUSED, "/id", id=identity)
+        return True
 
     async def sealed(self, prepared: Prepared, tell: Tell) -> tuple[Closed, bytes]:
         """Return what was reviewed, sealed, and what sealing it anew takes; its files are kept.
@@ -98,20 +113,31 @@ class Poster:
             raise
         return closed, resealing.remember(prepared, attached)
 
-    def keep(self, closed: Closed, anew: bytes) -> None:
-        """Keep what ``sealed`` returned, to be sent."""
-        self._keep(closed.header.id, closed, "", anew)
+    def keep(self, prepared: Prepared, closed: Closed, anew: bytes) -> None:
+        """Keep what ``sealed`` returned, to be sent.
 
-    def _keep(self, identity: str, closed: Closed, mark: str, anew: bytes) -> None:
+        Raises:
+            Meanwhile, Refusal: as ``seal``; nothing is kept.
+        """
+        self._keep(prepared, closed, "", anew)
+
+    def _keep(self, prepared: Prepared, closed: Closed, mark: str, anew: bytes) -> None:
         with self._world.cabinet.change():
             other = self._world.outbox.led(mark) if mark in self._begun else None
             if other is not None and other != self._begun[mark]:
                 raise Meanwhile(other)
-            self.remember(closed)
-            self._world.outbox.keep(identity, closed.envelope, mark, anew)
+            if self.is_known(prepared):
+                raise Meanwhile(prepared.header.id)
+            self.remember(prepared, closed)
+            self._world.outbox.keep(prepared.header.id, closed.envelope, mark, anew)
 
-    def remember(self, closed: Closed) -> None:
-        """Keep the content key of something, so that it can be granted later."""
+    def remember(self, prepared: Prepared, closed: Closed) -> None:
+        """Keep the content key of something, to grant it later; and what was reviewed."""
+        self._remember_key(closed)
+        header, told = closed.header, resealing.reviewed(prepared)
+        self._world.outbox.review(header.id, told, header.retain_until)
+
+    def _remember_key(self, closed: Closed) -> None:
         ours = self._agency.trust.newest.endpoints.get(self._profile.endpoint)
         self._world.kept.keep(closed, self._agency.keys.openers, ours)
 
@@ -243,7 +269,9 @@ class Poster:
             await self._give_up(envelope)
             raise refusal
         closed, again = fresh
-        self._keep(identity, closed, "", again)
+        with self._world.cabinet.change():
+            self._remember_key(closed)
+            box.keep(identity, closed.envelope, "", again)
         return await self._send(box, identity, closed.envelope, anew=False)
 
     async def resolve(self, box: Outbox, identity: str, tell: Tell) -> Receipt:

@@ -16,6 +16,7 @@ from exchange.client.outbox import About
 from exchange.errors import Code, Fault
 from exchange.model import bulletin as bulletins
 from exchange.model.header import Header, TrustPoint
+from exchange.model.identity import digest
 from exchange.seal import jws
 from exchange.seal.close import close_with_key
 from exchange.seal.suites import SUITES
@@ -40,6 +41,14 @@ class _Anew(msgspec.Struct, frozen=True):
     header: Header
     text: bytes
     kids: list[str]
+
+
+def reviewed(prepared: Prepared) -> str:
+    """Return the digest of what its author reviewed: the same to the same readers, or not."""
+    told = msgspec.json.encode(prepared.header), bulletins.encode(prepared.bulletin)
+    kids = msgspec.json.encode([reader.key.kid for reader in prepared.readers])
+    files = msgspec.json.encode([(str(each.path), each.size) for each in prepared.files])
+    return digest(b"\0".join([*told, kids, files]))
 
 
 def remember(prepared: Prepared, attached: Sequence[Attached]) -> bytes:

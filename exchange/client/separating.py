@@ -219,6 +219,10 @@ class Separating:
             self.forget(act)
             act = None
         if act is None:
+            for each in parts:
+                if self._poster.is_known(each):
+                    # In another act, under another mark: it is there, and goes its way.
+                    raise Refusal(Code.ID_REUSED, "/id", id=each.header.id)
             act = self._kept(parts, await self._seal(parts, tell, officer), mark)
         if any(each.as_of_ms is not None for each in parts):
             return self.standing(act)
@@ -264,9 +268,9 @@ class Separating:
         with self._world.cabinet.change():
             other = self.under(mark)
             if other is None:
-                for each in sealed:
+                for part, each in zip(parts, sealed, strict=True):
                     if each.ready is None:
-                        self._poster.keep(each.closed, each.anew)
+                        self._poster.keep(part, each.closed, each.anew)
                     else:
                         self._agency.asking.keep(each.ready)
                 self._world.cabinet.put(_DRAWER, mark, msgspec.json.encode(act), act.until)
