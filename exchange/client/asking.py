@@ -179,8 +179,11 @@ class Asking:
         As ``ask``; what they release is the digest of just this grant. Its attachments went by
         the release of the bulletin, and are not shown again.
         """
-        self._must_name(officer)
         granting, envelope, header = asked.granting, asked.envelope, asked.granting.header
+        before = self.waiting.of(digest(envelope.header))
+        if before is not None and before.ended in (None, "posted"):
+            return before
+        self._must_name(officer)
         now, limits = self._world.now(), self._agency.trust.newest.agreed().limits
         until = min(header.retain_until, now + min(_GRANT_WAITS_S, limits.lifetime_s))
         draft = self._asked(envelope, granting.releasers, until, officer)
