@@ -16,6 +16,7 @@ from exchange.cli.journal_file import at_one_moment
 from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
+from exchange.client import amending
 from exchange.client.bearing import marks
 
 if TYPE_CHECKING:
@@ -268,7 +269,10 @@ async def _fetched(session: Session, identity: str, *, with_body: bool) -> Fetch
     from exchange.evidence import fetching  # noqa: PLC0415
 
     async with session.context().agency() as agency:
-        if with_body and agency.world.outbox.receipt(identity) is None:
+        box = agency.world.outbox
+        if with_body and box.receipt(identity) is not None:
+            bearing.warn(amending.marks(box, identity), session, err=True)
+        elif with_body:
             # What is not shown to us any more is not taken out either.
             item, known = await reading.find(agency, identity)
             if item.bulletin is None:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.client import bearing, story
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Fault, Refusal
+from exchange.model import header as headers
 from exchange.model.bulletin import decode, written
+from exchange.model.identity import digest
+from exchange.seal import jws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from exchange.client.bearing import Mark
     from exchange.client.compose import Prepared
     from exchange.client.kept import KeptKeys
     from exchange.client.outbox import Outbox
@@ -104,6 +108,24 @@ def objection(prepared: Prepared, held: Iterable[Item], codes: Codes) -> Refusal
     if refusal is None or refusal.code is Code.OVERSIZED:
         return None
     return Refusal(refusal.code, f"/bulletin{refusal.at}", **refusal.facts)
+
+
+def marks(outbox: Outbox, identity: str) -> list[Mark]:
+    """Return what was posted from here since that bears on a bulletin posted from here.
+
+    As ``bearing.marks`` does of an inbox: one's own bulletins do not come back to it.
+    """
+    posted = outbox.envelope(identity)
+    found = []
+    for each in outbox.sent() if posted is not None else ():
+        envelope, receipt = outbox.envelope(each), outbox.receipt(each)
+        signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES) if envelope else None
+        if signed is None or receipt is None or signed.typ != headers.TYP:
+            continue
+        reference = bearing.reference_of(headers.decode(signed.payload))
+        if reference is not None and reference.header_digest == digest(posted.header):
+            found.append(bearing.Mark(reference.rel, receipt.index))
+    return sorted(found, key=lambda mark: mark.index)
 
 
 def warnings(prepared: Prepared, held: Iterable[Item], codes: Codes) -> list[Indicator]:

@@ -56,6 +56,16 @@ def test_update_supersedes_its_target_and_says_so(exercise):
     assert (told["superseded_by"], told["corrected_by"]) == ([second["index"]], [])
 
 
+def test_author_who_takes_the_text_out_is_told_what_came_after_it(
+    exercise, seizure, corrected, tmp_path
+):
+    """One's own bulletins are in no inbox of one's own: the outbox tells."""
+    words = ("package", seizure["id"], "--with-body", "--out", str(tmp_path / "p.zip"))
+    ran = exercise.at(OPS, "--lang", "en", *words)
+    assert ran.code == 0, ran
+    assert f"!!! CORRECTED BY ENTRY {corrected['index']} !!!" in ran.err
+
+
 def test_update_from_packages_to_a_guess_is_warned_of_as_it_is_read(exercise, seizure):
     guess = (
         'qualifier = "estimate", count = "field", value = 34, unit = "kg", basis = "estimated"'
