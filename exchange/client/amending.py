@@ -115,9 +115,10 @@ def marks(outbox: Outbox, identity: str) -> list[Mark]:
 
     As ``bearing.marks`` does of an inbox: one's own bulletins do not come back to it.
     """
-    posted = outbox.envelope(identity)
-    found = []
-    for each in outbox.sent() if posted is not None else ():
+    posted, found = outbox.envelope(identity), []
+    if posted is None:
+        return []
+    for each in outbox.sent():
         envelope, receipt = outbox.envelope(each), outbox.receipt(each)
         signed = jws.read(envelope.header, headers.MAX_HEADER_BYTES) if envelope else None
         if signed is None or receipt is None or signed.typ != headers.TYP:
