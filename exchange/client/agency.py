@@ -42,7 +42,7 @@ from exchange.client.bodies import Bodies
 from exchange.client.heard import Heard
 from exchange.client.held import Held
 from exchange.client.inbox import Inbox, Shown
-from exchange.client.posting import Meanwhile, Poster
+from exchange.client.posting import Poster
 from exchange.client.proving import Prover
 from exchange.client.releasing import Releasing
 from exchange.client.separating import Separating
@@ -251,11 +251,7 @@ class Agency:
         It is that of what another command kept under the same mark since ``begin``, if any.
         """
         compose.must_need_no_release(prepared)
-        try:
-            await self._poster.seal(prepared, mark, tell)
-        except Meanwhile as found:
-            return found.identity
-        return prepared.header.id
+        return await self._poster.queue(prepared, mark, tell)
 
     def begin(self, mark: str) -> str | None:
         """Return the id of what was kept under a mark and may not have reached its poster.

@@ -95,9 +95,12 @@ class Asking:
         if not self._poster.is_known(prepared):
             return None
         identity = prepared.header.id
-        found = [each for each in self.waiting.all() if each.id == identity]
-        # One is that is not over, or was posted: of the others nothing is kept.
-        return next(each for each in found if each.ended in (None, "posted"))
+        envelope = self.held.envelope(identity) or self._world.outbox.envelope(identity)
+        found = None if envelope is None else self.waiting.of(digest(envelope.header))
+        if found is None or found.ended not in (None, "posted"):
+            # It goes its way without a release, or is known no more: no request is of it.
+            raise Refusal(Code.ID_REUSED, "/id", id=identity)
+        return found
 
     async def ask(
         self, prepared: Prepared, mark: str, tell: Tell, officer: str | None = None
@@ -119,13 +122,24 @@ class Asking:
         """
         kept = self._asked_before(prepared)
         if kept is None:
+            kept = await self._asked_now(prepared, mark, tell, officer)
+        await self._poster.resolve(self._world.outbox, kept.draft, tell)
+        return kept
+
+    async def _asked_now(
+        self, prepared: Prepared, mark: str, tell: Tell, officer: str | None
+    ) -> Pending:
+        # Alone: another command would seal its files over those that are kept.
+        async with self._poster.alone(prepared.header.id):
+            before = self._asked_before(prepared)
+            if before is not None:
+                return before
             ready = await self.sealed(prepared, mark, tell, officer)
             kept = self.keep(ready)
             if kept.id != ready.pending.id:
-                # Another command asked for the same meanwhile.
-                self._world.outbox.discard(ready.pending.id)
-        await self._poster.resolve(self._world.outbox, kept.draft, tell)
-        return kept
+                # Another command asked for the same meanwhile, under an id of its own.
+                self._poster.abandon(ready.pending.id)
+            return kept
 
     async def sealed(
         self, prepared: Prepared, mark: str, tell: Tell, officer: str | None
@@ -137,7 +151,7 @@ class Asking:
         Raises:
             Refusal, Fault: as ``ask``, before anything is sent.
         """
-        identity, box = prepared.header.id, self._world.outbox
+        identity = prepared.header.id
         self._must_name(officer)
         try:
             attached = await self._agency.attachments.seal(prepared.files, identity, tell)
@@ -150,7 +164,7 @@ class Asking:
             told = (envelope.header, b64(closed.salt).encode(), text)
             draft = self._sealed(told, asked, prepared.releasers)
         except Refusal:
-            box.discard(identity)
+            self._poster.abandon(identity)
             raise
         until = header.retain_until
         pending = Pending(identity, asked.id, asked.of, asked.to, until, mark)
@@ -182,6 +196,7 @@ class Asking:
         granting, envelope, header = asked.granting, asked.envelope, asked.granting.header
         before = self.waiting.of(digest(envelope.header))
         if before is not None and before.ended in (None, "posted"):
+            await self._poster.resolve(self._world.outbox, before.draft, tell)
             return before
         self._must_name(officer)
         now, limits = self._world.now(), self._agency.trust.newest.agreed().limits
@@ -355,7 +370,7 @@ class Asking:
     def _clear(self, pending: Pending) -> None:
         """Destroy what is left of it here, once that is durable."""
         box = self._world.outbox
-        box.discard(pending.id)
+        self._poster.abandon(pending.id)
         if box.waits(pending.draft) is None:
             box.drop_body(pending.draft)
         self._world.cabinet.sweep()

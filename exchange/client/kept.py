@@ -152,6 +152,8 @@ class KeptKeys:
         is_here = self.has(identity)
         if is_here:
             self._cabinet.drop(_DRAWER, identity)
+        # Of a text that is destroyed, its digest would tell whoever guesses it.
+        Outbox(self._cabinet).unreview(identity)
         return is_here
 
     def destroy_cancelled(self, posted: bytes, outbox: Outbox) -> None:

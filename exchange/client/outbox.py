@@ -340,6 +340,10 @@ class Outbox:
         """Keep the digest of what its author reviewed, while it is to be retained."""
         self._cabinet.put(self._of("reviewed"), identity, reviewed.encode(), until)
 
+    def unreview(self, identity: str) -> None:
+        """Forget that digest: whatever comes under this id is then something else."""
+        self._cabinet.drop(self._of("reviewed"), identity)
+
     def reviewed(self, identity: str) -> str | None:
         """Return the digest that ``review`` kept, if it did."""
         found = self._cabinet.get(self._of("reviewed"), identity)

@@ -80,9 +80,32 @@ class Poster:
             self._keep(prepared, closed, mark, anew)
         except Meanwhile as found:
             if found.identity != identity:
-                self._world.outbox.discard(identity)
+                self.abandon(identity)
             raise
         return closed.envelope
+
+    async def queue(self, prepared: Prepared, mark: str, tell: Tell) -> str:
+        """Seal what was reviewed, and keep it; return the id under which it is kept.
+
+        Raises:
+            Refusal, Fault: see ``Agency.queue``.
+        """
+        identity = prepared.header.id
+        try:
+            if not self.is_known(prepared):
+                # Alone: another command would seal its files over those that are kept.
+                async with self.alone(identity):
+                    await self.seal(prepared, mark, tell)
+        except Meanwhile as found:
+            return found.identity
+        return identity
+
+    def abandon(self, identity: str) -> None:
+        """Forget what was sealed under an id, unless it is kept: that goes its way."""
+        box = self._world.outbox
+        with self._world.cabinet.change():
+            if not (box.knows(identity) or box.held.knows(identity)):
+                box.discard(identity)
 
     def is_known(self, prepared: Prepared) -> bool:
         """Tell whether this very thing was kept before, to be sent or released.
@@ -109,7 +132,7 @@ class Poster:
             signer = self._agency.keys.signer
             closed = compose.seal(prepared, signer, self._world.randomness, attached)
         except Refusal:
-            self._world.outbox.discard(identity)
+            self.abandon(identity)
             raise
         return closed, resealing.remember(prepared, attached)
 
@@ -157,7 +180,7 @@ class Poster:
     async def _post(self, prepared: Prepared, mark: str, tell: Tell) -> Receipt:
         identity, box = prepared.header.id, self._world.outbox
         # From before it is kept: nobody else ever sent it, when it is discarded.
-        async with self._alone(identity):
+        async with self.alone(identity):
             envelope = await self.seal(prepared, mark, tell)
             try:
                 await self.upload(envelope, tell)
@@ -194,7 +217,8 @@ class Poster:
 
     # -- sending ------------------------------------------------------------------------------
 
-    def _alone(self, identity: str) -> AbstractAsyncContextManager[None]:
+    def alone(self, identity: str) -> AbstractAsyncContextManager[None]:
+        """Keep every other command from an id; see ``alone``."""
         return alone(self._world.cabinet, identity, self._world.pause)
 
     async def send(
@@ -211,7 +235,7 @@ class Poster:
         Raises:
             Refusal, Fault: see ``Agency.post``.
         """
-        async with self._alone(identity):
+        async with self.alone(identity):
             # At once: of two commands that say the same one is kept.
             with self._world.cabinet.change():
                 other = box.marked(mark) if mark else None
@@ -276,7 +300,7 @@ class Poster:
 
     async def resolve(self, box: Outbox, identity: str, tell: Tell) -> Receipt:
         """Return the receipt of what has none yet: asked for, else by posting it as it is."""
-        async with self._alone(identity):
+        async with self.alone(identity):
             # Whoever held it before us may be done with it.
             settled = None if box.waits(identity) else box.receipt(identity)
             if settled is not None:

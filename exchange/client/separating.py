@@ -258,7 +258,7 @@ class Separating:
 
     def _discard(self, parts: Sequence[Prepared]) -> None:
         for each in parts:
-            self._world.outbox.discard(each.header.id)
+            self._poster.abandon(each.header.id)
 
     def _kept(self, parts: Sequence[Prepared], sealed: list[_Sealed], mark: str) -> Act:
         """Keep all of it in one change; or return what another command kept meanwhile."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from exchange.client import documenting, witnessing
+from exchange.client import amending, documenting, witnessing
 from exchange.errors import Code, Refusal
 from exchange.evidence import making, package
 from exchange.evidence.making import Cut, Trusted
@@ -90,10 +90,18 @@ async def _opened(agency: Agency, index: int, header: Header, *, is_own: bool) -
     if is_own:
         opened = documenting.own_text(agency, header)
         if opened is None:
-            raise Refusal(Code.CONTENT_KEY_GONE, "", id=header.id)
+            raise _gone(agency, header)
         return opened
     raw = await agency.transport.get(f"/v1/blobs/{header.body.digest}", index=index)
     return open_body(header, raw, agency.keys.openers)
+
+
+def _gone(agency: Agency, header: Header) -> Refusal:
+    """Return why the text of what was posted here is not: once cancelled, its key is destroyed."""
+    marks = amending.marks(agency.world.outbox, header.id)
+    by = [mark.index for mark in marks if mark.relation == "cancels"]
+    facts = {"entry": by[0]} if by else {}
+    return Refusal(Code.CONTENT_KEY_GONE, "", id=header.id, **facts)
 
 
 _Entries = list[tuple[int, bytes]]

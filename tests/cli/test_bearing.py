@@ -66,6 +66,21 @@ def test_author_who_takes_the_text_out_is_told_what_came_after_it(
     assert f"!!! CORRECTED BY ENTRY {corrected['index']} !!!" in ran.err
 
 
+def test_author_s_own_cancellation_is_the_reason_why_the_text_is_gone(exercise, tmp_path):
+    first = posted(exercise, "szr-1.es.toml")
+    second = posted(exercise, "can-1.es.toml", "--target", first["id"])
+    words = ("package", first["id"], "--with-body", "--out", str(tmp_path / "p.zip"), "--json")
+    ran = exercise.at(OPS, *words)
+    error = ran.json["error"]
+    assert (error["code"], error["facts"]["entry"]) == (
+        "content-key-gone",
+        second["index"],
+    )
+    assert f"entry {second['index']} cancelled it" in error["en"]["what"]
+    assert f"el asiento {second['index']} lo canceló" in error["es"]["what"]
+    assert not (tmp_path / "p.zip").exists()
+
+
 def test_update_from_packages_to_a_guess_is_warned_of_as_it_is_read(exercise, seizure):
     guess = (
         'qualifier = "estimate", count = "field", value = 34, unit = "kg", basis = "estimated"'
