@@ -8,6 +8,7 @@ each stands is told under the act.
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 import msgspec
@@ -219,14 +220,26 @@ class Separating:
             self.forget(act)
             act = None
         if act is None:
+            act = await self._begun(parts, mark, tell, officer)
+        if any(each.as_of_ms is not None for each in parts):
+            return self.standing(act)
+        return await self.go_on(act, tell)
+
+    async def _begun(
+        self, parts: Sequence[Prepared], mark: str, tell: Tell, officer: str | None
+    ) -> Act:
+        """Seal and keep all, unless another command did meanwhile."""
+        async with AsyncExitStack() as held:
+            # Alone: another command would seal its files over those that are kept.
+            for each in parts:
+                await held.enter_async_context(self._poster.alone(each.header.id))
+            if (other := self.under(mark)) is not None:
+                return other
             for each in parts:
                 if self._poster.is_known(each):
                     # In another act, under another mark: it is there, and goes its way.
                     raise Refusal(Code.ID_REUSED, "/id", id=each.header.id)
-            act = self._kept(parts, await self._seal(parts, tell, officer), mark)
-        if any(each.as_of_ms is not None for each in parts):
-            return self.standing(act)
-        return await self.go_on(act, tell)
+            return self._kept(parts, await self._seal(parts, tell, officer), mark)
 
     async def go_on(self, act: Act, tell: Tell) -> list[Standing]:
         """Send what has no receipt yet, the same bytes; return how each envelope stands."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
-from exchange.client import documenting
+from exchange.client import documenting, separating
 from exchange.client.reading import Drafted
 from exchange.errors import Code, Refusal
 from exchange.model import entry as entries
+from exchange.model import header as headers
+from exchange.model.identity import digest
+from exchange.seal import jws
 from tests.api.serving import serving
+from tests.builders import DESK, NOW, WATCH
 from tests.client.attached import a_file, node
 from tests.client.dealing import agency, draft
 from tests.client.foureyes import MARK, approved, guarded, line, red, taken_up
@@ -71,6 +77,18 @@ async def test_what_is_declined_under_its_id_later_leaves_what_went(tmp_path):
             assert author.world.outbox.envelope(asked.id) is not None
 
 
+async def test_what_was_taken_back_may_be_asked_for_again_and_leaves_no_digest(tmp_path):
+    async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        prepared = await author.prepare(red())
+        asked = await author.asking.ask(prepared, MARK, quiet)
+        assert author.world.outbox.reviewed(asked.id)
+        await author.asking.withdraw(asked, quiet)
+        assert author.world.outbox.reviewed(asked.id) is None
+        again = await author.asking.ask(prepared, MARK, quiet)
+        assert (again.id, again.ended) == (asked.id, None)
+        assert await author.asking.ask(prepared, MARK, quiet) == again
+
+
 async def test_something_else_under_the_same_id_is_refused_before_it_is_sealed(tmp_path):
     async with serving() as door, agency(door.url, tmp_path / "box") as line_:
         prepared = await line_.prepare(draft())
@@ -112,20 +130,57 @@ async def test_something_else_is_not_asked_for_under_the_id_of_what_waits(tmp_pa
         assert author.asking.waiting.open() == [asked]
 
 
-async def test_files_of_what_waits_are_not_sealed_once_more(tmp_path):
+def is_whole(author, header):
+    """Whether the sealed file is the one that a header tells of."""
+    sealed = author.world.outbox.attached(header.id, 0)
+    return digest(sealed.read_bytes()) == header.attachments[0].digest
+
+
+def header_of(envelope):
+    return headers.decode(jws.read(envelope.header, headers.MAX_HEADER_BYTES).payload)
+
+
+async def test_files_of_what_waits_are_not_sealed_over_by_the_same_at_once_or_later(tmp_path):
     """Other bytes would lie there under the name of those that the header tells of."""
     file = a_file(tmp_path, size=70_000)
-    async with node(tmp_path) as door, agency(door.url, tmp_path / "box") as author:
-        prepared = await author.prepare(draft(), attach=[file])
-        identity = await author.queue(prepared)
-        sealed = author.world.outbox.attached(identity, 0)
-        before = sealed.read_bytes()
-        await author.queue(prepared)
-        assert sealed.read_bytes() == before
     async with guarded(tmp_path) as door, line(door, tmp_path) as author:
+        box = author.world.outbox
+        prepared = await author.prepare(draft(), attach=[file])
+        for _ in range(2):
+            identity, again = await asyncio.gather(
+                *(author.queue(prepared) for _ in range(2))
+            )
+            assert identity == again
+            assert is_whole(author, header_of(box.envelope(identity)))
         prepared = await author.prepare(red(), attach=[file])
-        await author.asking.ask(prepared, MARK, quiet)
-        sealed = author.world.outbox.attached(prepared.header.id, 0)
-        before = sealed.read_bytes()
-        await author.asking.ask(prepared, MARK, quiet)
-        assert sealed.read_bytes() == before
+        for _ in range(2):
+            one, other = await asyncio.gather(
+                *(author.asking.ask(prepared, "", quiet) for _ in range(2))
+            )
+            assert one == other
+            assert is_whole(author, author.asking.header_of(one.of))
+        assert author.asking.waiting.all() == [one]
+
+
+async def test_several_envelopes_posted_twice_at_once_wait_once_and_whole(tmp_path):
+    async with node(tmp_path) as door, agency(door.url, tmp_path / "box") as author:
+        file, free = a_file(tmp_path, size=70_000), draft()
+        two = msgspec.structs.replace(
+            free, post=msgspec.structs.replace(free.post, to=[DESK, WATCH])
+        )
+        prepared = await author.prepare(two, attach=[file])
+        now, view = author.world.clock_ms(), author.trust.newest
+        parts = [
+            msgspec.structs.replace(each, as_of_ms=now)
+            for each in separating.split(prepared, "nation", view, NOW, author.new_id)
+        ]
+        one, other = await asyncio.gather(
+            *(author.separating.post(parts, MARK, quiet) for _ in range(2))
+        )
+        assert [each.state for each in one] == ["waits", "waits"]
+        assert one == other
+        box = author.world.outbox
+        assert all(is_whole(author, header_of(box.envelope(each.id))) for each in one)
+        # Nor does one that gives up its own take away what another kept.
+        author.separating._discard(parts)
+        assert author.separating.standing(author.separating.acts()[0]) == one
