@@ -156,11 +156,12 @@ class Poster:
 
     def remember(self, prepared: Prepared, closed: Closed) -> None:
         """Keep the content key of something, to grant it later; and what was reviewed."""
-        self._remember_key(closed)
+        self.remember_key(closed)
         header, told = closed.header, resealing.reviewed(prepared)
         self._world.outbox.review(header.id, told, header.retain_until)
 
-    def _remember_key(self, closed: Closed) -> None:
+    def remember_key(self, closed: Closed) -> None:
+        """Keep the content key of something, to grant it later."""
         ours = self._agency.trust.newest.endpoints.get(self._profile.endpoint)
         self._world.kept.keep(closed, self._agency.keys.openers, ours)
 
@@ -294,7 +295,7 @@ class Poster:
             raise refusal
         closed, again = fresh
         with self._world.cabinet.change():
-            self._remember_key(closed)
+            self.remember_key(closed)
             box.keep(identity, closed.envelope, "", again)
         return await self._send(box, identity, closed.envelope, anew=False)
 

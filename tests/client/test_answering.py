@@ -65,7 +65,7 @@ async def test_what_the_node_alone_refuses_holds_up_no_other(tmp_path):
         await post(door.node, held)
         # It cites what the asker may not have: no client looks at that, the node does.
         citing = W.closed(to=[WATCH], refs=refers("answers", held))
-        sender._poster.remember(citing)
+        sender._poster.remember_key(citing)
         await sender.send(citing.header.id, citing.envelope)
         done = await grant(sender)
         assert sorted(done.granted) == ids
