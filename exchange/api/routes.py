@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
+    from exchange.broker.records import Found
     from exchange.model.codes import Codes
     from exchange.model.view import Standing
-    from exchange.node.ports import Found
     from exchange.node.served import Answer, Served
 
 NODE: web.AppKey[Served] = web.AppKey("node")

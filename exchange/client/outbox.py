@@ -288,8 +288,9 @@ class Outbox:
 
     def is_here(self, identity: str) -> bool:
         """Tell whether a bulletin is here: sent, or waiting for a receipt or its release."""
-        there = (self._of("sealed"), self._of("waits"), "held.sealed")
-        return any(self._cabinet.has(drawer, identity) for drawer in there)
+        return any(
+            self._cabinet.has(box, identity) for box in (self._of("sealed"), "held.sealed")
+        )
 
     def waiting(self) -> list[str]:
         """Return the ids that have no receipt yet, oldest first."""

@@ -106,6 +106,11 @@ async def test_what_is_here_stays_as_it_is(tmp_path):
         again = await fetching.fetch(one, identity)
         assert again == fetching.Fetched(identity, box.receipt(identity), False)
         assert box.envelope(identity) == kept
+        # So does what waits here for its release.
+        waits, _ = await sent(door.url, tmp_path / "two")
+        box.held.keep(waits, kept)
+        assert not (await fetching.fetch(one, waits)).is_new
+        assert box.envelope(waits) is None
 
 
 def forged(receipt, posted, envelope):
