@@ -92,13 +92,8 @@ def outbox(
     keys were restored: header and receipt, verified. Then it is cancelled, corrected,
     confirmed and traced from here. Its text was sealed to others, and does not come back.
     """
-    if (action == "fetch") != (identity is not None):
-        raise Unusable(
-            "Se dice `outbox fetch ID`, y en ningún otro caso un ID.",
-            "Say `outbox fetch ID`, and an ID nowhere else.",
-        )
-    if identity is not None:
-        _fetched(session, asyncio.run(_fetch(session, identity)))
+    if action == "fetch" or identity is not None:
+        _fetched(session, action, identity)
         return
     if action or resume:
         asyncio.run(_send(session))
@@ -137,7 +132,13 @@ async def _fetch(session: Session, identity: str) -> Fetched:
         return await fetching.fetch(agency, identity)
 
 
-def _fetched(session: Session, found: Fetched) -> None:
+def _fetched(session: Session, action: str | None, identity: str | None) -> None:
+    if action != "fetch" or identity is None:
+        raise Unusable(
+            "Se dice `outbox fetch ID`, y en ningún otro caso un ID.",
+            "Say `outbox fetch ID`, and an ID nowhere else.",
+        )
+    found = asyncio.run(_fetch(session, identity))
     index = found.receipt.index if found.receipt else None
     if session.as_json:
         output.show_json({"id": found.id, "index": index, "fetched": found.is_new})
@@ -148,8 +149,8 @@ def _fetched(session: Session, found: Fetched) -> None:
         )
     else:
         session.say(
-            f"{found.id}, asiento {index}, está ahora en la bandeja de salida, verificado. Su texto"
-            " no vuelve, ni la clave para concederlo: queda en quien lo recibió.",
+            f"{found.id}, asiento {index}, está ahora en la bandeja de salida, verificado."
+            " Su texto no vuelve, ni la clave para concederlo: queda en quien lo recibió.",
             f"{found.id}, entry {index}, is in the outbox now, verified. Its text does not come"
             " back, nor the key to grant it: they are with its recipients.",
         )
