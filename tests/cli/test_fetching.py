@@ -25,7 +25,8 @@ def second(exercise):
 def test_what_is_not_here_is_fetched_as_it_is_told_and_then_traced_and_a_target(
     exercise, second
 ):
-    sent = exercise.post()
+    seizure = exercise.draft("szr-1.es.toml")
+    sent = exercise.at(OPS, "post", seizure, "--yes", "--json").json
     identity = sent["id"]
     draft = exercise.draft("can-2.en.toml")
     for words, at in (
@@ -41,7 +42,11 @@ def test_what_is_not_here_is_fetched_as_it_is_told_and_then_traced_and_a_target(
         ran = exercise.at(second, "outbox", "fetch", identity, "--json")
         assert ran.json == {"id": identity, "index": sent["index"], "fetched": is_new}
     assert exercise.at(second, "trace", identity, "--json").json["index"] == sent["index"]
-    assert exercise.at(second, "post", draft, "--target", identity, "--yes").code == 0
+    # Its text is not here: by that a correction is not judged, as where the text is purged.
+    correction = exercise.draft("cor-1.es.toml")
+    assert exercise.at(second, "confirm", identity).code == 0
+    for each in (correction, draft):
+        assert exercise.at(second, "post", each, "--target", identity, "--yes").code == 0
     missing = exercise.at(second, "outbox", "fetch", "nothing", "--json")
     assert (missing.code, missing.json["error"]["code"]) == (1, "not-found")
     assert "hint" not in missing.json["error"]
