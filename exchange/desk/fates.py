@@ -57,7 +57,8 @@ def fate(agency: Agency, mark: str, identity: str) -> Fate:
         return _of_asked(agency, pending)
     if box.waits(identity) is not None:
         return Fate("waits")
-    over = None if pending is None else Refusal(Code.DRAFT_OVER, name=pending.ended)
+    ended = None if pending is None else pending.ended
+    over = None if ended is None else Refusal(Code.DRAFT_OVER, name=ended)
     return Fate("back", over)
 
 
