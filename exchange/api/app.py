@@ -56,6 +56,7 @@ IN_SESSION: list[tuple[str, str, Handler]] = [
     ("DELETE", "/v1/uploads/{digest}", blobs.discard),
     ("GET", "/v1/granted", granted.granted),
     ("GET", "/v1/receipts/{id}", routes.receipt),
+    ("GET", "/v1/posted/{id}", routes.posted),
     ("GET", "/v1/checkpoint", routes.checkpoint),
     ("GET", "/v1/tile/{path:.+}", routes.tile),
     ("GET", "/v1/proof", routes.proof),

@@ -35,6 +35,7 @@ ROLES: Final[Mapping[tuple[str, str], frozenset[Role]]] = {
     ("DELETE", "/v1/uploads/{digest}"): _POSTER,
     ("GET", "/v1/granted"): _READERS,
     ("GET", "/v1/receipts/{id}"): ANY,
+    ("GET", "/v1/posted/{id}"): ANY,
     ("GET", "/v1/checkpoint"): ANY,
     ("GET", "/v1/tile/{path}"): ANY,
     ("GET", "/v1/proof"): ANY,

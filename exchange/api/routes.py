@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
+    from exchange.broker.records import Found
     from exchange.model.codes import Codes
     from exchange.model.view import Standing
     from exchange.node.served import Answer, Served
@@ -302,6 +303,21 @@ def _trust_inbox(request: web.Request) -> str:
 
 async def receipt(request: web.Request) -> web.Response:
     """Return the receipt of a bulletin or acknowledgement of the caller's, by its id."""
+    found = await _posted(request)
+    return json(await request.app[NODE].receipt(found.index))
+
+
+async def posted(request: web.Request) -> web.Response:
+    """Return a bulletin's signed header, or an acknowledgement, of the caller's, by its id.
+
+    Byte for byte as it was recorded; what it says of content is sealed, and not here.
+    """
+    signed = entries.decode((await _posted(request)).entry).object
+    return web.Response(body=signed, content_type=wire.SIGNED_TYPE)
+
+
+async def _posted(request: web.Request) -> Found:
+    """Return the entry of what this very caller posted under the id that is asked for."""
     node, standing = request.app[NODE], request[CALLER]
     member, endpoint = standing.member.member, standing.endpoint.id
     wanted = [
@@ -312,7 +328,7 @@ async def receipt(request: web.Request) -> web.Response:
     found = next((known[key] for key in wanted if key in known), None)
     if found is None:
         raise Refusal(Code.NOT_FOUND, "/id")
-    return json(await node.receipt(found.index))
+    return found
 
 
 # -- the record ---------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from exchange.cli import losing, output, world
 from exchange.cli.main import Session, verb
 from exchange.cli.progress import teller
 from exchange.cli.times import zulu
-from exchange.client import losses, separating
+from exchange.cli.usage import Unusable
+from exchange.client import fetching, losses, separating
 from exchange.client.outbox import Outbox
 from exchange.client.transport import AWAY
 from exchange.errors import Code, Fault, Refusal
@@ -23,6 +24,7 @@ from exchange.errors import Code, Fault, Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exchange.client.fetching import Fetched
     from exchange.client.outbox import Refused, Waiting
     from exchange.errors import ExchangeError
 
@@ -61,7 +63,10 @@ _SEND = {
 
 
 @click.command()
-@click.argument("action", metavar="[send]", required=False, type=click.Choice(["send"]))
+@click.argument(
+    "action", metavar="[send|fetch]", required=False, type=click.Choice(["send", "fetch"])
+)
+@click.argument("identity", metavar="ID", required=False)
 @click.option("--resume", is_flag=True, help="The same as `send`.")
 @click.option(
     "--save",
@@ -71,14 +76,25 @@ _SEND = {
 )
 @verb
 def outbox(
-    session: Session, action: str | None, resume: bool, save: tuple[str, Path] | None
+    session: Session,
+    action: str | None,
+    identity: str | None,
+    resume: bool,
+    save: tuple[str, Path] | None,
 ) -> None:
     """List what was posted from here, and what waits: since when, why, and the next step.
 
     `outbox send` asks the node for the receipt of whatever waits, and sends what it does not
     have: the same bytes, nothing twice. Only what it proves to have refused for a changed key
     is sealed anew, to the same readers.
+
+    `outbox fetch ID` takes back what this endpoint posted from another machine, or before its
+    keys were restored: header and receipt, verified. Then it is cancelled, corrected,
+    confirmed and traced from here. Its text was sealed to others, and does not come back.
     """
+    if action == "fetch" or identity is not None:
+        _fetched(session, action, identity)
+        return
     if action or resume:
         asyncio.run(_send(session))
     context = session.context()
@@ -109,6 +125,35 @@ def outbox(
         click.echo(_SEND[session.lang])
     for each in lost:
         click.echo(losing.line(each, session.lang))
+
+
+async def _fetch(session: Session, identity: str) -> Fetched:
+    async with session.context().agency() as agency:
+        return await fetching.fetch(agency, identity)
+
+
+def _fetched(session: Session, action: str | None, identity: str | None) -> None:
+    if action != "fetch" or identity is None:
+        raise Unusable(
+            "Se dice `outbox fetch ID`, y en ningún otro caso un ID.",
+            "Say `outbox fetch ID`, and an ID nowhere else.",
+        )
+    found = asyncio.run(_fetch(session, identity))
+    index = found.receipt.index if found.receipt else None
+    if session.as_json:
+        output.show_json({"id": found.id, "index": index, "fetched": found.is_new})
+    elif not found.is_new:
+        session.say(
+            f"{found.id} ya está aquí y queda como está: vea `exchange outbox`.",
+            f"{found.id} is here already and stays as it is: see `exchange outbox`.",
+        )
+    else:
+        session.say(
+            f"{found.id}, asiento {index}, está ahora en la bandeja de salida, verificado."
+            " Su texto no vuelve, ni la clave para concederlo: queda en quien lo recibió.",
+            f"{found.id}, entry {index}, is in the outbox now, verified. Its text does not come"
+            " back, nor the key to grant it: they are with its recipients.",
+        )
 
 
 def _save(session: Session, box: Outbox, identity: str, file: Path) -> None:

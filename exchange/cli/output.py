@@ -58,11 +58,13 @@ _LEAST_BROKEN = 8
 _WIDTH_OF_FILES = 200
 
 
+# Where what is not found may have been posted by this endpoint all the same.
+_OF_POSTED = frozenset({"/outbox", "/target"})
 _POSTED_ELSEWHERE: dict[Lang, str] = {
     "es": "Lo enviado desde otra máquina, o antes de restaurar aquí estas claves, no está en"
-    " esta bandeja de salida: lo que falta es la copia de aquí, y no dice nada del boletín.",
+    " esta bandeja de salida hasta que se trae: exchange outbox fetch ID",
     "en": "What was posted from another machine, or before these keys were restored here, is"
-    " not in this outbox: what lacks is the copy here, which says nothing of the bulletin.",
+    " not in this outbox until it is fetched: exchange outbox fetch ID",
 }
 
 
@@ -90,11 +92,13 @@ def show_json(value: object) -> None:
 
 def fail(error: ExchangeError, lang: Lang, *, as_json: bool) -> NoReturn:
     """Say what went wrong and end the command: on stderr, or as JSON on stdout."""
+    is_elsewhere = error.code is Code.NOT_FOUND and error.at in _OF_POSTED
     if as_json:
-        show_json({"error": problem(error)})
+        hint = {"hint": _POSTED_ELSEWHERE} if is_elsewhere else {}
+        show_json({"error": {**problem(error), **hint}})
     else:
         click.echo(render.refusal_text(error, lang, world.codes()), err=True)
-        if (error.code, error.at) == (Code.NOT_FOUND, "/outbox"):
+        if is_elsewhere:
             click.echo(_POSTED_ELSEWHERE[lang], err=True)
     sys.exit(exit_code(error))
 

@@ -163,6 +163,21 @@ class Outbox:
                 cabinet.put(self._of("due"), identity, identity.encode(), until)
         self._let_go(identity)
 
+    def take_back(self, identity: str, envelope: Envelope, receipt: Receipt) -> None:
+        """Keep what was posted from elsewhere as sent; where one is here, that one stays.
+
+        Args:
+            identity: its id.
+            envelope: without its body: so there is nothing to be destroyed at its end.
+            receipt: of it; both verified.
+        """
+        cabinet = self._cabinet
+        with cabinet.change():
+            if not self.is_here(identity):
+                cabinet.put(self._of("sealed"), identity, envelope.framed())
+                cabinet.put(self._of("receipt"), identity, msgspec.json.encode(receipt))
+                cabinet.put(self._of("sent"), identity, identity.encode())
+
     def post_anew(self, identity: str) -> None:
         """Have what has a receipt wait for another: the entry that it is of was lost.
 
@@ -272,6 +287,12 @@ class Outbox:
         return 1
 
     # -- what is here -------------------------------------------------------------------------
+
+    def is_here(self, identity: str) -> bool:
+        """Tell whether a bulletin is here: sent, or waiting for a receipt or its release."""
+        return any(
+            self._cabinet.has(box, identity) for box in (self._of("sealed"), "held.sealed")
+        )
 
     def waiting(self) -> list[str]:
         """Return the ids that have no receipt yet, oldest first."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BATCH_TYPE = "application/vnd.exchange.objects"
+# A signed object, alone. Source: RFC 7515, section 9.2.1.
+SIGNED_TYPE = "application/jose+json"
 PROBLEM_TYPE = "application/problem+json"
 LINES_TYPE = "application/x-ndjson"
 

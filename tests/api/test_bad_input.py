@@ -333,6 +333,7 @@ async def test_expectation_that_is_none_is_no_fault_of_ours():
         "/v1/blobs/%FF?index=0",
         "/v1/receipts/%0A%0A",
         "/v1/receipts/%FF",
+        "/v1/posted/%0A%0A",
         "/v1/receipts/" + "a" * 7000,
         "/v1/tile/0/%C2%B2%C2%B2%C2%B2.p/1",
         "/v1/tile/%C2%B2/000.p/1",

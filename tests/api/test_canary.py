@@ -101,7 +101,7 @@ async def misuse_sessions_and_paths(door: Door, tell: Told) -> None:
         headers = {"Authorization": header + CANARY}
         await tell(door.get("/v1/inbox", None, headers=headers))
     paths = ("inbox?after=", "tile/", "receipts/", "blobs/", "proof?index=", "", "trust?after=")
-    for path in (*paths, "inbox?endpoint="):
+    for path in (*paths, "inbox?endpoint=", "posted/"):
         await tell(door.get(f"/v1/{path}{CANARY}"))
 
 

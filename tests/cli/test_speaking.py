@@ -123,7 +123,7 @@ def test_list_of_verbs_is_in_spanish():
         (["inbox", "--after", "x"], "no es un número válido", "is not a valid int"),
         (["draft", "zzz"], "no es ninguno de", "is not one of"),
         (["feeds", "a", "b"], "Sobran argumentos (a b)", "unexpected extra arguments (a b)"),
-        (["outbox", "resend"], "no es 'send'", "is not 'send'"),
+        (["outbox", "resend"], "no es ninguno de 'send'", "is not one of 'send'"),
     ],
 )
 def test_usage_errors_are_in_the_reader_s_language_and_end_with_two(words, spanish, english):

@@ -36,8 +36,9 @@ class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def backup(session: Session, file: Path) -> None:
     """Write this endpoint's keys and profile into one encrypted FILE, under its own passphrase.
 
-    Not in it: what was posted and received. Without that nobody cancels or confirms what was
-    posted before: copy the context's folder `mail` too, while nothing uses it.
+    Not in it: what was posted and received. `outbox fetch ID` takes back from the node what was
+    posted, to cancel, correct or confirm it; not its text, nor the key to grant it. For those
+    copy the context's folder `mail` too, while nothing uses it.
 
     The passphrase is asked for, or comes from EXCHANGE_BACKUP_PASSPHRASE or the file that
     EXCHANGE_BACKUP_PASSPHRASE_FILE names. Keys in a token are not in it: they never leave it.

@@ -50,6 +50,8 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
     does not open any more, a new one is asked for (EXCHANGE_PASSPHRASE, as ever). Keys
     destroyed here since the backup stay destroyed. What would be lost is put aside: keys until
     some are destroyed the next time, a profile that differs for good.
+
+    What was posted before is not here then: `outbox fetch ID` takes it back from the node.
     """
     whole = _checked(file)
     endpoint = whole.profile.endpoint
