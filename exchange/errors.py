@@ -221,6 +221,7 @@ class Code(StrEnum):
     MAIL_DAMAGED = "mail-damaged"
     MAIL_LOCKED = "mail-locked"
     FILE = "file"
+    OTHER_FILE = "other-file"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
     EXTRA_MISSING = "extra-missing"

@@ -31,6 +31,18 @@ _SCHEMA: Final = (
 _DUE: Final = msgspec.json.Decoder(Due)
 
 
+def has_begun(path: Path | None) -> bool:
+    """Tell whether a file remembers something of a verification.
+
+    Raises:
+        Fault: ``file``: it is another kind of file, or in use.
+    """
+    if path is None or not path.exists():
+        return False
+    with Memory.open(path) as memory:
+        return memory.state() is not None
+
+
 class Memory:
     """One file; made by ``open``, given back by ``close``.
 

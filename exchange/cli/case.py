@@ -14,7 +14,7 @@ from exchange.cli.main import Session, verb
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
 from exchange.client import cases, documenting, dossier
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
     from exchange.client.cases import BoardingCase
@@ -182,8 +182,12 @@ def _exported(session: Session, looked: _Looked, out: Path, *, with_content: boo
 
 def _check(session: Session, given: Path, anchor: str) -> None:
     """Check a file of evidence; one that does not hold ends the command with 5."""
+    with given.open("rb") as file:
+        raw = file.read(dossier.MAX_BYTES + 1)
+    if not dossier.looks_like_one(raw):
+        raise Fault(Code.OTHER_FILE, name=str(given))
     try:
-        checked = dossier.check(given.read_bytes(), anchor, world.codes())
+        checked = dossier.check(raw, anchor, world.codes())
     except Refusal as refusal:
         if session.as_json:
             output.show_json({"ok": False, "error": output.problem(refusal)})

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from exchange.audit.groups import Group
 from exchange.audit.verify import Stored
-from exchange.errors import Code
+from exchange.errors import Code, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
 
     from exchange.broker.due import Due
-    from exchange.errors import Fault
     from exchange.node.ports import (
         Batch,
         ChasedRow,
@@ -161,9 +160,14 @@ def at_one_moment(file: Path) -> Iterator[Blocking]:
 
     Read while it grows, entries and tables of different moments would contradict each other,
     and an honest node would look like one that tampers.
+
+    Raises:
+        Fault: ``other-file``: it was never a journal, by all that is left of it; or it cannot
+            be opened as one.
     """
     from exchange.store.file import copy  # noqa: PLC0415
 
+    _must_look_like_one(file)
     if not Path(f"{file}-wal").exists():
         with opened(file) as source:
             yield source
@@ -172,6 +176,29 @@ def at_one_moment(file: Path) -> Iterator[Blocking]:
         copy(file, Path(folder) / file.name)
         with opened(Path(folder) / file.name) as source:
             yield source
+
+
+# How every file of SQLite begins, and where its header names the program whose it is
+# (sqlite.org/fileformat.html).
+_BEGINS, _WHOSE = b"SQLite format 3\0", slice(68, 72)
+
+
+def _must_look_like_one(file: Path) -> None:
+    """Hold a file to what is left of a journal, however damaged: its first bytes, or its log.
+
+    A slip in a file's name is no tampering. What was cut down to nothing cannot be told from
+    such a slip, and is not taken for a journal either.
+    """
+    from exchange.store.file import APPLICATION_ID  # noqa: PLC0415
+
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(100)
+    except OSError:
+        return  # who opens it as a journal says what is the matter
+    ours = header[_WHOSE] == APPLICATION_ID.to_bytes(4)
+    if not (header.startswith(_BEGINS) or ours or Path(f"{file}-wal").exists()):
+        raise Fault(Code.OTHER_FILE, name=str(file))
 
 
 def to_rebuild_from(file: Path) -> Blocking:
@@ -196,10 +223,11 @@ _AROUND = (
 def says_nothing_of_it(fault: Fault) -> bool:
     """Tell whether a fault says nothing of what stands in a journal's file.
 
-    A newer program wrote it, say, or somebody holds it, or we may not read it: then nobody has
-    tampered with it, as far as is known. All else that keeps it from being read is of the file.
+    A newer program wrote it, say, or somebody holds it, or we may not read it, or it is another
+    file: then nobody has tampered with it, as far as is known. All else that keeps it from
+    being read is of the file.
     """
-    if fault.code is Code.JOURNAL_VERSION:
+    if fault.code in (Code.JOURNAL_VERSION, Code.OTHER_FILE):
         return True
     return str(fault.facts.get("reason", "")).startswith(_AROUND)
 

@@ -25,7 +25,7 @@ from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
 from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
-from exchange.errors import Fault, Refusal
+from exchange.errors import Code, Fault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -91,9 +91,9 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     With the OTHER nation's journal as well, each is verified, and then what crossed is held to
     the entry that it came from.
 
-    Ends with 0 when all holds, 3 when nothing can be said (of another version, or held by
-    somebody), 5 when something was tampered with, 6 when all holds but no anchor was given:
-    then it is consistent with itself, and that is all. A package is what `audit package` or
+    Ends with 0 when all holds, 3 when nothing can be said (of another version, held by
+    somebody, or another file altogether), 5 when something was tampered with, 6 when all holds
+    but no anchor was given: then it is consistent with itself, and that is all. A package is what `audit package` or
     `package` made: of the options, --anchor alone bears on it.
     """
     if len(files) == 1 and packaging.is_package(files[0]):
@@ -135,17 +135,21 @@ class _Asked(NamedTuple):
 
 def _verified(session: Session, file: Path, asked: _Asked) -> Report:
     """Return what a verification came to; end the command where there is nothing to verify."""
-    with _readable(session), at_one_moment(file) as source:
+    with _readable(session, asked), at_one_moment(file) as source:
         return _judged(session, source, file, asked)
 
 
 @contextmanager
-def _readable(session: Session) -> Iterator[None]:
+def _readable(session: Session, asked: _Asked) -> Iterator[None]:
     """End the command where a journal cannot be read and that says something of it."""
+    from exchange.audit.memory import has_begun  # noqa: PLC0415
+
     try:
         yield
     except Fault as fault:
-        if says_nothing_of_it(fault):
+        # Where something was kept of what has to be in it, its being gone says all.
+        is_gone = fault.code is Code.OTHER_FILE and (asked.kept or has_begun(asked.state))
+        if says_nothing_of_it(fault) and not is_gone:
             raise
         # A copy that is no longer a journal at all has been tampered with, or torn.
         _show_unreadable(session, fault)
@@ -185,7 +189,7 @@ def held_mirrors(
     """
     _must_be_of_two(files)
     asked = _Asked(anchor, None, True, None, None, None)
-    with _readable(session), ExitStack() as stack:
+    with _readable(session, asked), ExitStack() as stack:
         sources = [stack.enter_context(at_one_moment(file)) for file in files]
         reports = [
             _judged(session, source, file, asked)

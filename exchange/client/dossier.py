@@ -153,6 +153,12 @@ def encode(
     return jws.sign(msgspec.json.encode(seal), TYP, [signer]) + b"\n" + line + b"\n"
 
 
+def looks_like_one(raw: bytes) -> bool:
+    """Tell whether a file may be evidence, if damaged; else it is another file altogether."""
+    begins = raw[:_MAX_SEAL_BYTES]
+    return any(name in begins for name in (b'"payload"', b'"protected"', b'"signatures"'))
+
+
 def check(raw: bytes, anchor: str, codes: Codes) -> Checked:
     """Return what a file proves, once all of it holds.
 

@@ -186,6 +186,12 @@ async def test_evidence_is_checked_by_who_has_the_anchor_and_no_keys(tmp_path, m
     assert (ran.code, "DOES NOT HOLD" in ran.err) == (5, True)
     ran = await both.run("case", "--check", str(plain), "--anchor", "A" * 43, "--json")
     assert (ran.code, ran.json["ok"]) == (5, False)
+    # Another file is no evidence that was changed; cut short or damaged, it is.
+    for held, code in ((b"", 3), (b"EXERCISE", 3), (b'{"type":"bundle"}', 3),
+                       (plain.read_bytes()[1:], 5), (plain.read_bytes()[:40], 5)):  # fmt: skip
+        altered.write_bytes(held)
+        ran = await both.run("case", "--check", str(altered), *CHECKED, "--json")
+        assert (ran.code, ran.json["error"]["code"] == "other-file") == (code, code == 3)
 
 
 def commands(page):

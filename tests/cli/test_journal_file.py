@@ -10,11 +10,14 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from exchange.audit.memory import Memory
 from exchange.cli import output
 from exchange.cli.journal_file import at_one_moment, may_lack_newest, says_nothing_of_it
 from exchange.cli.main import cli
 from exchange.errors import Code, Fault
+from exchange.journal import checkpoint
 from exchange.node import ports
 from exchange.store import file
 from exchange.store.sqlite import SqliteStore
@@ -83,6 +86,47 @@ def test_file_that_is_no_journal_any_more_is_an_alarm_that_says_why(written, lan
         code, said = verified(written, lang=lang)
         assert (code, alarm in said, why in said) == (output.EXIT_TAMPERED, True, True)
     assert verified(written, "--json")[0] == output.EXIT_TAMPERED
+
+
+@pytest.mark.parametrize("held", [b"", b"EXERCISE\n" * 99, b"\0" * 4096])
+def test_another_file_is_no_tampering_and_never_a_success(tmp_path, held):
+    other = tmp_path / "passphrase"
+    other.write_bytes(held)
+    for lang, said in (("en", "something else"), ("es", "otra cosa")):
+        code, told = verified(other, "--anchor", "A" * 43, lang=lang)
+        assert (code, said in told, other.name in told) == (output.EXIT_FAULT, True, True)
+        assert "TAMPERED" not in told
+        assert "ALTERADO" not in told
+    for more in ((), ("--mirror",), ("/dev/null",)):
+        code, told = verified(other, *more, "--json")
+        assert (code, json.loads(told)["error"]["code"]) == (output.EXIT_FAULT, "other-file")
+    # What is named as a package is meant as one.
+    assert verified(other.rename(tmp_path / "of.zip"))[0] == output.EXIT_TAMPERED
+
+
+def test_journal_that_was_written_over_is_an_alarm_where_anything_is_known_of_it(
+    written, tmp_path
+):
+    raw, note, state = written.read_bytes(), tmp_path / "note", tmp_path / "state"
+    # Its own mark, or its log, is left of it.
+    for start in (b"\0" * 68, b"x" * 20):
+        written.write_bytes(start + raw[len(start) :])
+        assert verified(written)[0] == output.EXIT_TAMPERED
+    written.write_bytes(b"\0" * len(raw))
+    assert verified(written)[0] == output.EXIT_FAULT
+    (log := tmp_path / f"{written.name}-wal").touch()
+    assert verified(written)[0] == output.EXIT_TAMPERED
+    log.unlink()
+    # It was verified before, or something was kept of it.
+    with Memory.open(state) as memory:
+        assert verified(written, "--mirror", "--state", str(tmp_path / "new"))[0] == output.EXIT_FAULT
+        memory.save(b"{}")
+    ran = verified(written, "--mirror", "--state", str(state))
+    assert ran[0] == output.EXIT_TAMPERED
+    signer = checkpoint.ed25519_signer("exchange/pa", Ed25519PrivateKey.generate())
+    told = checkpoint.Checkpoint("exchange/pa", 3, bytes(32))
+    note.write_bytes(checkpoint.sign(told, [signer], 1))
+    assert verified(written, "--checkpoint", str(note))[0] == output.EXIT_TAMPERED
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
     assert {status[code] for code in faults} == {503}
     assert {code for code, http in status.items() if http >= 500} == faults | {
         "file",
+        "other-file",
         "key-file",
         "key-token",
         "extra-missing",
