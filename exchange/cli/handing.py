@@ -77,19 +77,20 @@ def _reached(kept: LeafFile, far: str) -> tuple[int, list[str]]:
 
 
 def _write(file: Path, line: Line, pieces: Iterable[bytes]) -> None:
-    from exchange.client.files import sync_folder  # noqa: PLC0415
+    from exchange.client.files import naming, sync_folder  # noqa: PLC0415
 
-    handle, name = tempfile.mkstemp(".new", f"{file.name}.", file.parent)
-    young = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as made:
-            made.write(line.encode())
-            for piece in pieces:
-                made.write(piece)
-            made.flush()
-            os.fsync(handle)
-        output.must_be_new(file)
-        young.replace(file)
-        sync_folder(file.parent)
-    finally:
-        young.unlink(missing_ok=True)
+    with naming(file):
+        handle, name = tempfile.mkstemp(".new", f"{file.name}.", file.parent)
+        young = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as made:
+                made.write(line.encode())
+                for piece in pieces:
+                    made.write(piece)
+                made.flush()
+                os.fsync(handle)
+            output.must_be_new(file)
+            young.replace(file)
+            sync_folder(file.parent)
+        finally:
+            young.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from exchange.cli.usage import in_the_way
-from exchange.client.files import rename_over_nothing, sync_folder
+from exchange.client.files import naming, rename_over_nothing, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,19 +53,20 @@ def beside(path: Path, doing: str) -> Iterator[Young]:
         doing: a word of whoever writes it, by which ``clear`` knows it again.
     """
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{doing}-", dir=path.parent)
-        young = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            try:
-                # Where nothing can be held, nothing is taken for left behind, either.
-                with suppress(OSError):
-                    fcntl.flock(handle, fcntl.LOCK_EX)
-                # Gone, if it was taken for one left behind before we held it.
-                if young.exists():
-                    yield Young(young, file)
-                    return
-            finally:
-                young.unlink(missing_ok=True)
+        with naming(path):
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.{doing}-", dir=path.parent)
+            young = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                try:
+                    # Where nothing can be held, nothing is taken for left behind, either.
+                    with suppress(OSError):
+                        fcntl.flock(handle, fcntl.LOCK_EX)
+                    # Gone, if it was taken for one left behind before we held it.
+                    if young.exists():
+                        yield Young(young, file)
+                        return
+                finally:
+                    young.unlink(missing_ok=True)
 
 
 def clear(folder: Path, doing: str) -> list[str]:

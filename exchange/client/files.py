@@ -6,7 +6,12 @@ import ctypes
 import errno
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -15,24 +20,47 @@ def write_durably(path: Path, data: bytes) -> None:
     Raises:
         OSError: it could not be written; what was there before is still there.
     """
-    try:
+    with naming(path, is_alone=True):
         descriptor, beside = tempfile.mkstemp(".new", f"{path.name}.", path.parent)  # 0600
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(path)
-    except OSError as error:
-        # A full disk names no file, and nobody knows the one beside.
-        Path(beside).unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
+
+
+# What a disk that takes no more answers; it names no file.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def naming(path: Path, *, is_alone: bool = False) -> Iterator[None]:
+    """Name the file that was asked for where it cannot be written, and never one beside it.
+
+    Args:
+        path: that file.
+        is_alone: nothing else is read or written inside: what names no file is of this one.
+
+    Raises:
+        OSError: as it was raised inside; of ``path`` where the disk is full, or where it was
+            of a file beside that has this name in its own.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            is_of_it = is_alone or error.errno in _FULL
+        else:
+            named = Path(os.fsdecode(error.filename))
+            is_of_it = named.parent == path.parent and path.name in named.name
+        if is_of_it:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def make_private(folder: Path) -> None:

@@ -51,6 +51,12 @@ def narrowness(objects: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     return found, list(strange)
 
 
+def leads_nowhere(each: dict[str, Any], objects: list[dict[str, Any]]) -> bool:
+    """Tell whether a marking of an object is not in its bundle: what it asks, nobody knows."""
+    defined = {made.get("id") for made in objects if made.get("type") == "marking-definition"}
+    return any(ref not in _TLP_OF and ref not in defined for ref in _refs(each))
+
+
 def _refs(each: dict[str, Any]) -> Iterator[str]:
     """Yield the id of each marking of an object; of one that is no id, what stands there."""
     whole, parts = each.get("object_marking_refs"), each.get("granular_markings")

@@ -13,7 +13,7 @@ import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.gateway.noting import Noted
-from exchange.gateway.stix_markings import BREADTH, narrowness
+from exchange.gateway.stix_markings import BREADTH, leads_nowhere, narrowness
 from exchange.gateway.stix_parts import extension_id
 from exchange.model.header import Marking
 
@@ -124,7 +124,7 @@ def _marked(objects: list[Object], about: Object) -> Object:
 
 def _post(objects: list[Object], about: Object) -> tuple[dict[str, Any], list[str]]:
     """Return how to post it as far as it is told, and what markings are not understood."""
-    own = _marked(objects, about)
+    own = {} if leads_nowhere(about, objects) else _marked(objects, about)
     post: dict[str, Any] = {k: own[k] for k in ("precedence", "status") if k in own}
     marking = {k: own[k] for k in Marking.__struct_fields__ if k in own}
     found, strange = narrowness(objects)

@@ -17,10 +17,14 @@ from exchange.cli.keying import enrolling, restoring
 from exchange.cli.keying.keeping import KIND, Backup
 from exchange.cli.main import cli
 from exchange.cli.state import make_certificate
+from exchange.client import cabinet
+from exchange.client.outbox import Outbox
 from exchange.client.transport import Profile
 from exchange.custody import container, ring
 from exchange.custody.container import Life
 from exchange.errors import Code
+from exchange.model.identity import uuid7
+from exchange.seal.close import Envelope
 from exchange.seal.software import SecretKey, new_opening, new_signing
 from tests import enrolled
 from tests.builders import NOW, WATCH, Randomness, world
@@ -268,10 +272,19 @@ def test_who_comes_back_without_mail_is_told_what_does_not_come_back(home, backu
     assert restore(backup)[1]["mail"] is False
     ran = CliRunner().invoke(cli, ["--lang", "en", "outbox", "--save", "x", "x"])
     assert (ran.exit_code, "before these keys were restored" in ran.stderr) == (1, True)
-    context = home.current(None)
-    context.cabinet(context.secrets()).close()
+    # Mail that was begun meanwhile is not what was there before.
+    context, soon = home.current(None), here.clock_ms() + 60_000
+    with closing(context.cabinet(context.secrets())) as mail:
+        Outbox(mail).keep(uuid7(soon, bytes(10)), Envelope(b"TEST", b"TEST"))
+    assert (cabinet.is_there(mail.folder), restore(backup)[1]["mail"]) == (True, False)
+    with closing(context.cabinet(context.secrets())) as mail:
+        Outbox(mail).keep(uuid7(soon - 120_000, bytes(10)), Envelope(b"TEST", b"TEST"))
+    assert restore(backup)[1]["mail"] is True
     ran = CliRunner().invoke(cli, ["--lang", "en", "keys", "restore", str(backup)])
     assert (ran.exit_code, "posted and received" in ran.stdout) == (0, False)
+    # Of mail that does not open, nobody can say what is in it.
+    (mail.folder / cabinet.FILE).write_bytes(b"EXERCISE" * 999)
+    assert restore(backup)[1]["mail"] is False
 
 
 # -- the key that seals the mail -----------------------------------------------------------

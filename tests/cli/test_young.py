@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -49,6 +50,25 @@ def test_what_came_meanwhile_keeps_its_name_if_only_a_link(tmp_path):
         begun(_Files(file), 0, lambda: file.symlink_to(tmp_path / "nowhere"))
     assert list(tmp_path.iterdir()) == [file]
     assert not file.exists()
+
+
+def test_full_disk_and_a_folder_that_is_not_there_are_told_by_the_name_asked_for(tmp_path):
+    file, nowhere = tmp_path / "o.export", tmp_path / "none" / "o.export"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, before[1]))
+    try:
+        with pytest.raises(OSError, match="large") as full:
+            begun(_Files(file), 0, lambda: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(FileNotFoundError) as lacking:
+        begun(_Files(nowhere), 0, lambda: None)
+    assert (full.value.filename, lacking.value.filename) == (str(file), str(nowhere))
+    # What is read meanwhile keeps its own name.
+    with pytest.raises(FileNotFoundError) as other, young.beside(file, "trying"):
+        (tmp_path / "source").read_bytes()
+    assert other.value.filename == str(tmp_path / "source")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Killed while it writes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ from exchange.cli.keying import keeping
 from exchange.cli.main import Session, verb
 from exchange.client import cabinet
 from exchange.client.files import make_private
+from exchange.client.outbox import Outbox, made_ms
 from exchange.client.transport import certificate_digest
 from exchange.custody import container, ring
 from exchange.errors import Code, Fault, Refusal
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from exchange.custody.container import Secrets
     from exchange.custody.signers import Places
     from exchange.seal.software import SecretKey
+
+# Since when, in milliseconds UTC, an endpoint is here that came back without its mail.
+_WITHOUT_MAIL = "without-mail"
 
 
 @click.command()
@@ -68,14 +73,41 @@ def restore(session: Session, file: Path, name: str | None, force: bool) -> None
         lost += [KEYS, PLACES] if _loses(here, secrets) else []
         aside = _put_aside(context, lost)
         _write_places(context, whole.places)
+        _mark(context)
         session.home.add(name, whole.profile, sealed)
-    _tell(session, context, here, aside)
+    _tell(session, context, here, aside, has_mail=_has_older_mail(context, secrets))
 
 
-def _tell(session: Session, context: Context, here: _Here, aside: list[str]) -> None:
+def _mark(context: Context) -> None:
+    """Write down since when an endpoint is here without what it posted before."""
+    mark = context.folder / _WITHOUT_MAIL
+    if not (mark.exists() or cabinet.is_there(context.folder / MAIL)):
+        write_private(mark, f"{world.clock_ms()}\n".encode())
+
+
+def _has_older_mail(context: Context, secrets: Secrets) -> bool:
+    """Tell whether mail is here that no command made since the endpoint came back without it.
+
+    Where it came back without, what was posted before must be there: ids say when.
+    """
+    mark = context.folder / _WITHOUT_MAIL
+    if not cabinet.is_there(context.folder / MAIL) or not mark.exists():
+        return cabinet.is_there(context.folder / MAIL)
+    try:
+        since_ms = int(mark.read_text("ascii"))
+        with closing(context.cabinet(secrets)) as kept:
+            box = Outbox(kept)
+            return any(made_ms(each) < since_ms for each in [*box.sent(), *box.waiting()])
+    except (Fault, ValueError):
+        # It does not open: as good as not there.
+        return False
+
+
+def _tell(
+    session: Session, context: Context, here: _Here, aside: list[str], *, has_mail: bool
+) -> None:
     endpoint = context.profile().endpoint
     is_blind = here.sealed is not None and here.secrets is None
-    has_mail = cabinet.is_there(context.folder / MAIL)
     if session.as_json:
         told = {"endpoint": endpoint, "context": context.name, "aside": aside}
         output.show_json({**told, "compared": not is_blind, "mail": has_mail})
