@@ -93,8 +93,8 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
 
     Ends with 0 when all holds, 3 when nothing can be said (of another version, held by
     somebody, or another file altogether), 5 when something was tampered with, 6 when all holds
-    but no anchor was given: then it is consistent with itself, and that is all. A package is what `audit package` or
-    `package` made: of the options, --anchor alone bears on it.
+    but no anchor was given: then it is consistent with itself, and that is all. A package is
+    what `audit package` or `package` made: of the options, --anchor alone bears on it.
     """
     if len(files) == 1 and packaging.is_package(files[0]):
         packaging.check(session, files[0], anchor)

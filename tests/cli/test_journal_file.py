@@ -119,7 +119,8 @@ def test_journal_that_was_written_over_is_an_alarm_where_anything_is_known_of_it
     log.unlink()
     # It was verified before, or something was kept of it.
     with Memory.open(state) as memory:
-        assert verified(written, "--mirror", "--state", str(tmp_path / "new"))[0] == output.EXIT_FAULT
+        ran = verified(written, "--mirror", "--state", str(tmp_path / "new"))
+        assert ran[0] == output.EXIT_FAULT
         memory.save(b"{}")
     ran = verified(written, "--mirror", "--state", str(state))
     assert ran[0] == output.EXIT_TAMPERED
