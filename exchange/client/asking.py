@@ -120,8 +120,8 @@ class Asking:
                 is something else.
             Fault: the draft is kept, and ``Agency.resume`` sends it.
         """
-        kept = None
-        if True:
+        kept = self._asked_before(prepared)
+        if kept is None:
             kept = await self._asked_now(prepared, mark, tell, officer)
         await self._poster.resolve(self._world.outbox, kept.draft, tell)
         return kept

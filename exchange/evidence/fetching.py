@@ -97,7 +97,7 @@ async def _opened(agency: Agency, index: int, header: Header, *, is_own: bool) -
 
 
 def _gone(agency: Agency, header: Header) -> Refusal:
-    """Return why the text of what was posted here is not: once cancelled, its key is destroyed."""
+    """Return why the text of what was posted here is gone: a cancellation destroys its key."""
     marks = amending.marks(agency.world.outbox, header.id)
     by = [mark.index for mark in marks if mark.relation == "cancels"]
     facts = {"entry": by[0]} if by else {}

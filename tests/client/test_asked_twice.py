@@ -147,9 +147,7 @@ async def test_files_of_what_waits_are_not_sealed_over_by_the_same_at_once_or_la
         box = author.world.outbox
         prepared = await author.prepare(draft(), attach=[file])
         for _ in range(2):
-            identity, again = await asyncio.gather(
-                *(author.queue(prepared) for _ in range(2))
-            )
+            identity, again = await asyncio.gather(*(author.queue(prepared) for _ in range(2)))
             assert identity == again
             assert is_whole(author, header_of(box.envelope(identity)))
         prepared = await author.prepare(red(), attach=[file])
