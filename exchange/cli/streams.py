@@ -37,6 +37,15 @@ class _Answer(io.FileIO):
             raise Unwritten(error) from error
 
 
+class _Words(io.FileIO):
+    """What is said beside the answer: where nobody can be told, the verb's end still holds."""
+
+    def write(self, data: Buffer, /) -> int:
+        with suppress(OSError):
+            return super().write(data)
+        return memoryview(data).nbytes
+
+
 def steady() -> None:
     """Make this process's standard output and error fit to answer on.
 
@@ -51,6 +60,12 @@ def steady() -> None:
         errors="backslashreplace",
         line_buffering=raw.isatty(),
         write_through=os.environ.get("PYTHONUNBUFFERED", "") != "",
+    )
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Words(2, "wb", closefd=False)),
+        encoding=sys.stderr.encoding,
+        errors="backslashreplace",
+        line_buffering=True,
     )
 
 

@@ -25,6 +25,7 @@ _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 # What stands for a vessel or a seizure where nobody knows our extensions.
 _ABOUT = {"voi": "infrastructure", "szr": "incident"}
+_NOT_CONTENT = {"identity", "marking-definition", "extension-definition"}
 _LANGUAGES = ("es", "en")
 
 Object = dict[str, Any]
@@ -122,12 +123,23 @@ def _marked(objects: list[Object], about: Object) -> Object:
     return told[0] if len(told) == 1 else {}
 
 
+def _of_content(objects: list[Object]) -> list[Object]:
+    """Return the bundle as far as a draft is made of it, and what marks that: no identity."""
+    named = _of(objects, "marking-definition")
+    kept = [each for each in objects if each.get("type") not in _NOT_CONTENT]
+    # A definition's own markings say nothing of what it marks.
+    return [*kept, *({**each, "object_marking_refs": []} for each in named)]
+
+
 def _post(objects: list[Object], about: Object) -> tuple[dict[str, Any], list[str]]:
     """Return how to post it as far as it is told, and what markings are not understood."""
     own = {} if leads_nowhere(about, objects) else _marked(objects, about)
     post: dict[str, Any] = {k: own[k] for k in ("precedence", "status") if k in own}
     marking = {k: own[k] for k in Marking.__struct_fields__ if k in own}
     found, strange = narrowness(objects)
+    if not narrowness(_of_content(objects))[0]:
+        # Another's identity may be marked, and says nothing of what it published.
+        found = []
     said = marking.pop("tlp", None)
     if said in BREADTH:
         found.append(said)

@@ -36,6 +36,15 @@ def test_answer_on_a_full_disk_is_a_fault_and_no_refusal(words):
     assert "Traceback" not in said
 
 
+def test_where_nobody_can_be_told_the_command_ends_as_it_would(tmp_path):
+    """What was done ends with 0, and what was refused with its own code."""
+    home = {"EXCHANGE_HOME": str(tmp_path)}
+    for words in ("explain expired", "explain nothing-of-ours", "inbox", "check none.toml"):
+        told, untold = shell(f"{words} 2>&1", **home)[0], shell(f"{words} 2>/dev/full", **home)
+        assert untold[0] == told
+    assert told == 2
+
+
 def test_closed_output_and_letters_it_cannot_take_end_no_command():
     assert shell("explain expired >&-") == (0, b"", "")
     code, told, said = shell("--lang es explain expired", PYTHONIOENCODING="koi8-r")

@@ -177,6 +177,16 @@ def test_a_bundle_of_ours_that_was_narrowed_on_its_way_stays_narrow():
     assert (marking["tlp"], marking["handling"]) == ("red", ["h2"])
 
 
+def test_the_marking_of_whoever_published_it_is_not_the_text_s():
+    white = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9"
+    who = {"type": "identity", "id": "identity--1", "object_marking_refs": [white]}
+    bare = [{**each, "object_marking_refs": []} for each in (REPORT, VESSEL)]
+    assert "/post/marking" in imported(bundle(*bare, who)).missing
+    narrow = {**who, "object_marking_refs": [RED]}
+    marked = {**VESSEL, "object_marking_refs": [GREEN]}
+    assert values(bundle(REPORT, marked, narrow))["post"]["marking"]["tlp"] == "red"
+
+
 def test_the_marking_of_another_bulletin_in_the_bundle_is_not_taken():
     ours = json.loads(exported("voi-1", "stix"))["objects"]
     markings = [each for each in ours if each["type"] == "marking-definition"]
