@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from exchange.client import amending, documenting, witnessing
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.evidence import making, package
 from exchange.evidence.making import Cut, Trusted
 from exchange.evidence.parts import ROLES, Shown
@@ -60,8 +60,8 @@ async def fetch(agency: Agency, identity: str, *, with_body: bool) -> Fetched:
 
     Raises:
         Refusal: ``not-found``: it is neither in the outbox nor in the inbox;
-            ``bad-checkpoint``: no checkpoint covers it yet, or no quorum vouches for one; or it
-            cannot be opened.
+            ``bad-checkpoint``: what the node shows does not hold; or it cannot be opened.
+        Fault: ``no-checkpoint``: none covers it yet, or no quorum vouches for one.
     """
     view = await agency.view()
     index, entry, receipt, acks = await _found(agency, identity)
@@ -144,7 +144,8 @@ async def _vouched(agency: Agency, view: View, index: int) -> bytes:
     verified = needed.verify(note)
     vouched = witnessing.by_quorum(verified, needed)
     if verified.checkpoint.size <= index or (must and vouched is None):
-        raise Refusal(Code.BAD_CHECKPOINT, "/cosigned", found=verified.checkpoint.size)
+        # What verifies and is only too early accuses nobody.
+        raise Fault(Code.NO_CHECKPOINT, index=index, found=verified.checkpoint.size)
     return note
 
 

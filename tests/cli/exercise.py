@@ -137,10 +137,11 @@ class Exercise:
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
-    def signed(self) -> None:
-        """Wait until the node has signed its first checkpoint: the first second has none."""
+    def signed(self, index: int = 0) -> None:
+        """Wait until the node has signed a checkpoint that holds an entry."""
+        note = self.place.node / "signed.note"
         for _ in range(600):
-            if (self.place.node / "signed.note").exists():
+            if note.exists() and int(note.read_text().split("\n")[1]) > index:
                 return
             time.sleep(0.05)
         raise TimeoutError(self.log.read_text())

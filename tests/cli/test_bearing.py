@@ -60,6 +60,7 @@ def test_author_who_takes_the_text_out_is_told_what_came_after_it(
     exercise, seizure, corrected, tmp_path
 ):
     """One's own bulletins are in no inbox of one's own: the outbox tells."""
+    exercise.signed(corrected["index"])
     words = ("package", seizure["id"], "--with-body", "--out", str(tmp_path / "p.zip"))
     ran = exercise.at(OPS, "--lang", "en", *words)
     assert ran.code == 0, ran

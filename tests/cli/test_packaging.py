@@ -24,7 +24,7 @@ def posted(exercise):
     identity = exercise.post()["id"]
     ran = exercise.at(WATCH, "ack", identity, "--outcome", "opened", "--json")
     assert ran.code == 0, ran
-    exercise.signed()
+    exercise.signed(ran.json["index"])
     return identity
 
 

@@ -20,9 +20,14 @@ MIB = 88
 
 
 @pytest.fixture
-def exercise(tmp_path: Path) -> Any:
+def exercise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A node whose threads take little room, whenever they start: what grows is looked at."""
     made = Exercise(tmp_path / "exercise")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    stack = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, stack[1]))
     made.start()
+    resource.setrlimit(resource.RLIMIT_STACK, stack)
     yield made
     assert made.stop() == 0, made.log.read_text()
 
