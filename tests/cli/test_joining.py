@@ -155,3 +155,19 @@ def test_a_node_of_one_nation_says_so_and_is_given_a_witness_before_it_is_agreed
     assert (told.json["witness"], told.json["new"]) == ("us-witness", True)
     assert quorum.parse(f"{told.json['policy']}\nquorum us-witness\n").witnesses[0].node == "us"
     assert (tmp_path / "us" / "witness" / "marks.json").exists()
+
+
+def test_founding_without_a_node_and_a_proposal_against_itself_are_refused(made, tmp_path):
+    cards = []
+    for name in NAMES:
+        where = ("--keys", tmp_path / f"{name}.xk", "--card", tmp_path / f"{name}.card")
+        assert run("arrangement", "init", "custodian", name, *where).code == 0
+        cards += ["--custodian", tmp_path / f"{name}.card"]
+    out = tmp_path / "1.proposal"
+    ran = run("arrangement", "propose", out, "--trust", tmp_path / "trust", *cards)
+    assert (ran.code, "--node" in ran.err) == (2, True)
+    known = ("--trust", made / "trust", "--anchor", (made / "anchor").read_text())
+    against = ("--suspend", "pa.senan/ops", "--resume", "pa.senan/ops")
+    ran = run("arrangement", "propose", out, *known, *against)
+    assert (ran.code, "--resume" in ran.err) == (2, True)
+    assert not out.exists()

@@ -148,6 +148,18 @@ def _wanted(view: View, said: dict[str, Any], now: int) -> Wanted:
             "--custodian toma la tarjeta de un custodio, y --node la de un nodo.",
             "--custodian takes a custodian's card, and --node a node's.",
         )
+    if view.arrangement is None and not wanted.nodes:
+        raise Unusable(
+            "Una fundación necesita la tarjeta de al menos un nodo.",
+            "A founding takes the card of at least one node.",
+            "--node",
+        )
+    if both := {*said["suspended"]} & {*said["resumed"]}:
+        raise Unusable(
+            f"{min(both)}: se suspende o se reanuda, no ambas cosas.",
+            f"{min(both)}: either suspended or resumed, not both.",
+            "--resume",
+        )
     members = _members(_with(view, wanted), said, brought["requests"], now)
     return wanted._replace(members=members)
 
