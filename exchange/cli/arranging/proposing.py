@@ -148,7 +148,7 @@ def _wanted(view: View, said: dict[str, Any], now: int) -> Wanted:
             "--custodian toma la tarjeta de un custodio, y --node la de un nodo.",
             "--custodian takes a custodian's card, and --node a node's.",
         )
-    if view.arrangement is None and not wanted.nodes:
+    if view.arrangement is None and wanted.custodians and not wanted.nodes:
         raise Unusable(
             "Una fundación necesita la tarjeta de al menos un nodo.",
             "A founding takes the card of at least one node.",
