@@ -102,10 +102,9 @@ class Poster:
 
     def abandon(self, identity: str) -> None:
         """Forget what was sealed under an id, unless it is kept: that goes its way."""
-        box = self._world.outbox
         with self._world.cabinet.change():
-            if not (box.knows(identity) or box.held.knows(identity)):
-                box.discard(identity)
+            if not self._is_kept(identity):
+                self._world.outbox.discard(identity)
 
     def is_known(self, prepared: Prepared) -> bool:
         """Tell whether this very thing was kept before, to be sent or released.
@@ -113,12 +112,16 @@ class Poster:
         Raises:
             Refusal: ``id-reused``: what was kept under its id is something else.
         """
-        identity, box = prepared.header.id, self._world.outbox
-        if not (box.knows(identity) or box.held.knows(identity)):
+        identity = prepared.header.id
+        if not self._is_kept(identity):
             return False
-        if box.reviewed(identity) != resealing.reviewed(prepared):
+        if self._world.outbox.reviewed(identity) != resealing.reviewed(prepared):
             raise Refusal(Code.ID_REUSED, "/id", id=identity)
         return True
+
+    def _is_kept(self, identity: str) -> bool:
+        box = self._world.outbox
+        return box.knows(identity) or box.held.knows(identity)
 
     async def sealed(self, prepared: Prepared, tell: Tell) -> tuple[Closed, bytes]:
         """Return what was reviewed, sealed, and what sealing it anew takes; its files are kept.

@@ -282,7 +282,10 @@ def test_custodian_whose_machine_is_lost_signs_after_shares_brought_the_key_back
     (file,) = (who.folder / "safe").glob("*.xk")
     who.does("keys", "unshare", str(file), *kept, "--out", "keys.xk")
     at_once(lambda each: played.sign(name, each), US)
+    trust = played.secretary.folder / "trust"
+    before = {each.name for each in trust.iterdir()}
     played.approve(name, US)
+    assert len({each.name for each in trust.iterdir()} - before) == 1
 
 
 def test_custodian_of_the_other_nation_and_a_stale_proposal_are_refused(played):
