@@ -25,7 +25,7 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
 from exchange.link.courier import Courier
-from exchange.model import metadata
+from exchange.model import metadata, trust
 from exchange.model.identity import digest
 from exchange.node.accepting import Acceptor
 from exchange.node.fronts import Fronts, Secrets
@@ -118,12 +118,14 @@ async def opened(
                     ),
                     pledge=PledgeFile(here.pledge),
                     cosigned=PledgeFile(here.cosigned),
+                    known_time=PledgeFile(here.known_time),
                     courier=courier,
                     accuse=LinkFile(here.links, settings.node).accuse,
                     second=here.second(),
                     least_epoch=settings.restored,
                     aside=here.aside,
                     clock_is_right=here.clock_is_right,
+                    issued_s=_newest_issued(here.documents()),
                 ),
                 Identity(
                     anchor=settings.anchor,
@@ -249,6 +251,17 @@ async def take_in_files(node: Node, files: Sequence[Path]) -> None:
             if not _is_older(refusal):
                 raise Fault(Code.TRUST_FILE, name=str(file), reason=reason) from refusal
         _log.warning("trust-overtaken", file=str(file))
+
+
+def _newest_issued(bundles: Sequence[bytes]) -> int:
+    """Return when the newest document was issued, as it says, seconds UTC; 0: none says."""
+    times = [0]
+    for raw in bundles:
+        # What cannot be read is named when it is taken in.
+        with suppress(Refusal):
+            if raw.startswith(metadata.BEGINS):
+                times += [trust.decode(line).issued for line in metadata.read(raw).lines]
+    return max(times)
 
 
 async def _is_overtaken(node: Node, raw: bytes) -> bool:

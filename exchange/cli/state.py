@@ -31,6 +31,7 @@ SETTINGS, KEYS, CERTIFICATE = "node.json", "node.xk", "certificate.pem"
 JOURNAL, TRUST = "journal.db", "trust"
 LINKS, WITNESS = "links", "witness"
 BLOBS, SIGNED, COSIGNED = "blobs", "signed.note", "cosigned.note"
+KNOWN_TIME = "known-time"
 # What SQLite and its lock have beside the journal's file; and what a journal that is made anew
 # is called until it is put in place.
 _ENDS, _REBUILT = ("", "-wal", "-shm", ".lock"), "rebuilt.db"
@@ -110,6 +111,11 @@ class State:
     def cosigned(self) -> Path:
         """Where the newest checkpoint that a quorum of witnesses cosigned is kept."""
         return self.folder / COSIGNED
+
+    @property
+    def known_time(self) -> Path:
+        """Where it is kept how late it is for certain (``node.known_time``)."""
+        return self.folder / KNOWN_TIME
 
     @property
     def links(self) -> Path:

@@ -1,7 +1,7 @@
 """The time that goes into the journal: it never decreases, and stops when the clock jumps.
 
-A clock that is wrong as a node starts is no jump. It is held to the newest time that was known
-before; how far it is believed beyond that, and for what, stands here.
+A clock that is wrong as a node starts is no jump. It is held to the newest time that is known
+(``node.known_time``); how far it is believed beyond that, and for what, stands here.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Clock:
         """Begin with a first reading; no stamp will be before ``least_ms``."""
         self._wall_ms = wall_ms
         self._monotonic_ms = monotonic_ms
-        self._stamp_ms = self._known_ms = least_ms
+        self._stamp_ms, self._known_ms = least_ms, 0
         self._first = self._before = wall_ms(), monotonic_ms()
-        self._is_borne_out = False
+        self._is_borne_out = self._has_jumped = False
 
     def stamp(self) -> int:
         """Return the time, in milliseconds UTC; never less than the last time.
@@ -49,12 +49,13 @@ class Clock:
         before, self._before = self._before, now
         jump_ms = (now[0] - before[0]) - (now[1] - before[1])
         if abs(jump_ms) > MAX_JUMP_MS:
+            self._has_jumped = True
             raise Fault(Code.CLOCK, found=jump_ms)
         self._stamp_ms = max(self._stamp_ms, now[0])
         return self._stamp_ms
 
     def know(self, known_ms: int) -> None:
-        """Take up that it was so late, at least, before this start."""
+        """Take up that it was so late for certain before this start."""
         self._known_ms = max(self._known_ms, known_ms)
 
     def bear_out(self) -> None:
@@ -81,10 +82,11 @@ class Clock:
         """Return a time that has come for certain, by which something may be destroyed.
 
         It is that of the last stamp. Until the clock was borne out, or ran undisturbed, it is
-        no later than the newest time known before this start and what went by since then on
-        the clock that nobody sets.
+        no later than the newest time known at this start and what went by since then on the
+        clock that nobody sets.
         """
         passed_ms = self._before[1] - self._first[1]
-        if self._is_borne_out or passed_ms >= UNDISTURBED_MS:
+        is_undisturbed = not self._has_jumped and passed_ms >= UNDISTURBED_MS
+        if self._is_borne_out or is_undisturbed:
             return self._stamp_ms
         return min(self._stamp_ms, self._known_ms + passed_ms)

@@ -18,6 +18,7 @@ from exchange.node.auditing import Auditing
 from exchange.node.checkpoints import Checkpointer
 from exchange.node.clocks import Clocks
 from exchange.node.judging import Judging
+from exchange.node.known_time import KnownTime
 from exchange.node.opening import Log, keys_of, open_writer
 from exchange.node.ports import Kept
 from exchange.node.retaining import Retainer
@@ -88,6 +89,7 @@ class Node(Served):
         self.shipper = None
         if settings.second is not None:
             self.shipper = Shipper(store, settings.second, writer.stop_writing)
+        self.known_time = KnownTime(writer.clock, settings.known_time)
         self.retainer = Retainer(kept, writer, settings, self.shipper)
         self.clocks = Clocks(store, writer, settings, self._vouched, lambda: self.crossed)
         self.auditing = Auditing(self.reads, writer, lambda: writer.view)
@@ -143,6 +145,7 @@ class Node(Served):
         except BaseException:
             await self._stop()
             raise
+        self._start("clock", self.known_time.run())
         self._start("uploads", self._sweep())
         self._start("auditing", self.auditing.run())
         if self.shipper is not None:
@@ -157,20 +160,30 @@ class Node(Served):
             self._start("clocks", self.clocks.run(checkpoint_s))
 
     async def _hold_clock(self, shown: Callable[[], Awaitable[bytes]]) -> None:
-        """Have a clock that is far ahead of all that was known borne out, or do not begin.
+        """Have a clock that is far ahead of all that is known borne out, or do not begin.
 
         Raises:
             Fault: ``clock-ahead``: what it wrote could not be taken back, and what is purged
                 by it is gone.
         """
-        clock = self.writer.clock
-        clock.know(1000 * max(self.checkpoints.signed_s, self.witnessing.at))
-        # A journal without an arrangement holds nothing yet that could be lost by it.
-        if self.settings.clock_is_right or self.writer.view.arrangement is None:
+        clock, settings = self.writer.clock, self.settings
+        if self.writer.view.arrangement is not None:
+            head = await self.store.head()
+            await self.known_time.begin(max(head.taken_ms, 1000 * self.checkpoints.signed_s))
+            clock.know(1000 * self.witnessing.others_at())
+        elif settings.issued_s:
+            # A founding that is taken in by a wrong clock cannot be taken in again.
+            clock.know(1000 * settings.issued_s)
+        else:
+            # Nothing is lost by it.
             clock.bear_out()
-        if clock.is_far and self._courier is not None:
+        if settings.clock_is_right:
+            clock.bear_out()
+        if clock.is_far and self._courier is not None and self.witnessing.policy is not None:
             await self.witnessing.ask_the_time(self._courier, await shown())
         clock.must_be_near()
+        # Before anything is written at this clock's time: that would count where none is kept.
+        await self.known_time.keep()
 
     async def _first_ms(self) -> int:
         rows = await self.store.read(0, 1)
@@ -273,6 +286,7 @@ class Node(Served):
         try:
             await self.auditing.finish()
             await self._stop()
+            await self.known_time.keep_on()
             if self.shipper is not None:
                 await self.shipper.finish()
         finally:

@@ -311,7 +311,9 @@ class Shipped(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Pledge(Protocol):
-    """The newest checkpoint that this node signed, in a durable place that is not the journal.
+    """What must outlast a journal that is set back, in a durable place that is not the journal.
+
+    The newest checkpoint that this node signed, or that was cosigned; how late it is.
 
     Obligations: what ``keep`` returned from is durable, and ``newest`` returns it whole. Both
     raise ``Fault`` (``store-failed``) where that cannot be had.
@@ -321,7 +323,7 @@ class Pledge(Protocol):
         """Return what was kept last; None before anything was."""
 
     async def keep(self, note: bytes) -> None:
-        """Keep a checkpoint in place of the one before."""
+        """Keep this in place of what was there."""
 
 
 class Recall(Protocol):

@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True):
     # Where the newest checkpoint that a quorum of witnesses cosigned is kept; and who brings
     # checkpoints to them. None: in simulations only.
     cosigned: ports.Pledge | None = None
+    # Where it is kept how late it is for certain; None: in simulations only.
+    known_time: ports.Pledge | None = None
     courier: ports.Courier | None = None
     # Keeps what convicts this journal, by the checkpoint that was known; returns its name.
     accuse: Callable[[bytes, bytes], str] | None = None
@@ -51,3 +53,6 @@ class Settings(msgspec.Struct, frozen=True):
     aside: Callable[[], Sequence[str]] = tuple
     # The operator held the clock to another one, and says so for this start.
     clock_is_right: bool = False
+    # When the newest trust document that lies ready was issued, seconds UTC: all that a node
+    # knows of the time before it has an arrangement. 0: none does.
+    issued_s: int = 0

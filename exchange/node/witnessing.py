@@ -141,6 +141,15 @@ class Witnessing:
                 return each.name, *(standing.cosigned if standing else (0, 0))
         return "", 0, 0
 
+    def others_at(self) -> int:
+        """Return when a witness other than our own cosigned last; seconds UTC, 0 for never."""
+        given = [
+            self._witnesses[each.name].cosigned[1]
+            for each in (self._policy.witnesses if self._policy else ())
+            if each.node != self._log.node and each.name in self._witnesses
+        ]
+        return max(given, default=0)
+
     def follow(self, follower: Callable[[], None]) -> None:
         """Call ``follower`` in the event loop whenever a quorum has vouched anew."""
         self._followers.append(follower)

@@ -1,4 +1,4 @@
-"""The newest checkpoint that a node signed, in a file of its own beside the journal.
+"""What a node signed last, and how late it is, each in a file of its own beside the journal.
 
 A journal that is put back from an older copy agrees with itself; only what is kept apart from
 it can tell that more was signed.
@@ -29,7 +29,7 @@ class PledgeFile:
         return await asyncio.to_thread(self._read)
 
     async def keep(self, note: bytes) -> None:
-        """Keep a checkpoint in place of the one before; it is durable on return."""
+        """Keep this in place of what was there; it is durable on return."""
         await asyncio.to_thread(self._write, note)
 
     def _read(self) -> bytes | None:
@@ -39,7 +39,8 @@ class PledgeFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise Fault(Code.STORE_FAILED, reason="what was signed cannot be read") from error
+            told = f"{self._path.name} cannot be read"
+            raise Fault(Code.STORE_FAILED, reason=told) from error
 
     def _write(self, note: bytes) -> None:
         young = self._path.with_name(f"{self._path.name}.new")
@@ -52,7 +53,8 @@ class PledgeFile:
             young.replace(self._path)
             sync_folder(self._path.parent)
         except OSError as error:
-            raise Fault(Code.STORE_FAILED, reason="what is signed cannot be kept") from error
+            told = f"{self._path.name} cannot be written"
+            raise Fault(Code.STORE_FAILED, reason=told) from error
 
 
 def sync_folder(folder: Path) -> None:

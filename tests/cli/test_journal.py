@@ -199,6 +199,25 @@ def a_year_late(monkeypatch):
     monkeypatch.setattr(cli_world, "clock_ms", lambda: ms() + 365 * 86_400_000)
 
 
+def test_first_start_of_a_node_takes_no_founding_in_by_a_clock_that_is_far_ahead(
+    tmp_path, monkeypatch
+):
+    made = Exercise(tmp_path / "exercise")
+    up = ["up", "--state", str(made.place.node), "--listen", "127.0.0.1:0", "--until-eof"]
+    ms = cli_world.clock_ms
+    with monkeypatch.context() as patched:
+        patched.setattr(cli_world, "clock_ms", lambda: ms() + 365 * 86_400_000)
+        ran = CliRunner().invoke(cli, ["--lang", "en", *up], env=made.environment())
+    assert (ran.exit_code, "--clock-is-right" in ran.output) == (3, True)
+    # The machine's own clock is right, and the ceremony is not lost.
+    made.start()
+    assert made.at("pa.senan-ops", "post", made.draft(), "--yes", "--json").code == 0
+    assert made.stop(signal.SIGTERM) == 0
+    # What was certain while it ran outlasts it.
+    kept = int((made.place.node / "known-time").read_text())
+    assert abs(kept - ms()) < 60_000
+
+
 @pytest.mark.usefixtures("a_year_late")
 def test_node_whose_clock_is_far_ahead_starts_at_its_operator_s_word_alone(stopped, tmp_path):
     made = stopped.copy(tmp_path / "exercise")

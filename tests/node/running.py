@@ -86,6 +86,8 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
     next_signers: Sequence[Any] = (),
     aside: Callable[[], Sequence[str]] = tuple,
     clock_is_right: bool = False,
+    known_time: ports.Pledge | None = None,
+    issued_s: int = 0,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """A node with the world's trust documents taken in; ``changes`` are its identity's."""
@@ -109,6 +111,8 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             next_signers=next_signers,
             aside=aside,
             clock_is_right=clock_is_right,
+            known_time=known_time,
+            issued_s=issued_s,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

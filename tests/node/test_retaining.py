@@ -18,6 +18,7 @@ from exchange.model.identity import digest
 from exchange.model.trust import Retention
 from exchange.seal.close import Envelope
 from exchange.store.blob_files import BlobFiles
+from exchange.store.pledge import PledgeFile
 from exchange.store.shipped import ShippedFiles
 from exchange.store.sqlite import SqliteStore
 from tests.broker.amending import cancelling, correcting
@@ -71,6 +72,7 @@ async def a_case(folder, *rules, clock=None, is_new=True, **more):
         clock,
         blobs=blobs,
         second=ShippedFiles(second),
+        known_time=PledgeFile(folder / "known-time"),
         **more,
     ) as node:
         case = Case(node, clock, folder)
