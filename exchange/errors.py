@@ -222,6 +222,7 @@ class Code(StrEnum):
     MAIL_LOCKED = "mail-locked"
     FILE = "file"
     OTHER_FILE = "other-file"
+    OTHER_ANCHOR = "other-anchor"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
     EXTRA_MISSING = "extra-missing"

@@ -80,9 +80,26 @@ def test_nothing_goes_on_from_documents_that_no_anchor_vouches_for(made, verb):
     ran = run("arrangement", *made.command(verb), "--json")
     assert (ran.code, json.loads(ran.out)["error"]["code"]) == (2, "usage"), ran.out
     ran = run("arrangement", *made.command(verb), "--anchor", NOBODY, "--json")
-    assert (ran.code, json.loads(ran.out)["error"]["code"]) == (1, "trust-invalid")
+    assert (ran.code, json.loads(ran.out)["error"]["code"]) == (3, "other-anchor")
     assert made.left() == before
     ran = run("arrangement", *made.command(verb), "--anchor", made.view.anchor, "--json")
+    assert ran.code == 0, ran.out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_file_that_does_not_hold_is_named_and_a_copy_says_nothing(made, verb):
+    known = ("--anchor", made.view.anchor, "--json")
+    folder, last = made.folder / "trust", made.bundles[-1]
+    strange = folder / "0009-torn.trust"
+    for raw in (last[:900], b"", last.replace(b'"version":1', b'"version":7', 1)):
+        strange.write_bytes(raw)
+        ran = run("arrangement", *made.command(verb), *known)
+        error = json.loads(ran.out)["error"]
+        assert (ran.code, error["code"]) == (3, "trust-file"), ran.out
+        assert error["facts"]["name"] == str(strange)
+        assert error["facts"]["reason"]
+    strange.write_bytes(last)
+    ran = run("arrangement", *made.command(verb), *known)
     assert ran.code == 0, ran.out
 
 

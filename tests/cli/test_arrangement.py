@@ -83,7 +83,7 @@ def test_it_verifies_from_the_anchor_with_or_without_a_node(made, tmp_path):
     ran = made.run(*words, "--json", EXCHANGE_HOME=str(tmp_path))
     assert (ran.code, ran.json["ok"], ran.json["documents"]) == (0, True, 4)
     ran = made.run(*words[:-1], "A" * 43, "--json", EXCHANGE_HOME=str(tmp_path))
-    assert (ran.code, ran.json["error"]["code"]) == (1, "trust-invalid")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "other-anchor")
     ran = made.run(*words[:-2], "--json", EXCHANGE_HOME=str(tmp_path))
     assert ran.code == 2
 

@@ -241,7 +241,8 @@ def test_folder_of_trust_documents_verifies_from_the_words_and_from_no_others(pl
     verify = ("arrangement", "verify", "--trust", "trust")
     assert played.watch.does(*verify, "--anchor", played.anchor)["ok"]
     other = " ".join(words.said(played.proposed["proposal"], "en"))
-    assert played.watch.refused(*verify, "--anchor", other) == "trust-invalid"
+    ran = played.watch.run(*verify, "--anchor", other, "--json")
+    assert (ran.code, json.loads(ran.out)["error"]["code"]) == (3, "other-anchor")
     assert played.watch.run(*verify).code == 2
 
 
@@ -372,6 +373,9 @@ def test_suspended_endpoint_comes_back_by_the_documented_way_and_its_old_keys_do
     made = ("--node", "pa", "--request", "anew.jws")
     played.watch.does("keys", "new", WATCH, "anew.xk", *made)
     played.watch.give(played.secretary, "anew.jws")
+    known = ("--trust", "trust", "--anchor", played.anchor, "--request", "anew.jws")
+    ran = played.secretary.run("--lang", "en", "arrangement", "propose", "slip", *known)
+    assert (ran.code, "--anew ends them" in " ".join(ran.err.split())) == (2, True), ran.err
     played.agree("--request", "anew.jws", "--anew", "--resume", WATCH, who=US)
     hand_in(played)
     # Whoever has the container of before has no more than that.
@@ -380,6 +384,10 @@ def test_suspended_endpoint_comes_back_by_the_documented_way_and_its_old_keys_do
     where = ("--trust", "trust", "--anchor", played.anchor, "--node", "pa.card")
     played.watch.does("arrangement", "join", "anew.xk", *where, "--name", "anew")
     assert played.watch.does("inbox", EXCHANGE_CONTEXT="anew")["items"]
+    # Nothing would change: most likely another one was meant.
+    again = ("propose", "slip", *known[:4], "--resume", WATCH)
+    ran = played.secretary.run("--lang", "en", "arrangement", *again)
+    assert (ran.code, "is not suspended" in " ".join(ran.err.split())) == (2, True), ran.err
 
 
 def sealed_in(path):

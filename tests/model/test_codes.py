@@ -200,6 +200,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "clock",
         "clock-ahead",
         "journal-ahead",
+        "other-anchor",
         "unavailable",
         "cannot-listen",
         "unwritten",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exchange.cli.output import write_new
 from exchange.cli.usage import Unusable
 from exchange.custody import proposal
-from exchange.errors import Code, Refusal
+from exchange.errors import Code, Fault, Refusal
 from exchange.model import metadata
 from exchange.model.identity import digest
 from exchange.model.metadata import Root, Targets
@@ -15,7 +15,7 @@ from exchange.model.view import View
 from exchange.seal import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from exchange.custody.proposal import Base, Proposal
@@ -69,9 +69,13 @@ def read(
 
     Raises:
         Unusable: an anchor and no document, or the other way round.
-        Refusal: a document does not follow from those before it.
+        Fault: ``other-anchor``; ``trust-file``: this one does not follow from those before it.
     """
-    bundles = [path.read_bytes() for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    # The same bytes again say nothing: a copy that was laid beside them.
+    named: dict[bytes, str] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        named.setdefault(path.read_bytes(), str(path))
+    bundles = list(named)
     if anchor is not None:
         _must_hold_some(bundles, folder)
     elif bundles and not (founded_by and founded_by.is_founding):
@@ -80,17 +84,38 @@ def read(
             f"{folder} has documents already: --anchor, as heard, says which they must be.",
             "--anchor",
         )
-    return fold(bundles, anchor, now)
+    return fold(bundles, anchor, now, named)
 
 
-def fold(bundles: list[bytes], anchor: str | None, now: int) -> Kept:
-    """Return the same of bundles, in their order; None: the first is taken at its word."""
+def fold(
+    bundles: list[bytes], anchor: str | None, now: int, named: Mapping[bytes, str] | None = None
+) -> Kept:
+    """Return the same of bundles, in their order; None: the first is taken at its word.
+
+    Args:
+        bundles: what would lie in a folder.
+        anchor: as in ``read``.
+        now: seconds UTC.
+        named: the file of each, if they lie in any.
+
+    Raises:
+        Fault: as ``read``.
+        Refusal: one that lies in no file does not follow from those before it.
+    """
     first = digest(bundles[0]) if bundles else ""
-    views = [View(anchor=anchor if anchor and bundles else first)]
+    if anchor and bundles and anchor != first:
+        raise Fault(Code.OTHER_ANCHOR, "/anchor", found=first, known=anchor)
+    views = [View(anchor=first)]
     for place, bundle in enumerate(bundles):
-        # What has ended since was good when the next was signed; that it has ended is told.
-        then = min(now, _read(bundle).expires_s - 1)
-        views.append(trust.apply(bundle, views[-1], place, then))
+        try:
+            # What has ended since was good when the next was signed; that it has ended is told.
+            then = min(now, _read(bundle).expires_s - 1)
+            views.append(trust.apply(bundle, views[-1], place, then))
+        except Refusal as refusal:
+            if named is None:
+                raise
+            told = {"name": named[bundle], "reason": str(refusal)}
+            raise Fault(Code.TRUST_FILE, **told) from refusal
     return Kept(bundles, views)
 
 

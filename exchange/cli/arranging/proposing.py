@@ -154,14 +154,27 @@ def _wanted(view: View, said: dict[str, Any], now: int) -> Wanted:
             "A founding takes the card of at least one node.",
             "--node",
         )
+    _must_fit(said, view)
+    members = _members(_with(view, wanted), said, brought["requests"], now)
+    return wanted._replace(members=members)
+
+
+def _must_fit(said: dict[str, Any], view: View) -> None:
+    """Refuse what a slip of the pen asks for: nobody would see it on the page."""
     if both := {*said["suspended"]} & {*said["resumed"]}:
         raise Unusable(
             f"{min(both)}: se suspende o se reanuda, no ambas cosas.",
             f"{min(both)}: either suspended or resumed, not both.",
             "--resume",
         )
-    members = _members(_with(view, wanted), said, brought["requests"], now)
-    return wanted._replace(members=members)
+    for name in said["resumed"]:
+        standing = view.endpoints.get(name)
+        if standing is not None and standing.is_active:
+            raise Unusable(
+                f"{name} no está suspendido: no hay nada que reanudar.",
+                f"{name} is not suspended: there is nothing to resume.",
+                "--resume",
+            )
 
 
 def _with(view: View, wanted: Wanted) -> View:
@@ -190,4 +203,16 @@ def _members(
     )
     if view.arrangement is None and asked.requests:
         raise Refusal(Code.TRUST_INVALID, "", name="arrangement")
-    return listing.members(view, asked, now)
+    try:
+        return listing.members(view, asked, now)
+    except Refusal as refusal:
+        if refusal.code is not Code.ENDPOINT_SUSPENDED or asked.anew:
+            raise
+        name = refusal.facts["name"]
+        raise Unusable(
+            f"{name} está suspendido: sus claves de antes no piden nada. --anew las termina, y"
+            f" --resume {name} lo deja entrar otra vez con las nuevas.",
+            f"{name} is suspended: its keys of before ask for nothing. --anew ends them, and"
+            f" --resume {name} lets it in again by the new ones.",
+            "--request",
+        ) from refusal

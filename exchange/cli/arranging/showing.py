@@ -20,14 +20,11 @@ from exchange.cli.usage import Unusable, unreadable
 from exchange.custody import proposal
 from exchange.errors import Refusal
 from exchange.model.identity import ALPHA3
-from exchange.model.metadata import BEGINS, read
-from exchange.model.view import View
-from exchange.seal import trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from exchange.model.view import InForce
+    from exchange.model.view import InForce, View
 
 _ENTRY = re.compile(r"-?[0-9]+")
 _HEADS = {
@@ -71,13 +68,7 @@ def _views(session: Session, folder: Path | None, anchor: str | None) -> _Views:
         raise Unusable("--trust y --anchor van juntos.", "--trust and --anchor go together.")
     if folder is None or anchor is None:
         return asyncio.run(_of_node(session))
-    views, now = [View(anchor=anchor)], world.now()
-    for index, path in enumerate(sorted(folder.glob("*.trust"))):
-        raw = path.read_bytes().strip()
-        is_bundle = raw.startswith(BEGINS)
-        taken = min(now, read(raw).file.signed.expires_s - 1) if is_bundle else now
-        views.append(trust.apply(raw, views[-1], index, taken))
-    return _Views(views, None)
+    return _Views(folders.read(folder, anchor, world.now()).views, None)
 
 
 async def _of_node(session: Session) -> _Views:
