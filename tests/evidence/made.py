@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache, partial
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from exchange.seal.close import Envelope
     from tests.builders import World
     from tests.link.bordered import Side
+
+# What is made stays as long as the process, for all that look at it; then it goes.
+_MADE = TemporaryDirectory(prefix="evidence-")
 
 
 class Made(NamedTuple):
@@ -63,7 +66,7 @@ def opened(by: World, sealed: Envelope, reader: str) -> Opened:
 @cache
 def cosigned() -> Made:
     """One node, two witnesses that must vouch; keys that changed; two acknowledgements."""
-    folder = Path(mkdtemp(prefix="evidence-"))
+    folder = Path(mkdtemp(dir=_MADE.name))
     path = folder / "journal.db"
 
     async def write() -> tuple[int, Envelope]:
@@ -95,7 +98,7 @@ def _is_cosigned(node: Node, size: int) -> bool:
 @cache
 def crossed() -> Made:
     """Two nodes; the bulletin crossed, and its acknowledgement came back."""
-    folder = Path(mkdtemp(prefix="evidence-"))
+    folder = Path(mkdtemp(dir=_MADE.name))
     files = [folder / "pa.db", folder / "us.db"]
     stores = iter(files)
 
@@ -126,7 +129,7 @@ async def _found(side: Side, home: int) -> int:
 @cache
 def of_suites() -> Made:
     """A node whose custodians and endpoints have keys of every suite."""
-    path = Path(mkdtemp(prefix="evidence-")) / "journal.db"
+    path = Path(mkdtemp(dir=_MADE.name)) / "journal.db"
 
     async def write() -> tuple[int, Envelope]:
         made = mixed()
