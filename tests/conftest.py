@@ -35,6 +35,7 @@ def _stretched_once() -> Iterator[None]:
 
     What it comes to is the same each time, and a test process runs a thousand commands.
     """
+
     @cache
     def derived(told: tuple[tuple[str, bytes | int], ...], passphrase: bytes) -> bytes:
         return Argon2id(**dict(told)).derive(passphrase)  # type: ignore[arg-type]
