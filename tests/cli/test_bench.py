@@ -132,8 +132,8 @@ def test_backlog_of_which_one_did_not_cross_voids_the_run(tmp_path: Path) -> Non
     rate = crossing.Bench.rate
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(crossing.Bench, "rate", forgetful)
-        result = crossing.run(crossing.Plan(300, 1, 0.1), tmp_path, silent)
-    assert result.void == ["posted 300, crossed 299"]
+        result = crossing.run(crossing.Plan(1200, 1, 0.1), tmp_path, silent)
+    assert result.void == ["posted 1200, crossed 1199"]
 
 
 def test_node_is_killed_in_mid_load_and_what_it_acknowledged_is_there(tmp_path: Path) -> None:
