@@ -70,6 +70,10 @@ class Groups:
         # A journal's first documents are signed for by a node that is not in force yet.
         self._waiting: list[_Closed] = []
 
+    def carry_on(self) -> None:
+        """Go on after a mirror's entries: none of their groups had a statement."""
+        self.unsigned = 0
+
     def begin(self, index: int, view: View) -> None:
         """Tell of an entry before it is judged; ``view`` is in force before it."""
         if self._open is not None:

@@ -176,6 +176,7 @@ class Verifier:
         self._tables.carry_on(state.tables)
         self._purges.carry_on(state.purges)
         self._attached.carry_on(state.named)
+        self._groups.carry_on()
         self._signed.carry_on(state.held["checkpoints"], state.covered, state.witnessed)
         self._held.update({name: state.held[name] for name in self._held})
         self._attested, self._taken_ms = state.attested, state.taken_ms
