@@ -142,8 +142,8 @@ class FaultyStore:
     async def pressing(self, now: int) -> list[ports.PressingRow]:
         return await self._answer(self.inner.pressing(now))
 
-    async def agreeing(self) -> int:
-        return await self._answer(self.inner.agreeing())
+    async def agreeing(self, *, is_whole: bool) -> int:
+        return await self._answer(self.inner.agreeing(is_whole=is_whole))
 
     async def kinds(self, first: int, limit: int) -> list[str]:
         return await self._answer(self.inner.kinds(first, limit))

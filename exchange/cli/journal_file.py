@@ -117,9 +117,9 @@ class Blocking:
         """Return how many rows the derived tables hold."""
         return self._run(self._store.counts())
 
-    def agreeing(self) -> int:
+    def agreeing(self, *, is_whole: bool) -> int:
         """Return how many tables of the file agree with their own indexes."""
-        return self._run(self._store.agreeing())
+        return self._run(self._store.agreeing(is_whole=is_whole))
 
     def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept."""

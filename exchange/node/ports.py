@@ -277,8 +277,12 @@ class Store(Protocol):
     async def counts(self) -> RowCounts:
         """Return how many rows there are; for audits: it may read them all."""
 
-    async def agreeing(self) -> int:
-        """Return how many tables agree with their own indexes; for audits: it reads them all.
+    async def agreeing(self, *, is_whole: bool) -> int:
+        """Return how many tables agree with their own indexes; for audits.
+
+        Args:
+            is_whole: it reads all that the file has. Else no table that has no index is read:
+                those of entries and bodies, by far the longest.
 
         Raises:
             Fault: one does not, or the file's structure is damaged.

@@ -294,7 +294,7 @@ class MemoryStore:
             hashes=sum(map(len, kept.rows.values())) // HASH_BYTES,
         )
 
-    async def agreeing(self) -> int:
+    async def agreeing(self, *, is_whole: bool) -> int:  # noqa: ARG002
         """Return 0: nothing here is kept twice."""
         return 0
 

@@ -239,9 +239,9 @@ class SqliteStore:
         """Return how many rows there are; reads the tables."""
         return await self._read(selecting.row_counts)
 
-    async def agreeing(self) -> int:
-        """Return how many tables agree with their own indexes; reads all of them."""
-        return await self._read(selecting.agreeing)
+    async def agreeing(self, *, is_whole: bool) -> int:
+        """Return how many tables agree with their own indexes."""
+        return await self._read(selecting.agreeing, is_whole)
 
     async def kinds(self, first: int, limit: int) -> list[str]:
         """Return under which kind each entry from index ``first`` on is kept."""

@@ -123,6 +123,45 @@ def test_mirror_that_ends_with_a_checkpoint_is_gone_on_with_though_nothing_is_ne
     ]
 
 
+def damaged(file, holds):
+    """Zero the page of a file that holds some bytes."""
+    raw, size = bytearray(file.read_bytes()), 4096
+    at = raw.index(holds) // size * size
+    raw[at : at + size] = bytes(size)
+    file.write_bytes(raw)
+
+
+def parted(file):
+    """Have the rows of what comes due say one thing, and their index another."""
+
+    def changed(statement, *values):
+        with closing(sqlite3.connect(file)) as db:
+            db.execute("PRAGMA writable_schema = on")
+            found = db.execute(statement, *values).fetchall()
+            db.commit()
+            return found
+
+    (row,) = changed("SELECT * FROM sqlite_schema WHERE name = 'due_at'")
+    changed("DELETE FROM sqlite_schema WHERE name = 'due_at'")
+    changed("UPDATE due SET at = at + 1 WHERE idx = (SELECT max(idx) FROM due)")
+    changed("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
+
+
+def test_older_entries_are_not_read_again_and_all_that_is_looked_up_is(begun, tmp_path):
+    file, state, _ = begun
+    with opened(file) as source:
+        (old,) = source.read(150, 1)
+    for name, is_found in (("entry", False), ("due", True)):
+        bad = shutil.copy(file, tmp_path / f"{name}.db")
+        if name == "entry":
+            damaged(bad, old.entry[:100])
+        else:
+            parted(bad)
+        report = verified(bad, shutil.copy(state, tmp_path / f"{name}.state"))
+        assert (report.since > 0, report.ok) == (True, not is_found), name
+        assert not verified(bad).ok, name
+
+
 def alter(file, index, old, new):
     with closing(sqlite3.connect(file)) as db:
         (raw,) = db.execute("SELECT bytes FROM entry WHERE idx = ?", (index,)).fetchone()

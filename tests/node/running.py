@@ -149,7 +149,7 @@ class Routine:
         """What its entries, replayed, say comes due."""
         return list(self.replayed()[0].due.values())
 
-    def agreeing(self) -> int:
+    def agreeing(self, *, is_whole: bool) -> int:  # noqa: ARG002
         return 0
 
     def pressing(self, now: int) -> list[ports.PressingRow]:  # noqa: ARG002
