@@ -223,6 +223,7 @@ class Code(StrEnum):
     FILE = "file"
     OTHER_FILE = "other-file"
     OTHER_ANCHOR = "other-anchor"
+    MIRROR_UNSAID = "mirror-unsaid"
     KEY_FILE = "key-file"
     KEY_TOKEN = "key-token"
     EXTRA_MISSING = "extra-missing"

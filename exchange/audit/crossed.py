@@ -176,7 +176,7 @@ def _left(home: Source, nodes: tuple[str, str], came: set[int]) -> _Left:
         if stored.index in came:
             # Asked only where it matters: a header is read for it.
             turn = stored.index if owed and went_in_turn(entry) else turn
-        elif peering.is_for(entry.facts, theirs - ours):
+        elif peering.is_taken_in(entry.facts, theirs - ours):
             owed.append(stored.index)
         else:
             blinded += 1

@@ -117,7 +117,11 @@ class Signed:
         if proof is not None:
             if proof.index >= self._tree.frontier.size:
                 raise Refusal(Code.BAD_PROOF, "/index", found=proof.index)
-            needed.prove(proof, leaf_hash(entry_at(proof.index)))
+            try:
+                needed.prove(proof, leaf_hash(entry_at(proof.index)))
+            except Refusal as refusal:
+                # The checkpoint holds here: the proof is another entry's, or damaged.
+                raise Refusal(refusal.code, "/path", found=proof.index) from refusal
         return verified.checkpoint.size
 
     def _must_contain(self, kept: Checkpoint) -> None:

@@ -385,7 +385,9 @@ class Verifier:
             view = self._replayer.view
             self._held["kept"] = self._signed.check_kept(raw, view, self._entry_at)
         except Refusal as refusal:
-            self._fail("kept", None, refusal)
+            is_of_one = refusal.at in {"/path", "/index"}
+            index = int(refusal.facts["found"] or 0) if is_of_one else None
+            self._fail("kept", index, refusal)
 
     def _fail(self, name: Name, first: int | None, error: ExchangeError) -> None:
         self._failed.setdefault(name, (first, error))

@@ -104,6 +104,14 @@ def is_for(facts: entries.Facts, nations: Collection[str]) -> bool:
     return any(is_here(owed.endpoint, nations) for owed in facts.owed)
 
 
+def is_taken_in(facts: entries.Facts, nations: Collection[str]) -> bool:
+    """Tell whether an entry of ours is to be found at that node: all that crosses, but orders.
+
+    They are shown, and each node gives its own.
+    """
+    return not isinstance(facts, entries.PurgeOrdered) and is_for(facts, nations)
+
+
 def beside(facts: entries.Facts) -> list[int]:
     """Return the earlier entries that are to cross before one, whomever they were owed to.
 

@@ -79,8 +79,8 @@ CHECKS = {
     "kept": (
         ("asientos bajo el punto guardado aparte", "entries under the one kept elsewhere"),
         (
-            "no es el diario del punto guardado aparte: cortado, bifurcado o de otro nodo",
-            "not the journal of the checkpoint kept elsewhere: cut off, forked, another node's",
+            "no concuerda con lo que se guardó aparte",
+            "does not agree with what was kept elsewhere",
         ),
     ),
     "cosigned": (

@@ -96,6 +96,13 @@ def demo(  # noqa: PLR0913, PLR0917  (its options)
             if session.as_json:
                 told = {"attack": attack, "told": stage.told, "folder": str(folder)}
                 output.show_json(told)
+            elif not keep:
+                session.say(
+                    f"La carpeta del ejercicio se borra ahora, con lo guardado: --keep CARPETA"
+                    f" la deja ({folder}).",
+                    f"The exercise's folder is deleted now, with what was kept: --keep DIR"
+                    f" leaves it ({folder}).",
+                )
             return
         stage = _founded(folder, drafts, session, nodes=nodes)
         with ExitStack() as served:

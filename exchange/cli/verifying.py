@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from exchange.cli import options, output, packaging, progress
-from exchange.cli.check_words import CHECKS
+from exchange.cli import options, output, packaging, progress, verdict
 from exchange.cli.crossing import show_crossed
 from exchange.cli.journal_file import (
     at_one_moment,
@@ -23,7 +23,6 @@ from exchange.cli.journal_file import (
 from exchange.cli.keeping import keep_evidence
 from exchange.cli.main import Session, verb
 from exchange.cli.state import BLOBS
-from exchange.cli.times import zulu
 from exchange.cli.usage import Unusable
 from exchange.errors import Code, Fault, Refusal
 
@@ -99,6 +98,8 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
     if len(files) == 1 and packaging.is_package(files[0]):
         packaging.check(session, files[0], anchor)
         return
+    for file in files:
+        _must_be_no_evidence(file)
     if state is not None and not is_mirror:
         raise Unusable(
             "Solo una copia hecha con `audit mirror` se verifica por partes: --mirror.",
@@ -122,6 +123,24 @@ def verify(  # noqa: PLR0913, PLR0917  (one for each option)
         ok=all(each.ok for each in reports) and all(each.ok for each in crossed),
         anchored=all(report.anchored for report in reports),
     )
+
+
+def _must_be_no_evidence(file: Path) -> None:
+    """Name the command that checks the evidence of a case: to this one it is another file."""
+    from exchange.client import dossier  # noqa: PLC0415
+
+    with file.open("rb") as opened:
+        begins = opened.read(4096)
+    if begins.startswith(b"{") and dossier.looks_like_one(begins):
+        raise Unusable(
+            f"{file} es evidencia de un caso: exchange case --check {file} --anchor ANCLA.",
+            f"{file} is evidence of a case: exchange case --check {file} --anchor ANCHOR.",
+            "files",
+        )
+
+
+# What fails of a mirror that is taken for a node's file: it has no statements and no bodies.
+_NOT_IN_MIRRORS = {"groups", "bodies", "heads"}
 
 
 class _Asked(NamedTuple):
@@ -165,7 +184,7 @@ def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Re
         _memory(source, asked) as (memory, state),
         _ahead(source, asked, state) as ahead,
     ):
-        return Verifier(
+        report = Verifier(
             source,
             asked.anchor,
             lambda done: told(done, size),
@@ -176,6 +195,11 @@ def _judged(session: Session, source: Blocking, file: Path, asked: _Asked) -> Re
             memory=memory,
             state=state,
         ).run()
+    failed = {each.name for each in report.checks if not each.ok}
+    if failed and failed <= _NOT_IN_MIRRORS and not (report.grouped or report.bodies):
+        # It may be one; that nothing else is amiss says nothing of a node's file.
+        raise Fault(Code.MIRROR_UNSAID, name=str(file))
+    return report
 
 
 @contextmanager
@@ -340,6 +364,10 @@ def _files(file: Path, blobs: Path | None, *, is_mirror: bool) -> KeptFiles | No
     return None if blobs is None else KeptFiles(blobs)
 
 
+# How a checkpoint begins: whose, of how many entries, and their root.
+_ROOT = re.compile(rb"[^\n]+\n\d+\n[A-Za-z0-9+/]+=*\n")
+
+
 def _given(kept: Path | None) -> bytes | None:
     """Return the checkpoint that was kept; what was given and is neither is no tampering."""
     from exchange.journal import bundle  # noqa: PLC0415
@@ -348,8 +376,9 @@ def _given(kept: Path | None) -> bytes | None:
     promised = kept.read_bytes() if kept else None
     if promised is not None:
         try:
-            is_proof = promised.startswith(bundle.FIRST_LINE)
-            c2sp.parse(bundle.parse(promised).note if is_proof else promised)
+            # What begins as one is judged: a proof that was cut, a root that nobody signed.
+            if not (promised.startswith(bundle.FIRST_LINE) or _ROOT.match(promised)):
+                c2sp.parse(promised)
         except Refusal as refusal:
             code = refusal.code.value
             raise Unusable(
@@ -364,137 +393,5 @@ def _show(session: Session, report: Report) -> None:
     if session.as_json:
         output.show_json(report)
         return
-    for line in _lines(session, report):
+    for line in verdict.lines(report, spanish=session.lang == "es"):
         click.echo(line)
-
-
-def _lines(session: Session, report: Report) -> Iterator[str]:
-    spanish = session.lang == "es"
-    for check in report.checks:
-        told = CHECKS[check.name][0 if check.ok else 1][0 if spanish else 1]
-        mark = "ok" if check.ok else "!!"
-        yield f"{mark}  {check.number}  {check.name:<12} {check.held:>7}  {told}"
-        if not check.ok:
-            first = "primer asiento afectado" if spanish else "first entry affected"
-            at = "-" if check.first is None else check.first
-            yield f"        {first}: {at}  ({f'{check.code} {check.at}'.strip()})"
-    size, judged, attested = report.size, report.replayed, report.attested
-    if spanish:
-        yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
-    else:
-        yield f"{size} entries: {judged} judged again, {attested} attested"
-    if report.lost:
-        yield (
-            f"{report.lost} de ellos PERDIDOS, según declararon custodios de ambas naciones"
-            if spanish
-            else f"{report.lost} of them LOST, as custodians of both nations declared"
-        )
-    if report.since:
-        yield (
-            f"los primeros {report.since} ya se verificaron antes y no se leyeron otra vez"
-            if spanish
-            else f"the first {report.since} were verified before and not read again"
-        )
-    yield f"{'raíz' if spanish else 'root'} {report.root}"
-    if not report.anchored:
-        yield (
-            f"SIN ANCLA: coherente solo consigo mismo; su propia ancla es {report.anchor}"
-            if spanish
-            else f"UNANCHORED: consistent with itself only; its own anchor is {report.anchor}"
-        )
-    if report.orders:
-        yield (
-            f"{report.orders} purgas ordenadas; {report.erased} cuerpos y llaves destruidos,"
-            f" {report.bodies} conservados"
-            if spanish
-            else f"{report.orders} purges ordered; {report.erased} bodies and keys destroyed,"
-            f" {report.bodies} kept"
-        )
-    if report.purged:
-        yield (
-            f"{report.purged} de {report.attached} adjuntos constan como purgados"
-            if spanish
-            else f"{report.purged} of {report.attached} attachments are marked as purged"
-        )
-    yield _witnessed(report, spanish=spanish)
-    if report.ok:
-        yield _checked_es(report) if spanish else _checked_en(report)
-    else:
-        yield "ALTERADO." if spanish else "TAMPERED."
-    yield from _hints(report, spanish=spanish)
-
-
-def _witnessed(report: Report, *, spanish: bool) -> str:
-    """Say who vouches for it besides its node, and up to where."""
-    if report.witnessed_at is not None:
-        size, when = report.witnessed, zulu(report.witnessed_at)
-        return (
-            f"testigos: quórum hasta {size} asientos, a las {when}"
-            if spanish
-            else f"witnesses: a quorum up to {size} entries, as of {when}"
-        )
-    if report.quorum == "none":
-        return (
-            "testigos: ninguno, según el arreglo (quorum none)"
-            if spanish
-            else "witnesses: none, by the arrangement (quorum none)"
-        )
-    return (
-        "testigos: ninguno hasta ahora, y el arreglo pide quórum"
-        if spanish
-        else "witnesses: none so far, and the arrangement asks for a quorum"
-    )
-
-
-def _hints(report: Report, *, spanish: bool) -> Iterator[str]:
-    """Say what may be behind a verdict other than tampering: said, and never assumed."""
-    if any(each.name == "replay" and each.code == "trust-invalid" for each in report.checks):
-        yield (
-            "Puede que el ancla dada sea de otro intercambio: sin --anchor se ve la suya."
-            if spanish
-            else "The anchor given may be another exchange's: without --anchor, see its own."
-        )
-    if not (report.ok or report.mirror or report.grouped or report.bodies):
-        # A node's file robbed of them looks just the same.
-        yield (
-            "Sin grupos firmados ni cuerpos sellados. Si usted lo copió con `audit mirror`: "
-            "--mirror."
-            if spanish
-            else "No commit group is signed and no sealed body is there. If you made it with "
-            "`audit mirror`: --mirror."
-        )
-
-
-def _checked_en(report: Report) -> str:
-    """Say what was found right, how far it is signed for, and what was not looked at."""
-    last, left = report.covered - 1, report.uncovered
-    told = f"Intact up to entry {last}." if left else "Intact."
-    told += " Every entry checked is as it was signed."
-    if left and report.grouped:
-        told += f" {left} entries after the newest checkpoint: signed by commit group only."
-    elif left:
-        told += f" {left} entries after the newest checkpoint are not signed for yet."
-    unseen = [] if report.grouped else ["commit groups"]
-    unseen += [] if report.bodies else ["sealed bodies"]
-    unseen += _unseen(report, "attachments")
-    return f"{told} Not looked at here: {', '.join(unseen)}." if unseen else told
-
-
-def _checked_es(report: Report) -> str:
-    last, left = report.covered - 1, report.uncovered
-    told = f"Íntegro hasta el asiento {last}." if left else "Íntegro."
-    told += " Cada asiento examinado es como se firmó."
-    if left and report.grouped:
-        told += f" {left} asientos tras el último punto de control: firmados solo por grupo."
-    elif left:
-        told += f" {left} asientos tras el último punto de control aún no están firmados."
-    unseen = [] if report.grouped else ["grupos de escritura"]
-    unseen += [] if report.bodies else ["cuerpos sellados"]
-    unseen += _unseen(report, "adjuntos")
-    return f"{told} No se examinan aquí: {', '.join(unseen)}." if unseen else told
-
-
-def _unseen(report: Report, word: str) -> list[str]:
-    """Return how many attachments are named and were not looked at, in a word."""
-    is_unseen = report.attachments is None and report.attached
-    return [f"{word} ({report.attached})"] if is_unseen else []

@@ -15,6 +15,7 @@ import pytest
 
 from exchange.audit import crossed
 from exchange.audit.crossed import compare
+from exchange.audit.report.shared import share
 from exchange.cli.journal_file import opened
 from exchange.custody.founding import NodePlan
 from exchange.journal.tree import leaf_hash
@@ -33,6 +34,7 @@ from tests.builders import (
     border,
     certificate,
     digest,
+    refers,
 )
 
 
@@ -187,6 +189,37 @@ def test_what_later_ones_overtook_is_not_said_to_be_on_its_way(traded):
             for each in (flash, amending)
         }
     assert went == {flash[1].home.index: False, amending[1].home.index: True}
+
+
+async def purging(both, ids):  # noqa: ARG001
+    """What crossed is withdrawn, and destroyed by an order of each node; then more crosses."""
+    sent = border().envelope(to=[WATCH])
+    assert (await both.pa.post(sent)).refusal is None
+    await both.settle()
+    told = {"type": "can", "verb": "cancel", "declares": ["must-purge"]}
+    gone = border().envelope(to=[WATCH], **told, refs=refers("cancels", sent))
+    assert (await both.pa.post(gone)).refusal is None
+    await both.settle()
+    for side in (both.pa, both.us):
+        await side.node.retainer.step()
+    assert (await both.us.post(border().ack(gone, WATCH), WATCH)).refusal is None
+    assert (await both.pa.post(border().envelope(to=[WATCH]))).refusal is None
+    await both.settle()
+
+
+def test_order_to_purge_is_each_node_s_own_and_neither_keeps_it_back(tmp_path):
+    made = written(tmp_path, purging)
+    for home, there in (made.files, made.files[::-1]):
+        with opened(home) as source:
+            facts = [entries.decode(each.entry).facts for each in source.read(0, 99)]
+        (order,) = [each for each in facts if isinstance(each, entries.PurgeOrdered)]
+        assert WATCH in [each.endpoint for each in order.owed]
+        told = compared(home, there)
+        found = (told.ok, told.waiting, told.overtaken, told.first_overtaken)
+        assert found == (True, 0, 0, None)
+    with opened(made.pa) as one, opened(made.us) as other:
+        shared = share([one, other], {})
+    assert (set(shared.waiting.values()), set(shared.overtaken.values())) == ({0}, {0})
 
 
 def test_what_a_node_is_owed_follows_whom_it_serves_and_not_its_name():

@@ -332,7 +332,7 @@ def test_verb_is_told_that_it_is_a_mirror_and_never_guesses(altered, tmp_path):
     words = ["audit", "verify", str(tmp_path / "copy.db"), "--anchor", world().anchor]
     for lang in ("en", "es"):
         ran = CliRunner().invoke(cli, ["--lang", lang, *words])
-        assert (ran.exit_code, "--mirror" in ran.stdout) == (5, True)
+        assert (ran.exit_code, "--mirror" in ran.output) == (3, True)
     ran = CliRunner().invoke(cli, ["--lang", "en", *words, "--mirror"])
     assert (
         ran.exit_code,
@@ -405,7 +405,7 @@ def test_verb_takes_the_checkpoint_and_ends_with_five(journal, tmp_path):
         assert ran.exit_code == code
         assert json.loads(ran.stdout)["checks"][-1]["name"] == "kept"
     assert journal[0].read_bytes() == before
-    for lang, told in (("en", "kept elsewhere"), ("es", "guardado aparte")):
+    for lang, told in (("en", "kept elsewhere"), ("es", "guardó aparte")):
         ran = CliRunner().invoke(cli, ["--lang", lang, *words[:-1], "--checkpoint", str(kept)])
         assert told in ran.stdout
 

@@ -15,7 +15,7 @@ from exchange.audit.verify import Stored, Verifier
 from exchange.broker.heads import Inboxes
 from exchange.broker.records import Record
 from exchange.broker.replay import Replayer
-from exchange.cli import verifying
+from exchange.cli import verdict
 from exchange.cli.journal_file import Blocking
 from exchange.errors import Code, Fault, Refusal
 from exchange.journal.tiles import MemoryHashes
@@ -472,7 +472,7 @@ def test_what_is_said_is_what_was_checked(uncovered, grouped, first) -> None:
         mirror=not grouped, root="", checks=[], purged=0, erased=0, orders=0, attached=2,
         uncovered=uncovered, grouped=grouped, bodies=grouped, attachments=grouped or None,
     )  # fmt: skip
-    line = verifying._checked_en(told)
+    line = verdict._checked_en(told)
     assert line.startswith(first)
     assert ("Not looked at here: commit groups, sealed bodies, attachments (2)." in line) == (
         not grouped

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from exchange.cli import auditing
 from exchange.model import entry as entries
 from exchange.model.shown import Shown
+from tests.audit.test_resuming import robbed
 from tests.audit.traded import everything, written
 from tests.builders import border
 from tests.cli.exercise import AUDIT, OPS
@@ -110,6 +112,24 @@ def test_anomalies_and_export(traded, tmp_path):
     first, again = (json.loads(run(traded, *words, "--json").stdout)["written"] for _ in "12")
     assert first["pa"] > 10
     assert again == {"pa": 0, "us": 0}
+
+
+@pytest.mark.parametrize("guide", ["auditing.md", "auditing.es.md"])
+def test_what_the_guide_does_offline_is_done(traded, tmp_path, guide, monkeypatch):
+    """In its order, on mirrors of both nodes, with the network blocked."""
+    for file in traded.files:
+        for end in ("", "-wal"):
+            if (part := Path(f"{file}{end}")).exists():
+                shutil.copy(part, tmp_path / part.name)
+        robbed(tmp_path / file.name)
+    text = (Path(__file__).parents[2] / "docs" / guide).read_text("utf-8")
+    offline = r"(?m)^    exchange (audit (?:verify|search|anomalies) .*?)(?:\s+#.*)?$"
+    lines = re.findall(offline, text)
+    assert len(lines) >= 4
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        ran = run(traded, *line.replace("ANCHOR", border().anchor).split())
+        assert (ran.returncode, bool(ran.stdout)) == (0, True), (line, ran.stdout, ran.stderr)
 
 
 def test_verify_in_parts_says_from_where(traded, tmp_path):

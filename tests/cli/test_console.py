@@ -104,6 +104,7 @@ def test_commands_of_the_guide_make_sense(guide, tmp_path, monkeypatch):
     for name in ("pa.db", "us.db"):
         (tmp_path / name).touch()
     for line in lines:
+        # What is offline is played in earnest: ``test_auditing``.
         # A digest stands for the one that custodians read aloud.
         words = line.replace("ANCHOR", "A" * 43).split()
         click.Group.main(reader, words, standalone_mode=False)

@@ -40,6 +40,46 @@ def verified(exercise, file):
     return exercise.run("audit", "verify", str(file), "--mirror", "--anchor", anchor).code
 
 
+def test_file_without_groups_and_bodies_is_not_called_altered_until_it_is_said_what_it_is(
+    running, tmp_path
+):
+    file = tmp_path / "mirror.db"
+    assert mirror(running, file).code == 0
+    words = ("audit", "verify", str(file), "--anchor", running.place.founded.anchor, "--json")
+    ran = running.run(*words)
+    assert (ran.code, ran.json["error"]["code"]) == (3, "mirror-unsaid")
+    # What is amiss besides is amiss, whichever of the two it is.
+    changed = "CAST(replace(bytes, 'epoch', 'epuch') AS BLOB)"
+    alter(file, f"UPDATE entry SET bytes = {changed} WHERE idx = 0")  # noqa: S608
+    assert running.run(*words).code == 5
+
+
+def test_what_was_kept_elsewhere_is_named_by_what_is_the_matter_with_it(running, tmp_path):
+    file, index = tmp_path / "mirror.db", running.post()["index"]
+    running.signed(index)
+    assert mirror(running, file).code == 0
+    note = running.place.node / "signed.note"
+    proof = tmp_path / "proof"
+    ran = running.at(AUDIT, "audit", "proof", str(index), "--out", str(proof))
+    assert ran.code == 0, ran.out + ran.err
+    lines = proof.read_text().splitlines(keepends=True)
+    other = [f"index {index - 1}\n" if each == f"index {index}\n" else each for each in lines]
+    unsigned = [each for each in note.read_text().splitlines(True) if not each.startswith("—")]
+    for name, text, first, said in (
+        ("index", other, index - 1, "does not prove that entry"),
+        ("unsigned", unsigned, None, "lacks its node's signature"),
+        ("cut", lines[:3], None, "lacks its node's signature"),
+    ):
+        given = tmp_path / name
+        given.write_text("".join(text))
+        words = ("audit", "verify", str(file), "--mirror", "--checkpoint", str(given))
+        words += ("--anchor", running.place.founded.anchor)
+        ran = running.run(*words, "--json")
+        (check,) = [each for each in ran.json["checks"] if not each["ok"]]
+        assert (ran.code, check["name"], check["first"]) == (5, "kept", first), name
+        assert said in running.run("--lang", "en", *words).out, name
+
+
 def alter(file, *statements):
     with closing(sqlite3.connect(file)) as connection:
         for statement in statements:

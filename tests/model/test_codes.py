@@ -201,6 +201,7 @@ def test_statuses_are_those_of_the_kind_of_refusal():
         "clock-ahead",
         "journal-ahead",
         "other-anchor",
+        "mirror-unsaid",
         "unavailable",
         "cannot-listen",
         "unwritten",

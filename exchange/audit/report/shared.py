@@ -281,7 +281,7 @@ def _walk(source: Source, end: _End, other: _End) -> _Walked:
                 came[home.index] = (_row(stored.index, stored.entry, end.nation), owed)
         elif not isinstance(facts, _OWN_KINDS):
             own.append(stored.index)
-            if peering.is_for(facts, (other.nation,)):
+            if peering.is_taken_in(facts, (other.nation,)):
                 across.add(stored.index)
     root = b64(root_at(end.size, _Hashes(source)))
     held = Held(

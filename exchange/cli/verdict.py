@@ -1,0 +1,170 @@
+"""What a verification of a journal came to, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from exchange.cli.check_words import CHECKS
+from exchange.cli.times import zulu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exchange.audit.checks import Report
+
+# Of what was kept elsewhere, by where it does not fit: Spanish, then English.
+_OF_KEPT: Final = {
+    "/note": (
+        "es del diario de otro nodo: nada dice contra este.",
+        "is of another node's journal: it says nothing against this one.",
+    ),
+    "/size": (
+        "es de un diario más largo: este fue cortado o atrasado.",
+        "is of a longer journal: this one was cut off or set back.",
+    ),
+    "/root": (
+        "es de otro curso de este diario: fue bifurcado.",
+        "is of another course of this journal: it was forked.",
+    ),
+    "/path": (
+        "no prueba ese asiento: es de otro, o está dañado. Nada dice contra este diario.",
+        "does not prove that entry: it is another's, or damaged. Nothing against this journal.",
+    ),
+    "/index": ("es de un asiento que no está aquí.", "is of an entry that is not here."),
+}
+_UNSIGNED: Final = (
+    "no lleva la firma de su nodo, o está cortado o dañado: nada dice contra este diario.",
+    "lacks its node's signature, or was cut or damaged: it says nothing against this journal.",
+)
+
+
+def lines(report: Report, *, spanish: bool) -> Iterator[str]:
+    """Say each check, what was counted, the verdict, and what may be behind it."""
+    for check in report.checks:
+        told = CHECKS[check.name][0 if check.ok else 1][0 if spanish else 1]
+        mark = "ok" if check.ok else "!!"
+        yield f"{mark}  {check.number}  {check.name:<12} {check.held:>7}  {told}"
+        if not check.ok:
+            first = "primer asiento afectado" if spanish else "first entry affected"
+            at = "-" if check.first is None else check.first
+            yield f"        {first}: {at}  ({f'{check.code} {check.at}'.strip()})"
+    size, judged, attested = report.size, report.replayed, report.attested
+    if spanish:
+        yield f"{size} asientos: {judged} juzgados de nuevo, {attested} atestiguados"
+    else:
+        yield f"{size} entries: {judged} judged again, {attested} attested"
+    if report.lost:
+        yield (
+            f"{report.lost} de ellos PERDIDOS, según declararon custodios de ambas naciones"
+            if spanish
+            else f"{report.lost} of them LOST, as custodians of both nations declared"
+        )
+    if report.since:
+        yield (
+            f"los primeros {report.since} ya se verificaron antes y no se leyeron otra vez"
+            if spanish
+            else f"the first {report.since} were verified before and not read again"
+        )
+    yield f"{'raíz' if spanish else 'root'} {report.root}"
+    if not report.anchored:
+        yield (
+            f"SIN ANCLA: coherente solo consigo mismo; su propia ancla es {report.anchor}"
+            if spanish
+            else f"UNANCHORED: consistent with itself only; its own anchor is {report.anchor}"
+        )
+    if report.orders:
+        yield (
+            f"{report.orders} purgas ordenadas; {report.erased} cuerpos y llaves destruidos,"
+            f" {report.bodies} conservados"
+            if spanish
+            else f"{report.orders} purges ordered; {report.erased} bodies and keys destroyed,"
+            f" {report.bodies} kept"
+        )
+    if report.purged:
+        yield (
+            f"{report.purged} de {report.attached} adjuntos constan como purgados"
+            if spanish
+            else f"{report.purged} of {report.attached} attachments are marked as purged"
+        )
+    yield _witnessed(report, spanish=spanish)
+    if report.ok:
+        yield _checked_es(report) if spanish else _checked_en(report)
+    else:
+        yield "ALTERADO." if spanish else "TAMPERED."
+    yield from _hints(report, spanish=spanish)
+
+
+def _witnessed(report: Report, *, spanish: bool) -> str:
+    """Say who vouches for it besides its node, and up to where."""
+    if report.witnessed_at is not None:
+        size, when = report.witnessed, zulu(report.witnessed_at)
+        return (
+            f"testigos: quórum hasta {size} asientos, a las {when}"
+            if spanish
+            else f"witnesses: a quorum up to {size} entries, as of {when}"
+        )
+    if report.quorum == "none":
+        return (
+            "testigos: ninguno, según el arreglo (quorum none)"
+            if spanish
+            else "witnesses: none, by the arrangement (quorum none)"
+        )
+    return (
+        "testigos: ninguno hasta ahora, y el arreglo pide quórum"
+        if spanish
+        else "witnesses: none so far, and the arrangement asks for a quorum"
+    )
+
+
+def _hints(report: Report, *, spanish: bool) -> Iterator[str]:
+    """Say what may be behind a verdict other than tampering: said, and never assumed."""
+    if any(each.name == "replay" and each.code == "trust-invalid" for each in report.checks):
+        yield (
+            "Puede que el ancla dada sea de otro intercambio: sin --anchor se ve la suya."
+            if spanish
+            else "The anchor given may be another exchange's: without --anchor, see its own."
+        )
+    yield from _of_kept(report, spanish=spanish)
+
+
+def _of_kept(report: Report, *, spanish: bool) -> Iterator[str]:
+    """Say what is the matter with what was kept elsewhere, and whether with the journal."""
+    for each in report.checks:
+        if each.name == "kept" and not each.ok:
+            what = "Lo que se guardó aparte" if spanish else "What was kept elsewhere"
+            yield f"{what} {_OF_KEPT.get(each.at, _UNSIGNED)[0 if spanish else 1]}"
+
+
+def _checked_en(report: Report) -> str:
+    """Say what was found right, how far it is signed for, and what was not looked at."""
+    last, left = report.covered - 1, report.uncovered
+    told = f"Intact up to entry {last}." if left else "Intact."
+    told += " Every entry checked is as it was signed."
+    if left and report.grouped:
+        told += f" {left} entries after the newest checkpoint: signed by commit group only."
+    elif left:
+        told += f" {left} entries after the newest checkpoint are not signed for yet."
+    unseen = [] if report.grouped else ["commit groups"]
+    unseen += [] if report.bodies else ["sealed bodies"]
+    unseen += _unseen(report, "attachments")
+    return f"{told} Not looked at here: {', '.join(unseen)}." if unseen else told
+
+
+def _checked_es(report: Report) -> str:
+    last, left = report.covered - 1, report.uncovered
+    told = f"Íntegro hasta el asiento {last}." if left else "Íntegro."
+    told += " Cada asiento examinado es como se firmó."
+    if left and report.grouped:
+        told += f" {left} asientos tras el último punto de control: firmados solo por grupo."
+    elif left:
+        told += f" {left} asientos tras el último punto de control aún no están firmados."
+    unseen = [] if report.grouped else ["grupos de escritura"]
+    unseen += [] if report.bodies else ["cuerpos sellados"]
+    unseen += _unseen(report, "adjuntos")
+    return f"{told} No se examinan aquí: {', '.join(unseen)}." if unseen else told
+
+
+def _unseen(report: Report, word: str) -> list[str]:
+    """Return how many attachments are named and were not looked at, in a word."""
+    is_unseen = report.attachments is None and report.attached
+    return [f"{word} ({report.attached})"] if is_unseen else []
