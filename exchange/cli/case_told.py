@@ -37,6 +37,10 @@ _OWES: Final[dict[str, _Said]] = {
         "mostrar que recibió la solicitud",
         "to show that it took the request in",
     ),
+    "acknowledgement": (
+        "un acuse, o la respuesta: lo primero mostrará que la solicitud llegó",
+        "an acknowledgement, or the reply: either shows that the request came",
+    ),
     "checkpoint": (
         "un punto de control posterior al plazo, y todo lo debido hasta él",
         "a checkpoint dated after the time, and all that is owed up to it",

@@ -100,8 +100,11 @@ def draft_loss(  # noqa: PLR0913  (the options of the verb)
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The signed arrangement that declares it: the file that `approve` wrote.",
 )
+@options.CLOCK
 @verb
-def enter_loss(session: Session, folder: Path, hashes: Path, document: Path) -> None:
+def enter_loss(
+    session: Session, folder: Path, hashes: Path, document: Path, *, clock_is_right: bool
+) -> None:
     """Enter what both nations declared lost into a node's journal; the node starts again then.
 
     Stubs with the hashes of what was lost, and behind them the arrangement that declares it:
@@ -109,7 +112,7 @@ def enter_loss(session: Session, folder: Path, hashes: Path, document: Path) -> 
     """
     from exchange.cli.state import State  # noqa: PLC0415
 
-    here = State(folder)
+    here = State(folder, clock_is_right=clock_is_right)
     leaves = _handed(here, hashes)
     _must_be_restored(here)
     entered = asyncio.run(_entered(here, leaves, document.read_bytes()))
@@ -196,6 +199,8 @@ async def _opened(here: State) -> AsyncIterator[_Opened]:
         blobs=MemoryBlobs(world.clock_ms),
         pledge=PledgeFile(here.pledge),
         cosigned=PledgeFile(here.cosigned),
+        known_time=PledgeFile(here.known_time),
+        clock_is_right=here.clock_is_right,
     )
     store = SqliteStore.open(here.journal, has_threads=False)
     try:

@@ -46,13 +46,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="The second place is empty because it is lost: ship all to it again.",
 )
-@click.option(
-    "--clock-is-right",
-    is_flag=True,
-    envvar="EXCHANGE_CLOCK_IS_RIGHT",
-    help="This machine's clock was held to another one: "
-    "for one start of a node that was off for days.",
-)
+@options.CLOCK
 @verb
 def up(  # noqa: PLR0913, PLR0917  (one for each option)
     session: Session,

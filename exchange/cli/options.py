@@ -26,6 +26,13 @@ STATUS = click.option(
     type=click.Choice(["actual", "exercise", "test"]),
     help="Bulletins that count. Else: exercise where the arrangement is one, or actual.",
 )
+CLOCK = click.option(
+    "--clock-is-right",
+    is_flag=True,
+    envvar="EXCHANGE_CLOCK_IS_RIGHT",
+    help="This machine's clock was held to another one: "
+    "for one start of a node that was off for days.",
+)
 
 
 def anchor(*, required: bool = False) -> Callable[[Command], Command]:

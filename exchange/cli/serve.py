@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -25,12 +26,14 @@ from exchange.errors import Code, Fault, Refusal
 from exchange.journal import checkpoint
 from exchange.journal.logkeys import origin_of
 from exchange.link.courier import Courier
-from exchange.model import metadata, trust
+from exchange.model import metadata
 from exchange.model.identity import digest
+from exchange.model.view import View
 from exchange.node.accepting import Acceptor
 from exchange.node.fronts import Fronts, Secrets
 from exchange.node.node import Identity, Node
 from exchange.node.settings import Settings
+from exchange.seal import trust
 from exchange.store.blob_files import BlobFiles
 from exchange.store.linked import LinkFile
 from exchange.store.pledge import PledgeFile
@@ -125,7 +128,7 @@ async def opened(
                     least_epoch=settings.restored,
                     aside=here.aside,
                     clock_is_right=here.clock_is_right,
-                    issued_s=_newest_issued(here.documents()),
+                    issued_s=partial(_newest_issued, here, settings.anchor),
                 ),
                 Identity(
                     anchor=settings.anchor,
@@ -253,14 +256,20 @@ async def take_in_files(node: Node, files: Sequence[Path]) -> None:
         _log.warning("trust-overtaken", file=str(file))
 
 
-def _newest_issued(bundles: Sequence[bytes]) -> int:
-    """Return when the newest document was issued, as it says, seconds UTC; 0: none says."""
-    times = [0]
-    for raw in bundles:
-        # What cannot be read is named when it is taken in.
+def _newest_issued(here: state.State, anchor: str) -> int:
+    """Return when the newest document was issued that custodians signed; 0: there is none.
+
+    As it says itself, seconds UTC. What is not signed tells no time: it would switch off what
+    this is for.
+    """
+    view, times = View(anchor=anchor), [0]
+    for place, raw in enumerate(here.documents()):
+        # What does not hold is named when it is taken in.
         with suppress(Refusal):
-            if raw.startswith(metadata.BEGINS):
-                times += [trust.decode(line).issued for line in metadata.read(raw).lines]
+            then = min(world.now(), metadata.read(raw).file.signed.expires_s - 1)
+            change = trust.judge(raw, view, then)
+            view = view.after(change, place)
+            times += [each.issued for each in change.documents]
     return max(times)
 
 

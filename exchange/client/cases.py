@@ -82,7 +82,7 @@ class Held(NamedTuple):
 class Owes(msgspec.Struct, frozen=True):
     """What is open: somebody owes something, by a time in seconds UTC; None: none is set."""
 
-    what: Literal["reply", "shown", "checkpoint", "ask-again", "result"]
+    what: Literal["reply", "shown", "acknowledgement", "checkpoint", "ask-again", "result"]
     who: list[str]
     by: int | None = None
 
@@ -131,8 +131,12 @@ class BoardingCase(msgspec.Struct, frozen=True):
         if state in ("open", "reminded", "overdue"):
             return [reply]
         if state == "undetermined":
+            # Its node tells nothing where no time is agreed on: who acknowledges shows it.
+            shown = Owes("shown", [self.node])
+            if self.terms.minutes is None:
+                shown = Owes("acknowledgement", self.asked)
             first = {
-                "not-shown": Owes("shown", [self.node]),
+                "not-shown": shown,
                 "declined-there": Owes("ask-again", asker),
                 "not-covered": Owes("checkpoint", [self.node], due),
             }[self.case.reason or "not-shown"]

@@ -36,21 +36,24 @@ class Clock:
         self._monotonic_ms = monotonic_ms
         self._stamp_ms, self._known_ms = least_ms, 0
         self._first = self._before = wall_ms(), monotonic_ms()
-        self._is_borne_out = self._has_jumped = False
+        self._is_borne_out = False
+        self._jump_ms = 0
 
     def stamp(self) -> int:
         """Return the time, in milliseconds UTC; never less than the last time.
 
         Raises:
-            Fault: ``clock``: the wall clock jumped since the last reading. A time that is wrong
+            Fault: ``clock``: the wall clock has jumped since it began. A time that is wrong
                 once would stand in the journal for ever, and all after it be judged by it.
         """
         now = self._wall_ms(), self._monotonic_ms()
         before, self._before = self._before, now
         jump_ms = (now[0] - before[0]) - (now[1] - before[1])
         if abs(jump_ms) > MAX_JUMP_MS:
-            self._has_jumped = True
-            raise Fault(Code.CLOCK, found=jump_ms)
+            self._jump_ms = jump_ms
+        if self._jump_ms:
+            # For good: two readings after it agree with each other, and are as wrong.
+            raise Fault(Code.CLOCK, found=self._jump_ms)
         self._stamp_ms = max(self._stamp_ms, now[0])
         return self._stamp_ms
 
@@ -86,7 +89,7 @@ class Clock:
         clock that nobody sets.
         """
         passed_ms = self._before[1] - self._first[1]
-        is_undisturbed = not self._has_jumped and passed_ms >= UNDISTURBED_MS
+        is_undisturbed = not self._jump_ms and passed_ms >= UNDISTURBED_MS
         if self._is_borne_out or is_undisturbed:
             return self._stamp_ms
         return min(self._stamp_ms, self._known_ms + passed_ms)

@@ -26,6 +26,7 @@ from exchange.model.identity import digest
 from exchange.model.lost import MAX_LOST
 from exchange.model.trust import Loss
 from exchange.node import groups, ports
+from exchange.node.known_time import KnownTime
 from exchange.node.opening import Log, keys_of, open_writer
 from exchange.node.stored import with_hashes
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from exchange.journal.checkpoint import Signer
     from exchange.model.trust import Label
+    from exchange.model.view import Change
     from exchange.node.ports import Store
     from exchange.node.settings import Settings
     from exchange.node.writer import Writer
@@ -83,7 +85,7 @@ async def enter(
     Raises:
         Refusal: ``lost-undeclared``: just this is not declared; or the document does not hold.
         Fault: the journal cannot be read or written; or it signed more than is declared lost
-            (``journal-behind``), or another past (``tail-differs``).
+            (``journal-behind``), or another past (``tail-differs``); ``clock-ahead``.
     """
     anchor, logs = identity
     # All that a start holds the journal to but the one thing that is known to be amiss.
@@ -91,6 +93,7 @@ async def enter(
     writer, head = await open_writer(store, apart, anchor, logs), await store.head()
     now_ms = max(settings.clock_ms(), head.taken_ms)
     decision = establishing.trust_document(known.document, writer.view, now_ms // 1000)
+    await _hold_clock(writer, settings, head.taken_ms, decision.change)
     loss = _only(losing.declared(decision.change, writer.view, settings.node), head.size)
     leaves = known.leaves(loss.first, loss.size - loss.first)
     await _must_cover(store, settings, writer, logs, leaves)
@@ -159,6 +162,25 @@ async def draft(
     )
     _must_fit(loss)
     return loss
+
+
+async def _hold_clock(
+    writer: Writer, settings: Settings, written_ms: int, declared: Change
+) -> None:
+    """Write nothing at a time that only a wrong clock may have told, as at a node's start.
+
+    What custodians of both nations dated has come for certain.
+
+    Raises:
+        Fault: ``clock-ahead``.
+    """
+    clock, known = writer.clock, KnownTime(writer.clock, settings.known_time)
+    await known.begin(written_ms)
+    clock.know(1000 * max((each.issued for each in declared.documents), default=0))
+    if settings.clock_is_right:
+        clock.bear_out()
+    clock.must_be_near()
+    await known.keep()
 
 
 def _only(declared: Sequence[Loss], size: int) -> Loss:

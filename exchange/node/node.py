@@ -171,9 +171,9 @@ class Node(Served):
             head = await self.store.head()
             await self.known_time.begin(max(head.taken_ms, 1000 * self.checkpoints.signed_s))
             clock.know(1000 * self.witnessing.others_at())
-        elif settings.issued_s:
+        elif issued_s := settings.issued_s():
             # A founding that is taken in by a wrong clock cannot be taken in again.
-            clock.know(1000 * settings.issued_s)
+            clock.know(1000 * issued_s)
         else:
             # Nothing is lost by it.
             clock.bear_out()

@@ -55,4 +55,4 @@ class Settings(msgspec.Struct, frozen=True):
     clock_is_right: bool = False
     # When the newest trust document that lies ready was issued, seconds UTC: all that a node
     # knows of the time before it has an arrangement. 0: none does.
-    issued_s: int = 0
+    issued_s: Callable[[], int] = lambda: 0

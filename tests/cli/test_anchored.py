@@ -103,6 +103,30 @@ def test_file_that_does_not_hold_is_named_and_a_copy_says_nothing(made, verb):
     assert ran.code == 0, ran.out
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_copy_that_is_incomplete_or_torn_is_not_called_another_arrangement(made, verb):
+    known = ("--anchor", made.view.anchor, "--json")
+    folder, first = made.folder / "trust", made.bundles[0]
+    (root,) = [each for each in folder.iterdir() if each.read_bytes() == first]
+    flipped = first.replace(b'"sig":"', b'"sig":"00', 1)
+    for raw in (None, flipped, first + b"\n"):
+        root.unlink()
+        if raw is not None:
+            root.write_bytes(raw)
+        ran = run("arrangement", *made.command(verb), *known)
+        assert (ran.code, json.loads(ran.out)["error"]["code"]) == (3, "trust-file"), ran.out
+        root.write_bytes(first)
+    other = Delegations()
+    other.take(other.founding(), NAMES, made.now, made.now + DAY_S)
+    for raw in (b"hello", other.bundles[0]):
+        before = folder / "0000-before.trust"
+        before.write_bytes(raw)
+        assert sorted(folder.iterdir()).index(before) == 0
+        ran = run("arrangement", *made.command(verb), *known)
+        assert json.loads(ran.out)["error"]["facts"]["name"] == str(before), ran.out
+        before.unlink()
+
+
 @pytest.mark.parametrize("verb", ["sign", "propose", "diff"])
 def test_page_that_is_looked_at_shows_which_anchor_it_goes_on_from(made, verb):
     anchor = ("--anchor", " ".join(words.said(made.view.anchor, "es")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -205,11 +206,18 @@ def test_first_start_of_a_node_takes_no_founding_in_by_a_clock_that_is_far_ahead
     made = Exercise(tmp_path / "exercise")
     up = ["up", "--state", str(made.place.node), "--listen", "127.0.0.1:0", "--until-eof"]
     ms = cli_world.clock_ms
+    # What nobody signed tells no time, though it is but left aside as overtaken.
+    folder = made.place.node / "trust"
+    last = max(folder.iterdir()).read_bytes()
+    issued = re.search(rb'"issued":(\d+)', last)
+    later = str(int(issued[1]) + 365 * 86_400).encode()
+    (folder / "0009-copy.trust").write_bytes(last.replace(issued[1], later))
     with monkeypatch.context() as patched:
         patched.setattr(cli_world, "clock_ms", lambda: ms() + 365 * 86_400_000)
         ran = CliRunner().invoke(cli, ["--lang", "en", *up], env=made.environment())
     assert (ran.exit_code, "--clock-is-right" in ran.output) == (3, True)
     # The machine's own clock is right, and the ceremony is not lost.
+    (folder / "0009-copy.trust").unlink()
     made.start()
     assert made.at("pa.senan-ops", "post", made.draft(), "--yes", "--json").code == 0
     assert made.stop(signal.SIGTERM) == 0

@@ -112,7 +112,7 @@ async def running(  # noqa: PLR0913, PLR0917  (each by its name)
             aside=aside,
             clock_is_right=clock_is_right,
             known_time=known_time,
-            issued_s=issued_s,
+            issued_s=lambda: issued_s,
         )
         store = MemoryStore() if store is None else store
         node = await Node.open(store, settings, identity(**changes), checkpoint_s)

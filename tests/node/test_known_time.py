@@ -159,15 +159,35 @@ async def test_cosignature_of_another_is_known_to_be_past(tmp_path, node, is_kno
 async def test_day_with_a_jump_is_not_undisturbed(jump_ms):
     wall, steady = Clock(), Clock()
     made = clocks.Clock(wall, steady)
-    made.know(NOW_MS - DAY_MS)
+    made.know(NOW_MS - 3 * DAY_MS)
     for passed in (0, DAY_MS // 2, DAY_MS):
         wall.ms, steady.ms = NOW_MS + passed + (passed > 0) * jump_ms, NOW_MS + passed
-        if jump_ms and passed == DAY_MS // 2:
+        if jump_ms and passed:
+            # Once, and for good.
             with pytest.raises(Fault):
                 made.stamp()
         else:
             made.stamp()
-    assert (made.sure_ms() > NOW_MS) == (not jump_ms)
+    assert made.sure_ms() == (NOW_MS - 2 * DAY_MS if jump_ms else NOW_MS + DAY_MS)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+async def test_jump_while_the_node_runs_makes_no_time_known(tmp_path, is_right):
+    """Whoever bore its clock out before: the readings after it agree, and are as wrong."""
+    await begun(tmp_path, 30 * DAY)
+    wall, steady = Clock(NOW_MS + 1000), Clock(NOW_MS + 1000)
+    told = {"monotonic": steady, "clock_is_right": is_right}
+    async with a_case(tmp_path, clock=wall, is_new=False, **told) as case:
+        wall.ms += 700 * DAY_MS
+        for _ in range(3):
+            await case.node.retainer.step()
+            await case.node.known_time.keep()
+            wall.ms, steady.ms = wall.ms + 1000, steady.ms + 1000
+        assert case.node.writer.fault.code is Code.CLOCK
+    assert int((tmp_path / "known-time").read_bytes()) <= NOW_MS + 1000
+    with pytest.raises(Fault) as caught:
+        await passing(tmp_path, wall.ms)
+    assert caught.value.code is Code.CLOCK_AHEAD
 
 
 async def test_no_earlier_time_is_kept_in_place_of_a_later_one(tmp_path):

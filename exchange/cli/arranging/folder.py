@@ -103,19 +103,23 @@ def fold(
         Refusal: one that lies in no file does not follow from those before it.
     """
     first = digest(bundles[0]) if bundles else ""
-    if anchor and bundles and anchor != first:
-        raise Fault(Code.OTHER_ANCHOR, "/anchor", found=first, known=anchor)
-    views = [View(anchor=first)]
+    views, is_known = [View(anchor=first)], anchor in {None, *map(digest, bundles)}
     for place, bundle in enumerate(bundles):
         try:
             # What has ended since was good when the next was signed; that it has ended is told.
             then = min(now, _read(bundle).expires_s - 1)
             views.append(trust.apply(bundle, views[-1], place, then))
+            if is_known and anchor not in {None, first}:
+                # The first root lies here, and something stands before it.
+                raise Refusal(Code.TRUST_INVALID, "", name="anchor")  # noqa: TRY301
         except Refusal as refusal:
             if named is None:
                 raise
             told = {"name": named[bundle], "reason": str(refusal)}
             raise Fault(Code.TRUST_FILE, **told) from refusal
+        if anchor is not None and not is_known:
+            # A root that holds by itself, and is another one: no slip of a copy.
+            raise Fault(Code.OTHER_ANCHOR, "/anchor", found=first, known=anchor)
     return Kept(bundles, views)
 
 

@@ -1,0 +1,28 @@
+"""What is lost is entered at a time that has come, as all that a node writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.errors import Code, Fault
+from exchange.store.pledge import PledgeFile
+from tests.link.bordered import Clock, Kept
+from tests.link.test_losing import declared, lose, us
+
+
+async def test_loss_is_entered_by_no_clock_that_is_far_ahead_without_the_operator_s_word(
+    tmp_path,
+):
+    """A machine that was just made anew: what is written would count as known from then on."""
+    async with us(tmp_path) as other:
+        lost, _ = await lose(tmp_path, other, Kept())
+    document, size = declared(await lost.drafted()), await lost.size()
+    late = Clock(lost.clock.ms + 20 * 86_400_000)
+    told = {"clock_ms": late, "monotonic_ms": late}
+    with pytest.raises(Fault) as caught:
+        await lost.entered(document, **told)
+    assert caught.value.code is Code.CLOCK_AHEAD
+    assert await lost.size() == size
+    kept = PledgeFile(lost.folder / "known-time")
+    await lost.entered(document, **told, clock_is_right=True, known_time=kept)
+    assert int(await kept.newest()) < late.ms
