@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -278,6 +279,20 @@ async def test_where_nobody_shows_that_it_came_the_asker_is_told(tmp_path, monke
         both.both.clock.ms += 1_800_000
         (duty,) = (await both.json(ASKER, "inbox"))["boarding"]
         assert (duty["reason"], duty["urged"]) == ("not-shown", 1)
+
+
+async def test_where_no_time_is_agreed_those_asked_show_it_and_no_node_owes(
+    tmp_path, monkeypatch
+):
+    elsewhere = msgspec.structs.replace(DEEMED, asked="pa")
+    async with desks(tmp_path, monkeypatch, elsewhere) as both:
+        asked = await both.ask()
+        told = await both.json(ASKER, "case", asked["id"])
+        assert (told["state"], told["reason"]) == ("undetermined", "not-shown")
+        assert [e["what"] for e in told["owes"]] == ["acknowledgement", "reply"]
+        assert told["owes"][0]["who"] == told["owes"][1]["who"]
+        said = await both.at(ASKER, "--lang", "en", "case", asked["id"])
+        assert "either shows that the request came" in " ".join(said.out.split())
 
 
 async def test_before_any_reminder_the_clock_of_the_arrangement_urges(tmp_path, monkeypatch):
