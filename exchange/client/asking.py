@@ -311,7 +311,9 @@ class Asking:
             if declined := [item for item in items if _declines(item, each.of)]:
                 await self._end_declined(each, declined[0])
             elif any(_releases(item, each.of) for item in items):
-                self._move(each)
+                await self._settle_draft(each, tell, trouble)
+                if not self._move(each):
+                    continue
                 try:
                     receipt = await self._poster.resolve(self._world.outbox, each.id, tell)
                 except ExchangeError as error:
@@ -322,15 +324,42 @@ class Asking:
                 posted.append((each, receipt))
         return posted
 
-    def _move(self, pending: Pending) -> None:
-        """Have what was released be sent from now on, in one change of what is kept."""
+    async def _settle_draft(self, pending: Pending, tell: Tell, trouble: Trouble) -> None:
+        """Get the receipt of a draft that was released before its own came: it is recorded."""
+        box = self._world.outbox
+        if box.waits(pending.draft) is None:
+            return
+        try:
+            await self._poster.resolve(box, pending.draft, tell)
+        except ExchangeError as error:
+            if is_away(error):
+                raise
+            trouble(pending.draft, error)
+
+    def _move(self, pending: Pending) -> bool:
+        """Have what was released be sent from now on, in one change of what is kept.
+
+        Returns:
+            False where another command ended it since it was read: it was withdrawn, say.
+        """
+        box = self._world.outbox
         with self._world.cabinet.change():
+            if self._ended(pending):
+                return False
             envelope = self.held.envelope(pending.id)
             if envelope is not None:
                 self._world.outbox.keep(pending.id, envelope, pending.mark)
                 self.held.discard(pending.id)
             self.waiting.put(msgspec.structs.replace(pending, ended="posted"))
-        self._world.outbox.drop_body(pending.draft)
+        if box.waits(pending.draft) is None:
+            # Without a receipt it may have to be sent once more, whole.
+            box.drop_body(pending.draft)
+        return True
+
+    def _ended(self, pending: Pending) -> str | None:
+        """Return how something ended by now, whoever ended it; None: it waits."""
+        now = self.waiting.of(pending.of)
+        return pending.ended if now is None else now.ended
 
     async def _end_declined(self, pending: Pending, item: Drafted) -> None:
         draft, reason = item.draft, ""
@@ -387,8 +416,6 @@ class Asking:
             Refusal: ``draft-over``: it is over already.
             Fault: it is taken back here; ``Agency.resume`` tells the node.
         """
-        if pending.ended is not None:
-            raise Refusal(Code.DRAFT_OVER, "/of", name=pending.ended)
         box = self._world.outbox
         was_refused = any(each.id == pending.draft for each in box.refused())
         identity, envelope = self._withdrawal(pending, officer)
@@ -399,6 +426,9 @@ class Asking:
             uploads=self._uploads(pending),
         )
         with self._world.cabinet.change():
+            # Asked here: somebody may have read a question for minutes.
+            if ended := self._ended(pending):
+                raise Refusal(Code.DRAFT_OVER, "/of", name=ended)
             if not was_refused:
                 box.keep(identity, envelope)
             self._note(over)

@@ -95,10 +95,10 @@ class Releasing:
         release = next(_releases(items, pending.of), None)
         posted = box.receipt(pending.id) if pending.ended == "posted" else None
         state: State = "waiting" if asked is not None else "asking"
-        if why is not None:
-            state = "refused"
-        elif posted is not None:
+        if posted is not None:
             state = "posted"
+        elif why is not None:
+            state = "refused"
         elif pending.ended in ("declined", "withdrawn"):
             state = "declined" if pending.ended == "declined" else "withdrawn"
         elif release is not None:
