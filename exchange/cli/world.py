@@ -7,6 +7,7 @@ import random
 import shlex
 import sys
 import time
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,12 +115,18 @@ def pin(place: TokenPlace) -> str:
 
 def _secret(variable: str, asked: str, holder: str, *, is_new: bool = False) -> str:
     said = _given(variable, asked, holder, is_new=is_new)
-    if is_new and len(said) < LEAST_CHARACTERS:
+    if is_new and (found := _length(said)) < LEAST_CHARACTERS:
         at = f"/{variable}"
         raise Refusal(
-            Code.WEAK_PASSPHRASE, at, name=holder, found=len(said), limit=LEAST_CHARACTERS
+            Code.WEAK_PASSPHRASE, at, name=holder, found=found, limit=LEAST_CHARACTERS
         )
     return said
+
+
+def _length(said: str) -> int:
+    """Return how many characters count: no blank at either end, and none that repeats two."""
+    counted = unicodedata.normalize("NFC", said).strip()
+    return sum(counted[max(at - 2, 0) : at] != 2 * each for at, each in enumerate(counted))
 
 
 def _given(variable: str, asked: str, holder: str, *, is_new: bool) -> str:

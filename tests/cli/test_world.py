@@ -83,5 +83,10 @@ def test_new_passphrase_has_a_least_length_and_an_old_one_has_none(monkeypatch, 
             ask("pa.senan/ops", is_new=True)
         assert (refusal.value.code, refusal.value.at) == (Code.WEAK_PASSPHRASE, f"/{variable}")
         assert refusal.value.facts["limit"] == world.LEAST_CHARACTERS
+        for weak in (" " * 15, "a" * 40, "e" + "\u0301" * 20, "  fourteen chars  "):
+            (tmp_path / variable).write_text(f"{weak}\n")
+            with pytest.raises(Refusal) as refusal:
+                ask("pa.senan/ops", is_new=True)
+            assert refusal.value.facts["found"] < world.LEAST_CHARACTERS
         (tmp_path / variable).write_text("fifteen of them\n")
         assert ask("pa.senan/ops", is_new=True) == "fifteen of them"
