@@ -117,8 +117,9 @@ class Signed:
         if proof is not None:
             if proof.index >= self._tree.frontier.size:
                 raise Refusal(Code.BAD_PROOF, "/index", found=proof.index)
+            leaf = leaf_hash(entry_at(proof.index))
             try:
-                needed.prove(proof, leaf_hash(entry_at(proof.index)))
+                needed.prove(proof, leaf)
             except Refusal as refusal:
                 # The checkpoint holds here: the proof is another entry's, or damaged.
                 raise Refusal(refusal.code, "/path", found=proof.index) from refusal

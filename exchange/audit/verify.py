@@ -385,9 +385,9 @@ class Verifier:
             view = self._replayer.view
             self._held["kept"] = self._signed.check_kept(raw, view, self._entry_at)
         except Refusal as refusal:
-            is_of_one = refusal.at in {"/path", "/index"}
-            index = int(refusal.facts["found"] or 0) if is_of_one else None
-            self._fail("kept", index, refusal)
+            is_of_one = refusal.at in {"/path", "/index", "/entry"}
+            index = refusal.facts.get("found") if is_of_one else None
+            self._fail("kept", index if isinstance(index, int) else None, refusal)
 
     def _fail(self, name: Name, first: int | None, error: ExchangeError) -> None:
         self._failed.setdefault(name, (first, error))

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
 # Of what was kept elsewhere, by where it does not fit: Spanish, then English.
 _OF_KEPT: Final = {
-    "/note": (
-        "es del diario de otro nodo: nada dice contra este.",
-        "is of another node's journal: it says nothing against this one.",
+    "": (
+        "no lleva la firma de su nodo, o está cortado o dañado.",
+        "lacks its node's signature, or was cut or damaged.",
     ),
+    "/note": ("es del diario de otro nodo.", "is of another node's journal."),
+    "/path": (
+        "no prueba ese asiento tal como está aquí: es de otro, o uno de los dos fue alterado.",
+        "does not prove that entry as it is here: it is another's, or one of them was altered.",
+    ),
+    "/index": ("es de un asiento que no está aquí.", "is of an entry that is not here."),
     "/size": (
         "es de un diario más largo: este fue cortado o atrasado.",
         "is of a longer journal: this one was cut off or set back.",
@@ -26,16 +32,13 @@ _OF_KEPT: Final = {
         "es de otro curso de este diario: fue bifurcado.",
         "is of another course of this journal: it was forked.",
     ),
-    "/path": (
-        "no prueba ese asiento: es de otro, o está dañado. Nada dice contra este diario.",
-        "does not prove that entry: it is another's, or damaged. Nothing against this journal.",
-    ),
-    "/index": ("es de un asiento que no está aquí.", "is of an entry that is not here."),
 }
-_UNSIGNED: Final = (
-    "no lleva la firma de su nodo, o está cortado o dañado: nada dice contra este diario.",
-    "lacks its node's signature, or was cut or damaged: it says nothing against this journal.",
+_ALTERED: Final = (
+    "no puede cotejarse: aquí se alteró lo que lleva a él.",
+    "cannot be held to this: what leads to it here was altered.",
 )
+# Where all else holds, these tell of what was given alone.
+_OF_ITSELF: Final = frozenset({"", "/note", "/path", "/index"})
 
 
 def lines(report: Report, *, spanish: bool) -> Iterator[str]:
@@ -129,10 +132,13 @@ def _hints(report: Report, *, spanish: bool) -> Iterator[str]:
 
 def _of_kept(report: Report, *, spanish: bool) -> Iterator[str]:
     """Say what is the matter with what was kept elsewhere, and whether with the journal."""
-    for each in report.checks:
-        if each.name == "kept" and not each.ok:
-            what = "Lo que se guardó aparte" if spanish else "What was kept elsewhere"
-            yield f"{what} {_OF_KEPT.get(each.at, _UNSIGNED)[0 if spanish else 1]}"
+    failed = {each.name: each.at for each in report.checks if not each.ok}
+    if "kept" not in failed:
+        return
+    what = "Lo que se guardó aparte" if spanish else "What was kept elsewhere"
+    yield f"{what} {_OF_KEPT.get(failed['kept'], _ALTERED)[0 if spanish else 1]}"
+    if len(failed) == 1 and failed["kept"] in _OF_ITSELF:
+        yield "Nada dice contra este diario." if spanish else "Nothing against this journal."
 
 
 def _checked_en(report: Report) -> str:

@@ -352,7 +352,9 @@ def agreeing(connection: sqlite3.Connection, is_whole: bool) -> int:
     indexed = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'index'"
     parts = ["1"] if is_whole else [name for (name,) in _rows(connection, indexed, (), (str,))]
     for part in parts:
-        ((says,),) = _rows(connection, f"PRAGMA integrity_check({part})", (), (str,))
+        # A file that others made names its tables as it likes.
+        quoted = part.replace('"', '""')
+        ((says,),) = _rows(connection, f'PRAGMA integrity_check("{quoted}")', (), (str,))
         if says != "ok":
             raise Fault(Code.STORE_FAILED, reason="the file contradicts itself")
     _must_lead_to_blobs(connection)

@@ -15,11 +15,13 @@ from exchange.audit import resuming
 from exchange.audit.memory import Memory
 from exchange.audit.signed import Signed
 from exchange.audit.verify import Verifier
+from exchange.cli import verdict
 from exchange.cli.journal_file import opened
 from exchange.cli.serve import log_signers
 from exchange.errors import Fault, Refusal
+from exchange.journal import bundle
 from exchange.journal import checkpoint as cp
-from exchange.journal.proofs import root_at
+from exchange.journal.proofs import inclusion_proof, root_at
 from exchange.journal.tiles import MemoryHashes
 from exchange.journal.tree import Frontier, leaf_hash
 from exchange.model import entry as entries
@@ -78,7 +80,7 @@ def robbed(file):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def verified(file, at=None, *, anchor="given", told=lambda _: None):
+def verified(file, at=None, *, anchor="given", told=lambda _: None, kept=None):
     """The report, and what was read of entries by index."""
     anchor = world().anchor if anchor == "given" else anchor
     with opened(file) as source:
@@ -87,7 +89,7 @@ def verified(file, at=None, *, anchor="given", told=lambda _: None):
         with Memory.open(at) as memory:
             state = resuming.load(memory, source, anchor)
             return Verifier(
-                source, anchor, told, is_mirror=True, memory=memory, state=state
+                source, anchor, told, kept, is_mirror=True, memory=memory, state=state
             ).run()
 
 
@@ -190,6 +192,30 @@ def test_older_entry_that_a_newer_one_leans_on_is_held_to_the_root(begun, tmp_pa
     named = {check.name: check for check in report.checks if not check.ok}
     assert report.since
     assert (named["replay"].first, named["replay"].code) == (index, "bad-proof")
+
+
+def test_good_proof_of_an_older_entry_that_was_altered_is_not_blamed_for_it(begun, tmp_path):
+    file, state, _ = begun
+    index, facts = first_of(file, entries.Checkpointed)
+    with opened(file) as source:
+        path = inclusion_proof(100, facts.size, resuming.Older(source))
+    proof = bundle.TlogProof(100, tuple(path), facts.note.encode()).encode()
+    report = verified(file, shutil.copy(state, tmp_path / "good"), kept=proof)
+    assert report.ok, [check for check in report.checks if not check.ok]
+    assert index > 100
+    bad = shutil.copy(file, tmp_path / "bad.db")
+    alter(bad, 100, b'"taken_ms":1', b'"taken_ms":2')
+    report = verified(bad, state, kept=proof)
+    (check,) = [check for check in report.checks if not check.ok]
+    assert (report.since > 100, check.name, check.first, check.at) == (
+        *(True, "kept", 100),
+        "/entry",
+    )
+    for lang, said in ((False, "what leads to it here was altered"), (True, "aquí se alteró")):
+        told = "\n".join(verdict.lines(report, spanish=lang))
+        assert said in told
+        assert "against this journal" not in told
+        assert "contra este diario" not in told
 
 
 def test_older_trust_document_that_is_another_is_named(begun, tmp_path):
