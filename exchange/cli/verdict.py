@@ -29,8 +29,8 @@ _OF_KEPT: Final = {
         "is of a longer journal: this one was cut off or set back.",
     ),
     "/root": (
-        "es de otro curso de este diario: fue bifurcado.",
-        "is of another course of this journal: it was forked.",
+        "es de otro curso de este diario: fue bifurcado o alterado.",
+        "is of another course of this journal: it was forked, or altered.",
     ),
 }
 _ALTERED: Final = (

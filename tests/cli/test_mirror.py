@@ -79,7 +79,15 @@ def test_what_was_kept_elsewhere_is_named_by_what_is_the_matter_with_it(running,
         assert (ran.code, check["name"], check["first"]) == (5, "kept", first), name
         told = running.run("--lang", "en", *words).out
         assert (said in told, "Nothing against this journal." in told) == (True, True), name
+    # Where anything else does not hold, nothing is said in the journal's favour.
+    worse = shutil.copy(file, tmp_path / "worse.db")
+    alter(worse, "UPDATE inbox_head SET count = count + 1")
+    words = ("audit", "verify", str(worse), *words[3:5], str(tmp_path / "index"), *words[6:])
+    ran = running.run("--lang", "en", *words)
+    assert (ran.code, "What was kept elsewhere does not prove" in ran.out) == (5, True), ran.out
+    assert "against this journal" not in ran.out
     # A good proof, and the entry altered: it is what tells so, and is not blamed for it.
+    words = ("audit", "verify", str(file), *words[3:])
     change = "CAST(replace(bytes, 'taken_ms', 'taken_mz') AS BLOB)"
     alter(file, f"UPDATE entry SET bytes = {change} WHERE idx = {index}")  # noqa: S608
     words = (*words[:4], "--checkpoint", str(proof), *words[6:])
