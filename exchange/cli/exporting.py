@@ -263,6 +263,10 @@ _LEFT = {
         "No se entiende esta marca: decida usted el TLP",
         "This marking is not understood: decide the TLP yourself",
     ),
+    "tlp": (
+        "No todo lo tomado tiene un TLP que se entienda: decida usted. El más estricto hallado",
+        "Not all that was taken has a TLP that is understood: decide yourself. Narrowest found",
+    ),
 }
 
 # What need not be said twice where it is in a file.

@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 # What was done to it since, whose it was, what it refers to, a cell that leads to no member, a
-# marking that is not understood, a banner that says otherwise than the columns.
-About = Literal["bears", "origin", "refs", "column", "marking", "banner"]
+# marking that is not understood, the narrowest TLP found where not all is marked, a banner
+# that says otherwise than the columns.
+About = Literal["bears", "origin", "refs", "column", "marking", "tlp", "banner"]
 
 
 class Noted(msgspec.Struct, frozen=True):

@@ -51,6 +51,17 @@ def narrowness(objects: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     return found, list(strange)
 
 
+def is_marked(each: dict[str, Any], objects: list[dict[str, Any]]) -> bool:
+    """Tell whether an object has a TLP as a whole: one of a part says nothing of the rest."""
+    # Nor does what marks a definition say anything of what that marks.
+    bare = [
+        {**made, "object_marking_refs": [], "granular_markings": []}
+        for made in objects
+        if made.get("type") == "marking-definition"
+    ]
+    return bool(narrowness([{**each, "granular_markings": []}, *bare])[0])
+
+
 def leads_nowhere(each: dict[str, Any], objects: list[dict[str, Any]]) -> bool:
     """Tell whether a marking of an object is not in its bundle: what it asks, nobody knows."""
     defined = {made.get("id") for made in objects if made.get("type") == "marking-definition"}

@@ -7,13 +7,13 @@ its own words for: a text, a name, a sighting, a place, a TLP. Nothing is made u
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from exchange.errors import Code, Refusal
 from exchange.gateway.noting import Noted
-from exchange.gateway.stix_markings import BREADTH, leads_nowhere, narrowness
+from exchange.gateway.stix_markings import BREADTH, is_marked, leads_nowhere, narrowness
 from exchange.gateway.stix_parts import extension_id
 from exchange.model.header import Marking
 
@@ -25,7 +25,6 @@ _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\
 _SUBDIVISION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 # What stands for a vessel or a seizure where nobody knows our extensions.
 _ABOUT = {"voi": "infrastructure", "szr": "incident"}
-_NOT_CONTENT = {"identity", "marking-definition", "extension-definition"}
 _LANGUAGES = ("es", "en")
 
 Object = dict[str, Any]
@@ -47,21 +46,23 @@ def read(data: bytes, type_: str) -> dict[str, Any]:
     ours = [(each, found) for each, found in told if found]
     if ours:
         about, bulletin = _only([pair for pair in ours if pair[1].get("type") == type_], type_)
-        origin = bulletin.get("origin")
+        given, origin = [about], bulletin.get("origin")
     else:
         about = _only(_of(objects, _ABOUT[type_]), type_)
-        bulletin = _foreign(objects, type_, about)
-        origin = _author(objects, about)
-    post, strange = _post(objects, about)
-    noted = [*_noted(objects, about, origin), *(Noted("marking", each) for each in strange)]
+        foreign = _given(objects, type_, about)
+        bulletin = _foreign(foreign, type_)
+        given, origin = [each for each in foreign if each], _author(objects, about)
+    post, marks = _post(objects, about, given)
+    noted = [*_noted(objects, given, origin), *marks]
     return {"post": post, "bulletin": bulletin, "noted": noted}
 
 
-def _noted(objects: list[Object], about: Object, origin: Any) -> Iterator[Noted]:
+def _noted(objects: list[Object], given: list[Object], origin: Any) -> Iterator[Noted]:
     """Yield what a bundle says of a bulletin and no draft does."""
+    about = given[0]
     for done in _list(_marked(objects, about), "bears"):
         yield Noted("bears", done)
-    if about.get("revoked") is True:
+    if any(each.get("revoked") is True for each in given):
         yield Noted("bears", "revoked")
     if isinstance(origin, str) and origin:
         yield Noted("origin", origin)
@@ -123,32 +124,31 @@ def _marked(objects: list[Object], about: Object) -> Object:
     return told[0] if len(told) == 1 else {}
 
 
-def _of_content(objects: list[Object]) -> list[Object]:
-    """Return the bundle as far as a draft is made of it, and what marks that: no identity."""
-    named = _of(objects, "marking-definition")
-    kept = [each for each in objects if each.get("type") not in _NOT_CONTENT]
-    # A definition's own markings say nothing of what it marks.
-    return [*kept, *({**each, "object_marking_refs": []} for each in named)]
+def _post(
+    objects: list[Object], about: Object, given: list[Object]
+) -> tuple[dict[str, Any], list[Noted]]:
+    """Return how to post it as far as it is told, and what its author must weigh.
 
-
-def _post(objects: list[Object], about: Object) -> tuple[dict[str, Any], list[str]]:
-    """Return how to post it as far as it is told, and what markings are not understood."""
+    A TLP is taken only where all that the draft is made of has one of its own as a whole. What
+    marks a part, or something beside it, narrows that, and says nothing of what nobody marked.
+    """
     own = {} if leads_nowhere(about, objects) else _marked(objects, about)
     post: dict[str, Any] = {k: own[k] for k in ("precedence", "status") if k in own}
     marking = {k: own[k] for k in Marking.__struct_fields__ if k in own}
     found, strange = narrowness(objects)
-    if not narrowness(_of_content(objects))[0]:
-        # Another's identity may be marked, and says nothing of what it published.
-        found = []
     said = marking.pop("tlp", None)
     if said in BREADTH:
         found.append(said)
     elif said is not None:
         strange.append(str(said))
-    if found and not strange:
-        # Somebody may have narrowed a bundle of ours on its way.
-        marking["tlp"] = max(found, key=BREADTH.index)
-    return {**post, **({"marking": marking} if marking else {})}, strange
+    noted = [Noted("marking", each) for each in strange]
+    # Somebody may have narrowed a bundle of ours on its way.
+    narrowest = max(found, key=BREADTH.index, default=None)
+    if narrowest and not strange and all(is_marked(each, objects) for each in given):
+        marking["tlp"] = narrowest
+    elif narrowest:
+        noted.append(Noted("tlp", narrowest))
+    return {**post, **({"marking": marking} if marking else {})}, noted
 
 
 def _list(each: Object, name: str) -> list[str]:
@@ -156,41 +156,62 @@ def _list(each: Object, name: str) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _foreign(objects: list[Object], type_: str, about: Object) -> dict[str, Any]:
-    report = next(iter(_of(objects, "report")), about)
+class _Given(NamedTuple):
+    """The objects that a draft is made of another's bundle from; empty where there is none."""
+
+    about: Object
+    report: Object
+    sighting: Object
+    location: Object
+
+
+def _given(objects: list[Object], type_: str, about: Object) -> _Given:
+    """Return what tells of it: the one report that refers to it, and where it was."""
+    reports = [e for e in _of(objects, "report") if about.get("id") in _list(e, "object_refs")]
+    report = reports[0] if len(reports) == 1 else {}
+    if type_ != "voi":
+        return _Given(about, report, {}, _located(objects))
+    sighting = _newest(objects, about)
+    where = _located(objects, _list(sighting, "where_sighted_refs"))
+    return _Given(about, report, sighting, where)
+
+
+def _foreign(given: _Given, type_: str) -> dict[str, Any]:
+    about, report = given.about, given.report
     told = _text(about, "description") or _text(report, "description")
     bulletin = {"title": _text(report, "name") or _text(about, "name")}
     if type_ == "voi":
-        bulletin["content"] = _vessel(objects, about, told)
+        bulletin["content"] = _vessel(given, told)
     else:
         bulletin["remarks"] = told
-        bulletin["content"] = {"place": _place(_located(objects))}
+        bulletin["content"] = {"place": _place(given.location)}
     return {name: value for name, value in bulletin.items() if value}
 
 
-def _vessel(objects: list[Object], about: Object, told: Object | None) -> dict[str, Any]:
+def _vessel(given: _Given, told: Object | None) -> dict[str, Any]:
+    about = given.about
     vessel = {"name": about.get("name"), "former_names": _list(about, "aliases")}
+    seen = {"at": _seen_at(given.sighting), "place": _place(given.location)}
     content = {
         "vessel": {name: value for name, value in vessel.items() if value},
         "suspicion": told,
-        "seen": _seen(objects, about),
+        "seen": {name: value for name, value in seen.items() if value},
     }
     return {name: value for name, value in content.items() if value}
 
 
-def _seen(objects: list[Object], about: Object) -> dict[str, Any]:
-    """Return the newest sighting of a vessel."""
+def _newest(objects: list[Object], about: Object) -> Object:
+    """Return the newest sighting of a vessel that stands."""
     sightings = [
         each
         for each in _of(objects, "sighting")
-        if each.get("sighting_of_ref") == about.get("id")
+        if each.get("sighting_of_ref") == about.get("id") and each.get("revoked") is not True
     ]
-    timed = [
-        (_time(each.get("last_seen") or each.get("first_seen")), each) for each in sightings
-    ]
-    at, newest = max(timed, key=lambda pair: pair[0], default=("", {}))
-    seen = {"at": at, "place": _place(_located(objects, _list(newest, "where_sighted_refs")))}
-    return {name: value for name, value in seen.items() if value}
+    return max(sightings, key=_seen_at, default={})
+
+
+def _seen_at(sighting: Object) -> str:
+    return _time(sighting.get("last_seen") or sighting.get("first_seen"))
 
 
 def _located(objects: list[Object], refs: list[str] | None = None) -> Object:

@@ -17,6 +17,7 @@ from tests.model.bulletins import CODES, NAMES, drafted, example
 
 BACK = [name for name in SHORT if name[:3] in ("voi", "szr")]
 AMBER = "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82"
+CLEAR = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9"
 GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 RED = "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"
 VESSEL = {
@@ -29,6 +30,7 @@ VESSEL = {
 }
 SIGHTING = {
     "type": "sighting",
+    "object_marking_refs": [AMBER],
     "sighting_of_ref": "infrastructure--1",
     "last_seen": "2026-11-20T10:00:00.500Z",
     "where_sighted_refs": ["location--1"],
@@ -36,12 +38,19 @@ SIGHTING = {
 PLACE = {
     "type": "location",
     "id": "location--1",
+    "object_marking_refs": [AMBER],
     "longitude": -80.25,
     "latitude": 7.5,
     "precision": 500.0,
     "administrative_area": "PA-7",
 }
-REPORT = {"type": "report", "name": "EXERCISE: una lancha", "lang": "es"}
+REPORT = {
+    "type": "report",
+    "name": "EXERCISE: una lancha",
+    "lang": "es",
+    "object_refs": ["infrastructure--1"],
+    "object_marking_refs": [GREEN],
+}
 INCIDENT = {"type": "incident", "name": "EXERCISE: packages adrift", "description": "Adrift."}
 
 
@@ -177,14 +186,54 @@ def test_a_bundle_of_ours_that_was_narrowed_on_its_way_stays_narrow():
     assert (marking["tlp"], marking["handling"]) == ("red", ["h2"])
 
 
-def test_the_marking_of_whoever_published_it_is_not_the_text_s():
-    white = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9"
-    who = {"type": "identity", "id": "identity--1", "object_marking_refs": [white]}
-    bare = [{**each, "object_marking_refs": []} for each in (REPORT, VESSEL)]
-    assert "/post/marking" in imported(bundle(*bare, who)).missing
-    narrow = {**who, "object_marking_refs": [RED]}
-    marked = {**VESSEL, "object_marking_refs": [GREEN]}
-    assert values(bundle(REPORT, marked, narrow))["post"]["marking"]["tlp"] == "red"
+@pytest.mark.parametrize("bare", range(4))
+def test_a_tlp_is_taken_only_where_all_that_is_taken_has_one(bare):
+    made = [dict(each) for each in (VESSEL, REPORT, SIGHTING, PLACE)]
+    made[bare]["object_marking_refs"] = []
+    told = imported(bundle(*made))
+    assert "/post/marking" in told.missing
+    assert gateway.Noted("tlp", "amber") in told.noted
+    # Neither a marking of a part of it, nor of what stands beside it, says anything of it.
+    beside = {"type": "malware", "id": "malware--1", "object_marking_refs": [CLEAR]}
+    who = {**beside, "type": "identity"}
+    part = [{"marking_ref": CLEAR, "selectors": ["name"]}]
+    made[bare]["granular_markings"] = part
+    assert "/post/marking" in imported(bundle(*made, beside, who)).missing
+    # What a definition is marked with says nothing of what it marks.
+    own = {
+        "type": "marking-definition",
+        "id": "marking-definition--1",
+        "definition": {},
+        "object_marking_refs": [CLEAR],
+        "granular_markings": part,
+    }
+    made[bare]["object_marking_refs"] = [own["id"]]
+    assert "/post/marking" in imported(bundle(*made, own)).missing
+
+
+def test_what_stands_beside_narrows_a_tlp():
+    who = {"type": "identity", "id": "identity--1", "object_marking_refs": [RED]}
+    assert values(bundle(REPORT, VESSEL, who))["post"]["marking"]["tlp"] == "red"
+
+
+def test_the_title_is_of_the_one_report_that_refers_to_it():
+    other = {**REPORT, "name": "EXERCISE: another matter", "object_refs": ["malware--1"]}
+    title = values(bundle(other, REPORT, VESSEL))["bulletin"]["title"]
+    assert title["text"] == "EXERCISE: una lancha"
+    # Of none, or of several, it is its own name.
+    for several in ((other,), (REPORT, REPORT)):
+        title = values(bundle(*several, VESSEL))["bulletin"]["title"]
+        assert title["text"] == "EXERCISE HERON"
+
+
+def test_what_was_revoked_is_told_and_a_sighting_that_was_is_not_taken():
+    gone = {"revoked": True}
+    for made in ((VESSEL, {**REPORT, **gone}), ({**VESSEL, **gone}, REPORT)):
+        assert gateway.Noted("bears", "revoked") in imported(bundle(*made)).noted
+    newer = {**SIGHTING, **gone, "last_seen": "2026-11-21T10:00:00Z"}
+    told = imported(bundle(VESSEL, REPORT, SIGHTING, newer, PLACE))
+    assert told.noted == []
+    assert tomllib.loads(told.draft)["bulletin"]["content"]["seen"]["at"].day == 20
 
 
 def test_the_marking_of_another_bulletin_in_the_bundle_is_not_taken():
