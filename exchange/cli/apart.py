@@ -78,6 +78,19 @@ async def _post(session: Session, wanted: Wanted, by: By) -> int:
         return await _send(session, agency, parts, mark, wanted)
 
 
+def others(session: Session, agency: Agency, prepared: Prepared) -> dict[str, Any]:
+    """Tell of the other envelopes of the act of which one is corrected or cancelled."""
+    about = [ref.id for ref in prepared.header.refs if ref.rel in separating.AMENDS]
+    beside = [each for name in about for each in agency.separating.others(name)]
+    for each in (each for each in beside if each.done is None):
+        names = ", ".join(each.to)
+        session.say(
+            f"OJO: su texto salió también en el sobre {each.id}, para {names}, y ahí sigue.",
+            f"MIND: its text went in envelope {each.id} too, to {names}, and stands there.",
+        )
+    return {"other_envelopes": msgspec.to_builtins(beside)} if beside else {}
+
+
 def _envelopes(parts: Sequence[Prepared]) -> list[dict[str, Any]]:
     return [{"id": each.header.id, "to": each.header.to, **held.told(each)} for each in parts]
 

@@ -44,11 +44,13 @@ _WHY = {
     "en": {"locked": "it cannot be opened here", "newer": "of a newer version of the language",
            "correction": "a correction of it is not here, or does not hold",
            "version": "its newest version is not here, or was cancelled",
-           "exercise": "the operation was an exercise"},
+           "exercise": "the operation was an exercise",
+           "envelope": "cancelled, but another envelope of it was not, and counts"},
     "es": {"locked": "no se puede abrir aquí", "newer": "de una versión más nueva del lenguaje",
            "correction": "una corrección suya no está aquí, o no concuerda",
            "version": "su versión más nueva no está aquí, o fue cancelada",
-           "exercise": "la operación fue un ejercicio"},
+           "exercise": "la operación fue un ejercicio",
+           "envelope": "cancelado, pero otro sobre suyo no lo fue, y cuenta"},
 }  # fmt: skip
 
 
@@ -105,7 +107,8 @@ async def _make(session: Session, wanted: Wanted) -> _Made:
         status = wanted.status or ("exercise" if view.agreed().exercise else "actual")
         asked = Asked.of_days(wanted.since, wanted.until, status)
         items = [*shown.items, *Ours(agency, world.codes()).items()]
-        account = statistics.compute(items, asked, world.codes(), _pairs(wanted.same))
+        acts = agency.separating.ids()
+        account = statistics.compute(items, asked, world.codes(), _pairs(wanted.same), acts)
         draft = {
             "post": _post(agency, view, account),
             "bulletin": statistics.bulletin(account, session.lang),
@@ -219,12 +222,10 @@ def _show_doubles(session: Session, account: Account) -> None:
 
 
 def _sides(session: Session, event: Event, account: Account) -> str:
-    ids = {each.id for each in event.reports}
-    for each in account.content.reconciled:
-        if ids == {*each.bulletins}:
-            words = world.codes().words("reconciliation", each.reconciliation, session.lang)
-            return f" {words}."
-    return ""
+    said = account.sides.get(event.reports[0].id)
+    if said is None:
+        return ""
+    return f" {world.codes().words('reconciliation', said, session.lang)}."
 
 
 def _name(report: Report) -> str:

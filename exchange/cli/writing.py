@@ -233,6 +233,8 @@ async def _post(session: Session, wanted: Wanted) -> bool:
                 return taken
         found = await choosing.target(agency, wanted.target) if wanted.target else None
         prepared = await agency.prepare(wanted.draft, found, wanted.attach)
+        more = {**wanted.more, **apart.others(session, agency, prepared)}
+        wanted = wanted._replace(more=more)
         told = {**reviewing.told(session, prepared), **wanted.more}
         if not session.as_json:
             reviewing.show(session, prepared, told)

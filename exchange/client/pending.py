@@ -81,6 +81,11 @@ class Waiting:
         """Return what is not over yet, oldest first."""
         return [each for each in self.all() if each.ended is None]
 
+    def unsettled(self) -> list[Pending]:
+        """Return what is not over yet, and what is and leaves something to do at the node."""
+        every = self.all()
+        return [each for each in every if each.ended is None or each.withdrawal or each.uploads]
+
     def purge(self, now: int) -> int:
         """Forget what is not to be retained any more; return how many there were."""
         values, damaged = self._cabinet.take_overdue(_DRAWER, now)

@@ -16,22 +16,22 @@ from exchange.client import bearing
 from exchange.client.reading import Delivered
 from exchange.errors import Code, Refusal
 from exchange.model.bulletin import Mig, Opn, Szr
-from exchange.model.header import Marking, Status
+from exchange.model.header import Header, Marking, Status
 from exchange.policy import boarding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from exchange.client.bearing import Mark
     from exchange.client.reading import Item
     from exchange.model.codes import Codes
-    from exchange.model.header import Header
 
 TYPES: Final = ("szr", "mig", "opn")
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 # Why something is not counted: it is locked; a newer version's; a correction of it is not here,
-# or does not hold; its newest version is not here, or was cancelled; or it is a drill.
-Reason = Literal["locked", "newer", "correction", "version", "exercise"]
+# or does not hold; its newest version is not here, or was cancelled; it is a drill; or it was
+# cancelled, and another envelope of its act was not: that one counts.
+Reason = Literal["locked", "newer", "correction", "version", "exercise", "envelope"]
 
 
 class Asked(NamedTuple):
@@ -87,7 +87,7 @@ class Report(msgspec.Struct, frozen=True):
         bulletin: what that says, corrections applied.
         at: when it happened, or began.
         digests: of the headers of all its versions and envelopes, its own first.
-        ids: the ids of its envelopes, its own first.
+        envelopes: the headers of its envelopes, its own first.
         markings: of its envelopes, its own first, and of all here that bears on one of them
             (a correction; what corrects or cancels that): who has a figure has some of each.
         cases: of the headers of boarding requests that it answers, as far as they are here.
@@ -97,7 +97,7 @@ class Report(msgspec.Struct, frozen=True):
     bulletin: Szr | Mig | Opn
     at: datetime
     digests: list[str]
-    ids: list[str]
+    envelopes: list[Header]
     markings: list[Marking]
     cases: list[str]
 
@@ -105,6 +105,11 @@ class Report(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """By which it is named."""
         return self.item.header.id
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of its envelopes, its own first."""
+        return [each.id for each in self.envelopes]
 
     @property
     def nation(self) -> str:
@@ -126,7 +131,9 @@ class Gathered(NamedTuple):
     left: list[Left]
 
 
-def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
+def gather(
+    items: Sequence[Item], asked: Asked, codes: Codes, acts: Collection[Collection[str]] = ()
+) -> Gathered:
     """Return every report that stands, and what may be of the period and is not counted.
 
     They are not cut by the period here: what ties two of one event may lie across its end.
@@ -135,6 +142,7 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
         items: all that is held: what came, and what was posted from here.
         asked: the period and the status.
         codes: the code lists.
+        acts: ids of the envelopes of each act that was posted from here.
     """
     held = _each_once(items)
     done = bearing.marks(held)
@@ -145,7 +153,7 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
         codes,
         frozenset(each.digest for each in held if each.header.type == boarding.REQUEST),
     )
-    found, left = list[Report](), list[Left]()
+    found, left, gone = list[Report](), list[Left](), list[Delivered]()
     for item in held:
         header = item.header
         if header.type not in TYPES or header.status != asked.status:
@@ -160,6 +168,10 @@ def gather(items: Sequence[Item], asked: Asked, codes: Codes) -> Gathered:
                 left += [Left(item, "exercise")] if asked.has(told.at) else []
             else:
                 found.append(told)
+        elif look.is_cancelled(item.index):
+            gone.append(item)
+    of_period = [each for each in found if asked.has(each.at)]
+    left += [Left(each, "envelope") for each in _stands_elsewhere(gone, of_period, acts)]
     one = _one_of_envelopes(found)
     return Gathered(sorted(one, key=lambda each: (each.at, each.id)), left)
 
@@ -219,7 +231,7 @@ def _told(item: Delivered, look: _Look) -> Report | Left | None:
     markings = [each.header.marking for each in look.around(item)]
     answered = [ref.header_digest for ref in item.header.refs if ref.rel == "answers"]
     cases = [digest for digest in answered if digest in look.boardings]
-    return Report(item, says, _happened(says), digests, [item.header.id], markings, cases)
+    return Report(item, says, _happened(says), digests, [item.header], markings, cases)
 
 
 def _versions(item: Delivered, look: _Look) -> Iterator[Delivered]:
@@ -258,16 +270,26 @@ def _one_of_envelopes(found: Sequence[Report]) -> list[Report]:
     """
     groups: dict[bytes, list[Report]] = defaultdict(list)
     for each in found:
-        header: Header = each.item.header
+        header = each.item.header
         says = msgspec.structs.replace(each.bulletin, id="", attachments=[])
         groups[msgspec.json.encode([header.endpoint, header.observed, says])].append(each)
     return [
         msgspec.structs.replace(
             same[0],
             digests=[digest for each in same for digest in each.digests],
-            ids=[each.id for each in same],
+            envelopes=[each.item.header for each in same],
             markings=[mark for each in same for mark in each.markings],
             cases=list(dict.fromkeys(case for each in same for case in each.cases)),
         )
         for same in (sorted(group, key=lambda each: each.id) for group in groups.values())
     ]
+
+
+def _stands_elsewhere(
+    gone: Sequence[Delivered], found: Sequence[Report], acts: Iterable[Collection[str]]
+) -> Iterator[Delivered]:
+    """Yield what was cancelled, of an act of which another envelope still stands."""
+    stands = {each.id for each in found}
+    for item in gone:
+        if any(item.header.id in act and not stands.isdisjoint(act) for act in acts):
+            yield item

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from exchange.client import compose, losses
+from exchange.client import compose, losses, story
 from exchange.client.cabinet import FILE
 from exchange.client.outbox import Why
 from exchange.client.transport import is_away
@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from exchange.client.outbox import Outbox
     from exchange.client.pending import Pending
     from exchange.client.posting import Poster
+    from exchange.model.header import Relation
     from exchange.model.view import View
     from exchange.seal.close import Closed
 
 By = Literal["nation", "agency", "endpoint"]
 BY: Final[tuple[By, ...]] = get_args(By)
 State = Literal["sent", "asked", "waits", "refused", "over"]
+# What changes or takes back what another bulletin says.
+AMENDS: Final[frozenset[Relation]] = frozenset({"corrects", "cancels"})
 _DRAWER: Final = "acts"
 _ENDED: Final = frozenset({"refused", "over"})
 # Among all who take part these are one matter, with one clock or one key.
@@ -64,6 +67,21 @@ class Act(msgspec.Struct, frozen=True):
     mark: str
     until: int
     parts: list[Part]
+
+
+class Other(msgspec.Struct, frozen=True):
+    """Another envelope of the act of which one is corrected or cancelled: it says the same.
+
+    Attributes:
+        id, to: as of ``Part``.
+        index: the entry of its receipt.
+        done: what was done to it from here by now.
+    """
+
+    id: str
+    to: list[str]
+    index: int
+    done: Relation | None
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -315,6 +333,28 @@ class Separating:
     def acts(self) -> list[Act]:
         """Return all acts whose bulletins are retained, oldest first."""
         return all_of(self._world.cabinet)
+
+    def others(self, identity: str) -> list[Other]:
+        """Return the other envelopes, as far as they were sent, of the act of a bulletin."""
+        box = self._world.outbox
+        beside = [
+            (part, receipt.index)
+            for act in self.acts()
+            if any(part.id == identity for part in act.parts)
+            for part in act.parts
+            if part.id != identity and (receipt := box.receipt(part.id)) is not None
+        ]
+        done = {
+            ref.id: ref.rel
+            for each in (story.every(box) if beside else ())
+            for ref in each.header.refs
+            if ref.rel in AMENDS and each.index is not None
+        }
+        return [Other(each.id, each.to, index, done.get(each.id)) for each, index in beside]
+
+    def ids(self) -> list[list[str]]:
+        """Return the ids of the envelopes of each act."""
+        return [[part.id for part in act.parts] for act in self.acts()]
 
     def standing(self, act: Act) -> list[Standing]:
         """Return how each envelope of an act stands, as far as is known here."""

@@ -7,6 +7,7 @@ same bulletins. What the record itself tells (response times) is the report's of
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -27,12 +28,14 @@ from exchange.model.bulletin.records import (
 from exchange.model.header import Marking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from exchange.client.reading import Item
     from exchange.model.bulletin.operational import DrugSeized
+    from exchange.model.bulletin.words import Reconciliation
     from exchange.model.codes import Codes, Lang
+    from exchange.model.header import Header
 
 # An operation that only was to be is none.
 _TOOK_PLACE: Final = frozenset({"under-way", "ended"})
@@ -60,8 +63,10 @@ class Account(msgspec.Struct, frozen=True):
         left: what is not counted.
         reports: all that is counted, and what else is told of what counts.
         beside: what is only named in ``alike``: it is of a day close to the period.
-        marking: the narrowest of all markings of ``reports``; None where nothing is counted, or
-            no nation may have all of it: then its author must say.
+        sides: by the id of the report that counts, whether both sides tell the same of an
+            event that both reported.
+        marking: the narrowest of all markings of ``reports``, its nations none where no nation
+            may have all of it; None where nothing is counted.
     """
 
     asked: Asked
@@ -72,11 +77,16 @@ class Account(msgspec.Struct, frozen=True):
     left: list[Left]
     reports: list[Report]
     beside: list[Report]
+    sides: dict[str, Reconciliation]
     marking: Marking | None
 
 
 def compute(
-    items: Sequence[Item], asked: Asked, codes: Codes, same: Iterable[tuple[str, str]] = ()
+    items: Sequence[Item],
+    asked: Asked,
+    codes: Codes,
+    same: Iterable[tuple[str, str]] = (),
+    acts: Collection[Collection[str]] = (),
 ) -> Account:
     """Return the statistics of a period, from all that is held.
 
@@ -85,17 +95,19 @@ def compute(
         asked: the period and the status.
         codes: the code lists.
         same: ids of reports that an officer takes for one event.
+        acts: ids of the envelopes of each act that was posted from here.
 
     Raises:
         Refusal: ``not-found``, at ``/same``: one of those is no report that stands.
     """
-    counted = _counted(reports.gather(items, asked, codes), asked, [*same])
+    counted = _counted(reports.gather(items, asked, codes, acts), asked, [*same])
     seizures, operations = counted.seizures, counted.operations
     figures = [Figure(f"/counts/{n}", _ids(e)) for n, e in enumerate(counted.of_type.values())]
     totals, sources = _totals(seizures)
     figures += [Figure(f"/drug_totals/{n}", each) for n, each in enumerate(sources)]
     arrested = [report for each in seizures if (report := _arresting(each)) is not None]
     held = [each for each in operations if _took_place(each)]
+    both = [each for each in seizures if len(each.nations) > 1]
     figures += [Figure("/arrests", _ids(arrested))] if seizures else []
     figures += [Figure("/operations", _ids(map(_witness, held)))] if operations else []
     content = Statistics(
@@ -104,7 +116,7 @@ def compute(
         drug_totals=totals,
         arrests=sum(map(_arrests, arrested)) if seizures else None,
         operations=len(held) if operations else None,
-        reconciled=[_reconciled(each) for each in seizures if len(each.nations) > 1],
+        reconciled=[_reconciled(each, named) for each in both if (named := _in_common(each))],
     )
     return Account(
         asked,
@@ -115,6 +127,7 @@ def compute(
         counted.left,
         counted.reports,
         counted.beside,
+        {each.reports[0].id: _compared(each) for each in both},
         _narrowest([mark for each in counted.reports for mark in each.markings]),
     )
 
@@ -252,22 +265,42 @@ def _basis(bases: set[str | None]) -> str | None:
     return "estimated" if "estimated" in bases else None
 
 
-def _reconciled(event: Event) -> ReconciledEvent:
-    first = event.reports[0]
-    says = first.bulletin
+def _reconciled(event: Event, named: list[str]) -> ReconciledEvent:
+    says = event.reports[0].bulletin
     if not isinstance(says, Szr):
         raise TypeError(says.type)
-    each_side = [next(r for r in event.reports if r.nation == name) for name in event.nations]
-    agreed = all(_agree(each_side[0], other) for other in each_side[1:])
     report = _weighing(event)
     rows = _drugs(report) if report else []
     return ReconciledEvent(
         event=says.content.event,
         seized_at=says.content.seized_at,
-        bulletins=_ids(event.reports),
-        reconciliation="agreed" if agreed else "differs",
+        bulletins=named,
+        reconciliation=_compared(event),
         quantity=rows[0].quantity if len(rows) == 1 else None,
     )
+
+
+def _in_common(event: Event) -> list[str]:
+    """Return the ids of an event's reports that another nation has too: no other is named.
+
+    Of several envelopes it is the one that another report refers to, else the first.
+    """
+    referred = {ref.id for r in event.reports for each in r.envelopes for ref in each.refs}
+    crossed = [
+        [each.id for each in report.envelopes if _crossed(each)] for report in event.reports
+    ]
+    return [min(ids, key=lambda name: (name not in referred, name)) for ids in crossed if ids]
+
+
+def _crossed(header: Header) -> bool:
+    nation = header.origin.partition(".")[0]
+    return any(name.partition(".")[0] != nation for name in header.to)
+
+
+def _compared(event: Event) -> Reconciliation:
+    """Tell whether what weighs most of each side tells the same."""
+    first, *others = (next(r for r in event.reports if r.nation == n) for n in event.nations)
+    return "agreed" if all(_agree(first, other) for other in others) else "differs"
 
 
 def _agree(one: Report, other: Report) -> bool:
@@ -319,8 +352,6 @@ def _narrowest(markings: Sequence[Marking]) -> Marking | None:
     if not markings:
         return None
     nations = set.intersection(*(set(each.releasable_to) for each in markings))
-    if not nations:
-        return None
     return Marking(
         tlp=min((each.tlp for each in markings), key=_STRICTEST.index),
         releasable_to=sorted(nations),
@@ -330,20 +361,32 @@ def _narrowest(markings: Sequence[Marking]) -> Marking | None:
 
 
 def marking(account: Account, nation: str) -> Marking:
-    """Return the marking to begin a draft with: that of its sources; else for one nation alone.
+    """Return the marking to begin a draft with: that of its sources, never a wider one.
+
+    Where no nation may have all of them, it is for its author's alone, and no wider than
+    AMBER+STRICT under originator control.
 
     Args:
         account: what was counted.
         nation: its author's, ISO 3166-1 alpha-3.
     """
     alone = Marking("amber+strict", [nation], [], originator_control=True)
-    return account.marking or alone
+    found = account.marking
+    if found is None or found.releasable_to:
+        return found or alone
+    return Marking(
+        tlp=min(found.tlp, alone.tlp, key=_STRICTEST.index),
+        releasable_to=[nation],
+        handling=found.handling,
+        originator_control=True,
+    )
 
 
 def bulletin(account: Account, lang: Lang) -> dict[str, Any]:
     """Return the bulletin of a draft, as JSON values, with a title in one language."""
     start, end = account.asked.start, account.asked.end
-    span = f"{start:%Y-%m-%d} / {end:%Y-%m-%d}"
+    # In words it ends on its last whole day.
+    span = f"{start:%Y-%m-%d} / {end - timedelta(microseconds=1):%Y-%m-%d}"
     said = {"es": f"Estadísticas del período {span}", "en": f"Statistics of the period {span}"}
     marks = {"actual": ("", ""), "exercise": ("EJERCICIO: ", "EXERCISE: ")}
     es, en = marks.get(account.asked.status, ("PRUEBA: ", "TEST: "))

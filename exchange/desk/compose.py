@@ -30,7 +30,7 @@ from exchange.desk import (
     wording,
 )
 from exchange.desk.holding import Holding
-from exchange.desk.kept_drafts import Kept, KeptDrafts, must_be_name
+from exchange.desk.kept_drafts import Counted, Kept, KeptDrafts, must_be_name
 from exchange.desk.kept_files import AT as AT_FILES
 from exchange.desk.windows import Window, has_left, newest
 from exchange.errors import Code, ExchangeError, Refusal
@@ -42,7 +42,7 @@ from exchange.web import frame
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from exchange.client.separating import By
+    from exchange.client.separating import By, Other
     from exchange.desk.audience import Told
     from exchange.desk.composing import Judged, Settled
     from exchange.desk.forms import Field
@@ -54,6 +54,7 @@ HOLDING: web.AppKey[Holding] = web.AppKey("holding")
 HERE: Final = "desk.compose"
 TYPE: Final = "/compose/{type:[a-z]{3}}"
 _BEGUN: Final = ("reply", "correct", "cancel")
+_TARGET: Final = "/bulletin/content/target/id"
 AT_SEPARATELY: Final = "/post/separately"
 _BESIDE: Final = (AT_FILES, AT_SEPARATELY, rest.AT)
 # Why somebody who pressed Send is at the form again.
@@ -150,15 +151,17 @@ async def _form(desk: Desk, request: web.Request, reader: Reader) -> web.StreamR
     if identity := query.get("draft"):
         if has_left(desk.drafts, desk.holding, identity):
             return frame.see(reader, f"/compose/held/{identity}")
-        written = named(desk, request).written
+        kept = named(desk, request)
+        written = kept.written
+        counted = await statistics.recount(desk.station, kept.counted, reader.lang)
     else:
         asked = {name: query[name] for name in _BEGUN if name in query}
         written = beginning.written(desk.station, code, asked)
         if code == statistics.TYPE and "from" in query:
             made = await statistics.account(desk.station, query)
             written |= statistics.written(desk.station, made, reader.lang)
-            again = request.query_string
-            counted = statistics.tell(desk.station, made, reader.lang, again)
+            asked_for = request.query_string
+            counted = statistics.counted(desk.station, made, reader.lang, asked_for)
         identity = desk.station.agency.new_id()
     settled = settle(desk, written, reader)
     return shown(desk, request, reader, code, identity, settled, counted=counted)
@@ -206,7 +209,7 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
     settled: Settled,
     looked: Looked | None = None,
     *,
-    counted: statistics.Told | None = None,
+    counted: statistics.Recount | None = None,
     over: Over | None = None,
 ) -> web.Response:
     """Return the form as filled in, what there is to mend, and what it was counted from.
@@ -240,6 +243,7 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
         most_bytes=MAX_ATTACHMENT_BYTES,
         endings=sorted(MEDIA_TYPES),
         rest=rest.told(desk.station, kept, reader.lang),
+        beside=_of_its_act(desk, settled),
         is_alone=rest.is_asked(settled.written),
         separately=separately(settled.written) or "",
         ways=separating.BY if separating.may_be_split(code) else (),
@@ -249,6 +253,12 @@ def shown(  # noqa: PLR0913, PLR0917  (a page of its parts)
             each.at for each in every if any(composing.is_under(at, each.at) for at in errors)
         },
     )
+
+
+def _of_its_act(desk: Desk, settled: Settled) -> list[Other]:
+    """Return the other envelopes that say the same as what is corrected or cancelled."""
+    target = next(iter(settled.written.get(_TARGET, [])), "")
+    return desk.station.agency.separating.others(target)
 
 
 def _window(desk: Desk, kept: Kept | None) -> Window:
@@ -306,7 +316,7 @@ async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, 
     sent = await request.post()
     identity, window, settled = await _typed(desk, request, reader)
     last, now = newest(drafts, desk.holding, identity, window), desk.station.now()
-    last = last or Kept(identity, code, {}, now)
+    last = last or Kept(identity, code, {}, now, counted=_counted(sent))
     kept = msgspec.structs.replace(
         last,
         type=code,
@@ -318,6 +328,12 @@ async def keep(desk: Desk, request: web.Request, reader: Reader) -> tuple[Kept, 
     if sent.get("only") != "look":
         drafts.put(kept)
     return kept, settled
+
+
+def _counted(sent: Mapping[str, Any]) -> Counted | None:
+    """Return from what the figures are that a form began with."""
+    found = Counted(str(sent.get("counted", "")), str(sent.get("counted-as", "")))
+    return found if found.asked else None
 
 
 async def _typed(

@@ -277,7 +277,7 @@ class Holding:
             box = agency.world.outbox
             # Whatever goes wrong is tried again: what waits must not wait for a restart.
             with _borne():
-                if box.waiting() or box.acks.waiting() or agency.asking.waiting.open():
+                if box.waiting() or box.acks.waiting() or agency.asking.waiting.unsettled():
                     await agency.resume()
             with _borne():
                 self.look()

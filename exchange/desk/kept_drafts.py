@@ -40,6 +40,13 @@ def must_be_name(identity: str) -> str:
         raise Refusal(Code.WRONG_VALUE, "/draft", expected="uuid7") from None
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """From what a draft's figures were computed: what was asked, as a query, and its digest."""
+
+    asked: str
+    digest: str
+
+
 class Kept(msgspec.Struct, frozen=True):
     """A draft as it stands.
 
@@ -55,6 +62,7 @@ class Kept(msgspec.Struct, frozen=True):
         window: by which window it was kept last.
         went_as: ids of the envelopes that it went in before it came back, and of the drafts
             that asked for their release.
+        counted: of statistics, from what they were computed.
         told: days on which a desk told that it is to be deleted, counted from 1970, UTC; those
             before somebody touched it count no more.
     """
@@ -69,6 +77,7 @@ class Kept(msgspec.Struct, frozen=True):
     window: str = ""
     went_as: list[str] = []
     told: list[int] = []
+    counted: Counted | None = None
 
     @property
     def until_s(self) -> int:

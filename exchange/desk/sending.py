@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import web
 
 from exchange import render
-from exchange.desk import audience, compose, envelopes, telling
+from exchange.client.separating import AMENDS
+from exchange.desk import audience, compose, envelopes, statistics, telling
 from exchange.desk.envelopes import Envelope
 from exchange.desk.holding import mark_of
 from exchange.desk.windows import has_left
@@ -23,6 +24,8 @@ from exchange.web import frame
 if TYPE_CHECKING:
     from exchange.desk.compose import Desk, Looked
     from exchange.desk.holding import Held
+    from exchange.desk.statistics import Recount
+    from exchange.model.header import Header
     from exchange.web.pages import Reader
 
 # A draft that stands so may be sent again.
@@ -63,12 +66,17 @@ async def _review(desk: Desk, request: web.Request, reader: Reader) -> web.Strea
     kept = compose.named(desk, request)
     settled = compose.settle(desk, kept.written, reader)
     looked = await compose.look(desk, kept, settled, reader)
+    counted = await statistics.recount(desk.station, kept.counted, reader.lang)
     if looked.prepared is None or looked.problems:
-        return compose.shown(desk, request, reader, kept.type, kept.id, looked.settled, looked)
-    return _reviewed(desk, request, reader, looked)
+        return compose.shown(
+            desk, request, reader, kept.type, kept.id, looked.settled, looked, counted=counted
+        )
+    return _reviewed(desk, request, reader, looked, counted)
 
 
-def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) -> web.Response:
+def _reviewed(
+    desk: Desk, request: web.Request, reader: Reader, looked: Looked, counted: Recount | None
+) -> web.Response:
     prepared, codes, now = looked.prepared, desk.station.codes, desk.station.now()
     if prepared is None:
         raise Refusal(Code.NOT_FOUND)
@@ -91,6 +99,7 @@ def _reviewed(desk: Desk, request: web.Request, reader: Reader, looked: Looked) 
         texts=texts,
         files=looked.kept.files,
         warnings=compose.warned(desk, request, reader, looked),
+        counted=counted,
         as_of_ms=prepared.as_of_ms or 0,
         hold_s=int(desk.holding.hold_s),
     )
@@ -148,6 +157,7 @@ class Going(msgspec.Struct, frozen=True):
     done: int
     whole: int
     again: str
+    is_draft: bool
     may_wait: bool
 
 
@@ -170,7 +180,8 @@ def _told_held(desk: Desk, held: Held, reader: Reader) -> Going:
         told,
         held.done,
         held.whole,
-        held.again,
+        held.again if desk.drafts.has(held.again) else "",
+        desk.drafts.has(held.draft),
         envelopes.may_wait(told),
     )
 
@@ -184,7 +195,21 @@ def _going(desk: Desk, request: web.Request, reader: Reader) -> Going:
 
 async def _held(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:
     going = _going(desk, request, reader)
-    return frame.page(request, reader, "compose-held.html", here=compose.HERE, held=going)
+    held = desk.holding.get(going.draft)
+    about = _about(held.prepared.header) if held is not None else ""
+    return frame.page(
+        request,
+        reader,
+        "compose-held.html",
+        here=compose.HERE,
+        held=going,
+        beside=desk.station.agency.separating.others(about),
+    )
+
+
+def _about(header: Header) -> str:
+    """Return what a bulletin corrects or cancels, by its id; else nothing."""
+    return next((ref.id for ref in header.refs if ref.rel in AMENDS), "")
 
 
 async def _state(desk: Desk, request: web.Request, reader: Reader) -> web.StreamResponse:

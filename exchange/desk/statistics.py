@@ -6,15 +6,18 @@ import asyncio
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
+from multidict import MultiDict
 
 from exchange.client import statistics
 from exchange.client.reports import Asked
 from exchange.desk import addressing, composing, owing
 from exchange.desk.agenda import href
+from exchange.desk.kept_drafts import Counted
 from exchange.errors import Code, Refusal
+from exchange.model.identity import digest
 from exchange.web import frame
 
 if TYPE_CHECKING:
@@ -84,6 +87,17 @@ class Told(NamedTuple):
     left: list[tuple[Source, str]]
 
 
+class Recount(NamedTuple):
+    """From what a draft's figures were computed, and its account as it is by now.
+
+    ``told`` is None where there is none any more; ``is_other`` where it came out otherwise.
+    """
+
+    of: Counted
+    told: Told | None
+    is_other: bool
+
+
 def show(app: web.Application, station: Station) -> None:
     """Serve the page."""
     frame.show(app, "/statistics", partial(_page, station))
@@ -136,7 +150,8 @@ async def account(station: Station, query: MultiMapping[str]) -> Account:
             raise Refusal(Code.NOT_FOUND, "/same", id=each[:48])
         pairs.append((one, other))
     items, codes = owing.everything(station), station.codes
-    return await asyncio.to_thread(statistics.compute, items, asked, codes, pairs)
+    acts = station.agency.separating.ids()
+    return await asyncio.to_thread(statistics.compute, items, asked, codes, pairs, acts)
 
 
 def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]:
@@ -150,6 +165,29 @@ def written(station: Station, made: Account, lang: Lang) -> dict[str, list[str]]
     return post_texts | composing.texts_of(says, composing.BULLETIN)
 
 
+def counted(station: Station, made: Account, lang: Lang, asked: str) -> Recount:
+    """Return from what the figures of a draft that begins are, to be kept with it."""
+    return Recount(_of(made, asked), tell(station, made, lang, asked), is_other=False)
+
+
+async def recount(station: Station, kept: Counted | None, lang: Lang) -> Recount | None:
+    """Compute once more what a draft was computed from: a source may be cancelled since."""
+    if kept is None:
+        return None
+    try:
+        made = await account(station, MultiDict(parse_qsl(kept.asked)))
+    except Refusal:
+        # What an officer took for one event is not all there any more.
+        return Recount(kept, None, is_other=True)
+    told = tell(station, made, lang, kept.asked)
+    return Recount(kept, told, is_other=_of(made, kept.asked) != kept)
+
+
+def _of(made: Account, asked: str) -> Counted:
+    says = (made.content, made.figures, made.marking)
+    return Counted(asked, digest(msgspec.json.encode(says)))
+
+
 def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
     """Return an account as a page shows it.
 
@@ -161,7 +199,6 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
     """
     both = (*made.reports, *made.beside)
     known = {each.id: _source(station, each.item) for each in both}
-    sides = {frozenset(e.bulletins): e.reconciliation for e in made.content.reconciled}
     codes = station.codes
     return Told(
         lines=list(_lines(station, made, lang, known)),
@@ -172,7 +209,7 @@ def tell(station: Station, made: Account, lang: Lang, again: str) -> Told:
                 codes.words("reconciliation", said, lang) if said else "",
             )
             for each in made.doubles
-            for said in [sides.get(frozenset(report.id for report in each.reports))]
+            for said in [made.sides.get(each.reports[0].id)]
         ],
         alike=[
             Pair(

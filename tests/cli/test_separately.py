@@ -36,6 +36,26 @@ def test_each_group_reads_its_own_envelope_and_the_outbox_names_the_act(exercise
     } == dict.fromkeys(ids, told["act"])
 
 
+def test_who_cancels_one_envelope_is_told_of_the_others(exercise):
+    drafts = exercise.draft(**{'to = ["us.jiatfs/watch"]': BOTH, "HERON": "EGRET"})
+    told = exercise.at(OPS, "post", drafts, "--separately", "endpoint", "--yes", "--json").json
+    one, two = (each["id"] for each in told["envelopes"])
+    can = exercise.draft(
+        "can-1.es.toml", **{'to = ["us.jiatfs/watch"]': 'to = ["us.jiatfs/desk"]'}
+    )
+    words = ("post", can, "--target", one)
+    ran = exercise.at(OPS, *words, "--dry-run")
+    assert f"MIND: its text went in envelope {two} too, to us.jiatfs/watch" in ran.out
+    (other,) = exercise.at(OPS, *words, "--dry-run", "--json").json["other_envelopes"]
+    assert (other["id"], other["done"]) == (two, None)
+    assert exercise.at(OPS, *words, "--yes").code == 0
+    can = exercise.draft("can-1.es.toml", EJERCICIO="EJERCICIO.")
+    words = ("post", can, "--target", two)
+    ran = exercise.at(OPS, *words, "--dry-run", "--json")
+    assert [(e["id"], e["done"]) for e in ran.json["other_envelopes"]] == [(one, "cancels")]
+    assert "MIND: " not in exercise.at(OPS, *words, "--dry-run").out
+
+
 def test_what_is_no_report_of_its_own_is_refused(exercise):
     posted = exercise.post()
     words = ("post", both(exercise), "--target", posted["id"], "--separately", "nation")

@@ -16,7 +16,7 @@ from exchange.errors import Code, Refusal
 from exchange.model import draft as drafts
 from exchange.model.bulletin import decode
 from exchange.model.bulletin.blocks import Period
-from exchange.model.header import Marking, Reference
+from exchange.model.header import Reference
 from exchange.model.identity import digest
 from tests.builders import DESK, OPS, WATCH, new_id, world
 from tests.model.bulletins import CODES, drafted, example, plain
@@ -31,7 +31,8 @@ FIELD = {"qualifier": "exact", "count": "field", "packages": 34}
 
 
 def delivered(index, bulletin, endpoint=OPS, **header):
-    usual = {"id": bulletin.id, "type": bulletin.type, "endpoint": endpoint}
+    abroad = OPS if endpoint == WATCH else WATCH
+    usual = {"id": bulletin.id, "type": bulletin.type, "endpoint": endpoint, "to": [abroad]}
     return Delivered(
         position=index,
         index=index,
@@ -335,20 +336,11 @@ def test_what_cannot_be_counted_rightly_is_not_and_says_why(case):
     assert told.content.drug_totals == []
 
 
-def test_marking_is_the_narrowest_of_what_is_counted(case):
-    marking = Marking("red", ["USA"], ["h2"], originator_control=True)
-    far = szr(7, "US-78", WATCH, where=DARIEN, value=1.0, header={"marking": marking})
-    assert computed(case._replace(far=far).items).marking == marking
-    none = msgspec.structs.replace(marking, releasable_to=["COL"])
-    lone = szr(30, "X", value=1.0, header={"marking": none})
-    assert computed([lone, *case._replace(far=far).items]).marking is None
-
-
 def test_draft_of_it_is_a_bulletin(case):
     made = statistics.bulletin(computed(case.items), "es")
     post = drafts.read_draft(json.dumps({"post": POST, "bulletin": made}).encode(), toml=False)
     done = drafts.complete(post, id=new_id(), origin="pa.senan", codes=CODES)
-    assert done.title.text == "EJERCICIO: Estadísticas del período 2026-07-01 / 2027-01-01"
+    assert done.title.text == "EJERCICIO: Estadísticas del período 2026-07-01 / 2026-12-31"
 
 
 POST = msgspec.to_builtins(drafted("sta-1.es.toml").post)
@@ -456,18 +448,6 @@ def test_only_an_answer_to_a_boarding_request_is_of_its_case():
     question = msgspec.structs.replace(request, header=header)
     for items in ([question, ours, theirs], [ours, theirs]):
         assert computed(items).doubles == []
-
-
-def test_marking_of_a_correction_or_another_envelope_narrows_what_is_counted(case):
-    tight = Marking("red", ["PAN"], ["h2"], originator_control=True)
-    header = msgspec.structs.replace(case.recount.header, marking=tight)
-    recount = msgspec.structs.replace(case.recount, header=header)
-    assert computed([case.field, recount]).marking == tight
-    text = case.field.bulletin
-    for one, other in (({"marking": tight}, {}), ({}, {"marking": tight})):
-        twin = msgspec.structs.replace(text, id=new_id())
-        told = computed([delivered(1, text, **one), delivered(2, twin, **other)])
-        assert (told.content.counts[0].n, told.marking) == (1, tight)
 
 
 def test_locked_report_that_does_not_say_of_when_is_listed_if_it_came_since(case):

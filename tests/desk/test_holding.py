@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 import pytest
 
+from exchange.client.attaching import untold
 from exchange.client.reading import Delivered, Drafted
 from exchange.desk import audience, compose, rest, sending
 from exchange.desk.holding import Holding, mark_of
@@ -15,10 +16,24 @@ from exchange.desk.station import Station
 from exchange.errors import Code, Fault, Refusal
 from exchange.web.pages import Reader
 from tests.api.serving import serving
-from tests.builders import COAST, DAY, DESK, MINSA, NOW, NOW_MS, WATCH, new_id, suspended, world
-from tests.client.dealing import agency, draft
-from tests.client.foureyes import approved, guarded, line, red, to_release
+from tests.builders import (
+    COAST,
+    DAY,
+    DESK,
+    MINSA,
+    NOW,
+    NOW_MS,
+    OPS,
+    WATCH,
+    new_id,
+    suspended,
+    world,
+)
+from tests.client.attached import a_file
+from tests.client.dealing import agency, draft, fronted
+from tests.client.foureyes import MARK, approved, guarded, line, red, to_release
 from tests.client.test_separating import split, to
+from tests.desk.desked import Front
 from tests.node.running import Clock, post, until
 from tests.web.trial import CODES
 
@@ -400,6 +415,26 @@ async def test_whatever_fails_once_what_waits_is_tried_again(
         await until(lambda: settled)
         with pytest.raises(StopAsyncIteration):
             await anext(running)
+
+
+async def test_files_of_what_was_withdrawn_are_given_up_however_late_the_node_answers(tmp_path):
+    async with guarded(tmp_path) as door:
+        front = Front(door)
+        async with fronted(front.handle) as url, agency(url, tmp_path, OPS) as made:
+            prepared = await made.prepare(red(), None, (a_file(tmp_path),))
+            pending = await made.asking.ask(prepared, MARK, untold)
+            front.away()
+            with suppress(Fault):
+                await made.asking.withdraw(pending, untold)
+            # Back, it takes the withdrawal, and not yet that its files are given up.
+            front.shut = ("/v1/uploads",)
+            with suppress(Fault):
+                await made.resume()
+            assert [len(each.uploads) for each in made.asking.waiting.all()] == [1]
+            front.back()
+            async with desking(made) as desk:
+                desk.holding.retry_s = 0.001
+                await until(lambda: made.asking.waiting.unsettled() == [])
 
 
 async def test_what_was_sent_stays_in_memory_no_longer_than_it_is_kept(tmp_path):

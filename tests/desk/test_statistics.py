@@ -78,6 +78,35 @@ async def test_sta_is_written_from_both_sides_bulletins(tmp_path, monkeypatch):
             assert answer.status in (400, 404, 422), wrong
 
 
+async def test_kept_draft_of_figures_says_when_their_sources_came_out_otherwise(tmp_path):
+    async with desked(tmp_path, pages=True) as desk:
+        theirs = await desk.sender.prepare(seizure(WATCH, "EX-1", 812.5))
+        await desk.sender.post(theirs)
+        await desk.hear()
+        page = html.unescape(await desk.get(f"/compose/sta?{PERIOD}"))
+        sent = {**dict(re.findall(FIELD, page)), "window": "EXERCISE"}
+        assert sent["counted"] == PERIOD
+        review = await desk.act("/compose/sta/review", **sent)
+        form = f"/compose/sta?draft={sent['draft']}"
+        for path in (form, review):
+            assert OTHERWISE not in await desk.get(path, 422 if path == review else 200), path
+        assert "812.5 kg" in await desk.get(form)
+        # One more of the period: the figures are kept as they were, and that is told.
+        await desk.sender.post(await desk.sender.prepare(seizure(WATCH, "EX-2", 100.0)))
+        await desk.hear()
+        for path in (form, review):
+            page = html.unescape(await desk.get(path, 422 if path == review else 200))
+            assert OTHERWISE in page, path
+            assert f"/en/statistics?{PERIOD}" in page
+            assert 'value="812.5"' in page
+
+
+OTHERWISE = "What these figures were computed from says something else by now"
+FIELD = (
+    r"<input[^>]* name=\"((?:/bulletin/|draft|changed|counted)[^\"]*)\"[^>]* value=\"([^\"]*)\""
+)
+
+
 class _Query(dict[str, str]):
     def getall(self, name, usual):
         return [self[name]] if name in self else usual

@@ -9,9 +9,12 @@ from playwright.sync_api import expect
 
 from exchange.client.attaching import untold
 from exchange.client.reading import Delivered
-from tests.builders import DESK, MINSA, OPS, WATCH, releaser, world
+from exchange.desk.kept_drafts import Counted, Kept
+from tests.builders import DESK, MINSA, OPS, WATCH, new_id, releaser, world
 from tests.client.foureyes import MARK, red
+from tests.desk.test_others import an_act
 from tests.desk.test_rest import in_part
+from tests.desk.test_statistics import PERIOD
 from tests.node.running import post
 from tests.pages.browsing import needs_axe, needs_chromium, violations, visit
 from tests.pages.filling import GEOMETRY, at, open_to, opened, write_voi
@@ -88,6 +91,24 @@ def test_act_that_went_in_part_is_shown_and_written_to_those_who_lack_it(browser
         expect(page.locator("#readers")).to_contain_text(WATCH)
         page.locator("input[name='/post/only'][value=rest]").check()
         expect(page.locator("#readers")).not_to_contain_text(WATCH)
+
+
+@needs_axe
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_who_cancels_one_envelope_is_led_to_the_other_and_old_figures_say_so(
+    browser, scribe, lang
+):
+    one, two = scribe.run(an_act(scribe.station.agency, WATCH, DESK))
+    old = Kept(new_id(), "sta", {}, scribe.station.now(), counted=Counted(PERIOD, "EXERCISE"))
+    scribe.ask(lambda: scribe.holding._drafts.put(old))
+    with visit(browser, scribe.link(), viewport=SIZE, bypass_csp=True) as (page, _, _said):
+        opened(page, f"{lang}/compose/sta?draft={old.id}")
+        expect(page.locator(f"main .signal a[href$='{PERIOD}']")).to_be_visible()
+        assert violations(page) == []
+        opened(page, f"{lang}/compose?cancel={one.id}")
+        assert violations(page) == []
+        page.get_by_role("link", name=re.compile("^Cancel it too|^Cancelarlo también")).click()
+        page.wait_for_url(f"**/{lang}/compose/can?cancel={two.id}")
 
 
 def test_place_is_picked_by_keys_alone_and_an_area_by_the_pointer(browser, scribe):

@@ -1,0 +1,124 @@
+"""What a STA tells the other nation: no more than its sources allow, of none it never had."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from exchange.client import statistics
+from exchange.model.header import Marking, Reference
+from tests.builders import WATCH, new_id
+from tests.client.test_statistics import (
+    ASKED,
+    DARIEN,
+    cancels,
+    case,
+    computed,
+    delivered,
+    resent,
+    szr,
+)
+from tests.model.bulletins import CODES
+
+__all__ = ["case"]
+RED = Marking("red", ["USA"], ["h2"], originator_control=True)
+GREEN = Marking("green", ["PAN"], [], originator_control=False)
+HOME = {"to": ["pa.minsa/desk"]}
+
+
+def test_marking_is_the_narrowest_of_what_is_counted(case):
+    far = szr(7, "US-78", WATCH, where=DARIEN, value=1.0, header={"marking": RED})
+    assert computed(case._replace(far=far).items).marking == RED
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (RED, GREEN, ("red", ["h2"])),
+        (msgspec.structs.replace(GREEN, handling=["h1"]), RED, ("red", ["h1", "h2"])),
+        (GREEN, msgspec.structs.replace(GREEN, releasable_to=["USA"]), ("amber+strict", [])),
+    ],
+)
+def test_marking_that_no_nation_may_have_is_for_its_author_alone_and_never_wider(
+    one, other, told
+):
+    sources = [
+        szr(n, f"EX-{n}", value=1.0, header={"marking": m}) for n, m in ((1, one), (2, other))
+    ]
+    account = computed(sources)
+    tlp, handling = told
+    assert account.marking.releasable_to == []
+    assert statistics.marking(account, "PAN") == Marking(
+        tlp, ["PAN"], handling, originator_control=True
+    )
+
+
+def test_where_nothing_is_counted_it_is_for_its_author_alone():
+    alone = Marking("amber+strict", ["PAN"], [], originator_control=True)
+    assert statistics.marking(computed([]), "PAN") == alone
+
+
+def test_marking_of_a_correction_or_another_envelope_narrows_what_is_counted(case):
+    tight = Marking("red", ["PAN"], ["h2"], originator_control=True)
+    header = msgspec.structs.replace(case.recount.header, marking=tight)
+    recount = msgspec.structs.replace(case.recount, header=header)
+    assert computed([case.field, recount]).marking == tight
+    text = case.field.bulletin
+    for one, other in (({"marking": tight}, {}), ({}, {"marking": tight})):
+        twin = msgspec.structs.replace(text, id=new_id())
+        told = computed([delivered(1, text, **one), delivered(2, twin, **other)])
+        assert (told.content.counts[0].n, told.marking) == (1, tight)
+
+
+@pytest.mark.parametrize("home_first", [True, False])
+def test_of_an_act_the_envelope_that_crossed_is_named_and_both_sides_name_the_same(home_first):
+    first = szr(1, "EX-1", value=10.0, header=HOME if home_first else {})
+    second = resent(2, first, **({} if home_first else HOME))
+    crossed = second if home_first else first
+    refs = {"refs": [Reference("answers", crossed.header.id, crossed.digest)]}
+    theirs = szr(3, "US-1", WATCH, value=10.0, header=refs)
+    (ours,) = computed([first, second, theirs]).content.reconciled
+    assert set(ours.bulletins) == {crossed.header.id, theirs.header.id}
+    (other,) = computed([crossed, theirs]).content.reconciled
+    assert set(other.bulletins) == set(ours.bulletins)
+
+
+def test_of_two_that_crossed_the_one_that_is_referred_to_is_named():
+    first = szr(1, "EX-1", value=10.0)
+    second = resent(2, first)
+    for meant in (first, second):
+        refs = {"refs": [Reference("answers", meant.header.id, meant.digest)]}
+        theirs = szr(3, "US-1", WATCH, value=10.0, header=refs)
+        (told,) = computed([first, second, theirs]).content.reconciled
+        assert set(told.bulletins) == {meant.header.id, theirs.header.id}
+
+
+def test_a_report_that_never_crossed_is_named_to_nobody():
+    ours = szr(1, "EX-1", value=10.0, header=HOME)
+    theirs = szr(2, "EX-1", WATCH, value=10.0)
+    account = computed([ours, theirs])
+    assert [each.bulletins for each in account.content.reconciled] == [[theirs.header.id]]
+    assert account.sides == {account.doubles[0].reports[0].id: "agreed"}
+    theirs = szr(2, "EX-1", WATCH, value=10.0, header={"to": ["us.dea/desk"]})
+    account = computed([ours, theirs])
+    assert (account.content.reconciled, [*account.sides.values()]) == ([], ["agreed"])
+
+
+def test_a_cancelled_envelope_of_which_another_stands_is_told():
+    first = szr(1, "EX-1", value=10.0)
+    second = resent(2, first)
+    # Once it is cancelled, its author cannot read it any more.
+    gone = msgspec.structs.replace(first, bulletin=None)
+    stray = szr(5, "EX-2", value=10.0)
+    items = [gone, second, cancels(3, first), stray, cancels(6, stray)]
+    act = [first.header.id, second.header.id]
+
+    def left(acts, items=items):
+        return [
+            (each.item.header.id, each.why)
+            for each in statistics.compute(items, ASKED, CODES, acts=acts).left
+        ]
+
+    assert left([act]) == [(first.header.id, "envelope")]
+    assert left([]) == left([[first.header.id]]) == []
+    assert left([act], [*items, cancels(4, second)]) == []
