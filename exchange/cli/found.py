@@ -12,7 +12,7 @@ from exchange.cli.home import Home, write_private
 from exchange.client.files import make_private
 from exchange.client.transport import Profile
 from exchange.custody import container, founding, ring
-from exchange.model.trust import ACCEPT_ALL, DEFAULT_UNWITNESSED_S, Feed, Witnesses
+from exchange.model.trust import ACCEPT_ALL, DEFAULT_UNWITNESSED_S, Clock, Feed, Witnesses
 from exchange.seal.software import SecretKey
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from exchange.model.trust import Label
 
 NODE = "pa"
+# What can be tried in one sitting: silence means nothing, and is told of.
+CLOCKS = [Clock(founding.REGIME, minutes=10, reminders=[50])]
 
 
 class Site(NamedTuple):
@@ -146,7 +148,7 @@ def _write(  # noqa: PLR0913, PLR0917  (as above)
     ]
     own = _witness_keys(sites) if witnesses is None else {}
     agreed = _mutual(sites, own) if own else witnesses
-    founded = founding.found(founder, members, nodes, feeds, agreed)
+    founded = founding.found(founder, members, nodes, feeds, agreed, CLOCKS)
     for site in sites:
         keys = {**founded.nodes[site.name].keys, "tls": [SecretKey("ES256", seeds[site.name])]}
         if site.name in own:

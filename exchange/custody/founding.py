@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from exchange.custody.container import Secrets
 from exchange.model.identity import Signatory, digest
 from exchange.model.metadata import info
 from exchange.model.trust import (
     Arrangement,
+    Clock,
     Endpoint,
     EndpointKey,
     Feed,
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from exchange.seal.jws import Signer
 
 SUITE: SuiteId = "xb1-h"  # what is founded by unless another is named
+REGIME = "salas-becker"
 _YEAR_S = 365 * 86_400
 # A little longer than the keys of an exercise: what ends first is what is trained for.
 LIFETIME_S = 400 * 86_400
@@ -236,12 +240,13 @@ class Founder:
         return Secrets(name, {"sign": new_signing(suite, self._randomness), "log": log})
 
 
-def found(
+def found(  # noqa: PLR0913, PLR0917  (all that an exchange begins with)
     founder: Founder,
     members: Sequence[MemberPlan],
     nodes: Sequence[NodePlan],
     feeds: Sequence[Feed],
     witnesses: Witnesses | None = None,
+    clocks: Sequence[Clock] = (),
 ) -> Founded:
     """Make everybody's keys, and the documents that begin an exchange, in order.
 
@@ -251,6 +256,7 @@ def found(
         nodes: one that serves both nations, or one of each.
         feeds: what the arrangement lets flow.
         witnesses: who must cosign the node's checkpoints; None: nobody.
+        clocks: for boarding requests.
     """
     secrets = {
         plan.id: founder.new_endpoint(plan.id, plan.suite)
@@ -270,7 +276,8 @@ def found(
         documents.append(made)
 
     view = trust.apply(documents[0], view, 0, now, is_known=True)
-    agreed = arrangement(feeds, now, suites=founder.suites, witnesses=witnesses)
+    plain = arrangement(feeds, now, suites=founder.suites, witnesses=witnesses)
+    agreed = msgspec.structs.replace(plain, clocks=[*clocks])
     add(founder.rearranged(view, agreed))
     for nation in _nations():
         listed: list[Document] = [
@@ -321,7 +328,7 @@ def arrangement(
         suites=list(suites),
         schemas=["1.0"],
         feeds=list(feeds),
-        regimes=["salas-becker"],
+        regimes=[REGIME],
         limits=Limits(lifetime_s=90 * 86_400, skew_s=300, late_s=3600),
         quorum="none" if witnesses is None else "witnesses",
         exercise=True,
